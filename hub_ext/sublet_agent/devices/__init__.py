@@ -1,0 +1,1 @@
+"""GPUs behind one interface: NVIDIA cards, and simulated ones."""

@@ -1,0 +1,54 @@
+"""Whether an owner's slice is active, from what was reported and what was measured.
+
+Evidence wears off: each kind counts for ``idle_after`` from when it was last seen, so neither
+an endless "busy" nor a missing report can hold or lose a slice for ever. An agent that knows
+nothing yet starts every slice as active.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEvidence:
+    """When each kind of evidence of work was last seen; ``None`` for never."""
+
+    known_since: datetime
+    """When the agent first heard of the slice (or started): counts as evidence itself."""
+    cell_started: datetime | None = None
+    """The start of a cell, by an ``execute_request``."""
+    cell_ended: datetime | None = None
+    """The end of one that was running, or its stop at ``input()``."""
+    gpu_used: datetime | None = None
+    """Measured: a process of the slice used the GPU."""
+    woken: datetime | None = None
+    """The owner asked, or a suspended process used CPU beyond the threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An owner's slice is active or idle, and since when."""
+
+    active: bool
+    since: datetime
+    changes_at: datetime | None
+    """Active: when it becomes idle if nothing more is seen."""
+
+
+def judge_activity(
+    evidence: ActivityEvidence, idle_after: timedelta, now: datetime, before: Activity | None
+) -> Activity:
+    """Judge the evidence at ``now``; ``before`` is the last judgement, kept while it holds."""
+    seen = (
+        evidence.known_since,
+        evidence.cell_started,
+        evidence.cell_ended,
+        evidence.gpu_used,
+        evidence.woken,
+    )
+    last = max(at for at in seen if at is not None)
+    active = now - last < idle_after
+    changes_at = last + idle_after if active else None
+    if before is not None and before.active is active:
+        return Activity(active, before.since, changes_at)
+    return Activity(active, now if active else min(now, last + idle_after), changes_at)

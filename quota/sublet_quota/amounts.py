@@ -1,0 +1,106 @@
+"""Exact amounts of GPU: memory in MiB and compute in milli-GPU (1000 is a whole GPU)."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Self
+
+from sublet_quota.errors import AmountError
+
+WHOLE_GPU_MILLI: Final = 1000
+MIB_PER_GIB: Final = 1024
+
+_MEMORY: Final = re.compile(r"^\s*(\d{1,12}(?:\.\d{1,6})?)\s*(MiB|Mi|GiB|Gi|TiB|Ti)\s*$")
+_COMPUTE: Final = re.compile(r"^\s*(?:(\d{1,9})m|(\d{1,6}(?:\.\d{1,6})?))\s*$")
+_MIB_OF_UNIT: Final = {"M": 1, "G": MIB_PER_GIB, "T": MIB_PER_GIB * MIB_PER_GIB}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuAmount:
+    """How much of GPUs: memory and compute, both whole and not negative."""
+
+    memory_mib: int
+    compute_milli: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is negative or not a whole number."""
+        for name, value in (("memory_mib", self.memory_mib), ("compute_milli", self.compute_milli)):
+            if isinstance(value, bool) or not isinstance(value, int):
+                message = f"{name} is {value!r}: give a whole number"
+                raise AmountError(message)
+            if value < 0:
+                message = f"{name} is {value}: give zero or more"
+                raise AmountError(message)
+
+    def __add__(self, other: Self) -> "GpuAmount":
+        """Both parts added."""
+        return GpuAmount(
+            self.memory_mib + other.memory_mib, self.compute_milli + other.compute_milli
+        )
+
+    def __sub__(self, other: Self) -> "GpuAmount":
+        """Both parts subtracted; ``AmountError`` where a part would be negative."""
+        return GpuAmount(
+            self.memory_mib - other.memory_mib, self.compute_milli - other.compute_milli
+        )
+
+    def fits_in(self, room: Self) -> bool:
+        """Whether neither part is more than ``room`` has."""
+        return self.memory_mib <= room.memory_mib and self.compute_milli <= room.compute_milli
+
+    def __str__(self) -> str:
+        """For people: ``40 GiB, 0.5 GPU``."""
+        return f"{format_memory(self.memory_mib)}, {format_compute(self.compute_milli)}"
+
+
+NOTHING: Final = GpuAmount(0, 0)
+
+
+def parse_memory(text: str | int) -> int:
+    """MiB from ``"40 GiB"``, ``"40Gi"``, ``"512 MiB"`` or a whole number of MiB.
+
+    Raises ``AmountError`` for anything else, also for parts of a MiB.
+    """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return GpuAmount(text, 0).memory_mib
+    found = _MEMORY.match(text) if isinstance(text, str) else None
+    if found is None:
+        message = f"{text!r} is no amount of memory: write '40 GiB', '512 MiB' or a number of MiB"
+        raise AmountError(message)
+    mib = Decimal(found[1]) * _MIB_OF_UNIT[found[2][0]]
+    if mib != int(mib):
+        message = f"{text!r} is not a whole number of MiB"
+        raise AmountError(message)
+    return int(mib)
+
+
+def parse_compute(text: str | float) -> int:
+    """Milli-GPU from ``"500m"``, ``"0.5"`` or ``0.5`` (GPUs).
+
+    Raises ``AmountError`` for anything else, also for parts of a milli-GPU.
+    """
+    found = None if isinstance(text, bool) else _COMPUTE.match(str(text))
+    if found is None:
+        message = f"{text!r} is no share of a GPU: write '500m' or 0.5 for half a GPU"
+        raise AmountError(message)
+    if found[1] is not None:
+        return int(found[1])
+    milli = Fraction(found[2]) * WHOLE_GPU_MILLI
+    if milli.denominator != 1:
+        message = f"{text!r} is not a whole number of milli-GPU"
+        raise AmountError(message)
+    return int(milli)
+
+
+def format_memory(mib: int) -> str:
+    """``10 GiB``, ``1.5 GiB`` or ``512 MiB``: the shortest that is exact to a tenth."""
+    if abs(mib) < MIB_PER_GIB:
+        return f"{mib} MiB"
+    gib = mib / MIB_PER_GIB
+    return f"{gib:.0f} GiB" if mib % MIB_PER_GIB == 0 else f"{gib:.1f} GiB"
+
+
+def format_compute(milli: int) -> str:
+    """``0.25 GPU``."""
+    return f"{milli / WHOLE_GPU_MILLI:g} GPU"

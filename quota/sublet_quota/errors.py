@@ -1,0 +1,13 @@
+"""The exceptions of this package: broken rules and bad input, never a refusal."""
+
+
+class SubletQuotaError(Exception):
+    """Root of what ``sublet_quota`` raises."""
+
+
+class AmountError(SubletQuotaError, ValueError):
+    """An amount that cannot be read, or is not possible."""
+
+
+class ForbiddenMoveError(SubletQuotaError):
+    """A move that the table of a life cycle does not have."""

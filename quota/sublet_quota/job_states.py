@@ -1,0 +1,59 @@
+"""The life of a training job as a table."""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from sublet_quota.life_cycle import after_move
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    WAITING = "waiting"
+    """In the queue: no GPU is its own yet."""
+    PLACED = "placed"
+    """It has a slice on a GPU, and waits for the agent to make its room there."""
+    RUNNING = "running"
+    """Its process lives. It may be paused or suspended: that is its slice's state."""
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobMove(StrEnum):
+    """What can happen to a job."""
+
+    PLACE = "place"
+    START = "start"
+    GO_BACK = "go back to the queue"
+    FINISH = "finish"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+_W, _P, _R = JobState.WAITING, JobState.PLACED, JobState.RUNNING
+
+JOB_MOVES: Final = MappingProxyType(
+    {
+        (_W, JobMove.PLACE): _P,
+        (_W, JobMove.FAIL): JobState.FAILED,
+        (_W, JobMove.CANCEL): JobState.CANCELLED,
+        (_P, JobMove.START): _R,
+        (_P, JobMove.GO_BACK): _W,
+        (_P, JobMove.FAIL): JobState.FAILED,
+        (_P, JobMove.CANCEL): JobState.CANCELLED,
+        (_R, JobMove.FINISH): JobState.DONE,
+        (_R, JobMove.FAIL): JobState.FAILED,
+        (_R, JobMove.CANCEL): JobState.CANCELLED,
+        # It had to leave its node, or its node died: it goes on from what it saved.
+        (_R, JobMove.GO_BACK): _W,
+    }
+)
+
+ENDED: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
+def move_job(state: JobState, move: JobMove) -> JobState:
+    """Return the state after ``move``; ``ForbiddenMoveError`` where there is no such move."""
+    return after_move(JOB_MOVES, state, move, "the job")

@@ -1,0 +1,42 @@
+"""A decision against a request: a value with its reason and its numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class RefusalReason(StrEnum):
+    """Why a request was decided against."""
+
+    UNKNOWN_POOL = "unknown-pool"
+    UNKNOWN_SIZE = "unknown-size"
+    SIZE_NOT_ALLOWED = "size-not-allowed"
+    BAD_AMOUNT = "bad-amount"
+    LARGER_THAN_GPU = "larger-than-gpu"
+    USER_LIMIT = "user-limit"
+    GROUP_LIMIT = "group-limit"
+    TOO_MANY_SLICES = "too-many-slices"
+    NO_ROOM = "no-room"
+    NO_GPU = "no-gpu"
+    GPU_CLOSED = "gpu-closed"
+    BAD_NOTEBOOK = "bad-notebook"
+    BAD_PARAMETERS = "bad-parameters"
+    UNKNOWN_KERNEL = "unknown-kernel"
+    NO_ACCOUNT = "no-account"
+    TOO_MANY_JOBS = "too-many-jobs"
+    KEEP_BUDGET = "keep-budget"
+    BELOW_HELD = "below-held"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not, in words for the person who asked, and in numbers for programs.
+
+    ``message`` says what was asked, what is allowed and what to do. Page, API and log all
+    show these same words.
+    """
+
+    reason: RefusalReason
+    message: str
+    numbers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

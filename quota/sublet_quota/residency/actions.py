@@ -1,0 +1,106 @@
+"""What the residency policy answers: actions for the agent, and who waits for whom."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from sublet_quota.ids import SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Block the slice's CUDA calls; about a millisecond."""
+
+    slice_id: SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class Unpause:
+    """Let a paused slice run on; about a millisecond."""
+
+    slice_id: SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend:
+    """Move the slice's bytes to host memory. Its gate closes as this begins."""
+
+    slice_id: SliceId
+    room_for: SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Bring the slice's bytes back. There was room for them in the snapshot."""
+
+    slice_id: SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """Promise the rest of the cap: waiting cells run, a placed job is started."""
+
+    slice_id: SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Turn back a suspend whose bytes have not begun to move: its owner is active again."""
+
+    slice_id: SliceId
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """End a job that is in an owner's way and cannot be suspended; it goes back to the queue."""
+
+    slice_id: SliceId
+    room_for: SliceId
+    reason: str
+
+
+Action = Pause | Unpause | Suspend | Resume | OpenGate | Undo | Evict
+
+
+class WaitReason(StrEnum):
+    """Why an active slice is not running yet."""
+
+    COMING_BACK = "coming-back"
+    """Its own bytes are on their way back."""
+    MAKING_ROOM = "making-room"
+    """Others are being suspended for it."""
+    TURN = "turn"
+    """Other active owners have their turn."""
+    OWNERS_ACTIVE = "owners-active"
+    """A job waits: an owner is active on this GPU."""
+    NOT_IDLE_YET = "not-idle-yet"
+    """A job waits: a slice that may not be moved holds the room."""
+    GIVE_BACK_TOO_SLOW = "give-back-too-slow"
+    """A job waits: it could not leave within the pool's ``give_back_within``."""
+    LENDING_OFF = "lending-off"
+    FOREIGN_PROCESS = "foreign-process"
+    HOST_MEMORY = "host-memory"
+    UNSUSPENDABLE = "unsuspendable"
+    GPU_CLOSED = "gpu-closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """An active slice's place among those that wait, and for whom."""
+
+    slice_id: SliceId
+    reason: WaitReason
+    place: int
+    """1 for the next."""
+    waits_for: tuple[SliceId, ...] = ()
+    need_mib: int = 0
+    free_mib: int = 0
+    turn_ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Actions in the order to take them, and the state of those that must wait."""
+
+    actions: tuple[Action, ...] = ()
+    waits: tuple[Wait, ...] = field(default=())

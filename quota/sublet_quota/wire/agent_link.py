@@ -1,0 +1,204 @@
+"""Between agent and hub service, over the WebSocket that the agent opens.
+
+Everything but ``Events`` is a level, sent whole and repeated: a lost message heals with the
+next. ``epoch`` is the service's count of the agent's connections; an older one is refused.
+The agent authenticates with ``Authorization: Bearer <the node's secret>``.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from sublet_quota.residency import Holder, WaitReason
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
+
+
+class GpuReport(WireModel):
+    """One card, as its agent sees it."""
+
+    gpu_id: Name
+    index: int = Field(ge=0)
+    type: Name
+    """NVML's name of the model, such as ``NVIDIA H100 80GB HBM3``."""
+    simulated: bool
+    memory_mib: int = Field(ge=0)
+    margin_mib: int = Field(default=1024, ge=0)
+    used_mib: int = Field(default=0, ge=0)
+    utilisation_percent: int = Field(default=0, ge=0, le=100)
+    energy_mj: int | None = None
+    closed: Text | None = None
+    """Why it takes nothing new (XID, ECC, gone), or nothing."""
+    foreign: Text | None = None
+    """Who else computes here, when the GPU is pause-only for it."""
+    lendable_mib: int = Field(default=0, ge=0)
+    """What a job could get here within ``idle_after`` of everybody's last cell."""
+    suspend_mib_per_s: int = Field(default=1700, ge=1)
+
+
+class WaitReport(WireModel):
+    """Why a slice waits, for its owner to read."""
+
+    reason: WaitReason
+    place: int = Field(ge=1)
+    waits_for: tuple[Name, ...] = ()
+    """Slice ids. The service shows their owners' names only to whom may see them."""
+    need_mib: int = 0
+    free_mib: int = 0
+    turn_ends: AwareDatetime | None = None
+
+
+class MoveReport(WireModel):
+    """A move of memory in flight."""
+
+    kind: Literal["suspending", "resuming"]
+    began: AwareDatetime
+    bytes_mib: int = Field(ge=0)
+    expected_s: float = Field(ge=0)
+
+
+class SliceReport(WireModel):
+    """One slice, as its agent sees it."""
+
+    slice_id: Name
+    state: SliceState
+    active: bool
+    since: AwareDatetime
+    """Since when it is active, or idle."""
+    gate_open: bool
+    memory_mib: int = Field(ge=0)
+    host_mib: int = Field(default=0, ge=0)
+    utilisation_percent: int = Field(default=0, ge=0, le=100)
+    gpu_busy_ms: int = Field(default=0, ge=0)
+    """GPU time used since the agent knows the slice."""
+    pids: tuple[int, ...] = ()
+    wait: WaitReport | None = None
+    move: MoveReport | None = None
+    unsuspendable: Text | None = None
+    over_cap: bool = False
+    lent_to: tuple[Name, ...] = ()
+    """Slices of the jobs that use its room, or its compute, while it is idle."""
+
+
+class Hello(WireModel):
+    """The first message of a connection."""
+
+    type: Literal["hello"] = "hello"
+    node: Name
+    boot_id: Name
+    version: Name
+
+
+class Status(WireModel):
+    """Everything the agent sees, at least every second and at once on a change."""
+
+    type: Literal["status"] = "status"
+    epoch: int
+    sequence: int = Field(ge=0)
+    at: AwareDatetime
+    gpus: tuple[GpuReport, ...] = Field(max_length=64)
+    slices: tuple[SliceReport, ...] = Field(max_length=4096)
+    acknowledged: int = -1
+    """The sequence of the last ``Assignments`` that is in force here."""
+
+
+class AgentEvent(WireModel):
+    """Something that happened to a slice or a GPU, for the record and the timeline."""
+
+    event_id: Name
+    """Unique for ever: told again after a lost connection, stored once."""
+    at: AwareDatetime
+    kind: Literal[
+        "active",
+        "idle",
+        "gate-opened",
+        "paused",
+        "unpaused",
+        "suspended",
+        "resumed",
+        "undone",
+        "evicted",
+        "refused-move",
+        "over-cap",
+        "lost",
+        "gpu-closed",
+        "recovered",
+    ]
+    gpu_id: Name
+    slice_id: Name | None = None
+    for_slice_id: Name | None = None
+    bytes_mib: int = Field(default=0, ge=0)
+    took_s: float = Field(default=0, ge=0)
+    detail: Text = ""
+
+
+class Events(WireModel):
+    """New events; the service answers with ``EventsTaken``."""
+
+    type: Literal["events"] = "events"
+    epoch: int
+    events: tuple[AgentEvent, ...] = Field(max_length=1000)
+
+
+class SliceAssignment(WireModel):
+    """A slice that the agent serves."""
+
+    slice_id: Name
+    holder: Holder
+    owner: Name
+    gpu_id: Name
+    memory_mib: int = Field(ge=1)
+    compute_milli: int = Field(ge=0)
+    uid: int = Field(ge=0)
+    """Processes of another uid are never this slice's."""
+    root_pid: int | None = None
+    root_start_time: float | None = None
+    """Seconds since the epoch, as psutil tells it: a pid alone can be another process's."""
+    created_at: AwareDatetime
+    entitlement: int = 0
+    kept_until: AwareDatetime | None = None
+    wanted_since: AwareDatetime | None = None
+    """The owner asked for it (``sublet wake``): counts as a wake."""
+
+
+class GpuAssignment(WireModel):
+    """The policy for one GPU, from its pool."""
+
+    gpu_id: Name
+    pool: Name
+    idle_after_s: float = Field(gt=0)
+    lend: bool
+    give_back_within_s: float = Field(gt=0)
+    turn_s: float = Field(gt=0)
+    lend_at_least_s: float = Field(ge=0)
+
+
+class Welcome(WireModel):
+    """The service's answer to ``Hello``."""
+
+    type: Literal["welcome"] = "welcome"
+    epoch: int
+
+
+class Assignments(WireModel):
+    """All that the agent's node serves; sent on each change and every five seconds."""
+
+    type: Literal["assignments"] = "assignments"
+    epoch: int
+    sequence: int = Field(ge=0)
+    lending: bool
+    gpus: tuple[GpuAssignment, ...]
+    slices: tuple[SliceAssignment, ...]
+
+
+class EventsTaken(WireModel):
+    """These events are stored: the agent may forget them."""
+
+    type: Literal["events-taken"] = "events-taken"
+    event_ids: tuple[Name, ...]
+
+
+FromAgent = Annotated[Hello | Status | Events, Field(discriminator="type")]
+FromService = Annotated[Welcome | Assignments | EventsTaken, Field(discriminator="type")]
+FROM_AGENT: TypeAdapter[Hello | Status | Events] = TypeAdapter(FromAgent)
+FROM_SERVICE: TypeAdapter[Welcome | Assignments | EventsTaken] = TypeAdapter(FromService)

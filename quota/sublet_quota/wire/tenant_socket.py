@@ -1,0 +1,99 @@
+"""Between a tenant's processes and the agent of their node, over the local Unix socket.
+
+One JSON object a line. Who speaks is known from the socket's peer credentials, so no message
+names a slice. A connection belongs to one kernel, or to one notebook server that reports for
+kernels which cannot report themselves.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from sublet_quota.residency import WaitReason
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
+
+MAX_LINE_BYTES = 64 * 1024
+
+
+class KernelActivity(WireModel):
+    """A level, numbered and repeated every two seconds while busy, and on each change."""
+
+    type: Literal["activity"] = "activity"
+    kernel: Name
+    sequence: int = Field(ge=0)
+    busy: bool
+    """A cell runs: between its ``execute_request`` and its end, ``input()`` not counted."""
+    cell: Name | None = None
+    """The id of the ``execute_request``."""
+
+
+class EnterGate(WireModel):
+    """A cell wants to run. Answered by ``GateWaits`` while it must wait, then ``GateOpen``.
+
+    Closing the connection takes the request back: an interrupted cell.
+    """
+
+    type: Literal["enter"] = "enter"
+    kernel: Name
+    cell: Name
+
+
+class AskShare(WireModel):
+    """What does the sender's slice hold? Answered by ``Share``."""
+
+    type: Literal["share"] = "share"
+
+
+class GateWaits(WireModel):
+    """Why the cell waits; sent again as things change, at most twice a second."""
+
+    type: Literal["wait"] = "wait"
+    reason: WaitReason
+    place: int = 1
+    need_mib: int = 0
+    free_mib: int = 0
+    moving_mib: int = 0
+    """Of what is moving now: how much in all."""
+    seconds_left: float | None = None
+    message: Text
+    """One sentence for the owner; names no other user."""
+
+
+class GateOpen(WireModel):
+    """The rest of the cap is free: run."""
+
+    type: Literal["open"] = "open"
+
+
+class Share(WireModel):
+    """The sender's slice at this moment."""
+
+    type: Literal["share"] = "share"
+    slice_id: Name
+    gpu_id: Name
+    gpu_type: Name
+    simulated: bool
+    cap_mib: int
+    memory_mib: int
+    host_mib: int
+    state: SliceState
+    active: bool
+    since: AwareDatetime
+    utilisation_percent: int
+    lent: bool
+    unsuspendable: Text | None = None
+    message: Text = ""
+
+
+class Unknown(WireModel):
+    """The sender belongs to no slice of this agent, or sent what cannot be read."""
+
+    type: Literal["unknown"] = "unknown"
+    message: Text
+
+
+FromTenant = Annotated[KernelActivity | EnterGate | AskShare, Field(discriminator="type")]
+ToTenant = Annotated[GateWaits | GateOpen | Share | Unknown, Field(discriminator="type")]
+FROM_TENANT: TypeAdapter[KernelActivity | EnterGate | AskShare] = TypeAdapter(FromTenant)
+TO_TENANT: TypeAdapter[GateWaits | GateOpen | Share | Unknown] = TypeAdapter(ToTenant)
