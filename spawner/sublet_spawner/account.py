@@ -1,0 +1,89 @@
+"""How a user's processes run on this machine, told to the service so that jobs run the same way.
+
+The environment goes by allow-list. Whatever JupyterHub sets for the server itself (its token
+above all) never goes, also when an admin lists it.
+"""
+
+import os
+import pwd
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate
+
+DEFAULT_ENVIRONMENT_NAMES: Final = (
+    "CONDA_DEFAULT_ENV",
+    "CONDA_ROOT",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "PYTHONPATH",
+    "SHELL",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
+)
+
+_NEVER_PREFIXES: Final = ("JUPYTERHUB_", "JPY_", "CONFIGPROXY_", "SUBLET_")
+_NEVER_WORDS: Final = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "API_KEY", "COOKIE")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A system account."""
+
+    uid: int
+    gid: int
+    home: str
+
+
+def find_account(name: str) -> Account | Refusal:
+    """Find a user's own system account, or say that there is none."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return Refusal(
+            RefusalReason.NO_ACCOUNT,
+            f"There is no system account named {name!r} on this machine: ask an admin to make one",
+        )
+    return Account(entry.pw_uid, entry.pw_gid, entry.pw_dir)
+
+
+def shared_account(home: str) -> Account:
+    """Give the account that this process runs as, with a home of the user's own."""
+    return Account(os.getuid(), os.getgid(), home)
+
+
+def allowed_environment(environment: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Keep the listed names, without anything that could be a secret or the hub's own."""
+    return {
+        name: environment[name]
+        for name in sorted(set(names))
+        if name in environment and not _must_stay(name)
+    }
+
+
+def account_template(
+    account: Account, notebook_dir: str, python: str, environment: Mapping[str, str]
+) -> AccountTemplate:
+    """Put the template together; ``~`` and an empty folder mean the home."""
+    folder = notebook_dir or account.home
+    if folder == "~" or folder.startswith("~/"):
+        folder = account.home + folder[1:]
+    return AccountTemplate(
+        uid=account.uid,
+        gid=account.gid,
+        home=account.home,
+        notebook_dir=os.path.normpath(os.path.join(account.home, folder)),  # noqa: PTH118
+        python=python,
+        environment=dict(environment),
+    )
+
+
+def _must_stay(name: str) -> bool:
+    upper = name.upper()
+    return upper.startswith(_NEVER_PREFIXES) or any(word in upper for word in _NEVER_WORDS)

@@ -1,0 +1,130 @@
+"""What a user chose for their server, read from a form, a query or the REST API alike.
+
+Nothing is taken as read: every key, type and sign is checked here. Whether the user may have
+what they chose is the service's to decide.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sublet_quota.amounts import GpuAmount
+from sublet_quota.environment import NO_GPU
+from sublet_quota.errors import AmountError
+from sublet_quota.refusal import Refusal, RefusalReason
+
+MAX_NAME_LENGTH: Final = 255
+MAX_MESSAGE_LENGTH: Final = 500
+
+_NAMES: Final = ("size", "pool", "gpu_type")
+_AMOUNTS: Final = ("memory_mib", "compute_milli")
+KEYS: Final = frozenset((*_NAMES, *_AMOUNTS))
+_FORM_KEYS_OF_THE_HUB: Final = frozenset({"_xsrf"})
+
+
+@dataclass(frozen=True, slots=True)
+class SliceChoice:
+    """A size by name, or amounts, or neither (the default size)."""
+
+    size: str | None = None
+    pool: str | None = None
+    gpu_type: str | None = None
+    memory_mib: int | None = None
+    compute_milli: int | None = None
+
+    @property
+    def without_gpu(self) -> bool:
+        """The user wants no slice."""
+        return self.size == NO_GPU
+
+    @property
+    def is_default(self) -> bool:
+        """Nothing was chosen that says how much."""
+        return self.size is None and self.memory_mib is None
+
+    def __str__(self) -> str:
+        """For the progress page and the log."""
+        if self.memory_mib is not None:
+            return str(GpuAmount(self.memory_mib, self.compute_milli or 0))
+        return "the default size" if self.size is None else f"size {self.size}"
+
+
+def read_user_options(
+    options: Any, other_keys: frozenset[str] = frozenset()
+) -> SliceChoice | Refusal:
+    """Read ``user_options`` as JupyterHub passes them on, which is as the client sent them.
+
+    ``other_keys`` belong to other parts of the hub's configuration and are left to them.
+    """
+    if not isinstance(options, Mapping):
+        return _bad(f"user_options is {_shown(options)}: send an object, {{}} for the default size")
+    unknown = sorted(str(key) for key in options if key not in KEYS | other_keys)
+    if unknown:
+        return _bad(
+            f"user_options has {', '.join(_shown(key) for key in unknown[:5])}: "
+            f"allowed are {', '.join(sorted(KEYS | other_keys))}"
+        )
+    names: dict[str, str | None] = {}
+    for key in _NAMES:
+        value = options.get(key)
+        if value is not None and not _is_name(value):
+            return _bad(f"{key} is {_shown(value)}: give a name of 1 to {MAX_NAME_LENGTH} letters")
+        names[key] = value
+    amounts = _amounts(options)
+    if isinstance(amounts, Refusal):
+        return amounts
+    if names["size"] is not None and amounts != (None, None):
+        return _bad("user_options has a size and amounts: give size alone, or memory_mib")
+    return SliceChoice(**names, memory_mib=amounts[0], compute_milli=amounts[1])
+
+
+def read_form(
+    form: Mapping[str, list[str]], other_keys: frozenset[str] = frozenset()
+) -> dict[str, Any] | Refusal:
+    """Turn a form's fields (or a query's) into ``user_options``; numbers become numbers."""
+    options: dict[str, Any] = {}
+    for key, values in form.items():
+        if key in _FORM_KEYS_OF_THE_HUB:
+            continue
+        if key in other_keys:
+            options[key] = values[0] if len(values) == 1 else values
+            continue
+        if len(values) != 1:
+            return _bad(f"{_shown(key)} was given {len(values)} times: give it once")
+        value = values[0].strip()
+        if value:
+            options[key] = _number(value) if key in _AMOUNTS else value
+    choice = read_user_options(options, other_keys)
+    return choice if isinstance(choice, Refusal) else options
+
+
+def _amounts(options: Mapping[str, Any]) -> tuple[int | None, int | None] | Refusal:
+    memory_mib, compute_milli = (options.get(key) for key in _AMOUNTS)
+    if memory_mib is None:
+        if compute_milli is None:
+            return None, None
+        return _bad("user_options has compute_milli alone: give memory_mib too")
+    try:
+        GpuAmount(memory_mib, 0 if compute_milli is None else compute_milli)
+    except AmountError as error:
+        return Refusal(RefusalReason.BAD_AMOUNT, str(error)[:MAX_MESSAGE_LENGTH])
+    return memory_mib, compute_milli
+
+
+def _number(text: str) -> int | str:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(text) <= 12 else text  # noqa: PLR2004
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_LENGTH and value.isprintable()
+
+
+def _shown(value: Any) -> str:
+    """Short, and on one line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
+
+
+def _bad(message: str) -> Refusal:
+    return Refusal(RefusalReason.BAD_PARAMETERS, message)

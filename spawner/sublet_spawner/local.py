@@ -1,0 +1,91 @@
+"""Spawners whose servers are processes on the hub's machine.
+
+``LocalSliceSpawner`` runs each user's server under their own system account.
+``SimpleSliceSpawner`` runs all of them as one account, for trying out: it says so wherever a
+user or admin looks.
+"""
+
+from typing import Any
+
+import psutil
+from jupyterhub.spawner import (  # type: ignore[import-untyped]
+    LocalProcessSpawner,
+    SimpleLocalProcessSpawner,
+)
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.api import AccountTemplate, SliceStarted
+
+from sublet_spawner.account import (
+    Account,
+    account_template,
+    allowed_environment,
+    find_account,
+    shared_account,
+)
+from sublet_spawner.options_form import SHARED_ACCOUNT_WARNING
+from sublet_spawner.slice_spawner import SliceSpawnerMixin
+
+SAME_START_WITHIN_S = 2.0
+"""How far two readings of one process's start may lie apart: the clock it is reckoned from is set
+while the machine runs."""
+
+
+class _LocalProcesses(SliceSpawnerMixin):
+    """What the two spawners share: a server is a pid, known by its start time too."""
+
+    def find_account(self) -> Account | Refusal:
+        """Find the account that this user's processes run as."""
+        raise NotImplementedError
+
+    def account_template(self) -> AccountTemplate | Refusal:
+        """Tell how this user's processes run, for their jobs."""
+        account = self.find_account()
+        if isinstance(account, Refusal):
+            return account
+        environment = allowed_environment(super().get_env(), self.job_environment_names)
+        notebook_dir = self.format_string(self.notebook_dir)
+        return account_template(account, notebook_dir, self.job_python, environment)
+
+    def first_process(self) -> SliceStarted | None:
+        """Tell the server's process. None: it has ended already."""
+        try:
+            start_time = psutil.Process(self.pid).create_time()
+        except (psutil.Error, ValueError):
+            return None
+        return SliceStarted(root_pid=self.pid, root_start_time=start_time)
+
+    async def _signal(self, sig: int) -> Any:
+        """Send a signal, unless the pid has become another process's since the hub saw it."""
+        if self._started is not None and self._started.root_pid == self.pid:
+            now = self.first_process()
+            if now is None:
+                return False
+            apart_s = abs(now.root_start_time - self._started.root_start_time)
+            if apart_s > SAME_START_WITHIN_S:
+                return False
+        return await super()._signal(sig)
+
+
+class LocalSliceSpawner(_LocalProcesses, LocalProcessSpawner):  # type: ignore[misc]
+    """A server with a slice, as a process of its user's own system account."""
+
+    def find_account(self) -> Account | Refusal:
+        """Find the user's own account."""
+        return find_account(self.user.name)
+
+
+class SimpleSliceSpawner(_LocalProcesses, SimpleLocalProcessSpawner):  # type: ignore[misc]
+    """A server with a slice; all users as the hub's own account, not walled off from each other."""
+
+    def find_account(self) -> Account | Refusal:
+        """Give the hub's own account, with the user's home."""
+        return shared_account(self.home_dir)
+
+    def form_warnings(self) -> tuple[str, ...]:
+        """Warn on the form."""
+        return (SHARED_ACCOUNT_WARNING,)
+
+    async def start(self) -> Any:
+        """Start the server, and warn in the log."""
+        self.log.warning("%s: %s", self._log_name, SHARED_ACCOUNT_WARNING)
+        return await super().start()

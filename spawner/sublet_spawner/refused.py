@@ -1,0 +1,48 @@
+"""How JupyterHub is told that a server does not start, in words that reach page and API alike.
+
+JupyterHub 6 has an exception for this; on 5 an ``HTTPError`` with two extra attributes does the
+same. JupyterHub shows the text with ``message_html`` unescaped, so it is escaped here.
+"""
+
+import re
+from html import escape
+from typing import Final
+
+from jupyterhub import spawner as hub_spawner  # type: ignore[import-untyped]
+from sublet_quota.refusal import Refusal, RefusalReason
+from tornado.web import HTTPError
+
+SERVICE_UNREACHABLE: Final = "service-unreachable"
+
+_REASON: Final = re.compile(r"^[a-z][a-z-]{0,39}$")
+_BAD_REQUEST: Final = 400
+_FORBIDDEN: Final = 403
+_UNAVAILABLE: Final = 503
+_SPAWN_EXCEPTION: Final = getattr(hub_spawner, "SpawnException", None)
+
+
+def refused(refusal: Refusal) -> HTTPError:
+    """Build the exception that says ``refusal`` in its own words."""
+    malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
+    return not_started(refusal.message, refusal.reason, _BAD_REQUEST if malformed else _FORBIDDEN)
+
+
+def unavailable(message: str) -> HTTPError:
+    """Build the exception for a service that cannot be asked."""
+    return not_started(message, SERVICE_UNREACHABLE, _UNAVAILABLE)
+
+
+def not_started(message: str, reason: str, status_code: int) -> HTTPError:
+    """Build what this JupyterHub knows best; ``reason`` becomes a label of its metrics."""
+    label = reason if _REASON.match(reason) else "refused"
+    error: HTTPError
+    if _SPAWN_EXCEPTION is not None:
+        error = _SPAWN_EXCEPTION(
+            message, reason=label, message_html=escape(message), status_code=status_code
+        )
+    else:
+        error = HTTPError(status_code, message)
+    # Read by the spawn page (which else shows the exception's repr), and on 5 by the API too.
+    error.jupyterhub_message = message  # type: ignore[attr-defined]
+    error.jupyterhub_html_message = escape(message)  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,59 @@
+"""Slices to give back: tried at once, and again later for as long as the service is away.
+
+Giving back twice is harmless, so nothing here needs to know whether an attempt arrived. What is
+still waiting when the hub ends is in the spawner's state; the service also finds out by itself,
+from the hub's list of servers.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from sublet_quota.ids import SliceId
+
+from sublet_spawner.errors import SubletSpawnerError
+from sublet_spawner.service_client import ServiceClient
+
+FIRST_WAIT_S: Final = 1.0
+LONGEST_WAIT_S: Final = 60.0
+
+
+class Releases:
+    """The slices that one spawner has to give back."""
+
+    def __init__(self, client: Callable[[], ServiceClient], warn: Callable[[str], None]) -> None:
+        self.waiting: set[SliceId] = set()
+        self._client = client
+        self._warn = warn
+        self._later: asyncio.Task[None] | None = None
+
+    def add(self, slice_id: SliceId) -> None:
+        """Put a slice with those to give back."""
+        self.waiting.add(slice_id)
+
+    async def run(self) -> None:
+        """Give back now what can be; the rest is tried again in the background."""
+        if not await self._try_each():
+            self.run_soon()
+
+    def run_soon(self) -> None:
+        """Give back in the background, until nothing is left."""
+        if self._later is None or self._later.done():
+            self._later = asyncio.create_task(self._keep_trying())
+
+    async def _keep_trying(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while not await self._try_each():
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _try_each(self) -> bool:
+        """Tell whether nothing is left."""
+        for slice_id in sorted(self.waiting):
+            try:
+                await self._client().release(slice_id, patient=False)
+            except SubletSpawnerError as error:
+                self._warn(f"slice {slice_id} is given back later: {error}")
+            else:
+                self.waiting.discard(slice_id)
+        return not self.waiting

@@ -1,0 +1,483 @@
+"""What every Sublet spawner does, wherever its servers run: get a slice, tell of it, give it back.
+
+Order in ``start``: read the choice, give back what earlier starts left behind, get a slice, write
+its id into the hub's database, start the server, tell the service its first process. From the
+moment a slice is had, ``poll`` and ``stop`` give it back once the server is seen to be gone.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, Final
+
+from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
+from sqlalchemy.orm import object_session
+from sublet_quota.environment import (
+    CONTEXT_MIB,
+    NO_GPU,
+    SliceEndpoints,
+    no_gpu_environment,
+    slice_environment,
+)
+from sublet_quota.ids import SliceId
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate, Lease, Offers, SliceRequest, SliceStarted
+from traitlets import Bool, Float, Integer, List, Set, Unicode, default
+
+from sublet_spawner.account import DEFAULT_ENVIRONMENT_NAMES
+from sublet_spawner.choice import SliceChoice, read_form, read_user_options
+from sublet_spawner.errors import SubletSpawnerError
+from sublet_spawner.messages import gpu_granted, how_it_waits
+from sublet_spawner.options_form import FormSettings, render_form, render_without_service
+from sublet_spawner.progress import Event, StartLog, merged
+from sublet_spawner.refused import refused, unavailable
+from sublet_spawner.releases import Releases
+from sublet_spawner.service_client import ServiceAccess, ServiceClient
+
+STATE_KEY: Final = "sublet"
+"""Under which ``get_state`` keeps what must survive a restart of the hub."""
+
+
+class SliceSpawnerMixin(Spawner):  # type: ignore[misc]
+    """Put before a JupyterHub spawner class, it gives each server a slice of a GPU."""
+
+    service_url = Unicode(
+        "http://127.0.0.1:8000/services/sublet/",
+        help="""URL of the Sublet service as notebook servers and jobs reach it, normally through
+        the hub's proxy. They find it in SUBLET_SERVICE_URL.""",
+    ).tag(config=True)
+
+    service_api_url = Unicode(
+        "",
+        help="""URL of the Sublet service as the hub reaches it, with its prefix, such as
+        http://127.0.0.1:8901/services/sublet/. Empty: the same as service_url.""",
+    ).tag(config=True)
+
+    service_token_file = Unicode(
+        "/etc/sublet/service-token",
+        help="""Path of the file with the service's API token, readable by the hub alone (mode
+        0600). It is read on each call, so a new token needs no restart of the hub.""",
+    ).tag(config=True)
+
+    service_connect_timeout_s = Float(
+        3.0, min=0.1, max=60.0, help="Seconds to wait for a connection to the service (0.1 to 60)."
+    ).tag(config=True)
+
+    service_request_timeout_s = Float(
+        10.0, min=0.1, max=300.0, help="Seconds to wait for an answer of the service (0.1 to 300)."
+    ).tag(config=True)
+
+    service_retry_waits_s = List(
+        Float(min=0.0, max=60.0),
+        [0.2, 0.5, 1.0, 2.0],
+        help="""Seconds to wait before each repetition of a call that failed. Only calls that can
+        do no harm twice are repeated. Empty: none is.""",
+    ).tag(config=True)
+
+    service_required = Bool(
+        True,
+        help="""Whether a server may start only when the service can be asked. False: while the
+        service is away servers start without a GPU, and say so on the progress page and in the
+        hub's log. A refusal of the service is a refusal either way.""",
+    ).tag(config=True)
+
+    allow_no_gpu = Bool(
+        False,
+        help=f"""Whether users may start a server without a GPU. It is offered on the form, and is
+        called {NO_GPU!r} in user_options.""",
+    ).tag(config=True)
+
+    agent_socket = Unicode(
+        "/run/sublet/agent.sock",
+        help="""Path of the agent's Unix socket for tenants, as servers and jobs find it on their
+        node (SUBLET_AGENT_SOCKET).""",
+    ).tag(config=True)
+
+    simulated_socket = Unicode(
+        "",
+        help="""Path of the simulated GPUs' Unix socket, as servers and jobs find it
+        (SUBLET_SIMULATED_SOCKET). Empty where GPUs are real.""",
+    ).tag(config=True)
+
+    context_mib = Integer(
+        CONTEXT_MIB,
+        min=0,
+        max=16 * 1024,
+        help="""MiB that a CUDA context takes on the GPU. Taken off the cap when the fractions for
+        PyTorch and JAX are reckoned, which do not count it.""",
+    ).tag(config=True)
+
+    job_python = Unicode(
+        sys.executable,
+        help="""Path of the Python interpreter for this user's training jobs: one that has the
+        user's packages, Jupyter, papermill and Sublet. Default: the hub's own.""",
+    ).tag(config=True)
+
+    job_environment_names = List(
+        Unicode(),
+        list(DEFAULT_ENVIRONMENT_NAMES),
+        help="""Names of the environment variables that this user's training jobs get from their
+        server's environment. Nothing else is passed on, and never JUPYTERHUB_*, nor what is named
+        like a token, secret or password.""",
+    ).tag(config=True)
+
+    other_user_options = Set(
+        Unicode(),
+        set(),
+        help="""Keys of user_options that other parts of your configuration read (your own
+        options_form, a pre_spawn_hook). Any other key that Sublet does not know is refused.""",
+    ).tag(config=True)
+
+    wait_report_interval_s = Float(
+        1.0,
+        min=0.2,
+        max=60.0,
+        help="Seconds between two looks at a new slice for the progress page (0.2 to 60).",
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._accepted_options: dict[str, Any] = dict(kwargs.get("user_options") or {})
+        self._lease: Lease | None = None
+        self._slice_id: SliceId | None = None
+        self._started: SliceStarted | None = None
+        self._started_is_told = True
+        self._slice_variables: dict[str, str] = {}
+        self._in_start = False
+        self._start_log: StartLog | None = None
+        self._releases = Releases(self._client, self._log_line)
+        super().__init__(**kwargs)
+
+    # To be given by the class that knows where servers run.
+
+    def account_template(self) -> AccountTemplate | Refusal:
+        """Tell how this user's processes run there."""
+        raise NotImplementedError
+
+    def first_process(self) -> SliceStarted | None:
+        """Tell the server's first process, if it can be known."""
+        raise NotImplementedError
+
+    def form_warnings(self) -> tuple[str, ...]:
+        """Tell what users must know before they start."""
+        return ()
+
+    # What the user chooses.
+
+    async def get_options_form(self) -> str:
+        """Render the sizes to be had, followed by the admin's own ``options_form`` if any."""
+        chosen = self.user_options.get("size") if isinstance(self.user_options, dict) else None
+        settings = FormSettings(
+            allow_no_gpu=self.allow_no_gpu,
+            chosen=chosen if isinstance(chosen, str) else None,
+            warnings=self.form_warnings(),
+        )
+        try:
+            form = render_form(await self._offers(), settings)
+        except SubletSpawnerError as error:
+            self.log.error("No options form for %s: %s", self._log_name, error)  # noqa: TRY400
+            if self.service_required and not self.allow_no_gpu:
+                raise unavailable(self._what_to_do()) from error
+            form = render_without_service(self._what_to_do(), settings)
+        own = await super().get_options_form()
+        return f"{form}\n{own}" if own else form
+
+    @default("options_from_form")
+    def _read_own_form(self) -> Any:
+        return self._options_of_form
+
+    def _options_of_form(self, form_data: dict[str, list[str]]) -> dict[str, Any]:
+        options = read_form(form_data, frozenset(self.other_user_options))
+        if isinstance(options, Refusal):
+            raise refused(options)
+        return options
+
+    @default("apply_user_options")
+    def _check_own_options(self) -> Any:
+        return _refuse_malformed_options
+
+    def _choice(self) -> SliceChoice:
+        """Read the choice, also where it came from the REST API; raise where it is no choice."""
+        choice = read_user_options(self.user_options, frozenset(self.other_user_options))
+        if isinstance(choice, SliceChoice) and choice.without_gpu and not self.allow_no_gpu:
+            choice = Refusal(
+                RefusalReason.SIZE_NOT_ALLOWED,
+                "Servers without a GPU are not offered on this hub: pick one of the sizes",
+            )
+        if isinstance(choice, Refusal):
+            raise self._refusal(choice)
+        return choice
+
+    # JupyterHub's life of a server.
+
+    async def start(self) -> Any:
+        """Get a slice, then start the server with it."""
+        log = self._start_log = StartLog()
+        choice = self._choice()
+        self._lease, self._started = None, None
+        self._in_start = True
+        try:
+            await self._releases.run()
+            if choice.without_gpu:
+                self._go_without("You chose a server without a GPU")
+            else:
+                await self._get_slice(choice, log)
+            address = await super().start()
+        finally:
+            self._in_start = False
+        self._started = self.first_process()
+        self._started_is_told = self._slice_id is None or self._started is None
+        self._accepted_options = dict(self.user_options)
+        await self._tell_started()
+        return address
+
+    async def poll(self) -> int | None:
+        """Ask whether the server runs; where it does not, its slice is given back."""
+        if self._in_start:
+            return None
+        status: int | None = await super().poll()
+        if status is None:
+            await self._tell_started()
+        else:
+            self._give_up_slice()
+            await self._releases.run()
+        return status
+
+    async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
+        """Stop the server and give its slice back."""
+        try:
+            await super().stop(now)
+        finally:
+            self._give_up_slice()
+            await self._releases.run()
+
+    def get_env(self) -> dict[str, str]:
+        """Give the server's environment, with the slice's variables."""
+        environment: dict[str, str] = super().get_env()
+        if self._lease is not None:
+            environment |= slice_environment(
+                self._lease, self._endpoints(), environment, self.context_mib
+            )
+        else:
+            environment |= self._slice_variables
+        return environment
+
+    async def progress(self) -> AsyncGenerator[Event, None]:
+        """Tell of the slice, of what it waits for, and what the spawner beneath tells."""
+        log = self._start_log
+        if log is None:
+            sources = [super().progress()]
+        else:
+            sources = [log.follow(), super().progress(), self._tell_of_waiting(log)]
+        async for event in merged(*sources):
+            yield event
+
+    # What survives a restart of the hub.
+
+    def get_state(self) -> dict[str, Any]:
+        """Add the slice's id, and the ids of slices still to be given back."""
+        state: dict[str, Any] = super().get_state()
+        own: dict[str, Any] = {}
+        if self._slice_id is not None:
+            own["slice_id"] = self._slice_id
+        if self._started is not None:
+            own["root_pid"] = self._started.root_pid
+            own["root_start_time"] = self._started.root_start_time
+        if self._releases.waiting:
+            own["to_release"] = sorted(self._releases.waiting)
+        if own:
+            state[STATE_KEY] = own
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the slice again; its first process is told again, in case it was lost."""
+        super().load_state(state)
+        own = state.get(STATE_KEY) or {}
+        for slice_id in own.get("to_release", ()):
+            self._releases.add(SliceId(slice_id))
+        if "slice_id" in own:
+            self._slice_id = SliceId(own["slice_id"])
+        if "root_pid" in own and "root_start_time" in own:
+            self._started = SliceStarted(
+                root_pid=own["root_pid"], root_start_time=own["root_start_time"]
+            )
+            self._started_is_told = False
+
+    def clear_state(self) -> None:
+        """Forget the server; its slice is put with those to give back."""
+        super().clear_state()
+        self._give_up_slice()
+
+    # The slice.
+
+    async def _get_slice(self, choice: SliceChoice, log: StartLog) -> None:
+        try:
+            request = await self._request(choice)
+            log.tell(f"Asking for a GPU slice: {choice}", 5)
+            answer = await self._ask(request)
+        except SubletSpawnerError as error:
+            self.log.error("No slice for %s: %s", self._log_name, error)  # noqa: TRY400
+            if self.service_required:
+                raise unavailable(self._what_to_do()) from error
+            self._go_without("The Sublet service could not be asked for a GPU slice")
+            return
+        if isinstance(answer, Refusal):
+            raise self._refusal(answer)
+        self._lease, self._slice_id = answer, SliceId(answer.slice_id)
+        self._write_state()
+        granted = gpu_granted(answer)
+        self.log.info("Slice %s for %s: %s", answer.slice_id, self._log_name, granted)
+        log.tell(granted, 20)
+
+    async def _request(self, choice: SliceChoice) -> SliceRequest:
+        """Fill the request. Where nothing was chosen, the service's default size is asked for.
+
+        Where there is no default, the first size is asked for all the same: the service then
+        says why not.
+        """
+        size = choice.size
+        if choice.is_default:
+            offers = await self._offers()
+            size = offers.default or next((offer.size for offer in offers.offers), None)
+            if size is None:
+                raise self._refusal(
+                    Refusal(
+                        RefusalReason.SIZE_NOT_ALLOWED,
+                        offers.message or "No size of GPU slice is open to you: ask an admin",
+                    )
+                )
+        account = self.account_template()
+        if isinstance(account, Refusal):
+            raise self._refusal(account)
+        return SliceRequest(
+            owner=self.user.name,
+            groups=self._groups(),
+            server=self.name,
+            size=size,
+            pool=choice.pool,
+            gpu_type=choice.gpu_type,
+            memory_mib=choice.memory_mib,
+            compute_milli=choice.compute_milli,
+            account=account,
+        )
+
+    async def _ask(self, request: SliceRequest) -> Lease | Refusal:
+        """Ask, and when the start is given up meanwhile, give back what is then handed out."""
+        asking = asyncio.create_task(self._client().request_slice(request))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(self._give_back_what_came_late)
+            raise
+
+    def _give_back_what_came_late(self, asking: "asyncio.Task[Lease | Refusal]") -> None:
+        if asking.cancelled() or asking.exception() is not None:
+            return
+        answer = asking.result()
+        if isinstance(answer, Lease):
+            self._releases.add(SliceId(answer.slice_id))
+            self._releases.run_soon()
+
+    async def _tell_started(self) -> None:
+        """Tell the first process. What cannot be told now is told at a later poll."""
+        if self._started_is_told or self._slice_id is None or self._started is None:
+            return
+        try:
+            known = await self._client().report_started(self._slice_id, self._started)
+        except SubletSpawnerError as error:
+            self.log.warning("%s. Slice %s: told later", error, self._slice_id)
+            return
+        self._started_is_told = True
+        if not known:
+            self.log.error(
+                "The service does not know slice %s of %s: its server has no GPU guaranteed until "
+                "it is stopped and started again",
+                self._slice_id,
+                self._log_name,
+            )
+
+    def _give_up_slice(self) -> None:
+        if self._slice_id is not None:
+            self._releases.add(self._slice_id)
+        self._slice_id, self._started, self._lease = None, None, None
+        self._started_is_told = True
+
+    def _go_without(self, reason: str) -> None:
+        self._slice_variables = no_gpu_environment(self.service_url, reason)
+        self.log.warning("%s starts without a GPU: %s", self._log_name, reason)
+        if self._start_log is not None:
+            self._start_log.tell(f"{reason}: starting without a GPU", 20)
+
+    async def _tell_of_waiting(self, log: StartLog) -> AsyncGenerator[Event, None]:
+        """Look at the new slice until its agent has taken it over."""
+        while not (log.ended or (self._slice_id is None and not self._in_start)):
+            if self._slice_id is not None:
+                try:
+                    info = await self._client().slice_info(self._slice_id)
+                except SubletSpawnerError:
+                    info = None
+                if info is not None and info.report is not None:
+                    yield {"message": how_it_waits(info)}
+                    if info.report.wait is None:
+                        return
+            await asyncio.sleep(self.wait_report_interval_s)
+
+    # Small things.
+
+    def _write_state(self) -> None:
+        """Write the slice's id at once: a hub that is killed during a start must find it again."""
+        if self.orm_spawner is None:
+            return
+        self.orm_spawner.state = self.get_state()
+        session = object_session(self.orm_spawner)
+        if session is not None:
+            session.commit()
+
+    def _refusal(self, refusal: Refusal) -> Exception:
+        """Build the exception. The hub has stored the refused choice as the next default: undo."""
+        self.log.warning("Refused for %s: %s", self._log_name, refusal.message)
+        if self.orm_spawner is not None:
+            self.orm_spawner.user_options = self._accepted_options
+        return refused(refusal)
+
+    def _groups(self) -> tuple[str, ...]:
+        return tuple(sorted(group.name for group in self.user.groups))
+
+    async def _offers(self) -> Offers:
+        return await self._client().offers(self.user.name, self._groups())
+
+    def _client(self) -> ServiceClient:
+        return ServiceClient(
+            ServiceAccess(
+                api_url=self.service_api_url or self.service_url,
+                token_file=Path(self.service_token_file),
+                connect_timeout_s=self.service_connect_timeout_s,
+                request_timeout_s=self.service_request_timeout_s,
+                waits_s=tuple(self.service_retry_waits_s),
+            )
+        )
+
+    def _endpoints(self) -> SliceEndpoints:
+        return SliceEndpoints(
+            agent_socket=self.agent_socket,
+            service_url=self.service_url,
+            simulated_socket=self.simulated_socket or None,
+        )
+
+    def _log_line(self, message: str) -> None:
+        self.log.warning("%s: %s", self._log_name, message)
+
+    @staticmethod
+    def _what_to_do() -> str:
+        return (
+            "The GPU service of this hub cannot be reached, so no GPU slice can be given out. "
+            "Try again in a minute; if it lasts, tell an admin to look at the sublet-hub service "
+            "and the hub's log."
+        )
+
+
+def _refuse_malformed_options(spawner: SliceSpawnerMixin, user_options: Any) -> None:
+    """JupyterHub's hook before a start: what is no choice ends here. ``start`` checks again."""
+    choice = read_user_options(user_options, frozenset(spawner.other_user_options))
+    if isinstance(choice, Refusal):
+        raise spawner._refusal(choice)  # noqa: SLF001 - of this module
