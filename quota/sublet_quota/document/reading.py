@@ -1,0 +1,159 @@
+"""Reading a quota document: text in, a valid document or the whole list of its problems out."""
+
+import types
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sublet_quota.document.contradictions import Contradiction, nearest
+from sublet_quota.document.problems import DocumentProblem, KeyPath, QuotaDocumentError
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.tree import DocumentTree, read_tree
+
+_KEY_MARK = "[key]"
+_MOST_SHOWN = 60
+
+
+def read_quota_document(text: str | bytes) -> QuotaDocument:
+    """Read a quota document in YAML; empty text is a valid one.
+
+    Raises ``QuotaDocumentError`` with all problems at once, in the order of their lines.
+    """
+    tree = read_tree(text)
+    problems = list(tree.problems)
+    value = {} if tree.value is None else tree.value
+    if not isinstance(value, dict):
+        if not problems:
+            message = "is no mapping: write sections such as `pools:` and `sizes:`"
+            problems.append(DocumentProblem(1, (), message))
+        raise QuotaDocumentError(tuple(problems))
+    document = _validate(value, tree, problems)
+    if document is None or problems:
+        raise QuotaDocumentError(tuple(sorted(problems, key=lambda p: p.line)))
+    return document
+
+
+def _validate(
+    value: dict[str, Any], tree: DocumentTree, problems: list[DocumentProblem]
+) -> QuotaDocument | None:
+    """Validate, then without the entries that were wrong again: for what does not fit together."""
+    pruned: set[KeyPath] = set()
+    written = {
+        section: tuple(content) if isinstance(content := value.get(section), dict) else ()
+        for section in ("pools", "sizes")
+    }
+    for _ in range(2):
+        try:
+            return QuotaDocument.model_validate(
+                value, by_alias=True, by_name=False, context=written
+            )
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                _translate(details, tree, problems, pruned)
+            value = _without(value, pruned)
+    return None
+
+
+def _translate(
+    details: ErrorDetails,
+    tree: DocumentTree,
+    problems: list[DocumentProblem],
+    pruned: set[KeyPath],
+) -> None:
+    if details["type"] == "contradictions":
+        found: tuple[Contradiction, ...] = details["ctx"]["contradictions"]
+        problems.extend(
+            DocumentProblem(tree.line_of(c.path), c.path, c.message)
+            for c in found
+        )
+        return
+    path = tuple(step for step in details["loc"] if step != _KEY_MARK)
+    pruned.add(path[:2] if path[0] in ("pools", "sizes", "groups", "users") else path[:1])
+    problems.append(DocumentProblem(tree.line_of(path), path, _words_for(details, path)))
+
+
+def _without(value: dict[str, Any], pruned: set[KeyPath]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for section, content in value.items():
+        if (section,) in pruned:
+            continue
+        if isinstance(content, dict):
+            kept[section] = {k: v for k, v in content.items() if (section, k) not in pruned}
+        else:
+            kept[section] = content
+    return kept
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+
+
+def _words_for(details: ErrorDetails, path: KeyPath) -> str:
+    value, context = details["input"], details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            known = _keys_at(path[:-1])
+            allowed = f": known here are {', '.join(known)}" if known else ""
+            return f"is no known key{nearest(str(path[-1]), known)}{allowed}"
+        case "missing":
+            return "is missing: every size needs it"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            known = _keys_at(path)
+            keys = f" with the keys {', '.join(known)}" if known else ""
+            return f"{_shown(value)} is no mapping: write one{keys}"
+        case "tuple_type" | "list_type":
+            return f"{_shown(value)} is no list: write [a, b] or one '- item' a line"
+        case "string_type":
+            return f"{_shown(value)} is no text: put it in quotes"
+        case "string_pattern_mismatch":
+            return (
+                f"{_shown(value)} cannot be a name: write letters, digits, '.', '_' and '-', "
+                "beginning with a letter or digit, 63 at most"
+            )
+        case "string_too_short":
+            return "is empty: write at least one character"
+        case "string_too_long":
+            return f"is longer than {context.get('max_length')} characters: write less"
+        case "value_error":
+            return f"{_shown(value)} {context.get('error')}"
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{_shown(value)} is no whole number: write one from 1 to 1000"
+        case "greater_than_equal":
+            return f"{_shown(value)} is too small: write {context.get('ge')} or more"
+        case "less_than_equal":
+            return f"{_shown(value)} is too large: write {context.get('le')} or less"
+        case _:
+            return f"{_shown(value)}: {details['msg']}"
+
+
+def _keys_at(path: KeyPath) -> list[str]:
+    """Return the keys that a document knows below ``path``."""
+    found: Any = QuotaDocument
+    for step in path:
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            fields = {f.alias or name: f.annotation for name, f in found.model_fields.items()}
+            found = _unwrapped(fields.get(str(step)))
+        elif get_origin(found) is dict:
+            found = _unwrapped(get_args(found)[1])
+        else:
+            return []
+    if isinstance(found, type) and issubclass(found, BaseModel):
+        return [field.alias or name for name, field in found.model_fields.items()]
+    return []
+
+
+def _unwrapped(annotation: Any) -> Any:
+    """Return the one type that is meant, without ``Annotated`` and ``None``."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            parts = [part for part in get_args(annotation) if part is not type(None)]
+            if len(parts) != 1:
+                return None
+            annotation = parts[0]
+        else:
+            return annotation
