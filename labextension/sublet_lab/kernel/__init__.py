@@ -1,0 +1,50 @@
+"""The IPython extension that puts Sublet's gate before the cells of a kernel.
+
+It is loaded by ``etc/ipython/startup/00-sublet.py``, which the package installs below
+``sys.prefix``, so no user does anything for it. Outside of a slice, and in an IPython that is no
+kernel, it does nothing at all.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sublet_lab.kernel.activity import ActivityReporter
+from sublet_lab.kernel.cells import GatedCells
+from sublet_lab.kernel.gate import Gate, SubletGate
+
+_LOADED = "_sublet_gated_cells"
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Put the gate before the kernel's cells, once."""
+    kernel = getattr(ipython, "kernel", None)
+    socket_path = os.environ.get("SUBLET_AGENT_SOCKET")
+    in_slice = bool(socket_path and os.environ.get("SUBLET_SLICE_ID"))
+    if kernel is None or not socket_path or not in_slice or hasattr(kernel, _LOADED):
+        return
+    name = _kernel_name(kernel)
+    settings = SubletGate(parent=ipython)
+    cells = GatedCells(
+        kernel,
+        gate=Gate(socket_path, name, settings),
+        activity=ActivityReporter(socket_path, name),
+        settings=settings,
+    )
+    cells.install()
+    setattr(kernel, _LOADED, cells)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take the gate away again."""
+    kernel = getattr(ipython, "kernel", None)
+    cells = getattr(kernel, _LOADED, None)
+    if cells is not None:
+        cells.remove()
+        delattr(kernel, _LOADED)
+
+
+def _kernel_name(kernel: Any) -> str:
+    """The id by which the notebook server knows the kernel: it names the connection file."""
+    connection_file = getattr(kernel.parent, "connection_file", "") or ""
+    return Path(connection_file).stem.removeprefix("kernel-")[:255] or str(kernel.ident)

@@ -1,0 +1,173 @@
+"""Wraps one kernel instance, so that each cell passes the gate and counts as activity.
+
+IPython swallows what ``pre_run_cell`` callbacks raise and runs the cell anyway, so the gate wraps
+``do_execute``, which can wait, be interrupted and answer with an error instead. Silent executions
+(of front ends, for themselves) neither wait nor count.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from sublet_lab.kernel.activity import ActivityReporter
+from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.notice import WaitNotice
+
+GATE_FEATURE = "sublet gate"
+"""In the kernel's ``supported_features``: it reports its activity itself."""
+
+
+class GatedCells:
+    """The gate before one kernel's cells."""
+
+    def __init__(
+        self, kernel: Any, gate: Gate, activity: ActivityReporter, settings: SubletGate
+    ) -> None:
+        self._kernel = kernel
+        self._gate = gate
+        self._activity = activity
+        self._settings = settings
+        self._pid = os.getpid()
+        self._execute: Callable[..., Awaitable[dict[str, Any]]] = kernel.do_execute
+        self._raw_input: Callable[..., str] = kernel.raw_input
+        self._getpass: Callable[..., str] = kernel.getpass
+
+    def install(self) -> None:
+        """Wrap the kernel's methods, on the instance."""
+        kernel = self._kernel
+        kernel.do_execute = self._gated_execute
+        kernel.raw_input = self._counted_as_idle(self._raw_input)
+        kernel.getpass = self._counted_as_idle(self._getpass)
+        for handlers in (kernel.shell_handlers, kernel.control_handlers):
+            handlers["kernel_info_request"] = self._kernel_info_request
+
+    def remove(self) -> None:
+        """Unwrap the kernel's methods, and hang up."""
+        kernel = self._kernel
+        for name in ("do_execute", "raw_input", "getpass"):
+            delattr(kernel, name)
+        for handlers in (kernel.shell_handlers, kernel.control_handlers):
+            handlers["kernel_info_request"] = kernel.kernel_info_request
+        self._gate.close()
+        self._activity.close()
+
+    async def _gated_execute(
+        self,
+        code: str,
+        silent: bool,  # noqa: FBT001 (the signature is ipykernel's)
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        # A forked child runs on in its parent's cell, and may not use its parent's connection.
+        if silent or self._pid != os.getpid():
+            return await self._execute(code, silent, *args, **kwargs)
+        cell = self._cell_id()
+        with self._activity.running(cell):
+            notice = WaitNotice(self._publish, self._settings.notice_after_s)
+            with _interrupts_cancel_this_task() as interrupts:
+                try:
+                    no_leave = await self._gate.enter(cell, notice)
+                except asyncio.CancelledError:
+                    if not interrupts.cancelled:
+                        raise
+                finally:
+                    notice.end()
+            if interrupts.seen:
+                return self._interrupted_reply()
+            if no_leave is not None:
+                self._warn(no_leave)
+            return await self._execute(code, silent, *args, **kwargs)
+
+    def _counted_as_idle(self, ask: Callable[..., str]) -> Callable[..., str]:
+        def ask_and_count_as_idle(*args: Any, **kwargs: Any) -> str:
+            with self._activity.waiting_for_input(self._cell_id()):
+                return ask(*args, **kwargs)
+
+        return ask_and_count_as_idle
+
+    async def _kernel_info_request(self, stream: Any, ident: Any, parent: Any) -> None:
+        """Answer as the kernel does, and say that it reports its activity itself."""
+        content = {"status": "ok", **self._kernel.kernel_info}
+        features = [*content.get("supported_features", ()), GATE_FEATURE]
+        content["supported_features"] = features
+        self._kernel.session.send(stream, "kernel_info_reply", content, parent, ident)
+
+    def _cell_id(self) -> str:
+        parent = self._kernel.get_parent("shell") or {}
+        return str(parent.get("header", {}).get("msg_id") or "cell")[:255]
+
+    def _publish(self, message_type: str, content: dict[str, Any]) -> None:
+        kernel = self._kernel
+        topic = f"kernel.{kernel.ident}.{message_type}".encode()
+        kernel.send_response(kernel.iopub_socket, message_type, content, ident=topic)
+
+    def _warn(self, why: str) -> None:
+        text = (
+            f"Sublet: this cell runs without leave from the GPU agent ({why})."
+            " If its GPU memory was moved away, its first GPU call waits until the agent is back.\n"
+        )
+        self._publish("stream", {"name": "stderr", "text": text})
+
+    def _interrupted_reply(self) -> dict[str, Any]:
+        message = "interrupted while the cell waited for its GPU; nothing of it has run"
+        error = {
+            "ename": "KeyboardInterrupt",
+            "evalue": message,
+            "traceback": [f"KeyboardInterrupt: {message}"],
+        }
+        self._publish("error", error)
+        return {
+            "status": "error",
+            **error,
+            "execution_count": self._kernel.execution_count,
+            "user_expressions": {},
+            "payload": [],
+        }
+
+
+@dataclass(slots=True)
+class _Interrupts:
+    """What interrupts did to a task."""
+
+    seen: bool = False
+    cancelled: bool = False
+    over: bool = False
+
+
+@contextlib.contextmanager
+def _interrupts_cancel_this_task() -> Iterator[_Interrupts]:
+    """Let SIGINT cancel what this task awaits inside, instead of stopping its event loop.
+
+    Only the main thread gets signals, so a waiting cell of a subshell cannot be interrupted, as a
+    running one cannot.
+    """
+    interrupts = _Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def cancel() -> None:
+        if task is not None and not interrupts.over and not interrupts.cancelled:
+            interrupts.cancelled = True
+            task.cancel()
+
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        interrupts.seen = True
+        loop.call_soon_threadsafe(cancel)
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield interrupts
+    finally:
+        interrupts.over = True
+        signal.signal(signal.SIGINT, before)
+        if interrupts.cancelled and task is not None:
+            task.uncancel()

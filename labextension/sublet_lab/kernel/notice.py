@@ -1,0 +1,60 @@
+"""The one line in a waiting cell's output that says for what it waits."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+_TICK_S = 1.0
+
+Publish = Callable[[str, dict[str, Any]], None]
+
+
+class WaitNotice:
+    """Shows nothing for waits shorter than ``after_s``, and is gone when the wait ends.
+
+    ``publish`` sends a message of a type and content to the cell's output. To be used on the
+    event loop that waits.
+    """
+
+    def __init__(self, publish: Publish, after_s: float) -> None:
+        self._publish = publish
+        self._display_id = f"sublet-{uuid.uuid4().hex}"
+        self._loop = asyncio.get_running_loop()
+        self._message = "Waiting for this machine's GPU agent."
+        self._done_at: float | None = None
+        self._shown = ""
+        self._timer = self._loop.call_later(after_s, self._show)
+
+    def say(self, message: str, seconds_left: float | None) -> None:
+        """Say this from now on; ``seconds_left`` counts down by itself."""
+        self._message = message
+        self._done_at = None if seconds_left is None else self._loop.time() + seconds_left
+        if self._shown:
+            self._timer.cancel()
+            self._show()
+
+    def end(self) -> None:
+        """The wait is over: leave nothing in the cell's output."""
+        self._timer.cancel()
+        if self._shown:
+            self._publish("clear_output", {"wait": False})
+            self._shown = ""
+
+    def _show(self) -> None:
+        text = f"Sublet: {self._message}{self._time_left()}"
+        if text != self._shown:
+            content = {
+                "data": {"text/plain": text},
+                "metadata": {},
+                "transient": {"display_id": self._display_id},
+            }
+            self._publish("update_display_data" if self._shown else "display_data", content)
+            self._shown = text
+        self._timer = self._loop.call_later(_TICK_S, self._show)
+
+    def _time_left(self) -> str:
+        if self._done_at is None:
+            return ""
+        left_s = self._done_at - self._loop.time()
+        return f" About {left_s:.0f} s left." if left_s >= 1 else " Nearly there."

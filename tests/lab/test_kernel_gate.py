@@ -1,0 +1,224 @@
+"""The gate before the cells of real kernels, with a fake agent."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_tenant_socket import FakeAgent
+from tests.support.real_kernels import RunningKernel, running_kernel, slice_environment
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_cell_asks_the_agent_by_the_names_that_the_server_knows(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    execution = await kernel.run("print(6 * 7)")
+    assert execution.text == "42\n"
+    (request,) = agent.requests
+    assert request.enter.cell == execution.msg_id
+    assert request.enter.kernel == kernel.manager.kernel_id
+
+
+async def test_a_cell_waits_until_the_gate_opens_and_says_for_what(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    agent.hold = True
+    execution = kernel.begin("print('ran')")
+    request = await agent.until(lambda a: a.requests and a.requests[0])
+    request.wait("Your 8 GiB come back.", seconds_left=4)
+    shown = await kernel.output_until(execution, "display_data")
+    assert shown["data"]["text/plain"] == "Sublet: Your 8 GiB come back. About 4 s left."
+    request.wait("Your 8 GiB are nearly back.", seconds_left=0.4)
+    updated = await kernel.output_until(execution, "update_display_data")
+    assert updated["transient"] == shown["transient"]
+    assert updated["data"]["text/plain"] == "Sublet: Your 8 GiB are nearly back. Nearly there."
+    request.open()
+    await kernel.finish(execution)
+    kinds = [m["header"]["msg_type"] for m in execution.messages]
+    assert kinds.index("clear_output") < kinds.index("stream")
+    assert execution.text == "ran\n"
+
+
+async def test_a_short_wait_shows_nothing(agent: FakeAgent, kernel: RunningKernel):
+    agent.hold = True
+    execution = kernel.begin("print('ran')")
+    request = await agent.until(lambda a: a.requests and a.requests[0])
+    request.wait("Nearly.", 0.1)
+    request.open()
+    await kernel.finish(execution)
+    assert execution.contents("display_data") == []
+    assert execution.contents("clear_output") == []
+
+
+async def test_an_interrupt_ends_the_waiting_cell_and_takes_its_request_back(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    agent.hold = True
+    execution = kernel.begin("ran = True")
+    request = await agent.until(lambda a: a.requests and a.requests[0])
+    await kernel.manager.interrupt_kernel()
+    await kernel.finish(execution)
+    await asyncio.wait_for(request.hung_up.wait(), 5)
+    assert execution.reply is not None
+    assert (execution.reply["status"], execution.reply["ename"]) == ("error", "KeyboardInterrupt")
+    assert [e["ename"] for e in execution.contents("error")] == ["KeyboardInterrupt"]
+    agent.hold = False
+    after = await kernel.run("print('ran' in globals())")
+    assert after.text == "False\n"
+
+
+async def test_an_interrupt_by_message_works_too(agent: FakeAgent, kernel: RunningKernel):
+    agent.hold = True
+    execution = kernel.begin("ran = True")
+    request = await agent.until(lambda a: a.requests and a.requests[0])
+    await kernel.control("interrupt_request")
+    await kernel.finish(execution)
+    await asyncio.wait_for(request.hung_up.wait(), 5)
+    assert execution.reply is not None
+    assert execution.reply["ename"] == "KeyboardInterrupt"
+
+
+async def test_interrupting_a_running_cell_works_as_ever(kernel: RunningKernel):
+    execution = kernel.begin("import time\nprint('go', flush=True)\ntime.sleep(60)")
+    await kernel.output_until(execution, "stream")
+    await kernel.manager.interrupt_kernel()
+    await kernel.finish(execution)
+    assert execution.reply is not None
+    assert execution.reply["ename"] == "KeyboardInterrupt"
+    assert (await kernel.run("print('alive')")).text == "alive\n"
+
+
+async def test_silent_executions_pass_without_asking(agent: FakeAgent, kernel: RunningKernel):
+    await kernel.run("x = 1", silent=True)
+    assert agent.requests == []
+    await kernel.run("x = 1", store_history=False)
+    assert len(agent.requests) == 1
+
+
+async def test_two_subshells_wait_and_run_by_themselves(agent: FakeAgent, kernel: RunningKernel):
+    subshell = (await kernel.control("create_subshell_request"))["subshell_id"]
+    agent.hold = True
+    main = kernel.begin("print(first)")
+    other = kernel.begin_in_subshell("first = 'other'", subshell)
+    both = await agent.until(lambda a: len(a.requests) == 2 and list(a.requests))
+    by_cell = {request.enter.cell: request for request in both}
+    by_cell[other.msg_id].open()
+    await kernel.finish(other)
+    by_cell[main.msg_id].open()
+    await kernel.finish(main)
+    assert main.text == "other\n"
+
+
+async def test_async_cells_and_errors_are_as_without_a_gate(kernel: RunningKernel):
+    execution = await kernel.run("import asyncio\nawait asyncio.sleep(0)\nprint('done')")
+    assert execution.text == "done\n"
+    failed = await kernel.run("1 / 0")
+    assert failed.reply is not None
+    assert failed.reply["ename"] == "ZeroDivisionError"
+
+
+async def test_a_forked_child_leaves_the_connection_alone(agent: FakeAgent, kernel: RunningKernel):
+    code = """
+import multiprocessing
+context = multiprocessing.get_context('fork')
+with context.Pool(2) as pool:
+    print(sum(pool.map(abs, range(-3, 4))))
+"""
+    assert (await kernel.run(code)).text == "12\n"
+    assert (await kernel.run("print('next')")).text == "next\n"
+    assert len(agent.requests) == 2
+
+
+async def test_an_interrupted_cell_is_taken_back_though_a_forked_child_lives(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    await kernel.run("import os, time\nif os.fork() == 0:\n    time.sleep(20); os._exit(0)")
+    agent.hold = True
+    execution = kernel.begin("pass")
+    request = await agent.until(lambda a: len(a.requests) == 2 and a.requests[1])
+    await kernel.manager.interrupt_kernel()
+    await kernel.finish(execution)
+    await asyncio.wait_for(request.hung_up.wait(), 5)
+
+
+async def test_a_restarted_agent_is_asked_again_by_the_same_cell(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    agent.hold = True
+    execution = kernel.begin("print('ran')")
+    request = await agent.until(lambda a: a.requests and a.requests[0])
+    request.wait("Making room.", None)
+    await kernel.output_until(execution, "display_data")
+    await agent.stop()
+    updated = await kernel.output_until(execution, "update_display_data")
+    assert "Waiting for this machine's GPU agent" in updated["data"]["text/plain"]
+    agent.hold = False
+    await agent.start()
+    await kernel.finish(execution)
+    assert execution.text == "ran\n"
+    assert execution.warnings == ""
+    assert agent.requests[-1].enter.cell == execution.msg_id
+
+
+async def test_an_agent_that_restarted_between_cells_is_simply_asked(
+    agent: FakeAgent, kernel: RunningKernel
+):
+    await kernel.run("pass")
+    await agent.stop()
+    await agent.start()
+    execution = await kernel.run("print('ran')")
+    assert execution.text == "ran\n"
+    assert execution.contents("display_data") == []
+
+
+async def test_a_cell_runs_with_a_warning_when_the_agent_stays_away(tmp_path: Path):
+    environment = slice_environment(tmp_path / "nobody.sock")
+    async with running_kernel(environment, tmp_path, "--SubletGate.agent_patience_s=0.7") as kernel:
+        first = await kernel.run("print('ran')")
+        assert first.text == "ran\n"
+        assert "without leave from the GPU agent (no agent at" in first.warnings
+        assert "Waiting for this machine's GPU agent" in str(first.contents("display_data"))
+        again = await kernel.run("print('again')")
+        assert again.text == "again\n"
+        assert again.contents("display_data") == []
+
+
+async def test_a_cell_runs_with_a_warning_when_the_agent_knows_no_such_slice(
+    agent: FakeAgent, tmp_path: Path
+):
+    agent.unknown = "no slice here has this process"
+    environment = slice_environment(agent.path)
+    async with running_kernel(environment, tmp_path, "--SubletGate.agent_patience_s=0.4") as kernel:
+        execution = await kernel.run("print('ran')")
+    assert execution.text == "ran\n"
+    assert "no slice here has this process" in execution.warnings
+
+
+async def test_a_cell_runs_with_a_warning_when_the_agent_hangs(agent: FakeAgent, tmp_path: Path):
+    agent.hold = True
+    environment = slice_environment(agent.path)
+    async with running_kernel(environment, tmp_path, "--SubletGate.agent_patience_s=0.4") as kernel:
+        execution = await kernel.run("print('ran')")
+    assert execution.text == "ran\n"
+    assert "does not answer" in execution.warnings
+
+
+@pytest.mark.parametrize("missing", ["SUBLET_AGENT_SOCKET", "SUBLET_SLICE_ID"])
+async def test_outside_of_a_slice_nothing_is_wrapped(
+    agent: FakeAgent, missing: str, tmp_path: Path
+):
+    environment = slice_environment(agent.path)
+    del environment[missing]
+    async with running_kernel(environment, tmp_path) as kernel:
+        execution = await kernel.run("import sys; print('sublet_lab.kernel' in sys.modules)")
+        features = (await kernel.control("kernel_info_request"))["supported_features"]
+    assert execution.text == "False\n"
+    assert agent.requests == []
+    assert "sublet gate" not in features
+
+
+async def test_the_kernel_says_that_it_reports_itself(kernel: RunningKernel):
+    features = (await kernel.control("kernel_info_request"))["supported_features"]
+    assert "sublet gate" in features
