@@ -436,8 +436,9 @@ class SliceSpawnerMixin(Spawner):  # type: ignore[misc]
     def _refusal(self, refusal: Refusal) -> Exception:
         """Build the exception. The hub has stored the refused choice as the next default: undo."""
         self.log.warning("Refused for %s: %s", self._log_name, refusal.message)
+        self.user_options = dict(self._accepted_options)
         if self.orm_spawner is not None:
-            self.orm_spawner.user_options = self._accepted_options
+            self.orm_spawner.user_options = dict(self._accepted_options)
         return refused(refusal)
 
     def _groups(self) -> tuple[str, ...]:

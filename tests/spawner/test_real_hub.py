@@ -1,0 +1,180 @@
+"""The spawner under a real JupyterHub with its proxy and real notebook servers."""
+
+import asyncio
+import os
+import re
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from sublet_quota import scopes
+from sublet_quota.wire.api import Problem
+
+from tests.spawner.real_hub import RealHub, proxy_command, real_hub, until
+from tests.support.fake_service import an_offer, fake_service, some_offers
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(proxy_command() is None, reason="configurable-http-proxy is not installed"),
+]
+
+WORDS = "You asked for 40 GiB <b>now</b>, and 10 GiB are left: pick a smaller size"
+NO_ROOM = Problem(reason="no-room", message=WORDS, numbers={"left_mib": 10240})
+
+
+class Running:
+    """A hub and the service that it asks."""
+
+    def __init__(self, hub: RealHub, service) -> None:
+        self.hub = hub
+        self.service = service
+
+    async def until_released(self, slice_id: str) -> None:
+        async def is_released() -> bool:
+            return slice_id in self.service.released
+
+        await until(is_released, 20, f"{slice_id} to be released\n{self.hub.log()[-3000:]}")
+
+    async def started_slice(self, user: str, options=None) -> tuple[str, int]:
+        answer = await self.hub.spawn(user, options)
+        assert answer.status_code in {201, 202}, answer.text
+        await self.hub.until_ready(user)
+        (slice_id,) = [key for key, lease in self.service.slices.items() if lease.owner == user]
+        return slice_id, self.service.started[slice_id].root_pid
+
+
+async def with_hub(folder, story, more: str = "") -> None:
+    async with fake_service(folder) as service:
+        hub = real_hub(folder, service.url, service.token_file, more)
+        try:
+            await hub.ready()
+            await story(Running(hub, service))
+        finally:
+            hub.end()
+
+
+async def test_a_server_gets_its_slice_and_a_stop_gives_it_back(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        slice_id, pid = await running.started_slice("ada", {})
+        process = psutil.Process(pid)
+        environment = process.environ()
+        assert environment["SUBLET_SLICE_ID"] == slice_id
+        assert environment["SUBLET_MEMORY_MIB"] == "10240"
+        assert environment["SUBLET_SIMULATED_SOCKET"] == f"{tmp_path}/gpus.sock"
+        assert environment["PYTORCH_ALLOC_CONF"] == "per_process_memory_fraction:0.1187"
+        # The C library splits this value where /proc shows it, so it is looked for in the raw bytes.
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+        assert re.search(rb"GLIBC_TUNABLES=glibc.malloc.check=1[:\0]glibc.malloc.hugetlb=1\0", raw)
+        assert service.started[slice_id].root_start_time == process.create_time()
+        assert service.requests[0].size == "small"
+        assert service.requests[0].groups == ("g<img src=x onerror=alert(1)>",)
+        account = service.requests[0].account
+        assert account.home == f"{tmp_path}/homes/ada"
+        assert not [name for name in account.environment if name.startswith("JUPYTERHUB_")]
+
+        token = environment["JUPYTERHUB_API_TOKEN"]
+        own = set((await hub.call("GET", "/user", token)).json()["scopes"])
+        assert own - {"read:users:name!user=ada", "read:users:groups!user=ada"} == {
+            "access:servers!server=ada/",
+            f"access:services!service={scopes.SERVICE_NAME}",
+            f"{scopes.READ}!user=ada",
+            f"{scopes.ACTIVITY}!server=ada/",
+            f"{scopes.JOBS}!user=ada",
+            "read:users:activity!user=ada",
+            "users:activity!user=ada",
+        }
+
+        assert (await hub.call("DELETE", "/users/ada/server")).status_code in {202, 204}
+        await running.until_released(slice_id)
+        assert not psutil.pid_exists(pid)
+
+    await with_hub(tmp_path, story)
+
+
+async def test_a_slice_survives_a_killed_hub_and_is_given_back_when_its_server_is_killed(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        slice_id, pid = await running.started_slice("ada", {"size": "large"})
+        hub.kill()
+        service.started.clear()
+        hub.start()
+        await hub.ready()
+        await hub.until_ready("ada")
+        assert psutil.pid_exists(pid)
+        assert service.released == []
+
+        async def is_told_again() -> bool:
+            return slice_id in service.started
+
+        await until(is_told_again, 20, "the restarted hub to tell the first process")
+        assert service.started[slice_id].root_pid == pid
+
+        os.kill(pid, signal.SIGKILL)
+        await running.until_released(slice_id)
+
+        slice_id, pid = await running.started_slice("ada", {"size": "large"})
+        hub.kill()
+        os.kill(pid, signal.SIGKILL)
+        hub.start()
+        await running.until_released(slice_id)
+
+    await with_hub(tmp_path, story)
+
+
+async def test_a_refusal_has_the_same_words_on_page_and_api_and_changes_nothing(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        service.offers = some_offers(
+            an_offer("small", title="<img src=x onerror=alert(1)>"),
+            an_offer("large", allowed=False, why_not=WORDS),
+        )
+        service.problem = NO_ROOM
+        answer = await hub.spawn("ada", {"size": "large"})
+        assert (answer.status_code, answer.json()["message"]) == (403, WORDS)
+        answer = await hub.spawn("ada", {"size": "large", "memory_mib": -5})
+        assert answer.status_code == 403
+        assert "memory_mib is -5" in answer.json()["message"]
+        answer = await hub.spawn("ada", {"size": ["large"], "sudo": True})
+        assert answer.status_code == 400
+        assert "'sudo'" in answer.json()["message"]
+        server = await hub.server("ada")
+        assert server is None or (server["user_options"] in ({}, None) and not server["pending"])
+        assert service.started == {}
+
+        page = await until_page(hub, "ada")
+        assert "<img src=x" not in page["form"] + page["answer"]
+        assert "&lt;img src=x onerror=alert(1)&gt;" in page["form"]
+        assert "not walled off from each other" in page["form"]
+        escaped = WORDS.replace("<", "&lt;").replace(">", "&gt;")
+        assert escaped in page["form"]
+        assert page["status"] == 403
+        assert f"Error: {escaped}" in page["answer"]
+
+        service.problem = None
+        slice_id, _ = await running.started_slice("ada")
+        assert service.slices[slice_id].size == "small"
+
+    await with_hub(tmp_path, story)
+
+
+async def until_page(hub: RealHub, user: str) -> dict:
+    """Log in as a person does, look at the form, and send it."""
+
+    def as_a_person() -> dict:
+        with requests.Session() as session:
+            login = session.get(f"{hub.url}/hub/login", timeout=30)
+            xsrf = re.search(r'name="_xsrf" value="([^"]+)"', login.text)[1]
+            session.post(
+                f"{hub.url}/hub/login",
+                data={"username": user, "password": "any", "_xsrf": xsrf},
+                timeout=30,
+            ).raise_for_status()
+            form = session.get(f"{hub.url}/hub/spawn", timeout=30)
+            action = re.search(r'action="([^"]+)"', form.text)[1].replace("&amp;", "&")
+            answer = session.post(f"{hub.url}{action}", data={"size": "small"}, timeout=30)
+            return {"form": form.text, "status": answer.status_code, "answer": answer.text}
+
+    return await asyncio.to_thread(as_a_person)
