@@ -1,0 +1,46 @@
+"""``python -m sublet_lab.runner check|run``."""
+
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from sublet_lab.runner.job import BAD_REQUEST, log_line_by_line, run_job
+from sublet_lab.runner.notebook import NotebookError, describe_notebook
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Run a notebook as a job, or see whether it could be run."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+
+
+@main.command()
+@click.option("--notebook", required=True, type=click.Path(path_type=Path), help="Its path.")
+def check(notebook: Path) -> None:
+    """Print as JSON what the notebook has: cells, kernel, parameters.
+
+    Where it cannot run as a job, print why on one line and exit with 3.
+    """
+    try:
+        description = describe_notebook(notebook.absolute())
+    except NotebookError as error:
+        click.echo(str(error), err=True)
+        sys.exit(BAD_REQUEST)
+    click.echo(json.dumps(dataclasses.asdict(description)))
+
+
+@main.command()
+@click.option("--request-fd", required=True, type=click.IntRange(0), help="JSON to read.")
+@click.option("--progress-fd", required=True, type=click.IntRange(0), help="Lines to write.")
+def run(request_fd: int, progress_fd: int) -> None:
+    """Run the notebook of a request; stdout and stderr are its log."""
+    log_line_by_line()
+    sys.exit(run_job(request_fd, progress_fd))
+
+
+if __name__ == "__main__":
+    main(prog_name="sublet_lab.runner")

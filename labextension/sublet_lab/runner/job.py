@@ -1,0 +1,147 @@
+"""One job from its request to its last line."""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from papermill.execute import execute_notebook
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sublet_lab.runner.job_client import JobClient, StopReason, job_engine
+from sublet_lab.runner.notebook import (
+    NotebookError,
+    check_parameter_names,
+    kernel_of,
+    language_of_kernel,
+    papermill_path,
+    read_notebook,
+)
+from sublet_lab.runner.progress import JobError, Progress, plain
+
+FAILED = 1
+BAD_REQUEST = 3
+TERMINATED = 128 + signal.SIGTERM
+_ENGINE = "sublet"
+
+
+class RunRequest(BaseModel):
+    """What the hub service asks for, in JSON on a file descriptor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    notebook: Path
+    output: Path
+    parameters: dict[str, Any] = {}
+    kernel: str | None = None
+    max_run_s: int | None = Field(default=None, ge=1)
+
+
+class _TerminatedEarlyError(BaseException):
+    """SIGTERM before the kernel ran."""
+
+
+def run_job(request_descriptor: int, progress_descriptor: int) -> int:
+    """Read the request, run it, write the last line; returns the exit code."""
+    for descriptor in (request_descriptor, progress_descriptor):
+        os.set_inheritable(descriptor, False)
+    progress = Progress(progress_descriptor)
+    output = Path()
+    try:
+        signal.signal(signal.SIGTERM, _terminated_early)
+        request = _read_request(request_descriptor)
+        output = request.output
+        error, code = _execute(request, progress)
+    except NotebookError as refused:
+        error, code = JobError(0, "NotebookError", str(refused)), BAD_REQUEST
+    except _TerminatedEarlyError:
+        error, code = _stop_error(StopReason.TERMINATED, progress, None), TERMINATED
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if error is not None:
+        where = f" in cell {error.cell} of {progress.total}" if error.cell else ""
+        print(f"The job failed{where}: {error.name}: {plain(error.message)}")  # noqa: T201
+        print(plain(error.traceback), flush=True)  # noqa: T201
+    progress.end(error, output)
+    return code
+
+
+def _read_request(descriptor: int) -> RunRequest:
+    with os.fdopen(descriptor, "rb") as stream:
+        text = stream.read()
+    try:
+        request = RunRequest.model_validate(json.loads(text))
+    except (ValidationError, ValueError) as error:
+        message = f"the request cannot be read: {error}"
+        raise NotebookError(message) from error
+    check_parameter_names(request.parameters)
+    return request
+
+
+def _execute(request: RunRequest, progress: Progress) -> tuple[JobError | None, int]:
+    notebook = read_notebook(request.notebook)
+    kernel = kernel_of(notebook, request.kernel)
+    language = language_of_kernel(kernel)
+    source, output = papermill_path(request.notebook), papermill_path(request.output)
+    try:
+        request.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        message = f"{request.output.parent} cannot be made: {failed.strerror or failed}"
+        raise NotebookError(message) from failed
+    clients: list[JobClient] = []
+    papermill_engines.register(_ENGINE, job_engine(progress, request.max_run_s, clients))
+    error: JobError | None = None
+    try:
+        execute_notebook(
+            source,
+            output,
+            parameters=request.parameters,
+            engine_name=_ENGINE,
+            kernel_name=kernel,
+            language=language,
+            progress_bar=False,
+            cwd=str(request.notebook.parent),
+        )
+    except PapermillExecutionError as failed:
+        lines = failed.traceback or []
+        text = "\n".join(lines if isinstance(lines, list) else [str(lines)])
+        error = JobError(progress.cell, str(failed.ename), str(failed.evalue), text)
+    except DeadKernelError:
+        message = "the kernel died; often that is for want of memory"
+        error = JobError(progress.cell, "DeadKernelError", message)
+    except Exception as failed:  # noqa: BLE001 (whatever a notebook causes ends in its last line)
+        text = traceback.format_exc()
+        error = JobError(progress.cell, type(failed).__name__, str(failed), text)
+    stopped = clients[-1].stopped if clients else None
+    if stopped is not None:
+        code = TERMINATED if stopped is StopReason.TERMINATED else FAILED
+        return _stop_error(stopped, progress, request), code
+    return error, FAILED if error is not None else 0
+
+
+def _stop_error(reason: StopReason, progress: Progress, request: RunRequest | None) -> JobError:
+    match reason:
+        case StopReason.TERMINATED:
+            return JobError(progress.cell, "Terminated", "the job was told to stop")
+        case StopReason.TOO_LONG:
+            limit = request.max_run_s if request is not None else None
+            return JobError(progress.cell, "TooLong", f"it ran for longer than {limit} s")
+
+
+def _terminated_early(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise _TerminatedEarlyError
+
+
+def log_line_by_line() -> None:
+    """Let what is printed reach the log at once, also when it is a file."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True)

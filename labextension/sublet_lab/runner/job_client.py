@@ -1,0 +1,124 @@
+"""papermill's client for one notebook, made to report each cell and to stop when told."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from enum import StrEnum
+from typing import Any, Final
+
+from jupyter_core.utils import ensure_async
+from nbclient.exceptions import CellExecutionError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager
+
+from sublet_lab.runner.notebook import runs_in_a_job
+from sublet_lab.runner.progress import Progress
+
+_INTERRUPT_GRACE_S: Final = 10.0
+
+
+class StopReason(StrEnum):
+    """Why a job was stopped from outside."""
+
+    TERMINATED = "terminated"
+    TOO_LONG = "too long"
+
+
+class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
+    """Runs the cells that belong to a job; SIGTERM and ``max_run_s`` interrupt the running one.
+
+    An interrupted cell has ten seconds to save what it wants; then its kernel is killed.
+    """
+
+    def __init__(
+        self, notebook: NotebookExecutionManager, progress: Progress, **options: Any
+    ) -> None:
+        super().__init__(notebook, **options)
+        self.progress = progress
+        self.stopped: StopReason | None = None
+        self._in_cell = False
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def run_job(self, max_run_s: int | None) -> None:
+        """Run all cells, or up to the first that fails, or until stopped."""
+        self.reset_execution_trackers()
+        loop = asyncio.get_running_loop()
+        cells = [(i, cell) for i, cell in enumerate(self.nb.cells) if runs_in_a_job(cell)]
+        self.progress.starts(len(cells))
+        if max_run_s is not None:
+            loop.call_later(max_run_s, self.stop, StopReason.TOO_LONG)
+        try:
+            async with self.async_setup_kernel():
+                for index, cell in cells:
+                    if self.stopped is not None or not await self._run_cell(index, cell):
+                        break
+                if self.stopped is None:
+                    self.set_widgets_metadata()
+        finally:
+            if self._stopping is not None:
+                self._stopping.cancel()
+
+    async def async_start_new_kernel(self, **options: Any) -> None:
+        """Start the kernel, once our handler has replaced nbclient's, which would drop it."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.stop, StopReason.TERMINATED)
+        await super().async_start_new_kernel(**options)
+
+    def stop(self, reason: StopReason) -> None:
+        """Interrupt the running cell, and kill its kernel if that does not end it."""
+        if self.stopped is None:
+            self.stopped = reason
+            self._stopping = asyncio.get_running_loop().create_task(self._end_kernel())
+
+    async def _run_cell(self, index: int, cell: Any) -> bool:
+        """Whether the next cell may run."""
+        self.progress.cell_starts()
+        print(f"[{self.progress.cell}/{self.progress.total}]", flush=True)  # noqa: T201 (the log)
+        failed = True
+        self._in_cell = True
+        self.nb_man.cell_start(cell, index)
+        try:
+            await self.async_execute_cell(cell, index)
+            failed = False
+        except CellExecutionError as error:
+            self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+        finally:
+            self._in_cell = False
+            self.nb_man.cell_complete(cell, cell_index=index)
+            self.progress.cell_ends(failed=failed)
+        return not failed
+
+    async def _end_kernel(self) -> None:
+        # A kernel that still starts would die of it without a word.
+        if self._in_cell:
+            await ensure_async(self.km.interrupt_kernel())
+        await asyncio.sleep(_INTERRUPT_GRACE_S)
+        print("The cell did not end when interrupted: its kernel is killed.", flush=True)  # noqa: T201
+        with contextlib.suppress(RuntimeError):  # it has just ended by itself
+            await ensure_async(self.km.shutdown_kernel(now=True))
+
+
+def job_engine(progress: Progress, max_run_s: int | None, clients: list[JobClient]) -> type[Engine]:
+    """A papermill engine that runs one job; its client is put into ``clients``."""
+
+    class JobEngine(Engine):  # type: ignore[misc] # papermill has no types
+        """Runs a notebook by ``JobClient``."""
+
+        @classmethod
+        def execute_managed_notebook(
+            cls, nb_man: NotebookExecutionManager, kernel_name: str, **_options: Any
+        ) -> None:
+            client = JobClient(
+                nb_man,
+                progress,
+                kernel_name=kernel_name,
+                timeout=None,
+                startup_timeout=120,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+            )
+            clients.append(client)
+            asyncio.run(client.run_job(max_run_s))
+
+    return JobEngine

@@ -1,0 +1,138 @@
+"""A notebook file that is to run as a job: read, and described without running it.
+
+papermill formats paths with parameters, fetches URLs and pastes parameter names into code. So
+paths are absolute ones of this machine with their braces escaped, and names are identifiers.
+"""
+
+import keyword
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from nbformat import NotebookNode, ValidationError
+from nbformat.reader import NotJSONError
+from papermill.exceptions import PapermillException
+from papermill.inspection import _infer_parameters
+from papermill.iorw import load_notebook_node
+
+LEFT_OUT_TAGS: Final = frozenset({"skip", "interactive"})
+"""Cells with one of these tags do not run in a job."""
+
+DEFAULT_KERNEL: Final = "python3"
+
+_UNREADABLE: Final = (
+    NotJSONError,
+    ValidationError,
+    PapermillException,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+"""What nbformat and papermill raise over files that are no notebooks."""
+
+
+class NotebookError(Exception):
+    """This notebook cannot run as a job; says why, for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A variable of the cell tagged ``parameters``."""
+
+    name: str
+    type: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookDescription:
+    """What the hub service asks of a notebook before it takes a job."""
+
+    cells: int
+    """How many cells would run."""
+    kernel: str
+    kernel_installed: bool
+    parameters: tuple[Parameter, ...]
+
+
+def papermill_path(path: Path) -> str:
+    """The path as papermill has to get it, to mean just that file of this machine."""
+    if not path.is_absolute():
+        message = f"{path} is not an absolute path"
+        raise NotebookError(message)
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """The notebook as papermill reads it; ``NotebookError`` where there is none."""
+    papermill_path(path)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            message = f"{path} is not a file"
+            raise NotebookError(message)
+        notebook: NotebookNode = load_notebook_node(str(path))
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise NotebookError(message) from error
+    except _UNREADABLE as error:
+        message = f"{path} is not a notebook: {type(error).__name__}"
+        raise NotebookError(message) from error
+    return notebook
+
+
+def runs_in_a_job(cell: NotebookNode) -> bool:
+    """Whether this cell has code, and no tag that leaves it out."""
+    tags = LEFT_OUT_TAGS.intersection(cell.metadata.get("tags", ()))
+    return cell.cell_type == "code" and bool(cell.source.strip()) and not tags
+
+
+def kernel_of(notebook: NotebookNode, wanted: str | None = None) -> str:
+    """The kernel that runs it: the one wanted, else its own, else Python's."""
+    own = notebook.metadata.get("kernelspec", {}).get("name")
+    return str(wanted or own or DEFAULT_KERNEL)
+
+
+def language_of_kernel(kernel: str) -> str:
+    """The language of an installed kernel; ``NotebookError`` names those that are installed."""
+    kernels = KernelSpecManager()
+    try:
+        return str(kernels.get_kernel_spec(kernel).language or "python")
+    except NoSuchKernel as error:
+        installed = ", ".join(sorted(kernels.find_kernel_specs())) or "none"
+        message = f"the kernel {kernel!r} is not installed here; installed: {installed}"
+        raise NotebookError(message) from error
+
+
+def describe_notebook(path: Path) -> NotebookDescription:
+    """Describe the notebook at ``path``; ``NotebookError`` where it cannot run as a job."""
+    notebook = read_notebook(path)
+    kernel = kernel_of(notebook)
+    try:
+        language = language_of_kernel(kernel)
+    except NotebookError:
+        return NotebookDescription(_cells_to_run(notebook), kernel, False, ())
+    found = _infer_parameters(notebook, name=kernel, language=language)
+    return NotebookDescription(
+        cells=_cells_to_run(notebook),
+        kernel=kernel,
+        kernel_installed=True,
+        parameters=tuple(
+            Parameter(str(p.name), str(p.inferred_type_name), str(p.default)) for p in found
+        ),
+    )
+
+
+def check_parameter_names(parameters: Mapping[str, Any]) -> None:
+    """Refuse every name that is not an identifier: papermill pastes them into code."""
+    for name in parameters:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            message = f"the parameter name {name!r} is not an identifier"
+            raise NotebookError(message)
+
+
+def _cells_to_run(notebook: NotebookNode) -> int:
+    return sum(1 for cell in notebook.cells if runs_in_a_job(cell))

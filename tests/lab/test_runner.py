@@ -1,0 +1,257 @@
+"""The runner as the hub service starts it: real papermill, real kernels, real descriptors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from sublet_lab.runner.job import run_job
+from sublet_lab.runner.notebook import NotebookError, describe_notebook
+
+KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
+
+def write_notebook(
+    path: Path, cells: Sequence[str | tuple[str, str]], kernelspec: dict[str, str] | None = None
+) -> Path:
+    notebook = new_notebook(metadata={"kernelspec": kernelspec or KERNELSPEC})
+    notebook.cells.append(new_markdown_cell("# A notebook"))
+    for cell in cells:
+        source, tags = (cell, []) if isinstance(cell, str) else (cell[0], [cell[1]])
+        notebook.cells.append(new_code_cell(source, metadata={"tags": tags}))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+class Run:
+    """One started run, with its log and progress as files."""
+
+    def __init__(self, folder: Path, request: dict[str, Any]) -> None:
+        self.log_path, self.progress_path = folder / "log", folder / "progress.jsonl"
+        request_read, request_write = os.pipe()
+        os.write(request_write, json.dumps(request).encode())
+        os.close(request_write)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        progress = os.open(self.progress_path, flags)
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "sublet_lab.runner", "run"),
+                    *("--request-fd", str(request_read), "--progress-fd", str(progress)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(request_read, progress),
+                start_new_session=True,
+                env={k: v for k, v in os.environ.items() if not k.startswith("SUBLET_")},
+            )
+        os.close(request_read)
+        os.close(progress)
+
+    def wait(self) -> int:
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.progress_path.read_text().splitlines()]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.lines[-1]
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def until_logged(self, text: str) -> None:
+        deadline = time.monotonic() + 20
+        while text not in self.log:
+            assert time.monotonic() < deadline, self.log
+            assert self.process.poll() is None, self.log
+            time.sleep(0.02)
+
+
+def run(folder: Path, notebook: Path, **request: Any) -> Run:
+    output = folder / "sublet-jobs" / "job-1" / notebook.name
+    return Run(folder, {"notebook": str(notebook), "output": str(output), **request})
+
+
+def outputs(path: Path | str) -> str:
+    notebook = nbformat.read(path, as_version=4)
+    texts = [o.get("text", "") for c in notebook.cells for o in c.get("outputs", ())]
+    return "".join(texts)
+
+
+def test_a_notebook_runs_with_its_parameters_and_tells_each_cell(tmp_path: Path):
+    notebook = write_notebook(
+        tmp_path / "train {x}.ipynb",
+        [
+            ("epochs = 1", "parameters"),
+            "import os; print(f'{epochs} epochs in', os.getcwd())",
+            ("input('never')", "interactive"),
+            ("1 / 0", "skip"),
+            "print('end')",
+        ],
+    )
+    job = run(tmp_path, notebook, parameters={"epochs": 3})
+    assert job.wait() == 0, job.log
+    assert job.last["ended"] is True
+    assert (job.last["ok"], job.last["error"]) == (True, None)
+    assert outputs(job.last["output"]) == f"3 epochs in {tmp_path}\nend\n"
+    assert "3 epochs in" in job.log
+    steps = [(x["cell"], x["total"], x["state"]) for x in job.lines[:-1]]
+    running = [(n, 4, state) for n in (1, 2, 3, 4) for state in ("running", "done")]
+    assert steps == [(0, 4, "starting"), *running]
+
+
+def test_a_failed_cell_ends_the_job_with_its_traceback_and_keeps_the_notebook(tmp_path: Path):
+    notebook = write_notebook(tmp_path / "bad.ipynb", ["print('one')", "1 / 0", "print('never')"])
+    job = run(tmp_path, notebook)
+    assert job.wait() == 1
+    error = job.last["error"]
+    assert (error["cell"], error["name"]) == (2, "ZeroDivisionError")
+    assert error["message"] == "division by zero"
+    assert "1 / 0" in error["traceback"]
+    assert "\x1b" not in error["traceback"]
+    assert "ZeroDivisionError" in job.log
+    assert "one" in outputs(job.last["output"])
+    assert "never" not in outputs(job.last["output"])
+
+
+def test_sigterm_interrupts_the_cell_and_still_writes_notebook_and_last_line(tmp_path: Path):
+    code = (
+        "import time\nprint('go', flush=True)\n"
+        "try:\n    time.sleep(60)\nfinally:\n    print('saved', flush=True)"
+    )
+    job = run(tmp_path, write_notebook(tmp_path / "long.ipynb", [code, "print('never')"]))
+    job.until_logged("go")
+    job.process.send_signal(signal.SIGTERM)
+    assert job.wait() == 143
+    assert job.last["error"]["name"] == "Terminated"
+    assert "saved" in outputs(job.last["output"])
+    assert "never" not in job.log
+
+
+def test_sigterm_before_the_kernel_runs_writes_the_last_line(tmp_path: Path):
+    job = run(tmp_path, write_notebook(tmp_path / "a.ipynb", ["import time; time.sleep(60)"]))
+    deadline = time.monotonic() + 20
+    while not job.progress_path.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    job.process.send_signal(signal.SIGTERM)
+    assert job.wait() == 143
+    assert job.last["error"]["name"] == "Terminated"
+
+
+def test_a_job_that_runs_too_long_is_stopped(tmp_path: Path):
+    notebook = write_notebook(tmp_path / "long.ipynb", ["import time; time.sleep(60)"])
+    job = run(tmp_path, notebook, max_run_s=2)
+    assert job.wait() == 1
+    assert job.last["error"]["name"] == "TooLong"
+    assert "longer than 2 s" in job.last["error"]["message"]
+
+
+def test_a_kernel_that_dies_fails_the_job(tmp_path: Path):
+    notebook = write_notebook(tmp_path / "dies.ipynb", ["import os; os.kill(os.getpid(), 9)"])
+    job = run(tmp_path, notebook)
+    assert job.wait() == 1
+    assert job.last["error"]["name"] == "DeadKernelError"
+    assert job.last["error"]["cell"] == 1
+
+
+BAD_REQUESTS = {
+    "a parameter that is code": ({"parameters": {"x=1; import os": 1}}, "not an identifier"),
+    "a parameter that is a keyword": ({"parameters": {"class": 1}}, "not an identifier"),
+    "a notebook from elsewhere": ({"notebook": "https://x.org/a.ipynb"}, "not an absolute path"),
+    "a notebook that is not there": ({"notebook": "/nowhere/a.ipynb"}, "No such file"),
+    "a notebook that is a device": ({"notebook": "/dev/zero"}, "is not a file"),
+    "a kernel that is not there": ({"kernel": "gone"}, "not installed here; installed: "),
+    "an output without a folder": ({"output": "relative.ipynb"}, "not an absolute path"),
+    "a key that is unknown": ({"surprise": 1}, "cannot be read"),
+}
+
+
+@pytest.fixture
+def sigterm_as_before() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("sigterm_as_before")
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+def test_a_bad_request_ends_with_the_reason(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+):
+    change, says = BAD_REQUESTS[name]
+    notebook = write_notebook(tmp_path / "a.ipynb", ["1"])
+    request = {"notebook": str(notebook), "output": str(tmp_path / "out" / "a.ipynb"), **change}
+    request_read, request_write = os.pipe()
+    os.write(request_write, json.dumps(request).encode())
+    os.close(request_write)
+    progress = tmp_path / "progress.jsonl"
+    with progress.open("ab") as stream:
+        assert run_job(request_read, stream.fileno()) == 3
+    (last,) = [json.loads(line) for line in progress.read_text().splitlines()]
+    assert (last["ended"], last["ok"]) == (True, False)
+    assert says in last["error"]["message"]
+    assert says in capfd.readouterr().out
+
+
+def check(path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sublet_lab.runner", "check", "--notebook", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_check_describes_a_notebook(tmp_path: Path):
+    notebook = write_notebook(
+        tmp_path / "a {b}.ipynb",
+        [("epochs: int = 3\nname = 'digits'", "parameters"), "pass", ("1", "skip"), ""],
+    )
+    found = check(notebook)
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout) == {
+        "cells": 2,
+        "kernel": "python3",
+        "kernel_installed": True,
+        "parameters": [
+            {"name": "epochs", "type": "int", "default": "3"},
+            {"name": "name", "type": "None", "default": "'digits'"},
+        ],
+    }
+
+
+def test_a_missing_kernel_is_described_as_missing(tmp_path: Path):
+    spec = {"name": "gone", "display_name": "Gone", "language": "python"}
+    found = describe_notebook(write_notebook(tmp_path / "a.ipynb", ["1"], spec))
+    assert (found.kernel, found.kernel_installed) == ("gone", False)
+
+
+@pytest.mark.parametrize("content", ["no json", "[]", '{"cells": 3}', '{"nbformat": 4}', ""])
+def test_what_is_no_notebook_is_refused(tmp_path: Path, content: str):
+    path = tmp_path / "a.ipynb"
+    path.write_text(content)
+    with pytest.raises(NotebookError, match="is not a notebook"):
+        describe_notebook(path)
+
+
+def test_check_refuses_a_notebook_that_is_not_there(tmp_path: Path):
+    found = check(tmp_path / "gone.ipynb")
+    assert found.returncode == 3
+    assert found.stdout == ""
+    assert "No such file" in found.stderr
+    assert found.stderr.count("\n") == 1
