@@ -54,9 +54,7 @@ def _missing(
     )
 
 
-def _pools_of_sizes(
-    document: "QuotaDocument", pools: Sequence[str]
-) -> Iterator[Contradiction]:
+def _pools_of_sizes(document: "QuotaDocument", pools: Sequence[str]) -> Iterator[Contradiction]:
     for name, size in document.sizes.items():
         if size.pool is not None and size.pool not in pools:
             yield _missing(("sizes", name, "pool"), "pools", size.pool, pools)
@@ -68,9 +66,7 @@ def _default_size(document: "QuotaDocument", sizes: Sequence[str]) -> Iterator[C
         yield _missing(("default_size",), "sizes", name, sizes)
 
 
-def _sizes_of_people(
-    document: "QuotaDocument", known: Sequence[str]
-) -> Iterator[Contradiction]:
+def _sizes_of_people(document: "QuotaDocument", known: Sequence[str]) -> Iterator[Contradiction]:
     people = [
         (("everyone",), document.everyone.sizes),
         *((("groups", name), group.sizes) for name, group in document.groups.items()),
@@ -91,9 +87,7 @@ def _guarantees(document: "QuotaDocument", pools: Sequence[str]) -> Iterator[Con
         if guaranteed is None:
             continue
         if guaranteed.pool is not None and guaranteed.pool not in pools:
-            yield _missing(
-                (*path, "guaranteed", "pool"), "pools", guaranteed.pool, pools
-            )
+            yield _missing((*path, "guaranteed", "pool"), "pools", guaranteed.pool, pools)
         parts = (
             ("memory", guaranteed.memory, limit.memory, format_memory),
             ("compute", guaranteed.compute, limit.compute, format_compute),

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from sublet_quota.document.contradictions import find_contradictions

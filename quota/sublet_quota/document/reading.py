@@ -13,6 +13,20 @@ from sublet_quota.document.tree import DocumentTree, read_tree
 
 _KEY_MARK = "[key]"
 _MOST_SHOWN = 60
+_WORDS = {
+    "tuple_type": "is no list: write [a, b], or one '- item' a line",
+    "string_type": "is no text: put it in quotes",
+    "string_pattern_mismatch": "cannot be a name: write at most 63 letters, digits, '.', '_' and "
+    "'-', beginning with a letter or a digit",
+    "string_too_short": "is empty: write at least one character",
+    "string_too_long": "is too long: write at most {max_length} characters",
+    "int_type": "is no whole number: write 1, 2, 3",
+    "int_parsing": "is no whole number: write 1, 2, 3",
+    "int_from_float": "is no whole number: write 1, 2, 3",
+    "greater_than_equal": "is too small: write {ge} or more",
+    "less_than_equal": "is too large: write {le} or less",
+}
+"""What is wrong and what is allowed, by pydantic's kind of error."""
 
 
 def read_quota_document(text: str | bytes) -> QuotaDocument:
@@ -63,10 +77,7 @@ def _translate(
 ) -> None:
     if details["type"] == "contradictions":
         found: tuple[Contradiction, ...] = details["ctx"]["contradictions"]
-        problems.extend(
-            DocumentProblem(tree.line_of(c.path), c.path, c.message)
-            for c in found
-        )
+        problems.extend(DocumentProblem(tree.line_of(c.path), c.path, c.message) for c in found)
         return
     path = tuple(step for step in details["loc"] if step != _KEY_MARK)
     pruned.add(path[:2] if path[0] in ("pools", "sizes", "groups", "users") else path[:1])
@@ -91,41 +102,21 @@ def _shown(value: Any) -> str:
 
 
 def _words_for(details: ErrorDetails, path: KeyPath) -> str:
-    value, context = details["input"], details.get("ctx", {})
-    match details["type"]:
-        case "extra_forbidden":
-            known = _keys_at(path[:-1])
-            allowed = f": known here are {', '.join(known)}" if known else ""
-            return f"is no known key{nearest(str(path[-1]), known)}{allowed}"
-        case "missing":
-            return "is missing: every size needs it"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            known = _keys_at(path)
-            keys = f" with the keys {', '.join(known)}" if known else ""
-            return f"{_shown(value)} is no mapping: write one{keys}"
-        case "tuple_type" | "list_type":
-            return f"{_shown(value)} is no list: write [a, b] or one '- item' a line"
-        case "string_type":
-            return f"{_shown(value)} is no text: put it in quotes"
-        case "string_pattern_mismatch":
-            return (
-                f"{_shown(value)} cannot be a name: write letters, digits, '.', '_' and '-', "
-                "beginning with a letter or digit, 63 at most"
-            )
-        case "string_too_short":
-            return "is empty: write at least one character"
-        case "string_too_long":
-            return f"is longer than {context.get('max_length')} characters: write less"
-        case "value_error":
-            return f"{_shown(value)} {context.get('error')}"
-        case "int_type" | "int_parsing" | "int_from_float":
-            return f"{_shown(value)} is no whole number: write one from 1 to 1000"
-        case "greater_than_equal":
-            return f"{_shown(value)} is too small: write {context.get('ge')} or more"
-        case "less_than_equal":
-            return f"{_shown(value)} is too large: write {context.get('le')} or less"
-        case _:
-            return f"{_shown(value)}: {details['msg']}"
+    value, kind = details["input"], details["type"]
+    if kind == "extra_forbidden":
+        known = _keys_at(path[:-1])
+        allowed = f": known here are {', '.join(known)}" if known else ""
+        return f"is no known key{nearest(str(path[-1]), known)}{allowed}"
+    if kind == "missing":
+        return "is missing: every size needs it"
+    if kind == "value_error":
+        return f"{_shown(value)} {details['ctx']['error']}"
+    if kind in ("model_type", "dict_type"):
+        known = _keys_at(path)
+        keys = f" with the keys {', '.join(known)}" if known else ""
+        return f"{_shown(value)} is no mapping: write one{keys}"
+    words = _WORDS.get(kind, details["msg"])
+    return f"{_shown(value)} {words.format_map(details.get('ctx', {}))}"
 
 
 def _keys_at(path: KeyPath) -> list[str]:

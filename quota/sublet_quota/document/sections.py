@@ -4,8 +4,8 @@ A key that is left out says nothing: what others say then holds (see ``sublet_qu
 The descriptions are the manual: they appear in the published JSON Schema.
 """
 
-from decimal import Decimal
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints

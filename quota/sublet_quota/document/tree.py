@@ -67,7 +67,7 @@ class _Reader:
 
     def take(self, event: yaml.Event) -> bool:
         """Take one event; false when reading on makes no sense."""
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark is not None else 1
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
@@ -176,7 +176,7 @@ def read_tree(text: str | bytes) -> DocumentTree:
         try:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = text.count(b"\n", 0, error.start) + 1
+            line = error.object.count(b"\n", 0, error.start) + 1
             message = "is not UTF-8 text: save it as UTF-8"
             failed.problems.append(DocumentProblem(line, (), message))
             return failed

@@ -1,0 +1,128 @@
+"""What one GPU holds in promises, and what may still be promised there."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sublet_quota.amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.document import Pool
+from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
+from sublet_quota.residency import Holder
+
+
+@dataclass(frozen=True, slots=True)
+class GpuKind:
+    """GPUs on which a size means the same."""
+
+    type: str
+    memory_mib: int
+    margin_mib: int
+
+    @property
+    def usable_mib(self) -> int:
+        """What slices may fill: no slice is ever larger."""
+        return max(0, self.memory_mib - self.margin_mib)
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFacts:
+    """One GPU, as its agent describes it."""
+
+    gpu_id: GpuId
+    node: NodeId
+    index: int
+    kind: GpuKind
+    closed: str | None = None
+    """Why it takes no new slice (it fails, its agent is silent), or ``None``."""
+    pause_only: bool = False
+    """A process that is not ours runs there: nothing can be suspended, so nothing overcommitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A slice that is handed out: what it takes, from where, and on whose account."""
+
+    slice_id: SliceId
+    owner: UserName
+    holder: Holder
+    gpu_id: GpuId
+    pool: PoolName
+    amount: GpuAmount
+    groups: tuple[GroupName, ...] = ()
+    """The groups on whose account it is, as its placement said."""
+    unsuspendable: bool = False
+    """It can be paused, never suspended: its cap cannot be overcommitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuLoad:
+    """The slices of one GPU, added up. Jobs are apart: they use what is lent, and give it back."""
+
+    notebooks: GpuAmount = NOTHING
+    slices: int = 0
+    unsuspendable_mib: int = 0
+    jobs: GpuAmount = NOTHING
+    job_slices: int = 0
+
+    def plus(self, holding: Holding) -> "GpuLoad":
+        """Return the load with this slice too."""
+        if holding.holder is Holder.JOB:
+            return replace(self, jobs=self.jobs + holding.amount, job_slices=self.job_slices + 1)
+        fixed = holding.amount.memory_mib if holding.unsuspendable else 0
+        return replace(
+            self,
+            notebooks=self.notebooks + holding.amount,
+            slices=self.slices + 1,
+            unsuspendable_mib=self.unsuspendable_mib + fixed,
+        )
+
+    def minus(self, holding: Holding) -> "GpuLoad":
+        """Return the load without this slice."""
+        if holding.holder is Holder.JOB:
+            return replace(self, jobs=self.jobs - holding.amount, job_slices=self.job_slices - 1)
+        fixed = holding.amount.memory_mib if holding.unsuspendable else 0
+        return replace(
+            self,
+            notebooks=self.notebooks - holding.amount,
+            slices=self.slices - 1,
+            unsuspendable_mib=self.unsuspendable_mib - fixed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRoom:
+    """What may still be promised on a GPU; below zero where more is promised than may be."""
+
+    alone_mib: int
+    """So that all slices fit on the GPU together."""
+    alone_milli: int
+    shared_mib: int
+    """Under the pool's overcommit."""
+    shared_milli: int
+    largest_mib: int
+    """For one slice: what those that cannot be suspended leave of the GPU."""
+
+
+def room_on(facts: GpuFacts, load: GpuLoad, pool: Pool) -> GpuRoom:
+    """Return what may still be promised on a GPU of ``pool``.
+
+    A slice that cannot be suspended takes its whole cap for good: only what it leaves of the
+    GPU is overcommitted. A factor of 1 promises no more than fits beside the margin; a larger
+    one counts from the GPU's whole memory, for slices take turns then in any case.
+    """
+    usable = facts.kind.usable_mib
+    largest = usable - load.unsuspendable_mib
+    overcommitted = pool.memory_overcommit > 1 and not facts.pause_only
+    rest = facts.kind.memory_mib - load.unsuspendable_mib
+    capacity = _times(rest, pool.memory_overcommit) if overcommitted and rest > 0 else largest
+    return GpuRoom(
+        alone_mib=usable - load.notebooks.memory_mib,
+        alone_milli=WHOLE_GPU_MILLI - load.notebooks.compute_milli,
+        shared_mib=capacity - (load.notebooks.memory_mib - load.unsuspendable_mib),
+        shared_milli=_times(WHOLE_GPU_MILLI, pool.compute_overcommit)
+        - load.notebooks.compute_milli,
+        largest_mib=largest,
+    )
+
+
+def _times(amount: int, factor: Decimal) -> int:
+    return int(amount * factor)

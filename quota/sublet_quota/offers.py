@@ -1,0 +1,76 @@
+"""What a user could have now: each size, allowed or why not, in the words of the refusal."""
+
+from dataclasses import dataclass
+
+from sublet_quota.amounts import GpuAmount
+from sublet_quota.document import SliceSize
+from sublet_quota.gpu_load import GpuKind
+from sublet_quota.holdings import Holdings
+from sublet_quota.ids import PoolName, SizeName
+from sublet_quota.placement import decide_slice
+from sublet_quota.refusal import Refusal
+from sublet_quota.rights import Rights, rights_of
+from sublet_quota.wish import SliceWish, amount_of
+
+
+@dataclass(frozen=True, slots=True)
+class SizeOffer:
+    """One size: what it comes to, and whether it is to be had."""
+
+    size: SizeName
+    title: str
+    pool: PoolName
+    amount: GpuAmount
+    """On the GPU it would go to; refused: on the pool's largest."""
+    refusal: Refusal | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it is to be had now."""
+        return self.refusal is None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceOffers:
+    """What a user has, may have, and could have now."""
+
+    rights: Rights
+    used: GpuAmount
+    slices: int
+    offers: tuple[SizeOffer, ...]
+    """In the order of the document, those too that the user may never pick."""
+    default: SizeName | None
+    """What the user gets without picking; nothing when no size is to be had now."""
+
+
+def offers_for(
+    holdings: Holdings, owner: str, groups: tuple[str, ...], gpu_type: str | None = None
+) -> SliceOffers:
+    """Return what ``owner`` could have now."""
+    document = holdings.document
+    rights = rights_of(document, owner, groups)
+    offers = tuple(
+        _offer(holdings, SizeName(name), size, SliceWish(owner, groups, name, gpu_type=gpu_type))
+        for name, size in document.sizes.items()
+    )
+    allowed = [offer.size for offer in offers if offer.allowed]
+    usual = document.default_size
+    first = allowed[0] if allowed else None
+    use = holdings.accounts.of_user(rights.owner, None)
+    return SliceOffers(
+        rights=rights,
+        used=use.amount,
+        slices=use.slices,
+        offers=offers,
+        default=SizeName(usual) if usual is not None and usual in allowed else first,
+    )
+
+
+def _offer(holdings: Holdings, name: SizeName, size: SliceSize, wish: SliceWish) -> SizeOffer:
+    pool = holdings.document.pool_of_size(name)
+    answer = decide_slice(holdings, wish)
+    if isinstance(answer, Refusal):
+        kinds = holdings.kinds_in(pool)
+        largest = max(kinds, key=lambda kind: kind.usable_mib, default=GpuKind("", 0, 0))
+        return SizeOffer(name, size.title or name, pool, amount_of(size, largest), answer)
+    return SizeOffer(name, size.title or name, pool, answer.amount, None)

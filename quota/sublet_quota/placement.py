@@ -1,0 +1,82 @@
+"""Which GPU an admitted slice goes to: best fit, so that large slices still find room.
+
+First a GPU on which all slices fit together, the tightest; only where there is none a GPU that
+is overcommitted then, again the tightest: nobody takes turns while another GPU has room.
+Of equally tight ones the first by node and index. Later issues refine what "tightest" means;
+who may have what is admission's question and stays there.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sublet_quota.admission import Admitted, AdmittedKind, admit
+from sublet_quota.amounts import GpuAmount
+from sublet_quota.holdings import Holdings
+from sublet_quota.ids import GpuId, GroupName, PoolName, SizeName, UserName
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.room_index import Entry
+from sublet_quota.wish import SliceWish
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A slice has its place: what it is, where, and on whose account."""
+
+    owner: UserName
+    gpu_id: GpuId
+    pool: PoolName
+    size: SizeName | None
+    amount: GpuAmount
+    groups: tuple[GroupName, ...]
+    """On whose account it is: keep these with the slice (``Holding.groups``)."""
+
+
+def decide_slice(holdings: Holdings, wish: SliceWish) -> Placement | Refusal:
+    """Admit and place a slice, or say why not."""
+    admitted = admit(holdings, wish)
+    return admitted if isinstance(admitted, Refusal) else place(holdings, admitted)
+
+
+def place(holdings: Holdings, admitted: Admitted) -> Placement | Refusal:
+    """Return the best GPU for an admitted slice, or that none has room."""
+    indices = holdings.kinds_in(admitted.pool)
+    for find in ("best_alone", "best_shared"):
+        found: list[tuple[int, Entry, AdmittedKind]] = []
+        for option in admitted.kinds:
+            entry = getattr(indices[option.kind], find)(option.amount)
+            if entry is not None:
+                found.append((entry[0] - option.amount.memory_mib, entry, option))
+        if found:
+            _, entry, option = min(found, key=lambda item: item[:2])
+            return Placement(
+                owner=admitted.owner,
+                gpu_id=entry[4],
+                pool=admitted.pool,
+                size=admitted.size,
+                amount=option.amount,
+                groups=option.groups,
+            )
+    return _no_room(holdings, admitted)
+
+
+def _no_room(holdings: Holdings, admitted: Admitted) -> Refusal:
+    indices = holdings.kinds_in(admitted.pool)
+    rooms = [(option, indices[option.kind].most_room()) for option in admitted.kinds]
+    option, most = max(
+        ((option, room) for option, room in rooms if room is not None),
+        key=lambda pair: (pair[1].memory_mib, pair[1].compute_milli),
+    )
+    asked = option.amount
+    return Refusal(
+        RefusalReason.NO_ROOM,
+        f"No GPU of pool '{admitted.pool}' has room for {asked} now: the one with the most free "
+        f"memory has {most}. Pick a smaller size, or wait until somebody stops a server.",
+        MappingProxyType(
+            {
+                "asked_mib": asked.memory_mib,
+                "asked_milli": asked.compute_milli,
+                "free_mib": most.memory_mib,
+                "free_milli": most.compute_milli,
+            }
+        ),
+    )

@@ -1,0 +1,79 @@
+"""The GPUs of one kind in one pool, kept in the order of their room."""
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+
+from sublet_quota.amounts import GpuAmount
+from sublet_quota.gpu_load import GpuFacts, GpuRoom
+from sublet_quota.ids import GpuId
+
+Entry = tuple[int, int, str, int, GpuId]
+"""Memory room, compute room, node, index, id: the best fit is the first that is large enough."""
+
+
+@dataclass(slots=True)
+class RoomIndex:
+    """Finds the best fit without looking at every GPU."""
+
+    rooms: dict[GpuId, GpuRoom] = field(default_factory=dict)
+    """Of the GPUs that are open."""
+    closed: dict[GpuId, str] = field(default_factory=dict)
+    """Why others are closed."""
+    _alone: list[Entry] = field(default_factory=list)
+    _shared: list[Entry] = field(default_factory=list)
+
+    def put(self, facts: GpuFacts, room: GpuRoom) -> None:
+        """Enter a GPU that is not there yet."""
+        if facts.closed is not None:
+            self.closed[facts.gpu_id] = facts.closed
+            return
+        self.rooms[facts.gpu_id] = room
+        insort(self._alone, _entry(facts, room.alone_mib, room.alone_milli))
+        insort(self._shared, _entry(facts, room.shared_mib, room.shared_milli))
+
+    def take_out(self, facts: GpuFacts) -> None:
+        """Take a GPU out, with the facts it was entered with."""
+        if facts.closed is not None:
+            del self.closed[facts.gpu_id]
+            return
+        room = self.rooms.pop(facts.gpu_id)
+        for entries, entry in (
+            (self._alone, _entry(facts, room.alone_mib, room.alone_milli)),
+            (self._shared, _entry(facts, room.shared_mib, room.shared_milli)),
+        ):
+            del entries[bisect_left(entries, entry)]
+
+    def is_empty(self) -> bool:
+        """Whether no GPU is left, open or closed."""
+        return not self.rooms and not self.closed
+
+    def best_alone(self, amount: GpuAmount) -> Entry | None:
+        """Return the tightest GPU on which all slices would still fit together."""
+        return self._first(self._alone, amount)
+
+    def best_shared(self, amount: GpuAmount) -> Entry | None:
+        """Return the tightest GPU under the pool's overcommit."""
+        return self._first(self._shared, amount)
+
+    def most_room(self) -> GpuAmount | None:
+        """Return what is free on the GPU with the most room, or nothing where none is open."""
+        if not self._shared:
+            return None
+        memory_mib, compute_milli, _, _, gpu_id = self._shared[-1]
+        largest = min(memory_mib, self.rooms[gpu_id].largest_mib)
+        return GpuAmount(max(0, largest), max(0, compute_milli))
+
+    def _first(self, entries: list[Entry], amount: GpuAmount) -> Entry | None:
+        begin = bisect_left(entries, (amount.memory_mib,))
+        for place in range(begin, len(entries)):
+            entry = entries[place]
+            if (
+                entry[1] >= amount.compute_milli
+                and self.rooms[entry[4]].largest_mib >= amount.memory_mib
+            ):
+                return entry
+        return None
+
+
+def _entry(facts: GpuFacts, memory_mib: int, compute_milli: int) -> Entry:
+    return (memory_mib, compute_milli, facts.node, facts.index, facts.gpu_id)
