@@ -1,0 +1,188 @@
+"""Looks into the daemon of simulated GPUs and lets things fail: for root and its own user.
+
+``inspect`` tells what really is, whatever any agent believes: the tests of lending judge by it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sublet_agent.simulated.connection import ThreadConnections
+from sublet_agent.simulated.errors import CudaCode, SimulatedGpuError
+from sublet_agent.simulated.operations import OperationKind
+
+
+@dataclass(frozen=True, slots=True)
+class BufferTruth:
+    """One buffer, as it really is."""
+
+    mib: int
+    on_card: bool
+    sha256: str | None
+    intact: bool | None
+    """Whether its bytes are what its program last put there; ``None`` where not checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTruth:
+    """One process, as it really is."""
+
+    pid: int
+    uid: int
+    start_time: int
+    gpu_id: str
+    state: str
+    """In the driver's words: running, locked, checkpointed, failed."""
+    operation: str | None
+    """What is being done to it at this moment."""
+    held_mib: int
+    on_card_mib: int
+    host_mib: int
+    poisoned: bool
+    lost: str | None
+    """Why its work is lost; ``None`` where it is not."""
+    mps: bool
+    managed: bool
+    ipc: bool
+    waiting_calls: int
+    queued_kernels: int
+    busy_ms: int
+    buffers: tuple[BufferTruth, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTruth:
+    """A process that has ended."""
+
+    pid: int
+    start_time: int
+    state: str
+    lost: str | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardTruth:
+    """One card, as it really is."""
+
+    gpu_id: str
+    total_mib: int
+    free_mib: int
+    gone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Everything that the daemon knows."""
+
+    cards: tuple[CardTruth, ...]
+    processes: tuple[ProcessTruth, ...]
+    ended: tuple[EndedTruth, ...]
+
+    @property
+    def lost(self) -> tuple[ProcessTruth | EndedTruth, ...]:
+        """All processes whose work was lost, ended ones too."""
+        return tuple(each for each in (*self.processes, *self.ended) if each.lost is not None)
+
+    def process(self, pid: int) -> ProcessTruth | None:
+        """Return one process that has a context now."""
+        return next((each for each in self.processes if each.pid == pid), None)
+
+
+class Administration:
+    """Asks the daemon of simulated GPUs what only its user may ask."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._daemon: Final = ThreadConnections(socket_path)
+
+    def close(self) -> None:
+        """Close the calling thread's connection."""
+        self._daemon.close()
+
+    def inspect(self, *, verify: bool = False) -> Truth:
+        """Tell everything; with ``verify``, hash every buffer whose hash is known."""
+        answer: Mapping[str, Any] = self._daemon.ask("inspect", verify=verify)
+        return Truth(
+            cards=tuple(
+                CardTruth(each["gpu_id"], each["total_mib"], each["free_mib"], each["gone"])
+                for each in answer["gpus"]
+            ),
+            processes=tuple(_process(each) for each in answer["processes"]),
+            ended=tuple(EndedTruth(**each) for each in answer["ended"]),
+        )
+
+    def fail(
+        self, kind: OperationKind, code: CudaCode, *, nth: int = 1, pid: int | None = None
+    ) -> None:
+        """Let the ``nth`` operation of a kind from now fail, and change nothing."""
+        self._plan(operation=kind.value, code=int(code), nth=nth, pid=pid)
+
+    def delay(
+        self, kind: OperationKind, seconds: float, *, nth: int = 1, pid: int | None = None
+    ) -> None:
+        """Let the ``nth`` operation of a kind from now take longer."""
+        self._plan(operation=kind.value, delay_s=seconds, nth=nth, pid=pid)
+
+    def poison_restore(self, *, nth: int = 1, pid: int | None = None) -> None:
+        """Let the ``nth`` restore from now fail as without room: the process is lost."""
+        self._plan(operation=OperationKind.RESTORE.value, poisons=True, nth=nth, pid=pid)
+
+    def clear_faults(self) -> None:
+        """Forget the faults that have not come yet."""
+        self._daemon.ask("clear_faults")
+
+    def report_xid(self, gpu_id: str, code: int, detail: str = "") -> None:
+        """Report an XID error of a card."""
+        self._break(gpu_id, "xid", f"XID {code}{': ' if detail else ''}{detail}")
+
+    def report_ecc(self, gpu_id: str, detail: str = "uncorrectable error") -> None:
+        """Report an uncorrectable memory error of a card."""
+        self._break(gpu_id, "ecc", detail)
+
+    def lose_card(self, gpu_id: str, detail: str = "it has fallen off the bus") -> None:
+        """Let a card vanish: what is on it is lost, suspended processes are not."""
+        self._break(gpu_id, "gone", detail)
+
+    def lose_context(self, pid: int, detail: str) -> None:
+        """Let every GPU call of a process fail from now on."""
+        self._daemon.ask("lose_context", pid=pid, detail=detail)
+
+    def limit_host_memory(self, pid: int, limit_mib: int | None) -> None:
+        """Let a process be killed when its image in host memory grows beyond a limit."""
+        self._daemon.ask("limit_host_memory", pid=pid, limit_mib=limit_mib)
+
+    def _break(self, gpu_id: str, kind: str, detail: str) -> None:
+        self._daemon.ask("break_card", gpu_id=gpu_id, kind=kind, detail=detail)
+
+    def _plan(self, **fields: object) -> None:
+        self._daemon.ask("plan_fault", **fields)
+
+
+def _process(answer: Mapping[str, Any]) -> ProcessTruth:
+    try:
+        return ProcessTruth(
+            pid=answer["pid"],
+            uid=answer["uid"],
+            start_time=answer["start_time"],
+            gpu_id=answer["gpu_id"],
+            state=answer["state"],
+            operation=answer["operation"],
+            held_mib=answer["held_mib"],
+            on_card_mib=answer["on_card_mib"],
+            host_mib=answer["host_mib"],
+            poisoned=answer["poisoned"],
+            lost=answer["lost"],
+            mps=answer["mps"],
+            managed=answer["managed"],
+            ipc=answer["ipc"],
+            waiting_calls=answer["waiting_calls"],
+            queued_kernels=answer["queued_kernels"],
+            busy_ms=answer["busy_ms"],
+            buffers=tuple(
+                BufferTruth(each["mib"], each["on_card"], each["sha256"], each["intact"])
+                for each in answer["buffers"]
+            ),
+        )
+    except KeyError as error:
+        message = f"the daemon's answer has no {error}: it is of another version"
+        raise SimulatedGpuError(message) from error

@@ -1,0 +1,374 @@
+"""The simulated GPU for notebooks and jobs, in place of CUDA. It is simulated, and says so.
+
+    import sublet_agent.simulated.client as gpu
+
+    buffer = gpu.allocate(gib=20)
+    buffer.fill(seed=7)
+    gpu.compute(seconds=0.2)
+    buffer.sha256()
+
+The bytes are real, at a scale (``gpu.scale()``): with 1024, a simulated GiB is a real MiB. Calls
+block while the process is paused or suspended, and go on afterwards; interrupting one is fine.
+Every thread may call; a forked child is a process of its own, with a context of its own.
+"""
+
+import atexit
+import contextlib
+import itertools
+import math
+import mmap
+import os
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sublet_agent.simulated.connection import ThreadConnections
+from sublet_agent.simulated.errors import (
+    ContextLostError,
+    DeviceGoneError,
+    OutOfMemoryError,
+    SimulatedGpuError,
+)
+from sublet_agent.simulated.wire import MOST_PAYLOAD_BYTES
+
+__all__ = [
+    "Buffer",
+    "ContextLostError",
+    "DeviceGoneError",
+    "MemoryInfo",
+    "OutOfMemoryError",
+    "SimulatedGpuError",
+    "allocate",
+    "allocate_managed",
+    "compute",
+    "gpu_name",
+    "is_available",
+    "join_mps",
+    "launch",
+    "launch_endless_kernel",
+    "memory_info",
+    "open_shared",
+    "reset",
+    "scale",
+    "simulated",
+    "synchronize",
+]
+
+simulated: Final = True
+"""Always: nothing here is a real GPU."""
+_MIB_PER_GIB: Final = 1024
+_BYTES_PER_MIB: Final = 1024 * 1024
+_GRANULE_MIB: Final = 2
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where CUDA IPC leaves its mark
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryInfo:
+    """The card's memory and this process's part of it, in simulated MiB."""
+
+    free_mib: int
+    total_mib: int
+    held_mib: int
+    gpu_id: str
+
+
+class _Session:
+    """This process's use of the simulated GPU."""
+
+    def __init__(self) -> None:
+        path = os.environ.get("SUBLET_SIMULATED_SOCKET")
+        if not path:
+            message = (
+                "there is no simulated GPU here: SUBLET_SIMULATED_SOCKET is not set "
+                "(Sublet sets it in the servers that it gives a simulated slice)"
+            )
+            raise DeviceGoneError(message)
+        self.pid: Final = os.getpid()
+        self.gpu_id: Final = _chosen_gpu()
+        self.cap_mib: Final = _whole(os.environ.get("SUBLET_MEMORY_MIB"))
+        self.handles: Final = itertools.count(1)
+        self.held: Final[dict[int, int]] = {}
+        self.abandoned: Final[list[int]] = []
+        self.ipc_mark: mmap.mmap | None = None
+        self._connections: Final = ThreadConnections(path)
+        hello = self._connections.ask("hello")
+        bytes_per_mib = hello.get("bytes_per_mib")
+        self.bytes_per_mib: Final = bytes_per_mib if isinstance(bytes_per_mib, int) else 1
+
+    def ask(self, verb: str, **fields: object) -> dict[str, object]:
+        return self.exchange(verb, b"", **fields)[0]
+
+    def exchange(
+        self, verb: str, payload: bytes | memoryview, **fields: object
+    ) -> tuple[dict[str, object], bytes]:
+        """Make one call, after freeing what an interrupted one may have left."""
+        while self.abandoned:
+            handle = self.abandoned[-1]
+            with contextlib.suppress(SimulatedGpuError):
+                self._connections.request("free", b"", gpu_id=self.gpu_id, handle=handle)
+            self.abandoned.pop()
+        return self._connections.request(verb, payload, gpu_id=self.gpu_id, **fields)
+
+    def obtain(self, verb: str, **fields: object) -> tuple[int, dict[str, object]]:
+        """Make a call that yields a buffer; where it is interrupted, the buffer is freed."""
+        handle = next(self.handles)
+        try:
+            return handle, self.ask(verb, handle=handle, **fields)
+        except SimulatedGpuError:
+            raise
+        except BaseException:
+            self.abandoned.append(handle)
+            raise
+
+    def mark_ipc(self) -> None:
+        """Map a file as CUDA IPC does, so that ``/proc`` shows that memory is shared."""
+        if self.ipc_mark is not None:
+            return
+        name = f"cuda.shm.{os.getuid():x}.{self.pid:x}."
+        try:
+            with tempfile.NamedTemporaryFile(prefix=name, dir=_SHARED_MEMORY) as mark:
+                mark.truncate(mmap.PAGESIZE)
+                self.ipc_mark = mmap.mmap(mark.fileno(), mmap.PAGESIZE)
+        except OSError as error:
+            message = (
+                f"memory cannot be shared here: {_SHARED_MEMORY} is not writable ({error}), "
+                "and without a mark there nobody could see that it is shared"
+            )
+            raise SimulatedGpuError(message) from error
+
+
+_lock: Final = threading.Lock()
+_current: _Session | None = None
+
+
+def _session() -> _Session:
+    global _current  # noqa: PLW0603 - one GPU context a process, as with CUDA
+    known = _current
+    if known is not None and known.pid == os.getpid():
+        return known
+    with _lock:
+        if _current is None or _current.pid != os.getpid():
+            _current = _Session()
+        return _current
+
+
+def _after_fork() -> None:
+    global _lock, _current  # noqa: PLW0603 - the parent's lock may be held by one of its threads
+    _lock = threading.Lock()  # type: ignore[misc]
+    _current = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Buffer:
+    """Memory on the simulated GPU."""
+
+    def __init__(self, session: _Session, handle: int, mib: int, length: int) -> None:
+        self._session = session
+        self._handle = handle
+        self.mib: Final = mib
+        self.length: Final = length
+        """Real bytes that can be read and written."""
+
+    def __repr__(self) -> str:
+        """Say that it is simulated."""
+        return f"<simulated GPU buffer of {self.mib} MiB ({self.length} real bytes)>"
+
+    def __len__(self) -> int:
+        """Count the real bytes."""
+        return self.length
+
+    def fill(self, seed: int) -> str:
+        """Fill with bytes that follow from ``seed``; returns their SHA-256."""
+        return str(self._ask("fill", seed=seed)["sha256"])
+
+    def sha256(self) -> str:
+        """Hash the bytes where they are."""
+        return str(self._ask("sha256")["sha256"])
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Copy real bytes to ``offset``."""
+        view = memoryview(data).cast("B")
+        self._check(offset, len(view))
+        for start in range(0, len(view), MOST_PAYLOAD_BYTES):
+            piece = view[start : start + MOST_PAYLOAD_BYTES]
+            self._exchange("write", piece, offset=offset + start)
+
+    def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        """Copy real bytes from ``offset``, by default all that follow."""
+        wanted = self.length - offset if length is None else length
+        self._check(offset, wanted)
+        return b"".join(
+            self._exchange(
+                "read",
+                b"",
+                offset=offset + start,
+                length=min(MOST_PAYLOAD_BYTES, wanted - start),
+            )[1]
+            for start in range(0, wanted, MOST_PAYLOAD_BYTES)
+        )
+
+    def share(self) -> str:
+        """Return a handle for ``open_shared`` in another process (CUDA IPC).
+
+        From now on this process can be paused, but not suspended.
+        """
+        self._session.mark_ipc()
+        return str(self._ask("share")["token"])
+
+    def free(self) -> None:
+        """Give the memory back. A second time does nothing."""
+        if self._session.held.pop(self._handle, None) is not None:
+            self._ask("free")
+
+    def _check(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0 or offset + length > self.length:
+            message = f"{length} bytes at {offset} are outside of a buffer of {self.length}"
+            raise SimulatedGpuError(message)
+
+    def _ask(self, verb: str, **fields: object) -> dict[str, object]:
+        return self._exchange(verb, b"", **fields)[0]
+
+    def _exchange(
+        self, verb: str, payload: bytes | memoryview, **fields: object
+    ) -> tuple[dict[str, object], bytes]:
+        if self._session is not _session():
+            message = "this buffer belongs to the process that forked, or to a context given up"
+            raise SimulatedGpuError(message)
+        return self._session.exchange(verb, payload, handle=self._handle, **fields)
+
+
+def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
+    """Allocate simulated GiB or MiB. ``OutOfMemoryError`` beyond the slice's cap or the card."""
+    return _allocate(gib, mib, managed=False)
+
+
+def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
+    """Allocate managed memory (``cudaMallocManaged``): the process cannot be suspended then."""
+    return _allocate(gib, mib, managed=True)
+
+
+def _allocate(gib: float, mib: int, *, managed: bool) -> Buffer:
+    wanted = math.ceil((gib * _MIB_PER_GIB + mib) / _GRANULE_MIB) * _GRANULE_MIB
+    if wanted <= 0:
+        message = f"{gib} GiB and {mib} MiB is nothing to allocate"
+        raise SimulatedGpuError(message)
+    session = _session()
+    held = sum(session.held.values())
+    if session.cap_mib is not None and held + wanted > session.cap_mib:
+        message = (
+            f"simulated GPU out of memory: {wanted / _MIB_PER_GIB:.2f} GiB asked for, "
+            f"{held / _MIB_PER_GIB:.2f} GiB in use, "
+            f"{session.cap_mib / _MIB_PER_GIB:.2f} GiB allowed for this slice"
+        )
+        raise OutOfMemoryError(message)
+    handle, answer = session.obtain("allocate", mib=wanted, managed=managed)
+    session.held[handle] = wanted
+    return Buffer(session, handle, wanted, _number(answer["length"]))
+
+
+def open_shared(token: str) -> Buffer:
+    """Open a buffer that another process of the same user shared (CUDA IPC)."""
+    session = _session()
+    session.mark_ipc()
+    handle, answer = session.obtain("open_shared", token=token)
+    session.held[handle] = 0
+    return Buffer(session, handle, _number(answer["mib"]), _number(answer["length"]))
+
+
+def compute(seconds: float, kernel_ms: float = 1.0) -> None:
+    """Compute, and wait for the end: many kernels of ``kernel_ms``, as frameworks launch them."""
+    _session().ask("compute", seconds=seconds, kernel_s=kernel_ms / 1000, wait=True)
+
+
+def launch(seconds: float, kernel_ms: float | None = 1.0) -> None:
+    """Compute without waiting. ``kernel_ms`` of ``None``: one single kernel."""
+    kernel_s = None if kernel_ms is None else kernel_ms / 1000
+    _session().ask("compute", seconds=seconds, kernel_s=kernel_s, wait=False)
+
+
+def launch_endless_kernel() -> None:
+    """Launch a kernel that never ends: this process can never be locked again."""
+    _session().ask("compute", seconds=None, kernel_s=None, wait=False)
+
+
+def synchronize() -> None:
+    """Wait until everything launched so far has ended."""
+    _session().ask("synchronize")
+
+
+def memory_info() -> MemoryInfo:
+    """Read the card's memory."""
+    answer = _session().ask("memory_info")
+    return MemoryInfo(
+        free_mib=_number(answer["free_mib"]),
+        total_mib=_number(answer["total_mib"]),
+        held_mib=_number(answer["held_mib"]),
+        gpu_id=str(answer["gpu_id"]),
+    )
+
+
+def join_mps() -> None:
+    """Become an MPS client; ``CUDA_MPS_PINNED_DEVICE_MEM_LIMIT`` (``0=10G``) is kept."""
+    limit = os.environ.get("CUDA_MPS_PINNED_DEVICE_MEM_LIMIT", "").partition("=")[2]
+    units = {"G": _MIB_PER_GIB, "M": 1}
+    mib = int(limit[:-1]) * units[limit[-1]] if limit and limit[-1] in units else None
+    _session().ask("join_mps", limit_mib=mib)
+
+
+def reset() -> None:
+    """Free everything and give the context up; the next call makes a new one."""
+    global _current  # noqa: PLW0603 - as above
+    _session().ask("reset")
+    _current = None
+
+
+def scale() -> int:
+    """Return how many simulated bytes stand for each real one."""
+    return _BYTES_PER_MIB // _session().bytes_per_mib
+
+
+def is_available() -> bool:
+    """Whether there is a simulated GPU for this process."""
+    try:
+        _session()
+    except DeviceGoneError:
+        return False
+    return True
+
+
+def gpu_name() -> str:
+    """Return what the card calls itself."""
+    session = _session()
+    gpus = session.ask("gpus")["gpus"]
+    found = (
+        [each for each in gpus if session.gpu_id in {None, each["gpu_id"]}]
+        if isinstance(gpus, list)
+        else []
+    )
+    return str(found[0]["type"]) if found else "no simulated GPU"
+
+
+def _chosen_gpu() -> str | None:
+    """Return the card that the environment names."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    return os.environ.get("SUBLET_GPU_ID") or (visible if visible.startswith("SIM-") else None)
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _close_at_exit() -> None:
+    global _current  # noqa: PLW0603 - as above
+    _current = None
+
+
+atexit.register(_close_at_exit)

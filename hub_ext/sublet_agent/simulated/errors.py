@@ -1,0 +1,73 @@
+"""The CUDA errors that the simulated driver answers with, by the driver's own numbers."""
+
+from enum import IntEnum
+from typing import Final
+
+
+class CudaCode(IntEnum):
+    """The numbers of ``CUresult`` that can come back."""
+
+    INVALID_VALUE = 1
+    OUT_OF_MEMORY = 2
+    NOT_INITIALIZED = 3
+    DEVICE_UNAVAILABLE = 46
+    INVALID_DEVICE = 101
+    OPERATING_SYSTEM = 304
+    INVALID_HANDLE = 400
+    ILLEGAL_STATE = 401
+    NOT_READY = 600
+    ILLEGAL_ADDRESS = 700
+    NOT_PERMITTED = 800
+    NOT_SUPPORTED = 801
+
+
+class SimulatedGpuError(Exception):
+    """Root of what simulated GPUs raise; ``code`` is the driver's number."""
+
+    code: CudaCode = CudaCode.INVALID_VALUE
+
+    def __init__(self, message: str, code: CudaCode | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+    @property
+    def message(self) -> str:
+        """What went wrong, with its values."""
+        return str(self.args[0])
+
+
+class OutOfMemoryError(SimulatedGpuError):
+    """There is no room on the card, or the slice's cap is reached."""
+
+    code = CudaCode.OUT_OF_MEMORY
+
+
+class ContextLostError(SimulatedGpuError):
+    """Illegal memory access: this process's GPU state is lost for good."""
+
+    code = CudaCode.ILLEGAL_ADDRESS
+
+
+class DeviceGoneError(SimulatedGpuError):
+    """The card, or the daemon that simulates it, does not answer any more."""
+
+    code = CudaCode.DEVICE_UNAVAILABLE
+
+
+class NotPermittedError(SimulatedGpuError):
+    """Only the daemon's own user and root may do this."""
+
+    code = CudaCode.NOT_PERMITTED
+
+
+_CLASSES: Final[dict[CudaCode, type[SimulatedGpuError]]] = {
+    each.code: each
+    for each in (OutOfMemoryError, ContextLostError, DeviceGoneError, NotPermittedError)
+}
+
+
+def error_of(code: int, message: str) -> SimulatedGpuError:
+    """Return the error of the most telling class for a driver's number."""
+    known = CudaCode(code)
+    return _CLASSES.get(known, SimulatedGpuError)(message, known)

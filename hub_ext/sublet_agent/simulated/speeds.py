@@ -1,0 +1,62 @@
+"""How long the simulated driver takes, and what the card draws: the figures of GPU_FACTS.md."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+EPSILON_S: Final = 1e-7
+"""Times closer than this are the same moment."""
+KERNEL_S: Final = 1e-3
+"""The kernels that a computation is made of, unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Times in seconds, rates in MiB of simulated memory a second, power in watts."""
+
+    lock_s: float = 0.001
+    unlock_s: float = 0.001
+    least_move_s: float = 0.035
+    """A checkpoint or restore of next to nothing takes this long."""
+    failed_restore_s: float = 0.010
+    out_mib_s: float = 3.0 * 1024
+    """One process alone; together they share ``out_total_mib_s``."""
+    out_total_mib_s: float = 3.5 * 1024
+    back_mib_s: float = 6.4 * 1024
+    back_total_mib_s: float = 10.4 * 1024
+    quiet_w: float = 76.0
+    """No process, or only such as have not computed yet."""
+    ready_w: float = 131.0
+    """A process that has computed is on the card, whether paused or free to run."""
+    busy_w: float = 350.0
+    """Computing. Not measured: a figure between the idle card's and its limit."""
+
+    def faster(self, factor: float) -> Self:
+        """Return the same driver, moving and locking ``factor`` times as fast."""
+        if not (math.isfinite(factor) and factor > 0):
+            message = f"the speed is {factor}: give a number above zero (1.0 is a real card's)"
+            raise ValueError(message)
+        return replace(
+            self,
+            lock_s=self.lock_s / factor,
+            unlock_s=self.unlock_s / factor,
+            least_move_s=self.least_move_s / factor,
+            failed_restore_s=self.failed_restore_s / factor,
+            out_mib_s=self.out_mib_s * factor,
+            out_total_mib_s=self.out_total_mib_s * factor,
+            back_mib_s=self.back_mib_s * factor,
+            back_total_mib_s=self.back_total_mib_s * factor,
+        )
+
+
+INSTANT: Final = Speeds(
+    lock_s=0.0,
+    unlock_s=0.0,
+    least_move_s=0.0,
+    failed_restore_s=0.0,
+    out_mib_s=math.inf,
+    out_total_mib_s=math.inf,
+    back_mib_s=math.inf,
+    back_total_mib_s=math.inf,
+)
+"""No time at all for locks and moves; kernels still take what they take."""
