@@ -18,7 +18,7 @@ from typing import Final
 from sublet_quota.accounts import Use
 from sublet_quota.amounts import WHOLE_GPU_MILLI, GpuAmount, format_compute, format_memory
 from sublet_quota.gpu_load import GpuKind
-from sublet_quota.holdings import Holdings, matches
+from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GroupName, PoolName, SizeName, UserName
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.rights import Rights, as_number, rights_of
@@ -85,7 +85,7 @@ def _kinds_there(
 ) -> tuple[GpuKind, ...] | Refusal:
     """Return the kinds with an open GPU that takes so large a slice, smallest amount first."""
     everywhere = holdings.kinds_in(wanted.pool)
-    there = {k: v for k, v in everywhere.items() if _is_type(k.type, wish.gpu_type)}
+    there = {k: v for k, v in everywhere.items() if k.is_type(wish.gpu_type)}
     if not there:
         types = ", ".join(sorted({kind.type for kind in everywhere}))
         asked = f" of type '{wish.gpu_type}'" if wish.gpu_type and everywhere else ""
@@ -102,10 +102,6 @@ def _kinds_there(
     )
 
 
-def _is_type(gpu_type: str, wished: str | None) -> bool:
-    return wished is None or gpu_type == wished or matches(gpu_type, (wished,))
-
-
 def _fits_on_empty(amount: GpuAmount, kind: GpuKind) -> bool:
     return 1 <= amount.memory_mib <= kind.usable_mib and amount.compute_milli <= WHOLE_GPU_MILLI
 
@@ -114,14 +110,10 @@ def _all_closed(pool: PoolName, there: dict[GpuKind, RoomIndex]) -> Refusal:
     reasons = sorted({reason for index in there.values() for reason in index.closed.values()})
     count = sum(len(index.closed) for index in there.values())
     shown = "; ".join(reasons[:3]) + ("; ..." if len(reasons) > 3 else "")  # noqa: PLR2004
-    gpus = "the only GPU" if count == 1 else f"all {count} GPUs"
+    closed = "the only GPU is" if count == 1 else f"all {count} GPUs are"
     return Refusal(
         RefusalReason.GPU_CLOSED,
-        f"In pool '{pool}' {gpus} of this kind are closed to new slices: {shown}. "
-        "Try again later, or in another pool."
-        if count > 1
-        else f"In pool '{pool}' {gpus} of this kind is closed to new slices: {shown}. "
-        "Try again later, or in another pool.",
+        f"In pool '{pool}' {closed} closed to new slices: {shown}. Try again later.",
         {"closed_gpus": count},
     )
 

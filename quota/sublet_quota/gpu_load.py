@@ -1,12 +1,19 @@
 """What one GPU holds in promises, and what may still be promised there."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fnmatch import fnmatchcase
 
 from sublet_quota.amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.document import Pool
 from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency import Holder
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name matches one of the patterns; upper and lower case are the same."""
+    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,10 @@ class GpuKind:
     def usable_mib(self) -> int:
         """What slices may fill: no slice is ever larger."""
         return max(0, self.memory_mib - self.margin_mib)
+
+    def is_type(self, wished: str | None) -> bool:
+        """Whether it is the model that is wished for, by its name or a pattern for it."""
+        return wished is None or wished == self.type or matches(self.type, (wished,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ what adding up from scratch would give, and a change costs the same however much
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.accounts import Accounts
 from sublet_quota.amounts import NOTHING, GpuAmount
 from sublet_quota.document import GpuSelection, QuotaDocument
-from sublet_quota.gpu_load import GpuFacts, GpuKind, GpuLoad, GpuRoom, Holding, room_on
+from sublet_quota.gpu_load import GpuFacts, GpuKind, GpuLoad, GpuRoom, Holding, matches, room_on
 from sublet_quota.ids import GpuId, PoolName, SliceId, UserName
 from sublet_quota.residency import Holder
 from sublet_quota.room_index import RoomIndex
@@ -106,7 +105,7 @@ class Holdings:
     def mark_unsuspendable(self, slice_id: SliceId, *, unsuspendable: bool) -> None:
         """Note that a slice can not, or can again, be suspended."""
         holding = self._slices.get(slice_id)
-        if holding is not None:
+        if holding is not None and holding.unsuspendable is not unsuspendable:
             self.put(replace(holding, unsuspendable=unsuspendable))
 
     def slice(self, slice_id: SliceId) -> Holding | None:
@@ -201,11 +200,6 @@ def selects(selection: GpuSelection, facts: GpuFacts) -> bool:
         (selection.nodes, facts.node),
     )
     return all(not patterns or matches(name, patterns) for patterns, name in wanted)
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a name matches one of the patterns; upper and lower case are the same."""
-    return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _promisable(room: GpuRoom) -> GpuAmount:

@@ -47,8 +47,10 @@ def rights_of(document: QuotaDocument, owner: str, groups: Iterable[str]) -> Rig
     members = [group.each_member for group in theirs]
 
     def limit(of: Callable[[MemberQuota], CountOrUnlimited]) -> CountOrUnlimited:
-        said: list[CountOrUnlimited] = [of(member) for member in members]
-        return _first_said(of(user), said, of(everyone), _largest)
+        said = [limit for member in members if (limit := of(member)) is not None]
+        if of(user) is None and said:
+            return _largest(said)
+        return of(everyone) if of(user) is None else of(user)
 
     sizes = _first_said(user.sizes, [group.sizes for group in theirs], everyone.sizes, _all_of)
     own_amounts = _first_said(

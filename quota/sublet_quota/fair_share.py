@@ -1,0 +1,183 @@
+"""Whose turn it is among those whose jobs wait, from what they used before.
+
+Use of a GPU counts less the longer ago it was: half after the document's ``half_life``. It is
+weighed at two levels, groups first, then the users of a group; who is in no group that the
+document knows stands beside the groups for themselves. Less use for one's weight comes first.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from math import exp2, log
+from typing import Final
+
+from sublet_quota.document import QuotaDocument
+from sublet_quota.gpu_load import GpuKind
+from sublet_quota.ids import GroupName, JobId, UserName
+
+NOMINAL_RUN_S: Final = 600.0
+"""A job that is put in order counts as so much use, so that nobody's jobs all come first."""
+
+Account = tuple[str, str]
+"""A group (``"group"``, its name), or a user who stands for themselves (``"user"``, the name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """A time in which a job held a GPU, or a part of one."""
+
+    owner: UserName
+    groups: tuple[str, ...]
+    gpus: float
+    """See ``gpus_held``."""
+    began: datetime
+    ended: datetime | None
+    """``None`` while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastUse:
+    """GPU-seconds, worn off to the present."""
+
+    users: Mapping[UserName, float]
+    groups: Mapping[GroupName, float]
+
+
+NO_PAST_USE: Final = PastUse({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job that waits for room."""
+
+    job_id: JobId
+    owner: UserName
+    groups: tuple[str, ...]
+    memory_mib: int | None
+    """``None``: the whole GPU."""
+    compute_milli: int
+    gpu_type: str | None
+    priority: int
+    submitted_at: datetime
+
+
+def gpus_held(memory_mib: int, kind: GpuKind) -> float:
+    """Return what part of a GPU a job keeps from other jobs: room is what is lent."""
+    return min(1.0, memory_mib / kind.usable_mib) if kind.usable_mib else 1.0
+
+
+def past_use(document: QuotaDocument, runs: Iterable[JobRun], now: datetime) -> PastUse:
+    """Add up runs, each second of them worn off by its age."""
+    half_life = document.fair_share.half_life
+    users: defaultdict[UserName, float] = defaultdict(float)
+    groups: defaultdict[GroupName, float] = defaultdict(float)
+    for run in runs:
+        ended = now if run.ended is None else min(run.ended, now)
+        used = run.gpus * _worn_off_s(now - run.began, now - ended, half_life)
+        users[run.owner] += used
+        for group in run.groups:
+            if group in document.groups:
+                groups[GroupName(group)] += used
+    return PastUse(dict(users), dict(groups))
+
+
+def _worn_off_s(from_age: timedelta, to_age: timedelta, half_life: timedelta) -> float:
+    """Return the seconds between two ages, each at its worth: the integral in closed form."""
+    if from_age <= to_age:
+        return 0.0
+    worth = exp2(-(to_age / half_life)) - exp2(-(from_age / half_life))
+    return worth * half_life.total_seconds() / log(2)
+
+
+def order_jobs(
+    document: QuotaDocument, jobs: Iterable[WaitingJob], past: PastUse
+) -> tuple[WaitingJob, ...]:
+    """Return the jobs in the order in which they come: priority, then fair share, then age."""
+    standing = _Standing(document, past)
+    by_priority: defaultdict[int, list[WaitingJob]] = defaultdict(list)
+    for job in jobs:
+        by_priority[job.priority].append(job)
+    ordered: list[WaitingJob] = []
+    for priority in sorted(by_priority, reverse=True):
+        ordered.extend(_order_equals(standing, by_priority[priority]))
+    return tuple(ordered)
+
+
+class _Standing:
+    """What everybody used for their weight, jobs that were put in order already included."""
+
+    def __init__(self, document: QuotaDocument, past: PastUse) -> None:
+        self._document = document
+        self._users: defaultdict[UserName, float] = defaultdict(float, past.users)
+        self._groups: defaultdict[GroupName, float] = defaultdict(float, past.groups)
+        self._accounts: dict[tuple[UserName, tuple[str, ...]], Account] = {}
+
+    def account_of(self, job: WaitingJob) -> Account:
+        """Return on whose account a job comes: of several groups, the one that used least."""
+        key = (job.owner, job.groups)
+        if key not in self._accounts:
+            known = [GroupName(name) for name in self._document.groups if name in job.groups]
+            group = min(known, key=self._of_group, default=None)
+            self._accounts[key] = ("user", job.owner) if group is None else ("group", group)
+        return self._accounts[key]
+
+    def of_account(self, account: Account) -> float:
+        kind, name = account
+        return self._of_group(GroupName(name)) if kind == "group" else self.of_user(UserName(name))
+
+    def of_user(self, owner: UserName) -> float:
+        quota = self._document.users.get(owner)
+        return self._users[owner] / (1 if quota is None else quota.weight)
+
+    def _of_group(self, group: GroupName) -> float:
+        return self._groups[group] / self._document.groups[group].weight
+
+    def charge(self, job: WaitingJob, account: Account) -> None:
+        """Count a job that has its place in the order."""
+        self._users[job.owner] += NOMINAL_RUN_S
+        if account[0] == "group":
+            self._groups[GroupName(account[1])] += NOMINAL_RUN_S
+
+
+_OwnerEntry = tuple[float, datetime, JobId, UserName]
+
+
+def _order_equals(standing: _Standing, jobs: list[WaitingJob]) -> Iterable[WaitingJob]:
+    """Order jobs of one priority: always the account, and in it the owner, that used least."""
+    queues: defaultdict[tuple[Account, UserName], list[WaitingJob]] = defaultdict(list)
+    for job in sorted(jobs, key=lambda j: (j.submitted_at, j.job_id), reverse=True):
+        queues[standing.account_of(job), job.owner].append(job)
+    owners: defaultdict[Account, list[_OwnerEntry]] = defaultdict(list)
+
+    def enter(account: Account, owner: UserName) -> None:
+        head = queues[account, owner][-1]
+        entry = (standing.of_user(owner), head.submitted_at, head.job_id, owner)
+        heappush(owners[account], entry)
+
+    for account, owner in queues:
+        enter(account, owner)
+    accounts: list[tuple[float, datetime, JobId, Account]] = []
+    for account in owners:
+        _enter_account(accounts, standing, owners, account)
+    while accounts:
+        account = heappop(accounts)[3]
+        owner = heappop(owners[account])[3]
+        job = queues[account, owner].pop()
+        standing.charge(job, account)
+        if queues[account, owner]:
+            enter(account, owner)
+        if owners[account]:
+            _enter_account(accounts, standing, owners, account)
+        yield job
+
+
+def _enter_account(
+    accounts: list[tuple[float, datetime, JobId, Account]],
+    standing: _Standing,
+    owners: Mapping[Account, list[_OwnerEntry]],
+    account: Account,
+) -> None:
+    _, submitted_at, job_id, _ = owners[account][0]
+    heappush(accounts, (standing.of_account(account), submitted_at, job_id, account))

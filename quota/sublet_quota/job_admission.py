@@ -1,0 +1,85 @@
+"""Whether a training job may be submitted: what could never run is refused at once.
+
+A job uses what is lent, so it is on nobody's account and waits for room as long as it takes;
+only a job that no GPU can ever take, and one too many, are refused.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_quota.amounts import WHOLE_GPU_MILLI, format_memory
+from sublet_quota.holdings import Holdings
+from sublet_quota.ids import PoolName
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.rights import rights_of
+
+_BEYOND_ALL_GPUS: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class JobWish:
+    """Somebody wants to submit a training job."""
+
+    owner: str
+    groups: tuple[str, ...] = ()
+    memory_mib: int | None = None
+    """``None``: the whole GPU."""
+    compute_milli: int = WHOLE_GPU_MILLI
+    gpu_type: str | None = None
+    """The model's name, or a pattern for it."""
+
+
+def admit_job(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | None:
+    """Return why the job is refused, or nothing; ``live_jobs`` of its owner wait or run."""
+    return _bad_amount(wish) or _too_many(holdings, wish, live_jobs) or _never_fits(holdings, wish)
+
+
+def _bad_amount(wish: JobWish) -> Refusal | None:
+    if not 1 <= wish.compute_milli <= WHOLE_GPU_MILLI:
+        said = "ask for 1 to 1000 milli-GPU"
+        return Refusal(RefusalReason.BAD_AMOUNT, f"A job's compute is a part of one GPU: {said}.")
+    memory = wish.memory_mib
+    if memory is not None and memory < 1:
+        message = "A job needs memory: ask for 1 MiB or more, or for a whole GPU."
+        return Refusal(RefusalReason.BAD_AMOUNT, message)
+    if memory is not None and memory > _BEYOND_ALL_GPUS:
+        message = "That is more memory than any GPU has: ask for less, or for a whole GPU."
+        return Refusal(RefusalReason.BAD_AMOUNT, message)
+    return None
+
+
+def _too_many(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | None:
+    most = rights_of(holdings.document, wish.owner, wish.groups).most_jobs
+    if most is None or live_jobs < most:
+        return None
+    return Refusal(
+        RefusalReason.TOO_MANY_JOBS,
+        f"'{wish.owner}' has {live_jobs} jobs waiting or running and may have {most}. "
+        "Cancel one, or wait until one ends.",
+        {"jobs": live_jobs, "most_jobs": most},
+    )
+
+
+def _never_fits(holdings: Holdings, wish: JobWish) -> Refusal | None:
+    lending = [name for name, pool in holdings.document.pools.items() if pool.lend]
+    if not lending:
+        message = "No pool lends its GPUs to jobs. Ask an administrator to let one."
+        return Refusal(RefusalReason.NO_GPU, message)
+    everywhere = {kind for name in lending for kind in holdings.kinds_in(PoolName(name))}
+    kinds = [kind for kind in everywhere if kind.is_type(wish.gpu_type)]
+    if not kinds:
+        types = ", ".join(sorted({kind.type for kind in everywhere}))
+        asked = f" of type '{wish.gpu_type}'" if wish.gpu_type and types else ""
+        hint = f" There are: {types}." if types else " Ask an administrator."
+        message = f"There is no GPU{asked} that jobs could use.{hint}"
+        return Refusal(RefusalReason.NO_GPU, message)
+    largest = max(kinds, key=lambda kind: (kind.usable_mib, kind.type))
+    if (wish.memory_mib or 1) <= largest.usable_mib:
+        return None
+    asked_mib = wish.memory_mib or 0
+    return Refusal(
+        RefusalReason.LARGER_THAN_GPU,
+        f"A job of {format_memory(asked_mib)} fits on no GPU: at most "
+        f"{format_memory(largest.usable_mib)} on a {largest.type}. Ask for less.",
+        {"asked_mib": asked_mib, "largest_mib": largest.usable_mib},
+    )

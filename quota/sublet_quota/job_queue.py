@@ -1,0 +1,237 @@
+"""Which waiting job goes to which GPU now, and why each of the others waits.
+
+Jobs are served in their order, each on the tightest GPU that can lend what it needs. One that
+fits nowhere now does not hold up those behind it, with one exception: a GPU on which it would
+fit but for the jobs that run there is kept for it, so that small jobs never starve a large one.
+"""
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sublet_quota.amounts import GpuAmount, format_memory
+from sublet_quota.fair_share import WaitingJob
+from sublet_quota.gpu_load import GpuFacts, GpuKind
+from sublet_quota.holdings import Holdings
+from sublet_quota.ids import GpuId, JobId, PoolName
+
+
+@dataclass(frozen=True, slots=True)
+class LendableGpu:
+    """A GPU of a pool that lends, and how large a job could begin there now."""
+
+    facts: GpuFacts
+    pool: PoolName
+    lendable_mib: int
+    jobs_mib: int
+    """What jobs have there already: it could be lent again once they are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlacement:
+    """A job goes to a GPU."""
+
+    job: WaitingJob
+    gpu_id: GpuId
+    pool: PoolName
+    amount: GpuAmount
+
+
+@dataclass(frozen=True, slots=True)
+class JobWait:
+    """A job's place in the queue, and why it waits."""
+
+    job_id: JobId
+    place: int
+    """1 for the next."""
+    reason: str
+    """One sentence for its owner; names no other user."""
+    need_mib: int | None
+    """``None``: a whole GPU, and none is there."""
+    most_mib: int
+    """The most that one GPU could lend it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """What becomes of the waiting jobs."""
+
+    placements: tuple[JobPlacement, ...] = ()
+    waits: tuple[JobWait, ...] = ()
+
+
+def lendable_gpus(holdings: Holdings, lendable_mib: Mapping[GpuId, int]) -> tuple[LendableGpu, ...]:
+    """Return the open GPUs of pools that lend.
+
+    ``lendable_mib`` is what the agents report, less the jobs placed since; a GPU that is not in
+    it lends nothing now.
+    """
+    found = []
+    for facts in holdings.gpus():
+        pool = holdings.pool_of(facts.gpu_id)
+        if pool is None or facts.closed is not None or not holdings.document.pools[pool].lend:
+            continue
+        lendable = min(lendable_mib.get(facts.gpu_id, 0), facts.kind.usable_mib)
+        jobs_mib = holdings.load(facts.gpu_id).jobs.memory_mib
+        found.append(LendableGpu(facts, pool, lendable, jobs_mib))
+    return tuple(found)
+
+
+def plan_queue(
+    jobs: Sequence[WaitingJob], gpus: Iterable[LendableGpu], *, lending: bool
+) -> QueuePlan:
+    """Place what can be placed of ``jobs``, which are in their order, and say why others wait."""
+    room = _Room(gpus)
+    placements: list[JobPlacement] = []
+    waits: list[JobWait] = []
+    for job in jobs:
+        gpu = room.best_fit(job) if lending else None
+        if gpu is not None:
+            amount = GpuAmount(_need_on(job, gpu.facts.kind), job.compute_milli)
+            placements.append(JobPlacement(job, gpu.facts.gpu_id, gpu.pool, amount))
+            room.take(gpu, amount.memory_mib)
+        else:
+            waits.append(_wait(job, len(waits) + 1, room, lending=lending))
+    return QueuePlan(tuple(placements), tuple(waits))
+
+
+def _need_on(job: WaitingJob, kind: GpuKind) -> int:
+    return kind.usable_mib if job.memory_mib is None else job.memory_mib
+
+
+def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWait:
+    kinds = room.kinds_for(job)
+    large_enough = [kind for kind in kinds if 0 < _need_on(job, kind) <= kind.usable_mib]
+    need = min((_need_on(job, kind) for kind in large_enough or kinds), default=job.memory_mib)
+    most = room.most_lendable(kinds)
+    if not lending:
+        reason = "lending is switched off: no job begins until it is on again"
+    elif not kinds:
+        asked = f" of type '{job.gpu_type}'" if job.gpu_type else ""
+        reason = f"no GPU{asked} is open to jobs now"
+    elif not large_enough:
+        largest = max(kind.usable_mib for kind in kinds)
+        reason = (
+            f"needs {format_memory(need or 0)}, and the largest GPU that is open to jobs now "
+            f"gives {format_memory(largest)}"
+        )
+    elif (kept := room.keep_for(job)) is not None:
+        reason = (
+            f"needs {_written(job, kept.facts.kind)}: {_gpu(kept)} is kept for it until the jobs "
+            "there are done"
+        )
+    else:
+        reason = (
+            f"needs {_needed(job, need)}, and the most that one GPU can lend now is "
+            f"{format_memory(most)}: it begins when more slices are idle"
+        )
+    return JobWait(job.job_id, place, reason, need, most)
+
+
+def _written(job: WaitingJob, kind: GpuKind) -> str:
+    return _needed(job, _need_on(job, kind))
+
+
+def _needed(job: WaitingJob, need: int | None) -> str:
+    amount = format_memory(need or 0)
+    return f"a whole GPU ({amount})" if job.memory_mib is None else amount
+
+
+def _gpu(gpu: LendableGpu) -> str:
+    return f"GPU {gpu.facts.index} of {gpu.facts.node}"
+
+
+_Entry = tuple[int, str, int, GpuId]
+
+
+@dataclass(slots=True)
+class _Lists:
+    """The GPUs of one kind, by what they lend and by what they could lend without jobs."""
+
+    lendable: list[_Entry] = field(default_factory=list)
+    without_jobs: list[_Entry] = field(default_factory=list)
+
+
+class _Room:
+    """What can be lent, less what this plan has given away."""
+
+    def __init__(self, gpus: Iterable[LendableGpu]) -> None:
+        self._gpus: dict[GpuId, LendableGpu] = {}
+        self._left: dict[GpuId, int] = {}
+        self._lists: defaultdict[GpuKind, _Lists] = defaultdict(_Lists)
+        self._kinds_for_type: dict[str | None, tuple[GpuKind, ...]] = {}
+        for gpu in gpus:
+            self._gpus[gpu.facts.gpu_id] = gpu
+            self._left[gpu.facts.gpu_id] = gpu.lendable_mib
+            lists = self._lists[gpu.facts.kind]
+            lists.lendable.append(_entry(gpu, gpu.lendable_mib))
+            if gpu.jobs_mib:
+                lists.without_jobs.append(_entry(gpu, _without_jobs(gpu)))
+        for lists in self._lists.values():
+            lists.lendable.sort()
+            lists.without_jobs.sort()
+
+    def kinds_for(self, job: WaitingJob) -> tuple[GpuKind, ...]:
+        """Return the kinds of GPU that the job takes."""
+        wished = job.gpu_type
+        if wished not in self._kinds_for_type:
+            kinds = [kind for kind in self._lists if kind.is_type(wished)]
+            kinds.sort(key=lambda kind: (kind.usable_mib, kind.type))
+            self._kinds_for_type[wished] = tuple(kinds)
+        return self._kinds_for_type[wished]
+
+    def best_fit(self, job: WaitingJob) -> LendableGpu | None:
+        """Return the GPU on which the least is left over."""
+        return self._tightest(job, [(k, self._lists[k].lendable) for k in self.kinds_for(job)])
+
+    def keep_for(self, job: WaitingJob) -> LendableGpu | None:
+        """Keep the GPU on which the job fits once the jobs there are done, if there is one."""
+        lists = [(k, self._lists[k].without_jobs) for k in self.kinds_for(job)]
+        gpu = self._tightest(job, lists)
+        if gpu is not None:
+            self._drop(gpu)
+        return gpu
+
+    def most_lendable(self, kinds: Iterable[GpuKind]) -> int:
+        """Return the most that one GPU of these kinds lends now."""
+        return max(
+            (self._lists[k].lendable[-1][0] for k in kinds if self._lists[k].lendable), default=0
+        )
+
+    def take(self, gpu: LendableGpu, memory_mib: int) -> None:
+        """Give away room on a GPU."""
+        lendable = self._lists[gpu.facts.kind].lendable
+        del lendable[bisect_left(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))]
+        self._left[gpu.facts.gpu_id] -= memory_mib
+        insort(lendable, _entry(gpu, self._left[gpu.facts.gpu_id]))
+        without_jobs = self._lists[gpu.facts.kind].without_jobs
+        entry = _entry(gpu, _without_jobs(gpu))
+        place = bisect_left(without_jobs, entry)
+        if without_jobs[place : place + 1] != [entry]:
+            without_jobs.insert(place, entry)
+
+    def _drop(self, gpu: LendableGpu) -> None:
+        lists = self._lists[gpu.facts.kind]
+        entry = _entry(gpu, self._left[gpu.facts.gpu_id])
+        del lists.lendable[bisect_left(lists.lendable, entry)]
+        del lists.without_jobs[bisect_left(lists.without_jobs, _entry(gpu, _without_jobs(gpu)))]
+
+    def _tightest(
+        self, job: WaitingJob, lists: Iterable[tuple[GpuKind, list[_Entry]]]
+    ) -> LendableGpu | None:
+        found: list[tuple[int, _Entry]] = []
+        for kind, entries in lists:
+            need = _need_on(job, kind)
+            place = bisect_left(entries, (need,))
+            if place < len(entries) and need > 0:
+                found.append((entries[place][0] - need, entries[place]))
+        return self._gpus[min(found)[1][3]] if found else None
+
+
+def _entry(gpu: LendableGpu, room_mib: int) -> _Entry:
+    return (room_mib, gpu.facts.node, gpu.facts.index, gpu.facts.gpu_id)
+
+
+def _without_jobs(gpu: LendableGpu) -> int:
+    return gpu.lendable_mib + gpu.jobs_mib
