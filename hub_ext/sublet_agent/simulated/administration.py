@@ -82,7 +82,8 @@ class Truth:
     @property
     def lost(self) -> tuple[ProcessTruth | EndedTruth, ...]:
         """All processes whose work was lost, ended ones too."""
-        return tuple(each for each in (*self.processes, *self.ended) if each.lost is not None)
+        every: list[ProcessTruth | EndedTruth] = [*self.processes, *self.ended]
+        return tuple(each for each in every if each.lost is not None)
 
     def process(self, pid: int) -> ProcessTruth | None:
         """Return one process that has a context now."""

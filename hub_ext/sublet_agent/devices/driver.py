@@ -1,0 +1,114 @@
+"""The driver's checkpoint API in the interface's words, the same for every device.
+
+A driver's error is believed only after its state was read: "not supported" may be said of a
+process that was moved, and error 304 both of one that is not there and of one that is poisoned.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from sublet_quota.ids import GpuId
+
+from sublet_agent.devices.interface import (
+    DeviceError,
+    GpuGoneError,
+    NoGpuContextError,
+    NoSuchProcessError,
+    NotSupportedError,
+    OutOfGpuMemoryError,
+    PauseTimeoutError,
+    ProcessState,
+    ResumeRefusedError,
+)
+
+ERROR_OF_CODE: Final[Mapping[int, type[DeviceError]]] = {
+    2: OutOfGpuMemoryError,
+    3: NoGpuContextError,
+    46: GpuGoneError,
+    304: NoSuchProcessError,
+    600: PauseTimeoutError,
+    801: NotSupportedError,
+}
+"""The numbers of ``CUresult`` that mean something of their own; others are a ``DeviceError``."""
+
+STATE_OF_WORD: Final[Mapping[str, ProcessState]] = {
+    "running": ProcessState.RUNNING,
+    "locked": ProcessState.PAUSED,
+    "checkpointed": ProcessState.SUSPENDED,
+    "failed": ProcessState.FAILED,
+}
+
+
+class DriverCall(StrEnum):
+    """The checkpoint API's operations."""
+
+    LOCK = "lock"
+    CHECKPOINT = "checkpoint"
+    RESTORE = "restore"
+    UNLOCK = "unlock"
+
+
+class DriverDevice(ABC):
+    """A device whose processes are moved by a driver's checkpoint API."""
+
+    @abstractmethod
+    def _operate(
+        self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
+    ) -> None:
+        """Make one call of the checkpoint API; raises the error of ``ERROR_OF_CODE``."""
+
+    @abstractmethod
+    def _state_word(self, pid: int) -> str:
+        """Ask the driver for the process's state, in its own words."""
+
+    def state(self, pid: int) -> ProcessState | None:
+        """Return the process's state; waits for an operation on it that is under way.
+
+        ``None`` where it has no CUDA context, is gone, or belongs to another user and we are
+        not root.
+        """
+        try:
+            return STATE_OF_WORD[self._state_word(pid)]
+        except (NoGpuContextError, NoSuchProcessError):
+            return None
+
+    def pause(self, pid: int, timeout_ms: int) -> None:
+        """Let submitted work drain, then block its calls."""
+        if timeout_ms < 1:
+            message = f"timeout_ms is {timeout_ms}: give 1 or more (0 would wait for ever)"
+            raise ValueError(message)
+        try:
+            self._operate(DriverCall.LOCK, pid, timeout_ms, {})
+        except NotSupportedError:
+            if self.state(pid) is not ProcessState.PAUSED:
+                raise
+
+    def suspend(self, pid: int) -> None:
+        """Move its bytes to host memory."""
+        try:
+            self._operate(DriverCall.CHECKPOINT, pid, 0, {})
+        except NotSupportedError:
+            if self.state(pid) is not ProcessState.SUSPENDED:
+                raise
+
+    def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
+        """Bring its bytes back. Never without room."""
+        try:
+            self._operate(DriverCall.RESTORE, pid, 0, gpu_mapping or {})
+        except (OutOfGpuMemoryError, GpuGoneError):
+            raise
+        except DeviceError as error:
+            if self.state(pid) is ProcessState.SUSPENDED:
+                message = f"the driver does not resume process {pid}: {error}"
+                raise ResumeRefusedError(message) from error
+            raise
+
+    def unpause(self, pid: int) -> None:
+        """Let it run on; nothing happens where it runs already."""
+        try:
+            self._operate(DriverCall.UNLOCK, pid, 0, {})
+        except DeviceError:
+            if self.state(pid) is not ProcessState.RUNNING:
+                raise
