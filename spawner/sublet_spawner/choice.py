@@ -92,7 +92,7 @@ def read_form(
         if len(values) != 1:
             return _bad(f"{_shown(key)} was given {len(values)} times: give it once")
         value = values[0].strip()
-        if value:
+        if value or key not in KEYS:
             options[key] = _number(value) if key in _AMOUNTS else value
     choice = read_user_options(options, other_keys)
     return choice if isinstance(choice, Refusal) else options

@@ -5,6 +5,7 @@
 user or admin looks.
 """
 
+import asyncio
 from typing import Any
 
 import psutil
@@ -12,8 +13,10 @@ from jupyterhub.spawner import (  # type: ignore[import-untyped]
     LocalProcessSpawner,
     SimpleLocalProcessSpawner,
 )
+from sublet_quota.ids import SliceId
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, SliceStarted
+from traitlets import Bool, Float
 
 from sublet_spawner.account import (
     Account,
@@ -22,6 +25,7 @@ from sublet_spawner.account import (
     find_account,
     shared_account,
 )
+from sublet_spawner.left_processes import end_processes_of
 from sublet_spawner.options_form import SHARED_ACCOUNT_WARNING
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
@@ -32,6 +36,20 @@ while the machine runs."""
 
 class _LocalProcesses(SliceSpawnerMixin):
     """What the two spawners share: a server is a pid, known by its start time too."""
+
+    end_left_processes = Bool(
+        True,
+        help="""Whether processes that a user left running (nohup, a daemon) end with their server,
+        when they carry its slice in their environment. They could use the GPU no longer in the
+        slice's name, and would stand in the way of others' slices.""",
+    ).tag(config=True)
+
+    left_processes_grace_s = Float(
+        2.0,
+        min=0.0,
+        max=60.0,
+        help="Seconds such processes have to end after SIGTERM, before SIGKILL (0 to 60).",
+    ).tag(config=True)
 
     def find_account(self) -> Account | Refusal:
         """Find the account that this user's processes run as."""
@@ -53,6 +71,19 @@ class _LocalProcesses(SliceSpawnerMixin):
         except (psutil.Error, ValueError):
             return None
         return SliceStarted(root_pid=self.pid, root_start_time=start_time)
+
+    async def end_what_is_left(self, slice_id: SliceId) -> None:
+        """End what outlived the server: else it would use the GPU with no slice to its name."""
+        if not self.end_left_processes:
+            return
+        account = self.find_account()
+        if isinstance(account, Refusal):
+            return
+        ended = await asyncio.to_thread(
+            end_processes_of, slice_id, account.uid, self.left_processes_grace_s
+        )
+        if ended:
+            self.log.warning("Ended %d processes that outlived slice %s", ended, slice_id)
 
     async def _signal(self, sig: int) -> Any:
         """Send a signal, unless the pid has become another process's since the hub saw it."""

@@ -6,7 +6,7 @@ from the hub's list of servers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sublet_quota.ids import SliceId
@@ -21,9 +21,15 @@ LONGEST_WAIT_S: Final = 60.0
 class Releases:
     """The slices that one spawner has to give back."""
 
-    def __init__(self, client: Callable[[], ServiceClient], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: Callable[[], ServiceClient],
+        end_what_is_left: Callable[[SliceId], Awaitable[None]],
+        warn: Callable[[str], None],
+    ) -> None:
         self.waiting: set[SliceId] = set()
         self._client = client
+        self._end_what_is_left = end_what_is_left
         self._warn = warn
         self._later: asyncio.Task[None] | None = None
 
@@ -34,22 +40,26 @@ class Releases:
     async def run(self) -> None:
         """Give back now what can be; the rest is tried again in the background."""
         if not await self._try_each():
-            self.run_soon()
+            self._try_later(FIRST_WAIT_S)
 
     def run_soon(self) -> None:
-        """Give back in the background, until nothing is left."""
-        if self._later is None or self._later.done():
-            self._later = asyncio.create_task(self._keep_trying())
+        """Give back in the background."""
+        self._try_later(0)
 
-    async def _keep_trying(self) -> None:
-        wait_s = FIRST_WAIT_S
+    def _try_later(self, wait_s: float) -> None:
+        if self._later is None or self._later.done():
+            self._later = asyncio.create_task(self._keep_trying(wait_s))
+
+    async def _keep_trying(self, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
         while not await self._try_each():
+            wait_s = min(max(2 * wait_s, FIRST_WAIT_S), LONGEST_WAIT_S)
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     async def _try_each(self) -> bool:
         """Tell whether nothing is left."""
         for slice_id in sorted(self.waiting):
+            await self._end_what_is_left(slice_id)
             try:
                 await self._client().release(slice_id, patient=False)
             except SubletSpawnerError as error:

@@ -18,7 +18,7 @@ import jupyterhub
 import psutil
 import requests
 
-CONFIGURATION = '''
+CONFIGURATION = """
 from pathlib import Path
 from sublet_spawner.hub_configuration import SubletOnHub, configure
 
@@ -60,7 +60,7 @@ configure(
     ),
 )
 {more}
-'''
+"""
 
 
 def free_ports(count: int) -> list[int]:

@@ -65,8 +65,8 @@ async def test_a_server_gets_its_slice_and_a_stop_gives_it_back(tmp_path):
         assert environment["SUBLET_MEMORY_MIB"] == "10240"
         assert environment["SUBLET_SIMULATED_SOCKET"] == f"{tmp_path}/gpus.sock"
         assert environment["PYTORCH_ALLOC_CONF"] == "per_process_memory_fraction:0.1187"
-        # The C library splits this value where /proc shows it, so it is looked for in the raw bytes.
-        raw = Path(f"/proc/{pid}/environ").read_bytes()
+        # The C library splits this value where /proc shows it: it is looked for in the raw bytes.
+        raw = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
         assert re.search(rb"GLIBC_TUNABLES=glibc.malloc.check=1[:\0]glibc.malloc.hugetlb=1\0", raw)
         assert service.started[slice_id].root_start_time == process.create_time()
         assert service.requests[0].size == "small"

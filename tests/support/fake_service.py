@@ -68,6 +68,8 @@ class FakeService:
     problem_status: int = 403
     failures: list[int] = field(default_factory=list)
     """Statuses to answer the next requests with, before anything else is done."""
+    away: bool = False
+    """Every request is answered as a proxy does whose service is gone."""
     body: bytes | None = None
     """Answer to every request, whatever it was."""
     granting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,8 +114,8 @@ class _Handler(RequestHandler):
     def prepare(self) -> None:
         path = self.request.path.removeprefix(f"{PREFIX}/api/hub")
         self.fake.calls.append(f"{self.request.method} {path}")
-        if self.fake.failures:
-            self.set_status(self.fake.failures.pop(0))
+        if self.fake.away or self.fake.failures:
+            self.set_status(503 if self.fake.away else self.fake.failures.pop(0))
             self.finish("<html>no json</html>")
         elif self.fake.body is not None:
             self.finish(self.fake.body)

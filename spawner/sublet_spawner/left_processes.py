@@ -1,0 +1,45 @@
+"""Processes that outlive their server, found by uid and by the slice in their environment.
+
+The environment is the process's own word, so it chooses among processes of one uid only: a user
+who writes another's slice there ends a process of their own.
+"""
+
+from collections.abc import Callable, Iterator
+
+import psutil
+from sublet_quota.ids import SliceId
+
+
+def end_processes_of(slice_id: SliceId, uid: int, grace_s: float) -> int:
+    """End the processes of ``uid`` with ``slice_id``: ask, wait, kill. Blocks; tells how many.
+
+    Looks again after the killing, for what was forked meanwhile.
+    """
+    asked = list(_left_processes(slice_id, uid))
+    if not asked:
+        return 0
+    _each(asked, psutil.Process.terminate)
+    psutil.wait_procs(asked, timeout=grace_s)
+    remaining = list(_left_processes(slice_id, uid))
+    _each(remaining, psutil.Process.kill)
+    psutil.wait_procs(remaining, timeout=grace_s)
+    return len({process.pid for process in (*asked, *remaining)})
+
+
+def _left_processes(slice_id: SliceId, uid: int) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if process.uids().real != uid or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if process.environ().get("SUBLET_SLICE_ID") == slice_id:
+                yield process
+        except psutil.Error:
+            continue
+
+
+def _each(processes: list[psutil.Process], action: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        try:
+            action(process)
+        except psutil.Error:
+            continue

@@ -1,0 +1,46 @@
+"""Spawner objects of a real JupyterHub user, over a database in memory and without a hub."""
+
+import sys
+from typing import Any
+
+from jupyterhub import orm
+from jupyterhub.objects import Hub
+from jupyterhub.user import User
+from sublet_spawner.local import SimpleSliceSpawner
+from traitlets.config import Config
+
+from tests.support.fake_service import FakeService
+
+LONG_LIVED = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def a_spawner(service: FakeService, folder, spawner_class=SimpleSliceSpawner, **settings: Any):
+    """The spawner of ada, of group ``research``; ``settings`` go to its traits."""
+    config = Config()
+    config.SliceSpawnerMixin = Config(
+        {
+            "service_url": "http://127.0.0.1:8000/services/sublet/",
+            "service_api_url": service.url,
+            "service_token_file": str(service.token_file),
+            "service_retry_waits_s": [0.0, 0.0],
+            **settings,
+        }
+    )
+    config.Spawner.cmd = LONG_LIVED
+    config.LocalProcessSpawner.interrupt_timeout = 1
+    config.SimpleLocalProcessSpawner.home_dir_template = f"{folder}/{{username}}"
+    session = orm.new_session_factory("sqlite:///:memory:")()
+    entry = orm.User(name="ada", groups=[orm.Group(name="research")])
+    session.add(entry)
+    session.commit()
+    user = User(entry, {"spawner_class": spawner_class, "config": config, "hub": Hub()}, db=session)
+    return user.spawner
+
+
+def after_a_restart(spawner):
+    """The spawner as a hub that starts again makes it, from what is in the database."""
+    spawner.orm_spawner.state = spawner.get_state()
+    spawner.db.commit()
+    user = spawner.user
+    user.spawners.pop("")
+    return user.spawner

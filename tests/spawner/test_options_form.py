@@ -1,0 +1,108 @@
+from html.parser import HTMLParser
+
+import pytest
+from sublet_spawner.options_form import FormSettings, render_form, render_without_service
+
+from tests.support.fake_service import an_offer, some_offers
+
+NASTY = "<img src=x onerror=alert(1)>\"'&"
+
+
+class Reader(HTMLParser):
+    """The tags and their attributes, and the text, as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def sizes(self) -> dict[str, dict]:
+        return {attrs["value"]: attrs for tag, attrs in self.tags if tag == "input"}
+
+
+def read(offers, **settings) -> Reader:
+    return Reader(render_form(offers, FormSettings(**{"allow_no_gpu": False, **settings})))
+
+
+def test_no_text_of_a_quota_document_becomes_html():
+    offers = some_offers(
+        an_offer(NASTY, title=NASTY, pool=NASTY),
+        an_offer("x", title=NASTY, allowed=False, why_not=NASTY),
+        message=NASTY,
+    )
+    page = read(offers, warnings=(NASTY,), chosen=NASTY)
+    assert {tag for tag, _ in page.tags} <= {
+        *("p", "fieldset", "legend", "div", "input", "label", "strong", "small", "br")
+    }
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert page.text.count(NASTY) == 6
+    assert page.sizes()[NASTY]["type"] == "radio"
+
+
+def test_the_service_being_away_is_escaped_too():
+    page = Reader(render_without_service(NASTY, FormSettings(allow_no_gpu=True)))
+    assert [tag for tag, _ in page.tags] == ["p", "input"]
+    assert NASTY in page.text
+
+
+def test_what_is_left_and_why_others_are_not_offered_is_said():
+    offers = some_offers(
+        an_offer("small"),
+        an_offer("large", allowed=False, why_not="40 GiB asked, 30 GiB left"),
+        used_mib=51200,
+        slices=1,
+    )
+    page = read(offers)
+    assert "You hold 50 GiB of 80 GiB GPU memory; 30 GiB left. 1 slice of at most 2" in page.text
+    assert "40 GiB asked, 30 GiB left" in page.text
+    assert "10 GiB, 0.25 GPU, pool interactive" in page.text
+    assert "disabled" in page.sizes()["large"]
+    assert "disabled" not in page.sizes()["small"]
+
+
+def test_without_limits_no_limit_is_said():
+    page = read(some_offers(limit_mib=None, most_slices=None, used_mib=1024))
+    assert "You hold 1 GiB of GPU memory. 0 slices running." in page.text
+
+
+@pytest.mark.parametrize(
+    ("default", "chosen", "allow_no_gpu", "checked"),
+    [
+        ("small", None, False, ["small"]),
+        ("small", "medium", False, ["medium"]),
+        ("small", "large", False, ["small"]),
+        ("small", "gone", False, ["small"]),
+        ("small", "none", True, ["none"]),
+        ("small", "none", False, ["small"]),
+        (None, None, True, ["none"]),
+        (None, None, False, []),
+        ("large", None, False, []),
+    ],
+)
+def test_the_last_choice_is_preselected_where_it_can_be_had(default, chosen, allow_no_gpu, checked):
+    offers = some_offers(
+        an_offer("small"),
+        an_offer("medium"),
+        an_offer("large", allowed=False, why_not="too large"),
+        default=default,
+    )
+    page = read(offers, chosen=chosen, allow_no_gpu=allow_no_gpu)
+    assert [size for size, attrs in page.sizes().items() if "checked" in attrs] == checked
+
+
+def test_no_gpu_is_offered_only_where_it_is_allowed():
+    assert "none" in read(some_offers(), allow_no_gpu=True).sizes()
+    assert "none" not in read(some_offers()).sizes()
+
+
+def test_a_user_who_can_have_nothing_is_told_so():
+    page = read(some_offers(an_offer("small", allowed=False, why_not="no room")))
+    assert "No size can be had at this moment" in page.text

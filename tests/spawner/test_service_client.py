@@ -1,0 +1,193 @@
+import asyncio
+import logging
+import secrets
+from contextlib import asynccontextmanager
+
+import pytest
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate, Lease, Problem, SliceRequest, SliceStarted
+from sublet_spawner.errors import ServiceAnswerError, ServiceUnreachableError, TokenFileError
+from sublet_spawner.service_client import ServiceAccess, ServiceClient, read_token
+
+from tests.spawner.real_hub import free_ports
+from tests.support.fake_service import fake_service
+
+REQUEST = SliceRequest(
+    owner="ada",
+    groups=("a & b", "c"),
+    size="small",
+    account=AccountTemplate(
+        uid=1, gid=1, home="/home/ada", notebook_dir="/home/ada", python="/usr/bin/python3"
+    ),
+)
+STARTED = SliceStarted(root_pid=42, root_start_time=1.5)
+
+
+@asynccontextmanager
+async def service_and_client(folder, **access):
+    async with fake_service(folder) as service:
+        settings = {"api_url": service.url, "token_file": service.token_file, "waits_s": (0, 0)}
+        yield service, ServiceClient(ServiceAccess(**{**settings, **access}))
+
+
+@pytest.mark.asyncio
+async def test_offers_are_asked_for_owner_and_groups(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        offers = await client.offers("ada lovelace & co", ("a & b", "c=d"))
+        assert offers.owner == "ada lovelace & co"
+        assert service.calls == ["GET /offers"]
+
+
+@pytest.mark.asyncio
+async def test_a_slice_lives_from_request_to_release(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        lease = await client.request_slice(REQUEST)
+        assert isinstance(lease, Lease)
+        assert await client.report_started(lease.slice_id, STARTED)
+        assert service.started == {lease.slice_id: STARTED}
+        assert (await client.slice_info(lease.slice_id)).lease == lease
+        await client.release(lease.slice_id)
+        await client.release(lease.slice_id)
+        assert await client.slice_info(lease.slice_id) is None
+        assert not await client.report_started(lease.slice_id, STARTED)
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_is_a_value(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        service.problem = Problem(reason="user-limit", message="no more", numbers={"left_mib": 3})
+        answer = await client.request_slice(REQUEST)
+        assert answer == Refusal(RefusalReason.USER_LIMIT, "no more", {"left_mib": 3})
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_token_is_no_refusal_and_the_message_names_the_file(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with service_and_client(tmp_path) as (service, client):
+        service.token_file.write_text("another-token")
+        with pytest.raises(ServiceAnswerError) as raised:
+            await client.request_slice(REQUEST)
+        assert str(service.token_file) in str(raised.value)
+        assert "another-token" not in str(raised.value) + caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_new_token_is_used_at_once(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        await client.offers("ada", ())
+        service.token = secrets.token_hex(8)
+        service.token_file.write_text(service.token)
+        await client.offers("ada", ())
+
+
+@pytest.mark.asyncio
+async def test_calls_that_may_be_repeated_are(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        service.failures = [503, 502]
+        await client.release("slice-1")
+        assert service.released == ["slice-1"]
+        service.failures = [503] * 3
+        with pytest.raises(ServiceUnreachableError):
+            await client.offers("ada", ())
+        service.calls.clear()
+        service.failures = [503]
+        with pytest.raises(ServiceUnreachableError):
+            await client.release("slice-1", patient=False)
+        assert service.calls == ["DELETE /slices/slice-1"]
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_may_have_arrived_is_not_repeated(tmp_path):
+    async with service_and_client(tmp_path, request_timeout_s=0.2) as (service, client):
+        service.granting.clear()
+        with pytest.raises(ServiceUnreachableError):
+            await client.request_slice(REQUEST)
+        assert service.calls == ["POST /slices"]
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_is_not_there_is_unreachable(tmp_path):
+    (port,) = free_ports(1)
+    access = {"api_url": f"http://127.0.0.1:{port}/services/sublet/"}
+    async with service_and_client(tmp_path, **access) as (_service, client):
+        with pytest.raises(ServiceUnreachableError, match=f"127.0.0.1:{port}.*does not answer"):
+            await client.request_slice(REQUEST)
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_repeated_while_no_connection_can_be_made(tmp_path):
+    (port,) = free_ports(1)
+    access = {"api_url": f"http://127.0.0.1:{port}/services/sublet/", "waits_s": (0,) * 7}
+    async with service_and_client(tmp_path, **access) as (_service, client):
+        tries = []
+        once = client._once
+
+        async def counted(*arguments):
+            tries.append(arguments)
+            return await once(*arguments)
+
+        client._once = counted
+        with pytest.raises(ServiceUnreachableError):
+            await client.request_slice(REQUEST)
+        assert len(tries) == 8
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"owner": 3}', b"\xff\xfe"])
+async def test_an_answer_that_cannot_be_read_is_an_error_of_ours(tmp_path, body):
+    async with service_and_client(tmp_path) as (service, client):
+        service.body = body
+        with pytest.raises(ServiceAnswerError, match="no Offers"):
+            await client.offers("ada", ())
+
+
+@pytest.mark.asyncio
+async def test_ids_cannot_reach_other_routes(tmp_path):
+    async with service_and_client(tmp_path) as (service, client):
+        await client.release("../../jobs/1?x=")
+        assert service.calls == ["DELETE /slices/..%2F..%2Fjobs%2F1%3Fx%3D"]
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_hangs_ends_with_the_time_out(tmp_path):
+    async def swallow(_reader, writer) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    access = {
+        "api_url": f"http://127.0.0.1:{port}/",
+        "request_timeout_s": 0.2,
+        "waits_s": (),
+    }
+    async with service_and_client(tmp_path, **access) as (_service, client):
+        with pytest.raises(ServiceUnreachableError):
+            await client.offers("ada", ())
+    server.close()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o666, 0o620])
+def test_a_token_that_others_can_read_or_write_is_not_used(tmp_path, mode):
+    path = tmp_path / "token"
+    path.write_text("secret")
+    path.chmod(mode)
+    with pytest.raises(TokenFileError, match="chmod 600") as raised:
+        read_token(path)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "two words", "a\nb", "naïve", "\x00"])
+def test_a_token_is_one_word(tmp_path, content):
+    path = tmp_path / "token"
+    path.touch(0o600)
+    path.write_text(content)
+    with pytest.raises(TokenFileError, match="one word"):
+        read_token(path)
+
+
+def test_a_missing_token_says_which_file(tmp_path):
+    with pytest.raises(TokenFileError, match="no-such"):
+        read_token(tmp_path / "no-such")
