@@ -48,7 +48,11 @@ def judge_activity(
     )
     last = max(at for at in seen if at is not None)
     active = now - last < idle_after
-    changes_at = last + idle_after if active else None
-    if before is not None and before.active is active:
-        return Activity(active, before.since, changes_at)
-    return Activity(active, now if active else min(now, last + idle_after), changes_at)
+    if active:
+        began = before.since if before is not None and before.active else now
+        return Activity(active=True, since=began, changes_at=last + idle_after)
+    ended = min(now, last + idle_after)
+    if before is not None and not before.active:
+        # Work may have come and gone between two judgements: idle since the later of the two.
+        ended = max(ended, before.since)
+    return Activity(active=False, since=ended, changes_at=None)

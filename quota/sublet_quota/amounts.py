@@ -11,8 +11,8 @@ from sublet_quota.errors import AmountError
 WHOLE_GPU_MILLI: Final = 1000
 MIB_PER_GIB: Final = 1024
 
-_MEMORY: Final = re.compile(r"^\s*(\d{1,12}(?:\.\d{1,6})?)\s*(MiB|Mi|GiB|Gi|TiB|Ti)\s*$")
-_COMPUTE: Final = re.compile(r"^\s*(?:(\d{1,9})m|(\d{1,6}(?:\.\d{1,6})?))\s*$")
+_MEMORY: Final = re.compile(r"^\s*(\d{1,12}(?:\.\d{1,6})?)\s*(MiB|Mi|GiB|Gi|TiB|Ti)\s*$", re.ASCII)
+_COMPUTE: Final = re.compile(r"^\s*(?:(\d{1,9})m|(\d{1,6}(?:\.\d{1,6})?))\s*$", re.ASCII)
 _MIB_OF_UNIT: Final = {"M": 1, "G": MIB_PER_GIB, "T": MIB_PER_GIB * MIB_PER_GIB}
 
 
@@ -94,13 +94,19 @@ def parse_compute(text: str | float) -> int:
 
 
 def format_memory(mib: int) -> str:
-    """``10 GiB``, ``1.5 GiB`` or ``512 MiB``: the shortest that is exact to a tenth."""
-    if abs(mib) < MIB_PER_GIB:
+    """``10 GiB``, ``1.5 GiB`` or ``512 MiB``: to a tenth, but never a round GiB that it is not."""
+    whole, rest = divmod(abs(mib), MIB_PER_GIB)
+    sign = "-" if mib < 0 else ""
+    if rest == 0 and whole:
+        return f"{sign}{whole} GiB"
+    tenths = (rest * 10 + MIB_PER_GIB // 2) // MIB_PER_GIB
+    if not whole or tenths in (0, 10):
         return f"{mib} MiB"
-    gib = mib / MIB_PER_GIB
-    return f"{gib:.0f} GiB" if mib % MIB_PER_GIB == 0 else f"{gib:.1f} GiB"
+    return f"{sign}{whole}.{tenths} GiB"
 
 
 def format_compute(milli: int) -> str:
-    """``0.25 GPU``."""
-    return f"{milli / WHOLE_GPU_MILLI:g} GPU"
+    """``0.25 GPU``, exact."""
+    whole, rest = divmod(abs(milli), WHOLE_GPU_MILLI)
+    part = f".{rest:03d}".rstrip("0") if rest else ""
+    return f"{'-' if milli < 0 else ''}{whole}{part} GPU"

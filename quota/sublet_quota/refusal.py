@@ -39,4 +39,8 @@ class Refusal:
 
     reason: RefusalReason
     message: str
-    numbers: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep the numbers as they are now, whatever becomes of the mapping they came in."""
+        object.__setattr__(self, "numbers", MappingProxyType(dict(self.numbers)))

@@ -91,7 +91,7 @@ class QuotaDocument(Section):
     default_size: EntryName | None = Field(
         default=None, description="The size of who asks for none; the first when left out."
     )
-    everyone: Annotated[EveryoneQuota, BeforeValidator(_nothing_is_empty)] = Field(
+    everyone: EveryoneQuota = Field(
         default=EveryoneQuota(),
         description="What holds for a user where neither their entry nor their groups say it.",
     )
@@ -101,7 +101,7 @@ class QuotaDocument(Section):
     users: Annotated[dict[HubName, UserQuota], BeforeValidator(_nothing_is_empty)] = Field(
         default={}, description="JupyterHub's users by name; goes before what groups say."
     )
-    fair_share: Annotated[FairShareSettings, BeforeValidator(_nothing_is_empty)] = Field(
+    fair_share: FairShareSettings = Field(
         default=FairShareSettings(), description="The order of waiting jobs."
     )
 

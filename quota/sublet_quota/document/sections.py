@@ -6,9 +6,9 @@ The descriptions are the manual: they appear in the published JSON Schema.
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sublet_quota.document.values import (
     Compute,
@@ -38,6 +38,12 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, value: Any) -> Any:
+        """Take a section without content (``interactive:``) for one without any key."""
+        return {} if value is None else value
 
 
 class GpuSelection(Section):
@@ -161,14 +167,18 @@ class MemberQuota(Section):
         default=Limit(), description="The most that one user's notebook slices may add up to."
     )
     most_slices: CountLimit | None = Field(
-        default=None, description="The most notebook slices one user may have at a time."
+        default=None,
+        description="The most notebook slices one user may have at a time. When nobody says: 4.",
     )
     most_jobs: CountLimit | None = Field(
-        default=None, description="The most training jobs one user may have, waiting or running."
+        default=None,
+        description="The most training jobs one user may have, waiting or running. "
+        "When nobody says: 20.",
     )
     keep_a_day: Duration | None = Field(
         default=None,
-        description="For how long in a day a user may say that their slice is not to be lent.",
+        description="For how long in a day a user may say that their slice is not to be lent. "
+        "When nobody says: 4h.",
     )
 
 
