@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import re
 import signal
 from pathlib import Path
@@ -178,3 +179,117 @@ async def until_page(hub: RealHub, user: str) -> dict:
             return {"form": form.text, "status": answer.status_code, "answer": answer.text}
 
     return await asyncio.to_thread(as_a_person)
+
+
+async def test_a_start_that_takes_too_long_gives_its_slice_back(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        await hub.spawn("ada", {})
+        await asyncio.wait_for(service.released_one.wait(), 30)
+        assert service.slices == {}
+        server = await hub.server("ada")
+        assert server is None or not server["ready"]
+
+    never_answers = (
+        'c.Spawner.cmd = ["/bin/sleep", "600"]\nc.Spawner.args = []\nc.Spawner.http_timeout = 2'
+    )
+    await with_hub(tmp_path, story, never_answers)
+
+
+async def test_a_start_while_the_service_hangs_ends_and_leaves_nothing_behind(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        service.granting.clear()
+        await hub.spawn("ada", {})
+
+        async def has_given_up() -> bool:
+            server = await hub.server("ada")
+            return server is None or not server["pending"]
+
+        await until(has_given_up, 30, "the start to time out")
+        service.granting.set()
+        await asyncio.wait_for(service.released_one.wait(), 30)
+        assert service.slices == {}
+
+    await with_hub(tmp_path, story, "c.Spawner.start_timeout = 2")
+
+
+async def test_named_servers_have_slices_of_their_own(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        await hub.spawn("ada", {})
+        await hub.spawn("ada", {"size": "large"}, server="two")
+        await hub.until_ready("ada")
+        await hub.until_ready("ada", "two")
+        assert {(lease.server, lease.size) for lease in service.slices.values()} == {
+            ("", "small"),
+            ("two", "large"),
+        }
+        await hub.call("DELETE", "/users/ada/servers/two")
+        await asyncio.wait_for(service.released_one.wait(), 30)
+        assert [lease.server for lease in service.slices.values()] == [""]
+
+    await with_hub(tmp_path, story)
+
+
+async def test_a_hub_without_its_service_says_so_and_starts_nothing(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        service.away = True
+        answer = await hub.spawn("ada", {"size": "small"})
+        assert answer.status_code == 503
+        assert "Try again in a minute" in answer.json()["message"]
+        assert service.token not in hub.log()
+        service.away = False
+        await running.started_slice("ada", {"size": "small"})
+
+    await with_hub(tmp_path, story)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="starting servers as other accounts needs root")
+async def test_a_server_runs_as_its_users_own_account(tmp_path):
+    async def story(running: Running) -> None:
+        hub, service = running.hub, running.service
+        answer = await hub.spawn("has-no-account", {})
+        assert answer.status_code == 403
+        assert "no system account named 'has-no-account'" in answer.json()["message"]
+
+        entry = pwd.getpwnam("nobody")
+        await hub.spawn("nobody", {})
+        await asyncio.wait_for(service.released_one.wait(), 30)
+        (request,) = service.requests
+        assert (request.account.uid, request.account.gid) == (entry.pw_uid, entry.pw_gid)
+        (uid,) = {int(line) for line in (tmp_path / "uids").read_text().split()}
+        assert uid == entry.pw_uid
+
+    (tmp_path / "uids").touch()
+    (tmp_path / "uids").chmod(0o666)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    tells_its_uid = f'c.Spawner.cmd = ["/bin/sh", "-c", "id -u >> {tmp_path}/uids"]'
+    more = (
+        'c.JupyterHub.spawner_class = "sublet_spawner.local.LocalSliceSpawner"\n'
+        f"{tells_its_uid}\nc.Spawner.args = []\nc.Spawner.http_timeout = 5\n"
+        "from jupyterhub.auth import DummyAuthenticator\n"
+        "c.JupyterHub.authenticator_class = DummyAuthenticator\n"
+    )
+    await with_hub(tmp_path, story, more)
+
+
+async def test_the_progress_page_tells_which_gpu(tmp_path):
+    async def story(running: Running) -> None:
+        hub = running.hub
+        running.service.granting.clear()
+        spawning = asyncio.create_task(hub.spawn("ada", {}))
+        await running.service.asked.wait()
+        progress = asyncio.create_task(hub.call("GET", "/users/ada/server/progress"))
+        await asyncio.sleep(0)
+        running.service.granting.set()
+        await spawning
+        text = (await progress).text
+        assert "Slice granted (size small): 10 GiB and 0.25 GPU of GPU 0 on node-1" in text
+        assert "(simulated)" in text
+        assert "Spawning server..." in text
+        assert '"ready": true' in text
+
+    await with_hub(tmp_path, story)
