@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from sublet_quota.wire.tenant_socket import KernelActivity
@@ -27,7 +28,8 @@ class ActivityReporter:
         self._changed = threading.Condition()
         self._running: list[str] = []
         self._asking: list[str] = []
-        self._sequence = 0
+        # A restarted kernel has the same name, and must not seem older than its predecessor.
+        self._sequence = int(time.time() * 1000)
         self._news = False
         self._closing = False
         self._thread: threading.Thread | None = None

@@ -1,0 +1,36 @@
+"""The command ``sublet``: one's share and jobs for users, cards and lending for admins.
+
+Exit codes: 0 done; 1 the service refused, or the followed job failed; 2 wrong usage; 3 the
+service could not be asked.
+"""
+
+from pathlib import Path
+
+import click
+
+from sublet_lab.command_line.admin import events, gpus, lending
+from sublet_lab.command_line.jobs import jobs
+from sublet_lab.command_line.service import Service
+from sublet_lab.command_line.share import keep, share, wake
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--url",
+    envvar="SUBLET_SERVICE_URL",
+    show_envvar=True,
+    help="Base address of the Sublet service, such as https://hub.example.org/services/sublet/.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="A file with a JupyterHub token. Default: the variable JUPYTERHUB_API_TOKEN.",
+)
+@click.pass_context
+def main(context: click.Context, url: str | None, token_file: Path | None) -> None:
+    """See your share of the GPUs, and run notebooks as training jobs on idle ones."""
+    context.obj = Service(url, token_file)
+
+
+for command in (share, keep, wake, jobs, gpus, lending, events):
+    main.add_command(command)

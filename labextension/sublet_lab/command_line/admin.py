@@ -1,0 +1,166 @@
+"""``sublet gpus``, ``sublet lending`` and ``sublet events``."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import click
+from sublet_quota.amounts import format_memory
+from sublet_quota.residency import Holder
+from sublet_quota.wire.api import EventInfo, GpuInfo, LendingSwitch, SliceInfo
+
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.tables import (
+    ago,
+    clock,
+    json_option,
+    plain,
+    print_json,
+    print_table,
+    wants_json,
+)
+
+
+@click.command()
+@json_option
+@pass_service
+def gpus(service: Service) -> None:
+    """Show every GPU: who holds what, lent to whom, who waits for whom (admins)."""
+    found = service.get(tuple[GpuInfo, ...], "gpus")
+    if wants_json():
+        print_json(found)
+        return
+    if not found:
+        click.echo("No GPUs: no agent has connected yet.")
+        return
+    print_table(
+        ("GPU", "TYPE", "POOL", ">MEMORY", ">USED", ">PROMISED", ">LENDABLE", ">UTIL", "REMARKS"),
+        (
+            (
+                f"{gpu.node} {gpu.report.index}",
+                gpu.report.type,
+                gpu.pool,
+                format_memory(gpu.report.memory_mib),
+                format_memory(gpu.report.used_mib),
+                f"{format_memory(gpu.promised_mib)} of x{gpu.overcommit:g}",
+                format_memory(gpu.report.lendable_mib),
+                f"{gpu.report.utilisation_percent} %",
+                _remarks(gpu),
+            )
+            for gpu in found
+        ),
+    )
+    rows = [row for gpu in found for row in _holders(gpu)]
+    if rows:
+        click.echo()
+        print_table(("GPU", "OWNER", "FOR", "SLICE", "SIZE", "STATE", "HOLDS", "REMARKS"), rows)
+
+
+def _holders(gpu: GpuInfo) -> Iterator[tuple[str, ...]]:
+    for info in sorted(gpu.slices, key=_notebooks_first):
+        lease = info.lease
+        yield (
+            f"{gpu.node} {gpu.report.index}",
+            lease.owner,
+            "job" if lease.holder is Holder.JOB else (lease.server or "notebook"),
+            lease.slice_id,
+            size_of(info),
+            state_of(info),
+            held_by(info),
+            remarks_on(info),
+        )
+
+
+def _notebooks_first(info: SliceInfo) -> tuple[bool, str]:
+    return (info.lease.holder is Holder.JOB, info.lease.owner)
+
+
+def _remarks(gpu: GpuInfo) -> str:
+    report = gpu.report
+    remarks = [
+        "simulated" if report.simulated else "",
+        f"closed: {report.closed}" if report.closed else "",
+        f"pause only: {report.foreign}" if report.foreign else "",
+        f"no word from its agent, last seen {ago(gpu.seen_at)}" if gpu.silent else "",
+    ]
+    return "; ".join(remark for remark in remarks if remark)
+
+
+@click.group()
+def lending() -> None:
+    """See, or switch, all lending of idle slices."""
+
+
+@lending.command("show")
+@json_option
+@pass_service
+def show_lending(service: Service) -> None:
+    """Show whether idle slices are lent."""
+    _print_switch(service.get(LendingSwitch, "lending"))
+
+
+@lending.command("on")
+@click.option("--reason", default="", help="For the record.")
+@json_option
+@pass_service
+def lending_on(service: Service, reason: str) -> None:
+    """Lend idle slices to training jobs (admins)."""
+    _print_switch(_switch(service, LendingSwitch(lending=True, reason=reason)))
+
+
+@lending.command("off")
+@click.option("--reason", default="", help="For the record.")
+@json_option
+@pass_service
+def lending_off(service: Service, reason: str) -> None:
+    """Give every lent slice back, and lend none (admins)."""
+    _print_switch(_switch(service, LendingSwitch(lending=False, reason=reason)))
+
+
+def _switch(service: Service, switch: LendingSwitch) -> LendingSwitch:
+    return service.put(LendingSwitch, "lending", switch)
+
+
+def _print_switch(switch: LendingSwitch) -> None:
+    if wants_json():
+        print_json(switch)
+    else:
+        reason = f" ({plain(switch.reason)})" if switch.reason else ""
+        click.echo(f"Lending is {'on' if switch.lending else 'off'}{reason}.")
+
+
+@click.command()
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
+    help="Only later ones; local time.",
+)
+@click.option("--owner", help="Only another user's (admins).")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@json_option
+@pass_service
+def events(service: Service, since: datetime | None, owner: str | None, limit: int) -> None:
+    """Show what happened to your slices and jobs; admins: to everybody's."""
+    later_than = None if since is None else since.astimezone().isoformat()
+    found = service.get(tuple[EventInfo, ...], "events", since=later_than, owner=owner, limit=limit)
+    if wants_json():
+        print_json(found)
+    elif not found:
+        click.echo("No events.")
+    else:
+        print_table(
+            ("AT", "WHAT", "OWNER", "GPU", "SLICE", ">MOVED", ">TOOK", "DETAIL"),
+            (
+                (
+                    clock(event.at),
+                    event.kind,
+                    event.owner or "",
+                    event.node or "",
+                    event.slice_id or "",
+                    format_memory(event.bytes_mib) if event.bytes_mib else "",
+                    f"{event.took_s:.3f} s" if event.took_s else "",
+                    event.detail,
+                )
+                for event in found
+            ),
+        )

@@ -1,0 +1,260 @@
+"""``sublet jobs``: notebooks that run as training jobs."""
+
+import json
+import time
+from typing import Any
+
+import click
+from pydantic import ValidationError
+from sublet_quota.amounts import format_memory, parse_compute, parse_memory
+from sublet_quota.errors import AmountError
+from sublet_quota.job_states import JobState
+from sublet_quota.wire.api import JobInfo, JobLog, JobRequest
+
+from sublet_lab.command_line.service import REFUSED, Service, id_in_path, pass_service
+from sublet_lab.command_line.slices import state_of
+from sublet_lab.command_line.tables import (
+    ago,
+    clock,
+    json_option,
+    plain,
+    plain_log,
+    print_facts,
+    print_json,
+    print_table,
+    wants_json,
+)
+
+_ASK_AGAIN_S = 1.0
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.group()
+def jobs() -> None:
+    """Run notebooks as training jobs on idle GPUs."""
+
+
+@jobs.command()
+@click.argument("notebook")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the notebook: JSON, or else text. May be repeated.",
+)
+@click.option("--name", help="What to call the job. Default: the notebook's name.")
+@click.option(
+    "--memory",
+    default="whole",
+    show_default=True,
+    help="GPU memory, such as '20 GiB', or 'whole' for all of a card.",
+)
+@click.option("--compute", default="1", show_default=True, help="GPUs: 0.5, or 500m.")
+@click.option("--gpu-type", help="Only cards of this type.")
+@click.option(
+    "--priority",
+    type=click.IntRange(-100, 100),
+    default=0,
+    show_default=True,
+    help="The higher goes first, before what is fair.",
+)
+@click.option("--max-run", metavar="TIME", help="Stop it after this time: 90m, 12h, 2d.")
+@click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable of the job's environment. May be repeated.",
+)
+@click.option("--follow", is_flag=True, help="Show its log until it ends.")
+@json_option
+@pass_service
+def submit(service: Service, /, notebook: str, follow: bool, **given: Any) -> None:  # noqa: FBT001 (click's signature)
+    """Run NOTEBOOK, a path below your notebook folder, as a job."""
+    job = service.post(JobInfo, "jobs", _request(notebook, given))
+    if wants_json():
+        print_json(job)
+    else:
+        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+    if follow:
+        _follow(service, job.job_id, 0)
+
+
+@jobs.command("list")
+@click.option("--owner", help="Another user's jobs (admins).")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@json_option
+@pass_service
+def list_jobs(service: Service, owner: str | None, limit: int) -> None:
+    """List your jobs, the newest first; admins: everybody's."""
+    found = service.get(tuple[JobInfo, ...], "jobs", owner=owner, limit=limit)
+    if wants_json():
+        print_json(found)
+    elif not found:
+        click.echo("No jobs.")
+    else:
+        print_table(
+            ("JOB", "OWNER", "NAME", "STATE", ">CELLS", "MEMORY", "SUBMITTED", "REMARKS"),
+            (
+                (
+                    job.job_id,
+                    job.owner,
+                    job.name,
+                    _state(job),
+                    _cells(job),
+                    format_memory(job.memory_mib),
+                    ago(job.submitted_at),
+                    job.reason,
+                )
+                for job in found
+            ),
+        )
+
+
+@jobs.command()
+@click.argument("job_id")
+@json_option
+@pass_service
+def show(service: Service, job_id: str) -> None:
+    """Show all of one job."""
+    job = service.get(JobInfo, f"jobs/{id_in_path(job_id)}")
+    if wants_json():
+        print_json(job)
+        return
+    lease = job.slice.lease if job.slice else None
+    print_facts(
+        [
+            ("Job", job.job_id),
+            ("Name", job.name),
+            ("Owner", job.owner),
+            ("Notebook", job.notebook),
+            ("Parameters", json.dumps(job.parameters) if job.parameters else ""),
+            ("State", _state(job)),
+            ("Reason", job.reason),
+            ("Cells", _cells(job)),
+            ("Memory", format_memory(job.memory_mib)),
+            ("GPU", f"{lease.node} {lease.gpu_index} ({lease.gpu_type})" if lease else ""),
+            ("Slice", state_of(job.slice) if job.slice else ""),
+            ("Priority", str(job.priority)),
+            ("Submitted", clock(job.submitted_at)),
+            ("Started", clock(job.started_at)),
+            ("Ended", clock(job.ended_at)),
+            ("Exit code", "" if job.exit_code is None else str(job.exit_code)),
+            ("Output", job.output_notebook or ""),
+        ]
+    )
+
+
+@jobs.command()
+@click.argument("job_id")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends.")
+@json_option
+@pass_service
+def log(service: Service, job_id: str, follow: bool) -> None:  # noqa: FBT001 (click's signature)
+    """Show what a job has printed.
+
+    With --follow the exit code is 1 if the job failed or was cancelled.
+    """
+    path = id_in_path(job_id)
+    if wants_json():
+        print_json(service.get(JobLog, f"jobs/{path}/log"))
+        return
+    offset = _print_rest(service, path, 0).next_offset
+    if follow:
+        _follow(service, path, offset)
+
+
+@jobs.command()
+@click.argument("job_id")
+@json_option
+@pass_service
+def cancel(service: Service, job_id: str) -> None:
+    """End a job; it has a moment to save what it wants."""
+    job = service.post(JobInfo, f"jobs/{id_in_path(job_id)}/cancel")
+    if wants_json():
+        print_json(job)
+    else:
+        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+
+
+def _request(notebook: str, given: dict[str, Any]) -> JobRequest:
+    try:
+        memory = given["memory"]
+        return JobRequest(
+            notebook=notebook,
+            name=given["name"],
+            parameters={n: _value(v) for n, v in _pairs("-p", given["parameters"])},
+            memory_mib="whole" if memory == "whole" else parse_memory(memory),
+            compute_milli=parse_compute(given["compute"]),
+            gpu_type=given["gpu_type"],
+            priority=given["priority"],
+            max_run_s=_seconds(given["max_run"]),
+            environment=dict(_pairs("--env", given["environment"])),
+        )
+    except AmountError as error:
+        raise click.UsageError(str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = f"{where}: {first['msg']}"
+        raise click.UsageError(message) from error
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = [text.partition("=") for text in texts]
+    for name, equals, _ in pairs:
+        if not equals or not name:
+            message = f"{option} takes NAME=VALUE, not {plain(name)!r}"
+            raise click.UsageError(message)
+    return [(name, value) for name, _, value in pairs]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _seconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS_S else (text, "s")
+    if not number.isascii() or not number.isdigit() or int(number) == 0:
+        message = f"--max-run {plain(text)!r} is no time: write 90m, 12h or 2d"
+        raise click.UsageError(message)
+    return int(number) * _UNITS_S[unit]
+
+
+def _state(job: JobInfo) -> str:
+    return f"{job.state}, place {job.place}" if job.place is not None else str(job.state)
+
+
+def _cells(job: JobInfo) -> str:
+    return f"{job.cells_done}/{'?' if job.cells_total is None else job.cells_total}"
+
+
+def _print_rest(service: Service, job_id: str, offset: int) -> JobLog:
+    """Print what there is from ``offset`` on; returns the last part."""
+    while True:
+        part = service.get(JobLog, f"jobs/{job_id}/log", offset=offset)
+        click.echo(plain_log(part.text), nl=False)
+        if part.next_offset == offset:
+            return part
+        offset = part.next_offset
+
+
+def _follow(service: Service, job_id: str, offset: int) -> None:
+    """Print the log until the job has ended; exits with 1 if it did not end well."""
+    while True:
+        part = _print_rest(service, job_id, offset)
+        if part.ended:
+            break
+        offset = part.next_offset
+        time.sleep(_ASK_AGAIN_S)
+    job = service.get(JobInfo, f"jobs/{job_id}")
+    click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip(), err=True)
+    if job.state in {JobState.FAILED, JobState.CANCELLED}:
+        click.get_current_context().exit(REFUSED)

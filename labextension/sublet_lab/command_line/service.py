@@ -1,0 +1,174 @@
+"""The hub service, as the command line asks it."""
+
+import json
+import os
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import responses
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import click
+from pydantic import TypeAdapter, ValidationError
+from sublet_quota.wire.api import Problem
+from sublet_quota.wire.schema import WireModel
+
+from sublet_lab.command_line.tables import plain, print_json, wants_json
+
+_TIMEOUT_S = 30.0
+_MOST_BYTES = 64 * 1024 * 1024
+REFUSED = 1
+NO_ANSWER = 3
+
+T = TypeVar("T")
+
+
+class RefusedError(click.ClickException):
+    """The service decided against the request; its words are shown as they are."""
+
+    exit_code = REFUSED
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(plain(problem.message))
+        self.status = status
+        self.problem = problem
+
+    def show(self, file: Any = None) -> None:
+        """Show the refusal: as JSON where that was asked for."""
+        if wants_json():
+            print_json(self.problem.model_dump(mode="json"))
+        else:
+            click.echo(f"Refused: {self.format_message()}", err=True, file=file)
+
+
+class NoAnswerError(click.ClickException):
+    """The service could not be asked; says why, and what to do."""
+
+    exit_code = NO_ANSWER
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The token goes to the address that was given, and nowhere else."""
+
+    def redirect_request(self, *_request: Any) -> None:
+        """Never follow."""
+
+
+class Service:
+    """Asks with the caller's own token. It is never an argument: others could read it."""
+
+    def __init__(self, url: str | None, token_file: Path | None) -> None:
+        self._url = url
+        self._token_file = token_file
+        # No proxies of the environment: the service is near, and the token is not for them.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+
+    def get(self, kind: type[T], path: str, **query: str | int | None) -> T:
+        """What the service answers at ``path``, as ``kind``."""
+        return self._ask("GET", path, query, None, kind)
+
+    def post(self, kind: type[T], path: str, body: WireModel | None = None) -> T:
+        """Post, and return the answer as ``kind``."""
+        return self._ask("POST", path, {}, body, kind)
+
+    def put(self, kind: type[T], path: str, body: WireModel) -> T:
+        """Put, and return the answer as ``kind``."""
+        return self._ask("PUT", path, {}, body, kind)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None],
+        body: WireModel | None,
+        kind: type[T],
+    ) -> T:
+        given = {name: value for name, value in query.items() if value is not None}
+        url = f"{self._api_url()}{path}{'?' + urlencode(given) if given else ''}"
+        data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
+        if method == "POST" and data is None:
+            data = b""
+        headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
+        if data:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked)
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT_S) as response:
+                text = response.read(_MOST_BYTES)
+        except urllib.error.HTTPError as error:
+            with error:
+                _raise_problem(error.code, error.read(_MOST_BYTES))
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            message = f"The Sublet service at {self._url} does not answer: {reason}"
+            raise NoAnswerError(message) from error
+        try:
+            return TypeAdapter(kind).validate_json(text)
+        except ValidationError as error:
+            message = (
+                f"The service at {self._url} answered what this `sublet` does not understand"
+                f" ({error.error_count()} differences): are both of the same version?"
+            )
+            raise NoAnswerError(message) from error
+
+    def _api_url(self) -> str:
+        if not self._url:
+            message = (
+                "No address of the Sublet service: it is set in notebook servers and their"
+                " terminals; elsewhere give --url or set SUBLET_SERVICE_URL."
+            )
+            raise NoAnswerError(message)
+        if urlsplit(self._url).scheme not in {"http", "https"}:
+            message = f"{self._url!r} is no http or https address"
+            raise NoAnswerError(message)
+        return self._url.rstrip("/") + "/api/"
+
+    def _token(self) -> str:
+        if self._token_file is None:
+            token = os.environ.get("JUPYTERHUB_API_TOKEN", "").strip()
+            if not token:
+                message = (
+                    "No token: it is set in notebook servers and their terminals; elsewhere make"
+                    " one on the hub's token page, put it into a file that only you can read, and"
+                    " give --token-file."
+                )
+                raise NoAnswerError(message)
+            return token
+        try:
+            if self._token_file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                click.echo(f"Warning: others can read {self._token_file}", err=True)
+            token = self._token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            message = f"The token file {self._token_file} cannot be read: {error}"
+            raise NoAnswerError(message) from error
+        if not token or not token.isascii() or not token.isprintable():
+            message = f"The token file {self._token_file} holds no token"
+            raise NoAnswerError(message)
+        return token
+
+
+def _raise_problem(status: int, text: bytes) -> NoReturn:
+    try:
+        problem = Problem.model_validate(json.loads(text))
+    except (ValidationError, ValueError):
+        name = responses.get(status, "unknown")
+        message = f"The service answered {status} ({name}) and did not say why."
+        raise NoAnswerError(message) from None
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise NoAnswerError(plain(problem.message))
+    raise RefusedError(status, problem)
+
+
+def id_in_path(given: str) -> str:
+    """An id that may stand in an address."""
+    if not given.replace("-", "").replace("_", "").isalnum() or not given.isascii():
+        message = f"{plain(given)!r} is no id"
+        raise click.BadParameter(message)
+    return given
+
+
+pass_service = click.make_pass_decorator(Service)

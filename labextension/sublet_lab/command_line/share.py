@@ -1,0 +1,119 @@
+"""``sublet share``, ``sublet keep`` and ``sublet wake``: one's own slices."""
+
+import click
+from sublet_quota.amounts import format_memory
+from sublet_quota.residency import Holder
+from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
+
+from sublet_lab.command_line.service import Service, id_in_path, pass_service
+from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.tables import (
+    clock,
+    json_option,
+    plain,
+    print_facts,
+    print_json,
+    print_table,
+    wants_json,
+)
+
+_SLICE = click.option(
+    "--slice",
+    "slice_id",
+    envvar="SUBLET_SLICE_ID",
+    help="Which slice, when you have several. Default: this server's own.",
+)
+
+
+@click.command()
+@click.option("--owner", help="Another user's share (admins).")
+@json_option
+@pass_service
+def share(service: Service, owner: str | None) -> None:
+    """Show your share: slices, what they hold, and what is lent."""
+    found = service.get(Share, "share", owner=owner)
+    if wants_json():
+        print_json(found)
+        return
+    limit = "no limit" if found.limit_mib is None else f"limit {format_memory(found.limit_mib)}"
+    guaranteed = f"guaranteed {format_memory(found.guaranteed_mib)}"
+    print_facts(
+        [
+            ("Owner", found.owner),
+            ("In use", f"{format_memory(found.used_mib)} ({guaranteed}, {limit})"),
+            ("Jobs", f"{found.jobs_running} running, {found.jobs_waiting} waiting"),
+            ("Lending", "on" if found.lending else "off, by an admin"),
+            ("No word from", ", ".join(found.agents_silent)),
+        ]
+    )
+    if found.slices:
+        click.echo()
+        print_slices(found.slices)
+    else:
+        click.echo("No slices: start a notebook server with one from the hub's page.")
+
+
+def print_slices(slices: tuple[SliceInfo, ...]) -> None:
+    """A table of slices of one owner."""
+    print_table(
+        ("SLICE", "FOR", "GPU", "SIZE", "STATE", "HOLDS", "REMARKS"),
+        (
+            (
+                info.lease.slice_id,
+                "job" if info.lease.holder is Holder.JOB else (info.lease.server or "notebook"),
+                f"{info.lease.node} {info.lease.gpu_index} ({info.lease.gpu_type})",
+                size_of(info),
+                state_of(info),
+                held_by(info),
+                remarks_on(info),
+            )
+            for info in slices
+        ),
+    )
+
+
+@click.command()
+@click.argument("minutes", type=click.IntRange(1, 24 * 60), default=60)
+@click.option("--off", is_flag=True, help="Let it be lent again.")
+@_SLICE
+@json_option
+@pass_service
+def keep(service: Service, minutes: int, off: bool, slice_id: str | None) -> None:  # noqa: FBT001 (click's signature)
+    """Do not lend my slice for so many MINUTES (60)."""
+    kept = service.post(
+        SliceInfo,
+        f"slices/{_which_slice(service, slice_id)}/keep",
+        KeepRequest(minutes=0 if off else minutes),
+    )
+    if wants_json():
+        print_json(kept)
+    elif kept.kept_until is None or off:
+        click.echo(f"Slice {plain(kept.lease.slice_id)} may be lent while it is idle.")
+    else:
+        click.echo(
+            f"Slice {plain(kept.lease.slice_id)} is not lent until {clock(kept.kept_until)}."
+        )
+
+
+@click.command()
+@_SLICE
+@json_option
+@pass_service
+def wake(service: Service, slice_id: str | None) -> None:
+    """Bring my slice back to the GPU, as if a cell had started."""
+    woken = service.post(SliceInfo, f"slices/{_which_slice(service, slice_id)}/wake")
+    if wants_json():
+        print_json(woken)
+    else:
+        print_slices((woken,))
+
+
+def _which_slice(service: Service, slice_id: str | None) -> str:
+    if slice_id is not None:
+        return id_in_path(slice_id)
+    slices = service.get(tuple[SliceInfo, ...], "slices")
+    own = [info.lease.slice_id for info in slices if info.lease.holder is Holder.NOTEBOOK]
+    if len(own) == 1:
+        return id_in_path(own[0])
+    several = f"You have several slices: give --slice with one of {', '.join(own)}."
+    raise click.UsageError(plain(several) if own else "You have no slice.")

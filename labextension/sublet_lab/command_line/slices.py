@@ -1,0 +1,53 @@
+"""Slices in words, for every table that shows some."""
+
+from datetime import UTC, datetime
+
+from sublet_quota.amounts import format_compute, format_memory
+from sublet_quota.wire.api import SliceInfo
+
+from sublet_lab.command_line.tables import duration
+
+
+def size_of(info: SliceInfo) -> str:
+    """``40 GiB, 0.5 GPU``."""
+    return f"{format_memory(info.lease.memory_mib)}, {format_compute(info.lease.compute_milli)}"
+
+
+def state_of(info: SliceInfo) -> str:
+    """Where it is, and whether its owner works."""
+    report = info.report
+    if report is None:
+        return "unknown to its agent"
+    working = "active" if report.active else "idle"
+    since = duration(datetime.now(UTC) - report.since)
+    return f"{report.state}, {working} {since}"
+
+
+def held_by(info: SliceInfo) -> str:
+    """What it holds on the GPU, and in host memory."""
+    if info.report is None:
+        return "-"
+    on_gpu = format_memory(info.report.memory_mib)
+    in_host = info.report.host_mib
+    return f"{on_gpu} + {format_memory(in_host)} in host memory" if in_host else on_gpu
+
+
+def remarks_on(info: SliceInfo) -> str:
+    """Whatever its owner should know."""
+    remarks = []
+    report = info.report
+    if report is not None and report.move is not None:
+        remarks.append(f"{report.move.kind} {format_memory(report.move.bytes_mib)}")
+    if report is not None and report.wait is not None:
+        wait = report.wait
+        others = f" for {', '.join(info.waits_for)}" if info.waits_for else ""
+        remarks.append(f"waits ({wait.reason}, place {wait.place}){others}")
+    if info.lent_to:
+        remarks.append(f"lent to {', '.join(info.lent_to)}")
+    if info.kept_until is not None and info.kept_until > datetime.now(UTC):
+        remarks.append(f"not lent until {info.kept_until.astimezone():%H:%M}")
+    if report is not None and report.over_cap:
+        remarks.append("holds more than its cap")
+    if report is not None and report.unsuspendable:
+        remarks.append(f"cannot be suspended: {report.unsuspendable}")
+    return "; ".join(remarks)

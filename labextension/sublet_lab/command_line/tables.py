@@ -1,0 +1,127 @@
+"""How the command line shows things: tables for people, JSON for programs.
+
+Names and messages come from other people. Their control characters, which a terminal would obey,
+are shown instead; rich's markup is never read.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel, TypeAdapter
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDTH_OF_FILES = 200
+_JSON = "sublet.json"
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
+_LOG_CONTROLS = re.compile(
+    "(?![\n\t\r])[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def plain(text: str) -> str:
+    """With control characters shown, not obeyed."""
+    return _CONTROLS.sub(_shown, text)
+
+
+def plain_log(text: str) -> str:
+    """A log without colours; its lines, tabs and progress bars stay."""
+    return _LOG_CONTROLS.sub(_shown, _COLOURS.sub("", text))
+
+
+def _shown(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape", "surrogatepass").decode()
+
+
+def json_option(command: F) -> F:
+    """Give a command ``--json``; ``wants_json`` tells whether it was used."""
+
+    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
+        context.meta[_JSON] = value or context.meta.get(_JSON, False)
+
+    option = click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=remember,
+        is_eager=True,
+        help="Print JSON, as the service sends it.",
+    )
+    return option(command)
+
+
+def wants_json() -> bool:
+    """Whether the running command was given ``--json``."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(_JSON))
+
+
+def print_json(value: Any) -> None:
+    """Print models, or lists of them, as JSON in ASCII."""
+    if isinstance(value, BaseModel | tuple | list):
+        value = TypeAdapter(Any).dump_python(value, mode="json")
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below their headings; a column that is named ``>NAME`` is set to the right."""
+    terminal = sys.stdout.isatty()
+    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
+    for name in columns:
+        right = name.startswith(">")
+        table.add_column(
+            Text(name.removeprefix(">")),
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    Console(
+        width=None if terminal else _WIDTH_OF_FILES, highlight=False, markup=False, emoji=False
+    ).print(table)
+
+
+def print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    """Print names and values, one pair a line, the values below each other."""
+    shown = [(name, plain(value)) for name, value in facts if value]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def ago(at: datetime | None) -> str:
+    """``3 min ago``; a dash for never."""
+    return "-" if at is None else f"{duration(datetime.now(UTC) - at)} ago"
+
+
+def duration(length: timedelta) -> str:
+    """In the two or fewer units that matter."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 60:  # noqa: PLR2004 (a minute)
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:  # noqa: PLR2004 (an hour)
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:  # noqa: PLR2004 (a day)
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def clock(at: datetime | None) -> str:
+    """Local date and time, to the second."""
+    return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

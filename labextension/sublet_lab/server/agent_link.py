@@ -1,0 +1,113 @@
+"""What the notebook server tells its node's agent, and asks it."""
+
+import asyncio
+import logging
+import time
+
+from pydantic import ValidationError
+from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.tenant_socket import (
+    MAX_LINE_BYTES,
+    TO_TENANT,
+    AskShare,
+    KernelActivity,
+    Share,
+    Unknown,
+)
+
+_ANSWER_WITHIN_S = 3.0
+
+
+class NoShareError(Exception):
+    """The agent cannot say what this server's slice holds; says why."""
+
+
+async def ask_share(socket_path: str) -> Share:
+    """What the agent says of this server's slice at this moment."""
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(socket_path, limit=MAX_LINE_BYTES)
+            try:
+                writer.write(_line(AskShare()))
+                answer = TO_TENANT.validate_json(await reader.readline())
+            finally:
+                writer.transport.abort()
+    except (OSError, ValidationError, ValueError) as error:
+        message = "this machine's GPU agent does not answer"
+        raise NoShareError(message) from error
+    match answer:
+        case Share():
+            return answer
+        case Unknown(message=message):
+            raise NoShareError(message)
+        case _:
+            message = f"this machine's GPU agent answered {answer.type!r}"
+            raise NoShareError(message)
+
+
+class AgentLink:
+    """Tells the agent the levels of kernels; an agent that is away hears the next ones."""
+
+    def __init__(self, socket_path: str, log: logging.Logger) -> None:
+        self._socket_path = socket_path
+        self._log = log
+        # As in a kernel: a restarted server must not seem older than its predecessor.
+        self._sequence = int(time.time() * 1000)
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._away = False
+
+    async def tell(self, kernel: str, cell: str | None) -> bool:
+        """Tell that ``cell`` runs in ``kernel``, or none; whether the agent could be told."""
+        self._sequence += 1
+        level = KernelActivity(
+            kernel=kernel[:255],
+            sequence=self._sequence,
+            busy=cell is not None,
+            cell=cell[:255] if cell else None,
+        )
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                if self._writer is None:
+                    await self._connect()
+                assert self._writer is not None  # noqa: S101 (connected above)
+                self._writer.write(_line(level))
+                await self._writer.drain()
+        except OSError as error:
+            if not self._away:
+                self._log.warning("Sublet: no agent at %s: %s", self._socket_path, error)
+            self._away = True
+            self.close()
+            return False
+        self._away = False
+        return True
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    async def _connect(self) -> None:
+        reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=MAX_LINE_BYTES)
+        self._writer = writer
+        self._reading = asyncio.get_running_loop().create_task(self._read(reader, writer))
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Drop what the agent answers, and see when it hangs up."""
+        try:
+            while await reader.read(MAX_LINE_BYTES):
+                pass
+        except OSError:
+            pass
+        if self._writer is writer:
+            writer.transport.abort()
+            self._writer = None
+            self._reading = None
+
+
+def _line(message: WireModel) -> bytes:
+    return message.model_dump_json().encode() + b"\n"

@@ -1,0 +1,167 @@
+"""The routes below ``/sublet/api/``: a fixed table, and nothing else is forwarded.
+
+Of a browser's request only its ids, its checked query and its checked body go on, never its
+headers. Every handler asks for authentication itself: jupyter-server lets others through. None
+counts as activity, or a page that polls would keep its server alive for ever.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
+from sublet_quota.wire.api import JobRequest, KeepRequest, Problem
+from sublet_quota.wire.schema import WireModel
+from tornado import web
+
+from sublet_lab.server.agent_link import NoShareError, ask_share
+from sublet_lab.server.service_client import Answer, ServiceClient
+
+_ID: Final = r"([A-Za-z0-9][A-Za-z0-9_-]{0,127})"
+_MOST_BODY_BYTES: Final = 256 * 1024
+_OFFSET: Final[TypeAdapter[Any]] = TypeAdapter(NonNegativeInt)
+_TIME: Final[TypeAdapter[Any]] = TypeAdapter(AwareDatetime)
+
+
+class _NoBody(WireModel):
+    """A POST that says all by its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address of the service's API that a notebook server passes on."""
+
+    pattern: str
+    """Below ``/sublet/api/``. Matched against the path as sent, so an escaped ``/`` fits no id."""
+    target: str
+    """Below the service's ``api/``, with the id in it."""
+    get: bool = False
+    post: type[WireModel] | None = None
+    query: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
+
+
+ROUTES: Final = (
+    Route("share", "share", get=True),
+    Route("slices", "slices", get=True),
+    Route(f"slices/{_ID}/keep", "slices/{}/keep", post=KeepRequest),
+    Route(f"slices/{_ID}/wake", "slices/{}/wake", post=_NoBody),
+    Route("jobs", "jobs", get=True, post=JobRequest),
+    Route(f"jobs/{_ID}", "jobs/{}", get=True),
+    Route(f"jobs/{_ID}/cancel", "jobs/{}/cancel", post=_NoBody),
+    Route(f"jobs/{_ID}/log", "jobs/{}/log", get=True, query={"offset": _OFFSET}),
+    Route("events", "events", get=True, query={"since": _TIME}),
+    Route("lending", "lending", get=True),
+)
+
+Handler = tuple[str, type[web.RequestHandler], dict[str, Any]]
+
+
+def forwarding_handlers(service: ServiceClient) -> list[Handler]:
+    """The handlers of the table."""
+    return [
+        (rf"/sublet/api/{route.pattern}", ForwardHandler, {"service": service, "route": route})
+        for route in ROUTES
+    ]
+
+
+def local_share_handler(agent_socket: str) -> Handler:
+    """The handler that asks the agent of this machine, for a panel that is up to the second."""
+    return (r"/sublet/api/local-share", LocalShareHandler, {"agent_socket": agent_socket})
+
+
+class SubletHandler(APIHandler):
+    """What all routes have."""
+
+    auth_resource = "sublet"
+    _track_activity = False
+
+    def answer(self, answer: Answer) -> None:
+        """Send it on: its status and its body."""
+        self.set_status(answer.status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(answer.body or None)
+
+    def refuse(self, status: HTTPStatus, reason: str, message: str) -> None:
+        """Answer with a ``Problem``."""
+        problem = Problem(reason=reason, message=message[:4000])
+        self.answer(Answer(status, problem.model_dump_json().encode()))
+
+
+class ForwardHandler(SubletHandler):
+    """Passes the requests of one route on."""
+
+    def initialize(self, service: ServiceClient, route: Route) -> None:
+        """Take the route of the table."""
+        self.service = service
+        self.route = route
+
+    @web.authenticated
+    @authorized
+    async def get(self, *ids: str) -> None:
+        """Pass a GET on."""
+        if not self.route.get:
+            raise web.HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
+        await self._forward("GET", ids, None)
+
+    @web.authenticated
+    @authorized
+    async def post(self, *ids: str) -> None:
+        """Pass a POST on, its body checked and written anew."""
+        if self.route.post is None:
+            raise web.HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
+        sent = self.request.body
+        if len(sent) > _MOST_BODY_BYTES:
+            message = f"The body has {len(sent)} bytes; at most {_MOST_BODY_BYTES} are taken."
+            self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", message)
+            return
+        try:
+            checked = self.route.post.model_validate_json(sent or b"{}")
+        except ValidationError as error:
+            self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", _in_words(error))
+            return
+        body = b"" if isinstance(checked, _NoBody) else _written(checked)
+        await self._forward("POST", ids, body)
+
+    async def _forward(self, method: str, ids: tuple[str, ...], body: bytes | None) -> None:
+        query = {}
+        try:
+            for name, checked in self.route.query.items():
+                value = self.get_query_argument(name, None)
+                if value is not None:
+                    query[name] = checked.dump_python(checked.validate_python(value), mode="json")
+        except ValidationError as error:
+            self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"{name}: {_in_words(error)}")
+            return
+        path = self.route.target.format(*ids)
+        self.answer(await self.service.ask(method, path, query, body))
+
+
+class LocalShareHandler(SubletHandler):
+    """What the agent of this machine says of this server's slice."""
+
+    def initialize(self, agent_socket: str) -> None:
+        """Take the agent's address."""
+        self.agent_socket = agent_socket
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Ask the agent."""
+        try:
+            share = await ask_share(self.agent_socket)
+        except NoShareError as error:
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no-share", str(error))
+            return
+        self.answer(Answer(HTTPStatus.OK, share.model_dump_json().encode()))
+
+
+def _written(body: WireModel) -> bytes:
+    return body.model_dump_json(exclude_unset=True).encode()
+
+
+def _in_words(error: ValidationError) -> str:
+    found = (f"{'.'.join(map(str, e['loc'])) or 'the body'}: {e['msg']}" for e in error.errors())
+    return "; ".join(found)

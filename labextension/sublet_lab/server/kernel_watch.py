@@ -1,0 +1,170 @@
+"""Watches the server's kernels, and tells the agent when a cell runs in one that cannot tell.
+
+A kernel with Sublet's gate says so among its features and is left alone. Of the others every
+front end's cells are seen on iopub: a "busy" whose parent is an ``execute_request``, until the
+"idle" of the same parent. Completion and inspection are busy too, and do not count.
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jupyter_client.session import Session
+
+from sublet_lab.kernel.cells import GATE_FEATURE
+
+_LOOK_AGAIN_S = 0.5
+_REPEAT_S = 2.0
+_SAYS_ITS_FEATURES_WITHIN_S = 10.0
+_NOT_RUNNING = frozenset({"starting", "restarting", "dead"})
+
+
+class Levels(Protocol):
+    """Who is told of kernels: the agent."""
+
+    async def tell(self, kernel: str, cell: str | None) -> bool:
+        """Tell that ``cell`` runs in ``kernel``, or none; whether it could be told."""
+
+    def close(self) -> None:
+        """No more is told."""
+
+
+@dataclass(eq=False)
+class _Watched:
+    """One kernel of the server, and what is known of it."""
+
+    kernel: Any
+    session: Session
+    ports: tuple[int, int]
+    seen_at: float
+    streams: list[Any] = field(default_factory=list)
+    tells_itself: bool | None = None
+    running: list[str] = field(default_factory=list)
+    told: str | None = None
+    told_at: float = 0.0
+
+
+class KernelWatch:
+    """Keeps the agent informed of the kernels of a ``MappingKernelManager``."""
+
+    def __init__(self, kernels: Any, levels: Levels, log: logging.Logger) -> None:
+        self._kernels = kernels
+        self._levels = levels
+        self._log = log
+        self._watched: dict[str, _Watched] = {}
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            while True:
+                try:
+                    self._look_for_kernels()
+                    await self._tell_levels()
+                except Exception:
+                    self._log.exception("Sublet: watching the kernels failed; trying again")
+                    await asyncio.sleep(_REPEAT_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_AGAIN_S):
+                        await self._news.wait()
+                self._news.clear()
+        finally:
+            for watched in self._watched.values():
+                _stop(watched)
+            self._levels.close()
+
+    def _look_for_kernels(self) -> None:
+        there = set(self._kernels.list_kernel_ids())
+        for kernel_id in there:
+            kernel = self._kernels.get_kernel(kernel_id)
+            if not hasattr(kernel, "connect_iopub"):
+                continue  # it runs behind a gateway, on another machine
+            ports = (kernel.iopub_port, kernel.control_port)
+            watched = self._watched.get(kernel_id)
+            if watched is not None and watched.ports != ports:
+                _stop(watched)
+                watched = None
+            if watched is None:
+                self._watched[kernel_id] = self._watch(kernel, ports)
+            elif getattr(kernel, "execution_state", "") in _NOT_RUNNING:
+                watched.running.clear()
+
+    def _watch(self, kernel: Any, ports: tuple[int, int]) -> _Watched:
+        watched = _Watched(
+            kernel=kernel,
+            session=Session(config=kernel.session.config, key=kernel.session.key),
+            ports=ports,
+            seen_at=asyncio.get_running_loop().time(),
+        )
+        iopub, control = kernel.connect_iopub(), kernel.connect_control()
+        watched.streams += [iopub, control]
+        iopub.on_recv(lambda frames: self._heard(watched, frames))
+        control.on_recv(lambda frames: self._told_features(watched, frames))
+        watched.session.send(control, "kernel_info_request")
+        return watched
+
+    def _told_features(self, watched: _Watched, frames: list[bytes]) -> None:
+        message = self._message(watched, frames, "kernel_info_reply")
+        if message is None:
+            return
+        features = message["content"].get("supported_features") or ()
+        watched.tells_itself = GATE_FEATURE in features
+        if watched.tells_itself:
+            watched.running.clear()
+            _stop(watched)
+
+    def _heard(self, watched: _Watched, frames: list[bytes]) -> None:
+        message = self._message(watched, frames, "status")
+        if message is None:
+            return
+        state = message["content"].get("execution_state")
+        parent = message.get("parent_header") or {}
+        if state in _NOT_RUNNING:
+            watched.running.clear()
+        elif parent.get("msg_type") == "execute_request" and parent.get("msg_id"):
+            cell = str(parent["msg_id"])
+            if state == "busy" and cell not in watched.running:
+                watched.running.append(cell)
+            elif state == "idle" and cell in watched.running:
+                watched.running.remove(cell)
+        self._news.set()
+
+    def _message(self, watched: _Watched, frames: list[bytes], kind: str) -> dict[str, Any] | None:
+        """The message if it is of this kind; its content is read only then."""
+        try:
+            _, parts = watched.session.feed_identities(frames)
+            message = watched.session.deserialize(parts, content=False)
+            if message["header"]["msg_type"] != kind:
+                return None
+            content = watched.session.unpack(message["content"])
+        except (ValueError, KeyError, TypeError) as error:
+            self._log.debug("Sublet: an unreadable message of a kernel: %s", error)
+            return None
+        return {**message, "content": content}
+
+    async def _tell_levels(self) -> None:
+        now = asyncio.get_running_loop().time()
+        there = set(self._kernels.list_kernel_ids())
+        for kernel_id, watched in list(self._watched.items()):
+            if kernel_id not in there:
+                _stop(watched)
+                watched.running.clear()
+                del self._watched[kernel_id]
+            if watched.tells_itself is None and now - watched.seen_at < _SAYS_ITS_FEATURES_WITHIN_S:
+                continue
+            cell = watched.running[-1] if watched.running else None
+            repeat = cell is not None and now - watched.told_at >= _REPEAT_S
+            if cell == watched.told and not repeat:
+                continue
+            if await self._levels.tell(kernel_id, cell):
+                watched.told, watched.told_at = cell, now
+
+
+def _stop(watched: _Watched) -> None:
+    for stream in watched.streams:
+        if not stream.closed():
+            stream.on_recv(None)
+            stream.close()
+    watched.streams.clear()

@@ -1,0 +1,324 @@
+"""The extension in a real Jupyter Server, with a fake agent and a fake hub service."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.tenant_socket import KernelActivity, Share
+from tornado.httpclient import HTTPResponse
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.fake_tenant_socket import FakeAgent, fake_agent
+from tests.support.real_kernels import RunningKernel, slice_environment
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+TOKEN = "page-token"  # noqa: S105
+HUB_TOKEN = "servers-own-hub-token"  # noqa: S105
+
+
+@dataclass
+class JupyterServer:
+    url: str
+    runtime: Path
+    log: Path
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, token: str | None = TOKEN, **headers: str
+    ) -> HTTPResponse:
+        client = SimpleAsyncHTTPClient(force_instance=True)
+        if token is not None:
+            headers["Authorization"] = f"token {token}"
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            return await client.fetch(
+                self.url + path,
+                method=method,
+                headers=headers,
+                body=None if body is None else text,
+                allow_nonstandard_methods=True,
+                raise_error=False,
+            )
+        finally:
+            client.close()
+
+    async def answers(self) -> bool:
+        try:
+            return (await self.ask("GET", "api/status")).code == 200
+        except OSError:
+            return False
+
+    @contextlib.asynccontextmanager
+    async def kernel(self, name: str) -> AsyncIterator[tuple[str, RunningKernel]]:
+        """A kernel of the server, and a front end that is not the server's page."""
+        answer = await self.ask("POST", "api/kernels", {"name": name})
+        assert answer.code == 201, answer.body
+        kernel_id = json.loads(answer.body)["id"]
+        client = AsyncKernelClient()
+        client.load_connection_file(str(self.runtime / f"kernel-{kernel_id}.json"))
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=30)
+            yield kernel_id, RunningKernel(None, client)  # type: ignore[arg-type]
+        finally:
+            client.stop_channels()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def jupyter_server(
+    folder: Path, environment: Mapping[str, str]
+) -> AsyncIterator[JupyterServer]:
+    """A server of this environment, with a kernel "plain" that does not have our gate."""
+    runtime, kernels = folder / "runtime", folder / "data" / "kernels" / "plain"
+    kernels.mkdir(parents=True)
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Plain",
+        "language": "python",
+        "env": {"SUBLET_SLICE_ID": ""},
+    }
+    (kernels / "kernel.json").write_text(json.dumps(spec))
+    inherited = {
+        k: v for k, v in os.environ.items() if not k.startswith(("SUBLET_", "JUPYTER", "JPY_"))
+    }
+    port = _free_port()
+    server = JupyterServer(f"http://127.0.0.1:{port}/base/", runtime, folder / "server.log")
+    with server.log.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
+            *(f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.base_url=/base/"),
+            f"--IdentityProvider.token={TOKEN}",
+            f"--ServerApp.root_dir={folder}",
+            "--LanguageServerManager.autodetect=False",
+            env={
+                **inherited,
+                "HOME": str(folder),
+                "JUPYTER_RUNTIME_DIR": str(runtime),
+                "JUPYTER_DATA_DIR": str(folder / "data"),
+                "JUPYTER_CONFIG_DIR": str(folder / "config"),
+                "IPYTHONDIR": str(folder / "ipython"),
+                **environment,
+            },
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        async with asyncio.timeout(30):
+            while not await server.answers():
+                assert process.returncode is None, server.log.read_text()
+                await asyncio.sleep(0.1)
+        yield server
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 20)
+
+
+@dataclass
+class Surroundings:
+    """One server for all tests, since it takes seconds to start, between its two neighbours."""
+
+    server: JupyterServer
+    agent: FakeAgent
+    service: FakeHubService
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def surroundings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Surroundings]:
+    folder = tmp_path_factory.mktemp("server")
+    with fake_hub_service() as service:
+        async with fake_agent(folder / "agent.sock") as agent:
+            environment = {
+                **slice_environment(agent.path),
+                "SUBLET_SERVICE_URL": service.url,
+                "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
+            }
+            async with jupyter_server(folder, environment) as server:
+                yield Surroundings(server, agent, service)
+
+
+@pytest.fixture
+def server(surroundings: Surroundings) -> JupyterServer:
+    return surroundings.server
+
+
+@pytest.fixture
+def agent(surroundings: Surroundings) -> FakeAgent:
+    surroundings.agent.requests.clear()
+    surroundings.agent.activities.clear()
+    return surroundings.agent
+
+
+@pytest.fixture
+def service(surroundings: Surroundings) -> FakeHubService:
+    surroundings.service.asked.clear()
+    return surroundings.service
+
+
+def _levels(agent: FakeAgent, kernel: str) -> list[KernelActivity]:
+    return [a for a in agent.activities if a.kernel == kernel]
+
+
+async def test_cells_of_kernels_without_the_gate_are_reported_and_others_left_alone(
+    server: JupyterServer, agent: FakeAgent
+):
+    async with server.kernel("plain") as (kernel_id, plain):
+        execution = plain.begin("import time; time.sleep(2.5); print('ran')")
+        level = await agent.until(lambda a: _levels(a, kernel_id), 15)
+        assert (level[0].busy, level[0].cell) == (True, execution.msg_id)
+        await agent.until(lambda a: [x.busy for x in _levels(a, kernel_id)].count(True) >= 2)
+        await plain.finish(execution)
+        await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
+        before = len(_levels(agent, kernel_id))
+        await plain.client.complete("impo", reply=True, timeout=10)
+        assert agent.requests == []
+        assert len(_levels(agent, kernel_id)) == before
+    async with server.kernel("python3") as (kernel_id, gated):
+        await gated.run("pass")
+        await agent.until(lambda a: _levels(a, kernel_id) and not _levels(a, kernel_id)[-1].busy)
+        assert [r.enter.kernel for r in agent.requests] == [kernel_id]
+        # One numbering, so one teller.
+        first, last = _levels(agent, kernel_id)[0], _levels(agent, kernel_id)[-1]
+        assert last.sequence - first.sequence == len(_levels(agent, kernel_id)) - 1
+
+
+async def test_a_killed_cell_does_not_stay_busy(server: JupyterServer, agent: FakeAgent):
+    async with server.kernel("plain") as (kernel_id, plain):
+        plain.begin("import time; time.sleep(60)")
+        await agent.until(lambda a: _levels(a, kernel_id), 15)
+        assert (await server.ask("POST", f"api/kernels/{kernel_id}/restart", {})).code == 200
+        await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
+
+
+async def test_requests_are_passed_on_with_the_servers_token_and_nothing_of_the_browser(
+    server: JupyterServer, service: FakeHubService
+):
+    service.answer("GET share", {"owner": "ada"})
+    answer = await server.ask("GET", "sublet/api/share?owner=bob", Cookie="a=b", Origin=server.url)
+    assert (answer.code, json.loads(answer.body)) == (200, {"owner": "ada"})
+    (asked,) = service.asked
+    assert asked.path == "share"
+    assert asked.headers["Authorization"] == f"Bearer {HUB_TOKEN}"
+    assert {"Cookie", "Origin"}.isdisjoint(asked.headers)
+    assert TOKEN not in str(asked)
+
+    service.answer("POST jobs", {"job_id": "j"}, 201)
+    request = {"notebook": "train.ipynb", "parameters": {"epochs": 3}}
+    answer = await server.ask("POST", "sublet/api/jobs", request)
+    assert answer.code == 201
+    assert service.asked[-1].body == request
+
+    service.answer("GET jobs/job-1/log", {"text": ""})
+    answer = await server.ask("GET", "sublet/api/jobs/job-1/log?offset=17&x=y")
+    assert answer.code == 200
+    assert service.asked[-1].path == "jobs/job-1/log?offset=17"
+
+    refusal = {"reason": "no-room", "message": "There is no room.", "numbers": {"free_mib": 1}}
+    service.answer("POST slices/s-1/keep", refusal, 403)
+    answer = await server.ask("POST", "sublet/api/slices/s-1/keep", {"minutes": 30})
+    assert (answer.code, json.loads(answer.body)) == (403, refusal)
+
+
+BAD = {
+    "an escaped way up": ("GET", "sublet/api/jobs/..%2fgpus", None, 404),
+    "a way up": ("GET", "sublet/api/jobs/%2e%2e", None, 404),
+    "a route of admins": ("GET", "sublet/api/gpus", None, 404),
+    "a route of the hub": ("POST", "sublet/api/hub/slices", {}, 404),
+    "a method it has not": ("PUT", "sublet/api/lending", {"lending": False}, 405),
+    "a post where there is a get": ("POST", "sublet/api/share", {}, 405),
+    "a body that is not the schema": ("POST", "sublet/api/jobs", {"notebook": "a", "uid": 0}, 400),
+    "a body that is no json": ("POST", "sublet/api/jobs", b"x", 400),
+    "a body that is too long": ("POST", "sublet/api/jobs", b" " * 300_000, 413),
+    "an offset that is none": ("GET", "sublet/api/jobs/j/log?offset=-1", None, 400),
+    "a time that is none": ("GET", "sublet/api/events?since=yesterday", None, 400),
+}
+
+
+async def test_whatever_is_not_in_the_table_goes_nowhere(
+    server: JupyterServer, service: FakeHubService
+):
+    got = {}
+    for name, (method, path, body, _) in BAD.items():
+        got[name] = (await server.ask(method, path, body)).code
+    assert got == {name: code for name, (_, _, _, code) in BAD.items()}
+    assert service.asked == []
+
+
+async def test_nobody_passes_without_the_pages_token(
+    server: JupyterServer, service: FakeHubService
+):
+    for path in ("share", "jobs", "slices/s/keep", "lending", "local-share"):
+        for method in ("GET", "POST"):
+            answer = await server.ask(method, f"sublet/api/{path}", {}, token=None)
+            assert answer.code in {403, 405}, (path, method)
+    assert service.asked == []
+
+
+async def test_the_local_share_is_the_agents_answer(server: JupyterServer, agent: FakeAgent):
+    refused = await server.ask("GET", "sublet/api/local-share")
+    assert (refused.code, json.loads(refused.body)["message"]) == (503, "no slice here")
+    agent.share = Share(
+        slice_id="slice-1",
+        gpu_id="SIM-0",
+        gpu_type="Simulated H100 80GB",
+        simulated=True,
+        cap_mib=40960,
+        memory_mib=1024,
+        host_mib=0,
+        state=SliceState.RESIDENT,
+        active=True,
+        since=datetime(2026, 11, 1, tzinfo=UTC),
+        utilisation_percent=12,
+        lent=False,
+    )
+    answer = await server.ask("GET", "sublet/api/local-share")
+    assert Share.model_validate_json(answer.body) == agent.share
+
+
+async def test_its_own_requests_are_no_activity_of_the_server(
+    server: JupyterServer, service: FakeHubService
+):
+    service.answer("GET share", {})
+    before = json.loads((await server.ask("GET", "api/status?no_track_activity=1")).body)
+    assert (await server.ask("GET", "sublet/api/share")).code == 200
+    after = json.loads((await server.ask("GET", "api/status?no_track_activity=1")).body)
+    assert after["last_activity"] == before["last_activity"]
+
+
+async def test_without_sublet_there_are_no_routes_and_no_errors(tmp_path: Path):
+    async with jupyter_server(tmp_path, {}) as server:
+        assert (await server.ask("GET", "sublet/api/share")).code == 404
+        assert (await server.ask("GET", "sublet/api/local-share")).code == 404
+        log = server.log.read_text()
+    assert "sublet_lab | extension was successfully loaded" in log
+    assert "Traceback" not in log
+
+
+async def test_a_service_that_is_away_is_a_clear_answer(tmp_path: Path):
+    environment = {
+        "SUBLET_SERVICE_URL": f"http://127.0.0.1:{_free_port()}/services/sublet/",
+        "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
+    }
+    async with jupyter_server(tmp_path, environment) as server:
+        answer = await server.ask("GET", "sublet/api/share")
+    assert answer.code == 502
+    assert json.loads(answer.body)["reason"] == "service-unreachable"
