@@ -18,7 +18,10 @@ class ActivityEvidence:
     cell_started: datetime | None = None
     """The start of a cell, by an ``execute_request``."""
     cell_ended: datetime | None = None
-    """The end of one that was running, or its stop at ``input()``."""
+    """The end of one that was running, or its stop at ``input()``.
+
+    It prolongs activity, but is no wake: a long cell that left the GPU alone ends as it ran.
+    """
     gpu_used: datetime | None = None
     """Measured: a process of the slice used the GPU."""
     woken: datetime | None = None
@@ -39,14 +42,11 @@ def judge_activity(
     evidence: ActivityEvidence, idle_after: timedelta, now: datetime, before: Activity | None
 ) -> Activity:
     """Judge the evidence at ``now``; ``before`` is the last judgement, kept while it holds."""
-    seen = (
-        evidence.known_since,
-        evidence.cell_started,
-        evidence.cell_ended,
-        evidence.gpu_used,
-        evidence.woken,
-    )
+    seen = (evidence.known_since, evidence.cell_started, evidence.gpu_used, evidence.woken)
     last = max(at for at in seen if at is not None)
+    cell_ended = evidence.cell_ended
+    if cell_ended is not None and last < cell_ended < last + idle_after:
+        last = cell_ended
     active = now - last < idle_after
     if active:
         began = before.since if before is not None and before.active else now

@@ -13,6 +13,7 @@ from sublet_quota.residency.actions import (
     Wait,
     WaitReason,
 )
+from sublet_quota.residency.lending import lendable_mib
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import (
     GpuSnapshot,
@@ -42,4 +43,5 @@ __all__ = [
     "Wait",
     "WaitReason",
     "decide",
+    "lendable_mib",
 ]

@@ -45,14 +45,17 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """Turn back a suspend whose bytes have not begun to move: its owner is active again."""
+    """Turn back a suspend whose bytes have not begun to move: it has become pointless."""
 
     slice_id: SliceId
 
 
 @dataclass(frozen=True, slots=True)
 class Evict:
-    """End a job that is in an owner's way and cannot be suspended; it goes back to the queue."""
+    """End a job that is in an owner's way and cannot be suspended; it goes back to the queue.
+
+    Said again until the job is gone.
+    """
 
     slice_id: SliceId
     room_for: SliceId

@@ -6,7 +6,6 @@ never plans ahead of what it sees: it names the next move, and is asked again wh
 
 from dataclasses import dataclass, field, replace
 
-from sublet_quota.ids import SliceId
 from sublet_quota.residency.actions import (
     Action,
     Decision,
@@ -20,42 +19,13 @@ from sublet_quota.residency.actions import (
     Wait,
     WaitReason,
 )
-from sublet_quota.residency.room import committed_mib, fewest, free_mib, full_mib
-from sublet_quota.residency.seats import SeatPlan, plan_seats
+from sublet_quota.residency.homecoming import bring_home
+from sublet_quota.residency.leaving import Leaver, choose_leavers, list_leavers
+from sublet_quota.residency.lending import jobs_behind_owners, seat_jobs
+from sublet_quota.residency.room import Room, is_moving, measure_room
+from sublet_quota.residency.seats import SeatPlan, seat_owners
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
 from sublet_quota.slice_states import SliceState
-
-
-@dataclass(slots=True)
-class _Course:
-    """What has been decided so far in this call."""
-
-    snapshot: GpuSnapshot
-    plan: SeatPlan
-    free_mib: int
-    memory_moves: bool
-    actions: list[Action] = field(default_factory=list)
-    waits: list[Wait] = field(default_factory=list)
-
-    def wait(
-        self,
-        view: SliceView,
-        reason: WaitReason,
-        waits_for: tuple[SliceView, ...] = (),
-    ) -> None:
-        turns = [s.turn_since for s in waits_for if s.turn_since is not None and not s.is_job]
-        is_turn = reason is WaitReason.TURN and turns
-        self.waits.append(
-            Wait(
-                slice_id=view.slice_id,
-                reason=reason,
-                place=len(self.waits) + 1,
-                waits_for=tuple(dict.fromkeys(s.slice_id for s in waits_for)),
-                need_mib=full_mib(view),
-                free_mib=self.free_mib,
-                turn_ends=max(turns) + self.snapshot.settings.turn if is_turn else None,
-            )
-        )
 
 
 def decide(snapshot: GpuSnapshot) -> Decision:
@@ -64,193 +34,211 @@ def decide(snapshot: GpuSnapshot) -> Decision:
     The same snapshot gives the same answer. At most one action moves memory, and none does
     while a transition is in flight.
     """
-    plan = plan_seats(snapshot)
-    seated = {s.slice_id for s in plan.seated}
-    pauses = _free_the_compute(snapshot, seated)
-    # A job that is paused first can grow no more: it takes what it holds, not its whole cap.
-    snapshot = _with_paused(snapshot, {a.slice_id for a in pauses if isinstance(a, Pause)})
-    course = _Course(snapshot, plan, free_mib(snapshot), snapshot.transition is not None)
+    plan, pauses, room = _plan(snapshot)
+    course = _Course(room, plan)
     course.actions.extend(pauses)
-    _turn_back_a_pointless_suspend(course, seated)
+    course.unpause_owners()
+    course.keep_promises()
     for view in plan.seated:
         if view.gate_open:
-            _let_run(course, view)
+            course.let_run(view)
         else:
-            _bring_on(course, view, seated)
+            course.bring_on(view)
     for waiting in plan.waiting:
         course.wait(waiting.view, waiting.reason, waiting.waits_for)
-    _bring_home(course)
+    course.turn_back_a_pointless_suspend()
+    if not course.memory_moves and not course.is_short and not course.an_owner_waits():
+        homecoming = bring_home(room, plan, course.free_mib)
+        course.actions.extend(homecoming)
     return Decision(tuple(course.actions), tuple(course.waits))
 
 
-def _free_the_compute(snapshot: GpuSnapshot, seated: set[SliceId]) -> list[Pause | Unpause]:
-    actions: list[Pause | Unpause] = []
-    for view in snapshot.slices:
-        if view.state is SliceState.RESIDENT and view.is_job and view.slice_id not in seated:
-            if view.gate_open or view.held_mib > 0:
-                actions.append(Pause(view.slice_id))
-        elif view.state is SliceState.PAUSED and not view.is_job and not _is_moving(snapshot, view):
-            # Nobody means an owner to be paused: an agent before this one left it so.
-            actions.append(Unpause(view.slice_id))
-    return actions
+def _plan(snapshot: GpuSnapshot) -> tuple[SeatPlan, list[Pause], Room]:
+    """Say who should be on the GPU, which jobs must stand still, and what room that leaves.
+
+    A job that is paused first can grow no more: it takes what it holds, not its whole cap.
+    """
+    room = measure_room(snapshot)
+    if any(s.active and not s.is_job for s in room.views):
+        pauses = [Pause(s.slice_id) for s in room.views if _must_be_paused(snapshot, s)]
+        room = _with_paused(room, pauses)
+        plan = seat_owners(room, list_leavers(room))
+        plan.waiting.extend(jobs_behind_owners(room))
+        return plan, pauses, room
+    plan = seat_jobs(room, list_leavers(room))
+    seated = plan.seated_ids
+    pauses = [
+        Pause(s.slice_id)
+        for s in room.views
+        if s.slice_id not in seated and _must_be_paused(snapshot, s)
+    ]
+    return plan, pauses, _with_paused(room, pauses)
 
 
-def _with_paused(snapshot: GpuSnapshot, paused: set[SliceId]) -> GpuSnapshot:
-    if not paused:
-        return snapshot
-    slices = tuple(
-        replace(s, state=SliceState.PAUSED, gate_open=False) if s.slice_id in paused else s
-        for s in snapshot.slices
+def _must_be_paused(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    return (
+        view.is_job
+        and view.state is SliceState.RESIDENT
+        and (view.gate_open or view.held_mib > 0)
+        and not is_moving(snapshot, view)
     )
-    return replace(snapshot, slices=slices)
 
 
-def _is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    transition = snapshot.transition
-    return transition is not None and transition.slice_id == view.slice_id
+def _with_paused(room: Room, pauses: list[Pause]) -> Room:
+    if not pauses:
+        return room
+    paused = {a.slice_id for a in pauses}
+    slices = tuple(
+        replace(s, state=SliceState.PAUSED, gate_open=False)
+        # Who runs on with its gate closed although it cannot be moved may be one that cannot
+        # be paused: it counts as such until it is seen to stand still.
+        if s.slice_id in paused and (s.gate_open or s.unsuspendable is None)
+        else s
+        for s in room.views
+    )
+    return measure_room(replace(room.snapshot, slices=slices))
 
 
-def _turn_back_a_pointless_suspend(course: _Course, seated: set[SliceId]) -> None:
-    transition = course.snapshot.transition
-    if (
-        transition is not None
-        and transition.kind is TransitionKind.SUSPENDING
-        and transition.undoable
-        and transition.slice_id in seated
-    ):
-        course.actions.append(Undo(transition.slice_id))
+@dataclass(slots=True)
+class _Course:
+    """What has been decided so far in this call."""
 
+    room: Room
+    plan: SeatPlan
+    actions: list[Action] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    is_short: bool = False
+    """Whether somebody with a seat needs room that others must make."""
+    memory_moves: bool = field(init=False)
+    """Whether a move of memory is in flight, or was just decided."""
+    free_mib: int = field(init=False)
+    """What can still be promised in this call, without taking it from who comes before."""
+    _host_free_mib: int = field(init=False)
+    _leavers: list[Leaver] = field(init=False)
+    """Who could make room and is not asked to yet."""
 
-def _let_run(course: _Course, view: SliceView) -> None:
-    if view.state is SliceState.PAUSED and view.is_job:
-        course.actions.append(Unpause(view.slice_id))
+    def __post_init__(self) -> None:
+        snapshot = self.room.snapshot
+        seated = self.plan.seated_ids
+        self.memory_moves = snapshot.transition is not None
+        self.free_mib = self.room.free_mib
+        self._host_free_mib = snapshot.host_free_mib
+        self._leavers = [c for c in list_leavers(self.room) if c.slice_id not in seated]
 
+    def unpause_owners(self) -> None:
+        """Nobody means an owner to be paused: an agent before this one left it so."""
+        for view in self.room.views:
+            if (
+                view.state is SliceState.PAUSED
+                and not view.is_job
+                and not is_moving(self.room.snapshot, view)
+            ):
+                self.actions.append(Unpause(view.slice_id))
 
-def _bring_on(course: _Course, view: SliceView, seated: set[SliceId]) -> None:
-    """Take the next step towards this slice's seat."""
-    if _is_moving(course.snapshot, view):
-        course.wait(view, WaitReason.COMING_BACK)
-        return
-    need = full_mib(view) - committed_mib(course.snapshot, view)
-    if need > course.free_mib:
-        _make_room(course, view, need, seated)
-        return
-    if view.state in (SliceState.SUSPENDED, SliceState.PARKED):
-        if course.snapshot.foreign_present:
-            course.wait(view, WaitReason.FOREIGN_PROCESS)
-            return
-        if not course.memory_moves:
-            course.actions.append(Resume(view.slice_id))
-            course.memory_moves = True
-        course.wait(view, WaitReason.COMING_BACK)
-    else:
+    def keep_promises(self) -> None:
+        """More is taken than is there: make room before who was promised it meets the end."""
+        promised = next(
+            (s for s in self.plan.seated if s.gate_open and self.room.can_grow(s)), None
+        )
+        if self.free_mib < 0 and promised is not None:
+            self._make_room(promised, -self.free_mib)
+
+    def let_run(self, view: SliceView) -> None:
+        """It has all it is owed."""
         if view.state is SliceState.PAUSED and view.is_job:
-            course.actions.append(Unpause(view.slice_id))
-        course.actions.append(OpenGate(view.slice_id))
-    # Promised in this call: the next in order must not count on it.
-    course.free_mib -= need
+            self.actions.append(Unpause(view.slice_id))
 
+    def bring_on(self, view: SliceView) -> None:
+        """Take the next step towards this slice's seat."""
+        snapshot = self.room.snapshot
+        need_mib = self.room.need_mib(view)
+        if is_moving(snapshot, view):
+            self.wait(view, WaitReason.COMING_BACK)
+        elif need_mib > self.free_mib and self.room.can_grow(view):
+            if view.state is SliceState.RESIDENT and view.is_job and view.held_mib > 0:
+                # It was promised nothing, so it may not grow.
+                self.actions.append(Pause(view.slice_id))
+            leaving = self._make_room(view, need_mib - self.free_mib)
+            self.wait(view, WaitReason.MAKING_ROOM, leaving)
+        else:
+            if view.is_away:
+                self._resume(view)
+            else:
+                if view.state is SliceState.PAUSED and view.is_job:
+                    self.actions.append(Unpause(view.slice_id))
+                self.actions.append(OpenGate(view.slice_id))
+            # Promised in this call: the next in order must not count on it.
+            self.free_mib -= need_mib
 
-def _make_room(course: _Course, view: SliceView, need: int, seated: set[SliceId]) -> None:
-    snapshot = course.snapshot
-    shortfall = need - course.free_mib
-    candidates = _who_could_leave(snapshot, view, seated)
-    leaving = fewest(candidates, shortfall, lambda s: committed_mib(snapshot, s))
-    if course.memory_moves:
-        course.wait(view, WaitReason.MAKING_ROOM, leaving or tuple(candidates))
-        return
-    if snapshot.foreign_present:
-        course.wait(view, WaitReason.FOREIGN_PROCESS, tuple(candidates))
-        return
-    if not leaving:
-        stuck = tuple(s for s in snapshot.slices if s.on_gpu and s.slice_id not in seated)
-        fits_without_host_limit = sum(committed_mib(snapshot, s) for s in stuck) >= shortfall
-        movable = any(s.unsuspendable is None for s in stuck)
-        course.wait(
-            view,
-            WaitReason.HOST_MEMORY
-            if fits_without_host_limit and movable
-            else WaitReason.UNSUSPENDABLE,
-            stuck,
-        )
-        return
-    first = leaving[0]
-    if first.is_job and first.unsuspendable is not None:
-        course.actions.append(Evict(first.slice_id, view.slice_id, first.unsuspendable))
-    else:
-        course.actions.append(Suspend(first.slice_id, view.slice_id))
-        course.memory_moves = True
-    course.wait(view, WaitReason.MAKING_ROOM, leaving)
+    def _resume(self, view: SliceView) -> None:
+        rests = view.not_before is not None and view.not_before > self.room.snapshot.now
+        if not self.memory_moves and not rests:
+            self.actions.append(Resume(view.slice_id))
+            self.memory_moves = True
+        self.wait(view, WaitReason.COMING_BACK)
 
-
-def _who_could_leave(
-    snapshot: GpuSnapshot, for_view: SliceView, seated: set[SliceId]
-) -> list[SliceView]:
-    """Jobs, least entitled first; idle slices, longest idle first; then who had a turn."""
-    candidates = [
-        s
-        for s in snapshot.slices
-        if s.slice_id not in seated
-        and s.slice_id != for_view.slice_id
-        and s.on_gpu
-        and committed_mib(snapshot, s) > 0
-        and _can_be_moved(snapshot, s)
-        and not (for_view.is_job and _is_out_of_a_jobs_reach(snapshot, s))
-    ]
-    return sorted(candidates, key=lambda s: _order_of_leaving(snapshot, s))
-
-
-def _can_be_moved(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    if view.unsuspendable is not None:
-        return view.is_job
-    return view.held_mib <= snapshot.host_free_mib
-
-
-def _is_out_of_a_jobs_reach(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    kept = view.kept_until is not None and view.kept_until > snapshot.now
-    return kept or (view.active and not view.is_job)
-
-
-def _order_of_leaving(snapshot: GpuSnapshot, view: SliceView) -> tuple[int, float, str]:
-    if view.is_job:
-        return (0, -view.entitlement, view.slice_id)
-    if not view.active:
-        kept = view.kept_until is not None and view.kept_until > snapshot.now
-        return (2 if kept else 1, view.since.timestamp(), view.slice_id)
-    return (3, (view.turn_since or view.since).timestamp(), view.slice_id)
-
-
-def _bring_home(course: _Course) -> None:
-    """Bring idle slices back once nobody needs their room, the latest active first."""
-    snapshot = course.snapshot
-    lending = snapshot.lending and snapshot.settings.lend
-    jobs_here = any(s.is_job for s in snapshot.slices)
-    owners_wait = any(w.slice_id for w in course.waits if not _is_job(snapshot, w.slice_id))
-    if course.memory_moves or snapshot.foreign_present or owners_wait or (lending and jobs_here):
-        return
-    away = [
-        s
-        for s in snapshot.slices
-        if not s.is_job
-        and not s.active
-        and s.state is SliceState.SUSPENDED
-        and (not lending or snapshot.now - s.state_since >= snapshot.settings.lend_at_least)
-    ]
-    for view in sorted(away, key=lambda s: (-s.since.timestamp(), s.slice_id)):
-        if view.image_mib <= course.free_mib:
-            course.actions.append(Resume(view.slice_id))
-            return
-        jobs = [s for s in _who_could_leave(snapshot, view, set()) if s.is_job]
-        shortfall = view.image_mib - course.free_mib
-        leaving = fewest(
-            [s for s in jobs if s.unsuspendable is None],
-            shortfall,
-            lambda s: committed_mib(snapshot, s),
-        )
+    def _make_room(self, view: SliceView, shortfall_mib: int) -> tuple[SliceView, ...]:
+        """Let others begin to leave, and hold what becomes free for this slice."""
+        self.is_short = True
+        candidates = [
+            c
+            for c in self._leavers
+            if c.slice_id != view.slice_id and (c.for_a_job or not view.is_job)
+        ]
+        leaving = choose_leavers(candidates, shortfall_mib, self._host_free_mib)
+        for leaver in leaving:
+            self._let_leave(leaver, view)
         if leaving:
-            course.actions.append(Suspend(leaving[0].slice_id, view.slice_id))
+            asked = {c.slice_id for c in leaving}
+            self._leavers = [c for c in self._leavers if c.slice_id not in asked]
+            self._host_free_mib -= sum(c.host_mib for c in leaving)
+            # Who comes later may have what is left over, as far as it is free already.
+            left_over_mib = sum(c.room_mib for c in leaving) - shortfall_mib
+            self.free_mib = min(self.free_mib, left_over_mib)
+        return tuple(c.view for c in leaving or candidates)
+
+    def _let_leave(self, leaver: Leaver, view: SliceView) -> None:
+        if leaver.by_eviction:
+            reason = leaver.view.unsuspendable or ""
+            self.actions.append(Evict(leaver.slice_id, view.slice_id, reason))
+        elif not self.memory_moves and leaver.may_begin(self.room.snapshot):
+            self.actions.append(Suspend(leaver.slice_id, view.slice_id))
+            self.memory_moves = True
+
+    def turn_back_a_pointless_suspend(self) -> None:
+        """Undo a suspend whose owner is active again, or whose room nobody needs any more."""
+        transition = self.room.snapshot.transition
+        if (
+            transition is None
+            or transition.kind is not TransitionKind.SUSPENDING
+            or not transition.undoable
+        ):
             return
+        idle = {s.slice_id for s in self.room.views if not s.is_job and not s.active}
+        wanted_back = transition.slice_id in self.plan.seated_ids
+        nobody_needs_it = transition.slice_id in idle and not self.is_short
+        if wanted_back or nobody_needs_it:
+            self.actions.append(Undo(transition.slice_id))
 
+    def an_owner_waits(self) -> bool:
+        """Whether an owner waits for anything."""
+        waiting = {w.slice_id for w in self.waits}
+        return any(s.slice_id in waiting and not s.is_job for s in self.room.views)
 
-def _is_job(snapshot: GpuSnapshot, slice_id: SliceId) -> bool:
-    return any(s.is_job for s in snapshot.slices if s.slice_id == slice_id)
+    def wait(
+        self, view: SliceView, reason: WaitReason, waits_for: tuple[SliceView, ...] = ()
+    ) -> None:
+        """Note that this slice waits, behind all that were noted before."""
+        turns = [s.turn_since for s in waits_for if s.turn_since is not None and not s.is_job]
+        ends = max(turns) + self.room.snapshot.settings.turn if turns else None
+        self.waits.append(
+            Wait(
+                slice_id=view.slice_id,
+                reason=reason,
+                place=len(self.waits) + 1,
+                waits_for=tuple(dict.fromkeys(s.slice_id for s in waits_for)),
+                need_mib=self.room.full_mib[view.slice_id],
+                free_mib=max(0, self.free_mib),
+                turn_ends=ends if reason is WaitReason.TURN else None,
+            )
+        )

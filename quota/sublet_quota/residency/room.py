@@ -4,54 +4,88 @@ One rule stands above all others: room counts as free only when nobody holds it,
 promised it, and no move in flight may still need it.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from sublet_quota.ids import SliceId
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
 from sublet_quota.slice_states import SliceState
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The GPU's memory, added up once for one decision."""
+
+    snapshot: GpuSnapshot
+    views: tuple[SliceView, ...]
+    """All slices, by id: the order in which the agent lists them decides nothing."""
+    full_mib: Mapping[SliceId, int]
+    """What each slice is owed while it is active."""
+    committed_mib: Mapping[SliceId, int]
+    """What each slice takes now, promises and moves in flight included."""
+    free_mib: int
+    """What may be promised or filled now; below zero where more is taken than is there."""
+
+    def need_mib(self, view: SliceView) -> int:
+        """How much more the slice would take with its whole cap promised."""
+        return self.full_mib[view.slice_id] - self.committed_mib[view.slice_id]
+
+    def can_grow(self, view: SliceView) -> bool:
+        """Whether the slice may fill more than it holds once its gate is open."""
+        return self.full_mib[view.slice_id] > view.held_mib
 
 
-def full_mib(view: SliceView) -> int:
-    """What an active slice is owed: its cap, or more where it holds more already."""
-    return max(view.cap_mib, view.held_mib, view.image_mib)
+def measure_room(snapshot: GpuSnapshot) -> Room:
+    """Add up who takes how much of the GPU."""
+    views = tuple(sorted(snapshot.slices, key=lambda s: s.slice_id))
+    full = {s.slice_id: full_mib(snapshot, s) for s in views}
+    committed = {s.slice_id: _committed_mib(snapshot, s, full[s.slice_id]) for s in views}
+    return Room(snapshot, views, full, committed, snapshot.usable_mib - sum(committed.values()))
 
 
-def committed_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
-    """How much of the GPU this slice takes now, promises and moves in flight included."""
+def full_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
+    """What an active slice is owed: its cap, or more where it has more already.
+
+    The driver's own overhead may eat into the margin: a slice of the whole GPU is then owed
+    what the GPU can give, else it would wait for ever.
+    """
+    beyond_mib = view.cap_mib - snapshot.usable_mib
+    owed = snapshot.usable_mib if 0 < beyond_mib <= snapshot.margin_mib else view.cap_mib
+    return max(owed, _has_mib(snapshot, view))
+
+
+def _has_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
+    if is_moving(snapshot, view):
+        # Each of the two may already count bytes that are on their way.
+        return max(view.held_mib, view.image_mib)
+    return view.held_mib + view.image_mib
+
+
+def _committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
     transition = snapshot.transition
     if transition is not None and transition.slice_id == view.slice_id:
         if transition.kind is TransitionKind.RESUMING and view.active:
-            return full_mib(view)
+            return full
         # A suspend may have to be undone: its room is free when the whole slice is out.
-        return max(view.held_mib, view.image_mib)
-    if view.gate_open or (view.unsuspendable is not None and view.on_gpu):
-        return full_mib(view)
-    return view.held_mib if view.state is not SliceState.SUSPENDED else 0
+        return _has_mib(snapshot, view)
+    if view.gate_open or (_stays_whatever_happens(view) and view.held_mib > 0):
+        return full
+    # Also of a suspended slice: a process of it may have been born since.
+    return view.held_mib
 
 
-def free_mib(snapshot: GpuSnapshot) -> int:
-    """What may be promised or filled now; below zero where more is taken than is there."""
-    return snapshot.usable_mib - sum(committed_mib(snapshot, s) for s in snapshot.slices)
+def _stays_whatever_happens(view: SliceView) -> bool:
+    """Whether no overcommit counts on it: it can neither be moved nor kept from growing."""
+    paused_job = view.is_job and view.state is SliceState.PAUSED
+    return view.unsuspendable is not None and view.on_gpu and not paused_job
 
 
-def fewest(candidates: Sequence[T], need: int, size_of: Callable[[T], int]) -> tuple[T, ...]:
-    """Candidates, first ones first, that together have ``need``; those not needed are spared.
+def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    """Whether the transition in flight is this slice's."""
+    transition = snapshot.transition
+    return transition is not None and transition.slice_id == view.slice_id
 
-    Returns an empty tuple when all of them together are not enough, or nothing is needed.
-    """
-    chosen: list[T] = []
-    gathered = 0
-    for candidate in candidates:
-        if gathered >= need:
-            break
-        chosen.append(candidate)
-        gathered += size_of(candidate)
-    if gathered < need:
-        return ()
-    for candidate in tuple(chosen):
-        if gathered - size_of(candidate) >= need:
-            chosen.remove(candidate)
-            gathered -= size_of(candidate)
-    return tuple(chosen)
+
+def is_kept(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    """Whether its owner said "do not lend mine", and that still holds."""
+    return view.kept_until is not None and view.kept_until > snapshot.now

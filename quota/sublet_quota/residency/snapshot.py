@@ -77,6 +77,8 @@ class SliceView:
     """Its owner said "do not lend mine" until then."""
     unsuspendable: str | None = None
     """Why it can be paused but never suspended."""
+    not_before: datetime | None = None
+    """A move of it did not work: no new one begins before."""
 
     def __post_init__(self) -> None:
         """Refuse what no agent can have measured."""
@@ -94,8 +96,18 @@ class SliceView:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether its bytes are on the GPU."""
-        return self.state is not SliceState.SUSPENDED
+        """Whether anything of it is on the GPU."""
+        return self.state is not SliceState.SUSPENDED or self.held_mib > 0
+
+    @property
+    def is_away(self) -> bool:
+        """Whether bytes of it have to come back before it may run."""
+        return self.state in (SliceState.SUSPENDED, SliceState.PARKED) or self.image_mib > 0
+
+    @property
+    def is_over_cap(self) -> bool:
+        """Whether it holds more than its cap."""
+        return self.held_mib > self.cap_mib
 
 
 @dataclass(frozen=True, slots=True)

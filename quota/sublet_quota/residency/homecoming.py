@@ -1,0 +1,71 @@
+"""Bring idle slices back to the GPU once nobody needs their room.
+
+An owner whose slice is at home again finds it there without a wait. It is never worth somebody
+else's move, with one exception: what was lent against its owner's wish, or may not be lent any
+more, comes home even if a job has to leave for it.
+"""
+
+from sublet_quota.residency.actions import Action, Resume, Suspend, WaitReason
+from sublet_quota.residency.leaving import choose_leavers, list_leavers
+from sublet_quota.residency.room import Room, is_kept
+from sublet_quota.residency.seats import SeatPlan
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
+
+
+def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
+    """Return the next move that brings an idle slice home, if there is one.
+
+    To be asked only when nobody with a seat lacks anything, and nothing moves.
+    """
+    snapshot = room.snapshot
+    if snapshot.foreign_present:
+        return []
+    jobs_wait_for_owners = any(w.reason is WaitReason.OWNERS_ACTIVE for w in plan.waiting)
+    away = [
+        s
+        for s in room.views
+        if not s.is_job
+        and not s.active
+        and s.is_away
+        and (s.not_before is None or s.not_before <= snapshot.now)
+        and (
+            _must_come_home(snapshot, s)
+            or (not jobs_wait_for_owners and _was_away_long_enough(snapshot, s))
+        )
+    ]
+    for view in sorted(
+        away, key=lambda s: (not _must_come_home(snapshot, s), -s.since.timestamp(), s.slice_id)
+    ):
+        if view.image_mib <= free_mib:
+            return [Resume(view.slice_id)]
+        if _must_come_home(snapshot, view):
+            leaving = _jobs_that_make_room(room, plan, view, free_mib)
+            if leaving is not None:
+                return [leaving]
+    return []
+
+
+def _must_come_home(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    lending = snapshot.lending and snapshot.settings.lend
+    return not lending or is_kept(snapshot, view)
+
+
+def _was_away_long_enough(snapshot: GpuSnapshot, view: SliceView) -> bool:
+    return snapshot.now - view.state_since >= snapshot.settings.lend_at_least
+
+
+def _jobs_that_make_room(
+    room: Room, plan: SeatPlan, view: SliceView, free_mib: int
+) -> Suspend | None:
+    seated = plan.seated_ids
+    jobs = [
+        c
+        for c in list_leavers(room)
+        if c.view.is_job
+        and not c.by_eviction
+        and c.slice_id not in seated
+        and c.may_begin(room.snapshot)
+    ]
+    shortfall_mib = view.image_mib - free_mib
+    leaving = choose_leavers(jobs, shortfall_mib, room.snapshot.host_free_mib)
+    return Suspend(leaving[0].slice_id, view.slice_id) if leaving else None

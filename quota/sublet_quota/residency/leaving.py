@@ -1,0 +1,160 @@
+"""Who could make room for others, in which order, and how few of them are enough."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from sublet_quota.ids import SliceId
+from sublet_quota.residency.room import Room, is_kept, is_moving
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
+
+
+class _Rank(IntEnum):
+    """Who leaves before whom."""
+
+    ON_ITS_WAY = 0
+    JOB = 1
+    IDLE = 2
+    UNSUSPENDABLE_JOB = 3
+    """It would be evicted: that is the last resort before anybody's wish or work is in the way."""
+    KEPT = 4
+    ACTIVE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """A slice that could make room."""
+
+    view: SliceView
+    rank: _Rank
+    room_mib: int
+    """What becomes free when the whole slice is out."""
+    host_mib: int
+    """What that takes of the host's memory."""
+
+    @property
+    def slice_id(self) -> SliceId:
+        """The slice's id."""
+        return self.view.slice_id
+
+    @property
+    def by_eviction(self) -> bool:
+        """Whether it can only leave by being ended."""
+        return self.rank is _Rank.UNSUSPENDABLE_JOB
+
+    @property
+    def for_a_job(self) -> bool:
+        """Whether it may have to leave for a job, too."""
+        return self.rank <= _Rank.IDLE
+
+    def may_begin(self, snapshot: GpuSnapshot) -> bool:
+        """Whether it can be told to leave now, as far as its last failed move allows."""
+        not_before = self.view.not_before
+        return not_before is None or not_before <= snapshot.now
+
+
+def list_leavers(room: Room) -> tuple[Leaver, ...]:
+    """List who could leave, first ones first. Beside a foreign process nobody can."""
+    if room.snapshot.foreign_present:
+        return ()
+    leavers = []
+    for view in room.views:
+        room_mib = room.committed_mib[view.slice_id]
+        rank = _rank(room.snapshot, view)
+        if rank is None or room_mib <= 0:
+            continue
+        leavers.append(Leaver(view, rank, room_mib, _host_mib(room, view, rank)))
+    return tuple(sorted(leavers, key=_order))
+
+
+def _rank(snapshot: GpuSnapshot, view: SliceView) -> _Rank | None:
+    transition = snapshot.transition
+    if is_moving(snapshot, view) and transition is not None:
+        if transition.kind is TransitionKind.SUSPENDING:
+            return _Rank.ON_ITS_WAY
+    elif not view.on_gpu:
+        return None
+    if view.unsuspendable is not None:
+        return _Rank.UNSUSPENDABLE_JOB if view.is_job else None
+    if view.is_job:
+        return _Rank.JOB
+    if view.active:
+        return _Rank.ACTIVE
+    return _Rank.KEPT if is_kept(snapshot, view) else _Rank.IDLE
+
+
+def _host_mib(room: Room, view: SliceView, rank: _Rank) -> int:
+    if rank in (_Rank.ON_ITS_WAY, _Rank.UNSUSPENDABLE_JOB):
+        # Set aside already; or never needed.
+        return 0
+    return room.committed_mib[view.slice_id] if is_moving(room.snapshot, view) else view.held_mib
+
+
+def _order(leaver: Leaver) -> tuple[int, float, SliceId]:
+    view = leaver.view
+    if view.is_job:
+        return (leaver.rank, -view.entitlement, view.slice_id)
+    began = (view.turn_since or view.since) if view.active else view.since
+    return (leaver.rank, began.timestamp(), view.slice_id)
+
+
+def choose_leavers(
+    candidates: Sequence[Leaver], shortfall_mib: int, host_free_mib: int
+) -> tuple[Leaver, ...]:
+    """Choose those that together make the room, first ones first; the unneeded are spared.
+
+    Where the host's memory is too small to take the first ones, the largest are tried. Returns
+    an empty tuple when nothing is needed, or it is not enough.
+    """
+    chosen = _gather(candidates, shortfall_mib, host_free_mib)
+    if not chosen and sum(c.host_mib for c in candidates) > host_free_mib:
+        by_size = sorted(candidates, key=lambda c: (-c.room_mib, c.slice_id))
+        chosen = _gather(by_size, shortfall_mib, host_free_mib)
+    return tuple(c for c in candidates if c.slice_id in chosen) if chosen else ()
+
+
+def _gather(
+    candidates: Iterable[Leaver], shortfall_mib: int, host_free_mib: int
+) -> dict[SliceId, Leaver]:
+    chosen: dict[SliceId, Leaver] = {}
+    gathered_mib = in_host_mib = 0
+    for candidate in candidates:
+        if gathered_mib >= shortfall_mib:
+            break
+        if in_host_mib + candidate.host_mib <= host_free_mib:
+            chosen[candidate.slice_id] = candidate
+            gathered_mib += candidate.room_mib
+            in_host_mib += candidate.host_mib
+    if gathered_mib < shortfall_mib:
+        return {}
+    last_rank = max((c.rank for c in chosen.values()), default=_Rank.JOB)
+    for candidate in tuple(chosen.values()):
+        # A job that was first to go is not spared for an owner's slice that would do alone,
+        # and who is on its way already leaves anyhow.
+        spared = candidate.rank > _Rank.JOB or candidate.rank is last_rank
+        if spared and gathered_mib - candidate.room_mib >= shortfall_mib:
+            del chosen[candidate.slice_id]
+            gathered_mib -= candidate.room_mib
+    return chosen
+
+
+def room_can_be_made(
+    room: Room,
+    leavers: Sequence[Leaver],
+    staying: Collection[SliceView],
+    *,
+    for_a_job: bool = False,
+    host_is_endless: bool = False,
+) -> bool:
+    """Say whether all of ``staying`` can have their whole caps, if the others make room."""
+    shortfall_mib = sum(room.need_mib(s) for s in staying) - room.free_mib
+    if shortfall_mib <= 0:
+        return True
+    ids = {s.slice_id for s in staying}
+    candidates = [c for c in leavers if c.slice_id not in ids and (c.for_a_job or not for_a_job)]
+    if sum(c.room_mib for c in candidates) < shortfall_mib:
+        return False
+    host_free_mib = room.snapshot.host_free_mib
+    if host_is_endless or sum(c.host_mib for c in candidates) <= host_free_mib:
+        return True
+    return bool(choose_leavers(candidates, shortfall_mib, host_free_mib))
