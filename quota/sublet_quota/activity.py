@@ -26,6 +26,11 @@ class ActivityEvidence:
     """Measured: a process of the slice used the GPU."""
     woken: datetime | None = None
     """The owner asked, or a suspended process used CPU beyond the threshold."""
+    awaited_room: datetime | None = None
+    """When it last waited, active, for room it had not been given: it could not show use.
+
+    Without this, who waits longer than ``idle_after`` for its turn would lose its place.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,13 @@ def judge_activity(
     evidence: ActivityEvidence, idle_after: timedelta, now: datetime, before: Activity | None
 ) -> Activity:
     """Judge the evidence at ``now``; ``before`` is the last judgement, kept while it holds."""
-    seen = (evidence.known_since, evidence.cell_started, evidence.gpu_used, evidence.woken)
+    seen = (
+        evidence.known_since,
+        evidence.cell_started,
+        evidence.gpu_used,
+        evidence.woken,
+        evidence.awaited_room,
+    )
     last = max(at for at in seen if at is not None)
     cell_ended = evidence.cell_ended
     if cell_ended is not None and last < cell_ended < last + idle_after:

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
+
 from tests.support.quota_cases import NOON
 
 IDLE_AFTER = timedelta(minutes=10)
@@ -21,7 +21,7 @@ def test_a_slice_of_which_nothing_is_known_yet_is_active() -> None:
     assert judged == Activity(active=True, since=NOON, changes_at=after(10))
 
 
-@pytest.mark.parametrize("kind", ["cell_started", "cell_ended", "gpu_used", "woken"])
+@pytest.mark.parametrize("kind", ["cell_started", "gpu_used", "woken", "awaited_room"])
 def test_each_kind_of_evidence_makes_a_slice_active_for_idle_after(kind: str) -> None:
     evidence = ActivityEvidence(known_since=NOON, **{kind: after(30)})
     assert judge_activity(evidence, IDLE_AFTER, after(39.9), None).active
@@ -31,6 +31,16 @@ def test_each_kind_of_evidence_makes_a_slice_active_for_idle_after(kind: str) ->
 def test_a_cell_that_runs_on_without_the_gpu_counts_as_idle() -> None:
     evidence = ActivityEvidence(known_since=NOON, cell_started=after(1))
     assert not judge_activity(evidence, IDLE_AFTER, after(60), None).active
+
+
+def test_the_end_of_a_cell_prolongs_activity() -> None:
+    evidence = ActivityEvidence(NOON, cell_started=after(30), cell_ended=after(38))
+    assert judge_activity(evidence, IDLE_AFTER, after(47.9), None).active
+
+
+def test_the_end_of_a_cell_that_left_the_gpu_alone_is_no_wake() -> None:
+    evidence = ActivityEvidence(NOON, cell_started=after(30), cell_ended=after(90))
+    assert not judge_activity(evidence, IDLE_AFTER, after(91), None).active
 
 
 def test_a_slice_is_idle_since_its_evidence_wore_off_not_since_somebody_looked() -> None:

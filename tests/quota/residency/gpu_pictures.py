@@ -47,7 +47,7 @@ def idle(
     name: str, cap: int, *, on: int = 0, out: int = 0, for_s: float = 600, **more: Any
 ) -> SliceView:
     """An owner's slice without work since ``for_s``: ``on`` the GPU, or ``out`` in host memory."""
-    return _view(name, Holder.NOTEBOOK, cap, on, out, active=False, for_s=for_s, **more)
+    return _view(name, cap, (on, out), active=False, for_s=for_s, **more)
 
 
 def waiting(
@@ -55,45 +55,41 @@ def waiting(
 ) -> SliceView:
     """An owner with work whose gate is closed since ``for_s``."""
     more.setdefault("waiting_since", ago(for_s))
-    return _view(name, Holder.NOTEBOOK, cap, on, out, active=True, for_s=for_s, **more)
+    return _view(name, cap, (on, out), active=True, for_s=for_s, **more)
 
 
 def running(name: str, cap: int, *, on: int = 0, for_s: float = 10, **more: Any) -> SliceView:
     """An owner with work, whose turn began ``for_s`` ago."""
     more.setdefault("turn_since", ago(for_s))
-    return _view(
-        name, Holder.NOTEBOOK, cap, on, 0, active=True, for_s=for_s, gate_open=True, **more
-    )
+    return _view(name, cap, (on, 0), active=True, for_s=for_s, gate_open=True, **more)
 
 
 def training(name: str, cap: int, *, on: int = 0, **more: Any) -> SliceView:
     """A job that has been let run."""
     more.setdefault("turn_since", ago(100))
-    return _view(name, Holder.JOB, cap, on, 0, active=True, for_s=100, gate_open=True, **more)
+    return _view(
+        name, cap, (on, 0), active=True, for_s=100, holder=Holder.JOB, gate_open=True, **more
+    )
 
 
 def stopped(name: str, cap: int, *, on: int = 0, out: int = 0, **more: Any) -> SliceView:
     """A job that is paused (``on``), suspended (``out``) or has not begun (neither)."""
     more.setdefault("state", SliceState.PAUSED if on else None)
-    return _view(name, Holder.JOB, cap, on, out, active=True, for_s=100, **more)
+    return _view(name, cap, (on, out), active=True, for_s=100, holder=Holder.JOB, **more)
 
 
 def _view(
-    name: str,
-    holder: Holder,
-    cap: int,
-    on: int,
-    out: int,
-    *,
-    active: bool,
-    for_s: float,
-    **more: Any,
+    name: str, cap: int, on_and_out: tuple[int, int], *, active: bool, for_s: float, **more: Any
 ) -> SliceView:
+    on, out = on_and_out
     state = more.pop("state", None) or (SliceState.SUSPENDED if out else SliceState.RESIDENT)
-    fields: dict[str, Any] = {"gate_open": False, "state_since": ago(for_s)} | more
+    fields: dict[str, Any] = {
+        "holder": Holder.NOTEBOOK,
+        "gate_open": False,
+        "state_since": ago(for_s),
+    } | more
     return SliceView(
         slice_id=SliceId(name),
-        holder=holder,
         cap_mib=cap * GIB,
         state=state,
         held_mib=on * GIB,

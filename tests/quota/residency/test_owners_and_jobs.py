@@ -59,7 +59,7 @@ def test_the_least_entitled_job_leaves_first():
     assert told(snapshot) == ["suspend J2 for A"]
 
 
-#  GPU [BBBB JJJJJJ CCCCC] host [A]   jobs leave before idle slices, also where one of those would do
+#  GPU [BBBBBBBB JJJJ ....] host [A]   jobs leave before idle slices, where one of those would do
 def test_jobs_leave_before_idle_slices():
     snapshot = gpu(
         waiting("A", 40, out=10),
