@@ -31,7 +31,7 @@ class FakeHubService:
     def answer(
         self, request: str, body: BaseModel | list[Any] | dict[str, Any] | None, status: int = 200
     ) -> None:
-        """``request`` is like ``GET share``; lists may hold models."""
+        """``request`` is like ``GET share``, with a query if it matters; lists may hold models."""
         method, path = request.split(" ")
         if isinstance(body, list):
             body = [b.model_dump(mode="json") if isinstance(b, BaseModel) else b for b in body]
@@ -53,7 +53,10 @@ def fake_hub_service() -> Iterator[FakeHubService]:
             )
             service.asked.append(asked)
             nothing = (404, {"reason": "not-found", "message": f"no {path}", "numbers": {}})
-            status, body = service.answers.get((self.command, path.split("?")[0]), nothing)
+            exactly = service.answers.get((self.command, path))
+            status, body = exactly or service.answers.get(
+                (self.command, path.split("?")[0]), nothing
+            )
             text = b"" if body is None else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from pydantic import ValidationError
@@ -212,10 +212,15 @@ def _pairs(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _value(text: str) -> Any:
+    """JSON where it is some; ``NaN`` and the like are not."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
         return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
 
 
 def _seconds(text: str | None) -> int | None:

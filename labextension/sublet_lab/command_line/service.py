@@ -36,10 +36,11 @@ class RefusedError(click.ClickException):
         super().__init__(plain(problem.message))
         self.status = status
         self.problem = problem
+        self._as_json = wants_json()  # there is no context any more when it is shown
 
     def show(self, file: Any = None) -> None:
         """Show the refusal: as JSON where that was asked for."""
-        if wants_json():
+        if self._as_json:
             print_json(self.problem.model_dump(mode="json"))
         else:
             click.echo(f"Refused: {self.format_message()}", err=True, file=file)

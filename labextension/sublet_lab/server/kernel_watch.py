@@ -63,7 +63,7 @@ class KernelWatch:
                 try:
                     self._look_for_kernels()
                     await self._tell_levels()
-                except Exception:
+                except Exception:  # noqa: BLE001 (a watch that ended would never be noticed)
                     self._log.exception("Sublet: watching the kernels failed; trying again")
                     await asyncio.sleep(_REPEAT_S)
                 with contextlib.suppress(TimeoutError):

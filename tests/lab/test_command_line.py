@@ -1,0 +1,354 @@
+"""The command ``sublet`` over a fake hub service."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sublet_lab.command_line import main
+from sublet_quota.job_states import JobState
+from sublet_quota.residency import Holder, WaitReason
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
+from sublet_quota.wire.api import (
+    EventInfo,
+    GpuInfo,
+    JobInfo,
+    JobLog,
+    Lease,
+    LendingSwitch,
+    Share,
+    SliceInfo,
+)
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+
+NOW = datetime.now(UTC)
+
+
+def lease(**changes: Any) -> Lease:
+    values: dict[str, Any] = {
+        "slice_id": "s-1",
+        "owner": "ada",
+        "server": "",
+        "holder": Holder.NOTEBOOK,
+        "pool": "interactive",
+        "node": "node-a",
+        "gpu_id": "SIM-0",
+        "gpu_index": 0,
+        "gpu_type": "Simulated H100 80GB",
+        "gpu_memory_mib": 81920,
+        "simulated": True,
+        "memory_mib": 40960,
+        "compute_milli": 500,
+        "created_at": NOW,
+    }
+    return Lease(**{**values, **changes})
+
+
+def report(**changes: Any) -> SliceReport:
+    values: dict[str, Any] = {
+        "slice_id": "s-1",
+        "state": SliceState.SUSPENDED,
+        "active": False,
+        "since": NOW - timedelta(minutes=3),
+        "gate_open": False,
+        "memory_mib": 0,
+        "host_mib": 8192,
+    }
+    return SliceReport(**{**values, **changes})
+
+
+def slice_info(**changes: Any) -> SliceInfo:
+    values: dict[str, Any] = {
+        "lease": lease(),
+        "report": report(),
+        "seen_at": NOW,
+        "lent_to": ("a job",),
+    }
+    return SliceInfo(**{**values, **changes})
+
+
+def job(**changes: Any) -> JobInfo:
+    values: dict[str, Any] = {
+        "job_id": "j-1",
+        "owner": "ada",
+        "name": "train",
+        "notebook": "train.ipynb",
+        "parameters": {"epochs": 3},
+        "state": JobState.WAITING,
+        "reason": "No slice is idle yet.",
+        "place": 1,
+        "priority": 0,
+        "memory_mib": 81920,
+        "slice": None,
+        "submitted_at": NOW,
+        "started_at": None,
+        "ended_at": None,
+        "cells_done": 0,
+        "cells_total": 12,
+        "output_notebook": None,
+    }
+    return JobInfo(**{**values, **changes})
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        monkeypatch.delenv("SUBLET_SLICE_ID", raising=False)
+        yield service
+
+
+def sublet(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_share_shows_slices_and_what_is_lent(service: FakeHubService):
+    share = Share(
+        owner="ada",
+        slices=(slice_info(),),
+        jobs_waiting=1,
+        jobs_running=0,
+        used_mib=40960,
+        guaranteed_mib=0,
+        limit_mib=81920,
+        lending=True,
+    )
+    service.answer("GET share", share)
+    shown = sublet("share")
+    assert shown.exit_code == 0, shown.output
+    assert "40 GiB (guaranteed 0 MiB, limit 80 GiB)" in shown.output
+    assert "suspended, idle 3 min" in shown.output
+    assert "0 MiB + 8 GiB in host memory" in shown.output
+    assert "lent to a job" in shown.output
+    assert service.asked[0].headers["Authorization"] == "Bearer a-token"
+    as_json = sublet("share", "--json")
+    assert Share.model_validate_json(as_json.output) == share
+
+
+def test_what_other_people_named_moves_no_cursor_and_is_no_markup(service: FakeHubService):
+    evil = "x\x1b[2J\x1b]0;title\x07\r[bold]y[/bold]\u202e\x9b31m"
+    service.answer("GET jobs", [job(name=evil, reason=evil)])
+    for arguments in (("jobs", "list"), ("jobs", "list", "--json")):
+        shown = sublet(*arguments).output
+        assert not {"\x1b", "\x07", "\r", "\u202e", "\x9b"} & set(shown)
+    assert "x\\x1b[2J\\x1b]0;title\\x07\\r[bold]y[/bold]\\u202e" in sublet("jobs", "list").output
+
+
+def test_tables_have_no_colour_and_no_cut_names_when_not_at_a_terminal(service: FakeHubService):
+    service.answer("GET jobs", [job(name="a-long-name-" * 3)])
+    shown = sublet("jobs", "list").output
+    assert "a-long-name-" * 3 in shown
+    assert "\x1b" not in shown
+
+
+def test_submit_sends_the_whole_request(service: FakeHubService):
+    service.answer("POST jobs", job(), 201)
+    shown = sublet(
+        *("jobs", "submit", "train.ipynb", "-p", "epochs=3", "-p", "name=digits", "-p", "x=NaN"),
+        *("--memory", "20 GiB", "--compute", "500m", "--max-run", "90m", "--env", "A=b=c"),
+    )
+    assert shown.exit_code == 0, shown.output
+    assert shown.output == "Job j-1 is waiting. No slice is idle yet.\n"
+    sent = service.asked[0].body
+    assert sent["parameters"] == {"epochs": 3, "name": "digits", "x": "NaN"}
+    assert (sent["memory_mib"], sent["compute_milli"], sent["max_run_s"]) == (20480, 500, 5400)
+    assert sent["environment"] == {"A": "b=c"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--memory", "much"), "is no amount of memory"),
+        (("-p", "epochs"), "takes NAME=VALUE"),
+        (("--max-run", "soon"), "is no time"),
+        (("--compute", "2000m"), "compute_milli"),
+    ],
+)
+def test_submit_refuses_what_it_cannot_read_by_itself(
+    service: FakeHubService, arguments: tuple[str, ...], says: str
+):
+    shown = sublet("jobs", "submit", "train.ipynb", *arguments)
+    assert shown.exit_code == 2
+    assert says in shown.output
+    assert service.asked == []
+
+
+def test_a_refusal_is_shown_in_the_services_words_with_exit_code_1(service: FakeHubService):
+    message = "Your group may hold 80 GiB, and holds 60 GiB: ask for 20 GiB or less."
+    problem = {"reason": "group-limit", "message": message, "numbers": {"limit_mib": 81920}}
+    service.answer("POST jobs", problem, 403)
+    shown = sublet("jobs", "submit", "train.ipynb")
+    assert (shown.exit_code, shown.stderr) == (1, f"Refused: {message}\n")
+    as_json = sublet("jobs", "submit", "train.ipynb", "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout) == problem
+
+
+def test_show_tells_all_of_a_job(service: FakeHubService):
+    failed = job(state=JobState.FAILED, reason="cell 3: ZeroDivisionError", place=None, exit_code=1)
+    service.answer("GET jobs/j-1", failed)
+    shown = sublet("jobs", "show", "j-1").output
+    for text in ('{"epochs": 3}', "cell 3: ZeroDivisionError", "0/12", "train.ipynb"):
+        assert text in shown
+
+
+def test_log_prints_all_parts_without_escapes(service: FakeHubService):
+    parts = {0: ("\x1b[32mone\x1b[0m\n", 12), 12: ("two\x07\n", 17), 17: ("", 17)}
+    _answer_log(service, parts)
+    shown = sublet("jobs", "log", "j-1")
+    assert shown.output == "one\ntwo\\x07\n"
+
+
+def test_following_a_log_ends_with_the_job_and_tells_its_failure(service: FakeHubService):
+    _answer_log(service, {0: ("one\n", 4), 4: ("", 4)})
+    service.answer("GET jobs/j-1", job(state=JobState.FAILED, place=None, reason="cell 1: Bad"))
+    shown = sublet("jobs", "log", "--follow", "j-1")
+    assert shown.exit_code == 1
+    assert shown.stdout == "one\n"
+    assert shown.stderr == "Job j-1 is failed. cell 1: Bad\n"
+
+
+def _answer_log(service: FakeHubService, parts: dict[int, tuple[str, int]]) -> None:
+    for offset, (text, next_offset) in parts.items():
+        part = JobLog(text=text, offset=offset, next_offset=next_offset, ended=True)
+        service.answer(f"GET jobs/j-1/log?offset={offset}", part)
+
+
+def test_cancel_and_a_job_that_is_not_there(service: FakeHubService):
+    service.answer("POST jobs/j-1/cancel", job(state=JobState.CANCELLED, place=None, reason=""))
+    assert sublet("jobs", "cancel", "j-1").output == "Job j-1 is cancelled.\n"
+    missing = sublet("jobs", "cancel", "j-2")
+    assert missing.exit_code == 1
+    assert "no jobs/j-2/cancel" in missing.stderr
+
+
+def test_an_id_cannot_lead_elsewhere(service: FakeHubService):
+    for bad in ("../gpus", "a/b", "..%2f", "", "a?b"):
+        assert sublet("jobs", "show", bad).exit_code == 2
+    assert service.asked == []
+
+
+def test_keep_takes_the_only_slice_and_off_ends_it(service: FakeHubService):
+    service.answer("GET slices", [slice_info()])
+    service.answer("POST slices/s-1/keep", slice_info(kept_until=NOW + timedelta(minutes=30)))
+    assert "is not lent until" in sublet("keep", "30").output
+    assert service.asked[-1].body == {"minutes": 30}
+    service.answer("POST slices/s-1/keep", slice_info())
+    assert sublet("keep", "--off").output == "Slice s-1 may be lent while it is idle.\n"
+    assert service.asked[-1].body == {"minutes": 0}
+
+
+def test_keep_asks_which_slice_of_several(service: FakeHubService, monkeypatch: pytest.MonkeyPatch):
+    service.answer("GET slices", [slice_info(), slice_info(lease=lease(slice_id="s-2"))])
+    shown = sublet("keep")
+    assert shown.exit_code == 2
+    assert "s-1, s-2" in shown.output
+    service.answer("POST slices/s-2/keep", slice_info())
+    monkeypatch.setenv("SUBLET_SLICE_ID", "s-2")
+    assert sublet("keep").exit_code == 0
+
+
+def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubService):
+    waiting = slice_info(
+        lease=lease(slice_id="s-2", owner="bob"),
+        report=report(
+            slice_id="s-2",
+            active=True,
+            wait=WaitReport(reason=WaitReason.TURN, place=1, waits_for=("s-1",)),
+        ),
+        lent_to=(),
+        waits_for=("ada",),
+    )
+    gpu = GpuInfo(
+        node="node-a",
+        pool="interactive",
+        report=GpuReport(
+            gpu_id="SIM-0",
+            index=0,
+            type="Simulated H100 80GB",
+            simulated=True,
+            memory_mib=81920,
+            used_mib=40960,
+            closed="XID 79",
+        ),
+        slices=(slice_info(lent_to=("eve",)), waiting),
+        promised_mib=163840,
+        overcommit=2.0,
+        seen_at=NOW,
+        silent=False,
+    )
+    service.answer("GET gpus", [gpu])
+    shown = sublet("gpus").output
+    for text in ("simulated; closed: XID 79", "lent to eve", "waits (turn, place 1) for ada"):
+        assert text in shown
+    assert json.loads(sublet("gpus", "--json").output)[0]["promised_mib"] == 163840
+
+
+def test_lending_is_shown_and_switched(service: FakeHubService):
+    service.answer("GET lending", LendingSwitch(lending=True))
+    assert sublet("lending", "show").output == "Lending is on.\n"
+    service.answer("PUT lending", LendingSwitch(lending=False, reason="a demo"))
+    assert sublet("lending", "off", "--reason", "a demo").output == "Lending is off (a demo).\n"
+    assert service.asked[-1].body == {"lending": False, "reason": "a demo"}
+
+
+def test_events_are_listed(service: FakeHubService):
+    event = EventInfo(
+        event_id="e-1",
+        at=NOW,
+        kind="suspended",
+        node="node-a",
+        gpu_id="SIM-0",
+        slice_id="s-1",
+        for_slice_id=None,
+        owner="ada",
+        bytes_mib=8192,
+        took_s=2.75,
+        detail="for bob",
+    )
+    service.answer("GET events", [event])
+    shown = sublet("events", "--since", "2026-11-01", "--limit", "5").output
+    assert "suspended" in shown
+    assert "8 GiB" in shown
+    assert "2.750 s" in shown
+    assert "limit=5" in service.asked[0].path
+
+
+def test_without_address_token_or_service_it_says_what_to_do(
+    service: FakeHubService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    away = sublet("--url", "http://127.0.0.1:9/services/sublet/", "share")
+    assert (away.exit_code, "does not answer" in away.stderr) == (3, True)
+    strange = sublet("--url", "file:///etc/passwd", "share")
+    assert (strange.exit_code, "no http" in strange.stderr) == (3, True)
+    missing = sublet("--token-file", str(tmp_path / "none"), "share")
+    assert (missing.exit_code, "cannot be read" in missing.stderr) == (3, True)
+    monkeypatch.delenv("JUPYTERHUB_API_TOKEN")
+    assert "give --token-file" in sublet("share").stderr
+    monkeypatch.delenv("SUBLET_SERVICE_URL")
+    assert "give --url" in sublet("share").stderr
+    assert service.asked == []
+
+
+def test_a_token_file_is_read_and_a_readable_one_warned_of(service: FakeHubService, tmp_path: Path):
+    service.answer("GET lending", LendingSwitch(lending=True))
+    token = tmp_path / "token"
+    token.write_text("from-the-file\n")
+    token.chmod(0o600)
+    assert sublet("--token-file", str(token), "lending", "show").stderr == ""
+    assert service.asked[0].headers["Authorization"] == "Bearer from-the-file"
+    token.chmod(0o644)
+    assert "others can read" in sublet("--token-file", str(token), "lending", "show").stderr
+
+
+def test_an_answer_of_another_version_is_told_as_that(service: FakeHubService):
+    service.answer("GET share", {"surprise": 1})
+    shown = sublet("share")
+    assert shown.exit_code == 3
+    assert "of the same version" in shown.stderr
