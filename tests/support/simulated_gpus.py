@@ -17,9 +17,14 @@ from sublet_agent.simulated.administration import Administration
 _START_S: Final = 20.0
 
 _TENANT: Final = """
-import sys, traceback
+import os, sys
 import sublet_agent.simulated.client as gpu
-names = {"gpu": gpu}
+from sublet_agent.devices.simulated import SimulatedDevice
+from sublet_agent.simulated.administration import Administration
+names = {"gpu": gpu, "SimulatedDevice": SimulatedDevice, "Administration": Administration}
+uid = os.environ.get("TENANT_UID")
+if uid:
+    os.setresuid(int(uid), int(uid), int(uid))
 for line in sys.stdin:
     try:
         code = line.strip()
@@ -109,8 +114,9 @@ class SimulatedGpus:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=self.environment(**environment),
-            user=uid,
+            env=self.environment(
+                **environment, **({} if uid is None else {"TENANT_UID": str(uid)})
+            ),
         )
         tenant = Tenant(process)
         self.stack.callback(tenant.close)

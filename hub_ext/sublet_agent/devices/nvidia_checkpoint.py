@@ -108,7 +108,11 @@ def _uuid(gpu_id: GpuId) -> str:
 
 def _check_driver(driver: Any) -> None:
     """Refuse a driver without the checkpoint API, once, with its version."""
-    result, version = driver.cuDriverGetVersion()
+    try:
+        result, version = driver.cuDriverGetVersion()
+    except RuntimeError as error:
+        message = f"the NVIDIA driver's library cannot be used: {error}"
+        raise DeviceError(message) from error
     found = (version // 1000, version % 1000 // 10)
     if int(result) != 0 or found < LEAST_DRIVER:
         message = (
