@@ -1,0 +1,96 @@
+"""For admins: the cards, all lending, and the quota document."""
+
+from typing import Any
+
+from pydantic import Field
+from sublet_quota.wire.api import GpuInfo, LendingSwitch
+from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
+
+from sublet_hub.api.owner_routes import viewer_of
+from sublet_hub.api.routes import Access, Call, Route
+from sublet_hub.errors import QuotaFileError
+from sublet_hub.happenings import Happening, event
+from sublet_hub.ledger import Change
+from sublet_hub.service import Service
+
+
+class QuotaInForce(WireModel):
+    """The quota document in force, and what is wrong with the file as it is now."""
+
+    document: dict[str, Any]
+    path: Text | None
+    loaded_at: AwareDatetime
+    errors: tuple[Text, ...] = Field(default=())
+    """Not empty: the file is wrong now, and the document of before is in force."""
+
+
+async def _gpus(service: Service, call: Call) -> tuple[GpuInfo, ...]:
+    return service.views.gpus(viewer_of(call.user))
+
+
+async def _lending(service: Service, call: Call) -> LendingSwitch:
+    del call
+    return LendingSwitch(lending=service.ledger.lending)
+
+
+async def _switch_lending(service: Service, call: Call) -> LendingSwitch:
+    asked = call.body_as(LendingSwitch)
+    now = service.now()
+    what = f"{'on' if asked.lending else 'off'} by {call.user.name}"
+    told = event(
+        Happening.LENDING_SWITCHED, now, f"{what}: {asked.reason}" if asked.reason else what
+    )
+    service.ledger.apply(Change(lending=asked.lending, events=(told,)), now)
+    return asked
+
+
+async def _quota(service: Service, call: Call) -> QuotaInForce:
+    del call
+    quota = service.quota
+    return QuotaInForce(
+        document=quota.document.model_dump(mode="json", by_alias=True),
+        path=None if quota.path is None else str(quota.path),
+        loaded_at=quota.loaded_at,
+        errors=() if quota.error is None else quota.error.problems,
+    )
+
+
+async def _reload_quota(service: Service, call: Call) -> QuotaInForce:
+    if not service.quota.reload():
+        raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
+    return await _quota(service, call)
+
+
+ADMIN_ROUTES = (
+    Route(
+        "GET",
+        "gpus",
+        Access.ADMIN,
+        "Every card, with who holds what on it",
+        _gpus,
+        tuple[GpuInfo, ...],
+    ),
+    Route("GET", "lending", Access.USER, "Whether idle slices are lent", _lending, LendingSwitch),
+    Route(
+        "PUT",
+        "lending",
+        Access.ADMIN,
+        "Switch all lending on or off",
+        _switch_lending,
+        LendingSwitch,
+        body=LendingSwitch,
+        refusals=(400,),
+        asks_hub_anew=True,
+    ),
+    Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),
+    Route(
+        "POST",
+        "quota/reload",
+        Access.ADMIN,
+        "Read the quota file again; where it is wrong, the old one stays in force",
+        _reload_quota,
+        QuotaInForce,
+        refusals=(409,),
+        asks_hub_anew=True,
+    ),
+)

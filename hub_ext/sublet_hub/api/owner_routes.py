@@ -1,0 +1,126 @@
+"""For users: their share, their slices, what may be done with them, and what has happened."""
+
+from datetime import timedelta
+
+from sublet_quota import scopes
+from sublet_quota.ids import SliceId, UserName
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.api import EventInfo, KeepRequest, Share, SliceInfo
+
+from sublet_hub.api.routes import Access, Call, Nature, Parameter, Route
+from sublet_hub.authentication import Caller
+from sublet_hub.errors import NotAllowedError, NotFoundError
+from sublet_hub.ledger import SliceRecord
+from sublet_hub.ledger.database import EventQuery
+from sublet_hub.service import Service
+from sublet_hub.views import Viewer, event_body
+
+_MOST_EVENTS = 1000
+OWNER = Parameter("owner", Nature.TEXT, "Another user's (admins).")
+
+
+def viewer_of(caller: Caller) -> Viewer:
+    """How this caller is shown things."""
+    return Viewer(caller.name, caller.is_admin)
+
+
+def own_slice(service: Service, call: Call, scope: str) -> SliceRecord:
+    """The slice of the path, if the caller has ``scope`` for its owner or its server."""
+    record = service.ledger.slices.get(SliceId(call.path["slice_id"]))
+    if record is None or not call.user.may(
+        scope, record.owner, None if record.is_job else record.server
+    ):
+        message = f"there is no slice {call.path['slice_id']} of yours"
+        raise NotFoundError(message)
+    return record
+
+
+async def _share(service: Service, call: Call) -> Share:
+    owner = call.owner(scopes.READ)
+    caller = call.user
+    account = service.accounts.find(owner)
+    groups = () if account is None else account.groups
+    if caller.name == owner and caller.groups:
+        groups = caller.groups
+    return service.views.share(owner, groups, viewer_of(caller))
+
+
+async def _slices(service: Service, call: Call) -> tuple[SliceInfo, ...]:
+    owner = call.owner(scopes.READ)
+    return service.views.slices(service.ledger.slices_of_owner(owner), viewer_of(call.user))
+
+
+async def _keep(service: Service, call: Call) -> SliceInfo | Refusal:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    minutes = call.body_as(KeepRequest).minutes
+    answer = service.wishes.keep(record, timedelta(minutes=minutes))
+    return (
+        answer if isinstance(answer, Refusal) else service.views.slice(answer, viewer_of(call.user))
+    )
+
+
+async def _wake(service: Service, call: Call) -> SliceInfo:
+    record = service.wishes.wake(own_slice(service, call, scopes.ACTIVITY))
+    return service.views.slice(record, viewer_of(call.user))
+
+
+async def _events(service: Service, call: Call) -> tuple[EventInfo, ...]:
+    caller = call.user
+    asked = call.text("owner")
+    if caller.is_admin:
+        owner = None if asked is None else UserName(asked)
+    elif asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
+        owner = UserName(caller.name)
+    else:
+        message = f"this token lacks the scope {scopes.READ}!user={asked or caller.name}"
+        raise NotAllowedError(message)
+    limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
+    found = service.ledger.events(EventQuery(call.time("since"), owner, limit))
+    return tuple(event_body(record) for record in found)
+
+
+OWNER_ROUTES = (
+    Route("GET", "share", Access.USER, "My share of the GPUs", _share, Share, parameters=(OWNER,)),
+    Route(
+        "GET",
+        "slices",
+        Access.USER,
+        "My slices",
+        _slices,
+        tuple[SliceInfo, ...],
+        parameters=(OWNER,),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/keep",
+        Access.USER,
+        "Do not lend my slice for so many minutes; 0 ends it",
+        _keep,
+        SliceInfo,
+        body=KeepRequest,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/wake",
+        Access.USER,
+        "Bring my slice back, as if a cell had started",
+        _wake,
+        SliceInfo,
+        refusals=(404, 409),
+    ),
+    Route(
+        "GET",
+        "events",
+        Access.USER,
+        "What has happened to my slices and jobs; to all for admins. The oldest first",
+        _events,
+        tuple[EventInfo, ...],
+        parameters=(
+            Parameter("since", Nature.TIME, "Later than this."),
+            Parameter("limit", Nature.NUMBER, "The newest so many, 1000 at most."),
+            OWNER,
+        ),
+        refusals=(400,),
+    ),
+)

@@ -1,0 +1,76 @@
+"""From errors and refusals to HTTP: the one table of statuses."""
+
+from typing import Final
+
+from pydantic import ValidationError
+from sublet_quota.errors import AmountError, ForbiddenMoveError
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import Problem
+
+from sublet_hub import errors
+from sublet_hub.ledger.database import LedgerWriteError
+
+_MOST_TEXT: Final = 4000
+
+STATUS_OF_REFUSAL: Final = {
+    RefusalReason.UNKNOWN_POOL: 400,
+    RefusalReason.UNKNOWN_SIZE: 400,
+    RefusalReason.SIZE_NOT_ALLOWED: 403,
+    RefusalReason.BAD_AMOUNT: 400,
+    RefusalReason.LARGER_THAN_GPU: 400,
+    RefusalReason.USER_LIMIT: 403,
+    RefusalReason.GROUP_LIMIT: 403,
+    RefusalReason.TOO_MANY_SLICES: 403,
+    RefusalReason.NO_ROOM: 409,
+    RefusalReason.NO_GPU: 409,
+    RefusalReason.GPU_CLOSED: 409,
+    RefusalReason.BAD_NOTEBOOK: 400,
+    RefusalReason.BAD_PARAMETERS: 400,
+    RefusalReason.UNKNOWN_KERNEL: 400,
+    RefusalReason.NO_ACCOUNT: 409,
+    RefusalReason.TOO_MANY_JOBS: 409,
+    RefusalReason.KEEP_BUDGET: 429,
+    RefusalReason.BELOW_HELD: 409,
+}
+
+STATUS_OF_ERROR: Final[dict[type[Exception], tuple[int, str]]] = {
+    errors.BadRequestError: (400, "bad-request"),
+    AmountError: (400, RefusalReason.BAD_AMOUNT.value),
+    ForbiddenMoveError: (409, "conflict"),
+    errors.NotAuthenticatedError: (401, "not-authenticated"),
+    errors.NotAllowedError: (403, "not-allowed"),
+    errors.NotFoundError: (404, "not-found"),
+    errors.ConflictError: (409, "conflict"),
+    errors.TooManyRequestsError: (429, "too-many-requests"),
+    errors.NotebookError: (409, RefusalReason.BAD_NOTEBOOK.value),
+    errors.AccountError: (409, RefusalReason.NO_ACCOUNT.value),
+    errors.QuotaFileError: (409, "bad-quota-file"),
+    errors.HubUnreachableError: (503, "hub-unreachable"),
+    LedgerWriteError: (503, "ledger-unavailable"),
+}
+
+
+def problem_of_refusal(refusal: Refusal) -> tuple[int, Problem]:
+    """The status and body that tell a refusal."""
+    return STATUS_OF_REFUSAL[refusal.reason], Problem(
+        reason=refusal.reason,
+        message=refusal.message[:_MOST_TEXT],
+        numbers=dict(refusal.numbers),
+    )
+
+
+def problem_of_error(error: Exception) -> tuple[int, Problem] | None:
+    """The status and body that tell an error; nothing for one that is a defect of ours."""
+    for kind, (status, reason) in STATUS_OF_ERROR.items():
+        if isinstance(error, kind):
+            return status, Problem(reason=reason, message=str(error)[:_MOST_TEXT])
+    return None
+
+
+def words_of_validation(error: ValidationError) -> str:
+    """What is wrong with a body, in one line. Says no values: they may be secrets."""
+    listed = [
+        f"{'.'.join(str(step) for step in details['loc']) or 'the body'}: {details['msg']}"
+        for details in error.errors(include_url=False, include_input=False)[:10]
+    ]
+    return "; ".join(listed)

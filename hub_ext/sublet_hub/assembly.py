@@ -1,0 +1,210 @@
+"""Puts the service together from its settings, and runs it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sublet_quota.document import QuotaDocument
+from sublet_quota.ids import SliceId
+from sublet_quota.wire.agent_link import AgentEvent
+
+from sublet_hub.allocation import Allocation, Books
+from sublet_hub.capacity import Capacity
+from sublet_hub.clock import read_boot_id
+from sublet_hub.fleet import Fleet, NodeView
+from sublet_hub.happenings import Happening, event
+from sublet_hub.hub_client import HubClient
+from sublet_hub.job_desk import JobBooks, JobDesk
+from sublet_hub.job_files import JobFiles
+from sublet_hub.job_queue import JobQueue, QueueBooks
+from sublet_hub.ledger import Change, EventRecord, Ledger
+from sublet_hub.ledger.database import Database
+from sublet_hub.limits import RateLimits
+from sublet_hub.link.assignments import Assigner
+from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.link.switchboard import Switchboard, World
+from sublet_hub.local_jobs.runner import LocalRunner, RunnerBooks
+from sublet_hub.loops import Bell, Loop, repeat
+from sublet_hub.metrics import ServiceMetrics
+from sublet_hub.owner_accounts import OwnerAccounts
+from sublet_hub.owner_wishes import OwnerWishes
+from sublet_hub.private_files import make_private_folder
+from sublet_hub.quota_file import QuotaFile
+from sublet_hub.reconciliation import Patience, Reconciliation
+from sublet_hub.service import RequestLimits, Service
+from sublet_hub.settings import ServiceSettings
+from sublet_hub.views import Views
+from sublet_hub.waiting import WaitingReasons
+
+_LOG = logging.getLogger(__name__)
+_ROUND_S = 1.0
+_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the service speaks to."""
+
+    database: Database
+    hub: HubClient
+    secrets: NodeSecrets
+    now: Callable[[], datetime]
+
+
+class Assembly:
+    """All parts of a service, wired."""
+
+    def __init__(self, settings: ServiceSettings, outside: Outside) -> None:
+        """Make the parts. Raises ``QuotaFileError`` where the quota file is wrong."""
+        self._settings = settings
+        self._outside = outside
+        now = outside.now
+        quota = QuotaFile(settings.quota_file, now)
+        make_private_folder(settings.state_folder)
+        self._boot_id = read_boot_id()
+        self._files = JobFiles(make_private_folder(settings.state_folder / "jobs"))
+        accounts = OwnerAccounts(settings.state_folder / "accounts")
+        ledger = Ledger(outside.database)
+        fleet = Fleet(ledger, now, self._boot_id)
+        capacity = Capacity(quota.document, ledger, fleet)
+        metrics = ServiceMetrics(ledger, fleet)
+        waiting = WaitingReasons()
+        self._bell = Bell()
+        self._queue = JobQueue(QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now))
+        self.service = Service(
+            now=now,
+            ledger=ledger,
+            fleet=fleet,
+            quota=quota,
+            capacity=capacity,
+            accounts=accounts,
+            allocation=Allocation(Books(ledger, capacity, accounts, metrics, now)),
+            wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
+            jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), settings.jobs),
+            views=Views(ledger, fleet, capacity, waiting),
+            metrics=metrics,
+            limits=RequestLimits(
+                owners=RateLimits(settings.limits.requests),
+                anonymous=RateLimits(settings.limits.failed_requests),
+            ),
+        )
+        self.switchboard = Switchboard(
+            World(ledger, fleet, now),
+            outside.secrets,
+            Assigner(ledger, capacity, self._queue.entitlements),
+            metrics,
+        )
+        self._runner = self._make_runner()
+        self._reconciliation = Reconciliation(
+            ledger,
+            fleet,
+            self.service.allocation,
+            Patience(settings.missing_for, settings.start_within),
+            now,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._connect_parts()
+
+    def start(self) -> None:
+        """Take up what runs, and start the loops."""
+        self._runner.adopt()
+        settings, quiet = self._settings, Bell()
+        loops = (
+            (Loop("jobs", _ROUND_S, self._jobs_round), self._bell),
+            (Loop("silence", _ROUND_S, self._look_for_silence), Bell()),
+            (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Bell()),
+            (Loop("processes", 5.0, self._reconciliation.look_at_processes), Bell()),
+            (Loop("quota", 2.0, self._look_at_quota), Bell()),
+            (Loop("retention", _HOUR_S, self._forget), quiet),
+        )
+        create = asyncio.get_running_loop().create_task
+        self._tasks = [create(repeat(*loop, self.service.metrics)) for loop in loops]
+        self._tasks.append(create(self.switchboard.run()))
+
+    async def stop(self) -> None:
+        """Stop; jobs and slices stay as they are."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.switchboard.close()
+        await self._runner.close()
+        self._outside.database.close()
+
+    def _make_runner(self) -> LocalRunner:
+        service, settings = self.service, self._settings
+        return LocalRunner(
+            RunnerBooks(
+                ledger=service.ledger,
+                fleet=service.fleet,
+                accounts=service.accounts,
+                files=self._files,
+                settings=settings.jobs,
+                log_bytes=settings.limits.log_bytes,
+                boot_id=self._boot_id,
+                now=service.now,
+            )
+        )
+
+    def _connect_parts(self) -> None:
+        service = self.service
+        self.switchboard.on_status(self._reported)
+        self.switchboard.on_event(self._happened)
+        self._runner.on_news(self._bell.ring)
+        service.capacity.on_room(self._bell.ring)
+        service.ledger.listen(self._ledger_changed)
+        service.quota.listen(self._quota_changed)
+
+    def _jobs_round(self) -> None:
+        self._runner.round()
+        self._queue.place_jobs()
+
+    def _reported(self, view: NodeView) -> None:
+        self.service.capacity.reported(view)
+        if self.service.ledger.live_jobs:
+            self._bell.ring()
+
+    def _happened(self, told: AgentEvent, record: EventRecord) -> None:
+        del record
+        slice_id = SliceId(told.slice_id or "")
+        if told.kind == "evicted":
+            self._runner.evict(slice_id, told.detail)
+        elif told.kind == "lost":
+            self._runner.lose(slice_id, told.detail)
+
+    def _ledger_changed(self, change: Change) -> None:
+        if change.jobs or change.released or change.lending is not None:
+            self._bell.ring()
+
+    def _quota_changed(self, document: QuotaDocument) -> None:
+        service = self.service
+        service.capacity.document_changed(document)
+        now = service.now()
+        service.ledger.apply(Change(events=(event(Happening.QUOTA_LOADED, now),)), now)
+        self.switchboard.assign_all()
+
+    def _look_for_silence(self) -> None:
+        for node in self.service.capacity.look_for_silence():
+            _LOG.warning("the agent of node %s does not report", node)
+            now = self.service.now()
+            told = event(Happening.AGENT_SILENT, now, node)
+            self.service.ledger.apply(Change(events=(told,)), now)
+
+    async def _ask_hub(self) -> None:
+        await self._reconciliation.ask_hub(self._outside.hub)
+
+    def _look_at_quota(self) -> None:
+        quota = self.service.quota
+        if quota.changed() and not quota.reload():
+            now = self.service.now()
+            told = event(Happening.QUOTA_REFUSED, now, str(quota.error)[:4000])
+            self.service.ledger.apply(Change(events=(told,)), now)
+
+    def _forget(self) -> None:
+        cutoff = self.service.now() - self._settings.retention
+        for job_id in self.service.ledger.forget_before(cutoff):
+            self._files.remove(job_id)

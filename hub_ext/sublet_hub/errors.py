@@ -1,0 +1,65 @@
+"""The exceptions of the hub service: broken rules, bad input and failed I/O; never a refusal."""
+
+from collections.abc import Sequence
+
+
+class SubletHubError(Exception):
+    """Root of what ``sublet_hub`` raises. Its text is fit for the person who asked."""
+
+
+class ConfigurationError(SubletHubError):
+    """A setting, a file or a database with which the service cannot start."""
+
+
+class QuotaFileError(SubletHubError):
+    """The quota file cannot be put in force; ``problems`` is the full list."""
+
+    def __init__(self, path: str, problems: Sequence[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        listed = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"the quota file {path} has {len(self.problems)} error(s):\n{listed}")
+
+
+class BadRequestError(SubletHubError):
+    """A request that cannot be read, or asks for what is not possible."""
+
+
+class NotAuthenticatedError(SubletHubError):
+    """No token, or one that the hub does not know."""
+
+
+class NotAllowedError(SubletHubError):
+    """The caller's token lacks the scope."""
+
+
+class NotFoundError(SubletHubError):
+    """There is no such thing, or it is none of the caller's business."""
+
+
+class ConflictError(SubletHubError):
+    """The thing is not in a state in which this can be done."""
+
+
+class TooManyRequestsError(SubletHubError):
+    """A limit per owner or address; ``retry_after_s`` is when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+
+class HubUnreachableError(SubletHubError):
+    """JupyterHub does not answer, or not as it should."""
+
+
+class LinkError(SubletHubError):
+    """An agent's message that breaks the protocol; the connection is closed with this text."""
+
+
+class AccountError(SubletHubError):
+    """A process cannot be run as the owner on this machine."""
+
+
+class NotebookError(SubletHubError):
+    """The owner's notebook could not be checked; the text is the reason, for the owner."""

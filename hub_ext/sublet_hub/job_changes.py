@@ -1,0 +1,80 @@
+"""What each move of a job changes in the ledger: its state, its slice, and the event.
+
+Pure: from records to a ``Change``. A job has a slice exactly while it is placed or running.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.ids import SliceId
+from sublet_quota.job_states import JobMove
+
+from sublet_hub.happenings import Happening, job_event
+from sublet_hub.ledger import Change, JobRecord, ProcessIdentity, SliceRecord
+
+
+def submitted(job: JobRecord) -> Change:
+    """A new job waits."""
+    told = job_event(Happening.JOB_SUBMITTED, job, job.submitted_at, job.notebook)
+    return Change(jobs=(job,), events=(told,))
+
+
+def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime) -> Change:
+    """The job has a slice, and waits for its room there."""
+    after = job.moved(
+        JobMove.PLACE,
+        slice_id=record.slice_id,
+        gpus_held=gpus_held,
+        reason=f"waits for its room on GPU {record.gpu.index} of {record.gpu.node}",
+    )
+    told = replace(
+        job_event(Happening.JOB_PLACED, after, now), gpu_id=record.gpu.gpu_id, node=record.gpu.node
+    )
+    return Change(jobs=(after,), slices=(record,), events=(told,))
+
+
+def started(
+    job: JobRecord, record: SliceRecord, process: ProcessIdentity, output: str, now: datetime
+) -> Change:
+    """Its process lives."""
+    after = job.moved(
+        JobMove.START,
+        process=process,
+        started_at=now,
+        attempts=job.attempts + 1,
+        output_notebook=output,
+        reason="",
+    )
+    served = replace(record, root_pid=process.pid, root_start_time=process.start_time)
+    told = job_event(Happening.JOB_STARTED, after, now, f"pid {process.pid}")
+    return Change(jobs=(after,), slices=(served,), events=(told,))
+
+
+def went_back(job: JobRecord, why: str, now: datetime) -> Change:
+    """It waits again, and begins anew when it is placed."""
+    after = job.moved(
+        JobMove.GO_BACK,
+        slice_id=None,
+        process=None,
+        started_at=None,
+        cells_done=0,
+        reason=why,
+    )
+    told = replace(job_event(Happening.JOB_WENT_BACK, job, now, why), slice_id=job.slice_id)
+    return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def ended(
+    job: JobRecord, move: JobMove, now: datetime, why: str, exit_code: int | None = None
+) -> Change:
+    """It is done, has failed or was cancelled."""
+    after = job.moved(move, slice_id=None, ended_at=now, reason=why, exit_code=exit_code)
+    told = replace(
+        job_event(Happening.JOB_ENDED, after, now, f"{after.state.value} {why}".strip()),
+        slice_id=job.slice_id,
+    )
+    return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def _slices_of(job: JobRecord) -> tuple[SliceId, ...]:
+    return () if job.slice_id is None else (job.slice_id,)

@@ -1,0 +1,160 @@
+"""Takes jobs in and cancels them: what users ask; what becomes of the jobs is the runner's part.
+
+A job is refused before anything has changed: a notebook that is not there, that cannot run, or
+that its owner may not run, never gets into the queue.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from sublet_quota.ids import JobId, UserName
+from sublet_quota.job_admission import JobWish, admit_job
+from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import JobLog, JobRequest
+
+from sublet_hub import job_changes
+from sublet_hub.capacity import Capacity
+from sublet_hub.errors import ConflictError, TooManyRequestsError
+from sublet_hub.job_files import JobFiles
+from sublet_hub.ledger import Change, JobRecord, Ledger
+from sublet_hub.local_jobs.accounts import run_as
+from sublet_hub.local_jobs.job_environment import refuse_variables
+from sublet_hub.local_jobs.notebook_check import (
+    NotebookFacts,
+    NotebookPath,
+    inspect_notebook,
+    locate_notebook,
+    refuse_parameters,
+)
+from sublet_hub.owner_accounts import OwnerAccount, OwnerAccounts
+from sublet_hub.settings import JobSettings
+
+_CHECKS_AT_ONCE = 4
+_CHECKS_WAITING = 64
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class JobBooks:
+    """What jobs are taken in with."""
+
+    ledger: Ledger
+    capacity: Capacity
+    accounts: OwnerAccounts
+    files: JobFiles
+    now: Callable[[], datetime]
+
+
+class JobDesk:
+    """Submits, cancels and shows the logs of jobs."""
+
+    def __init__(self, books: JobBooks, settings: JobSettings) -> None:
+        self._books = books
+        self._settings = settings
+        self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        self._checking: set[UserName] = set()
+
+    async def submit(
+        self, owner: UserName, groups: tuple[str, ...], request: JobRequest
+    ) -> JobRecord | Refusal:
+        """Take a job in, or say why not."""
+        account = self._books.accounts.find(owner)
+        if account is None:
+            message = (
+                "nothing is known of your account here yet: start a notebook server once, then "
+                "submit the job again"
+            )
+            return Refusal(RefusalReason.NO_ACCOUNT, message)
+        account = account.model_copy(update={"groups": groups or account.groups})
+        run_as(account.template)
+        refusal = refuse_variables(request.environment) or self._admit(account, request)
+        if refusal is not None:
+            return refusal
+        path = locate_notebook(account.template, request.notebook)
+        if isinstance(path, Refusal):
+            return path
+        facts = await self._check(owner, account, path)
+        if isinstance(facts, Refusal):
+            return facts
+        # Asked again: others were served while the notebook was looked at.
+        refusal = refuse_parameters(request.parameters, facts) or self._admit(account, request)
+        return refusal or self._enter(account, request, path, facts)
+
+    def cancel(self, job: JobRecord) -> JobRecord:
+        """Cancel a job; one that runs is ended by its runner, which sees the wish here."""
+        ledger, now = self._books.ledger, self._books.now()
+        if job.state in ENDED:
+            message = f"job {job.job_id} is {job.state.value} already"
+            raise ConflictError(message)
+        if job.state is JobState.RUNNING:
+            if job.cancel_asked_at is None:
+                asked = replace(job, cancel_asked_at=now, reason="is being cancelled")
+                ledger.apply(Change(jobs=(asked,)), now)
+        else:
+            ledger.apply(job_changes.ended(job, JobMove.CANCEL, now, "by its owner"), now)
+        return ledger.jobs[job.job_id]
+
+    def log(self, job: JobRecord, offset: int) -> JobLog:
+        """Part of what a job has printed."""
+        return self._books.files.read_log(job.job_id, offset, ended=job.state in ENDED)
+
+    def _admit(self, account: OwnerAccount, request: JobRequest) -> Refusal | None:
+        owner = UserName(account.owner)
+        jobs = self._books.ledger.jobs_of_owner(owner)
+        wish = JobWish(
+            owner=owner,
+            groups=account.groups,
+            memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+            compute_milli=request.compute_milli,
+            gpu_type=request.gpu_type,
+        )
+        live = sum(job.state not in ENDED for job in jobs)
+        return admit_job(self._books.capacity.holdings, wish, live)
+
+    async def _check(
+        self, owner: UserName, account: OwnerAccount, path: NotebookPath
+    ) -> NotebookFacts | Refusal:
+        if owner in self._checking or len(self._checking) >= _CHECKS_WAITING:
+            message = "another notebook of yours is being checked: try again when that is done"
+            raise TooManyRequestsError(message, retry_after_s=2)
+        self._checking.add(owner)
+        try:
+            async with self._checks:
+                return await inspect_notebook(
+                    account.template, path, within=self._settings.check_timeout
+                )
+        finally:
+            self._checking.discard(owner)
+
+    def _enter(
+        self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts
+    ) -> JobRecord:
+        now = self._books.now()
+        stem = PurePosixPath(path.relative).stem
+        job = JobRecord(
+            job_id=JobId(secrets.token_hex(6)),
+            owner=UserName(account.owner),
+            groups=account.groups,
+            name=_NAME.sub("-", request.name or stem).strip("-.")[:100] or "job",
+            notebook=path.relative,
+            parameters=request.parameters,
+            kernel=facts.kernel,
+            memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+            compute_milli=request.compute_milli,
+            gpu_type=request.gpu_type,
+            priority=request.priority,
+            max_run_s=request.max_run_s,
+            state=JobState.WAITING,
+            reason="was just submitted",
+            submitted_at=now,
+            cells_total=facts.cells,
+        )
+        self._books.files.prepare(job.job_id, request.environment)
+        self._books.ledger.apply(job_changes.submitted(job), now)
+        return job

@@ -1,0 +1,158 @@
+"""The queue of waiting jobs: in the order that ``sublet_quota`` finds, placed where room is lent.
+
+Only nodes on which this service can start processes are asked. Past use wears off slowly, so it
+is added up anew once a minute, not in each round.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sublet_quota.fair_share import (
+    NO_PAST_USE,
+    JobRun,
+    PastUse,
+    WaitingJob,
+    gpus_held,
+    order_jobs,
+    past_use,
+)
+from sublet_quota.ids import GpuId, JobId, SliceId
+from sublet_quota.job_queue import JobPlacement, lendable_gpus, plan_queue
+from sublet_quota.job_states import JobState
+from sublet_quota.residency import Holder
+
+from sublet_hub import job_changes
+from sublet_hub.capacity import Capacity
+from sublet_hub.fleet import Fleet
+from sublet_hub.ledger import Change, JobRecord, Ledger, SliceRecord
+from sublet_hub.metrics import ServiceMetrics
+from sublet_hub.owner_accounts import OwnerAccounts
+from sublet_hub.waiting import WaitingReasons
+
+_PAST_USE_KEPT = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBooks:
+    """What the queue reads and changes."""
+
+    ledger: Ledger
+    fleet: Fleet
+    capacity: Capacity
+    accounts: OwnerAccounts
+    waiting: WaitingReasons
+    metrics: ServiceMetrics
+    now: Callable[[], datetime]
+
+
+class JobQueue:
+    """Places waiting jobs, and says why the others wait."""
+
+    def __init__(self, books: QueueBooks) -> None:
+        self._books = books
+        self._past = NO_PAST_USE
+        self._past_at: datetime | None = None
+        self._entitlements: Mapping[JobId, int] | None = None
+        books.ledger.listen(self._ledger_changed)
+
+    def entitlements(self) -> Mapping[JobId, int]:
+        """The place of each job that has a slice, 0 for the most entitled."""
+        if self._entitlements is None:
+            live = self._books.ledger.live_jobs.values()
+            held = [_waiting(job) for job in live if job.slice_id is not None]
+            ordered = order_jobs(self._books.capacity.holdings.document, held, NO_PAST_USE)
+            self._entitlements = {job.job_id: place for place, job in enumerate(ordered)}
+        return self._entitlements
+
+    def place_jobs(self) -> int:
+        """Place what can be placed; returns how many jobs were."""
+        books = self._books
+        live = books.ledger.live_jobs.values()
+        waiting = [_waiting(job) for job in live if job.state is JobState.WAITING]
+        if not waiting:
+            books.waiting.replace(())
+            return 0
+        now = books.now()
+        holdings = books.capacity.holdings
+        began = time.perf_counter()
+        ordered = order_jobs(holdings.document, waiting, self._past_use(now))
+        gpus = lendable_gpus(holdings, self._lendable())
+        plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
+        books.metrics.decision("queue", time.perf_counter() - began)
+        books.waiting.replace(plan.waits)
+        for placement in plan.placements:
+            self._place(placement, now)
+        return len(plan.placements)
+
+    def _lendable(self) -> dict[GpuId, int]:
+        """What the agents say they can lend, less the jobs that they have not heard of yet."""
+        books = self._books
+        lendable: dict[GpuId, int] = {}
+        for view in books.fleet.speaking():
+            if not books.fleet.is_here(view.node):
+                continue
+            for gpu_id, report in view.gpus.items():
+                unheard = sum(
+                    record.memory_mib
+                    for record in books.ledger.slices_on_gpu(gpu_id)
+                    if record.is_job and record.slice_id not in view.slices
+                )
+                lendable[gpu_id] = max(0, report.lendable_mib - unheard)
+        return lendable
+
+    def _place(self, placement: JobPlacement, now: datetime) -> None:
+        ledger = self._books.ledger
+        job = ledger.jobs[placement.job.job_id]
+        account = self._books.accounts.find(job.owner)
+        if account is None:
+            return
+        gpu = ledger.gpus[placement.gpu_id]
+        record = SliceRecord(
+            slice_id=SliceId(secrets.token_hex(16)),
+            holder=Holder.JOB,
+            owner=job.owner,
+            groups=(),
+            server="",
+            job_id=job.job_id,
+            size=None,
+            pool=placement.pool,
+            gpu=gpu,
+            memory_mib=placement.amount.memory_mib,
+            compute_milli=placement.amount.compute_milli,
+            uid=account.template.uid,
+            created_at=now,
+        )
+        facts = self._books.capacity.holdings.gpu(gpu.gpu_id)
+        held = 1.0 if facts is None else gpus_held(record.memory_mib, facts.kind)
+        ledger.apply(job_changes.placed(job, record, held, now), now)
+
+    def _past_use(self, now: datetime) -> PastUse:
+        if self._past_at is None or now - self._past_at > _PAST_USE_KEPT:
+            runs = (
+                JobRun(job.owner, job.groups, job.gpus_held, job.started_at, job.ended_at)
+                for job in self._books.ledger.jobs.values()
+                if job.started_at is not None
+            )
+            self._past = past_use(self._books.capacity.holdings.document, runs, now)
+            self._past_at = now
+        return self._past
+
+    def _ledger_changed(self, change: Change) -> None:
+        if change.jobs:
+            self._entitlements = None
+
+
+def _waiting(job: JobRecord) -> WaitingJob:
+    return WaitingJob(
+        job_id=job.job_id,
+        owner=job.owner,
+        groups=job.groups,
+        memory_mib=job.memory_mib,
+        compute_milli=job.compute_milli,
+        gpu_type=job.gpu_type,
+        priority=job.priority,
+        submitted_at=job.submitted_at,
+    )

@@ -1,0 +1,169 @@
+"""The ledger in memory, with the indices that decisions need, written through to the database.
+
+``apply`` is the only way to change it: the database first, then memory, then the listeners. If
+the database refuses, nothing has changed anywhere.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TypeVar
+
+from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
+from sublet_quota.job_states import ENDED
+
+from sublet_hub.ledger.database import Database, EventQuery
+from sublet_hub.ledger.records import Change, EventRecord, GpuRecord, JobRecord, SliceRecord
+
+Listener = Callable[[Change], None]
+_Key = TypeVar("_Key", bound=str)
+
+
+class Ledger:
+    """Who holds which slice, which jobs there are, and what has happened."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        stored = database.load()
+        self._gpus = {gpu.gpu_id: gpu for gpu in stored.gpus}
+        self._epochs = dict(stored.epochs)
+        self._lending = stored.lending
+        self._slices: dict[SliceId, SliceRecord] = {}
+        self._by_owner: defaultdict[UserName, dict[SliceId, SliceRecord]] = defaultdict(dict)
+        self._by_gpu: defaultdict[GpuId, dict[SliceId, SliceRecord]] = defaultdict(dict)
+        self._by_node: defaultdict[NodeId, dict[SliceId, SliceRecord]] = defaultdict(dict)
+        self._by_server: dict[tuple[UserName, str], SliceRecord] = {}
+        self._jobs: dict[JobId, JobRecord] = {}
+        self._jobs_by_owner: defaultdict[UserName, dict[JobId, JobRecord]] = defaultdict(dict)
+        self._live_jobs: dict[JobId, JobRecord] = {}
+        self._listeners: list[Listener] = []
+        for record in stored.slices:
+            self._index_slice(record)
+        for job in stored.jobs:
+            self._index_job(job)
+
+    @property
+    def lending(self) -> bool:
+        """Whether an admin lets slices be lent at all."""
+        return self._lending
+
+    @property
+    def gpus(self) -> Mapping[GpuId, GpuRecord]:
+        """Every card that an agent ever told of."""
+        return MappingProxyType(self._gpus)
+
+    @property
+    def slices(self) -> Mapping[SliceId, SliceRecord]:
+        """The slices that are held."""
+        return MappingProxyType(self._slices)
+
+    @property
+    def jobs(self) -> Mapping[JobId, JobRecord]:
+        """All jobs that retention has left."""
+        return MappingProxyType(self._jobs)
+
+    @property
+    def live_jobs(self) -> Mapping[JobId, JobRecord]:
+        """The jobs that have not ended."""
+        return MappingProxyType(self._live_jobs)
+
+    def slices_of_owner(self, owner: UserName) -> tuple[SliceRecord, ...]:
+        """One owner's slices, of servers and jobs."""
+        return tuple(self._by_owner.get(owner, {}).values())
+
+    def slices_on_gpu(self, gpu_id: GpuId) -> tuple[SliceRecord, ...]:
+        """The slices of one card."""
+        return tuple(self._by_gpu.get(gpu_id, {}).values())
+
+    def slices_on_node(self, node: NodeId) -> tuple[SliceRecord, ...]:
+        """The slices that one agent serves."""
+        return tuple(self._by_node.get(node, {}).values())
+
+    def slice_of_server(self, owner: UserName, server: str) -> SliceRecord | None:
+        """The slice of a notebook server."""
+        return self._by_server.get((owner, server))
+
+    def jobs_of_owner(self, owner: UserName) -> tuple[JobRecord, ...]:
+        """One owner's jobs."""
+        return tuple(self._jobs_by_owner.get(owner, {}).values())
+
+    def epoch(self, node: NodeId) -> int:
+        """How many connections of this agent have been counted."""
+        return self._epochs.get(node, 0)
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener`` after each change; it must return at once."""
+        self._listeners.append(listener)
+
+    def apply(self, change: Change, now: datetime) -> None:
+        """Make the change true. ``LedgerWriteError`` where the database refuses it."""
+        self._database.write(change, now)
+        for gpu in change.gpus:
+            self._gpus[gpu.gpu_id] = gpu
+        for slice_id in change.released:
+            self._drop_slice(slice_id)
+        for record in change.slices:
+            self._drop_slice(record.slice_id)
+            self._index_slice(record)
+        for job in change.jobs:
+            self._index_job(job)
+        if change.epoch_of is not None:
+            self._epochs[change.epoch_of[0]] = change.epoch_of[1]
+        if change.lending is not None:
+            self._lending = change.lending
+        for listener in self._listeners:
+            listener(change)
+
+    def add_events(self, events: tuple[EventRecord, ...]) -> frozenset[str]:
+        """Store events; returns the ids of those that were new."""
+        new = self._database.write(Change(events=events), datetime.now(UTC)) if events else ()
+        return frozenset(event.event_id for event in new)
+
+    def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
+        """Read events from the database."""
+        return self._database.events(query)
+
+    def forget_before(self, cutoff: datetime) -> tuple[JobId, ...]:
+        """Delete what ended before; returns the jobs whose files can go too."""
+        job_ids = tuple(JobId(job_id) for job_id in self._database.forget_before(cutoff))
+        for job_id in job_ids:
+            job = self._jobs.pop(job_id, None)
+            if job is not None:
+                self._jobs_by_owner[job.owner].pop(job_id, None)
+        return job_ids
+
+    def _index_slice(self, record: SliceRecord) -> None:
+        self._slices[record.slice_id] = record
+        self._by_owner[record.owner][record.slice_id] = record
+        self._by_gpu[record.gpu.gpu_id][record.slice_id] = record
+        self._by_node[record.gpu.node][record.slice_id] = record
+        if not record.is_job:
+            self._by_server[record.owner, record.server] = record
+
+    def _drop_slice(self, slice_id: SliceId) -> None:
+        record = self._slices.pop(slice_id, None)
+        if record is None:
+            return
+        _drop(self._by_owner, record.owner, slice_id)
+        _drop(self._by_gpu, record.gpu.gpu_id, slice_id)
+        _drop(self._by_node, record.gpu.node, slice_id)
+        of_server = self._by_server.get((record.owner, record.server))
+        if of_server is not None and of_server.slice_id == slice_id:
+            del self._by_server[record.owner, record.server]
+
+    def _index_job(self, job: JobRecord) -> None:
+        self._jobs[job.job_id] = job
+        self._jobs_by_owner[job.owner][job.job_id] = job
+        if job.state in ENDED:
+            self._live_jobs.pop(job.job_id, None)
+        else:
+            self._live_jobs[job.job_id] = job
+
+
+def _drop(index: dict[_Key, dict[SliceId, SliceRecord]], key: _Key, slice_id: SliceId) -> None:
+    held = index.get(key)
+    if held is not None:
+        held.pop(slice_id, None)
+        if not held:
+            del index[key]

@@ -1,0 +1,202 @@
+"""The ledger's database: the one module that speaks SQL.
+
+SQLite by default (write-ahead log), PostgreSQL by its URL. Calls block and are made from the
+service's one thread: a change takes a fraction of a millisecond, and its order relative to
+memory is then plain to see.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sublet_quota.ids import NodeId
+from sublet_quota.job_states import ENDED
+
+from sublet_hub.errors import ConfigurationError, SubletHubError
+from sublet_hub.ledger import rows
+from sublet_hub.ledger.records import (
+    Change,
+    EventRecord,
+    GpuRecord,
+    JobRecord,
+    SliceRecord,
+)
+from sublet_hub.ledger.tables import EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
+
+_LENDING = "lending"
+
+
+class LedgerWriteError(SubletHubError):
+    """The database did not take a change; nothing has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLedger:
+    """What the database held when the service started."""
+
+    gpus: tuple[GpuRecord, ...]
+    slices: tuple[SliceRecord, ...]
+    jobs: tuple[JobRecord, ...]
+    epochs: dict[NodeId, int]
+    lending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Which events to read: the oldest first, after ``since``."""
+
+    since: datetime | None
+    owner: str | None
+    """``None``: everybody's."""
+    limit: int
+    kind: str | None = None
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.close()
+
+
+def _make_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return sa.create_engine(parsed, pool_size=2, pool_pre_ping=True)
+        # Read from other threads too (a long list of events must not hold the loop up).
+        engine = sa.create_engine(parsed, connect_args={"check_same_thread": False})
+    except (SQLAlchemyError, ImportError) as error:
+        message = f"the database URL cannot be used: {error}"
+        raise ConfigurationError(message) from error
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+class Database:
+    """The ledger on disk."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _make_engine(url)
+        self._shown = make_url(url).render_as_string(hide_password=True)
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's shape. ``ConfigurationError`` where that fails."""
+        config = Config()
+        config.set_main_option(
+            "script_location", str(files("sublet_hub.ledger").joinpath("migrations"))
+        )
+        try:
+            with self._engine.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except (SQLAlchemyError, CommandError) as error:
+            message = f"the ledger's database {self._shown} cannot be brought up to date: {error}"
+            raise ConfigurationError(message) from error
+
+    def load(self) -> StoredLedger:
+        """Read what is not over: slices that are held, all jobs, GPUs and switches."""
+        with self._engine.connect() as connection:
+            gpus = [rows.gpu_of_row(row) for row in connection.execute(sa.select(GPUS)).mappings()]
+            by_id = {gpu.gpu_id: gpu for gpu in gpus}
+            held = sa.select(SLICES).where(SLICES.c.released_at.is_(None))
+            switch = sa.select(SWITCHES.c.on).where(SWITCHES.c.name == _LENDING)
+            lending = connection.execute(switch).scalar_one_or_none()
+            return StoredLedger(
+                gpus=tuple(gpus),
+                slices=tuple(
+                    rows.slice_of_row(row, by_id) for row in connection.execute(held).mappings()
+                ),
+                jobs=tuple(
+                    rows.job_of_row(row) for row in connection.execute(sa.select(JOBS)).mappings()
+                ),
+                epochs={
+                    NodeId(node): epoch for node, epoch in connection.execute(sa.select(NODES))
+                },
+                lending=True if lending is None else lending,
+            )
+
+    def write(self, change: Change, now: datetime) -> tuple[EventRecord, ...]:
+        """Store the change in one transaction; returns the events that were new."""
+        try:
+            with self._engine.begin() as connection:
+                return _write(connection, change, now)
+        except SQLAlchemyError as error:
+            message = f"the ledger's database did not take a change: {type(error).__name__}"
+            raise LedgerWriteError(message) from error
+
+    def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
+        """Read events, the oldest first; of more than the limit the newest."""
+        found = sa.select(EVENTS).order_by(EVENTS.c.at.desc()).limit(query.limit)
+        if query.since is not None:
+            found = found.where(EVENTS.c.at > query.since)
+        if query.owner is not None:
+            found = found.where(EVENTS.c.owner == query.owner)
+        if query.kind is not None:
+            found = found.where(EVENTS.c.kind == query.kind)
+        with self._engine.connect() as connection:
+            newest_first = [rows.event_of_row(row) for row in connection.execute(found).mappings()]
+        return tuple(reversed(newest_first))
+
+    def forget_before(self, cutoff: datetime) -> tuple[str, ...]:
+        """Delete events, released slices and ended jobs from before; returns the jobs' ids."""
+        ended = [state.value for state in ENDED]
+        old_jobs = sa.and_(JOBS.c.state.in_(ended), JOBS.c.ended_at < cutoff)
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(EVENTS).where(EVENTS.c.at < cutoff))
+            connection.execute(sa.delete(SLICES).where(SLICES.c.released_at < cutoff))
+            job_ids = tuple(connection.execute(sa.select(JOBS.c.job_id).where(old_jobs)).scalars())
+            connection.execute(sa.delete(JOBS).where(old_jobs))
+        return job_ids
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _write(connection: Connection, change: Change, now: datetime) -> tuple[EventRecord, ...]:
+    for gpu in change.gpus:
+        _put(connection, GPUS, "gpu_id", rows.row_of_gpu(gpu))
+    for record in change.slices:
+        _put(connection, SLICES, "slice_id", rows.row_of_slice(record))
+    if change.released:
+        connection.execute(
+            sa.update(SLICES).where(SLICES.c.slice_id.in_(change.released)).values(released_at=now)
+        )
+    for job in change.jobs:
+        _put(connection, JOBS, "job_id", rows.row_of_job(job))
+    if change.epoch_of is not None:
+        node, epoch = change.epoch_of
+        _put(connection, NODES, "node", {"node": node, "epoch": epoch})
+    if change.lending is not None:
+        _put(connection, SWITCHES, "name", {"name": _LENDING, "on": change.lending})
+    return _add_events(connection, change.events)
+
+
+def _put(connection: Connection, table: sa.Table, key: str, row: dict[str, Any]) -> None:
+    """Update the row or insert it; the service is the only writer, so nobody comes between."""
+    where = table.c[key] == row[key]
+    if connection.execute(sa.update(table).where(where).values(row)).rowcount == 0:
+        connection.execute(sa.insert(table).values(row))
+
+
+def _add_events(connection: Connection, events: tuple[EventRecord, ...]) -> tuple[EventRecord, ...]:
+    if not events:
+        return ()
+    # Agents tell events again after a lost connection: each is stored once.
+    ids = [event.event_id for event in events]
+    known = set(
+        connection.execute(sa.select(EVENTS.c.event_id).where(EVENTS.c.event_id.in_(ids))).scalars()
+    )
+    new = tuple({e.event_id: e for e in events if e.event_id not in known}.values())
+    if new:
+        connection.execute(sa.insert(EVENTS), [rows.row_of_event(event) for event in new])
+    return new

@@ -1,0 +1,138 @@
+"""What the ledger knows: slices, jobs, events and GPUs, each a frozen record.
+
+A ``Change`` is a set of records that become true together, in the database first and then in
+memory. The records hold no secrets: environments lie in private files, never here.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.job_states import JobMove, JobState, move_job
+from sublet_quota.residency import Holder
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRecord:
+    """A card that an agent has told of."""
+
+    gpu_id: GpuId
+    node: NodeId
+    index: int
+    type: str
+    memory_mib: int
+    margin_mib: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRecord:
+    """A slice that is handed out."""
+
+    slice_id: SliceId
+    holder: Holder
+    owner: UserName
+    groups: tuple[str, ...]
+    """The owner's groups when it was asked for: whose quota it counts against."""
+    server: str
+    """The notebook server's name; empty for the default one, and for jobs."""
+    job_id: JobId | None
+    size: SizeName | None
+    pool: PoolName
+    gpu: GpuRecord
+    memory_mib: int
+    compute_milli: int
+    uid: int
+    created_at: datetime
+    root_pid: int | None = None
+    root_start_time: float | None = None
+    kept_until: datetime | None = None
+    wanted_since: datetime | None = None
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it belongs to a training job."""
+        return self.holder is Holder.JOB
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process: a pid alone can be another process's after a while."""
+
+    boot_id: str
+    pid: int
+    start_time: float
+    """Seconds since the epoch, as psutil tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A training job, from its submission on."""
+
+    job_id: JobId
+    owner: UserName
+    groups: tuple[str, ...]
+    name: str
+    notebook: str
+    """As its owner named it, below the notebook folder."""
+    parameters: dict[str, Any]
+    kernel: str | None
+    memory_mib: int | None
+    """``None``: the whole GPU."""
+    compute_milli: int
+    gpu_type: str | None
+    priority: int
+    max_run_s: int | None
+    state: JobState
+    reason: str
+    submitted_at: datetime
+    cells_total: int | None = None
+    cells_done: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    slice_id: SliceId | None = None
+    process: ProcessIdentity | None = None
+    gpus_held: float = 0.0
+    """What part of a GPU it keeps from other jobs, once it has a slice."""
+    attempts: int = 0
+    """How many times a process of it was started."""
+    cancel_asked_at: datetime | None = None
+    output_notebook: str | None = None
+    exit_code: int | None = None
+
+    def moved(self, move: JobMove, **values: Any) -> "JobRecord":
+        """Return the job after ``move``; ``ForbiddenMoveError`` where there is no such move."""
+        return replace(self, state=move_job(self.state, move), **values)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """Something that happened, for the record and the timeline."""
+
+    event_id: str
+    at: datetime
+    kind: str
+    node: str | None = None
+    gpu_id: str | None = None
+    slice_id: str | None = None
+    for_slice_id: str | None = None
+    owner: str | None = None
+    bytes_mib: int = 0
+    took_s: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Records that become true together."""
+
+    slices: tuple[SliceRecord, ...] = ()
+    released: tuple[SliceId, ...] = ()
+    jobs: tuple[JobRecord, ...] = ()
+    gpus: tuple[GpuRecord, ...] = ()
+    events: tuple[EventRecord, ...] = field(default=())
+    epoch_of: tuple[NodeId, int] | None = None
+    """An agent's connection was counted."""
+    lending: bool | None = None
+    """All lending was switched."""

@@ -1,0 +1,120 @@
+"""Between the ledger's records and the rows of its tables; the only place that knows both."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.job_states import JobState
+from sublet_quota.residency import Holder
+
+from sublet_hub.ledger.records import (
+    EventRecord,
+    GpuRecord,
+    JobRecord,
+    ProcessIdentity,
+    SliceRecord,
+)
+
+Row = Mapping[Any, Any]
+
+
+def row_of_gpu(gpu: GpuRecord) -> dict[str, Any]:
+    """The card as a row of ``gpus``."""
+    row = asdict(gpu)
+    row["position"] = row.pop("index")
+    return row
+
+
+def gpu_of_row(row: Row) -> GpuRecord:
+    """The card of a row of ``gpus``."""
+    return GpuRecord(
+        gpu_id=GpuId(row["gpu_id"]),
+        node=NodeId(row["node"]),
+        index=row["position"],
+        type=row["type"],
+        memory_mib=row["memory_mib"],
+        margin_mib=row["margin_mib"],
+        simulated=row["simulated"],
+    )
+
+
+def row_of_slice(record: SliceRecord) -> dict[str, Any]:
+    """The slice as a row of ``slices``."""
+    return {
+        "slice_id": record.slice_id,
+        "holder": record.holder.value,
+        "owner": record.owner,
+        "groups": list(record.groups),
+        "server": record.server,
+        "job_id": record.job_id,
+        "size": record.size,
+        "pool": record.pool,
+        "gpu_id": record.gpu.gpu_id,
+        "memory_mib": record.memory_mib,
+        "compute_milli": record.compute_milli,
+        "uid": record.uid,
+        "created_at": record.created_at,
+        "root_pid": record.root_pid,
+        "root_start_time": record.root_start_time,
+        "kept_until": record.kept_until,
+        "wanted_since": record.wanted_since,
+    }
+
+
+def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
+    """The slice of a row of ``slices``."""
+    return SliceRecord(
+        slice_id=SliceId(row["slice_id"]),
+        holder=Holder(row["holder"]),
+        owner=UserName(row["owner"]),
+        groups=tuple(row["groups"]),
+        server=row["server"],
+        job_id=None if row["job_id"] is None else JobId(row["job_id"]),
+        size=None if row["size"] is None else SizeName(row["size"]),
+        pool=PoolName(row["pool"]),
+        gpu=gpus[GpuId(row["gpu_id"])],
+        memory_mib=row["memory_mib"],
+        compute_milli=row["compute_milli"],
+        uid=row["uid"],
+        created_at=row["created_at"],
+        root_pid=row["root_pid"],
+        root_start_time=row["root_start_time"],
+        kept_until=row["kept_until"],
+        wanted_since=row["wanted_since"],
+    )
+
+
+def row_of_job(job: JobRecord) -> dict[str, Any]:
+    """The job as a row of ``jobs``."""
+    row: dict[str, Any] = {
+        name: getattr(job, name) for name in JobRecord.__slots__ if name != "process"
+    }
+    row["groups"] = list(job.groups)
+    row["state"] = job.state.value
+    process = job.process
+    row["boot_id"] = None if process is None else process.boot_id
+    row["pid"] = None if process is None else process.pid
+    row["pid_start_time"] = None if process is None else process.start_time
+    return row
+
+
+def job_of_row(row: Row) -> JobRecord:
+    """The job of a row of ``jobs``."""
+    values = {name: row[name] for name in JobRecord.__slots__ if name != "process"}
+    values["groups"] = tuple(row["groups"])
+    values["state"] = JobState(row["state"])
+    process = None
+    if row["pid"] is not None:
+        process = ProcessIdentity(row["boot_id"], row["pid"], row["pid_start_time"])
+    return JobRecord(process=process, **values)
+
+
+def row_of_event(event: EventRecord) -> dict[str, Any]:
+    """The event as a row of ``events``."""
+    return asdict(event)
+
+
+def event_of_row(row: Row) -> EventRecord:
+    """The event of a row of ``events``."""
+    return EventRecord(**{name: row[name] for name in EventRecord.__slots__})

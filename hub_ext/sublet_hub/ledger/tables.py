@@ -1,0 +1,133 @@
+"""The ledger's tables. Their shape changes only together with a migration beside this file."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware time in UTC, also in databases that keep no time zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC."""
+        del dialect
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read UTC."""
+        del dialect
+        if value is None:
+            return None
+        at: datetime = value
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+GPUS = sa.Table(
+    "gpus",
+    METADATA,
+    sa.Column("gpu_id", sa.String(255), primary_key=True),
+    sa.Column("node", sa.String(255), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("type", sa.String(255), nullable=False),
+    sa.Column("memory_mib", sa.BigInteger, nullable=False),
+    sa.Column("margin_mib", sa.BigInteger, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+)
+
+SLICES = sa.Table(
+    "slices",
+    METADATA,
+    sa.Column("slice_id", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(16), nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("server", sa.String(255), nullable=False),
+    sa.Column("job_id", sa.String(64)),
+    sa.Column("size", sa.String(255)),
+    sa.Column("pool", sa.String(255), nullable=False),
+    sa.Column("gpu_id", sa.String(255), nullable=False),
+    sa.Column("memory_mib", sa.BigInteger, nullable=False),
+    sa.Column("compute_milli", sa.Integer, nullable=False),
+    sa.Column("uid", sa.BigInteger, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("root_pid", sa.BigInteger),
+    sa.Column("root_start_time", sa.Float(53)),
+    sa.Column("kept_until", UtcDateTime),
+    sa.Column("wanted_since", UtcDateTime),
+    sa.Column("released_at", UtcDateTime, index=True),
+)
+
+JOBS = sa.Table(
+    "jobs",
+    METADATA,
+    sa.Column("job_id", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(255), nullable=False, index=True),
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("notebook", sa.Text, nullable=False),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("kernel", sa.String(255)),
+    sa.Column("memory_mib", sa.BigInteger),
+    sa.Column("compute_milli", sa.Integer, nullable=False),
+    sa.Column("gpu_type", sa.String(255)),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("max_run_s", sa.BigInteger),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("submitted_at", UtcDateTime, nullable=False),
+    sa.Column("cells_total", sa.Integer),
+    sa.Column("cells_done", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("slice_id", sa.String(64)),
+    sa.Column("boot_id", sa.String(64)),
+    sa.Column("pid", sa.BigInteger),
+    sa.Column("pid_start_time", sa.Float(53)),
+    sa.Column("gpus_held", sa.Float(53), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("cancel_asked_at", UtcDateTime),
+    sa.Column("output_notebook", sa.Text),
+    sa.Column("exit_code", sa.Integer),
+)
+
+EVENTS = sa.Table(
+    "events",
+    METADATA,
+    sa.Column("event_id", sa.String(255), primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("node", sa.String(255)),
+    sa.Column("gpu_id", sa.String(255)),
+    sa.Column("slice_id", sa.String(255)),
+    sa.Column("for_slice_id", sa.String(255)),
+    sa.Column("owner", sa.String(255), index=True),
+    sa.Column("bytes_mib", sa.BigInteger, nullable=False),
+    sa.Column("took_s", sa.Float(53), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+NODES = sa.Table(
+    "nodes",
+    METADATA,
+    sa.Column("node", sa.String(255), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+)
+
+SWITCHES = sa.Table(
+    "switches",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("on", sa.Boolean, nullable=False),
+)

@@ -1,0 +1,40 @@
+"""How often one owner or address may ask: a bucket of tokens each, in bounded memory."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+_MOST_BUCKETS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, and so many a second in the long run."""
+
+    burst: float
+    per_s: float
+
+
+class RateLimits:
+    """One bucket per key; the keys least lately used are forgotten (and are full again)."""
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str, monotonic_s: float) -> float:
+        """Take one; returns 0, or for how many seconds there is none to take."""
+        wait_s = self.wait(key, monotonic_s)
+        if wait_s == 0:
+            level, _ = self._buckets[key]
+            self._buckets[key] = (level - 1, monotonic_s)
+        return wait_s
+
+    def wait(self, key: str, monotonic_s: float) -> float:
+        """For how many seconds there is none to take; 0 when there is."""
+        level, seen_s = self._buckets.get(key, (self._rate.burst, monotonic_s))
+        level = min(self._rate.burst, level + (monotonic_s - seen_s) * self._rate.per_s)
+        self._buckets[key] = (level, monotonic_s)
+        self._buckets.move_to_end(key)
+        while len(self._buckets) > _MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return 0.0 if level >= 1 else (1 - level) / self._rate.per_s

@@ -1,0 +1,60 @@
+"""Whether, and how, a process can be run as somebody on this machine."""
+
+import os
+import pwd
+from typing import TypedDict
+
+from sublet_quota.wire.api import AccountTemplate
+
+from sublet_hub.errors import AccountError
+
+
+class RunAs(TypedDict, total=False):
+    """The arguments of ``subprocess.Popen`` that say as whom."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+    umask: int
+
+
+def run_as(account: AccountTemplate) -> RunAs:
+    """Say as whom a process of this account runs.
+
+    ``AccountError`` where that is not possible: only root can start processes of others, and
+    never are processes run as root for somebody who is not.
+    """
+    own = os.geteuid()
+    if account.uid == own:
+        return {"umask": 0o022}
+    if own != 0:
+        message = (
+            f"the service runs as uid {own} and cannot start processes of uid {account.uid}: run "
+            "it as root, or let all servers run as the service's own account"
+        )
+        raise AccountError(message)
+    if account.uid == 0 or account.gid == 0:
+        message = f"jobs of uid {account.uid}, gid {account.gid} are not run: that is root"
+        raise AccountError(message)
+    return {
+        "user": account.uid,
+        "group": account.gid,
+        "extra_groups": _groups_of(account),
+        "umask": 0o022,
+    }
+
+
+def user_name_of(account: AccountTemplate) -> str:
+    """The account's name on this machine, or its number where it has none."""
+    try:
+        return pwd.getpwuid(account.uid).pw_name
+    except KeyError:
+        return str(account.uid)
+
+
+def _groups_of(account: AccountTemplate) -> list[int]:
+    try:
+        name = pwd.getpwuid(account.uid).pw_name
+    except KeyError:
+        return [account.gid]
+    return [group for group in os.getgrouplist(name, account.gid) if group != 0]

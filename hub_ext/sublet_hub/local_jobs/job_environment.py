@@ -1,0 +1,75 @@
+"""A job's environment: by allow-list, with its slice, and without any token."""
+
+import re
+from collections.abc import Mapping
+
+from sublet_quota.environment import SliceEndpoints, slice_environment
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate, Lease
+
+from sublet_hub.local_jobs.accounts import user_name_of
+from sublet_hub.settings import JobSettings
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+_OURS = ("JUPYTERHUB_", "JPY_", "SUBLET_", "CONFIGPROXY_")
+_CAPS = frozenset(
+    {
+        "CUDA_VISIBLE_DEVICES",
+        "NVIDIA_VISIBLE_DEVICES",
+        "PYTORCH_ALLOC_CONF",
+        "PYTORCH_CUDA_ALLOC_CONF",
+        "XLA_CLIENT_MEM_FRACTION",
+        "XLA_PYTHON_CLIENT_PREALLOCATE",
+        "TF_FORCE_GPU_ALLOW_GROWTH",
+    }
+)
+_MOST_VARIABLES = 100
+_MOST_LENGTH = 4096
+_PLAIN = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def refuse_variables(asked: Mapping[str, str]) -> Refusal | None:
+    """Say which of the variables that an owner asks for a job cannot have."""
+    if len(asked) > _MOST_VARIABLES:
+        message = f"{len(asked)} environment variables: at most {_MOST_VARIABLES}"
+        return Refusal(RefusalReason.BAD_PARAMETERS, message)
+    for name, value in asked.items():
+        if _NAME.match(name) is None:
+            why = "is no name of an environment variable"
+        elif is_reserved(name):
+            why = "is set by Sublet or JupyterHub, and cannot be asked for"
+        elif len(value) > _MOST_LENGTH or "\0" in value:
+            why = f"has a value that is longer than {_MOST_LENGTH} characters, or not text"
+        else:
+            continue
+        return Refusal(RefusalReason.BAD_PARAMETERS, f"the variable {name!r:.80} {why}")
+    return None
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the variable is the hub's or Sublet's to set."""
+    return name.upper().startswith(_OURS) or name.upper() in _CAPS
+
+
+def owner_environment(account: AccountTemplate) -> dict[str, str]:
+    """The environment of a process of the owner's, before any slice is added."""
+    name = user_name_of(account)
+    allowed = {k: v for k, v in account.environment.items() if not is_reserved(k)}
+    return {**_PLAIN, **allowed, "HOME": account.home, "USER": name, "LOGNAME": name}
+
+
+def job_environment(
+    account: AccountTemplate,
+    asked: Mapping[str, str],
+    job: tuple[str, Lease],
+    settings: JobSettings,
+) -> dict[str, str]:
+    """The whole environment of a job's process; ``job`` is its id with its slice."""
+    job_id, lease = job
+    before = {**owner_environment(account), **asked}
+    endpoints = SliceEndpoints(
+        agent_socket=settings.agent_socket,
+        service_url=settings.service_url,
+        simulated_socket=settings.simulated_socket,
+    )
+    return {**before, **slice_environment(lease, endpoints, before), "SUBLET_JOB_ID": job_id}

@@ -1,0 +1,336 @@
+"""Runs placed jobs as processes of their owners on this machine, to their end.
+
+One ``round`` looks at every job and does what is due; it is called each second, and at once when
+something happened. Whatever the service knows of a running job is in the ledger and in files, so
+a service that was killed takes up its jobs where they are.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+
+from sublet_quota.ids import JobId, SliceId
+from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.wire.api import AccountTemplate
+
+from sublet_hub import job_changes
+from sublet_hub.errors import AccountError
+from sublet_hub.fleet import Fleet
+from sublet_hub.job_files import JobFiles
+from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
+from sublet_hub.local_jobs.job_environment import job_environment
+from sublet_hub.local_jobs.processes import (
+    JobTree,
+    Launch,
+    end_tree,
+    is_alive,
+    start_held,
+    watch_exit,
+)
+from sublet_hub.local_jobs.progress import Progress, ProgressFile
+from sublet_hub.owner_accounts import OwnerAccounts
+from sublet_hub.settings import JobSettings
+from sublet_hub.views import lease_of
+
+_LOG = logging.getLogger(__name__)
+_SILENT_FOR = timedelta(seconds=30)
+_EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
+"""An agent that ends a job says so; its word can come after the job's end."""
+_SLACK = timedelta(seconds=15)
+"""The runner itself ends a job that runs too long; only when it fails to, the service does."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerBooks:
+    """What the runner reads and changes."""
+
+    ledger: Ledger
+    fleet: Fleet
+    accounts: OwnerAccounts
+    files: JobFiles
+    settings: JobSettings
+    log_bytes: int
+    boot_id: str
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a job's processes are being ended, and what becomes of it then."""
+
+    move: JobMove
+    why: str
+    grace: timedelta
+
+
+@dataclass(slots=True)
+class _Run:
+    """A job's process that this service watches."""
+
+    tree: JobTree
+    progress: ProgressFile
+    child: subprocess.Popen[bytes] | None
+    """``None``: it was adopted, so its exit code is nobody's."""
+    stop_watch: Callable[[], None]
+    exited_at: datetime | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class LocalRunner:
+    """All jobs' processes on this machine."""
+
+    def __init__(self, books: RunnerBooks) -> None:
+        self._books = books
+        self._runs: dict[JobId, _Run] = {}
+        self._on_news: Callable[[], None] = lambda: None
+        self._silent_since: dict[JobId, datetime] = {}
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when a round is due at once."""
+        self._on_news = listener
+
+    def adopt(self) -> None:
+        """Take up the jobs that ran when the service ended."""
+        for job in list(self._books.ledger.live_jobs.values()):
+            record = self._slice_of(job)
+            if job.state is JobState.WAITING:
+                continue
+            if record is None:
+                self._apply(job_changes.went_back(job, "its slice was gone", self._books.now()))
+            elif job.process is not None:
+                self._watch(job, record, job.process, None)
+                _LOG.info("job %s is taken up (pid %d)", job.job_id, job.process.pid)
+
+    def round(self) -> None:
+        """Look at every job, and do what is due."""
+        for job in list(self._books.ledger.live_jobs.values()):
+            if job.state is JobState.PLACED:
+                self._look_at_placed(job)
+            elif job.state is JobState.RUNNING and job.job_id in self._runs:
+                self._look_at_running(job, self._runs[job.job_id])
+
+    def evict(self, slice_id: SliceId, why: str) -> None:
+        """End a job that an owner needs the room of; it goes back to the queue."""
+        self._send_back(slice_id, f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+
+    def lose(self, slice_id: SliceId, why: str) -> None:
+        """End a job whose GPU state is lost; it goes back to the queue, a few times."""
+        self._send_back(slice_id, f"its GPU state was lost: {why}"[:2000])
+
+    async def close(self) -> None:
+        """Stop watching; the jobs run on."""
+        for run in self._runs.values():
+            run.stop_watch()
+            if run.task is not None:
+                run.task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await run.task
+
+    def _send_back(self, slice_id: SliceId, why: str) -> None:
+        record = self._books.ledger.slices.get(slice_id)
+        job = (
+            None
+            if record is None or record.job_id is None
+            else self._books.ledger.jobs[record.job_id]
+        )
+        if job is None or job.state in ENDED:
+            return
+        run = self._runs.get(job.job_id)
+        if run is None:
+            self._apply(job_changes.went_back(job, why, self._books.now()))
+        else:
+            move = JobMove.GO_BACK if self._may_try_again(job) else JobMove.FAIL
+            self._end(run, Ending(move, why, self._books.settings.grace))
+
+    def _look_at_placed(self, job: JobRecord) -> None:
+        record, now = self._slice_of(job), self._books.now()
+        if record is None:
+            self._apply(job_changes.went_back(job, "its slice was gone", now))
+            return
+        if self._books.fleet.is_silent(record.gpu.node):
+            since = self._silent_since.setdefault(job.job_id, now)
+            if now - since > _SILENT_FOR:
+                del self._silent_since[job.job_id]
+                why = f"the agent of node {record.gpu.node} does not report"
+                self._apply(job_changes.went_back(job, why, now))
+            return
+        self._silent_since.pop(job.job_id, None)
+        report = self._books.fleet.report(record.slice_id)
+        if report is not None and report.gate_open:
+            self._start(job, record)
+
+    def _start(self, job: JobRecord, record: SliceRecord) -> None:
+        books = self._books
+        account = books.accounts.find(job.owner)
+        if account is None:
+            why = "nothing is known of its owner's account any more"
+            self._apply(job_changes.ended(job, JobMove.FAIL, books.now(), why))
+            return
+        template = account.template
+        notebook = PurePosixPath(template.notebook_dir) / job.notebook
+        output = _output_of(job, template)
+        log = books.files.open_log(job.job_id)
+        progress = books.files.open_progress(job.job_id, job.attempts + 1)
+        try:
+            environment = job_environment(
+                template,
+                books.files.environment(job.job_id),
+                (job.job_id, lease_of(record)),
+                books.settings,
+            )
+            launch = Launch(template, environment, str(notebook.parent), log, progress)
+            held = start_held(launch, books.boot_id)
+        except (AccountError, OSError, ValueError) as error:
+            self._apply(job_changes.ended(job, JobMove.FAIL, books.now(), str(error)[:2000]))
+            return
+        finally:
+            os.close(log)
+            os.close(progress)
+        request = {
+            "notebook": str(notebook),
+            "output": output,
+            "parameters": job.parameters,
+            "kernel": job.kernel,
+            "max_run_s": job.max_run_s,
+        }
+        try:
+            change = job_changes.started(job, record, held.identity, output, books.now())
+            self._apply(change)
+            held.let_go(json.dumps(request).encode())
+        except Exception:
+            held.child.kill()
+            held.child.wait()
+            raise
+        self._watch(books.ledger.jobs[job.job_id], record, held.identity, held.child)
+
+    def _watch(
+        self,
+        job: JobRecord,
+        record: SliceRecord,
+        process: ProcessIdentity,
+        child: subprocess.Popen[bytes] | None,
+    ) -> None:
+        books = self._books
+        path = books.files.progress_path(job.job_id, job.attempts)
+        tree = JobTree(job.job_id, record.uid, process, books.boot_id)
+        run = _Run(tree, ProgressFile(path), child, lambda: None)
+        self._runs[job.job_id] = run
+        if is_alive(process, books.boot_id):
+            run.stop_watch = watch_exit(process, lambda: self._exited(run))
+        else:
+            self._exited(run)
+
+    def _exited(self, run: _Run) -> None:
+        run.exited_at = self._books.now()
+        self._on_news()
+
+    def _look_at_running(self, job: JobRecord, run: _Run) -> None:
+        job = self._note_progress(job, run.progress.read())
+        books = self._books
+        now = books.now()
+        if run.task is not None and not run.task.done():
+            return
+        if run.task is not None and run.task.exception() is not None:
+            _LOG.error(
+                "ending job %s failed: trying again", job.job_id, exc_info=run.task.exception()
+            )
+        run.task = None
+        if run.exited_at is not None:
+            if _was_told_to_end(run) and now - run.exited_at < _EVICTION_IS_TOLD_WITHIN:
+                return
+            # Kernels may have outlived their parent: nobody's memory is held by the dead.
+            self._end(run, self._verdict(job, run))
+        elif job.cancel_asked_at is not None:
+            self._end(run, Ending(JobMove.CANCEL, "by its owner", books.settings.grace))
+        elif self._runs_too_long(job, now):
+            why = f"ran for longer than {job.max_run_s} s"
+            self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))
+        elif books.files.bytes_written(job.job_id, job.attempts) > books.log_bytes:
+            why = f"its log grew beyond {books.log_bytes // 2**20} MiB: print less"
+            self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))
+
+    def _note_progress(self, job: JobRecord, progress: Progress) -> JobRecord:
+        total = job.cells_total if progress.cells_total is None else progress.cells_total
+        if (progress.cells_done, total) == (job.cells_done, job.cells_total):
+            return job
+        after = replace(job, cells_done=progress.cells_done, cells_total=total)
+        self._apply(Change(jobs=(after,)))
+        return after
+
+    def _runs_too_long(self, job: JobRecord, now: datetime) -> bool:
+        if job.max_run_s is None or job.started_at is None:
+            return False
+        return now - job.started_at > timedelta(seconds=job.max_run_s) + _SLACK
+
+    def _verdict(self, job: JobRecord, run: _Run) -> Ending:
+        """What an exit means, from what the job said last and from how it ended."""
+        said = run.progress.read().ended
+        if job.cancel_asked_at is not None:
+            return Ending(JobMove.CANCEL, "by its owner", timedelta())
+        if said is not None and said.ok:
+            return Ending(JobMove.FINISH, "", timedelta())
+        if said is not None:
+            why = "failed without saying why" if said.error is None else str(said.error)
+            return Ending(JobMove.FAIL, why, timedelta())
+        rebooted = run.tree.root.boot_id != self._books.boot_id
+        never_began = run.progress.progress.cells_total is None and run.child is None
+        if (rebooted or never_began) and self._may_try_again(job):
+            why = "its machine was restarted" if rebooted else "it was lost before it began"
+            return Ending(JobMove.GO_BACK, why, timedelta())
+        return Ending(JobMove.FAIL, f"its process ended {_how(run.child)}", timedelta())
+
+    def _may_try_again(self, job: JobRecord) -> bool:
+        return job.attempts < self._books.settings.most_attempts
+
+    def _end(self, run: _Run, ending: Ending) -> None:
+        if run.task is None:
+            run.task = asyncio.get_running_loop().create_task(self._end_all(run, ending))
+
+    async def _end_all(self, run: _Run, ending: Ending) -> None:
+        await end_tree(run.tree, ending.grace.total_seconds())
+        run.stop_watch()
+        job = self._books.ledger.jobs.get(run.tree.job_id)
+        if job is None or job.state is not JobState.RUNNING:
+            return
+        job = self._note_progress(job, run.progress.read())
+        code = None if run.child is None else run.child.wait()
+        now = self._books.now()
+        if ending.move is JobMove.GO_BACK:
+            self._apply(job_changes.went_back(job, ending.why, now))
+        else:
+            self._apply(job_changes.ended(job, ending.move, now, ending.why, code))
+        del self._runs[job.job_id]
+        self._on_news()
+
+    def _slice_of(self, job: JobRecord) -> SliceRecord | None:
+        return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
+
+    def _apply(self, change: Change) -> None:
+        self._books.ledger.apply(change, self._books.now())
+
+
+def _was_told_to_end(run: _Run) -> bool:
+    """Whether it looks as if somebody had ended the job by a signal."""
+    said = run.progress.read().ended
+    if said is not None:
+        return said.error is not None and said.error.name == "Terminated"
+    return run.child is None or run.child.wait() < 0
+
+
+def _output_of(job: JobRecord, account: AccountTemplate) -> str:
+    folder = PurePosixPath(account.notebook_dir) / "sublet-jobs" / f"{job.name}-{job.job_id}"
+    return str(folder / PurePosixPath(job.notebook).name)
+
+
+def _how(child: subprocess.Popen[bytes] | None) -> str:
+    if child is None:
+        return "while the service was away"
+    code = child.wait()
+    return f"by signal {-code} before it was done" if code < 0 else f"with exit status {code}"

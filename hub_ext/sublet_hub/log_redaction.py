@@ -1,0 +1,34 @@
+"""Keeps what could be a secret out of the log: tokens, cookies, and what libraries say of them."""
+
+import logging
+import re
+
+_SECRET = re.compile(
+    r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:token|bearer|basic)\s+|\b(?:token|_xsrf|code)=)"
+    r"[^\s'\"&;,]+"
+)
+_LEFT_OUT = ("Setting new xsrf cookie", "xsrf id mismatch", "oauth state argument")
+"""What JupyterHub's library logs with the values of cookies in it."""
+
+
+class Redaction(logging.Filter):
+    """Drops messages that hold cookies, and blots tokens out of the others."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Blot out, or drop."""
+        if str(record.msg).startswith(_LEFT_OUT):
+            return False
+        text = record.getMessage()
+        clean = _SECRET.sub(r"\1[secret]", text)
+        if clean != text:
+            record.msg, record.args = clean, ()
+        return True
+
+
+def redact_logs() -> None:
+    """Put the filter before everything that is logged."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Redaction())
+    # Request lines with their query are tornado's to log, headers of failures too: not wanted.
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)

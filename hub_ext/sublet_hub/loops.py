@@ -1,0 +1,66 @@
+"""The service's controller loops: each repeats a step, and survives its failure.
+
+Here alone every exception is caught: it is logged with its traceback and counted, and the loop
+backs off. Anything else would leave owners unserved because of one bad moment.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sublet_hub.metrics import ServiceMetrics
+
+_LOG = logging.getLogger(__name__)
+_MOST_BACK_OFF_S = 30.0
+
+Step = Callable[[], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A step, and how often it is taken."""
+
+    name: str
+    period_s: float
+    step: Step
+
+
+class Bell:
+    """Rings a loop before its period is over."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """The next step is due at once."""
+        self._event.set()
+
+    async def wait(self, within_s: float) -> None:
+        """Until it rings, or the time is over."""
+        try:
+            await asyncio.wait_for(self._event.wait(), within_s)
+        except TimeoutError:
+            return
+        finally:
+            self._event.clear()
+
+
+async def repeat(loop: Loop, bell: Bell, metrics: ServiceMetrics) -> None:
+    """Take the step for ever."""
+    failures = 0
+    while True:
+        try:
+            answer = loop.step()
+            if inspect.isawaitable(answer):
+                await answer
+            failures = 0
+        except Exception:  # noqa: BLE001 (the one place, see above)
+            failures += 1
+            metrics.loop_failed(loop.name)
+            _LOG.exception("the loop %s failed (%d times in a row)", loop.name, failures)
+        back_off_s = 0.0 if failures == 0 else min(_MOST_BACK_OFF_S, 0.5 * 2**failures)
+        if back_off_s:
+            await asyncio.sleep(back_off_s)
+        await bell.wait(loop.period_s)

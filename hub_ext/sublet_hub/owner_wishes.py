@@ -1,0 +1,120 @@
+"""What an owner may say about their slice: do not lend it for a while; I want it back.
+
+Both cost others something, so both have a budget: the day's hours of keeping come from the
+owner's rights, and wakes from a bucket.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sublet_quota.keep_budget import check_keep
+from sublet_quota.refusal import Refusal
+from sublet_quota.rights import rights_of
+
+from sublet_hub.capacity import Capacity
+from sublet_hub.errors import ConflictError, TooManyRequestsError
+from sublet_hub.happenings import Happening, slice_event
+from sublet_hub.ledger import Change, EventRecord, Ledger, SliceRecord
+from sublet_hub.ledger.database import EventQuery
+from sublet_hub.limits import Rate, RateLimits
+from sublet_hub.owner_accounts import OwnerAccounts
+
+_DAY = timedelta(days=1)
+_MOST_EVENTS = 1000
+
+
+class OwnerWishes:
+    """Keeps and wakes."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        capacity: Capacity,
+        accounts: OwnerAccounts,
+        wakes: Rate,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._capacity = capacity
+        self._accounts = accounts
+        self._wakes = RateLimits(wakes)
+        self._now = now
+
+    def keep(self, record: SliceRecord, length: timedelta) -> SliceRecord | Refusal:
+        """Do not lend this slice for so long; nothing ends it."""
+        _refuse_jobs(record)
+        now = self._now()
+        account = self._accounts.find(record.owner)
+        groups = record.groups if account is None else account.groups
+        rights = rights_of(self._capacity.holdings.document, record.owner, groups)
+        refusal = check_keep(rights, self._kept(record, now), length)
+        if refusal is not None:
+            return refusal
+        after = replace(record, kept_until=now + length if length else None)
+        told = replace(
+            slice_event(Happening.SLICE_KEPT, after, now, f"{_minutes(length)} minutes"),
+            took_s=length.total_seconds(),
+        )
+        self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+        return after
+
+    def wake(self, record: SliceRecord) -> SliceRecord:
+        """Bring this slice back, as if a cell had started. ``TooManyRequestsError``."""
+        _refuse_jobs(record)
+        wait_s = self._wakes.take(record.owner, time.monotonic())
+        if wait_s > 0:
+            retry = math.ceil(wait_s)
+            message = f"your slices were woken too often: try again in {retry} s"
+            raise TooManyRequestsError(message, retry_after_s=retry)
+        now = self._now()
+        after = replace(record, wanted_since=now)
+        told = slice_event(Happening.SLICE_WANTED, after, now)
+        self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+        return after
+
+    def _kept(self, record: SliceRecord, now: datetime) -> timedelta:
+        """How long the owner's slices were kept in the last day, or are for longer than now."""
+        query = EventQuery(
+            since=now - _DAY,
+            owner=record.owner,
+            limit=_MOST_EVENTS,
+            kind=Happening.SLICE_KEPT.value,
+        )
+        by_slice: defaultdict[str, list[EventRecord]] = defaultdict(list)
+        for event in self._ledger.events(query):
+            by_slice[event.slice_id or ""].append(event)
+        # What this slice was kept for is replaced from now on: it counts up to now alone.
+        return sum(
+            (
+                _total(events, now if slice_id == record.slice_id else None)
+                for slice_id, events in by_slice.items()
+            ),
+            timedelta(),
+        )
+
+
+def _total(events: Iterable[EventRecord], until: datetime | None) -> timedelta:
+    """Add up keeps of one slice, each ended by the next."""
+    ordered = sorted(events, key=lambda event: event.at)
+    ends = [*(event.at for event in ordered[1:]), until]
+    total = timedelta()
+    for event, end in zip(ordered, ends, strict=True):
+        length = timedelta(seconds=event.took_s)
+        total += length if end is None else min(length, end - event.at)
+    return total
+
+
+def _refuse_jobs(record: SliceRecord) -> None:
+    if record.is_job:
+        message = (
+            f"slice {record.slice_id} is a training job's: only notebooks' can be kept or woken"
+        )
+        raise ConflictError(message)
+
+
+def _minutes(length: timedelta) -> int:
+    return int(length.total_seconds() // 60)

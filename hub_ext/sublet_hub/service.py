@@ -1,0 +1,44 @@
+"""The service's parts, put together by the application and used by the API."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sublet_hub.allocation import Allocation
+from sublet_hub.capacity import Capacity
+from sublet_hub.fleet import Fleet
+from sublet_hub.job_desk import JobDesk
+from sublet_hub.ledger import Ledger
+from sublet_hub.limits import RateLimits
+from sublet_hub.metrics import ServiceMetrics
+from sublet_hub.owner_accounts import OwnerAccounts
+from sublet_hub.owner_wishes import OwnerWishes
+from sublet_hub.quota_file import QuotaFile
+from sublet_hub.views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How often may be asked."""
+
+    owners: RateLimits
+    anonymous: RateLimits
+    """Requests of an address that failed to identify anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that a request can need."""
+
+    now: Callable[[], datetime]
+    ledger: Ledger
+    fleet: Fleet
+    quota: QuotaFile
+    capacity: Capacity
+    accounts: OwnerAccounts
+    allocation: Allocation
+    wishes: OwnerWishes
+    jobs: JobDesk
+    views: Views
+    metrics: ServiceMetrics
+    limits: RequestLimits

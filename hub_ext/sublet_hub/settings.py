@@ -1,0 +1,49 @@
+"""The service's settings, frozen: what the application reads from its configuration."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from sublet_hub.limits import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerLimits:
+    """What one owner may take of the service itself."""
+
+    requests: Rate = field(default_factory=lambda: Rate(burst=100, per_s=20))
+    failed_requests: Rate = field(default_factory=lambda: Rate(burst=60, per_s=2))
+    """Of one address, without a token that the hub knows."""
+    wakes: Rate = field(default_factory=lambda: Rate(burst=20, per_s=1 / 30))
+    log_bytes: int = 256 * 1024 * 1024
+    """A job whose log grows beyond this is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """How jobs are run on this machine."""
+
+    agent_socket: str
+    simulated_socket: str | None
+    service_url: str
+    grace: timedelta = timedelta(seconds=20)
+    """Between SIGTERM and SIGKILL."""
+    check_timeout: timedelta = timedelta(seconds=30)
+    most_attempts: int = 3
+    """How often a job whose process was lost is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """Everything below the application's edge."""
+
+    state_folder: Path
+    quota_file: Path | None
+    jobs: JobSettings
+    limits: OwnerLimits = OwnerLimits()
+    retention: timedelta = timedelta(days=90)
+    hub_check_period: timedelta = timedelta(seconds=10)
+    missing_for: timedelta = timedelta(seconds=15)
+    """A slice whose server is unknown to the hub for so long is released."""
+    start_within: timedelta = timedelta(minutes=10)
+    """A slice whose server never started is released after so long, whatever the hub says."""

@@ -1,0 +1,224 @@
+"""What callers are shown: ledger and fleet put together as the API's bodies.
+
+Other users' names are shown to admins alone; to everybody else a job is "a job", and an owner
+"another owner".
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sublet_quota.ids import GpuId, SliceId, UserName
+from sublet_quota.job_states import JobState
+from sublet_quota.offers import SliceOffers
+from sublet_quota.rights import rights_of
+from sublet_quota.wire.agent_link import GpuReport
+from sublet_quota.wire.api import (
+    EventInfo,
+    GpuInfo,
+    JobInfo,
+    Lease,
+    Offer,
+    Offers,
+    Share,
+    SliceInfo,
+)
+
+from sublet_hub.capacity import Capacity
+from sublet_hub.fleet import Fleet
+from sublet_hub.ledger import EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord
+from sublet_hub.waiting import WaitingReasons
+
+_MOST_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks: their name, and whether they may see everybody's."""
+
+    name: str
+    sees_all: bool
+
+
+HUB = Viewer(name="", sees_all=True)
+
+
+def lease_of(record: SliceRecord) -> Lease:
+    """The slice as it is told to who holds it."""
+    gpu = record.gpu
+    return Lease(
+        slice_id=record.slice_id,
+        owner=record.owner,
+        server=record.server,
+        holder=record.holder,
+        pool=record.pool,
+        node=gpu.node,
+        gpu_id=gpu.gpu_id,
+        gpu_index=gpu.index,
+        gpu_type=gpu.type,
+        gpu_memory_mib=gpu.memory_mib,
+        simulated=gpu.simulated,
+        memory_mib=record.memory_mib,
+        compute_milli=record.compute_milli,
+        size=record.size,
+        created_at=record.created_at,
+    )
+
+
+def offers_body(found: SliceOffers) -> Offers:
+    """What a user could have now, as the options form gets it."""
+    return Offers(
+        owner=found.rights.owner,
+        offers=tuple(
+            Offer(
+                size=offer.size,
+                title=offer.title,
+                pool=offer.pool,
+                memory_mib=offer.amount.memory_mib,
+                compute_milli=offer.amount.compute_milli,
+                allowed=offer.allowed,
+                why_not=None if offer.refusal is None else offer.refusal.message[:_MOST_TEXT],
+            )
+            for offer in found.offers
+        ),
+        default=found.default,
+        used_mib=found.used.memory_mib,
+        limit_mib=found.rights.limit_mib,
+        slices=found.slices,
+        most_slices=found.rights.most_slices,
+    )
+
+
+def event_body(record: EventRecord) -> EventInfo:
+    """An event as callers see it."""
+    return EventInfo(
+        event_id=record.event_id,
+        at=record.at,
+        kind=record.kind,
+        node=record.node,
+        gpu_id=record.gpu_id,
+        slice_id=record.slice_id,
+        for_slice_id=record.for_slice_id,
+        owner=record.owner,
+        bytes_mib=record.bytes_mib,
+        took_s=record.took_s,
+        detail=record.detail,
+    )
+
+
+class Views:
+    """Puts ledger and fleet together."""
+
+    def __init__(
+        self, ledger: Ledger, fleet: Fleet, capacity: Capacity, waiting: WaitingReasons
+    ) -> None:
+        self._ledger = ledger
+        self._fleet = fleet
+        self._capacity = capacity
+        self._waiting = waiting
+
+    def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
+        """A slice with what its agent last said of it."""
+        report = self._fleet.report(record.slice_id)
+        waits_for = () if report is None or report.wait is None else report.wait.waits_for
+        return SliceInfo(
+            lease=lease_of(record),
+            report=report,
+            seen_at=self._fleet.seen_at(record.gpu.node),
+            kept_until=record.kept_until,
+            lent_to=() if report is None else self._names(report.lent_to, viewer),
+            waits_for=self._names(waits_for, viewer),
+        )
+
+    def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
+        """Slices, the oldest first."""
+        ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
+        return tuple(self.slice(record, viewer) for record in ordered)
+
+    def share(self, owner: UserName, groups: tuple[str, ...], viewer: Viewer) -> Share:
+        """One owner's share."""
+        holdings = self._capacity.holdings
+        rights = rights_of(holdings.document, owner, groups)
+        own = self._ledger.slices_of_owner(owner)
+        states = [job.state for job in self._ledger.live_jobs.values() if job.owner == owner]
+        silent = set(self._fleet.silent_nodes())
+        quota = holdings.document.users.get(owner)
+        guaranteed = None if quota is None else quota.guaranteed
+        return Share(
+            owner=owner,
+            slices=self.slices(own, viewer),
+            jobs_waiting=sum(state is not JobState.RUNNING for state in states),
+            jobs_running=sum(state is JobState.RUNNING for state in states),
+            used_mib=holdings.accounts.of_user(owner, None).amount.memory_mib,
+            guaranteed_mib=0 if guaranteed is None else guaranteed.memory,
+            limit_mib=rights.limit_mib,
+            lending=self._ledger.lending,
+            agents_silent=tuple(sorted({r.gpu.node for r in own if r.gpu.node in silent})),
+        )
+
+    def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
+        """All cards, by node and index."""
+        cards = sorted(self._ledger.gpus.values(), key=lambda gpu: (gpu.node, gpu.index))
+        return tuple(self._gpu(gpu, viewer) for gpu in cards)
+
+    def job(self, job: JobRecord, viewer: Viewer) -> JobInfo:
+        """A job, with its slice and why it waits."""
+        record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
+        wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
+        memory_mib = job.memory_mib or (0 if record is None else record.memory_mib)
+        return JobInfo(
+            job_id=job.job_id,
+            owner=job.owner,
+            name=job.name,
+            notebook=job.notebook[:255],
+            parameters=job.parameters,
+            state=job.state,
+            reason=(job.reason if wait is None else wait.reason)[:_MOST_TEXT],
+            place=None if wait is None else wait.place,
+            priority=job.priority,
+            memory_mib=memory_mib,
+            slice=None if record is None else self.slice(record, viewer),
+            submitted_at=job.submitted_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            cells_done=job.cells_done,
+            cells_total=job.cells_total,
+            output_notebook=job.output_notebook,
+            exit_code=job.exit_code,
+        )
+
+    def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
+        slices = self._ledger.slices_on_gpu(gpu.gpu_id)
+        promised = sum(record.memory_mib for record in slices if not record.is_job)
+        return GpuInfo(
+            node=gpu.node,
+            pool=self._capacity.holdings.pool_of(gpu.gpu_id) or "none",
+            report=self._fleet.gpu_report(gpu.gpu_id) or _unreported(gpu),
+            slices=self.slices(slices, viewer),
+            promised_mib=promised,
+            overcommit=round(promised / gpu.memory_mib, 3) if gpu.memory_mib else 0.0,
+            seen_at=self._fleet.seen_at(gpu.node),
+            silent=self._fleet.is_silent(gpu.node),
+        )
+
+    def _names(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
+        return tuple(self._name(SliceId(slice_id), viewer) for slice_id in slice_ids)
+
+    def _name(self, slice_id: SliceId, viewer: Viewer) -> str:
+        record = self._ledger.slices.get(slice_id)
+        if record is None:
+            return "a slice that is gone"
+        if viewer.sees_all or record.owner == viewer.name:
+            return f"a job of {record.owner}" if record.is_job else record.owner
+        return "a job" if record.is_job else "another owner"
+
+
+def _unreported(gpu: GpuRecord) -> GpuReport:
+    """A card whose agent has not spoken since the service started: what the ledger knows."""
+    return GpuReport(
+        gpu_id=GpuId(gpu.gpu_id),
+        index=gpu.index,
+        type=gpu.type,
+        simulated=gpu.simulated,
+        memory_mib=gpu.memory_mib,
+        margin_mib=gpu.margin_mib,
+    )

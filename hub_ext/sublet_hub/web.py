@@ -1,0 +1,71 @@
+"""The tornado application: every route below the prefix, and nothing else."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tornado.web import Application, url
+
+from sublet_hub.api.open_pages import HealthHandler, MetricsHandler, OpenApiHandler
+from sublet_hub.api.request_handler import (
+    OAuthCallback,
+    RouteHandler,
+    UnknownPathHandler,
+    log_request,
+)
+from sublet_hub.api.table import routes_by_path
+from sublet_hub.authentication import ServiceAuth
+from sublet_hub.link.agent_socket import AgentSocket
+from sublet_hub.link.switchboard import Switchboard
+from sublet_hub.service import Service
+
+LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How the application answers."""
+
+    prefix: str
+    version: str
+    metrics_token: str | None
+    cookie_secret: bytes
+
+
+def make_application(
+    service: Service, hub_auth: ServiceAuth, switchboard: Switchboard, settings: WebSettings
+) -> Application:
+    """Put the routes together."""
+    prefix = re.escape(settings.prefix)
+    metrics = {"service": service, "hub_auth": hub_auth, "token": settings.metrics_token}
+    rules: list[Any] = [
+        url(prefix + "health", HealthHandler, {"service": service, "version": settings.version}),
+        url(prefix + "metrics", MetricsHandler, metrics),
+        url("/metrics", MetricsHandler, metrics),
+        url(prefix + "oauth_callback", OAuthCallback, {"hub_auth": hub_auth}),
+        url(
+            prefix + r"api/openapi\.json",
+            OpenApiHandler,
+            {"prefix": settings.prefix, "version": settings.version},
+        ),
+        url(prefix + "api/agents/link", AgentSocket, {"switchboard": switchboard}),
+    ]
+    rules += [
+        url(
+            prefix + "api/" + re.sub(r"{(\w+)}", r"(?P<\1>[A-Za-z0-9._-]{1,64})", path),
+            RouteHandler,
+            {"service": service, "hub_auth": hub_auth, "routes": routes},
+        )
+        for path, routes in routes_by_path().items()
+    ]
+    return Application(
+        rules,
+        default_handler_class=UnknownPathHandler,
+        log_function=log_request,
+        cookie_secret=settings.cookie_secret,
+        # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
+        xsrf_cookies=False,
+        websocket_max_message_size=LARGEST_AGENT_MESSAGE,
+        websocket_ping_interval=5,
+        websocket_ping_timeout=5,
+    )

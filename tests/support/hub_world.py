@@ -1,0 +1,293 @@
+"""The hub service in this process, beside a hand-written JupyterHub that knows a few tokens."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sublet_hub.assembly import Assembly, Outside
+from sublet_hub.authentication import ServiceAuth
+from sublet_hub.clock import read_boot_id, utc_now
+from sublet_hub.hub_client import HubClient
+from sublet_hub.ledger.database import Database
+from sublet_hub.limits import Rate
+from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.private_files import write_private
+from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
+from sublet_hub.web import WebSettings, make_application
+from sublet_quota import scopes
+from tornado.httpclient import HTTPRequest, HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from tests.support.fake_agent import FakeAgent
+
+SERVICE_TOKEN = "service-token-canary-0123456789"  # noqa: S105
+NODE_SECRET = "node-secret-canary-0123456789"  # noqa: S105
+OTHER_SECRET = "other-secret-canary-0123456789"  # noqa: S105
+PREFIX = "/services/sublet/"
+ACCESS = "access:services!service=sublet"
+
+
+def user_scopes(name: str) -> set[str]:
+    own = (scopes.READ, scopes.ACTIVITY, scopes.JOBS)
+    return {ACCESS, *(f"{scope}!user={name}" for scope in own)}
+
+
+def server_scopes(name: str, server: str = "") -> set[str]:
+    return {
+        ACCESS,
+        f"{scopes.READ}!user={name}",
+        f"{scopes.ACTIVITY}!server={name}/{server}",
+        f"{scopes.JOBS}!user={name}",
+    }
+
+
+ADMIN_SCOPES = {ACCESS, scopes.READ, scopes.ACTIVITY, scopes.JOBS, scopes.ADMIN}
+
+
+@dataclass
+class FakeHub:
+    """What JupyterHub's API says of tokens and servers."""
+
+    tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
+    servers: dict[str, set[str]] = field(default_factory=dict)
+    asked: int = 0
+    stalled: asyncio.Event | None = None
+    """While set and not rung, questions about tokens are not answered."""
+    broken: bool = False
+    url: str = ""
+
+    def add(self, token: str, name: str, scopes_: set[str], groups: tuple[str, ...] = ()) -> str:
+        self.tokens[token] = {
+            "kind": "user",
+            "name": name,
+            "groups": list(groups),
+            "scopes": sorted(scopes_),
+            "token_id": "a1",
+            "session_id": None,
+        }
+        return token
+
+
+class _UserHandler(RequestHandler):
+    async def get(self) -> None:
+        hub: FakeHub = self.settings["hub"]
+        hub.asked += 1
+        if hub.stalled is not None:
+            await hub.stalled.wait()
+        token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        if token not in hub.tokens:
+            self.set_status(403)
+            self.write({"status": 403, "message": "Forbidden"})
+            return
+        self.write(hub.tokens[token])
+
+
+class _UsersHandler(RequestHandler):
+    def get(self) -> None:
+        hub: FakeHub = self.settings["hub"]
+        if hub.broken:
+            self.set_status(503)
+            return
+        items = [
+            {"name": name, "servers": {s: {"name": s, "ready": True} for s in servers}}
+            for name, servers in hub.servers.items()
+        ]
+        self.write({"items": items, "_pagination": {"next": None}})
+
+
+@dataclass
+class HubWorld:
+    """A running service and how to call it."""
+
+    hub: FakeHub
+    assembly: Assembly
+    base: str
+    port: int
+    folder: Path
+    agents: list[FakeAgent] = field(default_factory=list)
+
+    @property
+    def service(self) -> Any:
+        return self.assembly.service
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        response = await self.raw(method, f"api/{path}", token, body, headers)
+        text = response.body.decode()
+        return response.code, json.loads(text) if text else None
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> HTTPResponse:
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        if method in {"POST", "PUT"} and not isinstance(body, str | bytes):
+            body = json.dumps(body if body is not None else {})
+        client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=2**26)
+        try:
+            url = path if path.startswith("http") else self.base + path
+            return await client.fetch(
+                HTTPRequest(url, method=method, headers=sent, body=body, request_timeout=60),
+                raise_error=False,
+            )
+        finally:
+            client.close()
+
+    async def hub_call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        return await self.call(method, f"hub/{path}", SERVICE_TOKEN, body)
+
+    async def slice_for(self, owner: str, server: str = "", **wish: Any) -> dict[str, Any]:
+        self.hub.servers.setdefault(owner, set()).add(server)
+        body = {"owner": owner, "server": server, "account": self.account(owner), **wish}
+        status, lease = await self.hub_call("POST", "slices", body)
+        assert status == 201, lease
+        return dict(lease)
+
+    def account(self, owner: str) -> dict[str, Any]:
+        home = self.folder / "homes" / owner
+        home.mkdir(parents=True, exist_ok=True)
+        return {
+            "uid": os.getuid(),
+            "gid": os.getgid(),
+            "home": str(home),
+            "notebook_dir": str(home),
+            "python": sys.executable,
+            "environment": {"PATH": os.environ["PATH"], "JUPYTERHUB_API_TOKEN": "token-canary"},
+        }
+
+    def user(self, name: str, groups: tuple[str, ...] = ()) -> str:
+        return self.hub.add(f"{name}-token-canary", name, user_scopes(name), groups)
+
+    def server(self, name: str, server: str = "") -> str:
+        return self.hub.add(f"{name}-{server}-server-canary", name, server_scopes(name, server))
+
+    def admin(self, name: str = "root") -> str:
+        return self.hub.add(f"{name}-admin-canary", name, ADMIN_SCOPES)
+
+    @property
+    def link_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}{PREFIX}api/agents/link"
+
+    async def agent(self, **values: Any) -> FakeAgent:
+        facts: dict[str, Any] = {"boot_id": read_boot_id(), "secret": NODE_SECRET, **values}
+        agent = FakeAgent(self.link_url, **facts)
+        self.agents.append(agent)
+        await agent.connect()
+        if agent.close_reason is None:
+            known = self.service.fleet
+            await until(lambda: not known.is_silent(agent.node))
+            self.service.capacity.look_for_silence()
+        return agent
+
+
+async def until(happened: Any, within_s: float = 10) -> None:
+    """Poll: for outcomes that no event tells of."""
+
+    async def wait() -> None:
+        while True:
+            answer = happened()
+            if asyncio.iscoroutine(answer):
+                answer = await answer
+            if answer:
+                return
+            await asyncio.sleep(0.02)
+
+    await asyncio.wait_for(wait(), within_s)
+
+
+def settings_for(folder: Path, **values: Any) -> ServiceSettings:
+    jobs = JobSettings(
+        agent_socket=str(folder / "agent.sock"),
+        simulated_socket=None,
+        service_url="http://127.0.0.1/services/sublet/",
+        grace=timedelta(seconds=2),
+    )
+    settings = ServiceSettings(
+        state_folder=folder / "state",
+        quota_file=None,
+        jobs=jobs,
+        limits=OwnerLimits(requests=Rate(1000, 1000), failed_requests=Rate(1000, 1000)),
+        hub_check_period=timedelta(seconds=0.2),
+        missing_for=timedelta(seconds=0.5),
+    )
+    return replace(settings, **values)
+
+
+def write_node_secrets(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_private(folder / "node-a", NODE_SECRET.encode())
+    write_private(folder / "node-b", OTHER_SECRET.encode())
+    return folder
+
+
+@asynccontextmanager
+async def fake_hub() -> AsyncIterator[FakeHub]:
+    hub = FakeHub()
+    routes = [("/hub/api/user", _UserHandler), ("/hub/api/users", _UsersHandler)]
+    server = HTTPServer(Application(routes, hub=hub, log_function=lambda _: None))
+    socket, port = bind_unused_port()
+    server.add_socket(socket)
+    hub.url = f"http://127.0.0.1:{port}/hub/api"
+    try:
+        yield hub
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+@asynccontextmanager
+async def hub_world(
+    folder: Path, hub: FakeHub, settings: ServiceSettings | None = None
+) -> AsyncIterator[HubWorld]:
+    """Run the service until the block ends; the folder is its state, and can be used again."""
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    database.migrate()
+    secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
+    outside = Outside(database, HubClient(hub.url, SERVICE_TOKEN), secrets, utc_now)
+    assembly = Assembly(settings or settings_for(folder), outside)
+    auth = ServiceAuth(
+        api_url=hub.url,
+        api_token=SERVICE_TOKEN,
+        base_url=PREFIX,
+        oauth_client_id="service-sublet",
+    )
+    web = make_application(
+        assembly.service, auth, assembly.switchboard, WebSettings(PREFIX, "0", None, b"x" * 32)
+    )
+    server = HTTPServer(web, max_body_size=1024 * 1024)
+    socket, port = bind_unused_port()
+    server.add_socket(socket)
+    assembly.start()
+    world = HubWorld(hub, assembly, f"http://127.0.0.1:{port}{PREFIX}", port, folder)
+    try:
+        yield world
+    finally:
+        for agent in world.agents:
+            await agent.close()
+        server.stop()
+        await assembly.stop()
+        await server.close_all_connections()
