@@ -1,20 +1,18 @@
 """What a user chose for their server, read from a form, a query or the REST API alike.
 
-Nothing is taken as read: every key, type and sign is checked here. Whether the user may have
-what they chose is the service's to decide.
+Nothing is taken as read: every key and type is checked here. Whether the choice can be meant, and
+whether the user may have it, is the service's to decide, in its own words.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sublet_quota.amounts import GpuAmount
 from sublet_quota.environment import NO_GPU
-from sublet_quota.errors import AmountError
 from sublet_quota.refusal import Refusal, RefusalReason
 
 MAX_NAME_LENGTH: Final = 255
-MAX_MESSAGE_LENGTH: Final = 500
+MOST_AMOUNT: Final = 10**12
 
 _NAMES: Final = ("size", "pool", "gpu_type")
 _AMOUNTS: Final = ("memory_mib", "compute_milli")
@@ -24,7 +22,7 @@ _FORM_KEYS_OF_THE_HUB: Final = frozenset({"_xsrf"})
 
 @dataclass(frozen=True, slots=True)
 class SliceChoice:
-    """A size by name, or amounts, or neither (the default size)."""
+    """A size by name, or amounts, or neither (the default size). Not yet known to be possible."""
 
     size: str | None = None
     pool: str | None = None
@@ -37,15 +35,10 @@ class SliceChoice:
         """The user wants no slice."""
         return self.size == NO_GPU
 
-    @property
-    def is_default(self) -> bool:
-        """Nothing was chosen that says how much."""
-        return self.size is None and self.memory_mib is None
-
     def __str__(self) -> str:
         """For the progress page and the log."""
         if self.memory_mib is not None:
-            return str(GpuAmount(self.memory_mib, self.compute_milli or 0))
+            return f"{self.memory_mib} MiB"
         return "the default size" if self.size is None else f"size {self.size}"
 
 
@@ -70,12 +63,19 @@ def read_user_options(
         if value is not None and not _is_name(value):
             return _bad(f"{key} is {_shown(value)}: give a name of 1 to {MAX_NAME_LENGTH} letters")
         names[key] = value
-    amounts = _amounts(options)
-    if isinstance(amounts, Refusal):
-        return amounts
-    if names["size"] is not None and amounts != (None, None):
-        return _bad("user_options has a size and amounts: give size alone, or memory_mib")
-    return SliceChoice(**names, memory_mib=amounts[0], compute_milli=amounts[1])
+    amounts: dict[str, int | None] = {}
+    for key in _AMOUNTS:
+        value = options.get(key)
+        if value is not None and not _is_whole_number(value):
+            return _bad(f"{key} is {_shown(value)}: give a whole number of at most 12 digits")
+        amounts[key] = value
+    return SliceChoice(
+        names["size"],
+        names["pool"],
+        names["gpu_type"],
+        amounts["memory_mib"],
+        amounts["compute_milli"],
+    )
 
 
 def read_form(
@@ -98,22 +98,13 @@ def read_form(
     return choice if isinstance(choice, Refusal) else options
 
 
-def _amounts(options: Mapping[str, Any]) -> tuple[int | None, int | None] | Refusal:
-    memory_mib, compute_milli = (options.get(key) for key in _AMOUNTS)
-    if memory_mib is None:
-        if compute_milli is None:
-            return None, None
-        return _bad("user_options has compute_milli alone: give memory_mib too")
-    try:
-        GpuAmount(memory_mib, 0 if compute_milli is None else compute_milli)
-    except AmountError as error:
-        return Refusal(RefusalReason.BAD_AMOUNT, str(error)[:MAX_MESSAGE_LENGTH])
-    return memory_mib, compute_milli
-
-
 def _number(text: str) -> int | str:
     digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and len(text) <= 12 else text  # noqa: PLR2004
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 12 else text  # noqa: PLR2004
+
+
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST_AMOUNT
 
 
 def _is_name(value: Any) -> bool:

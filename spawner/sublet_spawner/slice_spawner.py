@@ -211,9 +211,9 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
     # The slice.
 
     async def _get_slice(self, choice: SliceChoice, log: StartLog) -> None:
+        request = self._request(choice)
+        log.tell(f"Asking for a GPU slice: {choice}", 5)
         try:
-            request = await self._request(choice)
-            log.tell(f"Asking for a GPU slice: {choice}", 5)
             answer = await self._ask(request)
         except SubletSpawnerError as error:
             self.log.error("No slice for %s: %s", self._log_name, error)  # noqa: TRY400
@@ -229,23 +229,8 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         self.log.info("Slice %s for %s: %s", answer.slice_id, self._log_name, granted)
         log.tell(granted, 20)
 
-    async def _request(self, choice: SliceChoice) -> SliceRequest:
-        """Fill the request. Where nothing was chosen, the service's default size is asked for.
-
-        Where there is no default, the first size is asked for all the same: the service then
-        says why not.
-        """
-        size = choice.size
-        if choice.is_default:
-            offers = await self._offers()
-            size = offers.default or next((offer.size for offer in offers.offers), None)
-            if size is None:
-                raise self._refusal(
-                    Refusal(
-                        RefusalReason.SIZE_NOT_ALLOWED,
-                        offers.message or "No size of GPU slice is open to you: ask an admin",
-                    )
-                )
+    def _request(self, choice: SliceChoice) -> SliceRequest:
+        """Fill the request. Where nothing was chosen, the service picks the default size."""
         account = self.account_template()
         if isinstance(account, Refusal):
             raise self._refusal(account)
@@ -253,7 +238,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
             owner=self.user.name,
             groups=self._groups(),
             server=self.name,
-            size=size,
+            size=choice.size,
             pool=choice.pool,
             gpu_type=choice.gpu_type,
             memory_mib=choice.memory_mib,

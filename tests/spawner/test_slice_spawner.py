@@ -16,7 +16,7 @@ from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import a_spawner, after_a_restart
-from tests.support.fake_service import an_offer, fake_service, some_offers
+from tests.support.fake_service import fake_service
 
 pytestmark = pytest.mark.asyncio
 
@@ -74,26 +74,11 @@ async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
         assert service.released == [slice_id]
 
 
-async def test_no_choice_is_the_default_size(tmp_path):
+async def test_no_choice_is_the_services_default_size(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         await spawner.start()
-        assert service.requests[0].size == "small"
-
-
-async def test_where_there_is_no_default_the_service_says_why_not(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.offers = some_offers(an_offer("huge", allowed=False), default=None)
-        service.problem = Problem(reason="user-limit", message=WORDS)
-        assert said(await refusal_of(spawner)) == (403, WORDS)
-        assert service.requests[0].size == "huge"
-
-
-async def test_where_no_size_is_open_the_user_is_told_so(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.offers = some_offers().model_copy(update={"offers": (), "default": None})
-        status, words = said(await refusal_of(spawner))
-        assert status == 403
-        assert "No size of GPU slice is open to you" in words
+        assert service.requests[0].size is None
+        assert [lease.size for lease in service.slices.values()] == ["small"]
 
 
 async def test_amounts_reach_the_service_as_they_are(tmp_path):
@@ -117,13 +102,11 @@ async def test_amounts_reach_the_service_as_they_are(tmp_path):
         ({"sudo": True}, 400, "'sudo'"),
         ({"owner": "bob"}, 400, "'owner'"),
         ({"account": {"uid": 0}}, 400, "'account'"),
-        ({"memory_mib": -1}, 403, "memory_mib is -1"),
-        ({"memory_mib": "1"}, 403, "memory_mib is '1'"),
-        ({"memory_mib": 1.5}, 403, "memory_mib is 1.5"),
-        ({"memory_mib": True}, 403, "memory_mib is True"),
-        ({"memory_mib": 1, "compute_milli": -2}, 403, "compute_milli is -2"),
-        ({"compute_milli": 2}, 400, "compute_milli alone"),
-        ({"size": "small", "memory_mib": 1}, 400, "size and amounts"),
+        ({"memory_mib": "1"}, 400, "memory_mib is '1'"),
+        ({"memory_mib": 1.5}, 400, "memory_mib is 1.5"),
+        ({"memory_mib": 10**400}, 400, "at most 12 digits"),
+        ({"memory_mib": True}, 400, "memory_mib is True"),
+        ({"memory_mib": 1, "compute_milli": []}, 400, "compute_milli is []"),
         ({"size": "none"}, 403, "without a GPU are not offered"),
     ],
 )
@@ -137,6 +120,13 @@ async def test_options_that_are_no_choice_are_refused_before_anything_is_asked(
         assert part in error.jupyterhub_message
         assert service.calls == []
         assert spawner.pid == 0
+
+
+async def test_an_amount_that_cannot_be_meant_is_refused_in_the_services_words(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        spawner.user_options = {"memory_mib": -5, "compute_milli": 100}
+        assert said(await refusal_of(spawner)) == (403, "memory is -5: ask for 1 MiB or more.")
+        assert service.slices == {}
 
 
 async def test_a_refusal_is_said_in_the_services_words_and_escaped_for_pages(tmp_path):
@@ -383,10 +373,9 @@ async def test_the_form_reads_as_the_rest_api_does(tmp_path):
         assert spawner.run_options_from_form({"size": ["large"], "_xsrf": ["x"]}) == {
             "size": "large"
         }
-        assert spawner.run_options_from_form({"memory_mib": ["2048"]}) == {"memory_mib": 2048}
+        assert spawner.run_options_from_form({"memory_mib": ["-3"]}) == {"memory_mib": -3}
         for form in (
             {"size": ["a", "b"]},
-            {"memory_mib": ["-3"]},
             {"memory_mib": ["x"]},
             {"a": [""]},
         ):

@@ -85,7 +85,8 @@ class FakeService:
     calls: list[str] = field(default_factory=list)
 
     def grant(self, request: SliceRequest) -> Lease:
-        offer = next((o for o in self.offers.offers if o.size == request.size), None)
+        size = request.size or (self.offers.default if request.memory_mib is None else None)
+        offer = next((o for o in self.offers.offers if o.size == size), None)
         lease = Lease(
             slice_id=f"slice-{secrets.token_hex(4)}",
             owner=request.owner,
@@ -100,7 +101,7 @@ class FakeService:
             simulated=True,
             memory_mib=offer.memory_mib if offer else request.memory_mib or 1,
             compute_milli=offer.compute_milli if offer else request.compute_milli or 0,
-            size=request.size,
+            size=size,
             created_at=datetime.now(UTC),
         )
         self.slices[lease.slice_id] = lease
@@ -143,7 +144,10 @@ class _SlicesHandler(_Handler):
         self.fake.requests.append(request)
         self.fake.asked.set()
         await self.fake.granting.wait()
-        if self.fake.problem is not None:
+        if request.memory_mib is not None and request.memory_mib < 1:
+            message = f"memory is {request.memory_mib}: ask for 1 MiB or more."
+            self.answer(400, Problem(reason="bad-amount", message=message))
+        elif self.fake.problem is not None:
             self.answer(self.fake.problem_status, self.fake.problem)
         else:
             self.answer(201, self.fake.grant(request))
