@@ -123,7 +123,7 @@ def _larger_than_gpu(wanted: Wanted, largest: GpuKind) -> Refusal:
     most = GpuAmount(largest.usable_mib, WHOLE_GPU_MILLI)
     return Refusal(
         RefusalReason.LARGER_THAN_GPU,
-        f"{amount} is more than one GPU of pool '{wanted.pool}' can give: at most {most} on a "
+        f"{amount} is more than one GPU of pool '{wanted.pool}' can give: at most {most} on "
         f"{largest.type}. Ask for less.",
         {
             "asked_mib": amount.memory_mib,

@@ -80,6 +80,6 @@ def _never_fits(holdings: Holdings, wish: JobWish) -> Refusal | None:
     return Refusal(
         RefusalReason.LARGER_THAN_GPU,
         f"A job of {format_memory(asked_mib)} fits on no GPU: at most "
-        f"{format_memory(largest.usable_mib)} on a {largest.type}. Ask for less.",
+        f"{format_memory(largest.usable_mib)} on {largest.type}. Ask for less.",
         {"asked_mib": asked_mib, "largest_mib": largest.usable_mib},
     )

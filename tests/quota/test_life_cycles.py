@@ -3,7 +3,6 @@
 from itertools import product
 
 import pytest
-
 from sublet_quota.errors import ForbiddenMoveError
 from sublet_quota.job_states import ENDED, JOB_MOVES, JobMove, JobState, move_job
 from sublet_quota.slice_states import SLICE_MOVES, SliceMove, SliceState, move_slice
@@ -55,5 +54,5 @@ def test_a_parked_slice_is_never_merely_unlocked() -> None:
 
 
 def test_a_forbidden_move_says_what_could_be_done_instead() -> None:
-    with pytest.raises(ForbiddenMoveError, match="suspended and cannot pause.*resume"):
+    with pytest.raises(ForbiddenMoveError, match=r"suspended and cannot pause.*resume"):
         move_slice(SliceState.SUSPENDED, SliceMove.PAUSE)

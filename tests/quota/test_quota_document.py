@@ -7,7 +7,6 @@ from fractions import Fraction
 import pytest
 import yaml
 from pydantic import ValidationError
-
 from sublet_quota.document import (
     UNLIMITED,
     GpuShare,
@@ -16,6 +15,7 @@ from sublet_quota.document import (
     SliceSize,
     read_quota_document,
 )
+
 from tests.support.quota_cases import document
 
 FULL = """

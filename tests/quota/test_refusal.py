@@ -1,7 +1,6 @@
 """A refusal is a value that stays as it was made."""
 
 import pytest
-
 from sublet_quota.refusal import Refusal, RefusalReason
 
 

@@ -27,26 +27,26 @@ def gib(amount: float, compute_milli: int = 1) -> GpuAmount:
     return GpuAmount(int(amount * MIB_PER_GIB), compute_milli)
 
 
-def gpu(
+def gpu(  # noqa: PLR0913 - a builder
     name: str = "gpu-0",
     kind: GpuKind = H100,
     node: str = "node-a",
     index: int = 0,
-    closed: str | None = None,
     *,
+    closed: str | None = None,
     pause_only: bool = False,
 ) -> GpuFacts:
     return GpuFacts(GpuId(name), NodeId(node), index, kind, closed, pause_only)
 
 
-def notebook(
+def notebook(  # noqa: PLR0913 - a builder
     name: str,
     owner: str = "ada",
     amount: GpuAmount | None = None,
     on: str = "gpu-0",
+    *,
     groups: tuple[str, ...] = (),
     pool: str = "interactive",
-    *,
     unsuspendable: bool = False,
 ) -> Holding:
     return Holding(

@@ -1,0 +1,85 @@
+"""Jobs at submission: only what can never run, and one too many, is refused."""
+
+import pytest
+from sublet_quota.gpu_load import GpuFacts
+from sublet_quota.job_admission import JobWish, admit_job
+from sublet_quota.refusal import RefusalReason
+
+from tests.support.quota_cases import H100, L4, gpu, holdings
+
+TWO = (gpu("h", H100), gpu("l", L4))
+
+REFUSED = {
+    "no memory": (JobWish("ada", memory_mib=0), RefusalReason.BAD_AMOUNT, "1 MiB or more"),
+    "negative memory": (JobWish("ada", memory_mib=-1), RefusalReason.BAD_AMOUNT, "1 MiB or more"),
+    "beyond all GPUs": (
+        JobWish("ada", memory_mib=10**400),
+        RefusalReason.BAD_AMOUNT,
+        "more memory than any GPU has",
+    ),
+    "no compute": (JobWish("ada", compute_milli=0), RefusalReason.BAD_AMOUNT, "1 to 1000"),
+    "two GPUs' compute": (JobWish("ada", compute_milli=2000), RefusalReason.BAD_AMOUNT, "1 to"),
+    "larger than any GPU": (
+        JobWish("ada", memory_mib=80 * 1024),
+        RefusalReason.LARGER_THAN_GPU,
+        "A job of 80 GiB fits on no GPU: at most 79 GiB on NVIDIA H100 80GB HBM3. Ask for less.",
+    ),
+    "larger than the GPUs of its type": (
+        JobWish("ada", memory_mib=24 * 1024, gpu_type="*L4"),
+        RefusalReason.LARGER_THAN_GPU,
+        "at most 23 GiB on NVIDIA L4",
+    ),
+    "a type that is not there": (
+        JobWish("ada", gpu_type="B200"),
+        RefusalReason.NO_GPU,
+        (
+            "There is no GPU of type 'B200' that jobs could use. There are: NVIDIA H100 80GB HBM3, "
+            "NVIDIA L4."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_job_that_can_never_run_is_refused(name: str) -> None:
+    wish, reason, words = REFUSED[name]
+    refusal = admit_job(holdings("", *TWO), wish, 0)
+    assert refusal is not None
+    assert refusal.reason is reason
+    assert words in refusal.message
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [JobWish("ada"), JobWish("ada", memory_mib=79 * 1024), JobWish("ada", gpu_type="*l4")],
+)
+def test_a_job_that_fits_some_gpu_may_wait_for_it(wish: JobWish) -> None:
+    assert admit_job(holdings("", *TWO), wish, 0) is None
+
+
+def test_a_closed_gpu_is_waited_for() -> None:
+    assert admit_job(holdings("", gpu(closed="XID 79")), JobWish("ada"), 0) is None
+
+
+def test_without_a_pool_that_lends_no_job_can_run() -> None:
+    refusal = admit_job(holdings("pools: {p: {lend: false}}"), JobWish("ada"), 0)
+    assert refusal is not None
+    assert refusal.reason is RefusalReason.NO_GPU
+
+
+def test_gpus_of_pools_that_do_not_lend_do_not_count() -> None:
+    text = "pools: {no: {gpus: {types: ['*H100*']}, lend: false}, yes: {}}"
+    gpus: tuple[GpuFacts, ...] = TWO
+    refusal = admit_job(holdings(text, *gpus), JobWish("ada", memory_mib=40 * 1024), 0)
+    assert refusal is not None
+    assert refusal.numbers == {"asked_mib": 40960, "largest_mib": 23552}
+
+
+def test_one_job_too_many_is_refused_with_the_numbers() -> None:
+    held = holdings("groups: {lab: {each_member: {most_jobs: 2}}}")
+    assert admit_job(held, JobWish("ada", ("lab",)), 1) is None
+    refusal = admit_job(held, JobWish("ada", ("lab",)), 2)
+    assert refusal is not None
+    assert refusal.reason is RefusalReason.TOO_MANY_JOBS
+    assert refusal.numbers == {"jobs": 2, "most_jobs": 2}
+    assert "'ada' has 2 jobs waiting or running and may have 2." in refusal.message

@@ -1,0 +1,232 @@
+"""The job queue: which job goes where, and what the others are told."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sublet_quota.amounts import GpuAmount
+from sublet_quota.fair_share import WaitingJob
+from sublet_quota.gpu_load import GpuKind
+from sublet_quota.ids import GpuId, JobId, PoolName, UserName
+from sublet_quota.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
+
+from tests.support.quota_cases import H100, L4, NOON, gib, gpu, holdings, job_slice
+
+WHOLE = None
+
+
+def job(name: str, need_gib: int | None = WHOLE, gpu_type: str | None = None) -> WaitingJob:
+    return WaitingJob(
+        job_id=JobId(name),
+        owner=UserName("ada"),
+        groups=(),
+        memory_mib=None if need_gib is None else need_gib * 1024,
+        compute_milli=1000,
+        gpu_type=gpu_type,
+        priority=0,
+        submitted_at=NOON,
+    )
+
+
+def lends(
+    name: str, lendable_gib: int, kind: GpuKind = H100, jobs_gib: int = 0, index: int = 0
+) -> LendableGpu:
+    facts = gpu(name, kind, index=index)
+    return LendableGpu(facts, PoolName("interactive"), lendable_gib * 1024, jobs_gib * 1024)
+
+
+@dataclass(frozen=True)
+class Case:
+    jobs: tuple[WaitingJob, ...]
+    gpus: tuple[LendableGpu, ...]
+    placed: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, str] = field(default_factory=dict)
+    lending: bool = True
+
+
+CASES = {
+    "a job goes where there is room": Case((job("j", 40),), (lends("a", 50),), {"j": "a"}),
+    "a job goes to the tightest GPU": Case(
+        (job("j", 20),), (lends("a", 79), lends("b", 30)), {"j": "b"}
+    ),
+    "a whole GPU is a GPU that lends all of it": Case(
+        (job("j"),), (lends("a", 78), lends("b", 79)), {"j": "b"}
+    ),
+    "a whole GPU may be a small one": Case(
+        (job("j"),), (lends("a", 70), lends("l", 23, L4)), {"j": "l"}
+    ),
+    "a job goes to a GPU of the type it asks for": Case(
+        (job("j", 10, "*H100*"),), (lends("l", 23, L4), lends("h", 79)), {"j": "h"}
+    ),
+    "two jobs share what one GPU lends": Case(
+        (job("i", 40), job("j", 39)), (lends("a", 79),), {"i": "a", "j": "a"}
+    ),
+    "what a job takes the next does not find": Case(
+        (job("i", 40), job("j", 40)),
+        (lends("a", 79),),
+        {"i": "a"},
+        {"j": "needs 40 GiB: GPU 0 of node-a is kept for it until the jobs there are done"},
+    ),
+    "a small job passes a large one for which no job makes room": Case(
+        (job("large", 60), job("small", 20)),
+        (lends("a", 30),),
+        {"small": "a"},
+        {
+            "large": "needs 60 GiB, and the most that one GPU can lend now is 30 GiB: "
+            "it begins when more slices are idle"
+        },
+    ),
+    "a small job does not take the GPU that is kept for a large one": Case(
+        (job("large", 60), job("small", 20)),
+        (lends("a", 30, jobs_gib=40),),
+        {},
+        {
+            "large": "needs 60 GiB: GPU 0 of node-a is kept for it until the jobs there are done",
+            "small": "needs 20 GiB, and the most that one GPU can lend now is 0 MiB: "
+            "it begins when more slices are idle",
+        },
+    ),
+    "another GPU is still free for the small job": Case(
+        (job("large", 60), job("small", 20)),
+        (lends("a", 30, jobs_gib=40), lends("b", 20, index=1)),
+        {"small": "b"},
+        {"large": "needs 60 GiB: GPU 0 of node-a is kept for it until the jobs there are done"},
+    ),
+    "two large jobs do not wait for the same GPU": Case(
+        (job("i", 60), job("j", 60)),
+        (lends("a", 10, jobs_gib=69), lends("b", 10, jobs_gib=69, index=1)),
+        {},
+        {"i": "needs 60 GiB: GPU 0 of", "j": "needs 60 GiB: GPU 1 of"},
+    ),
+    "nothing begins while lending is off": Case(
+        (job("j", 1),),
+        (lends("a", 79),),
+        {},
+        {"j": "lending is switched off: no job begins until it is on again"},
+        lending=False,
+    ),
+    "no GPU at all": Case((job("j"),), (), {}, {"j": "no GPU is open to jobs now"}),
+    "no GPU of the type": Case(
+        (job("j", 1, "B200"),),
+        (lends("a", 79),),
+        {},
+        {"j": "no GPU of type 'B200' is open to jobs now"},
+    ),
+    "no GPU that is large enough": Case(
+        (job("j", 60),),
+        (lends("l", 23, L4),),
+        {},
+        {"j": "needs 60 GiB, and the largest GPU that is open to jobs now gives 23 GiB"},
+    ),
+    "a whole GPU that is in use": Case(
+        (job("j"),),
+        (lends("a", 12),),
+        {},
+        {"j": "needs a whole GPU (79 GiB), and the most that one GPU can lend now is 12 GiB"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_queue(name: str) -> None:
+    case = CASES[name]
+    plan = plan_queue(case.jobs, case.gpus, lending=case.lending)
+    assert {p.job.job_id: p.gpu_id for p in plan.placements} == case.placed
+    assert [w.job_id for w in plan.waits] == list(case.waits)
+    assert [w.place for w in plan.waits] == list(range(1, len(case.waits) + 1))
+    for wait in plan.waits:
+        assert case.waits[wait.job_id] in wait.reason
+
+
+def test_a_whole_gpu_is_what_slices_can_fill_of_it() -> None:
+    plan = plan_queue([job("j")], [lends("a", 79)], lending=True)
+    assert plan.placements[0].amount == GpuAmount(79 * 1024, 1000)
+
+
+def test_only_open_gpus_of_pools_that_lend_are_considered() -> None:
+    held = holdings(
+        "pools: {no: {gpus: {types: ['*L4']}, lend: false}, yes: {}}",
+        gpu("l", L4),
+        gpu("gpu-0", H100),
+        gpu("c", H100, closed="XID 79"),
+        job_slice("job", amount=gib(10)),
+    )
+    found = lendable_gpus(held, {GpuId(name): 10**6 for name in ("l", "gpu-0", "c", "unknown")})
+    assert [(g.facts.gpu_id, g.lendable_mib, g.jobs_mib) for g in found] == [
+        ("gpu-0", 79 * 1024, 10 * 1024)
+    ]
+
+
+def test_a_gpu_of_which_no_agent_spoke_yet_lends_nothing() -> None:
+    assert lendable_gpus(holdings(), {})[0].lendable_mib == 0
+
+
+gpus_there = st.lists(
+    st.tuples(st.sampled_from([H100, L4]), st.integers(0, 100), st.integers(0, 100)), max_size=6
+).map(
+    lambda entries: [
+        lends(f"g{n}", min(lendable, kind.usable_mib // 1024), kind, jobs, n)
+        for n, (kind, lendable, jobs) in enumerate(entries)
+    ]
+)
+jobs_there = st.lists(
+    st.tuples(st.none() | st.integers(1, 90), st.sampled_from([None, "*H100*", "*L4", "x"])),
+    max_size=15,
+).map(lambda entries: [job(f"j{n:02}", *entry) for n, entry in enumerate(entries)])
+
+
+@given(jobs_there, gpus_there)
+def test_no_gpu_lends_more_than_it_has_and_every_job_is_answered_once(
+    jobs: list[WaitingJob], gpus: list[LendableGpu]
+) -> None:
+    plan = plan_queue(jobs, gpus, lending=True)
+    lendable = {g.facts.gpu_id: g.lendable_mib for g in gpus}
+    for placement in plan.placements:
+        lendable[placement.gpu_id] -= placement.amount.memory_mib
+    assert all(left >= 0 for left in lendable.values())
+    answered = [p.job.job_id for p in plan.placements] + [w.job_id for w in plan.waits]
+    assert sorted(answered) == [j.job_id for j in jobs]
+    assert plan == plan_queue(jobs, gpus[::-1], lending=True)
+
+
+@given(jobs_there, gpus_there)
+def test_the_first_job_never_waits_where_a_gpu_lends_what_it_needs(
+    jobs: list[WaitingJob], gpus: list[LendableGpu]
+) -> None:
+    if not jobs:
+        return
+    plan = plan_queue(jobs, gpus, lending=True)
+    first = jobs[0]
+    possible = [
+        g
+        for g in gpus
+        if g.facts.kind.is_type(first.gpu_type)
+        and g.lendable_mib >= (first.memory_mib or g.facts.kind.usable_mib)
+    ]
+    placed = {p.job.job_id for p in plan.placements}
+    assert (first.job_id in placed) is bool(possible)
+
+
+def test_small_jobs_that_keep_coming_do_not_starve_a_large_one() -> None:
+    """One GPU; each round a small job ends and another comes: the large one gets its turn."""
+    running = {"s0": 30, "s1": 30}
+    for round_number in range(2, 20):
+        ended = min(running, default=None)
+        if ended is not None:
+            del running[ended]
+        jobs_gib = sum(running.values())
+        waiting = [job("large", 60), job(f"s{round_number}", 30)]
+        plan: QueuePlan = plan_queue(
+            waiting, [lends("a", 79 - jobs_gib, jobs_gib=jobs_gib)], lending=True
+        )
+        if any(p.job.job_id == "large" for p in plan.placements):
+            return
+        running |= {p.job.job_id: 30 for p in plan.placements}
+    pytest.fail("the large job never began")
+
+
+def test_a_reason_names_no_other_user() -> None:
+    jobs = [replace(job("i", 60), owner=UserName("bob")), job("j", 60)]
+    plan = plan_queue(jobs, [lends("a", 79)], lending=True)
+    assert "bob" not in plan.waits[0].reason
