@@ -12,7 +12,8 @@ from sublet_agent.simulated.connection import ThreadConnections
 from sublet_agent.simulated.errors import DeviceGoneError, NotPermittedError, SimulatedGpuError
 from sublet_agent.simulated.pattern import pattern_sha256
 
-from tests.support.simulated_gpus import SimulatedGpus, TenantError, simulated_gpus, wait_until
+from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus, wait_until
+from tests.support.tenants import TenantError
 
 MIB_OF_GIB = 1024
 NOBODY = 65534

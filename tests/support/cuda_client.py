@@ -1,0 +1,186 @@
+"""The words of ``sublet_agent.simulated.client`` on a real NVIDIA GPU, by ``libcuda`` alone.
+
+The shared device tests run the same lines in a simulated and in a real CUDA process; this is what
+the real one imports as ``gpu``. Only what those lines use is here.
+"""
+
+import ctypes
+import hashlib
+import math
+import time
+from dataclasses import dataclass
+
+simulated = False
+_MIB = 1024 * 1024
+_SPIN = b"""
+.version 6.0
+.target sm_52
+.address_size 64
+.visible .entry spin(.param .u64 nanoseconds)
+{
+    .reg .u64 %begun, %now, %gone, %wanted;
+    .reg .pred %more;
+    ld.param.u64 %wanted, [nanoseconds];
+    mov.u64 %begun, %globaltimer;
+again:
+    mov.u64 %now, %globaltimer;
+    sub.u64 %gone, %now, %begun;
+    setp.lt.u64 %more, %gone, %wanted;
+    @%more bra again;
+    ret;
+}
+"""
+
+
+class CudaError(Exception):
+    """A driver call failed."""
+
+
+class OutOfMemoryError(CudaError):
+    """There is no room on the card."""
+
+
+class _IpcHandle(ctypes.Structure):
+    _fields_ = (("reserved", ctypes.c_char * 64),)
+
+
+class _Driver:
+    """``libcuda`` with this process's context on the first visible card."""
+
+    def __init__(self) -> None:
+        self.library = ctypes.CDLL("libcuda.so.1")
+        self.call("cuInit", 0)
+        device = ctypes.c_int()
+        self.call("cuDeviceGet", ctypes.byref(device), 0)
+        self.context = ctypes.c_void_p()
+        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(self.context), device)
+        self.call("cuCtxSetCurrent", self.context)
+        module = ctypes.c_void_p()
+        self.call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(_SPIN))
+        self.spin = ctypes.c_void_p()
+        self.call("cuModuleGetFunction", ctypes.byref(self.spin), module, b"spin")
+
+    def call(self, name: str, *arguments: object) -> None:
+        code = getattr(self.library, name)(*arguments)
+        if code == 2:
+            message = f"{name}: out of memory"
+            raise OutOfMemoryError(message)
+        if code:
+            message = f"{name} failed with error {code}"
+            raise CudaError(message)
+
+
+_driver: _Driver | None = None
+
+
+def _cuda() -> _Driver:
+    global _driver  # noqa: PLW0603 - one context a process
+    if _driver is None:
+        _driver = _Driver()
+    return _driver
+
+
+@dataclass
+class Buffer:
+    """Memory on the card."""
+
+    pointer: ctypes.c_uint64
+    mib: int
+
+    @property
+    def length(self) -> int:
+        return self.mib * _MIB
+
+    def fill(self, seed: int) -> str:
+        """Give each MiB a value of its own that follows from the seed."""
+        words = _MIB // 4
+        for index in range(self.mib):
+            value = (seed * 2654435761 + index * 40503 + 1) & 0xFFFFFFFF
+            there = ctypes.c_uint64(self.pointer.value + index * _MIB)
+            _cuda().call("cuMemsetD32_v2", there, ctypes.c_uint(value), ctypes.c_size_t(words))
+        _cuda().call("cuCtxSynchronize")
+        return self.sha256()
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        step = 64 * _MIB
+        host = ctypes.create_string_buffer(step)
+        for offset in range(0, self.length, step):
+            size = min(step, self.length - offset)
+            there = ctypes.c_uint64(self.pointer.value + offset)
+            _cuda().call("cuMemcpyDtoH_v2", host, there, ctypes.c_size_t(size))
+            digest.update(memoryview(host)[:size])
+        return digest.hexdigest()
+
+    def share(self) -> str:
+        handle = _IpcHandle()
+        _cuda().call("cuIpcGetMemHandle", ctypes.byref(handle), self.pointer)
+        return bytes(handle).hex()
+
+    def free(self) -> None:
+        _cuda().call("cuMemFree_v2", self.pointer)
+
+
+def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
+    wanted = math.ceil(gib * 1024) + mib
+    pointer = ctypes.c_uint64()
+    size = ctypes.c_size_t(wanted * _MIB)
+    _cuda().call("cuMemAlloc_v2", ctypes.byref(pointer), size)
+    return Buffer(pointer, wanted)
+
+
+def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
+    wanted = math.ceil(gib * 1024) + mib
+    pointer = ctypes.c_uint64()
+    size = ctypes.c_size_t(wanted * _MIB)
+    attach_to_all = ctypes.c_uint(1)
+    _cuda().call("cuMemAllocManaged", ctypes.byref(pointer), size, attach_to_all)
+    return Buffer(pointer, wanted)
+
+
+def open_shared(token: str) -> Buffer:
+    handle = _IpcHandle.from_buffer_copy(bytes.fromhex(token))
+    pointer = ctypes.c_uint64()
+    lazily = ctypes.c_uint(1)
+    _cuda().call("cuIpcOpenMemHandle_v2", ctypes.byref(pointer), handle, lazily)
+    return Buffer(pointer, 0)
+
+
+def compute(seconds: float) -> None:
+    """Keep one multiprocessor busy with kernels of a millisecond."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        _launch(1e-3)
+        synchronize()
+
+
+def launch_endless_kernel() -> None:
+    """Launch a kernel of ten minutes: endless for a test, and no harm to the card afterwards."""
+    _launch(600.0)
+
+
+def synchronize() -> None:
+    _cuda().call("cuCtxSynchronize")
+
+
+def memory_info() -> tuple[int, int]:
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    _cuda().call("cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+    return free.value // _MIB, total.value // _MIB
+
+
+def _launch(seconds: float) -> None:
+    nanoseconds = ctypes.c_uint64(round(seconds * 1e9))
+    parameters = (ctypes.c_void_p * 1)(ctypes.addressof(nanoseconds))
+    one = ctypes.c_uint(1)
+    none = ctypes.c_uint(0)
+    _cuda().call(
+        "cuLaunchKernel",
+        _cuda().spin,
+        *(one, one, one),
+        *(one, one, one),
+        none,
+        None,
+        parameters,
+        None,
+    )
