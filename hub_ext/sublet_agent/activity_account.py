@@ -1,0 +1,168 @@
+"""What a slice's owner does, from what is reported and what is measured.
+
+A report moves only its sender's slice (THREATS 3). Cells and wakes are claims; measured use of
+the GPU is a fact. Claims keep a slice active as facts do, but only within a budget: whoever
+claims work for long without using the GPU is believed for a short while once in a time, so that
+the waiting job runs and the number of moves stays bounded. A single measured use makes up for
+all of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
+
+from sublet_agent.settings import ActivitySettings
+
+_REFILL: int = 4
+"""Idle time refills the budget so many times slower than claims use it up."""
+_FRESH = timedelta(seconds=10)
+"""A report of a busy kernel is repeated every two seconds; an older one says nothing."""
+_MOST_KERNELS = 256
+
+
+@dataclass(slots=True)
+class _Kernel:
+    sequence: int
+    busy: bool
+    cell: str | None
+    reported: datetime
+
+
+class ActivityAccount:
+    """The evidence of one slice, and the judgement on it."""
+
+    def __init__(self, known_since: datetime, settings: ActivitySettings) -> None:
+        self._settings = settings
+        self._known_since = known_since
+        self._kernels: dict[str, _Kernel] = {}
+        self._cell_started: datetime | None = None
+        self._cell_ended: datetime | None = None
+        self._gpu_used: datetime | None = None
+        self._woken: datetime | None = None
+        self._waited: datetime | None = None
+        self._believed: datetime | None = None
+        """Beyond the budget: the last claim that was believed."""
+        self._unused = timedelta(0)
+        self._doubted = False
+        self._judged: datetime | None = None
+        self._activity: Activity | None = None
+
+    def cell_enters(self, cell: str, kernel: str, now: datetime) -> None:
+        """A cell asks at the gate."""
+        self._cell_started = now
+        self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
+
+    def kernel_reports(
+        self, kernel: str, sequence: int, *, busy: bool, cell: str | None, now: datetime
+    ) -> None:
+        """A kernel tells its level; repeated levels are no new evidence."""
+        before = self._kernels.get(kernel)
+        if before is not None and sequence < before.sequence and now - before.reported < _FRESH:
+            return
+        was_busy = before is not None and before.busy
+        if busy and (not was_busy or (before is not None and before.cell != cell)):
+            self._cell_started = now
+        elif was_busy and not busy:
+            self._cell_ended = now
+        self._note_kernel(kernel, sequence, busy=busy, cell=cell, now=now)
+
+    def gpu_is_used(self, now: datetime) -> None:
+        """Measured: a process of the slice used the GPU."""
+        self._gpu_used = now
+        self._unused = timedelta(0)
+        self._doubted = False
+
+    def wakes(self, now: datetime) -> None:
+        """The owner asked, or a process uses the CPU."""
+        self._woken = now
+
+    def waits_for_its_turn(self, now: datetime) -> None:
+        """It has work and no room yet: waiting neither wears off nor costs anything.
+
+        Its cell at the gate, or its processes in the middle of a GPU call, can show nothing more
+        until they get their room. A slice of which nothing was ever seen has nothing to wait for.
+        """
+        seen = (self._cell_started, self._gpu_used, self._woken)
+        if self._activity is None or not self._activity.active or not any(seen):
+            return
+        self._waited = now
+        if self._doubted and self._believed is not None:
+            self._believed = now
+
+    def runs_a_cell(self, now: datetime) -> bool:
+        """Whether a kernel says, and said lately, that a cell runs."""
+        return any(k.busy and now - k.reported < _FRESH for k in self._kernels.values())
+
+    def judge(
+        self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
+    ) -> Activity:
+        """Say whether the slice is active now, and take that into account.
+
+        Beyond the budget a claim is believed only when the slice has been idle for
+        ``believe_again_after``, and then for ``claim_counts_for``.
+        """
+        self._spend(now)
+        before = self._activity
+        if not self._doubted:
+            woken = max((w for w in (self._woken, self._waited) if w is not None), default=None)
+            evidence = ActivityEvidence(
+                self._known_since, self._cell_started, self._cell_ended, self._gpu_used, woken
+            )
+        else:
+            evidence = self._doubting(idle_after, believe_again_after, now)
+        self._activity = judge_activity(evidence, idle_after, now, before)
+        return self._activity
+
+    def _spend(self, now: datetime) -> None:
+        before, self._judged = self._judged, now
+        if before is None or self._activity is None:
+            return
+        passed = now - before
+        if not self._activity.active:
+            self._unused = max(timedelta(0), self._unused - passed / _REFILL)
+        elif self._is_unused_since(before):
+            self._unused = min(self._unused + passed, self._settings.unused_budget)
+        if self._unused >= self._settings.unused_budget:
+            if not self._doubted:
+                self._believed = None
+            self._doubted = True
+        elif self._unused <= self._settings.unused_budget / 2:
+            self._doubted = False
+
+    def _is_unused_since(self, before: datetime) -> bool:
+        facts = (self._gpu_used, self._waited)
+        return not any(f is not None and f >= before for f in facts)
+
+    def _doubting(
+        self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
+    ) -> ActivityEvidence:
+        """Give the evidence with all claims but the one that is believed left out."""
+        before = self._activity
+        claims = [c for c in (self._cell_started, self._woken) if c is not None]
+        claim = max(claims, default=None)
+        idle_since = before.since if before is not None and not before.active else None
+        if (
+            claim is not None
+            and idle_since is not None
+            and claim > idle_since
+            and now - idle_since >= believe_again_after
+        ):
+            self._believed = now
+        counts_for = min(self._settings.claim_counts_for, idle_after)
+        shift = idle_after - counts_for
+        long_ago = now - 2 * idle_after
+        return ActivityEvidence(
+            known_since=min(self._known_since, long_ago),
+            gpu_used=self._gpu_used,
+            woken=None if self._believed is None else self._believed - shift,
+        )
+
+    def _note_kernel(
+        self, kernel: str, sequence: int | None, *, busy: bool, cell: str | None, now: datetime
+    ) -> None:
+        before = self._kernels.get(kernel)
+        if before is None and len(self._kernels) >= _MOST_KERNELS:
+            self._kernels.pop(next(iter(self._kernels)))
+        number = sequence if sequence is not None else (before.sequence if before else 0)
+        self._kernels[kernel] = _Kernel(number, busy, cell, now)

@@ -1,0 +1,86 @@
+"""What tenants' messages lead to; only their own slice, by the socket's credentials."""
+
+from sublet_quota.ids import SliceId
+from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
+
+from sublet_agent.attribution import Attribution
+from sublet_agent.clock import Clock
+from sublet_agent.gates import describe
+from sublet_agent.reports import share_of
+from sublet_agent.roster import Roster
+from sublet_agent.slices import GateRequest
+
+
+class TenantDesk:
+    """Answers the tenant socket from the roster."""
+
+    def __init__(self, roster: Roster, attribution: Attribution, clock: Clock) -> None:
+        self._roster = roster
+        self._attribution = attribution
+        self._clock = clock
+
+    def slice_of_peer(self, pid: int, uid: int) -> SliceId | None:
+        """Return the slice of a peer, as long as it is assigned here."""
+        slice_id = self._attribution.slice_of_pid(pid, uid)
+        if slice_id is None or self._roster.find(slice_id) is None:
+            return None
+        return slice_id
+
+    def activity(self, slice_id: SliceId, report: KernelActivity) -> None:
+        """A kernel tells its level."""
+        found = self._roster.find(slice_id)
+        if found is None:
+            return
+        residency, served = found
+        served.account.kernel_reports(
+            report.kernel,
+            report.sequence,
+            busy=report.busy,
+            cell=report.cell,
+            now=self._clock.now(),
+        )
+        if report.busy and not served.gate_open:
+            residency.poke()
+
+    def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there.
+
+        An open gate means that the rest of the cap is promised and jobs stand still already.
+        """
+        found = self._roster.find(slice_id)
+        if found is None:
+            return False
+        residency, served = found
+        served.account.cell_enters(request.cell, request.kernel, self._clock.now())
+        if served.gate_open and not served.is_job:
+            return True
+        served.requests.append(request)
+        residency.poke()
+        return False
+
+    def leave(self, slice_id: SliceId, request: GateRequest) -> None:
+        """The cell no longer waits."""
+        found = self._roster.find(slice_id)
+        if found is not None and request in found[1].requests:
+            found[1].requests.remove(request)
+
+    def is_open(self, slice_id: SliceId) -> bool:
+        """Whether the slice's gate is open."""
+        found = self._roster.find(slice_id)
+        return found is not None and found[1].gate_open
+
+    def waits(self, slice_id: SliceId) -> GateWaits:
+        """Say why its cells wait."""
+        found = self._roster.find(slice_id)
+        if found is None:
+            return describe(None, None, self._clock.now())
+        residency, served = found
+        return describe(served.wait, residency.gpu.move, self._clock.now())
+
+    def share(self, slice_id: SliceId) -> Share | None:
+        """Say what the slice holds."""
+        found = self._roster.find(slice_id)
+        if found is None:
+            return None
+        residency, served = found
+        return share_of(served, residency.gpu, tuple(residency.slices.values()))

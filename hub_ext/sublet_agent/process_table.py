@@ -1,0 +1,170 @@
+"""The machine's processes: who they are, whose they are, and what they use.
+
+A pid alone may be another process's by the time it is used, so every process is known by
+(boot, pid, start time), with the start time in clock ticks since the boot: exact, and the same
+however often the wall clock is set.
+"""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_MAX_ENVIRON_BYTES: Final = 256 * 1024
+_STAT_STATE, _STAT_PARENT, _STAT_USER, _STAT_SYSTEM, _STAT_START = 0, 1, 11, 12, 19
+"""Places in /proc/PID/stat, counted after the closing bracket of the command's name."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProcessIdentity:
+    """One process, never to be mistaken for another that has its pid."""
+
+    boot_id: str
+    pid: int
+    start_ticks: int
+
+
+class ProcessTable(Protocol):
+    """What the agent asks about processes. Every answer may be ``None``: it may be gone."""
+
+    def identify(self, pid: int) -> ProcessIdentity | None:
+        """Return who has this pid now; ``None`` when nobody has, or only a zombie."""
+        ...
+
+    def is_alive(self, identity: ProcessIdentity) -> bool:
+        """Whether exactly this process still runs."""
+        ...
+
+    def started_at(self, identity: ProcessIdentity) -> float:
+        """Return when it began, in seconds since the epoch."""
+        ...
+
+    def uid(self, pid: int) -> int | None:
+        """Return the account it runs under (the real one)."""
+        ...
+
+    def parent(self, pid: int) -> int | None:
+        """Return its parent's pid."""
+        ...
+
+    def environment(self, pid: int, name: str) -> str | None:
+        """Return one variable of the environment it was started with."""
+        ...
+
+    def cpu_s(self, pid: int) -> float | None:
+        """Return the CPU time it has used."""
+        ...
+
+    def pids(self) -> list[int]:
+        """List all processes; slow, for the start only."""
+        ...
+
+    def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
+        """Signal exactly this process; ``False`` when it is gone or not ours to signal."""
+        ...
+
+
+class LinuxProcessTable:
+    """Read from /proc."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = str(proc)
+        self._boot_id = (proc / "sys/kernel/random/boot_id").read_text().strip()
+        self._boot_time = _boot_time(proc)
+
+    @property
+    def boot_id(self) -> str:
+        """Which boot of the machine this is."""
+        return self._boot_id
+
+    def identify(self, pid: int) -> ProcessIdentity | None:
+        """Return who has this pid now; ``None`` when nobody has, or only a zombie."""
+        stat = self._stat(pid)
+        if stat is None or stat[_STAT_STATE] in ("Z", "X"):
+            return None
+        return ProcessIdentity(self._boot_id, pid, int(stat[_STAT_START]))
+
+    def is_alive(self, identity: ProcessIdentity) -> bool:
+        """Whether exactly this process still runs."""
+        return self.identify(identity.pid) == identity
+
+    def started_at(self, identity: ProcessIdentity) -> float:
+        """Return when it began, in seconds since the epoch, to about a second."""
+        return self._boot_time + identity.start_ticks / _TICKS_PER_S
+
+    def uid(self, pid: int) -> int | None:
+        """Return the account it runs under (the real one)."""
+        try:
+            with open(f"{self._proc}/{pid}/status", "rb") as status:  # noqa: PTH123 - hot path
+                for line in status:
+                    if line.startswith(b"Uid:"):
+                        return int(line.split()[1])
+        except (OSError, ValueError):
+            return None
+        return None
+
+    def parent(self, pid: int) -> int | None:
+        """Return its parent's pid."""
+        stat = self._stat(pid)
+        return None if stat is None else int(stat[_STAT_PARENT]) or None
+
+    def environment(self, pid: int, name: str) -> str | None:
+        """Return one variable of the environment it was started with."""
+        try:
+            with open(f"{self._proc}/{pid}/environ", "rb") as environ:  # noqa: PTH123
+                text = environ.read(_MAX_ENVIRON_BYTES)
+        except OSError:
+            return None
+        prefix = name.encode() + b"="
+        for entry in text.split(b"\0"):
+            if entry.startswith(prefix):
+                return entry[len(prefix) :].decode("utf-8", "replace")
+        return None
+
+    def cpu_s(self, pid: int) -> float | None:
+        """Return the CPU time it has used."""
+        stat = self._stat(pid)
+        if stat is None:
+            return None
+        return (int(stat[_STAT_USER]) + int(stat[_STAT_SYSTEM])) / _TICKS_PER_S
+
+    def pids(self) -> list[int]:
+        """List all processes."""
+        return [int(name) for name in os.listdir(self._proc) if name.isdigit()]  # noqa: PTH208
+
+    def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
+        """Signal exactly this process; ``False`` when it is gone or not ours to signal."""
+        try:
+            handle = os.pidfd_open(identity.pid)
+        except OSError:
+            return False
+        try:
+            # Checked with the handle open: from here on the pid cannot change hands.
+            if not self.is_alive(identity):
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except OSError:
+            return False
+        else:
+            return True
+        finally:
+            os.close(handle)
+
+    def _stat(self, pid: int) -> list[str] | None:
+        try:
+            with open(f"{self._proc}/{pid}/stat", "rb") as stat:  # noqa: PTH123 - hot path
+                text = stat.read()
+        except OSError:
+            return None
+        # The command's name is in brackets and may itself hold brackets and blanks.
+        fields = text[text.rfind(b")") + 2 :].decode("ascii", "replace").split()
+        return fields if len(fields) > _STAT_START else None
+
+
+def _boot_time(proc: Path) -> float:
+    for line in (proc / "stat").read_text().splitlines():
+        if line.startswith("btime "):
+            return float(line.split()[1])
+    return 0.0

@@ -1,0 +1,138 @@
+"""What the agent tells the hub service, and a tenant about its own slice."""
+
+from collections.abc import Sequence
+
+from sublet_quota.amounts import format_memory
+from sublet_quota.residency import TransitionKind, Wait
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.agent_link import GpuReport, MoveReport, SliceReport, WaitReport
+from sublet_quota.wire.tenant_socket import Share
+
+from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
+from sublet_agent.snapshots import NodeView, lendable_mib, lent_to
+
+
+def report_gpu(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuReport:
+    """Return the card as the service is told."""
+    return GpuReport(
+        gpu_id=gpu.gpu.gpu_id,
+        index=gpu.gpu.index,
+        type=gpu.gpu.type,
+        simulated=gpu.gpu.simulated,
+        memory_mib=gpu.gpu.memory_mib,
+        margin_mib=node.margin_mib,
+        used_mib=gpu.memory.used_mib,
+        utilisation_percent=min(100, gpu.utilisation_percent),
+        energy_mj=gpu.energy_mj,
+        closed=gpu.closed,
+        foreign=_foreign(gpu),
+        lendable_mib=lendable_mib(gpu, slices, node),
+        suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
+    )
+
+
+def _foreign(gpu: ServedGpu) -> str | None:
+    if not gpu.foreign:
+        return None
+    pids = ", ".join(str(pid) for pid in sorted(gpu.foreign)[:20])
+    held = format_memory(sum(gpu.foreign.values()))
+    return (
+        f"process {pids} of no slice holds {held}: nothing is suspended or resumed on this GPU "
+        f"until it ends"
+    )
+
+
+def report_slice(served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice]) -> SliceReport:
+    """Return the slice as the service is told."""
+    move = gpu.move if gpu.move is not None and gpu.move.slice_id == served.slice_id else None
+    return SliceReport(
+        slice_id=served.slice_id,
+        state=served.state(),
+        active=served.active,
+        since=served.activity.since if served.activity is not None else served.state_since,
+        gate_open=served.gate_open,
+        memory_mib=served.held_mib(),
+        host_mib=served.image_mib(),
+        utilisation_percent=_utilisation(served),
+        gpu_busy_ms=served.gpu_busy_ms,
+        pids=tuple(sorted(served.processes)),
+        wait=_wait(served.wait),
+        move=_move(move),
+        unsuspendable=trouble(served),
+        over_cap=served.over_cap,
+        lent_to=lent_to(served, slices),
+    )
+
+
+def trouble(served: ServedSlice) -> str | None:
+    """Return what its owner must know: lost memory first, else why it cannot be suspended."""
+    for process in served.processes.values():
+        if process.lost is not None:
+            return (
+                f"the GPU memory of process {process.identity.pid} is lost ({process.lost}): "
+                f"restart its kernel"
+            )
+    return served.unsuspendable()
+
+
+def share_of(served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice]) -> Share:
+    """Return what a tenant is told about its own slice."""
+    lent = bool(lent_to(served, slices))
+    return Share(
+        slice_id=served.slice_id,
+        gpu_id=gpu.gpu.gpu_id,
+        gpu_type=gpu.gpu.type,
+        simulated=gpu.gpu.simulated,
+        cap_mib=served.cap_mib,
+        memory_mib=served.held_mib(),
+        host_mib=served.image_mib(),
+        state=served.state(),
+        active=served.active,
+        since=served.activity.since if served.activity is not None else served.state_since,
+        utilisation_percent=_utilisation(served),
+        lent=lent,
+        unsuspendable=trouble(served),
+        message=_message(served, lent=lent),
+    )
+
+
+def _message(served: ServedSlice, *, lent: bool) -> str:
+    if served.over_cap:
+        held, cap = format_memory(served.held_mib()), format_memory(served.cap_mib)
+        return f"Your processes hold {held} on the GPU, more than your {cap}: free some."
+    if served.state() is SliceState.SUSPENDED:
+        return "Your data is safe in host memory, and comes back when you run a cell."
+    if lent:
+        return "A job uses the GPU while you do not. It stops when you run a cell."
+    return ""
+
+
+def _utilisation(served: ServedSlice) -> int:
+    if served.paused:
+        return 0
+    return min(100, sum(p.utilisation_percent for p in served.on_gpu()))
+
+
+def _wait(wait: Wait | None) -> WaitReport | None:
+    if wait is None:
+        return None
+    return WaitReport(
+        reason=wait.reason,
+        place=wait.place,
+        waits_for=wait.waits_for,
+        need_mib=wait.need_mib,
+        free_mib=wait.free_mib,
+        turn_ends=wait.turn_ends,
+    )
+
+
+def _move(move: RunningMove | None) -> MoveReport | None:
+    if move is None:
+        return None
+    suspending = move.kind is TransitionKind.SUSPENDING
+    return MoveReport(
+        kind="suspending" if suspending else "resuming",
+        began=move.began,
+        bytes_mib=move.bytes_mib,
+        expected_s=move.expected_s,
+    )

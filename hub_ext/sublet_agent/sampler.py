@@ -1,0 +1,176 @@
+"""The loop that measures one GPU again and again, and acts on what that shows."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from sublet_agent.attribution import Attribution
+from sublet_agent.clock import Clock
+from sublet_agent.holds import Hold, Holds
+from sublet_agent.journal import Target
+from sublet_agent.measurement import Consequences, Measurement, request_for
+from sublet_agent.outbox import Record
+from sublet_agent.residency import GpuResidency
+from sublet_agent.samples import Sample, take_sample
+from sublet_agent.settings import AgentSettings
+from sublet_agent.transitions import MoveTools
+
+_ASK_STATES_EVERY_S = 1.0
+_GONE_AFTER = 3
+"""So many samples without an answer, and the card counts as gone."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerTools:
+    """What the samplers of all GPUs work with."""
+
+    moves: MoveTools
+    attribution: Attribution
+    calls: Executor
+    samples: Executor
+    clock: Clock
+    record: Record
+    changed: Callable[[], None]
+    settings: AgentSettings
+
+
+class Sampler:
+    """Measures one GPU."""
+
+    def __init__(self, residency: GpuResidency, tools: SamplerTools) -> None:
+        self._residency = residency
+        self._tools = tools
+        self._measurement = Measurement(residency, tools.settings.activity)
+        self._asked_states = float("-inf")
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                await self.sample_once()
+            except Exception:
+                log.exception("a sample of GPU %s failed", self._residency.gpu.gpu.gpu_id)
+            await asyncio.sleep(self._tools.settings.sample_period_s)
+
+    async def sample_once(self) -> None:
+        """Measure, take it over, act on it, and let the policy look."""
+        tools = self._tools
+        monotonic = tools.clock.monotonic()
+        ask = monotonic - self._asked_states >= _ASK_STATES_EVERY_S
+        request = request_for(self._residency, tools.clock.now(), ask_states=ask)
+        loop = asyncio.get_running_loop()
+        sample = await loop.run_in_executor(
+            tools.samples,
+            take_sample,
+            tools.moves.device,
+            tools.moves.table,
+            tools.attribution,
+            request,
+        )
+        self._note_answer(sample)
+        effects = self._measurement.absorb(sample, tools.clock.now(), tools.clock.monotonic())
+        if effects is None:
+            return
+        if ask:
+            self._asked_states = monotonic
+        self._wake_who_still_runs_a_cell()
+        await self._act(effects)
+        if effects.changed:
+            tools.changed()
+        self._residency.poke()
+
+    def _note_answer(self, sample: Sample) -> None:
+        gpu = self._residency.gpu
+        if sample.memory is not None:
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures == _GONE_AFTER and gpu.closed is None:
+            self.close(f"gone: {sample.problem}")
+
+    def close(self, reason: str) -> None:
+        """Take nothing new on this GPU."""
+        gpu = self._residency.gpu
+        if gpu.closed is None:
+            gpu.closed = reason
+            self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
+            self._tools.changed()
+            self._residency.poke()
+
+    def _wake_who_still_runs_a_cell(self) -> None:
+        """A cell may wait inside a GPU call of a suspended process, which nothing shows."""
+        now = self._tools.clock.now()
+        after = self._tools.settings.activity.busy_wakes_after
+        for served in self._residency.slices.values():
+            away = served.away() and now - served.state_since >= after
+            if away and not served.active and served.account.runs_a_cell(now):
+                served.account.wakes(now)
+
+    async def _act(self, effects: Consequences) -> None:
+        tools, holds = self._tools, self._tools.moves.holds
+        for target in effects.found_suspended:
+            holds.adopt(target, Hold.SUSPENDED)
+            tools.moves.host.settle(target.identity, target.image_mib)
+        for identity in effects.found_back:
+            holds.drop(identity, Hold.SUSPENDED)
+            tools.moves.host.release(identity)
+        for identity in effects.ended:
+            tools.moves.host.release(identity)
+        for served in effects.became_over_cap:
+            tools.record(
+                "over-cap",
+                served.gpu_id,
+                served.slice_id,
+                bytes_mib=served.held_mib(),
+                detail=f"it may hold {served.cap_mib} MiB",
+            )
+        timeout_ms = tools.moves.settings.pause_timeout_ms
+        pauses = (
+            (effects.pause_for_policy, Hold.POLICY),
+            (effects.pause_for_slice, Hold.SLICE),
+        )
+        loop = asyncio.get_running_loop()
+        for targets, hold in pauses:
+            if targets:
+                await loop.run_in_executor(tools.calls, holds.pause, targets, hold, timeout_ms)
+        if any(map(len, self._needlessly_held(effects.found_paused))):
+            async with self._residency.acting:
+                needless = self._needlessly_held(effects.found_paused)
+                await loop.run_in_executor(tools.calls, _let_run, holds, *needless)
+        await loop.run_in_executor(tools.samples, holds.settle)
+
+    def _needlessly_held(
+        self, found_paused: list[Target]
+    ) -> tuple[list[Target], list[Target], list[Target]]:
+        """List those of this GPU whose reason to stand still is no more.
+
+        Checked against what is so now, not what was when the sample was taken.
+        """
+        holds = self._tools.moves.holds
+        gpu, slices = self._residency.gpu, self._residency.slices
+        stray = [t for t in found_paused if not holds.of(t.identity)]
+        policy, whole = [], []
+        for target in holds.held_for(Hold.POLICY):
+            served = slices.get(target.slice_id)
+            if target.gpu_id == gpu.gpu.gpu_id and (served is None or not served.paused):
+                policy.append(target)
+        for target in holds.held_for(Hold.SLICE):
+            served = slices.get(target.slice_id)
+            moving = gpu.move is not None and gpu.move.slice_id == target.slice_id
+            back = served is None or not (served.away() or moving)
+            if target.gpu_id == gpu.gpu.gpu_id and back:
+                whole.append(target)
+        return stray, policy, whole
+
+
+def _let_run(holds: Holds, stray: list[Target], policy: list[Target], whole: list[Target]) -> None:
+    for target in stray:
+        holds.adopt(target, Hold.FOUND)
+    holds.release(stray, Hold.FOUND)
+    holds.release(policy, Hold.POLICY)
+    holds.release(whole, Hold.SLICE)

@@ -1,0 +1,86 @@
+"""Bring processes back: never without room, and with nobody running who could take it.
+
+The order: pause every other process on the GPU; list again, and pause who was born meanwhile,
+until nobody is; read the card's own count of its free memory; compare it with what is needed and
+a margin; only then restore, looking again before each process. On a time-out everybody runs on
+and nothing is restored. This module alone calls ``restore_one``.
+"""
+
+from collections.abc import Sequence
+
+from sublet_agent.devices.interface import DeviceError
+from sublet_agent.errors import JournalError
+from sublet_agent.holds import Hold
+from sublet_agent.journal import Target
+from sublet_agent.transitions.moves import MoveOutcome, MovePlan, MoveTools
+from sublet_agent.transitions.single import restore_one
+
+
+def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
+    """Bring the plan's processes back, paused; returns why not all of them, or ``""``.
+
+    Who came back is in ``outcome.on_gpu`` and held for the move. All others run on.
+    """
+    neighbours: list[Target] = []
+    try:
+        return _restore_while_still(tools, plan, outcome, neighbours)
+    except (DeviceError, JournalError) as error:
+        return str(error)
+    finally:
+        tools.holds.release(neighbours, Hold.MOVE)
+
+
+def _restore_while_still(
+    tools: MoveTools, plan: MovePlan, outcome: MoveOutcome, neighbours: list[Target]
+) -> str:
+    waiting = [t for t in plan.processes if tools.table.is_alive(t.identity)]
+    outcome.gone.update(t.identity for t in plan.processes if t not in waiting)
+    began = tools.monotonic()
+    while waiting:
+        obstacle = _stop_the_others(tools, plan, neighbours) or _no_room(tools, plan, waiting)
+        if obstacle:
+            return obstacle
+        target = waiting.pop(0)
+        objection = restore_one(tools, target, outcome)
+        if objection is not None:
+            return objection.detail
+        if target.identity in outcome.on_gpu:
+            outcome.moved_mib += target.image_mib
+            outcome.moved_s = tools.monotonic() - began
+    return ""
+
+
+def _stop_the_others(tools: MoveTools, plan: MovePlan, neighbours: list[Target]) -> str:
+    """Pause everybody else on the GPU; returns why that is not possible now, or ``""``."""
+    own = {t.identity for t in plan.processes}
+    still = {t.identity for t in neighbours}
+    for _ in range(tools.settings.listing_rounds):
+        born: list[Target] = []
+        for process in tools.device.processes(plan.gpu_id):
+            target = tools.whose(process.pid, plan.gpu_id)
+            if target is None:
+                return f"process {process.pid} on this GPU belongs to no slice"
+            if target.identity not in own and target.identity not in still:
+                born.append(target)
+        if not born:
+            return ""
+        failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
+        failed = {f.target.identity for f in failures}
+        neighbours.extend(t for t in born if t.identity not in failed)
+        still.update(t.identity for t in neighbours)
+        for failure in failures:
+            if not failure.gone:
+                pid = failure.target.identity.pid
+                return f"process {pid} beside it cannot be paused: {failure.error}"
+    return "processes are started on this GPU faster than they can be paused"
+
+
+def _no_room(tools: MoveTools, plan: MovePlan, waiting: Sequence[Target]) -> str:
+    """Return how much room is missing for all that still waits, or ``""``."""
+    if tools.settings.skip_room_check:
+        return ""
+    need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib
+    free_mib = tools.device.memory(plan.gpu_id).free_mib
+    if free_mib >= need_mib:
+        return ""
+    return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"

@@ -1,0 +1,132 @@
+"""A real agent in a process of its own, and a tenant's side of its socket."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.fake_service_link import FakeServiceLink
+
+
+@dataclass
+class RunningAgent:
+    """``sublet-agent`` (or the agent's own process, without its watchdog) in a folder."""
+
+    folder: Path
+    simulated_socket: Path
+    service: FakeServiceLink
+    options: tuple[str, ...] = ()
+    module: str = "sublet_agent.application"
+    process: subprocess.Popen[bytes] | None = None
+    logs: list[Path] = field(default_factory=list)
+
+    @property
+    def tenant_socket(self) -> Path:
+        return self.folder / "run" / "agent.sock"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "state" / "journal.jsonl"
+
+    def start(self) -> None:
+        secret = self.folder / "secret"
+        secret.write_text(self.service.secret)
+        log = self.folder / f"agent-{len(self.logs)}.log"
+        self.logs.append(log)
+        command = [
+            sys.executable,
+            "-m",
+            self.module,
+            f"--service-url={self.service.url}",
+            f"--secret-file={secret}",
+            "--node=node-1",
+            f"--state-folder={self.folder / 'state'}",
+            f"--tenant-socket={self.tenant_socket}",
+            "--device=simulated",
+            f"--simulated-socket={self.simulated_socket}",
+            *self.options,
+        ]
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+
+    def wait_until_serving(self, within_s: float = 20.0) -> None:
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            assert self.process is not None
+            assert self.process.poll() is None, self.text()
+            try:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(self.tenant_socket))
+            except OSError:
+                time.sleep(0.01)
+            else:
+                return
+        raise AssertionError(self.text())
+
+    def text(self) -> str:
+        return "\n".join(log.read_text(errors="replace") for log in self.logs)
+
+    def child_pid(self) -> int:
+        """Return the agent's own process below the watchdog."""
+        assert self.process is not None
+        deadline = time.monotonic() + 10
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        while time.monotonic() < deadline:
+            children = path.read_text().split()
+            if children:
+                return int(children[0])
+            time.sleep(0.005)
+        raise AssertionError(self.text())
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+class TenantLine:
+    """One connection to the agent's socket, as a kernel has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(path))
+        self._reader = self._socket.makefile("rb")
+
+    def send(self, **message: Any) -> None:
+        self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self, within_s: float = 10.0) -> dict[str, Any]:
+        self._socket.settimeout(within_s)
+        line = self._reader.readline()
+        assert line, "the agent closed the connection"
+        return json.loads(line)
+
+    def enter(self, cell: str = "c1", kernel: str = "k1", within_s: float = 20.0) -> list[Any]:
+        """Ask at the gate and wait until it opens; returns the waits told."""
+        self.send(type="enter", kernel=kernel, cell=cell)
+        waits = []
+        deadline = time.monotonic() + within_s
+        while (message := self.receive(deadline - time.monotonic()))["type"] != "open":
+            waits.append(message)
+        return waits
+
+    def close(self) -> None:
+        self._reader.close()
+        self._socket.close()
+
+
+def environment_of(slice_id: str) -> dict[str, str]:
+    """Return what the spawner sets for a slice's processes, as far as the agent looks at it."""
+    return {**os.environ, "SUBLET_SLICE_ID": slice_id}
