@@ -27,13 +27,13 @@ async def test_a_cell_waits_until_the_gate_opens_and_says_for_what(
     agent.hold = True
     execution = kernel.begin("print('ran')")
     request = await agent.until(lambda a: a.requests and a.requests[0])
-    request.wait("Your 8 GiB come back.", seconds_left=4)
+    request.wait("Your 8 GiB come back, about 4 s left.", seconds_left=4)
     shown = await kernel.output_until(execution, "display_data")
-    assert shown["data"]["text/plain"] == "Sublet: Your 8 GiB come back. About 4 s left."
-    request.wait("Your 8 GiB are nearly back.", seconds_left=0.4)
+    assert shown["data"]["text/plain"] == "Sublet: Your 8 GiB come back, about 4 s left."
+    request.wait("Your 8 GiB come back, about 2 s left.", seconds_left=2)
     updated = await kernel.output_until(execution, "update_display_data")
     assert updated["transient"] == shown["transient"]
-    assert updated["data"]["text/plain"] == "Sublet: Your 8 GiB are nearly back. Nearly there."
+    assert updated["data"]["text/plain"] == "Sublet: Your 8 GiB come back, about 2 s left."
     request.open()
     await kernel.finish(execution)
     kinds = [m["header"]["msg_type"] for m in execution.messages]

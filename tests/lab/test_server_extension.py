@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from sublet_lab.server.service_client import ServiceClient
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import KernelActivity, Share
 from tornado.httpclient import HTTPResponse
@@ -313,12 +314,8 @@ async def test_without_sublet_there_are_no_routes_and_no_errors(tmp_path: Path):
     assert "Traceback" not in log
 
 
-async def test_a_service_that_is_away_is_a_clear_answer(tmp_path: Path):
-    environment = {
-        "SUBLET_SERVICE_URL": f"http://127.0.0.1:{_free_port()}/services/sublet/",
-        "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
-    }
-    async with jupyter_server(tmp_path, environment) as server:
-        answer = await server.ask("GET", "sublet/api/share")
-    assert answer.code == 502
+async def test_a_service_that_is_away_is_a_clear_answer():
+    client = ServiceClient(f"http://127.0.0.1:{_free_port()}/services/sublet/", HUB_TOKEN)
+    answer = await client.ask("GET", "share", {}, None)
+    assert answer.status == 502
     assert json.loads(answer.body)["reason"] == "service-unreachable"

@@ -69,7 +69,7 @@ class Gate:
                 if loop.time() + _RETRY_S >= deadline:
                     self._was_away = True
                     return reason
-                notice.say(f"Waiting for this machine's GPU agent: {reason}.", None)
+                notice.say(f"Waiting for this machine's GPU agent: {reason}.")
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._was_away = False
@@ -88,7 +88,7 @@ class Gate:
                     case GateWaits() as wait:
                         asked.answered = True
                         until_answered.reschedule(None)
-                        notice.say(wait.message, wait.seconds_left)
+                        notice.say(wait.message)
                     case Unknown(message=message):
                         raise AgentAwayError(message)  # noqa: TRY301 (hangs up on the way)
                     case Share():

@@ -5,8 +5,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-_TICK_S = 1.0
-
 Publish = Callable[[str, dict[str, Any]], None]
 
 
@@ -20,18 +18,14 @@ class WaitNotice:
     def __init__(self, publish: Publish, after_s: float) -> None:
         self._publish = publish
         self._display_id = f"sublet-{uuid.uuid4().hex}"
-        self._loop = asyncio.get_running_loop()
         self._message = "Waiting for this machine's GPU agent."
-        self._done_at: float | None = None
         self._shown = ""
-        self._timer = self._loop.call_later(after_s, self._show)
+        self._timer = asyncio.get_running_loop().call_later(after_s, self._show)
 
-    def say(self, message: str, seconds_left: float | None) -> None:
-        """Say this from now on; ``seconds_left`` counts down by itself."""
+    def say(self, message: str) -> None:
+        """Say this from now on."""
         self._message = message
-        self._done_at = None if seconds_left is None else self._loop.time() + seconds_left
         if self._shown:
-            self._timer.cancel()
             self._show()
 
     def end(self) -> None:
@@ -42,19 +36,13 @@ class WaitNotice:
             self._shown = ""
 
     def _show(self) -> None:
-        text = f"Sublet: {self._message}{self._time_left()}"
-        if text != self._shown:
-            content = {
-                "data": {"text/plain": text},
-                "metadata": {},
-                "transient": {"display_id": self._display_id},
-            }
-            self._publish("update_display_data" if self._shown else "display_data", content)
-            self._shown = text
-        self._timer = self._loop.call_later(_TICK_S, self._show)
-
-    def _time_left(self) -> str:
-        if self._done_at is None:
-            return ""
-        left_s = self._done_at - self._loop.time()
-        return f" About {left_s:.0f} s left." if left_s >= 1 else " Nearly there."
+        text = f"Sublet: {self._message}"
+        if text == self._shown:
+            return
+        content = {
+            "data": {"text/plain": text},
+            "metadata": {},
+            "transient": {"display_id": self._display_id},
+        }
+        self._publish("update_display_data" if self._shown else "display_data", content)
+        self._shown = text
