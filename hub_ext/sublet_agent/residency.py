@@ -248,7 +248,8 @@ class GpuResidency:
                 outcome = await asyncio.to_thread(suspend_slice, moves, plan, move.undo)
             else:
                 outcome = await asyncio.to_thread(resume_slice, moves, plan)
-            take_over(self.gpu, served, move, outcome, self._tools.record, self._tools.clock.now())
+            ended = EndedMove(served, move, outcome, self._tools.clock.now())
+            take_over(self.gpu, ended, self._tools.record)
         except Exception:
             log.exception("GPU %s: a move failed unexpectedly", self.gpu.gpu.gpu_id)
             served.not_before = self._tools.clock.now() + timedelta(seconds=5)
