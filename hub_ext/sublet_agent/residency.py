@@ -33,7 +33,7 @@ from sublet_quota.residency import (
 from sublet_agent.clock import Clock
 from sublet_agent.eviction import Eviction
 from sublet_agent.job_pauses import JobPauses
-from sublet_agent.move_results import take_over
+from sublet_agent.move_results import EndedMove, take_over
 from sublet_agent.outbox import EventKind, Record
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
 from sublet_agent.snapshots import NodeView, assemble
