@@ -13,8 +13,8 @@ from dataclasses import dataclass
 simulated = False
 _MIB = 1024 * 1024
 _SPIN = b"""
-.version 6.0
-.target sm_52
+.version 6.4
+.target sm_75
 .address_size 64
 .visible .entry spin(.param .u64 nanoseconds)
 {

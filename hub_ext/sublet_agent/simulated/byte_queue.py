@@ -26,26 +26,28 @@ class ByteWork:
 
 
 class ByteQueue:
-    """All such work of the daemon, one slice of each in turn."""
+    """All such work of the daemon, one slice of each in turn; the driver's before programs'."""
 
     def __init__(self) -> None:
         self._works: deque[ByteWork] = deque()
+        self._moves: deque[ByteWork] = deque()
 
     def add(self, work: ByteWork) -> None:
         """Begin at the next slice."""
-        self._works.append(work)
+        (self._moves if work.by_driver else self._works).append(work)
 
     @property
     def has_work(self) -> bool:
         """Whether there is a slice to do now."""
-        return any(work.runnable for work in self._works)
+        return bool(self._moves) or any(work.runnable for work in self._works)
 
     def run_slice(self) -> None:
         """Do one slice of the first work that may run."""
-        for _ in range(len(self._works)):
-            work = self._works.popleft()
+        works = self._moves or self._works
+        for _ in range(len(works)):
+            work = works.popleft()
             if not work.runnable:
-                self._works.append(work)
+                works.append(work)
                 continue
             try:
                 next(work.steps)
@@ -55,17 +57,16 @@ class ByteQueue:
                 if work.reply is not None:
                     work.reply.fail(error)
                 return
-            self._works.append(work)
+            works.append(work)
             return
 
     def drop_moves(self, owner: SimulatedProcess) -> None:
         """Forget what the driver was moving for a process; its program's work waits on."""
-        self._works = deque(
-            work for work in self._works if work.owner is not owner or not work.by_driver
-        )
+        self._moves = deque(work for work in self._moves if work.owner is not owner)
 
     def drop(self, owner: SimulatedProcess, error: SimulatedGpuError) -> None:
         """Forget all work for a process, and tell who waits for it why."""
+        self.drop_moves(owner)
         dropped = [work for work in self._works if work.owner is owner]
         self._works = deque(work for work in self._works if work.owner is not owner)
         for work in dropped:

@@ -92,6 +92,7 @@ class _Session:
         self.held: Final[dict[int, int]] = {}
         self.abandoned: Final[list[int]] = []
         self.ipc_mark: mmap.mmap | None = None
+        self._counting: Final = threading.Lock()
         self._connections: Final = ThreadConnections(path)
         hello = self._connections.ask("hello")
         bytes_per_mib = hello.get("bytes_per_mib")
@@ -105,22 +106,47 @@ class _Session:
     ) -> tuple[dict[str, object], bytes]:
         """Make one call, after freeing what an interrupted one may have left."""
         while self.abandoned:
-            handle = self.abandoned[-1]
-            with contextlib.suppress(SimulatedGpuError):
-                self._connections.request("free", b"", gpu_id=self.gpu_id, handle=handle)
-            self.abandoned.pop()
+            with contextlib.suppress(IndexError, SimulatedGpuError):
+                self.free(self.abandoned.pop())
         return self._connections.request(verb, payload, gpu_id=self.gpu_id, **fields)
 
-    def obtain(self, verb: str, **fields: object) -> tuple[int, dict[str, object]]:
+    def obtain(self, verb: str, mib: int, **fields: object) -> tuple[int, dict[str, object]]:
         """Make a call that yields a buffer; where it is interrupted, the buffer is freed."""
-        handle = next(self.handles)
+        handle = self._reserve(mib)
         try:
-            return handle, self.ask(verb, handle=handle, **fields)
+            return handle, self.ask(verb, handle=handle, mib=mib, **fields)
+        except SimulatedGpuError:
+            self.held.pop(handle)
+            raise
+        except BaseException:
+            self.held.pop(handle)
+            self.abandoned.append(handle)
+            raise
+
+    def free(self, handle: int) -> None:
+        """Free a buffer; where that is interrupted, it is freed with the next call."""
+        try:
+            self._connections.request("free", b"", gpu_id=self.gpu_id, handle=handle)
         except SimulatedGpuError:
             raise
         except BaseException:
             self.abandoned.append(handle)
             raise
+
+    def _reserve(self, mib: int) -> int:
+        """Return a new buffer's handle, counted against the cap."""
+        with self._counting:
+            held = sum(self.held.values())
+            if self.cap_mib is not None and held + mib > self.cap_mib:
+                message = (
+                    f"simulated GPU out of memory: {mib / _MIB_PER_GIB:.2f} GiB asked for, "
+                    f"{held / _MIB_PER_GIB:.2f} GiB in use, "
+                    f"{self.cap_mib / _MIB_PER_GIB:.2f} GiB allowed for this slice"
+                )
+                raise OutOfMemoryError(message)
+            handle = next(self.handles)
+            self.held[handle] = mib
+            return handle
 
     def mark_ipc(self) -> None:
         """Map a file as CUDA IPC does, so that ``/proc`` shows that memory is shared."""
@@ -221,8 +247,9 @@ class Buffer:
 
     def free(self) -> None:
         """Give the memory back. A second time does nothing."""
+        self._check_session()
         if self._session.held.pop(self._handle, None) is not None:
-            self._ask("free")
+            self._session.free(self._handle)
 
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.length:
@@ -235,10 +262,13 @@ class Buffer:
     def _exchange(
         self, verb: str, payload: bytes | memoryview, **fields: object
     ) -> tuple[dict[str, object], bytes]:
+        self._check_session()
+        return self._session.exchange(verb, payload, handle=self._handle, **fields)
+
+    def _check_session(self) -> None:
         if self._session is not _session():
             message = "this buffer belongs to the process that forked, or to a context given up"
             raise SimulatedGpuError(message)
-        return self._session.exchange(verb, payload, handle=self._handle, **fields)
 
 
 def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
@@ -257,16 +287,7 @@ def _allocate(gib: float, mib: int, *, managed: bool) -> Buffer:
         message = f"{gib} GiB and {mib} MiB is nothing to allocate"
         raise SimulatedGpuError(message)
     session = _session()
-    held = sum(session.held.values())
-    if session.cap_mib is not None and held + wanted > session.cap_mib:
-        message = (
-            f"simulated GPU out of memory: {wanted / _MIB_PER_GIB:.2f} GiB asked for, "
-            f"{held / _MIB_PER_GIB:.2f} GiB in use, "
-            f"{session.cap_mib / _MIB_PER_GIB:.2f} GiB allowed for this slice"
-        )
-        raise OutOfMemoryError(message)
-    handle, answer = session.obtain("allocate", mib=wanted, managed=managed)
-    session.held[handle] = wanted
+    handle, answer = session.obtain("allocate", wanted, managed=managed)
     return Buffer(session, handle, wanted, _number(answer["length"]))
 
 
@@ -274,8 +295,7 @@ def open_shared(token: str) -> Buffer:
     """Open a buffer that another process of the same user shared (CUDA IPC)."""
     session = _session()
     session.mark_ipc()
-    handle, answer = session.obtain("open_shared", token=token)
-    session.held[handle] = 0
+    handle, answer = session.obtain("open_shared", 0, token=token)
     return Buffer(session, handle, _number(answer["mib"]), _number(answer["length"]))
 
 

@@ -7,6 +7,7 @@ machine: what each may do follows from the user that the kernel says they are.
 import asyncio
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -90,6 +91,8 @@ class SimulatedGpus(Application):
         if not self.socket:
             sys.exit(f"{self.name}: say which socket to serve: --socket PATH")
         path = Path(self.socket)
+        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
         try:
             asyncio.run(self._serve(path))
         finally:

@@ -1,5 +1,6 @@
 """The processes of this machine, as the kernel tells them."""
 
+import logging
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ from typing import Final
 
 from sublet_agent.simulated.process import ProcessIdentity
 
+_log: Final = logging.getLogger(__name__)
 _CREDENTIALS: Final = struct.Struct("3i")
 _START_TIME_FIELD: Final = 22
 _FIELDS_BEFORE_STATE: Final = 3
@@ -34,6 +36,8 @@ class HostProcesses:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+        except PermissionError:
+            _log.warning("process %d is not ours to end: only its GPU state is gone", pid)
 
 
 def peer_of(connection: socket.socket) -> tuple[ProcessIdentity, int] | None:

@@ -19,6 +19,7 @@ from sublet_agent.simulated.process import ProcessIdentity
 from sublet_agent.simulated.replies import Reply
 from sublet_agent.simulated.speeds import KERNEL_S
 from sublet_agent.simulated.tenant_calls import Caller, TenantCalls
+from sublet_agent.simulated.wire import MOST_PAYLOAD_BYTES
 
 _MOST_HANDLE: Final = 2**53
 _MOST_MIB: Final = 2**30
@@ -162,7 +163,7 @@ class Requests:
     def _read(self, request: Request, reply: Reply) -> None:
         fields = request.fields
         offset = fields.whole("offset", 0, _MOST_HANDLE)
-        length = fields.whole("length", 0, 4 * 1024 * 1024)
+        length = fields.whole("length", 0, MOST_PAYLOAD_BYTES)
         self.calls.read(self._caller(request), reply, self._handle(request), offset, length)
 
     def _write(self, request: Request, reply: Reply) -> None:
@@ -220,6 +221,9 @@ class Requests:
             raise SimulatedGpuError(str(error)) from error
         if fault.kind is OperationKind.STATE:
             message = "faults can be planned for lock, checkpoint, restore and unlock"
+            raise SimulatedGpuError(message)
+        if fault.poisons and fault.kind is not OperationKind.RESTORE:
+            message = f"only a restore can poison, not a {fault.kind}"
             raise SimulatedGpuError(message)
         self._machine.faults.faults.append(fault)
         reply.succeed({})

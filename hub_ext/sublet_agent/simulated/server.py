@@ -24,9 +24,8 @@ from sublet_agent.simulated.wire import (
 
 _log: Final = logging.getLogger(__name__)
 _SLICES_S: Final = 0.0003
-_MOST_OUTSTANDING: Final = 64
-_MOST_CONNECTIONS: Final = 4096
-_MOST_PER_PROCESS: Final = 512
+_MOST_OF_A_USER: Final = 1024
+_MOST_OF_A_PROCESS: Final = 512
 
 
 class SimulatedGpuServer:
@@ -38,11 +37,13 @@ class SimulatedGpuServer:
         self._machine: Final = machine
         self._requests: Final = Requests(machine, admin_uid)
         self._loop: Final = loop
+        self._unlimited: Final = {0, admin_uid}
         self._began: Final = loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._slicing = False
         self._watched: Final[dict[int, tuple[ProcessIdentity, int]]] = {}
         self._connections: Final[dict[int, set[PeerConnection]]] = {}
+        self._of_user: Final[dict[int, int]] = {}
 
     def connect(self) -> "PeerConnection":
         """Return the protocol for one new connection."""
@@ -72,17 +73,21 @@ class SimulatedGpuServer:
         else:
             os.close(watched)
         connections = self._connections.setdefault(peer.pid, set())
-        total = sum(len(each) for each in self._connections.values())
-        if len(connections) >= _MOST_PER_PROCESS or total >= _MOST_CONNECTIONS:
+        of_user = self._of_user.get(peer.uid, 0)
+        crowded = len(connections) >= _MOST_OF_A_PROCESS or of_user >= _MOST_OF_A_USER
+        if crowded and peer.uid not in self._unlimited:
             _log.warning("process %d has too many connections: one more was refused", peer.pid)
             return False
         connections.add(connection)
+        self._of_user[peer.uid] = of_user + 1
         return True
 
     def forget(self, connection: "PeerConnection", peer: ProcessIdentity) -> None:
         """Drop what a closed connection asked for and nobody will read."""
         connections = self._connections.get(peer.pid, set())
-        connections.discard(connection)
+        if connection in connections:
+            connections.remove(connection)
+            self._of_user[peer.uid] -= 1
         if not connections:
             self._connections.pop(peer.pid, None)
         self._requests.calls.forget_callers(peer.pid)
@@ -139,14 +144,14 @@ class SimulatedGpuServer:
 
 
 class PeerConnection(asyncio.Protocol):
-    """One connection of one process."""
+    """One connection of one process, with one request at a time."""
 
     def __init__(self, server: SimulatedGpuServer) -> None:
         self._server: Final = server
         self._frames: Final = FrameReader(MOST_REQUEST_BYTES)
         self._transport: asyncio.Transport | None = None
         self._peer: ProcessIdentity | None = None
-        self.outstanding = 0
+        self._answering = False
 
     @property
     def closed(self) -> bool:
@@ -196,7 +201,7 @@ class PeerConnection(asyncio.Protocol):
 
     def send(self, message: Mapping[str, object], payload: bytes) -> None:
         """Send a reply, if anybody is there to read it."""
-        self.outstanding -= 1
+        self._answering = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(pack_frame(message, payload))
 
@@ -208,10 +213,10 @@ class PeerConnection(asyncio.Protocol):
     def _take(self, message: dict[str, object], payload: bytes) -> None:
         if self._peer is None or self.closed:
             return
-        self.outstanding += 1
-        if self.outstanding > _MOST_OUTSTANDING:
-            problem = f"{self.outstanding} requests wait for a reply"
+        if self._answering:
+            problem = "a request came before the one before it was answered"
             raise FrameError(problem)
+        self._answering = True
         reply = PeerReply(self, message.get("id"))
         self._server.answer(Request(self._peer, message, payload), reply)
 

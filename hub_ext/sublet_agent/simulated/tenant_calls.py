@@ -27,7 +27,7 @@ from sublet_agent.simulated.replies import Reply, WaitingCall
 if TYPE_CHECKING:
     from sublet_agent.simulated.machine import SimulatedMachine
 
-MOST_BUFFERS: Final = 65536
+MOST_BUFFERS: Final = 8192
 MOST_QUEUED: Final = 65536
 
 

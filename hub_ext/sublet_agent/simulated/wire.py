@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 _LENGTHS: Final = struct.Struct("!II")
-MOST_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
+MOST_PAYLOAD_BYTES: Final = 1024 * 1024
 """Larger transfers are several requests."""
 MOST_REQUEST_BYTES: Final = 64 * 1024
 MOST_REPLY_BYTES: Final = 64 * 1024 * 1024

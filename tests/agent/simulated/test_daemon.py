@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import statistics
@@ -215,3 +216,33 @@ def test_a_dead_threads_connection_is_closed(gpus: SimulatedGpus) -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     del connection
     wait_until(lambda: len(list(Path("/proc/self/fd").iterdir())) < descriptors)
+
+
+def test_a_second_request_before_the_first_is_answered_ends_the_connection(
+    gpus: SimulatedGpus,
+) -> None:
+    frames = b""
+    for verb in ("compute", "memory_info"):
+        message = {"verb": verb, "seconds": 60, "wait": True, "gpu_id": None}
+        text = json.dumps(message).encode()
+        frames += struct.pack("!II", len(text), 0) + text
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(gpus.socket))
+        connection.settimeout(5)
+        connection.sendall(frames)
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+    Connection(str(gpus.socket)).request("reset")
+
+
+def test_a_user_may_not_have_connections_without_end(gpus: SimulatedGpus) -> None:
+    if os.getuid() != 0:
+        pytest.skip("needs root to start other users")
+    tenant = gpus.tenant(uid=65534)
+    path = str(gpus.socket)
+    tenant.run("import socket; cs = [socket.socket(socket.AF_UNIX) for _ in range(600)]")
+    tenant.run(f"[c.connect({path!r}) for c in cs]; [c.settimeout(0.1) for c in cs]")
+    count = "sum(1 for c in cs[590:] if c.recv(1) == b'')"
+    assert tenant.run(count) == "10"
+    assert gpus.device.gpus()
+    tenant.kill()

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from sublet_agent.simulated.driver import OperationRequest
 from sublet_agent.simulated.operations import OperationKind
 from sublet_agent.simulated.pattern import pattern_sha256
 from sublet_agent.simulated.speeds import INSTANT, Speeds
@@ -307,3 +308,21 @@ def test_another_user_cannot_open_shared_memory(bench: Bench) -> None:
     owner, stranger = bench.tenant(1), bench.tenant(2, uid=USER + 1)
     owner.allocate(1, GIB)
     assert stranger.open_shared(1, owner.share(1)).code == 400
+
+
+def test_a_move_by_the_driver_goes_before_programs_work_on_bytes(bench: Bench) -> None:
+    busy, leaving = bench.tenant(1), bench.tenant(2)
+    busy.allocate(1, 30 * GIB)
+    leaving.allocate(1, GIB)
+    filling = bench.reply()
+    bench.calls.fill(busy.caller, filling, 1, 1)
+    bench.lock(2)
+    began = [bench.reply(), bench.reply()]
+    request = OperationRequest(OperationKind.CHECKPOINT, 2, 0)
+    bench.machine.driver.request(request, began[0])
+    bench.calls.fill(busy.caller, began[1], 1, 2)
+    for _ in range(12):
+        bench.machine.bytes.run_slice()
+    bench.machine.settle()
+    assert began[0].ok
+    assert not began[1].done
