@@ -116,6 +116,8 @@ class HubWorld:
     port: int
     folder: Path
     agents: list[FakeAgent] = field(default_factory=list)
+    interpreter: str = sys.executable
+    """The owners' Python."""
 
     @property
     def service(self) -> Any:
@@ -174,7 +176,7 @@ class HubWorld:
             "gid": os.getgid(),
             "home": str(home),
             "notebook_dir": str(home),
-            "python": sys.executable,
+            "python": self.interpreter,
             "environment": {"PATH": os.environ["PATH"], "JUPYTERHUB_API_TOKEN": "token-canary"},
         }
 

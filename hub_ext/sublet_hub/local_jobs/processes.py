@@ -44,12 +44,19 @@ class Launch:
     progress: int
 
 
+class Child(subprocess.Popen[bytes]):
+    """A process of ours that outlives the service when that stops."""
+
+    def __del__(self) -> None:
+        """Leave it running, without the warning that it still does."""
+
+
 @dataclass(slots=True)
 class HeldProcess:
     """A process that waits for its request: it does nothing, and ends if none comes."""
 
     identity: ProcessIdentity
-    child: subprocess.Popen[bytes]
+    child: Child
     request_pipe: int
 
     def let_go(self, request: bytes) -> None:
@@ -81,7 +88,7 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
         str(launch.progress),
     ]
     try:
-        child = subprocess.Popen(
+        child = Child(
             command,
             stdin=subprocess.DEVNULL,
             stdout=launch.log,

@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,6 +26,7 @@ from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
 from sublet_hub.local_jobs.job_environment import job_environment
 from sublet_hub.local_jobs.processes import (
+    Child,
     JobTree,
     Launch,
     end_tree,
@@ -76,7 +76,7 @@ class _Run:
 
     tree: JobTree
     progress: ProgressFile
-    child: subprocess.Popen[bytes] | None
+    child: Child | None
     """``None``: it was adopted, so its exit code is nobody's."""
     stop_watch: Callable[[], None]
     exited_at: datetime | None = None
@@ -215,7 +215,7 @@ class LocalRunner:
         job: JobRecord,
         record: SliceRecord,
         process: ProcessIdentity,
-        child: subprocess.Popen[bytes] | None,
+        child: Child | None,
     ) -> None:
         books = self._books
         path = books.files.progress_path(job.job_id, job.attempts)
@@ -329,7 +329,7 @@ def _output_of(job: JobRecord, account: AccountTemplate) -> str:
     return str(folder / PurePosixPath(job.notebook).name)
 
 
-def _how(child: subprocess.Popen[bytes] | None) -> str:
+def _how(child: Child | None) -> str:
     if child is None:
         return "while the service was away"
     code = child.wait()

@@ -1,0 +1,43 @@
+"""One training job with the real runner: papermill, a kernel, an executed notebook."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub_world import HubWorld, until
+from tests.support.job_notebooks import write_notebook
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_notebook_is_executed_with_its_parameters_as_its_owner(world: HubWorld) -> None:
+    await world.agent()
+    await world.slice_for("ada", size="small")
+    home = world.folder / "homes" / "ada"
+    write_notebook(
+        home / "runs" / "train.ipynb",
+        "import os, json",
+        "json.dump(dict(os.environ), open('environment.json', 'w'))",
+        "print('rate', rate)",
+        parameters="rate = 0.1",
+    )
+    token = world.user("ada")
+    body = {"notebook": "runs/train.ipynb", "parameters": {"rate": 0.5}}
+    status, job = await world.call("POST", "jobs", token, body)
+    assert status == 201, job
+    ended = world.service.ledger.jobs
+
+    await until(lambda: ended[job["job_id"]].ended_at is not None, 80)
+    done = ended[job["job_id"]]
+    assert (done.state, done.reason) == ("done", "")
+    assert done.cells_done == done.cells_total == 5
+    output = Path(done.output_notebook or "")
+    assert output.is_relative_to(home / "sublet-jobs")
+    executed = output.read_text()  # noqa: ASYNC240 (a test may block)
+    assert "rate 0.5" in executed
+    _, log = await world.call("GET", f"jobs/{job['job_id']}/log", token)
+    assert "rate 0.5" in log["text"]
+    environment = json.loads((home / "runs" / "environment.json").read_text())
+    assert environment["SUBLET_JOB_ID"] == job["job_id"]
+    assert "canary" not in json.dumps(environment)

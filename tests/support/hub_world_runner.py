@@ -1,0 +1,90 @@
+"""A stand-in for an owner's Python with ``sublet_lab.runner``: same contract, no papermill.
+
+The "notebook" is a JSON file: what ``check`` prints, and what ``run`` does. Called as
+``interpreter -P -m sublet_lab.runner check|run ...``.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def write_interpreter(path: Path) -> str:
+    """Write an executable that starts this file quickly."""
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {Path(__file__).resolve()} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def write_script(path: Path, *steps: Any, **facts: Any) -> Path:
+    """A notebook for this runner: ``["print", text]``, ``["wait", file]``, ``["stay"]`` ..."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"steps": list(steps), **facts}))
+    return path
+
+
+def _check(notebook: Path) -> None:
+    try:
+        script = json.loads(notebook.read_text())
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{notebook} is not a notebook: {type(error).__name__}\n")
+        sys.exit(3)
+    facts = {"kernel": "python3", "kernel_installed": True, "parameters": []}
+    facts.update({name: script[name] for name in facts if name in script})
+    print(json.dumps({"cells": len(script["steps"]), **facts}))
+
+
+def _run(request_fd: int, progress_fd: int) -> None:
+    with os.fdopen(request_fd) as pipe:
+        text = pipe.read()
+    if not text:
+        sys.exit(3)
+    request = json.loads(text)
+    steps = json.loads(Path(request["notebook"]).read_text())["steps"]
+
+    def say(**line: Any) -> None:
+        os.write(progress_fd, json.dumps(line).encode() + b"\n")
+
+    for cell, step in enumerate(steps, 1):
+        say(cell=cell, total=len(steps), state="running")
+        _take(step, request)
+        if step[0] == "fail":
+            error = {"cell": cell, "name": "ValueError", "message": step[1], "traceback": ""}
+            say(ended=True, ok=False, error=error, output=request["output"])
+            sys.exit(1)
+        say(cell=cell, total=len(steps), state="done")
+    say(ended=True, ok=True, error=None, output=request["output"])
+
+
+def _take(step: list[Any], request: dict[str, Any]) -> None:
+    match step:
+        case ["print", text]:
+            print(text, flush=True)
+        case ["write", name, what]:
+            values = {"pid": os.getpid(), "environment": dict(os.environ), "request": request}
+            Path(name).write_text(json.dumps(values[what]))
+        case ["wait", name]:
+            while not Path(name).exists():
+                time.sleep(0.02)
+        case ["deaf"]:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        case ["kernel", name]:
+            # As kernels do: a session of its own, and deaf to the end of its parent.
+            command = ["sh", "-c", "trap '' TERM HUP; while :; do sleep 0.1; done"]
+            child = subprocess.Popen(command, start_new_session=True)
+            Path(name).write_text(str(child.pid))
+        case ["die", number]:
+            os.kill(os.getpid(), number)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[sys.argv.index("sublet_lab.runner") + 1 :]
+    if arguments[0] == "check":
+        _check(Path(arguments[2]))
+    else:
+        _run(int(arguments[2]), int(arguments[4]))
