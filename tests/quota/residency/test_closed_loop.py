@@ -1,0 +1,262 @@
+"""The policy in a closed loop with a model of the card: thousands of steps, people at random.
+
+The bounds that are asserted, with ``out`` and ``back`` the times in which a full card leaves and
+comes back, and ``turn`` the pool's turn:
+
+- an active owner runs within ``(k + 1) * (turn + out + back)`` and the move in flight, where k
+  owners were waiting when its wait began;
+- while no owner has work and a job waits, one runs within ``2 * (out + back)`` and the move in
+  flight;
+- a wake from rest moves each slice at most twice: out of the way, and home again;
+- when nothing changes any more and nobody waits, the policy falls silent.
+"""
+
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from sublet_quota.residency import PoolSettings
+from sublet_quota.slice_states import SliceState
+
+from tests.support.model_device import ModelDevice, ModelSlice
+
+STEP_S = 0.5
+SETTINGS = PoolSettings(
+    turn=timedelta(seconds=20),
+    give_back_within=timedelta(seconds=30),
+    lend_at_least=timedelta(seconds=20),
+)
+
+
+def out_s(device: ModelDevice) -> float:
+    return device.total_mib / device.suspend_mib_per_s + 0.5 * len(device.slices)
+
+
+def back_s(device: ModelDevice) -> float:
+    return device.total_mib / device.resume_mib_per_s + 0.5 * len(device.slices)
+
+
+@dataclass
+class Town:
+    """Owners who wake and fall idle, and jobs that come and end, by a seeded chance."""
+
+    chance: random.Random
+    device: ModelDevice
+    wakes: float = 0.02
+    idles: float = 0.03
+    interrupts: float = 0.001
+    """How likely an owner stops a cell that still waits for its room."""
+    waits: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Since when an owner waits, and how many waited then."""
+    longest: float = 0.0
+    time_s: float = 0.0
+    no_job_since: float | None = None
+    """Since when jobs could run, and none does."""
+    jobs_made: int = 0
+
+    def step(self) -> None:
+        self.device.pass_time(STEP_S)
+        self.time_s += STEP_S
+        self.people_change_their_minds()
+        self.device.settle()
+
+    def people_change_their_minds(self) -> None:
+        for owner in self.device.owners:
+            if not owner.active and self.chance.random() < self.wakes:
+                self.device.wake(owner.name)
+                owner.wants_mib = self.chance.randint(owner.cap_mib // 2, owner.cap_mib)
+            elif self.chance.random() < (self.idles if owner.gate_open else self.interrupts):
+                self.device.fall_idle(owner.name)
+
+    def jobs_come_and_end(self) -> None:
+        for job in self.device.jobs:
+            if job.ran_s > 60:
+                self.device.end(job.name)
+                if job.name not in self.device.slices:
+                    self.device.done.append(job.name)
+        if len(self.device.jobs) < 2 and self.chance.random() < 0.02:
+            self.jobs_made += 1
+            cap = self.chance.randint(10, 60)
+            name = f"job{self.jobs_made}"
+            rank = self.chance.randint(0, 3)
+            self.device.add(ModelSlice(name, cap, is_job=True, wants_mib=cap, entitlement=rank))
+
+    def check_that_owners_run_in_time(self) -> None:
+        device = self.device
+        waiting = {
+            s.name: s.waiting_since
+            for s in device.owners
+            if s.active and not s.gate_open and s.waiting_since is not None
+        }
+        self.waits = {n: w for n, w in self.waits.items() if n in waiting}
+        for name, began in waiting.items():
+            ahead = sum(other <= began for other in waiting.values()) - 1
+            since, before = self.waits.setdefault(name, (self.time_s, ahead))
+            waited = self.time_s - since
+            self.longest = max(self.longest, waited)
+            place_s = SETTINGS.turn.total_seconds() + out_s(device) + back_s(device)
+            bound = (before + 1) * place_s + out_s(device)
+            assert waited <= bound, f"{name} has waited {waited} s behind {before}: {device}"
+
+    def check_that_jobs_run_in_time(self) -> None:
+        device = self.device
+        owners_work = any(s.active for s in device.owners)
+        if owners_work or not device.jobs or any(j.gate_open for j in device.jobs):
+            self.no_job_since = None
+            return
+        if self.no_job_since is None:
+            self.no_job_since = self.time_s
+        bound = out_s(device) + 2 * (out_s(device) + back_s(device))
+        assert self.time_s - self.no_job_since <= bound, f"no job runs: {device}"
+
+
+def found_town(seed: int, *, owners: int = 2, **device: int) -> Town:
+    chance = random.Random(seed)  # noqa: S311 - the same seed gives the same town
+    town = Town(chance, ModelDevice(settings=SETTINGS, **device))
+    for number in range(chance.randint(owners, 7)):
+        town.device.add(ModelSlice(f"owner{number}", chance.randint(10, 70)))
+    return town
+
+
+def run_until_quiet(device: ModelDevice, within_s: float) -> None:
+    """Let time pass with nothing new until the policy has said nothing for a minute."""
+    quiet_s = passed_s = 0.0
+    while quiet_s < 60:
+        assert passed_s < within_s, f"the policy does not fall silent: {device}"
+        device.pass_time(STEP_S)
+        passed_s += STEP_S
+        moves = device.moves_done
+        decision = device.settle()
+        silent = not decision.actions and device.move is None and device.moves_done == moves
+        quiet_s = quiet_s + STEP_S if silent else 0.0
+
+
+def quiet_bound_s(device: ModelDevice) -> float:
+    round_trip = out_s(device) + back_s(device)
+    return 60 + SETTINGS.lend_at_least.total_seconds() + 3 * round_trip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_owners_run_within_their_bound_and_memory_is_never_exceeded(seed):
+    town = found_town(seed, owners=4)
+    for _ in range(2000):
+        town.step()
+        town.check_that_owners_run_in_time()
+    assert town.device.moves_done > 10
+    assert town.longest > SETTINGS.turn.total_seconds() / 2
+
+
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_jobs_run_whenever_no_owner_has_work_and_never_put_owners_off(seed):
+    town = found_town(seed)
+    town.wakes, town.idles = 0.002, 0.05
+    for _ in range(2000):
+        town.jobs_come_and_end()
+        town.step()
+        town.check_that_owners_run_in_time()
+        town.check_that_jobs_run_in_time()
+    assert town.device.done
+
+
+@pytest.mark.parametrize("seed", range(200, 208))
+def test_when_everybody_is_idle_all_slices_that_fit_come_home_and_then_it_is_quiet(seed):
+    town = found_town(seed)
+    device = town.device
+    for _ in range(400):
+        town.jobs_come_and_end()
+        town.step()
+    for job in device.jobs:
+        device.end(job.name)
+    for owner in device.owners:
+        device.fall_idle(owner.name)
+    while device.move is not None:
+        device.pass_time(STEP_S)
+    for job in device.jobs:
+        device.end(job.name)
+    run_until_quiet(device, quiet_bound_s(device))
+    free_mib = device.total_mib - device.margin_mib - device.used_mib
+    assert all(s.image_mib > free_mib for s in device.owners if s.state is SliceState.SUSPENDED)
+
+
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_a_wake_from_rest_moves_each_slice_at_most_out_and_home(seed):
+    town = found_town(seed)
+    device = town.device
+    for owner in device.owners:
+        device.wake(owner.name)
+        owner.wants_mib = owner.cap_mib
+        while not owner.gate_open:
+            town.device.pass_time(STEP_S)
+            device.settle()
+        device.pass_time(10)
+        device.fall_idle(owner.name)
+    if seed % 2:
+        device.add(ModelSlice("job", 40, is_job=True, wants_mib=40))
+    run_until_quiet(device, 2 * quiet_bound_s(device))
+    before = {s.name: s.moves for s in device.slices.values()}
+    device.wake(town.chance.choice(device.owners).name)
+    run_until_quiet(device, quiet_bound_s(device))
+    for owner in device.owners:
+        device.fall_idle(owner.name)
+    run_until_quiet(device, 2 * quiet_bound_s(device))
+    assert all(s.moves - before[s.name] <= 2 for s in device.slices.values())
+
+
+@pytest.mark.parametrize("seed", range(400, 410))
+def test_with_faults_everything_stays_safe_and_recovers_when_they_are_over(seed):
+    town = found_town(seed, host_mib=120)
+    device = town.device
+    for _ in range(1500):
+        town.jobs_come_and_end()
+        strike(town)
+        town.step()
+    device.foreign_present, device.foreign_mib, device.lending = False, 0, True
+    for served in device.slices.values():
+        # Who could not be suspended starts again.
+        if served.unsuspendable is not None:
+            served.unsuspendable, served.held_mib = None, 0
+            served.state = SliceState.RESIDENT
+        served.refuses_suspend = False
+    device.host_mib = 1000
+    town.waits.clear()
+    ran = {s.name: s.ran_s for s in device.owners}
+    for owner in device.owners:
+        device.wake(owner.name)
+    town.idles = town.wakes = town.interrupts = 0
+    for _ in range(int(len(ran) * (20 + out_s(device) + back_s(device)) / STEP_S)):
+        town.step()
+        town.check_that_owners_run_in_time()
+    assert all(s.ran_s > ran[s.name] for s in device.owners)
+
+
+def strike(town: Town) -> None:
+    """Let something go wrong, rarely."""
+    device, chance = town.device, town.chance
+    lot = chance.random()
+    if lot < 0.005 and device.move is None:
+        free_mib = device.total_mib - device.used_mib
+        device.foreign_present, device.foreign_mib = True, chance.randint(0, max(0, free_mib))
+    elif lot < 0.03:
+        device.foreign_present, device.foreign_mib = False, 0
+    elif lot < 0.035:
+        device.lending = not device.lending
+    elif lot < 0.04 and device.slices:
+        chance.choice(list(device.slices.values())).refuses_suspend = True
+    elif lot < 0.06:
+        end_a_process(town)
+    elif lot < 0.07:
+        chance.choice(device.owners).kept_until = device.now + timedelta(seconds=60)
+    elif lot < 0.08:
+        served = chance.choice(list(device.slices.values()))
+        served.not_before = device.now + timedelta(seconds=5)
+
+
+def end_a_process(town: Town) -> None:
+    """A kernel is restarted or killed: what it held is gone, wherever it was."""
+    device = town.device
+    served = town.chance.choice(device.owners)
+    if device.move is None or device.move.slice is not served:
+        served.held_mib = served.image_mib = 0
+        served.state, served.unsuspendable = SliceState.RESIDENT, None
+        served.refuses_suspend = False
