@@ -83,10 +83,9 @@ def _what_is_left(offers: Offers) -> str:
 
 
 def _size(offer: Offer, *, checked: bool) -> str:
-    amount = (
-        f"{format_memory(offer.memory_mib)}, {format_compute(offer.compute_milli)}, "
-        f"pool {offer.pool}"
-    )
+    amount = f"{format_compute(offer.compute_milli)}, pool {offer.pool}"
+    if offer.memory_mib:
+        amount = f"{format_memory(offer.memory_mib)}, {amount}"
     why_not = None if offer.allowed else offer.why_not or "not to be had now"
     return _choice(offer.size, offer.title or offer.size, amount, why_not, checked=checked)
 
