@@ -68,7 +68,7 @@ class CudaCheckpoint:
                 return str(self._translate("state", pid, lambda: self._process(pid).state))
             except _UnderWayError as error:
                 if time.monotonic() > deadline:
-                    message = f"process {pid} has been in {error} for {_UNDER_WAY_S:.0f} s"
+                    message = f"the driver still moves process {pid} after {_UNDER_WAY_S:.0f} s"
                     raise DeviceError(message) from error
                 time.sleep(_LOOK_AGAIN_S)
 
@@ -89,7 +89,7 @@ class CudaCheckpoint:
             if named is None:
                 raise
             code = self._codes.get(named[1], 0)
-            message = f"{what} of process {pid} failed: {error} (error {code})"
+            message = f"{what} of process {pid} failed: {named[1]} (error {code})"
             raise ERROR_OF_CODE.get(code, DeviceError)(message) from error
 
     def _all_uuids(self, mapping: Mapping[GpuId, GpuId]) -> dict[str, str]:
