@@ -25,11 +25,10 @@ class ActivityEvidence:
     gpu_used: datetime | None = None
     """Measured: a process of the slice used the GPU."""
     woken: datetime | None = None
-    """The owner asked, or a suspended process used CPU beyond the threshold."""
-    awaited_room: datetime | None = None
-    """When it last waited, active, for room it had not been given: it could not show use.
+    """The owner asked, or a suspended process used CPU beyond the threshold.
 
-    Without this, who waits longer than ``idle_after`` for its turn would lose its place.
+    Also: it has work and waits for its room. Who waits longer than ``idle_after`` for its turn
+    cannot show any use meanwhile, and would lose its place otherwise.
     """
 
 
@@ -52,7 +51,6 @@ def judge_activity(
         evidence.cell_started,
         evidence.gpu_used,
         evidence.woken,
-        evidence.awaited_room,
     )
     last = max(at for at in seen if at is not None)
     cell_ended = evidence.cell_ended

@@ -21,7 +21,7 @@ def test_a_slice_of_which_nothing_is_known_yet_is_active() -> None:
     assert judged == Activity(active=True, since=NOON, changes_at=after(10))
 
 
-@pytest.mark.parametrize("kind", ["cell_started", "gpu_used", "woken", "awaited_room"])
+@pytest.mark.parametrize("kind", ["cell_started", "gpu_used", "woken"])
 def test_each_kind_of_evidence_makes_a_slice_active_for_idle_after(kind: str) -> None:
     evidence = ActivityEvidence(known_since=NOON, **{kind: after(30)})
     assert judge_activity(evidence, IDLE_AFTER, after(39.9), None).active

@@ -310,7 +310,8 @@ class ModelDevice:
             return
         else:
             served.held_mib, served.image_mib = 0, served.held_mib
-            served.state = SliceState.SUSPENDED
+            # Who holds nothing only gives up its promise.
+            served.state = SliceState.SUSPENDED if served.image_mib else SliceState.RESIDENT
         served.moves += 1
         self.moves_done += 1
 

@@ -154,7 +154,7 @@ class _Course:
         need_mib = self.room.need_mib(view)
         if is_moving(snapshot, view):
             self.wait(view, WaitReason.COMING_BACK)
-        elif need_mib > self.free_mib and self.room.can_grow(view):
+        elif need_mib > self.free_mib and (view.is_away or self.room.can_grow(view)):
             if view.state is SliceState.RESIDENT and view.is_job and view.held_mib > 0:
                 # It was promised nothing, so it may not grow.
                 self.actions.append(Pause(view.slice_id))
