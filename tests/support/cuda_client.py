@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 simulated = False
@@ -103,14 +104,29 @@ class Buffer:
 
     def sha256(self) -> str:
         digest = hashlib.sha256()
+        for piece in self._pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def put_everywhere(self, word: int) -> None:
+        """Write a word of four bytes over the whole buffer."""
+        count = ctypes.c_size_t(self.length // 4)
+        _cuda().call("cuMemsetD32_v2", self.pointer, ctypes.c_uint(word), count)
+        _cuda().call("cuCtxSynchronize")
+
+    def holds(self, word: int) -> bool:
+        """Whether a word of four bytes is anywhere in it, four times in a row."""
+        wanted = word.to_bytes(4, "little") * 4
+        return any(wanted in bytes(piece) for piece in self._pieces())
+
+    def _pieces(self) -> Iterator[memoryview]:
         step = 64 * _MIB
         host = ctypes.create_string_buffer(step)
         for offset in range(0, self.length, step):
             size = min(step, self.length - offset)
             there = ctypes.c_uint64(self.pointer.value + offset)
             _cuda().call("cuMemcpyDtoH_v2", host, there, ctypes.c_size_t(size))
-            digest.update(memoryview(host)[:size])
-        return digest.hexdigest()
+            yield memoryview(host)[:size]
 
     def share(self) -> str:
         handle = _IpcHandle()

@@ -7,7 +7,7 @@ from typing import Final
 
 from sublet_agent.simulated.store import CardStore, Place, scramble
 
-SLICE_BYTES: Final = 128 * 1024
+SLICE_BYTES: Final = 64 * 1024
 """Real bytes are handled this many at a time, so that the daemon goes on answering."""
 
 

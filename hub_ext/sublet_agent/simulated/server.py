@@ -23,7 +23,7 @@ from sublet_agent.simulated.wire import (
 )
 
 _log: Final = logging.getLogger(__name__)
-_SLICES_S: Final = 0.0003
+_SLICES_S: Final = 0.0001
 _MOST_OF_A_USER: Final = 1024
 _MOST_OF_A_PROCESS: Final = 512
 

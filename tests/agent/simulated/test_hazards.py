@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from sublet_agent.simulated.buffers import SLICE_BYTES
 from sublet_agent.simulated.driver import OperationRequest
 from sublet_agent.simulated.operations import OperationKind
 from sublet_agent.simulated.pattern import pattern_sha256
@@ -321,7 +322,7 @@ def test_a_move_by_the_driver_goes_before_programs_work_on_bytes(bench: Bench) -
     request = OperationRequest(OperationKind.CHECKPOINT, 2, 0)
     bench.machine.driver.request(request, began[0])
     bench.calls.fill(busy.caller, began[1], 1, 2)
-    for _ in range(12):
+    for _ in range(GIB * 1024 // SLICE_BYTES + 2):
         bench.machine.bytes.run_slice()
     bench.machine.settle()
     assert began[0].ok
