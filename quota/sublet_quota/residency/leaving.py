@@ -138,23 +138,31 @@ def _gather(
     return chosen
 
 
-def room_can_be_made(
-    room: Room,
-    leavers: Sequence[Leaver],
-    staying: Collection[SliceView],
-    *,
-    for_a_job: bool = False,
-    host_is_endless: bool = False,
-) -> bool:
-    """Say whether all of ``staying`` can have their whole caps, if the others make room."""
-    shortfall_mib = sum(room.need_mib(s) for s in staying) - room.free_mib
-    if shortfall_mib <= 0:
-        return True
-    ids = {s.slice_id for s in staying}
-    candidates = [c for c in leavers if c.slice_id not in ids and (c.for_a_job or not for_a_job)]
-    if sum(c.room_mib for c in candidates) < shortfall_mib:
-        return False
-    host_free_mib = room.snapshot.host_free_mib
-    if host_is_endless or sum(c.host_mib for c in candidates) <= host_free_mib:
-        return True
-    return bool(choose_leavers(candidates, shortfall_mib, host_free_mib))
+class RoomMaking:
+    """Answers quickly, and many times, whether room can be made for some slices together."""
+
+    def __init__(self, room: Room, leavers: Iterable[Leaver]) -> None:
+        self._room = room
+        self._leavers = tuple(leavers)
+        self._by_id = {c.slice_id: c for c in self._leavers}
+        self._room_mib = sum(c.room_mib for c in self._leavers)
+        self._host_mib = sum(c.host_mib for c in self._leavers)
+
+    def includes(self, view: SliceView) -> bool:
+        """Whether this slice could leave."""
+        return view.slice_id in self._by_id
+
+    def is_possible(self, staying: Collection[SliceView], *, host_is_endless: bool = False) -> bool:
+        """Say whether all of ``staying`` can have their whole caps, if the others make room."""
+        shortfall_mib = sum(map(self._room.need_mib, staying)) - self._room.free_mib
+        if shortfall_mib <= 0:
+            return True
+        stay = [c for c in (self._by_id.get(s.slice_id) for s in staying) if c is not None]
+        if self._room_mib - sum(c.room_mib for c in stay) < shortfall_mib:
+            return False
+        host_free_mib = self._room.snapshot.host_free_mib
+        if host_is_endless or self._host_mib - sum(c.host_mib for c in stay) <= host_free_mib:
+            return True
+        ids = {c.slice_id for c in stay}
+        candidates = [c for c in self._leavers if c.slice_id not in ids]
+        return bool(choose_leavers(candidates, shortfall_mib, host_free_mib))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sublet_quota.ids import SliceId
 from sublet_quota.residency.actions import WaitReason
-from sublet_quota.residency.leaving import Leaver, list_leavers, room_can_be_made
+from sublet_quota.residency.leaving import Leaver, RoomMaking, list_leavers
 from sublet_quota.residency.room import Room, is_kept, measure_room
 from sublet_quota.residency.seats import SeatPlan, Waiting
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
@@ -18,6 +18,7 @@ from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
 def seat_jobs(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
     """Say which jobs should be on the GPU, given that no owner is active."""
     plan = SeatPlan()
+    making = RoomMaking(room, (c for c in leavers if c.for_a_job))
     kept = [s for s in room.views if _is_kept_idle(room.snapshot, s)]
     jobs = [s for s in room.views if s.active and s.is_job]
     for job in sorted(jobs, key=_order_of_jobs):
@@ -25,10 +26,10 @@ def seat_jobs(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
         reason = _why_not_now(room, job, plan.seated)
         if reason is not None:
             plan.waiting.append(Waiting(job, reason))
-        elif room_can_be_made(room, leavers, staying, for_a_job=True):
+        elif making.is_possible(staying):
             plan.seated.append(job)
         else:
-            plan.waiting.append(_wait_for_room(room, leavers, staying, job))
+            plan.waiting.append(_wait_for_room(room, making, staying, job))
     return plan
 
 
@@ -113,17 +114,16 @@ def _can_leave_in_time_mib(snapshot: GpuSnapshot) -> int:
 
 
 def _wait_for_room(
-    room: Room, leavers: Sequence[Leaver], staying: Sequence[SliceView], job: SliceView
+    room: Room, making: RoomMaking, staying: Sequence[SliceView], job: SliceView
 ) -> Waiting:
-    if room_can_be_made(room, leavers, staying, for_a_job=True, host_is_endless=True):
+    if making.is_possible(staying, host_is_endless=True):
         return Waiting(job, WaitReason.HOST_MEMORY)
-    movable = {c.slice_id for c in leavers if c.for_a_job}
     stays = {s.slice_id for s in staying}
     in_the_way = tuple(
         s
         for s in room.views
         if s.slice_id != job.slice_id
-        and (s.slice_id in stays or s.slice_id not in movable)
+        and (s.slice_id in stays or not making.includes(s))
         and (s.slice_id in stays or room.committed_mib[s.slice_id] > 0)
     )
     return Waiting(job, WaitReason.NOT_IDLE_YET, in_the_way)

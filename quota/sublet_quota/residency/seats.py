@@ -15,7 +15,7 @@ from datetime import datetime
 
 from sublet_quota.ids import SliceId
 from sublet_quota.residency.actions import WaitReason
-from sublet_quota.residency.leaving import Leaver, room_can_be_made
+from sublet_quota.residency.leaving import Leaver, RoomMaking
 from sublet_quota.residency.room import Room
 from sublet_quota.residency.snapshot import SliceView
 
@@ -52,7 +52,7 @@ class _OwnersInTurn:
 
     def __init__(self, room: Room, leavers: Sequence[Leaver]) -> None:
         self._room = room
-        self._leavers = leavers
+        self._making = RoomMaking(room, leavers)
         self._seated: list[SliceView] = []
         self._immovable: list[SliceView] = []
         """Those with a seat that nobody can make leave it."""
@@ -107,7 +107,7 @@ class _OwnersInTurn:
             self._waiting.append(Waiting(view, WaitReason.TURN, (front, *self._seated)))
 
     def _fits(self, *staying: SliceView) -> bool:
-        return room_can_be_made(self._room, self._leavers, staying)
+        return self._making.is_possible(staying)
 
     def _is_immovable(self, view: SliceView) -> bool:
         return view.unsuspendable is not None or self._room.snapshot.foreign_present
@@ -150,17 +150,18 @@ class _OwnersInTurn:
     def _why_stuck(self, view: SliceView) -> Waiting | None:
         """Say why no turn's end would help this owner, if that is so."""
         snapshot = self._room.snapshot
-        others = [s for s in self._room.views if s.slice_id != view.slice_id]
         if snapshot.foreign_present and view.is_away:
             return Waiting(view, WaitReason.FOREIGN_PROCESS)
         if self._fits(*self._immovable, view):
             return None
-        holding = tuple(s for s in others if self._room.committed_mib[s.slice_id] > 0)
+        holding = tuple(
+            s
+            for s in self._room.views
+            if s.slice_id != view.slice_id and self._room.committed_mib[s.slice_id] > 0
+        )
         if snapshot.foreign_present:
             return Waiting(view, WaitReason.FOREIGN_PROCESS, holding)
-        if room_can_be_made(
-            self._room, self._leavers, (*self._immovable, view), host_is_endless=True
-        ):
+        if self._making.is_possible((*self._immovable, view), host_is_endless=True):
             return Waiting(view, WaitReason.HOST_MEMORY, holding)
         pinned = tuple(s for s in holding if s.unsuspendable is not None)
         # With nobody of ours in the way it is somebody else's memory that is.
