@@ -1,0 +1,65 @@
+"""A GPU as the agent keeps it, with so many slices: active, idle, waiting and away, and jobs."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.devices.interface import Gpu, GpuMemory
+from sublet_agent.process_table import ProcessIdentity
+from sublet_agent.settings import ActivitySettings
+from sublet_agent.slices import ServedGpu, ServedSlice, TrackedProcess
+from sublet_quota.activity import Activity
+from sublet_quota.ids import GpuId, SliceId, UserName
+from sublet_quota.residency import Holder
+from sublet_quota.wire.agent_link import SliceAssignment
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[ServedSlice]]:
+    """Return a GPU as the agent keeps it: owners active, idle, waiting and away, and jobs."""
+    total = 81920
+    gpu = ServedGpu(
+        Gpu(GpuId("GPU-0"), 0, "NVIDIA H100 80GB HBM3", total, simulated=False),
+        GpuMemory(total, total // 2, total // 2),
+    )
+    slices = []
+    for number in range(count):
+        is_job = number % 8 == 7
+        cap = max(512, 2 * total // count - 128 * rng.randrange(4))
+        active = is_job or rng.random() < 0.5
+        away = rng.random() < 0.5
+        held = cap * rng.randrange(30, 100) // 100
+        since = NOW - timedelta(seconds=rng.randrange(5, 4000))
+        slice_id = SliceId(f"slice{number:02}")
+        served = ServedSlice(
+            slice_id=slice_id,
+            holder=Holder.JOB if is_job else Holder.NOTEBOOK,
+            gpu_id=gpu.gpu.gpu_id,
+            cap_mib=cap,
+            account=ActivityAccount(since, ActivitySettings()),
+            state_since=since,
+            assignment=SliceAssignment(
+                slice_id=slice_id,
+                holder=Holder.JOB if is_job else Holder.NOTEBOOK,
+                owner=UserName(f"user{number}"),
+                gpu_id=gpu.gpu.gpu_id,
+                memory_mib=cap,
+                compute_milli=100,
+                uid=1000 + number,
+                created_at=since,
+                entitlement=number,
+            ),
+            activity=Activity(active, since, since + timedelta(hours=2) if active else None),
+            gate_open=active and not away and not is_job,
+            waiting_since=since if active and away else None,
+            turn_since=since if active and not away else None,
+        )
+        for pid in range(3):
+            served.processes[1000 * number + pid] = TrackedProcess(
+                ProcessIdentity("boot", 1000 * number + pid, 1),
+                memory_mib=0 if away else held // 3,
+                image_mib=held // 3 if away else None,
+            )
+        slices.append(served)
+    return gpu, slices
