@@ -40,7 +40,6 @@ class ActivityAccount:
         self._cell_ended: datetime | None = None
         self._gpu_used: datetime | None = None
         self._woken: datetime | None = None
-        self._waited: datetime | None = None
         self._believed: datetime | None = None
         """Beyond the budget: the last claim that was believed."""
         self._unused = timedelta(0)
@@ -78,17 +77,21 @@ class ActivityAccount:
         self._woken = now
 
     def waits_for_its_turn(self, now: datetime) -> None:
-        """It has work and no room yet: waiting neither wears off nor costs anything.
+        """It has work and no room yet: meanwhile the evidence does not wear off.
 
         Its cell at the gate, or its processes in the middle of a GPU call, can show nothing more
-        until they get their room. A slice of which nothing was ever seen has nothing to wait for.
+        until they get their room. The clock stands still, it does not begin anew: who shows
+        nothing in several turns either becomes idle.
         """
-        seen = (self._cell_started, self._gpu_used, self._woken)
-        if self._activity is None or not self._activity.active or not any(seen):
+        if self._judged is None or self._activity is None or not self._activity.active:
             return
-        self._waited = now
-        if self._doubted and self._believed is not None:
-            self._believed = now
+        stood_still = now - self._judged
+        self._cell_started = _later(self._cell_started, stood_still, now)
+        self._cell_ended = _later(self._cell_ended, stood_still, now)
+        self._gpu_used = _later(self._gpu_used, stood_still, now)
+        self._woken = _later(self._woken, stood_still, now)
+        self._believed = _later(self._believed, stood_still, now)
+        self._judged = now
 
     def runs_a_cell(self, now: datetime) -> bool:
         """Whether a kernel says, and said lately, that a cell runs."""
@@ -105,9 +108,8 @@ class ActivityAccount:
         self._spend(now)
         before = self._activity
         if not self._doubted:
-            woken = max((w for w in (self._woken, self._waited) if w is not None), default=None)
             evidence = ActivityEvidence(
-                self._known_since, self._cell_started, self._cell_ended, self._gpu_used, woken
+                self._known_since, self._cell_started, self._cell_ended, self._gpu_used, self._woken
             )
         else:
             evidence = self._doubting(idle_after, believe_again_after, now)
@@ -121,7 +123,7 @@ class ActivityAccount:
         passed = now - before
         if not self._activity.active:
             self._unused = max(timedelta(0), self._unused - passed / _REFILL)
-        elif self._is_unused_since(before):
+        elif self._gpu_used is None or self._gpu_used < before:
             self._unused = min(self._unused + passed, self._settings.unused_budget)
         if self._unused >= self._settings.unused_budget:
             if not self._doubted:
@@ -129,10 +131,6 @@ class ActivityAccount:
             self._doubted = True
         elif self._unused <= self._settings.unused_budget / 2:
             self._doubted = False
-
-    def _is_unused_since(self, before: datetime) -> bool:
-        facts = (self._gpu_used, self._waited)
-        return not any(f is not None and f >= before for f in facts)
 
     def _doubting(
         self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
@@ -166,3 +164,7 @@ class ActivityAccount:
             self._kernels.pop(next(iter(self._kernels)))
         number = sequence if sequence is not None else (before.sequence if before else 0)
         self._kernels[kernel] = _Kernel(number, busy, cell, now)
+
+
+def _later(at: datetime | None, by: timedelta, now: datetime) -> datetime | None:
+    return None if at is None else min(now, at + by)

@@ -22,6 +22,7 @@ from sublet_agent.journal import Journal, Target
 from sublet_agent.link import ServiceLink
 from sublet_agent.outbox import Outbox
 from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.promises import Promises
 from sublet_agent.recovery import Recovered, recover
 from sublet_agent.reports import report_gpu, report_slice
 from sublet_agent.residency import GpuResidency, ResidencyTools
@@ -60,6 +61,7 @@ class NodeAgent:
         self._outbox = Outbox(settings.state_folder / "events.jsonl", clock)
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
+        self._promises = Promises(settings.state_folder / "open-gates.json")
         self._holds = Holds(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -87,6 +89,9 @@ class NodeAgent:
         self._report_recovery(recovered)
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
+        self._roster.keep_promises(self._promises.load(), now)
+        for residency in self._residencies.values():
+            residency.begin()
         await self._socket.start()
         self._begin_tasks()
 
@@ -136,6 +141,7 @@ class NodeAgent:
             changed=self._tell,
             lending=self._lending,
             eviction=eviction,
+            promises=self._promises,
         )
         sampler_tools = SamplerTools(
             moves=self._moves,

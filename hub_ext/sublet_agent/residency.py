@@ -35,6 +35,7 @@ from sublet_agent.eviction import Eviction
 from sublet_agent.job_pauses import JobPauses
 from sublet_agent.move_results import EndedMove, take_over
 from sublet_agent.outbox import EventKind, Record
+from sublet_agent.promises import Promises
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
 from sublet_agent.snapshots import NodeView, assemble
 from sublet_agent.transitions import (
@@ -63,6 +64,7 @@ class ResidencyTools:
     """Called after something changed that the hub service should see at once."""
     lending: Callable[[], bool]
     eviction: Eviction
+    promises: Promises
 
 
 class GpuResidency:
@@ -76,14 +78,20 @@ class GpuResidency:
         self.acting = asyncio.Lock()
         """Held while decisions are acted on: who lets processes run beside that takes it too."""
         self._dirty = False
+        self._begun = False
         self._stopping = False
         self._stepping: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
 
+    def begin(self) -> None:
+        """What is on the GPU is known: from now on decide and act."""
+        self._begun = True
+        self.poke()
+
     def poke(self) -> None:
         """Something happened: step as soon as the one in progress is over."""
         self._dirty = True
-        if self._stepping is None and not self._stopping:
+        if self._stepping is None and self._begun and not self._stopping:
             self._stepping = asyncio.get_running_loop().create_task(self._steps())
 
     async def stop(self) -> None:
@@ -134,8 +142,14 @@ class GpuResidency:
             ),
         )
         decision = decide(snapshot)
-        if await self._act(decision, now):
+        acted = await self._act(decision, now)
+        self._keep_promises()
+        if acted:
             self._tools.changed()
+
+    def _keep_promises(self) -> None:
+        gates = frozenset(s.slice_id for s in self.slices.values() if s.gate_open)
+        self._tools.promises.keep(self.gpu.gpu.gpu_id, gates)
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
         """Bring activity, promise and waiting in line with each other."""
@@ -204,6 +218,7 @@ class GpuResidency:
         waited = served.waiting_since
         served.gate_open, served.turn_since, served.waiting_since = True, now, None
         served.paused = False
+        self._keep_promises()
         self._show_wait(served, None)
         for request in tuple(served.requests):
             request.changed()

@@ -89,6 +89,13 @@ class Roster:
             if found is not None:
                 found[1].paused = True
 
+    def keep_promises(self, gates: frozenset[SliceId], now: datetime) -> None:
+        """Leave these gates open where the slice is on its GPU: a cell of it may be running."""
+        for _, served in self.assigned():
+            whole = not served.away() and not served.paused
+            if served.slice_id in gates and whole and served.active:
+                served.gate_open, served.turn_since = True, now
+
     def drop_empty(self) -> None:
         """Forget released slices of which nothing is left."""
         for residency in self.residencies.values():

@@ -1,0 +1,53 @@
+"""Random walks with a real agent that is killed at every kind of moment."""
+
+import os
+import time
+
+import pytest
+
+from tests.support.fake_service_link import FakeServiceLink
+from tests.support.fault_walk import FaultWalk, Violation
+from tests.support.simulated_gpus import simulated_gpus
+
+STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "2000"))
+SEED = int(os.environ.get("SUBLET_FAULT_WALK_SEED", "0")) or int(time.time())
+DAEMON = ("--speed", "300", "--scale", "16384")
+
+
+def walk(tmp_path, steps, seed, *options, greedy=False):
+    service = FakeServiceLink()
+    service.start()
+    began = time.monotonic()
+    with simulated_gpus(*DAEMON, instant=False) as gpus:
+        story = FaultWalk(gpus, service, tmp_path, seed, options, greedy)
+        try:
+            story.begin()
+            story.run(steps)
+        except Violation as violation:
+            log = (tmp_path / "agent.log").read_text()[-8000:]
+            message = f"seed {seed}, after {dict(story.counts)}: {violation}\n{log}"
+            raise Violation(message) from violation
+        finally:
+            story.close()
+            service.stop()
+    print(f"{time.monotonic() - began:.0f} s, longest cell {story.longest_cell_s:.2f} s")
+    print(dict(story.counts))
+    return story
+
+
+def test_no_notebook_is_lost_or_left_locked_whenever_the_agent_is_killed(tmp_path, capsys):
+    with capsys.disabled():
+        print(f"\nfault walk: {STEPS} steps, seed {SEED}: ", end="")
+        story = walk(tmp_path, STEPS, SEED)
+    assert story.counts["cells done"] > STEPS / 10
+
+
+def test_no_notebook_is_lost_where_memory_is_taken_outside_of_cells(tmp_path, capsys):
+    with capsys.disabled():
+        print(f"\ngreedy fault walk: {STEPS // 3} steps, seed {SEED}: ", end="")
+        walk(tmp_path, STEPS // 3, SEED, greedy=True)
+
+
+def test_the_walk_finds_what_is_lost_without_the_check_for_room(tmp_path):
+    with pytest.raises(Violation, match="(?i)lost|ContextLost"):
+        walk(tmp_path, 3 * STEPS, SEED, "--unsafe-skip-room-check", greedy=True)

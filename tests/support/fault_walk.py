@@ -1,0 +1,451 @@
+"""A random walk over owners, jobs, faults and deaths of the agent, judged by the daemon.
+
+What happens is drawn from a seed; when it happens is up to the machine, so the same seed gives
+the same story but not the same instants. The outcome is never asked of the agent: contents are
+hashed by the daemon and by the programs themselves.
+"""
+
+import contextlib
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.simulated.errors import CudaCode
+from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.watchdog import let_owners_run
+
+from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
+from tests.support.simulated_gpus import SimulatedGpus
+
+_SUPPORT = Path(__file__).parent
+CONTEXT_MIB = 512
+MIB = 1024
+_OPERATIONS = (
+    OperationKind.LOCK,
+    OperationKind.CHECKPOINT,
+    OperationKind.RESTORE,
+    OperationKind.UNLOCK,
+)
+
+
+class Violation(AssertionError):
+    """Something that must never happen."""
+
+
+@dataclass
+class WalkTenant:
+    """A kernel or a job in a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    busy_since: float | None = None
+    cells: int = 0
+    text: bytes = b""
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+        self.busy_since = time.monotonic()
+
+    def hear(self) -> list[dict[str, Any]]:
+        """Return what it has answered so far, without waiting."""
+        assert self.process.stdout is not None
+        handle = self.process.stdout.fileno()
+        while select.select([handle], [], [], 0)[0]:
+            piece = os.read(handle, 65536)
+            if not piece:
+                break
+            self.text += piece
+        *lines, self.text = self.text.split(b"\n")
+        answers = [json.loads(line) for line in lines]
+        if answers:
+            self.busy_since = None
+        return answers
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@dataclass
+class WalkSlice:
+    """A slice of the walk, and the processes that run in it."""
+
+    slice_id: str
+    cap_mib: int
+    job: bool
+    most_tenants: int = 1
+    tenants: list[WalkTenant] = field(default_factory=list)
+
+
+@dataclass
+class FaultWalk:
+    """The walk."""
+
+    gpus: SimulatedGpus
+    service: FakeServiceLink
+    folder: Path
+    seed: int
+    options: tuple[str, ...] = ()
+    greedy: bool = False
+    """Cells that ended leave a thread behind, which takes and frees memory when it likes. Nobody
+    can be promised anything then: running out of memory is no finding, losing bytes is."""
+    counts: Counter[str] = field(default_factory=Counter)
+    slices: list[WalkSlice] = field(default_factory=list)
+    agent_pid: int | None = None
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)  # noqa: S311 - a walk, not a secret
+        self.gpu_id = self.gpus.gpu_id
+        self.table = LinuxProcessTable()
+        self._jobs = 0
+        self.longest_cell_s = 0.0
+        self._nursery = subprocess.Popen(
+            [sys.executable, str(_SUPPORT / "agent_nursery.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._nursery.stdout is not None
+        assert self._nursery.stdout.readline() == b"ready\n"
+        (self.folder / "secret").write_text(self.service.secret)
+
+    def close(self) -> None:
+        for each in self.slices:
+            for tenant in each.tenants:
+                tenant.kill()
+        self.kill_agent()
+        self._nursery.kill()
+        self._nursery.wait()
+        for pipe in (self._nursery.stdin, self._nursery.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "state" / "journal.jsonl"
+
+    def begin(self) -> None:
+        """Three owners whose caps are twice the card's memory, and room for one job."""
+        self.slices = [
+            WalkSlice("own-a", 60 * MIB, job=False, most_tenants=2),
+            WalkSlice("own-b", 50 * MIB, job=False),
+            WalkSlice("own-c", 48 * MIB, job=False, most_tenants=2),
+        ]
+        self.service.gpus = (
+            gpu_assignment(
+                self.gpu_id,
+                idle_after_s=0.3,
+                turn_s=0.15,
+                lend_at_least_s=0.1,
+                give_back_within_s=600.0,
+            ),
+        )
+        self._assign()
+        self.start_agent()
+
+    def run(self, steps: int) -> None:
+        """Walk so many steps; every now and then stop and look whether all is well."""
+        for step in range(1, steps + 1):
+            self.step()
+            if step % 250 == 0 or step == steps:
+                self.calm_down()
+
+    def step(self) -> None:
+        moves: list[tuple[int, Callable[[], None]]] = [
+            (30, self._owner_runs_a_cell),
+            (6, self._owner_opens_a_kernel),
+            (2, self._kernel_dies),
+            (4, self._job_comes),
+            (1, self._job_goes),
+            (5, self._fault_is_planned),
+            (3, self._agent_dies),
+            (3, self._agent_dies_after_a_journal_write),
+            (4, self._agent_dies_in_a_device_call),
+            (2, self._lending_is_switched),
+            (24, self._time_passes),
+            (6, self._owners_rest),
+        ]
+        chosen = self.rng.choices([m for _, m in moves], [w for w, _ in moves])[0]
+        self.counts[chosen.__name__.strip("_")] += 1
+        chosen()
+        self.look_at_answers()
+        self.job_starts_if_it_may()
+
+    # What happens
+
+    def _owner_runs_a_cell(self) -> None:
+        kernels = [t for s in self.slices if not s.job for t in s.tenants if t.busy_since is None]
+        if kernels:
+            kernel = self.rng.choice(kernels)
+            kernel.cells += 1
+            kernel.tell(f"cell {kernel.pid}-{kernel.cells}")
+
+    def _owner_opens_a_kernel(self) -> None:
+        short = [s for s in self.slices if not s.job and len(s.tenants) < s.most_tenants]
+        if short:
+            each = self.rng.choice(short)
+            cap_mib = each.cap_mib // each.most_tenants - CONTEXT_MIB - 64
+            each.tenants.append(self._tenant(each, cap_mib))
+
+    def _kernel_dies(self) -> None:
+        several = [s for s in self.slices if not s.job and s.tenants]
+        if several:
+            each = self.rng.choice(several)
+            each.tenants.pop(self.rng.randrange(len(each.tenants))).kill()
+
+    def _job_comes(self) -> None:
+        if not any(s.job for s in self.slices):
+            self._jobs += 1
+            cap_mib = self.rng.choice((20, 40, 70)) * MIB
+            self.slices.append(WalkSlice(f"job-{self._jobs}", cap_mib, job=True))
+            self._assign()
+
+    def job_starts_if_it_may(self) -> None:
+        """The service starts a job when the agent says that its gate is open."""
+        for each in self.slices:
+            report = self.service.report(each.slice_id) if each.job else None
+            if report is not None and report.gate_open and not each.tenants:
+                tenant = self._tenant(each, each.cap_mib - CONTEXT_MIB - 64)
+                tenant.tell("job")
+                each.tenants.append(tenant)
+                self.counts["job started"] += 1
+
+    def _job_goes(self) -> None:
+        for each in [s for s in self.slices if s.job]:
+            for tenant in each.tenants:
+                tenant.kill()
+            self.slices.remove(each)
+            self._assign()
+
+    def _fault_is_planned(self) -> None:
+        kind = self.rng.choice(_OPERATIONS)
+        if self.rng.random() < 0.5:
+            self.gpus.administration.fail(
+                kind, CudaCode.ILLEGAL_STATE, nth=self.rng.randrange(1, 4)
+            )
+        else:
+            self.gpus.administration.delay(kind, self.rng.random() * 0.05)
+
+    def _lending_is_switched(self) -> None:
+        self.service.lending = self.rng.random() < 0.8
+        self.service.push()
+
+    def _time_passes(self) -> None:
+        time.sleep(self.rng.choice((0.001, 0.01, 0.03)))
+
+    def _owners_rest(self) -> None:
+        """Nobody runs anything for a while: slices get idle, and a job may have them."""
+        until = time.monotonic() + self.rng.choice((0.2, 0.4))
+        while time.monotonic() < until:
+            self.look_at_answers()
+            self.job_starts_if_it_may()
+            time.sleep(0.01)
+
+    def _agent_dies(self) -> None:
+        time.sleep(self.rng.random() * 0.03)
+        self.kill_agent()
+        self._rise_again()
+
+    def _agent_dies_after_a_journal_write(self) -> None:
+        """Kill it as soon as the journal grew by a few lines, around the device call after."""
+        size, lines = self._journal_size(), self.rng.randrange(1, 8)
+        self._something_for_the_agent()
+        deadline = time.monotonic() + 0.25
+        while time.monotonic() < deadline:
+            if self._journal_size() >= size + lines * 200:
+                self.counts["killed at a journal write"] += 1
+                break
+            time.sleep(0.0002)
+        self.kill_agent()
+        self._rise_again()
+
+    def _agent_dies_in_a_device_call(self) -> None:
+        """Hold the next operation of a kind, and kill the agent while it is under way."""
+        kind = self.rng.choice(_OPERATIONS)
+        self.gpus.administration.delay(kind, 0.06)
+        self._something_for_the_agent()
+        deadline = time.monotonic() + 0.3
+        while time.monotonic() < deadline:
+            under_way = {p.operation for p in self.gpus.administration.inspect().processes}
+            if kind.value in under_way:
+                self.counts[f"killed in {kind.value}"] += 1
+                break
+            time.sleep(0.001)
+        # Before, at, or after the end of what was held.
+        time.sleep(self.rng.choice((0.0, 0.0, 0.055, 0.06, 0.07)))
+        self.kill_agent()
+        self._rise_again()
+
+    def _rise_again(self) -> None:
+        if self.rng.random() < 0.5:
+            self.counts["watchdog let owners run"] += 1
+            let_owners_run(self.journal, self.gpus.device, self.table)
+        time.sleep(self.rng.choice((0.0, 0.0, 0.02)))
+        self.start_agent()
+        # It must get somewhere before it dies again.
+        time.sleep(self.rng.choice((0.0, 0.1, 0.3)))
+
+    def _something_for_the_agent(self) -> None:
+        for _ in range(2):
+            self._owner_runs_a_cell()
+
+    # Looking
+
+    def look_at_answers(self) -> None:
+        for each in self.slices:
+            for tenant in each.tenants:
+                since = tenant.busy_since
+                for answer in tenant.hear():
+                    if "error" in answer:
+                        message = f"{each.slice_id}, process {tenant.pid}: {answer['error']}"
+                        raise Violation(message)
+                    self.counts["cells done" if "cell" in answer else "kernels ready"] += 1
+                    if since is not None:
+                        self.longest_cell_s = max(self.longest_cell_s, time.monotonic() - since)
+                if tenant.process.poll() is not None:
+                    message = f"{each.slice_id}: process {tenant.pid} has ended by itself"
+                    raise Violation(message)
+
+    def calm_down(self) -> None:
+        """No more faults and no deaths: now everybody must get on, with every byte in place."""
+        self.gpus.administration.clear_faults()
+        self.service.lending = True
+        self.service.push()
+        self._wait("every cell ends", self._no_cell_runs, 30.0)
+        for each in self.slices:
+            for kernel in [] if each.job else each.tenants:
+                kernel.cells += 1
+                kernel.tell(f"cell {kernel.pid}-{kernel.cells}")
+                self._wait(f"a cell of {each.slice_id} ends", self._no_cell_runs, 30.0)
+        truth = self.gpus.administration.inspect(verify=True)
+        if truth.lost:
+            message = f"lost: {truth.lost}"
+            raise Violation(message)
+        for process in truth.processes:
+            if any(b.intact is False for b in process.buffers):
+                message = f"bytes are not what they were: {process}"
+                raise Violation(message)
+        self._wait("no owner's process is left locked", self._no_owner_is_locked, 10.0)
+        if any(s.job and s.tenants for s in self.slices):
+            self._wait("the job gets on while all are idle", self._a_job_computes, 30.0)
+        self.counts["looked"] += 1
+
+    def _no_cell_runs(self) -> bool:
+        self.look_at_answers()
+        self.job_starts_if_it_may()
+        return all(t.busy_since is None for s in self.slices if not s.job for t in s.tenants)
+
+    def _no_owner_is_locked(self) -> bool:
+        owners = {t.pid for s in self.slices if not s.job for t in s.tenants}
+        truth = self.gpus.administration.inspect()
+        return not any(p.state == "locked" for p in truth.processes if p.pid in owners)
+
+    def _a_job_computes(self) -> bool:
+        jobs = {t.pid for s in self.slices if s.job for t in s.tenants}
+        first = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
+        time.sleep(0.05)
+        self.look_at_answers()
+        now = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
+        return any(now.get(pid, 0) > first.get(pid, 0) for pid in jobs)
+
+    def _wait(self, what: str, holds: Callable[[], bool], within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while not holds():
+            if time.monotonic() > deadline:
+                truth = self.gpus.administration.inspect()
+                state = "\n".join(
+                    f"  {p.pid} {p.state} {p.operation} {p.held_mib} MiB, {p.waiting_calls} wait"
+                    for p in truth.processes
+                )
+                message = f"not within {within_s} s: {what}\n{state}\n{self.service.status}"
+                raise Violation(message)
+            time.sleep(0.003)
+
+    # Agent and tenants
+
+    def start_agent(self) -> None:
+        argv = [
+            f"--service-url={self.service.url}",
+            f"--secret-file={self.folder / 'secret'}",
+            "--node=node-1",
+            f"--state-folder={self.folder / 'state'}",
+            f"--tenant-socket={self.folder / 'run' / 'agent.sock'}",
+            "--device=simulated",
+            f"--simulated-socket={self.gpus.socket}",
+            "--SubletAgent.tick_s=0.02",
+            *self.options,
+        ]
+        order = {"argv": argv, "log": str(self.folder / "agent.log")}
+        assert self._nursery.stdin is not None
+        assert self._nursery.stdout is not None
+        self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
+        self._nursery.stdin.flush()
+        self.agent_pid = int(self._nursery.stdout.readline())
+        self.counts["agent started"] += 1
+
+    def kill_agent(self) -> None:
+        if self.agent_pid is None:
+            return
+        handle = None
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(self.agent_pid)
+        if handle is None:
+            message = f"the agent ended by itself: see {self.folder / 'agent.log'}"
+            raise Violation(message)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.agent_pid, signal.SIGKILL)
+        select.select([handle], [], [], 5)
+        os.close(handle)
+        self.agent_pid = None
+
+    def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
+        environment = {
+            **os.environ,
+            "SUBLET_SLICE_ID": each.slice_id,
+            "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
+            "SUBLET_SIMULATED_SOCKET": str(self.gpus.socket),
+            "WALK_CAP_MIB": str(cap_mib),
+            "WALK_GREEDY": "1" if self.greedy and not each.job else "",
+            "WALK_SEED": str(self.rng.randrange(1 << 30)),
+        }
+        process = subprocess.Popen(
+            [sys.executable, str(_SUPPORT / "walk_tenant.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        return WalkTenant(process, busy_since=time.monotonic())
+
+    def _assign(self) -> None:
+        self.service.slices = tuple(
+            slice_assignment(
+                s.slice_id, self.gpu_id, s.cap_mib, holder="job" if s.job else "notebook"
+            )
+            for s in self.slices
+        )
+        self.service.push()
+
+    def _journal_size(self) -> int:
+        try:
+            return self.journal.stat().st_size
+        except OSError:
+            return 0

@@ -1,0 +1,119 @@
+"""A notebook's kernel or a job of the fault walk: checks its own bytes at every turn.
+
+Run as a script. Reads commands, one a line, and answers with one JSON object a line:
+``cell N`` asks at the agent's gate (again, while the agent is away), then checks every buffer
+by its hash, computes, and changes something within its cap. ``job`` does so for ever. A greedy one also takes and frees memory in between, unasked.
+"""
+
+import json
+import os
+import random
+import socket
+import sys
+import threading
+import time
+
+import sublet_agent.simulated.client as gpu
+
+
+class Work:
+    """Buffers with the hashes that they must have."""
+
+    def __init__(self, cap_mib: int, seed: int) -> None:
+        self._cap_mib = cap_mib
+        self._rng = random.Random(seed)  # noqa: S311 - a walk, not a secret
+        self._buffers: list[tuple[gpu.Buffer, str]] = []
+
+    @property
+    def held_mib(self) -> int:
+        return sum(b.mib for b, _ in self._buffers)
+
+    def check(self) -> None:
+        for buffer, expected in self._buffers:
+            found = buffer.sha256()
+            if found != expected:
+                message = f"LOST: a buffer of {buffer.mib} MiB has {found}, not {expected}"
+                raise RuntimeError(message)
+
+    def change(self) -> None:
+        wish = self._rng.random()
+        room = self._cap_mib - self.held_mib
+        if room >= 1024 and (wish < 0.6 or not self._buffers):
+            mib = self._rng.randrange(512, room)
+            buffer = gpu.allocate(mib=mib)
+            self._buffers.append((buffer, buffer.fill(self._rng.randrange(1 << 30))))
+        elif wish < 0.8:
+            buffer, _ = self._buffers.pop(self._rng.randrange(len(self._buffers)))
+            buffer.free()
+        else:
+            index = self._rng.randrange(len(self._buffers))
+            buffer, _ = self._buffers[index]
+            self._buffers[index] = (buffer, buffer.fill(self._rng.randrange(1 << 30)))
+
+
+def grab_now_and_then(cap_mib: int, seed: int) -> None:
+    """Take memory outside of any cell, as a thread that a cell left behind might."""
+    rng = random.Random(seed)  # noqa: S311 - a walk, not a secret
+    while True:
+        time.sleep(rng.random() * 0.2)
+        try:
+            buffer = gpu.allocate(mib=rng.randrange(1024, cap_mib))
+        except gpu.OutOfMemoryError:
+            continue
+        time.sleep(rng.random() * 0.1)
+        buffer.free()
+
+
+def enter_gate(path: str, cell: str) -> int:
+    """Wait until the agent lets the cell run; returns how often the agent had to be asked."""
+    asked = 0
+    request = json.dumps({"type": "enter", "kernel": f"k{os.getpid()}", "cell": cell})
+    while True:
+        asked += 1
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+                connection.sendall(request.encode() + b"\n")
+                for line in connection.makefile("rb"):
+                    kind = json.loads(line)["type"]
+                    if kind == "open":
+                        return asked
+                    if kind == "unknown":
+                        break
+        except OSError:
+            pass
+        time.sleep(0.01)
+
+
+def main() -> None:
+    work = Work(int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
+    agent = os.environ["SUBLET_AGENT_SOCKET"]
+    gpu.memory_info()
+    greedy = bool(os.environ.get("WALK_GREEDY"))
+    if greedy:
+        grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
+        threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
+    print(json.dumps({"ready": os.getpid()}), flush=True)
+    for line in sys.stdin:
+        command = line.split()
+        try:
+            if command[0] == "cell":
+                asked = enter_gate(agent, command[1])
+                work.check()
+                gpu.compute(0.002)
+                work.change()
+                answer = {"cell": command[1], "held_mib": work.held_mib, "asked": asked}
+            else:
+                while True:
+                    gpu.compute(0.005)
+                    work.check()
+                    work.change()
+        except gpu.OutOfMemoryError as error:
+            answer = {"cell": "no memory"} if greedy else {"error": f"out of memory: {error}"}
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is the walk's finding
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
