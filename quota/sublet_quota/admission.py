@@ -20,7 +20,7 @@ from sublet_quota.amounts import WHOLE_GPU_MILLI, GpuAmount, format_compute, for
 from sublet_quota.gpu_load import GpuKind
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GroupName, PoolName, SizeName, UserName
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.refusal import Refusal, RefusalReason, quoted
 from sublet_quota.rights import Rights, as_number, rights_of
 from sublet_quota.room_index import RoomIndex
 from sublet_quota.wish import SliceWish, Wanted, amount_of, read_wish
@@ -88,7 +88,7 @@ def _kinds_there(
     there = {k: v for k, v in everywhere.items() if k.is_type(wish.gpu_type)}
     if not there:
         types = ", ".join(sorted({kind.type for kind in everywhere}))
-        asked = f" of type '{wish.gpu_type}'" if wish.gpu_type and everywhere else ""
+        asked = f" of type {quoted(wish.gpu_type)}" if wish.gpu_type and everywhere else ""
         hint = f" There are: {types}." if types else " An administrator can add some."
         return Refusal(RefusalReason.NO_GPU, f"Pool '{wanted.pool}' has no GPU{asked} now.{hint}")
     opened = [kind for kind, index in there.items() if index.rooms]

@@ -10,7 +10,7 @@ from typing import Final
 from sublet_quota.amounts import WHOLE_GPU_MILLI, format_memory
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import PoolName
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.refusal import Refusal, RefusalReason, quoted
 from sublet_quota.rights import rights_of
 
 _BEYOND_ALL_GPUS: Final = 10**9
@@ -69,7 +69,7 @@ def _never_fits(holdings: Holdings, wish: JobWish) -> Refusal | None:
     kinds = [kind for kind in everywhere if kind.is_type(wish.gpu_type)]
     if not kinds:
         types = ", ".join(sorted({kind.type for kind in everywhere}))
-        asked = f" of type '{wish.gpu_type}'" if wish.gpu_type and types else ""
+        asked = f" of type {quoted(wish.gpu_type)}" if wish.gpu_type and types else ""
         hint = f" There are: {types}." if types else " Ask an administrator."
         message = f"There is no GPU{asked} that jobs could use.{hint}"
         return Refusal(RefusalReason.NO_GPU, message)

@@ -15,6 +15,7 @@ from sublet_quota.fair_share import WaitingJob
 from sublet_quota.gpu_load import GpuFacts, GpuKind
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GpuId, JobId, PoolName
+from sublet_quota.refusal import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWa
     if not lending:
         reason = "lending is switched off: no job begins until it is on again"
     elif not kinds:
-        asked = f" of type '{job.gpu_type}'" if job.gpu_type else ""
+        asked = f" of type {quoted(job.gpu_type)}" if job.gpu_type else ""
         reason = f"no GPU{asked} is open to jobs now"
     elif not large_enough:
         largest = max(kind.usable_mib for kind in kinds)

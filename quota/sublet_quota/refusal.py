@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
+
+_MOST_QUOTED: Final = 60
 
 
 class RefusalReason(StrEnum):
@@ -44,3 +47,9 @@ class Refusal:
     def __post_init__(self) -> None:
         """Keep the numbers as they are now, whatever becomes of the mapping they came in."""
         object.__setattr__(self, "numbers", MappingProxyType(dict(self.numbers)))
+
+
+def quoted(text: str) -> str:
+    """Return what somebody sent, in quotes, on one line and not too long for a message."""
+    shown = text if len(text) <= _MOST_QUOTED else text[: _MOST_QUOTED - 3] + "..."
+    return f"'{shown}'" if shown.isprintable() else ascii(shown)

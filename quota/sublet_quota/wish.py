@@ -9,7 +9,7 @@ from sublet_quota.amounts import GpuAmount
 from sublet_quota.document import QuotaDocument, SliceSize
 from sublet_quota.gpu_load import GpuKind
 from sublet_quota.ids import PoolName, SizeName
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.refusal import Refusal, RefusalReason, quoted
 from sublet_quota.rights import Rights
 
 _BEYOND_ALL_GPUS: Final = 10**9
@@ -76,7 +76,7 @@ def read_wish(document: QuotaDocument, rights: Rights, wish: SliceWish) -> Wante
     if wish.pool is not None and wish.pool not in document.pools:
         return Refusal(
             RefusalReason.UNKNOWN_POOL,
-            f"There is no pool '{wish.pool}'{_nearest(wish.pool, document.pools)}. "
+            f"There is no pool {quoted(wish.pool)}{_nearest(wish.pool, document.pools)}. "
             f"Pick one of: {_listed(document.pools)}.",
         )
     open_sizes = sizes_for(document, rights, wish.groups)
@@ -94,7 +94,7 @@ def _read_size(
     offered = [s for s in open_sizes if wish.pool in (None, document.pool_of_size(s))]
     if name is None:
         if not offered:
-            where = f" in pool '{wish.pool}'" if wish.pool else ""
+            where = f" in pool {quoted(wish.pool)}" if wish.pool else ""
             return Refusal(
                 RefusalReason.SIZE_NOT_ALLOWED,
                 f"'{wish.owner}' may pick no size{where}. Ask an administrator for one.",
@@ -103,12 +103,12 @@ def _read_size(
     elif name not in document.sizes:
         return Refusal(
             RefusalReason.UNKNOWN_SIZE,
-            f"There is no size '{name}'{_nearest(name, offered)}. {_pick_one(offered)}",
+            f"There is no size {quoted(name)}{_nearest(name, offered)}. {_pick_one(offered)}",
         )
     elif name not in open_sizes:
         return Refusal(
             RefusalReason.SIZE_NOT_ALLOWED,
-            f"'{wish.owner}' may not pick size '{name}'. {_pick_one(offered)}",
+            f"'{wish.owner}' may not pick size {quoted(name)}. {_pick_one(offered)}",
         )
     elif name not in offered:
         pool = document.pool_of_size(SizeName(name))

@@ -221,6 +221,23 @@ def test_a_bomb_of_aliases_is_refused_without_being_unfolded() -> None:
         tracemalloc.stop()
 
 
+def test_of_very_many_problems_the_first_are_told_and_how_many_more_there_are() -> None:
+    users = "".join(f"  user{n}: {{weight: 0}}\n" for n in range(1000))
+    found = problems("users:\n" + users)
+    assert found[0].startswith("line 2: users.user0.weight: 0 is too small")
+    assert found[-1] == "line 202: the document: has 800 more problems from here on"
+    assert len(found) == 201
+
+
+def test_many_names_that_are_not_there_are_no_work_without_end() -> None:
+    assert len(problems("everyone: {sizes: [" + "nothing, " * 50_000 + "]}")) == 201
+
+
+def test_a_key_is_shown_on_one_line_and_not_at_full_length() -> None:
+    assert problems('"a\\nb\\x7f": 1')[0].startswith(r"line 1: 'a\nb\x7f': is no known key")
+    assert len(problems("x" * 5000 + ": 1")[0]) < 300
+
+
 def test_no_more_than_a_hundred_problems_of_yaml_are_gathered() -> None:
     assert len(problems("a: 1\n" * 10_000)) <= 110
 

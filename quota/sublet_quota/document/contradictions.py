@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final
 
 from sublet_quota.amounts import format_compute, format_memory
 from sublet_quota.document.sections import Guarantee, Limit
@@ -11,6 +12,8 @@ from sublet_quota.document.values import Unlimited
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
+
+_MOST: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +27,19 @@ class Contradiction:
 def find_contradictions(
     document: "QuotaDocument", pools: Iterable[str] = (), sizes: Iterable[str] = ()
 ) -> tuple[Contradiction, ...]:
-    """Return everything in ``document`` that does not fit together.
+    """Return what in ``document`` does not fit together, the first hundreds of it.
 
     ``pools`` and ``sizes`` are names that were written but left out as wrong: they may be named.
     """
     known_pools = tuple(dict.fromkeys((*document.pools, *pools)))
     known_sizes = tuple(dict.fromkeys((*document.sizes, *sizes)))
-    return (
-        *_pools_of_sizes(document, known_pools),
-        *_default_size(document, known_sizes),
-        *_sizes_of_people(document, known_sizes),
-        *_guarantees(document, known_pools),
+    found = chain(
+        _pools_of_sizes(document, known_pools),
+        _default_size(document, known_sizes),
+        _sizes_of_people(document, known_sizes),
+        _guarantees(document, known_pools),
     )
+    return tuple(islice(found, _MOST))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

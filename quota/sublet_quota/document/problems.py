@@ -1,10 +1,14 @@
 """What is wrong with a quota document: line, key, what is wrong, what is allowed."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sublet_quota.errors import SubletQuotaError
 
 KeyPath = tuple[str | int, ...]
+
+MOST_SHOWN: Final = 60
+"""So much of a key or a value is shown in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,18 @@ class DocumentProblem:
             if isinstance(step, int):
                 written += f"[{step}]"
             else:
-                written += f".{step}" if written else step
+                written += f".{_shown(step)}" if written else _shown(step)
         return written
 
     def __str__(self) -> str:
         """For people: ``line 7: pools.fast.lend: 'perhaps' is neither true nor false: ...``."""
         return f"line {self.line}: {self.key or 'the document'}: {self.message}"
+
+
+def _shown(step: str) -> str:
+    """Return a key on one line, and not longer than a line."""
+    short = step if len(step) <= MOST_SHOWN else step[: MOST_SHOWN - 3] + "..."
+    return short if short.isprintable() else ascii(short)
 
 
 class QuotaDocumentError(SubletQuotaError):

@@ -1,19 +1,19 @@
 """Reading a quota document: text in, a valid document or the whole list of its problems out."""
 
 import types
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sublet_quota.document.contradictions import Contradiction, nearest
-from sublet_quota.document.problems import DocumentProblem, KeyPath, QuotaDocumentError
+from sublet_quota.document.problems import MOST_SHOWN, DocumentProblem, KeyPath, QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.tree import DocumentTree, read_tree
 
-_KEY_MARK = "[key]"
-_MOST_SHOWN = 60
-_WORDS = {
+_KEY_MARK: Final = "[key]"
+_MOST_PROBLEMS: Final = 200
+_WORDS: Final = {
     "tuple_type": "is no list: write [a, b], or one '- item' a line",
     "string_type": "is no text: put it in quotes",
     "string_pattern_mismatch": "cannot be a name: write at most 63 letters, digits, '.', '_' and "
@@ -44,8 +44,19 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
         raise QuotaDocumentError(tuple(problems))
     document = _validate(value, tree, problems)
     if document is None or problems:
-        raise QuotaDocumentError(tuple(sorted(problems, key=lambda p: p.line)))
+        raise QuotaDocumentError(_in_order(problems))
     return document
+
+
+def _in_order(problems: list[DocumentProblem]) -> tuple[DocumentProblem, ...]:
+    """Return the problems by line; of very many the first, and how many more there are."""
+    ordered = sorted(problems, key=lambda problem: problem.line)
+    if len(ordered) <= _MOST_PROBLEMS:
+        return tuple(ordered)
+    left = len(ordered) - _MOST_PROBLEMS
+    line = ordered[_MOST_PROBLEMS].line
+    more = DocumentProblem(line, (), f"has {left} more problems from here on")
+    return (*ordered[:_MOST_PROBLEMS], more)
 
 
 def _validate(
@@ -98,7 +109,7 @@ def _without(value: dict[str, Any], pruned: set[KeyPath]) -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
 
 
 def _words_for(details: ErrorDetails, path: KeyPath) -> str:
