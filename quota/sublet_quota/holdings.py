@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from sublet_quota.accounts import Accounts
 from sublet_quota.amounts import NOTHING, GpuAmount
@@ -21,6 +21,7 @@ from sublet_quota.room_index import RoomIndex
 
 _NO_KINDS: Final[Mapping[GpuKind, RoomIndex]] = MappingProxyType({})
 _NO_LOAD: Final = GpuLoad()
+K = TypeVar("K", UserName, GpuId)
 
 
 class Holdings:
@@ -93,10 +94,8 @@ class Holdings:
         holding = self._slices.pop(slice_id, None)
         if holding is None:
             return None
-        for index, key in ((self._of_user, holding.owner), (self._on_gpu, holding.gpu_id)):
-            index[key].discard(slice_id)  # type: ignore[index]
-            if not index[key]:  # type: ignore[index]
-                del index[key]  # type: ignore[arg-type]
+        _drop(self._of_user, holding.owner, slice_id)
+        _drop(self._on_gpu, holding.gpu_id, slice_id)
         self._set_load(holding.gpu_id, self.load(holding.gpu_id).minus(holding))
         if holding.holder is Holder.NOTEBOOK:
             self.accounts.remove(holding)
@@ -190,6 +189,12 @@ class Holdings:
             del kinds[facts.kind]
         if facts.closed is None:
             self._room[pool] = self.room_in(pool) - _promisable(room)
+
+
+def _drop(index: dict[K, set[SliceId]], key: K, slice_id: SliceId) -> None:
+    index[key].discard(slice_id)
+    if not index[key]:
+        del index[key]
 
 
 def selects(selection: GpuSelection, facts: GpuFacts) -> bool:

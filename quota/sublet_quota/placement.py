@@ -7,14 +7,13 @@ who may have what is admission's question and stays there.
 """
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from sublet_quota.admission import Admitted, AdmittedKind, admit
 from sublet_quota.amounts import GpuAmount
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GpuId, GroupName, PoolName, SizeName, UserName
 from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.room_index import Entry
+from sublet_quota.room_index import Entry, RoomIndex
 from sublet_quota.wish import SliceWish
 
 
@@ -40,10 +39,10 @@ def decide_slice(holdings: Holdings, wish: SliceWish) -> Placement | Refusal:
 def place(holdings: Holdings, admitted: Admitted) -> Placement | Refusal:
     """Return the best GPU for an admitted slice, or that none has room."""
     indices = holdings.kinds_in(admitted.pool)
-    for find in ("best_alone", "best_shared"):
+    for find_best in (RoomIndex.best_alone, RoomIndex.best_shared):
         found: list[tuple[int, Entry, AdmittedKind]] = []
         for option in admitted.kinds:
-            entry = getattr(indices[option.kind], find)(option.amount)
+            entry = find_best(indices[option.kind], option.amount)
             if entry is not None:
                 found.append((entry[0] - option.amount.memory_mib, entry, option))
         if found:
@@ -71,12 +70,10 @@ def _no_room(holdings: Holdings, admitted: Admitted) -> Refusal:
         RefusalReason.NO_ROOM,
         f"No GPU of pool '{admitted.pool}' has room for {asked} now: the one with the most free "
         f"memory has {most}. Pick a smaller size, or wait until somebody stops a server.",
-        MappingProxyType(
-            {
-                "asked_mib": asked.memory_mib,
-                "asked_milli": asked.compute_milli,
-                "free_mib": most.memory_mib,
-                "free_milli": most.compute_milli,
-            }
-        ),
+        {
+            "asked_mib": asked.memory_mib,
+            "asked_milli": asked.compute_milli,
+            "free_mib": most.memory_mib,
+            "free_milli": most.compute_milli,
+        },
     )

@@ -1,0 +1,133 @@
+"""What quotas limit: a user, the groups a slice is on the account of, what is kept for others."""
+
+from sublet_quota.accounts import less
+from sublet_quota.amounts import GpuAmount, format_compute, format_memory
+from sublet_quota.holdings import Holdings
+from sublet_quota.ids import GroupName, PoolName
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.rights import Rights, as_number
+
+
+def too_many_slices(holdings: Holdings, rights: Rights) -> Refusal | None:
+    """Refuse one slice more than a user may have."""
+    held = holdings.accounts.of_user(rights.owner, None).slices
+    if rights.most_slices is None or held < rights.most_slices:
+        return None
+    return Refusal(
+        RefusalReason.TOO_MANY_SLICES,
+        f"'{rights.owner}' has {_slices(held)} and may have {rights.most_slices}. "
+        "Stop another server first.",
+        {"slices": held, "most_slices": rights.most_slices},
+    )
+
+
+def over_user_limit(holdings: Holdings, rights: Rights, amount: GpuAmount) -> Refusal | None:
+    """Refuse what would take a user beyond their limits."""
+    held = holdings.accounts.of_user(rights.owner, None).amount
+    limits = (rights.limit_mib, rights.limit_milli)
+    return _over_limit(f"'{rights.owner}'", RefusalReason.USER_LIMIT, amount, held, limits)
+
+
+def _over_limit(
+    who: str,
+    reason: RefusalReason,
+    amount: GpuAmount,
+    held: GpuAmount,
+    limits: tuple[int | None, int | None],
+) -> Refusal | None:
+    """Say which limit, of memory or of compute, would be passed, or nothing."""
+    advice = (
+        "Stop another server, or pick a smaller size."
+        if reason is RefusalReason.USER_LIMIT
+        else "Wait until a member stops a server, or pick a smaller size."
+    )
+    for name, unit, asked, used, limit in (
+        ("memory", "mib", amount.memory_mib, held.memory_mib, limits[0]),
+        ("compute", "milli", amount.compute_milli, held.compute_milli, limits[1]),
+    ):
+        if limit is None or used + asked <= limit:
+            continue
+        written = format_memory if unit == "mib" else format_compute
+        return Refusal(
+            reason,
+            f"{who} has {written(used)} of {name} and may have {written(limit)}: "
+            f"{written(asked)} more is too much. {advice}",
+            {f"asked_{unit}": asked, f"used_{unit}": used, f"limit_{unit}": limit},
+        )
+    return None
+
+
+def group_to_charge(
+    holdings: Holdings, rights: Rights, pool: PoolName, amount: GpuAmount
+) -> tuple[GroupName, ...] | Refusal:
+    """Return the group on whose account the slice comes; refused when none has room."""
+    if not rights.groups:
+        return ()
+    refusals: list[Refusal] = []
+    with_room: list[GroupName] = []
+    for group in rights.groups:
+        refusal = _over_group_limits(holdings, group, amount)
+        if refusal is None:
+            with_room.append(group)
+        else:
+            refusals.append(refusal)
+    if not with_room:
+        return refusals[0]
+    for group in with_room:
+        if amount.fits_in(holdings.accounts.unused_of_group(group, pool)):
+            return (group,)
+    return (with_room[0],)
+
+
+def _over_group_limits(holdings: Holdings, group: GroupName, amount: GpuAmount) -> Refusal | None:
+    quota = holdings.document.groups[group]
+    use = holdings.accounts.of_group(group, None)
+    most = as_number(quota.most_slices, None)
+    if most is not None and use.slices >= most:
+        return Refusal(
+            RefusalReason.GROUP_LIMIT,
+            f"Group '{group}' has {_slices(use.slices)} and may have {most}. "
+            "Wait until a member stops a server.",
+            {"slices": use.slices, "most_slices": most},
+        )
+    limits = (as_number(quota.limit.memory, None), as_number(quota.limit.compute, None))
+    return _over_limit(f"Group '{group}'", RefusalReason.GROUP_LIMIT, amount, use.amount, limits)
+
+
+def kept_for_others(
+    holdings: Holdings,
+    rights: Rights,
+    pool: PoolName,
+    amount: GpuAmount,
+    groups: tuple[GroupName, ...],
+) -> Refusal | None:
+    """Refuse what would take room that is guaranteed to others and not used by them now."""
+    accounts = holdings.accounts
+    own = [
+        accounts.unused_of_user(rights.owner, pool),
+        *(accounts.unused_of_group(group, pool) for group in groups),
+    ]
+    if any(amount.fits_in(unused) for unused in own):
+        return None
+    room = holdings.room_in(pool)
+    kept = accounts.unused(pool)
+    for unused in own:
+        kept = less(kept, unused)
+    for name, unit, asked, free, for_others in (
+        ("memory", "mib", amount.memory_mib, room.memory_mib, kept.memory_mib),
+        ("compute", "milli", amount.compute_milli, room.compute_milli, kept.compute_milli),
+    ):
+        if for_others and asked > free - for_others:
+            written = format_memory if unit == "mib" else format_compute
+            return Refusal(
+                RefusalReason.NO_ROOM,
+                f"Pool '{pool}' has {written(free)} of {name} left, of which "
+                f"{written(for_others)} is guaranteed to others: {written(asked)} more does not "
+                "fit. Pick a smaller size, or wait until somebody stops a server.",
+                {f"asked_{unit}": asked, f"free_{unit}": free, f"kept_{unit}": for_others},
+            )
+    return None
+
+
+def _slices(count: int) -> str:
+    return "1 slice" if count == 1 else f"{count} slices"
