@@ -166,7 +166,7 @@ class FaultWalk:
         """Walk so many steps; every now and then stop and look whether all is well."""
         for step in range(1, steps + 1):
             self.step()
-            if step % 250 == 0 or step == steps:
+            if step % 150 == 0 or step == steps:
                 self.calm_down()
 
     def step(self) -> None:
@@ -330,24 +330,28 @@ class FaultWalk:
         self.gpus.administration.clear_faults()
         self.service.lending = True
         self.service.push()
+        self._nothing_is_lost()
         self._wait("every cell ends", self._no_cell_runs, 30.0)
         for each in self.slices:
             for kernel in [] if each.job else each.tenants:
                 kernel.cells += 1
                 kernel.tell(f"cell {kernel.pid}-{kernel.cells}")
                 self._wait(f"a cell of {each.slice_id} ends", self._no_cell_runs, 30.0)
-        truth = self.gpus.administration.inspect(verify=True)
+        self._nothing_is_lost(verify=True)
+        self._wait("no owner's process is left locked", self._no_owner_is_locked, 10.0)
+        if any(s.job and s.tenants for s in self.slices):
+            self._wait("the job gets on while all are idle", self._a_job_computes, 30.0)
+        self.counts["looked"] += 1
+
+    def _nothing_is_lost(self, *, verify: bool = False) -> None:
+        truth = self.gpus.administration.inspect(verify=verify)
         if truth.lost:
             message = f"lost: {truth.lost}"
             raise Violation(message)
         for process in truth.processes:
             if any(b.intact is False for b in process.buffers):
-                message = f"bytes are not what they were: {process}"
+                message = f"lost: bytes are not what they were: {process}"
                 raise Violation(message)
-        self._wait("no owner's process is left locked", self._no_owner_is_locked, 10.0)
-        if any(s.job and s.tenants for s in self.slices):
-            self._wait("the job gets on while all are idle", self._a_job_computes, 30.0)
-        self.counts["looked"] += 1
 
     def _no_cell_runs(self) -> bool:
         self.look_at_answers()
@@ -371,6 +375,7 @@ class FaultWalk:
         deadline = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > deadline:
+                self._nothing_is_lost()
                 truth = self.gpus.administration.inspect()
                 state = "\n".join(
                     f"  {p.pid} {p.state} {p.operation} {p.held_mib} MiB, {p.waiting_calls} wait"

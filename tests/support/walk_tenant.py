@@ -88,7 +88,6 @@ def enter_gate(path: str, cell: str) -> int:
 def main() -> None:
     work = Work(int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
     agent = os.environ["SUBLET_AGENT_SOCKET"]
-    gpu.memory_info()
     greedy = bool(os.environ.get("WALK_GREEDY"))
     if greedy:
         grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))

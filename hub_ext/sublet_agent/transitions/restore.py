@@ -53,21 +53,21 @@ def _restore_while_still(
 def _stop_the_others(tools: MoveTools, plan: MovePlan, neighbours: list[Target]) -> str:
     """Pause everybody else on the GPU; returns why that is not possible now, or ``""``."""
     own = {t.identity for t in plan.processes}
-    still = {t.identity for t in neighbours}
     for _ in range(tools.settings.listing_rounds):
         born: list[Target] = []
         for process in tools.device.processes(plan.gpu_id):
             target = tools.whose(process.pid, plan.gpu_id)
             if target is None:
                 return f"process {process.pid} on this GPU belongs to no slice"
-            if target.identity not in own and target.identity not in still:
+            # There is one move at a time on a GPU: whoever is held for it, is held for this one.
+            held = Hold.MOVE in tools.holds.of(target.identity)
+            if target.identity not in own and not held:
                 born.append(target)
         if not born:
             return ""
         failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
         failed = {f.target.identity for f in failures}
         neighbours.extend(t for t in born if t.identity not in failed)
-        still.update(t.identity for t in neighbours)
         for failure in failures:
             if not failure.gone:
                 pid = failure.target.identity.pid

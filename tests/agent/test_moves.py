@@ -1,0 +1,363 @@
+"""Suspending and resuming slices: each hazard, and what must be left after it."""
+
+import pytest
+from sublet_agent.devices.interface import DeviceError, NotSupportedError, ProcessState
+from sublet_agent.holds import Hold
+from sublet_agent.journal import Step
+from sublet_agent.transitions import (
+    MoveEnd,
+    MoveSettings,
+    UndoSwitch,
+    resume_slice,
+    suspend_slice,
+)
+from sublet_quota.residency import Holder
+
+from tests.support.agent_cases import Bench
+
+GIB = 1024
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def suspended(bench, *targets):
+    outcome = suspend_slice(bench.tools, bench.plan(*targets), UndoSwitch())
+    assert outcome.end is MoveEnd.DONE
+    bench.device.calls.clear()
+    return tuple(outcome.suspended.values())
+
+
+def test_suspending_a_slice_moves_all_its_processes(bench):
+    a, b = bench.process("s", 1, 8 * GIB), bench.process("s", 2, 4 * GIB)
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.DONE
+    assert bench.states() == {1: "suspended", 2: "suspended"}
+    assert {t.image_mib for t in outcome.suspended.values()} == {8 * GIB, 4 * GIB}
+    assert bench.host.free_mib() == 10**6 - 12 * GIB
+
+
+def test_what_a_process_needs_to_come_back_is_measured_while_it_stands_still(bench):
+    a = bench.process("s", 1, 8 * GIB)
+    bench.device.before["pause", 1] = lambda: setattr(
+        bench.device.processes_here[1], "memory_mib", 9 * GIB
+    )
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert outcome.suspended[a.identity].image_mib == 9 * GIB
+
+
+def test_every_change_of_a_process_is_written_down_before_it_is_made(bench):
+    a = bench.process("s", 1, GIB)
+    seen = {}
+    for call in ("pause", "suspend", "resume", "unpause"):
+        bench.device.before[call, 1] = lambda call=call: seen.update(
+            {call: [e.step for e in bench.journal.entries()]}
+        )
+    (image,) = suspend_slice(bench.tools, bench.plan(a), UndoSwitch()).suspended.values()
+    resume_slice(bench.tools, bench.plan(image))
+    assert seen == {
+        "pause": [Step.PAUSING],
+        "suspend": [Step.SUSPENDING],
+        "resume": [Step.RESUMING],
+        "unpause": [Step.UNPAUSING],
+    }
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_process_that_cannot_be_suspended_keeps_its_whole_slice_on_the_gpu(bench, which):
+    a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB)
+    bench.device.processes_here[which].unsuspendable = "it shares memory by CUDA IPC"
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.REFUSED
+    assert outcome.detail == "it shares memory by CUDA IPC"
+    assert bench.device.calls == []
+
+
+def test_ipc_that_begins_after_the_first_look_is_seen_right_before_the_suspend(bench):
+    a = bench.process("s", 1, GIB)
+    bench.device.before["pause", 1] = lambda: setattr(
+        bench.device.processes_here[1], "unsuspendable", "CUDA IPC"
+    )
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert outcome.end is MoveEnd.REFUSED
+    assert bench.states() == {1: "running"}
+    assert bench.device.counted()["suspend"] == 0
+
+
+def test_managed_memory_is_refused_by_the_driver_and_the_process_runs_on(bench):
+    a = bench.process("s", 1, GIB)
+    bench.device.fail("suspend", 1, NotSupportedError("managed memory"))
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert (outcome.end, outcome.blame) == (MoveEnd.REFUSED, a.identity)
+    assert bench.states() == {1: "running"}
+    assert bench.host.free_mib() == 10**6
+
+
+def test_when_the_second_process_refuses_the_first_comes_back(bench):
+    a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB)
+    bench.device.fail("suspend", 2, NotSupportedError("managed memory"))
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.REFUSED
+    assert bench.states() == {1: "running", 2: "running"}
+    assert outcome.on_gpu == {a.identity, b.identity}
+
+
+def test_coming_back_from_a_failed_suspend_never_restores_without_room(bench):
+    a, b = bench.process("s", 1, 40 * GIB), bench.process("s", 2, GIB)
+
+    def somebody_takes_the_room():
+        bench.process("other", 3, 60 * GIB)
+
+    bench.device.before["suspend", 2] = somebody_takes_the_room
+    bench.device.fail("suspend", 2, DeviceError("an error"))
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert bench.states() == {1: "suspended", 2: "paused", 3: "running"}
+    assert bench.device.counted()["resume"] == 0
+    assert set(outcome.suspended) == {a.identity}
+    assert bench.holds.of(b.identity) == {Hold.SLICE}
+
+
+def test_a_suspend_is_undone_while_its_bytes_have_not_begun_to_move(bench):
+    a = bench.process("s", 1, GIB)
+    undo = UndoSwitch()
+    bench.device.before["pause", 1] = undo.ask
+    outcome = suspend_slice(bench.tools, bench.plan(a), undo)
+    assert outcome.end is MoveEnd.UNDONE
+    assert bench.states() == {1: "running"}
+
+
+def test_a_suspend_cannot_be_undone_once_bytes_move(bench):
+    a = bench.process("s", 1, GIB)
+    undo, answers = UndoSwitch(), []
+    bench.device.before["suspend", 1] = lambda: answers.append((undo.undoable, undo.ask()))
+    assert suspend_slice(bench.tools, bench.plan(a), undo).end is MoveEnd.DONE
+    assert answers == [(False, False)]
+
+
+def test_a_process_born_during_a_suspend_goes_with_its_slice(bench):
+    a = bench.process("s", 1, GIB)
+    bench.device.before["pause", 1] = lambda: bench.process("s", 2, 2 * GIB)
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert outcome.end is MoveEnd.DONE
+    assert bench.states() == {1: "suspended", 2: "suspended"}
+
+
+def test_a_slice_that_bears_processes_without_end_is_let_be(bench):
+    a = bench.process("s", 1, GIB)
+
+    def bear():
+        bench.process("s", max(bench.owners) + 1, 10)
+        bench.device.before_listing.append(bear)
+
+    # One listing drains what was there when it began: each birth adds the next one.
+    for _ in range(20):
+        bench.device.before["pause", max(bench.owners) + 1] = lambda: None
+    births = iter(range(100))
+
+    def each_pause():
+        next(births)
+        target = bench.process("s", max(bench.owners) + 1, 10)
+        bench.device.before["pause", target.identity.pid] = each_pause
+
+    bench.device.before["pause", 1] = each_pause
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert set(bench.states().values()) == {"running"}
+
+
+def test_a_process_that_ends_during_its_suspend_is_simply_gone(bench):
+    a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB)
+    bench.device.before["suspend", 1] = lambda: bench.end(1)
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.DONE
+    assert outcome.gone == {a.identity}
+    assert bench.states() == {2: "suspended"}
+
+
+def test_a_reused_pid_is_never_suspended(bench):
+    a = bench.process("s", 1, GIB)
+
+    def another_gets_the_pid():
+        bench.table.add(1, start=999)
+
+    bench.device.before["pause", 1] = another_gets_the_pid
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert a.identity in outcome.gone
+    assert bench.device.counted()["suspend"] == 0
+
+
+def test_an_endless_kernel_puts_the_suspend_off_and_everybody_runs_on(bench):
+    a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB, endless=True)
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.states() == {1: "running", 2: "running"}
+
+
+@pytest.mark.parametrize("limits", [{"host_mib": 4 * GIB}, {"own_limit_mib": 4 * GIB}])
+def test_a_suspend_needs_host_memory_for_all_its_bytes(tmp_path, limits):
+    bench = Bench(tmp_path, **limits)
+    a = bench.process("s", 1, 3 * GIB)
+    b = bench.process("s", 2, 5 * GIB)
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end in {MoveEnd.PUT_OFF, MoveEnd.REFUSED}
+    assert bench.states() == {1: "running", 2: "running"}
+    assert bench.device.counted()["suspend"] == 0
+    bench.close()
+
+
+def test_a_resumed_slice_runs_and_its_host_memory_is_free_again(bench):
+    images = suspended(bench, bench.process("s", 1, 8 * GIB), bench.process("s", 2, GIB))
+    outcome = resume_slice(bench.tools, bench.plan(*images))
+    assert outcome.end is MoveEnd.DONE
+    assert bench.states() == {1: "running", 2: "running"}
+    assert bench.host.free_mib() == 10**6
+
+
+def test_everybody_else_stands_still_while_a_slice_comes_back(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("owner", 2, GIB)
+    bench.process("job", 3, GIB, Holder.JOB)
+    seen = {}
+    bench.device.before["resume", 1] = lambda: seen.update(bench.states())
+    resume_slice(bench.tools, bench.plan(image))
+    assert seen == {1: "suspended", 2: "paused", 3: "paused"}
+    assert bench.states() == {1: "running", 2: "running", 3: "running"}
+
+
+def test_a_job_that_the_policy_paused_stays_paused_after_a_resume(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    job = bench.process("job", 3, GIB, Holder.JOB)
+    bench.holds.pause([job], Hold.POLICY, 100)
+    resume_slice(bench.tools, bench.plan(image))
+    assert bench.states() == {1: "running", 3: "paused"}
+
+
+def test_a_job_paused_while_a_slice_comes_back_is_not_let_run_by_the_end_of_that(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    job = bench.process("job", 3, GIB, Holder.JOB)
+    bench.device.before["resume", 1] = lambda: bench.holds.pause([job], Hold.POLICY, 100)
+    resume_slice(bench.tools, bench.plan(image))
+    assert bench.states() == {1: "running", 3: "paused"}
+
+
+def test_a_restore_is_never_tried_without_room(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
+    bench.process("other", 2, 50 * GIB)
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert "needed with the margin" in outcome.detail
+    assert bench.device.counted()["resume"] == 0
+    assert bench.states() == {1: "suspended", 2: "running"}
+
+
+def test_room_taken_between_pause_and_restore_is_seen(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
+    bench.process("other", 2, GIB)
+    bench.device.before["pause", 2] = lambda: setattr(
+        bench.device.processes_here[2], "memory_mib", 55 * GIB
+    )
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.PUT_OFF
+    assert bench.device.counted()["resume"] == 0
+
+
+def test_without_the_check_for_room_the_process_is_lost(tmp_path):
+    bench = Bench(tmp_path, settings=MoveSettings(skip_room_check=True))
+    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
+    bench.process("other", 2, 55 * GIB)
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert image.identity in outcome.refused
+    assert bench.device.processes_here[1].poisoned
+    bench.close()
+
+
+def test_a_process_born_among_the_neighbours_is_paused_before_the_restore(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("other", 2, GIB)
+    bench.device.before["pause", 2] = lambda: bench.process("other", 3, GIB)
+    seen = {}
+    bench.device.before["resume", 1] = lambda: seen.update(bench.states())
+    resume_slice(bench.tools, bench.plan(image))
+    assert seen == {1: "suspended", 2: "paused", 3: "paused"}
+
+
+def test_a_neighbour_that_forks_and_allocates_without_end_delays_but_never_breaks(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+
+    def fork():
+        target = bench.process("hostile", max(bench.owners) + 1, GIB)
+        bench.device.before["pause", target.identity.pid] = fork
+
+    bench.process("hostile", 2, GIB)
+    bench.device.before["pause", 2] = fork
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
+    states = bench.states()
+    assert states.pop(1) == "suspended"
+    assert set(states.values()) == {"running"}
+
+
+def test_a_neighbour_with_an_endless_kernel_puts_the_resume_off_and_all_run_on(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("calm", 2, GIB)
+    bench.process("hostile", 3, GIB, endless=True)
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.device.counted()["resume"] == 0
+    assert bench.states() == {1: "suspended", 2: "running", 3: "running"}
+
+
+def test_a_neighbour_that_ends_meanwhile_is_no_obstacle(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("other", 2, GIB)
+    bench.device.before["pause", 2] = lambda: bench.end(2)
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
+
+
+def test_beside_a_foreign_process_nothing_is_restored(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("unknown", 2, GIB)
+    del bench.owners[2]
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert (outcome.end, bench.device.calls) == (MoveEnd.PUT_OFF, [])
+
+
+def test_when_a_target_dies_on_the_way_back_its_neighbours_run_on(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("other", 2, GIB)
+    bench.device.before["resume", 1] = lambda: bench.end(1)
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert outcome.gone == {image.identity}
+    assert bench.states() == {2: "running"}
+
+
+def test_if_one_process_does_not_come_back_the_others_are_put_away_again(bench):
+    images = suspended(bench, bench.process("s", 1, GIB), bench.process("s", 2, GIB))
+    bench.device.fail("resume", 2, DeviceError("an error that passes"))
+    outcome = resume_slice(bench.tools, bench.plan(*images))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.states() == {1: "suspended", 2: "suspended"}
+    assert resume_slice(bench.tools, bench.plan(*images)).end is MoveEnd.DONE
+    assert bench.states() == {1: "running", 2: "running"}
+
+
+def test_a_neighbour_that_the_driver_does_not_unpause_at_once_is_tried_again(bench):
+    (image,) = suspended(bench, bench.process("s", 1, GIB))
+    other = bench.process("other", 2, GIB)
+    bench.device.fail("unpause", 2, DeviceError("an error that passes"))
+    resume_slice(bench.tools, bench.plan(image))
+    assert bench.states()[2] == "paused"
+    bench.holds.settle()
+    assert bench.states()[2] == "running"
+    assert bench.holds.of(other.identity) == frozenset()
+
+
+def test_what_an_agent_before_this_one_brought_back_already_is_only_let_run(bench):
+    (image,) = suspended(bench, bench.process("s", 1, GIB))
+    bench.device.processes_here[1].state = ProcessState.PAUSED
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
+    assert bench.device.counted()["resume"] == 0
+    assert bench.states() == {1: "running"}

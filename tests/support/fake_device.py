@@ -1,0 +1,191 @@
+"""A GPU and its processes in memory, for tests of the agent's steps one by one."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from signal import Signals
+
+from sublet_agent.devices.interface import (
+    DeviceError,
+    Gpu,
+    GpuMemory,
+    GpuProcess,
+    HealthEvent,
+    NoSuchProcessError,
+    OutOfGpuMemoryError,
+    PauseTimeoutError,
+    ProcessState,
+)
+from sublet_agent.process_table import ProcessIdentity
+from sublet_quota.ids import GpuId
+
+GPU = GpuId("FAKE-0")
+BOOT = "boot-1"
+
+
+@dataclass
+class FakeProcess:
+    """A process with GPU memory."""
+
+    pid: int
+    memory_mib: int
+    state: ProcessState = ProcessState.RUNNING
+    unsuspendable: str | None = None
+    endless: bool = False
+    busy_ms: int = 0
+    poisoned: bool = False
+
+
+@dataclass
+class FakeDevice:
+    """One card; every call that changes a process is kept in ``calls``."""
+
+    total_mib: int = 80 * 1024
+    processes_here: dict[int, FakeProcess] = field(default_factory=dict)
+    calls: list[tuple[str, int]] = field(default_factory=list)
+    failures: dict[tuple[str, int], list[DeviceError]] = field(default_factory=dict)
+    before: dict[tuple[str, int], Callable[[], None]] = field(default_factory=dict)
+    before_listing: list[Callable[[], None]] = field(default_factory=list)
+    simulated: bool = True
+    health_events: list[HealthEvent] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def add(self, pid: int, memory_mib: int, **fields: object) -> FakeProcess:
+        process = FakeProcess(pid, memory_mib, **fields)  # type: ignore[arg-type]
+        self.processes_here[pid] = process
+        return process
+
+    def fail(self, call: str, pid: int, *errors: DeviceError) -> None:
+        """Let the next calls of this kind on this process fail, without any effect."""
+        self.failures.setdefault((call, pid), []).extend(errors)
+
+    def counted(self) -> Counter[str]:
+        return Counter(name for name, _ in self.calls)
+
+    def gpus(self) -> Sequence[Gpu]:
+        return [Gpu(GPU, 0, "Fake GPU", self.total_mib, simulated=True)]
+
+    def memory(self, gpu_id: GpuId) -> GpuMemory:
+        used = sum(p.memory_mib for p in self._listed())
+        return GpuMemory(self.total_mib, used, self.total_mib - used)
+
+    def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
+        while self.before_listing:
+            self.before_listing.pop(0)()
+        return [GpuProcess(p.pid, p.memory_mib, 0, p.busy_ms) for p in self._listed()]
+
+    def utilisation_percent(self, gpu_id: GpuId) -> int:
+        return 0
+
+    def energy_mj(self, gpu_id: GpuId) -> int | None:
+        return None
+
+    def health(self) -> Sequence[HealthEvent]:
+        events, self.health_events = self.health_events, []
+        return events
+
+    def state(self, pid: int) -> ProcessState | None:
+        process = self.processes_here.get(pid)
+        return None if process is None else process.state
+
+    def may_be_suspended(self, pid: int) -> str | None:
+        process = self.processes_here.get(pid)
+        return None if process is None else process.unsuspendable
+
+    def pause(self, pid: int, timeout_ms: int) -> None:
+        process = self._called("pause", pid, ProcessState.RUNNING)
+        if process.endless:
+            message = "its work does not drain"
+            raise PauseTimeoutError(message)
+        process.state = ProcessState.PAUSED
+
+    def suspend(self, pid: int) -> None:
+        self._called("suspend", pid, ProcessState.PAUSED).state = ProcessState.SUSPENDED
+
+    def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
+        process = self._called("resume", pid, ProcessState.SUSPENDED)
+        if process.poisoned or process.memory_mib > self.memory(GPU).free_mib:
+            process.poisoned = True
+            message = "no room: the process is lost"
+            raise OutOfGpuMemoryError(message)
+        process.state = ProcessState.PAUSED
+
+    def unpause(self, pid: int) -> None:
+        self._called("unpause", pid, ProcessState.PAUSED).state = ProcessState.RUNNING
+
+    def _listed(self) -> list[FakeProcess]:
+        return [p for p in self.processes_here.values() if p.state is not ProcessState.SUSPENDED]
+
+    def _called(self, name: str, pid: int, needs: ProcessState) -> FakeProcess:
+        hook = self.before.pop((name, pid), None)
+        if hook is not None:
+            hook()
+        with self._lock:
+            self.calls.append((name, pid))
+            failures = self.failures.get((name, pid))
+            if failures:
+                raise failures.pop(0)
+            process = self.processes_here.get(pid)
+            if process is None:
+                message = f"no process {pid}"
+                raise NoSuchProcessError(message)
+            if process.state is not needs:
+                message = f"process {pid} is {process.state}, and {name} needs {needs}"
+                raise DeviceError(message)
+            return process
+
+
+@dataclass
+class FakeTable:
+    """Processes that live as long as the test says."""
+
+    alive: dict[int, ProcessIdentity] = field(default_factory=dict)
+    uids: dict[int, int] = field(default_factory=dict)
+    parents: dict[int, int] = field(default_factory=dict)
+    environments: dict[int, dict[str, str]] = field(default_factory=dict)
+    cpu: dict[int, float] = field(default_factory=dict)
+    signals: list[tuple[int, Signals]] = field(default_factory=list)
+    after_signal: Callable[[int, Signals], None] = lambda _pid, _number: None
+    boot_id: str = BOOT
+
+    def add(self, pid: int, *, uid: int = 1000, start: int = 0, parent: int = 1) -> ProcessIdentity:
+        identity = ProcessIdentity(BOOT, pid, start or pid * 10)
+        self.alive[pid] = identity
+        self.uids[pid] = uid
+        self.parents[pid] = parent
+        return identity
+
+    def kill(self, pid: int) -> None:
+        self.alive.pop(pid, None)
+
+    def identify(self, pid: int) -> ProcessIdentity | None:
+        return self.alive.get(pid)
+
+    def is_alive(self, identity: ProcessIdentity) -> bool:
+        return self.alive.get(identity.pid) == identity
+
+    def started_at(self, identity: ProcessIdentity) -> float:
+        return float(identity.start_ticks)
+
+    def uid(self, pid: int) -> int | None:
+        return self.uids.get(pid) if pid in self.alive else None
+
+    def parent(self, pid: int) -> int | None:
+        return self.parents.get(pid)
+
+    def environment(self, pid: int, name: str) -> str | None:
+        return self.environments.get(pid, {}).get(name)
+
+    def cpu_s(self, pid: int) -> float | None:
+        return self.cpu.get(pid, 0.0) if pid in self.alive else None
+
+    def pids(self) -> list[int]:
+        return list(self.alive)
+
+    def send_signal(self, identity: ProcessIdentity, number: Signals) -> bool:
+        if not self.is_alive(identity):
+            return False
+        self.signals.append((identity.pid, number))
+        self.after_signal(identity.pid, number)
+        return True
