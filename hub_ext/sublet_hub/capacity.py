@@ -43,10 +43,8 @@ class Capacity:
 
     def reported(self, view: NodeView) -> None:
         """Take over what an agent's report says about cards and slices."""
-        for gpu_id in view.gpus:
-            record = self._ledger.gpus.get(gpu_id)
-            if record is not None:
-                self.holdings.put_gpu(self._facts(record))
+        for gpu in self._ledger.gpus_on_node(view.node):
+            self.holdings.put_gpu(self._facts(gpu))
         for slice_id, report in view.slices.items():
             self.holdings.mark_unsuspendable(
                 slice_id, unsuspendable=report.unsuspendable is not None

@@ -1,6 +1,7 @@
 """An agent that says what a test tells it to say."""
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from sublet_quota.wire.agent_link import (
     Welcome,
 )
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 GIB = 1024
 
@@ -87,7 +88,8 @@ class FakeAgent:
     async def send(self, message: Any) -> None:
         assert self._connection is not None
         text = message if isinstance(message, str) else message.model_dump_json()
-        await self._connection.write_message(text)
+        with contextlib.suppress(WebSocketClosedError):
+            await self._connection.write_message(text)
 
     async def report(self, **values: Any) -> None:
         """Say what there is, all gates open but the closed ones."""

@@ -26,7 +26,8 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         stored = database.load()
-        self._gpus = {gpu.gpu_id: gpu for gpu in stored.gpus}
+        self._gpus: dict[GpuId, GpuRecord] = {}
+        self._gpus_by_node: defaultdict[NodeId, set[GpuId]] = defaultdict(set)
         self._epochs = dict(stored.epochs)
         self._lending = stored.lending
         self._slices: dict[SliceId, SliceRecord] = {}
@@ -38,6 +39,8 @@ class Ledger:
         self._jobs_by_owner: defaultdict[UserName, dict[JobId, JobRecord]] = defaultdict(dict)
         self._live_jobs: dict[JobId, JobRecord] = {}
         self._listeners: list[Listener] = []
+        for gpu in stored.gpus:
+            self._index_gpu(gpu)
         for record in stored.slices:
             self._index_slice(record)
         for job in stored.jobs:
@@ -67,6 +70,10 @@ class Ledger:
     def live_jobs(self) -> Mapping[JobId, JobRecord]:
         """The jobs that have not ended."""
         return MappingProxyType(self._live_jobs)
+
+    def gpus_on_node(self, node: NodeId) -> tuple[GpuRecord, ...]:
+        """Every card that this node's agent ever told of."""
+        return tuple(self._gpus[gpu_id] for gpu_id in self._gpus_by_node.get(node, ()))
 
     def slices_of_owner(self, owner: UserName) -> tuple[SliceRecord, ...]:
         """One owner's slices, of servers and jobs."""
@@ -100,7 +107,7 @@ class Ledger:
         """Make the change true. ``LedgerWriteError`` where the database refuses it."""
         self._database.write(change, now)
         for gpu in change.gpus:
-            self._gpus[gpu.gpu_id] = gpu
+            self._index_gpu(gpu)
         for slice_id in change.released:
             self._drop_slice(slice_id)
         for record in change.slices:
@@ -132,6 +139,13 @@ class Ledger:
             if job is not None:
                 self._jobs_by_owner[job.owner].pop(job_id, None)
         return job_ids
+
+    def _index_gpu(self, gpu: GpuRecord) -> None:
+        before = self._gpus.get(gpu.gpu_id)
+        if before is not None:
+            self._gpus_by_node[before.node].discard(gpu.gpu_id)
+        self._gpus[gpu.gpu_id] = gpu
+        self._gpus_by_node[gpu.node].add(gpu.gpu_id)
 
     def _index_slice(self, record: SliceRecord) -> None:
         self._slices[record.slice_id] = record

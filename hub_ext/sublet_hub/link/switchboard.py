@@ -5,6 +5,7 @@ five seconds. Several changes at once are sent as one.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,9 +162,10 @@ class Switchboard:
     def _record(self, view: NodeView, told: AgentEvent) -> EventRecord:
         record = self._world.ledger.slices.get(SliceId(told.slice_id or ""))
         # The node's name is part of the id: no agent can hide another's event by its number.
+        digest = hashlib.sha256(f"{view.node}\0{told.event_id}".encode()).hexdigest()
         return EventRecord(
-            event_id=f"{view.node}:{told.event_id}"[-255:],
-            at=told.at,
+            event_id=digest[:32],
+            at=min(told.at, self._world.now()),
             kind=told.kind,
             node=view.node,
             gpu_id=told.gpu_id,

@@ -1,0 +1,231 @@
+"""Who may call what: each route as another user, as another server, without a token."""
+
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_hub.api.routes import Access
+from sublet_hub.api.table import ROUTES
+from sublet_hub.limits import Rate
+from sublet_quota import scopes
+from tornado.web import create_signed_value
+
+from tests.support.hub_world import (
+    ACCESS,
+    SERVICE_TOKEN,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    settings_for,
+    until,
+)
+from tests.support.hub_world_runner import write_interpreter, write_script
+
+pytestmark = pytest.mark.asyncio
+
+OF_A_THING = [route for route in ROUTES if "{" in route.path and route.access is Access.USER]
+BODIES: dict[str, Any] = {
+    "slices/{slice_id}/keep": {"minutes": 5},
+    "lending": {"lending": False},
+    "jobs": {"notebook": "train.ipynb"},
+}
+
+
+def _named(route: Any) -> str:
+    return f"{route.method} {route.path}"
+
+
+async def _adas_things(world: HubWorld) -> dict[str, str]:
+    agent = await world.agent()
+    world.interpreter = write_interpreter(world.folder / "python")
+    lease = await world.slice_for("ada", size="small")
+    write_script(world.folder / "homes/ada/train.ipynb", ["print", "x"])
+    agent.gpus = (agent.gpus[0].model_copy(update={"lendable_mib": 0}),)
+    await agent.report()
+    _, job = await world.call("POST", "jobs", world.user("ada"), {"notebook": "train.ipynb"})
+    return {"slice_id": lease["slice_id"], "job_id": job["job_id"]}
+
+
+def _path(route: Any, things: dict[str, str]) -> str:
+    return re.sub(r"{(\w+)}", lambda found: things[found[1]], route.path)
+
+
+async def _call(world: HubWorld, route: Any, token: str | None, things: dict[str, str]) -> int:
+    body = BODIES.get(route.path) if route.method in {"POST", "PUT"} else None
+    status, _ = await world.call(route.method, _path(route, things), token, body)
+    return status
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=_named)
+async def test_nothing_is_told_without_a_token_or_with_a_false_one(
+    world: HubWorld, route: Any
+) -> None:
+    things = {"slice_id": "s", "job_id": "j"}
+    expected = 403 if route.access is Access.HUB else 401
+    assert await _call(world, route, None, things) == expected
+    assert await _call(world, route, "no-such-token", things) == expected
+
+
+async def test_another_user_or_server_reaches_nothing_of_mine(world: HubWorld) -> None:
+    things = await _adas_things(world)
+    before = world.service.ledger.jobs[things["job_id"]]
+    for token in (world.user("bob"), world.server("bob")):
+        for route in OF_A_THING:
+            assert await _call(world, route, token, things) == 404, _named(route)
+    assert world.service.ledger.jobs[things["job_id"]] == before
+    assert world.service.ledger.slices[things["slice_id"]].kept_until is None
+
+
+async def test_another_server_of_mine_cannot_keep_or_wake_this_ones_slice(world: HubWorld) -> None:
+    things = await _adas_things(world)
+    slice_id = things["slice_id"]
+    for what, body in (("keep", {"minutes": 5}), ("wake", None)):
+        path = f"slices/{slice_id}/{what}"
+        other = await world.call("POST", path, world.server("ada", "other"), body)
+        own = await world.call("POST", path, world.server("ada"), body)
+        assert (other[0], own[0]) == (404, 200)
+
+
+async def test_lists_of_another_user_are_for_admins(world: HubWorld) -> None:
+    await _adas_things(world)
+    bob, admin = world.user("bob"), world.admin()
+    for path in ("share", "slices", "jobs", "events"):
+        status, _ = await world.call("GET", f"{path}?owner=ada", bob)
+        assert status == 403, path
+        status, answer = await world.call("GET", f"{path}?owner=ada", admin)
+        assert status == 200, path
+        assert answer
+
+
+async def test_lists_show_nothing_of_others(world: HubWorld) -> None:
+    await _adas_things(world)
+    bob = world.user("bob")
+    for path in ("slices", "jobs", "events"):
+        assert await world.call("GET", path, bob) == (200, [])
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.access is Access.ADMIN], ids=_named)
+async def test_admin_routes_are_closed_to_users(world: HubWorld, route: Any) -> None:
+    assert await _call(world, route, world.user("ada"), {}) == 403
+    assert world.service.ledger.lending
+
+
+async def test_hub_routes_take_the_services_own_token_alone(world: HubWorld) -> None:
+    things = await _adas_things(world)
+    for token in (world.user("ada"), world.admin()):
+        for route in ROUTES:
+            if route.access is Access.HUB:
+                assert await _call(world, route, token, things) == 403, _named(route)
+
+
+async def test_a_token_without_access_to_this_service_is_refused(world: HubWorld) -> None:
+    token = world.hub.add("t", "ada", {f"{scopes.READ}!user=ada"})
+    status, problem = await world.call("GET", "share", token)
+    assert (status, "access:services" in problem["message"]) == (403, True)
+
+
+async def test_each_scope_opens_its_own_routes_only(world: HubWorld) -> None:
+    things = await _adas_things(world)
+    reads = world.hub.add("r", "ada", {ACCESS, f"{scopes.READ}!user=ada"})
+    assert (await world.call("GET", "share", reads))[0] == 200
+    assert (await world.call("GET", "jobs", reads))[0] == 403
+    assert (await world.call("POST", "jobs", reads, {"notebook": "train.ipynb"}))[0] == 403
+    assert (await world.call("POST", f"slices/{things['slice_id']}/wake", reads))[0] == 404
+
+
+async def test_an_answer_of_the_hub_is_kept_for_seconds_but_not_for_admins_changes(
+    world: HubWorld,
+) -> None:
+    admin = world.admin()
+    await world.call("GET", "gpus", admin)
+    asked = world.hub.asked
+    await world.call("GET", "gpus", admin)
+    assert world.hub.asked == asked
+    del world.hub.tokens[admin]
+    status, _ = await world.call("PUT", "lending", admin, {"lending": False})
+    assert status == 401
+    assert world.service.ledger.lending
+
+
+async def test_agents_are_heard_while_the_hub_stalls_and_tokens_are_guessed(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    known = world.user("ada")
+    await world.call("GET", "share", known)
+    world.hub.stalled = asyncio.Event()
+    guesses = [
+        asyncio.create_task(world.call("GET", "share", f"false-{number}")) for number in range(300)
+    ]
+    seen = world.service.fleet.seen_at("node-a")
+    await until(lambda: world.hub.asked > 1)
+    await agent.report()
+    await until(lambda: world.service.fleet.seen_at("node-a") > seen)
+    assert (await world.call("GET", "share", known))[0] == 200
+    world.hub.stalled.set()
+    world.hub.stalled = None
+    answers = {status for status, _ in await asyncio.gather(*guesses)}
+    assert answers <= {401, 429}
+    assert 429 in answers
+    assert world.hub.asked < 300
+
+
+async def test_who_guesses_must_wait_and_who_was_known_need_not(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, failed_requests=Rate(5, 0.01), requests=Rate(6, 0.01))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        ada, bob = world.user("ada"), world.user("bob")
+        await world.call("GET", "share", ada)
+        answers = [(await world.call("GET", "share", f"false-{n}"))[0] for n in range(8)]
+        assert answers == [401] * 5 + [429] * 3
+        assert (await world.call("GET", "share", ada))[0] == 200
+        assert (await world.call("GET", "share", bob))[0] == 429
+        assert (await world.call("GET", "hub/offers?owner=ada", SERVICE_TOKEN))[0] == 200
+        statuses = [(await world.call("GET", "share", ada))[0] for _ in range(6)]
+        assert statuses[-1] == 429
+
+
+async def test_a_cookie_without_its_xsrf_changes_nothing(world: HubWorld) -> None:
+    admin = world.admin()
+    cookie = create_signed_value(b"x" * 32, "service-sublet", admin).decode()
+    headers = {"Cookie": f"service-sublet={cookie}"}
+    status, _ = await world.call("GET", "lending", headers=headers)
+    assert status == 200
+    for more in ({}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Mode": "cors"}):
+        status, _ = await world.call(
+            "PUT", "lending", body={"lending": False}, headers={**headers, **more}
+        )
+        assert status == 403
+    assert world.service.ledger.lending
+
+
+async def test_a_token_in_the_url_is_no_token(world: HubWorld) -> None:
+    ada = world.user("ada")
+    for headers in ({}, {"Sec-Fetch-Mode": "websocket"}):
+        assert (await world.call("GET", f"share?token={ada}", headers=headers))[0] == 401
+
+
+async def test_answers_may_not_be_framed_cached_or_guessed_at(world: HubWorld) -> None:
+    for path in ("api/share", "api/nothing", "health", "api/openapi.json"):
+        response = await world.raw("GET", path)
+        assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_metrics_are_for_admins_and_for_this_machine(world: HubWorld) -> None:
+    assert (await world.raw("GET", "metrics", world.user("ada"))).code == 403
+    assert (await world.raw("GET", "metrics", headers={"X-Forwarded-For": "10.0.0.9"})).code == 403
+    await _adas_things(world)
+    for answer in (
+        await world.raw("GET", "metrics"),
+        await world.raw("GET", "metrics", world.admin()),
+    ):
+        text = answer.body.decode()
+        assert answer.code == 200
+        assert 'sublet_gpu_memory_mib{gpu="SIM-0",node="node-a"} 81920.0' in text
+        assert "ada" not in text

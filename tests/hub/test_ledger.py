@@ -1,0 +1,150 @@
+"""The ledger: memory and database agree, also when the database refuses."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sublet_hub import job_changes
+from sublet_hub.errors import ConfigurationError
+from sublet_hub.ledger import Change, EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord
+from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
+from sublet_hub.ledger.records import ProcessIdentity
+from sublet_hub.ledger.tables import METADATA
+from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
+from sublet_quota.job_states import JobMove, JobState
+from sublet_quota.residency import Holder
+
+NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
+GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
+
+
+def a_slice(slice_id: str = "s1", owner: str = "ada", server: str = "") -> SliceRecord:
+    return SliceRecord(
+        slice_id=SliceId(slice_id),
+        holder=Holder.NOTEBOOK,
+        owner=UserName(owner),
+        groups=("lab",),
+        server=server,
+        job_id=None,
+        size=None,
+        pool=PoolName("interactive"),
+        gpu=GPU,
+        memory_mib=1000,
+        compute_milli=100,
+        uid=1000,
+        created_at=NOW,
+        kept_until=NOW + timedelta(hours=1),
+    )
+
+
+def a_job(job_id: str = "j1") -> JobRecord:
+    return JobRecord(
+        job_id=JobId(job_id),
+        owner=UserName("ada"),
+        groups=("lab",),
+        name="train",
+        notebook="train.ipynb",
+        parameters={"rate": 0.5, "layers": [1, None, True]},
+        kernel="python3",
+        memory_mib=None,
+        compute_milli=1000,
+        gpu_type=None,
+        priority=0,
+        max_run_s=None,
+        state=JobState.WAITING,
+        reason="",
+        submitted_at=NOW,
+    )
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    found = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    found.migrate()
+    yield found
+    found.close()
+
+
+def test_migrations_lead_to_the_tables_of_this_version(tmp_path: Path, database: Database) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), METADATA)
+    engine.dispose()
+    assert differences == []
+    database.migrate()
+
+
+def test_what_was_applied_is_there_after_a_restart(database: Database) -> None:
+    ledger = Ledger(database)
+    job = a_job()
+    record = replace(a_slice("s2"), holder=Holder.JOB, job_id=job.job_id, kept_until=None)
+    ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
+    ledger.apply(job_changes.submitted(job), NOW)
+    ledger.apply(job_changes.placed(job, record, 1.0, NOW), NOW)
+    process = ProcessIdentity("boot", 4711, 1764000000.25)
+    placed = ledger.jobs[job.job_id]
+    ledger.apply(job_changes.started(placed, record, process, "/out.ipynb", NOW), NOW)
+    again = Ledger(database)
+    assert dict(again.slices) == dict(ledger.slices)
+    assert dict(again.jobs) == dict(ledger.jobs)
+    assert again.jobs[job.job_id].process == process
+    assert dict(again.gpus) == {GPU.gpu_id: GPU}
+
+
+def test_indices_follow_slices_that_come_change_and_go(database: Database) -> None:
+    ledger = Ledger(database)
+    ledger.apply(Change(gpus=(GPU,), slices=(a_slice(), a_slice("s2", "bob", "x"))), NOW)
+    changed = replace(a_slice(), root_pid=5)
+    ledger.apply(Change(slices=(changed,)), NOW)
+    assert ledger.slices_of_owner(UserName("ada")) == (changed,)
+    assert len(ledger.slices_on_gpu(GPU.gpu_id)) == len(ledger.slices_on_node(GPU.node)) == 2
+    assert ledger.slice_of_server(UserName("bob"), "x") == a_slice("s2", "bob", "x")
+    ledger.apply(Change(released=(SliceId("s1"), SliceId("s2"))), NOW)
+    assert not ledger.slices
+    assert ledger.slices_on_gpu(GPU.gpu_id) == ledger.slices_on_node(GPU.node) == ()
+    assert ledger.slice_of_server(UserName("bob"), "x") is None
+
+
+def test_a_change_that_the_database_refuses_changes_nothing(
+    tmp_path: Path, database: Database
+) -> None:
+    ledger = Ledger(database)
+    ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
+    told: list[Change] = []
+    ledger.listen(told.append)
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE events"))
+    engine.dispose()
+    event = EventRecord("e1", NOW, "slice-released")
+    with pytest.raises(LedgerWriteError):
+        ledger.apply(Change(released=(SliceId("s1"),), events=(event,)), NOW)
+    assert list(ledger.slices) == [SliceId("s1")]
+    assert told == []
+    assert list(Ledger(database).slices) == [SliceId("s1")]
+
+
+def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -> None:
+    ledger = Ledger(database)
+    old, waiting = a_job("old"), a_job("waiting")
+    ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),), jobs=(old, waiting)), NOW)
+    ledger.apply(job_changes.ended(old, JobMove.CANCEL, NOW, "by its owner"), NOW)
+    later = NOW + timedelta(days=91)
+    ledger.apply(Change(events=(EventRecord("new", later, "slice-kept"),)), later)
+    assert ledger.forget_before(later - timedelta(days=90)) == (JobId("old"),)
+    assert list(ledger.jobs) == [JobId("waiting")]
+    assert list(ledger.slices) == [SliceId("s1")]
+    assert [e.event_id for e in ledger.events(EventQuery(None, None, 10))] == ["new"]
+
+
+def test_a_database_of_another_shape_or_place_says_so(tmp_path: Path) -> None:
+    (tmp_path / "not-a-database").write_text("hello " * 100)
+    with pytest.raises(ConfigurationError, match="cannot be brought up to date"):
+        Database(f"sqlite:///{tmp_path / 'not-a-database'}").migrate()
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        Database("no-such-database://x")

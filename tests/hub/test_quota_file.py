@@ -1,0 +1,83 @@
+"""The quota file: wrong at start, wrong on reload, and changed while the service runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sublet_hub.errors import QuotaFileError
+
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+
+pytestmark = pytest.mark.asyncio
+
+GOOD = "sizes:\n  half: {memory: 1/2, compute: 0.5}\n"
+OTHER = "sizes:\n  third: {memory: 1/3, compute: 0.3}\npools:\n  interactive: {idle_after: 90s}\n"
+BAD = "sizes:\n  half: {memory: 1/2, compute: 9.5}\npolls: {}\n"
+
+
+async def _sizes(world: HubWorld) -> list[str]:
+    _, offers = await world.hub_call("GET", "offers?owner=ada")
+    return [offer["size"] for offer in offers["offers"]]
+
+
+async def test_a_wrong_file_at_start_stops_the_service_with_every_error(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(BAD)
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    with pytest.raises(QuotaFileError) as error:
+        async with hub_world(tmp_path, hub, settings):
+            pass
+    assert len(error.value.problems) == 2
+    assert "line 2" in str(error.value)
+    assert "line 3" in str(error.value)
+
+
+async def test_a_wrong_reload_leaves_the_old_one_in_force_and_says_why(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(GOOD)
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        agent, admin = await world.agent(), world.admin()
+        assert await _sizes(world) == ["half"]
+        path.write_text(BAD)
+
+        async def told() -> bool:
+            _, quota = await world.call("GET", "quota", admin)
+            return len(quota["errors"]) == 2
+
+        await until(told)
+        assert await _sizes(world) == ["half"]
+        status, problem = await world.call("POST", "quota/reload", admin)
+        assert (status, problem["reason"], "line 3" in problem["message"]) == (
+            409,
+            "bad-quota-file",
+            True,
+        )
+        path.write_text(OTHER)
+        status, quota = await world.call("POST", "quota/reload", admin)
+        assert (status, quota["errors"]) == (200, [])
+        assert await _sizes(world) == ["third"]
+        await agent.until(lambda: agent.assignments.gpus[0].idle_after_s == 90)
+
+
+async def test_a_changed_file_is_taken_up_by_itself_and_keeps_the_slices(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(GOOD)
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", size="half")
+        path.write_text(OTHER)
+
+        async def taken_up() -> bool:
+            return await _sizes(world) == ["third"]
+
+        await until(taken_up)
+        assert len(world.service.ledger.slices) == 1
+        assert world.service.capacity.holdings.accounts.of_user("ada", None).slices == 1

@@ -1,0 +1,273 @@
+"""Slices handed out, shown, kept, woken, and taken back when their server is gone."""
+
+import asyncio
+import os
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sublet_quota.residency import WaitReason
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.agent_link import WaitReport
+
+from tests.support.fake_agent import GIB, a_gpu, a_report
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_a_server_gets_a_slice_and_the_agent_is_told(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="medium")
+    assert (lease["gpu_id"], lease["node"], lease["holder"]) == ("SIM-0", "node-a", "notebook")
+    await agent.until(lambda: [s.slice_id for s in agent.assignments.slices] == [lease["slice_id"]])
+    assert agent.assignments.slices[0].owner == "ada"
+    assert agent.assignments.slices[0].uid == os.getuid()
+    assert agent.assignments.gpus[0].pool == "interactive"
+
+
+async def test_offers_say_what_is_to_be_had_and_why_the_rest_is_not(world: HubWorld) -> None:
+    await world.agent()
+    status, offers = await world.hub_call("GET", "offers?owner=ada&groups=a&groups=b")
+    assert status == 200
+    assert {o["size"]: o["allowed"] for o in offers["offers"]}["small"]
+    await world.slice_for("bob", size="whole")
+    await world.slice_for("carol", size="whole")
+    _, offers = await world.hub_call("GET", "offers?owner=ada")
+    refused = [o for o in offers["offers"] if not o["allowed"]]
+    assert refused
+    assert all(o["why_not"] for o in refused)
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "reason"),
+    [
+        ({"size": "huge"}, 400, "unknown-size"),
+        ({"pool": "nowhere"}, 400, "unknown-pool"),
+        ({"memory_mib": -5, "compute_milli": 100}, 400, "bad-amount"),
+        ({"memory_mib": 900 * GIB, "compute_milli": 100}, 400, "larger-than-gpu"),
+        ({"gpu_type": "B9000"}, 409, "no-gpu"),
+        ({"memory_mib": "much"}, 400, "bad-request"),
+        ({"owner": ""}, 400, "bad-request"),
+        ({"surprise": 1}, 400, "bad-request"),
+    ],
+)
+async def test_a_wrong_wish_is_refused_and_nothing_has_changed(
+    world: HubWorld, wish: dict[str, Any], status: int, reason: str
+) -> None:
+    await world.agent()
+    body = {"owner": "ada", "account": world.account("ada"), **wish}
+    answered, problem = await world.hub_call("POST", "slices", body)
+    assert (answered, problem["reason"]) == (status, reason)
+    assert not world.service.ledger.slices
+
+
+async def test_without_an_agent_no_gpu_takes_a_slice(world: HubWorld) -> None:
+    agent = await world.agent()
+    await agent.close()
+    await until(lambda: world.service.fleet.is_silent("node-a"))
+    world.service.capacity.look_for_silence()
+    status, problem = await world.hub_call(
+        "POST", "slices", {"owner": "ada", "account": world.account("ada")}
+    )
+    assert (status, problem["reason"]) == (409, "gpu-closed")
+    assert "node-a does not report" in problem["message"]
+
+
+async def test_asking_again_for_the_same_server_replaces_its_slice(world: HubWorld) -> None:
+    await world.agent()
+    first = await world.slice_for("ada", size="whole")
+    second = await world.slice_for("ada", size="whole")
+    assert list(world.service.ledger.slices) == [second["slice_id"]]
+    assert first["slice_id"] != second["slice_id"]
+
+
+async def test_a_refused_request_leaves_the_slice_that_was_there(world: HubWorld) -> None:
+    await world.agent()
+    first = await world.slice_for("ada", size="small")
+    body = {"owner": "ada", "account": world.account("ada"), "size": "huge"}
+    assert (await world.hub_call("POST", "slices", body))[0] == 400
+    assert list(world.service.ledger.slices) == [first["slice_id"]]
+    assert world.service.capacity.holdings.accounts.of_user("ada", None).slices == 1
+
+
+async def test_a_released_slice_is_gone_everywhere_and_releasing_it_again_is_no_error(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    path = f"slices/{lease['slice_id']}"
+    assert await world.hub_call("DELETE", path) == (204, None)
+    assert await world.hub_call("DELETE", path) == (204, None)
+    assert (await world.hub_call("GET", path))[0] == 404
+    assert (await world.hub_call("POST", f"{path}/started", {"root_pid": 1, "root_start_time": 1}))[
+        0
+    ] == 404
+    await agent.until(lambda: agent.assignments.slices == ())
+
+
+async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    bobs = await world.slice_for("bob", size="whole")
+    adas = await world.slice_for("ada", size="small")
+    await agent.until(lambda: len(agent.assignments.slices) == 2)
+    wait = WaitReport(reason=WaitReason.TURN, place=1, waits_for=(bobs["slice_id"],))
+    agent.says = {
+        adas["slice_id"]: a_report(
+            adas["slice_id"], state=SliceState.SUSPENDED, gate_open=False, wait=wait
+        )
+    }
+    await agent.report()
+    token, admin = world.user("ada"), world.admin()
+
+    async def waits() -> bool:
+        _, share = await world.call("GET", "share", token)
+        return share["slices"][0]["waits_for"] == ["another owner"]
+
+    await until(waits)
+    _, share = await world.call("GET", "share", token)
+    assert (share["used_mib"], share["lending"]) == (adas["memory_mib"], True)
+    assert share["agents_silent"] == []
+    assert "bob" not in str(share)
+    _, seen = await world.call("GET", "share?owner=ada", admin)
+    assert seen["slices"][0]["waits_for"] == ["bob"]
+
+
+async def test_a_silent_agent_is_said_so_in_share_and_cards(world: HubWorld) -> None:
+    agent = await world.agent()
+    await world.slice_for("ada")
+    await agent.close()
+    await until(lambda: world.service.fleet.is_silent("node-a"))
+    _, share = await world.call("GET", "share", world.user("ada"))
+    assert share["agents_silent"] == ["node-a"]
+    _, gpus = await world.call("GET", "gpus", world.admin())
+    assert (gpus[0]["silent"], gpus[0]["slices"][0]["lease"]["owner"]) == (True, "ada")
+
+
+async def test_keeping_is_told_to_the_agent_and_ends_when_asked(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/keep"
+    status, info = await world.call("POST", path, token, {"minutes": 30})
+    assert (status, info["kept_until"] is not None) == (200, True)
+    await agent.until(lambda: agent.assignments.slices[0].kept_until is not None)
+    status, info = await world.call("POST", path, token, {"minutes": 0})
+    assert (status, info["kept_until"]) == (200, None)
+    await agent.until(lambda: agent.assignments.slices[0].kept_until is None)
+
+
+async def test_keeping_has_a_budget_a_day_of_which_unused_time_is_given_back(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/keep"
+    assert (await world.call("POST", path, token, {"minutes": 240}))[0] == 200
+    assert (await world.call("POST", path, token, {"minutes": 0}))[0] == 200
+    assert (await world.call("POST", path, token, {"minutes": 240}))[0] == 429
+    assert (await world.call("POST", path, token, {"minutes": 239}))[0] == 200
+    other = await world.slice_for("ada", "other")
+    status, problem = await world.call(
+        "POST", f"slices/{other['slice_id']}/keep", token, {"minutes": 60}
+    )
+    assert (status, problem["reason"]) == (429, "keep-budget")
+    for minutes in (-1, 10_000, "x"):
+        assert (await world.call("POST", path, token, {"minutes": minutes}))[0] == 400
+
+
+async def test_waking_is_told_to_the_agent_and_not_without_end(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/wake"
+    assert (await world.call("POST", path, token))[0] == 200
+    await agent.until(lambda: agent.assignments.slices[0].wanted_since is not None)
+    statuses = [(await world.call("POST", path, token))[0] for _ in range(20)]
+    assert statuses[-1] == 429
+
+
+async def test_a_slice_whose_server_the_hub_does_not_know_is_released(world: HubWorld) -> None:
+    await world.agent()
+    await world.slice_for("ada")
+    kept = await world.slice_for("bob")
+    world.hub.broken = True
+    del world.hub.servers["ada"]
+    await asyncio.sleep(0.6)
+    assert len(world.service.ledger.slices) == 2
+    world.hub.broken = False
+    await until(lambda: list(world.service.ledger.slices) == [kept["slice_id"]])
+    _, events = await world.call("GET", "events?owner=ada", world.admin())
+    assert events[-1]["detail"] == "the hub has no such server"
+
+
+async def test_a_slice_whose_first_process_is_dead_is_released(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    child = await asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE)
+    started = {"root_pid": child.pid, "root_start_time": psutil.Process(child.pid).create_time()}
+    path = f"slices/{lease['slice_id']}/started"
+    assert await world.hub_call("POST", path, started) == (204, None)
+    await agent.until(lambda: agent.assignments.slices[0].root_pid == child.pid)
+    look = world.assembly._reconciliation.look_at_processes
+    look()
+    look()
+    assert world.service.ledger.slices
+    child.kill()
+    await child.wait()
+    look()
+    look()
+    assert not world.service.ledger.slices
+
+
+async def test_a_restarted_service_knows_slices_lending_and_cards(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        lease = await world.slice_for("ada", size="whole")
+        await world.call("PUT", "lending", world.admin(), {"lending": False})
+    async with hub_world(tmp_path, hub) as world:
+        _, share = await world.call("GET", "share", world.user("ada"))
+        assert [s["lease"] for s in share["slices"]] == [lease]
+        assert share["lending"] is False
+        agent = await world.agent()
+        await agent.until(lambda: len(agent.assignments.slices) == 1)
+        assert agent.epoch == 2
+        assert agent.assignments.lending is False
+
+
+async def test_lending_is_switched_by_admins_and_told_to_agents(world: HubWorld) -> None:
+    agent = await world.agent()
+    admin = world.admin()
+    await agent.until(lambda: agent.assignments.lending)
+    status, _ = await world.call("PUT", "lending", admin, {"lending": False, "reason": "test"})
+    assert status == 200
+    await agent.until(lambda: not agent.assignments.lending)
+    assert (await world.call("GET", "lending", world.user("ada")))[1]["lending"] is False
+    _, events = await world.call("GET", "events", admin)
+    assert events[-1]["detail"] == "off by root: test"
+
+
+async def test_admins_see_every_card_with_its_slices(world: HubWorld) -> None:
+    await world.agent(gpus=(a_gpu("SIM-0"), a_gpu("SIM-1", index=1)))
+    await world.slice_for("ada", size="whole")
+    await world.slice_for("bob", size="whole")
+    _, gpus = await world.call("GET", "gpus", world.admin())
+    assert [g["report"]["gpu_id"] for g in gpus] == ["SIM-0", "SIM-1"]
+    assert sorted(s["lease"]["owner"] for g in gpus for s in g["slices"]) == ["ada", "bob"]
+
+
+async def test_events_are_read_from_a_time_on(world: HubWorld) -> None:
+    await world.agent()
+    await world.slice_for("ada")
+    token = world.user("ada")
+    since = datetime.now(UTC).isoformat().replace("+", "%2B")
+    await world.hub_call("DELETE", f"slices/{next(iter(world.service.ledger.slices))}")
+    _, events = await world.call("GET", f"events?since={since}", token)
+    assert [e["kind"] for e in events] == ["slice-released"]
+    for bad in ("events?since=yesterday", "events?limit=many"):
+        assert (await world.call("GET", bad, token))[0] == 400
