@@ -50,6 +50,7 @@ class Row:
     """What one scene took."""
 
     scene: Scene
+    slices: int
     decide: Times
     upkeep: Times
     baseline: Times
@@ -93,7 +94,9 @@ def measure_service(service: Service, scene: Scene, rounds: int, rng: random.Ran
         if naive != ours:
             message = f"the baseline says {naive}, the service {ours}, for {asked}"
             raise AssertionError(message)
-    return Row(scene, Times(decisions), Times(upkeep or [0.0]), Times(baseline), refused)
+    return Row(
+        scene, len(names), Times(decisions), Times(upkeep or [0.0]), Times(baseline), refused
+    )
 
 
 def measure_scenes(rounds: int) -> tuple[list[Row], dict[str, Times]]:
@@ -199,7 +202,7 @@ def print_placement(rows: list[Row]) -> None:
         if before is not None and row.scene.name == before.scene.name:
             growth = f"x{row.decide.median_ms / before.decide.median_ms:.2f}"
         print(
-            f"{row.scene.name:<14}{row.scene.slices:>8}{row.scene.gpus:>6}"
+            f"{row.scene.name:<14}{row.slices:>8}{row.scene.gpus:>6}"
             f"{row.decide.median_ms:>9.3f}{row.decide.p99_ms:>9.3f}{row.decide.worst_ms:>9.3f}"
             f"{growth:>8}{row.upkeep.p99_ms:>12.3f}{row.baseline.median_ms:>18.3f}"
             f"{row.baseline.p99_ms:>9.3f}{row.refused:>9}"
@@ -228,7 +231,7 @@ def as_json(rows: list[Row], residency: list[tuple[int, Times]]) -> dict[str, ob
         "placement": [
             {
                 "scene": row.scene.name,
-                "slices": row.scene.slices,
+                "slices": row.slices,
                 "gpus": row.scene.gpus,
                 "median_ms": row.decide.median_ms,
                 "p99_ms": row.decide.p99_ms,

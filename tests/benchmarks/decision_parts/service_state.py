@@ -181,7 +181,7 @@ SCENES = (
     Scene("usual", 100, 50),
     Scene("usual", 1000, 500),
     LARGEST,
-    Scene("packed", 10_000, 1100),
+    Scene("full", 10_000, 770),
     Scene("compute spent", 10_000, 5000, SPENT.replace("1/16, compute: 1/16", "1/16, compute: 1/2"),
           ("tiny",), 0),
 )  # fmt: skip
