@@ -53,8 +53,9 @@ class FakeServiceLink:
 
     def stop(self) -> None:
         """Close all connections and the port."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(10)
 
     @property
     def url(self) -> str:

@@ -182,7 +182,7 @@ class FaultWalk:
             (4, self._agent_dies_in_a_device_call),
             (2, self._lending_is_switched),
             (24, self._time_passes),
-            (6, self._owners_rest),
+            (4, self._owners_rest),
         ]
         chosen = self.rng.choices([m for _, m in moves], [w for w, _ in moves])[0]
         self.counts[chosen.__name__.strip("_")] += 1
@@ -254,7 +254,7 @@ class FaultWalk:
 
     def _owners_rest(self) -> None:
         """Nobody runs anything for a while: slices get idle, and a job may have them."""
-        until = time.monotonic() + self.rng.choice((0.2, 0.4))
+        until = time.monotonic() + self.rng.choice((0.3, 0.8))
         while time.monotonic() < until:
             self.look_at_answers()
             self.job_starts_if_it_may()

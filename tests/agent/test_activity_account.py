@@ -1,0 +1,165 @@
+"""What counts as work, and for how long somebody's word is enough (THREATS 3)."""
+
+from datetime import timedelta
+
+import pytest
+from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.settings import ActivitySettings
+
+from tests.support.agent_cases import START, FakeClock
+
+IDLE_AFTER = timedelta(seconds=60)
+AGAIN = timedelta(seconds=30)
+SETTINGS = ActivitySettings(
+    unused_budget=timedelta(seconds=300), claim_counts_for=timedelta(seconds=10)
+)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def account():
+    return ActivityAccount(START, SETTINGS)
+
+
+def active(account, clock):
+    return account.judge(IDLE_AFTER, AGAIN, clock.now()).active
+
+
+def let_pass(account, clock, seconds, each=1, doing=None):
+    """Let time pass and judge; returns for how long the slice was active."""
+    active_s = 0
+    for _ in range(int(seconds / each)):
+        clock.passes(each)
+        if doing is not None:
+            doing()
+        active_s += each * active(account, clock)
+    return active_s
+
+
+def test_a_slice_is_active_from_when_it_is_known_until_idle_after(account, clock):
+    assert active(account, clock)
+    clock.passes(61)
+    assert not active(account, clock)
+
+
+def test_a_cell_makes_it_active_and_its_end_too(account, clock):
+    clock.passes(100)
+    account.cell_enters("c1", "k", clock.now())
+    assert active(account, clock)
+    clock.passes(50)
+    account.kernel_reports("k", 2, busy=False, cell=None, now=clock.now())
+    clock.passes(50)
+    assert active(account, clock)
+
+
+def test_a_cell_that_runs_on_without_the_gpu_is_idle_then(account, clock):
+    account.cell_enters("c1", "k", clock.now())
+    number = iter(range(10_000))
+
+    def still_busy():
+        account.kernel_reports("k", next(number), busy=True, cell="c1", now=clock.now())
+
+    assert let_pass(account, clock, 100, each=2, doing=still_busy) <= 62
+
+
+def test_measured_use_keeps_it_active_whatever_is_said(account, clock):
+    def uses():
+        account.gpu_is_used(clock.now())
+
+    assert let_pass(account, clock, 3000, each=10, doing=uses) == 3000
+
+
+def test_a_tenant_that_always_claims_to_be_busy_is_lent_from_after_the_budget(account, clock):
+    cells = iter(range(10**6))
+
+    def always_a_new_cell():
+        account.cell_enters(f"c{next(cells)}", "k", clock.now())
+
+    assert let_pass(account, clock, 300, doing=always_a_new_cell) >= 290
+    assert let_pass(account, clock, 600, doing=always_a_new_cell) <= 600 * 0.3
+
+
+def test_the_wakes_of_a_spamming_tenant_are_few(account, clock):
+    changes, before = 0, True
+    for _ in range(3600):
+        clock.passes(1)
+        account.wakes(clock.now())
+        now = active(account, clock)
+        changes, before = changes + (now is not before), now
+    assert changes <= 2 * 3600 / 30
+
+
+def test_who_is_doubted_still_gets_a_turn_soon(account, clock):
+    cells = iter(range(10**6))
+    let_pass(
+        account,
+        clock,
+        400,
+        doing=lambda: account.cell_enters(f"c{next(cells)}", "k", clock.now()),
+    )
+    let_pass(account, clock, 60)
+    account.cell_enters("now", "k", clock.now())
+    assert let_pass(account, clock, AGAIN.total_seconds() + 1) > 0
+
+
+def test_a_claim_beyond_the_budget_is_remembered_until_it_may_count(account, clock):
+    let_pass(account, clock, 400, doing=lambda: account.wakes(clock.now()))
+    while active(account, clock):
+        clock.passes(1)
+    clock.passes(1)
+    account.wakes(clock.now())
+    assert not active(account, clock)
+    assert let_pass(account, clock, 31) > 0
+
+
+def test_one_measured_use_makes_up_for_all_claims(account, clock):
+    let_pass(account, clock, 400, doing=lambda: account.wakes(clock.now()))
+    account.gpu_is_used(clock.now())
+    assert let_pass(account, clock, 59) == 59
+
+
+def test_idle_time_refills_the_budget(account, clock):
+    let_pass(account, clock, 400, doing=lambda: account.wakes(clock.now()))
+    let_pass(account, clock, 1300, each=10)
+    account.wakes(clock.now())
+    assert let_pass(account, clock, 59) == 59
+
+
+def test_waiting_for_a_turn_does_not_wear_off(account, clock):
+    account.cell_enters("c1", "k", clock.now())
+    assert (
+        let_pass(account, clock, 600, doing=lambda: account.waits_for_its_turn(clock.now())) == 600
+    )
+    assert let_pass(account, clock, 100) <= 60
+
+
+def test_turns_in_which_nothing_is_shown_come_to_an_end(account, clock):
+    account.cell_enters("c1", "k", clock.now())
+    has_turn = 0
+    while active(account, clock):
+        for _ in range(20):
+            clock.passes(1)
+            account.waits_for_its_turn(clock.now())
+            active(account, clock)
+        for _ in range(10):
+            clock.passes(1)
+            has_turn += active(account, clock)
+    assert has_turn <= 60
+
+
+def test_an_old_report_that_comes_late_changes_nothing(account, clock):
+    account.kernel_reports("k", 5, busy=False, cell=None, now=clock.now())
+    clock.passes(5)
+    account.kernel_reports("k", 4, busy=True, cell="c", now=clock.now())
+    assert not account.runs_a_cell(clock.now())
+
+
+def test_a_busy_report_that_is_not_repeated_says_nothing_soon(account, clock):
+    account.kernel_reports("k", 1, busy=True, cell="c", now=clock.now())
+    assert account.runs_a_cell(clock.now())
+    clock.passes(11)
+    assert not account.runs_a_cell(clock.now())

@@ -1,0 +1,200 @@
+"""The agent, its watchdog and the hub service come and go; owners notice nothing."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.watchdog import let_owners_run
+
+from tests.support.agent_world import agent_world
+
+APPLICATION = "sublet_agent.application"
+
+
+def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+        world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
+        ada, ben = world.kernel("a"), world.kernel("b")
+        ada.enter()
+        hers = ada.fill(40, 1)
+        os.kill(world.agent.child_pid(), signal.SIGKILL)
+        world.until(lambda: len(world.service.hellos) == 2)
+        world.agent.wait_until_serving()
+        late = world.kernel("b")
+        late.enter()
+        his = late.fill(40, 2)
+        assert late.digest() == his
+        assert ada.digest() == hers
+        assert ben.pid
+
+
+def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION, speed=100) as world:
+        world.serve(world.notebook("a", 60), world.notebook("b", 10), world.job("j", 75))
+        ada, ben = world.kernel("a"), world.kernel("b")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        ben.enter()
+        ben.fill(2, 2)
+        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        ben.enter()
+        unlock = world.gpus.administration
+
+        unlock.delay(OperationKind.RESTORE, 0.6, pid=ada.pid)
+        ada.tenant.begin("enter()[0]")
+        world.until(lambda: world.truth(ben.pid) == "locked")
+        os.kill(world.agent.child_pid(), signal.SIGKILL)
+        died = time.monotonic()
+        world.until(lambda: world.truth(ben.pid) == "running", 5)
+        assert time.monotonic() - died < 2.5
+        with pytest.raises(Exception, match="JSONDecodeError"):
+            ada.tenant.end()
+        world.agent.wait_until_serving()
+        again = world.kernel("a")
+        again.enter()
+        assert ada.digest() == hers
+
+
+def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.serve(world.notebook("a", 30), world.job("j", 40), world.notebook("c", 60))
+        far = world.kernel("c")
+        far.enter()
+        far.fill(55, 1)
+        world.until(lambda: world.truth(far.pid) == "checkpointed")
+        job = world.kernel("j")
+        job.fill(10, 2)
+        ada = world.kernel("a")
+        ada.enter()
+        ada.fill(5, 3)
+        world.until(lambda: world.truth(job.pid) == "locked")
+        world.agent.kill()
+        world.gpus.device.pause(ada.pid, 100)
+        with world.agent.journal.open("a") as journal:
+            entry = next(
+                json.loads(text)
+                for text in world.agent.journal.read_text().splitlines()
+                if json.loads(text)["pid"] == far.pid
+            )
+            start = _start_ticks(ada.pid)
+            lines = {**entry, "pid": ada.pid, "start": start, "slice": "a", "step": "pausing"}
+            journal.write(json.dumps(lines) + "\n")
+
+        freed = let_owners_run(world.agent.journal, world.gpus.device, LinuxProcessTable())
+        assert freed == [ada.pid]
+        assert [world.truth(k.pid) for k in (ada, job, far)] == [
+            "running",
+            "locked",
+            "checkpointed",
+        ]
+
+
+def test_a_suspended_notebook_is_found_even_when_the_journal_was_lost(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.serve(world.notebook("a", 60), world.job("j", 75))
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        world.agent.kill()
+        world.agent.journal.unlink()
+        world.agent.start()
+        world.agent.wait_until_serving()
+        again = world.kernel("a")
+        again.enter()
+        assert ada.digest() == hers
+
+
+def test_a_stopped_agent_leaves_no_owner_paused_and_its_successor_goes_on(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+        world.serve(world.notebook("a", 60), world.notebook("b", 60), turn_s=0.2)
+        ada, ben = world.kernel("a"), world.kernel("b")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        ben.enter()
+        ben.fill(50, 2)
+        assert world.agent.stop() == 0
+        assert world.truth(ben.pid) == "running"
+        world.agent.start()
+        world.agent.wait_until_serving()
+        again = world.kernel("a")
+        again.enter()
+        assert ada.digest() == hers
+
+
+def test_without_the_hub_service_owners_are_served_and_after_a_while_nothing_is_lent(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", "--SubletAgent.silence_s=1.5") as world:
+        world.serve(world.notebook("a", 60), world.job("j", 70))
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: world.report("j").gate_open)
+        job = world.kernel("j")
+        job.fill(60, 2)
+        world.service.stop()
+        world.until(lambda: world.truth(ada.pid) == "running")
+        assert ada.digest() == hers
+        assert world.truth(job.pid) in {"locked", "checkpointed"}
+        ada.enter()
+
+
+def test_a_new_agent_serves_what_was_assigned_last_before_it_hears_from_the_hub(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.serve(world.notebook("a", 60))
+        world.agent.stop()
+        world.service.stop()
+        assert (tmp_path / "state" / "assignments.json").stat().st_mode & 0o777 == 0o600
+        world.agent.start()
+        world.agent.wait_until_serving()
+        kernel = world.kernel("a")
+        kernel.enter()
+
+
+def test_events_are_told_once_whatever_happens_to_the_link(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.service.take_events = False
+        world.serve(world.notebook("a", 60), world.job("j", 75))
+        ada = world.kernel("a")
+        ada.enter()
+        ada.fill(50, 1)
+        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        world.agent.kill()
+        world.service.take_events = True
+        world.agent.start()
+        world.until(lambda: world.events("suspended", "a"))
+        world.service.drop()
+        world.until(lambda: len(world.service.hellos) == 3)
+        world.until(lambda: world.events("recovered", "a"))
+        ids = [e.event_id for e in world.service.events]
+        assert len(ids) == len(set(ids))
+
+
+def test_assignments_of_another_epoch_are_not_obeyed(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.serve(world.notebook("a", 60))
+        for connection in tuple(world.service._connections):
+            connection.epoch = 0
+        sequence = world.status.acknowledged
+        world.service.assign()
+        world.until(lambda: "of epoch 0 ignored" in world.agent.text())
+        assert world.report("a") is not None
+        assert world.status.acknowledged == sequence
+
+
+def test_the_nodes_secret_is_in_no_log_and_no_message(tmp_path):
+    with agent_world(tmp_path, "--log-level=DEBUG") as world:
+        world.service.secret = "a-canary-of-a-secret"
+        (tmp_path / "secret").write_text("a-canary-of-a-secret")
+        world.service.drop()
+        world.until(lambda: len(world.service.hellos) == 2)
+        assert "canary" not in world.agent.text()
+        assert "canary" not in world.service.status.model_dump_json()
+
+
+def _start_ticks(pid):
+
+    return LinuxProcessTable().identify(pid).start_ticks

@@ -1,0 +1,268 @@
+"""A real agent beside the simulated GPUs: lending, giving back, and what owners see."""
+
+import pytest
+
+from tests.support.agent_world import agent_world
+
+
+@pytest.fixture
+def world(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
+        yield made
+
+
+def idle(world, *slice_ids):
+    world.until(lambda: all(not world.report(s).active for s in slice_ids))
+
+
+def test_two_owners_that_do_not_fit_together_both_work_and_keep_every_byte(world):
+    world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
+    ada, ben = world.kernel("a"), world.kernel("b")
+    ada.enter()
+    hers = ada.fill(45, 1)
+    ben.enter()
+    his = ben.fill(45, 2)
+    for _ in range(3):
+        ada.enter()
+        assert ada.digest() == hers
+        ben.enter()
+        assert ben.digest() == his
+
+
+def test_a_waiting_cell_is_told_why_in_one_sentence_without_anybodys_name(world):
+    world.serve(
+        world.notebook("a", 50, owner="ada"), world.notebook("b", 50, owner="ben"), turn_s=0.6
+    )
+    ada, ben = world.kernel("a"), world.kernel("b")
+    ada.enter()
+    ada.fill(40, 1)
+    _, waits = ben.enter()
+    assert waits
+    for wait in waits:
+        assert wait["message"].endswith(".")
+        assert "ada" not in wait["message"]
+        assert "slice" not in wait["message"]
+    assert waits[0]["reason"] in {"turn", "making-room"}
+
+
+def test_idle_slices_are_lent_to_a_job_and_given_back_when_their_owner_runs_a_cell(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70))
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(55, 1)
+    world.until(lambda: world.report("j").gate_open)
+    assert world.truth(ada.pid) == "checkpointed"
+    assert world.report("a").lent_to == ("j",)
+    job = world.kernel("j")
+    its = job.fill(65, 2)
+    ada.enter()
+    assert ada.digest() == hers
+    assert world.truth(job.pid) == "checkpointed"
+    world.until(lambda: world.report("j").gate_open)
+    assert job.digest() == its
+
+
+def test_a_job_whose_memory_is_not_in_the_way_is_paused_and_not_moved(world):
+    world.serve(world.notebook("a", 20), world.job("j", 40))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(10, 1)
+    world.until(lambda: world.report("j").gate_open)
+    job = world.kernel("j")
+    job.fill(30, 2)
+    job.tenant.begin("gpu.compute(600)")
+    world.until(lambda: world.report("j").memory_mib > 30 * 1024)
+    ada.enter()
+    assert world.truth(job.pid) == "locked"
+    idle(world, "a")
+    world.until(lambda: world.truth(job.pid) == "running")
+
+
+def test_a_new_process_of_a_paused_job_is_paused_as_soon_as_it_is_seen(world):
+    world.serve(world.notebook("a", 20), world.job("j", 40), idle_after_s=30)
+    ada = world.kernel("a")
+    ada.enter()
+    rank0 = world.kernel("j")
+    rank0.fill(5, 1)
+    world.until(lambda: world.truth(rank0.pid) == "locked")
+    rank1 = world.kernel("j")
+    rank1.tenant.begin("b = gpu.allocate(gib=5)")
+    world.until(lambda: world.truth(rank1.pid) == "locked")
+
+
+def test_a_slice_of_two_kernels_moves_whole(world):
+    world.serve(world.notebook("a", 40), world.job("j", 75))
+    one, two = world.kernel("a"), world.kernel("a")
+    one.enter()
+    first = one.fill(10, 1)
+    two.enter()
+    second = two.fill(20, 2)
+    world.until(lambda: world.truth(one.pid) == world.truth(two.pid) == "checkpointed")
+    world.until(lambda: world.report("a").host_mib > 30 * 1024)
+    two.enter()
+    assert [one.digest(), two.digest()] == [first, second]
+
+
+def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
+    world.serve(world.notebook("a", 40), world.job("j", 75))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.run("m = gpu.allocate_managed(gib=10)")
+    world.until(lambda: world.report("a").unsuspendable is not None)
+    assert world.truth(ada.pid) == "running"
+    assert not world.report("j").gate_open
+    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+
+
+def test_ipc_is_seen_beforehand_and_never_suspended(world):
+    world.serve(world.notebook("a", 40), world.job("j", 75))
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(10, 1)
+    ada.run("held.share()")
+    world.until(lambda: world.report("a").unsuspendable is not None)
+    idle(world, "a")
+    assert ada.digest() == hers
+    assert world.gpus.administration.inspect().lost == ()
+
+
+def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
+    world.serve(world.notebook("a", 40), world.job("j", 75))
+    ada = world.kernel("a")
+    stranger = world.gpus.tenant()
+    ada.enter()
+    ada.fill(30, 1)
+    stranger.run("b = gpu.allocate(gib=1)")
+    world.until(lambda: world.status.gpus[0].foreign is not None)
+    assert str(stranger.pid) in world.status.gpus[0].foreign
+    assert world.status.gpus[0].lendable_mib == 0
+    idle(world, "a")
+    assert world.truth(ada.pid) == "running"
+    stranger.kill()
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+
+
+def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.pause_timeout_ms=100"
+    ) as world:
+        world.serve(
+            world.notebook("a", 60), world.notebook("h", 10), world.job("j", 70), turn_s=0.2
+        )
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        hostile = world.kernel("h")
+        hostile.enter()
+        hostile.run("gpu.launch_endless_kernel()")
+        ada.tenant.begin("enter()[0]")
+        world.until(lambda: world.events("refused-move", "a"))
+        assert world.truth(ada.pid) == "checkpointed"
+        hostile.kill()
+        assert ada.tenant.end() == "'open'"
+        assert ada.digest() == hers
+
+
+def test_a_suspended_process_that_uses_the_cpu_is_woken(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70))
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(50, 1)
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+    ada.run("[sum(range(10**5)) for _ in range(2000) if time.sleep(0.0) is None] and None")
+    world.until(lambda: world.events("active", "a"))
+    assert ada.digest() == hers
+
+
+def test_the_owners_wish_wakes_a_suspended_slice(world):
+    a, j = world.notebook("a", 60), world.job("j", 70)
+    world.serve(a, j)
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(50, 1)
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+    world.service.assign(a.model_copy(update={"wanted_since": a.created_at}), j)
+    world.until(lambda: world.truth(ada.pid) == "running")
+
+
+def test_without_lending_nobody_is_suspended_and_lent_slices_come_home(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(50, 1)
+    world.until(lambda: world.report("j").gate_open)
+    world.service.lending = False
+    world.service.push()
+    world.until(lambda: world.truth(ada.pid) == "running")
+    world.until(lambda: not world.report("j").gate_open)
+    assert world.status.gpus[0].lendable_mib == 0
+
+
+def test_a_kept_slice_is_not_lent(world):
+    kept = world.notebook("a", 60)
+    kept = kept.model_copy(update={"kept_until": kept.created_at.replace(year=2100)})
+    world.serve(kept, world.job("j", 70))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(50, 1)
+    idle(world, "a")
+    assert world.truth(ada.pid) == "running"
+    assert not world.report("j").gate_open
+
+
+def test_more_than_the_cap_is_seen_and_said(world):
+    world.serve(world.notebook("a", 10))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(12, 1)
+    world.until(lambda: world.report("a").over_cap)
+    world.until(lambda: world.events("over-cap", "a"))
+
+
+def test_a_failing_card_is_closed_to_jobs_and_says_why(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70), idle_after_s=3)
+    world.gpus.administration.report_ecc(world.gpu_id)
+    world.until(lambda: world.status.gpus[0].closed is not None)
+    assert "ecc" in world.status.gpus[0].closed
+    world.until(lambda: world.events("gpu-closed"))
+    idle(world, "a")
+    assert not world.report("j").gate_open
+
+
+def test_a_job_that_cannot_be_moved_is_ended_when_an_owner_needs_its_room(tmp_path):
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.evict_grace_s=0.3"
+    ) as world:
+        world.serve(world.notebook("a", 60), world.job("j", 70))
+        world.until(lambda: world.report("j").gate_open)
+        job = world.kernel("j")
+        job.run("m = gpu.allocate_managed(gib=60)")
+        ada = world.kernel("a")
+        took_s, _ = ada.enter()
+        ada.fill(55, 1)
+        assert world.truth(job.pid) is None
+        world.until(lambda: world.events("evicted", "j"))
+        assert took_s < 10
+
+
+def test_what_a_released_slice_left_suspended_comes_back(world):
+    a, j = world.notebook("a", 60), world.job("j", 70)
+    world.serve(a, j)
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(50, 1)
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+    world.service.assign(j)
+    world.until(lambda: world.truth(ada.pid) == "running")
+    assert ada.digest() == hers
+
+
+def test_what_a_released_job_left_paused_runs_on(world):
+    a, j = world.notebook("a", 20), world.job("j", 40)
+    world.serve(a, j, idle_after_s=30)
+    job = world.kernel("j")
+    job.fill(5, 1)
+    world.until(lambda: world.truth(job.pid) == "locked")
+    world.service.assign(a)
+    world.until(lambda: world.truth(job.pid) == "running")

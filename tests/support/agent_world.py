@@ -1,0 +1,145 @@
+"""A daemon of simulated GPUs, a hub service's link and a real agent, together in a folder."""
+
+import ast
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
+from tests.support.running_agent import RunningAgent
+from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
+from tests.support.tenants import Tenant
+
+GIB = 1024
+
+_GATE = """
+import json, os, socket, time
+_line = socket.socket(socket.AF_UNIX); _line.connect(os.environ["SUBLET_AGENT_SOCKET"])
+_answers = _line.makefile("rb")
+_cells = iter(range(10**9))
+def say(**message):
+    _line.sendall(json.dumps(message).encode() + b"\\n")
+    return json.loads(_answers.readline())
+def enter():
+    began, waits = time.perf_counter(), []
+    _line.sendall(json.dumps(
+        {"type": "enter", "kernel": "k", "cell": f"c{next(_cells)}"}).encode() + b"\\n")
+    while True:
+        message = json.loads(_answers.readline())
+        if message["type"] != "wait":
+            return [message["type"], time.perf_counter() - began, waits]
+        waits.append(message)
+"""
+
+
+@dataclass
+class Kernel:
+    """A process of a slice that can ask at the gate."""
+
+    tenant: Tenant
+
+    @property
+    def pid(self) -> int:
+        return self.tenant.pid
+
+    def run(self, line: str) -> Any:
+        return self.tenant.run(line)
+
+    def enter(self) -> tuple[float, list[dict[str, Any]]]:
+        """Wait at the gate; returns how long and what was told."""
+        kind, took_s, waits = ast.literal_eval(self.tenant.run("enter()"))
+        assert kind == "open", kind
+        return took_s, waits
+
+    def fill(self, gib: float, seed: int) -> str:
+        """Hold memory, and return its hash."""
+        self.tenant.run(f"held = gpu.allocate(gib={gib})")
+        return self.tenant.run(f"held.fill({seed})")
+
+    def digest(self) -> str:
+        return self.tenant.run("held.sha256()")
+
+    def kill(self) -> None:
+        self.tenant.kill()
+
+
+@dataclass
+class AgentWorld:
+    """The three, and the kernels that a test starts."""
+
+    gpus: SimulatedGpus
+    service: FakeServiceLink
+    agent: RunningAgent
+    gpu_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gpu_id = self.gpus.gpu_id
+
+    def serve(self, *slices: Any, **pool: Any) -> None:
+        """Assign slices, and wait until the agent serves them."""
+        self.service.gpus = (gpu_assignment(self.gpu_id, **{"idle_after_s": 0.5, **pool}),)
+        self.service.assign(*slices)
+        wanted = {s.slice_id for s in slices}
+        self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
+
+    def notebook(self, slice_id: str, gib: int, **fields: Any) -> Any:
+        return slice_assignment(slice_id, self.gpu_id, gib * GIB, **fields)
+
+    def job(self, slice_id: str, gib: int, **fields: Any) -> Any:
+        return slice_assignment(slice_id, self.gpu_id, gib * GIB, holder="job", **fields)
+
+    def kernel(self, slice_id: str, **environment: str) -> Kernel:
+        """Start a process of a slice."""
+        tenant = self.gpus.tenant(
+            SUBLET_SLICE_ID=slice_id,
+            SUBLET_AGENT_SOCKET=str(self.agent.tenant_socket),
+            **environment,
+        )
+        tenant.run(f"exec({_GATE!r})")
+        return Kernel(tenant)
+
+    @property
+    def status(self) -> Any:
+        self.until(lambda: self.service.status is not None)
+        return self.service.status
+
+    def report(self, slice_id: str) -> Any:
+        self.until(lambda: self.service.report(slice_id) is not None)
+        return self.service.report(slice_id)
+
+    def truth(self, pid: int) -> str | None:
+        """Return the state of a process as the daemon knows it."""
+        process = self.gpus.administration.inspect().process(pid)
+        return None if process is None else process.state
+
+    def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
+        return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]
+
+    def until(self, holds: Any, within_s: float = 15.0) -> None:
+        deadline = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < deadline, f"not in time\n{self.agent.text()[-6000:]}"
+            time.sleep(0.005)
+
+
+@contextmanager
+def agent_world(
+    folder: Path, *agent_options: str, module: str = "sublet_agent.serving", speed: float = 0.0
+) -> Iterator[AgentWorld]:
+    """Start all three; ``speed`` 0 moves memory in no time."""
+    folder.chmod(0o755)
+    service = FakeServiceLink()
+    service.start()
+    daemon = ("--speed", str(speed)) if speed else ()
+    with simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus:
+        agent = RunningAgent(folder, gpus.socket, service, agent_options, module)
+        agent.start()
+        try:
+            agent.wait_until_serving()
+            yield AgentWorld(gpus, service, agent)
+        finally:
+            agent.stop()
+            service.stop()
