@@ -29,6 +29,8 @@ from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.web import WebSettings, make_application
 
 _LARGEST_BODY = 1024 * 1024
+_BODY_WITHIN_S = 30
+_IDLE_CONNECTION_S = 300
 
 
 class SubletHub(Application):
@@ -215,7 +217,12 @@ class SubletHub(Application):
             ),
         )
         server = HTTPServer(
-            web, xheaders=True, trusted_downstream=["127.0.0.1", "::1"], max_body_size=_LARGEST_BODY
+            web,
+            xheaders=True,
+            trusted_downstream=["127.0.0.1", "::1"],
+            max_body_size=_LARGEST_BODY,
+            body_timeout=_BODY_WITHIN_S,
+            idle_connection_timeout=_IDLE_CONNECTION_S,
         )
         try:
             server.listen(self.port, self.ip)

@@ -7,7 +7,13 @@ _SECRET = re.compile(
     r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:token|bearer|basic)\s+|\b(?:token|_xsrf|code)=)"
     r"[^\s'\"&;,]+"
 )
-_LEFT_OUT = ("Setting new xsrf cookie", "xsrf id mismatch", "oauth state argument")
+_LEFT_OUT = (
+    "Setting new xsrf cookie",
+    "xsrf id mismatch",
+    "oauth state argument",
+    "Received request from Hub user",
+    "User model",
+)
 """What JupyterHub's library logs with the values of cookies in it."""
 
 

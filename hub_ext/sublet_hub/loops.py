@@ -7,6 +7,7 @@ backs off. Anything else would leave owners unserved because of one bad moment.
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from sublet_hub.metrics import ServiceMetrics
 
 _LOG = logging.getLogger(__name__)
 _MOST_BACK_OFF_S = 30.0
+_MOST_REST_S = 1.0
+_REST_PER_WORK = 4.0
 
 Step = Callable[[], Awaitable[None] | None]
 
@@ -51,6 +54,7 @@ async def repeat(loop: Loop, bell: Bell, metrics: ServiceMetrics) -> None:
     """Take the step for ever."""
     failures = 0
     while True:
+        began = time.perf_counter()
         try:
             answer = loop.step()
             if inspect.isawaitable(answer):
@@ -61,6 +65,7 @@ async def repeat(loop: Loop, bell: Bell, metrics: ServiceMetrics) -> None:
             metrics.loop_failed(loop.name)
             _LOG.exception("the loop %s failed (%d times in a row)", loop.name, failures)
         back_off_s = 0.0 if failures == 0 else min(_MOST_BACK_OFF_S, 0.5 * 2**failures)
-        if back_off_s:
-            await asyncio.sleep(back_off_s)
+        # However often the bell rings, a loop leaves most of the time to others.
+        rest_s = min(_MOST_REST_S, _REST_PER_WORK * (time.perf_counter() - began))
+        await asyncio.sleep(max(back_off_s, rest_s))
         await bell.wait(loop.period_s)

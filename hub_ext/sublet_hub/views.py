@@ -26,7 +26,7 @@ from sublet_quota.wire.api import (
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
 from sublet_hub.ledger import EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord
-from sublet_hub.waiting import WaitingReasons
+from sublet_hub.waiting import WORDS_FOR_WAITING, WaitingReasons
 
 _MOST_TEXT = 4000
 
@@ -140,7 +140,7 @@ class Views:
         rights = rights_of(holdings.document, owner, groups)
         own = self._ledger.slices_of_owner(owner)
         states = [job.state for job in self._ledger.live_jobs.values() if job.owner == owner]
-        silent = set(self._fleet.silent_nodes())
+        silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
         quota = holdings.document.users.get(owner)
         guaranteed = None if quota is None else quota.guaranteed
         return Share(
@@ -152,7 +152,7 @@ class Views:
             guaranteed_mib=0 if guaranteed is None else guaranteed.memory,
             limit_mib=rights.limit_mib,
             lending=self._ledger.lending,
-            agents_silent=tuple(sorted({r.gpu.node for r in own if r.gpu.node in silent})),
+            agents_silent=tuple(sorted(silent)),
         )
 
     def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
@@ -172,7 +172,7 @@ class Views:
             notebook=job.notebook[:255],
             parameters=job.parameters,
             state=job.state,
-            reason=(job.reason if wait is None else wait.reason)[:_MOST_TEXT],
+            reason=(self._reason(job) if wait is None else wait.reason)[:_MOST_TEXT],
             place=None if wait is None else wait.place,
             priority=job.priority,
             memory_mib=memory_mib,
@@ -185,6 +185,16 @@ class Views:
             output_notebook=job.output_notebook,
             exit_code=job.exit_code,
         )
+
+    def _reason(self, job: JobRecord) -> str:
+        """Why a placed job does not run yet, in its agent's words; else what the ledger says."""
+        report = None if job.slice_id is None else self._fleet.report(job.slice_id)
+        if report is None or report.wait is None:
+            return job.reason
+        why = WORDS_FOR_WAITING[report.wait.reason]
+        if job.state is JobState.PLACED:
+            return f"{job.reason}: {why}"
+        return why if job.cancel_asked_at is None else job.reason
 
     def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)

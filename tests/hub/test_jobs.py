@@ -4,7 +4,10 @@ A stand-in for the owner's interpreter keeps these quick; ``test_jobs_for_real``
 """
 
 import json
+import os
+import pwd
 import signal
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +17,10 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
-from sublet_quota.wire.agent_link import AgentEvent
+from sublet_hub.local_jobs.processes import Launch, start_held
+from sublet_quota.residency import WaitReason
+from sublet_quota.wire.agent_link import AgentEvent, WaitReport
+from sublet_quota.wire.api import AccountTemplate
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
@@ -118,9 +124,16 @@ async def test_a_job_waits_with_place_and_reason_until_there_is_room(ada: Ada) -
 async def test_a_placed_job_starts_only_when_its_gate_opens(ada: Ada) -> None:
     ada.agent.says = _ClosedGates(ada)  # type: ignore[assignment]
     job_id = await ada.submit(["print", "x"])
-    job = await ada.until(job_id, "placed")
+    await ada.until(job_id, "placed")
+
+    async def says_why() -> bool:
+        return "active" in (await ada.see(job_id))["reason"]
+
+    await until(says_why)
+    job = await ada.see(job_id)
     assert job["slice"]["lease"]["memory_mib"] == 79 * GIB
     assert job["started_at"] is None
+    assert job["reason"].endswith("an owner is active there")
     ada.agent.says = {}
     await ada.agent.report()
     await ada.until(job_id, "done")
@@ -134,7 +147,8 @@ class _ClosedGates(dict[str, Any]):
 
     def get(self, slice_id: str, default: Any = None) -> Any:
         del default
-        return a_report(slice_id, gate_open=False)
+        wait = WaitReport(reason=WaitReason.OWNERS_ACTIVE, place=1)
+        return a_report(slice_id, gate_open=False, wait=wait)
 
 
 async def test_a_jobs_environment_holds_its_slice_and_no_token(ada: Ada) -> None:
@@ -324,3 +338,75 @@ async def test_a_job_with_too_long_a_log_is_ended(tmp_path: Path, hub: FakeHub) 
             await ada.submit(["print", "x" * 20_000], ["wait", "never"]), "failed"
         )
         assert "its log grew" in job["reason"]
+
+
+async def test_a_process_whose_service_dies_before_the_request_does_nothing(
+    tmp_path: Path,
+) -> None:
+    account = AccountTemplate(
+        uid=os.getuid(),
+        gid=os.getgid(),
+        home=str(tmp_path),
+        notebook_dir=str(tmp_path),
+        python=write_interpreter(tmp_path / "python"),
+    )
+    log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    held = start_held(Launch(account, dict(os.environ), str(tmp_path), log, log), "boot")
+    os.close(held.request_pipe)
+    os.close(log)
+    await until(lambda: held.child.poll() is not None)
+    assert held.child.returncode == 3
+
+
+async def test_a_job_whose_request_was_never_handed_over_begins_anew(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        ada = await make_ada(world)
+        job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
+        pid = int(await ada.until_file("pid"))
+    psutil.Process(pid).kill()
+    (tmp_path / "state" / "jobs" / job_id / "progress-1.jsonl").write_text("")
+    (ada.home / "go").touch()
+    async with hub_world(tmp_path, hub) as world:
+        ada.world = world
+        await world.agent()
+        await ada.until(job_id, "done", "failed")
+        assert world.service.ledger.jobs[job_id].state == "done"
+        assert world.service.ledger.jobs[job_id].attempts == 2
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or not Path("/usr/bin/python3").exists(),
+    reason="only root can start processes of others; they need a Python outside root's home",
+)
+async def test_a_job_of_another_account_runs_as_that_account(ada: Ada) -> None:
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        home.chmod(0o777)
+        write_script(home / "train.ipynb", ["write", "pid", "pid"])
+        (home / "train.ipynb").chmod(0o644)
+        account = {
+            "uid": nobody.pw_uid,
+            "gid": nobody.pw_gid,
+            "home": name,
+            "notebook_dir": name,
+            "python": write_interpreter(home / "python", "/usr/bin/python3"),
+        }
+        body = {"owner": "ada", "account": account, "size": "small"}
+        assert (await ada.world.hub_call("POST", "slices", body))[0] == 201
+        job_id = await ada.submit()
+        job = await ada.until(job_id, "done", "failed")
+        assert job["state"] == "done", job["reason"]
+        assert (home / "pid").stat().st_uid == nobody.pw_uid
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="as root")
+async def test_roots_group_is_never_given_to_a_job(ada: Ada) -> None:
+    account = {**ada.world.account("ada"), "uid": 65534, "gid": 0}
+    body = {"owner": "ada", "account": account, "size": "small"}
+    assert (await ada.world.hub_call("POST", "slices", body))[0] == 201
+    ada.script(["print", "x"])
+    status, problem = await ada.post()
+    assert (status, problem["reason"]) == (409, "no-account")

@@ -106,7 +106,7 @@ async def test_an_agent_says_nothing_of_another_nodes_slices_and_cards(world: Hu
     await other.tell(_event(1, slice_id=slice_id, kind="lost"), _event(2, gpu_id=gpu_id))
     fleet = world.service.fleet
     assert fleet.report(slice_id).memory_mib != 77_777
-    assert fleet.dropped_reports == before + 2
+    assert fleet.dropped_reports >= before + 2
     assert world.service.ledger.gpus[gpu_id].type != "Forged"
     _, events = await world.call("GET", "events", world.admin())
     assert not [e for e in events if e["kind"] in {"lost", "suspended"}]

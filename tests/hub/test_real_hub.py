@@ -125,7 +125,7 @@ async def test_a_server_stopped_while_the_service_was_away_has_no_slice_afterwar
 
 async def test_neither_log_nor_ledger_holds_a_secret(real: Processes, agent: FakeAgent) -> None:
     del agent
-    token = await asyncio.to_thread(real.start_server, "erna")
+    token = await asyncio.to_thread(real.start_server, "ada")
     await call(real, "GET", f"share?token={token}", token)
     await call(real, "GET", "share", "false-token-canary")
     log = real.log("service")

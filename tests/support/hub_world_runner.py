@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 
-def write_interpreter(path: Path) -> str:
+def write_interpreter(path: Path, python: str = sys.executable) -> str:
     """Write an executable that starts this file quickly."""
-    path.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {Path(__file__).resolve()} "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {python} -S -E {Path(__file__).resolve()} "$@"\n')
     path.chmod(0o755)
     return str(path)
 

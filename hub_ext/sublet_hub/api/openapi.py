@@ -86,7 +86,6 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [route.access.value],
         "parameters": [*path_parameters, *(_query(parameter) for parameter in route.parameters)],
-        **({"security": []} if route.access is Access.OPEN else {}),
     }
 
 

@@ -1,7 +1,7 @@
 """One tornado handler for every route: let in, read, call, answer.
 
-``prepare`` identifies the caller without blocking (a hub that stalls must not stop the agents'
-heartbeats), before any body is read beyond its limit.
+``prepare`` identifies the caller without blocking: a hub that stalls must not stop the agents'
+heartbeats.
 """
 
 import json
@@ -132,7 +132,7 @@ class RouteHandler(ServiceHandler):
             raise HTTPError(413, log_message=message)
         if route.access is Access.HUB:
             self._let_hub_in()
-        elif route.access is not Access.OPEN:
+        else:
             await self._let_user_in(route)
 
     def _let_hub_in(self) -> None:

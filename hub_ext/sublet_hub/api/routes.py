@@ -30,7 +30,6 @@ class Access(StrEnum):
     USER = "user"
     """Users and servers by their scopes, for their own things; admins for all."""
     ADMIN = "admin"
-    OPEN = "open"
 
 
 class Nature(StrEnum):

@@ -88,10 +88,12 @@ class Switchboard:
 
     def reported(self, view: NodeView, status: Status) -> None:
         """Take a report: the fleet's view, and in the ledger the cards that are news."""
+        before = set(view.gpus)
         news = self._world.fleet.reported(view, status)
         if news:
             records = tuple(_gpu_record(view.node, report) for report in news)
             self._world.ledger.apply(Change(gpus=records), self._world.now())
+        if news or set(view.gpus) != before:
             self.assign(view.node)
         for listener in self._on_status:
             listener(view)

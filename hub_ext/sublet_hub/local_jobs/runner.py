@@ -276,12 +276,14 @@ class LocalRunner:
             return Ending(JobMove.CANCEL, "by its owner", timedelta())
         if said is not None and said.ok:
             return Ending(JobMove.FINISH, "", timedelta())
-        if said is not None:
+        if said is not None and not _never_began(run):
             why = "failed without saying why" if said.error is None else str(said.error)
             return Ending(JobMove.FAIL, why, timedelta())
+        return self._verdict_of_the_silent(job, run)
+
+    def _verdict_of_the_silent(self, job: JobRecord, run: _Run) -> Ending:
         rebooted = run.tree.root.boot_id != self._books.boot_id
-        never_began = run.progress.progress.cells_total is None and run.child is None
-        if (rebooted or never_began) and self._may_try_again(job):
+        if (rebooted or _never_began(run)) and self._may_try_again(job):
             why = "its machine was restarted" if rebooted else "it was lost before it began"
             return Ending(JobMove.GO_BACK, why, timedelta())
         return Ending(JobMove.FAIL, f"its process ended {_how(run.child)}", timedelta())
@@ -314,6 +316,11 @@ class LocalRunner:
 
     def _apply(self, change: Change) -> None:
         self._books.ledger.apply(change, self._books.now())
+
+
+def _never_began(run: _Run) -> bool:
+    """Whether the service before this one died before it had handed over the request."""
+    return run.child is None and run.progress.progress.cells_total is None
 
 
 def _was_told_to_end(run: _Run) -> bool:
