@@ -52,7 +52,7 @@ class TenantDesk:
             return False
         residency, served = found
         served.account.cell_enters(request.cell, request.kernel, self._clock.now())
-        if served.gate_open and not served.is_job:
+        if served.gate_open:
             return True
         served.requests.append(request)
         residency.poke()

@@ -58,7 +58,11 @@ class NodeAgent:
         self._samples = ThreadPoolExecutor(4, "samples")
         self._attribution = Attribution(table)
         self._journal = Journal(settings.state_folder / JOURNAL_NAME)
-        self._outbox = Outbox(settings.state_folder / "events.jsonl", clock)
+        self._outbox = Outbox(
+            settings.state_folder / "events.jsonl",
+            clock,
+            lambda write: asyncio.get_running_loop().call_soon(write),
+        )
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
         self._promises = Promises(settings.state_folder / "open-gates.json")
@@ -105,6 +109,7 @@ class NodeAgent:
         for pool in (self._calls, self._device_calls, self._samples):
             pool.shutdown(wait=True, cancel_futures=True)
         self._outbox.close()
+        self._promises.close()
         self._journal.close()
 
     def _make_moves(self) -> MoveTools:

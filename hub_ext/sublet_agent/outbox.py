@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
@@ -61,9 +62,14 @@ class Outbox:
     Not forced to disk: losing the last ones with the machine loses history, not work.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, soon: Callable[[Callable[[], None]], object]
+    ) -> None:
         self._path = path
         self._clock = clock
+        self._soon = soon
+        """Writing waits until what the event tells of has been done: a cell may wait for that."""
+        self._unwritten: list[AgentEvent] = []
         self._events: dict[str, AgentEvent] = {}
         self._lines = 0
         self._load()
@@ -92,11 +98,19 @@ class Outbox:
             took_s=max(0.0, took_s),
             detail=detail[:_MOST_DETAIL],
         )
-        log.info("%s", _sentence(event))
         if len(self._events) >= _MOST_EVENTS:
             self._events.pop(next(iter(self._events)))
         self._events[event.event_id] = event
-        self._write(event.model_dump_json())
+        self._unwritten.append(event)
+        if len(self._unwritten) == 1:
+            self._soon(self.flush)
+
+    def flush(self) -> None:
+        """Write down what is only in memory yet."""
+        events, self._unwritten = self._unwritten, []
+        for event in events:
+            log.info("%s", _sentence(event))
+        self._write(*(event.model_dump_json() for event in events))
 
     def first(self, most: int) -> tuple[AgentEvent, ...]:
         """Return the oldest events."""
@@ -112,12 +126,13 @@ class Outbox:
 
     def close(self) -> None:
         """Close the file."""
+        self.flush()
         os.close(self._file)
 
-    def _write(self, line: str) -> None:
-        self._lines += 1
+    def _write(self, *lines: str) -> None:
+        self._lines += len(lines)
         try:
-            os.write(self._file, line.encode() + b"\n")
+            os.write(self._file, "".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
             log.warning("cannot keep an event in %s: %s", self._path, error)
 

@@ -75,6 +75,8 @@ class GpuResidency:
         self.slices: dict[SliceId, ServedSlice] = {}
         self._tools = tools
         self._pauses = JobPauses(tools.moves.holds, tools.calls, self._record)
+        self.look_again: Callable[[], None] = _nobody_looks
+        """Asks for a new sample at once."""
         self.acting = asyncio.Lock()
         """Held while decisions are acted on: who lets processes run beside that takes it too."""
         self._dirty = False
@@ -184,7 +186,11 @@ class GpuResidency:
 
     async def _take_all(self, decision: Decision, now: datetime) -> bool:
         pauses = [self.slices[a.slice_id] for a in decision.actions if isinstance(a, Pause)]
-        if pauses and not await self._pauses.pause(pauses, now):
+        paused = not pauses or await self._pauses.pause(pauses, now)
+        if pauses:
+            # A process that began since the last sample stands still as soon as it is seen.
+            self.look_again()
+        if not paused:
             # Nobody is promised anything while who should stand still may run on.
             asyncio.get_running_loop().call_later(_STEP_FAILED_WAIT_S, self.poke)
             return True
@@ -311,3 +317,7 @@ class GpuResidency:
             took_s=took_s,
             detail=detail,
         )
+
+
+def _nobody_looks() -> None:
+    """There is no sampler yet."""

@@ -1,6 +1,7 @@
 """The loop that measures one GPU again and again, and acts on what that shows."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -18,6 +19,7 @@ from sublet_agent.settings import AgentSettings
 from sublet_agent.transitions import MoveTools
 
 _ASK_STATES_EVERY_S = 1.0
+_HURRY = 3
 _GONE_AFTER = 3
 """So many samples without an answer, and the card counts as gone."""
 
@@ -47,6 +49,8 @@ class Sampler:
         self._measurement = Measurement(residency, tools.settings.activity)
         self._asked_states = float("-inf")
         self._failures = 0
+        self._again = asyncio.Event()
+        residency.look_again = self._again.set
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -55,7 +59,15 @@ class Sampler:
                 await self.sample_once()
             except Exception:
                 log.exception("a sample of GPU %s failed", self._residency.gpu.gpu.gpu_id)
-            await asyncio.sleep(self._tools.settings.sample_period_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._again.wait(), self._period_s())
+            self._again.clear()
+
+    def _period_s(self) -> float:
+        """A job that must stand still may start processes: look for them more often."""
+        period_s = self._tools.settings.sample_period_s
+        held = any(s.is_job and not s.gate_open for s in self._residency.slices.values())
+        return period_s / _HURRY if held else period_s
 
     async def sample_once(self) -> None:
         """Measure, take it over, act on it, and let the policy look."""

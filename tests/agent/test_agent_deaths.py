@@ -187,6 +187,7 @@ def test_assignments_of_another_epoch_are_not_obeyed(tmp_path):
 
 def test_the_nodes_secret_is_in_no_log_and_no_message(tmp_path):
     with agent_world(tmp_path, "--log-level=DEBUG") as world:
+        world.until(lambda: len(world.service.hellos) == 1)
         world.service.secret = "a-canary-of-a-secret"
         (tmp_path / "secret").write_text("a-canary-of-a-secret")
         world.service.drop()

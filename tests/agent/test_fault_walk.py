@@ -9,7 +9,7 @@ from tests.support.fake_service_link import FakeServiceLink
 from tests.support.fault_walk import FaultWalk, Violation
 from tests.support.simulated_gpus import simulated_gpus
 
-STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "2000"))
+STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "1000"))
 SEED = int(os.environ.get("SUBLET_FAULT_WALK_SEED", "0")) or int(time.time())
 DAEMON = ("--speed", "300", "--scale", "16384")
 
@@ -44,10 +44,10 @@ def test_no_notebook_is_lost_or_left_locked_whenever_the_agent_is_killed(tmp_pat
 
 def test_no_notebook_is_lost_where_memory_is_taken_outside_of_cells(tmp_path, capsys):
     with capsys.disabled():
-        print(f"\ngreedy fault walk: {STEPS // 3} steps, seed {SEED}: ", end="")
-        walk(tmp_path, STEPS // 3, SEED, greedy=True)
+        print(f"\ngreedy fault walk: {STEPS // 4} steps, seed {SEED}: ", end="")
+        walk(tmp_path, STEPS // 4, SEED, greedy=True)
 
 
 def test_the_walk_finds_what_is_lost_without_the_check_for_room(tmp_path):
     with pytest.raises(Violation, match="(?i)lost"):
-        walk(tmp_path, 3 * STEPS, SEED, "--unsafe-skip-room-check", greedy=True)
+        walk(tmp_path, 5 * STEPS, SEED, "--unsafe-skip-room-check", greedy=True)

@@ -361,3 +361,11 @@ def test_what_an_agent_before_this_one_brought_back_already_is_only_let_run(benc
     assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
     assert bench.device.counted()["resume"] == 0
     assert bench.states() == {1: "running"}
+
+
+def test_a_slice_that_holds_more_than_could_ever_come_back_is_not_suspended(bench):
+    a, b = bench.process("s", 1, 40 * GIB), bench.process("s", 2, 39 * GIB + 512)
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert "could come back" in outcome.detail
+    assert bench.states() == {1: "running", 2: "running"}

@@ -166,12 +166,12 @@ class FaultWalk:
         """Walk so many steps; every now and then stop and look whether all is well."""
         for step in range(1, steps + 1):
             self.step()
-            if step % 150 == 0 or step == steps:
+            if step % 200 == 0 or step == steps:
                 self.calm_down()
 
     def step(self) -> None:
         moves: list[tuple[int, Callable[[], None]]] = [
-            (30, self._owner_runs_a_cell),
+            (40, self._owner_runs_a_cell),
             (6, self._owner_opens_a_kernel),
             (2, self._kernel_dies),
             (4, self._job_comes),
@@ -181,8 +181,8 @@ class FaultWalk:
             (3, self._agent_dies_after_a_journal_write),
             (4, self._agent_dies_in_a_device_call),
             (2, self._lending_is_switched),
-            (24, self._time_passes),
-            (4, self._owners_rest),
+            (40, self._time_passes),
+            (3, self._owners_rest),
         ]
         chosen = self.rng.choices([m for _, m in moves], [w for w, _ in moves])[0]
         self.counts[chosen.__name__.strip("_")] += 1
@@ -231,6 +231,8 @@ class FaultWalk:
 
     def _job_goes(self) -> None:
         for each in [s for s in self.slices if s.job]:
+            if not each.tenants and self.rng.random() < 0.7:
+                continue
             for tenant in each.tenants:
                 tenant.kill()
             self.slices.remove(each)
@@ -254,7 +256,7 @@ class FaultWalk:
 
     def _owners_rest(self) -> None:
         """Nobody runs anything for a while: slices get idle, and a job may have them."""
-        until = time.monotonic() + self.rng.choice((0.3, 0.8))
+        until = time.monotonic() + self.rng.choice((0.35, 0.6))
         while time.monotonic() < until:
             self.look_at_answers()
             self.job_starts_if_it_may()
@@ -302,7 +304,7 @@ class FaultWalk:
         time.sleep(self.rng.choice((0.0, 0.0, 0.02)))
         self.start_agent()
         # It must get somewhere before it dies again.
-        time.sleep(self.rng.choice((0.0, 0.1, 0.3)))
+        time.sleep(self.rng.choice((0.0, 0.05, 0.15)))
 
     def _something_for_the_agent(self) -> None:
         for _ in range(2):
@@ -339,7 +341,7 @@ class FaultWalk:
                 self._wait(f"a cell of {each.slice_id} ends", self._no_cell_runs, 30.0)
         self._nothing_is_lost(verify=True)
         self._wait("no owner's process is left locked", self._no_owner_is_locked, 10.0)
-        if any(s.job and s.tenants for s in self.slices):
+        if any(s.job for s in self.slices):
             self._wait("the job gets on while all are idle", self._a_job_computes, 30.0)
         self.counts["looked"] += 1
 
@@ -364,6 +366,7 @@ class FaultWalk:
         return not any(p.state == "locked" for p in truth.processes if p.pid in owners)
 
     def _a_job_computes(self) -> bool:
+        self.job_starts_if_it_may()
         jobs = {t.pid for s in self.slices if s.job for t in s.tenants}
         first = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
         time.sleep(0.05)
@@ -429,7 +432,8 @@ class FaultWalk:
             "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
             "SUBLET_SIMULATED_SOCKET": str(self.gpus.socket),
             "WALK_CAP_MIB": str(cap_mib),
-            "WALK_GREEDY": "1" if self.greedy and not each.job else "",
+            "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
+            "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
             "WALK_SEED": str(self.rng.randrange(1 << 30)),
         }
         process = subprocess.Popen(

@@ -2,9 +2,11 @@
 
 Run as a script. Reads commands, one a line, and answers with one JSON object a line:
 ``cell N`` asks at the agent's gate (again, while the agent is away), then checks every buffer
-by its hash, computes, and changes something within its cap. ``job`` does so for ever. A greedy one also takes and frees memory in between, unasked.
+by its hash, computes, and changes something within its cap. ``job`` does so for ever, several rounds a cell. A greedy one also takes and frees memory in between, unasked.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import random
@@ -55,12 +57,12 @@ def grab_now_and_then(cap_mib: int, seed: int) -> None:
     """Take memory outside of any cell, as a thread that a cell left behind might."""
     rng = random.Random(seed)  # noqa: S311 - a walk, not a secret
     while True:
-        time.sleep(rng.random() * 0.2)
+        time.sleep(rng.random() * 0.06)
         try:
             buffer = gpu.allocate(mib=rng.randrange(1024, cap_mib))
         except gpu.OutOfMemoryError:
             continue
-        time.sleep(rng.random() * 0.1)
+        time.sleep(rng.random() * 0.12)
         buffer.free()
 
 
@@ -88,8 +90,9 @@ def enter_gate(path: str, cell: str) -> int:
 def main() -> None:
     work = Work(int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
     agent = os.environ["SUBLET_AGENT_SOCKET"]
-    greedy = bool(os.environ.get("WALK_GREEDY"))
-    if greedy:
+    may_run_out = bool(os.environ.get("WALK_MEMORY_MAY_RUN_OUT"))
+    tolerated = (gpu.OutOfMemoryError,) if may_run_out else ()
+    if os.environ.get("WALK_GREEDY"):
         grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
         threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
     print(json.dumps({"ready": os.getpid()}), flush=True)
@@ -103,12 +106,15 @@ def main() -> None:
                 work.change()
                 answer = {"cell": command[1], "held_mib": work.held_mib, "asked": asked}
             else:
-                while True:
-                    gpu.compute(0.005)
-                    work.check()
-                    work.change()
+                for cell in itertools.count():
+                    enter_gate(agent, f"job-{cell}")
+                    for _ in range(10):
+                        gpu.compute(0.003)
+                        work.check()
+                        with contextlib.suppress(*tolerated):
+                            work.change()
         except gpu.OutOfMemoryError as error:
-            answer = {"cell": "no memory"} if greedy else {"error": f"out of memory: {error}"}
+            answer = {"cell": "no memory"} if may_run_out else {"error": f"out of memory: {error}"}
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the walk's finding
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)

@@ -97,6 +97,10 @@ def _take_stock(course: _Course, held_mib: dict[int, int]) -> Objection | None:
             tools.holds.release([target], Hold.MOVE)
             course.outcome.gone.add(target.identity)
     wanted = {t.identity: t.image_mib for t in course.paused.values()}
+    most_mib = tools.device.memory(course.plan.gpu_id).total_mib - tools.settings.margin_mib
+    if sum(wanted.values()) > most_mib:
+        detail = f"it holds {sum(wanted.values())} MiB, and only {most_mib} MiB could come back"
+        return Objection(MoveEnd.PUT_OFF, detail)
     if not tools.host.reserve(wanted):
         detail = f"{sum(wanted.values())} MiB do not fit in the host memory set aside for images"
         return Objection(MoveEnd.PUT_OFF, detail)
