@@ -384,7 +384,7 @@ async def test_a_job_of_another_account_runs_as_that_account(ada: Ada) -> None:
     nobody = pwd.getpwnam("nobody")
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        home.chmod(0o777)
+        home.chmod(0o777)  # noqa: ASYNC240 (a test may block)
         write_script(home / "train.ipynb", ["write", "pid", "pid"])
         (home / "train.ipynb").chmod(0o644)
         account = {

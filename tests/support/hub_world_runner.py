@@ -15,8 +15,11 @@ from typing import Any
 
 
 def write_interpreter(path: Path, python: str = sys.executable) -> str:
-    """Write an executable that starts this file quickly."""
-    path.write_text(f'#!/bin/sh\nexec {python} -S -E {Path(__file__).resolve()} "$@"\n')
+    """Write an executable that starts a copy of this file quickly."""
+    runner = path.with_name("runner.py")
+    runner.write_text(Path(__file__).read_text())
+    runner.chmod(0o644)
+    path.write_text(f'#!/bin/sh\nexec {python} -S -E {runner} "$@"\n')
     path.chmod(0o755)
     return str(path)
 
