@@ -13,6 +13,7 @@ from sublet_agent.watchdog import let_owners_run
 from tests.support.agent_world import agent_world
 
 APPLICATION = "sublet_agent.application"
+CANARY = "a-canary-of-a-secret"
 
 
 def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path):
@@ -188,8 +189,8 @@ def test_assignments_of_another_epoch_are_not_obeyed(tmp_path):
 def test_the_nodes_secret_is_in_no_log_and_no_message(tmp_path):
     with agent_world(tmp_path, "--log-level=DEBUG") as world:
         world.until(lambda: len(world.service.hellos) == 1)
-        world.service.secret = "a-canary-of-a-secret"
-        (tmp_path / "secret").write_text("a-canary-of-a-secret")
+        world.service.secret = CANARY
+        (tmp_path / "secret").write_text(CANARY)
         world.service.drop()
         world.until(lambda: len(world.service.hellos) == 2)
         assert "canary" not in world.agent.text()

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.support.fake_service_link import FakeServiceLink
-from tests.support.fault_walk import FaultWalk, Violation
+from tests.support.fault_walk import FaultWalk, ViolationError
 from tests.support.simulated_gpus import simulated_gpus
 
 STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "1000"))
@@ -23,10 +23,10 @@ def walk(tmp_path, steps, seed, *options, greedy=False):
         try:
             story.begin()
             story.run(steps)
-        except Violation as violation:
+        except ViolationError as violation:
             log = (tmp_path / "agent.log").read_text()[-8000:]
             message = f"seed {seed}, after {dict(story.counts)}: {violation}\n{log}"
-            raise Violation(message) from violation
+            raise ViolationError(message) from violation
         finally:
             story.close()
             service.stop()
@@ -49,5 +49,5 @@ def test_no_notebook_is_lost_where_memory_is_taken_outside_of_cells(tmp_path, ca
 
 
 def test_the_walk_finds_what_is_lost_without_the_check_for_room(tmp_path):
-    with pytest.raises(Violation, match="(?i)lost"):
+    with pytest.raises(ViolationError, match=r"(?i)lost"):
         walk(tmp_path, 5 * STEPS, SEED, "--unsafe-skip-room-check", greedy=True)

@@ -176,6 +176,7 @@ def test_a_process_that_ends_during_its_suspend_is_simply_gone(bench):
     assert outcome.end is MoveEnd.DONE
     assert outcome.gone == {a.identity}
     assert bench.states() == {2: "suspended"}
+    assert bench.host.free_mib() == 10**6 - GIB
 
 
 def test_a_reused_pid_is_never_suspended(bench):

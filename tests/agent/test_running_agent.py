@@ -1,5 +1,7 @@
 """A real agent beside the simulated GPUs: lending, giving back, and what owners see."""
 
+import time
+
 import pytest
 
 from tests.support.agent_world import agent_world
@@ -266,3 +268,35 @@ def test_what_a_released_job_left_paused_runs_on(world):
     world.until(lambda: world.truth(job.pid) == "locked")
     world.service.assign(a)
     world.until(lambda: world.truth(job.pid) == "running")
+
+
+def test_a_tenant_that_only_claims_to_work_is_lent_from_and_moved_seldom(tmp_path):
+    """THREATS 3: always busy and waking all the time, without ever using the GPU."""
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.unused_budget_s=1.5"
+    ) as world:
+        world.serve(world.notebook("a", 60), world.job("j", 70), lend_at_least_s=2)
+        spammer = world.kernel("a")
+        spammer.enter()
+        spammer.fill(50, 1)
+        began = time.monotonic()
+        spammer.tenant.begin(
+            "[enter() for _ in iter(lambda: time.sleep(0.02) or time.time() < %f, False)] and None"
+            % (time.time() + 9)
+        )
+        world.until(lambda: world.report("j").gate_open)
+        spammer.tenant.end()
+        moves = len(world.events("suspended", "a"))
+        assert 1 <= moves <= (time.monotonic() - began) / 2 + 1
+
+
+def test_a_silent_tenant_loses_nothing_its_use_of_the_gpu_keeps_it(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70))
+    silent = world.kernel("a")
+    silent.fill(50, 1)
+    silent.tenant.begin("[gpu.compute(0.02) for _ in range(80)] and None")
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        assert world.truth(silent.pid) == "running"
+        time.sleep(0.02)
+    silent.tenant.end()

@@ -70,7 +70,7 @@ class Bench:
         self.journal.close()
         self.pool.shutdown()
 
-    def whose(self, pid: int, gpu_id: GpuId) -> Target | None:
+    def whose(self, pid: int, _gpu_id: GpuId) -> Target | None:
         return self.owners.get(pid)
 
     def process(

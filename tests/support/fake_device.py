@@ -66,19 +66,19 @@ class FakeDevice:
     def gpus(self) -> Sequence[Gpu]:
         return [Gpu(GPU, 0, "Fake GPU", self.total_mib, simulated=True)]
 
-    def memory(self, gpu_id: GpuId) -> GpuMemory:
+    def memory(self, _gpu_id: GpuId) -> GpuMemory:
         used = sum(p.memory_mib for p in self._listed())
         return GpuMemory(self.total_mib, used, self.total_mib - used)
 
-    def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
+    def processes(self, _gpu_id: GpuId) -> Sequence[GpuProcess]:
         while self.before_listing:
             self.before_listing.pop(0)()
         return [GpuProcess(p.pid, p.memory_mib, 0, p.busy_ms) for p in self._listed()]
 
-    def utilisation_percent(self, gpu_id: GpuId) -> int:
+    def utilisation_percent(self, _gpu_id: GpuId) -> int:
         return 0
 
-    def energy_mj(self, gpu_id: GpuId) -> int | None:
+    def energy_mj(self, _gpu_id: GpuId) -> int | None:
         return None
 
     def health(self) -> Sequence[HealthEvent]:
@@ -93,7 +93,7 @@ class FakeDevice:
         process = self.processes_here.get(pid)
         return None if process is None else process.unsuspendable
 
-    def pause(self, pid: int, timeout_ms: int) -> None:
+    def pause(self, pid: int, _timeout_ms: int) -> None:
         process = self._called("pause", pid, ProcessState.RUNNING)
         if process.endless:
             message = "its work does not drain"
@@ -103,7 +103,7 @@ class FakeDevice:
     def suspend(self, pid: int) -> None:
         self._called("suspend", pid, ProcessState.PAUSED).state = ProcessState.SUSPENDED
 
-    def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
+    def resume(self, pid: int, _gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
         process = self._called("resume", pid, ProcessState.SUSPENDED)
         if process.poisoned or process.memory_mib > self.memory(GPU).free_mib:
             process.poisoned = True

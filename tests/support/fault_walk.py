@@ -39,7 +39,7 @@ _OPERATIONS = (
 )
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """Something that must never happen."""
 
 
@@ -319,13 +319,13 @@ class FaultWalk:
                 for answer in tenant.hear():
                     if "error" in answer:
                         message = f"{each.slice_id}, process {tenant.pid}: {answer['error']}"
-                        raise Violation(message)
+                        raise ViolationError(message)
                     self.counts["cells done" if "cell" in answer else "kernels ready"] += 1
                     if since is not None:
                         self.longest_cell_s = max(self.longest_cell_s, time.monotonic() - since)
                 if tenant.process.poll() is not None:
                     message = f"{each.slice_id}: process {tenant.pid} has ended by itself"
-                    raise Violation(message)
+                    raise ViolationError(message)
 
     def calm_down(self) -> None:
         """No more faults and no deaths: now everybody must get on, with every byte in place."""
@@ -349,11 +349,11 @@ class FaultWalk:
         truth = self.gpus.administration.inspect(verify=verify)
         if truth.lost:
             message = f"lost: {truth.lost}"
-            raise Violation(message)
+            raise ViolationError(message)
         for process in truth.processes:
             if any(b.intact is False for b in process.buffers):
                 message = f"lost: bytes are not what they were: {process}"
-                raise Violation(message)
+                raise ViolationError(message)
 
     def _no_cell_runs(self) -> bool:
         self.look_at_answers()
@@ -385,7 +385,7 @@ class FaultWalk:
                     for p in truth.processes
                 )
                 message = f"not within {within_s} s: {what}\n{state}\n{self.service.status}"
-                raise Violation(message)
+                raise ViolationError(message)
             time.sleep(0.003)
 
     # Agent and tenants
@@ -418,7 +418,7 @@ class FaultWalk:
             handle = os.pidfd_open(self.agent_pid)
         if handle is None:
             message = f"the agent ended by itself: see {self.folder / 'agent.log'}"
-            raise Violation(message)
+            raise ViolationError(message)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.agent_pid, signal.SIGKILL)
         select.select([handle], [], [], 5)

@@ -31,6 +31,8 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
             tools.holds.exchange(target, Hold.MOVE, Hold.SLICE)
     else:
         tools.holds.release(running, Hold.MOVE)
+    for identity in outcome.gone:
+        tools.host.release(identity)
     outcome.took_s = tools.monotonic() - began
     return outcome
 

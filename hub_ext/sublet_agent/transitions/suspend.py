@@ -48,6 +48,8 @@ def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOut
         course.outcome.blame = objection.blame.identity if objection.blame else None
         _bring_back(course)
     _let_the_rest_run(course)
+    for identity in course.outcome.gone:
+        tools.host.release(identity)
     course.outcome.took_s = tools.monotonic() - began
     return course.outcome
 

@@ -1,0 +1,137 @@
+"""What a new agent does with the processes that the one before left standing still."""
+
+import pytest
+from sublet_agent.devices.interface import DeviceError, ProcessState
+from sublet_agent.holds import Hold
+from sublet_agent.journal import Step
+from sublet_agent.recovery import recover
+from sublet_agent.watchdog import let_owners_run
+from sublet_quota.residency import Holder
+
+from tests.support.agent_cases import Bench
+from tests.support.fake_device import GPU
+from tests.support.fake_service_link import slice_assignment
+
+GIB = 1024
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def assigned(slice_id, holder=Holder.NOTEBOOK):
+    return slice_assignment(slice_id, GPU, 40 * GIB, uid=1000, holder=holder)
+
+
+def left(bench, slice_id, pid, step, state, holder=Holder.NOTEBOOK):
+    target = bench.process(slice_id, pid, GIB, holder, state=state)
+    bench.journal.write(step, [target])
+    return target
+
+
+def test_a_paused_owner_runs_on(bench):
+    left(bench, "s", 1, Step.PAUSING, ProcessState.PAUSED)
+    recovered = recover(bench.tools, bench.attribution, [assigned("s")])
+    assert [t.identity.pid for t in recovered.unpaused] == [1]
+    assert bench.states() == {1: "running"}
+
+
+def test_a_paused_job_waits_for_what_the_policy_says(bench):
+    target = left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED, Holder.JOB)
+    recovered = recover(bench.tools, bench.attribution, [assigned("j", Holder.JOB)])
+    assert [t.identity.pid for t in recovered.paused_jobs] == [1]
+    assert bench.states() == {1: "paused"}
+    assert bench.holds.of(target.identity) == {Hold.POLICY}
+
+
+def test_a_paused_job_that_is_assigned_no_more_runs_on(bench):
+    left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED, Holder.JOB)
+    recover(bench.tools, bench.attribution, [])
+    assert bench.states() == {1: "running"}
+
+
+@pytest.mark.parametrize("step", [Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING, Step.PAUSING])
+def test_the_device_says_what_is_suspended_whatever_was_noted(bench, step):
+    target = left(bench, "s", 1, step, ProcessState.SUSPENDED)
+    recovered = recover(bench.tools, bench.attribution, [assigned("s")])
+    assert [t.identity for t in recovered.suspended] == [target.identity]
+    assert bench.host.free_mib() == 10**6 - GIB
+
+
+@pytest.mark.parametrize("step", [Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING])
+def test_the_device_says_what_runs_whatever_was_noted(bench, step):
+    left(bench, "s", 1, step, ProcessState.RUNNING)
+    recovered = recover(bench.tools, bench.attribution, [assigned("s")])
+    assert recovered.suspended == []
+    assert bench.journal.entries() == ()
+
+
+def test_a_slice_of_which_a_part_is_away_waits_for_that_part(bench):
+    left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
+    other = left(bench, "s", 2, Step.PAUSING, ProcessState.PAUSED)
+    recover(bench.tools, bench.attribution, [assigned("s")])
+    assert bench.states() == {1: "suspended", 2: "paused"}
+    assert bench.holds.of(other.identity) == {Hold.SLICE}
+
+
+def test_a_state_that_cannot_be_read_is_not_taken_for_running(bench, monkeypatch):
+    left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
+
+    def fails(pid):
+        message = "an error that passes"
+        raise DeviceError(message)
+
+    monkeypatch.setattr(bench.device, "state", fails)
+    recovered = recover(bench.tools, bench.attribution, [assigned("s")])
+    assert len(recovered.suspended) == 1
+
+
+def test_without_a_journal_a_suspended_process_is_found_by_its_slice(bench):
+    bench.process("s", 1, GIB, state=ProcessState.SUSPENDED)
+    bench.table.environments[1] = {"SUBLET_SLICE_ID": "s"}
+    bench.attribution.serve([assigned("s")])
+    (found,) = recover(bench.tools, bench.attribution, [assigned("s")]).suspended
+    assert (found.identity.pid, found.image_mib) == (1, 40 * GIB)
+
+
+def test_another_process_with_the_pid_of_a_suspended_one_is_left_alone(bench):
+    left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
+    bench.table.add(1, start=999)
+    recovered = recover(bench.tools, bench.attribution, [])
+    assert recovered.suspended == []
+    assert bench.device.calls == []
+
+
+def test_what_may_still_be_moving_is_asked_before_anybody_is_let_run(bench):
+    left(bench, "neighbour", 2, Step.PAUSING, ProcessState.PAUSED)
+    left(bench, "s", 1, Step.RESUMING, ProcessState.PAUSED)
+    order = []
+    asked = bench.device.state
+    bench.device.state = lambda pid: (order.append(("state", pid)), asked(pid))[1]
+    bench.device.before["unpause", 2] = lambda: order.append(("unpause", 2))
+    recover(bench.tools, bench.attribution, [assigned("s"), assigned("neighbour")])
+    assert order[0] == ("state", 1)
+    assert order.index(("unpause", 2)) > order.index(("state", 1))
+
+
+def test_the_watchdog_lets_resident_owners_run_and_nobody_else(bench):
+    left(bench, "owner", 1, Step.PAUSING, ProcessState.PAUSED)
+    left(bench, "job", 2, Step.PAUSING, ProcessState.PAUSED, Holder.JOB)
+    left(bench, "away", 3, Step.SUSPENDED, ProcessState.SUSPENDED)
+    left(bench, "away", 4, Step.PAUSING, ProcessState.PAUSED)
+    freed = let_owners_run(bench.folder / "journal.jsonl", bench.device, bench.table)
+    assert freed == [1]
+    assert bench.states() == {1: "running", 2: "paused", 3: "suspended", 4: "paused"}
+
+
+def test_the_watchdog_tries_again_when_the_driver_does_not_unpause_at_once(bench):
+    left(bench, "owner", 1, Step.PAUSING, ProcessState.PAUSED)
+    bench.device.fail("unpause", 1, DeviceError("an error that passes"))
+    assert let_owners_run(bench.folder / "journal.jsonl", bench.device, bench.table) == [1]
+
+
+def test_the_watchdog_can_do_without_a_journal(bench):
+    assert let_owners_run(bench.folder / "nothing.jsonl", bench.device, bench.table) == []
