@@ -26,7 +26,9 @@ def assigned(slice_id, holder=Holder.NOTEBOOK):
     return slice_assignment(slice_id, GPU, 40 * GIB, uid=1000, holder=holder)
 
 
-def left(bench, slice_id, pid, step, state, holder=Holder.NOTEBOOK):
+def left(bench, slice_id, pid, step, state):
+    """Add a process of a slice as the agent before left it; slice ``j`` is a job's."""
+    holder = Holder.JOB if slice_id == "j" else Holder.NOTEBOOK
     target = bench.process(slice_id, pid, GIB, holder, state=state)
     bench.journal.write(step, [target])
     return target
@@ -40,7 +42,7 @@ def test_a_paused_owner_runs_on(bench):
 
 
 def test_a_paused_job_waits_for_what_the_policy_says(bench):
-    target = left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED, Holder.JOB)
+    target = left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED)
     recovered = recover(bench.tools, bench.attribution, [assigned("j", Holder.JOB)])
     assert [t.identity.pid for t in recovered.paused_jobs] == [1]
     assert bench.states() == {1: "paused"}
@@ -48,7 +50,7 @@ def test_a_paused_job_waits_for_what_the_policy_says(bench):
 
 
 def test_a_paused_job_that_is_assigned_no_more_runs_on(bench):
-    left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED, Holder.JOB)
+    left(bench, "j", 1, Step.PAUSING, ProcessState.PAUSED)
     recover(bench.tools, bench.attribution, [])
     assert bench.states() == {1: "running"}
 
@@ -81,7 +83,7 @@ def test_a_state_that_cannot_be_read_is_not_taken_for_running(bench, monkeypatch
     left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
 
     def fails(pid):
-        message = "an error that passes"
+        message = f"the state of {pid}: an error that passes"
         raise DeviceError(message)
 
     monkeypatch.setattr(bench.device, "state", fails)
@@ -119,7 +121,7 @@ def test_what_may_still_be_moving_is_asked_before_anybody_is_let_run(bench):
 
 def test_the_watchdog_lets_resident_owners_run_and_nobody_else(bench):
     left(bench, "owner", 1, Step.PAUSING, ProcessState.PAUSED)
-    left(bench, "job", 2, Step.PAUSING, ProcessState.PAUSED, Holder.JOB)
+    left(bench, "j", 2, Step.PAUSING, ProcessState.PAUSED)
     left(bench, "away", 3, Step.SUSPENDED, ProcessState.SUSPENDED)
     left(bench, "away", 4, Step.PAUSING, ProcessState.PAUSED)
     freed = let_owners_run(bench.folder / "journal.jsonl", bench.device, bench.table)

@@ -18,7 +18,6 @@ import time
 
 import sublet_agent.simulated.client as gpu
 
-
 PROMISED_S = 0.2
 """A bit less than the walk's ``idle_after``."""
 
