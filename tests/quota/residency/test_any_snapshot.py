@@ -16,11 +16,14 @@ from sublet_quota.residency import (
     Suspend,
     Undo,
     Unpause,
+    WaitReason,
     decide,
+    lendable_mib,
 )
 from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.any_snapshot import most_it_may_hold_mib, snapshots
+from tests.quota.residency.gpu_pictures import NOW, stopped
 
 examples = settings(max_examples=120, deadline=None)
 
@@ -180,3 +183,15 @@ def test_a_gate_is_opened_only_to_who_is_on_the_gpu(snapshot):
         assert not view.gate_open
         assert view.image_mib == 0
         assert view.state is SliceState.RESIDENT or name in _of(decision, Unpause)
+
+
+@examples
+@given(snapshots())
+def test_a_job_that_can_be_lent_to_is_never_refused_for_its_size(snapshot):
+    largest = lendable_mib(snapshot)
+    if largest == 0:
+        return
+    job = replace(stopped("z", 0), cap_mib=largest, entitlement=9, since=NOW)
+    decision = decide(replace(snapshot, slices=(*snapshot.slices, job)))
+    refused = {WaitReason.GIVE_BACK_TOO_SLOW, WaitReason.NOT_IDLE_YET, WaitReason.GPU_CLOSED}
+    assert not [w for w in decision.waits if w.slice_id == "z" and w.reason in refused]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sublet_quota.residency import Holder, WaitReason, decide
+from sublet_quota.residency import Holder, WaitReason, decide, lendable_mib
 from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.gpu_pictures import (
@@ -386,6 +386,12 @@ def test_slices_do_not_come_home_while_an_owner_waits():
     assert told(snapshot) == []
 
 
+def test_slices_do_not_come_home_while_a_job_still_lacks_room():
+    later = NOW + timedelta(seconds=1)
+    snapshot = gpu(idle("B", 40, on=40, not_before=later), idle("C", 20, out=10), stopped("J", 60))
+    assert told(snapshot) == []
+
+
 def test_a_move_that_did_not_work_is_not_tried_again_too_early():
     later = NOW + timedelta(seconds=1)
     snapshot = gpu(
@@ -408,3 +414,30 @@ def test_holders_are_told_apart_in_the_wait_list():
     assert [w.place for w in decide(snapshot).waits] == [1, 2]
     assert Holder.JOB == "job"
     assert decide(snapshot).waits[0].need_mib == 20 * GIB
+
+
+#  [AAAA kkkk] of 80 with 90 GiB that could leave in time: A is active, K kept
+def test_what_can_be_lent_is_what_active_and_kept_slices_leave():
+    kept = NOW + timedelta(hours=1)
+    snapshot = gpu(
+        running("A", 20, on=5), idle("K", 30, on=1, kept_until=kept), idle("B", 80, on=40)
+    )
+    assert lendable_mib(snapshot) == 30 * GIB
+
+
+def test_what_can_be_lent_is_no_more_than_could_leave_in_time():
+    snapshot = with_settings(
+        gpu(idle("A", 60), training("J", 5, on=5)), give_back_within=timedelta(seconds=10)
+    )
+    assert lendable_mib(snapshot) == 25 * GIB
+
+
+def test_what_is_in_nobodys_way_can_be_lent_whatever_the_rate():
+    assert lendable_mib(gpu(idle("A", 60), suspend_mib_per_s=1)) == 20 * GIB
+
+
+@pytest.mark.parametrize(
+    "why_not", [{"lending": False}, {"closed": "XID 79"}, {"foreign_present": True}]
+)
+def test_nothing_can_be_lent_where_no_job_would_begin(why_not):
+    assert lendable_mib(gpu(**why_not)) == 0

@@ -109,6 +109,17 @@ def test_those_who_run_meanwhile_are_added_up():
     assert told(snapshot) == []
 
 
+#  GPU [AAAAAAAA ........] host [B C D]   C and D fit beside A, but not both beside B
+def test_those_who_are_let_in_meanwhile_at_once_are_added_up():
+    snapshot = gpu(
+        running("A", 40, on=40, for_s=30),
+        waiting("B", 60, out=30, for_s=20),
+        waiting("C", 15, on=0, for_s=10),
+        waiting("D", 15, on=0, for_s=5),
+    )
+    assert told(snapshot) == ["open C"]
+
+
 #  A waits longer than B but was seated later: beside it C may run, it puts nobody off
 def test_a_turn_that_ends_anyhow_leaves_room_for_others_meanwhile():
     snapshot = gpu(
@@ -135,6 +146,17 @@ def test_room_that_is_being_made_for_one_is_not_given_to_another():
         transition=suspending("Y"),
     )
     assert told(small) == ["open B"]
+
+
+#  GPU [YYYYYYYY ZZ ......] host [A]   Y leaves for A, which leaves 20 over: not enough for B
+def test_who_comes_later_has_only_what_is_left_over_of_the_room_made_for_another():
+    snapshot = gpu(
+        waiting("A", 50, out=40, for_s=9),
+        waiting("B", 25, on=0, for_s=5),
+        idle("Y", 40, on=40, for_s=900),
+        idle("Z", 20, on=10, for_s=100),
+    )
+    assert told(snapshot) == ["suspend Y for A"]
 
 
 def test_who_has_all_it_is_owed_runs_beside_one_that_waits_for_room():
@@ -314,6 +336,17 @@ def test_a_job_waits_for_host_memory_too():
 def test_the_room_of_who_comes_back_is_not_given_to_another():
     snapshot = gpu(
         waiting("A", 60, out=20, for_s=9), waiting("B", 30, on=0), transition=resuming("A")
+    )
+    assert told(snapshot) == []
+
+
+#  GPU [(A)AA aaaa CC ....]   A comes back, and B may not take the rest of A's cap meanwhile
+def test_who_comes_back_has_the_rest_of_its_cap_reserved():
+    snapshot = gpu(
+        waiting("A", 60, out=20, for_s=9),
+        waiting("B", 20, on=0),
+        idle("C", 20, on=20),
+        transition=resuming("A"),
     )
     assert told(snapshot) == []
 
