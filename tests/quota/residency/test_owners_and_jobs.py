@@ -3,13 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from sublet_quota.residency import Holder, WaitReason, decide, lendable_mib
+from sublet_quota.residency import Holder, WaitReason, decide
 from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.gpu_pictures import (
     GIB,
     NOW,
-    ago,
     gpu,
     idle,
     resuming,
@@ -21,7 +20,6 @@ from tests.quota.residency.gpu_pictures import (
     waiting,
     waits,
     whom,
-    with_settings,
 )
 
 
@@ -142,110 +140,6 @@ def test_a_new_rank_throws_no_running_job_out():
     assert waits(snapshot) == [("K", WaitReason.NOT_IDLE_YET)]
 
 
-#  GPU [AAAA BBBB] host [J]           B is kept: only A may be lent, and that is not enough
-def test_a_kept_slice_is_not_lent():
-    snapshot = gpu(
-        idle("A", 40, on=40, for_s=10),
-        idle("B", 40, on=40, kept_until=NOW + timedelta(hours=1)),
-        stopped("J", 50, out=40),
-    )
-    assert told(snapshot) == []
-    assert waits(snapshot) == [("J", WaitReason.NOT_IDLE_YET)]
-    assert whom(decide(snapshot), "J") == ["B"]
-
-
-def test_a_kept_slice_may_be_lent_when_its_time_is_over():
-    snapshot = gpu(idle("B", 40, on=40, kept_until=ago(1)), stopped("J", 50, out=40))
-    assert told(snapshot) == ["suspend B for J"]
-
-
-#  GPU [BBBB CCCC] host [A!]          an owner's need comes before a wish; who kept leaves last
-def test_a_kept_slice_makes_room_for_an_owner_after_all_others():
-    kept = NOW + timedelta(hours=1)
-    snapshot = gpu(
-        waiting("A", 40, out=40),
-        idle("B", 40, on=40, for_s=900, kept_until=kept),
-        idle("C", 40, on=40, for_s=10),
-    )
-    assert told(snapshot) == ["suspend C for A"]
-
-
-#  GPU [JJJJJJJJJJJ] host [BBB]       B is kept while it is away: it comes home, the job gives way
-def test_a_slice_that_is_kept_while_lent_comes_home():
-    kept = NOW + timedelta(hours=1)
-    snapshot = gpu(idle("B", 40, out=30, for_s=5, kept_until=kept), training("J", 60, on=60))
-    assert told(snapshot) == ["pause J", "suspend J for B"]
-
-
-#  GPU [JJJJJJJJJ ......] host [BBB]  lending stops: the job is paused, and leaves for B
-def test_with_lending_off_everything_lent_is_given_back():
-    snapshot = gpu(idle("B", 40, out=40, for_s=5), training("J", 60, on=60), lending=False)
-    assert told(snapshot) == ["pause J", "suspend J for B"]
-    assert waits(snapshot) == [("J", WaitReason.LENDING_OFF)]
-
-
-def test_with_lending_off_a_slice_comes_home_at_once_where_there_is_room():
-    snapshot = gpu(idle("B", 40, out=40, for_s=5), stopped("J", 30, on=30), lending=False)
-    assert told(snapshot) == ["resume B"]
-
-
-def test_a_pool_that_does_not_lend_runs_no_job():
-    snapshot = with_settings(gpu(stopped("J", 30)), lend=False)
-    assert told(snapshot) == []
-    assert waits(snapshot) == [("J", WaitReason.LENDING_OFF)]
-
-
-#  3 GiB/s for 30 s: 90 GiB may be in the way; for 10 s: 30 GiB
-@pytest.mark.parametrize(
-    ("within_s", "expected"),
-    [(30, ["open J"]), (10, [])],
-    ids=["it could leave in time", "it could not"],
-)
-def test_a_job_begins_only_if_it_could_leave_within_the_pools_time(within_s, expected):
-    snapshot = with_settings(
-        gpu(idle("A", 60, on=10), stopped("J", 40)), give_back_within=timedelta(seconds=within_s)
-    )
-    assert told(snapshot) == expected
-
-
-def test_a_job_that_could_not_leave_in_time_is_told_so():
-    snapshot = with_settings(
-        gpu(idle("A", 60), stopped("J", 40)), give_back_within=timedelta(seconds=10)
-    )
-    assert waits(snapshot) == [("J", WaitReason.GIVE_BACK_TOO_SLOW)]
-
-
-def test_a_job_that_is_in_nobodys_way_need_not_leave_fast():
-    snapshot = with_settings(
-        gpu(idle("A", 40), stopped("J", 40)), give_back_within=timedelta(seconds=1)
-    )
-    assert told(snapshot) == ["open J"]
-
-
-#  two jobs of 20 GiB each could leave alone in 10 s (30 GiB), but not both
-def test_jobs_count_together_for_the_time_to_give_back():
-    snapshot = with_settings(
-        gpu(idle("A", 60), training("J", 20, on=20), stopped("K", 20)),
-        give_back_within=timedelta(seconds=10),
-    )
-    assert waits(snapshot) == [("K", WaitReason.GIVE_BACK_TOO_SLOW)]
-
-
-def test_a_job_that_has_begun_is_not_stranded_by_a_falling_rate():
-    snapshot = gpu(idle("A", 60), stopped("J", 40, out=40), suspend_mib_per_s=1)
-    assert told(snapshot) == ["resume J"]
-
-
-def test_a_failing_gpu_takes_no_new_job():
-    snapshot = gpu(stopped("J", 40), closed="XID 79")
-    assert told(snapshot) == []
-    assert waits(snapshot) == [("J", WaitReason.GPU_CLOSED)]
-
-
-def test_a_failing_gpu_still_serves_its_owners():
-    assert told(gpu(waiting("A", 40, on=10), closed="XID 79")) == ["open A"]
-
-
 #  GPU [NNNNNNNN(paused) ...] host [A!]   N cannot be suspended (NCCL): it is evicted
 def test_a_job_that_cannot_be_suspended_is_evicted_when_an_owner_needs_its_room():
     snapshot = gpu(waiting("A", 40, out=30), stopped("N", 60, on=60, unsuspendable="NCCL"))
@@ -354,44 +248,6 @@ def test_an_owner_that_is_being_suspended_is_not_unpaused():
     assert told(snapshot) == []
 
 
-#  GPU [................] host [AA BB]   nobody needs the room: the latest active comes home first
-def test_the_latest_active_slice_comes_home_first():
-    snapshot = gpu(idle("A", 40, out=30, for_s=900), idle("B", 40, out=30, for_s=300))
-    assert told(snapshot) == ["resume B"]
-
-
-def test_what_was_lent_stays_away_for_the_least_time():
-    assert told(gpu(idle("A", 40, out=30, for_s=59))) == []
-
-
-def test_a_lent_slice_stays_away_while_a_job_waits_for_owners():
-    snapshot = gpu(running("B", 20, on=10), idle("A", 40, out=30), stopped("J", 50, out=30))
-    assert told(snapshot) == []
-
-
-def test_a_slice_comes_home_beside_a_job_that_leaves_it_room():
-    snapshot = gpu(training("J", 40, on=30), idle("A", 40, out=30))
-    assert told(snapshot) == ["resume A"]
-
-
-def test_a_slice_comes_home_although_a_job_is_there_that_can_never_begin():
-    snapshot = gpu(idle("A", 40, out=30), stopped("J", 40), closed="XID 79")
-    assert told(snapshot) == ["resume A"]
-
-
-def test_slices_do_not_come_home_while_an_owner_waits():
-    snapshot = gpu(
-        running("A", 50, on=50, for_s=5), waiting("B", 50, out=30), idle("C", 20, out=10)
-    )
-    assert told(snapshot) == []
-
-
-def test_slices_do_not_come_home_while_a_job_still_lacks_room():
-    later = NOW + timedelta(seconds=1)
-    snapshot = gpu(idle("B", 40, on=40, not_before=later), idle("C", 20, out=10), stopped("J", 60))
-    assert told(snapshot) == []
-
-
 def test_a_move_that_did_not_work_is_not_tried_again_too_early():
     later = NOW + timedelta(seconds=1)
     snapshot = gpu(
@@ -414,30 +270,3 @@ def test_holders_are_told_apart_in_the_wait_list():
     assert [w.place for w in decide(snapshot).waits] == [1, 2]
     assert Holder.JOB == "job"
     assert decide(snapshot).waits[0].need_mib == 20 * GIB
-
-
-#  [AAAA kkkk] of 80 with 90 GiB that could leave in time: A is active, K kept
-def test_what_can_be_lent_is_what_active_and_kept_slices_leave():
-    kept = NOW + timedelta(hours=1)
-    snapshot = gpu(
-        running("A", 20, on=5), idle("K", 30, on=1, kept_until=kept), idle("B", 80, on=40)
-    )
-    assert lendable_mib(snapshot) == 30 * GIB
-
-
-def test_what_can_be_lent_is_no_more_than_could_leave_in_time():
-    snapshot = with_settings(
-        gpu(idle("A", 60), training("J", 5, on=5)), give_back_within=timedelta(seconds=10)
-    )
-    assert lendable_mib(snapshot) == 25 * GIB
-
-
-def test_what_is_in_nobodys_way_can_be_lent_whatever_the_rate():
-    assert lendable_mib(gpu(idle("A", 60), suspend_mib_per_s=1)) == 20 * GIB
-
-
-@pytest.mark.parametrize(
-    "why_not", [{"lending": False}, {"closed": "XID 79"}, {"foreign_present": True}]
-)
-def test_nothing_can_be_lent_where_no_job_would_begin(why_not):
-    assert lendable_mib(gpu(**why_not)) == 0
