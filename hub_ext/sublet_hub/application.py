@@ -264,3 +264,7 @@ class SubletHub(Application):
 
 
 main = SubletHub.launch_instance
+
+
+if __name__ == "__main__":
+    main()

@@ -47,6 +47,8 @@ class Stage:
     kernels: dict[str, Kernel] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
     job_id: str = ""
+    before_give_back: Callable[[int], None] | None = None
+    """Breaks the process of this pid on purpose, to show that the demo tells it."""
 
     def slice_named(self, sample: dict[str, Any], owner: str) -> dict[str, Any] | None:
         """The notebook slice of an owner in a sample of ``api/gpus``."""
@@ -285,6 +287,8 @@ async def owners_return(stage: Stage) -> None:
 async def give_back(stage: Stage, owner: str, expected: str) -> None:
     """One give-back, measured."""
     record = stage.record
+    if stage.before_give_back is not None:
+        stage.before_give_back(stage.pids[owner])
     before = record.seconds()
     seen = await stage.look(owner)
     if seen is None:

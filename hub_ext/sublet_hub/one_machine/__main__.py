@@ -1,0 +1,76 @@
+"""``make up``: the hub for people, on this machine."""
+
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+
+from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
+from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.places import Places, Ports
+from sublet_hub.one_machine.processes import PartDidNotStartError
+
+
+@click.command()
+@click.option("--device", type=click.Choice(["auto", "nvidia", "simulated"]), default="auto")
+@click.option("--port", default=8000, show_default=True, help="Where the hub is reached.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path(".sublet"),
+    show_default=True,
+    help="Where everything is kept: homes, ledger, logs, secrets.",
+)
+@click.option("--speed", default=1.0, show_default=True, help="Of the simulated GPU's moves.")
+def main(device: str, port: int, folder: Path, speed: float) -> None:
+    """Start JupyterHub with Sublet on this machine, and print how to log in."""
+    found = first_nvidia_gpu() if device != "simulated" else None
+    if device == "nvidia" and found is None:
+        raise click.ClickException("no NVIDIA GPU: NVML finds none (try DEVICE=simulated)")
+    places = Places(folder.resolve(), Ports.free(port))
+    password = secrets.token_urlsafe(9)
+    settings = MachineSettings(places, simulated=found is None, password=password, speed=speed)
+    click.echo("Starting JupyterHub with Sublet ...")
+    stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stop.set())
+    try:
+        with OneMachine(settings, click.echo) as machine:
+            click.echo(_welcome(places, password, found.name if found else None))
+            while not stop.wait(1):
+                ended = machine.parts.ended()
+                if ended is not None:
+                    raise click.ClickException(
+                        f"{ended.name} ended with code {ended.process.returncode}:\n"
+                        f"{ended.last_words()}"
+                    )
+            click.echo("\nStopping ...")
+    except (PartDidNotStartError, FileNotFoundError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _welcome(places: Places, password: str, gpu: str | None) -> str:
+    device = f"the GPU is real: {gpu}" if gpu else "no NVIDIA GPU here: the GPU is SIMULATED (80 GiB)"
+    return f"""
+  Sublet runs at {places.hub_url}   ({device})
+
+  Log in with any name and the password   {password}   (as "admin" you see every GPU)
+  All users share this account: good for trying out, no wall between them.
+
+  Try: pick a size, open first-steps.ipynb and run it; then in a terminal of JupyterLab:
+    sublet share                               your slice
+    sublet jobs submit train-digits.ipynb      train on what is idle
+    sublet jobs list                           and watch it wait, run, make room for you
+  As admin: sublet gpus, sublet lending off
+
+  Quotas: {places.quota_file} (changes are taken up at once)
+  Logs:   {places.logs}
+  Stop with Ctrl-C.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

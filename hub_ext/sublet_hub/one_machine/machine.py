@@ -1,0 +1,180 @@
+"""One machine with everything on it, from nothing to a hub that answers."""
+
+import json
+import shutil
+import sys
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sublet_hub.one_machine.hub_file import hub_configuration_text
+from sublet_hub.one_machine.places import NODE, PRIVATE_FILE, Places
+from sublet_hub.one_machine.processes import Parts, answers, own_environment
+
+DEFAULT_QUOTA = """\
+# The quota document: see quota/quota.schema.json for all that it can say. Changes are taken up
+# while the hub runs; a document with an error is refused, and the one before stays in force.
+pools:
+  interactive:
+    memory_overcommit: 2
+    idle_after: 1m
+    give_back_within: 60s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSettings:
+    """How this machine is set up."""
+
+    places: Places
+    simulated: bool
+    password: str
+    quota: str = DEFAULT_QUOTA
+    speed: float = 1.0
+    """Of the simulated GPU's moves, 1 being as measured on an H100."""
+    gpu_memory_gib: float = 80
+    """Of the simulated GPU."""
+    unsafe_skip_room_check: bool = False
+    """Simulated GPUs only: show what happens without the check for room."""
+
+
+@dataclass(slots=True)
+class OneMachine:
+    """A context: everything runs inside, nothing is left outside."""
+
+    settings: MachineSettings
+    say: Callable[[str], None]
+    parts: Parts = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing runs yet."""
+        self.parts = Parts(self.settings.places.logs)
+
+    def __enter__(self) -> Self:
+        """Start all parts and wait until they answer."""
+        try:
+            self._start()
+        except BaseException:
+            self.parts.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop all parts."""
+        self.parts.stop()
+
+    def _start(self) -> None:
+        places = self.settings.places
+        places.make()
+        if not places.quota_file.exists() or self.settings.quota != DEFAULT_QUOTA:
+            places.quota_file.write_text(self.settings.quota, encoding="utf-8")
+        python = sys.executable
+        environment = own_environment(Path(sys.prefix))
+        if shutil.which("configurable-http-proxy", path=environment["PATH"]) is None:
+            message = "configurable-http-proxy is not here: run `make setup` first"
+            raise FileNotFoundError(message)
+        if self.settings.simulated:
+            self._start_simulated_gpus(python, environment)
+        self._start_hub(python, environment)
+        self._start_service(python, environment)
+        self._start_agent(python, environment)
+
+    def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> None:
+        settings, places = self.settings, self.settings.places
+        places.simulated_socket.unlink(missing_ok=True)
+        part = self.parts.start(
+            "simulated-gpus",
+            [
+                python,
+                "-m",
+                "sublet_agent.simulated.daemon",
+                f"--socket={places.simulated_socket}",
+                "--gpus=1",
+                f"--memory-gib={settings.gpu_memory_gib}",
+                f"--speed={settings.speed}",
+            ],
+            environment,
+        )
+        self.parts.wait(part, places.simulated_socket.exists)
+
+    def _start_hub(self, python: str, environment: dict[str, str]) -> None:
+        places = self.settings.places
+        password_file = places.folder / "secrets" / "password"
+        password_file.touch(PRIVATE_FILE)
+        password_file.write_text(self.settings.password, encoding="utf-8")
+        text = hub_configuration_text(
+            places,
+            python=python,
+            password_file=password_file,
+            simulated=self.settings.simulated,
+        )
+        places.hub_configuration.write_text(text, encoding="utf-8")
+        part = self.parts.start(
+            "hub",
+            [python, "-m", "jupyterhub", "-f", str(places.hub_configuration)],
+            # The hub leaves files of its own where it runs.
+            environment,
+        )
+        self.parts.wait(part, lambda: answers(f"{places.hub_url}/hub/api/"))
+
+    def _start_service(self, python: str, environment: dict[str, str]) -> None:
+        places = self.settings.places
+        command = [
+            python,
+            "-m",
+            "sublet_hub.application",
+            f"--port={places.ports.service}",
+            f"--token-file={places.token_file}",
+            f"--state-folder={places.folder / 'service'}",
+            f"--quota-file={places.quota_file}",
+            f"--hub-api-url=http://127.0.0.1:{places.ports.hub}/hub/api",
+            f"--node-secrets-folder={places.node_secrets}",
+            f"--agent-socket={places.agent_socket}",
+            f"--service-url={places.service_url}",
+        ]
+        if self.settings.simulated:
+            command.append(f"--simulated-socket={places.simulated_socket}")
+        part = self.parts.start("service", command, environment)
+        self.parts.wait(part, lambda: answers(f"{places.service_url}health"))
+
+    def _start_agent(self, python: str, environment: dict[str, str]) -> None:
+        settings, places = self.settings, self.settings.places
+        command = [
+            python,
+            "-m",
+            "sublet_agent.application",
+            f"--node={NODE}",
+            f"--service-url={places.service_listens_at}/services/sublet/",
+            f"--secret-file={places.node_secrets / NODE}",
+            f"--state-folder={places.folder / 'agent'}",
+            f"--tenant-socket={places.agent_socket}",
+            f"--device={'simulated' if settings.simulated else 'nvidia'}",
+        ]
+        if settings.simulated:
+            command.append(f"--simulated-socket={places.simulated_socket}")
+        if settings.unsafe_skip_room_check:
+            command.append("--unsafe-skip-room-check")
+        part = self.parts.start("agent", command, environment)
+        self.parts.wait(part, self._gpus_are_known)
+
+    def _gpus_are_known(self) -> bool:
+        """Whether the agent has told the service of its GPUs."""
+        places = self.settings.places
+        token = places.token_file.read_text(encoding="ascii").strip()
+        request = urllib.request.Request(  # noqa: S310 - our own address
+            f"{places.service_listens_at}/services/sublet/api/hub/offers?owner=nobody",
+            headers={"Authorization": f"token {token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310 - as above
+                return any(offer["allowed"] for offer in json.load(answer)["offers"])
+        except OSError:
+            return False

@@ -1,0 +1,122 @@
+"""Where the parts on one machine keep their files and listen."""
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+NODE = "this-machine"
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports on the loopback address."""
+
+    public: int
+    hub: int
+    proxy_api: int
+    service: int
+
+    @classmethod
+    def free(cls, public: int | None = None) -> "Ports":
+        """Pick free ones; ``public`` may be given."""
+        wanted = 4 if public is None else 3
+        sockets = [socket.socket() for _ in range(wanted)]
+        try:
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            found = [each.getsockname()[1] for each in sockets]
+        finally:
+            for each in sockets:
+                each.close()
+        return cls(*found) if public is None else cls(public, *found)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Files below one folder, and ports."""
+
+    folder: Path
+    ports: Ports
+
+    @property
+    def hub_url(self) -> str:
+        """Where people go."""
+        return f"http://127.0.0.1:{self.ports.public}"
+
+    @property
+    def service_url(self) -> str:
+        """The service, through the hub's proxy."""
+        return f"{self.hub_url}/services/sublet/"
+
+    @property
+    def service_listens_at(self) -> str:
+        """The service itself."""
+        return f"http://127.0.0.1:{self.ports.service}"
+
+    @property
+    def agent_socket(self) -> Path:
+        """Where notebooks reach the agent."""
+        return self.folder / "run" / "agent.sock"
+
+    @property
+    def simulated_socket(self) -> Path:
+        """Where notebooks reach the simulated GPUs."""
+        return self.folder / "run" / "gpus.sock"
+
+    @property
+    def token_file(self) -> Path:
+        """The service's token."""
+        return self.folder / "secrets" / "service-token"
+
+    @property
+    def node_secrets(self) -> Path:
+        """One file per node."""
+        return self.folder / "secrets" / "nodes"
+
+    @property
+    def quota_file(self) -> Path:
+        """The quota document that is in force."""
+        return self.folder / "quota.yaml"
+
+    @property
+    def hub_configuration(self) -> Path:
+        """JupyterHub's configuration, written anew at each start."""
+        return self.folder / "jupyterhub_config.py"
+
+    @property
+    def homes(self) -> Path:
+        """Users' home folders, where all run as one account."""
+        return self.folder / "homes"
+
+    @property
+    def logs(self) -> Path:
+        """A file per part."""
+        return self.folder / "logs"
+
+    def make(self) -> None:
+        """Make folders and secrets that are not there; secrets are readable by us alone."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for private in (self.token_file.parent, self.node_secrets, self.logs):
+            private.mkdir(exist_ok=True)
+            private.chmod(PRIVATE_FOLDER)
+        for shared in (self.folder / "run", self.homes):
+            shared.mkdir(exist_ok=True)
+        for part in ("hub", "service", "agent"):
+            (self.folder / part).mkdir(exist_ok=True)
+            (self.folder / part).chmod(PRIVATE_FOLDER)
+        write_secret_once(self.token_file)
+        write_secret_once(self.node_secrets / NODE)
+
+
+def write_secret_once(path: Path) -> None:
+    """Write a new secret, unless there is one."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))

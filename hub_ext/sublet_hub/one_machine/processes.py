@@ -1,0 +1,118 @@
+"""The parts as processes of their own: started, waited for, stopped in order."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+STOP_GRACE_S = 15.0
+
+
+class PartDidNotStartError(Exception):
+    """A part ended, or did not answer in time; the message has the end of its log."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One running process."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        with contextlib.suppress(OSError):
+            return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+        return ""
+
+    def stop(self) -> None:
+        """Ask it to end, with all that it started; make it end where it does not."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left = psutil.Process(self.process.pid).children(recursive=True)
+            self.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_GRACE_S)
+            _, alive = psutil.wait_procs(left, timeout=3)
+            for each in alive:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@dataclass(slots=True)
+class Parts:
+    """All parts of one machine, in the order of their start."""
+
+    logs: Path
+    running: list[Part] = field(default_factory=list)
+
+    def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Part:
+        """Start a part; its output goes to a log of its own."""
+        log = self.logs / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                # Ctrl-C is for us alone: we stop the parts in order.
+                start_new_session=True,
+            )
+        part = Part(name, process, log)
+        self.running.append(part)
+        return part
+
+    def wait(self, part: Part, ready: Callable[[], bool], within_s: float = 60) -> None:
+        """Wait until the part is ready. ``PartDidNotStartError`` where it does not get there."""
+        ends = time.monotonic() + within_s
+        while time.monotonic() < ends:
+            if part.process.poll() is not None:
+                message = (
+                    f"{part.name} ended with code {part.process.returncode}:\n{part.last_words()}"
+                )
+                raise PartDidNotStartError(message)
+            if ready():
+                return
+            time.sleep(0.1)
+        message = f"{part.name} did not answer within {within_s:g} s:\n{part.last_words()}"
+        raise PartDidNotStartError(message)
+
+    def stop(self) -> None:
+        """Stop all, the last started first."""
+        while self.running:
+            self.running.pop().stop()
+
+    def ended(self) -> Part | None:
+        """A part that ended although nobody asked it to."""
+        return next((part for part in self.running if part.process.poll() is not None), None)
+
+
+def answers(url: str, token: str = "") -> bool:
+    """Whether an HTTP GET is answered with success."""
+    request = urllib.request.Request(url)  # noqa: S310 - our own address
+    if token:
+        request.add_header("Authorization", f"token {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310 - as above
+            return bool(answer.status < 300)  # noqa: PLR2004 - success
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def own_environment(virtual_environment: Path) -> dict[str, str]:
+    """The environment of the parts: ours, with the virtual environment's programs first."""
+    environment = dict(os.environ)
+    environment["PATH"] = f"{virtual_environment / 'bin'}{os.pathsep}{environment.get('PATH', '')}"
+    return environment
