@@ -6,6 +6,7 @@ sent whole at least every second and at once on a change; events until the servi
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -130,7 +131,9 @@ class ServiceLink:
             connection.close()
 
     async def _welcome(self, connection: WebSocketClientConnection) -> int:
-        text = await asyncio.wait_for(connection.read_message(), _CONNECT_TIMEOUT_S)
+        # Not wait_for: before Python 3.12 it may swallow the cancellation that ends the agent.
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            text = await connection.read_message()
         if text is None:
             message = f"it closed the connection: {connection.close_reason or 'no reason told'}"
             raise ServiceRefusedError(message)
@@ -183,12 +186,9 @@ class ServiceLink:
             await connection.write_message(status.model_dump_json())
             await self._send_events(connection, epoch)
             await asyncio.sleep(_LEAST_BETWEEN_S)
-            try:
-                await asyncio.wait_for(
-                    self._changed.wait(), self._settings.status_period_s - _LEAST_BETWEEN_S
-                )
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.status_period_s - _LEAST_BETWEEN_S):
+                    await self._changed.wait()
 
     async def _send_events(self, connection: WebSocketClientConnection, epoch: int) -> None:
         events = self._outbox.first(_EVENTS_AT_ONCE)

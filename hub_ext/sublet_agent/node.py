@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -102,9 +103,7 @@ class NodeAgent:
     async def stop(self) -> None:
         """Begin nothing more, finish or undo the moves in flight, and let go."""
         await self._socket.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         await asyncio.gather(*(r.stop() for r in self._residencies.values()))
         for pool in (self._calls, self._device_calls, self._samples):
             pool.shutdown(wait=True, cancel_futures=True)
@@ -268,3 +267,12 @@ def _first_memory(device: Device, gpu: Gpu) -> GpuMemory:
     except DeviceError as error:
         log.warning("GPU %s does not answer: %s", gpu.gpu_id, error)
         return GpuMemory(gpu.memory_mib, gpu.memory_mib, 0)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them until all have ended: libraries may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)

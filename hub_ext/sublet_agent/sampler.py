@@ -60,7 +60,8 @@ class Sampler:
             except Exception:
                 log.exception("a sample of GPU %s failed", self._residency.gpu.gpu.gpu_id)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._again.wait(), self._period_s())
+                async with asyncio.timeout(self._period_s()):
+                    await self._again.wait()
             self._again.clear()
 
     def _period_s(self) -> float:

@@ -48,6 +48,10 @@ def test_no_notebook_is_lost_where_memory_is_taken_outside_of_cells(tmp_path, ca
         walk(tmp_path, STEPS // 4, SEED, greedy=True)
 
 
+@pytest.mark.skipif(
+    not os.environ.get("SUBLET_FAULT_WALK_PROVES_ITSELF"),
+    reason="takes minutes: set SUBLET_FAULT_WALK_PROVES_ITSELF",
+)
 def test_the_walk_finds_what_is_lost_without_the_check_for_room(tmp_path):
     with pytest.raises(ViolationError, match=r"(?i)lost"):
         walk(tmp_path, 5 * STEPS, SEED, "--unsafe-skip-room-check", greedy=True)
