@@ -9,7 +9,7 @@ from tests.support.fake_service_link import FakeServiceLink
 from tests.support.fault_walk import FaultWalk, ViolationError
 from tests.support.simulated_gpus import simulated_gpus
 
-STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "1000"))
+STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "1400"))
 SEED = int(os.environ.get("SUBLET_FAULT_WALK_SEED", "0")) or int(time.time())
 DAEMON = ("--speed", "300", "--scale", "16384")
 
