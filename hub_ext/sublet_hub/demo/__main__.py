@@ -89,9 +89,8 @@ def main(
             Places(Path(folder), Ports.free()),
             simulated=found is None,
             password=secrets.token_urlsafe(12),
-            quota=QUOTA.format(
-                large_mib=int(gib * 1024 * 3 / 4), medium_mib=int(gib * 1024 / 2)
-            ),
+            admin_password=secrets.token_urlsafe(24),
+            quota=QUOTA.format(large_mib=int(gib * 1024 * 3 / 4), medium_mib=int(gib * 1024 / 2)),
             speed=speed,
             gpu_memory_gib=gib,
             unsafe_skip_room_check=without_room_check,
@@ -114,9 +113,7 @@ def main(
         sys.exit(1)
 
 
-async def _perform(
-    record: Record, settings: MachineSettings, gib: float, *, poison: bool
-) -> None:
+async def _perform(record: Record, settings: MachineSettings, gib: float, *, poison: bool) -> None:
     def person(name: str) -> Person:
         return Person(settings.places.hub_url, name, settings.password)
 
@@ -134,7 +131,7 @@ async def _perform(
             training={"steps": 500, "hold_gib": round(gib / 4), "step_s": 0.03},
         ),
         cells=Cells(simulated=settings.simulated),
-        admin=person("admin"),
+        admin=Person(settings.places.hub_url, "admin", settings.admin_password),
         people={role.name: person(role.name) for role in cast},
         before_give_back=_poisoner(settings) if poison else None,
     )
@@ -161,7 +158,7 @@ def _poisoner(settings: MachineSettings):  # noqa: ANN202
             "-m",
             "sublet_agent.simulated.faults",
             f"--socket={settings.places.simulated_socket}",
-            "poison-restore",
+            "poison",
             str(pid),
         ]
         subprocess.run(command, check=True, capture_output=True)

@@ -91,13 +91,30 @@ class Stage:
         await self.until(f"{', '.join(owners)} to be idle", all_idle)
 
     async def run(self, owner: str, code: str, timeout_s: float = PATIENCE_S) -> CellOutcome | None:
-        """Run a cell; an error, or no end, is a loss."""
+        """Run a cell; an error, or no end, is a loss, and so is what the agent tells as lost."""
+        running = asyncio.ensure_future(self.kernels[owner].run(code, timeout_s))
+        losing = asyncio.ensure_future(self._until_lost(owner))
         try:
-            return await self.kernels[owner].run(code, timeout_s)
+            await asyncio.wait((running, losing), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                self.record.expect(held=False, otherwise=losing.result())
+                return None
+            return running.result()
         except (CellError, TimeoutError, ConnectionError) as error:
             what = str(error) or f"no end within {timeout_s:g} s"
             self.record.expect(held=False, otherwise=f"a cell of {owner} ended with: {what}")
             return None
+        finally:
+            for each in (running, losing):
+                each.cancel()
+            await asyncio.gather(running, losing, return_exceptions=True)
+
+    async def _until_lost(self, owner: str) -> str:
+        while True:
+            await asyncio.sleep(1)
+            for event in await self.admin.service("GET", "events"):
+                if event["kind"] == "lost" and event["owner"] == owner:
+                    return f"the notebook of {owner} is lost: {event['detail']}"
 
     async def look(self, owner: str) -> dict[str, Any] | None:
         """Let an owner look whether everything is there."""
@@ -161,7 +178,8 @@ async def owners_share(stage: Stage) -> None:
     for role in stage.script.cast:
         outcome = await stage.run(role.name, stage.cells.fill(role.fill_gib, role.seed))
         if outcome is None:
-            return
+            message = f"{role.name} could not fill the slice"
+            raise RuntimeError(message)
         stage.pids[role.name] = outcome.value()["pid"]
         record.tell(f"{role.name} filled {role.fill_gib:.0f} GiB in {outcome.took_s:.2f} s")
         await tell_who_is_where(stage)
@@ -292,7 +310,8 @@ async def give_back(stage: Stage, owner: str, expected: str) -> None:
     before = record.seconds()
     seen = await stage.look(owner)
     if seen is None:
-        return
+        message = f"{owner} did not get the GPU back"
+        raise RuntimeError(message)
     await asyncio.sleep(0.3)
     events = await events_since(stage, before)
     job = await job_of(stage, stage.job_id)
@@ -348,19 +367,17 @@ async def training_ends(stage: Stage) -> None:
     for role in stage.script.cast:
         if await stage.look(role.name) is not None:
             record.tell(f"{role.name}: every variable and byte is there")
-    events = await stage.admin.service("GET", "events")
-    for event in events:
-        if event["kind"] == "lost":
-            record.expect(
-                held=False,
-                otherwise=f"the agent reports {event['owner']}'s slice lost: {event['detail']}",
-            )
+    for event in await stage.admin.service("GET", "events"):
+        told = f"the agent reports {event['owner']}'s slice lost: {event['detail']}"
+        record.expect(event["kind"] != "lost", told)
 
 
 async def result_of(stage: Stage, job: dict[str, Any]) -> dict[str, Any]:
     """What the executed notebook printed last."""
     submitter = stage.people[stage.script.cast[2].name]
-    notebook = await submitter.get_notebook(job["output_notebook"])
+    # The server knows its notebooks by their path below its own folder.
+    path = job["output_notebook"]
+    notebook = await submitter.get_notebook(path[path.index("sublet-jobs/") :])
     printed = [
         output["text"]
         for cell in notebook["cells"]

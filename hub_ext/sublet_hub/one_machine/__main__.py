@@ -31,15 +31,20 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
     if device == "nvidia" and found is None:
         raise click.ClickException("no NVIDIA GPU: NVML finds none (try DEVICE=simulated)")
     places = Places(folder.resolve(), Ports.free(port))
-    password = secrets.token_urlsafe(9)
-    settings = MachineSettings(places, simulated=found is None, password=password, speed=speed)
+    settings = MachineSettings(
+        places,
+        simulated=found is None,
+        password=secrets.token_urlsafe(9),
+        admin_password=secrets.token_urlsafe(24),
+        speed=speed,
+    )
     click.echo("Starting JupyterHub with Sublet ...")
     stop = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stop.set())
     try:
         with OneMachine(settings, click.echo) as machine:
-            click.echo(_welcome(places, password, found.name if found else None))
+            click.echo(_welcome(settings, found.name if found else None))
             while not stop.wait(1):
                 ended = machine.parts.ended()
                 if ended is not None:
@@ -52,12 +57,16 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def _welcome(places: Places, password: str, gpu: str | None) -> str:
-    device = f"the GPU is real: {gpu}" if gpu else "no NVIDIA GPU here: the GPU is SIMULATED (80 GiB)"
+def _welcome(settings: MachineSettings, gpu: str | None) -> str:
+    places = settings.places
+    device = (
+        f"the GPU is real: {gpu}" if gpu else "no NVIDIA GPU here: the GPU is SIMULATED (80 GiB)"
+    )
     return f"""
   Sublet runs at {places.hub_url}   ({device})
 
-  Log in with any name and the password   {password}   (as "admin" you see every GPU)
+  Log in with any name and the password      {settings.password}
+  or, to see every GPU, as admin with        {settings.admin_password}
   All users share this account: good for trying out, no wall between them.
 
   Try: pick a size, open first-steps.ipynb and run it; then in a terminal of JupyterLab:

@@ -22,8 +22,9 @@ c.ConfigurableHTTPProxy.api_url = {proxy_api_url!r}
 c.ConfigurableHTTPProxy.pid_file = {proxy_pid_file!r}
 c.JupyterHub.db_url = {database_url!r}
 c.JupyterHub.cookie_secret_file = {cookie_secret!r}
-c.JupyterHub.authenticator_class = "dummy"
-c.DummyAuthenticator.password = Path({password_file!r}).read_text()
+c.JupyterHub.authenticator_class = "shared-password"
+c.SharedPasswordAuthenticator.user_password = (Path({secrets!r}) / "password").read_text()
+c.SharedPasswordAuthenticator.admin_password = (Path({secrets!r}) / "admin-password").read_text()
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"admin"}}
 c.JupyterHub.spawner_class = "sublet-simple"
@@ -57,9 +58,7 @@ configure(
 '''
 
 
-def hub_configuration_text(
-    places: Places, *, python: str, password_file: Path, simulated: bool
-) -> str:
+def hub_configuration_text(places: Places, *, python: str, simulated: bool) -> str:
     """Give the text of ``jupyterhub_config.py``."""
     hub = places.folder / "hub"
     return _TEXT.format(
@@ -69,7 +68,7 @@ def hub_configuration_text(
         proxy_pid_file=str(hub / "proxy.pid"),
         database_url=f"sqlite:///{hub / 'hub.sqlite'}",
         cookie_secret=str(hub / "cookie_secret"),
-        password_file=str(password_file),
+        secrets=str(places.token_file.parent),
         python=python,
         # Jupyter Server refuses to run as root unless it is told to.
         arguments=["--allow-root"] if os.geteuid() == 0 else [],

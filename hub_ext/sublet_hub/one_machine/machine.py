@@ -32,6 +32,9 @@ class MachineSettings:
     places: Places
     simulated: bool
     password: str
+    """Of every user; 8 characters or more."""
+    admin_password: str
+    """Of the user ``admin``; 32 characters or more."""
     quota: str = DEFAULT_QUOTA
     speed: float = 1.0
     """Of the simulated GPU's moves, 1 being as measured on an H100."""
@@ -83,8 +86,9 @@ class OneMachine:
             raise FileNotFoundError(message)
         if self.settings.simulated:
             self._start_simulated_gpus(python, environment)
-        self._start_hub(python, environment)
+        # The hub looks for its services when it starts, and waits half a minute for one that is away.
         self._start_service(python, environment)
+        self._start_hub(python, environment)
         self._start_agent(python, environment)
 
     def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> None:
@@ -107,20 +111,18 @@ class OneMachine:
 
     def _start_hub(self, python: str, environment: dict[str, str]) -> None:
         places = self.settings.places
-        password_file = places.folder / "secrets" / "password"
-        password_file.touch(PRIVATE_FILE)
-        password_file.write_text(self.settings.password, encoding="utf-8")
-        text = hub_configuration_text(
-            places,
-            python=python,
-            password_file=password_file,
-            simulated=self.settings.simulated,
-        )
+        for name, password in (
+            ("password", self.settings.password),
+            ("admin-password", self.settings.admin_password),
+        ):
+            file = places.folder / "secrets" / name
+            file.touch(PRIVATE_FILE)
+            file.write_text(password, encoding="utf-8")
+        text = hub_configuration_text(places, python=python, simulated=self.settings.simulated)
         places.hub_configuration.write_text(text, encoding="utf-8")
         part = self.parts.start(
             "hub",
             [python, "-m", "jupyterhub", "-f", str(places.hub_configuration)],
-            # The hub leaves files of its own where it runs.
             environment,
         )
         self.parts.wait(part, lambda: answers(f"{places.hub_url}/hub/api/"))
@@ -143,7 +145,8 @@ class OneMachine:
         if self.settings.simulated:
             command.append(f"--simulated-socket={places.simulated_socket}")
         part = self.parts.start("service", command, environment)
-        self.parts.wait(part, lambda: answers(f"{places.service_url}health"))
+        health = f"{places.service_listens_at}/services/sublet/health"
+        self.parts.wait(part, lambda: answers(health))
 
     def _start_agent(self, python: str, environment: dict[str, str]) -> None:
         settings, places = self.settings, self.settings.places
