@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -151,7 +152,7 @@ async def _perform(record: Record, settings: MachineSettings, gib: float, *, poi
                 await sampling
 
 
-def _poisoner(settings: MachineSettings):  # noqa: ANN202
+def _poisoner(settings: MachineSettings) -> Callable[[int], None]:
     def poison(pid: int) -> None:
         command = [
             sys.executable,

@@ -32,7 +32,7 @@ def print_report(record: Record, console: Console) -> None:
         console.print(share)
     if record.wrong:
         console.print(f"lost or wrong: {len(record.wrong)}", style="bold red")
-        for each in record.wrong:
-            console.print(f"  - {each}", markup=False)
+        for what in record.wrong:
+            console.print(f"  - {what}", markup=False)
     else:
         console.print("lost or wrong: nothing", style="bold")

@@ -48,10 +48,9 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
             while not stop.wait(1):
                 ended = machine.parts.ended()
                 if ended is not None:
-                    raise click.ClickException(
-                        f"{ended.name} ended with code {ended.process.returncode}:\n"
-                        f"{ended.last_words()}"
-                    )
+                    code = ended.process.returncode
+                    message = f"{ended.name} ended with code {code}:\n{ended.last_words()}"
+                    raise click.ClickException(message)
             click.echo("\nStopping ...")
     except (PartDidNotStartError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error

@@ -14,7 +14,7 @@ class FoundGpu:
 def first_nvidia_gpu() -> FoundGpu | None:
     """Return the first NVIDIA GPU, or ``None`` where NVML finds none."""
     try:
-        import pynvml  # noqa: PLC0415 - an extra that only machines with a card install
+        import pynvml  # type: ignore[import-not-found, import-untyped, unused-ignore] # noqa: PLC0415 - an extra that only machines with a card install
     except ImportError:
         return None
     try:

@@ -86,7 +86,7 @@ class OneMachine:
             raise FileNotFoundError(message)
         if self.settings.simulated:
             self._start_simulated_gpus(python, environment)
-        # The hub looks for its services when it starts, and waits half a minute for one that is away.
+        # The hub looks for its services as it starts, and waits half a minute for one not there.
         self._start_service(python, environment)
         self._start_hub(python, environment)
         self._start_agent(python, environment)
