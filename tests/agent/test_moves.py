@@ -1,5 +1,7 @@
 """Suspending and resuming slices: each hazard, and what must be left after it."""
 
+import threading
+
 import pytest
 from sublet_agent.devices.interface import DeviceError, NotSupportedError, ProcessState
 from sublet_agent.holds import Hold
@@ -283,6 +285,20 @@ def test_a_process_born_among_the_neighbours_is_paused_before_the_restore(bench)
     bench.device.before["resume", 1] = lambda: seen.update(bench.states())
     resume_slice(bench.tools, bench.plan(image))
     assert seen == {1: "suspended", 2: "paused", 3: "paused"}
+
+
+def test_a_process_born_while_a_restore_is_under_way_is_paused_at_once(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    stood_still = threading.Event()
+
+    def a_process_begins():
+        bench.process("other", 2, GIB)
+        bench.device.before["pause", 2] = stood_still.set
+        assert stood_still.wait(5)
+
+    bench.device.before["resume", 1] = a_process_begins
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
+    assert bench.states() == {1: "running", 2: "running"}
 
 
 def test_a_neighbour_that_forks_and_allocates_without_end_delays_but_never_breaks(bench):

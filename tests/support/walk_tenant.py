@@ -97,10 +97,8 @@ def main() -> None:
     may_run_out = bool(os.environ.get("WALK_MEMORY_MAY_RUN_OUT"))
     used = 0.0
     tolerated = (gpu.OutOfMemoryError,) if may_run_out else ()
-    if os.environ.get("WALK_GREEDY"):
-        grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
-        threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
     print(json.dumps({"ready": os.getpid()}), flush=True)
+    greedy = bool(os.environ.get("WALK_GREEDY"))
     for line in sys.stdin:
         command = line.split()
         try:
@@ -111,6 +109,12 @@ def main() -> None:
                 gpu.compute(0.002)
                 used = time.monotonic()
                 work.change()
+                if greedy:
+                    # Not before: whoever begins with a large allocation, in the very moment
+                    # between two looks at the card, is what only a freezer could stop.
+                    grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
+                    threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
+                    greedy = False
                 answer = {"cell": command[1], "held_mib": work.held_mib, "asked": asked}
             else:
                 for cell in itertools.count():

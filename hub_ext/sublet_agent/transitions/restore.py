@@ -2,11 +2,15 @@
 
 The order: pause every other process on the GPU; list again, and pause who was born meanwhile,
 until nobody is; read the card's own count of its free memory; compare it with what is needed and
-a margin; only then restore, looking again before each process. On a time-out everybody runs on
-and nothing is restored. This module alone calls ``restore_one``.
+a margin; only then restore, looking again before each process. A restore takes seconds, so while
+it is under way whoever is born is paused as soon as the card lists it. On a time-out everybody
+runs on and nothing is restored. This module alone calls ``restore_one``.
 """
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.errors import JournalError
@@ -14,6 +18,9 @@ from sublet_agent.holds import Hold
 from sublet_agent.journal import Target
 from sublet_agent.transitions.moves import MoveOutcome, MovePlan, MoveTools
 from sublet_agent.transitions.single import restore_one
+
+
+_WATCH_EVERY_S: Final = 0.02
 
 
 def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
@@ -41,13 +48,33 @@ def _restore_while_still(
         if obstacle:
             return obstacle
         target = waiting.pop(0)
-        objection = restore_one(tools, target, outcome)
+        with _nobody_born_runs(tools, plan, neighbours):
+            objection = restore_one(tools, target, outcome)
         if objection is not None:
             return objection.detail
         if target.identity in outcome.on_gpu:
             outcome.moved_mib += target.image_mib
             outcome.moved_s = tools.monotonic() - began
     return ""
+
+
+@contextlib.contextmanager
+def _nobody_born_runs(tools: MoveTools, plan: MovePlan, neighbours: list[Target]) -> Iterator[None]:
+    """Pause who begins to use the GPU while the block lasts; they become neighbours."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_EVERY_S):
+            with contextlib.suppress(DeviceError, JournalError):
+                _stop_the_others(tools, plan, neighbours)
+
+    watcher = threading.Thread(target=watch, name="born-meanwhile")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _stop_the_others(tools: MoveTools, plan: MovePlan, neighbours: list[Target]) -> str:
