@@ -54,7 +54,7 @@ def report(**changes: Any) -> SliceReport:
         "slice_id": "s-1",
         "state": SliceState.SUSPENDED,
         "active": False,
-        "since": NOW - timedelta(minutes=3),
+        "since": datetime.now(UTC) - timedelta(minutes=3),
         "gate_open": False,
         "memory_mib": 0,
         "host_mib": 8192,

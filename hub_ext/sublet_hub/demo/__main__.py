@@ -160,7 +160,7 @@ def _poisoner(settings: MachineSettings) -> Callable[[int], None]:
             "sublet_agent.simulated.faults",
             f"--socket={settings.places.simulated_socket}",
             "poison",
-            str(pid),
+            f"--pid={pid}",
         ]
         subprocess.run(command, check=True, capture_output=True)
 

@@ -56,11 +56,12 @@ def draw_timeline(record: Record, path: Path) -> None:
                 linewidth=0,
                 height=0.7,
             )
-    for each in record.give_backs:
+    for number, each in enumerate(record.give_backs):
         rows.annotate(
             f"{each.owner} back\nin {each.wait_s:.2f} s",
             (each.at_s, -0.5),
-            ha="center",
+            # Side by side: two may follow each other closely.
+            ha="left" if number % 2 else "right",
             va="bottom",
             fontsize=8,
         )
