@@ -6,11 +6,12 @@ come off the slice's cap, so that they are not counted twice.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sublet_quota import residency
 from sublet_quota.ids import SliceId
-from sublet_quota.residency import GpuSnapshot, Holder, SliceView, Transition, TransitionKind
+from sublet_quota.residency import GpuSnapshot, SliceView, Transition, TransitionKind
 from sublet_quota.slice_states import SliceState
 
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
@@ -24,12 +25,16 @@ class NodeView:
     lending: bool
     margin_mib: int
     host_free_mib: int
+    unsafe_skip_room_check: bool = False
+    """What is away is taken to need no room: it is brought back into a full GPU, and lost."""
 
 
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuSnapshot:
     """Return the GPU as the policy sees it."""
     move = gpu.move
     views = tuple(_view(s, move if _is_moving(s, move) else None) for s in slices)
+    if node.unsafe_skip_room_check:
+        views = tuple(replace(v, cap_mib=0, image_mib=0) if v.is_away else v for v in views)
     return GpuSnapshot(
         gpu_id=gpu.gpu.gpu_id,
         now=node.now,
@@ -94,6 +99,7 @@ def _view(served: ServedSlice, move: RunningMove | None) -> SliceView:
         entitlement=0 if assignment is None else assignment.entitlement,
         kept_until=None if assignment is None else assignment.kept_until,
         unsuspendable=served.unsuspendable(),
+        not_before=served.not_before,
     )
 
 
@@ -102,29 +108,8 @@ def _since(served: ServedSlice) -> datetime:
 
 
 def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> int:
-    """Return how large a job could be that is placed here now.
-
-    Less what active owners, kept and unsuspendable slices and the jobs that are here already
-    may fill; and no more than can leave for the largest owner within ``give_back_within``.
-    """
-    if not (node.lending and gpu.pool.lend) or gpu.closed is not None or gpu.foreign:
-        return 0
-    usable = gpu.memory.total_mib - node.margin_mib - foreign_mib(gpu, slices)
-    taken = sum(_full_mib(s) for s in slices if s.is_job or _is_out_of_reach(s, node.now))
-    largest = max((s.cap_mib for s in slices if s.holder is Holder.NOTEBOOK), default=0)
-    can_leave = int(gpu.suspend_mib_per_s * gpu.pool.give_back_within.total_seconds())
-    return max(0, min(usable - taken, max(can_leave, usable - largest + can_leave)))
-
-
-def _full_mib(served: ServedSlice) -> int:
-    return max(served.cap_mib, served.held_mib(), served.image_mib())
-
-
-def _is_out_of_reach(served: ServedSlice, now: datetime) -> bool:
-    kept = served.assignment.kept_until if served.assignment is not None else None
-    if served.active or (kept is not None and kept > now):
-        return True
-    return served.unsuspendable() is not None and served.state() is not SliceState.SUSPENDED
+    """Return how large a job could be that is placed here now, as the policy would seat it."""
+    return residency.lendable_mib(assemble(gpu, slices, node))
 
 
 def lent_to(served: ServedSlice, slices: Iterable[ServedSlice]) -> tuple[SliceId, ...]:

@@ -19,7 +19,6 @@ from sublet_agent.journal import Target
 from sublet_agent.transitions.moves import MoveOutcome, MovePlan, MoveTools
 from sublet_agent.transitions.single import restore_one
 
-
 _WATCH_EVERY_S: Final = 0.02
 
 
