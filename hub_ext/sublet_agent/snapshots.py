@@ -26,7 +26,7 @@ class NodeView:
     margin_mib: int
     host_free_mib: int
     unsafe_skip_room_check: bool = False
-    """What is away is taken to need no room: it is brought back into a full GPU, and lost."""
+    """Who is away and wanted is taken to need no room: brought back into a full GPU, and lost."""
 
 
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuSnapshot:
@@ -34,7 +34,9 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> G
     move = gpu.move
     views = tuple(_view(s, move if _is_moving(s, move) else None) for s in slices)
     if node.unsafe_skip_room_check:
-        views = tuple(replace(v, cap_mib=0, image_mib=0) if v.is_away else v for v in views)
+        views = tuple(
+            replace(v, cap_mib=0, image_mib=0) if v.is_away and v.active else v for v in views
+        )
     return GpuSnapshot(
         gpu_id=gpu.gpu.gpu_id,
         now=node.now,

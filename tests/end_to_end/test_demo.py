@@ -1,0 +1,54 @@
+"""The demo as its users run it: a process of its own, judged by its exit code and its files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.end_to_end
+
+
+def play(output: Path, *options: str) -> tuple[int, dict, str]:
+    command = [sys.executable, "-m", "sublet_hub.demo", "--device", "simulated"]
+    ended = subprocess.run(
+        [*command, "--output", str(output), *options],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    told = ended.stdout + ended.stderr
+    assert (output / "demo.json").exists(), told
+    return ended.returncode, json.loads((output / "demo.json").read_text()), told
+
+
+def test_the_whole_story_is_played_and_nothing_is_lost(tmp_path):
+    code, record, told = play(tmp_path / "out")
+    assert record["wrong"] == [], told
+    assert code == 0
+    assert [each["training_was"] for each in record["give_backs"]] == ["paused", "suspended"]
+    assert record["facts"]["promised_mib"] == 2 * record["facts"]["gpu_memory_mib"]
+    assert "lost or wrong: nothing" in told
+    assert (tmp_path / "out" / "timeline.svg").read_text().startswith("<?xml")
+
+
+def test_a_poisoned_notebook_makes_the_demo_fail_and_say_whose_it_was(tmp_path):
+    code, record, told = play(tmp_path / "out", "--poison")
+    assert code == 1
+    assert any("the notebook of cleo is lost" in each for each in record["wrong"]), told
+    assert "the notebook of cleo is lost" in told
+
+
+def test_without_the_check_for_room_a_notebook_is_lost_and_the_demo_says_so(tmp_path):
+    code, record, told = play(tmp_path / "out", "--without-room-check")
+    assert code == 1
+    assert any("is lost" in each for each in record["wrong"]), told
+
+
+def test_a_real_gpu_is_never_broken_on_purpose():
+    command = [sys.executable, "-m", "sublet_hub.demo", "--device", "nvidia", "--poison"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert "no NVIDIA GPU" in ended.stderr or "not broken on purpose" in ended.stderr
