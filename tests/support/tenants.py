@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _PROGRAM: Final = """
-import importlib, os, sys
+import importlib, os, signal, sys
+# A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 gpu = importlib.import_module(sys.argv[1])
 from sublet_agent.devices.simulated import SimulatedDevice
 from sublet_agent.simulated.administration import Administration
