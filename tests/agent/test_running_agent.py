@@ -174,6 +174,7 @@ def test_a_suspended_process_that_uses_the_cpu_is_woken(world):
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     ada.run("[sum(range(10**5)) for _ in range(2000) if time.sleep(0.0) is None] and None")
     world.until(lambda: world.events("active", "a"))
+    ada.enter()
     assert ada.digest() == hers
 
 
