@@ -167,14 +167,15 @@ def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
 
 
 def test_a_suspended_process_that_uses_the_cpu_is_woken(world):
-    world.serve(world.notebook("a", 60), world.job("j", 70))
+    # Longer than the second over which the use of the CPU is measured.
+    world.serve(world.notebook("a", 60), world.job("j", 70), idle_after_s=2.5)
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(50, 1)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
-    ada.run("[sum(range(10**5)) for _ in range(2000) if time.sleep(0.0) is None] and None")
+    ada.run("until = time.monotonic() + 2.5")
+    ada.run("[sum(range(10**5)) for _ in iter(lambda: time.monotonic() < until, False)] and None")
     world.until(lambda: world.events("active", "a"))
-    ada.enter()
     assert ada.digest() == hers
 
 
