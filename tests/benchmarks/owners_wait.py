@@ -1,0 +1,189 @@
+"""How long an owner waits for their GPU when they run a cell while training has it.
+
+Real hub, service, agent and kernels on this machine; the GPU is simulated, with moves that take
+no time (what Sublet adds) and at an H100's speed. The baseline is the same cell on the same hub in
+a kernel without Sublet's gate, with no training beside it. Times are in milliseconds.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sublet_hub.demo.kernels import Kernel, Person
+from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.places import Places, Ports
+
+ROUNDS = 8
+QUOTA = """
+pools:
+  interactive: {idle_after: 1s, give_back_within: 120s, lend_at_least: 0s}
+sizes:
+  mine: {memory: 40 GiB, compute: 0.5}
+"""
+CELL = """
+import json, time
+import sublet_agent.simulated.client as gpu
+gpu.compute(seconds=0.0001)
+print(json.dumps(time.time()))
+"""
+TRAIN = """
+import sublet_agent.simulated.client as gpu
+held = gpu.allocate(gib=hold_gib)
+while True:
+    gpu.compute(seconds=0.01)
+"""
+PASSWORD = "password-of-the-benchmark-0123456789"  # noqa: S105 - for a hub that lives a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    name: str
+    job_memory_mib: int | str
+    hold_gib: int
+
+
+SCENES = (
+    Scene("training beside the slice: paused", 30 * 1024, 20),
+    Scene("training on the whole GPU: paused, slice comes back", "whole", 20),
+    Scene("training on the whole GPU: suspended, slice comes back", "whole", 60),
+)
+
+
+def notebook() -> dict:
+    def cell(source: str, *tags: str) -> dict:
+        return {
+            "cell_type": "code",
+            "id": f"cell-{len(source)}",
+            "execution_count": None,
+            "metadata": {"tags": list(tags)},
+            "outputs": [],
+            "source": source,
+        }
+
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return {
+        "cells": [cell("hold_gib = 1", "parameters"), cell(TRAIN)],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+async def timed_cell(kernel: Kernel) -> tuple[float, float]:
+    """Return when the cell was sent (epoch) and how long until its GPU call had returned."""
+    sent = time.time()
+    outcome = await kernel.run(CELL)
+    return sent, (outcome.value() - sent) * 1000
+
+
+async def until(holds, patience_s: float = 60) -> object:
+    ends = time.monotonic() + patience_s
+    while time.monotonic() < ends:
+        found = await holds()
+        if found:
+            return found
+        await asyncio.sleep(0.1)
+    message = f"waited {patience_s} s in vain for {holds}"
+    raise TimeoutError(message)
+
+
+async def training_runs(ada: Person, job_id: str, hold_gib: int) -> bool:
+    job = await ada.service("GET", f"jobs/{job_id}")
+    report = (job["slice"] or {}).get("report") or {}
+    share = await ada.service("GET", "share")
+    mine = next(s["report"] for s in share["slices"] if s["lease"]["holder"] == "notebook")
+    holds = report.get("memory_mib", 0) >= hold_gib * 1024
+    return bool(holds and report["gate_open"] and mine and not mine["active"])
+
+
+async def play_scene(ada: Person, kernel: Kernel, scene: Scene) -> tuple[list[float], list[float]]:
+    request = {
+        "notebook": "endless.ipynb",
+        "parameters": {"hold_gib": scene.hold_gib},
+        "memory_mib": scene.job_memory_mib,
+    }
+    job = await ada.service("POST", "jobs", request)
+    waits, stops = [], []
+    for _ in range(ROUNDS):
+        await until(lambda: training_runs(ada, job["job_id"], scene.hold_gib))
+        sent, wait_ms = await timed_cell(kernel)
+        waits.append(wait_ms)
+        await asyncio.sleep(0.3)
+        paused = [
+            datetime.fromisoformat(e["at"]).timestamp()
+            for e in await ada.service("GET", "events")
+            if e["kind"] == "paused"
+        ]
+        stops.extend((at - sent) * 1000 for at in paused if at >= sent)
+    await ada.service("POST", f"jobs/{job['job_id']}/cancel")
+
+    async def ended() -> bool:
+        seen = await ada.service("GET", f"jobs/{job['job_id']}")
+        return seen["state"] == "cancelled"
+
+    await until(ended)
+    return waits, stops
+
+
+async def measure(places: Places) -> None:
+    ada = Person(places.hub_url, "ada", PASSWORD[:20])
+    await ada.log_in()
+    await ada.start_server({"size": "mine"})
+    await ada.put_notebook("endless.ipynb", notebook())
+    plain = places.homes / "ada" / ".local" / "share" / "jupyter" / "kernels" / "plain"
+    plain.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {
+        "argv": command,
+        "display_name": "no gate",
+        "language": "python",
+        "env": {"SUBLET_AGENT_SOCKET": ""},
+    }
+    (plain / "kernel.json").write_text(json.dumps(spec))
+    baseline = await ada.open_kernel("plain")
+    await timed_cell(baseline)
+    without = [(await timed_cell(baseline))[1] for _ in range(ROUNDS * 3)]
+    baseline.close()
+    kernel = await ada.open_kernel()
+    await kernel.run("import sublet_agent.simulated.client as gpu; mine = gpu.allocate(gib=10)")
+    base = statistics.median(without)
+    print(f"  {'':55} {'stopped':>9} {'first GPU call':>15} {'added':>7} {'worst':>7}")
+    print(f"  {'the same cell without Sublet (baseline)':55} {'-':>9} {base:15.1f}")
+    again = [(await timed_cell(kernel))[1] for _ in range(ROUNDS * 3)]
+    show("slice active already, no training", again, [], base)
+    for scene in SCENES:
+        waits, stops = await play_scene(ada, kernel, scene)
+        show(scene.name, waits, stops, base)
+    kernel.close()
+
+
+def show(name: str, waits: list[float], stops: list[float], base: float) -> None:
+    stopped = f"{statistics.median(stops):.1f}" if stops else "-"
+    wait = statistics.median(waits)
+    print(f"  {name:55} {stopped:>9} {wait:15.1f} {wait - base:7.1f} {max(waits):7.1f}")
+
+
+def main() -> None:
+    for words, speed in (("moves take no time", 1e6), ("moves at an H100's speed", 1.0)):
+        print(f"owner's wait, {words}: medians of {ROUNDS} rounds in ms from execute_request")
+        with tempfile.TemporaryDirectory() as folder:
+            settings = MachineSettings(
+                Places(Path(folder), Ports.free()),
+                simulated=True,
+                password=PASSWORD[:20],
+                admin_password=PASSWORD,
+                quota=QUOTA,
+                speed=speed,
+            )
+            with OneMachine(settings, print):
+                asyncio.run(measure(settings.places))
+
+
+if __name__ == "__main__":
+    main()
