@@ -58,6 +58,7 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
 
 def _welcome(settings: MachineSettings, gpu: str | None) -> str:
     places = settings.places
+    sublet = Path(sys.executable).parent / "sublet"
     device = (
         f"the GPU is real: {gpu}" if gpu else "no NVIDIA GPU here: the GPU is SIMULATED (80 GiB)"
     )
@@ -72,7 +73,8 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
     sublet share                               your slice
     sublet jobs submit train-digits.ipynb      train on what is idle
     sublet jobs list                           and watch it wait, run, make room for you
-  As admin: sublet gpus, sublet lending off
+  As admin, here: who holds what, lent to whom (and `lending off` in place of `gpus`)
+    {sublet} --url {places.service_url} --token-file {places.admin_token_file} gpus
 
   Quotas: {places.quota_file} (changes are taken up at once)
   Logs:   {places.logs}

@@ -13,7 +13,7 @@ _TEXT = '''\
 import shutil
 from pathlib import Path
 
-from sublet_spawner.hub_configuration import SubletOnHub, configure
+from sublet_spawner.hub_configuration import ADMIN_SCOPES, SubletOnHub, configure
 
 c = get_config()  # noqa: F821
 c.JupyterHub.bind_url = {hub_url!r}
@@ -45,6 +45,13 @@ def put_example_notebooks(spawner):
 
 
 c.Spawner.pre_spawn_hook = put_example_notebooks
+# For `sublet` on the admin's command line: a notebook server's own token never has these rights.
+c.JupyterHub.services = [
+    {{"name": "command-line", "api_token": Path({admin_token_file!r}).read_text().strip()}}
+]
+c.JupyterHub.load_roles = [
+    {{"name": "command-line", "scopes": list(ADMIN_SCOPES), "services": ["command-line"]}}
+]
 configure(
     c,
     SubletOnHub(
@@ -75,6 +82,7 @@ def hub_configuration_text(places: Places, *, python: str, simulated: bool) -> s
         home_template=str(places.homes / "{username}"),
         notebooks=str(NOTEBOOKS / ("simulated" if simulated else "nvidia")),
         token_file=str(places.token_file),
+        admin_token_file=str(places.admin_token_file),
         service_listens_at=places.service_listens_at,
         service_url=places.service_url,
         agent_socket=str(places.agent_socket),

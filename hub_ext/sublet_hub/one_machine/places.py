@@ -73,6 +73,11 @@ class Places:
         return self.folder / "secrets" / "service-token"
 
     @property
+    def admin_token_file(self) -> Path:
+        """The token of the admin's command line."""
+        return self.folder / "secrets" / "admin-token"
+
+    @property
     def node_secrets(self) -> Path:
         """One file per node."""
         return self.folder / "secrets" / "nodes"
@@ -109,6 +114,7 @@ class Places:
             (self.folder / part).mkdir(exist_ok=True)
             (self.folder / part).chmod(PRIVATE_FOLDER)
         write_secret_once(self.token_file)
+        write_secret_once(self.admin_token_file)
         write_secret_once(self.node_secrets / NODE)
 
 
