@@ -42,7 +42,7 @@ def gpus(service: Service) -> None:
                 gpu.pool,
                 format_memory(gpu.report.memory_mib),
                 format_memory(gpu.report.used_mib),
-                f"{format_memory(gpu.promised_mib)} of x{gpu.overcommit:g}",
+                f"{format_memory(gpu.promised_mib)} ({gpu.overcommit:.2f} x)",
                 format_memory(gpu.report.lendable_mib),
                 f"{gpu.report.utilisation_percent} %",
                 _remarks(gpu),
