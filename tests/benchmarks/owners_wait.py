@@ -7,6 +7,7 @@ a kernel without Sublet's gate, with no training beside it. Times are in millise
 
 import asyncio
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -170,6 +171,8 @@ def show(name: str, waits: list[float], stops: list[float], base: float) -> None
 
 
 def main() -> None:
+    # Told to stop, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     for words, speed in (("moves take no time", 1e6), ("moves at an H100's speed", 1.0)):
         print(f"owner's wait, {words}: medians of {ROUNDS} rounds in ms from execute_request")
         with tempfile.TemporaryDirectory() as folder:

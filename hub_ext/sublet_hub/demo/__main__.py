@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,8 @@ def main(
         raise click.ClickException("no NVIDIA GPU: NVML finds none")
     if found is not None and (poison or without_room_check):
         raise click.ClickException("a real GPU is not broken on purpose: add --device simulated")
+    # Told to stop, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     output.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False, soft_wrap=True)
     gib = found.memory_gib if found else SIMULATED_GIB
