@@ -120,6 +120,12 @@ class SubletAgent(Application):
         help="How long, in seconds, a slice may count as active by cells and wakes without any "
         "measured use of its GPU. Idle time refills it; use of the GPU does at once.",
     ).tag(config=True)
+    busy_wakes_after_s = Float(
+        120.0,
+        min=0.0,
+        help="How long, in seconds, a suspended slice stays away while one of its cells still "
+        "runs. That cell may wait inside a GPU call, which nothing shows, so then it is woken.",
+    ).tag(config=True)
     silence_s = Float(
         30.0,
         min=1.0,
@@ -178,7 +184,9 @@ class SubletAgent(Application):
                 pause_timeout_ms=self.pause_timeout_ms,
                 skip_room_check=self.unsafe_skip_room_check,
             ),
-            activity=ActivitySettings.of_seconds(self.wake_cpu_share, self.unused_budget_s),
+            activity=ActivitySettings.of_seconds(
+                self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s
+            ),
             sample_period_s=self.tick_s,
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,

@@ -25,10 +25,15 @@ class ActivitySettings:
     wait inside a GPU call, which nothing shows."""
 
     @classmethod
-    def of_seconds(cls, wake_cpu_share: float, unused_budget_s: float) -> Self:
+    def of_seconds(
+        cls, wake_cpu_share: float, unused_budget_s: float, busy_wakes_after_s: float
+    ) -> Self:
         """Return the settings that the command line knows."""
-        budget = timedelta(seconds=unused_budget_s)
-        return cls(wake_cpu_share=wake_cpu_share, unused_budget=budget)
+        return cls(
+            wake_cpu_share=wake_cpu_share,
+            unused_budget=timedelta(seconds=unused_budget_s),
+            busy_wakes_after=timedelta(seconds=busy_wakes_after_s),
+        )
 
 
 @dataclass(frozen=True, slots=True)

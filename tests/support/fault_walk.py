@@ -400,6 +400,8 @@ class FaultWalk:
             "--device=simulated",
             f"--simulated-socket={self.gpus.socket}",
             "--SubletAgent.tick_s=0.02",
+            # A cell that was held up for longer than idle_after may stand in a GPU call.
+            "--SubletAgent.busy_wakes_after_s=0.5",
             *self.options,
         ]
         order = {"argv": argv, "log": str(self.folder / "agent.log")}

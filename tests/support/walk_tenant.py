@@ -1,8 +1,9 @@
 """A notebook's kernel or a job of the fault walk: checks its own bytes at every turn.
 
 Run as a script. Reads commands, one a line, and answers with one JSON object a line:
-``cell N`` asks at the agent's gate (again, while the agent is away), then checks every buffer
-by its hash, computes, and changes something within its cap. ``job`` does so for ever, several
+``cell N`` tells the agent that a cell runs, as kernels do, asks at its gate (again, while the
+agent is away), then checks every buffer by its hash, computes, and changes something within its
+cap. ``job`` does so for ever, several
 rounds a cell. A greedy one also takes and frees memory in between, unasked.
 """
 
@@ -17,6 +18,7 @@ import threading
 import time
 
 import sublet_agent.simulated.client as gpu
+from sublet_lab.kernel.activity import ActivityReporter
 
 PROMISED_S = 0.2
 """A bit less than the walk's ``idle_after``."""
@@ -96,6 +98,7 @@ def main() -> None:
     agent = os.environ["SUBLET_AGENT_SOCKET"]
     may_run_out = bool(os.environ.get("WALK_MEMORY_MAY_RUN_OUT"))
     used = 0.0
+    activity = ActivityReporter(agent, f"k{os.getpid()}")
     tolerated = (gpu.OutOfMemoryError,) if may_run_out else ()
     print(json.dumps({"ready": os.getpid()}), flush=True)
     greedy = bool(os.environ.get("WALK_GREEDY"))
@@ -103,12 +106,13 @@ def main() -> None:
         command = line.split()
         try:
             if command[0] == "cell":
-                asked = enter_gate(agent, command[1])
-                gpu.compute(0.002)
-                work.check()
-                gpu.compute(0.002)
-                used = time.monotonic()
-                work.change()
+                with activity.running(command[1]):
+                    asked = enter_gate(agent, command[1])
+                    gpu.compute(0.002)
+                    work.check()
+                    gpu.compute(0.002)
+                    used = time.monotonic()
+                    work.change()
                 if greedy:
                     # Not before: whoever begins with a large allocation, in the very moment
                     # between two looks at the card, is what only a freezer could stop.
