@@ -61,6 +61,9 @@ class SliceReport(WireModel):
     """One slice, as its agent sees it."""
 
     slice_id: Name
+    gpu_id: Name | None = None
+    """The card that its processes were seen on, where it is another than the assigned one: on
+    Kubernetes the device plugin picks it."""
     state: SliceState
     active: bool
     since: AwareDatetime
@@ -76,6 +79,8 @@ class SliceReport(WireModel):
     move: MoveReport | None = None
     unsuspendable: Text | None = None
     over_cap: bool = False
+    running_cell: bool = False
+    """A kernel says that a cell runs, or waits at the gate."""
     lent_to: tuple[Name, ...] = ()
     """Slices of the jobs that use its room, or its compute, while it is idle."""
 
@@ -154,11 +159,15 @@ class SliceAssignment(WireModel):
     root_pid: int | None = None
     root_start_time: float | None = None
     """Seconds since the epoch, as psutil tells it: a pid alone can be another process's."""
+    pod_uid: Name | None = None
+    """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
     created_at: AwareDatetime
     entitlement: int = 0
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
     """The owner asked for it (``sublet wake``): counts as a wake."""
+    given_up_at: AwareDatetime | None = None
+    """The owner needs it no more for now: idle at once, until something new is seen."""
 
 
 class GpuAssignment(WireModel):

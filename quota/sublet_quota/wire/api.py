@@ -1,4 +1,9 @@
-"""Bodies of the hub service's HTTP API (below ``/services/sublet/api/``)."""
+"""Bodies of the hub service's HTTP API (below ``/services/sublet/api/``).
+
+A notebook server passes the routes for users on below its own ``/sublet/api/``, with the same
+names and bodies; what it answers by itself is in ``sublet_quota.wire.notebook_server``. The
+bodies of history and resize are in ``sublet_quota.wire.share``.
+"""
 
 from typing import Any, Literal
 
@@ -8,7 +13,8 @@ from sublet_quota.job_states import JobState
 from sublet_quota.refusal import RefusalReason
 from sublet_quota.residency import Holder
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
-from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import AwareDatetime, LongText, Name, PathText, Text, WireModel
+from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
 
 
 class Problem(WireModel):
@@ -22,6 +28,27 @@ class Problem(WireModel):
 # Between spawner and service. Authorised by the service's own token, which only the hub has.
 
 
+class PodTemplate(WireModel):
+    """How the owner's pods are made; their jobs' pods are made the same way.
+
+    Parts of the pod that the hub made for the owner's server, as Kubernetes' API writes them, so
+    that whatever the admin's configuration did to it is in here. Never its environment, whose
+    allowed part is ``AccountTemplate.environment``.
+    """
+
+    namespace: Name
+    image: Name
+    image_pull_policy: Name | None = None
+    image_pull_secrets: tuple[Name, ...] = ()
+    pod_security_context: dict[str, Any] = {}
+    container_security_context: dict[str, Any] = {}
+    volumes: tuple[dict[str, Any], ...] = ()
+    """The owner's home, and the folder of the agent's socket; no certificates of the server's."""
+    volume_mounts: tuple[dict[str, Any], ...] = ()
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+
+
 class AccountTemplate(WireModel):
     """How the owner's spawner runs their processes; jobs of theirs run the same way."""
 
@@ -33,6 +60,8 @@ class AccountTemplate(WireModel):
     """The interpreter that has Jupyter, papermill and ``sublet_lab``."""
     environment: dict[str, str] = {}
     """By allow-list; never anything named ``JUPYTERHUB_*``."""
+    pod: PodTemplate | None = None
+    """On Kubernetes, once the owner's first pod was made; paths above are then inside of it."""
 
 
 class SliceRequest(WireModel):
@@ -77,6 +106,20 @@ class SliceStarted(WireModel):
     root_start_time: float
 
 
+class PodStarted(WireModel):
+    """The server's pod, by which its slice's processes are known on Kubernetes.
+
+    Told as soon as the pod exists, and again when it has its node.
+    """
+
+    pod_uid: Name
+    namespace: Name
+    pod_name: Name
+    node: Name | None = None
+    """Where the cluster's scheduler put it; nothing while it waits for a node."""
+    template: PodTemplate | None = None
+
+
 class Offer(WireModel):
     """A size that the user may have now, or why not."""
 
@@ -115,6 +158,10 @@ class SliceInfo(WireModel):
     lent_to: tuple[Text, ...] = ()
     """Names of jobs' owners, to whom may see them; else ``"a job"``."""
     waits_for: tuple[Text, ...] = ()
+    lent_since: AwareDatetime | None = None
+    """Since when it is lent now."""
+    last_lent: LentPeriod | None = None
+    """The last time it was lent that is over."""
 
 
 class Share(WireModel):
@@ -129,6 +176,10 @@ class Share(WireModel):
     limit_mib: int | None
     lending: bool
     agents_silent: tuple[Name, ...] = ()
+    quota: QuotaShare | None = None
+    offers: tuple[Offer, ...] = ()
+    """What another server of the caller's could have now."""
+    week: WeekUse | None = None
 
 
 class GpuInfo(WireModel):
@@ -161,7 +212,7 @@ class LendingSwitch(WireModel):
 class JobRequest(WireModel):
     """A notebook to execute as a training job."""
 
-    notebook: Name
+    notebook: PathText
     """A path below the owner's notebook folder."""
     name: Name | None = None
     parameters: dict[str, Any] = {}
@@ -170,7 +221,45 @@ class JobRequest(WireModel):
     gpu_type: Name | None = None
     priority: int = Field(default=0, ge=-100, le=100)
     max_run_s: int | None = Field(default=None, ge=1)
+    """Of one attempt, pauses included."""
     environment: dict[str, str] = {}
+    take_along: tuple[PathText, ...] = Field(default=(), max_length=200)
+    """Files and folders beside the notebook, by paths below its folder; ``.`` for all of it.
+
+    Copied now, together with the notebook: the job runs in the copy, and later changes do not
+    reach it. Empty: it runs in the notebook's own folder.
+    """
+    retries: int = Field(default=0, ge=0, le=5)
+    """How often it is begun anew after it has failed."""
+    gpus: int = Field(default=1, ge=1, le=1024)
+
+
+class JobForecast(WireModel):
+    """What would become of a job, were it submitted now."""
+
+    allowed: bool
+    problem: Problem | None = None
+    """Why it would be refused."""
+    message: Text
+    """One sentence for its owner."""
+    place: int | None = Field(default=None, ge=1)
+    """In the queue; ``None``: it would start at once, or is not allowed."""
+    expected_wait_s: float | None = Field(default=None, ge=0)
+    """``None`` where nothing is known to reckon with."""
+    basis: Text = ""
+    """What the expected wait is reckoned from."""
+
+
+class JobFailure(WireModel):
+    """Why a job's last attempt failed."""
+
+    cell: int | None = Field(default=None, ge=0)
+    """Of the cells that run, from 1; 0 or ``None``: before the first."""
+    name: Text
+    """The exception's name."""
+    message: Text
+    traceback: LongText = ""
+    """As the kernel showed it, without colours."""
 
 
 class JobInfo(WireModel):
@@ -179,7 +268,7 @@ class JobInfo(WireModel):
     job_id: Name
     owner: Name
     name: Name
-    notebook: Name
+    notebook: PathText
     parameters: dict[str, Any]
     state: JobState
     reason: Text
@@ -195,6 +284,23 @@ class JobInfo(WireModel):
     cells_total: int | None
     output_notebook: Text | None
     exit_code: int | None = None
+    output_path: PathText | None = None
+    """The result below the owner's notebook folder, to open in Lab."""
+    current_cell: int | None = Field(default=None, ge=1)
+    """Running: of the cells that run, from 1; ``None`` before the first."""
+    progress: float | None = Field(default=None, ge=0, le=1)
+    """Of its cells; ``None`` before it is known how many there are."""
+    suspended_for: Text | None = None
+    """Running, but not now: ``for an owner's cell``, with the name within a group."""
+    failure: JobFailure | None = None
+    """Of the last attempt, where that failed."""
+    attempts: int = Field(default=0, ge=0)
+    """How many times it was begun."""
+    retries: int = Field(default=0, ge=0)
+    gpus: int = Field(default=1, ge=1)
+    take_along: tuple[PathText, ...] = ()
+    expected_start: AwareDatetime | None = None
+    """Waiting: reckoned from how long jobs have waited lately."""
 
 
 class JobLog(WireModel):

@@ -6,9 +6,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=4000)]
+LongText = Annotated[str, StringConstraints(max_length=20_000)]
+PathText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""A path below a folder, with ``/`` between its parts."""
 Mib = Annotated[int, "MiB"]
 
-__all__ = ["AwareDatetime", "Mib", "Name", "Text", "WireModel"]
+__all__ = ["AwareDatetime", "LongText", "Mib", "Name", "PathText", "Text", "WireModel"]
 
 
 class WireModel(BaseModel):

@@ -66,6 +66,33 @@ class GateOpen(WireModel):
     type: Literal["open"] = "open"
 
 
+class ShareMove(WireModel):
+    """A move of the slice's own memory, in flight."""
+
+    kind: Literal["suspending", "resuming"]
+    """Leaving the GPU, or coming back to it."""
+    began: AwareDatetime
+    bytes_mib: int = Field(ge=0)
+    """How much moves in all."""
+    moved_mib: int | None = Field(default=None, ge=0)
+    """How much of it has arrived; ``None`` where the device does not tell."""
+    expected_s: float = Field(ge=0)
+    """How long it takes in all, from rates measured on this GPU."""
+
+
+class ShareProcess(WireModel):
+    """A process of the slice that holds something on the GPU, or had it moved away."""
+
+    pid: int = Field(ge=1)
+    """As the agent's machine numbers it; inside a container it may be another."""
+    kernel: Name | None = None
+    """The kernel that it is, or descends from; ``None``: a terminal's, or not known."""
+    memory_mib: int = Field(ge=0)
+    """On the GPU now."""
+    host_mib: int = Field(default=0, ge=0)
+    """In host memory, to come back."""
+
+
 class Share(WireModel):
     """The sender's slice at this moment."""
 
@@ -84,6 +111,18 @@ class Share(WireModel):
     lent: bool
     unsuspendable: Text | None = None
     message: Text = ""
+    gpu_memory_mib: int = 0
+    """Of the whole card."""
+    compute_milli: int = 1000
+    move: ShareMove | None = None
+    wait: GateWaits | None = None
+    """Why its cells wait, as they are told at the gate."""
+    waiting_kernels: tuple[Name, ...] = ()
+    """Those with a cell at the gate: interrupting one takes its cell back."""
+    processes: tuple[ShareProcess, ...] = ()
+    over_cap: bool = False
+    running_cell: bool = False
+    """A kernel says that a cell runs: the slice cannot be given up."""
 
 
 class Unknown(WireModel):

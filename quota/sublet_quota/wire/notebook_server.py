@@ -1,0 +1,84 @@
+"""What a notebook server answers by itself below its ``/sublet/api/``, for its own front ends."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from sublet_quota.wire.schema import Name, PathText, Text, WireModel
+
+
+class NotebookParameter(WireModel):
+    """A variable of the cell tagged ``parameters``."""
+
+    name: Name
+    type: Text
+    """``int``, ``float``, ``str``, ``bool``, ``list`` or ``dict``; ``None`` where none is clear."""
+    default: Text
+    """As it is written in the cell."""
+    help: Text = ""
+    """The comment behind it."""
+
+
+class FolderEntry(WireModel):
+    """A file or folder beside the notebook, that a job could take along."""
+
+    path: PathText
+    """Below the notebook's folder: what ``JobRequest.take_along`` takes."""
+    kind: Literal["file", "folder"]
+    files: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    """Of a folder: of all that would be taken."""
+
+
+class FolderFacts(WireModel):
+    """What lies in the notebook's folder: all that ``take_along=["."]`` would take.
+
+    Hidden files, links, results of earlier jobs and the notebook itself are not counted.
+    Counting ends at the limit: then ``files`` and ``bytes`` are at least so many.
+    """
+
+    files: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    too_large: bool
+    limit_bytes: int
+    limit_files: int
+    entries: tuple[FolderEntry, ...] = ()
+    """Directly in the folder, folders first; at most 200."""
+
+
+class NotebookInspection(WireModel):
+    """``GET notebooks/inspect?path=``: what a dialog needs to make a job of a notebook."""
+
+    path: PathText
+    """Below the server's root folder: what ``JobRequest.notebook`` takes."""
+    name: Name
+    """A sensible name for the job."""
+    cells: int = Field(ge=0)
+    """How many cells would run."""
+    parameters: tuple[NotebookParameter, ...]
+    left_out: int = Field(ge=0)
+    """How many cells are tagged ``skip`` or ``interactive``."""
+    environment: tuple[Name, ...]
+    """Variables that it reads by ``os.environ`` or ``os.getenv``."""
+    folder: FolderFacts
+    problems: tuple[Text, ...]
+    """Why it cannot run as a job as it is, and what to do; empty: it can."""
+
+
+class KernelHolding(WireModel):
+    """``GET kernels``: one of the server's kernels, and what it holds of the slice."""
+
+    kernel_id: Name
+    name: Name
+    """Of the kernel's kind, such as ``python3``."""
+    notebook: PathText | None
+    """The notebook's (or console's) path below the root folder; ``None`` where it has none."""
+    pids: tuple[int, ...]
+    memory_mib: int = Field(ge=0)
+    """On the GPU."""
+    host_mib: int = Field(ge=0)
+    """In host memory, to come back."""
+    state: Name
+    """Jupyter's word: ``idle``, ``busy``, ``starting``, ..."""
+    waits: bool = False
+    """A cell of it waits at the gate: interrupting the kernel takes it back."""
