@@ -18,6 +18,10 @@ _REFILL: int = 4
 """Idle time refills the budget so many times slower than claims use it up."""
 _FRESH = timedelta(seconds=10)
 """A report of a busy kernel is repeated every two seconds; an older one says nothing."""
+_HEARD_WITHIN = timedelta(seconds=3)
+"""So long after its start an agent may not have heard yet that a cell runs."""
+_MEASURED_LATE = timedelta(seconds=2)
+"""Use that is measured so soon after the owner gave the slice up was before it."""
 _MOST_KERNELS = 256
 
 
@@ -40,6 +44,7 @@ class ActivityAccount:
         self._cell_ended: datetime | None = None
         self._gpu_used: datetime | None = None
         self._woken: datetime | None = None
+        self._given_up: datetime | None = None
         self._believed: datetime | None = None
         """Beyond the budget: the last claim that was believed."""
         self._unused = timedelta(0)
@@ -49,7 +54,7 @@ class ActivityAccount:
 
     def cell_enters(self, cell: str, kernel: str, now: datetime) -> None:
         """A cell asks at the gate."""
-        self._cell_started = now
+        self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
 
     def kernel_reports(
@@ -61,13 +66,15 @@ class ActivityAccount:
             return
         was_busy = before is not None and before.busy
         if busy and (not was_busy or (before is not None and before.cell != cell)):
-            self._cell_started = now
+            self._cell_started, self._given_up = now, None
         elif was_busy and not busy:
             self._cell_ended = now
         self._note_kernel(kernel, sequence, busy=busy, cell=cell, now=now)
 
     def gpu_is_used(self, now: datetime) -> None:
         """Measured: a process of the slice used the GPU."""
+        if self._given_up is not None and now - self._given_up < _MEASURED_LATE:
+            return
         self._gpu_used = now
         self._unused = timedelta(0)
         self._doubted = False
@@ -75,6 +82,18 @@ class ActivityAccount:
     def wakes(self, now: datetime) -> None:
         """The owner asked, or a process uses the CPU."""
         self._woken = now
+
+    def gives_up(self, idle_after: timedelta, now: datetime) -> None:
+        """The owner needs it no more for now: idle at once, unless a cell runs.
+
+        Whatever is seen later counts again; only measured use of just before may be told late.
+        """
+        if self.runs_a_cell(now):
+            return
+        self._known_since = now - idle_after
+        self._cell_started = self._cell_ended = self._gpu_used = None
+        self._woken = self._believed = None
+        self._given_up = now
 
     def waits_for_its_turn(self, now: datetime) -> None:
         """It has work and no room yet: meanwhile the evidence does not wear off.
@@ -96,6 +115,10 @@ class ActivityAccount:
     def runs_a_cell(self, now: datetime) -> bool:
         """Whether a kernel says, and said lately, that a cell runs."""
         return any(k.busy and now - k.reported < _FRESH for k in self._kernels.values())
+
+    def may_run_a_cell(self, now: datetime) -> bool:
+        """Whether a cell runs, as far as is known: kernels say so every two seconds."""
+        return now - self._known_since < _HEARD_WITHIN or self.runs_a_cell(now)
 
     def judge(
         self, idle_after: timedelta, believe_again_after: timedelta, now: datetime

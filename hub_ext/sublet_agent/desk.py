@@ -1,22 +1,31 @@
 """What tenants' messages lead to; only their own slice, by the socket's credentials."""
 
+from typing import Final
+
 from sublet_quota.ids import SliceId
 from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
 
 from sublet_agent.attribution import Attribution
 from sublet_agent.clock import Clock
 from sublet_agent.gates import describe
-from sublet_agent.reports import share_of
+from sublet_agent.process_table import ProcessTable
+from sublet_agent.reports import TenantView, share_of
 from sublet_agent.roster import Roster
-from sublet_agent.slices import GateRequest
+from sublet_agent.slices import GateRequest, ServedSlice
+
+_MOST_KERNELS: Final = 256
+_MOST_ANCESTORS: Final = 16
 
 
 class TenantDesk:
     """Answers the tenant socket from the roster."""
 
-    def __init__(self, roster: Roster, attribution: Attribution, clock: Clock) -> None:
+    def __init__(
+        self, roster: Roster, attribution: Attribution, table: ProcessTable, clock: Clock
+    ) -> None:
         self._roster = roster
         self._attribution = attribution
+        self._table = table
         self._clock = clock
 
     def slice_of_peer(self, pid: int, uid: int) -> SliceId | None:
@@ -51,6 +60,7 @@ class TenantDesk:
         if found is None:
             return False
         residency, served = found
+        self._note_kernel(served, request)
         served.account.cell_enters(request.cell, request.kernel, self._clock.now())
         if served.gate_open:
             return True
@@ -83,4 +93,29 @@ class TenantDesk:
         if found is None:
             return None
         residency, served = found
-        return share_of(served, residency.gpu, tuple(residency.slices.values()))
+        now = self._clock.now()
+        view = TenantView(
+            now=now,
+            wait=describe(served.wait, residency.gpu.move, now) if served.requests else None,
+            kernels={pid: self._kernel_of(served, pid) for pid in served.processes},
+        )
+        return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
+
+    def _note_kernel(self, served: ServedSlice, request: GateRequest) -> None:
+        identity = self._table.identify(request.pid)
+        if identity is not None and served.kernels.get(identity) != request.kernel:
+            if len(served.kernels) >= _MOST_KERNELS:
+                served.kernels.pop(next(iter(served.kernels)))
+            served.kernels[identity] = request.kernel
+
+    def _kernel_of(self, served: ServedSlice, pid: int) -> str | None:
+        """Return the kernel that a process is, or descends from."""
+        ancestor: int | None = pid
+        for _ in range(_MOST_ANCESTORS):
+            identity = None if ancestor is None else self._table.identify(ancestor)
+            if ancestor is None or identity is None:
+                return None
+            if identity in served.kernels:
+                return served.kernels[identity]
+            ancestor = self._table.parent(ancestor)
+        return None

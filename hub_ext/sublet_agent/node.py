@@ -76,7 +76,7 @@ class NodeAgent:
         self._samplers: dict[GpuId, Sampler] = {}
         self._socket = TenantSocket(
             settings.tenant_socket,
-            TenantDesk(self._roster, self._attribution, clock),
+            TenantDesk(self._roster, self._attribution, table, clock),
             connections_per_slice=settings.connections_per_slice,
             lines_per_second=settings.lines_per_second,
         )
@@ -218,7 +218,9 @@ class NodeAgent:
             sequence=sequence,
             at=now,
             gpus=tuple(report_gpu(r.gpu, r.managed(), node) for r in self._residencies.values()),
-            slices=tuple(report_slice(s, r.gpu, r.managed()) for r, s in self._roster.assigned()),
+            slices=tuple(
+                report_slice(s, r.gpu, r.managed(), now) for r, s in self._roster.assigned()
+            ),
             acknowledged=acknowledged,
         )
 

@@ -1,15 +1,27 @@
 """What the agent tells the hub service, and a tenant about its own slice."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from sublet_quota.amounts import format_memory
 from sublet_quota.residency import TransitionKind, Wait
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import GpuReport, MoveReport, SliceReport, WaitReport
-from sublet_quota.wire.tenant_socket import Share
+from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
 
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
 from sublet_agent.snapshots import NodeView, lendable_mib, lent_to
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """What a tenant is told beyond what its slice says of itself."""
+
+    now: datetime
+    wait: GateWaits | None
+    kernels: Mapping[int, str | None]
+    """Of each of its processes, the kernel that it belongs to."""
 
 
 def report_gpu(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuReport:
@@ -42,9 +54,11 @@ def _foreign(gpu: ServedGpu) -> str | None:
     )
 
 
-def report_slice(served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice]) -> SliceReport:
+def report_slice(
+    served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice], now: datetime
+) -> SliceReport:
     """Return the slice as the service is told."""
-    move = gpu.move if gpu.move is not None and gpu.move.slice_id == served.slice_id else None
+    move = _own_move(served, gpu)
     return SliceReport(
         slice_id=served.slice_id,
         state=served.state(),
@@ -60,6 +74,7 @@ def report_slice(served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSli
         move=_move(move),
         unsuspendable=trouble(served),
         over_cap=served.over_cap,
+        running_cell=served.account.runs_a_cell(now),
         lent_to=lent_to(served, slices),
     )
 
@@ -75,8 +90,11 @@ def trouble(served: ServedSlice) -> str | None:
     return served.unsuspendable()
 
 
-def share_of(served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice]) -> Share:
+def share_of(
+    served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice], view: TenantView
+) -> Share:
     """Return what a tenant is told about its own slice."""
+    assignment = served.assignment
     lent = bool(lent_to(served, slices))
     return Share(
         slice_id=served.slice_id,
@@ -93,7 +111,27 @@ def share_of(served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice])
         lent=lent,
         unsuspendable=trouble(served),
         message=_message(served, lent=lent),
+        gpu_memory_mib=gpu.gpu.memory_mib,
+        compute_milli=1000 if assignment is None else assignment.compute_milli,
+        move=_share_move(_own_move(served, gpu)),
+        wait=view.wait,
+        waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),
+        processes=tuple(
+            ShareProcess(
+                pid=pid,
+                kernel=view.kernels.get(pid),
+                memory_mib=0 if process.suspended else process.memory_mib,
+                host_mib=process.image_mib or 0,
+            )
+            for pid, process in sorted(served.processes.items())
+        ),
+        over_cap=served.over_cap,
+        running_cell=served.account.runs_a_cell(view.now),
     )
+
+
+def _own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:
+    return gpu.move if gpu.move is not None and gpu.move.slice_id == served.slice_id else None
 
 
 def _message(served: ServedSlice, *, lent: bool) -> str:
@@ -124,6 +162,11 @@ def _wait(wait: Wait | None) -> WaitReport | None:
         free_mib=wait.free_mib,
         turn_ends=wait.turn_ends,
     )
+
+
+def _share_move(move: RunningMove | None) -> ShareMove | None:
+    told = _move(move)
+    return None if told is None else ShareMove(**told.model_dump())
 
 
 def _move(move: RunningMove | None) -> MoveReport | None:

@@ -149,6 +149,10 @@ class Roster:
         wanted = assignment.wanted_since
         if wanted is not None and (before is None or before.wanted_since != wanted):
             served.account.wakes(now)
+        given_up = assignment.given_up_at
+        # An agent that has just started knows of no cell yet, and lets nobody's slice go by it.
+        if given_up is not None and before is not None and before.given_up_at != given_up:
+            served.account.gives_up(residency.gpu.idle_after, now)
         if before != assignment:
             served.assignment = assignment
             residency.poke()

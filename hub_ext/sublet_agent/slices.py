@@ -60,6 +60,8 @@ class GateRequest:
     cell: str
     changed: Callable[[], None]
     """Called when the gate opened, or the reason for waiting changed."""
+    pid: int = 0
+    """Of the kernel that asks."""
 
 
 @dataclass(slots=True)
@@ -90,6 +92,8 @@ class ServedSlice:
     """A job's: why it cannot be paused (after several tries)."""
     failed_pauses: int = 0
     pause_again_at: datetime | None = None
+    kernels: dict[ProcessIdentity, str] = field(default_factory=dict)
+    """The kernels that have asked at the gate: each speaks for itself there."""
     over_cap: bool = False
     gpu_busy_ms: int = 0
     evicting: bool = False

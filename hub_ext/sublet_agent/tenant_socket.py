@@ -222,7 +222,7 @@ class _Conversation:
         if len(self._gates) >= _MOST_GATES:
             self.refuse(f"{_MOST_GATES} cells wait here already")
             return
-        request = GateRequest(message.kernel, message.cell, lambda: None)
+        request = GateRequest(message.kernel, message.cell, lambda: None, self._pid)
         request.changed = lambda: self._look(slice_id, request)
         if self._desk.enter(slice_id, request):
             self._send(_OPEN_LINE)

@@ -1,0 +1,105 @@
+"""An owner gives a slice up for now: idle at once, and back with the next cell."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.settings import ActivitySettings
+
+from tests.support.agent_cases import START, FakeClock
+from tests.support.agent_world import agent_world
+
+IDLE_AFTER = timedelta(seconds=300)
+AGAIN = timedelta(seconds=30)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def account():
+    return ActivityAccount(START, ActivitySettings())
+
+
+def judged(account, clock):
+    return account.judge(IDLE_AFTER, AGAIN, clock.now())
+
+
+def run_a_cell(account, clock, cell, sequence):
+    account.cell_enters(cell, "k", clock.now())
+    clock.passes(1)
+    account.kernel_reports("k", sequence, busy=False, cell=None, now=clock.now())
+
+
+def test_who_gives_up_is_idle_from_that_moment_on(account, clock):
+    run_a_cell(account, clock, "c1", 1)
+    assert judged(account, clock).active
+    account.gives_up(IDLE_AFTER, clock.now())
+    after = judged(account, clock)
+    assert (after.active, after.since) == (False, clock.now())
+
+
+def test_use_from_before_that_is_measured_late_does_not_bring_it_back(account, clock):
+    account.gives_up(IDLE_AFTER, clock.now())
+    clock.passes(1)
+    account.gpu_is_used(clock.now())
+    assert not judged(account, clock).active
+    clock.passes(5)
+    account.gpu_is_used(clock.now())
+    assert judged(account, clock).active
+
+
+def test_the_next_cell_brings_it_back_and_its_use_counts_at_once(account, clock):
+    account.gives_up(IDLE_AFTER, clock.now())
+    run_a_cell(account, clock, "c1", 1)
+    assert judged(account, clock).active
+    account.gpu_is_used(clock.now())
+    clock.passes(299)
+    assert judged(account, clock).active
+
+
+def test_a_running_cell_is_not_given_up(account, clock):
+    account.cell_enters("c1", "k", clock.now())
+    account.gives_up(IDLE_AFTER, clock.now())
+    assert judged(account, clock).active
+
+
+@pytest.fixture
+def world(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
+        yield made
+
+
+def test_a_waiting_job_gets_the_room_that_an_owner_gives_up_and_the_next_cell_gets_it_back(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70), idle_after_s=3600)
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(20, 1)
+    ada.run(
+        "_line.sendall(json.dumps({'type': 'activity', 'kernel': 'k', 'sequence': 10**9,"
+        " 'busy': False}).encode() + bytes([10]))"
+    )
+    world.until(lambda: not world.report("a").running_cell)
+    given_up = world.notebook("a", 60, given_up_at=datetime.now(UTC))
+    # Use that was measured in the last sample may still be on its way.
+    world.service.assign(given_up, world.job("j", 70))
+    world.until(lambda: world.report("j").gate_open, within_s=60)
+    assert not world.report("a").active
+    ada.enter()
+    assert ada.digest() == hers
+
+
+def test_a_share_says_which_kernel_holds_what_and_how_large_the_card_is(world):
+    world.serve(world.notebook("a", 60, compute_milli=250))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(3, 1)
+    world.until(lambda: world.report("a").memory_mib > 3 * 1024, within_s=60)
+    ada.run("mine = say(type='share')")
+    assert ada.run("mine['processes'][0]['kernel']") == "'k'"
+    assert ada.run("mine['processes'][0]['pid'] == os.getpid()") == "True"
+    assert int(ada.run("mine['processes'][0]['memory_mib']")) > 3 * 1024
+    assert ada.run("(mine['compute_milli'], mine['gpu_memory_mib'] > 60 * 1024)") == "(250, True)"
+    assert ada.run("(mine['running_cell'], mine['waiting_kernels'])") == "(True, [])"
