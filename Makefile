@@ -9,12 +9,15 @@ PROXY_VERSION := 5.3.0
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo up test check format benchmarks schema clean
+.PHONY: help setup browser demo up test check format benchmarks schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.ready $(BIN)/configurable-http-proxy ## Virtual environment, packages, node, proxy
+
+browser: ## Chromium for the browser tests, where packages may be installed
+	@.ci/install-chromium
 
 demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
 	$(BIN)/python -m sublet_hub.demo --device $(DEVICE) $(DEMO_OPTIONS)
@@ -22,7 +25,7 @@ demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for 
 up: setup ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
 
-test: setup check ## Every check and test
+test: setup browser check ## Every check and test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules
@@ -39,7 +42,7 @@ benchmarks: setup ## Print the figures, each beside its baseline
 	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
 
 clean: ## Remove what setup made
-	rm -rf $(VENV) .sublet demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .sublet demo-output browser-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv
 	.ci/create-venv "$(PYTHON)" "$(VENV)"

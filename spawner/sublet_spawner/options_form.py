@@ -38,14 +38,19 @@ def render_form(offers: Offers, settings: FormSettings) -> str:
     parts = [_alert(text, "warning") for text in settings.warnings]
     if offers.message:
         parts.append(_alert(offers.message, "info"))
-    parts.append(f'<p class="sublet-left">{escape(_what_is_left(offers))}</p>')
-    parts.append('<fieldset class="sublet-sizes"><legend>GPU</legend>')
-    parts.extend(_size(offer, checked=offer.size == chosen) for offer in offers.offers)
-    if settings.allow_no_gpu:
-        parts.append(_choice(NO_GPU, "No GPU", "CPU only", None, checked=chosen == NO_GPU))
     if not settings.allow_no_gpu and not any(offer.allowed for offer in offers.offers):
-        parts.append(_alert("No size can be had at this moment: see the reasons above.", "warning"))
-    parts.append("</fieldset>")
+        parts.append(_alert("No size can be had at this moment: see the reasons below.", "warning"))
+    parts.append('<fieldset class="sublet-sizes"><legend>Your slice of a GPU</legend>')
+    parts.append(f'<p class="sublet-left">{escape(_what_is_left(offers))}</p>')
+    parts.append('<div class="list-group">')
+    # Where all lie in one pool its name says nothing.
+    tell_pool = len({offer.pool for offer in offers.offers}) > 1
+    for offer in offers.offers:
+        choice = _size(offer, tell_pool=tell_pool)
+        parts.append(_render(choice, checked=offer.size == chosen))
+    if settings.allow_no_gpu:
+        parts.append(_render(_Choice(NO_GPU, "No GPU", "CPU only"), checked=chosen == NO_GPU))
+    parts.append("</div></fieldset>")
     return "\n".join(parts)
 
 
@@ -70,36 +75,70 @@ def _preselected(offers: Offers, settings: FormSettings) -> str | None:
 
 
 def _what_is_left(offers: Offers) -> str:
-    used = f"You hold {format_memory(offers.used_mib)}"
+    may = []
     if offers.limit_mib is not None:
-        left = max(0, offers.limit_mib - offers.used_mib)
-        used += f" of {format_memory(offers.limit_mib)} GPU memory; {format_memory(left)} left"
-    else:
-        used += " of GPU memory"
-    slices = f"{offers.slices} slice{'' if offers.slices == 1 else 's'}"
+        may.append(f"up to {format_memory(offers.limit_mib)} of GPU memory")
     if offers.most_slices is not None:
-        slices += f" of at most {offers.most_slices}"
-    return f"{used}. {slices} running."
+        may.append(f"at most {_slices(offers.most_slices)}")
+    limits = f"You may hold {' in '.join(may)}. " if may else ""
+    if not offers.slices and not offers.used_mib:
+        return f"{limits}You hold nothing now."
+    held = f"You hold {format_memory(offers.used_mib)} in {_slices(offers.slices)}"
+    if offers.limit_mib is not None:
+        held += f"; {format_memory(max(0, offers.limit_mib - offers.used_mib))} left"
+    return f"{limits}{held}."
 
 
-def _size(offer: Offer, *, checked: bool) -> str:
-    amount = f"{format_compute(offer.compute_milli)}, pool {offer.pool}"
+def _slices(count: int) -> str:
+    return f"{count} slice{'' if count == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One line of the form."""
+
+    value: str
+    title: str
+    amount: str
+    why_not: str | None = None
+
+
+def _size(offer: Offer, *, tell_pool: bool) -> _Choice:
+    amount = format_compute(offer.compute_milli)
     if offer.memory_mib:
         amount = f"{format_memory(offer.memory_mib)}, {amount}"
+    if tell_pool:
+        amount += f", pool {offer.pool}"
     why_not = None if offer.allowed else offer.why_not or "not to be had now"
-    return _choice(offer.size, offer.title or offer.size, amount, why_not, checked=checked)
+    return _Choice(offer.size, offer.title or offer.size, amount, why_not)
 
 
-def _choice(value: str, title: str, detail: str, why_not: str | None, *, checked: bool) -> str:
-    field_id = escape(f"sublet-size-{value}")
-    state = " disabled" if why_not is not None else " checked" if checked else ""
-    reason = "" if why_not is None else f'<br><small class="text-danger">{escape(why_not)}</small>'
+def _render(choice: _Choice, *, checked: bool) -> str:
+    """Render a line of which all is the button's label, except why it is not to be had.
+
+    The reason is in full contrast although the button is disabled, and read out with it.
+    """
+    field_id = escape(f"sublet-size-{choice.value}")
+    inner = (
+        f'<span class="d-flex justify-content-between"><strong>{escape(choice.title)}</strong> '
+        f"<span>{escape(choice.amount)}</span></span>"
+    )
+    button = (
+        f'<input class="form-check-input flex-shrink-0" type="radio" name="{FIELD}" required '
+        f'id="{field_id}" value="{escape(choice.value)}"'
+    )
+    if choice.why_not is None:
+        return (
+            '<label class="list-group-item list-group-item-action text-body d-flex gap-3" '
+            f'for="{field_id}">'
+            f"{button}{' checked' if checked else ''}>"
+            f'<span class="flex-grow-1">{inner}</span></label>'
+        )
     return (
-        f'<div class="form-check">'
-        f'<input class="form-check-input" type="radio" name="{FIELD}" required '
-        f'id="{field_id}" value="{escape(value)}"{state}>'
-        f'<label class="form-check-label" for="{field_id}"><strong>{escape(title)}</strong> '
-        f"<small>{escape(detail)}</small>{reason}</label></div>"
+        f'<div class="list-group-item d-flex gap-3 bg-body-tertiary">'
+        f'{button} disabled aria-describedby="{field_id}-why-not"><div class="flex-grow-1">'
+        f'<label class="d-block text-body-secondary" for="{field_id}">{inner}</label>'
+        f'<div class="small" id="{field_id}-why-not">{escape(choice.why_not)}</div></div></div>'
     )
 
 

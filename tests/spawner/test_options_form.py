@@ -40,7 +40,7 @@ def test_no_text_of_a_quota_document_becomes_html():
     )
     page = read(offers, warnings=(NASTY,), chosen=NASTY)
     assert {tag for tag, _ in page.tags} <= {
-        *("p", "fieldset", "legend", "div", "input", "label", "strong", "small", "br")
+        *("p", "fieldset", "legend", "div", "input", "label", "strong", "span")
     }
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
     assert page.text.count(NASTY) == 6
@@ -61,16 +61,35 @@ def test_what_is_left_and_why_others_are_not_offered_is_said():
         slices=1,
     )
     page = read(offers)
-    assert "You hold 50 GiB of 80 GiB GPU memory; 30 GiB left. 1 slice of at most 2" in page.text
+    assert "You may hold up to 80 GiB of GPU memory in at most 2 slices." in page.text
+    assert "You hold 50 GiB in 1 slice; 30 GiB left." in page.text
     assert "40 GiB asked, 30 GiB left" in page.text
-    assert "10 GiB, 0.25 GPU, pool interactive" in page.text
+    assert "10 GiB, 0.25 GPU" in page.text
     assert "disabled" in page.sizes()["large"]
     assert "disabled" not in page.sizes()["small"]
 
 
 def test_without_limits_no_limit_is_said():
-    page = read(some_offers(limit_mib=None, most_slices=None, used_mib=1024))
-    assert "You hold 1 GiB of GPU memory. 0 slices running." in page.text
+    page = read(some_offers(limit_mib=None, most_slices=None, used_mib=1024, slices=1))
+    assert "You hold 1 GiB in 1 slice." in page.text
+    assert "You may hold" not in page.text
+
+
+def test_who_holds_nothing_is_told_what_may_be_had():
+    assert "in at most 2 slices. You hold nothing now." in read(some_offers()).text
+    assert "at most 1 slice. You" in read(some_offers(limit_mib=None, most_slices=1)).text
+
+
+def test_pools_are_named_only_where_there_is_more_than_one():
+    assert "pool" not in read(some_offers()).text
+    page = read(some_offers(an_offer("small"), an_offer("night", pool="batch")))
+    assert "10 GiB, 0.25 GPU, pool batch" in page.text
+
+
+def test_a_reason_is_read_out_with_the_size_that_is_not_to_be_had():
+    page = read(some_offers(an_offer("large", allowed=False, why_not="30 GiB left")))
+    described_by = page.sizes()["large"]["aria-describedby"]
+    assert [tag for tag, attrs in page.tags if attrs.get("id") == described_by] == ["div"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""The hub's own pages: what may be picked and why not, what is refused, how a start goes on."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser_hub import log_in, size, start, start_server, until_lab
+
+pytestmark = pytest.mark.end_to_end
+
+
+def test_the_form_shows_the_sizes_and_why_others_are_not_to_be_had(visit, machine):
+    dora = visit("dora")
+    log_in(dora, machine.settings.password)
+    dora.photograph("form-limited")
+    expect(size(dora.page, "Small")).to_be_checked()
+    expect(size(dora.page, "Large")).to_be_disabled()
+    expect(size(dora.page, "Large")).to_have_accessible_description(
+        re.compile("may have 20 GiB: 40 GiB more is too much")
+    )
+    expect(size(dora.page, "Night shift")).to_have_accessible_description(
+        re.compile("may not pick size 'night'")
+    )
+    expect(dora.page.locator("form")).to_contain_text("up to 20 GiB of GPU memory")
+
+
+def test_the_form_can_be_used_by_keyboard_in_a_dark_theme(visit, machine):
+    eva = visit("eva", color_scheme="dark")
+    log_in(eva, machine.settings.password)
+    expect(size(eva.page, "Small")).to_be_checked()
+    size(eva.page, "Small").focus()
+    eva.page.keyboard.press("ArrowDown")
+    expect(size(eva.page, "Large")).to_be_checked()
+    eva.photograph("form-dark")
+
+
+def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, machine):
+    cleo = visit("cleo")
+    log_in(cleo, machine.settings.password)
+    size(cleo.page, "Night shift").check()
+    cleo.photograph("form-free")
+    # The page goes on by itself, and might do so before it is looked at.
+    go_on = cleo.hold(re.compile("/hub/spawn-pending/"), but_the_first=1)
+    start(cleo.page)
+    cleo.page.wait_for_url(re.compile("/hub/spawn-pending/"))
+    cleo.page.get_by_text("Event log").click()
+    expect(cleo.page.locator("#progress-log")).to_contain_text(
+        re.compile(r"Slice granted \(size night\): 20 GiB and 0.25 GPU of GPU 0 .*\(simulated\)")
+    )
+    cleo.photograph("starting")
+    go_on()
+    until_lab(cleo)
+    cleo.photograph("lab-first")
+
+
+def test_a_quota_that_fills_up_meanwhile_is_refused_in_the_words_of_the_form(visit, machine):
+    ada, bea = visit("ada"), visit("bea")
+    log_in(ada, machine.settings.password)
+    size(ada.page, "Large").check()
+    log_in(bea, machine.settings.password)
+    start_server(bea, "Small")
+    ada.expect_complaint(r"403 \(Forbidden\)")
+    start(ada.page)
+    refusal = ada.page.locator(".spawn-error-msg")
+    expect(refusal).to_contain_text("vision")
+    ada.photograph("refused")
+    words = refusal.inner_text().removeprefix("Error: ")
+    ada.page.goto("/hub/spawn")
+    expect(size(ada.page, "Large")).to_have_accessible_description(words)
+    ada.photograph("form-group-is-full")
+    expect(size(ada.page, "Small")).to_be_enabled()

@@ -1,0 +1,118 @@
+"""Chromium for tests: found, started, watched for errors, and its pages photographed."""
+
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Route,
+    sync_playwright,
+)
+
+PATIENCE_MS = 90_000
+"""How long a page may take before a test gives up: the machine may be slow and busy."""
+OUTPUT = Path(__file__).parents[2] / "browser-output"
+
+
+def find_chromium() -> str | None:
+    """A Chromium on this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+WHY_NO_BROWSER = (
+    "no Chromium here: apt-get install chromium (.ci/install-chromium does it, as root on Debian)"
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start a browser. Chromium's own sandbox does not work as root."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(),
+            chromium_sandbox=os.geteuid() != 0,
+            # Containers have a small /dev/shm.
+            args=["--disable-dev-shm-usage"],
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass(slots=True)
+class Visitor:
+    """One person's browser: a profile of its own, one page, and what its console complained of."""
+
+    name: str
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    expected: list[re.Pattern[str]] = field(default_factory=list)
+    """Complaints that the test at hand brings about on purpose."""
+
+    def photograph(self, name: str) -> Path:
+        """Keep what the page shows in the output folder."""
+        OUTPUT.mkdir(exist_ok=True)
+        path = OUTPUT / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    def hold(self, url: re.Pattern[str], but_the_first: int = 0) -> Callable[[], None]:
+        """Keep the page's requests to ``url`` waiting until the function given back is called."""
+        held: list[Route] = []
+        seen = itertools.count()
+
+        def keep(route: Route) -> None:
+            if next(seen) < but_the_first:
+                route.continue_()
+            else:
+                held.append(route)
+
+        def let_go() -> None:
+            self.page.unroute(url, keep)
+            for route in held:
+                route.continue_()
+
+        self.page.route(url, keep)
+        return let_go
+
+    def expect_complaint(self, pattern: str) -> None:
+        """Say beforehand that the console will complain of something on purpose."""
+        self.expected.append(re.compile(pattern))
+
+    def unexpected(self) -> list[str]:
+        """What the console complained of although nobody expected it."""
+        return [
+            each for each in self.complaints if not any(one.search(each) for one in self.expected)
+        ]
+
+
+def new_visitor(browser: Browser, name: str, base_url: str, **options: object) -> Visitor:
+    """Open a profile of its own and a page that is watched."""
+    context = browser.new_context(
+        base_url=base_url, viewport={"width": 1280, "height": 800}, **options
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_navigation_timeout(PATIENCE_MS)
+    page = context.new_page()
+    visitor = Visitor(name, context, page)
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            where = message.location.get("url", "") if message.location else ""
+            visitor.complaints.append(f"{message.text} ({where})")
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: visitor.complaints.append(f"{error.stack or error}"))
+    return visitor

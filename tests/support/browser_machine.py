@@ -1,0 +1,109 @@
+"""A whole Sublet on this machine for the tests that look at it through a browser."""
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from sublet_hub.demo.kernels import Person
+from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.places import Places, Ports
+from tornado.httpclient import AsyncHTTPClient
+
+QUOTA = """\
+pools:
+  interactive:
+    memory_overcommit: 2
+    compute_overcommit: 4
+    idle_after: 3s
+    turn_s: 10
+    give_back_within: 60s
+    lend_at_least: 2s
+sizes:
+  small: {title: Small, memory: 10 GiB, compute: 0.25}
+  large: {title: Large, memory: 40 GiB, compute: 0.5}
+  night: {title: Night shift, memory: 20 GiB, compute: 0.25, groups: [speech]}
+everyone:
+  limit: {memory: 60 GiB}
+groups:
+  vision: {limit: {memory: 45 GiB}, guaranteed: {memory: 10 GiB, compute: 0.25}}
+users:
+  dora: {limit: {memory: 20 GiB}}
+"""
+GROUPS = {"vision": ("ada", "bea"), "speech": ("cleo",)}
+
+
+@dataclass(slots=True)
+class BrowserMachine:
+    """A running machine, and what its admin can do to it."""
+
+    machine: OneMachine
+    token: str
+    """Of the user ``admin``."""
+    logs: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> MachineSettings:
+        return self.machine.settings
+
+    @property
+    def places(self) -> Places:
+        return self.machine.settings.places
+
+    def home(self, user: str) -> Path:
+        """The folder that a user's JupyterLab shows."""
+        return self.places.homes / user
+
+    def call(self, method: str, path: str, body: object = None) -> requests.Response:
+        """Ask the hub, or a service or a server behind it, as the admin."""
+        with requests.Session() as session:
+            answer = session.request(
+                method,
+                self.places.hub_url + path,
+                json=body,
+                headers={"Authorization": f"token {self.token}"},
+                timeout=60,
+            )
+        answer.raise_for_status()
+        return answer
+
+    def keep_logs(self, folder: Path) -> None:
+        """Copy every part's log, to be read after a failure."""
+        shutil.copytree(self.places.logs, folder, dirs_exist_ok=True)
+
+
+@contextmanager
+def browser_machine(
+    quota: str = QUOTA, groups: dict[str, tuple[str, ...]] | None = None, speed: float = 1.0
+) -> Iterator[BrowserMachine]:
+    """Start a hub with a simulated GPU of 80 GiB, and make its groups."""
+    # pytest's own folders have longer names than a Unix socket's address may have.
+    with tempfile.TemporaryDirectory(prefix="sublet-browser-") as folder:
+        settings = MachineSettings(
+            Places(Path(folder), Ports.free()),
+            simulated=True,
+            password=secrets.token_urlsafe(12),
+            admin_password=secrets.token_urlsafe(24),
+            quota=quota,
+            speed=speed,
+        )
+        with OneMachine(settings, lambda _: None) as machine:
+            admin = Person(settings.places.hub_url, "admin", settings.admin_password)
+            asyncio.run(log_in(admin))
+            running = BrowserMachine(machine, admin.token)
+            for group, members in (GROUPS if groups is None else groups).items():
+                running.call("POST", f"/hub/api/groups/{group}")
+                for member in members:
+                    running.call("POST", f"/hub/api/users/{member}")
+                running.call("POST", f"/hub/api/groups/{group}/users", {"users": members})
+            yield running
+
+
+async def log_in(person: Person) -> None:
+    await person.log_in()
+    AsyncHTTPClient().close()
