@@ -68,9 +68,7 @@ class Allocation:
         events = [slice_event(Happening.SLICE_CREATED, record, now, str(placement.amount))]
         if before is not None:
             events.append(slice_event(Happening.SLICE_RELEASED, before, now, "its server is new"))
-        books.accounts.remember(
-            OwnerAccount(owner=owner, groups=request.groups, template=request.account)
-        )
+        books.accounts.remember(self._account(owner, request))
         change = Change(
             slices=(record,),
             released=() if before is None else (before.slice_id,),
@@ -104,6 +102,13 @@ class Allocation:
             message = f"there is no slice {slice_id}"
             raise NotFoundError(message)
         return record
+
+    def _account(self, owner: UserName, request: SliceRequest) -> OwnerAccount:
+        """The account as the hub says; how pods are made is known from the pod before."""
+        template, known = request.account, self._books.accounts.find(owner)
+        if template.pod is None and known is not None and known.template.pod is not None:
+            template = template.model_copy(update={"pod": known.template.pod})
+        return OwnerAccount(owner=owner, groups=request.groups, template=template)
 
     def _record(self, request: SliceRequest, placement: Placement, now: datetime) -> SliceRecord:
         return SliceRecord(

@@ -31,6 +31,7 @@ from sublet_hub.loops import Bell, Loop, repeat
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.owner_wishes import OwnerWishes
+from sublet_hub.pods import Pods
 from sublet_hub.private_files import make_private_folder
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.reconciliation import Patience, Reconciliation
@@ -82,6 +83,7 @@ class Assembly:
             capacity=capacity,
             accounts=accounts,
             allocation=Allocation(Books(ledger, capacity, accounts, metrics, now)),
+            pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), settings.jobs),
             views=Views(ledger, fleet, capacity, waiting),
@@ -165,6 +167,7 @@ class Assembly:
 
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
+        self.service.pods.reported(view)
         if self.service.ledger.live_jobs:
             self._bell.ring()
 

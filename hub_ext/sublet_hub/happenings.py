@@ -12,6 +12,7 @@ class Happening(StrEnum):
 
     SLICE_CREATED = "slice-created"
     SLICE_STARTED = "slice-started"
+    SLICE_PLACED = "slice-placed"
     SLICE_RELEASED = "slice-released"
     SLICE_KEPT = "slice-kept"
     SLICE_WANTED = "slice-wanted"

@@ -2,7 +2,7 @@
 
 Three witnesses, each enough: the hub no longer knows the server (seen twice, so that a server
 that is just being entered is spared); on this machine, the server's first process is dead; or
-the server never told of a process. When the hub is silent, nothing is concluded from it.
+the server never told of a process or pod. When the hub is silent, nothing is concluded from it.
 """
 
 import logging
@@ -84,7 +84,7 @@ class Reconciliation:
         now = self._now()
         dead: set[SliceId] = set()
         for record in list(self._ledger.slices.values()):
-            if record.is_job:
+            if record.is_job or record.pod is not None:
                 continue
             if record.root_pid is None:
                 if now - record.created_at > self._patience.start_within:

@@ -13,6 +13,7 @@ from sublet_hub.limits import RateLimits
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.owner_wishes import OwnerWishes
+from sublet_hub.pods import Pods
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.views import Views
 
@@ -37,6 +38,7 @@ class Service:
     capacity: Capacity
     accounts: OwnerAccounts
     allocation: Allocation
+    pods: Pods
     wishes: OwnerWishes
     jobs: JobDesk
     views: Views

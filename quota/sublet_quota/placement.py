@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from sublet_quota.admission import Admitted, AdmittedKind, admit
 from sublet_quota.amounts import GpuAmount
+from sublet_quota.gpu_load import GpuFacts
 from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId, GroupName, PoolName, SizeName, UserName
+from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.room_index import Entry, RoomIndex
 from sublet_quota.wish import SliceWish
@@ -56,6 +57,35 @@ def place(holdings: Holdings, admitted: Admitted) -> Placement | Refusal:
                 groups=option.groups,
             )
     return _no_room(holdings, admitted)
+
+
+def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | None:
+    """Return the likeliest GPU of a slice that the cluster's scheduler put on ``node``.
+
+    The scheduler does not say which card: until the node's agent has seen the slice's processes,
+    it counts where it fits best. Nothing for an unknown slice, or a node without known GPUs.
+    """
+    holding = holdings.slice(slice_id)
+    facts = [gpu for gpu in holdings.gpus() if gpu.node == node]
+    if holding is None or not facts:
+        return None
+    if any(gpu.gpu_id == holding.gpu_id for gpu in facts):
+        return holding.gpu_id
+
+    def rank(gpu: GpuFacts) -> tuple[bool, bool, bool, bool, int, int]:
+        room = holdings.room(gpu.gpu_id)
+        alone = 0 if room is None else room.alone_mib - holding.amount.memory_mib
+        shared = 0 if room is None else room.shared_mib - holding.amount.memory_mib
+        return (
+            holdings.pool_of(gpu.gpu_id) != holding.pool,
+            gpu.closed is not None,
+            alone < 0,
+            shared < 0,
+            alone if alone >= 0 else -shared,
+            gpu.index,
+        )
+
+    return min(facts, key=rank).gpu_id
 
 
 def _no_room(holdings: Holdings, admitted: Admitted) -> Refusal:

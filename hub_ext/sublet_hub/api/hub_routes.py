@@ -2,7 +2,14 @@
 
 from sublet_quota.ids import SliceId
 from sublet_quota.refusal import Refusal
-from sublet_quota.wire.api import Lease, Offers, SliceInfo, SliceRequest, SliceStarted
+from sublet_quota.wire.api import (
+    Lease,
+    Offers,
+    PodStarted,
+    SliceInfo,
+    SliceRequest,
+    SliceStarted,
+)
 
 from sublet_hub.api.routes import Access, Call, Nature, Parameter, Route
 from sublet_hub.errors import BadRequestError
@@ -27,6 +34,10 @@ async def _request(service: Service, call: Call) -> Lease | Refusal:
 
 async def _started(service: Service, call: Call) -> None:
     service.allocation.started(SliceId(call.path["slice_id"]), call.body_as(SliceStarted))
+
+
+async def _pod(service: Service, call: Call) -> None:
+    service.pods.started(SliceId(call.path["slice_id"]), call.body_as(PodStarted))
 
 
 async def _info(service: Service, call: Call) -> SliceInfo:
@@ -72,6 +83,18 @@ HUB_ROUTES = (
         None,
         body=SliceStarted,
         status=204,
+        refusals=(400, 404),
+    ),
+    Route(
+        "POST",
+        "hub/slices/{slice_id}/pod",
+        Access.HUB,
+        "The server's pod exists, or has its node now",
+        _pod,
+        None,
+        body=PodStarted,
+        status=204,
+        most_body_bytes=_BIG_BODY,
         refusals=(400, 404),
     ),
     Route(

@@ -6,6 +6,7 @@ from sublet_hub.ledger.records import (
     EventRecord,
     GpuRecord,
     JobRecord,
+    PodIdentity,
     ProcessIdentity,
     SliceRecord,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "GpuRecord",
     "JobRecord",
     "Ledger",
+    "PodIdentity",
     "ProcessIdentity",
     "SliceRecord",
 ]

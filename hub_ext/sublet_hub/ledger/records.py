@@ -27,6 +27,15 @@ class GpuRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PodIdentity:
+    """A pod: its name alone can be another pod's after a while."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SliceRecord:
     """A slice that is handed out."""
 
@@ -49,6 +58,8 @@ class SliceRecord:
     root_start_time: float | None = None
     kept_until: datetime | None = None
     wanted_since: datetime | None = None
+    pod: PodIdentity | None = None
+    """On Kubernetes, once it was made."""
 
     @property
     def is_job(self) -> bool:

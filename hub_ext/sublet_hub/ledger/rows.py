@@ -12,6 +12,7 @@ from sublet_hub.ledger.records import (
     EventRecord,
     GpuRecord,
     JobRecord,
+    PodIdentity,
     ProcessIdentity,
     SliceRecord,
 )
@@ -59,11 +60,17 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "root_start_time": record.root_start_time,
         "kept_until": record.kept_until,
         "wanted_since": record.wanted_since,
+        "pod_uid": None if record.pod is None else record.pod.uid,
+        "pod_namespace": None if record.pod is None else record.pod.namespace,
+        "pod_name": None if record.pod is None else record.pod.name,
     }
 
 
 def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
     """The slice of a row of ``slices``."""
+    pod = None
+    if row["pod_uid"] is not None:
+        pod = PodIdentity(row["pod_uid"], row["pod_namespace"], row["pod_name"])
     return SliceRecord(
         slice_id=SliceId(row["slice_id"]),
         holder=Holder(row["holder"]),
@@ -82,6 +89,7 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         root_start_time=row["root_start_time"],
         kept_until=row["kept_until"],
         wanted_since=row["wanted_since"],
+        pod=pod,
     )
 
 

@@ -66,6 +66,9 @@ SLICES = sa.Table(
     sa.Column("root_start_time", sa.Float(53)),
     sa.Column("kept_until", UtcDateTime),
     sa.Column("wanted_since", UtcDateTime),
+    sa.Column("pod_uid", sa.String(255)),
+    sa.Column("pod_namespace", sa.String(255)),
+    sa.Column("pod_name", sa.String(255)),
     sa.Column("released_at", UtcDateTime, index=True),
 )
 

@@ -62,6 +62,7 @@ def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssig
         uid=record.uid,
         root_pid=record.root_pid,
         root_start_time=record.root_start_time,
+        pod_uid=None if record.pod is None else record.pod.uid,
         created_at=record.created_at,
         entitlement=entitlement,
         kept_until=record.kept_until,

@@ -1,0 +1,150 @@
+"""Slices of pods: the service takes over which pod, node and card the cluster chose."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fake_agent import a_gpu, a_report
+from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, settings_for, until
+
+pytestmark = pytest.mark.asyncio
+
+TEMPLATE = {
+    "namespace": "hub",
+    "image": "registry.example/notebook:1",
+    "volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": "claim-ada"}}],
+    "volume_mounts": [{"name": "home", "mountPath": "/home/jovyan"}],
+}
+
+
+def a_pod(**values: Any) -> dict[str, Any]:
+    return {"pod_uid": "uid-1", "namespace": "hub", "pod_name": "jupyter-ada", **values}
+
+
+async def two_nodes(world: HubWorld) -> Any:
+    await world.agent()
+    cards = (a_gpu("SIM-1"), a_gpu("SIM-2", index=1))
+    return await world.agent(node="node-b", boot_id="boot-b", secret=OTHER_SECRET, gpus=cards)
+
+
+async def test_the_agent_is_told_the_uid_of_a_slices_pod(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    path = f"slices/{lease['slice_id']}/pod"
+    assert await world.hub_call("POST", path, a_pod()) == (204, None)
+    await agent.until(lambda: [s.pod_uid for s in agent.assignments.slices] == ["uid-1"])
+    assert await world.hub_call("POST", path, a_pod(node="node-a")) == (204, None)
+    assert world.service.ledger.slices[lease["slice_id"]].gpu.gpu_id == "SIM-0"
+
+
+async def test_a_pod_of_a_slice_that_nobody_holds_is_not_found(world: HubWorld) -> None:
+    await world.agent()
+    status, problem = await world.hub_call("POST", "slices/nobodys/pod", a_pod())
+    assert (status, problem["reason"]) == (404, "not-found")
+
+
+async def test_a_slice_follows_its_pod_to_another_node(world: HubWorld) -> None:
+    other = await two_nodes(world)
+    await world.slice_for("bob", gpu_type="Simulated H100 80GB")
+    lease = await world.slice_for("ada", size="medium")
+    assert lease["node"] == "node-a"
+    path = f"slices/{lease['slice_id']}"
+    await world.hub_call("POST", f"{path}/pod", a_pod(node="node-b"))
+    await other.until(lambda: [s.slice_id for s in other.assignments.slices] == [lease["slice_id"]])
+    _, info = await world.hub_call("GET", path)
+    assert (info["lease"]["node"], info["lease"]["gpu_id"]) == ("node-b", "SIM-1")
+    held = world.service.capacity.holdings.slice(lease["slice_id"])
+    assert held.gpu_id == "SIM-1"
+
+
+async def test_a_slice_follows_its_pod_to_the_card_on_which_the_agent_sees_it(
+    world: HubWorld,
+) -> None:
+    other = await two_nodes(world)
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod(node="node-b"))
+    await other.until(lambda: [s.gpu_id for s in other.assignments.slices] == ["SIM-1"])
+    other.says[slice_id] = a_report(slice_id, gpu_id="SIM-2")
+    await other.report()
+    await other.until(lambda: [s.gpu_id for s in other.assignments.slices] == ["SIM-2"])
+    assert world.service.ledger.slices[slice_id].gpu.index == 1
+
+
+async def test_an_agents_word_about_a_card_of_another_node_does_not_count(world: HubWorld) -> None:
+    other = await two_nodes(world)
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod(node="node-b"))
+    await other.until(lambda: [s.gpu_id for s in other.assignments.slices] == ["SIM-1"])
+    other.says[slice_id] = a_report(slice_id, gpu_id="SIM-0", memory_mib=77)
+    await other.report()
+
+    def taken() -> bool:
+        report = world.service.fleet.report(slice_id)
+        return report is not None and report.memory_mib == 77
+
+    await until(taken)
+    assert world.service.ledger.slices[slice_id].gpu.gpu_id == "SIM-1"
+
+
+async def test_a_card_counts_only_for_slices_of_pods(world: HubWorld) -> None:
+    agent = await world.agent(gpus=(a_gpu(), a_gpu("SIM-1", index=1)))
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    assigned = world.service.ledger.slices[slice_id].gpu.gpu_id
+    seen_on = {"SIM-0": "SIM-1", "SIM-1": "SIM-0"}[assigned]
+    await agent.until(lambda: len(agent.assignments.slices) == 1)
+    agent.says[slice_id] = a_report(slice_id, gpu_id=seen_on, memory_mib=77)
+    await agent.report()
+
+    def taken() -> bool:
+        report = world.service.fleet.report(slice_id)
+        return report is not None and report.memory_mib == 77
+
+    await until(taken)
+    assert world.service.ledger.slices[slice_id].gpu.gpu_id == assigned
+
+
+async def test_a_pod_on_a_node_without_known_gpus_leaves_the_slice_where_it_was(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    status, _ = await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod(node="node-z"))
+    assert status == 204
+    assert world.service.ledger.slices[slice_id].gpu.node == "node-a"
+
+
+async def test_how_an_owners_pods_are_made_is_kept_for_their_jobs(world: HubWorld) -> None:
+    await world.agent()
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod(template=TEMPLATE))
+    await world.hub_call("DELETE", f"slices/{slice_id}")
+    await world.slice_for("ada")
+    template = world.service.accounts.find("ada").template
+    assert template.pod.image == "registry.example/notebook:1"
+    assert template.pod.volumes[0]["persistentVolumeClaim"] == {"claimName": "claim-ada"}
+
+
+async def test_a_slice_without_pod_ends_and_one_whose_pod_waits_for_a_node_stays(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path, start_within=timedelta(0))
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        with_pod = (await world.slice_for("ada"))["slice_id"]
+        await world.hub_call("POST", f"slices/{with_pod}/pod", a_pod())
+        without = (await world.slice_for("bob"))["slice_id"]
+        world.assembly._reconciliation.look_at_processes()
+        assert set(world.service.ledger.slices) == {with_pod}
+        assert without not in world.service.ledger.slices
+
+
+async def test_a_slices_pod_survives_a_restart_of_the_service(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        slice_id = (await world.slice_for("ada"))["slice_id"]
+        await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod())
+    async with hub_world(tmp_path, hub) as world:
+        pod = world.service.ledger.slices[slice_id].pod
+        assert (pod.uid, pod.namespace, pod.name) == ("uid-1", "hub", "jupyter-ada")
