@@ -32,7 +32,7 @@ class NodeView:
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuSnapshot:
     """Return the GPU as the policy sees it."""
     move = gpu.move
-    views = tuple(_view(s, move if _is_moving(s, move) else None) for s in slices)
+    views = tuple(_view(s, move if _is_moving(s, move) else None, node.now) for s in slices)
     if node.unsafe_skip_room_check:
         views = tuple(
             replace(v, cap_mib=0, image_mib=0) if v.is_away and v.active else v for v in views
@@ -74,7 +74,7 @@ def _stray_mib(served: ServedSlice) -> int:
     return served.held_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
-def _view(served: ServedSlice, move: RunningMove | None) -> SliceView:
+def _view(served: ServedSlice, move: RunningMove | None, now: datetime) -> SliceView:
     state, cap_mib = served.state(), served.cap_mib
     held_mib, image_mib = served.held_mib(), served.image_mib()
     if move is not None and move.kind is TransitionKind.SUSPENDING:
@@ -100,6 +100,7 @@ def _view(served: ServedSlice, move: RunningMove | None) -> SliceView:
         turn_since=served.turn_since if served.gate_open else None,
         entitlement=0 if assignment is None else assignment.entitlement,
         kept_until=None if assignment is None else assignment.kept_until,
+        runs_a_cell=not served.is_job and served.account.may_run_a_cell(now),
         unsuspendable=served.unsuspendable(),
         not_before=served.not_before,
     )

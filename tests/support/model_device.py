@@ -48,6 +48,8 @@ class ModelSlice:
     image_mib: int = 0
     state: SliceState = SliceState.RESIDENT
     active: bool = False
+    in_a_cell: bool = False
+    """Idle, with a cell that still runs: it may fill its cap unless it is suspended."""
     since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     state_since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     gate_open: bool = False
@@ -145,10 +147,12 @@ class ModelDevice:
         served = self.slices[name]
         if not served.active:
             served.active, served.since, served.waiting_since = True, self.now, self.now
+            served.in_a_cell = False
 
-    def fall_idle(self, name: str) -> None:
+    def fall_idle(self, name: str, *, in_a_cell: bool = False) -> None:
         """Nothing was seen of it for long enough."""
         served = self.slices[name]
+        served.in_a_cell = in_a_cell
         if served.active:
             served.active, served.since = False, self.now
             served.gate_open, served.turn_since, served.waiting_since = False, None, None
@@ -200,7 +204,7 @@ class ModelDevice:
         if self.move is not None and self.now >= self.move.ends:
             self._finish_move(self.move)
         for served in list(self.slices.values()):
-            if served.gate_open and served.state is SliceState.RESIDENT:
+            if self._may_fill(served):
                 room_mib = max(0, min(served.wants_mib, served.cap_mib) - served.held_mib)
                 wanted_mib = min(room_mib, int(self.fills_mib_per_s * seconds))
                 got_mib = max(0, min(wanted_mib, self.total_mib - self.used_mib))
@@ -212,6 +216,11 @@ class ModelDevice:
                 self.evictions.append(served.name)
                 del self.slices[served.name]
         _demand(self.used_mib <= self.total_mib, f"{self.used_mib} MiB are taken")
+
+    def _may_fill(self, served: ModelSlice) -> bool:
+        moves = self.move is not None and self.move.slice is served
+        in_a_cell = served.in_a_cell and served.held_mib > 0 and not moves
+        return served.state is SliceState.RESIDENT and (served.gate_open or in_a_cell)
 
     def _view(self, served: ModelSlice) -> SliceView:
         leaves = self.move is not None and self.move.slice is served
@@ -231,6 +240,7 @@ class ModelDevice:
             turn_since=served.turn_since,
             entitlement=served.entitlement,
             kept_until=served.kept_until,
+            runs_a_cell=served.in_a_cell,
             unsuspendable=served.unsuspendable,
             not_before=served.not_before,
         )
@@ -343,7 +353,9 @@ class ModelDevice:
         if self._was_taken_unasked:
             return
         promised = sum(
-            max(s.cap_mib, s.held_mib) - s.held_mib for s in self.slices.values() if s.gate_open
+            max(s.cap_mib, s.held_mib) - s.held_mib
+            for s in self.slices.values()
+            if s.gate_open or (s.in_a_cell and self._may_fill(s))
         )
         most_mib = self.used_mib - self.foreign_mib + promised
         _demand(

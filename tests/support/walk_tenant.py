@@ -3,8 +3,8 @@
 Run as a script. Reads commands, one a line, and answers with one JSON object a line:
 ``cell N`` tells the agent that a cell runs, as kernels do, asks at its gate (again, while the
 agent is away), then checks every buffer by its hash, computes, and changes something within its
-cap. ``job`` does so for ever, several
-rounds a cell. A greedy one also takes and frees memory in between, unasked.
+cap; now and then it leaves the GPU alone for longer than a slice stays active. ``job`` does so
+for ever, several rounds a cell. A greedy one also takes and frees memory in between, unasked.
 """
 
 import contextlib
@@ -93,11 +93,20 @@ def enter_gate(path: str, cell: str) -> int:
         time.sleep(0.01)
 
 
+def think(rng: random.Random) -> None:
+    """Leave the GPU alone in the middle of a cell, now and then until the slice counts as idle."""
+    if rng.random() < 0.1:
+        time.sleep(0.3 + rng.random() * 0.3)
+
+
 def main() -> None:
+    rng = random.Random(os.environ["WALK_SEED"])  # noqa: S311 - a walk, not a secret
     work = Work(int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
     agent = os.environ["SUBLET_AGENT_SOCKET"]
     may_run_out = bool(os.environ.get("WALK_MEMORY_MAY_RUN_OUT"))
-    used = 0.0
+    late = True
+    """Only a cell in a process with nothing on the GPU yet can lose its promise: on a busy machine
+    it may take longer to begin than the promise holds without use."""
     activity = ActivityReporter(agent, f"k{os.getpid()}")
     tolerated = (gpu.OutOfMemoryError,) if may_run_out else ()
     print(json.dumps({"ready": os.getpid()}), flush=True)
@@ -108,10 +117,13 @@ def main() -> None:
             if command[0] == "cell":
                 with activity.running(command[1]):
                     asked = enter_gate(agent, command[1])
+                    opened = time.monotonic()
                     gpu.compute(0.002)
+                    late = late and time.monotonic() - opened > PROMISED_S
                     work.check()
+                    think(rng)
                     gpu.compute(0.002)
-                    used = time.monotonic()
+                    think(rng)
                     work.change()
                 if greedy:
                     # Not before: whoever begins with a large allocation, in the very moment
@@ -126,12 +138,9 @@ def main() -> None:
                     for _ in range(10):
                         work.check()
                         gpu.compute(0.003)
-                        used = time.monotonic()
                         with contextlib.suppress(*tolerated):
                             work.change()
         except gpu.OutOfMemoryError as error:
-            # A promise wears off without use of the GPU: on a busy machine this may take a while.
-            late = time.monotonic() - used > PROMISED_S
             answer = {"error": f"out of memory: {error}"}
             if may_run_out or late:
                 answer = {"cell": "no memory"}

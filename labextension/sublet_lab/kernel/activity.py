@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from sublet_quota.wire.tenant_socket import KernelActivity
 
 _REPEAT_S = 2.0
+_TRY_AGAIN_S = 0.5
+"""The agent was away: a new one should soon know what runs."""
 _CONNECT_TIMEOUT_S = 1.0
 
 
@@ -85,9 +87,8 @@ class ActivityReporter:
         unsent = False
         while True:
             with self._changed:
-                repeat = unsent or bool(self._busy_cells())
                 if not self._news and not self._closing:
-                    self._changed.wait(_REPEAT_S if repeat else None)
+                    self._changed.wait(self._next_s(unsent=unsent))
                 if self._closing:
                     break
                 self._news = False
@@ -101,6 +102,11 @@ class ActivityReporter:
                 )
             unsent = not self._send(level)
         self._hang_up()
+
+    def _next_s(self, *, unsent: bool) -> float | None:
+        if unsent:
+            return _TRY_AGAIN_S
+        return _REPEAT_S if self._busy_cells() else None
 
     def _busy_cells(self) -> list[str]:
         return [cell for cell in self._running if cell not in self._asking]

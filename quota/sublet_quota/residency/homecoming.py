@@ -36,10 +36,12 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
     for view in sorted(
         away, key=lambda s: (not _must_come_home(snapshot, s), -s.since.timestamp(), s.slice_id)
     ):
-        if view.image_mib <= free_mib:
+        # A cell of it that still runs may fill its whole cap as soon as it is back.
+        need_mib = room.need_mib(view) if view.runs_a_cell else view.image_mib
+        if need_mib <= free_mib:
             return [Resume(view.slice_id)]
         if _must_come_home(snapshot, view):
-            leaving = _jobs_that_make_room(room, plan, view, free_mib)
+            leaving = _jobs_that_make_room(room, plan, need_mib - free_mib, view)
             if leaving is not None:
                 return [leaving]
     return []
@@ -55,7 +57,7 @@ def _was_away_long_enough(snapshot: GpuSnapshot, view: SliceView) -> bool:
 
 
 def _jobs_that_make_room(
-    room: Room, plan: SeatPlan, view: SliceView, free_mib: int
+    room: Room, plan: SeatPlan, shortfall_mib: int, view: SliceView
 ) -> Suspend | None:
     seated = plan.seated_ids
     jobs = [
@@ -66,6 +68,5 @@ def _jobs_that_make_room(
         and c.slice_id not in seated
         and c.may_begin(room.snapshot)
     ]
-    shortfall_mib = view.image_mib - free_mib
     leaving = choose_leavers(jobs, shortfall_mib, room.snapshot.host_free_mib)
     return Suspend(leaving[0].slice_id, view.slice_id) if leaving else None

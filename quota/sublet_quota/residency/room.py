@@ -67,8 +67,10 @@ def _committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
         if transition.kind is TransitionKind.RESUMING and view.active:
             return full
         # A suspend may have to be undone: its room is free when the whole slice is out.
-        return _has_mib(snapshot, view)
-    if view.gate_open or (_stays_whatever_happens(view) and view.held_mib > 0):
+        in_a_cell = view.runs_a_cell and not view.active
+        return full if in_a_cell else _has_mib(snapshot, view)
+    stays_or_may_grow = _stays_whatever_happens(view) or _is_idle_in_a_cell(view)
+    if view.gate_open or (stays_or_may_grow and view.held_mib > 0):
         return full
     # Also of a suspended slice: a process of it may have been born since.
     return view.held_mib
@@ -78,6 +80,15 @@ def _stays_whatever_happens(view: SliceView) -> bool:
     """Whether no overcommit counts on it: it can neither be moved nor kept from growing."""
     paused_job = view.is_job and view.state is SliceState.PAUSED
     return view.unsuspendable is not None and view.on_gpu and not paused_job
+
+
+def _is_idle_in_a_cell(view: SliceView) -> bool:
+    """Whether it counts as idle while a cell of it runs, which may go on with its GPU any moment.
+
+    Its cap is free only when it is suspended: then the cell's next GPU call waits, where it
+    would run out of memory otherwise. Who holds nothing cannot be suspended, and keeps nothing.
+    """
+    return view.runs_a_cell and not view.active and not view.is_job and not view.is_away
 
 
 def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:

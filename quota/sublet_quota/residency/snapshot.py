@@ -75,6 +75,8 @@ class SliceView:
     """Of a job: its place among the jobs, 0 for the most entitled."""
     kept_until: datetime | None = None
     """Its owner said "do not lend mine" until then."""
+    runs_a_cell: bool = False
+    """Of an owner: a cell of it may still run, also where it counts as idle by now."""
     unsuspendable: str | None = None
     """Why it can be paused but never suspended."""
     not_before: datetime | None = None

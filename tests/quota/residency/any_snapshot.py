@@ -55,6 +55,7 @@ def _slices(draw: st.DrawFn, name: str) -> SliceView:
         turn_since=ago(draw(_seconds)) if gate_open else None,
         entitlement=draw(st.integers(0, 2)),
         kept_until=None if kept is None else NOW + timedelta(seconds=kept),
+        runs_a_cell=not is_job and draw(st.sampled_from([False, False, True])),
         unsuspendable=draw(_reasons),
         not_before=None if rests is None else NOW + timedelta(seconds=rests),
     )
@@ -110,6 +111,7 @@ def _as_moving(view: SliceView, kind: TransitionKind) -> SliceView:
         waiting_since=view.since if view.active else None,
         entitlement=view.entitlement,
         kept_until=view.kept_until,
+        runs_a_cell=view.runs_a_cell,
     )
 
 
@@ -128,9 +130,12 @@ def most_it_may_hold_mib(snapshot: GpuSnapshot, view: SliceView, decision: Decis
         comes = resumed or (
             snapshot.transition is not None and snapshot.transition.kind is TransitionKind.RESUMING
         )
-        return max(cap_mib, has_mib) if comes and view.active else has_mib
+        goes_on = view.active or view.runs_a_cell
+        return max(cap_mib, has_mib) if comes and goes_on else has_mib
     if opened or (view.gate_open and not paused):
         return max(cap_mib, view.held_mib)
-    if view.unsuspendable is not None and view.held_mib > 0 and not view.is_job:
+    in_a_cell = view.runs_a_cell and not view.active and not view.is_away
+    stays = view.unsuspendable is not None and not view.is_job
+    if view.held_mib > 0 and (in_a_cell or stays):
         return max(cap_mib, view.held_mib)
     return view.held_mib

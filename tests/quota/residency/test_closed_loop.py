@@ -47,6 +47,8 @@ class Town:
     idles: float = 0.03
     interrupts: float = 0.001
     """How likely an owner stops a cell that still waits for its room."""
+    dawdles: float = 0.0
+    """How likely who falls idle does so in the middle of a cell, and may go on with its GPU."""
     waits: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Since when an owner waits, and how many waited then."""
     longest: float = 0.0
@@ -67,7 +69,8 @@ class Town:
                 self.device.wake(owner.name)
                 owner.wants_mib = self.chance.randint(owner.cap_mib // 2, owner.cap_mib)
             elif self.chance.random() < (self.idles if owner.gate_open else self.interrupts):
-                self.device.fall_idle(owner.name)
+                in_a_cell = owner.gate_open and self.chance.random() < self.dawdles
+                self.device.fall_idle(owner.name, in_a_cell=in_a_cell)
 
     def jobs_come_and_end(self) -> None:
         for job in self.device.jobs:
@@ -151,6 +154,18 @@ def test_owners_run_within_their_bound_and_memory_is_never_exceeded(seed):
 def test_jobs_run_whenever_no_owner_has_work_and_never_put_owners_off(seed):
     town = found_town(seed)
     town.wakes, town.idles = 0.002, 0.05
+    for _ in range(2000):
+        town.jobs_come_and_end()
+        town.step()
+        town.check_that_owners_run_in_time()
+        town.check_that_jobs_run_in_time()
+    assert town.device.done
+
+
+@pytest.mark.parametrize("seed", range(400, 410))
+def test_cells_that_run_on_in_idle_slices_never_run_out_of_memory_and_put_nobody_off(seed):
+    town = found_town(seed)
+    town.wakes, town.idles, town.dawdles = 0.002, 0.05, 0.7
     for _ in range(2000):
         town.jobs_come_and_end()
         town.step()

@@ -189,3 +189,21 @@ def test_what_is_in_nobodys_way_can_be_lent_whatever_the_rate():
 )
 def test_nothing_can_be_lent_where_no_job_would_begin(why_not):
     assert lendable_mib(gpu(**why_not)) == 0
+
+
+#  GPU [Aaaaa ........]               A is idle, but its cell runs on and may fill its cap
+def test_the_cap_of_an_idle_slice_in_a_cell_is_lent_only_once_it_is_suspended():
+    in_a_cell = idle("A", 50, on=5, runs_a_cell=True)
+    assert told(gpu(in_a_cell, stopped("J", 60))) == ["suspend A for J"]
+    assert told(gpu(in_a_cell, stopped("J", 30))) == ["open J"]
+    assert lendable_mib(gpu(in_a_cell)) == 80 * GIB
+
+
+def test_an_idle_slice_in_a_cell_that_holds_nothing_keeps_no_room():
+    assert told(gpu(idle("A", 50, runs_a_cell=True), stopped("J", 60))) == ["open J"]
+
+
+def test_an_idle_slice_in_a_cell_comes_home_only_where_its_whole_cap_is_free():
+    away = idle("A", 50, out=5, runs_a_cell=True)
+    assert told(gpu(away, idle("B", 40, on=30))) == ["resume A"]
+    assert told(gpu(away, idle("B", 40, on=31))) == []
