@@ -60,6 +60,15 @@ class SliceRecord:
     wanted_since: datetime | None = None
     pod: PodIdentity | None = None
     """On Kubernetes, once it was made."""
+    given_up_at: datetime | None = None
+    """When its owner last said that they need it no more for now."""
+    lent_since: datetime | None = None
+    """Since when somebody else uses its room, or its compute."""
+    last_lent_from: datetime | None = None
+    """The last time it was lent that is over."""
+    last_lent_until: datetime | None = None
+    last_lent_job: JobId | None = None
+    """To which job then, the last one where they were several; ``None``: not known."""
 
     @property
     def is_job(self) -> bool:
@@ -111,6 +120,14 @@ class JobRecord:
     cancel_asked_at: datetime | None = None
     output_notebook: str | None = None
     exit_code: int | None = None
+    take_along: tuple[str, ...] = ()
+    """Files beside the notebook, as its owner named them; not empty: it runs in a copy."""
+    retries: int = 0
+    failed_attempts: int = 0
+    """How many of its attempts have failed, evictions not counted."""
+    gpus: int = 1
+    current_cell: int | None = None
+    """Of the cells that run, from 1; ``None`` before the first."""
 
     def moved(self, move: JobMove, **values: Any) -> "JobRecord":
         """Return the job after ``move``; ``ForbiddenMoveError`` where there is no such move."""

@@ -63,6 +63,11 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "pod_uid": None if record.pod is None else record.pod.uid,
         "pod_namespace": None if record.pod is None else record.pod.namespace,
         "pod_name": None if record.pod is None else record.pod.name,
+        "given_up_at": record.given_up_at,
+        "lent_since": record.lent_since,
+        "last_lent_from": record.last_lent_from,
+        "last_lent_until": record.last_lent_until,
+        "last_lent_job": record.last_lent_job,
     }
 
 
@@ -90,6 +95,11 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         kept_until=row["kept_until"],
         wanted_since=row["wanted_since"],
         pod=pod,
+        given_up_at=row["given_up_at"],
+        lent_since=row["lent_since"],
+        last_lent_from=row["last_lent_from"],
+        last_lent_until=row["last_lent_until"],
+        last_lent_job=None if row["last_lent_job"] is None else JobId(row["last_lent_job"]),
     )
 
 
@@ -99,6 +109,7 @@ def row_of_job(job: JobRecord) -> dict[str, Any]:
         name: getattr(job, name) for name in JobRecord.__slots__ if name != "process"
     }
     row["groups"] = list(job.groups)
+    row["take_along"] = list(job.take_along)
     row["state"] = job.state.value
     process = job.process
     row["boot_id"] = None if process is None else process.boot_id
@@ -111,6 +122,7 @@ def job_of_row(row: Row) -> JobRecord:
     """The job of a row of ``jobs``."""
     values = {name: row[name] for name in JobRecord.__slots__ if name != "process"}
     values["groups"] = tuple(row["groups"])
+    values["take_along"] = tuple(row["take_along"])
     values["state"] = JobState(row["state"])
     process = None
     if row["pid"] is not None:

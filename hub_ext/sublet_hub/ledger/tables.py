@@ -69,6 +69,11 @@ SLICES = sa.Table(
     sa.Column("pod_uid", sa.String(255)),
     sa.Column("pod_namespace", sa.String(255)),
     sa.Column("pod_name", sa.String(255)),
+    sa.Column("given_up_at", UtcDateTime),
+    sa.Column("lent_since", UtcDateTime),
+    sa.Column("last_lent_from", UtcDateTime),
+    sa.Column("last_lent_until", UtcDateTime),
+    sa.Column("last_lent_job", sa.String(64)),
     sa.Column("released_at", UtcDateTime, index=True),
 )
 
@@ -103,6 +108,11 @@ JOBS = sa.Table(
     sa.Column("cancel_asked_at", UtcDateTime),
     sa.Column("output_notebook", sa.Text),
     sa.Column("exit_code", sa.Integer),
+    sa.Column("take_along", sa.JSON, nullable=False),
+    sa.Column("retries", sa.Integer, nullable=False),
+    sa.Column("failed_attempts", sa.Integer, nullable=False),
+    sa.Column("gpus", sa.Integer, nullable=False),
+    sa.Column("current_cell", sa.Integer),
 )
 
 EVENTS = sa.Table(
@@ -119,6 +129,25 @@ EVENTS = sa.Table(
     sa.Column("bytes_mib", sa.BigInteger, nullable=False),
     sa.Column("took_s", sa.Float(53), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+)
+
+USE_BY_HOUR = sa.Table(
+    "use_by_hour",
+    METADATA,
+    sa.Column("owner", sa.String(255), primary_key=True),
+    sa.Column("hour", UtcDateTime, primary_key=True, index=True),
+    sa.Column("busy_s", sa.Float(53), nullable=False),
+    sa.Column("lent_s", sa.Float(53), nullable=False),
+    sa.Column("energy_mj", sa.BigInteger, nullable=False),
+    sa.Column("unmetered_s", sa.Float(53), nullable=False),
+)
+
+HISTORY = sa.Table(
+    "history",
+    METADATA,
+    sa.Column("slice_id", sa.String(64), primary_key=True),
+    sa.Column("ended_at", UtcDateTime, primary_key=True, index=True),
+    sa.Column("points", sa.LargeBinary, nullable=False),
 )
 
 NODES = sa.Table(
