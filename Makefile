@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 DEVICE ?= auto
 PROXY_VERSION := 5.3.0
 
+LAB := labextension/dist/package.json
+LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
+	$(wildcard labextension/*.json labextension/scripts/*)
+
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -14,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.ready $(BIN)/configurable-http-proxy ## Virtual environment, packages, node, proxy
+setup: $(VENV)/.ready $(BIN)/configurable-http-proxy $(LAB) ## Virtual environment, packages, node, proxy, JupyterLab extension
 
 browser: ## Chromium for the browser tests, where packages may be installed
 	@.ci/install-chromium
@@ -29,6 +33,7 @@ test: setup browser check ## Every check and test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules
+	npm run --silent --prefix labextension check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -42,12 +47,18 @@ benchmarks: setup ## Print the figures, each beside its baseline
 	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
 
 clean: ## Remove what setup made
+	rm -rf labextension/dist labextension/lib labextension/node_modules
 	rm -rf $(VENV) .sublet demo-output browser-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv
+$(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv .ci/install-node
 	.ci/create-venv "$(PYTHON)" "$(VENV)"
 	touch $@
 
 $(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy
 	.ci/install-proxy "$(VENV)" "$(PROXY_VERSION)"
 	touch -c $@
+
+# Installing the package builds and copies the extension; this does it again when its sources change.
+$(LAB): $(LAB_SOURCES) .ci/build-labextension | $(VENV)/.ready
+	.ci/build-labextension "$(VENV)"
+	touch $@
