@@ -13,7 +13,7 @@ LAB_SOURCES := $(shell find labextension/src labextension/style labextension/sch
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup browser demo up test check format benchmarks schema clean
+.PHONY: help setup browser postgresql demo up test check format benchmarks schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,7 +29,10 @@ demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for 
 up: setup ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
 
-test: setup browser check ## Every check and test
+postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed
+	@.ci/install-postgresql
+
+test: setup browser postgresql check ## Every check and test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules

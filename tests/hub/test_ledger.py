@@ -1,4 +1,7 @@
-"""The ledger: memory and database agree, also when the database refuses."""
+"""The ledger: memory and database agree, also when the database refuses.
+
+The same suite runs on SQLite and on a real PostgreSQL.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +21,8 @@ from sublet_hub.ledger.tables import METADATA
 from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.job_states import JobMove, JobState
 from sublet_quota.residency import Holder
+
+from tests.support.postgresql import NoPostgresqlError, PostgresqlServer, postgresql_server
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
@@ -62,16 +67,33 @@ def a_job(job_id: str = "j1") -> JobRecord:
     )
 
 
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgresqlServer]:
+    try:
+        with postgresql_server() as server:
+            yield server
+    except NoPostgresqlError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+def database(url: str) -> Iterator[Database]:
+    found = Database(url)
     found.migrate()
     yield found
     found.close()
 
 
-def test_migrations_lead_to_the_tables_of_this_version(tmp_path: Path, database: Database) -> None:
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+def test_migrations_lead_to_the_tables_of_this_version(url: str, database: Database) -> None:
+    engine = sa.create_engine(url)
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), METADATA)
     engine.dispose()
@@ -110,14 +132,12 @@ def test_indices_follow_slices_that_come_change_and_go(database: Database) -> No
     assert ledger.slice_of_server(UserName("bob"), "x") is None
 
 
-def test_a_change_that_the_database_refuses_changes_nothing(
-    tmp_path: Path, database: Database
-) -> None:
+def test_a_change_that_the_database_refuses_changes_nothing(url: str, database: Database) -> None:
     ledger = Ledger(database)
     ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
     told: list[Change] = []
     ledger.listen(told.append)
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.execute(sa.text("DROP TABLE events"))
     engine.dispose()
