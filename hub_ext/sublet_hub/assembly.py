@@ -16,12 +16,15 @@ from sublet_hub.capacity import Capacity
 from sublet_hub.clock import read_boot_id
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.happenings import Happening, event
+from sublet_hub.history import SPAN, Histories
 from sublet_hub.hub_client import HubClient
 from sublet_hub.job_desk import JobBooks, JobDesk
 from sublet_hub.job_files import JobFiles
 from sublet_hub.job_queue import JobQueue, QueueBooks
 from sublet_hub.ledger import Change, EventRecord, Ledger
-from sublet_hub.ledger.database import Database
+from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.use_store import UseStore
+from sublet_hub.lent_times import LentTimes
 from sublet_hub.limits import RateLimits
 from sublet_hub.link.assignments import Assigner
 from sublet_hub.link.node_secrets import NodeSecrets
@@ -35,13 +38,17 @@ from sublet_hub.pods import Pods
 from sublet_hub.private_files import make_private_folder
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.reconciliation import Patience, Reconciliation
+from sublet_hub.resizing import Resizing
 from sublet_hub.service import RequestLimits, Service
 from sublet_hub.settings import ServiceSettings
+from sublet_hub.shares import Shares
+from sublet_hub.use_meter import WEEK, UseMeter
 from sublet_hub.views import Views
 from sublet_hub.waiting import WaitingReasons
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
+_MINUTE_S = 60.0
 _HOUR_S = 3600.0
 
 
@@ -73,6 +80,12 @@ class Assembly:
         capacity = Capacity(quota.document, ledger, fleet)
         metrics = ServiceMetrics(ledger, fleet)
         waiting = WaitingReasons()
+        store = UseStore(outside.database)
+        self._histories = Histories(ledger, store, now)
+        self._meter = UseMeter(ledger, store, now)
+        self._lent_times = LentTimes(ledger, now)
+        self._store = store
+        views = Views(ledger, fleet, capacity, waiting)
         self._bell = Bell()
         self._queue = JobQueue(QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now))
         self.service = Service(
@@ -86,7 +99,10 @@ class Assembly:
             pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), settings.jobs),
-            views=Views(ledger, fleet, capacity, waiting),
+            resizing=Resizing(ledger, fleet, capacity, accounts, now),
+            shares=Shares(ledger, fleet, capacity, views, self._meter),
+            histories=self._histories,
+            views=views,
             metrics=metrics,
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),
@@ -120,6 +136,7 @@ class Assembly:
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Bell()),
             (Loop("processes", 5.0, self._reconciliation.look_at_processes), Bell()),
             (Loop("quota", 2.0, self._look_at_quota), Bell()),
+            (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
         )
         create = asyncio.get_running_loop().create_task
@@ -135,6 +152,9 @@ class Assembly:
                 await task
         self.switchboard.close()
         await self._runner.close()
+        with contextlib.suppress(LedgerWriteError):
+            self._meter.store()
+            self._histories.store(everything=True)
         self._outside.database.close()
 
     def _make_runner(self) -> LocalRunner:
@@ -168,6 +188,9 @@ class Assembly:
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
         self.service.pods.reported(view)
+        self._meter.take(view)
+        self._histories.take(view)
+        self._lent_times.take(view)
         if self.service.ledger.live_jobs:
             self._bell.ring()
 
@@ -207,7 +230,13 @@ class Assembly:
             told = event(Happening.QUOTA_REFUSED, now, str(quota.error)[:4000])
             self.service.ledger.apply(Change(events=(told,)), now)
 
+    def _store_use(self) -> None:
+        self._meter.store()
+        self._histories.store()
+
     def _forget(self) -> None:
-        cutoff = self.service.now() - self._settings.retention
+        now = self.service.now()
+        cutoff = now - self._settings.retention
+        self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
         for job_id in self.service.ledger.forget_before(cutoff):
             self._files.remove(job_id)

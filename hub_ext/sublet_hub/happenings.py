@@ -16,6 +16,8 @@ class Happening(StrEnum):
     SLICE_RELEASED = "slice-released"
     SLICE_KEPT = "slice-kept"
     SLICE_WANTED = "slice-wanted"
+    SLICE_GIVEN_UP = "slice-given-up"
+    SLICE_RESIZED = "slice-resized"
     JOB_SUBMITTED = "job-submitted"
     JOB_PLACED = "job-placed"
     JOB_STARTED = "job-started"

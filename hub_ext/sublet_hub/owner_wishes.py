@@ -1,7 +1,7 @@
-"""What an owner may say about their slice: do not lend it for a while; I want it back.
+"""What an owner may say about their slice: do not lend it for a while; I want it back; take it.
 
-Both cost others something, so both have a budget: the day's hours of keeping come from the
-owner's rights, and wakes from a bucket.
+The first two cost others something, so they have a budget: the day's hours of keeping come from
+the owner's rights, and wakes from a bucket.
 """
 
 import math
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sublet_quota.ids import SliceId, UserName
 from sublet_quota.keep_budget import check_keep
 from sublet_quota.refusal import Refusal
 from sublet_quota.rights import rights_of
+from sublet_quota.wire.agent_link import SliceReport
 
 from sublet_hub.capacity import Capacity
 from sublet_hub.errors import ConflictError, TooManyRequestsError
@@ -28,7 +30,7 @@ _MOST_EVENTS = 1000
 
 
 class OwnerWishes:
-    """Keeps and wakes."""
+    """Keeps, wakes, and slices given up."""
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class OwnerWishes:
         account = self._accounts.find(record.owner)
         groups = record.groups if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
-        refusal = check_keep(rights, self._kept(record, now), length)
+        refusal = check_keep(rights, self._kept(record.owner, record.slice_id, now), length)
         if refusal is not None:
             return refusal
         after = replace(record, kept_until=now + length if length else None)
@@ -71,26 +73,54 @@ class OwnerWishes:
             message = f"your slices were woken too often: try again in {retry} s"
             raise TooManyRequestsError(message, retry_after_s=retry)
         now = self._now()
-        after = replace(record, wanted_since=now)
+        after = replace(record, wanted_since=now, given_up_at=None)
         told = slice_event(Happening.SLICE_WANTED, after, now)
         self._ledger.apply(Change(slices=(after,), events=(told,)), now)
         return after
 
-    def _kept(self, record: SliceRecord, now: datetime) -> timedelta:
-        """How long the owner's slices were kept in the last day, or are for longer than now."""
+    def give_up(self, record: SliceRecord, report: SliceReport | None) -> SliceRecord:
+        """The owner needs this slice no more for now: it is idle at once, and no longer kept.
+
+        ``report`` is what its agent last said. ``ConflictError`` while a cell runs.
+        """
+        _refuse_jobs(record)
+        if report is not None and report.running_cell:
+            message = (
+                "a cell of yours runs, or waits for its GPU: interrupt it, or wait for its end, "
+                "and give the slice up then"
+            )
+            raise ConflictError(message)
+        now = self._now()
+        events = [slice_event(Happening.SLICE_GIVEN_UP, record, now)]
+        if record.kept_until is not None and record.kept_until > now:
+            # What is left of the keep goes back to its budget.
+            events.append(slice_event(Happening.SLICE_KEPT, record, now, "0 minutes"))
+        after = replace(record, given_up_at=now, wanted_since=None, kept_until=None)
+        self._ledger.apply(Change(slices=(after,), events=tuple(events)), now)
+        return after
+
+    def keep_left(self, owner: UserName, groups: tuple[str, ...]) -> timedelta:
+        """For how long an owner may still keep slices today, beyond what is kept already."""
+        rights = rights_of(self._capacity.holdings.document, owner, groups)
+        return max(timedelta(), rights.keep_a_day - self._kept(owner, None, self._now()))
+
+    def _kept(self, owner: UserName, replaced: SliceId | None, now: datetime) -> timedelta:
+        """How long the owner's slices were kept in the last day, or are for longer than now.
+
+        What ``replaced`` was kept for counts up to now alone: it is about to be replaced.
+        """
         query = EventQuery(
             since=now - _DAY,
-            owner=record.owner,
+            owner=owner,
             limit=_MOST_EVENTS,
             kind=Happening.SLICE_KEPT.value,
         )
         by_slice: defaultdict[str, list[EventRecord]] = defaultdict(list)
         for event in self._ledger.events(query):
             by_slice[event.slice_id or ""].append(event)
-        # What this slice was kept for is replaced from now on: it counts up to now alone.
         return sum(
             (
-                _total(events, now if slice_id == record.slice_id else None)
+                _total(events, now if slice_id == replaced else None)
                 for slice_id, events in by_slice.items()
             ),
             timedelta(),
@@ -111,7 +141,8 @@ def _total(events: Iterable[EventRecord], until: datetime | None) -> timedelta:
 def _refuse_jobs(record: SliceRecord) -> None:
     if record.is_job:
         message = (
-            f"slice {record.slice_id} is a training job's: only notebooks' can be kept or woken"
+            f"slice {record.slice_id} is a training job's: only notebooks' can be kept, woken or "
+            "given up"
         )
         raise ConflictError(message)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sublet_hub.allocation import Allocation
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
+from sublet_hub.history import Histories
 from sublet_hub.job_desk import JobDesk
 from sublet_hub.ledger import Ledger
 from sublet_hub.limits import RateLimits
@@ -15,6 +16,8 @@ from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.owner_wishes import OwnerWishes
 from sublet_hub.pods import Pods
 from sublet_hub.quota_file import QuotaFile
+from sublet_hub.resizing import Resizing
+from sublet_hub.shares import Shares
 from sublet_hub.views import Views
 
 
@@ -40,6 +43,9 @@ class Service:
     allocation: Allocation
     pods: Pods
     wishes: OwnerWishes
+    resizing: Resizing
+    shares: Shares
+    histories: Histories
     jobs: JobDesk
     views: Views
     metrics: ServiceMetrics

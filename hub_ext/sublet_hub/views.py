@@ -1,16 +1,15 @@
 """What callers are shown: ledger and fleet put together as the API's bodies.
 
-Other users' names are shown to admins alone; to everybody else a job is "a job", and an owner
-"another owner".
+Other users' names are shown to admins and within a group that the quota document knows; to
+everybody else a job is "a job", and an owner "another owner".
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sublet_quota.ids import GpuId, SliceId, UserName
+from sublet_quota.ids import GpuId, JobId, SliceId
 from sublet_quota.job_states import JobState
 from sublet_quota.offers import SliceOffers
-from sublet_quota.rights import rights_of
 from sublet_quota.wire.agent_link import GpuReport
 from sublet_quota.wire.api import (
     EventInfo,
@@ -19,9 +18,9 @@ from sublet_quota.wire.api import (
     Lease,
     Offer,
     Offers,
-    Share,
     SliceInfo,
 )
+from sublet_quota.wire.share import LentPeriod
 
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
@@ -33,10 +32,11 @@ _MOST_TEXT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks: their name, and whether they may see everybody's."""
+    """Who looks: their name and groups, and whether they may see everybody's names."""
 
     name: str
     sees_all: bool
+    groups: frozenset[str] = frozenset()
 
 
 HUB = Viewer(name="", sees_all=True)
@@ -127,33 +127,14 @@ class Views:
             kept_until=record.kept_until,
             lent_to=() if report is None else self._names(report.lent_to, viewer),
             waits_for=self._names(waits_for, viewer),
+            lent_since=record.lent_since,
+            last_lent=self._last_lent(record, viewer),
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
         """Slices, the oldest first."""
         ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
         return tuple(self.slice(record, viewer) for record in ordered)
-
-    def share(self, owner: UserName, groups: tuple[str, ...], viewer: Viewer) -> Share:
-        """One owner's share."""
-        holdings = self._capacity.holdings
-        rights = rights_of(holdings.document, owner, groups)
-        own = self._ledger.slices_of_owner(owner)
-        states = [job.state for job in self._ledger.live_jobs.values() if job.owner == owner]
-        silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
-        quota = holdings.document.users.get(owner)
-        guaranteed = None if quota is None else quota.guaranteed
-        return Share(
-            owner=owner,
-            slices=self.slices(own, viewer),
-            jobs_waiting=sum(state is not JobState.RUNNING for state in states),
-            jobs_running=sum(state is JobState.RUNNING for state in states),
-            used_mib=holdings.accounts.of_user(owner, None).amount.memory_mib,
-            guaranteed_mib=0 if guaranteed is None else guaranteed.memory,
-            limit_mib=rights.limit_mib,
-            lending=self._ledger.lending,
-            agents_silent=tuple(sorted(silent)),
-        )
 
     def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
         """All cards, by node and index."""
@@ -217,9 +198,35 @@ class Views:
         record = self._ledger.slices.get(slice_id)
         if record is None:
             return "a slice that is gone"
-        if viewer.sees_all or record.owner == viewer.name:
-            return f"a job of {record.owner}" if record.is_job else record.owner
-        return "a job" if record.is_job else "another owner"
+        if record.job_id is not None:
+            return self.job_name(record.job_id, viewer)
+        if self.shows_name(record.owner, record.groups, viewer):
+            return record.owner
+        return "another owner"
+
+    def _last_lent(self, record: SliceRecord, viewer: Viewer) -> LentPeriod | None:
+        if record.last_lent_from is None or record.last_lent_until is None:
+            return None
+        job_id = record.last_lent_job
+        return LentPeriod(
+            from_=record.last_lent_from,
+            until=record.last_lent_until,
+            to="a job" if job_id is None else self.job_name(job_id, viewer),
+        )
+
+    def job_name(self, job_id: JobId, viewer: Viewer) -> str:
+        """What a viewer is told of whose job it is."""
+        job = self._ledger.jobs.get(job_id)
+        if job is not None and self.shows_name(job.owner, job.groups, viewer):
+            return f"a job of {job.owner}"
+        return "a job"
+
+    def shows_name(self, owner: str, groups: Iterable[str], viewer: Viewer) -> bool:
+        """Whether a viewer may see who it is: themselves, or in one group with them."""
+        if viewer.sees_all or owner == viewer.name:
+            return True
+        known = self._capacity.holdings.document.groups
+        return any(group in viewer.groups and group in known for group in groups)
 
 
 def _unreported(gpu: GpuRecord) -> GpuReport:

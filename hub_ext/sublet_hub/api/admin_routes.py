@@ -25,7 +25,7 @@ class QuotaInForce(WireModel):
 
 
 async def _gpus(service: Service, call: Call) -> tuple[GpuInfo, ...]:
-    return service.views.gpus(viewer_of(call.user))
+    return service.views.gpus(viewer_of(service, call.user))
 
 
 async def _lending(service: Service, call: Call) -> LendingSwitch:

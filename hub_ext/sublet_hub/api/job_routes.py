@@ -31,7 +31,11 @@ async def _submit(service: Service, call: Call) -> JobInfo | Refusal:
     answer = await service.jobs.submit(
         UserName(caller.name), caller.groups, call.body_as(JobRequest)
     )
-    return answer if isinstance(answer, Refusal) else service.views.job(answer, viewer_of(caller))
+    return (
+        answer
+        if isinstance(answer, Refusal)
+        else service.views.job(answer, viewer_of(service, caller))
+    )
 
 
 async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
@@ -42,16 +46,16 @@ async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
         jobs = service.ledger.jobs_of_owner(call.owner(scopes.JOBS))
     newest = sorted(jobs, key=lambda job: (job.submitted_at, job.job_id), reverse=True)
     most = call.number("limit", 200, 1000)
-    return tuple(service.views.job(job, viewer_of(caller)) for job in newest[:most])
+    return tuple(service.views.job(job, viewer_of(service, caller)) for job in newest[:most])
 
 
 async def _see(service: Service, call: Call) -> JobInfo:
-    return service.views.job(_own_job(service, call), viewer_of(call.user))
+    return service.views.job(_own_job(service, call), viewer_of(service, call.user))
 
 
 async def _cancel(service: Service, call: Call) -> JobInfo:
     job = service.jobs.cancel(_own_job(service, call))
-    return service.views.job(job, viewer_of(call.user))
+    return service.views.job(job, viewer_of(service, call.user))
 
 
 async def _log(service: Service, call: Call) -> JobLog:

@@ -1,4 +1,4 @@
-"""The ledger's database: the one module that speaks SQL.
+"""The ledger's database: beside ``use_store``, the one module that speaks SQL.
 
 SQLite by default (write-ahead log), PostgreSQL by its URL. Calls block and are made from the
 service's one thread: a change takes a fraction of a millisecond, and its order relative to
@@ -87,6 +87,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _make_engine(url)
         self._shown = make_url(url).render_as_string(hide_password=True)
+
+    @property
+    def engine(self) -> Engine:
+        """Its connections."""
+        return self._engine
 
     def migrate(self) -> None:
         """Bring the tables to this version's shape. ``ConfigurationError`` where that fails."""

@@ -67,4 +67,5 @@ def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssig
         entitlement=entitlement,
         kept_until=record.kept_until,
         wanted_since=record.wanted_since,
+        given_up_at=record.given_up_at,
     )

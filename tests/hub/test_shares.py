@@ -1,0 +1,216 @@
+"""What a user sees of their share over the API, and what they may do with it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.agent_link import SliceReport
+
+from tests.support.fake_agent import GIB, FakeAgent, a_report
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+
+pytestmark = pytest.mark.asyncio
+
+QUOTA = """
+groups:
+  lab: {guaranteed: {memory: 40 GiB}, limit: {memory: 70 GiB}}
+  other: {}
+users:
+  ada: {guaranteed: {memory: 8 GiB}, limit: {memory: 60 GiB}, most_slices: 3}
+"""
+
+
+async def told(world: HubWorld, agent: FakeAgent, slice_id: str, **values: Any) -> None:
+    """Let the agent say this of a slice, and wait until the service has heard it."""
+    await agent.until(lambda: slice_id in {s.slice_id for s in agent.assignments.slices})
+    agent.says[slice_id] = a_report(slice_id, **values)
+    await agent.report()
+    await until(lambda: world.service.fleet.report(slice_id) == agent.says[slice_id], 60)
+
+
+class _OfEverySlice(dict[str, SliceReport]):
+    """What an agent says of any slice, from its first report on."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        self._values = values
+
+    def get(self, key: str, default: Any = None) -> SliceReport:
+        del default
+        return a_report(key, **self._values)
+
+
+async def test_my_share_has_my_quota_my_groups_my_offers_and_my_week(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        await world.agent()
+        await world.slice_for("ada", memory_mib=10 * GIB, compute_milli=100, groups=["lab"])
+        await world.slice_for("ben", memory_mib=20 * GIB, compute_milli=100, groups=["lab"])
+        status, share = await world.call("GET", "share", world.user("ada", ("lab", "unknown")))
+        assert status == 200
+        quota = share["quota"]
+        assert quota["groups"] == ["lab"]
+        assert (quota["guaranteed_mib"], quota["used_mib"]) == (8 * GIB, 10 * GIB)
+        assert (quota["limit_mib"], quota["slices"], quota["most_slices"]) == (60 * GIB, 1, 3)
+        assert (quota["group"], quota["group_used_mib"]) == ("lab", 30 * GIB)
+        assert quota["group_guaranteed_mib"] == 40 * GIB
+        assert quota["group_limit_mib"] == 70 * GIB
+        assert quota["keep_left_minutes"] == 240
+        assert {o["size"]: o["allowed"] for o in share["offers"]}["small"]
+        assert share["week"]["gpu_hours"] == 0
+        assert share["week"]["lent_hours"] == 0
+        since = datetime.fromisoformat(share["week"]["since"])
+        assert timedelta(days=6, hours=23) < datetime.now(UTC) - since < timedelta(days=7, hours=1)
+
+
+async def test_who_is_in_no_group_has_no_groups_numbers(world: HubWorld) -> None:
+    await world.agent()
+    _, share = await world.call("GET", "share", world.user("ada"))
+    quota = share["quota"]
+    assert (quota["groups"], quota["group"], quota["group_used_mib"]) == ([], None, None)
+    assert (quota["used_mib"], quota["limit_mib"]) == (0, None)
+    assert share["week"] | {"since": ""} == {
+        "since": "",
+        "gpu_hours": 0.0,
+        "energy_wh": 0.0,
+        "lent_hours": 0.0,
+    }
+
+
+async def test_history_is_what_the_agent_said_and_outlives_the_service(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        agent = await world.agent()
+        report = {"memory_mib": 700, "host_mib": 30, "utilisation_percent": 40, "active": True}
+        agent.says = _OfEverySlice(state=SliceState.PAUSED, **report)
+        lease = await world.slice_for("ada", size="small")
+        path = f"slices/{lease['slice_id']}/history"
+        await until(lambda: world.service.fleet.report(lease["slice_id"]) is not None, 60)
+        status, history = await world.call("GET", path, world.user("ada"))
+        assert (status, history["step_s"]) == (200, 10)
+        assert history["cap_mib"] == lease["memory_mib"]
+        (point,) = history["points"]
+        at = datetime.fromisoformat(point.pop("at"))
+        assert point == {**report, "state": "paused", "lent": False}
+        later = quote((at + timedelta(seconds=1)).isoformat())
+        _, rest = await world.call("GET", f"{path}?since={later}", world.user("ada"))
+        assert rest["points"] == []
+    async with hub_world(tmp_path, hub) as world:
+        _, again = await world.call("GET", path, world.user("ada"))
+        assert [p["memory_mib"] for p in again["points"]] == [700]
+
+
+@pytest.mark.parametrize(
+    ("method", "what"), [("GET", "history"), ("POST", "give-up"), ("POST", "resize")]
+)
+async def test_another_users_slice_answers_as_one_that_is_not_there(
+    world: HubWorld, method: str, what: str
+) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    path = f"slices/{lease['slice_id']}/{what}"
+    status, problem = await world.call(method, path, world.user("eve"))
+    assert (status, problem["reason"]) == (404, "not-found")
+    none, same = await world.call(method, f"slices/{'0' * 32}/{what}", world.user("eve"))
+    assert none == 404
+    assert same["message"].replace("0" * 32, "ID") == problem["message"].replace(
+        lease["slice_id"], "ID"
+    )
+
+
+@pytest.mark.parametrize("what", ["give-up", "resize"])
+async def test_a_server_may_not_touch_the_slice_of_its_owners_other_server(
+    world: HubWorld, what: str
+) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada", "big")
+    path = f"slices/{lease['slice_id']}/{what}"
+    assert (await world.call("POST", path, world.server("ada", "small")))[0] == 404
+    status, answer = await world.call("POST", path, world.server("ada", "big"))
+    assert status == 200, answer
+
+
+async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}"
+    assert (await world.call("POST", f"{path}/keep", token, {"minutes": 60}))[0] == 200
+    status, info = await world.call("POST", f"{path}/give-up", token)
+    assert (status, info["kept_until"]) == (200, None)
+    await agent.until(lambda: agent.assignments.slices[0].given_up_at is not None, 60)
+    assert agent.assignments.slices[0].kept_until is None
+    _, share = await world.call("GET", "share", token)
+    assert share["quota"]["keep_left_minutes"] >= 239
+    await world.call("POST", f"{path}/wake", token)
+    await agent.until(lambda: agent.assignments.slices[0].wanted_since is not None, 60)
+    assert agent.assignments.slices[0].given_up_at is None
+
+
+async def test_a_slice_with_a_running_cell_is_not_given_up_and_it_says_what_to_do(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    await told(world, agent, lease["slice_id"], running_cell=True)
+    status, problem = await world.call(
+        "POST", f"slices/{lease['slice_id']}/give-up", world.user("ada")
+    )
+    assert (status, problem["reason"]) == (409, "conflict")
+    assert "interrupt it" in problem["message"]
+
+
+async def test_a_slice_is_resized_live_and_its_agent_counts_by_the_new_size(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="small")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/resize"
+    status, info = await world.call("POST", path, token, {"memory_mib": 30 * GIB})
+    assert status == 200, info
+    assert info["lease"]["memory_mib"] == 30 * GIB
+    assert info["lease"]["compute_milli"] == lease["compute_milli"]
+    await agent.until(lambda: agent.assignments.slices[0].memory_mib == 30 * GIB, 60)
+    _, share = await world.call("GET", "share", token)
+    assert share["used_mib"] == 30 * GIB
+    status, info = await world.call("POST", path, token, {"size": "small"})
+    assert (status, info["lease"]["memory_mib"]) == (200, lease["memory_mib"])
+    assert info["lease"]["size"] == "small"
+
+
+async def test_no_slice_becomes_smaller_than_what_it_holds(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", memory_mib=10 * GIB, compute_milli=100)
+    await told(world, agent, lease["slice_id"], memory_mib=3 * GIB, host_mib=2 * GIB)
+    path = f"slices/{lease['slice_id']}/resize"
+    status, problem = await world.call("POST", path, world.user("ada"), {"memory_mib": 4 * GIB})
+    assert (status, problem["reason"]) == (409, "below-held")
+    assert problem["numbers"] == {"asked_mib": 4 * GIB, "held_mib": 5 * GIB}
+    assert world.service.ledger.slices[lease["slice_id"]].memory_mib == 10 * GIB
+    assert world.service.capacity.holdings.slice(lease["slice_id"]) is not None
+
+
+async def test_a_slice_whose_agent_is_silent_keeps_its_size(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="small")
+    await agent.close()
+    await until(lambda: world.service.fleet.is_silent("node-a"), 60)
+    path = f"slices/{lease['slice_id']}/resize"
+    status, problem = await world.call("POST", path, world.user("ada"), {"memory_mib": 1024})
+    assert (status, problem["reason"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize(
+    "body", [{"memory_mib": 0}, {"memory_mib": "much"}, {"compute_milli": 1001}, {"x": 1}]
+)
+async def test_a_size_that_is_none_is_refused(world: HubWorld, body: dict[str, Any]) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    path = f"slices/{lease['slice_id']}/resize"
+    assert (await world.call("POST", path, world.user("ada"), body))[0] == 400
