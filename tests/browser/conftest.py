@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from tests.support.browser import (
     OUTPUT,
-    PATIENCE_MS,
     WHY_NO_BROWSER,
     Visitor,
     chromium,
@@ -39,7 +38,6 @@ def machine(request) -> Iterator[BrowserMachine]:
 @pytest.fixture(scope="module")
 def browser(machine) -> Iterator[Browser]:  # noqa: ARG001 - its setup needs the event loop
     """Started after the machine and ended before it."""
-    expect.set_options(timeout=PATIENCE_MS)
     with chromium() as started:
         yield started
 

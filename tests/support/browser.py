@@ -15,6 +15,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Route,
+    expect,
     sync_playwright,
 )
 
@@ -37,6 +38,7 @@ WHY_NO_BROWSER = (
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start a browser. Chromium's own sandbox does not work as root."""
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(),
@@ -98,7 +100,9 @@ class Visitor:
         ]
 
 
-def new_visitor(browser: Browser, name: str, base_url: str, **options: object) -> Visitor:
+def new_visitor(
+    browser: Browser, name: str, base_url: str | None = None, **options: object
+) -> Visitor:
     """Open a profile of its own and a page that is watched."""
     context = browser.new_context(
         base_url=base_url, viewport={"width": 1280, "height": 800}, **options

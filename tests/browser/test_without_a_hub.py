@@ -1,0 +1,34 @@
+"""Installed where there is no Sublet hub, the extension shows nothing and breaks nothing."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.browser import WHY_NO_BROWSER, chromium, find_chromium, new_visitor
+from tests.support.browser_lab import NotebookPage, put_notebook, until_kernel
+from tests.support.plain_jupyterlab import plain_jupyterlab
+
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.skipif(find_chromium() is None, reason=WHY_NO_BROWSER),
+]
+
+
+def test_without_a_hub_nothing_shows_and_nothing_breaks(tmp_path):
+    put_notebook(tmp_path / "plain.ipynb", "6 * 7")
+    with plain_jupyterlab(tmp_path) as address, chromium() as browser:
+        visitor = new_visitor(browser, "nobody")
+        asked: list[str] = []
+        visitor.page.on("request", lambda request: asked.append(request.url))
+        visitor.page.goto(re.sub(r"/lab\?", "/lab/tree/plain.ipynb?", address))
+        notebook = NotebookPage(visitor.page)
+        until_kernel(notebook)
+        notebook.run_cell(0)
+        expect(notebook.output(0)).to_have_text("42")
+        visitor.photograph("without-a-hub")
+        expect(visitor.page.get_by_text(re.compile("sublet|GPU", re.IGNORECASE))).to_have_count(0)
+        expect(notebook.toolbar.get_by_role("button", name="train")).to_have_count(0)
+        visitor.context.close()
+    assert [url for url in asked if "/sublet/" in url] == []
+    assert visitor.unexpected() == []

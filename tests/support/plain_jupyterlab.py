@@ -1,0 +1,47 @@
+"""JupyterLab as people have it who have no Sublet hub: a server of its own, with our extension."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sublet_hub.one_machine.places import Ports
+from sublet_hub.one_machine.processes import answers
+
+START_WITHIN_S = 90.0
+
+
+@contextmanager
+def plain_jupyterlab(folder: Path) -> Iterator[str]:
+    """Start JupyterLab over a folder; give the address that logs in."""
+    port, token = Ports.free().public, secrets.token_hex(16)
+    ours = ("SUBLET_", "JUPYTER", "JPY_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    environment |= {"HOME": str(folder), "JUPYTER_TOKEN": token}
+    log = folder / "jupyterlab.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+                f"--ServerApp.root_dir={folder}",
+            ],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        ends = time.monotonic() + START_WITHIN_S
+        while not answers(f"http://127.0.0.1:{port}/api"):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < ends, log.read_text()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/lab?token={token}"
+    finally:
+        server.terminate()
+        server.wait(30)
