@@ -16,12 +16,15 @@ from traitlets import Bool, Enum, Float, Int, Unicode, default
 from traitlets.config import Application
 
 from sublet_agent import __version__
+from sublet_agent.cgroups import GROUPS_NAME, GroupSettings
 from sublet_agent.devices import find_device
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SettingsError, SubletAgentError
+from sublet_agent.journal import read_journal
 from sublet_agent.node import JOURNAL_NAME
 from sublet_agent.process_table import LinuxProcessTable
 from sublet_agent.settings import ActivitySettings, AgentSettings, LinkSettings
+from sublet_agent.thawing import thaw_after_moves
 from sublet_agent.transitions import MoveSettings
 from sublet_agent.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
 
@@ -134,6 +137,23 @@ class SubletAgent(Application):
     evict_grace_s = Float(
         10.0, min=0.0, help="How long, in seconds, a job has between SIGTERM and SIGKILL."
     ).tag(config=True)
+    freeze = Bool(
+        True,
+        help="Freeze the other slices on a GPU (by control groups: needs root) while a slice comes "
+        "back, so that nobody can take its room. Without, whoever begins to use the GPU then is "
+        "paused when the card lists it, which may be too late: the slice's memory would be lost.",
+    ).tag(config=True)
+    freeze_timeout_ms = Int(
+        1000,
+        min=1,
+        help="How long, in ms, the other slices on a GPU may take to come to rest. A slice comes "
+        "back later when they take longer.",
+    ).tag(config=True)
+    cgroup_folder = Unicode(
+        "",
+        help="Where the machine's /sys/fs/cgroup is mounted, for an agent in a container. Empty: "
+        "where the kernel says.",
+    ).tag(config=True)
     unsafe_skip_room_check = Bool(
         False,
         help="Restore slices without looking whether there is room. This loses notebooks: it is "
@@ -182,7 +202,12 @@ class SubletAgent(Application):
             moves=MoveSettings(
                 margin_mib=self.margin_mib,
                 pause_timeout_ms=self.pause_timeout_ms,
+                freeze_within_s=self.freeze_timeout_ms / 1000,
                 skip_room_check=self.unsafe_skip_room_check,
+            ),
+            groups=GroupSettings(
+                freeze=self.freeze,
+                mounted_at=Path(self.cgroup_folder) if self.cgroup_folder else None,
             ),
             activity=ActivitySettings.of_seconds(
                 self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s
@@ -217,7 +242,11 @@ class SubletAgent(Application):
 
     def _after_death(self) -> None:
         device, table = self._rescue_tools
-        unpaused = let_owners_run(Path(self.state_folder) / JOURNAL_NAME, device, table)
+        folder = Path(self.state_folder)
+        journal = folder / JOURNAL_NAME
+        # Thawed first: the driver cannot let run who is frozen.
+        thaw_after_moves(folder / GROUPS_NAME, read_journal(journal), device, table)
+        unpaused = let_owners_run(journal, device, table)
         self.log.warning("let run again: %s", unpaused or "nobody stood still")
 
     @functools.cached_property

@@ -1,24 +1,30 @@
 """Which slice a process belongs to.
 
-The account decides (THREATS 1): a process is never a slice's whose uid is another. Among the
-slices of one account its environment chooses, and where that says nothing, its descent from the
-slice's first process. An account of a person with a single slice needs neither; the accounts of
-root and of the agent itself run too much else for that.
+The host's control groups decide (THREATS 1): the group that the agent made for a slice, or the
+pod. Where they say nothing (there are none, or it began before it could be moved) the account
+does: then a process is never a slice's whose uid is another. Among the slices of one account its
+environment chooses, and where that says nothing, its descent from the slice's first process. An
+account of a person with a single slice needs neither; the accounts of root and of the agent
+itself run too much else for that. Of a pod's slice only the pod's processes are.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
+from sublet_agent.cgroups import Verdict
 from sublet_agent.process_table import ProcessIdentity, ProcessTable
+from sublet_agent.roots import is_root_of
 
 SLICE_VARIABLE: Final = "SUBLET_SLICE_ID"
 _MOST_ANCESTORS: Final = 64
-_START_TOLERANCE_S: Final = 2.0
-"""psutil derives the epoch from the machine's idea of its boot time, which is whole seconds."""
+
+
+def _groups_say_nothing(_pid: int) -> Verdict | None:
+    return None
 
 
 class Attribution:
@@ -28,8 +34,14 @@ class Attribution:
     died, and after the slice was released (``released`` tells).
     """
 
-    def __init__(self, table: ProcessTable) -> None:
+    def __init__(
+        self,
+        table: ProcessTable,
+        slice_at: Callable[[int], Verdict | None] = _groups_say_nothing,
+    ) -> None:
+        """``slice_at`` is what the control groups say of a pid."""
         self._table = table
+        self._slice_at = slice_at
         self._shared_uids = frozenset({0, os.geteuid()})
         self._assigned: dict[SliceId, SliceAssignment] = {}
         self._known: dict[ProcessIdentity, SliceId] = {}
@@ -66,6 +78,9 @@ class Attribution:
 
     def slice_of(self, identity: ProcessIdentity) -> SliceId | None:
         """Return the slice of this process, or ``None``: it is foreign."""
+        verdict = self._slice_at(identity.pid)
+        if verdict is not None and self._table.is_alive(identity):
+            return verdict.slice_id
         known = self._known.get(identity)
         if known is not None:
             return known
@@ -76,7 +91,7 @@ class Attribution:
 
     def _find(self, identity: ProcessIdentity) -> SliceId | None:
         uid = self._table.uid(identity.pid)
-        candidates = [s for s in self._assigned.values() if s.uid == uid]
+        candidates = [s for s in self._assigned.values() if s.uid == uid and s.pod_uid is None]
         if not candidates or not self._table.is_alive(identity):
             return None
         named = self._table.environment(identity.pid, SLICE_VARIABLE)
@@ -96,14 +111,7 @@ class Attribution:
             if ancestor is None or not roots:
                 return None
             root = roots.get(ancestor)
-            if root is not None and self._is_root_of(ancestor, root):
+            if root is not None and is_root_of(self._table, ancestor, root):
                 return SliceId(root.slice_id)
             ancestor = self._table.parent(ancestor)
         return None
-
-    def _is_root_of(self, pid: int, assignment: SliceAssignment) -> bool:
-        identity = self._table.identify(pid)
-        if identity is None or assignment.root_start_time is None:
-            return False
-        began = self._table.started_at(identity)
-        return abs(began - assignment.root_start_time) <= _START_TOLERANCE_S

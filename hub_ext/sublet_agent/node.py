@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from sublet_quota.ids import GpuId
-from sublet_quota.wire.agent_link import Assignments, Hello, Status
+from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
 
 from sublet_agent import __version__
 from sublet_agent.assignments import AssignmentsFile
 from sublet_agent.attribution import Attribution
+from sublet_agent.cgroups import node_groups
 from sublet_agent.clock import Clock
 from sublet_agent.desk import TenantDesk
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
@@ -33,6 +34,7 @@ from sublet_agent.settings import AgentSettings
 from sublet_agent.slices import ServedGpu
 from sublet_agent.snapshots import NodeView
 from sublet_agent.tenant_socket import TenantSocket
+from sublet_agent.thawing import thaw_after_moves
 from sublet_agent.transitions import MoveTools
 
 JOURNAL_NAME: Final = "journal.jsonl"
@@ -57,7 +59,8 @@ class NodeAgent:
         self._calls = ThreadPoolExecutor(8, "calls")
         self._device_calls = ThreadPoolExecutor(16, "device")
         self._samples = ThreadPoolExecutor(4, "samples")
-        self._attribution = Attribution(table)
+        self._groups = node_groups(settings.groups, settings.node, settings.state_folder, table)
+        self._attribution = Attribution(table, self._groups.book.slice_at)
         self._journal = Journal(settings.state_folder / JOURNAL_NAME)
         self._outbox = Outbox(
             settings.state_folder / "events.jsonl",
@@ -85,7 +88,12 @@ class NodeAgent:
         """Recover what an agent before this one left, then serve."""
         self._make_residencies()
         now = self._clock.now()
-        slices = self._assignments.slices if self._assignments is not None else ()
+        slices = self._slices()
+        entries = self._journal.entries()
+        await asyncio.to_thread(
+            thaw_after_moves, self._groups.file, entries, self._device, self._table
+        )
+        await asyncio.to_thread(self._groups.serve, self._slices)
         self._attribution.serve(slices)
         if self._assignments is not None:
             self._roster.apply(self._assignments, now)
@@ -107,6 +115,7 @@ class NodeAgent:
         await asyncio.gather(*(r.stop() for r in self._residencies.values()))
         for pool in (self._calls, self._device_calls, self._samples):
             pool.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._groups.keeper.leave)
         self._outbox.close()
         self._promises.close()
         self._journal.close()
@@ -130,7 +139,11 @@ class NodeAgent:
             own_limit_mib=(lambda _: None) if simulated else room_in_own_limit_mib,
             monotonic=self._clock.monotonic,
             settings=self._settings.moves,
+            freezer=self._groups.freezer,
         )
+
+    def _slices(self) -> Sequence[SliceAssignment]:
+        return self._assignments.slices if self._assignments is not None else ()
 
     def _whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         return self._roster.whose(pid, gpu_id)
@@ -199,8 +212,9 @@ class NodeAgent:
         self._assignments = assignments
         self._kept.keep(assignments)
         released = self._roster.apply(assignments, self._clock.now())
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._calls, self._groups.serve, self._slices)
         if released:
-            loop = asyncio.get_running_loop()
             loop.run_in_executor(self._calls, self._holds.release, released, Hold.POLICY)
         for residency in self._residencies.values():
             residency.poke()
@@ -217,7 +231,10 @@ class NodeAgent:
             epoch=epoch,
             sequence=sequence,
             at=now,
-            gpus=tuple(report_gpu(r.gpu, r.managed(), node) for r in self._residencies.values()),
+            gpus=tuple(
+                report_gpu(r.gpu, r.managed(), node, not_frozen=self._groups.problem or None)
+                for r in self._residencies.values()
+            ),
             slices=tuple(
                 report_slice(s, r.gpu, r.managed(), now) for r, s in self._roster.assigned()
             ),
@@ -261,6 +278,8 @@ class NodeAgent:
                 self._roster.drop_empty()
                 await asyncio.to_thread(self._attribution.forget_dead)
                 await asyncio.to_thread(self._journal.compact_if_long)
+                known = self._roster.processes()
+                await asyncio.to_thread(self._groups.tidy, known, self._slices)
 
 
 def _first_memory(device: Device, gpu: Gpu) -> GpuMemory:

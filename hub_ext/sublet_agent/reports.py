@@ -24,7 +24,9 @@ class TenantView:
     """Of each of its processes, the kernel that it belongs to."""
 
 
-def report_gpu(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuReport:
+def report_gpu(
+    gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView, *, not_frozen: str | None = None
+) -> GpuReport:
     """Return the card as the service is told."""
     return GpuReport(
         gpu_id=gpu.gpu.gpu_id,
@@ -38,6 +40,7 @@ def report_gpu(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) ->
         energy_mj=gpu.energy_mj,
         closed=gpu.closed,
         foreign=_foreign(gpu),
+        not_frozen=not_frozen,
         lendable_mib=lendable_mib(gpu, slices, node),
         suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
     )

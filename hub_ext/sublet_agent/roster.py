@@ -50,6 +50,11 @@ class Roster:
                 if served.assignment is not None:
                     yield residency, served
 
+    def processes(self) -> list[tuple[int, SliceId]]:
+        """List every process on the GPUs that is a slice's, with its slice."""
+        slices = (s for r in self.residencies.values() for s in r.slices.values())
+        return [(pid, s.slice_id) for s in slices for pid in s.processes]
+
     def whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         """Return the process with this pid as one of a slice on that GPU. Any thread may ask."""
         identity = self._table.identify(pid)

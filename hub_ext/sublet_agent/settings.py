@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+from sublet_agent.cgroups import GroupSettings
 from sublet_agent.errors import SettingsError
 from sublet_agent.transitions.moves import MoveSettings
 
@@ -58,6 +59,7 @@ class AgentSettings:
     tenant_socket: Path
     link: LinkSettings | None
     moves: MoveSettings = field(default_factory=MoveSettings)
+    groups: GroupSettings = field(default_factory=GroupSettings)
     activity: ActivitySettings = field(default_factory=ActivitySettings)
     sample_period_s: float = 0.15
     host_memory_mib: int | None = None

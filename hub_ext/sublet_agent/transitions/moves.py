@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from sublet_quota.ids import GpuId, SliceId
 
+from sublet_agent.cgroups import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device
 from sublet_agent.holds import Holds
 from sublet_agent.host_memory import HostMemory
@@ -28,6 +29,8 @@ class MoveSettings:
     pause_timeout_ms: int = 2000
     listing_rounds: int = 5
     """How often processes born meanwhile are looked for before a move is put off."""
+    freeze_within_s: float = 1.0
+    """How long the other slices on a GPU may take to come to rest before one comes back."""
     skip_room_check: bool = False
     """Restore without looking for room. Loses notebooks: for showing that the check matters."""
 
@@ -47,6 +50,7 @@ class MoveTools:
     """How much a process may grow inside its own memory limit; ``None``: unlimited."""
     monotonic: Callable[[], float]
     settings: MoveSettings
+    freezer: Freezer = field(default_factory=NoFreezer)
 
 
 @dataclass(frozen=True, slots=True)

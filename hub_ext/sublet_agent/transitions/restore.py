@@ -1,10 +1,12 @@
 """Bring processes back: never without room, and with nobody running who could take it.
 
-The order: pause every other process on the GPU; list again, and pause who was born meanwhile,
-until nobody is; read the card's own count of its free memory; compare it with what is needed and
-a margin; only then restore, looking again before each process. A restore takes seconds, so while
-it is under way whoever is born is paused as soon as the card lists it. On a time-out everybody
-runs on and nothing is restored. This module alone calls ``restore_one``.
+The order: pause every other process on the GPU; freeze the other slices' control groups, so that
+nobody does anything there and nobody is born; list again, until two listings agree, and pause who
+was born meanwhile elsewhere; read the card's own count of its free memory; compare it with what
+is needed and a margin; only then restore, looking again before each process; thaw, and only then
+let the others run. Where there is no freezer, or a process is in nobody's group, whoever is born
+during the restore is paused as soon as the card lists it. On a time-out everybody runs on and
+nothing is restored. This module alone calls ``restore_one``.
 """
 
 import contextlib
@@ -12,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from sublet_agent.cgroups import Stillness
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.errors import JournalError
 from sublet_agent.holds import Hold
@@ -27,27 +30,38 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
 
     Who came back is in ``outcome.on_gpu`` and held for the move. All others run on.
     """
-    neighbours: list[Target] = []
+    waiting = [t for t in plan.processes if tools.table.is_alive(t.identity)]
+    outcome.gone.update(t.identity for t in plan.processes if t not in waiting)
+    if not waiting:
+        return ""
+    others = _Others(tools, plan)
+    pids = [t.identity.pid for t in waiting]
+    within_s = tools.settings.freeze_within_s
     try:
-        return _restore_while_still(tools, plan, outcome, neighbours)
+        # Paused before they are frozen: the driver cannot pause who does not answer.
+        obstacle = others.stop()
+        if obstacle:
+            return obstacle
+        with tools.freezer.others_still(plan.gpu_id, plan.slice_id, pids, within_s) as stillness:
+            others.stillness = stillness
+            return stillness.problem or _restore_while_still(tools, waiting, outcome, others)
     except (DeviceError, JournalError) as error:
         return str(error)
     finally:
-        tools.holds.release(neighbours, Hold.MOVE)
+        # Thawed by now, or the driver could not let them run.
+        tools.holds.release(others.paused, Hold.MOVE)
 
 
 def _restore_while_still(
-    tools: MoveTools, plan: MovePlan, outcome: MoveOutcome, neighbours: list[Target]
+    tools: MoveTools, waiting: list[Target], outcome: MoveOutcome, others: "_Others"
 ) -> str:
-    waiting = [t for t in plan.processes if tools.table.is_alive(t.identity)]
-    outcome.gone.update(t.identity for t in plan.processes if t not in waiting)
     began = tools.monotonic()
     while waiting:
-        obstacle = _stop_the_others(tools, plan, neighbours) or _no_room(tools, plan, waiting)
+        obstacle = others.stop_until_nothing_changes() or _no_room(tools, waiting)
         if obstacle:
             return obstacle
         target = waiting.pop(0)
-        with _nobody_born_runs(tools, plan, neighbours):
+        with _nobody_born_runs(others):
             objection = restore_one(tools, target, outcome)
         if objection is not None:
             return objection.detail
@@ -58,14 +72,14 @@ def _restore_while_still(
 
 
 @contextlib.contextmanager
-def _nobody_born_runs(tools: MoveTools, plan: MovePlan, neighbours: list[Target]) -> Iterator[None]:
-    """Pause who begins to use the GPU while the block lasts; they become neighbours."""
+def _nobody_born_runs(others: "_Others") -> Iterator[None]:
+    """Pause who begins to use the GPU while the block lasts."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(_WATCH_EVERY_S):
             with contextlib.suppress(DeviceError, JournalError):
-                _stop_the_others(tools, plan, neighbours)
+                others.stop()
 
     watcher = threading.Thread(target=watch, name="born-meanwhile")
     watcher.start()
@@ -76,37 +90,67 @@ def _nobody_born_runs(tools: MoveTools, plan: MovePlan, neighbours: list[Target]
         watcher.join()
 
 
-def _stop_the_others(tools: MoveTools, plan: MovePlan, neighbours: list[Target]) -> str:
-    """Pause everybody else on the GPU; returns why that is not possible now, or ``""``."""
-    own = {t.identity for t in plan.processes}
-    for _ in range(tools.settings.listing_rounds):
-        born: list[Target] = []
-        for process in tools.device.processes(plan.gpu_id):
-            target = tools.whose(process.pid, plan.gpu_id)
-            if target is None:
-                return f"process {process.pid} on this GPU belongs to no slice"
-            # There is one move at a time on a GPU: whoever is held for it, is held for this one.
-            held = Hold.MOVE in tools.holds.of(target.identity)
-            if target.identity not in own and not held:
-                born.append(target)
-        if not born:
-            return ""
-        failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
-        failed = {f.target.identity for f in failures}
-        neighbours.extend(t for t in born if t.identity not in failed)
-        for failure in failures:
-            if not failure.gone:
-                pid = failure.target.identity.pid
-                return f"process {pid} beside it cannot be paused: {failure.error}"
-    return "processes are started on this GPU faster than they can be paused"
+class _Others:
+    """Everybody on the GPU but the processes that come back."""
+
+    def __init__(self, tools: MoveTools, plan: MovePlan) -> None:
+        self._tools = tools
+        self._gpu_id = plan.gpu_id
+        self._own = {t.identity for t in plan.processes}
+        self._listed: frozenset[tuple[int, int]] = frozenset()
+        self.paused: list[Target] = []
+        self.stillness = Stillness()
+
+    def stop_until_nothing_changes(self) -> str:
+        """Stop everybody, and list again until nothing has changed.
+
+        What somebody had asked of the driver right before they froze may still be done after.
+        """
+        before: frozenset[tuple[int, int]] | None = None
+        for _ in range(self._tools.settings.listing_rounds):
+            obstacle = self.stop()
+            if obstacle or self._listed == before:
+                return obstacle
+            before = self._listed
+        return "what is on this GPU does not stop changing"
+
+    def stop(self) -> str:
+        """Pause who does not stand still; returns why that is not possible now, or ``""``."""
+        tools = self._tools
+        for _ in range(tools.settings.listing_rounds):
+            listed = tools.device.processes(self._gpu_id)
+            born: list[Target] = []
+            for process in listed:
+                target = tools.whose(process.pid, self._gpu_id)
+                if target is None:
+                    return f"process {process.pid} on this GPU belongs to no slice"
+                if not self._stands_still(target):
+                    born.append(target)
+            if not born:
+                self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
+                return ""
+            failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
+            failed = {f.target.identity for f in failures}
+            self.paused.extend(t for t in born if t.identity not in failed)
+            for failure in failures:
+                if not failure.gone:
+                    pid = failure.target.identity.pid
+                    return f"process {pid} beside it cannot be paused: {failure.error}"
+        return "processes are started on this GPU faster than they can be paused"
+
+    def _stands_still(self, target: Target) -> bool:
+        identity = target.identity
+        # There is one move at a time on a GPU: whoever is held for it, is held for this one.
+        held = identity in self._own or Hold.MOVE in self._tools.holds.of(identity)
+        return held or self.stillness.holds(identity.pid)
 
 
-def _no_room(tools: MoveTools, plan: MovePlan, waiting: Sequence[Target]) -> str:
+def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:
     """Return how much room is missing for all that still waits, or ``""``."""
     if tools.settings.skip_room_check:
         return ""
     need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib
-    free_mib = tools.device.memory(plan.gpu_id).free_mib
+    free_mib = tools.device.memory(waiting[0].gpu_id).free_mib
     if free_mib >= need_mib:
         return ""
     return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"

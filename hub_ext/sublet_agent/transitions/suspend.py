@@ -110,15 +110,18 @@ def _take_stock(course: _Course, held_mib: dict[int, int]) -> Objection | None:
 
 
 def _move_all(course: _Course) -> Objection | None:
-    began = course.tools.monotonic()
+    tools, plan = course.tools, course.plan
+    # Here, where it keeps nobody waiting: they must not be frozen when they come back.
+    tools.freezer.set_apart(plan.slice_id, list(course.paused))
+    began = tools.monotonic()
     for target in tuple(course.paused.values()):
-        objection = suspend_one(course.tools, target, course.outcome)
+        objection = suspend_one(tools, target, course.outcome)
         if objection is not None:
             return objection
         if target.identity in course.outcome.suspended:
             course.moved.append(target)
     course.outcome.moved_mib = sum(t.image_mib for t in course.moved)
-    course.outcome.moved_s = course.tools.monotonic() - began
+    course.outcome.moved_s = tools.monotonic() - began
     return None
 
 

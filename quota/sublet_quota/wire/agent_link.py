@@ -31,6 +31,8 @@ class GpuReport(WireModel):
     """Why it takes nothing new (XID, ECC, gone), or nothing."""
     foreign: Text | None = None
     """Who else computes here, when the GPU is pause-only for it."""
+    not_frozen: Text | None = None
+    """Why the other slices are not frozen while one comes back, or nothing: they are."""
     lendable_mib: int = Field(default=0, ge=0)
     """What a job could get here within ``idle_after`` of everybody's last cell."""
     suspend_mib_per_s: int = Field(default=1700, ge=1)

@@ -1,0 +1,98 @@
+"""Freeze whole slices while another comes back, and thaw them whatever happens.
+
+Everybody on the GPU stands still then but the processes that come back. The driver restores a
+process with the help of one of its own threads, so those are never frozen: in the group of their
+own slice they are set apart from the rest. A pod's group is not ours to change, so the other
+processes of a pod that comes back are only looked out for, as everybody is without a freezer.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sublet_quota.ids import GpuId, SliceId
+
+from sublet_agent.cgroups.book import Frozen, GroupBook
+from sublet_agent.cgroups.records import SliceGroup, thaw_surely
+from sublet_agent.cgroups.stillness import Stillness
+from sublet_agent.cgroups.trees import wait_frozen
+
+log = logging.getLogger(__name__)
+
+
+class SliceFreezer:
+    """Freezes the slices in the book."""
+
+    def __init__(self, book: GroupBook) -> None:
+        self._book = book
+
+    def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
+        """Let these processes answer the driver also while the rest of their slice is frozen."""
+        group = self._book.of(slice_id)
+        if group is None or not group.is_own:
+            return
+        rest = Frozen(group.tree, group.rest)
+        for pid in filter(rest.holds, pids):
+            try:
+                group.tree.move(pid, group.moved)
+            except OSError as error:
+                log.warning("process %s cannot be set apart: %s", pid, error)
+
+    @contextmanager
+    def others_still(
+        self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
+    ) -> Iterator[Stillness]:
+        """Freeze everybody on the GPU but these processes of this slice; thaw at the end."""
+        self.set_apart(slice_id, pids)
+        try:
+            problem = self._freeze(gpu_id, slice_id, pids, within_s)
+            yield Stillness(problem, lambda pid: self._stands_still(gpu_id, pid))
+        finally:
+            for each in self._book.end(gpu_id):
+                if not thaw_surely(each.tree, each.place):
+                    log.error("the group %s stays frozen: thaw it by hand", each.place)
+
+    def _freeze(
+        self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
+    ) -> str:
+        chosen = []
+        for group in self._book.groups():
+            if group.gpu_id == gpu_id:
+                own = group.slice_id == slice_id
+                whom = _rest_of(group, pids) if own else Frozen(group.tree, group.place)
+                if whom is not None and not _holds_us(whom):
+                    chosen.append(whom)
+        try:
+            self._book.begin(gpu_id, chosen)
+        except OSError as error:
+            return f"the slices beside it cannot be frozen: {error}"
+        late = wait_frozen([(f.tree, f.place) for f in self._book.frozen(gpu_id)], within_s)
+        if late:
+            return f"the slices beside it do not stand still in {within_s} s: {', '.join(late[:3])}"
+        return ""
+
+    def _stands_still(self, gpu_id: GpuId, pid: int) -> bool:
+        frozen = self._book.frozen(gpu_id)
+        if any(each.holds(pid) for each in frozen):
+            return True
+        # Seen from inside a container a path may begin elsewhere: then the pod's name says it.
+        places = {(f.tree, f.place) for f in frozen}
+        pods = {g.pod_uid for g in self._book.groups() if (g.tree, g.place) in places} - {None}
+        return bool(pods) and self._book.pod_at(pid) in pods
+
+
+def _rest_of(group: SliceGroup, pids: Sequence[int]) -> Frozen | None:
+    """Return who stands still in the slice that comes back; ``None``: that cannot be told."""
+    if not group.is_own:
+        return None
+    rest = Frozen(group.tree, group.rest)
+    return None if any(map(rest.holds, pids)) else rest
+
+
+def _holds_us(whom: Frozen) -> bool:
+    """Whether the agent itself is in this group: frozen, it could thaw nobody."""
+    if any(map(whom.holds, (os.getpid(), os.getppid()))):
+        log.warning("the agent runs in the control group %s, which is not frozen", whom.place)
+        return True
+    return False

@@ -1,0 +1,86 @@
+"""The control groups of one node, put together from its settings."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sublet_quota.ids import SliceId
+from sublet_quota.wire.agent_link import SliceAssignment
+
+from sublet_agent.cgroups.book import GroupBook
+from sublet_agent.cgroups.freezing import SliceFreezer
+from sublet_agent.cgroups.keeping import GroupKeeper
+from sublet_agent.cgroups.stillness import Freezer, NoFreezer
+from sublet_agent.cgroups.trees import find_trees, tree_below
+from sublet_agent.process_table import ProcessTable
+
+GROUPS_NAME: Final = "control-groups.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """What the agent does with control groups."""
+
+    freeze: bool = True
+    """Freeze the other slices on a GPU while one comes back."""
+    mounted_at: Path | None = None
+    """Where the machine's control groups are mounted; ``None``: where the kernel says."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGroups:
+    """What knows, fills and freezes the groups of this node's slices."""
+
+    file: Path
+    book: GroupBook
+    keeper: GroupKeeper
+    freezer: Freezer
+    switched_off: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why slices are not, or not all, frozen while another comes back; ``""``: they are."""
+        return self.switched_off or self.keeper.problem
+
+    def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
+        """Bring groups and slices in line; what goes wrong is logged, and tried again."""
+        try:
+            self.keeper.serve(slices_now)
+        except Exception:
+            log.exception("the slices' control groups could not all be looked after")
+
+    def tidy(
+        self,
+        processes: Iterable[tuple[int, SliceId]],
+        slices_now: Callable[[], Sequence[SliceAssignment]],
+    ) -> None:
+        """Take in who was found outside of the groups, and remove what is empty."""
+        self.keeper.gather(processes)
+        self.serve(slices_now)
+
+
+def node_groups(
+    settings: GroupSettings, node: str, state_folder: Path, table: ProcessTable
+) -> NodeGroups:
+    """Find out what this machine's control groups can do for this agent, and say so."""
+    file = state_folder / GROUPS_NAME
+    book = GroupBook(file)
+    mounted_at = settings.mounted_at
+    trees = find_trees() if mounted_at is None else tree_below(mounted_at)
+    keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))
+    if settings.freeze:
+        groups = NodeGroups(file, book, keeper, SliceFreezer(book))
+    else:
+        why = "freezing is switched off (SubletAgent.freeze)"
+        groups = NodeGroups(file, book, keeper, NoFreezer(), why)
+    if groups.problem:
+        log.warning(
+            "slices cannot be frozen while another comes back, so whoever begins to use a GPU "
+            "then is paused only when it is seen: %s",
+            groups.problem,
+        )
+    return groups

@@ -1,0 +1,191 @@
+"""The kernel's tree of control groups, as far as it can freeze: version 1's freezer, version 2.
+
+A *place* is a group's path in its tree, such as ``/sublet/slice-a``; the tree's folder has one
+file system entry for each. Everything that reads or writes these files is here. ``OSError`` comes
+through: what it means, the caller knows.
+"""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+_PROC: Final = Path("/proc")
+_FIRST_LOOK_S: Final = 0.0002
+_LONGEST_LOOK_S: Final = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class FreezerTree:
+    """One mounted hierarchy of control groups that can be frozen."""
+
+    version: Literal[1, 2]
+    folder: Path
+    root: str = "/"
+    """Which part of the hierarchy is mounted at ``folder`` (in a container it may be a part)."""
+
+    def place_of(self, pid: int) -> str | None:
+        """Return where a process is; ``None`` where it is gone, or outside of what is mounted."""
+        for line in cgroup_lines(pid):
+            _, controllers, path = line.split(":", 2)
+            of_this = not controllers if self.version == 2 else "freezer" in controllers.split(",")  # noqa: PLR2004
+            if of_this:
+                return self._below_root(path)
+        return None
+
+    def exists(self, place: str) -> bool:
+        """Whether there is such a group."""
+        return self._path(place).is_dir()
+
+    def make(self, place: str) -> None:
+        """Make a group, and those above it that are missing."""
+        self._path(place).mkdir(mode=0o755, parents=True, exist_ok=True)
+
+    def remove(self, place: str) -> bool:
+        """Remove a group and those in it; ``False`` while there are processes in them."""
+        try:
+            for each in sorted(self._groups(place), reverse=True):
+                os.rmdir(each)  # noqa: PTH106 - many in a row
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return True
+
+    def inside(self, place: str) -> list[str]:
+        """Name the groups directly in this one."""
+        with contextlib.suppress(OSError):
+            return [entry.name for entry in os.scandir(self._path(place)) if entry.is_dir()]
+        return []
+
+    def pids(self, place: str) -> list[int]:
+        """List the processes in a group and in those in it."""
+        found: list[int] = []
+        for each in self._groups(place):
+            with contextlib.suppress(OSError):
+                found += [int(pid) for pid in (each / "cgroup.procs").read_text().split()]
+        return found
+
+    def move(self, pid: int, place: str) -> None:
+        """Move a process with all its threads; children that it has stay where they are."""
+        with contextlib.suppress(ProcessLookupError):
+            (self._path(place) / "cgroup.procs").write_text(str(pid))
+
+    def begin_freezing(self, place: str) -> None:
+        """Let everything in a group come to rest; ``wait_frozen`` tells when it has."""
+        self._switch(place, frozen=True)
+
+    def thaw(self, place: str) -> None:
+        """Let everything in a group run on."""
+        self._switch(place, frozen=False)
+
+    def is_frozen(self, place: str) -> bool:
+        """Whether every thread in a group stands still, outside of any system call."""
+        folder = self._path(place)
+        if self.version == 1:
+            return (folder / "freezer.state").read_text().strip() == "FROZEN"
+        return "frozen 1" in (folder / "cgroup.events").read_text().splitlines()
+
+    def is_told_to_freeze(self, place: str) -> bool:
+        """Whether somebody froze this very group, and nobody thawed it."""
+        folder = self._path(place)
+        with contextlib.suppress(OSError):
+            name = "freezer.self_freezing" if self.version == 1 else "cgroup.freeze"
+            return (folder / name).read_text().strip() == "1"
+        return False
+
+    def can_freeze(self, place: str) -> bool:
+        """Whether the kernel offers freezing for a group."""
+        name = "freezer.state" if self.version == 1 else "cgroup.freeze"
+        return (self._path(place) / name).is_file()
+
+    def _switch(self, place: str, *, frozen: bool) -> None:
+        folder = self._path(place)
+        if self.version == 1:
+            (folder / "freezer.state").write_text("FROZEN" if frozen else "THAWED")
+        else:
+            (folder / "cgroup.freeze").write_text("1" if frozen else "0")
+
+    def _path(self, place: str) -> Path:
+        return self.folder / place.lstrip("/")
+
+    def _groups(self, place: str) -> Iterator[Path]:
+        for folder, _, _ in os.walk(self._path(place)):
+            yield Path(folder)
+
+    def _below_root(self, path: str) -> str | None:
+        if self.root == "/":
+            return path
+        inside = path == self.root or path.startswith(f"{self.root}/")
+        return (path[len(self.root) :] or "/") if inside else None
+
+
+def wait_frozen(groups: Iterable[tuple[FreezerTree, str]], within_s: float) -> list[str]:
+    """Wait until these groups stand still; returns the places of those that do not in time."""
+    waiting = list(groups)
+    deadline = time.monotonic() + within_s
+    pause_s = _FIRST_LOOK_S
+    while True:
+        waiting = [(tree, place) for tree, place in waiting if not _stands_still(tree, place)]
+        if not waiting or time.monotonic() >= deadline:
+            return [place for _, place in waiting]
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_LOOK_S)
+
+
+def _stands_still(tree: FreezerTree, place: str) -> bool:
+    try:
+        return tree.is_frozen(place)
+    except FileNotFoundError:
+        # Nobody is in a group that is gone.
+        return True
+
+
+def cgroup_lines(pid: int, proc: Path = _PROC) -> list[str]:
+    """Return the lines of ``/proc/PID/cgroup``; none where the process is gone."""
+    try:
+        with open(f"{proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - hot path
+            return [line for line in file.read().splitlines() if line.count(":") >= 2]  # noqa: PLR2004
+    except OSError:
+        return []
+
+
+def find_trees(mounts: str | None = None) -> list[FreezerTree]:
+    """Return the trees mounted here that can freeze: version 2 before version 1's freezer."""
+    text = (_PROC / "self/mountinfo").read_text() if mounts is None else mounts
+    found: dict[int, FreezerTree] = {}
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.partition(" ")
+        fields = before.split(" ")
+        if len(fields) <= 4:  # noqa: PLR2004 - id, parent, device, root, folder
+            continue
+        root, folder = _unescaped(fields[3]), Path(_unescaped(fields[4]))
+        version: Literal[1, 2]
+        if kind == "cgroup2":
+            version = 2
+        elif kind == "cgroup" and "freezer" in options.split(" ")[-1].split(","):
+            version = 1
+        else:
+            continue
+        known = found.get(version)
+        if known is None or (known.root != "/" and root == "/"):
+            found[version] = FreezerTree(version, folder, root)
+    return [found[version] for version in (2, 1) if version in found]
+
+
+def tree_below(folder: Path) -> list[FreezerTree]:
+    """Return the trees of a machine whose ``/sys/fs/cgroup`` is mounted at ``folder``."""
+    both = (folder, folder / "unified")
+    found = [FreezerTree(2, each) for each in both if (each / "cgroup.controllers").is_file()]
+    if (folder / "freezer/cgroup.procs").is_file():
+        found.append(FreezerTree(1, folder / "freezer"))
+    return found
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)

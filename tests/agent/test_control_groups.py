@@ -1,0 +1,221 @@
+"""Slices' control groups on this machine's kernel: who is in them, and who stands still."""
+
+import os
+import time
+
+import pytest
+from sublet_agent.attribution import Attribution
+from sublet_agent.cgroups import GroupBook, GroupKeeper, Verdict, is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.trees import FreezerTree, find_trees
+from sublet_agent.process_table import LinuxProcessTable
+
+from tests.support.control_groups import GPU, control_groups, needs_freezer, until
+
+
+@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
+def groups(request, tmp_path):
+    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
+        yield made
+
+
+def test_a_slices_first_process_is_taken_in_with_all_that_it_started(groups):
+    ada = groups.family()
+    before = [ada.starts("child"), ada.starts("child")]
+    groups.serve(groups.slice("a", ada))
+    assert [groups.book.slice_at(p) for p in (ada.pid, *before)] == [Verdict("a")] * 3
+
+
+def test_whoever_is_born_later_is_in_the_group_however_it_detaches_itself(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    assert groups.book.slice_at(ada.starts("child")) == Verdict("a")
+    assert groups.book.slice_at(ada.starts("detached")) == Verdict("a")
+
+
+def test_another_process_with_the_first_ones_pid_is_left_where_it_is(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada, root_start_time=1000.0))
+    assert groups.book.slice_at(ada.pid) is None
+
+
+def test_a_first_process_of_another_account_is_left_where_it_is(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada, uid=54321))
+    assert groups.book.slice_at(ada.pid) is None
+
+
+def test_a_job_that_a_notebook_started_gets_a_group_of_its_own(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    job = groups.family()
+    groups.tree.move(job.pid, groups.book.of("a").rest)
+    child = job.starts("child")
+    groups.serve(groups.slice("a", ada), groups.slice("j", job))
+    assert [groups.book.slice_at(p) for p in (job.pid, child)] == [Verdict("j")] * 2
+
+
+def test_the_group_decides_against_what_a_process_says_of_itself(groups, monkeypatch):
+    monkeypatch.setenv("SUBLET_SLICE_ID", "a")
+    ada, forger = groups.family(), groups.family()
+    slices = [groups.slice("a", ada), groups.slice("b", forger)]
+    groups.serve(*slices)
+    answers = Attribution(groups.table, groups.book.slice_at)
+    answers.serve(slices)
+    assert answers.slice_of_pid(forger.starts("detached")) == "b"
+
+
+def test_a_process_known_otherwise_is_gathered_into_its_slices_group(groups):
+    ada, stray = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada))
+    groups.keeper.gather([(stray.pid, "a")])
+    assert groups.book.slice_at(stray.pid) == Verdict("a")
+
+
+def test_nobody_is_gathered_out_of_another_slices_group(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    groups.keeper.gather([(ben.pid, "a")])
+    assert groups.book.slice_at(ben.pid) == Verdict("b")
+
+
+def test_a_new_agent_finds_the_groups_of_the_one_before(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    place = groups.book.of("a").place
+    groups.begin()
+    assert groups.book.slice_at(ada.starts("detached")) == Verdict("a")
+    groups.serve(groups.slice("a", ada))
+    assert groups.book.of("a").place == place
+
+
+def test_a_group_is_removed_when_its_slice_has_ended_and_nobody_is_left(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    place = groups.book.of("a").place
+    kernel = ada.starts("detached")
+    ada.process.kill()
+    ada.process.wait()
+    groups.serve()
+    assert groups.tree.exists(place)
+    assert groups.book.slice_at(kernel) == Verdict("a")
+    os.kill(kernel, 9)
+    until(lambda: groups.serve() or not groups.tree.exists(place))
+    assert groups.book.of("a") is None
+    assert groups.file.read_text() == "[]"
+
+
+def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups):
+    ada, ben, far = groups.family(), groups.family(), groups.family()
+    groups.serve(
+        groups.slice("a", ada), groups.slice("b", ben), groups.slice("f", far, gpu_id="GPU-2")
+    )
+    kernel, other = ada.starts("child"), ada.starts("child")
+    with groups.freezer.others_still(GPU, "a", [kernel], 5.0) as stillness:
+        assert stillness.problem == ""
+        still = {p: stillness.holds(p) for p in (ada.pid, other, kernel, ben.pid, far.pid)}
+        assert still == {
+            ada.pid: True,
+            other: True,
+            kernel: False,
+            ben.pid: True,
+            far.pid: False,
+        }
+        asked = time.monotonic()
+        ben.process.stdin.write("child\n")
+        ben.process.stdin.flush()
+        os.set_blocking(ben.process.stdout.fileno(), False)
+        while time.monotonic() - asked < 0.2:
+            assert ben.process.stdout.readline() == ""
+    os.set_blocking(ben.process.stdout.fileno(), True)
+    ben.others.append(int(ben.process.stdout.readline()))
+    assert not stillness.holds(ben.pid)
+
+
+def test_everybody_runs_on_when_the_block_ends_in_an_error(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    with pytest.raises(ZeroDivisionError), groups.freezer.others_still(GPU, "a", [ada.pid], 5.0):
+        assert 1 / 0
+    assert ben.starts("child")
+
+
+def test_a_process_stays_apart_so_that_the_next_time_costs_less(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    groups.freezer.set_apart("a", [ada.pid])
+    assert groups.tree.place_of(ada.pid) == groups.book.of("a").moved
+    assert groups.book.slice_at(ada.starts("child")) == Verdict("a")
+
+
+def test_a_slice_whose_group_is_made_during_a_restore_is_frozen_at_once(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada))
+    with groups.freezer.others_still(GPU, "a", [ada.pid], 5.0) as stillness:
+        groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+        assert stillness.holds(ben.pid)
+    assert ben.starts("child")
+
+
+def test_a_group_that_cannot_be_frozen_is_a_reason_to_restore_nothing(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    with groups.freezer.others_still(GPU, "a", [ada.pid], 0.0) as stillness:
+        told = stillness.problem
+    assert not told or "do not stand still in 0.0 s" in told
+    assert ben.starts("child")
+
+
+def test_what_a_dead_agent_left_frozen_is_thawed_from_its_file(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    groups.tree.begin_freezing(groups.book.of("a").rest)
+    groups.tree.begin_freezing(groups.book.of("b").place)
+    assert is_anything_frozen(groups.file)
+    assert sorted(thaw_left_over(groups.file)) == ["a", "b"]
+    assert ada.starts("child")
+    assert ben.starts("child")
+    assert not is_anything_frozen(groups.file)
+
+
+def test_the_agent_never_freezes_itself(groups):
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    home = groups.tree.place_of(os.getpid())
+    groups.tree.move(os.getpid(), groups.book.of("b").rest)
+    try:
+        with groups.freezer.others_still(GPU, "a", [ada.pid], 5.0) as stillness:
+            assert stillness.problem == ""
+            assert not stillness.holds(ben.pid)
+    finally:
+        groups.tree.move(os.getpid(), home)
+
+
+def test_where_no_group_can_be_made_it_is_said_why(tmp_path):
+    (tmp_path / "tree").mkdir()
+    tree = FreezerTree(1, tmp_path / "tree")
+    keeper = GroupKeeper(GroupBook(tmp_path / "g.json"), [tree], LinuxProcessTable(), "n", "m")
+    assert keeper.problem == f"{tmp_path / 'tree'} does not freeze"
+    assert list((tmp_path / "tree").iterdir()) == []
+    nothing = GroupKeeper(GroupBook(tmp_path / "g.json"), [], LinuxProcessTable(), "n", "m")
+    assert nothing.problem == "no control groups are mounted here"
+
+
+MOUNTS = r"""
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+36 31 0:33 / /sys/fs/cgroup/devices rw,relatime - cgroup cgroup rw,devices
+37 31 0:34 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer
+38 31 0:34 /part /mnt/a\040part rw,relatime shared:9 - cgroup cgroup rw,freezer
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+"""
+
+
+def test_the_trees_are_found_where_the_kernel_says():
+    assert [(t.version, str(t.folder), t.root) for t in find_trees(MOUNTS)] == [
+        (2, "/sys/fs/cgroup/unified", "/"),
+        (1, "/sys/fs/cgroup/freezer", "/"),
+    ]
+
+
+def test_a_tree_of_which_only_a_part_is_mounted_is_found_too():
+    (line,) = [line for line in MOUNTS.splitlines() if "/part" in line]
+    assert [(str(t.folder), t.root) for t in find_trees(line)] == [("/mnt/a part", "/part")]

@@ -1,0 +1,169 @@
+"""Real control groups for tests, with real processes in them; skips where there is no freezer."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sublet_agent.cgroups import GroupBook, GroupKeeper, SliceFreezer
+from sublet_agent.cgroups.trees import FreezerTree, find_trees
+from sublet_agent.process_table import LinuxProcessTable
+
+from tests.support.fake_service_link import slice_assignment
+
+GPU = "GPU-1"
+WITHIN_S = 60.0
+_FAMILY = """
+import os, subprocess, sys, time
+# Each line starts one more process: a child, or one whose parent is gone in a session of its own.
+for line in sys.stdin:
+    if line.strip() == "child":
+        print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
+        continue
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.write(write, str(os.getpid()).encode())
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+    print(os.read(read, 100).decode(), flush=True)
+"""
+
+
+def freezers(folder: Path) -> dict[int, FreezerTree]:
+    """Return the trees in which this account can freeze, by version."""
+    found = {}
+    for tree in find_trees():
+        book = GroupBook(folder / f"probe-{tree.version}.json")
+        if not GroupKeeper(book, [tree], LinuxProcessTable(), "probe", str(folder)).problem:
+            found[tree.version] = tree
+    return found
+
+
+def needs_freezer(folder: Path, version: int | None = None) -> FreezerTree:
+    """Return a tree that freezes; skip the test where there is none."""
+    found = freezers(folder)
+    if version is None and found:
+        return next(iter(found.values()))
+    if version not in found:
+        which = "" if version is None else f" of version {version}"
+        pytest.skip(f"no control groups{which} that this account can make and freeze (needs root)")
+    return found[version]
+
+
+@dataclass
+class Family:
+    """A slice's first process, which starts others."""
+
+    process: subprocess.Popen[str]
+    others: list[int] = field(default_factory=list)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def starts(self, what: str) -> int:
+        """Let it start a ``child``, or one that is ``detached``; returns the pid."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+        self.others.append(int(self.process.stdout.readline()))
+        return self.others[-1]
+
+    def ends(self) -> None:
+        for pid in self.others:
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                continue
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@dataclass
+class Groups:
+    """The agent's groups in one real tree, and families that are slices."""
+
+    tree: FreezerTree
+    folder: Path
+    families: list[Family] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.table = LinuxProcessTable()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin as a new agent does, with what the one before kept."""
+        self.file = self.folder / "groups.json"
+        self.book = GroupBook(self.file)
+        self.keeper = GroupKeeper(self.book, [self.tree], self.table, "node-1", str(self.folder))
+        self.freezer = SliceFreezer(self.book)
+
+    def family(self, *, uid: int | None = None) -> Family:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", _FAMILY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            user=uid,
+        )
+        self.families.append(Family(process))
+        return self.families[-1]
+
+    def slice(self, slice_id: str, family: Family, **changes: object) -> object:
+        """Return the assignment of a slice whose first process is the family's."""
+        identity = self.table.identify(family.pid)
+        assert identity is not None
+        fields: dict[str, object] = {
+            "uid": self.table.uid(family.pid),
+            "root_pid": family.pid,
+            "root_start_time": self.table.started_at(identity),
+            "gpu_id": GPU,
+            **changes,
+        }
+        return slice_assignment(slice_id, str(fields.pop("gpu_id")), 1024, **fields)
+
+    def serve(self, *slices: object) -> None:
+        self.keeper.serve(lambda: slices)
+
+    def close(self) -> None:
+        for group in self.book.groups():
+            for place in group.places:
+                if self.tree.exists(place):
+                    self.tree.thaw(place)
+        for family in self.families:
+            family.ends()
+        until(self._all_removed)
+
+    def _all_removed(self) -> bool:
+        self.keeper.leave()
+        return not self.book.groups()
+
+
+@contextmanager
+def control_groups(tree: FreezerTree, folder: Path) -> Iterator[Groups]:
+    """Keep groups in a tree while the block lasts, and leave none."""
+    groups = Groups(tree, folder)
+    try:
+        yield groups
+    finally:
+        groups.close()
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Look again until it holds; fail where it does not within a minute."""
+    deadline = time.monotonic() + WITHIN_S
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
