@@ -214,7 +214,7 @@ def test_a_bad_request_ends_with_the_reason(
 
 def check(path: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sublet_lab.runner", "check", "--notebook", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_check_describes_a_notebook(tmp_path: Path):

@@ -75,7 +75,7 @@ class FakeAgent:
         self._server = None
         self.path.unlink(missing_ok=True)
 
-    async def until(self, seen: Callable[["FakeAgent"], T], within_s: float = 10) -> T:
+    async def until(self, seen: Callable[["FakeAgent"], T], within_s: float = 90) -> T:
         """Wait until ``seen`` returns something true, and return that."""
         async with asyncio.timeout(within_s), self.heard:
             while not (value := seen(self)):

@@ -56,7 +56,7 @@ class RunningKernel:
 
     async def output_until(self, execution: Execution, msg_type: str) -> dict[str, Any]:
         """Read outputs until one of this type belongs to the cell; returns its content."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(90):
             while True:
                 message = await self.client.get_iopub_msg()
                 if message["parent_header"].get("msg_id") == execution.msg_id:
@@ -68,7 +68,7 @@ class RunningKernel:
     async def finish(self, *executions: Execution) -> None:
         """Read outputs and replies until all of them have ended."""
         by_id = {execution.msg_id: execution for execution in executions}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while any(e.reply is None for e in executions):
                 message = await self.client.get_shell_msg()
                 found = by_id.get(message["parent_header"].get("msg_id", ""))
@@ -92,7 +92,7 @@ class RunningKernel:
         """A request on the control channel, and its reply's content."""
         message = self.client.session.msg(msg_type, {})
         self.client.control_channel.send(message)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while True:
                 reply = await self.client.get_control_msg()
                 if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
@@ -131,7 +131,7 @@ async def running_kernel(
     client = manager.client()
     client.start_channels()
     try:
-        await client.wait_for_ready(timeout=30)
+        await client.wait_for_ready(timeout=120)
         yield RunningKernel(manager, client)
     finally:
         client.stop_channels()

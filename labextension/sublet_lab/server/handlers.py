@@ -15,6 +15,7 @@ from jupyter_server.base.handlers import APIHandler
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 from sublet_quota.wire.api import JobRequest, KeepRequest, Problem
 from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
 from sublet_lab.server.agent_link import NoShareError, ask_share
@@ -48,9 +49,15 @@ ROUTES: Final = (
     Route("slices", "slices", get=True),
     Route(f"slices/{_ID}/keep", "slices/{}/keep", post=KeepRequest),
     Route(f"slices/{_ID}/wake", "slices/{}/wake", post=_NoBody),
+    Route(f"slices/{_ID}/give-up", "slices/{}/give-up", post=_NoBody),
+    Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest),
+    Route(f"slices/{_ID}/history", "slices/{}/history", get=True, query={"since": _TIME}),
     Route("jobs", "jobs", get=True, post=JobRequest),
+    # Before the jobs' ids: it looks like one.
+    Route("jobs/forecast", "jobs/forecast", post=JobRequest),
     Route(f"jobs/{_ID}", "jobs/{}", get=True),
     Route(f"jobs/{_ID}/cancel", "jobs/{}/cancel", post=_NoBody),
+    Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody),
     Route(f"jobs/{_ID}/log", "jobs/{}/log", get=True, query={"offset": _OFFSET}),
     Route("events", "events", get=True, query={"since": _TIME}),
     Route("lending", "lending", get=True),
