@@ -13,7 +13,7 @@ LAB_SOURCES := $(shell find labextension/src labextension/style labextension/sch
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup browser postgresql demo up test check format benchmarks schema clean
+.PHONY: help setup browser postgresql kubernetes demo up test check format benchmarks schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,7 +32,10 @@ up: setup ## The same hub for people, at http://127.0.0.1:8000
 postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed
 	@.ci/install-postgresql
 
-test: setup browser postgresql check ## Every check and test
+kubernetes: setup ## What the tests' Kubernetes is made of, built and kept outside the repository
+	@.ci/install-kubernetes "$(VENV)"
+
+test: setup browser postgresql kubernetes check ## Every check and test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules
@@ -47,7 +50,7 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 
 benchmarks: setup ## Print the figures, each beside its baseline
-	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each; done
+	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; PYTHONPATH=. $(BIN)/python $$each; done
 
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
