@@ -9,7 +9,7 @@ import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sublet_quota import scopes
 from tornado.httpserver import HTTPServer
@@ -21,19 +21,22 @@ from sublet_hub.authentication import ServiceAuth
 from sublet_hub.clock import utc_now
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.hub_client import HubClient
+from sublet_hub.kube_options import KubeOptions
 from sublet_hub.ledger.database import Database
-from sublet_hub.link.node_secrets import NodeSecrets
 from sublet_hub.log_redaction import redact_logs
 from sublet_hub.private_files import keep_secret, make_private_folder, read_secret
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.web import WebSettings, make_application
+
+if TYPE_CHECKING:
+    from sublet_hub.kube.api import KubeApi
 
 _LARGEST_BODY = 1024 * 1024
 _BODY_WITHIN_S = 30
 _IDLE_CONNECTION_S = 300
 
 
-class SubletHub(Application):
+class SubletHub(KubeOptions, Application):
     """Keeps the ledger of slices, decides who may have one, queues and runs training jobs."""
 
     name = "sublet-hub"
@@ -179,7 +182,15 @@ class SubletHub(Application):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
-        assembly, server = self._listen()
+        kube = await self.connect_to_kubernetes()
+        try:
+            assembly, server = self._listen(kube)
+            await self._serve(assembly, server, stopped)
+        finally:
+            if kube is not None:
+                await kube.close()
+
+    async def _serve(self, assembly: Assembly, server: HTTPServer, stopped: asyncio.Event) -> None:
         try:
             self.log.info("listening at http://%s:%d%s", self.ip, self.port, self.base_prefix)
             assembly.start()
@@ -190,7 +201,7 @@ class SubletHub(Application):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.close_all_connections(), timeout=2)
 
-    def _listen(self) -> tuple[Assembly, HTTPServer]:
+    def _listen(self, kube: "KubeApi | None") -> tuple[Assembly, HTTPServer]:
         if not self.token_file:
             message = "no token: set token_file to a file with the service's API token"
             raise ConfigurationError(message)
@@ -199,11 +210,10 @@ class SubletHub(Application):
         if self.metrics_token_file:
             metrics_token = read_secret(Path(self.metrics_token_file))
         make_private_folder(Path(self.state_folder))
-        node_secrets = NodeSecrets(Path(self.node_secrets_folder))
-        node_secrets.check()
+        agents = self.agents_of(kube, Path(self.node_secrets_folder), utc_now)
         database = Database(self.database_url)
         database.migrate()
-        outside = Outside(database, HubClient(self.hub_api_url, token), node_secrets, utc_now)
+        outside = Outside(database, HubClient(self.hub_api_url, token), agents, utc_now)
         assembly = Assembly(self._settings(), outside)
         web = make_application(
             assembly.service,

@@ -27,7 +27,7 @@ from sublet_hub.ledger.use_store import UseStore
 from sublet_hub.lent_times import LentTimes
 from sublet_hub.limits import RateLimits
 from sublet_hub.link.assignments import Assigner
-from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.switchboard import Switchboard, World
 from sublet_hub.local_jobs.runner import LocalRunner, RunnerBooks
 from sublet_hub.loops import Bell, Loop, repeat
@@ -58,7 +58,7 @@ class Outside:
 
     database: Database
     hub: HubClient
-    secrets: NodeSecrets
+    agents: AgentIdentities
     now: Callable[[], datetime]
 
 
@@ -111,7 +111,7 @@ class Assembly:
         )
         self.switchboard = Switchboard(
             World(ledger, fleet, now),
-            outside.secrets,
+            outside.agents,
             Assigner(ledger, capacity, self._queue.entitlements),
             metrics,
         )

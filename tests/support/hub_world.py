@@ -18,6 +18,7 @@ from sublet_hub.clock import read_boot_id, utc_now
 from sublet_hub.hub_client import HubClient
 from sublet_hub.ledger.database import Database
 from sublet_hub.limits import Rate
+from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.node_secrets import NodeSecrets
 from sublet_hub.private_files import write_private
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
@@ -262,14 +263,17 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
 
 @asynccontextmanager
 async def hub_world(
-    folder: Path, hub: FakeHub, settings: ServiceSettings | None = None
+    folder: Path,
+    hub: FakeHub,
+    settings: ServiceSettings | None = None,
+    agents: AgentIdentities | None = None,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
     database.migrate()
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
-    outside = Outside(database, HubClient(hub.url, SERVICE_TOKEN), secrets, utc_now)
+    outside = Outside(database, HubClient(hub.url, SERVICE_TOKEN), agents or secrets, utc_now)
     assembly = Assembly(settings or settings_for(folder), outside)
     auth = ServiceAuth(
         api_url=hub.url,

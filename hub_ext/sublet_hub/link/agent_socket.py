@@ -7,6 +7,7 @@ node's name, an old epoch, a sequence that does not grow, an unknown field) clos
 
 import logging
 import re
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,6 +29,7 @@ from sublet_hub.api.problems import words_of_validation
 from sublet_hub.errors import LinkError
 from sublet_hub.fleet import NodeView
 from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.link.identity import IdentityUnknownError
 from sublet_hub.link.switchboard import Switchboard
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ _BEARER = re.compile(r"^Bearer ([!-~]{16,4096})$", re.IGNORECASE)
 _BAD_PROTOCOL = 1002
 _TRY_AGAIN = 1013
 _REPLACED = 4000
+_EXPIRED = 4001
 _HELLO_WITHIN_S = 10
 
 
@@ -46,18 +49,24 @@ class AgentSocket(WebSocketHandler):
         self.switchboard = switchboard
         self.node: NodeId | None = None
         self.view: NodeView | None = None
+        self.expires_at: datetime | None = None
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Refuse whoever is no agent."""
         if "Origin" in self.request.headers or "Sec-Fetch-Mode" in self.request.headers:
             raise HTTPError(403, "agents send no Origin: browsers are not welcome here")
         if self.request.query:
             raise HTTPError(403, "agents send their secret in the Authorization header alone")
         header = _BEARER.match(self.request.headers.get("Authorization", ""))
-        node = None if header is None else self.switchboard.secrets.node_of(header[1])
-        if node is None:
+        try:
+            proof = None if header is None else header[1]
+            identity = None if proof is None else await self.switchboard.agents.identify(proof)
+        except IdentityUnknownError as error:
+            raise HTTPError(503, str(error)) from error
+        if identity is None:
             raise HTTPError(401, "no node has this secret")
-        self.node = node
+        self.node = identity.node
+        self.expires_at = identity.expires_at
 
     def check_origin(self, origin: str) -> bool:
         """No page may connect."""
@@ -68,10 +77,16 @@ class AgentSocket(WebSocketHandler):
         """Wait for the agent's greeting, not for ever."""
         self.set_nodelay(value=True)
         IOLoop.current().call_later(_HELLO_WITHIN_S, self._expect_greeting)
+        if self.expires_at is not None:
+            IOLoop.current().call_at(self.expires_at.timestamp(), self._expire)
 
     def _expect_greeting(self) -> None:
         if self.view is None and self.ws_connection is not None:
             self.close(_BAD_PROTOCOL, f"no greeting within {_HELLO_WITHIN_S} s")
+
+    def _expire(self) -> None:
+        if self.ws_connection is not None:
+            self.close(_EXPIRED, "the token has expired: connect again with the newer one")
 
     def on_message(self, message: str | bytes) -> None:
         """Take a message, or close the connection with what is wrong with it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from sublet_quota.ids import NodeId
 
 from sublet_hub.errors import ConfigurationError
+from sublet_hub.link.identity import AgentIdentity
 from sublet_hub.private_files import read_secret
 
 _NODE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")
@@ -32,6 +33,11 @@ class NodeSecrets:
             if _NODE_NAME.match(path.name) and len(read_secret(path)) < _LEAST_LENGTH:
                 message = f"the secret in {path} is shorter than {_LEAST_LENGTH} characters"
                 raise ConfigurationError(message)
+
+    async def identify(self, proof: str) -> AgentIdentity | None:
+        """The agent of the node whose secret this is, or ``None``."""
+        node = self.node_of(proof)
+        return None if node is None else AgentIdentity(node)
 
     def node_of(self, secret: str) -> NodeId | None:
         """The node whose secret this is, or ``None``. Compares all, in constant time each."""

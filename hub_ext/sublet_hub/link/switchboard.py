@@ -19,7 +19,7 @@ from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.happenings import Happening, event
 from sublet_hub.ledger import Change, EventRecord, GpuRecord, Ledger
 from sublet_hub.link.assignments import Assigner
-from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Switchboard:
     """All agents' connections."""
 
     def __init__(
-        self, world: World, secrets: NodeSecrets, assigner: Assigner, metrics: ServiceMetrics
+        self, world: World, agents: AgentIdentities, assigner: Assigner, metrics: ServiceMetrics
     ) -> None:
-        self.secrets = secrets
+        self.agents = agents
         self.metrics = metrics
         self._world = world
         self._assigner = assigner

@@ -1,0 +1,26 @@
+"""What can go wrong with Kubernetes' API."""
+
+from sublet_hub.errors import SubletHubError
+
+
+class KubeError(SubletHubError):
+    """Kubernetes refused, or did not answer."""
+
+    def __init__(self, message: str, status: int | None = None, reason: str = "") -> None:
+        self.status = status
+        """HTTP's number; ``None``: there was no answer."""
+        self.reason = reason
+        super().__init__(message)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again would be refused again: the request itself is wrong."""
+        return self.status in {400, 403, 404, 405, 422}
+
+
+class KubeNotFoundError(KubeError):
+    """There is no such object."""
+
+
+class KubeConflictError(KubeError):
+    """There is one already, or somebody else has changed it meanwhile."""

@@ -1,0 +1,229 @@
+"""Agents on Kubernetes: whose tokens are believed, and for which node."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_hub.kube.agent_tokens import NODE_NAME, AgentTokens, ServiceAccount
+from sublet_hub.kube.api import KubeApi
+from sublet_hub.limits import Rate
+from sublet_hub.link.identity import IdentityUnknownError
+from tornado.httpclient import HTTPClientError
+
+from tests.support.fake_agent import FakeAgent, a_gpu, a_report
+from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.hub_world import FakeHub, HubWorld, hub_world
+
+pytestmark = pytest.mark.asyncio
+
+AGENTS = ServiceAccount("sublet", "sublet-agent")
+
+
+@dataclass
+class Clock:
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def a_token(name: str = "agent", *, audience: Any = ("sublet",), lasts_s: float = 600) -> str:
+    claims = {"aud": audience, "exp": int(datetime.now(UTC).timestamp() + lasts_s), "sub": name}
+    parts = [json.dumps(part).encode() for part in ({"alg": "RS256"}, claims)]
+    return ".".join(
+        [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts] + [name]
+    )
+
+
+def a_review(node: str | None = "node-a", **values: Any) -> dict[str, Any]:
+    extra = {} if node is None else {NODE_NAME: [node]}
+    user = {"username": AGENTS.user_name, "extra": extra}
+    return {"authenticated": True, "audiences": ["sublet"], "user": user, **values}
+
+
+@pytest_asyncio.fixture
+async def kube() -> AsyncIterator[FakeKube]:
+    async with fake_kube() as fake:
+        yield fake
+
+
+@pytest_asyncio.fixture
+async def api(kube: FakeKube) -> AsyncIterator[KubeApi]:
+    async with way_into(kube) as way_in:
+        yield way_in
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(datetime.now(UTC))
+
+
+@pytest.fixture
+def agents(api: KubeApi, clock: Clock) -> AgentTokens:
+    return AgentTokens(api, AGENTS, clock.now)
+
+
+async def test_the_node_is_the_one_that_kubernetes_wrote_into_the_token(
+    kube: FakeKube, agents: AgentTokens
+) -> None:
+    token = a_token()
+    kube.reviews[token] = a_review("node-7")
+    identity = await agents.identify(token)
+    assert identity is not None
+    assert identity.node == "node-7"
+    assert identity.expires_at is not None
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        a_review(authenticated=False),
+        a_review(audiences=["https://kubernetes.default.svc"]),
+        a_review(audiences=None),
+        a_review(user={"username": "system:serviceaccount:users:default"}),
+        a_review(user={"username": "system:serviceaccount:other:sublet-agent"}),
+        a_review(None),
+        a_review(user={"username": AGENTS.user_name, "extra": {NODE_NAME: ["a", "b"]}}),
+        {},
+    ],
+    ids=[
+        "not authenticated",
+        "for another audience",
+        "for no audience",
+        "of a tenant's account",
+        "of that account in another namespace",
+        "without a node",
+        "with two nodes",
+        "not reviewed",
+    ],
+)
+async def test_other_tokens_are_nobodys(
+    kube: FakeKube, agents: AgentTokens, review: dict[str, Any]
+) -> None:
+    token = a_token()
+    kube.reviews[token] = review
+    assert await agents.identify(token) is None
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        "node-secret-canary-0123456789",
+        "a.b.c",
+        "a." + "x" * 9000 + ".c",
+        a_token(audience=["other"]),
+        a_token(audience=None),
+        a_token(lasts_s=-10),
+        f"a.{base64.urlsafe_b64encode(b'[' * 5000).decode()}.c",
+    ],
+)
+async def test_what_cannot_be_a_token_for_us_is_not_asked_about(
+    kube: FakeKube, agents: AgentTokens, proof: str
+) -> None:
+    assert await agents.identify(proof) is None
+    assert kube.asked == []
+
+
+async def test_answers_are_kept_briefly_and_no_longer_than_the_token_lasts(
+    kube: FakeKube, agents: AgentTokens, clock: Clock
+) -> None:
+    token, short = a_token(), a_token("short", lasts_s=5)
+    kube.reviews = {token: a_review(), short: a_review()}
+    for _ in range(3):
+        assert await agents.identify(token) is not None
+        assert await agents.identify(short) is not None
+    assert len(kube.asked) == 2
+    kube.reviews.clear()
+    clock.at += timedelta(seconds=20)
+    assert await agents.identify(token) is not None
+    assert await agents.identify(short) is None
+    clock.at += timedelta(seconds=20)
+    assert await agents.identify(token) is None
+
+
+async def test_a_flood_of_false_tokens_does_not_reach_the_api_server(
+    kube: FakeKube, api: KubeApi, clock: Clock
+) -> None:
+    agents = AgentTokens(api, AGENTS, clock.now, Rate(burst=5, per_s=1))
+    refused = 0
+    for number in range(1000):
+        try:
+            assert await agents.identify(a_token(f"false-{number}")) is None
+        except IdentityUnknownError:
+            refused += 1
+    assert len(kube.asked) == 5
+    assert refused == 995
+
+
+async def test_an_agent_is_told_to_try_again_while_kubernetes_does_not_answer(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube, agents: AgentTokens
+) -> None:
+    kube.refuses["POST", "/apis/authentication"] = (500, "etcd is away")
+    async with hub_world(tmp_path, hub, agents=agents) as world:
+        with pytest.raises(HTTPClientError) as refused:
+            await FakeAgent(world.link_url, a_token()).connect()
+    assert refused.value.code == 503
+
+
+@pytest_asyncio.fixture
+async def kube_world(tmp_path: Path, hub: FakeHub, agents: AgentTokens) -> AsyncIterator[HubWorld]:
+    async with hub_world(tmp_path, hub, agents=agents) as world:
+        yield world
+
+
+async def test_an_agent_with_its_pods_token_is_served(kube: FakeKube, kube_world: HubWorld) -> None:
+    token = a_token()
+    kube.reviews[token] = a_review("node-a")
+    agent = await kube_world.agent(secret=token)
+    assert agent.epoch == 1
+    assert not kube_world.service.fleet.is_silent("node-a")
+
+
+async def test_the_agent_of_one_node_cannot_speak_for_another(
+    kube: FakeKube, kube_world: HubWorld
+) -> None:
+    token = a_token()
+    kube.reviews[token] = a_review("node-b")
+    agent = FakeAgent(kube_world.link_url, token, node="node-a")
+    await agent.connect()
+    await agent.close()
+    assert "not of node-a" in (agent.close_reason or "")
+    assert kube_world.service.fleet.node("node-a") is None
+
+
+async def test_what_an_agent_says_of_another_nodes_slice_is_dropped(
+    kube: FakeKube, kube_world: HubWorld
+) -> None:
+    first, second = a_token("first"), a_token("second")
+    kube.reviews = {first: a_review("node-a"), second: a_review("node-b")}
+    await kube_world.agent(secret=first)
+    lease = await kube_world.slice_for("ada")
+    other = await kube_world.agent(secret=second, node="node-b", gpus=(a_gpu("SIM-9"),))
+    fleet = kube_world.service.fleet
+    before = fleet.report(lease["slice_id"])
+    other.says[lease["slice_id"]] = a_report(lease["slice_id"], memory_mib=77)
+    await other.report(slices=(a_report(lease["slice_id"], memory_mib=77),))
+    await other.report(slices=())
+    await other.until(lambda: other.assignments is not None)
+    after = fleet.report(lease["slice_id"])
+    assert after is None or after.memory_mib != 77, before
+
+
+async def test_a_connection_ends_with_its_token_and_comes_back_with_the_next(
+    kube: FakeKube, kube_world: HubWorld, clock: Clock
+) -> None:
+    clock.at -= timedelta(seconds=60)
+    old, new = a_token("old", lasts_s=-1), a_token("new")
+    kube.reviews = {old: a_review("node-a"), new: a_review("node-a")}
+    agent = FakeAgent(kube_world.link_url, old)
+    await agent.connect()
+    await agent.until(lambda: agent.close_reason is not None, within_s=60)
+    assert "expired" in (agent.close_reason or "")
+    again = await kube_world.agent(secret=new)
+    assert again.epoch >= 1
