@@ -1,0 +1,33 @@
+"""The cluster's node is real: its pods are processes of this machine, in cgroups of their own."""
+
+import psutil
+import pytest
+
+from tests.support.kube.api import Api
+from tests.support.kube.images import PAUSE
+from tests.support.kube.manifests import container, pod, real_pod
+from tests.support.kube.node import Node
+from tests.support.kube.processes import wait_for
+
+pytestmark = pytest.mark.kube
+
+
+def test_a_pod_is_a_process_whose_cgroup_names_the_pod(namespace: Api, node: Node) -> None:
+    namespace.create(pod("notebook", real_pod(container(PAUSE, imagePullPolicy="Never"))))
+    running = namespace.wait_for_phase("notebook", "Running")
+    uid = running["metadata"]["uid"]
+    found = [
+        process
+        for process in psutil.process_iter(["name"])
+        if process.info["name"] == "pause" and uid in node.cgroups_of(process.pid)
+    ]
+    assert len(found) == 2, "the sandbox and the container"
+    namespace.delete("v1", "Pod", "notebook")
+    wait_for(lambda: not any(each.is_running() for each in found), 60, "the processes to end")
+
+
+def test_a_pod_has_an_address_of_the_nodes_network(namespace: Api, node: Node) -> None:
+    namespace.create(pod("notebook", real_pod(container(PAUSE, imagePullPolicy="Never"))))
+    running = namespace.wait_for_phase("notebook", "Running")
+    assert running["status"]["hostIP"] == node.network.address
+    assert running["status"]["podIP"].startswith(node.network.pods.removesuffix("0/24"))

@@ -1,0 +1,136 @@
+"""containerd with a root, a state and a socket of its own, beside any that the machine may run."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.support.kube.images import PAUSE, pause_image
+from tests.support.kube.processes import Program, Programs, run, wait_for
+from tests.support.kube.programs import find, network_plugins
+from tests.support.kube.run_folder import Network
+
+_NAMESPACE: Final = "k8s.io"
+_START_S: Final = 60.0
+
+_CONFIGURATION: Final = """
+version = 2
+root = "{folder}/containerd"
+state = "{folder}/containerd-state"
+disabled_plugins = [
+    "io.containerd.snapshotter.v1.aufs",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.zfs",
+]
+
+[grpc]
+address = "{folder}/containerd.sock"
+
+[plugins."io.containerd.internal.v1.opt"]
+path = "{folder}/containerd-opt"
+
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "{pause}"
+netns_mounts_under_state_dir = true
+# Without the right to lower it, each sandbox fails with "can't get final child's PID from pipe".
+restrict_oom_score_adj = true
+
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "overlayfs"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+BinaryName = "{runc}"
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "{plugins}"
+conf_dir = "{folder}/network"
+"""
+
+_NETWORK: Final = """
+{{
+  "cniVersion": "0.4.0",
+  "name": "pods",
+  "plugins": [
+    {{
+      "type": "bridge",
+      "bridge": "{bridge}",
+      "hairpinMode": true,
+      "ipam": {{
+        "type": "host-local",
+        "dataDir": "{folder}/addresses",
+        "ranges": [[{{"subnet": "{pods}", "rangeStart": "{first}", "gateway": "{address}"}}]],
+        "routes": [{{"dst": "0.0.0.0/0"}}]
+      }}
+    }}
+  ]
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Containerd:
+    """A running containerd."""
+
+    folder: Path
+    program: Program
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "containerd.sock"
+
+    def import_image(self, archive: Path) -> None:
+        """Take in an image from an archive; its name is written in it."""
+        self.ctr("images", "import", archive)
+
+    def end_containers(self) -> None:
+        """End what still runs in it: containers outlive the daemon, and would outlive the tests."""
+        for task in self.ctr("tasks", "list", "--quiet").split():
+            self.ctr("tasks", "delete", "--force", task)
+
+    def ctr(self, *words: str | Path) -> str:
+        """Run containerd's own command line on it."""
+        return run(find("ctr"), f"--address={self.socket}", f"--namespace={_NAMESPACE}", *words)
+
+
+def start_containerd(programs: Programs, network: Network) -> Containerd:
+    """Start it, with the sandboxes' image in it; returns when it answers."""
+    folder = programs.folder
+    (folder / "network").mkdir()
+    (folder / "network" / "10-pods.conflist").write_text(
+        _NETWORK.format(
+            folder=folder,
+            bridge=network.bridge,
+            pods=network.pods,
+            address=network.address,
+            first=network.first_pod,
+        )
+    )
+    configuration = folder / "containerd.toml"
+    configuration.write_text(
+        _CONFIGURATION.format(
+            folder=folder, pause=PAUSE, plugins=network_plugins(), runc=find("runc")
+        )
+    )
+    # It looks for its shim, and the shim for runc, along the path.
+    folders = [str(find(each).parent) for each in ("containerd-shim-runc-v2", "runc")]
+    path = ":".join([*folders, os.environ.get("PATH", ""), "/usr/sbin:/sbin"])
+    program = programs.start(
+        "containerd", [find("containerd"), f"--config={configuration}"], {"PATH": path}
+    )
+    containerd = Containerd(folder, program)
+    wait_for(lambda: _answers(containerd), _START_S, lambda: f"containerd:\n{program.tail()}")
+    containerd.import_image(pause_image(folder))
+    return containerd
+
+
+def _answers(containerd: Containerd) -> bool:
+    containerd.program.must_run()
+    try:
+        containerd.ctr("version")
+    except RuntimeError:
+        return False
+    return True

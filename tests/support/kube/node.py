@@ -1,0 +1,182 @@
+"""A real node: kubelet and containerd on this machine, and a bridge with its pods' addresses.
+
+What the kubelet sets in the kernel for itself is written down first, and set back at the end.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.hub_world_processes import free_ports
+from tests.support.kube.api import Api
+from tests.support.kube.containerd import Containerd, start_containerd
+from tests.support.kube.control_plane import NODE, ControlPlane
+from tests.support.kube.processes import Program, Programs, run, wait_for
+from tests.support.kube.programs import MissingError, find, network_plugins
+from tests.support.kube.run_folder import (
+    PLUGINS,
+    Network,
+    cgroup_of,
+    claim_plugins_folder,
+    network_of,
+    remember_bridge,
+    remember_kernel_settings,
+)
+
+_READY_S: Final = 120.0
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The node, under the name by which the cluster knows it."""
+
+    programs: Programs
+    containerd: Containerd
+    kubelet: Program
+    network: Network
+    name: str = NODE
+
+    def cgroups_of(self, pid: int) -> str:
+        """Return which cgroups a process is in, as the kernel writes it."""
+        try:
+            return Path(f"/proc/{pid}/cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
+    def stop(self, api: Api) -> None:
+        """End its pods, then its programs: in this order nothing stays behind."""
+        _delete_pods(api)
+        self.kubelet.stop()
+        self.containerd.end_containers()
+        self.containerd.program.stop()
+
+
+def must_be_possible() -> None:
+    """Say what keeps a node from running on this machine."""
+    if os.geteuid() != 0:
+        message = "a node's containers need root, and the tests run as another user"
+        raise MissingError(message)
+    for program in ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "unshare"):
+        find(program)
+    network_plugins()
+    if PLUGINS.exists():
+        message = f"another kubelet uses this machine: {PLUGINS} is there"
+        raise MissingError(message)
+    try:
+        # What a container needs of the kernel: namespaces, mounts, and a bridge.
+        run(
+            *("unshare", "--mount", "--net", "--pid", "--fork", "--"),
+            *("sh", "-c", "mount -t tmpfs none /mnt && ip link add trial type bridge"),
+        )
+    except RuntimeError as error:
+        message = f"this machine does not allow containers: {error}"
+        raise MissingError(message) from error
+
+
+def start_node(plane: ControlPlane, api: Api) -> Node:
+    """Start containerd and the kubelet; returns when the node is ready."""
+    programs = plane.programs
+    folder = programs.folder
+    network = network_of(folder)
+    remember_kernel_settings(folder)
+    claim_plugins_folder(folder)
+    _make_bridge(folder, network)
+    containerd = start_containerd(programs, network)
+    _make_cgroup(cgroup_of(folder))
+    configuration = folder / "kubelet.json"
+    configuration.write_text(json.dumps(_configuration(folder, network)))
+    kubelet = programs.start(
+        "kubelet",
+        [
+            find("kubelet"),
+            f"--config={configuration}",
+            f"--kubeconfig={plane.kubeconfig(f'system:node:{NODE}')}",
+            f"--root-dir={folder / 'kubelet'}",
+            f"--cert-dir={folder / 'kubelet-certificates'}",
+            f"--hostname-override={NODE}",
+            f"--node-ip={network.address}",
+        ],
+    )
+    node = Node(programs, containerd, kubelet, network)
+    wait_for(lambda: _ready(node, api), _READY_S, lambda: f"the node:\n{kubelet.tail()}")
+    return node
+
+
+def _ready(node: Node, api: Api) -> bool:
+    node.programs.must_run()
+    found = api.find("v1", "Node", node.name)
+    conditions = found["status"].get("conditions", []) if found else []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _make_bridge(folder: Path, network: Network) -> None:
+    # The node's address must not be loopback, and not every kernel has devices of type dummy.
+    remember_bridge(folder, network.bridge)
+    ip = find("ip")
+    run(ip, "link", "add", network.bridge, "type", "bridge")
+    run(ip, "address", "add", f"{network.address}/24", "dev", network.bridge)
+    run(ip, "link", "set", network.bridge, "up")
+
+
+def _make_cgroup(name: str) -> None:
+    """Make the cgroup of the run's pods in every hierarchy: the kubelet wants it to be there."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        (_CGROUPS / name).mkdir(exist_ok=True)
+        controllers = (_CGROUPS / "cgroup.controllers").read_text().split()
+        enable = " ".join(f"+{each}" for each in controllers)
+        (_CGROUPS / "cgroup.subtree_control").write_text(enable)
+        return
+    for hierarchy in _CGROUPS.iterdir():
+        if (hierarchy / "cgroup.procs").exists() and hierarchy.name != "unified":
+            group = hierarchy / name
+            group.mkdir(exist_ok=True)
+            if hierarchy.name == "cpuset":
+                # A cpuset without processors and memory takes in no process.
+                for file in ("cpuset.cpus", "cpuset.mems"):
+                    (group / file).write_text((hierarchy / file).read_text())
+
+
+def _configuration(folder: Path, network: Network) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": network.address,
+        "port": free_ports(1)[0],
+        "healthzPort": 0,
+        "readOnlyPort": 0,
+        # Only this machine and its pods reach the address.
+        "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+        "authorization": {"mode": "AlwaysAllow"},
+        "containerRuntimeEndpoint": f"unix://{folder}/containerd.sock",
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{cgroup_of(folder)}",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "oomScoreAdj": 0,
+        "podLogsDir": str(folder / "pod-logs"),
+        "volumePluginDir": str(folder / "volume-plugins"),
+        "makeIPTablesUtilChains": False,
+        # A developer's disk may be full by the measure of a server.
+        "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%"},
+        "imageGCHighThresholdPercent": 100,
+        "nodeStatusUpdateFrequency": "5s",
+        "clusterDNS": [],
+        "resolvConf": "",
+        "maxPods": 60,
+    }
+
+
+def _delete_pods(api: Api) -> None:
+    def left() -> list[str]:
+        path = f"/api/v1/pods?fieldSelector=spec.nodeName={NODE}"
+        items = api.call("GET", path)["items"]
+        for item in items:
+            api.within(item["metadata"]["namespace"]).delete(
+                "v1", "Pod", item["metadata"]["name"], grace_s=1
+            )
+        return [item["metadata"]["name"] for item in items]
+
+    wait_for(lambda: not left(), 60, lambda: f"the pods {left()} to end")

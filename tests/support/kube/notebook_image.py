@@ -1,0 +1,144 @@
+"""The image of the tests' pods: Debian, Python, JupyterHub, JupyterLab, and this Sublet.
+
+One image serves notebook servers, jobs, the service and the agent: each pod says what it runs.
+What Sublet depends on is a layer of its own, kept by what it consists of; Sublet's wheel is built
+and added anew for every run.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+
+from tests.support.kube.base_system import base_layer, unpacked
+from tests.support.kube.cache import cache_folder, keep_newest, made_once
+from tests.support.kube.images import Layer, Start, layer_of_tree, write_image
+from tests.support.kube.processes import run
+
+NOTEBOOK: Final = "sublet.test/notebook:1"
+ENVIRONMENT: Final = "opt/sublet"
+_ROOT: Final = Path(__file__).parents[3]
+_LAYER: Final = "layer.tar"
+_KEPT: Final = 2
+
+
+def notebook_image(folder: Path) -> Path:
+    """Write the image's archive; some minutes the first time, then seconds."""
+    base = base_layer()
+    dependencies = _dependencies_layer(base)
+    sublet = _sublet_layer(base, dependencies, folder)
+    start = Start(
+        command=["jupyterhub-singleuser"],
+        environment={
+            "PATH": f"/{ENVIRONMENT}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG": "C.UTF-8",
+            "HOME": "/root",
+        },
+        folder="/root",
+    )
+    archive = folder / "notebook-image.tar"
+    return write_image(archive, NOTEBOOK, [base, dependencies, sublet], start)
+
+
+def _dependencies_layer(base: Layer) -> Layer:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], "jupyterlab"]
+    constraints = (_ROOT / ".ci" / "constraints.txt").read_text()
+    named = "\n".join([base.digest, *sorted(wanted), constraints])
+    key = hashlib.sha256(named.encode()).hexdigest()[:12]
+
+    def make(folder: Path) -> None:
+        with unpacked(base) as tree:
+            wheels = tree / "wheels"
+            _download(tree, wanted, constraints, wheels)
+            python = _make_environment(tree)
+            _install(tree, python, ["--no-index", "--find-links=/wheels", *wanted])
+            layer_of_tree(tree / ENVIRONMENT, folder / _LAYER, ENVIRONMENT)
+
+    place = made_once(cache_folder() / f"image-dependencies-{key}", make)
+    os.utime(place)
+    keep_newest("image-dependencies-*", _KEPT)
+    return Layer.of(place / _LAYER)
+
+
+def _sublet_layer(base: Layer, dependencies: Layer, folder: Path) -> Layer:
+    """Build Sublet's wheel as pip does, and install it on top of what it depends on."""
+    wheels = folder / "wheels"
+    # The extension of JupyterLab was built before: its hook would do it again.
+    _pip("wheel", "--no-deps", f"--wheel-dir={wheels}", _ROOT, HATCH_BUILD_NO_HOOKS="true")
+    with unpacked(base) as tree:
+        run("tar", "--extract", f"--file={dependencies.path}", f"--directory={tree}")
+        environment = tree / ENVIRONMENT
+        before = {each for each in environment.rglob("*") if not each.is_dir()}
+        shutil.copytree(wheels, tree / "wheels")
+        wheel = next(wheels.glob("sublet-*.whl"))
+        _copy_pip(tree)
+        python = f"/{ENVIRONMENT}/bin/python"
+        _install(tree, python, ["--no-index", "--no-deps", f"/wheels/{wheel.name}"])
+        for each in before:
+            each.unlink()
+        return Layer.of(layer_of_tree(environment, folder / "sublet-layer.tar", ENVIRONMENT))
+
+
+def _download(tree: Path, wanted: Sequence[str], constraints: str, wheels: Path) -> None:
+    """Get wheels for the image's Python, which may be older than the one that runs the tests."""
+    said = run("chroot", tree, "python3", "-c", "import platform; print(platform.python_version())")
+    version = said.strip()
+    environment = {
+        **default_environment(),
+        "python_version": ".".join(version.split(".")[:2]),
+        "python_full_version": version,
+    }
+    wheels.mkdir()
+    chosen = wheels / "constraints.txt"
+    # pip judges conditions by its own Python, also where it downloads for another.
+    lines = [Requirement(each) for each in constraints.splitlines() if each.strip()]
+    chosen.write_text(
+        "\n".join(
+            f"{each.name}{each.specifier}"
+            for each in lines
+            if each.marker is None or each.marker.evaluate(environment)
+        )
+    )
+    _pip(
+        "download",
+        "--only-binary=:all:",
+        f"--python-version={version}",
+        f"--constraint={chosen}",
+        f"--dest={wheels}",
+        *wanted,
+    )
+
+
+def _make_environment(tree: Path) -> str:
+    run("chroot", tree, "python3", "-m", "venv", "--without-pip", f"/{ENVIRONMENT}")
+    _copy_pip(tree)
+    return f"/{ENVIRONMENT}/bin/python"
+
+
+def _copy_pip(tree: Path) -> None:
+    """Bring the pip that runs here: it serves any Python that can read it."""
+    import pip  # noqa: PLC0415
+
+    shutil.copytree(Path(pip.__file__).parent, tree / "pip-for-install" / "pip")
+
+
+def _install(tree: Path, python: str, what: Sequence[str]) -> None:
+    command = [python, "-m", "pip", "install", "--quiet", "--no-cache-dir", *what]
+    run("chroot", tree, *command, env={**_clean(), "PYTHONPATH": "/pip-for-install"})
+
+
+def _pip(*words: str | Path, **more: str) -> None:
+    environment = {**os.environ, "PIP_FIND_LINKS": "", **more}
+    run(sys.executable, "-m", "pip", "--quiet", *words, env=environment)
+
+
+def _clean() -> dict[str, str]:
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}

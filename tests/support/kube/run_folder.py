@@ -1,0 +1,196 @@
+"""The folder of one run of the cluster's tests, and what is done about a run that was killed.
+
+A folder is named after the run's process and when that started. Where no such process lives, the
+run was killed: its programs and containers are found by the folder in their command lines, its
+mounts below the folder, its bridge by the name that the folder keeps. Nothing else on the machine
+is touched.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+_PREFIX: Final = "sublet-kube-"
+_BRIDGE: Final = "bridge"
+_KERNEL: Final = "kernel.json"
+_CLAIM: Final = "claims-plugins"
+# No option of a kubelet moves the folder where device plugins meet it.
+PLUGINS: Final = Path("/var/lib/kubelet/device-plugins")
+_SETTINGS: Final = Path("/proc/sys")
+_CHANGED_BY_KUBELET: Final = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
+_OURS: Final = ("etcd", "kube-", "kubelet", "containerd", "kwok")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The addresses of one run's node and pods: a bridge of its own."""
+
+    bridge: str
+    third: int
+
+    @property
+    def address(self) -> str:
+        """The machine's address on the bridge: the node's, and the hub's as pods reach it."""
+        return f"10.214.{self.third}.1"
+
+    @property
+    def first_pod(self) -> str:
+        return f"10.214.{self.third}.10"
+
+    @property
+    def pods(self) -> str:
+        return f"10.214.{self.third}.0/24"
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """Make this run's folder, after tidying what killed runs left; remove it in the end."""
+    base = Path(tempfile.gettempdir())
+    for folder in base.glob(_PREFIX + "*"):
+        if not _alive(folder):
+            tidy(folder)
+    started = int(psutil.Process().create_time())
+    folder = base / f"{_PREFIX}{os.getpid()}-{started}"
+    folder.mkdir(mode=0o755)
+    try:
+        yield folder
+    finally:
+        keep = os.environ.get("SUBLET_KEEP_KUBE_LOGS")
+        if keep:
+            shutil.copytree(
+                folder, keep, dirs_exist_ok=True, ignore=lambda _, names: _no_logs(folder, names)
+            )
+        tidy(folder)
+
+
+def network_of(folder: Path) -> Network:
+    """Return the addresses that a run may use: no route of this machine leads there yet."""
+    pid = int(folder.name.split("-")[2])
+    routes = Path("/proc/net/route").read_text()
+    for third in (*range(pid % 250, 250), *range(pid % 250)):
+        # Written as the kernel does: the bytes of 10.214.THIRD.0 backwards.
+        if f"00{third:02X}D60A" not in routes:
+            return Network(f"sublet{pid}"[:15], third)
+    message = "every network of 10.214.0.0/16 is taken on this machine"
+    raise RuntimeError(message)
+
+
+def remember_bridge(folder: Path, bridge: str) -> None:
+    """Note a bridge before it is made, so that it is removed whatever comes."""
+    (folder / _BRIDGE).write_text(bridge)
+
+
+def remember_kernel_settings(folder: Path) -> None:
+    """Note what a kubelet changes in the kernel, so that it is set back whatever comes."""
+    found = {name: (_SETTINGS / name).read_text() for name in _CHANGED_BY_KUBELET}
+    (folder / _KERNEL).write_text(json.dumps(found))
+
+
+def claim_plugins_folder(folder: Path) -> None:
+    """Note that the folder of device plugins is this run's, and is removed with it."""
+    (folder / _CLAIM).touch()
+
+
+def cgroup_of(folder: Path) -> str:
+    """Return the name of the cgroup below which the run's pods live."""
+    return folder.name
+
+
+def tidy(folder: Path) -> None:
+    """End, unmount, set back and remove all that belongs to a run's folder."""
+    _end_programs(folder)
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for mount in reversed([each for each in mounts if each.startswith(f"{folder}/")]):
+        _try("umount", "-l", mount)
+    if (bridge := folder / _BRIDGE).exists():
+        _try("ip", "link", "delete", bridge.read_text())
+    if (kernel := folder / _KERNEL).exists():
+        for name, value in json.loads(kernel.read_text()).items():
+            (_SETTINGS / name).write_text(value)
+    if (folder / _CLAIM).exists():
+        shutil.rmtree(PLUGINS, ignore_errors=True)
+    _remove_cgroups(cgroup_of(folder))
+    for link in Path("/var/log/containers").glob("*"):
+        if link.is_symlink() and str(link.readlink()).startswith(f"{folder}/"):
+            link.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_cgroups(name: str) -> None:
+    for root in (*_CGROUPS.glob(name), *_CGROUPS.glob(f"*/{name}")):
+        for group in sorted((root, *root.rglob("*/")), reverse=True):
+            if group.is_dir():
+                _remove_cgroup(group)
+
+
+def _try(*command: str) -> None:
+    """Run a command; what is gone already is no error."""
+    subprocess.run(command, check=False, capture_output=True)
+
+
+def _end_programs(folder: Path) -> None:
+    ends = time.monotonic() + 20
+    while (left := _programs_of(folder)) and time.monotonic() < ends:
+        for process in left:
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(left, timeout=2)
+
+
+def _programs_of(folder: Path) -> list[psutil.Process]:
+    """Return the run's programs that still live, with what they contain."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["name", "cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        ours = Path(words[0]).name.startswith(_OURS) if words else False
+        if ours and any(f"{folder}/" in word for word in words):
+            try:
+                found += [*process.children(recursive=True), process]
+            except psutil.NoSuchProcess:
+                continue
+    return [each for each in found if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def _remove_cgroup(group: Path) -> None:
+    for _ in range(20):
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _alive(folder: Path) -> bool:
+    pid, started = folder.name.removeprefix(_PREFIX).split("-")
+    try:
+        return int(psutil.Process(int(pid)).create_time()) == int(started)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _no_logs(folder: Path, names: list[str]) -> list[str]:
+    return [each for each in names if not (folder / each).is_file() or not each.endswith(".log")]
