@@ -25,6 +25,7 @@ class RefusalReason(StrEnum):
     GPU_CLOSED = "gpu-closed"
     BAD_NOTEBOOK = "bad-notebook"
     BAD_PARAMETERS = "bad-parameters"
+    BAD_FILES = "bad-files"
     UNKNOWN_KERNEL = "unknown-kernel"
     NO_ACCOUNT = "no-account"
     TOO_MANY_JOBS = "too-many-jobs"

@@ -26,6 +26,7 @@ STATUS_OF_REFUSAL: Final = {
     RefusalReason.GPU_CLOSED: 409,
     RefusalReason.BAD_NOTEBOOK: 400,
     RefusalReason.BAD_PARAMETERS: 400,
+    RefusalReason.BAD_FILES: 400,
     RefusalReason.UNKNOWN_KERNEL: 400,
     RefusalReason.NO_ACCOUNT: 409,
     RefusalReason.TOO_MANY_JOBS: 409,

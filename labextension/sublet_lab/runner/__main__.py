@@ -10,6 +10,7 @@ import click
 
 from sublet_lab.runner.job import BAD_REQUEST, log_line_by_line, run_job
 from sublet_lab.runner.notebook import NotebookError, describe_notebook
+from sublet_lab.runner.taking_along import Budget, TakingError, copy_files
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,6 +32,24 @@ def check(notebook: Path) -> None:
         click.echo(str(error), err=True)
         sys.exit(BAD_REQUEST)
     click.echo(json.dumps(dataclasses.asdict(description)))
+
+
+@main.command()
+@click.option("--notebook", required=True, type=click.Path(path_type=Path), help="Its path.")
+@click.option("--to", required=True, type=click.Path(path_type=Path), help="A folder to make.")
+@click.option("--path", "paths", multiple=True, help="Below the notebook's folder; . for all.")
+def take(notebook: Path, to: Path, paths: tuple[str, ...]) -> None:
+    """Copy the notebook and files beside it, for a job to run in the copy.
+
+    Where that cannot be, print why on one line and exit with 3.
+    """
+    budget = Budget()
+    try:
+        copy_files(notebook.absolute(), paths, to.absolute(), budget)
+    except TakingError as error:
+        click.echo(str(error), err=True)
+        sys.exit(BAD_REQUEST)
+    click.echo(json.dumps({"files": budget.files, "bytes": budget.bytes}))
 
 
 @main.command()

@@ -1,0 +1,38 @@
+"""Which files beside a notebook a job may take along, and how many of them."""
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Final
+
+from sublet_quota.refusal import Refusal, RefusalReason, quoted
+
+MOST_FILES: Final = 5000
+MOST_BYTES: Final = 1024**3
+MOST_DEPTH: Final = 32
+
+RESULTS_FOLDER: Final = "sublet-jobs"
+"""Below the notebook folder: where jobs' copies and results lie. Never taken along itself."""
+
+
+def refuse_paths(paths: Iterable[str]) -> Refusal | None:
+    """Say which of the paths is none below the notebook's folder."""
+    for text in paths:
+        path = PurePosixPath(text)
+        if path.is_absolute() or ".." in path.parts or "\0" in text or "\\" in text:
+            return Refusal(
+                RefusalReason.BAD_FILES,
+                f"{quoted(text)} is no path below the notebook's folder: write it without a "
+                "leading / and without .., or . for the whole folder.",
+            )
+        if path.parts[:1] == (RESULTS_FOLDER,):
+            return Refusal(
+                RefusalReason.BAD_FILES,
+                f"{quoted(text)} holds results of earlier jobs, which are not taken along. Copy "
+                "what is needed beside the notebook.",
+            )
+    return None
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a folder's entry stays where it is, unless it is named itself."""
+    return name.startswith(".") or name in {RESULTS_FOLDER, "__pycache__"}

@@ -1,0 +1,113 @@
+"""Files beside a notebook go with its job: what is copied, what stays behind, what is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sublet_lab.runner.taking_along import Budget, TakingError, TooLargeError, copy_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "project"
+    (made / "data" / "deep").mkdir(parents=True)
+    (made / "train.ipynb").write_text("{}")
+    (made / "model.py").write_text("x = 1")
+    (made / "data" / "a.csv").write_text("1,2")
+    (made / "data" / "deep" / "b.csv").write_text("3,4")
+    return made
+
+
+def take(folder: Path, *paths: str, budget: Budget | None = None) -> dict[str, str]:
+    """Copy, and return what is in the copy."""
+    target = folder.parent / "copy"
+    copy_files(folder / "train.ipynb", paths, target, budget or Budget())
+    return {
+        str(path.relative_to(target)): path.read_text()
+        for path in sorted(target.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_notebook_and_the_named_paths_are_copied_where_they_were(folder: Path) -> None:
+    assert take(folder, "data/deep", "model.py") == {
+        "train.ipynb": "{}",
+        "model.py": "x = 1",
+        "data/deep/b.csv": "3,4",
+    }
+
+
+def test_a_dot_takes_the_whole_folder_but_hidden_files_caches_and_results(folder: Path) -> None:
+    for left in (".git", "__pycache__", "sublet-jobs", ".ipynb_checkpoints"):
+        (folder / left).mkdir()
+        (folder / left / "file").write_text("no")
+    assert set(take(folder, ".")) == {"train.ipynb", "model.py", "data/a.csv", "data/deep/b.csv"}
+
+
+def test_paths_that_overlap_are_copied_once(folder: Path) -> None:
+    budget = Budget()
+    take(folder, "data", "data/a.csv", ".", budget=budget)
+    assert budget.files == 4
+
+
+def test_a_hidden_file_is_taken_when_it_is_named(folder: Path) -> None:
+    (folder / ".settings").write_text("a=1")
+    assert take(folder, ".settings")[".settings"] == "a=1"
+
+
+def test_an_executable_stays_one(folder: Path) -> None:
+    (folder / "run.sh").write_text("#!/bin/sh")
+    (folder / "run.sh").chmod(0o755)
+    take(folder, "run.sh")
+    assert os.access(folder.parent / "copy" / "run.sh", os.X_OK)
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "data/../../secret", "sublet-jobs/x"])
+def test_a_path_out_of_the_folder_is_refused(folder: Path, path: str) -> None:
+    (folder.parent / "secret").write_text("canary")
+    with pytest.raises(TakingError):
+        take(folder, path)
+    assert not (folder.parent / "copy").exists()
+
+
+def test_a_link_is_refused_when_it_is_named_and_stays_behind_in_a_folder(folder: Path) -> None:
+    (folder.parent / "secret").write_text("canary")
+    (folder / "data" / "link").symlink_to(folder.parent / "secret")
+    (folder / "elsewhere").symlink_to(folder.parent, target_is_directory=True)
+    with pytest.raises(TakingError, match="is a link"):
+        take(folder, "data/link")
+    with pytest.raises(TakingError, match="link"):
+        take(folder, "elsewhere/secret")
+    taken = take(folder, ".")
+    assert "canary" not in str(taken)
+    assert "data/a.csv" in taken
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "data" / "pipe")
+    assert "data/pipe" not in take(folder, "data")
+    with pytest.raises(TakingError, match="neither a file nor a folder"):
+        copy_files(folder / "train.ipynb", ["data/pipe"], folder.parent / "other", Budget())
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"), [(Budget(most_files=3), "3 files"), (Budget(most_bytes=2**20), "1 MiB")]
+)
+def test_a_folder_too_large_is_refused_and_nothing_is_left(
+    folder: Path, budget: Budget, words: str
+) -> None:
+    (folder / "large").write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(TooLargeError, match=words):
+        take(folder, ".", budget=budget)
+    assert not (folder.parent / "copy").exists()
+
+
+def test_what_is_not_there_is_said_so(folder: Path) -> None:
+    with pytest.raises(TakingError, match="nothing"):
+        take(folder, "nothing.csv")
+
+
+def test_a_copy_never_writes_into_what_is_there(folder: Path) -> None:
+    (folder.parent / "copy").mkdir()
+    with pytest.raises(TakingError, match="cannot be made"):
+        take(folder, ".")
