@@ -51,6 +51,8 @@ class ActivityAccount:
         self._doubted = False
         self._judged: datetime | None = None
         self._activity: Activity | None = None
+        self.looked_in_in_vain = 0
+        """How often it was looked in on since its GPU was last used."""
 
     def cell_enters(self, cell: str, kernel: str, now: datetime) -> None:
         """A cell asks at the gate."""
@@ -76,12 +78,21 @@ class ActivityAccount:
         if self._given_up is not None and now - self._given_up < _MEASURED_LATE:
             return
         self._gpu_used = now
+        self.looked_in_in_vain = 0
         self._unused = timedelta(0)
         self._doubted = False
 
     def wakes(self, now: datetime) -> None:
         """The owner asked, or a process uses the CPU."""
         self._woken = now
+
+    def is_looked_in_on(self, idle_after: timedelta, now: datetime) -> None:
+        """Count as active for a short while: a GPU call of it may wait, which nothing shows."""
+        counts_for = min(self._settings.claim_counts_for, idle_after)
+        moment = now - (idle_after - counts_for)
+        self._woken = moment if self._woken is None else max(self._woken, moment)
+        self._believed = now
+        self.looked_in_in_vain += 1
 
     def gives_up(self, idle_after: timedelta, now: datetime) -> None:
         """The owner needs it no more for now: idle at once, unless a cell runs.

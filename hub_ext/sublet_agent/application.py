@@ -127,7 +127,9 @@ class SubletAgent(Application):
         120.0,
         min=0.0,
         help="How long, in seconds, a suspended slice stays away while one of its cells still "
-        "runs. That cell may wait inside a GPU call, which nothing shows, so then it is woken.",
+        "runs. That cell may wait inside a GPU call, which nothing shows, so then it is woken. A "
+        "program that is no kernel may wait so too: its slice comes back for a moment after this "
+        "time, and after twice as long each time that was in vain.",
     ).tag(config=True)
     silence_s = Float(
         30.0,

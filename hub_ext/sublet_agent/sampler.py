@@ -16,6 +16,7 @@ from sublet_agent.outbox import Record
 from sublet_agent.residency import GpuResidency
 from sublet_agent.samples import Sample, take_sample
 from sublet_agent.settings import AgentSettings
+from sublet_agent.silent_waits import wake_who_may_wait
 from sublet_agent.transitions import MoveTools
 
 _ASK_STATES_EVERY_S = 1.0
@@ -91,7 +92,9 @@ class Sampler:
             return
         if ask:
             self._asked_states = monotonic
-        self._wake_who_still_runs_a_cell()
+        wake_who_may_wait(
+            self._residency, tools.settings.activity.busy_wakes_after, tools.clock.now()
+        )
         await self._act(effects)
         if effects.changed:
             tools.changed()
@@ -114,15 +117,6 @@ class Sampler:
             self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
             self._tools.changed()
             self._residency.poke()
-
-    def _wake_who_still_runs_a_cell(self) -> None:
-        """A cell may wait inside a GPU call of a suspended process, which nothing shows."""
-        now = self._tools.clock.now()
-        after = self._tools.settings.activity.busy_wakes_after
-        for served in self._residency.slices.values():
-            away = served.away() and now - served.state_since >= after
-            if away and not served.active and served.account.runs_a_cell(now):
-                served.account.wakes(now)
 
     async def _act(self, effects: Consequences) -> None:
         tools, holds = self._tools, self._tools.moves.holds

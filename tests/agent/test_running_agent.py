@@ -1,6 +1,7 @@
 """A real agent beside the simulated GPUs: lending, giving back, and what owners see."""
 
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -177,6 +178,23 @@ def test_a_suspended_process_that_uses_the_cpu_is_woken(world):
     ada.run("[sum(range(10**5)) for _ in iter(lambda: time.monotonic() < until, False)] and None")
     world.until(lambda: world.events("active", "a"))
     assert ada.digest() == hers
+
+
+def test_a_program_without_a_kernel_that_sleeps_in_a_gpu_call_is_not_left_there(tmp_path):
+    """GPU_FACTS hazard 6: nothing shows that a program in a terminal waits for its GPU."""
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.busy_wakes_after_s=1"
+    ) as world:
+        world.serve(world.notebook("a", 60), world.job("j", 70))
+        program = world.kernel("a")
+        its = program.fill(50, 1)
+        world.until(lambda: world.truth(program.pid) == "checkpointed")
+        assert program.digest() == its
+        # In vain it is looked in on more and more seldom.
+        world.until(lambda: len(world.events("suspended", "a")) >= 3, 30)
+        world.until(lambda: len(world.events("resumed", "a")) >= 3, 30)
+        away, back = world.events("suspended", "a")[2], world.events("resumed", "a")[2]
+        assert back.at - away.at > timedelta(seconds=2)
 
 
 def test_the_owners_wish_wakes_a_suspended_slice(world):
