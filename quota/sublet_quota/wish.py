@@ -128,18 +128,18 @@ def _read_amounts(
     wish: SliceWish,
 ) -> Wanted | Refusal:
     memory_mib, compute_milli = wish.memory_mib, wish.compute_milli
-    if memory_mib is None or compute_milli is None:
-        missing = "memory (in MiB)" if memory_mib is None else "compute (in milli-GPU)"
-        return _bad_amount(f"Give both amounts: {missing} is missing.")
     for name, value, unit in (
         ("memory", memory_mib, "MiB"),
         ("compute", compute_milli, "milli-GPU"),
     ):
-        if value > _BEYOND_ALL_GPUS:
+        if value is not None and value > _BEYOND_ALL_GPUS:
             return _bad_amount(f"That is more {name} than any GPU has: ask for less.")
-        if value < 1:
+        if value is not None and value < 1:
             shown = value if value > -_BEYOND_ALL_GPUS else "less than nothing"
             return _bad_amount(f"{name} is {shown}: ask for 1 {unit} or more.")
+    if memory_mib is None or compute_milli is None:
+        missing = "memory (in MiB)" if memory_mib is None else "compute (in milli-GPU)"
+        return _bad_amount(f"Give both amounts: {missing} is missing.")
     amount = GpuAmount(memory_mib, compute_milli)
     if not rights.own_amounts:
         return Refusal(

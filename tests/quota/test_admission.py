@@ -101,6 +101,11 @@ REFUSED = {
     "negative memory": Case(
         amounts(-40960, 100), RefusalReason.BAD_AMOUNT, "memory is -40960: ask for 1 MiB or more."
     ),
+    "negative memory alone": Case(
+        SliceWish("ada", memory_mib=-5),
+        RefusalReason.BAD_AMOUNT,
+        "memory is -5: ask for 1 MiB or more.",
+    ),
     "negative compute": Case(
         amounts(1024, -1), RefusalReason.BAD_AMOUNT, "compute is -1: ask for 1 milli-GPU or more."
     ),

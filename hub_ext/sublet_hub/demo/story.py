@@ -50,6 +50,11 @@ class Stage:
     before_give_back: Callable[[int], None] | None = None
     """Breaks the process of this pid on purpose, to show that the demo tells it."""
 
+    @property
+    def submitter(self) -> Person:
+        """Who submits the training notebook: the last of the cast."""
+        return self.people[self.script.cast[2].name]
+
     def slice_named(self, sample: dict[str, Any], owner: str) -> dict[str, Any] | None:
         """The notebook slice of an owner in a sample of ``api/gpus``."""
         return next(
@@ -222,7 +227,7 @@ async def training_borrows(stage: Stage) -> None:
     """Act 2: a job waits with its reason, then trains on what is idle."""
     record = stage.record
     record.begin(2, "A training notebook is submitted as a job, and borrows what is idle")
-    submitter = stage.people[stage.script.cast[2].name]
+    submitter = stage.submitter
     busy = stage.script.cast[0].name
     await submitter.put_notebook(
         stage.script.training_notebook.name,
@@ -262,7 +267,7 @@ async def submit(stage: Stage, submitter: Person, name: str) -> str:
 
 async def job_of(stage: Stage, job_id: str) -> dict[str, Any]:
     """The job as its owner sees it; a failed one is a loss."""
-    submitter = stage.people[stage.script.cast[2].name]
+    submitter = stage.submitter
     job: dict[str, Any] = await submitter.service("GET", f"jobs/{job_id}")
     if job["state"] in ("failed", "cancelled"):
         message = f"the training job {job['state']}: {job['reason']}"
@@ -354,7 +359,7 @@ async def training_ends(stage: Stage) -> None:
     )
     record.expect(disturbed["gpu_memory_intact"], "the training's GPU memory is not what it was")
     record.tell("the same notebook once more, with nobody to disturb it")
-    submitter = stage.people[stage.script.cast[2].name]
+    submitter = stage.submitter
     stage.job_id = await submit(stage, submitter, "digits-undisturbed")
     again = await stage.until("the undisturbed job", lambda: job_that_is(stage, "done"))
     quiet = await result_of(stage, again)
@@ -374,7 +379,7 @@ async def training_ends(stage: Stage) -> None:
 
 async def result_of(stage: Stage, job: dict[str, Any]) -> dict[str, Any]:
     """What the executed notebook printed last."""
-    submitter = stage.people[stage.script.cast[2].name]
+    submitter = stage.submitter
     # The server knows its notebooks by their path below its own folder.
     path = job["output_notebook"]
     notebook = await submitter.get_notebook(path[path.index("sublet-jobs/") :])
