@@ -15,3 +15,7 @@ class ServiceUnreachableError(SubletSpawnerError):
 
 class ServiceAnswerError(SubletSpawnerError):
     """The service answered, but not with what the hub asked for."""
+
+
+class PodError(SubletSpawnerError):
+    """A pod cannot be made as the hub's configuration asks for it."""

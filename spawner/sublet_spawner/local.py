@@ -55,7 +55,7 @@ class _LocalProcesses(SliceSpawnerMixin):
         """Find the account that this user's processes run as."""
         raise NotImplementedError
 
-    def account_template(self) -> AccountTemplate | Refusal:
+    async def account_template(self) -> AccountTemplate | Refusal:
         """Tell how this user's processes run, for their jobs."""
         account = self.find_account()
         if isinstance(account, Refusal):
@@ -87,7 +87,7 @@ class _LocalProcesses(SliceSpawnerMixin):
 
     async def _signal(self, sig: int) -> Any:
         """Send a signal, unless the pid has become another process's since the hub saw it."""
-        if self._started is not None and self._started.root_pid == self.pid:
+        if isinstance(self._started, SliceStarted) and self._started.root_pid == self.pid:
             now = self.first_process()
             if now is None:
                 return False

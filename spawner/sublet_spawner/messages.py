@@ -15,6 +15,15 @@ def gpu_granted(lease: Lease) -> str:
     )
 
 
+def gpu_granted_somewhere(lease: Lease) -> str:
+    """Say how much was granted where the cluster's scheduler picks the card."""
+    size = f" (size {lease.size})" if lease.size is not None else ""
+    return (
+        f"Slice granted{size}: {format_memory(lease.memory_mib)} and "
+        f"{format_compute(lease.compute_milli)} of a GPU; the cluster's scheduler picks which"
+    )
+
+
 def how_it_waits(info: SliceInfo) -> str:
     """Say what the slice waits for, or that it is ready."""
     report = info.report

@@ -30,6 +30,8 @@ class FormSettings:
     """What this user chose last."""
     warnings: Sequence[str] = ()
     """Shown above the sizes."""
+    notes: Sequence[str] = ()
+    """Shown below them: what a slice is sure of."""
 
 
 def render_form(offers: Offers, settings: FormSettings) -> str:
@@ -51,6 +53,9 @@ def render_form(offers: Offers, settings: FormSettings) -> str:
     if settings.allow_no_gpu:
         parts.append(_render(_Choice(NO_GPU, "No GPU", "CPU only"), checked=chosen == NO_GPU))
     parts.append("</div></fieldset>")
+    if settings.notes:
+        lines = "<br>".join(escape(note) for note in settings.notes)
+        parts.append(f'<p class="sublet-notes small mt-2">{lines}</p>')
     return "\n".join(parts)
 
 

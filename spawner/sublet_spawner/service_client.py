@@ -15,12 +15,13 @@ from urllib.parse import quote, urlencode
 from pydantic import ValidationError
 from sublet_quota.ids import SliceId
 from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.wire.api import Lease, Offers, Problem, SliceInfo, SliceRequest, SliceStarted
+from sublet_quota.wire.api import Lease, Offers, PodStarted, Problem, SliceInfo, SliceRequest
 from sublet_quota.wire.schema import WireModel
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
 
 from sublet_spawner.errors import ServiceAnswerError, ServiceUnreachableError, TokenFileError
+from sublet_spawner.started import Started
 
 MAX_TOKEN_BYTES: Final = 4096
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -82,9 +83,10 @@ class ServiceClient:
             raise self._unexpected(response)
         return refusal
 
-    async def report_started(self, slice_id: SliceId, started: SliceStarted) -> bool:
-        """Tell a server's first process. False: the service does not know this slice."""
-        path = f"/slices/{quote(slice_id, safe='')}/started"
+    async def report_started(self, slice_id: SliceId, started: Started) -> bool:
+        """Tell a server's first process, or pod. False: the service does not know this slice."""
+        what = "pod" if isinstance(started, PodStarted) else "started"
+        path = f"/slices/{quote(slice_id, safe='')}/{what}"
         response = await self._repeated("POST", path, started.model_dump_json())
         if response.code == _NOT_FOUND and _problem_of(response) is not None:
             return False

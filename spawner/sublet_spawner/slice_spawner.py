@@ -1,12 +1,12 @@
 """What every Sublet spawner does, wherever its servers run: get a slice, tell of it, give it back.
 
 Order in ``start``: read the choice, give back what earlier starts left behind, get a slice, write
-its id into the hub's database, start the server, tell the service its first process. From the
-moment a slice is had, ``poll`` and ``stop`` give it back once the server is seen to be gone.
+its id into the hub's database, start the server, tell the service its first process or pod. From
+the moment a slice is had, ``poll`` and ``stop`` give it back once the server is seen to be gone.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
@@ -14,7 +14,7 @@ from sqlalchemy.orm import object_session
 from sublet_quota.environment import no_gpu_environment, slice_environment
 from sublet_quota.ids import SliceId
 from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.wire.api import AccountTemplate, Lease, Offers, SliceRequest, SliceStarted
+from sublet_quota.wire.api import AccountTemplate, Lease, Offers, SliceRequest
 from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options
@@ -25,6 +25,7 @@ from sublet_spawner.progress import Event, StartLog, merged
 from sublet_spawner.refused import refused, unavailable
 from sublet_spawner.releases import Releases
 from sublet_spawner.slice_settings import SliceSettings
+from sublet_spawner.started import Started, started_of, state_of
 
 STATE_KEY: Final = "sublet"
 """Under which ``get_state`` keeps what must survive a restart of the hub."""
@@ -37,7 +38,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         self._accepted_options: dict[str, Any] = dict(kwargs.get("user_options") or {})
         self._lease: Lease | None = None
         self._slice_id: SliceId | None = None
-        self._started: SliceStarted | None = None
+        self._started: Started | None = None
         self._started_is_told = True
         self._slice_variables: dict[str, str] = {}
         self._in_start = False
@@ -47,12 +48,16 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
 
     # To be given by the class that knows where servers run.
 
-    def account_template(self) -> AccountTemplate | Refusal:
+    slice_is_taken_in_start = True
+    """False where the class beneath knows only later what the user's choice comes to; it then
+    calls ``take_slice`` itself."""
+
+    async def account_template(self) -> AccountTemplate | Refusal:
         """Tell how this user's processes run there."""
         raise NotImplementedError
 
-    def first_process(self) -> SliceStarted | None:
-        """Tell the server's first process, if it can be known."""
+    def first_process(self) -> Started | None:
+        """Tell the server's first process, or its pod, if it can be known."""
         raise NotImplementedError
 
     async def end_what_is_left(self, slice_id: SliceId) -> None:
@@ -61,6 +66,31 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
     def form_warnings(self) -> tuple[str, ...]:
         """Tell what users must know before they start."""
         return ()
+
+    async def form_notes(self) -> tuple[str, ...]:
+        """Tell what a slice is sure of here."""
+        return ()
+
+    async def other_option_keys(self) -> frozenset[str]:
+        """Name the keys of ``user_options`` that are not Sublet's to read."""
+        return frozenset(self.other_user_options)
+
+    def granted_words(self, lease: Lease) -> tuple[str, ...]:
+        """Say what was granted, for the progress page."""
+        return (gpu_granted(lease),)
+
+    def look_at_lease(self, lease: Lease) -> Refusal | None:
+        """Take up what was granted, or say why a server cannot be made of it here."""
+        del lease
+        return None
+
+    def slice_variables(self, lease: Lease, existing: Mapping[str, str]) -> dict[str, str]:
+        """Give the variables of a server with this slice."""
+        return slice_environment(lease, self._endpoints(), existing, self.context_mib)
+
+    def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
+        """Give what a start is told of by: what the spawner beneath tells, and the slice."""
+        return [log.follow(), super().progress(), self._tell_of_waiting(log)]
 
     # What the user chooses.
 
@@ -71,6 +101,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
             allow_no_gpu=self.allow_no_gpu,
             chosen=chosen if isinstance(chosen, str) else None,
             warnings=self.form_warnings(),
+            notes=await self.form_notes(),
         )
         try:
             form = render_form(await self._offers(), settings)
@@ -96,32 +127,28 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
     def _check_own_options(self) -> Any:
         return _refuse_malformed_options
 
-    def _choice(self) -> SliceChoice:
+    async def choice(self) -> SliceChoice:
         """Read the choice, also where it came from the REST API; raise where it is no choice."""
-        choice = read_user_options(self.user_options, frozenset(self.other_user_options))
+        choice = read_user_options(self.user_options, await self.other_option_keys())
         if isinstance(choice, SliceChoice) and choice.without_gpu and not self.allow_no_gpu:
             choice = Refusal(
                 RefusalReason.SIZE_NOT_ALLOWED,
                 "Servers without a GPU are not offered on this hub: pick one of the sizes",
             )
         if isinstance(choice, Refusal):
-            raise self._refusal(choice)
+            raise self.refusal(choice)
         return choice
 
     # JupyterHub's life of a server.
 
     async def start(self) -> Any:
         """Get a slice, then start the server with it."""
-        log = self._start_log = StartLog()
-        choice = self._choice()
+        self._start_log = StartLog()
         self._lease, self._started, self._slice_variables = None, None, {}
         self._in_start = True
         try:
-            await self._releases.run()
-            if choice.without_gpu:
-                self._go_without("You chose a server without a GPU")
-            else:
-                await self._get_slice(choice, log)
+            if self.slice_is_taken_in_start:
+                await self.take_slice()
             address = await super().start()
         finally:
             self._in_start = False
@@ -130,6 +157,15 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         self._accepted_options = dict(self.user_options)
         await self._tell_started()
         return address
+
+    async def take_slice(self) -> None:
+        """Get the slice of the user's choice, or go without where that is the choice."""
+        choice = await self.choice()
+        await self._releases.run()
+        if choice.without_gpu:
+            self._go_without("You chose a server without a GPU")
+        else:
+            await self._get_slice(choice)
 
     async def poll(self) -> int | None:
         """Ask whether the server runs; where it does not, its slice is given back."""
@@ -155,9 +191,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         """Give the server's environment, with the slice's variables."""
         environment: dict[str, str] = super().get_env()
         if self._lease is not None:
-            environment |= slice_environment(
-                self._lease, self._endpoints(), environment, self.context_mib
-            )
+            environment |= self.slice_variables(self._lease, environment)
         else:
             environment |= self._slice_variables
         return environment
@@ -165,10 +199,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
     async def progress(self) -> AsyncGenerator[Event, None]:
         """Tell of the slice, of what it waits for, and what the spawner beneath tells."""
         log = self._start_log
-        if log is None:
-            sources = [super().progress()]
-        else:
-            sources = [log.follow(), super().progress(), self._tell_of_waiting(log)]
+        sources = [super().progress()] if log is None else self.progress_sources(log)
         async for event in merged(*sources):
             yield event
 
@@ -181,8 +212,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         if self._slice_id is not None:
             own["slice_id"] = self._slice_id
         if self._started is not None:
-            own["root_pid"] = self._started.root_pid
-            own["root_start_time"] = self._started.root_start_time
+            own |= state_of(self._started)
         if self._releases.waiting:
             own["to_release"] = sorted(self._releases.waiting)
         if own:
@@ -197,11 +227,8 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
             self._releases.add(SliceId(slice_id))
         if "slice_id" in own:
             self._slice_id = SliceId(own["slice_id"])
-        if "root_pid" in own and "root_start_time" in own:
-            self._started = SliceStarted(
-                root_pid=own["root_pid"], root_start_time=own["root_start_time"]
-            )
-            self._started_is_told = False
+        self._started = started_of(own)
+        self._started_is_told = self._started is None
 
     def clear_state(self) -> None:
         """Forget the server; its slice is put with those to give back."""
@@ -210,9 +237,9 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
 
     # The slice.
 
-    async def _get_slice(self, choice: SliceChoice, log: StartLog) -> None:
-        request = self._request(choice)
-        log.tell(f"Asking for a GPU slice: {choice}", 5)
+    async def _get_slice(self, choice: SliceChoice) -> None:
+        request = await self._request(choice)
+        self.tell(f"Asking for a GPU slice: {choice}", 5)
         try:
             answer = await self._ask(request)
         except SubletSpawnerError as error:
@@ -222,18 +249,24 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
             self._go_without("The Sublet service could not be asked for a GPU slice")
             return
         if isinstance(answer, Refusal):
-            raise self._refusal(answer)
+            raise self.refusal(answer)
         self._lease, self._slice_id = answer, SliceId(answer.slice_id)
         self._write_state()
-        granted = gpu_granted(answer)
-        self.log.info("Slice %s for %s: %s", answer.slice_id, self._log_name, granted)
-        log.tell(granted, 20)
+        unusable = self.look_at_lease(answer)
+        if unusable is not None:
+            self._give_up_slice()
+            await self._releases.run()
+            raise self.refusal(unusable)
+        granted = self.granted_words(answer)
+        self.log.info("Slice %s for %s: %s", answer.slice_id, self._log_name, granted[0])
+        for sentence in granted:
+            self.tell(sentence, 20)
 
-    def _request(self, choice: SliceChoice) -> SliceRequest:
+    async def _request(self, choice: SliceChoice) -> SliceRequest:
         """Fill the request. Where nothing was chosen, the service picks the default size."""
-        account = self.account_template()
+        account = await self.account_template()
         if isinstance(account, Refusal):
-            raise self._refusal(account)
+            raise self.refusal(account)
         return SliceRequest(
             owner=self.user.name,
             groups=self._groups(),
@@ -264,7 +297,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
             self._releases.run_soon()
 
     async def _tell_started(self) -> None:
-        """Tell the first process. What cannot be told now is told at a later poll."""
+        """Tell the first process or pod. What cannot be told now is told at a later poll."""
         if self._started_is_told or self._slice_id is None or self._started is None:
             return
         try:
@@ -290,8 +323,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
     def _go_without(self, reason: str) -> None:
         self._slice_variables = no_gpu_environment(self.service_url, reason)
         self.log.warning("%s starts without a GPU: %s", self._log_name, reason)
-        if self._start_log is not None:
-            self._start_log.tell(f"{reason}: starting without a GPU", 20)
+        self.tell(f"{reason}: starting without a GPU", 20)
 
     async def _tell_of_waiting(self, log: StartLog) -> AsyncGenerator[Event, None]:
         """Look at the new slice until its agent has taken it over."""
@@ -318,7 +350,12 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         if session is not None:
             session.commit()
 
-    def _refusal(self, refusal: Refusal) -> Exception:
+    def tell(self, message: str, progress: int | None = None) -> None:
+        """Tell whoever looks at the progress page."""
+        if self._start_log is not None:
+            self._start_log.tell(message, progress)
+
+    def refusal(self, refusal: Refusal) -> Exception:
         """Build the exception. The hub has stored the refused choice as the next default: undo."""
         self.log.warning("Refused for %s: %s", self._log_name, refusal.message)
         self.user_options = dict(self._accepted_options)
@@ -344,8 +381,8 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         )
 
 
-def _refuse_malformed_options(spawner: SliceSpawnerMixin, user_options: Any) -> None:
+async def _refuse_malformed_options(spawner: SliceSpawnerMixin, user_options: Any) -> None:
     """JupyterHub's hook before a start: what is no choice ends here. ``start`` checks again."""
-    choice = read_user_options(user_options, frozenset(spawner.other_user_options))
+    choice = read_user_options(user_options, await spawner.other_option_keys())
     if isinstance(choice, Refusal):
-        raise spawner._refusal(choice)  # noqa: SLF001 - of this module
+        raise spawner.refusal(choice)

@@ -1,0 +1,112 @@
+"""What a slice backend is: from a slice to the fields of a pod, and what it thereby guarantees.
+
+A backend writes the request in the words of an engine that people already run; it schedules
+nothing. What the engine does with it, and what it does not, is a record too: a slice is never
+silently without its guarantees.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.api import Lease
+
+Settings = TypeVar("Settings")
+
+
+class KeptBy(StrEnum):
+    """Who keeps a slice within its share."""
+
+    ENGINE = "engine"
+    """The cluster's engine, the driver or the card: a program cannot go beyond it."""
+    SUBLET = "sublet"
+    """Variables that frameworks read when they start, and the agent's watch."""
+    NOBODY = "nobody"
+
+
+class PlacedBy(StrEnum):
+    """Who chooses the node that a slice's pod runs on."""
+
+    SUBLET = "sublet"
+    """The service, from what agents report: the pod may run on that node alone."""
+    CLUSTER = "cluster"
+    """The cluster's scheduler; the ledger takes over what it chose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantees:
+    """What a slice under a backend is sure of, each with a sentence for its owner."""
+
+    memory_cap: KeptBy
+    memory: str
+    compute_cap: KeptBy
+    compute: str
+    placed_by: PlacedBy
+    not_lendable: str | None = None
+    """Why its processes are never moved off the card, so that nothing of it can be lent while it
+    is idle; nothing where it is lent."""
+    sees_whole_card: bool = True
+    """Whether programs see the card's whole memory, which fractions for frameworks refer to."""
+
+    @property
+    def lendable(self) -> bool:
+        """Whether an idle slice's room can be lent."""
+        return self.not_lendable is None
+
+    def sentences(self) -> tuple[str, ...]:
+        """Say it to the owner."""
+        lent = (
+            "While it is idle its room is lent, and given back when you run a cell."
+            if self.not_lendable is None
+            else f"It is not lent while it is idle: {self.not_lendable}."
+        )
+        return (f"Memory: {self.memory}.", f"Compute: {self.compute}.", lent)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceClaim:
+    """A ResourceClaim to be made with the pod, and to go with it."""
+
+    name: str
+    """Within the pod."""
+    spec: Mapping[str, Any]
+    """``spec`` of the ResourceClaim, as the API of ``resource.k8s.io/v1`` writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodFields:
+    """What a slice adds to the pod of its server."""
+
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Of the server's container. Requests of extended resources are the same, and left out."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    scheduler_name: str | None = None
+    node: str | None = None
+    """The name of the only node that it may run on."""
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that its node must have."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    claims: tuple[DeviceClaim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backend(Generic[Settings]):
+    """A way of asking a cluster for a slice."""
+
+    name: str
+    settings_type: type[Settings]
+    guarantees: Callable[[Settings], Guarantees]
+    write: Callable[[Lease, Settings], PodFields | Refusal]
+    """Refuses a slice that the engine's units cannot express."""
+
+
+CONTAINER = "notebook"
+"""KubeSpawner's name for the server's container."""
+
+
+def percent(compute_milli: int) -> int:
+    """Milli-GPU in whole percent of a card, never less than was asked for."""
+    return max(1, min(100, -(-compute_milli // 10)))

@@ -1,0 +1,55 @@
+"""Volcano's vGPU: a share of a card's memory and compute, kept by HAMi's library."""
+
+from dataclasses import dataclass
+
+from sublet_quota.wire.api import Lease
+
+from sublet_spawner.backends.records import (
+    Backend,
+    Guarantees,
+    KeptBy,
+    PlacedBy,
+    PodFields,
+    percent,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VolcanoSettings:
+    """Volcano's resource names, and the queue that notebooks are charged to."""
+
+    number_resource: str = "volcano.sh/vgpu-number"
+    memory_resource: str = "volcano.sh/vgpu-memory"
+    cores_resource: str = "volcano.sh/vgpu-cores"
+    queue: str = ""
+    """Empty: the namespace's own, or ``default``."""
+    scheduler_name: str = "volcano"
+
+
+def _guarantees(settings: VolcanoSettings) -> Guarantees:
+    del settings
+    return Guarantees(
+        memory_cap=KeptBy.ENGINE,
+        memory="Volcano's vGPU library, loaded into your programs, keeps them to your share",
+        compute_cap=KeptBy.ENGINE,
+        compute="Volcano's vGPU library slows your programs down to your share",
+        placed_by=PlacedBy.CLUSTER,
+        not_lendable="suspending programs with Volcano's vGPU library in them has not been seen to "
+        "work",
+        sees_whole_card=False,
+    )
+
+
+def _write(lease: Lease, settings: VolcanoSettings) -> PodFields:
+    return PodFields(
+        limits={
+            settings.number_resource: "1",
+            settings.memory_resource: str(lease.memory_mib),
+            settings.cores_resource: str(percent(lease.compute_milli)),
+        },
+        annotations={"scheduling.volcano.sh/queue-name": settings.queue} if settings.queue else {},
+        scheduler_name=settings.scheduler_name,
+    )
+
+
+VOLCANO = Backend("volcano", VolcanoSettings, _guarantees, _write)

@@ -1,0 +1,294 @@
+"""The spawner whose servers are pods: KubeSpawner, with a slice for each server.
+
+All of ``c.KubeSpawner.*`` keeps working. What the user's choice comes to is known once
+KubeSpawner has applied its profiles, which it does inside ``start``: the slice is asked for then.
+Whoever schedules pods in the cluster schedules these; a slice backend writes the request.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
+from kubespawner import KubeSpawner  # type: ignore[import-untyped]
+from sublet_quota.environment import NO_GPU
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate
+
+from sublet_spawner.account import Account, account_template, allowed_environment
+from sublet_spawner.backends import PlacedBy, PodFields
+from sublet_spawner.choice import KEYS, SliceChoice
+from sublet_spawner.device_claims import DeviceClaims
+from sublet_spawner.kube_settings import KubeSliceSettings
+from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
+from sublet_spawner.pod_template import template_of
+from sublet_spawner.pod_waiting import what_it_waits_for
+from sublet_spawner.pod_writing import SliceInPod, write_slice
+from sublet_spawner.profiles import option_keys, split_form, with_own_size
+from sublet_spawner.progress import Event, StartLog
+from sublet_spawner.refused import not_started
+from sublet_spawner.slice_spawner import SliceSpawnerMixin
+
+LOOK_AGAIN_S: Final = 0.2
+"""How long between two looks for a pod's node, in what KubeSpawner already watches."""
+
+_SET_BY_PROFILES: Final = ("slice_size", "slice_backend", "slice_backend_settings")
+_FRACTIONS: Final = ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION")
+
+
+class KubeSliceSpawner(SliceSpawnerMixin, KubeSliceSettings, KubeSpawner):  # type: ignore[misc]
+    """A server with a slice, as a pod."""
+
+    slice_is_taken_in_start = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        del args  # traitlets takes none; KubeSpawner lets them pass
+        self._fields: PodFields | None = None
+        self._pod_template: PodTemplate | None = None
+        self._following: asyncio.Task[None] | None = None
+        super().__init__(**kwargs)
+        self._as_configured = {name: getattr(self, name) for name in _SET_BY_PROFILES}
+
+    # What the user chooses.
+
+    async def other_option_keys(self) -> frozenset[str]:
+        """Name the keys of the admin's configuration, and those of KubeSpawner's profiles."""
+        keys = await super().other_option_keys()
+        if set(self.user_options or ()) <= keys | KEYS:
+            return keys
+        own = option_keys(await self._profiles())
+        if both := sorted(own & KEYS):
+            message = (
+                f"A profile of this hub has an option named {both[0]!r}, which is Sublet's: an "
+                "admin must name it differently in profile_list"
+            )
+            raise not_started(message, "bad-profile", 500)
+        return keys | own
+
+    def _options_of_form(self, form_data: dict[str, list[str]]) -> dict[str, Any]:
+        of_profiles, rest = split_form(form_data)
+        options: dict[str, Any] = super()._options_of_form(rest)
+        if of_profiles:
+            options |= self._options_from_form(of_profiles)
+        return options
+
+    async def choice(self) -> SliceChoice:
+        """Read the choice; the size that a profile comes with goes before it."""
+        choice = await super().choice()
+        if not self.slice_size:
+            return choice
+        size = SliceChoice(size=self.slice_size, gpu_type=choice.gpu_type)
+        if choice.size not in {None, self.slice_size} or choice.memory_mib is not None:
+            self.tell(f"The profile comes with {size}; {choice} was not used")
+        return replace(size, gpu_type=None) if self.slice_size == NO_GPU else size
+
+    async def form_notes(self) -> tuple[str, ...]:
+        """Tell what a slice is sure of on this cluster, and which profiles fix the size."""
+        sentences = self._guarantees(simulated=bool(self.simulated_socket)).sentences()
+        return (*sentences, *with_own_size(await self._profiles()))
+
+    async def load_user_options(self) -> None:
+        """Apply the profile, as KubeSpawner does; then ask for the slice that comes of it."""
+        for name, value in self._as_configured.items():
+            setattr(self, name, value)
+        await super().choice()
+        try:
+            await super().load_user_options()
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"The profile cannot be used: {error}"
+            raise self.refusal(Refusal(RefusalReason.BAD_PARAMETERS, message)) from error
+        if self._in_start:
+            await self.take_slice()
+
+    # The slice, and the pod that it is written into.
+
+    async def account_template(self) -> AccountTemplate | Refusal:
+        """Tell how this user's processes run in their pods."""
+        uid = await maybe_future(self.uid(self)) if callable(self.uid) else self.uid
+        gid = await maybe_future(self.gid(self)) if callable(self.gid) else self.gid
+        account = Account(
+            uid=self.image_uid if uid is None else int(uid),
+            gid=self.image_gid if gid is None else int(gid),
+            home=self.working_dir or self.image_home,
+        )
+        texts = {name: v for name, v in super().get_env().items() if isinstance(v, str)}
+        environment = allowed_environment(texts, self.job_environment_names)
+        notebook_dir = self._expand_user_properties(self.notebook_dir)
+        return account_template(account, notebook_dir, self.job_python, environment)
+
+    def look_at_lease(self, lease: Lease) -> Refusal | None:
+        """Have the backend write the request, or say why it cannot."""
+        backend, settings = self._backend_for(simulated=lease.simulated)
+        written = backend.write(lease, settings)
+        if isinstance(written, Refusal):
+            return written
+        guarantees = backend.guarantees(settings)
+        if guarantees.placed_by is PlacedBy.CLUSTER and self.gpu_type_node_label:
+            # As NVIDIA's feature discovery writes the name of a card into a label.
+            product = "-".join(lease.gpu_type.split())
+            labels = {**written.node_labels, self.gpu_type_node_label: product}
+            written = replace(written, node_labels=labels)
+        self._fields = written
+        return None
+
+    def granted_words(self, lease: Lease) -> tuple[str, ...]:
+        """Say what was granted, who places it, and what it is sure of."""
+        guarantees = self._guarantees(simulated=lease.simulated)
+        placed = guarantees.placed_by is PlacedBy.SUBLET
+        granted = gpu_granted(lease) if placed else gpu_granted_somewhere(lease)
+        return (granted, *guarantees.sentences())
+
+    def slice_variables(self, lease: Lease, existing: Mapping[str, Any]) -> dict[str, str]:
+        """Leave out what the cluster decides: which card, and what programs see of it."""
+        texts = {name: value for name, value in existing.items() if isinstance(value, str)}
+        variables = super().slice_variables(lease, texts)
+        if not lease.simulated:
+            # The device plugin shows the server its card alone, perhaps another than was granted.
+            del variables["CUDA_VISIBLE_DEVICES"], variables["SUBLET_GPU_ID"]
+        if not self._guarantees(simulated=lease.simulated).sees_whole_card:
+            for name in _FRACTIONS:
+                del variables[name]
+        return variables | dict(self._fields.environment if self._fields else {})
+
+    def get_env(self) -> dict[str, str]:
+        """Give the server's environment; without a slice no card is shown to it."""
+        environment: dict[str, str] = super().get_env()
+        if self._lease is None and self._slice_variables:
+            environment["NVIDIA_VISIBLE_DEVICES"] = "void"
+        return environment
+
+    async def get_pod_manifest(self) -> Any:
+        """Make the pod as KubeSpawner does, and write the slice into it."""
+        pod = await super().get_pod_manifest()
+        if self._lease is None or self._fields is None:
+            return pod
+        lease = self._lease
+        backend, settings = self._backend_for(simulated=lease.simulated)
+        factor = self.host_memory_factor if backend.guarantees(settings).lendable else 0
+        added = SliceInPod(
+            slice_id=lease.slice_id,
+            backend=backend.name,
+            fields=self._fields,
+            claim_names=self._claims(lease).names(),
+            folders=self._host_folders(lease, self.agent_socket, self.simulated_socket),
+            host_memory_mib=int(lease.memory_mib * factor),
+        )
+        write_slice(pod, added)
+        return pod
+
+    # The life of the pod.
+
+    async def start(self) -> Any:
+        """Start the server; follow its pod to its node meanwhile."""
+        self._fields, self._pod_template = None, None
+        try:
+            return await super().start()
+        finally:
+            await self._stop_following()
+
+    async def poll(self) -> int | None:
+        """Ask whether the pod runs; tell its node where that was not known before."""
+        status: int | None = await super().poll()
+        known = self._started
+        if status is None and isinstance(known, PodStarted) and known.node is None:
+            now = None if self._in_start else self.first_process()
+            if now is not None and now.node is not None:
+                self._started, self._started_is_told = now, False
+                await self._tell_started()
+        return status
+
+    async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
+        """Remove the pod and give its slice back, unless it is one of before that is in the way."""
+        if self._in_start and asyncio.current_task() is self._start_future:
+            await super(SliceSpawnerMixin, self).stop(now)
+            return
+        await super().stop(now)
+
+    def first_process(self) -> PodStarted | None:
+        """Tell the server's pod, as KubeSpawner's watch shows it."""
+        pod = self._seen_pod()
+        if pod is None:
+            return None
+        return PodStarted(
+            pod_uid=pod["metadata"]["uid"],
+            namespace=self.namespace,
+            pod_name=self.pod_name,
+            node=pod["spec"].get("nodeName") or None,
+            template=self._pod_template,
+        )
+
+    def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
+        """Add what the pod waits for, in words."""
+        return [*super().progress_sources(log), self._tell_of_pod(log)]
+
+    async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
+        """Create the pod as it is after the admin's hook, and follow it from then on."""
+        written = self.api.api_client.sanitize_for_serialization(pod)
+        self._pod_template = template_of(written, self.namespace)
+        created: bool = await super()._make_create_pod_request(pod, request_timeout)
+        if created and self._in_start and self._slice_id is not None:
+            await self._stop_following()
+            self._following = asyncio.create_task(self._follow_pod())
+        return created
+
+    async def _follow_pod(self) -> None:
+        """Tell the service of the pod as soon as it exists, and again when it has its node.
+
+        So that already the first of its processes is known as the slice's.
+        """
+        claims = None if self._lease is None else self._claims(self._lease)
+        claimed = claims is None
+        while True:
+            started = self.first_process()
+            if started is not None:
+                if claims is not None and not claimed:
+                    claimed = await claims.make(started)
+                if started != self._started:
+                    self._started, self._started_is_told = started, False
+                    self._write_state()
+                await self._tell_started()
+                if claimed and self._started_is_told and started.node is not None:
+                    return
+            await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _stop_following(self) -> None:
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    async def _tell_of_pod(self, log: StartLog) -> AsyncGenerator[Event, None]:
+        told = None
+        while self._in_start and not log.ended:
+            pod = self._seen_pod()
+            if pod is not None:
+                message = what_it_waits_for(pod, self.events)
+                if message is None:
+                    return
+                if message != told:
+                    told = message
+                    yield {"message": message}
+            await asyncio.sleep(self.wait_report_interval_s)
+
+    def _seen_pod(self) -> Mapping[str, Any] | None:
+        if self.pod_reflector is None:
+            return None
+        pod: Mapping[str, Any] | None
+        pod = self.pod_reflector.pods.get(f"{self.namespace}/{self.pod_name}")
+        return pod if self.pod_has_uid(pod) else None
+
+    def _claims(self, lease: Lease) -> DeviceClaims:
+        claims = self._fields.claims if self._fields is not None else ()
+        return DeviceClaims(lease.slice_id, claims, self._tell_trouble)
+
+    def _tell_trouble(self, message: str) -> None:
+        self.log.error("%s: %s", self._log_name, message)
+        self.tell(message)
+
+    async def _profiles(self) -> list[dict[str, Any]]:
+        profiles = self._sorted_dict_values(self.profile_list)
+        if callable(profiles):
+            profiles = await maybe_future(profiles(self))
+        initialised: list[dict[str, Any]] = self._get_initialized_profile_list(profiles)
+        return initialised

@@ -1,0 +1,25 @@
+"""What a server was started as, by which its slice's processes are known: a process, or a pod."""
+
+from typing import Any
+
+from sublet_quota.wire.api import PodStarted, SliceStarted
+
+Started = SliceStarted | PodStarted
+
+
+def state_of(started: Started) -> dict[str, Any]:
+    """What the hub's database keeps of it."""
+    match started:
+        case SliceStarted():
+            return {"root_pid": started.root_pid, "root_start_time": started.root_start_time}
+        case PodStarted():
+            return {"pod": started.model_dump(exclude={"template"})}
+
+
+def started_of(state: dict[str, Any]) -> Started | None:
+    """Read it again, if it was kept."""
+    if "pod" in state:
+        return PodStarted.model_validate(state["pod"])
+    if "root_pid" in state and "root_start_time" in state:
+        return SliceStarted(root_pid=state["root_pid"], root_start_time=state["root_start_time"])
+    return None
