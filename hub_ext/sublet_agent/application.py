@@ -17,6 +17,7 @@ from traitlets.config import Application
 
 from sublet_agent import __version__
 from sublet_agent.cgroups import GROUPS_NAME, GroupSettings
+from sublet_agent.device_plugin.options import DevicePluginOptions
 from sublet_agent.devices import find_device
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SettingsError, SubletAgentError
@@ -29,7 +30,7 @@ from sublet_agent.transitions import MoveSettings
 from sublet_agent.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
 
 
-class SubletAgent(Application):
+class SubletAgent(DevicePluginOptions, Application):
     """The agent of one node: lends idle slices of its GPUs, and gives them back alive."""
 
     name = "sublet-agent"
@@ -84,7 +85,10 @@ class SubletAgent(Application):
         "Empty: serve what was assigned last, and lend as it was then.",
     ).tag(config=True)
     secret_file = Unicode(
-        "", help="File with this node's secret, by which the hub service knows it."
+        "",
+        help="File with this node's secret, by which the hub service knows it; on Kubernetes the "
+        "token of this pod's service account for the audience 'sublet'. It is read again for each "
+        "connection.",
     ).tag(config=True)
     device = Enum(
         ("auto", "nvidia", "simulated"),
@@ -217,6 +221,7 @@ class SubletAgent(Application):
             sample_period_s=self.tick_s,
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,
+            device_plugin=self.device_plugin_settings(),
         )
 
     def open_device(self) -> Device:

@@ -16,6 +16,8 @@ from sublet_agent.attribution import Attribution
 from sublet_agent.cgroups import node_groups
 from sublet_agent.clock import Clock
 from sublet_agent.desk import TenantDesk
+from sublet_agent.device_plugin.rooms import rooms_of
+from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
 from sublet_agent.eviction import Eviction
 from sublet_agent.holds import Hold, Holds
@@ -196,6 +198,8 @@ class NodeAgent:
                 self._settings.link, hello, self._outbox, self._clock, self._status, self._assign
             )
             loops.append(self._link.run())
+        if self._settings.device_plugin is not None:
+            loops.append(self._advertise(self._settings.device_plugin))
         self._tasks = [asyncio.create_task(loop) for loop in loops]
 
     def _lending(self) -> bool:
@@ -219,14 +223,28 @@ class NodeAgent:
         for residency in self._residencies.values():
             residency.poke()
 
-    def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
-        now = self._clock.now()
-        node = NodeView(
-            now,
+    def _view(self) -> NodeView:
+        return NodeView(
+            self._clock.now(),
             lending=self._lending(),
             margin_mib=self._settings.moves.margin_mib,
             host_free_mib=self._moves.host.free_mib(),
         )
+
+    async def _advertise(self, settings: DevicePluginSettings) -> None:
+        # An extra brings its packages.
+        from sublet_agent.device_plugin.kubelet import DevicePlugin  # noqa: PLC0415
+
+        plugin = DevicePlugin(
+            settings,
+            lambda: rooms_of(self._residencies.values(), self._view()),
+            simulated=self._device.simulated,
+        )
+        await plugin.run()
+
+    def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
+        node = self._view()
+        now = node.now
         return Status(
             epoch=epoch,
             sequence=sequence,

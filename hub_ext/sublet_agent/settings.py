@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from sublet_agent.cgroups import GroupSettings
+from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.errors import SettingsError
 from sublet_agent.transitions.moves import MoveSettings
 
@@ -65,6 +66,8 @@ class AgentSettings:
     host_memory_mib: int | None = None
     """The budget for images of suspended processes; ``None``: what the machine has."""
     evict_grace_s: float = 10.0
+    device_plugin: DevicePluginSettings | None = None
+    """``None``: this node has no kubelet to tell of lendable room."""
     first_suspend_mib_per_s: int = 1700
     connections_per_slice: int = 64
     lines_per_second: int = 200
