@@ -21,6 +21,7 @@ from sublet_hub.hub_client import HubClient
 from sublet_hub.job_desk import JobBooks, JobDesk
 from sublet_hub.job_files import JobFiles
 from sublet_hub.job_queue import JobQueue, QueueBooks
+from sublet_hub.job_views import JobSources, JobViews
 from sublet_hub.ledger import Change, EventRecord, Ledger
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.use_store import UseStore
@@ -36,6 +37,7 @@ from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.owner_wishes import OwnerWishes
 from sublet_hub.pods import Pods
 from sublet_hub.private_files import make_private_folder
+from sublet_hub.queue_times import QueueTimes
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.reconciliation import Patience, Reconciliation
 from sublet_hub.resizing import Resizing
@@ -85,7 +87,8 @@ class Assembly:
         self._meter = UseMeter(ledger, store, now)
         self._lent_times = LentTimes(ledger, now)
         self._store = store
-        views = Views(ledger, fleet, capacity, waiting)
+        views = Views(ledger, fleet, capacity)
+        times = QueueTimes(ledger, now)
         self._bell = Bell()
         self._queue = JobQueue(QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now))
         self.service = Service(
@@ -102,7 +105,12 @@ class Assembly:
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
+            queue=self._queue,
             views=views,
+            job_views=JobViews(
+                JobSources(ledger, fleet, waiting, times, accounts, self._files), views
+            ),
+            times=times,
             metrics=metrics,
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),

@@ -12,6 +12,8 @@ from sublet_quota.job_states import JobMove
 from sublet_hub.happenings import Happening, job_event
 from sublet_hub.ledger import Change, JobRecord, ProcessIdentity, SliceRecord
 
+_MOST_REASON = 2000
+
 
 def submitted(job: JobRecord) -> Change:
     """A new job waits."""
@@ -58,10 +60,20 @@ def went_back(job: JobRecord, why: str, now: datetime) -> Change:
         process=None,
         started_at=None,
         cells_done=0,
+        current_cell=None,
         reason=why,
     )
     told = replace(job_event(Happening.JOB_WENT_BACK, job, now, why), slice_id=job.slice_id)
     return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def begins_anew(job: JobRecord, why: str, now: datetime) -> Change:
+    """Its attempt has failed, and it has retries left: it waits again."""
+    tried = job.failed_attempts + 1
+    said = f"attempt {tried} of {job.retries + 1} failed: {why}"[:_MOST_REASON]
+    change = went_back(job, said, now)
+    (after,) = change.jobs
+    return replace(change, jobs=(replace(after, failed_attempts=tried),))
 
 
 def ended(

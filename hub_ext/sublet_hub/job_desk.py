@@ -16,6 +16,7 @@ from sublet_quota.ids import JobId, UserName
 from sublet_quota.job_admission import JobWish, admit_job
 from sublet_quota.job_states import ENDED, JobMove, JobState
 from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.taking_along import refuse_paths
 from sublet_quota.wire.api import JobLog, JobRequest
 
 from sublet_hub import job_changes
@@ -25,12 +26,14 @@ from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger
 from sublet_hub.local_jobs.accounts import run_as
 from sublet_hub.local_jobs.job_environment import refuse_variables
+from sublet_hub.local_jobs.job_folders import copy_of
 from sublet_hub.local_jobs.notebook_check import (
     NotebookFacts,
     NotebookPath,
     inspect_notebook,
     locate_notebook,
     refuse_parameters,
+    take_along,
 )
 from sublet_hub.owner_accounts import OwnerAccount, OwnerAccounts
 from sublet_hub.settings import JobSettings
@@ -58,33 +61,55 @@ class JobDesk:
         self._books = books
         self._settings = settings
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
-        self._checking: set[UserName] = set()
+        self._busy_with: set[UserName] = set()
 
     async def submit(
         self, owner: UserName, groups: tuple[str, ...], request: JobRequest
     ) -> JobRecord | Refusal:
         """Take a job in, or say why not."""
-        account = self._books.accounts.find(owner)
-        if account is None:
-            message = (
-                "nothing is known of your account here yet: start a notebook server once, then "
-                "submit the job again"
-            )
-            return Refusal(RefusalReason.NO_ACCOUNT, message)
-        account = account.model_copy(update={"groups": groups or account.groups})
-        run_as(account.template)
-        refusal = refuse_variables(request.environment) or self._admit(account, request)
-        if refusal is not None:
-            return refusal
-        path = locate_notebook(account.template, request.notebook)
+        account = self._account(owner, groups)
+        if isinstance(account, Refusal):
+            return account
+        path = self._look_at(account, request)
         if isinstance(path, Refusal):
             return path
-        facts = await self._check(owner, account, path)
-        if isinstance(facts, Refusal):
-            return facts
-        # Asked again: others were served while the notebook was looked at.
-        refusal = refuse_parameters(request.parameters, facts) or self._admit(account, request)
-        return refusal or self._enter(account, request, path, facts)
+        if owner in self._busy_with or len(self._busy_with) >= _CHECKS_WAITING:
+            message = "another notebook of yours is being checked: try again when that is done"
+            raise TooManyRequestsError(message, retry_after_s=2)
+        self._busy_with.add(owner)
+        try:
+            async with self._checks:
+                return await self._take_in(account, request, path)
+        finally:
+            self._busy_with.discard(owner)
+
+    def check(
+        self, owner: UserName, groups: tuple[str, ...], request: JobRequest
+    ) -> Refusal | None:
+        """Say why the job would be refused, as far as that is known without its notebook."""
+        account = self._account(owner, groups)
+        if isinstance(account, Refusal):
+            return account
+        path = self._look_at(account, request)
+        return path if isinstance(path, Refusal) else None
+
+    async def again(self, job: JobRecord, groups: tuple[str, ...]) -> JobRecord | Refusal:
+        """Take a job in that asks for the same."""
+        request = JobRequest(
+            notebook=job.notebook,
+            name=job.name,
+            parameters=job.parameters,
+            memory_mib="whole" if job.memory_mib is None else job.memory_mib,
+            compute_milli=job.compute_milli,
+            gpu_type=job.gpu_type,
+            priority=job.priority,
+            max_run_s=job.max_run_s,
+            environment=self._books.files.environment(job.job_id),
+            take_along=job.take_along,
+            retries=job.retries,
+            gpus=job.gpus,
+        )
+        return await self.submit(job.owner, groups, request)
 
     def cancel(self, job: JobRecord) -> JobRecord:
         """Cancel a job; one that runs is ended by its runner, which sees the wish here."""
@@ -104,6 +129,50 @@ class JobDesk:
         """Part of what a job has printed."""
         return self._books.files.read_log(job.job_id, offset, ended=job.state in ENDED)
 
+    def _account(self, owner: UserName, groups: tuple[str, ...]) -> OwnerAccount | Refusal:
+        account = self._books.accounts.find(owner)
+        if account is None:
+            message = (
+                "nothing is known of your account here yet: start a notebook server once, then "
+                "submit the job again"
+            )
+            return Refusal(RefusalReason.NO_ACCOUNT, message)
+        return account.model_copy(update={"groups": groups or account.groups})
+
+    def _look_at(self, account: OwnerAccount, request: JobRequest) -> NotebookPath | Refusal:
+        """Whatever can be said without reading the notebook. ``AccountError``."""
+        run_as(account.template)
+        refusal = (
+            _refuse_several_gpus(request)
+            or refuse_variables(request.environment)
+            or refuse_paths(request.take_along)
+            or self._admit(account, request)
+        )
+        return refusal or locate_notebook(account.template, request.notebook)
+
+    async def _take_in(
+        self, account: OwnerAccount, request: JobRequest, path: NotebookPath
+    ) -> JobRecord | Refusal:
+        settings = self._settings
+        facts = await inspect_notebook(account.template, path, within=settings.check_timeout)
+        if isinstance(facts, Refusal):
+            return facts
+        # Asked again: others were served while the notebook was looked at.
+        refusal = refuse_parameters(request.parameters, facts) or self._admit(account, request)
+        if refusal is not None:
+            return refusal
+        job = self._new_job(account, request, path, facts)
+        if job.take_along:
+            to = copy_of(job, account.template)
+            refusal = await take_along(
+                account.template, path, job.take_along, to, within=settings.copy_timeout
+            )
+            if refusal is not None:
+                return refusal
+        self._books.files.prepare(job.job_id, request.environment)
+        self._books.ledger.apply(job_changes.submitted(job), job.submitted_at)
+        return job
+
     def _admit(self, account: OwnerAccount, request: JobRequest) -> Refusal | None:
         owner = UserName(account.owner)
         jobs = self._books.ledger.jobs_of_owner(owner)
@@ -117,27 +186,11 @@ class JobDesk:
         live = sum(job.state not in ENDED for job in jobs)
         return admit_job(self._books.capacity.holdings, wish, live)
 
-    async def _check(
-        self, owner: UserName, account: OwnerAccount, path: NotebookPath
-    ) -> NotebookFacts | Refusal:
-        if owner in self._checking or len(self._checking) >= _CHECKS_WAITING:
-            message = "another notebook of yours is being checked: try again when that is done"
-            raise TooManyRequestsError(message, retry_after_s=2)
-        self._checking.add(owner)
-        try:
-            async with self._checks:
-                return await inspect_notebook(
-                    account.template, path, within=self._settings.check_timeout
-                )
-        finally:
-            self._checking.discard(owner)
-
-    def _enter(
+    def _new_job(
         self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts
     ) -> JobRecord:
-        now = self._books.now()
         stem = PurePosixPath(path.relative).stem
-        job = JobRecord(
+        return JobRecord(
             job_id=JobId(secrets.token_hex(6)),
             owner=UserName(account.owner),
             groups=account.groups,
@@ -152,9 +205,19 @@ class JobDesk:
             max_run_s=request.max_run_s,
             state=JobState.WAITING,
             reason="was just submitted",
-            submitted_at=now,
+            submitted_at=self._books.now(),
             cells_total=facts.cells,
+            take_along=tuple(dict.fromkeys(request.take_along)),
+            retries=request.retries,
+            gpus=request.gpus,
         )
-        self._books.files.prepare(job.job_id, request.environment)
-        self._books.ledger.apply(job_changes.submitted(job), now)
-        return job
+
+
+def _refuse_several_gpus(request: JobRequest) -> Refusal | None:
+    if request.gpus == 1:
+        return None
+    message = (
+        f"A job on this machine runs on one GPU, and {request.gpus} were asked for: ask for one. "
+        "Several processes with one GPU each cannot be suspended for an owner."
+    )
+    return Refusal(RefusalReason.BAD_AMOUNT, message, {"asked_gpus": request.gpus, "most_gpus": 1})

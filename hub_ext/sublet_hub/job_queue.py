@@ -20,7 +20,7 @@ from sublet_quota.fair_share import (
     past_use,
 )
 from sublet_quota.ids import GpuId, JobId, SliceId
-from sublet_quota.job_queue import JobPlacement, lendable_gpus, plan_queue
+from sublet_quota.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
 from sublet_quota.job_states import JobState
 from sublet_quota.residency import Holder
 
@@ -86,6 +86,17 @@ class JobQueue:
         for placement in plan.placements:
             self._place(placement, now)
         return len(plan.placements)
+
+    def foresee(self, job: WaitingJob) -> JobWait | None:
+        """What the queue would say of one job more now: nothing where it would start at once."""
+        books = self._books
+        live = books.ledger.live_jobs.values()
+        waiting = [*(_waiting(j) for j in live if j.state is JobState.WAITING), job]
+        holdings = books.capacity.holdings
+        ordered = order_jobs(holdings.document, waiting, self._past_use(books.now()))
+        gpus = lendable_gpus(holdings, self._lendable())
+        plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
+        return next((wait for wait in plan.waits if wait.job_id == job.job_id), None)
 
     def _lendable(self) -> dict[GpuId, int]:
         """What the agents say they can lend, less the jobs that they have not heard of yet."""

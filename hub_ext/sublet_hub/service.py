@@ -9,12 +9,15 @@ from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
 from sublet_hub.history import Histories
 from sublet_hub.job_desk import JobDesk
+from sublet_hub.job_queue import JobQueue
+from sublet_hub.job_views import JobViews
 from sublet_hub.ledger import Ledger
 from sublet_hub.limits import RateLimits
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.owner_wishes import OwnerWishes
 from sublet_hub.pods import Pods
+from sublet_hub.queue_times import QueueTimes
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.resizing import Resizing
 from sublet_hub.shares import Shares
@@ -47,6 +50,9 @@ class Service:
     shares: Shares
     histories: Histories
     jobs: JobDesk
+    queue: JobQueue
     views: Views
+    job_views: JobViews
+    times: QueueTimes
     metrics: ServiceMetrics
     limits: RequestLimits

@@ -29,6 +29,8 @@ class JobSettings:
     grace: timedelta = timedelta(seconds=20)
     """Between SIGTERM and SIGKILL."""
     check_timeout: timedelta = timedelta(seconds=30)
+    copy_timeout: timedelta = timedelta(minutes=5)
+    """For the files that a job takes along."""
     most_attempts: int = 3
     """How often a job whose process was lost is started again."""
 

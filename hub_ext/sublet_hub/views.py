@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sublet_quota.ids import GpuId, JobId, SliceId
-from sublet_quota.job_states import JobState
 from sublet_quota.offers import SliceOffers
 from sublet_quota.wire.agent_link import GpuReport
 from sublet_quota.wire.api import (
     EventInfo,
     GpuInfo,
-    JobInfo,
     Lease,
     Offer,
     Offers,
@@ -24,8 +22,7 @@ from sublet_quota.wire.share import LentPeriod
 
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
-from sublet_hub.ledger import EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord
-from sublet_hub.waiting import WORDS_FOR_WAITING, WaitingReasons
+from sublet_hub.ledger import EventRecord, GpuRecord, Ledger, SliceRecord
 
 _MOST_TEXT = 4000
 
@@ -108,13 +105,10 @@ def event_body(record: EventRecord) -> EventInfo:
 class Views:
     """Puts ledger and fleet together."""
 
-    def __init__(
-        self, ledger: Ledger, fleet: Fleet, capacity: Capacity, waiting: WaitingReasons
-    ) -> None:
+    def __init__(self, ledger: Ledger, fleet: Fleet, capacity: Capacity) -> None:
         self._ledger = ledger
         self._fleet = fleet
         self._capacity = capacity
-        self._waiting = waiting
 
     def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
         """A slice with what its agent last said of it."""
@@ -140,42 +134,6 @@ class Views:
         """All cards, by node and index."""
         cards = sorted(self._ledger.gpus.values(), key=lambda gpu: (gpu.node, gpu.index))
         return tuple(self._gpu(gpu, viewer) for gpu in cards)
-
-    def job(self, job: JobRecord, viewer: Viewer) -> JobInfo:
-        """A job, with its slice and why it waits."""
-        record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
-        wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
-        memory_mib = job.memory_mib or (0 if record is None else record.memory_mib)
-        return JobInfo(
-            job_id=job.job_id,
-            owner=job.owner,
-            name=job.name,
-            notebook=job.notebook[:255],
-            parameters=job.parameters,
-            state=job.state,
-            reason=(self._reason(job) if wait is None else wait.reason)[:_MOST_TEXT],
-            place=None if wait is None else wait.place,
-            priority=job.priority,
-            memory_mib=memory_mib,
-            slice=None if record is None else self.slice(record, viewer),
-            submitted_at=job.submitted_at,
-            started_at=job.started_at,
-            ended_at=job.ended_at,
-            cells_done=job.cells_done,
-            cells_total=job.cells_total,
-            output_notebook=job.output_notebook,
-            exit_code=job.exit_code,
-        )
-
-    def _reason(self, job: JobRecord) -> str:
-        """Why a placed job does not run yet, in its agent's words; else what the ledger says."""
-        report = None if job.slice_id is None else self._fleet.report(job.slice_id)
-        if report is None or report.wait is None:
-            return job.reason
-        why = WORDS_FOR_WAITING[report.wait.reason]
-        if job.state is JobState.PLACED:
-            return f"{job.reason}: {why}"
-        return why if job.cancel_asked_at is None else job.reason
 
     def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)

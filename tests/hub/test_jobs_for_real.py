@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fake_agent import a_gpu
 from tests.support.hub_world import HubWorld, until
 from tests.support.job_notebooks import write_notebook
 
@@ -28,7 +29,7 @@ async def test_a_notebook_is_executed_with_its_parameters_as_its_owner(world: Hu
     assert status == 201, job
     ended = world.service.ledger.jobs
 
-    await until(lambda: ended[job["job_id"]].ended_at is not None, 80)
+    await until(lambda: ended[job["job_id"]].ended_at is not None, 180)
     done = ended[job["job_id"]]
     assert (done.state, done.reason) == ("done", "")
     assert done.cells_done == done.cells_total == 5
@@ -41,3 +42,29 @@ async def test_a_notebook_is_executed_with_its_parameters_as_its_owner(world: Hu
     environment = json.loads((home / "runs" / "environment.json").read_text())
     assert environment["SUBLET_JOB_ID"] == job["job_id"]
     assert "canary" not in json.dumps(environment)
+
+
+async def test_a_job_runs_with_what_it_took_along_whatever_becomes_of_the_original(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent(gpus=(a_gpu(lendable_mib=0),))
+    await world.slice_for("ada", size="small")
+    home = world.folder / "homes" / "ada"
+    notebook = write_notebook(home / "p" / "fit.ipynb", "print('rows', open('data/rows').read())")
+    (home / "p" / "data").mkdir()
+    (home / "p" / "data" / "rows").write_text("seven")
+    token = world.user("ada")
+    body = {"notebook": "p/fit.ipynb", "take_along": ["data"]}
+    status, job = await world.call("POST", "jobs", token, body)
+    assert status == 201, job
+    (home / "p" / "data" / "rows").write_text("eight")
+    write_notebook(notebook, "raise SystemExit('changed later')")
+    agent.gpus = (a_gpu(),)
+    await agent.report()
+    ended = world.service.ledger.jobs
+    await until(lambda: ended[job["job_id"]].ended_at is not None, 120)
+    _, done = await world.call("GET", f"jobs/{job['job_id']}", token)
+    assert (done["state"], done["reason"]) == ("done", "")
+    _, log = await world.call("GET", f"jobs/{job['job_id']}/log", token)
+    assert "rows seven" in log["text"]
+    assert (home / done["output_path"]).read_text().count("rows seven") == 1

@@ -42,6 +42,16 @@ def _check(notebook: Path) -> None:
     print(json.dumps({"cells": len(script["steps"]), **facts}))
 
 
+def _take_along(notebook: Path, to: Path, paths: list[str]) -> None:
+    to.mkdir(parents=True)
+    for name in (notebook.name, *paths):
+        if not (notebook.parent / name).is_file():
+            sys.stderr.write(f"{name} cannot be taken along: it is not there\n")
+            sys.exit(3)
+        (to / name).write_bytes((notebook.parent / name).read_bytes())
+    print("{}")
+
+
 def _run(request_fd: int, progress_fd: int) -> None:
     with os.fdopen(request_fd) as pipe:
         text = pipe.read()
@@ -56,8 +66,9 @@ def _run(request_fd: int, progress_fd: int) -> None:
     for cell, step in enumerate(steps, 1):
         say(cell=cell, total=len(steps), state="running")
         _take(step, request)
-        if step[0] == "fail":
-            error = {"cell": cell, "name": "ValueError", "message": step[1], "traceback": ""}
+        if step[0] == "fail" or (step[0] == "fail until" and not Path(step[2]).exists()):
+            shown = f"Traceback (most recent call last):\nValueError: {step[1]}"
+            error = {"cell": cell, "name": "ValueError", "message": step[1], "traceback": shown}
             say(ended=True, ok=False, error=error, output=request["output"])
             sys.exit(1)
         say(cell=cell, total=len(steps), state="done")
@@ -89,5 +100,7 @@ if __name__ == "__main__":
     arguments = sys.argv[sys.argv.index("sublet_lab.runner") + 1 :]
     if arguments[0] == "check":
         _check(Path(arguments[2]))
+    elif arguments[0] == "take":
+        _take_along(Path(arguments[2]), Path(arguments[4]), arguments[6::2])
     else:
         _run(int(arguments[2]), int(arguments[4]))

@@ -1,11 +1,12 @@
-"""Training jobs: submit, list, see, cancel, and read the log."""
+"""Training jobs: forecast, submit, list, see, cancel, run again, and read the log."""
 
 from sublet_quota import scopes
 from sublet_quota.ids import JobId, UserName
 from sublet_quota.refusal import Refusal
-from sublet_quota.wire.api import JobInfo, JobLog, JobRequest
+from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_hub.api.owner_routes import OWNER, viewer_of
+from sublet_hub.api.job_forecast import forecast
+from sublet_hub.api.owner_routes import OWNER, NoBody, groups_of, viewer_of
 from sublet_hub.api.routes import Access, Call, Nature, Parameter, Route
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger import JobRecord
@@ -29,13 +30,21 @@ async def _submit(service: Service, call: Call) -> JobInfo | Refusal:
         message = f"this token lacks the scope {scopes.JOBS}!user={caller.name}"
         raise NotAllowedError(message)
     answer = await service.jobs.submit(
-        UserName(caller.name), caller.groups, call.body_as(JobRequest)
+        UserName(caller.name), groups_of(service, caller), call.body_as(JobRequest)
     )
-    return (
-        answer
-        if isinstance(answer, Refusal)
-        else service.views.job(answer, viewer_of(service, caller))
-    )
+    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+
+
+async def _again(service: Service, call: Call) -> JobInfo | Refusal:
+    job = _own_job(service, call)
+    own = call.user.name == job.owner
+    groups = groups_of(service, call.user) if own else job.groups
+    answer = await service.jobs.again(job, groups)
+    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+
+
+def _shown(service: Service, call: Call, job: JobRecord) -> JobInfo:
+    return service.job_views.job(job, viewer_of(service, call.user))
 
 
 async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
@@ -46,16 +55,16 @@ async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
         jobs = service.ledger.jobs_of_owner(call.owner(scopes.JOBS))
     newest = sorted(jobs, key=lambda job: (job.submitted_at, job.job_id), reverse=True)
     most = call.number("limit", 200, 1000)
-    return tuple(service.views.job(job, viewer_of(service, caller)) for job in newest[:most])
+    viewer = viewer_of(service, caller)
+    return tuple(service.job_views.job(job, viewer) for job in newest[:most])
 
 
 async def _see(service: Service, call: Call) -> JobInfo:
-    return service.views.job(_own_job(service, call), viewer_of(service, call.user))
+    return _shown(service, call, _own_job(service, call))
 
 
 async def _cancel(service: Service, call: Call) -> JobInfo:
-    job = service.jobs.cancel(_own_job(service, call))
-    return service.views.job(job, viewer_of(service, call.user))
+    return _shown(service, call, service.jobs.cancel(_own_job(service, call)))
 
 
 async def _log(service: Service, call: Call) -> JobLog:
@@ -89,6 +98,17 @@ JOB_ROUTES = (
         most_body_bytes=_BIG_BODY,
         refusals=(400, 409),
     ),
+    Route(
+        "POST",
+        "jobs/forecast",
+        Access.USER,
+        "What would become of a job, were it submitted now; nothing is",
+        forecast,
+        JobForecast,
+        body=JobRequest,
+        most_body_bytes=_BIG_BODY,
+        refusals=(400,),
+    ),
     Route("GET", "jobs/{job_id}", Access.USER, "A job of mine", _see, JobInfo, refusals=(404,)),
     Route(
         "POST",
@@ -98,6 +118,17 @@ JOB_ROUTES = (
         _cancel,
         JobInfo,
         refusals=(404, 409),
+    ),
+    Route(
+        "POST",
+        "jobs/{job_id}/again",
+        Access.USER,
+        "Run a job of mine again: a new job that asks for the same",
+        _again,
+        JobInfo,
+        body=NoBody,
+        status=201,
+        refusals=(400, 404, 409),
     ),
     Route(
         "GET",

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from keyword import iskeyword
@@ -125,6 +125,28 @@ def _read_facts(output: str) -> NotebookFacts | None:
         return None
 
 
+async def take_along(
+    account: AccountTemplate, path: NotebookPath, taken: Sequence[str], to: str, within: timedelta
+) -> Refusal | None:
+    """Copy the notebook and files beside it, as the owner; says what cannot be taken along.
+
+    ``NotebookError`` where the runner itself does not work.
+    """
+    command = [account.python, "-P", "-m", "sublet_lab.runner", "take"]
+    command += ["--notebook", path.absolute, "--to", to]
+    for name in taken:
+        command += ["--path", name]
+    code, output, errors = await _run_as_owner(account, command, within)
+    if code == _BAD_NOTEBOOK:
+        said = (errors.strip().splitlines() or output.strip().splitlines() or ["it failed"])[-1]
+        return Refusal(RefusalReason.BAD_FILES, said[:2000])
+    if code != 0:
+        _LOG.warning("the runner could not copy files (exit %d): %s", code, errors[-2000:])
+        message = f"the files could not be copied: the runner failed with exit status {code}"
+        raise NotebookError(message)
+    return None
+
+
 def refuse_parameters(asked: Mapping[str, Any], facts: NotebookFacts) -> Refusal | None:
     """Say which parameters cannot be given to this notebook."""
     declared = {parameter.name: parameter.type for parameter in facts.parameters}
@@ -190,7 +212,7 @@ async def _run_as_owner(
     try:
         output, errors = await asyncio.wait_for(process.communicate(), within.total_seconds())
     except TimeoutError as error:
-        message = f"the notebook could not be checked within {within.total_seconds():.0f} s"
+        message = f"the notebook's runner did not answer within {within.total_seconds():.0f} s"
         raise NotebookError(message) from error
     finally:
         if process.returncode is None:

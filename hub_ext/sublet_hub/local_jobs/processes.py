@@ -133,8 +133,14 @@ def watch_exit(identity: ProcessIdentity, ended: Callable[[], None]) -> Callable
         handle = loop.call_soon(ended)
         return handle.cancel
 
+    watched = True
+
     def stop() -> None:
-        if loop.remove_reader(descriptor):
+        # Once only: afterwards the same number may be somebody else's descriptor.
+        nonlocal watched
+        if watched:
+            watched = False
+            loop.remove_reader(descriptor)
             os.close(descriptor)
 
     def seen() -> None:

@@ -4,15 +4,17 @@ The job writes them under its owner's account, so they are read like anything a 
 bounded, and only in the shape that is known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from sublet_quota.wire.api import JobFailure
 
-_MOST_LINE = 64 * 1024
+_MOST_LINE = 256 * 1024
 _MOST_AT_ONCE = 1024 * 1024
 _MOST_REASON = 2000
+_MOST_TRACEBACK = 20_000
 
 
 class CellReached(BaseModel):
@@ -34,6 +36,7 @@ class CellError(BaseModel):
     cell: int | None = None
     name: str = ""
     message: str = ""
+    traceback: str = ""
 
     def __str__(self) -> str:
         """For the owner: ``cell 3: ValueError: no such file``."""
@@ -53,6 +56,7 @@ class Ended(BaseModel):
 
 
 _LINE: TypeAdapter[Ended | CellReached] = TypeAdapter(Ended | CellReached)
+_ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Progress:
     cells_done: int = 0
     cells_total: int | None = None
     ended: Ended | None = None
+    current_cell: int | None = None
+    """``None`` before the first."""
 
 
 class ProgressFile:
@@ -96,8 +102,38 @@ class ProgressFile:
         before = self.progress
         match said:
             case Ended():
-                self.progress = Progress(before.cells_done, before.cells_total, said)
+                self.progress = replace(before, ended=said)
             case CellReached():
                 done = said.cell if said.state in {"done", "finished"} else max(0, said.cell - 1)
                 done = max(before.cells_done, min(done, said.total))
-                self.progress = Progress(done, said.total, before.ended)
+                cell = min(said.cell, said.total) or None
+                self.progress = Progress(done, said.total, before.ended, cell)
+
+
+def last_failure(path: Path) -> JobFailure | None:
+    """Why a process that has ended failed, from what it said last; nothing where it said nothing.
+
+    A tenant wrote it: what is too long is cut.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - _MOST_LINE))
+            lines = file.read(_MOST_LINE).splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        try:
+            said = _ENDED.validate_json(line)
+        except ValidationError:
+            continue
+        if said.error is None:
+            return None
+        error = said.error
+        return JobFailure(
+            cell=None if error.cell is None else max(0, error.cell),
+            name=error.name[:_MOST_REASON],
+            message=error.message[:_MOST_REASON],
+            traceback=error.traceback[-_MOST_TRACEBACK:],
+        )
+    return None

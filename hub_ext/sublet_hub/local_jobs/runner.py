@@ -13,11 +13,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
 
 from sublet_quota.ids import JobId, SliceId
 from sublet_quota.job_states import ENDED, JobMove, JobState
-from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub import job_changes
 from sublet_hub.errors import AccountError
@@ -25,6 +23,7 @@ from sublet_hub.fleet import Fleet
 from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
 from sublet_hub.local_jobs.job_environment import job_environment
+from sublet_hub.local_jobs.job_folders import notebook_of, output_of
 from sublet_hub.local_jobs.processes import (
     Child,
     JobTree,
@@ -43,6 +42,7 @@ _LOG = logging.getLogger(__name__)
 _SILENT_FOR = timedelta(seconds=30)
 _EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
 """An agent that ends a job says so; its word can come after the job's end."""
+_FAILS_AGAIN = frozenset({"NotebookError", "TooLong"})
 _SLACK = timedelta(seconds=15)
 """The runner itself ends a job that runs too long; only when it fails to, the service does."""
 
@@ -68,6 +68,8 @@ class Ending:
     move: JobMove
     why: str
     grace: timedelta
+    may_retry: bool = False
+    """A failure that another attempt may not meet."""
 
 
 @dataclass(slots=True)
@@ -174,8 +176,8 @@ class LocalRunner:
             self._apply(job_changes.ended(job, JobMove.FAIL, books.now(), why))
             return
         template = account.template
-        notebook = PurePosixPath(template.notebook_dir) / job.notebook
-        output = _output_of(job, template)
+        notebook = notebook_of(job, template)
+        output = output_of(job, template)
         log = books.files.open_log(job.job_id)
         progress = books.files.open_progress(job.job_id, job.attempts + 1)
         try:
@@ -258,9 +260,14 @@ class LocalRunner:
 
     def _note_progress(self, job: JobRecord, progress: Progress) -> JobRecord:
         total = job.cells_total if progress.cells_total is None else progress.cells_total
-        if (progress.cells_done, total) == (job.cells_done, job.cells_total):
+        cell = progress.current_cell
+        if (progress.cells_done, total, cell) == (
+            job.cells_done,
+            job.cells_total,
+            job.current_cell,
+        ):
             return job
-        after = replace(job, cells_done=progress.cells_done, cells_total=total)
+        after = replace(job, cells_done=progress.cells_done, cells_total=total, current_cell=cell)
         self._apply(Change(jobs=(after,)))
         return after
 
@@ -278,7 +285,8 @@ class LocalRunner:
             return Ending(JobMove.FINISH, "", timedelta())
         if said is not None and not _never_began(run):
             why = "failed without saying why" if said.error is None else str(said.error)
-            return Ending(JobMove.FAIL, why, timedelta())
+            may_retry = said.error is None or said.error.name not in _FAILS_AGAIN
+            return Ending(JobMove.FAIL, why, timedelta(), may_retry)
         return self._verdict_of_the_silent(job, run)
 
     def _verdict_of_the_silent(self, job: JobRecord, run: _Run) -> Ending:
@@ -286,10 +294,11 @@ class LocalRunner:
         if (rebooted or _never_began(run)) and self._may_try_again(job):
             why = "its machine was restarted" if rebooted else "it was lost before it began"
             return Ending(JobMove.GO_BACK, why, timedelta())
-        return Ending(JobMove.FAIL, f"its process ended {_how(run.child)}", timedelta())
+        why = f"its process ended {_how(run.child)}"
+        return Ending(JobMove.FAIL, why, timedelta(), may_retry=True)
 
     def _may_try_again(self, job: JobRecord) -> bool:
-        return job.attempts < self._books.settings.most_attempts
+        return job.attempts - job.failed_attempts < self._books.settings.most_attempts
 
     def _end(self, run: _Run, ending: Ending) -> None:
         if run.task is None:
@@ -306,6 +315,8 @@ class LocalRunner:
         now = self._books.now()
         if ending.move is JobMove.GO_BACK:
             self._apply(job_changes.went_back(job, ending.why, now))
+        elif ending.may_retry and job.failed_attempts < job.retries:
+            self._apply(job_changes.begins_anew(job, ending.why, now))
         else:
             self._apply(job_changes.ended(job, ending.move, now, ending.why, code))
         del self._runs[job.job_id]
@@ -329,11 +340,6 @@ def _was_told_to_end(run: _Run) -> bool:
     if said is not None:
         return said.error is not None and said.error.name == "Terminated"
     return run.child is None or run.child.wait() < 0
-
-
-def _output_of(job: JobRecord, account: AccountTemplate) -> str:
-    folder = PurePosixPath(account.notebook_dir) / "sublet-jobs" / f"{job.name}-{job.job_id}"
-    return str(folder / PurePosixPath(job.notebook).name)
 
 
 def _how(child: Child | None) -> str:

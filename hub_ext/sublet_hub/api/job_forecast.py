@@ -1,0 +1,49 @@
+"""What would become of a job, were it submitted now."""
+
+from typing import Final
+
+from sublet_quota import scopes
+from sublet_quota.fair_share import WaitingJob
+from sublet_quota.ids import JobId
+from sublet_quota.wire.api import JobForecast, JobRequest
+
+from sublet_hub.api.owner_routes import groups_of
+from sublet_hub.api.problems import problem_of_refusal
+from sublet_hub.api.routes import Call
+from sublet_hub.service import Service
+
+_MOST_TEXT: Final = 4000
+
+
+async def forecast(service: Service, call: Call) -> JobForecast:
+    """Whether it is allowed, and how long it would wait; its notebook is not looked at."""
+    request = call.body_as(JobRequest)
+    owner = call.owner(scopes.JOBS)
+    groups = groups_of(service, call.user)
+    refusal = service.jobs.check(owner, groups, request)
+    if refusal is not None:
+        _, problem = problem_of_refusal(refusal)
+        return JobForecast(allowed=False, problem=problem, message=problem.message)
+    job = WaitingJob(
+        job_id=JobId("forecast"),
+        owner=owner,
+        groups=groups,
+        memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+        compute_milli=request.compute_milli,
+        gpu_type=request.gpu_type,
+        priority=request.priority,
+        submitted_at=service.now(),
+    )
+    wait = service.queue.foresee(job)
+    if wait is None:
+        message = "A GPU has room for it: it starts at once."
+        basis = "what GPUs can lend now"
+        return JobForecast(allowed=True, message=message, expected_wait_s=0, basis=basis)
+    usual = service.times.usual_wait()
+    return JobForecast(
+        allowed=True,
+        message=f"It would wait, at place {wait.place}: {wait.reason}."[:_MOST_TEXT],
+        place=wait.place,
+        expected_wait_s=None if usual is None else usual.length.total_seconds(),
+        basis="too few jobs have started lately to say" if usual is None else usual.basis,
+    )

@@ -1,0 +1,300 @@
+"""What owners see of their jobs, what they may ask of them anew, and what others may not."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_quota.residency import WaitReason
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.agent_link import WaitReport
+
+from tests.hub.test_jobs import Ada, make_ada
+from tests.support.fake_agent import GIB, a_gpu, a_report
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+
+pytestmark = pytest.mark.asyncio
+PATIENCE_S = 60
+
+
+@pytest_asyncio.fixture
+async def ada(world: HubWorld) -> AsyncIterator[Ada]:
+    yield await make_ada(world)
+
+
+async def ended(ada: Ada, job_id: str) -> dict[str, Any]:
+    async def reached() -> bool:
+        return (await ada.see(job_id))["ended_at"] is not None
+
+    await until(reached, PATIENCE_S)
+    return await ada.see(job_id)
+
+
+async def forecast(ada: Ada, **request: Any) -> dict[str, Any]:
+    body = {"notebook": "train.ipynb", **request}
+    status, answer = await ada.world.call("POST", "jobs/forecast", ada.token, body)
+    assert status == 200, answer
+    return dict(answer)
+
+
+async def test_a_failed_job_shows_the_cell_and_its_traceback(ada: Ada) -> None:
+    job = await ended(ada, await ada.submit(["print", "x"], ["fail", "no data"]))
+    assert job["failure"]["cell"] == 2
+    assert (job["failure"]["name"], job["failure"]["message"]) == ("ValueError", "no data")
+    assert "Traceback" in job["failure"]["traceback"]
+    assert (job["progress"], job["current_cell"], job["attempts"]) == (0.5, None, 1)
+
+
+async def test_a_running_job_shows_its_cell_and_how_far_it_is(ada: Ada) -> None:
+    flag = str(ada.home / "flag")
+    job_id = await ada.submit(["print", "x"], ["wait", flag], ["print", "y"], ["print", "z"])
+
+    async def in_second() -> bool:
+        return (await ada.see(job_id))["current_cell"] == 2
+
+    await until(in_second, PATIENCE_S)
+    job = await ada.see(job_id)
+    assert (job["progress"], job["cells_done"], job["failure"]) == (0.25, 1, None)
+    Path(flag).touch()  # noqa: ASYNC240 (a test may block)
+    job = await ended(ada, job_id)
+    assert (job["state"], job["progress"], job["current_cell"]) == ("done", 1.0, None)
+    assert job["output_path"] == f"sublet-jobs/train-{job_id}/train.ipynb"
+
+
+async def test_a_job_with_retries_is_begun_anew_and_shows_why_it_failed_before(ada: Ada) -> None:
+    flag = ada.home / "flag"
+    job_id = await ada.submit(["fail until", "no luck", str(flag)], retries=2)
+
+    async def tried_twice() -> bool:
+        return (await ada.see(job_id))["attempts"] >= 2
+
+    await until(tried_twice, PATIENCE_S)
+    flag.touch()
+    job = await ended(ada, job_id)
+    if job["state"] == "done":
+        assert job["failure"] is None
+    assert job["retries"] == 2
+    assert job["attempts"] <= 3
+    kinds = [e["kind"] for e in (await ada.world.call("GET", "events", ada.token))[1]]
+    assert "job-went-back" in kinds
+
+
+async def test_a_job_without_luck_fails_when_its_retries_are_used_up(ada: Ada) -> None:
+    job = await ended(ada, await ada.submit(["fail", "never"], retries=1))
+    assert (job["state"], job["attempts"]) == ("failed", 2)
+    assert job["failure"]["message"] == "never"
+
+
+async def test_a_cancelled_job_is_not_begun_anew(ada: Ada) -> None:
+    job_id = await ada.submit(["wait", str(ada.home / "never")], retries=5)
+    await ada.until(job_id, "running")
+    await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
+    job = await ended(ada, job_id)
+    assert (job["state"], job["attempts"]) == ("cancelled", 1)
+
+
+async def test_running_again_is_a_new_job_that_asks_for_the_same(ada: Ada) -> None:
+    first = await ada.submit(
+        ["print", "x"], name="fit", parameters={"rate": 0.5}, environment={"A": "b"}, retries=1
+    )
+    await ended(ada, first)
+    status, again = await ada.world.call("POST", f"jobs/{first}/again", ada.token)
+    assert status == 201, again
+    assert again["job_id"] != first
+    assert (again["name"], again["parameters"], again["retries"]) == ("fit", {"rate": 0.5}, 1)
+    await ended(ada, again["job_id"])
+    assert ada.world.assembly._files.environment(again["job_id"]) == {"A": "b"}
+
+
+@pytest.mark.parametrize(("method", "what"), [("POST", "again"), ("POST", "cancel"), ("GET", "")])
+async def test_another_users_job_answers_as_one_that_is_not_there(
+    ada: Ada, method: str, what: str
+) -> None:
+    job_id = await ada.submit(["print", "x"])
+    await ended(ada, job_id)
+    path = f"jobs/{job_id}/{what}".rstrip("/")
+    status, problem = await ada.world.call(method, path, ada.world.user("eve"))
+    assert (status, problem["reason"]) == (404, "not-found")
+    assert await ada.world.call("GET", "jobs", ada.world.user("eve")) == (200, [])
+
+
+async def test_files_that_are_taken_along_are_copied_and_the_job_runs_in_the_copy(
+    ada: Ada,
+) -> None:
+    (ada.home / "data.csv").write_text("1,2")
+    request = str(ada.home / "request")
+    job_id = await ada.submit(["write", request, "request"], take_along=["data.csv"])
+    copy = ada.home / "sublet-jobs" / f"train-{job_id}" / "files"
+    assert (copy / "data.csv").read_text() == "1,2"
+    job = await ended(ada, job_id)
+    assert (job["state"], job["take_along"]) == ("done", ["data.csv"])
+    said = json.loads((ada.home / "request").read_text())
+    assert said["notebook"] == str(copy / "train.ipynb")
+    assert Path(said["output"]).parent == copy.parent
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../b", "sublet-jobs"])
+async def test_a_path_out_of_the_folder_is_refused_before_anything_is_read(
+    ada: Ada, path: str
+) -> None:
+    ada.script(["print", "x"])
+    status, problem = await ada.post(take_along=[path])
+    assert (status, problem["reason"]) == (400, "bad-files")
+    assert not (ada.home / "sublet-jobs").exists()
+
+
+async def test_what_cannot_be_taken_along_is_refused_in_the_runners_words(ada: Ada) -> None:
+    ada.script(["print", "x"])
+    status, problem = await ada.post(take_along=["nothing.csv"])
+    assert (status, problem["reason"]) == (400, "bad-files")
+    assert "it is not there" in problem["message"]
+    assert not ada.world.service.ledger.jobs
+
+
+async def test_several_gpus_are_refused_in_words(ada: Ada) -> None:
+    ada.script(["print", "x"])
+    status, problem = await ada.post(gpus=2)
+    assert (status, problem["reason"]) == (400, "bad-amount")
+    assert "one GPU" in problem["message"]
+    assert (await ada.post(retries=6))[0] == 400
+
+
+async def test_a_forecast_says_that_it_starts_at_once_and_submits_nothing(ada: Ada) -> None:
+    answer = await forecast(ada)
+    assert (answer["allowed"], answer["place"], answer["expected_wait_s"]) == (True, None, 0)
+    assert not ada.world.service.ledger.jobs
+
+
+async def test_a_forecast_says_the_place_and_how_long_jobs_have_waited(ada: Ada) -> None:
+    ada.script(["print", "x"])
+    for _ in range(3):
+        await ended(ada, await ada.submit(["print", "x"]))
+    ada.agent.gpus = (a_gpu(lendable_mib=0),)
+    await ada.agent.report()
+    fleet = ada.world.service.fleet
+    await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
+    ada.world.service.times._kept_at = None
+    waiting = await ada.submit(["print", "x"])
+    answer = await forecast(ada)
+    assert (answer["allowed"], answer["place"]) == (True, 2)
+    assert 0 <= answer["expected_wait_s"] < 600
+    assert "last 3 jobs" in answer["basis"]
+    job = await ada.see(waiting)
+    assert job["expected_start"] is not None
+    assert job["state"] == "waiting"
+
+
+async def test_a_forecast_says_nothing_where_nothing_is_known(ada: Ada) -> None:
+    ada.agent.gpus = (a_gpu(lendable_mib=0),)
+    await ada.agent.report()
+    fleet = ada.world.service.fleet
+    await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
+    answer = await forecast(ada)
+    assert (answer["place"], answer["expected_wait_s"]) == (1, None)
+    assert "too few" in answer["basis"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"memory_mib": 900 * GIB}, "larger-than-gpu"),
+        ({"gpus": 4}, "bad-amount"),
+        ({"notebook": "../x.ipynb"}, "bad-notebook"),
+        ({"take_along": ["../x"]}, "bad-files"),
+        ({"environment": {"JUPYTERHUB_API_TOKEN": "x"}}, "bad-parameters"),
+    ],
+)
+async def test_a_forecast_says_why_a_job_would_be_refused(
+    ada: Ada, request_: dict[str, Any], reason: str
+) -> None:
+    answer = await forecast(ada, **request_)
+    assert (answer["allowed"], answer["problem"]["reason"]) == (False, reason)
+    assert answer["message"] == answer["problem"]["message"]
+
+
+async def test_a_forecast_for_who_has_no_account_says_what_to_do(world: HubWorld) -> None:
+    await world.agent()
+    _, answer = await world.call(
+        "POST", "jobs/forecast", world.user("new"), {"notebook": "a.ipynb"}
+    )
+    assert (answer["allowed"], answer["problem"]["reason"]) == (False, "no-account")
+
+
+QUOTA = "groups: {lab: {}}\n"
+
+
+@pytest.mark.parametrize(
+    ("groups", "seen_by_owner", "seen_by_job"),
+    [
+        (("lab", "all"), "a job of ben", "for ada's cell"),
+        (("all",), "a job", "for an owner's cell"),
+    ],
+)
+async def test_names_are_shown_within_a_group_that_the_quota_document_knows(
+    tmp_path: Path,
+    hub: FakeHub,
+    groups: tuple[str, ...],
+    seen_by_owner: str,
+    seen_by_job: str,
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    async with hub_world(tmp_path, hub, settings) as world:
+        made = await make_ada(world)
+        lease = await world.slice_for("ada", memory_mib=GIB, compute_milli=1, groups=list(groups))
+        ben, ada = world.user("ben", ("lab", "all")), world.user("ada", groups)
+        await world.slice_for("ben", "b", memory_mib=GIB, compute_milli=1, groups=["lab", "all"])
+        home = world.folder / "homes" / "ben"
+        (home / "train.ipynb").write_text(json.dumps({"steps": [["wait", str(home / "flag")]]}))
+        _, job = await world.call("POST", "jobs", ben, {"notebook": "train.ipynb"})
+        jobs = world.service.ledger.jobs
+        await until(lambda: jobs[job["job_id"]].process is not None, PATIENCE_S)
+        its = jobs[job["job_id"]].slice_id
+
+        made.agent.says[lease["slice_id"]] = a_report(
+            lease["slice_id"], active=False, lent_to=(its,)
+        )
+        await made.agent.report()
+
+        async def lent() -> bool:
+            _, share = await world.call("GET", "share", ada)
+            return share["slices"][0]["lent_to"] == [seen_by_owner]
+
+        await until(lent, PATIENCE_S)
+        _, share = await world.call("GET", "share", ada)
+        assert share["slices"][0]["lent_since"] is not None
+        assert share["slices"][0]["last_lent"] is None
+
+        wait = WaitReport(reason=WaitReason.OWNERS_ACTIVE, place=1, waits_for=(lease["slice_id"],))
+        made.agent.says = {
+            lease["slice_id"]: a_report(lease["slice_id"]),
+            its: a_report(its, state=SliceState.PAUSED, gate_open=False, wait=wait),
+        }
+        await made.agent.report()
+
+        async def suspended() -> bool:
+            _, seen = await world.call("GET", f"jobs/{job['job_id']}", ben)
+            return seen["suspended_for"] == seen_by_job
+
+        await until(suspended, PATIENCE_S)
+        _, share = await world.call("GET", "share", ada)
+        last = share["slices"][0]["last_lent"]
+        assert last["to"] == seen_by_owner
+        assert last["from_"] <= last["until"]
+        assert share["slices"][0]["lent_since"] is None
+        await world.call("POST", f"jobs/{job['job_id']}/cancel", ben)
+        await until(lambda: jobs[job["job_id"]].ended_at is not None, PATIENCE_S)
+
+
+async def test_an_admin_sees_whose_it_is_and_may_run_it_again_as_its_owner(ada: Ada) -> None:
+    job_id = await ada.submit(["print", "x"])
+    await ended(ada, job_id)
+    status, again = await ada.world.call("POST", f"jobs/{job_id}/again", ada.world.admin())
+    assert (status, again["owner"]) == (201, "ada")
+    await ended(ada, again["job_id"])
+    assert timedelta() <= ada.world.service.ledger.jobs[job_id].ended_at - (
+        ada.world.service.ledger.jobs[job_id].submitted_at
+    )
