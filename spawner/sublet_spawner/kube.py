@@ -7,6 +7,7 @@ Whoever schedules pods in the cluster schedules these; a slice backend writes th
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
 
@@ -33,11 +34,14 @@ from sublet_spawner.slice_spawner import SliceSpawnerMixin
 LOOK_AGAIN_S: Final = 0.2
 """How long between two looks for a pod's node, in what KubeSpawner already watches."""
 
+_removing_pod_of_before: ContextVar[bool] = ContextVar("removing_pod_of_before", default=False)
+"""Set where KubeSpawner, creating a pod, may call ``stop`` to have one of that name removed."""
+
 _SET_BY_PROFILES: Final = ("slice_size", "slice_backend", "slice_backend_settings")
 _FRACTIONS: Final = ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION")
 
 
-class KubeSliceSpawner(SliceSpawnerMixin, KubeSliceSettings, KubeSpawner):  # type: ignore[misc]
+class KubeSliceSpawner(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: ignore[misc]
     """A server with a slice, as a pod."""
 
     slice_is_taken_in_start = False
@@ -200,7 +204,7 @@ class KubeSliceSpawner(SliceSpawnerMixin, KubeSliceSettings, KubeSpawner):  # ty
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
         """Remove the pod and give its slice back, unless it is one of before that is in the way."""
-        if self._in_start and asyncio.current_task() is self._start_future:
+        if _removing_pod_of_before.get():
             await super(SliceSpawnerMixin, self).stop(now)
             return
         await super().stop(now)
@@ -226,7 +230,11 @@ class KubeSliceSpawner(SliceSpawnerMixin, KubeSliceSettings, KubeSpawner):  # ty
         """Create the pod as it is after the admin's hook, and follow it from then on."""
         written = self.api.api_client.sanitize_for_serialization(pod)
         self._pod_template = template_of(written, self.namespace)
-        created: bool = await super()._make_create_pod_request(pod, request_timeout)
+        mark = _removing_pod_of_before.set(True)
+        try:
+            created: bool = await super()._make_create_pod_request(pod, request_timeout)
+        finally:
+            _removing_pod_of_before.reset(mark)
         if created and self._in_start and self._slice_id is not None:
             await self._stop_following()
             self._following = asyncio.create_task(self._follow_pod())

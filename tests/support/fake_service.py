@@ -17,6 +17,7 @@ from sublet_quota.wire.api import (
     Lease,
     Offer,
     Offers,
+    PodStarted,
     Problem,
     SliceInfo,
     SliceRequest,
@@ -81,6 +82,10 @@ class FakeService:
     reports: dict[str, SliceReport] = field(default_factory=dict)
     requests: list[SliceRequest] = field(default_factory=list)
     started: dict[str, SliceStarted] = field(default_factory=dict)
+    pods: dict[str, list[PodStarted]] = field(default_factory=dict)
+    """What was told of each slice's pod, in order."""
+    lease_changes: dict[str, object] = field(default_factory=dict)
+    """What is other than usual of the slices handed out."""
     released: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
@@ -104,6 +109,7 @@ class FakeService:
             size=size,
             created_at=datetime.now(UTC),
         )
+        lease = lease.model_copy(update=self.lease_changes)
         self.slices[lease.slice_id] = lease
         return lease
 
@@ -181,6 +187,17 @@ class _StartedHandler(_Handler):
         self.finish()
 
 
+class _PodHandler(_Handler):
+    def post(self, slice_id: str) -> None:
+        started = PodStarted.model_validate_json(self.request.body)
+        if slice_id not in self.fake.slices:
+            self.unknown()
+            return
+        self.fake.pods.setdefault(slice_id, []).append(started)
+        self.set_status(204)
+        self.finish()
+
+
 class _CatchAll(_Handler):
     def get(self) -> None:
         self.finish(json.dumps({"fake": True}))
@@ -202,6 +219,7 @@ async def fake_service(folder: Path) -> AsyncIterator[FakeService]:
             (f"{base}/offers", _OffersHandler, arguments),
             (f"{base}/slices", _SlicesHandler, arguments),
             (f"{base}/slices/([^/]+)/started", _StartedHandler, arguments),
+            (f"{base}/slices/([^/]+)/pod", _PodHandler, arguments),
             (f"{base}/slices/([^/]+)", _SliceHandler, arguments),
             (".*", _CatchAll, arguments),
         ],
