@@ -5,7 +5,6 @@ that its owner may not run, never gets into the queue.
 """
 
 import asyncio
-import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from pathlib import PurePosixPath
 
 from sublet_quota.ids import JobId, UserName
 from sublet_quota.job_admission import JobWish, admit_job
+from sublet_quota.job_names import job_name
 from sublet_quota.job_states import ENDED, JobMove, JobState
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.taking_along import refuse_paths
@@ -40,7 +40,6 @@ from sublet_hub.settings import JobSettings
 
 _CHECKS_AT_ONCE = 4
 _CHECKS_WAITING = 64
-_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +193,7 @@ class JobDesk:
             job_id=JobId(secrets.token_hex(6)),
             owner=UserName(account.owner),
             groups=account.groups,
-            name=_NAME.sub("-", request.name or stem).strip("-.")[:100] or "job",
+            name=job_name(request.name or stem),
             notebook=path.relative,
             parameters=request.parameters,
             kernel=facts.kernel,

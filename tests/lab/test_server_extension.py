@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,14 @@ import pytest
 import pytest_asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from sublet_lab.server.service_client import ServiceClient
-from sublet_quota.slice_states import SliceState
-from sublet_quota.wire.tenant_socket import KernelActivity, Share
+from sublet_quota.wire.tenant_socket import KernelActivity, Share, ShareProcess
 from tornado.httpclient import HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
+from tests.support.job_notebooks import write_notebook
+from tests.support.lab_shares import a_share
 from tests.support.real_kernels import RunningKernel, slice_environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -287,7 +287,8 @@ async def test_whatever_is_not_in_the_table_goes_nowhere(
 async def test_nobody_passes_without_the_pages_token(
     server: JupyterServer, service: FakeHubService
 ):
-    for path in ("share", "jobs", "slices/s/keep", "lending", "local-share"):
+    own = ("local-share", "kernels", "notebooks/inspect?path=a.ipynb")
+    for path in ("share", "jobs", "slices/s/keep", "lending", *own):
         for method in ("GET", "POST"):
             answer = await server.ask(method, f"sublet/api/{path}", {}, token=None)
             assert answer.code in {403, 405}, (path, method)
@@ -297,20 +298,7 @@ async def test_nobody_passes_without_the_pages_token(
 async def test_the_local_share_is_the_agents_answer(server: JupyterServer, agent: FakeAgent):
     refused = await server.ask("GET", "sublet/api/local-share")
     assert (refused.code, json.loads(refused.body)["message"]) == (503, "no slice here")
-    agent.share = Share(
-        slice_id="slice-1",
-        gpu_id="SIM-0",
-        gpu_type="Simulated H100 80GB",
-        simulated=True,
-        cap_mib=40960,
-        memory_mib=1024,
-        host_mib=0,
-        state=SliceState.RESIDENT,
-        active=True,
-        since=datetime(2026, 11, 1, tzinfo=UTC),
-        utilisation_percent=12,
-        lent=False,
-    )
+    agent.share = a_share()
     answer = await server.ask("GET", "sublet/api/local-share")
     assert Share.model_validate_json(answer.body) == agent.share
 
@@ -321,13 +309,16 @@ async def test_its_own_requests_are_no_activity_of_the_server(
     service.answer("GET share", {})
     before = json.loads((await server.ask("GET", "api/status?no_track_activity=1")).body)
     assert (await server.ask("GET", "sublet/api/share")).code == 200
+    for own in ("kernels", "local-share", "notebooks/inspect?path=x.ipynb"):
+        await server.ask("GET", f"sublet/api/{own}")
     after = json.loads((await server.ask("GET", "api/status?no_track_activity=1")).body)
     assert after["last_activity"] == before["last_activity"]
 
 
 async def test_without_sublet_there_are_no_routes_and_no_errors(tmp_path: Path):
     async with jupyter_server(tmp_path, {}) as server:
-        assert (await server.ask("GET", "sublet/api/share")).code == 404
+        for path in ("share", "kernels", "notebooks/inspect?path=a.ipynb"):
+            assert (await server.ask("GET", f"sublet/api/{path}")).code == 404
         assert (await server.ask("GET", "sublet/api/local-share")).code == 404
         log = server.log.read_text()
     assert "sublet_lab | extension was successfully loaded" in log
@@ -339,3 +330,31 @@ async def test_a_service_that_is_away_is_a_clear_answer():
     answer = await client.ask("GET", "share", {}, None)
     assert answer.status == 502
     assert json.loads(answer.body)["reason"] == "service-unreachable"
+
+
+async def test_a_notebook_is_described_and_a_bad_path_refused(
+    server: JupyterServer, service: FakeHubService
+):
+    write_notebook(server.runtime.parent / "a b" / "fit.ipynb", "print(1)", parameters="rate = 1")
+    path = "sublet/api/notebooks/inspect?path="
+    answer = await server.ask("GET", f"{path}a%20b/fit.ipynb")
+    found = json.loads(answer.body)
+    assert (answer.code, found["path"], found["cells"]) == (200, "a b/fit.ipynb", 2)
+    assert found["parameters"][0] == {"name": "rate", "type": "int", "default": "1", "help": ""}
+    for bad in ("..%2fx.ipynb", "%2fetc%2fpasswd", "new.ipynb", "", "a%00.ipynb"):
+        answer = await server.ask("GET", path + bad)
+        assert (answer.code, json.loads(answer.body)["reason"]) == (400, "bad-notebook")
+    assert service.asked == []
+
+
+async def test_kernels_are_shown_with_what_they_hold(server: JupyterServer, agent: FakeAgent):
+    agent.share = None
+    assert (await server.ask("GET", "sublet/api/kernels")).code == 503
+    async with server.kernel("plain") as (kernel_id, plain):
+        execution = await plain.run("import os; print(os.getpid())")
+        pid = int(execution.text)
+        agent.share = a_share(processes=(ShareProcess(pid=pid, memory_mib=700),))
+        answer = await server.ask("GET", "sublet/api/kernels")
+        held = {k["kernel_id"]: k for k in json.loads(answer.body)}[kernel_id]
+        assert (held["memory_mib"], held["pids"], held["name"]) == (700, [pid], "plain")
+        assert held["notebook"] is None

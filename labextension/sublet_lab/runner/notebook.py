@@ -45,6 +45,8 @@ class Parameter:
     name: str
     type: str
     default: str
+    help: str
+    """The comment behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def describe_notebook(path: Path) -> NotebookDescription:
         kernel=kernel,
         kernel_installed=True,
         parameters=tuple(
-            Parameter(str(p.name), str(p.inferred_type_name), str(p.default)) for p in found
+            Parameter(str(p.name), str(p.inferred_type_name), str(p.default), str(p.help or ""))
+            for p in found
         ),
     )
 

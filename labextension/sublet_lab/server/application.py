@@ -13,8 +13,9 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Unicode, default
 
 from sublet_lab.server.agent_link import AgentLink
-from sublet_lab.server.handlers import forwarding_handlers, local_share_handler
+from sublet_lab.server.handlers import forwarding_handlers
 from sublet_lab.server.kernel_watch import KernelWatch
+from sublet_lab.server.own_handlers import inspect_handler, kernels_handler, local_share_handler
 from sublet_lab.server.service_client import ServiceClient
 
 
@@ -55,8 +56,11 @@ class SubletLab(ExtensionApp):
         if self.service_url and token:
             client = ServiceClient(self.service_url, token)
             self.handlers.extend(forwarding_handlers(client))
+            root = "" if self.serverapp is None else str(self.serverapp.root_dir)
+            self.handlers.append(inspect_handler(root))
         if self.agent_socket:
             self.handlers.append(local_share_handler(self.agent_socket))
+            self.handlers.append(kernels_handler(self.agent_socket))
 
     async def stop_extension(self) -> None:
         """Hang up."""

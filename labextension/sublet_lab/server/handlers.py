@@ -18,7 +18,6 @@ from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
-from sublet_lab.server.agent_link import NoShareError, ask_share
 from sublet_lab.server.service_client import Answer, ServiceClient
 
 _ID: Final = r"([A-Za-z0-9][A-Za-z0-9_-]{0,127})"
@@ -41,6 +40,8 @@ class Route:
     """Below the service's ``api/``, with the id in it."""
     get: bool = False
     post: type[WireModel] | None = None
+    patience_s: float = 20.0
+    """How long the service may take: a job's notebook is read, its files are copied."""
     query: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
 
 
@@ -52,12 +53,12 @@ ROUTES: Final = (
     Route(f"slices/{_ID}/give-up", "slices/{}/give-up", post=_NoBody),
     Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest),
     Route(f"slices/{_ID}/history", "slices/{}/history", get=True, query={"since": _TIME}),
-    Route("jobs", "jobs", get=True, post=JobRequest),
+    Route("jobs", "jobs", get=True, post=JobRequest, patience_s=400.0),
     # Before the jobs' ids: it looks like one.
     Route("jobs/forecast", "jobs/forecast", post=JobRequest),
     Route(f"jobs/{_ID}", "jobs/{}", get=True),
     Route(f"jobs/{_ID}/cancel", "jobs/{}/cancel", post=_NoBody),
-    Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody),
+    Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody, patience_s=400.0),
     Route(f"jobs/{_ID}/log", "jobs/{}/log", get=True, query={"offset": _OFFSET}),
     Route("events", "events", get=True, query={"since": _TIME}),
     Route("lending", "lending", get=True),
@@ -72,11 +73,6 @@ def forwarding_handlers(service: ServiceClient) -> list[Handler]:
         (rf"/sublet/api/{route.pattern}", ForwardHandler, {"service": service, "route": route})
         for route in ROUTES
     ]
-
-
-def local_share_handler(agent_socket: str) -> Handler:
-    """The handler that asks the agent of this machine, for a panel that is up to the second."""
-    return (r"/sublet/api/local-share", LocalShareHandler, {"agent_socket": agent_socket})
 
 
 class SubletHandler(APIHandler):
@@ -143,26 +139,8 @@ class ForwardHandler(SubletHandler):
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"{name}: {_in_words(error)}")
             return
         path = self.route.target.format(*ids)
-        self.answer(await self.service.ask(method, path, query, body))
-
-
-class LocalShareHandler(SubletHandler):
-    """What the agent of this machine says of this server's slice."""
-
-    def initialize(self, agent_socket: str) -> None:
-        """Take the agent's address."""
-        self.agent_socket = agent_socket
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        """Ask the agent."""
-        try:
-            share = await ask_share(self.agent_socket)
-        except NoShareError as error:
-            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no-share", str(error))
-            return
-        self.answer(Answer(HTTPStatus.OK, share.model_dump_json().encode()))
+        patience_s = self.route.patience_s
+        self.answer(await self.service.ask(method, path, query, body, patience_s))
 
 
 def _written(body: WireModel) -> bytes:

@@ -33,7 +33,12 @@ class ServiceClient:
         self._http = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MOST_BYTES)
 
     async def ask(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        patience_s: float = _REQUEST_TIMEOUT_S,
     ) -> Answer:
         """The service's answer; 502 with a ``Problem`` where there is none."""
         url = self._api_url + path + (f"?{urlencode(query)}" if query else "")
@@ -50,7 +55,7 @@ class ServiceClient:
                 follow_redirects=False,
                 raise_error=False,
                 connect_timeout=_CONNECT_TIMEOUT_S,
-                request_timeout=_REQUEST_TIMEOUT_S,
+                request_timeout=patience_s,
             )
         except (HTTPError, OSError) as error:
             return _unreachable(str(error))

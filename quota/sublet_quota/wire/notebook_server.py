@@ -12,7 +12,10 @@ class NotebookParameter(WireModel):
 
     name: Name
     type: Text
-    """``int``, ``float``, ``str``, ``bool``, ``list`` or ``dict``; ``None`` where none is clear."""
+    """``int``, ``float``, ``str``, ``bool``, ``list`` or ``dict``: as declared, else its default's.
+
+    ``None`` where neither says. Only a declared type is held against what a job is given.
+    """
     default: Text
     """As it is written in the cell."""
     help: Text = ""

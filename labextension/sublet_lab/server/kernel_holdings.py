@@ -1,0 +1,66 @@
+"""What each of the server's kernels holds of its slice: Jupyter's sessions and the agent's word.
+
+A kernel with Sublet's gate is known to the agent by its id. Others are found by their processes,
+where server and agent number processes alike: not from inside a container of its own.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import psutil
+from sublet_quota.wire.notebook_server import KernelHolding
+from sublet_quota.wire.tenant_socket import Share, ShareProcess
+
+
+def processes_of(kernels: Any) -> dict[str, frozenset[int]]:
+    """The pids of each kernel of a ``MappingKernelManager`` with its descendants. Blocks."""
+    return {
+        kernel_id: _descendants(_pid_of(kernels.get_kernel(kernel_id)))
+        for kernel_id in kernels.list_kernel_ids()
+    }
+
+
+def join(
+    kernels: Iterable[Mapping[str, Any]],
+    sessions: Iterable[Mapping[str, Any]],
+    pids: Mapping[str, frozenset[int]],
+    share: Share,
+) -> tuple[KernelHolding, ...]:
+    """What each kernel holds; ``kernels`` and ``sessions`` as Jupyter Server's API lists them."""
+    paths = {s["kernel"]["id"]: s.get("path") for s in sessions if s.get("kernel")}
+    by_id: dict[str, list[ShareProcess]] = {str(kernel["id"]): [] for kernel in kernels}
+    for process in share.processes:
+        kernel_id = process.kernel
+        if kernel_id not in by_id:
+            kernel_id = next((k for k in by_id if process.pid in pids.get(k, ())), None)
+        if kernel_id is not None:
+            by_id[kernel_id].append(process)
+    return tuple(
+        KernelHolding(
+            kernel_id=str(kernel["id"]),
+            name=str(kernel.get("name") or "unknown")[:255],
+            notebook=str(paths.get(kernel["id"]) or "")[:1000] or None,
+            pids=tuple(sorted(process.pid for process in by_id[str(kernel["id"])])),
+            memory_mib=sum(process.memory_mib for process in by_id[str(kernel["id"])]),
+            host_mib=sum(process.host_mib for process in by_id[str(kernel["id"])]),
+            state=str(kernel.get("execution_state") or "unknown")[:255],
+            waits=str(kernel["id"]) in share.waiting_kernels,
+        )
+        for kernel in kernels
+    )
+
+
+def _pid_of(kernel: Any) -> int | None:
+    """The first process of a kernel, where it runs as one here."""
+    pid = getattr(getattr(kernel, "provisioner", None), "pid", None)
+    return pid if isinstance(pid, int) and pid > 0 else None
+
+
+def _descendants(pid: int | None) -> frozenset[int]:
+    if pid is None:
+        return frozenset()
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return frozenset({pid})
+    return frozenset({pid, *(child.pid for child in children)})

@@ -1,0 +1,107 @@
+"""The routes below ``/sublet/api/`` that a notebook server answers by itself."""
+
+import asyncio
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth.decorator import authorized
+from pydantic import TypeAdapter
+from sublet_quota.wire.notebook_server import KernelHolding
+from tornado import web
+
+from sublet_lab.server.agent_link import NoShareError, ask_share
+from sublet_lab.server.handlers import Handler, SubletHandler
+from sublet_lab.server.kernel_holdings import join, processes_of
+from sublet_lab.server.notebook_inspection import InspectionError, inspect
+from sublet_lab.server.service_client import Answer
+
+_HOLDINGS: TypeAdapter[tuple[KernelHolding, ...]] = TypeAdapter(tuple[KernelHolding, ...])
+
+
+def inspect_handler(root: str) -> Handler:
+    """The handler that describes a notebook, for the dialog that makes a job of it."""
+    return (r"/sublet/api/notebooks/inspect", InspectHandler, {"root": root})
+
+
+def local_share_handler(agent_socket: str) -> Handler:
+    """The handler that asks the agent of this machine, for a panel that is up to the second."""
+    return (r"/sublet/api/local-share", LocalShareHandler, {"agent_socket": agent_socket})
+
+
+def kernels_handler(agent_socket: str) -> Handler:
+    """The handler that says what each kernel of the server holds."""
+    return (r"/sublet/api/kernels", KernelsHandler, {"agent_socket": agent_socket})
+
+
+class InspectHandler(SubletHandler):
+    """What is in a notebook."""
+
+    auth_resource = "contents"
+    """It reads a file: who may not read the server's files may not see what is in them."""
+
+    def initialize(self, root: str) -> None:
+        """Take the folder that all paths are below."""
+        self.root = Path(root).expanduser()
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Read the notebook of ``?path=``."""
+        path = self.get_query_argument("path", "", strip=False)
+        try:
+            found = await asyncio.to_thread(inspect, self.root, path)
+        except InspectionError as error:
+            self.refuse(HTTPStatus.BAD_REQUEST, "bad-notebook", str(error))
+            return
+        except OSError as error:
+            message = f"The notebook's folder cannot be read: {error.strerror or error}."
+            self.refuse(HTTPStatus.BAD_REQUEST, "bad-notebook", message)
+            return
+        self.answer(Answer(HTTPStatus.OK, found.model_dump_json().encode()))
+
+
+class LocalShareHandler(SubletHandler):
+    """What the agent of this machine says of this server's slice."""
+
+    def initialize(self, agent_socket: str) -> None:
+        """Take the agent's address."""
+        self.agent_socket = agent_socket
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Ask the agent."""
+        try:
+            share = await ask_share(self.agent_socket)
+        except NoShareError as error:
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no-share", str(error))
+            return
+        self.answer(Answer(HTTPStatus.OK, share.model_dump_json().encode()))
+
+
+class KernelsHandler(SubletHandler):
+    """What each kernel of the server holds of its slice."""
+
+    auth_resource = "kernels"
+
+    def initialize(self, agent_socket: str) -> None:
+        """Take the agent's address."""
+        self.agent_socket = agent_socket
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Join the server's sessions with what the agent says."""
+        try:
+            share = await ask_share(self.agent_socket)
+        except NoShareError as error:
+            self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "no-share", str(error))
+            return
+        managers: Any = self
+        kernels: Any = await ensure_async(managers.kernel_manager.list_kernels())
+        sessions: Any = await ensure_async(managers.session_manager.list_sessions())
+        pids = await asyncio.to_thread(processes_of, managers.kernel_manager)
+        body = _HOLDINGS.dump_json(join(kernels, sessions, pids, share))
+        self.answer(Answer(HTTPStatus.OK, body))

@@ -1,0 +1,25 @@
+"""What an agent may say of a slice, for the tests of what is made of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.tenant_socket import Share
+
+
+def a_share(**values: Any) -> Share:
+    facts: dict[str, Any] = {
+        "slice_id": "slice-1",
+        "gpu_id": "SIM-0",
+        "gpu_type": "Simulated H100 80GB",
+        "simulated": True,
+        "cap_mib": 40960,
+        "memory_mib": 1024,
+        "host_mib": 0,
+        "state": SliceState.RESIDENT,
+        "active": True,
+        "since": datetime(2026, 11, 1, tzinfo=UTC),
+        "utilisation_percent": 12,
+        "lent": False,
+    }
+    return Share(**{**facts, **values})
