@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sublet_agent.cgroups import GroupBook, GroupKeeper, SliceFreezer
+from sublet_agent.cgroups import GroupBook, GroupKeeper, SliceFreezer, thaw_left_over
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.process_table import LinuxProcessTable
 
@@ -159,6 +159,19 @@ def control_groups(tree: FreezerTree, folder: Path) -> Iterator[Groups]:
         yield groups
     finally:
         groups.close()
+
+
+def leave_no_groups(file: Path) -> None:
+    """Thaw and remove the groups of an agent that was killed, and wait until all are gone."""
+    thaw_left_over(file)
+    book = GroupBook(file)
+    keeper = GroupKeeper(book, [], LinuxProcessTable(), "nobody", "nothing")
+
+    def all_removed() -> bool:
+        keeper.leave()
+        return not book.groups()
+
+    until(all_removed)
 
 
 def until(holds: Callable[[], object]) -> None:

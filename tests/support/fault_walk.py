@@ -18,15 +18,20 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from sublet_agent.cgroups import GROUPS_NAME, thaw_left_over
+from sublet_agent.journal import read_journal
 from sublet_agent.process_table import LinuxProcessTable
 from sublet_agent.simulated.errors import CudaCode
 from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.thawing import thaw_after_moves
 from sublet_agent.watchdog import let_owners_run
+from sublet_quota.wire.agent_link import SliceAssignment
 
+from tests.support.control_groups import freezers, leave_no_groups
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
 from tests.support.simulated_gpus import SimulatedGpus
+from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
 
 _SUPPORT = Path(__file__).parent
 CONTEXT_MIB = 512
@@ -44,60 +49,6 @@ class ViolationError(AssertionError):
 
 
 @dataclass
-class WalkTenant:
-    """A kernel or a job in a process of its own."""
-
-    process: subprocess.Popen[bytes]
-    busy_since: float | None = None
-    cells: int = 0
-    text: bytes = b""
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def tell(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line.encode() + b"\n")
-        self.process.stdin.flush()
-        self.busy_since = time.monotonic()
-
-    def hear(self) -> list[dict[str, Any]]:
-        """Return what it has answered so far, without waiting."""
-        assert self.process.stdout is not None
-        handle = self.process.stdout.fileno()
-        while select.select([handle], [], [], 0)[0]:
-            piece = os.read(handle, 65536)
-            if not piece:
-                break
-            self.text += piece
-        *lines, self.text = self.text.split(b"\n")
-        answers = [json.loads(line) for line in lines]
-        if answers:
-            self.busy_since = None
-        return answers
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-
-@dataclass
-class WalkSlice:
-    """A slice of the walk, and the processes that run in it."""
-
-    slice_id: str
-    cap_mib: int
-    job: bool
-    most_tenants: int = 1
-    tenants: list[WalkTenant] = field(default_factory=list)
-
-
-@dataclass
 class FaultWalk:
     """The walk."""
 
@@ -107,8 +58,9 @@ class FaultWalk:
     seed: int
     options: tuple[str, ...] = ()
     greedy: bool = False
-    """Cells that ended leave a thread behind, which takes and frees memory when it likes. Nobody
-    can be promised anything then: running out of memory is no finding, losing bytes is."""
+    """Cells that ended leave a thread behind, which takes and frees memory when it likes; and in
+    every owner's slice somebody starts processes for ever that take memory when they are born.
+    Nobody can be promised anything then: running out of memory is no finding, losing bytes is."""
     counts: Counter[str] = field(default_factory=Counter)
     slices: list[WalkSlice] = field(default_factory=list)
     agent_pid: int | None = None
@@ -129,10 +81,11 @@ class FaultWalk:
         (self.folder / "secret").write_text(self.service.secret)
 
     def close(self) -> None:
-        for each in self.slices:
-            for tenant in each.tenants:
-                tenant.kill()
         self.kill_agent()
+        thaw_left_over(self._groups)
+        for each in self.slices:
+            each.end()
+        leave_no_groups(self._groups)
         self._nursery.kill()
         self._nursery.wait()
         for pipe in (self._nursery.stdin, self._nursery.stdout):
@@ -142,6 +95,14 @@ class FaultWalk:
     @property
     def journal(self) -> Path:
         return self.folder / "state" / "journal.jsonl"
+
+    @property
+    def _rest(self) -> Path:
+        return self.folder / "rest"
+
+    @property
+    def _groups(self) -> Path:
+        return self.folder / "state" / GROUPS_NAME
 
     def begin(self) -> None:
         """Three owners whose caps are twice the card's memory, and room for one job."""
@@ -159,6 +120,8 @@ class FaultWalk:
                 give_back_within_s=600.0,
             ),
         )
+        for each in self.slices:
+            self._open(each)
         self._assign()
         self.start_agent()
 
@@ -224,6 +187,8 @@ class FaultWalk:
         for each in self.slices:
             report = self.service.report(each.slice_id) if each.job else None
             if report is not None and report.gate_open and not each.tenants:
+                self._open(each)
+                self._assign()
                 tenant = self._tenant(each, each.cap_mib - CONTEXT_MIB - 64)
                 tenant.tell("job")
                 each.tenants.append(tenant)
@@ -233,8 +198,7 @@ class FaultWalk:
         for each in [s for s in self.slices if s.job]:
             if not each.tenants and self.rng.random() < 0.7:
                 continue
-            for tenant in each.tenants:
-                tenant.kill()
+            each.end()
             self.slices.remove(each)
             self._assign()
 
@@ -300,6 +264,8 @@ class FaultWalk:
     def _rise_again(self) -> None:
         if self.rng.random() < 0.5:
             self.counts["watchdog let owners run"] += 1
+            entries = read_journal(self.journal)
+            thaw_after_moves(self._groups, entries, self.gpus.device, self.table)
             let_owners_run(self.journal, self.gpus.device, self.table)
         time.sleep(self.rng.choice((0.0, 0.0, 0.02)))
         self.start_agent()
@@ -323,12 +289,13 @@ class FaultWalk:
                     self.counts["cells done" if "cell" in answer else "kernels ready"] += 1
                     if since is not None:
                         self.longest_cell_s = max(self.longest_cell_s, time.monotonic() - since)
-                if tenant.process.poll() is not None:
+                if tenant.has_ended:
                     message = f"{each.slice_id}: process {tenant.pid} has ended by itself"
                     raise ViolationError(message)
 
     def calm_down(self) -> None:
-        """No more faults and no deaths: now everybody must get on, with every byte in place."""
+        """No more faults, deaths and grabs: now all must get on, with every byte in place."""
+        self._rest.touch()
         self.gpus.administration.clear_faults()
         self.service.lending = True
         self.service.push()
@@ -344,6 +311,7 @@ class FaultWalk:
         if any(s.job for s in self.slices):
             self._wait("the job gets on while all are idle", self._a_job_computes, 30.0)
         self.counts["looked"] += 1
+        self._rest.unlink()
 
     def _nothing_is_lost(self, *, verify: bool = False) -> None:
         truth = self.gpus.administration.inspect(verify=verify)
@@ -401,7 +369,7 @@ class FaultWalk:
             f"--simulated-socket={self.gpus.socket}",
             "--SubletAgent.tick_s=0.02",
             # A cell that was held up for longer than idle_after may stand in a GPU call.
-            "--SubletAgent.busy_wakes_after_s=0.5",
+            "--SubletAgent.busy_wakes_after_s=0.1",
             *self.options,
         ]
         order = {"argv": argv, "log": str(self.folder / "agent.log")}
@@ -427,33 +395,45 @@ class FaultWalk:
         os.close(handle)
         self.agent_pid = None
 
-    def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
-        environment = {
-            **os.environ,
-            "SUBLET_SLICE_ID": each.slice_id,
-            "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
-            "SUBLET_SIMULATED_SOCKET": str(self.gpus.socket),
-            "WALK_CAP_MIB": str(cap_mib),
-            "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
-            "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
-            "WALK_SEED": str(self.rng.randrange(1 << 30)),
-        }
-        process = subprocess.Popen(
-            [sys.executable, str(_SUPPORT / "walk_tenant.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
+    def _open(self, each: WalkSlice) -> None:
+        """Start the slice's first process, which starts all others in it."""
+        each.root = WalkRoot(
+            {
+                "SUBLET_SLICE_ID": each.slice_id,
+                "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
+                "SUBLET_SIMULATED_SOCKET": str(self.gpus.socket),
+                "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
+                "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
+            }
         )
-        return WalkTenant(process, busy_since=time.monotonic())
+        # Without a freezer they would lose somebody's memory sooner or later.
+        if self.greedy and not each.job and freezers(self.folder):
+            self.counts["grabbers"] += 1
+            each.root.grabber(
+                WALK_CAP_MIB=str(each.cap_mib // 3),
+                WALK_SEED=f"{self.seed} {each.slice_id}",
+                WALK_GRAB_EVERY_S="0.2",
+                WALK_REST=str(self._rest),
+            )
+
+    def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
+        assert each.root is not None
+        return each.root.tenant(
+            WALK_CAP_MIB=str(cap_mib), WALK_SEED=str(self.rng.randrange(1 << 30))
+        )
 
     def _assign(self) -> None:
-        self.service.slices = tuple(
-            slice_assignment(
-                s.slice_id, self.gpu_id, s.cap_mib, holder="job" if s.job else "notebook"
-            )
-            for s in self.slices
-        )
+        self.service.slices = tuple(self._assignment(each) for each in self.slices)
         self.service.push()
+
+    def _assignment(self, each: WalkSlice) -> SliceAssignment:
+        holder = "job" if each.job else "notebook"
+        first: dict[str, object] = {}
+        if each.root is not None:
+            identity = self.table.identify(each.root.pid)
+            assert identity is not None
+            first = {"root_pid": identity.pid, "root_start_time": self.table.started_at(identity)}
+        return slice_assignment(each.slice_id, self.gpu_id, each.cap_mib, holder=holder, **first)
 
     def _journal_size(self) -> int:
         try:

@@ -1,6 +1,6 @@
 """A notebook's kernel or a job of the fault walk: checks its own bytes at every turn.
 
-Run as a script. Reads commands, one a line, and answers with one JSON object a line:
+Forked by ``walk_root``. Reads commands, one a line, and answers with one JSON object a line:
 ``cell N`` tells the agent that a cell runs, as kernels do, asks at its gate (again, while the
 agent is away), then checks every buffer by its hash, computes, and changes something within its
 cap; now and then it leaves the GPU alone for longer than a slice stays active. ``job`` does so
@@ -95,7 +95,7 @@ def enter_gate(path: str, cell: str) -> int:
 
 def think(rng: random.Random) -> None:
     """Leave the GPU alone in the middle of a cell, now and then until the slice counts as idle."""
-    if rng.random() < 0.1:
+    if rng.random() < 0.03:
         time.sleep(0.3 + rng.random() * 0.3)
 
 
@@ -126,8 +126,6 @@ def main() -> None:
                     think(rng)
                     work.change()
                 if greedy:
-                    # Not before: whoever begins with a large allocation, in the very moment
-                    # between two looks at the card, is what only a freezer could stop.
                     grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
                     threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
                     greedy = False
@@ -147,7 +145,3 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the walk's finding
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -120,13 +120,16 @@ class _Others:
         for _ in range(tools.settings.listing_rounds):
             listed = tools.device.processes(self._gpu_id)
             born: list[Target] = []
+            ending = False
             for process in listed:
                 target = tools.whose(process.pid, self._gpu_id)
-                if target is None:
+                if target is None and tools.table.identify(process.pid) is None:
+                    ending = True
+                elif target is None:
                     return f"process {process.pid} on this GPU belongs to no slice"
-                if not self._stands_still(target):
+                elif not self._stands_still(target):
                     born.append(target)
-            if not born:
+            if not born and not ending:
                 self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
                 return ""
             failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
@@ -136,7 +139,7 @@ class _Others:
                 if not failure.gone:
                     pid = failure.target.identity.pid
                     return f"process {pid} beside it cannot be paused: {failure.error}"
-        return "processes are started on this GPU faster than they can be paused"
+        return "processes start and end on this GPU faster than they can be paused"
 
     def _stands_still(self, target: Target) -> bool:
         identity = target.identity

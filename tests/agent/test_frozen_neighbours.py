@@ -1,0 +1,147 @@
+"""Who takes GPU memory the moment they are born, while somebody else's comes back."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from sublet_agent.cgroups import GROUPS_NAME, is_anything_frozen, thaw_left_over
+from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.simulated.operations import OperationKind
+
+from tests.support.agent_world import agent_world
+from tests.support.control_groups import leave_no_groups, needs_freezer
+from tests.support.grabbers import Grabber
+
+APPLICATION = "sublet_agent.application"
+QUICK = "--SubletAgent.tick_s=0.03"
+GRAB_MIB = 30 * 1024
+WITHIN_S = 120.0
+
+
+@pytest.fixture
+def world(tmp_path, request):
+    needs_freezer(tmp_path)
+    options = getattr(request, "param", {})
+    groups = tmp_path / "state" / GROUPS_NAME
+    try:
+        with agent_world(
+            tmp_path, QUICK, *options.get("more", ()), speed=20, **_how(options)
+        ) as made:
+            yield made
+            thaw_left_over(groups)
+    finally:
+        leave_no_groups(groups)
+
+
+def _how(options):
+    return {"module": options["module"]} if "module" in options else {}
+
+
+def first_process(kernel):
+    table = LinuxProcessTable()
+    start = table.started_at(table.identify(kernel.pid))
+    return {"root_pid": kernel.pid, "root_start_time": start, "uid": os.getuid()}
+
+
+def begin(world):
+    """Two owners whose notebooks do not fit together; hers holds 50 GiB in five pieces."""
+    ada, ben = world.kernel("a"), world.kernel("b")
+    world.serve(
+        world.notebook("a", 60, **first_process(ada)),
+        world.notebook("b", 60, **first_process(ben)),
+        turn_s=0.2,
+    )
+    ada.enter()
+    hers = [
+        ada.run(f"[b := gpu.allocate(gib=10), globals().update(b{n}=b), b.fill({n})][-1]")
+        for n in range(5)
+    ]
+    return ada, ben, hers
+
+
+def her_bytes(ada):
+    return [ada.run(f"b{n}.sha256()") for n in range(5)]
+
+
+def his_turn(world, ada, ben):
+    ben.enter()
+    world.until(lambda: world.truth(ada.pid) == "checkpointed", WITHIN_S)
+
+
+@pytest.mark.parametrize("whose", ["a neighbour's", "her own"])
+def test_a_fork_and_allocate_loop_takes_nothing_from_who_comes_back(world, tmp_path, whose):
+    ada, ben, hers = begin(world)
+    greedy = ada if whose == "her own" else ben
+    grabber = Grabber(greedy, GRAB_MIB, tmp_path / "rest")
+    for _ in range(4):
+        his_turn(world, ada, ben)
+        grabber.begin()
+        ada.enter()
+        grabber.rest()
+        assert world.gpus.administration.inspect().lost == ()
+        assert her_bytes(ada) == hers
+
+
+@pytest.mark.parametrize("world", [{"more": ["--SubletAgent.freeze=False"]}], indirect=True)
+def test_without_the_freezer_such_a_loop_loses_the_notebook_and_it_is_said_that_it_may(
+    world, tmp_path
+):
+    ada, ben, _ = begin(world)
+    assert world.status.gpus[0].not_frozen == "freezing is switched off (SubletAgent.freeze)"
+    grabber = Grabber(ben, GRAB_MIB, tmp_path / "rest")
+    his_turn(world, ada, ben)
+    grabber.begin()
+    ada.tenant.begin("enter()[0]")
+    world.until(lambda: world.gpus.administration.inspect().lost, WITHIN_S)
+
+
+def test_the_agent_says_that_it_can_freeze(world):
+    begin(world)
+    assert world.status.gpus[0].not_frozen is None
+
+
+def frozen_in_a_restore(world, restore_s):
+    ada, ben, hers = begin(world)
+    his_turn(world, ada, ben)
+    world.gpus.administration.delay(OperationKind.RESTORE, restore_s, pid=ada.pid)
+    ada.tenant.begin("enter()[0]")
+    file = world.agent.folder / "state" / GROUPS_NAME
+    world.until(lambda: is_anything_frozen(file), WITHIN_S)
+    return ada, ben, hers
+
+
+@pytest.mark.parametrize("world", [{"module": APPLICATION}], indirect=True)
+def test_when_the_agent_dies_the_watchdog_thaws_whom_it_had_frozen(world):
+    ada, ben, hers = frozen_in_a_restore(world, 0.6)
+    os.kill(world.agent.child_pid(), signal.SIGKILL)
+    died = time.monotonic()
+    assert ben.run("1 + 1") == "2"
+    assert time.monotonic() - died < 10
+    with pytest.raises(Exception, match="JSONDecodeError"):
+        ada.tenant.end()
+    assert her_bytes(ada) == hers
+
+
+def test_a_new_agent_thaws_whom_the_one_before_left_frozen(world):
+    ada, ben, hers = frozen_in_a_restore(world, 0.6)
+    world.agent.kill()
+    world.agent.start()
+    assert ben.run("1 + 1") == "2"
+    world.agent.wait_until_serving()
+    with pytest.raises(Exception, match="JSONDecodeError"):
+        ada.tenant.end()
+    assert her_bytes(ada) == hers
+
+
+def test_who_began_before_the_slice_had_a_group_is_taken_in_when_seen_on_the_gpu(world):
+    kernel = world.kernel("a")
+    stranger = world.kernel("a")
+    world.serve(world.notebook("a", 60, **first_process(kernel)))
+    stranger.fill(1, 1)
+
+    def is_in():
+        return "/slice-a/" in Path(f"/proc/{stranger.pid}/cgroup").read_text()
+
+    world.until(is_in, WITHIN_S)

@@ -1,0 +1,32 @@
+"""A freezer that notes what is asked of it, for tests of the moves."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sublet_agent.cgroups import Stillness
+from sublet_quota.ids import GpuId, SliceId
+
+
+@dataclass
+class FakeFreezer:
+    """Freezes the pids that the test names; ``told`` is what happened, in order."""
+
+    told: list[tuple[str, object]]
+    frozen: set[int] = field(default_factory=set)
+    problem: str = ""
+    when_frozen: Callable[[], object] = lambda: None
+
+    def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
+        self.told.append(("set apart", (slice_id, *pids)))
+
+    @contextmanager
+    def others_still(
+        self, _gpu_id: GpuId, _slice_id: SliceId, pids: Sequence[int], _within_s: float
+    ) -> Iterator[Stillness]:
+        self.told.append(("freeze", tuple(pids)))
+        self.when_frozen()
+        try:
+            yield Stillness(self.problem, lambda pid: pid in self.frozen)
+        finally:
+            self.told.append(("thaw", ()))
