@@ -14,7 +14,9 @@ export default tseslint.config(
     rules: {
       ...a11y.flatConfigs.strict.rules,
       ...hooks.configs.recommended.rules,
-      eqeqeq: ['error', 'always'],
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      // Lumino's signals bind what they call.
+      '@typescript-eslint/unbound-method': 'off',
       'max-lines': ['error', 400],
       // Whatever a user wrote is only ever a text node.
       'no-restricted-properties': [

@@ -1,11 +1,21 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
+  resolve: {
+    alias: [
+      // Its index loads a whole design system, which takes half a minute and a real browser.
+      { find: /^@jupyterlab\/ui-components$/, replacement: here('tests/support/uiComponents.ts') }
+    ]
+  },
   test: {
     environment: 'happy-dom',
     include: ['tests/**/*.spec.{ts,tsx}'],
     // JupyterLab's packages import styles and name no extensions: let vite read them.
     server: { deps: { inline: [/@jupyterlab/, /@jupyter\//, /@lumino/] } },
-    css: false
+    css: false,
+    testTimeout: 30_000
   }
 });

@@ -1,13 +1,8 @@
 /** The plugins of this extension. */
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { jobsPlugin } from './plugins/jobs';
+import { promotePlugin } from './plugins/promote';
+import { modelPlugin, panelPlugin, statusPlugin } from './plugins/share';
 
-const plugin: JupyterFrontEndPlugin<void> = {
-  id: 'sublet-lab:share',
-  description: 'Shows your share of the GPUs.',
-  autoStart: true,
-  activate: () => {
-    console.debug('Sublet is here');
-  }
-};
+export { IShareModel } from './model/share';
 
-export default plugin;
+export default [modelPlugin, panelPlugin, statusPlugin, promotePlugin, jobsPlugin];

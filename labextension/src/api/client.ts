@@ -1,0 +1,167 @@
+/** The one module that speaks to the notebook server's `sublet/api/`. */
+import { URLExt } from '@jupyterlab/coreutils';
+import { KernelAPI, ServerConnection } from '@jupyterlab/services';
+
+import {
+  readForecast,
+  readJob,
+  readLog,
+  type Forecast,
+  type Job,
+  type JobLog,
+  type JobRequest
+} from './jobs';
+import {
+  readInspection,
+  readKernel,
+  readLocalShare,
+  type KernelHolding,
+  type LocalShare,
+  type NotebookInspection
+} from './local';
+import { Reader, readList } from './reader';
+import { readHistory, readShare, type Share, type SliceHistory } from './share';
+
+/** The service or this server said no, or could not be reached: in words for the user. */
+export class ApiError extends Error {
+  constructor(
+    /** The HTTP status; 0 where there was no answer. */
+    readonly status: number,
+    readonly reason: string,
+    message: string
+  ) {
+    super(message);
+  }
+}
+
+export interface Resize {
+  memory_mib?: number;
+  compute_milli?: number;
+  size?: string;
+}
+
+/** What the rest of the extension asks of Sublet. */
+export interface SubletApi {
+  share(): Promise<Share>;
+  localShare(): Promise<LocalShare>;
+  kernels(): Promise<KernelHolding[]>;
+  interrupt(kernelId: string): Promise<void>;
+  history(sliceId: string): Promise<SliceHistory>;
+  keep(sliceId: string, minutes: number): Promise<void>;
+  giveUp(sliceId: string): Promise<void>;
+  resize(sliceId: string, wanted: Resize): Promise<void>;
+  inspect(path: string): Promise<NotebookInspection>;
+  forecast(request: JobRequest): Promise<Forecast>;
+  submit(request: JobRequest): Promise<Job>;
+  jobs(): Promise<Job[]>;
+  cancel(jobId: string): Promise<void>;
+  again(jobId: string): Promise<Job>;
+  log(jobId: string, offset: number): Promise<JobLog>;
+}
+
+export class SubletClient implements SubletApi {
+  constructor(private readonly settings: ServerConnection.ISettings) {}
+
+  async share(): Promise<Share> {
+    return readShare(new Reader(await this.get('share')));
+  }
+
+  async localShare(): Promise<LocalShare> {
+    return readLocalShare(new Reader(await this.get('local-share')));
+  }
+
+  async kernels(): Promise<KernelHolding[]> {
+    return readList(await this.get('kernels'), readKernel);
+  }
+
+  async interrupt(kernelId: string): Promise<void> {
+    await KernelAPI.interruptKernel(kernelId, this.settings);
+  }
+
+  async history(sliceId: string): Promise<SliceHistory> {
+    return readHistory(new Reader(await this.get(`slices/${part(sliceId)}/history`)));
+  }
+
+  async keep(sliceId: string, minutes: number): Promise<void> {
+    await this.post(`slices/${part(sliceId)}/keep`, { minutes });
+  }
+
+  async giveUp(sliceId: string): Promise<void> {
+    await this.post(`slices/${part(sliceId)}/give-up`, {});
+  }
+
+  async resize(sliceId: string, wanted: Resize): Promise<void> {
+    await this.post(`slices/${part(sliceId)}/resize`, wanted);
+  }
+
+  async inspect(path: string): Promise<NotebookInspection> {
+    const query = URLExt.objectToQueryString({ path });
+    return readInspection(new Reader(await this.get(`notebooks/inspect${query}`)));
+  }
+
+  async forecast(request: JobRequest): Promise<Forecast> {
+    return readForecast(new Reader(await this.post('jobs/forecast', request)));
+  }
+
+  async submit(request: JobRequest): Promise<Job> {
+    return readJob(new Reader(await this.post('jobs', request)));
+  }
+
+  async jobs(): Promise<Job[]> {
+    return readList(await this.get('jobs'), readJob);
+  }
+
+  async cancel(jobId: string): Promise<void> {
+    await this.post(`jobs/${part(jobId)}/cancel`, {});
+  }
+
+  async again(jobId: string): Promise<Job> {
+    return readJob(new Reader(await this.post(`jobs/${part(jobId)}/again`, {})));
+  }
+
+  async log(jobId: string, offset: number): Promise<JobLog> {
+    return readLog(new Reader(await this.get(`jobs/${part(jobId)}/log?offset=${offset}`)));
+  }
+
+  private get(path: string): Promise<unknown> {
+    return this.ask(path, { method: 'GET' });
+  }
+
+  private post(path: string, body: object): Promise<unknown> {
+    return this.ask(path, { method: 'POST', body: JSON.stringify(body) });
+  }
+
+  private async ask(path: string, init: RequestInit): Promise<unknown> {
+    const url = URLExt.join(this.settings.baseUrl, 'sublet', 'api') + '/' + path;
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(url, init, this.settings);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new ApiError(0, 'unreachable', `The notebook server cannot be reached: ${why}`);
+    }
+    const text = await response.text();
+    const answer = parse(text);
+    if (response.ok) {
+      return answer;
+    }
+    const problem = new Reader(answer);
+    throw new ApiError(
+      response.status,
+      problem.text('reason', 'unknown'),
+      problem.text('message') || `The notebook server answered ${response.status}.`
+    );
+  }
+}
+
+function part(id: string): string {
+  return encodeURIComponent(id);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,185 @@
+/** What this notebook server says by itself: `local-share`, `kernels` and `notebooks/inspect`. */
+import type { Reader } from './reader';
+import type { SliceState } from './share';
+import { SLICE_STATES } from './share';
+
+export interface Move {
+  kind: 'suspending' | 'resuming';
+  began: Date | null;
+  bytes_mib: number;
+  moved_mib: number | null;
+  expected_s: number;
+}
+
+export interface Wait {
+  reason: string;
+  place: number;
+  need_mib: number;
+  free_mib: number;
+  moving_mib: number;
+  seconds_left: number | null;
+  message: string;
+}
+
+export interface LocalShare {
+  slice_id: string;
+  gpu_id: string;
+  gpu_type: string;
+  simulated: boolean;
+  cap_mib: number;
+  memory_mib: number;
+  host_mib: number;
+  gpu_memory_mib: number;
+  compute_milli: number;
+  state: SliceState;
+  active: boolean;
+  since: Date | null;
+  utilisation_percent: number;
+  lent: boolean;
+  unsuspendable: string | null;
+  message: string;
+  move: Move | null;
+  wait: Wait | null;
+  waiting_kernels: string[];
+  over_cap: boolean;
+  running_cell: boolean;
+}
+
+export interface KernelHolding {
+  kernel_id: string;
+  name: string;
+  notebook: string | null;
+  memory_mib: number;
+  host_mib: number;
+  state: string;
+  waits: boolean;
+}
+
+export interface NotebookParameter {
+  name: string;
+  type: string;
+  /** As it is written in the cell. */
+  default: string;
+  help: string;
+}
+
+export interface FolderEntry {
+  path: string;
+  kind: 'file' | 'folder';
+  files: number;
+  bytes: number;
+}
+
+export interface FolderFacts {
+  files: number;
+  bytes: number;
+  too_large: boolean;
+  limit_bytes: number;
+  limit_files: number;
+  entries: FolderEntry[];
+}
+
+export interface NotebookInspection {
+  path: string;
+  name: string;
+  cells: number;
+  parameters: NotebookParameter[];
+  left_out: number;
+  environment: string[];
+  folder: FolderFacts;
+  problems: string[];
+}
+
+export function readLocalShare(r: Reader): LocalShare {
+  return {
+    slice_id: r.text('slice_id'),
+    gpu_id: r.text('gpu_id'),
+    gpu_type: r.text('gpu_type'),
+    simulated: r.flag('simulated'),
+    cap_mib: r.number('cap_mib'),
+    memory_mib: r.number('memory_mib'),
+    host_mib: r.number('host_mib'),
+    gpu_memory_mib: r.number('gpu_memory_mib'),
+    compute_milli: r.number('compute_milli', 1000),
+    state: r.oneOf('state', SLICE_STATES, 'resident'),
+    active: r.flag('active'),
+    since: r.maybeTime('since'),
+    utilisation_percent: r.number('utilisation_percent'),
+    lent: r.flag('lent'),
+    unsuspendable: r.maybeText('unsuspendable'),
+    message: r.text('message'),
+    move: r.maybe('move', readMove),
+    wait: r.maybe('wait', readWait),
+    waiting_kernels: r.texts('waiting_kernels'),
+    over_cap: r.flag('over_cap'),
+    running_cell: r.flag('running_cell')
+  };
+}
+
+export function readKernel(r: Reader): KernelHolding {
+  return {
+    kernel_id: r.text('kernel_id'),
+    name: r.text('name'),
+    notebook: r.maybeText('notebook'),
+    memory_mib: r.number('memory_mib'),
+    host_mib: r.number('host_mib'),
+    state: r.text('state', 'unknown'),
+    waits: r.flag('waits')
+  };
+}
+
+export function readInspection(r: Reader): NotebookInspection {
+  return {
+    path: r.text('path'),
+    name: r.text('name'),
+    cells: r.number('cells'),
+    parameters: r.list('parameters', each => ({
+      name: each.text('name'),
+      type: each.text('type'),
+      default: each.text('default'),
+      help: each.text('help')
+    })),
+    left_out: r.number('left_out'),
+    environment: r.texts('environment'),
+    folder: r.object('folder', readFolder),
+    problems: r.texts('problems')
+  };
+}
+
+function readMove(r: Reader): Move {
+  return {
+    kind: r.oneOf('kind', ['suspending', 'resuming'] as const, 'resuming'),
+    began: r.maybeTime('began'),
+    bytes_mib: r.number('bytes_mib'),
+    moved_mib: r.maybeNumber('moved_mib'),
+    expected_s: r.number('expected_s')
+  };
+}
+
+function readWait(r: Reader): Wait {
+  return {
+    reason: r.text('reason'),
+    place: r.number('place', 1),
+    need_mib: r.number('need_mib'),
+    free_mib: r.number('free_mib'),
+    moving_mib: r.number('moving_mib'),
+    seconds_left: r.maybeNumber('seconds_left'),
+    message: r.text('message')
+  };
+}
+
+function readFolder(r: Reader): FolderFacts {
+  return {
+    files: r.number('files'),
+    bytes: r.number('bytes'),
+    too_large: r.flag('too_large'),
+    limit_bytes: r.number('limit_bytes', Number.MAX_SAFE_INTEGER),
+    limit_files: r.number('limit_files', Number.MAX_SAFE_INTEGER),
+    entries: r.list('entries', each => ({
+      path: each.text('path'),
+      kind: each.oneOf('kind', ['file', 'folder'] as const, 'file'),
+      files: each.number('files'),
+      bytes: each.number('bytes')
+    }))
+  };
+}

@@ -1,0 +1,223 @@
+/** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
+import type { Reader } from './reader';
+
+export const SLICE_STATES = ['resident', 'paused', 'parked', 'suspended'] as const;
+export type SliceState = (typeof SLICE_STATES)[number];
+
+export interface Lease {
+  slice_id: string;
+  owner: string;
+  server: string;
+  holder: string;
+  pool: string;
+  node: string;
+  gpu_id: string;
+  gpu_index: number;
+  gpu_type: string;
+  gpu_memory_mib: number;
+  simulated: boolean;
+  memory_mib: number;
+  compute_milli: number;
+  size: string | null;
+}
+
+export interface SliceReport {
+  state: SliceState;
+  active: boolean;
+  memory_mib: number;
+  host_mib: number;
+  utilisation_percent: number;
+  unsuspendable: string | null;
+  over_cap: boolean;
+}
+
+export interface LentPeriod {
+  from_: Date | null;
+  until: Date | null;
+  to: string;
+}
+
+export interface SliceInfo {
+  lease: Lease;
+  report: SliceReport | null;
+  seen_at: Date | null;
+  kept_until: Date | null;
+  lent_to: string[];
+  lent_since: Date | null;
+  last_lent: LentPeriod | null;
+  waits_for: string[];
+}
+
+export interface Offer {
+  size: string;
+  title: string;
+  pool: string;
+  memory_mib: number;
+  compute_milli: number;
+  allowed: boolean;
+  why_not: string | null;
+}
+
+export interface QuotaShare {
+  groups: string[];
+  guaranteed_mib: number;
+  used_mib: number;
+  limit_mib: number | null;
+  slices: number;
+  most_slices: number | null;
+  group: string | null;
+  group_used_mib: number | null;
+  group_guaranteed_mib: number | null;
+  group_limit_mib: number | null;
+  keep_left_minutes: number | null;
+}
+
+export interface WeekUse {
+  since: Date | null;
+  gpu_hours: number;
+  energy_wh: number | null;
+  lent_hours: number;
+}
+
+export interface Share {
+  owner: string;
+  slices: SliceInfo[];
+  jobs_waiting: number;
+  jobs_running: number;
+  lending: boolean;
+  agents_silent: string[];
+  quota: QuotaShare | null;
+  offers: Offer[];
+  week: WeekUse | null;
+}
+
+export interface HistoryPoint {
+  at: Date;
+  memory_mib: number;
+  host_mib: number;
+  utilisation_percent: number;
+  lent: boolean;
+}
+
+export interface SliceHistory {
+  slice_id: string;
+  step_s: number;
+  cap_mib: number;
+  points: HistoryPoint[];
+}
+
+export function readShare(r: Reader): Share {
+  return {
+    owner: r.text('owner'),
+    slices: r.list('slices', readSlice),
+    jobs_waiting: r.number('jobs_waiting'),
+    jobs_running: r.number('jobs_running'),
+    lending: r.flag('lending', true),
+    agents_silent: r.texts('agents_silent'),
+    quota: r.maybe('quota', readQuota),
+    offers: r.list('offers', readOffer),
+    week: r.maybe('week', readWeek)
+  };
+}
+
+export function readSlice(r: Reader): SliceInfo {
+  return {
+    lease: r.object('lease', readLease),
+    report: r.maybe('report', readReport),
+    seen_at: r.maybeTime('seen_at'),
+    kept_until: r.maybeTime('kept_until'),
+    lent_to: r.texts('lent_to'),
+    lent_since: r.maybeTime('lent_since'),
+    last_lent: r.maybe('last_lent', each => ({
+      from_: each.maybeTime('from_'),
+      until: each.maybeTime('until'),
+      to: each.text('to')
+    })),
+    waits_for: r.texts('waits_for')
+  };
+}
+
+export function readHistory(r: Reader): SliceHistory {
+  return {
+    slice_id: r.text('slice_id'),
+    step_s: r.number('step_s', 10),
+    cap_mib: r.number('cap_mib'),
+    points: r
+      .list('points', each => ({
+        at: each.maybeTime('at'),
+        memory_mib: each.number('memory_mib'),
+        host_mib: each.number('host_mib'),
+        utilisation_percent: each.number('utilisation_percent'),
+        lent: each.flag('lent')
+      }))
+      .filter((each): each is HistoryPoint => each.at !== null)
+  };
+}
+
+function readLease(r: Reader): Lease {
+  return {
+    slice_id: r.text('slice_id'),
+    owner: r.text('owner'),
+    server: r.text('server'),
+    holder: r.text('holder', 'notebook'),
+    pool: r.text('pool'),
+    node: r.text('node'),
+    gpu_id: r.text('gpu_id'),
+    gpu_index: r.number('gpu_index'),
+    gpu_type: r.text('gpu_type'),
+    gpu_memory_mib: r.number('gpu_memory_mib'),
+    simulated: r.flag('simulated'),
+    memory_mib: r.number('memory_mib'),
+    compute_milli: r.number('compute_milli', 1000),
+    size: r.maybeText('size')
+  };
+}
+
+function readReport(r: Reader): SliceReport {
+  return {
+    state: r.oneOf('state', SLICE_STATES, 'resident'),
+    active: r.flag('active'),
+    memory_mib: r.number('memory_mib'),
+    host_mib: r.number('host_mib'),
+    utilisation_percent: r.number('utilisation_percent'),
+    unsuspendable: r.maybeText('unsuspendable'),
+    over_cap: r.flag('over_cap')
+  };
+}
+
+function readOffer(r: Reader): Offer {
+  return {
+    size: r.text('size'),
+    title: r.text('title') || r.text('size'),
+    pool: r.text('pool'),
+    memory_mib: r.number('memory_mib'),
+    compute_milli: r.number('compute_milli'),
+    allowed: r.flag('allowed'),
+    why_not: r.maybeText('why_not')
+  };
+}
+
+function readQuota(r: Reader): QuotaShare {
+  return {
+    groups: r.texts('groups'),
+    guaranteed_mib: r.number('guaranteed_mib'),
+    used_mib: r.number('used_mib'),
+    limit_mib: r.maybeNumber('limit_mib'),
+    slices: r.number('slices'),
+    most_slices: r.maybeNumber('most_slices'),
+    group: r.maybeText('group'),
+    group_used_mib: r.maybeNumber('group_used_mib'),
+    group_guaranteed_mib: r.maybeNumber('group_guaranteed_mib'),
+    group_limit_mib: r.maybeNumber('group_limit_mib'),
+    keep_left_minutes: r.maybeNumber('keep_left_minutes')
+  };
+}
+
+function readWeek(r: Reader): WeekUse {
+  return {
+    since: r.maybeTime('since'),
+    gpu_hours: r.number('gpu_hours'),
+    energy_wh: r.maybeNumber('energy_wh'),
+    lent_hours: r.number('lent_hours')
+  };
+}

@@ -1,0 +1,184 @@
+/** My training jobs: those that are under way first, then the latest that ended. */
+import * as React from 'react';
+
+import { hasEnded, type Job } from '../api/jobs';
+import { ProgressBar } from '../words/bar';
+import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
+import { moment } from '../words/format';
+import { jobIcon } from '../words/icons';
+import { progressOf, stateLine, stateWord } from './words';
+
+const ENDED_SHOWN = 5;
+
+export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.Element | null {
+  const { trans, model } = desk;
+  const [all, setAll] = React.useState(false);
+  const seen = model.jobsSeen;
+  if (seen === null) {
+    return null;
+  }
+  const jobs = model.jobs;
+  const ended = jobs.filter(hasEnded);
+  const shown = [
+    ...jobs.filter(job => !hasEnded(job)),
+    ...(all ? ended : ended.slice(0, ENDED_SHOWN))
+  ];
+  return (
+    <Section
+      name="jobs"
+      title={trans.__('Training jobs')}
+      stale={!seen.fresh}
+      aside={
+        <button type="button" onClick={desk.deeds.promote} data-sublet="promote">
+          {trans.__('Promote notebook…')}
+        </button>
+      }
+    >
+      {shown.length === 0 ? (
+        <p className="sublet-quiet">
+          {trans.__(
+            'None yet. Promote a notebook: it runs on GPUs that are idle, and goes on when you leave.'
+          )}
+        </p>
+      ) : (
+        <ul className="sublet-jobs">
+          {shown.map(job => (
+            <JobItem key={job.job_id} desk={desk} job={job} now={now} />
+          ))}
+        </ul>
+      )}
+      {ended.length > ENDED_SHOWN && (
+        <button
+          type="button"
+          className="sublet-link"
+          onClick={() => {
+            setAll(!all);
+          }}
+        >
+          {all ? trans.__('Show fewer') : trans.__('Show all %1 jobs', jobs.length)}
+        </button>
+      )}
+    </Section>
+  );
+}
+
+function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element {
+  const { desk, job, now } = props;
+  const { trans } = desk;
+  const word = stateWord(job, trans);
+  const line = stateLine(job, trans, now);
+  const at = job.ended_at ?? job.started_at ?? job.submitted_at;
+  return (
+    <li
+      className={`sublet-job sublet-job-${job.state}`}
+      data-sublet="job"
+      data-sublet-job={job.job_id}
+      data-sublet-state={job.state}
+      aria-label={trans.__('%1, %2', job.name, word)}
+    >
+      <div className="sublet-job-head">
+        <span className="sublet-grow sublet-cut sublet-strong" title={job.notebook}>
+          {job.name}
+        </span>
+        <Sign
+          icon={jobIcon(job.state, job.suspended_for !== null)}
+          className={`sublet-job-sign sublet-job-sign-${job.state}`}
+        >
+          {word}
+        </Sign>
+      </div>
+      {job.state === 'running' && (
+        <ProgressBar
+          label={trans.__('Progress of %1', job.name)}
+          text={line}
+          fraction={progressOf(job)}
+        />
+      )}
+      {line !== '' && (
+        <p className="sublet-job-line" data-sublet="job-line">
+          {line}
+        </p>
+      )}
+      {job.failure !== null && job.failure.traceback !== '' && (
+        <details className="sublet-traceback">
+          <summary>{trans.__('Traceback')}</summary>
+          {/* A scrolling region is reached by keyboard. */}
+          {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+          <pre tabIndex={0} data-sublet="traceback">
+            {job.failure.traceback}
+          </pre>
+        </details>
+      )}
+      <JobActions desk={desk} job={job} />
+      {at !== null && <time dateTime={at.toISOString()}>{moment(at, now)}</time>}
+    </li>
+  );
+}
+
+function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element {
+  const { trans, model, deeds } = desk;
+  const action = useAction(model);
+  const output = job.output_path;
+  return (
+    <>
+      <div
+        className="sublet-row"
+        role="group"
+        aria-label={trans.__('What to do with %1', job.name)}
+      >
+        {output !== null && hasEnded(job) && (
+          <button
+            type="button"
+            onClick={() => {
+              deeds.openNotebook(output);
+            }}
+            data-sublet="job-open"
+          >
+            {trans.__('Open result')}
+          </button>
+        )}
+        {job.state !== 'waiting' && (
+          <button
+            type="button"
+            onClick={() => {
+              deeds.followLog(job);
+            }}
+            data-sublet="job-log"
+          >
+            {hasEnded(job) ? trans.__('Log') : trans.__('Follow log')}
+          </button>
+        )}
+        {hasEnded(job) ? (
+          <button
+            type="button"
+            disabled={action.busy}
+            onClick={() => {
+              action.run(async () => {
+                await model.api.again(job.job_id);
+                return trans.__('It is in the queue once more, as a new job.');
+              });
+            }}
+            data-sublet="job-again"
+          >
+            {trans.__('Run again')}
+          </button>
+        ) : (
+          <button
+            type="button"
+            disabled={action.busy}
+            onClick={() => {
+              action.run(async () => {
+                await model.api.cancel(job.job_id);
+                return trans.__('It is told to stop; what it has computed is saved.');
+              });
+            }}
+            data-sublet="job-cancel"
+          >
+            {trans.__('Cancel')}
+          </button>
+        )}
+      </div>
+      <Said said={action.said} />
+    </>
+  );
+}

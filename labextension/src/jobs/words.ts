@@ -1,0 +1,99 @@
+/** A job's state in words, the same in the panel, the Running tab and the log. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { Job } from '../api/jobs';
+import { secondsBetween, span } from '../words/format';
+
+/** One or two words, told beside the icon. */
+export function stateWord(job: Job, trans: TranslationBundle): string {
+  switch (job.state) {
+    case 'waiting':
+      return trans.__('waiting');
+    case 'placed':
+      return trans.__('starting');
+    case 'running':
+      return job.suspended_for === null ? trans.__('running') : trans.__('suspended');
+    case 'done':
+      return trans.__('done');
+    case 'failed':
+      return trans.__('failed');
+    case 'cancelled':
+      return trans.__('cancelled');
+  }
+}
+
+/** What is to be said of it, in one line. */
+export function stateLine(job: Job, trans: TranslationBundle, now: Date): string {
+  switch (job.state) {
+    case 'waiting':
+      return waitingLine(job, trans, now);
+    case 'placed':
+      return job.reason || trans.__('Room is being made for it.');
+    case 'running':
+      return runningLine(job, trans);
+    case 'done':
+      return tookLine(job, trans);
+    case 'failed':
+      return failureLine(job, trans);
+    case 'cancelled':
+      return job.reason || trans.__('It was cancelled.');
+  }
+}
+
+function waitingLine(job: Job, trans: TranslationBundle, now: Date): string {
+  const parts: string[] = [];
+  if (job.place !== null) {
+    parts.push(trans.__('Place %1 in the queue.', job.place));
+  }
+  if (job.expected_start !== null && job.expected_start > now) {
+    const wait = span(trans, secondsBetween(now, job.expected_start));
+    parts.push(trans.__('Expected to start in about %1.', wait));
+  }
+  if (job.reason !== '') {
+    parts.push(job.reason);
+  }
+  return parts.join(' ');
+}
+
+function runningLine(job: Job, trans: TranslationBundle): string {
+  const parts: string[] = [];
+  if (job.suspended_for !== null) {
+    parts.push(trans.__('Suspended %1; it goes on by itself.', job.suspended_for));
+  }
+  if (job.cells_total !== null && job.cells_total > 0) {
+    const cell = job.current_cell ?? Math.min(job.cells_done + 1, job.cells_total);
+    parts.push(trans.__('Cell %1 of %2.', cell, job.cells_total));
+  }
+  if (job.attempts > 1) {
+    parts.push(trans.__('Attempt %1 of %2.', job.attempts, job.retries + 1));
+  }
+  return parts.join(' ');
+}
+
+function tookLine(job: Job, trans: TranslationBundle): string {
+  if (job.started_at === null || job.ended_at === null) {
+    return '';
+  }
+  return trans.__('It took %1.', span(trans, secondsBetween(job.started_at, job.ended_at)));
+}
+
+function failureLine(job: Job, trans: TranslationBundle): string {
+  const failure = job.failure;
+  if (failure === null) {
+    return job.reason;
+  }
+  const what = failure.message === '' ? failure.name : `${failure.name}: ${failure.message}`;
+  return failure.cell === null || failure.cell === 0
+    ? what
+    : trans.__('Cell %1: %2', failure.cell, what);
+}
+
+/** How far it has come, between 0 and 1; `null` where it is not known. */
+export function progressOf(job: Job): number | null {
+  if (job.progress !== null) {
+    return job.progress;
+  }
+  return job.cells_total === null || job.cells_total === 0
+    ? null
+    : job.cells_done / job.cells_total;
+}

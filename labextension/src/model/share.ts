@@ -1,0 +1,272 @@
+/** All that this page knows of the caller's share, and who is told when it changes. */
+import { PromiseDelegate, Token } from '@lumino/coreutils';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal, type ISignal } from '@lumino/signaling';
+
+import type { SubletApi } from '../api/client';
+import { hasEnded, type Job } from '../api/jobs';
+import type { KernelHolding, LocalShare } from '../api/local';
+import type { Share, SliceHistory, SliceInfo } from '../api/share';
+import { Watch, type Seen } from './watch';
+
+const HISTORY_EVERY_S = 10;
+const WHILE_MOVING_S = 0.5;
+/** Between service and page things change slower than between agent and page. */
+const SERVICE_TIMES = 2.5;
+
+export interface ShareModelOptions {
+  api: SubletApi;
+  /** The name of this server; empty for the default one. */
+  serverName: string;
+  interval_s: number;
+}
+
+export class ShareModel implements IDisposable {
+  constructor(options: ShareModelOptions) {
+    this.api = options.api;
+    this.serverName = options.serverName;
+    this.interval_s = options.interval_s;
+    const service_s = this.interval_s * SERVICE_TIMES;
+    const always = (): boolean => true;
+    const inPanel = (): boolean => this.readers > 0;
+    this._local = new Watch({
+      name: 'local-share',
+      ask: () => this.api.localShare(),
+      interval_s: this.interval_s,
+      wanted: always
+    });
+    this._share = new Watch({
+      name: 'share',
+      ask: () => this.api.share(),
+      interval_s: service_s,
+      wanted: always
+    });
+    this._jobs = new Watch({
+      name: 'jobs',
+      ask: () => this.api.jobs(),
+      interval_s: service_s,
+      wanted: () => inPanel() || this.jobsAreOpen()
+    });
+    this._kernels = new Watch({
+      name: 'kernels',
+      ask: () => this.api.kernels(),
+      interval_s: service_s,
+      wanted: inPanel
+    });
+    this._history = new Watch({
+      name: 'history',
+      ask: () => this.askHistory(),
+      interval_s: HISTORY_EVERY_S,
+      wanted: () => inPanel() && this.sliceId !== null
+    });
+    for (const watch of this.watches) {
+      watch.changed.connect(this.onChanged, this);
+    }
+    document.addEventListener('visibilitychange', this.onVisible);
+  }
+
+  readonly api: SubletApi;
+  readonly serverName: string;
+
+  /** Emitted whenever anything here is another. */
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  /** Resolves as soon as it is known whether there is a Sublet behind this server. */
+  get presence(): Promise<boolean> {
+    return this._presence.promise;
+  }
+
+  get isPresent(): boolean {
+    return this._local.exists === true || this._share.exists === true;
+  }
+
+  get local(): Seen<LocalShare> | null {
+    return this._local.seen;
+  }
+
+  get share(): Seen<Share> | null {
+    return this._share.seen;
+  }
+
+  get kernels(): Seen<KernelHolding[]> | null {
+    return this._kernels.seen;
+  }
+
+  get history(): Seen<SliceHistory> | null {
+    return this._history.seen;
+  }
+
+  /** The caller's jobs, the newest first. An admin's answer has everybody's: those are left out. */
+  get jobs(): Job[] {
+    const owner = this.share?.value.owner ?? '';
+    const jobs = this._jobs.seen?.value ?? [];
+    return jobs.filter(job => owner === '' || job.owner === '' || job.owner === owner);
+  }
+
+  get jobsSeen(): Seen<Job[]> | null {
+    return this._jobs.seen;
+  }
+
+  /** The slice of this server, as the service knows it. */
+  get slice(): SliceInfo | null {
+    const slices = this.share?.value.slices ?? [];
+    const id = this.local?.value.slice_id;
+    return (
+      slices.find(each => each.lease.slice_id === id) ??
+      slices.find(each => each.lease.holder !== 'job' && each.lease.server === this.serverName) ??
+      null
+    );
+  }
+
+  get sliceId(): string | null {
+    return this.local?.value.slice_id ?? this.slice?.lease.slice_id ?? null;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  /** Begin to ask. */
+  start(): void {
+    this._local.start();
+    this._share.start();
+  }
+
+  /** Somebody looks at the details, until what is returned is disposed. */
+  read(): IDisposable {
+    this.readers += 1;
+    this.startDetails();
+    this.refreshDetails();
+    let isDisposed = false;
+    return {
+      get isDisposed() {
+        return isDisposed;
+      },
+      dispose: () => {
+        this.readers -= isDisposed ? 0 : 1;
+        isDisposed = true;
+      }
+    };
+  }
+
+  setInterval(seconds: number): void {
+    this.interval_s = seconds;
+    this._local.interval_s = this.isMoving ? Math.min(seconds, WHILE_MOVING_S) : seconds;
+    for (const watch of [this._share, this._jobs, this._kernels]) {
+      watch.interval_s = seconds * SERVICE_TIMES;
+    }
+  }
+
+  /** Ask everything anew: something was just done. */
+  refresh(): void {
+    this._local.refresh();
+    this._share.refresh();
+    this.startDetails();
+    this.refreshDetails();
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    document.removeEventListener('visibilitychange', this.onVisible);
+    for (const watch of this.watches) {
+      watch.dispose();
+    }
+    Signal.clearData(this);
+  }
+
+  private get watches(): Watch<unknown>[] {
+    return [this._local, this._share, this._jobs, this._kernels, this._history];
+  }
+
+  private get isMoving(): boolean {
+    const local = this.local?.value;
+    return local !== undefined && (local.move !== null || local.wait !== null);
+  }
+
+  private jobsAreOpen(): boolean {
+    const share = this.share?.value;
+    const told = share !== undefined && share.jobs_waiting + share.jobs_running > 0;
+    return told || this.jobs.some(job => !hasEnded(job));
+  }
+
+  private async askHistory(): Promise<SliceHistory> {
+    const id = this.sliceId ?? '';
+    return await this.api.history(id);
+  }
+
+  private startDetails(): void {
+    if (!this.detailsStarted && this.isPresent) {
+      this.detailsStarted = true;
+      this._jobs.start();
+      this._kernels.start();
+      this._history.start();
+    }
+  }
+
+  private refreshDetails(): void {
+    if (this.detailsStarted) {
+      this._jobs.refresh();
+      this._kernels.refresh();
+      this._history.refresh();
+    }
+  }
+
+  private onChanged(watch: Watch<unknown>): void {
+    if (this._local.exists !== null && this._share.exists !== null) {
+      this._presence.resolve(this.isPresent);
+    } else if (this.isPresent) {
+      this._presence.resolve(true);
+    }
+    this.startDetails();
+    if (watch === this._local) {
+      this.setInterval(this.interval_s);
+      this.followLocal();
+    }
+    this._changed.emit();
+  }
+
+  /** What the agent tells first-hand, the service knows a moment later: ask it then. */
+  private followLocal(): void {
+    const local = this.local?.value;
+    if (local === undefined) {
+      return;
+    }
+    const standing = `${local.state} ${String(local.active)} ${String(local.lent)}`;
+    if (this.lastStanding !== null && standing !== this.lastStanding) {
+      this._share.refresh();
+    }
+    this.lastStanding = standing;
+  }
+
+  private readonly onVisible = (): void => {
+    if (!document.hidden) {
+      this._local.refresh();
+      this._share.refresh();
+      this.refreshDetails();
+    }
+  };
+
+  private readonly _local: Watch<LocalShare>;
+  private readonly _share: Watch<Share>;
+  private readonly _jobs: Watch<Job[]>;
+  private readonly _kernels: Watch<KernelHolding[]>;
+  private readonly _history: Watch<SliceHistory>;
+  private readonly _changed = new Signal<this, void>(this);
+  private readonly _presence = new PromiseDelegate<boolean>();
+  private interval_s: number;
+  private readers = 0;
+  private detailsStarted = false;
+  private lastStanding: string | null = null;
+  private _isDisposed = false;
+}
+
+/** The model, for whoever shows a part of it. */
+export const IShareModel = new Token<ShareModel>(
+  'sublet-lab:IShareModel',
+  "What is known of the user's share of the GPUs."
+);

@@ -1,0 +1,209 @@
+/** How things stand with my slice, as one value: what the status bar and the panel's head show. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { LocalShare } from '../api/local';
+import type { SliceInfo } from '../api/share';
+import { clock, ofGib, secondsBetween, span } from '../words/format';
+import type { ShareModel } from './share';
+
+export type Standing =
+  'active' | 'idle' | 'lent' | 'moved-out' | 'coming-back' | 'waiting' | 'leaving' | 'away';
+
+export interface Progress {
+  /** Between 0 and 1; `null` where it is not known. */
+  fraction: number | null;
+  /** How far, and for how long yet. */
+  text: string;
+}
+
+export interface Situation {
+  standing: Standing;
+  used_mib: number;
+  cap_mib: number;
+  nearCap: boolean;
+  progress: Progress | null;
+  /** One quiet line: to whom it is or was lent. */
+  quiet: string | null;
+  /** When this was seen, where it is not of now. */
+  seenAt: Date | null;
+  /** Why it is not of now. */
+  problem: string | null;
+}
+
+const NEAR_CAP = 0.9;
+/** So long it is told that a slice was lent while its owner was away. */
+const LENT_IS_NEWS_FOR_S = 15 * 60;
+
+/** How things stand; `null` where this server has no slice. */
+export function situationOf(
+  model: ShareModel,
+  trans: TranslationBundle,
+  now: Date
+): Situation | null {
+  const local = model.local;
+  const slice = model.slice;
+  const quiet = slice === null ? null : lentLine(slice, trans, now);
+  if (local !== null) {
+    return {
+      standing: local.fresh ? standingOf(local.value) : 'away',
+      ...amounts(local.value, local.value.cap_mib),
+      progress: local.fresh ? progressOf(local.value, trans, now) : null,
+      quiet,
+      seenAt: local.fresh ? null : local.at,
+      problem: local.problem
+    };
+  }
+  if (slice === null) {
+    return null;
+  }
+  const report = slice.report;
+  const silent = model.share?.value.agents_silent.includes(slice.lease.node) === true;
+  const old = model.share?.fresh !== true || silent || report === null;
+  const lent = slice.lent_to.length > 0;
+  return {
+    standing: old ? 'away' : report.active ? 'active' : lent ? 'lent' : restOf(report.state),
+    ...amounts(report ?? { memory_mib: 0, host_mib: 0, over_cap: false }, slice.lease.memory_mib),
+    progress: null,
+    quiet,
+    seenAt: old ? slice.seen_at : null,
+    problem:
+      model.share?.problem ??
+      (old ? trans.__("The agent of this machine's GPUs has not reported.") : null)
+  };
+}
+
+/** The word for it, told beside its icon. */
+export function word(standing: Standing, trans: TranslationBundle): string {
+  switch (standing) {
+    case 'active':
+      return trans.__('active');
+    case 'idle':
+      return trans.__('idle');
+    case 'lent':
+      return trans.__('lent');
+    case 'moved-out':
+      return trans.__('moved out');
+    case 'coming-back':
+      return trans.__('coming back');
+    case 'waiting':
+      return trans.__('waiting');
+    case 'leaving':
+      return trans.__('moving out');
+    case 'away':
+      return trans.__('not reachable');
+  }
+}
+
+/** What the word means, in one sentence. */
+export function meaning(standing: Standing, trans: TranslationBundle): string {
+  switch (standing) {
+    case 'active':
+      return trans.__('You are using the GPU.');
+    case 'idle':
+      return trans.__('Nothing of yours uses the GPU at the moment.');
+    case 'lent':
+      return trans.__(
+        'A training job uses your slice while you think. Run a cell to have it back.'
+      );
+    case 'moved-out':
+      return trans.__('Your data waits in host memory. It comes back with your next cell.');
+    case 'coming-back':
+      return trans.__('Your data is on its way back to the GPU.');
+    case 'waiting':
+      return trans.__('Your cell waits for its turn or for room on the GPU.');
+    case 'leaving':
+      return trans.__('Your data is being moved to host memory, to make room for others.');
+    case 'away':
+      return trans.__('This is how things stood when they were last seen.');
+  }
+}
+
+function standingOf(local: LocalShare): Standing {
+  if (local.move?.kind === 'resuming') {
+    return 'coming-back';
+  }
+  if (local.wait !== null) {
+    const returns = local.wait.reason === 'coming-back' || local.wait.reason === 'making-room';
+    return returns ? 'coming-back' : 'waiting';
+  }
+  if (local.move?.kind === 'suspending') {
+    return 'leaving';
+  }
+  if (local.lent) {
+    return 'lent';
+  }
+  return local.active ? 'active' : restOf(local.state);
+}
+
+function restOf(state: LocalShare['state']): Standing {
+  return state === 'suspended' || state === 'parked' ? 'moved-out' : 'idle';
+}
+
+function amounts(
+  held: { memory_mib: number; host_mib: number; over_cap: boolean; move?: LocalShare['move'] },
+  cap_mib: number
+): Pick<Situation, 'used_mib' | 'cap_mib' | 'nearCap'> {
+  // While it moves, a byte may be counted on both sides.
+  const used_mib =
+    held.move == null
+      ? held.memory_mib + held.host_mib
+      : Math.max(held.memory_mib, held.host_mib, held.move.bytes_mib);
+  return {
+    used_mib,
+    cap_mib,
+    nearCap: held.over_cap || (cap_mib > 0 && used_mib >= NEAR_CAP * cap_mib)
+  };
+}
+
+function progressOf(local: LocalShare, trans: TranslationBundle, now: Date): Progress | null {
+  const move = local.move;
+  if (move !== null) {
+    const elapsed = move.began === null ? 0 : Math.max(0, secondsBetween(move.began, now));
+    const left_s = Math.max(0, local.wait?.seconds_left ?? move.expected_s - elapsed);
+    const reckoned = move.expected_s > 0 ? Math.min(0.99, 1 - left_s / move.expected_s) : 0;
+    const fraction =
+      move.moved_mib !== null && move.bytes_mib > 0
+        ? Math.min(1, move.moved_mib / move.bytes_mib)
+        : Math.max(0, reckoned);
+    const amount = ofGib(trans, fraction * move.bytes_mib, move.bytes_mib);
+    return {
+      fraction,
+      text: left_s > 0 ? trans.__('%1, %2 left', amount, leftFor(trans, left_s)) : amount
+    };
+  }
+  const wait = local.wait;
+  if (wait === null) {
+    return null;
+  }
+  const left =
+    wait.seconds_left === null ? '' : trans.__('%1 left', leftFor(trans, wait.seconds_left));
+  const place = wait.reason === 'turn' ? trans.__('place %1', wait.place) : '';
+  const amount =
+    wait.need_mib > 0 ? trans.__('%1 free', ofGib(trans, wait.free_mib, wait.need_mib)) : '';
+  return {
+    fraction: wait.need_mib > 0 ? Math.min(1, wait.free_mib / wait.need_mib) : null,
+    text: [place, amount, left].filter(Boolean).join(', ')
+  };
+}
+
+function leftFor(trans: TranslationBundle, seconds: number): string {
+  return span(trans, Math.max(1, seconds));
+}
+
+function lentLine(slice: SliceInfo, trans: TranslationBundle, now: Date): string | null {
+  if (slice.lent_to.length > 0) {
+    const to = slice.lent_to.join(', ');
+    return slice.lent_since === null
+      ? trans.__('Lent to %1.', to)
+      : trans.__('Lent to %1 since %2.', to, clock(slice.lent_since));
+  }
+  const last = slice.last_lent;
+  if (last?.from_ == null || last.until === null) {
+    return null;
+  }
+  if (secondsBetween(last.until, now) > LENT_IS_NEWS_FOR_S) {
+    return null;
+  }
+  const lasted = span(trans, secondsBetween(last.from_, last.until));
+  return trans.__('It was lent to %1 for %2, until %3.', last.to, lasted, clock(last.until));
+}

@@ -1,0 +1,142 @@
+/** The side bar's panel. */
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { IDisposable } from '@lumino/disposable';
+import type { Message } from '@lumino/messaging';
+import * as React from 'react';
+
+import { JobSection } from '../jobs/JobList';
+import { situationOf } from '../model/situation';
+import { useModel, type Desk } from '../words/desk';
+import { clock, gib } from '../words/format';
+import { sliceIcon } from '../words/icons';
+import { HistoryChart } from './HistoryChart';
+import { KernelList } from './KernelList';
+import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
+import { SliceCard } from './SliceCard';
+
+export class SharePanel extends ReactWidget {
+  constructor(private readonly desk: Desk) {
+    super();
+    this.id = 'sublet-share';
+    this.addClass('sublet-panel');
+    this.node.dataset.sublet = 'panel';
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', desk.trans.__('My share of the GPUs'));
+    this.title.icon = sliceIcon;
+    this.title.caption = desk.trans.__('My share of the GPUs');
+  }
+
+  override dispose(): void {
+    this.stopReading();
+    super.dispose();
+  }
+
+  protected override render(): React.JSX.Element {
+    return <Panel desk={this.desk} />;
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.reading ??= this.desk.model.read();
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    if (this.isVisible) {
+      this.reading ??= this.desk.model.read();
+    }
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.stopReading();
+  }
+
+  private stopReading(): void {
+    this.reading?.dispose();
+    this.reading = null;
+  }
+
+  private reading: IDisposable | null = null;
+}
+
+function Panel({ desk }: { desk: Desk }): React.JSX.Element {
+  const { trans, model } = desk;
+  useModel(model);
+  const now = new Date();
+  const situation = situationOf(model, trans, now);
+  return (
+    <div className="sublet-panel-body">
+      <Banner desk={desk} />
+      {situation === null ? (
+        <p className="sublet-note" data-sublet="no-slice">
+          {trans.__(
+            'This server has no slice of a GPU. Stop it and start it again from the hub’s control panel, with a size that has one.'
+          )}
+        </p>
+      ) : (
+        <SliceCard desk={desk} situation={situation} now={now} />
+      )}
+      <HistoryChart desk={desk} now={now} />
+      <KernelList desk={desk} />
+      <JobSection desk={desk} now={now} />
+      <OtherSlices desk={desk} />
+      <QuotaSection desk={desk} />
+      <OfferSection desk={desk} />
+      <WeekSection desk={desk} />
+    </div>
+  );
+}
+
+/** What concerns all of it: the hub does not answer, or lending is off. */
+function Banner({ desk }: { desk: Desk }): React.JSX.Element | null {
+  const { trans, model } = desk;
+  const share = model.share;
+  if (share !== null && !share.fresh) {
+    return (
+      <p className="sublet-note" role="status" data-sublet="hub-away">
+        {trans.__(
+          'The hub does not answer. What is grey was last seen at %1.',
+          clock(share.at, true)
+        )}{' '}
+        {share.problem}
+      </p>
+    );
+  }
+  if (share?.value.lending === false) {
+    return (
+      <p className="sublet-note" data-sublet="lending-off">
+        {trans.__('An admin has switched lending off: idle slices stay with their owners.')}
+      </p>
+    );
+  }
+  return null;
+}
+
+/** Slices of my other servers count towards my quota: they are told here. */
+function OtherSlices({ desk }: { desk: Desk }): React.JSX.Element | null {
+  const { trans, model } = desk;
+  const others = (model.share?.value.slices ?? []).filter(
+    each => each.lease.holder === 'notebook' && each.lease.slice_id !== model.sliceId
+  );
+  if (others.length === 0) {
+    return null;
+  }
+  return (
+    <section className="sublet-section" aria-label={trans.__('My other servers')}>
+      <header className="sublet-section-head">
+        <h3>{trans.__('My other servers')}</h3>
+      </header>
+      <ul className="sublet-list">
+        {others.map(each => (
+          <li key={each.lease.slice_id} data-sublet="other-slice">
+            <span className="sublet-grow sublet-cut">
+              {each.lease.server === '' ? trans.__('default server') : each.lease.server}
+            </span>
+            <span className="sublet-number">{gib(each.lease.memory_mib)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

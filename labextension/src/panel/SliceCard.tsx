@@ -1,0 +1,216 @@
+/** My slice: how it stands, what it holds, on which GPU, and what cannot be done with it. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import { meaning, word, type Situation } from '../model/situation';
+import { ProgressBar, UseBar, type Part } from '../words/bar';
+import { Sign, type Desk } from '../words/desk';
+import { clock, gib, moment, ofGib, percent } from '../words/format';
+import { standingIcon, warningIcon } from '../words/icons';
+import { SliceActions } from './SliceActions';
+
+interface Facts {
+  gpu: string;
+  simulated: boolean;
+  compute_milli: number;
+  utilisation_percent: number | null;
+  kept_until: Date | null;
+  unsuspendable: string | null;
+  over_cap: boolean;
+  parts: Part[];
+}
+
+export function SliceCard(props: {
+  desk: Desk;
+  situation: Situation;
+  now: Date;
+}): React.JSX.Element {
+  const { desk, situation, now } = props;
+  const { trans } = desk;
+  const facts = factsOf(desk, situation);
+  const amount = ofGib(trans, situation.used_mib, situation.cap_mib);
+  return (
+    <section
+      className={situation.seenAt === null ? 'sublet-slice' : 'sublet-slice sublet-stale'}
+      aria-label={trans.__('My slice')}
+      data-sublet="slice"
+      data-sublet-standing={situation.standing}
+    >
+      <header className="sublet-slice-head">
+        <span className={`sublet-chip sublet-is-${situation.standing}`} data-sublet="standing">
+          <Sign icon={standingIcon(situation.standing)}>{word(situation.standing, trans)}</Sign>
+        </span>
+        {facts.simulated && (
+          <span
+            className="sublet-tag"
+            title={trans.__('There is no real GPU here: it is simulated.')}
+          >
+            {trans.__('simulated')}
+          </span>
+        )}
+      </header>
+      <p className="sublet-amount">{amount}</p>
+      <UseBar
+        label={trans.__('GPU memory of my slice')}
+        text={amount}
+        whole={situation.cap_mib}
+        parts={facts.parts}
+        warn={situation.nearCap}
+      />
+      <p className="sublet-quiet">{meaning(situation.standing, trans)}</p>
+      <SeenAt situation={situation} trans={trans} />
+      {situation.progress !== null && (
+        <div className="sublet-return" role="status" data-sublet="progress">
+          <ProgressBar
+            label={word(situation.standing, trans)}
+            text={situation.progress.text}
+            fraction={situation.progress.fraction}
+          />
+          <span>{situation.progress.text}</span>
+        </div>
+      )}
+      <WaitNote desk={desk} situation={situation} />
+      {situation.quiet !== null && (
+        <p className="sublet-note" data-sublet="lent">
+          {situation.quiet}
+        </p>
+      )}
+      <Warnings facts={facts} situation={situation} trans={trans} />
+      <dl className="sublet-facts">
+        <dt>{trans.__('GPU')}</dt>
+        <dd>{facts.gpu}</dd>
+        <dt>{trans.__('Compute share')}</dt>
+        <dd>{percent(facts.compute_milli)}</dd>
+        {facts.utilisation_percent !== null && (
+          <>
+            <dt>{trans.__('Busy now')}</dt>
+            <dd>{facts.utilisation_percent} %</dd>
+          </>
+        )}
+        {facts.kept_until !== null && facts.kept_until > now && (
+          <>
+            <dt>{trans.__('Not lent until')}</dt>
+            <dd data-sublet="kept-until">{moment(facts.kept_until, now)}</dd>
+          </>
+        )}
+      </dl>
+      <SliceActions desk={desk} situation={situation} now={now} />
+    </section>
+  );
+}
+
+function factsOf(desk: Desk, situation: Situation): Facts {
+  const local = desk.model.local?.value ?? null;
+  const slice = desk.model.slice;
+  const held = local ?? slice?.report ?? null;
+  const index = slice === null ? '' : ` · ${desk.trans.__('number %1', slice.lease.gpu_index)}`;
+  const on_gpu = Math.min(held?.memory_mib ?? 0, situation.used_mib);
+  return {
+    gpu: (local?.gpu_type ?? slice?.lease.gpu_type ?? '') + index,
+    simulated: local?.simulated ?? slice?.lease.simulated ?? false,
+    compute_milli: slice?.lease.compute_milli ?? local?.compute_milli ?? 0,
+    utilisation_percent: situation.seenAt === null ? (held?.utilisation_percent ?? null) : null,
+    kept_until: slice?.kept_until ?? null,
+    unsuspendable: held?.unsuspendable ?? null,
+    over_cap: held?.over_cap ?? false,
+    parts: [
+      { kind: 'on-gpu', amount: on_gpu },
+      { kind: 'in-host', amount: situation.used_mib - on_gpu }
+    ]
+  };
+}
+
+function SeenAt(props: {
+  situation: Situation;
+  trans: TranslationBundle;
+}): React.JSX.Element | null {
+  const { situation, trans } = props;
+  if (situation.seenAt === null) {
+    return null;
+  }
+  const seen = trans.__('Last seen at %1.', clock(situation.seenAt, true));
+  return (
+    <p className="sublet-note" role="status" data-sublet="seen-at">
+      {[seen, situation.problem].filter(Boolean).join(' ')}
+    </p>
+  );
+}
+
+/** Why my cell waits, in the agent's own words. */
+function WaitNote({
+  desk,
+  situation
+}: {
+  desk: Desk;
+  situation: Situation;
+}): React.JSX.Element | null {
+  const wait = desk.model.local?.value.wait ?? null;
+  if (wait === null || wait.message === '' || situation.seenAt !== null) {
+    return null;
+  }
+  return (
+    <p className="sublet-note" data-sublet="wait">
+      {wait.message}
+    </p>
+  );
+}
+
+function Warnings(props: {
+  facts: Facts;
+  situation: Situation;
+  trans: TranslationBundle;
+}): React.JSX.Element {
+  const { facts, situation, trans } = props;
+  return (
+    <>
+      {situation.nearCap && (
+        <div className="sublet-note sublet-warn" data-sublet="near-cap">
+          <Sign icon={warningIcon}>
+            {facts.over_cap
+              ? trans.__(
+                  'You hold more than your %1. Free what you need no more, or resize your slice; until then your processes may be paused.',
+                  gib(situation.cap_mib)
+                )
+              : trans.__(
+                  'You hold almost all of your %1. Free what you need no more, or resize your slice.',
+                  gib(situation.cap_mib)
+                )}
+          </Sign>
+        </div>
+      )}
+      {facts.unsuspendable !== null && (
+        <div className="sublet-note sublet-warn" data-sublet="unsuspendable">
+          <Sign icon={warningIcon}>
+            {trans.__(
+              'Your slice cannot be moved out and back: %1.',
+              facts.unsuspendable.replace(/\.$/, '')
+            )}{' '}
+            {whatToDo(facts.unsuspendable, trans)}
+          </Sign>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** What its owner can do about it, where the reason does not say so itself. */
+export function whatToDo(reason: string, trans: TranslationBundle): string {
+  const said = reason.toLowerCase();
+  if (said.includes('restart')) {
+    return '';
+  }
+  if (said.includes('managed')) {
+    return trans.__(
+      'It is never lent meanwhile. To change that, allocate ordinary GPU memory instead of managed memory, and restart the kernel.'
+    );
+  }
+  if (said.includes('ipc') || said.includes('shared') || said.includes('imported')) {
+    return trans.__(
+      'It is never lent meanwhile. To change that, keep GPU memory within one process (share data between workers on the CPU), and restart the kernel.'
+    );
+  }
+  if (said.includes('mps')) {
+    return trans.__('It is never lent meanwhile: a process under MPS cannot be moved.');
+  }
+  return trans.__('It is never lent meanwhile. Restarting the kernel that holds it helps.');
+}

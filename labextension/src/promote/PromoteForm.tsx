@@ -1,0 +1,345 @@
+/** The promote dialog's body: filled in sensibly, with a live forecast. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { SubletApi } from '../api/client';
+import type { Forecast, JobRequest } from '../api/jobs';
+import { span } from '../words/format';
+import { Choice, Field, TextField } from './fields';
+import {
+  MOST_RETRIES,
+  problemsOf,
+  requestOf,
+  type Form,
+  type Problems,
+  type Subject
+} from './form';
+import { FilesPart } from './FilesPart';
+import type { ParameterField } from './parameters';
+
+const FORECAST_AFTER_MS = 400;
+const SECRET = /TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY/i;
+
+export interface PromoteFormProps {
+  api: SubletApi;
+  trans: TranslationBundle;
+  subject: Subject;
+  form: Form;
+  /** Why the last attempt to submit was refused. */
+  refusal: string | null;
+  set: (form: Form) => void;
+}
+
+export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
+  const { trans, subject, form } = props;
+  const problems = problemsOf(form, subject, trans);
+  const set = (change: Partial<Form>): void => {
+    props.set({ ...form, ...change });
+  };
+  const part = { trans, subject, form, problems, set };
+  return (
+    <div className="sublet-promote" data-sublet="promote-form">
+      <Notices trans={trans} subject={subject} refusal={props.refusal} />
+      <TextField
+        name="name"
+        label={trans.__('Name')}
+        value={form.name}
+        problem={problems.name}
+        set={name => {
+          set({ name });
+        }}
+      />
+      <SizePart {...part} />
+      <ParameterPart {...part} />
+      <FilesPart {...part} />
+      <details className="sublet-more" data-sublet="promote-more">
+        <summary>{trans.__('Limits and environment')}</summary>
+        <LimitPart {...part} />
+        <EnvironmentPart {...part} />
+      </details>
+      <ForecastLine {...props} problems={problems} />
+    </div>
+  );
+}
+
+export interface PartProps {
+  trans: TranslationBundle;
+  subject: Subject;
+  form: Form;
+  problems: Problems;
+  set: (change: Partial<Form>) => void;
+}
+
+function Notices(props: {
+  trans: TranslationBundle;
+  subject: Subject;
+  refusal: string | null;
+}): React.JSX.Element {
+  const { trans, subject } = props;
+  const { inspection } = subject;
+  const runs = trans._n('%1 cell runs.', '%1 cells run.', inspection.cells);
+  const skipped =
+    inspection.left_out === 0
+      ? ''
+      : trans._n(
+          '%1 cell tagged skip or interactive is left out.',
+          '%1 cells tagged skip or interactive are left out.',
+          inspection.left_out
+        );
+  return (
+    <>
+      <p className="sublet-quiet" data-sublet="promote-cells">
+        {subject.path} · {runs} {skipped}
+      </p>
+      {inspection.problems.map(problem => (
+        <p
+          key={problem}
+          className="sublet-said sublet-bad"
+          role="alert"
+          data-sublet="promote-problem"
+        >
+          {problem}
+        </p>
+      ))}
+      {props.refusal !== null && (
+        <p className="sublet-said sublet-bad" role="alert" data-sublet="promote-refusal">
+          {props.refusal}
+        </p>
+      )}
+    </>
+  );
+}
+
+function SizePart({ trans, form, problems, set }: PartProps): React.JSX.Element {
+  return (
+    <>
+      <Choice
+        name="size"
+        legend={trans.__('Runs on')}
+        value={form.whole ? 'whole' : 'slice'}
+        options={[
+          { value: 'whole', label: trans.__('whole GPUs') },
+          { value: 'slice', label: trans.__('a slice of one') }
+        ]}
+        set={value => {
+          set({ whole: value === 'whole' });
+        }}
+      />
+      {form.whole ? (
+        <TextField
+          name="gpus"
+          label={trans.__('How many GPUs')}
+          numeric
+          value={form.gpus}
+          problem={problems.gpus}
+          set={gpus => {
+            set({ gpus });
+          }}
+        />
+      ) : (
+        <>
+          <TextField
+            name="memory"
+            label={trans.__('Memory (GiB)')}
+            numeric
+            value={form.memory_gib}
+            problem={problems.memory}
+            set={memory_gib => {
+              set({ memory_gib });
+            }}
+          />
+          <TextField
+            name="compute"
+            label={trans.__('Compute (%)')}
+            numeric
+            value={form.compute_percent}
+            problem={problems.compute}
+            set={compute_percent => {
+              set({ compute_percent });
+            }}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
+function ParameterPart({ trans, subject, form, problems, set }: PartProps): React.JSX.Element {
+  if (subject.fields.length === 0) {
+    return (
+      <p className="sublet-quiet">
+        {trans.__(
+          'No parameters: tag a cell “parameters”, and the variables in it can be changed here.'
+        )}
+      </p>
+    );
+  }
+  const setOne = (field: ParameterField, text: string): void => {
+    set({ parameters: { ...form.parameters, [field.name]: text } });
+  };
+  return (
+    <fieldset className="sublet-group">
+      <legend>{trans.__('Parameters')}</legend>
+      {subject.fields.map(field =>
+        field.kind === 'bool' ? (
+          <Field key={field.name} name={field.name} label={field.name} help={field.help}>
+            {ids => (
+              <select
+                {...ids}
+                value={form.parameters[field.name]}
+                onChange={event => {
+                  setOne(field, event.target.value);
+                }}
+              >
+                <option>True</option>
+                <option>False</option>
+              </select>
+            )}
+          </Field>
+        ) : (
+          <TextField
+            key={field.name}
+            name={field.name}
+            label={field.name}
+            help={[field.kind === 'any' ? '' : field.kind, field.help].filter(Boolean).join(' · ')}
+            value={form.parameters[field.name] ?? ''}
+            problem={problems[`parameter:${field.name}`]}
+            set={text => {
+              setOne(field, text);
+            }}
+          />
+        )
+      )}
+    </fieldset>
+  );
+}
+
+function LimitPart({ trans, form, problems, set }: PartProps): React.JSX.Element {
+  return (
+    <>
+      <TextField
+        name="hours"
+        label={trans.__('Longest run (hours)')}
+        help={trans.__('Pauses included. Empty: no limit.')}
+        numeric
+        value={form.hours}
+        problem={problems.hours}
+        set={hours => {
+          set({ hours });
+        }}
+      />
+      <Field
+        name="retries"
+        label={trans.__('Retries')}
+        help={trans.__('How often it is begun anew after it has failed.')}
+      >
+        {ids => (
+          <select
+            {...ids}
+            value={form.retries}
+            onChange={event => {
+              set({ retries: Number(event.target.value) });
+            }}
+          >
+            {Array.from({ length: MOST_RETRIES + 1 }, (_, count) => (
+              <option key={count} value={count}>
+                {count}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+    </>
+  );
+}
+
+function EnvironmentPart({ trans, subject, form, set }: PartProps): React.JSX.Element | null {
+  if (subject.inspection.environment.length === 0) {
+    return null;
+  }
+  return (
+    <fieldset className="sublet-group">
+      <legend>{trans.__('Environment variables that it reads')}</legend>
+      {subject.inspection.environment.map(name => (
+        <TextField
+          key={name}
+          name={`environment:${name}`}
+          label={name}
+          placeholder={trans.__('as in your server')}
+          secret={SECRET.test(name)}
+          value={form.environment[name] ?? ''}
+          set={value => {
+            set({ environment: { ...form.environment, [name]: value } });
+          }}
+        />
+      ))}
+    </fieldset>
+  );
+}
+
+/** What the quota allows and how long it would wait, asked a moment after the last change. */
+function ForecastLine(props: PromoteFormProps & { problems: Problems }): React.JSX.Element {
+  const { api, trans, subject, form, problems } = props;
+  const wrong = Object.keys(problems).length > 0;
+  const request = JSON.stringify(wrong ? null : requestOf(form, subject, trans));
+  const [forecast, setForecast] = React.useState<Forecast | string | null>(null);
+  React.useEffect(() => {
+    let late = false;
+    const timer = window.setTimeout(() => {
+      if (request === 'null') {
+        return;
+      }
+      api.forecast(JSON.parse(request) as JobRequest).then(
+        found => {
+          if (!late) {
+            setForecast(found);
+          }
+        },
+        (error: unknown) => {
+          if (!late) {
+            setForecast(error instanceof Error ? error.message : String(error));
+          }
+        }
+      );
+    }, FORECAST_AFTER_MS);
+    return () => {
+      late = true;
+      window.clearTimeout(timer);
+    };
+  }, [api, request]);
+  return (
+    <p
+      className="sublet-forecast"
+      role="status"
+      data-sublet="forecast"
+      data-sublet-allowed={
+        typeof forecast === 'object' && forecast !== null ? forecast.allowed : undefined
+      }
+    >
+      {wrong ? trans.__('Correct what is marked first.') : forecastWords(forecast, trans)}
+    </p>
+  );
+}
+
+export function forecastWords(
+  forecast: Forecast | string | null,
+  trans: TranslationBundle
+): string {
+  if (forecast === null) {
+    return trans.__('Asking when it could start…');
+  }
+  if (typeof forecast === 'string') {
+    return forecast;
+  }
+  if (!forecast.allowed) {
+    return forecast.problem ?? forecast.message;
+  }
+  const parts = [forecast.message];
+  if (forecast.expected_wait_s !== null && forecast.expected_wait_s > 0) {
+    parts.push(trans.__('Expected wait: about %1.', span(trans, forecast.expected_wait_s)));
+  }
+  if (forecast.basis !== '') {
+    parts.push(`(${forecast.basis})`);
+  }
+  return parts.filter(Boolean).join(' ');
+}

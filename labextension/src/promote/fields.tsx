@@ -1,0 +1,116 @@
+/** The fields of the promote dialog, each with its label and, where it is wrong, what to do. */
+import * as React from 'react';
+
+export interface FieldProps {
+  name: string;
+  label: string;
+  problem?: string | undefined;
+  help?: string | undefined;
+  children: (ids: {
+    id: string;
+    'aria-describedby'?: string;
+    'aria-invalid'?: true;
+  }) => React.ReactNode;
+}
+
+/** A labelled field. */
+export function Field(props: FieldProps): React.JSX.Element {
+  const id = React.useId();
+  const notes: string[] = [];
+  if (props.help !== undefined && props.help !== '') {
+    notes.push(`${id}-help`);
+  }
+  if (props.problem !== undefined) {
+    notes.push(`${id}-problem`);
+  }
+  return (
+    <div className="sublet-field" data-sublet-field={props.name}>
+      <label htmlFor={id} className="sublet-cut" title={props.label}>
+        {props.label}
+      </label>
+      <div>
+        {props.children({
+          id,
+          ...(notes.length > 0 ? { 'aria-describedby': notes.join(' ') } : {}),
+          ...(props.problem === undefined ? {} : { 'aria-invalid': true as const })
+        })}
+        {props.help !== undefined && props.help !== '' && (
+          <span id={`${id}-help`} className="sublet-quiet">
+            {props.help}
+          </span>
+        )}
+        {props.problem !== undefined && (
+          <span id={`${id}-problem`} className="sublet-bad" role="alert">
+            {props.problem}
+          </span>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** A field of one line. */
+export function TextField(props: {
+  name: string;
+  label: string;
+  value: string;
+  problem?: string | undefined;
+  help?: string | undefined;
+  placeholder?: string;
+  secret?: boolean;
+  numeric?: boolean;
+  set: (value: string) => void;
+}): React.JSX.Element {
+  return (
+    <Field name={props.name} label={props.label} problem={props.problem} help={props.help}>
+      {ids => (
+        <input
+          {...ids}
+          type={props.secret === true ? 'password' : 'text'}
+          autoComplete="off"
+          spellCheck={false}
+          inputMode={props.numeric === true ? 'decimal' : 'text'}
+          placeholder={props.placeholder}
+          value={props.value}
+          onChange={event => {
+            props.set(event.target.value);
+          }}
+        />
+      )}
+    </Field>
+  );
+}
+
+/** One of a few. */
+export function Choice<T extends string>(props: {
+  legend: string;
+  name: string;
+  value: T;
+  options: { value: T; label: string; note?: string; disabled?: boolean }[];
+  set: (value: T) => void;
+}): React.JSX.Element {
+  const group = React.useId();
+  return (
+    <fieldset className="sublet-choice" data-sublet-field={props.name}>
+      <legend>{props.legend}</legend>
+      {props.options.map(option => (
+        <label key={option.value}>
+          <input
+            type="radio"
+            name={group}
+            value={option.value}
+            checked={props.value === option.value}
+            disabled={option.disabled === true}
+            onChange={() => {
+              props.set(option.value);
+            }}
+          />
+          <span>
+            {option.label}
+            {option.note !== undefined && <span className="sublet-quiet"> {option.note}</span>}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}

@@ -1,0 +1,189 @@
+/** The promote dialog's state as a value, what is wrong with it, and the request it stands for. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { JobRequest } from '../api/jobs';
+import type { NotebookInspection } from '../api/local';
+import { bytes, gib, gibNumber } from '../words/format';
+import { fieldOf, typed, type ParameterField } from './parameters';
+import type { Value } from './python';
+
+export type Take = 'nothing' | 'everything' | 'some';
+
+export interface Form {
+  name: string;
+  whole: boolean;
+  memory_gib: string;
+  compute_percent: string;
+  gpus: string;
+  /** By name, as they are typed. */
+  parameters: Readonly<Record<string, string>>;
+  /** By name; empty: not set for the job. */
+  environment: Readonly<Record<string, string>>;
+  take: Take;
+  taken: readonly string[];
+  /** Empty: no limit. */
+  hours: string;
+  retries: number;
+}
+
+/** What a form is filled in for. */
+export interface Subject {
+  path: string;
+  inspection: NotebookInspection;
+  fields: readonly ParameterField[];
+  /** The caller's own slice, as a size to begin with. */
+  slice_mib: number | null;
+}
+
+export type Problems = Readonly<Record<string, string>>;
+
+const MIB_PER_GIB = 1024;
+const S_PER_HOUR = 3600;
+const USUAL_HOURS = '12';
+const USUAL_MIB = 10 * MIB_PER_GIB;
+const MOST_NAME = 200;
+export const MOST_RETRIES = 5;
+
+export function subjectOf(inspection: NotebookInspection, slice_mib: number | null): Subject {
+  return {
+    path: inspection.path,
+    inspection,
+    fields: inspection.parameters.map(fieldOf),
+    slice_mib
+  };
+}
+
+/** Sensible answers, so that two clicks are enough. */
+export function firstForm(subject: Subject): Form {
+  return {
+    name: subject.inspection.name,
+    whole: true,
+    memory_gib: gibNumber(subject.slice_mib ?? USUAL_MIB),
+    compute_percent: '100',
+    gpus: '1',
+    parameters: Object.fromEntries(subject.fields.map(field => [field.name, field.initial])),
+    environment: Object.fromEntries(subject.inspection.environment.map(name => [name, ''])),
+    take: 'nothing',
+    taken: [],
+    hours: USUAL_HOURS,
+    retries: 0
+  };
+}
+
+/** What is wrong, by the field's name, each with what to do. */
+export function problemsOf(form: Form, subject: Subject, trans: TranslationBundle): Problems {
+  const found: Record<string, string> = {};
+  if (form.name.trim() === '') {
+    found.name = trans.__('Give the job a name.');
+  } else if (form.name.length > MOST_NAME) {
+    found.name = trans.__('Give it a name of at most %1 characters.', MOST_NAME);
+  }
+  if (form.whole) {
+    if (!isCount(form.gpus)) {
+      found.gpus = trans.__('Write how many GPUs as a whole number, such as 1.');
+    }
+  } else {
+    if (!(asNumber(form.memory_gib) > 0)) {
+      found.memory = trans.__('Write the memory as a number of GiB, such as 10.');
+    }
+    const percent = asNumber(form.compute_percent);
+    if (!(percent > 0 && percent <= 100)) {
+      found.compute = trans.__('Write the compute share in percent, from 1 to 100.');
+    }
+  }
+  if (form.hours.trim() !== '' && !(asNumber(form.hours) * S_PER_HOUR >= 1)) {
+    found.hours = trans.__('Write a number of hours, such as 12 or 0.5, or leave it empty.');
+  }
+  for (const field of subject.fields) {
+    const problem = typed(field, form.parameters[field.name] ?? '', trans).problem;
+    if (problem !== null && isChanged(form, field)) {
+      found[`parameter:${field.name}`] = problem;
+    }
+  }
+  const takes = takeProblem(form, subject, trans);
+  if (takes !== null) {
+    found.take = takes;
+  }
+  return found;
+}
+
+/** The request; only what differs from the notebook is said, so its own defaults stay its own. */
+export function requestOf(form: Form, subject: Subject, trans: TranslationBundle): JobRequest {
+  const parameters: [string, Value][] = subject.fields
+    .filter(field => isChanged(form, field))
+    .map(field => [field.name, typed(field, form.parameters[field.name] ?? '', trans).value]);
+  const environment = Object.entries(form.environment).filter(([, value]) => value !== '');
+  const size = form.whole
+    ? { memory_mib: 'whole' as const, gpus: Number(form.gpus) }
+    : {
+        memory_mib: Math.round(asNumber(form.memory_gib) * MIB_PER_GIB),
+        compute_milli: Math.round(asNumber(form.compute_percent) * 10)
+      };
+  return {
+    notebook: subject.path,
+    name: form.name.trim(),
+    ...size,
+    ...(parameters.length > 0 ? { parameters: Object.fromEntries(parameters) } : {}),
+    ...(environment.length > 0 ? { environment: Object.fromEntries(environment) } : {}),
+    ...(form.take === 'nothing' ? {} : { take_along: taken(form) }),
+    ...(form.hours.trim() === ''
+      ? {}
+      : { max_run_s: Math.round(asNumber(form.hours) * S_PER_HOUR) }),
+    ...(form.retries > 0 ? { retries: form.retries } : {})
+  };
+}
+
+/** What the chosen files come to. */
+export function takenBytes(form: Form, subject: Subject): number {
+  return subject.inspection.folder.entries
+    .filter(entry => form.taken.includes(entry.path))
+    .reduce((sum, entry) => sum + entry.bytes, 0);
+}
+
+function takeProblem(form: Form, subject: Subject, trans: TranslationBundle): string | null {
+  const folder = subject.inspection.folder;
+  if (form.take === 'everything' && folder.too_large) {
+    return trans.__(
+      'The folder is too large to take along: at most %1 in %2 files. Choose the files that the job needs, or move large data elsewhere and have the notebook read it from there.',
+      bytes(folder.limit_bytes),
+      folder.limit_files
+    );
+  }
+  if (form.take === 'some') {
+    if (form.taken.length === 0) {
+      return trans.__('Choose at least one file, or take nothing along.');
+    }
+    if (takenBytes(form, subject) > folder.limit_bytes) {
+      return trans.__(
+        'That is %1; at most %2 can be taken along. Choose fewer files.',
+        bytes(takenBytes(form, subject)),
+        bytes(folder.limit_bytes)
+      );
+    }
+  }
+  return null;
+}
+
+function taken(form: Form): string[] {
+  return form.take === 'everything' ? ['.'] : [...form.taken];
+}
+
+function isChanged(form: Form, field: ParameterField): boolean {
+  return (form.parameters[field.name] ?? field.initial) !== field.initial;
+}
+
+function isCount(text: string): boolean {
+  return /^[1-9]\d{0,3}$/.test(text.trim());
+}
+
+function asNumber(text: string): number {
+  return text.trim() === '' ? NaN : Number(text);
+}
+
+/** `a whole GPU`, `10 GiB`: what is asked for, in words. */
+export function sizeWords(form: Form, trans: TranslationBundle): string {
+  if (form.whole) {
+    return trans._n('a whole GPU', '%1 whole GPUs', Number(form.gpus) || 1);
+  }
+  return gib(asNumber(form.memory_gib) * MIB_PER_GIB);
+}

@@ -1,0 +1,176 @@
+/**
+ * Values as they are written in Python: what a parameters cell holds, and what is typed here.
+ *
+ * Only literals are read. Anything else (a call, a name, a sum) is not a value that can be sent.
+ */
+
+export type Value = null | boolean | number | string | Value[] | { [key: string]: Value };
+
+export class NotALiteralError extends Error {}
+
+/** Read one literal; `NotALiteralError` where there is something else. */
+export function readLiteral(text: string): Value {
+  const reader = new LiteralReader(text);
+  return reader.whole();
+}
+
+/** Write a value as it would be written in Python. */
+export function writeLiteral(value: Value): string {
+  if (value === null) {
+    return 'None';
+  }
+  if (typeof value === 'boolean') {
+    return value ? 'True' : 'False';
+  }
+  if (typeof value === 'number' || typeof value === 'string') {
+    return JSON.stringify(value);
+  }
+  if (Array.isArray(value)) {
+    return `[${value.map(writeLiteral).join(', ')}]`;
+  }
+  const items = Object.entries(value).map(
+    ([key, each]) => `${JSON.stringify(key)}: ${writeLiteral(each)}`
+  );
+  return `{${items.join(', ')}}`;
+}
+
+const NUMBER = /^[+-]?(?:(?:\d[\d_]*)(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?/;
+const WORD = /^[A-Za-z_]\w*/;
+const WORDS: Readonly<Record<string, Value>> = {
+  None: null,
+  null: null,
+  True: true,
+  true: true,
+  False: false,
+  false: false
+};
+const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '0': '\0' };
+
+class LiteralReader {
+  constructor(private readonly text: string) {}
+
+  whole(): Value {
+    const value = this.value();
+    this.space();
+    if (this.at < this.text.length) {
+      this.fail();
+    }
+    return value;
+  }
+
+  private value(): Value {
+    this.space();
+    switch (this.text[this.at]) {
+      case '[':
+        return this.items('[', ']');
+      case '(':
+        return this.items('(', ')');
+      case '{':
+        return this.mapping();
+      case '"':
+      case "'":
+        return this.string();
+      default:
+        return this.numberOrWord();
+    }
+  }
+
+  private items(open: string, close: string): Value[] {
+    this.take(open);
+    const found: Value[] = [];
+    while (!this.ends(close)) {
+      found.push(this.value());
+      if (!this.ends(close, false)) {
+        this.take(',');
+      }
+    }
+    return found;
+  }
+
+  private mapping(): Value {
+    this.take('{');
+    const found: Record<string, Value> = {};
+    while (!this.ends('}')) {
+      const key = this.value();
+      if (typeof key !== 'string' && typeof key !== 'number') {
+        return this.fail();
+      }
+      this.take(':');
+      found[String(key)] = this.value();
+      if (!this.ends('}', false)) {
+        this.take(',');
+      }
+    }
+    return found;
+  }
+
+  private string(): string {
+    const quote = this.text[this.at] ?? '';
+    const triple = this.text.startsWith(quote.repeat(3), this.at);
+    const end = triple ? quote.repeat(3) : quote;
+    this.at += end.length;
+    let found = '';
+    while (!this.text.startsWith(end, this.at)) {
+      const each = this.text[this.at];
+      if (each === undefined || (each === '\n' && !triple)) {
+        return this.fail();
+      }
+      if (each === '\\') {
+        const next = this.text[this.at + 1] ?? '';
+        found += ESCAPES[next] ?? next;
+        this.at += 2;
+      } else {
+        found += each;
+        this.at += 1;
+      }
+    }
+    this.at += end.length;
+    return found;
+  }
+
+  private numberOrWord(): Value {
+    const rest = this.text.slice(this.at);
+    const number = NUMBER.exec(rest)?.[0];
+    if (number !== undefined) {
+      this.at += number.length;
+      return Number(number.replaceAll('_', ''));
+    }
+    const word = WORD.exec(rest)?.[0];
+    const known = word === undefined ? undefined : WORDS[word];
+    if (word === undefined || known === undefined) {
+      return this.fail();
+    }
+    this.at += word.length;
+    return known;
+  }
+
+  /** Whether `close` is next; takes it then, unless told not to. */
+  private ends(close: string, take = true): boolean {
+    this.space();
+    const next = this.text[this.at] === close;
+    if (next && take) {
+      this.at += 1;
+    }
+    return next;
+  }
+
+  private take(sign: string): void {
+    this.space();
+    if (this.text[this.at] !== sign) {
+      this.fail();
+    }
+    this.at += 1;
+  }
+
+  private space(): void {
+    while (/\s/.test(this.text[this.at] ?? '')) {
+      this.at += 1;
+    }
+  }
+
+  private fail(): never {
+    throw new NotALiteralError(`not a value that can be written down: ${this.text}`);
+  }
+
+  private at = 0;
+}

@@ -1,0 +1,107 @@
+/** The status bar's item: `GPU 10 of 40 GiB`, how things stand, and a click to the panel. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import type { ShareModel } from '../model/share';
+import { meaning, situationOf, word, type Situation } from '../model/situation';
+import { ProgressBar } from '../words/bar';
+import { Sign, useModel } from '../words/desk';
+import { clock, gib, ofGib } from '../words/format';
+import { standingIcon, warningIcon } from '../words/icons';
+
+export class StatusItem extends ReactWidget {
+  constructor(
+    private readonly model: ShareModel,
+    private readonly trans: TranslationBundle,
+    private readonly open: () => void
+  ) {
+    super();
+    this.addClass('sublet-status');
+    this.node.dataset.sublet = 'status';
+  }
+
+  protected override render(): React.JSX.Element {
+    return <Status model={this.model} trans={this.trans} open={this.open} />;
+  }
+}
+
+function Status(props: {
+  model: ShareModel;
+  trans: TranslationBundle;
+  open: () => void;
+}): React.JSX.Element | null {
+  const { model, trans } = props;
+  useModel(model);
+  const situation = situationOf(model, trans, new Date());
+  if (situation === null) {
+    return null;
+  }
+  const amount = trans.__('GPU %1', ofGib(trans, situation.used_mib, situation.cap_mib));
+  const stands = word(situation.standing, trans);
+  const details = detailsOf(situation, trans);
+  return (
+    <button
+      type="button"
+      className={
+        situation.seenAt === null ? 'sublet-status-button' : 'sublet-status-button sublet-stale'
+      }
+      onClick={props.open}
+      title={details.join('\n')}
+      aria-label={[amount, stands, ...details].join('. ')}
+      data-sublet="status-button"
+      data-sublet-standing={situation.standing}
+      data-sublet-near-cap={situation.nearCap}
+    >
+      <Sign icon={standingIcon(situation.standing)}>
+        {amount}
+        <span className="sublet-word"> · {stands}</span>
+      </Sign>
+      {situation.nearCap && (
+        <Sign icon={warningIcon} className="sublet-warn">
+          {trans.__('near its cap')}
+        </Sign>
+      )}
+      {situation.progress !== null && (
+        <span className="sublet-status-progress" data-sublet="status-progress">
+          <ProgressBar
+            label={stands}
+            text={situation.progress.text}
+            fraction={situation.progress.fraction}
+          />
+          <span>{situation.progress.text}</span>
+        </span>
+      )}
+      {situation.progress === null && situation.quiet !== null && (
+        <span className="sublet-quiet" data-sublet="status-lent">
+          {situation.quiet}
+        </span>
+      )}
+    </button>
+  );
+}
+
+function detailsOf(situation: Situation, trans: TranslationBundle): string[] {
+  const details = [meaning(situation.standing, trans)];
+  if (situation.nearCap) {
+    details.push(
+      trans.__(
+        'You hold almost all of your %1: free what you need no more, or resize.',
+        gib(situation.cap_mib)
+      )
+    );
+  }
+  if (situation.progress !== null) {
+    details.push(situation.progress.text);
+  }
+  if (situation.quiet !== null) {
+    details.push(situation.quiet);
+  }
+  if (situation.seenAt !== null) {
+    details.push(trans.__('Last seen at %1.', clock(situation.seenAt, true)));
+  }
+  if (situation.problem !== null) {
+    details.push(situation.problem);
+  }
+  return details;
+}

@@ -1,0 +1,129 @@
+/** What every part of the page needs: words, the model, and how to do something. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { LabIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import type { Job } from '../api/jobs';
+import type { ShareModel } from '../model/share';
+
+/** What can be done beyond this page's own parts. */
+export interface Deeds {
+  openNotebook(path: string): void;
+  followLog(job: Job): void;
+  promote(): void;
+}
+
+export interface Desk {
+  readonly trans: TranslationBundle;
+  readonly model: ShareModel;
+  readonly deeds: Deeds;
+}
+
+/** Draws anew whenever the model changes; the count has no meaning but to differ. */
+export function useModel(model: ShareModel): void {
+  const [, draw] = React.useReducer((count: number) => count + 1, 0);
+  React.useEffect(() => {
+    const onChanged = (): void => {
+      draw();
+    };
+    model.changed.connect(onChanged);
+    onChanged();
+    return () => {
+      model.changed.disconnect(onChanged);
+    };
+  }, [model]);
+}
+
+export interface Action {
+  /** It is being done. */
+  busy: boolean;
+  /** What came of it, good or bad. */
+  said: { text: string; bad: boolean } | null;
+  run: (deed: () => Promise<string | null>) => void;
+  forget: () => void;
+}
+
+/** Does something, tells what came of it, and has everything asked anew. */
+export function useAction(model: ShareModel): Action {
+  const [busy, setBusy] = React.useState(false);
+  const [said, setSaid] = React.useState<Action['said']>(null);
+  const run = (deed: () => Promise<string | null>): void => {
+    setBusy(true);
+    setSaid(null);
+    deed()
+      .then(
+        text => {
+          setSaid(text === null ? null : { text, bad: false });
+        },
+        (error: unknown) => {
+          setSaid({ text: error instanceof Error ? error.message : String(error), bad: true });
+        }
+      )
+      .finally(() => {
+        setBusy(false);
+        model.refresh();
+      });
+  };
+  return {
+    busy,
+    said,
+    run,
+    forget: () => {
+      setSaid(null);
+    }
+  };
+}
+
+/** What came of an action; an error is told at once by screen readers. */
+export function Said({ said }: { said: Action['said'] }): React.JSX.Element | null {
+  if (said === null) {
+    return null;
+  }
+  return (
+    <p
+      className={said.bad ? 'sublet-said sublet-bad' : 'sublet-said'}
+      role={said.bad ? 'alert' : 'status'}
+      data-sublet="said"
+    >
+      {said.text}
+    </p>
+  );
+}
+
+/** An icon beside a word: never told by either alone. */
+export function Sign(props: {
+  icon: LabIcon;
+  children: React.ReactNode;
+  className?: string;
+}): React.JSX.Element {
+  return (
+    <span className={`sublet-sign ${props.className ?? ''}`}>
+      <props.icon.react tag="span" className="sublet-icon" aria-hidden="true" />
+      <span>{props.children}</span>
+    </span>
+  );
+}
+
+/** A part of the panel with its heading. */
+export function Section(props: {
+  name: string;
+  title: string;
+  aside?: React.ReactNode;
+  stale?: boolean;
+  children: React.ReactNode;
+}): React.JSX.Element {
+  const id = `sublet-heading-${props.name}`;
+  return (
+    <section
+      className={props.stale === true ? 'sublet-section sublet-stale' : 'sublet-section'}
+      aria-labelledby={id}
+      data-sublet={props.name}
+    >
+      <header className="sublet-section-head">
+        <h3 id={id}>{props.title}</h3>
+        {props.aside}
+      </header>
+      {props.children}
+    </section>
+  );
+}

@@ -1,0 +1,95 @@
+/** Amounts, times and spans as people read them. */
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+const MIB_PER_GIB = 1024;
+const MINUTE = 60;
+const DAY = 86_400;
+
+/** `10`, `10.5`, `0.3`: GiB with at most one decimal. */
+export function gibNumber(mib: number): string {
+  const gib = mib / MIB_PER_GIB;
+  const rounded = Math.round(gib * 10) / 10;
+  return rounded === 0 && mib > 0 ? '0.1' : String(rounded);
+}
+
+/** `10 GiB`. */
+export function gib(mib: number): string {
+  return `${gibNumber(mib)} GiB`;
+}
+
+/** `10 of 40 GiB`. */
+export function ofGib(trans: TranslationBundle, part_mib: number, whole_mib: number): string {
+  return trans.__('%1 of %2 GiB', gibNumber(part_mib), gibNumber(whole_mib));
+}
+
+/** `512 B`, `3.4 MB`. */
+export function bytes(count: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const shown = unit === 0 || value >= 100 ? value.toFixed(0) : value.toFixed(1);
+  return `${shown} ${units[unit] ?? ''}`;
+}
+
+/** `4 s`, `12 min`, `2 h 5 min`, `3 d`. */
+export function span(trans: TranslationBundle, seconds: number): string {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < MINUTE) {
+    return trans.__('%1 s', s);
+  }
+  const minutes = Math.round(s / MINUTE);
+  if (minutes < MINUTE) {
+    return trans.__('%1 min', minutes);
+  }
+  if (s >= 2 * DAY) {
+    return trans.__('%1 d', Math.round(s / DAY));
+  }
+  const hours = Math.floor(minutes / MINUTE);
+  const rest = minutes % MINUTE;
+  return rest === 0 ? trans.__('%1 h', hours) : trans.__('%1 h %2 min', hours, rest);
+}
+
+/** `14:03`, and with seconds where it matters. */
+export function clock(at: Date, seconds = false): string {
+  return at.toLocaleTimeString([], {
+    hour: '2-digit',
+    minute: '2-digit',
+    ...(seconds ? { second: '2-digit' } : {})
+  });
+}
+
+/** `14:03` today, with the date on other days. */
+export function moment(at: Date, now: Date): string {
+  if (at.toDateString() === now.toDateString()) {
+    return clock(at);
+  }
+  const date = at.toLocaleDateString([], { month: 'short', day: 'numeric' });
+  return `${date}, ${clock(at)}`;
+}
+
+/** `50 %`, of a whole GPU. */
+export function percent(milli: number): string {
+  const value = Math.round(milli) / 10;
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} %`;
+}
+
+/** `0.4`, `12.3`: hours, or what else counts small and large. */
+export function decimal(value: number): string {
+  if (value !== 0 && Math.abs(value) < 0.095) {
+    return value.toFixed(2);
+  }
+  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
+}
+
+export function secondsBetween(from: Date, to: Date): number {
+  return (to.getTime() - from.getTime()) / 1000;
+}
+
+/** The last part of a path. */
+export function fileName(path: string): string {
+  return path.split('/').pop() ?? path;
+}

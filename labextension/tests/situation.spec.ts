@@ -1,0 +1,126 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { ShareModel } from '../src/model/share';
+import { situationOf, type Situation } from '../src/model/situation';
+import { localShare, share, slice } from './support/answers';
+import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
+import { before, NOW, trans } from './support/words';
+
+let api: FakeApi;
+let model: ShareModel;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW });
+  api = new FakeApi();
+  model = new ShareModel({ api, serverName: '', interval_s: 2 });
+});
+
+afterEach(() => {
+  model.dispose();
+  vi.useRealTimers();
+});
+
+async function look(): Promise<Situation | null> {
+  model.start();
+  await vi.advanceTimersByTimeAsync(100);
+  return situationOf(model, trans, NOW);
+}
+
+const RESUMING = {
+  kind: 'resuming',
+  began: before(1).toISOString(),
+  bytes_mib: 8192,
+  moved_mib: 2048,
+  expected_s: 4
+};
+
+describe('how things stand', () => {
+  test.each([
+    ['active', { active: true }],
+    ['idle', {}],
+    ['lent', { lent: true }],
+    ['moved-out', { state: 'suspended', memory_mib: 0, host_mib: 10240 }],
+    ['coming-back', { move: RESUMING }],
+    ['coming-back', { wait: { reason: 'making-room' } }],
+    ['waiting', { active: true, wait: { reason: 'turn', place: 2 } }],
+    ['leaving', { move: { ...RESUMING, kind: 'suspending' } }]
+  ])('%s', async (standing, fields) => {
+    api.answers.local = localShare(fields);
+    expect((await look())?.standing).toBe(standing);
+  });
+
+  test('what was moved out is still mine', async () => {
+    api.answers.local = localShare({ state: 'suspended', memory_mib: 0, host_mib: 10240 });
+    expect((await look())?.used_mib).toBe(10240);
+  });
+
+  test('near the cap it warns', async () => {
+    api.answers.local = localShare({ memory_mib: 37000 });
+    expect((await look())?.nearCap).toBe(true);
+  });
+
+  test('while it comes back: the bytes moved and the time left', async () => {
+    api.answers.local = localShare({ move: RESUMING });
+    expect((await look())?.progress).toEqual({ fraction: 0.25, text: '2 of 8 GiB, 3 s left' });
+  });
+
+  test('where the device does not tell the bytes, they are reckoned from the time', async () => {
+    api.answers.local = localShare({ move: { ...RESUMING, moved_mib: null } });
+    expect((await look())?.progress?.text).toBe('2 of 8 GiB, 3 s left');
+  });
+});
+
+describe('lent meanwhile', () => {
+  test('one quiet line says for how long and to whom', async () => {
+    const last_lent = {
+      from_: before(900).toISOString(),
+      until: before(180).toISOString(),
+      to: 'a job of ben'
+    };
+    api.answers.share = share({ slices: [slice({ last_lent })] });
+    expect((await look())?.quiet).toMatch(/^It was lent to a job of ben for 12 min, until /);
+  });
+
+  test('what is long past is no news', async () => {
+    const last_lent = {
+      from_: before(9000).toISOString(),
+      until: before(8000).toISOString(),
+      to: 'a job'
+    };
+    api.answers.share = share({ slices: [slice({ last_lent })] });
+    expect((await look())?.quiet).toBeNull();
+  });
+});
+
+describe('when somebody is away', () => {
+  test('the agent: its last word stays, with when it was seen and why it is old', async () => {
+    await look();
+    api.answers.local = AWAY;
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(situationOf(model, trans, NOW)).toMatchObject({
+      standing: 'away',
+      used_mib: 10240,
+      problem: 'The Sublet service is away.'
+    });
+    expect(situationOf(model, trans, NOW)?.seenAt).not.toBeNull();
+  });
+
+  test('the agent from the start: the service knows when it was last seen', async () => {
+    api.answers.local = AWAY;
+    api.answers.share = share({ agents_silent: ['n1'] });
+    const situation = await look();
+    expect(situation?.standing).toBe('away');
+    expect(situation?.seenAt?.toISOString()).toBe('2026-11-24T11:59:30.000Z');
+  });
+
+  test('the hub: the slice is still told first-hand', async () => {
+    api.answers.share = AWAY;
+    expect((await look())?.standing).toBe('idle');
+  });
+
+  test('no Sublet: nothing is shown', async () => {
+    api.answers.share = ABSENT;
+    api.answers.local = ABSENT;
+    expect(await look()).toBeNull();
+  });
+});

@@ -1,0 +1,10 @@
+/** The real parts of `@jupyterlab/ui-components` that are used, without all the others. */
+import { LabIcon } from '@jupyterlab/ui-components/lib/icon/labicon';
+
+export { LabIcon };
+export { ReactWidget } from '@jupyterlab/ui-components/lib/components/vdom';
+
+export const closeIcon = new LabIcon({
+  name: 'ui-components:close',
+  svgstr: '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
+});

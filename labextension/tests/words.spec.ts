@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+
+import { readJob } from '../src/api/jobs';
+import { Reader } from '../src/api/reader';
+import { stateLine, stateWord } from '../src/jobs/words';
+import { bytes, decimal, gib, ofGib, percent, span } from '../src/words/format';
+import { job } from './support/answers';
+import { NOW, trans } from './support/words';
+
+describe('amounts and times', () => {
+  test.each([
+    [10240, '10 GiB'],
+    [10752, '10.5 GiB'],
+    [0, '0 GiB'],
+    [5, '0.1 GiB']
+  ])('%i MiB is %s', (mib, said) => {
+    expect(gib(mib)).toBe(said);
+  });
+
+  test.each([
+    [0.4, '0 s'],
+    [59, '59 s'],
+    [61, '1 min'],
+    [3599, '1 h'],
+    [7500, '2 h 5 min'],
+    [300_000, '3 d']
+  ])('%d seconds are %s', (seconds, said) => {
+    expect(span(trans, seconds)).toBe(said);
+  });
+
+  test('a part of a whole, a share, bytes and hours', () => {
+    expect(ofGib(trans, 10240, 40960)).toBe('10 of 40 GiB');
+    expect([percent(1000), percent(125)]).toEqual(['100 %', '12.5 %']);
+    expect([bytes(512), bytes(3_400_000)]).toEqual(['512 B', '3.4 MB']);
+    expect([decimal(0.04), decimal(12.34), decimal(250.6)]).toEqual(['0.04', '12.3', '251']);
+  });
+});
+
+describe('a job in words', () => {
+  test('waiting says its place, when it is expected to start, and why it waits', () => {
+    const waiting = job({
+      place: 2,
+      expected_start: '2026-11-24T12:04:00Z',
+      reason: 'Every GPU is busy.'
+    });
+    expect(stateLine(waiting, trans, NOW)).toBe(
+      'Place 2 in the queue. Expected to start in about 4 min. Every GPU is busy.'
+    );
+  });
+
+  test('running says its cell, and for whom it is suspended', () => {
+    const running = job({
+      state: 'running',
+      cells_total: 6,
+      current_cell: 3,
+      suspended_for: 'for an owner’s cell'
+    });
+    expect(stateWord(running, trans)).toBe('suspended');
+    expect(stateLine(running, trans, NOW)).toBe(
+      'Suspended for an owner’s cell; it goes on by itself. Cell 3 of 6.'
+    );
+  });
+
+  test('failed says the cell and the error', () => {
+    const failed = job({
+      state: 'failed',
+      failure: { cell: 4, name: 'ValueError', message: 'no data', traceback: '...' }
+    });
+    expect(stateLine(failed, trans, NOW)).toBe('Cell 4: ValueError: no data');
+  });
+});
+
+describe('an answer that is not as expected', () => {
+  test('what is missing or of another kind gets its default', () => {
+    const odd = readJob(new Reader({ job_id: 7, state: 'resting', progress: 'half', extra: {} }));
+    expect(odd).toMatchObject({ job_id: '', state: 'waiting', progress: null, failure: null });
+  });
+
+  test('what is no object at all is read as an empty one', () => {
+    expect(readJob(new Reader('<html>')).name).toBe('');
+  });
+});
