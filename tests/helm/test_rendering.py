@@ -1,0 +1,159 @@
+"""Every option gives objects that Kubernetes would take."""
+
+import functools
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from sublet_agent.application import SubletAgent
+from sublet_hub.application import SubletHub
+from sublet_quota.document import read_quota_document
+
+from tests.support.helm_charts import KUBERNETES, render, run_helm
+from tests.support.helm_custom_kinds import SPECS, validate_custom
+from tests.support.helm_documents import CHART
+from tests.support.helm_options import OPTIONS, Values
+
+pytestmark = pytest.mark.usefixtures("helm")
+cases = pytest.mark.parametrize("values", OPTIONS.values(), ids=OPTIONS.keys())
+
+
+@cases
+def test_helm_finds_nothing_wrong(values: Values) -> None:
+    said = run_helm("lint", "--strict", CHART, values=values)
+    assert "WARNING" not in said
+
+
+@cases
+def test_each_object_is_what_its_kind_may_be(values: Values) -> None:
+    for each in render(values).objects:
+        _validate(json.dumps(each))
+
+
+@cases
+def test_no_two_objects_have_one_name(values: Values) -> None:
+    names = [
+        (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"])
+        for each in render(values).objects
+    ]
+    assert len(set(names)) == len(names)
+
+
+@cases
+def test_service_and_agent_read_their_configuration(tmp_path: Path, values: Values) -> None:
+    chart = render({**values, "fullnameOverride": "", "nameOverride": ""})
+    for part, program in (("hub", SubletHub), ("agent", SubletAgent)):
+        if part == "agent" and not chart.all("DaemonSet"):
+            continue
+        settings = chart.configuration(part)
+        file = tmp_path / f"{part}.json"
+        file.write_text(json.dumps({program.__name__: settings}))
+        application = program()
+        application.load_config_file(str(file))
+        level = settings.pop("log_level", None)
+        assert {name: getattr(application, name) for name in settings} == settings
+        assert level is None or logging.getLevelName(application.log_level) == level
+
+
+def test_the_quota_document_is_mounted_as_it_was_given() -> None:
+    values = OPTIONS["quota"]
+    text = render(values).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
+    written = read_quota_document(json.dumps(values["quota"]).encode())
+    assert read_quota_document(text.encode()) == written
+
+
+def test_a_new_quota_document_restarts_nothing() -> None:
+    before, after = (render(values) for values in (OPTIONS["defaults"], OPTIONS["quota"]))
+    for kind in ("Deployment", "DaemonSet"):
+        assert before.all(kind) == after.all(kind)
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"), [("service", "Deployment"), ("agent", "DaemonSet")], ids=["service", "agent"]
+)
+def test_new_settings_restart_who_reads_them(part: str, kind: str) -> None:
+    before = render({}).all(kind)
+    after = render({part: {"settings": {"log_level": "DEBUG"}}}).all(kind)
+    assert _checksum(before) != _checksum(after)
+
+
+def test_an_upgrade_never_has_two_services_write() -> None:
+    (service,) = render({}).all("Deployment")
+    assert service["spec"]["replicas"] == 1
+    assert service["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_an_upgrade_leaves_the_simulated_cards_memory_alone() -> None:
+    chart = render(OPTIONS["simulated"])
+    cards = chart.one("DaemonSet", "sublet-simulated-gpus")
+    assert cards["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    agent = chart.one("DaemonSet", "sublet-agent")
+    assert agent["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+
+
+def test_what_an_agent_writes_down_outlives_its_pod() -> None:
+    chart = render({})
+    pod = chart.one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]
+    folder = chart.configuration("agent")["state_folder"]
+    mounts = {each["mountPath"]: each["name"] for each in pod["containers"][0]["volumeMounts"]}
+    volume = next(each for each in pod["volumes"] if each["name"] == mounts[folder])
+    assert volume["hostPath"] == {"path": "/var/lib/sublet-agent", "type": "DirectoryOrCreate"}
+
+
+def test_agents_run_only_where_gpus_are() -> None:
+    def place(values: Values) -> Any:
+        pod = render(values).one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]
+        return pod.get("nodeSelector"), pod.get("tolerations")
+
+    gpus = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    assert place({}) == ({"nvidia.com/gpu.present": "true"}, [gpus])
+    assert place(OPTIONS["simulated"]) == (None, None)
+    elsewhere = OPTIONS["simulated elsewhere"]["simulatedGpus"]
+    assert place(OPTIONS["simulated elsewhere"]) == (
+        elsewhere["nodeSelector"],
+        elsewhere["tolerations"],
+    )
+
+
+def test_a_password_is_in_no_configuration() -> None:
+    chart = render(OPTIONS["PostgreSQL"])
+    (service,) = chart.all("Deployment")
+    variables = service["spec"]["template"]["spec"]["containers"][0]["env"]
+    (password,) = [each for each in variables if each["name"] == "PGPASSWORD"]
+    assert password["valueFrom"]["secretKeyRef"] == {"name": "database", "key": "password"}
+
+
+def test_the_notes_recommend_an_origin_for_each_user() -> None:
+    said = run_helm(
+        *("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub"),
+        values=OPTIONS["simulated"],
+    )
+    notes = said.partition("NOTES:")[2]
+    assert "subdomain_host" in notes
+    assert "SIMULATED" in notes
+    assert "helm test --namespace jhub sublet" in notes
+
+
+def test_the_chart_is_of_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["appVersion"] == SubletHub.version
+
+
+@functools.cache
+def _validate(written: str) -> None:
+    """Check an object once: most are the same whatever the options."""
+    manifest = json.loads(written)
+    if (manifest["apiVersion"], manifest["kind"]) in SPECS:
+        validate_custom(manifest)
+    else:
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+
+
+def _checksum(workloads: list[dict[str, Any]]) -> list[str]:
+    return [
+        each["spec"]["template"]["metadata"]["annotations"]["checksum/config"] for each in workloads
+    ]

@@ -1,0 +1,170 @@
+"""What the chart's parts may do, and nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.helm_charts import Manifest, Rendered, render
+from tests.support.helm_options import OPTIONS, Values
+
+pytestmark = pytest.mark.usefixtures("helm")
+cases = pytest.mark.parametrize("values", OPTIONS.values(), ids=OPTIONS.keys())
+
+Right = tuple[str, str, str, str]
+"""Of which account, in which API group, on what, doing what."""
+
+SERVICE = {
+    ("sublet", "authentication.k8s.io", "tokenreviews", "create"),
+}
+CLAIMS = {("their-hub", "resource.k8s.io", "resourceclaims", "create")}
+
+
+def rights(chart: Rendered) -> set[Right]:
+    """Follow each binding to its role."""
+    found = set()
+    for binding in (*chart.all("RoleBinding"), *chart.all("ClusterRoleBinding")):
+        role = chart.one(binding["roleRef"]["kind"], binding["roleRef"]["name"])
+        for subject in binding["subjects"]:
+            assert subject["kind"] == "ServiceAccount"
+            for rule in role["rules"]:
+                found |= {
+                    (subject["name"], group, resource, verb)
+                    for group in rule["apiGroups"]
+                    for resource in rule["resources"]
+                    for verb in rule["verbs"]
+                }
+    return found
+
+
+def pods(chart: Rendered) -> Iterator[tuple[str, Manifest]]:
+    for each in chart.objects:
+        if each["kind"] in {"Deployment", "DaemonSet"}:
+            yield each["metadata"]["name"], each["spec"]["template"]["spec"]
+        elif each["kind"] == "Pod":
+            yield each["metadata"]["name"], each["spec"]
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [({}, SERVICE), (OPTIONS["claims"], SERVICE | CLAIMS), (OPTIONS["no agents"], SERVICE)],
+    ids=["defaults", "claims", "no agents"],
+)
+def test_rights_equal_the_list(values: Values, wanted: set[Right]) -> None:
+    assert rights(render(values)) == wanted
+
+
+@cases
+def test_nobody_reads_secrets_enters_pods_or_may_do_everything(values: Values) -> None:
+    for _, group, resource, verb in rights(render(values)):
+        assert "*" not in {group, resource, verb}
+        assert resource not in {"secrets", "pods/exec", "pods/attach", "serviceaccounts/token"}
+        assert verb not in {"escalate", "bind", "impersonate"}
+
+
+@cases
+def test_every_role_is_bound_to_an_account_of_the_release(values: Values) -> None:
+    chart = render(values)
+    bindings = (*chart.all("RoleBinding"), *chart.all("ClusterRoleBinding"))
+    bound = {(each["roleRef"]["kind"], each["roleRef"]["name"]) for each in bindings}
+    roles = {
+        (each["kind"], each["metadata"]["name"])
+        for each in (*chart.all("Role"), *chart.all("ClusterRole"))
+    }
+    assert bound == roles
+
+
+@cases
+def test_no_container_is_privileged_or_writes_to_its_image(values: Values) -> None:
+    for name, pod in pods(render(values)):
+        assert not pod.get("hostNetwork"), name
+        assert not pod.get("hostIPC"), name
+        for container in pod["containers"]:
+            rules = container["securityContext"]
+            assert rules["allowPrivilegeEscalation"] is False, name
+            assert rules["readOnlyRootFilesystem"] is True, name
+            assert rules["capabilities"]["drop"] == ["ALL"], name
+            assert not rules.get("privileged"), name
+
+
+def test_the_service_and_the_check_run_without_root_or_anything_of_the_node() -> None:
+    for name, pod in pods(render({})):
+        if name == "sublet-agent":
+            continue
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert not pod.get("hostPID")
+        assert not any("hostPath" in volume for volume in pod.get("volumes", ()))
+        assert "add" not in pod["containers"][0]["securityContext"]["capabilities"]
+
+
+def test_an_agent_has_the_rights_that_the_readme_explains_and_no_other() -> None:
+    pod = dict(pods(render({})))["sublet-agent"]
+    (agent,) = pod["containers"]
+    assert pod["hostPID"] is True
+    assert "ports" not in agent
+    assert agent["securityContext"]["runAsUser"] == 0
+    assert agent["securityContext"]["capabilities"]["add"] == ["SYS_PTRACE", "KILL"]
+    assert agent["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert {v["hostPath"]["path"] for v in pod["volumes"] if "hostPath" in v} == {
+        "/run/sublet/tenants",
+        "/var/lib/sublet-agent",
+        "/sys/fs/cgroup",
+        "/var/lib/kubelet/device-plugins",
+    }
+
+
+def test_without_lending_an_agent_does_not_reach_the_kubelet() -> None:
+    pod = dict(pods(render(OPTIONS["no lending"])))["sublet-agent"]
+    assert "device-plugins" not in {volume["name"] for volume in pod["volumes"]}
+
+
+def test_an_agent_s_only_token_is_for_the_service() -> None:
+    pod = dict(pods(render({})))["sublet-agent"]
+    assert pod["automountServiceAccountToken"] is False
+    (token,) = [each for each in pod["volumes"] if "projected" in each]
+    (source,) = token["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "sublet"
+    assert token["projected"]["defaultMode"] == 0o400
+
+
+@pytest.mark.parametrize("name", ["service", "agent", "simulated-gpus"])
+def test_who_may_connect_to_whom(name: str) -> None:
+    chart = render(OPTIONS["simulated"])
+    policy = chart.one("NetworkPolicy", f"sublet-{name}")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    sources = sorted(_component(peer) for rule in policy["ingress"] for peer in rule["from"])
+    assert (
+        sources
+        == {
+            "service": ["agent", "check", "hub", "proxy", "sublet.dev/network-access-service"],
+            "agent": [],
+            "simulated-gpus": [],
+        }[name]
+    )
+    targets = [_component(peer) for rule in policy["egress"] for peer in rule.get("to", [])]
+    assert targets == {"service": ["hub"], "agent": ["service"], "simulated-gpus": []}[name]
+
+
+def test_policies_find_the_pods_they_are_for() -> None:
+    chart = render(OPTIONS["simulated"])
+    labels = [
+        each["spec"]["template"]["metadata"]["labels"]
+        for each in (*chart.all("Deployment"), *chart.all("DaemonSet"))
+    ]
+    for policy in chart.all("NetworkPolicy"):
+        wanted = policy["spec"]["podSelector"]["matchLabels"].items()
+        assert sum(wanted <= each.items() for each in labels) == 1, policy["metadata"]["name"]
+
+
+def test_the_hub_lets_the_service_in() -> None:
+    (service,) = render({}).all("Deployment")
+    labels = service["spec"]["template"]["metadata"]["labels"]
+    assert labels["hub.jupyter.org/network-access-hub"] == "true"
+
+
+def _component(peer: dict[str, Any]) -> str:
+    labels = peer["podSelector"]["matchLabels"]
+    return str(
+        labels.get("app.kubernetes.io/component") or labels.get("component") or next(iter(labels))
+    )

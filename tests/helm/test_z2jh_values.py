@@ -1,0 +1,107 @@
+"""The values for zero-to-jupyterhub configure a hub as on one machine, with servers in pods."""
+
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubespawner import KubeSpawner
+from sublet_quota import scopes
+from sublet_spawner.hub_configuration import SERVER_TOKEN_SCOPES, SERVICE_SCOPES
+from sublet_spawner.kube import KubeSliceSpawner
+from traitlets.config import Config
+
+from tests.support.fake_z2jh import fake_z2jh
+from tests.support.helm_charts import render
+from tests.support.helm_documents import ROOT
+from tests.support.kube_spawner import NOWHERE, point_clients_at
+
+pytestmark = pytest.mark.usefixtures("helm")
+VALUES = yaml.safe_load((ROOT / "helm" / "z2jh-values.yaml").read_text())
+TOKEN = "token-of-the-service"  # noqa: S105 - an example
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run what the hub runs, over a hub that is configured already."""
+
+    point_clients_at(NOWHERE, tmp_path, monkeypatch)
+
+    def run(custom: Mapping[str, Any], before: Config | None = None) -> Config:
+        token_file = tmp_path / "token"
+        settings = {**VALUES["custom"]["sublet"], "tokenFile": str(token_file), **custom}
+        z2jh = fake_z2jh({"custom": {"sublet": settings}}, {"hub.services.sublet.apiToken": TOKEN})
+        monkeypatch.setitem(sys.modules, "z2jh", z2jh)
+        monkeypatch.setenv("POD_NAMESPACE", "jhub")
+        c = Config() if before is None else before
+        # zero-to-jupyterhub has done so before.
+        c.JupyterHub.setdefault("services", []).append({"name": "sublet", "api_token": TOKEN})
+        for code in VALUES["hub"]["extraConfig"].values():
+            exec(code, {"c": c})  # noqa: S102 - as the hub does
+        assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+        return c
+
+    return run
+
+
+def test_the_hub_knows_the_service_where_the_chart_puts_it(configured: Any) -> None:
+    c = configured({})
+    (service,) = c.JupyterHub.services
+    chart = render({})
+    found = chart.one("Service", "sublet")
+    assert service["url"] == f"http://sublet.jhub:{found['spec']['ports'][0]['port']}"
+    assert service["api_token"] == TOKEN
+    assert c.SliceSpawnerMixin.service_url == chart.configuration("hub")["service_url"]
+
+
+def test_rights_are_those_of_one_machine(configured: Any) -> None:
+    c = configured({})
+    assert set(c.JupyterHub.custom_scopes) == set(scopes.DESCRIPTIONS)
+    assert c.Spawner.server_token_scopes == list(SERVER_TOKEN_SCOPES)
+    roles = {role["name"]: role for role in c.JupyterHub.load_roles}
+    assert roles["sublet-service"]["scopes"] == list(SERVICE_SCOPES)
+
+
+def a_spawner(c: Config) -> KubeSliceSpawner:
+    """KubeSpawner wants a running loop."""
+    return KubeSliceSpawner(_mock=True, config=c)
+
+
+@pytest.mark.asyncio
+async def test_servers_find_the_sockets_where_the_agents_make_them(configured: Any) -> None:
+    c = configured({"simulatedGpus": True})
+    spawner = a_spawner(c)
+    chart = render({"simulatedGpus": {"enabled": True}})
+    pod = chart.one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]
+    (tenants,) = [volume for volume in pod["volumes"] if volume["name"] == "tenants"]
+    assert spawner.agent_host_folder == tenants["hostPath"]["path"]
+    assert spawner.agent_socket == chart.configuration("agent")["tenant_socket"]
+    assert spawner.simulated_socket == chart.configuration("agent")["simulated_socket"]
+
+
+@pytest.mark.asyncio
+async def test_notebooks_have_the_chart_s_priority_unless_theirs_is_set(configured: Any) -> None:
+    classes = {each["metadata"]["name"] for each in render({}).all("PriorityClass")}
+    spawner = a_spawner(configured({}))
+    assert spawner.priority_class_name in classes
+    before = Config({"KubeSpawner": {"priority_class_name": "theirs"}})
+    assert a_spawner(configured({}, before)).priority_class_name == "theirs"
+
+
+@pytest.mark.asyncio
+async def test_what_was_configured_for_kubespawner_stays(configured: Any) -> None:
+    before = Config({"KubeSpawner": {"image": "their/image:1", "uid": 1000}})
+    spawner = a_spawner(configured({}, before))
+    assert isinstance(spawner, KubeSpawner)
+    assert spawner.image == "their/image:1"
+
+
+@pytest.mark.asyncio
+async def test_the_backend_is_a_value(configured: Any) -> None:
+    c = configured({"backend": "kai", "backendSettings": {"kai": {"queue": "notebooks"}}})
+    spawner = a_spawner(c)
+    assert spawner.slice_backend == "kai"
+    assert spawner.slice_backend_settings == {"kai": {"queue": "notebooks"}}
