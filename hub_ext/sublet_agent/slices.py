@@ -142,6 +142,8 @@ class ServedSlice:
         """Return why it can be paused but not suspended."""
         if self.unpausable is not None:
             return self.unpausable
+        if self.assignment is not None and self.assignment.never_suspended is not None:
+            return self.assignment.never_suspended
         return next((p.unsuspendable for p in self.processes.values() if p.unsuspendable), None)
 
     def targets(self, processes: Iterable[TrackedProcess]) -> tuple[Target, ...]:

@@ -125,6 +125,7 @@ class Allocation:
             compute_milli=placement.amount.compute_milli,
             uid=request.account.uid,
             created_at=now,
+            never_suspended=request.never_suspended,
         )
 
 
@@ -137,4 +138,5 @@ def _wish(request: SliceRequest) -> SliceWish:
         gpu_type=request.gpu_type,
         memory_mib=request.memory_mib,
         compute_milli=request.compute_milli,
+        never_suspended=request.never_suspended is not None,
     )

@@ -11,7 +11,7 @@ from sublet_quota.amounts import GpuAmount
 from sublet_quota.document import QuotaDocument
 from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GroupName, NodeId, SliceId
+from sublet_quota.ids import GroupName, NodeId
 
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.ledger import Change, GpuRecord, Ledger, SliceRecord
@@ -45,10 +45,12 @@ class Capacity:
         """Take over what an agent's report says about cards and slices."""
         for gpu in self._ledger.gpus_on_node(view.node):
             self.holdings.put_gpu(self._facts(gpu))
-        for slice_id, report in view.slices.items():
-            self.holdings.mark_unsuspendable(
-                slice_id, unsuspendable=report.unsuspendable is not None
-            )
+        for slice_id in view.slices:
+            record = self._ledger.slices.get(slice_id)
+            if record is not None:
+                self.holdings.mark_unsuspendable(
+                    slice_id, unsuspendable=self._is_unsuspendable(record)
+                )
 
     def look_for_silence(self) -> tuple[NodeId, ...]:
         """Close the cards of nodes that are silent now; returns the newly silent nodes."""
@@ -101,9 +103,11 @@ class Capacity:
             pool=record.pool,
             amount=GpuAmount(record.memory_mib, record.compute_milli),
             groups=tuple(GroupName(group) for group in record.groups),
-            unsuspendable=self._is_unsuspendable(record.slice_id),
+            unsuspendable=self._is_unsuspendable(record),
         )
 
-    def _is_unsuspendable(self, slice_id: SliceId) -> bool:
-        report = self._fleet.report(slice_id)
-        return report is not None and report.unsuspendable is not None
+    def _is_unsuspendable(self, record: SliceRecord) -> bool:
+        """The hub's backend says so for good; else the agent, for as long as it does."""
+        report = self._fleet.report(record.slice_id)
+        reported = report is not None and report.unsuspendable is not None
+        return reported or record.never_suspended is not None

@@ -34,13 +34,19 @@ class Placement:
 def decide_slice(holdings: Holdings, wish: SliceWish) -> Placement | Refusal:
     """Admit and place a slice, or say why not."""
     admitted = admit(holdings, wish)
-    return admitted if isinstance(admitted, Refusal) else place(holdings, admitted)
+    if isinstance(admitted, Refusal):
+        return admitted
+    return place(holdings, admitted, alone=wish.never_suspended)
 
 
-def place(holdings: Holdings, admitted: Admitted) -> Placement | Refusal:
-    """Return the best GPU for an admitted slice, or that none has room."""
+def place(holdings: Holdings, admitted: Admitted, *, alone: bool = False) -> Placement | Refusal:
+    """Return the best GPU for an admitted slice, or that none has room.
+
+    ``alone``: only where all slices fit together.
+    """
     indices = holdings.kinds_in(admitted.pool)
-    for find_best in (RoomIndex.best_alone, RoomIndex.best_shared):
+    ways = (RoomIndex.best_alone,) if alone else (RoomIndex.best_alone, RoomIndex.best_shared)
+    for find_best in ways:
         found: list[tuple[int, Entry, AdmittedKind]] = []
         for option in admitted.kinds:
             entry = find_best(indices[option.kind], option.amount)
@@ -56,7 +62,7 @@ def place(holdings: Holdings, admitted: Admitted) -> Placement | Refusal:
                 amount=option.amount,
                 groups=option.groups,
             )
-    return _no_room(holdings, admitted)
+    return _no_room(holdings, admitted, alone=alone)
 
 
 def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | None:
@@ -88,9 +94,10 @@ def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | 
     return min(facts, key=rank).gpu_id
 
 
-def _no_room(holdings: Holdings, admitted: Admitted) -> Refusal:
+def _no_room(holdings: Holdings, admitted: Admitted, *, alone: bool) -> Refusal:
     indices = holdings.kinds_in(admitted.pool)
-    rooms = [(option, indices[option.kind].most_room()) for option in admitted.kinds]
+    most_room = RoomIndex.most_alone if alone else RoomIndex.most_room
+    rooms = [(option, most_room(indices[option.kind])) for option in admitted.kinds]
     option, most = max(
         ((option, room) for option, room in rooms if room is not None),
         key=lambda pair: (pair[1].memory_mib, pair[1].compute_milli),

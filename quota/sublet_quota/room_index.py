@@ -63,6 +63,13 @@ class RoomIndex:
         largest = min(memory_mib, self.rooms[gpu_id].largest_mib)
         return GpuAmount(max(0, largest), max(0, compute_milli))
 
+    def most_alone(self) -> GpuAmount | None:
+        """Return what is free on the GPU with the most room that needs no overcommit."""
+        if not self._alone:
+            return None
+        memory_mib, compute_milli, *_ = self._alone[-1]
+        return GpuAmount(max(0, memory_mib), max(0, compute_milli))
+
     def _first(self, entries: list[Entry], amount: GpuAmount) -> Entry | None:
         begin = bisect_left(entries, (amount.memory_mib,))
         for place in range(begin, len(entries)):

@@ -29,6 +29,8 @@ class SliceWish:
     """The model's name, or a pattern for it."""
     memory_mib: int | None = None
     compute_milli: int | None = None
+    never_suspended: bool = False
+    """It can never make room for others, so it goes where all slices fit together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,8 @@ class KubeSliceSpawner(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # ty
         try:
             await super().load_user_options()
         except (KeyError, TypeError, ValueError) as error:
+            if not self._in_start:
+                raise
             message = f"The profile cannot be used: {error}"
             raise self.refusal(Refusal(RefusalReason.BAD_PARAMETERS, message)) from error
         if self._in_start:
@@ -135,6 +137,10 @@ class KubeSliceSpawner(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # ty
             written = replace(written, node_labels=labels)
         self._fields = written
         return None
+
+    def never_suspended(self) -> str | None:
+        """Say why the backend's slices must not, if so; simulated cards are under no backend."""
+        return self._guarantees(simulated=bool(self.simulated_socket)).not_lendable
 
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
         """Say what was granted, who places it, and what it is sure of."""

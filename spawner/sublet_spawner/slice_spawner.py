@@ -75,6 +75,10 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         """Name the keys of ``user_options`` that are not Sublet's to read."""
         return frozenset(self.other_user_options)
 
+    def never_suspended(self) -> str | None:
+        """Say why slices here must never be moved off their card, if they must not."""
+        return None
+
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
         """Say what was granted, for the progress page."""
         return (gpu_granted(lease),)
@@ -277,6 +281,7 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
             memory_mib=choice.memory_mib,
             compute_milli=choice.compute_milli,
             account=account,
+            never_suspended=self.never_suspended(),
         )
 
     async def _ask(self, request: SliceRequest) -> Lease | Refusal:

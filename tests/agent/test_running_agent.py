@@ -117,6 +117,19 @@ def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
     assert world.status.gpus[0].lendable_mib <= 39 * 1024
 
 
+def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(world):
+    why = "suspending programs with HAMi's library in them has not been seen to work"
+    world.serve(world.notebook("a", 40, never_suspended=why), world.job("j", 75))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(30, 1)
+    idle(world, "a")
+    assert world.report("a").unsuspendable == why
+    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+    assert not world.report("j").gate_open
+    assert world.truth(ada.pid) == "running"
+
+
 def test_ipc_is_seen_beforehand_and_never_suspended(world):
     world.serve(world.notebook("a", 40), world.job("j", 75))
     ada = world.kernel("a")

@@ -148,3 +148,31 @@ async def test_a_slices_pod_survives_a_restart_of_the_service(tmp_path: Path, hu
     async with hub_world(tmp_path, hub) as world:
         pod = world.service.ledger.slices[slice_id].pod
         assert (pod.uid, pod.namespace, pod.name) == ("uid-1", "hub", "jupyter-ada")
+
+
+async def test_a_slice_of_a_backend_that_cannot_suspend_is_neither_lent_nor_overcommitted(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    why = "the driver can neither pause nor suspend programs under MPS"
+    await world.slice_for("ada", size="whole", never_suspended=why)
+    await agent.until(lambda: [s.never_suspended for s in agent.assignments.slices] == [why])
+    body = {"owner": "bob", "account": world.account("bob"), "size": "small"}
+    status, problem = await world.hub_call("POST", "slices", body)
+    assert (status, problem["reason"]) == (409, "no-room")
+    await agent.report()
+    (held,) = world.service.capacity.holdings.slices()
+    assert held.unsuspendable
+
+
+async def test_what_is_never_suspended_stays_so_after_a_restart_of_the_service(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        await world.slice_for("ada", never_suspended="MPS")
+    async with hub_world(tmp_path, hub) as world:
+        (record,) = world.service.ledger.slices.values()
+        assert record.never_suspended == "MPS"
+        (held,) = world.service.capacity.holdings.slices()
+        assert held.unsuspendable

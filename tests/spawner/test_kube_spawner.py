@@ -226,6 +226,20 @@ async def test_a_slice_that_the_backend_cannot_express_is_refused_and_given_back
         assert len(world.service.released) == 1
 
 
+@pytest.mark.parametrize(("backend", "part"), [("time-slicing", None), ("mps", "under MPS")])
+async def test_the_service_is_told_where_slices_must_never_be_suspended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, part: str | None
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner._as_configured["slice_backend"] = backend
+        await world.started()
+        (request,) = world.service.requests
+        if part is None:
+            assert request.never_suspended is None
+        else:
+            assert part in request.never_suspended
+
+
 @pytest.mark.parametrize(
     ("options", "size", "image"),
     [

@@ -60,6 +60,8 @@ class SliceRecord:
     wanted_since: datetime | None = None
     pod: PodIdentity | None = None
     """On Kubernetes, once it was made."""
+    never_suspended: str | None = None
+    """Why it is never moved off its card, where the hub's slice backend says so."""
     given_up_at: datetime | None = None
     """When its owner last said that they need it no more for now."""
     lent_since: datetime | None = None

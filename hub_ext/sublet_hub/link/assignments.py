@@ -63,6 +63,7 @@ def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssig
         root_pid=record.root_pid,
         root_start_time=record.root_start_time,
         pod_uid=None if record.pod is None else record.pod.uid,
+        never_suspended=record.never_suspended,
         created_at=record.created_at,
         entitlement=entitlement,
         kept_until=record.kept_until,

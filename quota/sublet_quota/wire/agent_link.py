@@ -163,6 +163,8 @@ class SliceAssignment(WireModel):
     """Seconds since the epoch, as psutil tells it: a pid alone can be another process's."""
     pod_uid: Name | None = None
     """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
+    never_suspended: Text | None = None
+    """Why it must never be moved off the card, where the hub's slice backend says so."""
     created_at: AwareDatetime
     entitlement: int = 0
     kept_until: AwareDatetime | None = None

@@ -77,6 +77,9 @@ class SliceRequest(WireModel):
     memory_mib: int | None = None
     compute_milli: int | None = None
     account: AccountTemplate
+    never_suspended: Text | None = None
+    """Why its processes must never be moved off the card, whatever the card itself says: as the
+    slice backend of the hub declares it. Such a slice is not lent, and not overcommitted."""
 
 
 class Lease(WireModel):
