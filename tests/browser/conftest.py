@@ -13,6 +13,7 @@ from tests.support.browser import (
     find_chromium,
     new_visitor,
 )
+from tests.support.browser_hub import log_in
 from tests.support.browser_machine import BrowserMachine, browser_machine
 
 FAILED = pytest.StashKey[bool]()
@@ -26,29 +27,36 @@ def pytest_runtest_makereport(item, call):  # noqa: ARG001 - pytest's signature
     return report
 
 
-@pytest.fixture(scope="module")
-def machine(request) -> Iterator[BrowserMachine]:
+@pytest.fixture(scope="package")
+def machine() -> Iterator[BrowserMachine]:
     if find_chromium() is None:
         pytest.skip(WHY_NO_BROWSER)
-    with browser_machine() as running:
+    with browser_machine(speed=2) as running:
         yield running
-        running.keep_logs(OUTPUT / "logs" / request.module.__name__.rpartition(".")[2])
+        running.keep_logs(OUTPUT / "logs")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(machine) -> Iterator[Browser]:  # noqa: ARG001 - its setup needs the event loop
     """Started after the machine and ended before it."""
     with chromium() as started:
         yield started
 
 
+@pytest.fixture(scope="module")
+def hub(machine) -> Iterator[BrowserMachine]:
+    """The machine, where no server and no job is left from the module before."""
+    yield machine
+    machine.stop_all()
+
+
 @pytest.fixture
-def visit(request, machine, browser) -> Iterator[Callable[..., Visitor]]:
+def visit(request, hub, browser) -> Iterator[Callable[..., Visitor]]:
     """Open a browser of one's own as somebody; its console must stay free of errors."""
     visitors: list[Visitor] = []
 
     def open_browser(name: str, **options: object) -> Visitor:
-        visitors.append(new_visitor(browser, name, machine.places.hub_url, **options))
+        visitors.append(new_visitor(browser, name, hub.places.hub_url, **options))
         return visitors[-1]
 
     yield open_browser
@@ -57,3 +65,16 @@ def visit(request, machine, browser) -> Iterator[Callable[..., Visitor]]:
             visitor.photograph(f"failed-{request.node.name}-{visitor.name}")
         visitor.context.close()
     assert [each for visitor in visitors for each in visitor.unexpected()] == []
+
+
+@pytest.fixture
+def in_lab(visit, hub) -> Callable[..., Visitor]:
+    """Open a browser as somebody who has logged in, and whose server runs."""
+
+    def open_lab(name: str, size: str = "small", **options: object) -> Visitor:
+        visitor = visit(name, **options)
+        hub.start_server(name, size)
+        log_in(visitor, hub.settings.password, "/hub/home")
+        return visitor
+
+    return open_lab

@@ -10,9 +10,9 @@ from tests.support.browser_hub import log_in, size, start, start_server, until_l
 pytestmark = pytest.mark.end_to_end
 
 
-def test_the_form_shows_the_sizes_and_why_others_are_not_to_be_had(visit, machine):
+def test_the_form_shows_the_sizes_and_why_others_are_not_to_be_had(visit, hub):
     dora = visit("dora")
-    log_in(dora, machine.settings.password)
+    log_in(dora, hub.settings.password)
     dora.photograph("form-limited")
     expect(size(dora.page, "Small")).to_be_checked()
     expect(size(dora.page, "Large")).to_be_disabled()
@@ -25,9 +25,9 @@ def test_the_form_shows_the_sizes_and_why_others_are_not_to_be_had(visit, machin
     expect(dora.page.locator("form")).to_contain_text("up to 20 GiB of GPU memory")
 
 
-def test_the_form_can_be_used_by_keyboard_in_a_dark_theme(visit, machine):
+def test_the_form_can_be_used_by_keyboard_in_a_dark_theme(visit, hub):
     eva = visit("eva", color_scheme="dark")
-    log_in(eva, machine.settings.password)
+    log_in(eva, hub.settings.password)
     expect(size(eva.page, "Small")).to_be_checked()
     size(eva.page, "Small").focus()
     eva.page.keyboard.press("ArrowDown")
@@ -35,9 +35,9 @@ def test_the_form_can_be_used_by_keyboard_in_a_dark_theme(visit, machine):
     eva.photograph("form-dark")
 
 
-def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, machine):
+def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, hub):
     cleo = visit("cleo")
-    log_in(cleo, machine.settings.password)
+    log_in(cleo, hub.settings.password)
     size(cleo.page, "Night shift").check()
     cleo.photograph("form-free")
     # The page goes on by itself, and might do so before it is looked at.
@@ -54,11 +54,11 @@ def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, machine):
     cleo.photograph("lab-first")
 
 
-def test_a_quota_that_fills_up_meanwhile_is_refused_in_the_words_of_the_form(visit, machine):
+def test_a_quota_that_fills_up_meanwhile_is_refused_in_the_words_of_the_form(visit, hub):
     ada, bea = visit("ada"), visit("bea")
-    log_in(ada, machine.settings.password)
+    log_in(ada, hub.settings.password)
     size(ada.page, "Large").check()
-    log_in(bea, machine.settings.password)
+    log_in(bea, hub.settings.password)
     start_server(bea, "Small")
     ada.expect_complaint(r"403 \(Forbidden\)")
     start(ada.page)

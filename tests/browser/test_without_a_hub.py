@@ -5,19 +5,16 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import WHY_NO_BROWSER, chromium, find_chromium, new_visitor
+from tests.support.browser import new_visitor
 from tests.support.browser_lab import NotebookPage, put_notebook, until_kernel
 from tests.support.plain_jupyterlab import plain_jupyterlab
 
-pytestmark = [
-    pytest.mark.end_to_end,
-    pytest.mark.skipif(find_chromium() is None, reason=WHY_NO_BROWSER),
-]
+pytestmark = pytest.mark.end_to_end
 
 
-def test_without_a_hub_nothing_shows_and_nothing_breaks(tmp_path):
+def test_without_a_hub_nothing_shows_and_nothing_breaks(browser, tmp_path):
     put_notebook(tmp_path / "plain.ipynb", "6 * 7")
-    with plain_jupyterlab(tmp_path) as address, chromium() as browser:
+    with plain_jupyterlab(tmp_path) as address:
         visitor = new_visitor(browser, "nobody")
         asked: list[str] = []
         visitor.page.on("request", lambda request: asked.append(request.url))

@@ -1,15 +1,18 @@
 """JupyterLab as a person uses it: open a notebook, run a cell, read what it says."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, expect
 
 from tests.support.browser import Visitor
 from tests.support.browser_hub import until_lab
+
+CREATED = 201
 
 
 def put_notebook(path: Path, *cells: str, tags: dict[int, Sequence[str]] | None = None) -> None:
@@ -60,6 +63,29 @@ class NotebookPage:
         self.cell(place).locator(".cm-content").click()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)
+
+
+def ask_server(visitor: Visitor, method: str, path: str, body: object = None) -> APIResponse:
+    """Ask the visitor's own notebook server, or whosever the path names, as its pages do."""
+    xsrf = next(
+        cookie["value"]
+        for cookie in visitor.context.cookies()
+        if cookie["name"] == "_xsrf" and cookie["path"] == f"/user/{visitor.name}/"
+    )
+    return visitor.context.request.fetch(
+        path,
+        method=method,
+        headers={"X-XSRFToken": xsrf, "Content-Type": "application/json"},
+        data=json.dumps(body) if body is not None else None,
+    )
+
+
+def submit_job(visitor: Visitor, **request: object) -> str:
+    """Submit a job through the visitor's notebook server; give its id."""
+    answer = ask_server(visitor, "POST", f"/user/{visitor.name}/sublet/api/jobs", request)
+    assert answer.status == CREATED, answer.text()
+    job_id: str = answer.json()["job_id"]
+    return job_id
 
 
 def open_lab(visitor: Visitor, path: str = "") -> None:

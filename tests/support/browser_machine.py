@@ -4,10 +4,12 @@ import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from sublet_hub.demo.kernels import Person
@@ -45,7 +47,6 @@ class BrowserMachine:
     machine: OneMachine
     token: str
     """Of the user ``admin``."""
-    logs: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> MachineSettings:
@@ -71,6 +72,43 @@ class BrowserMachine:
             )
         answer.raise_for_status()
         return answer
+
+    def start_server(self, user: str, size: str) -> None:
+        """Start a user's server, unless it runs, and wait until it answers."""
+        if not self._server(user):
+            self.call("POST", f"/hub/api/users/{user}/server", {"size": size})
+        until(lambda: self._server(user).get("ready"), f"the server of {user}")
+
+    def stop_all(self) -> None:
+        """Stop every server and job, so that no test meets what another left."""
+        for job in self.call("GET", "/services/sublet/api/jobs").json():
+            if job["state"] in ("waiting", "placed", "running"):
+                self.call("POST", f"/services/sublet/api/jobs/{job['job_id']}/cancel", {})
+        for user in self.call("GET", "/hub/api/users?state=active").json():
+            self.call("DELETE", f"/hub/api/users/{user['name']}/server")
+        until(
+            lambda: not self.call("GET", "/hub/api/users?state=active").json(),
+            "the servers to stop",
+        )
+
+    def slice_of(self, user: str) -> dict[str, Any]:
+        """The slice of a user's server, as the service tells it."""
+        told = self.call("GET", "/services/sublet/api/gpus").json()
+        return next(
+            each
+            for gpu in told
+            for each in gpu["slices"]
+            if (each["lease"]["owner"], each["lease"]["holder"]) == (user, "notebook")
+        )
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job, as the service tells it."""
+        told: dict[str, Any] = self.call("GET", f"/services/sublet/api/jobs/{job_id}").json()
+        return told
+
+    def _server(self, user: str) -> dict[str, Any]:
+        servers: dict[str, Any] = self.call("GET", f"/hub/api/users/{user}").json()["servers"]
+        return servers.get("", {})
 
     def keep_logs(self, folder: Path) -> None:
         """Copy every part's log, to be read after a failure."""
@@ -102,6 +140,15 @@ def browser_machine(
                     running.call("POST", f"/hub/api/users/{member}")
                 running.call("POST", f"/hub/api/groups/{group}/users", {"users": members})
             yield running
+
+
+def until(found: Callable[[], Any], what: str, within_s: float = 120) -> Any:
+    """Ask until there is something, and return it."""
+    ends = time.monotonic() + within_s
+    while not (answer := found()):
+        assert time.monotonic() < ends, f"waited {within_s:g} s in vain for {what}"
+        time.sleep(0.2)
+    return answer
 
 
 async def log_in(person: Person) -> None:

@@ -18,6 +18,9 @@ from sublet_lab.server.kernel_watch import KernelWatch
 from sublet_lab.server.own_handlers import inspect_handler, kernels_handler, local_share_handler
 from sublet_lab.server.service_client import ServiceClient
 
+PAGE_OPTION = "subletParts"
+"""In the page's configuration: ``service``, ``agent`` or both; not there where neither is."""
+
 
 class SubletLab(ExtensionApp):
     """Connects a notebook server with its node's agent and the hub service."""
@@ -51,16 +54,22 @@ class SubletLab(ExtensionApp):
             self.serverapp.io_loop.add_callback(self._start_watching, kernels)
 
     def initialize_handlers(self) -> None:
-        """Add the routes of what is there."""
+        """Add the routes of what is there, and let pages know, so that none asks for others."""
+        there = []
         token = os.environ.get("JUPYTERHUB_API_TOKEN", "")
         if self.service_url and token:
             client = ServiceClient(self.service_url, token)
             self.handlers.extend(forwarding_handlers(client))
             root = "" if self.serverapp is None else str(self.serverapp.root_dir)
             self.handlers.append(inspect_handler(root))
+            there.append("service")
         if self.agent_socket:
             self.handlers.append(local_share_handler(self.agent_socket))
             self.handlers.append(kernels_handler(self.agent_socket))
+            there.append("agent")
+        if there and self.serverapp is not None:
+            page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+            page[PAGE_OPTION] = ",".join(there)
 
     async def stop_extension(self) -> None:
         """Hang up."""

@@ -1,0 +1,1 @@
+"""A package, so that its fixtures last for all of its modules and no longer."""
