@@ -1,4 +1,4 @@
-"""The IPython extension that puts Sublet's gate before the cells of a kernel.
+"""The IPython extension that puts Sublet's gate before the cells of a kernel; and ``%sublet``.
 
 It is loaded by ``etc/ipython/startup/00-sublet.py``, which the package installs below
 ``sys.prefix``, so no user does anything for it. Outside of a slice, and in an IPython that is no
@@ -12,6 +12,7 @@ from typing import Any
 from sublet_lab.kernel.activity import ActivityReporter
 from sublet_lab.kernel.cells import GatedCells
 from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.share.magic import register_magic
 
 _LOADED = "_sublet_gated_cells"
 
@@ -33,6 +34,7 @@ def load_ipython_extension(ipython: Any) -> None:
     )
     cells.install()
     setattr(kernel, _LOADED, cells)
+    register_magic(ipython)
 
 
 def unload_ipython_extension(ipython: Any) -> None:

@@ -1,0 +1,165 @@
+"""A share in words: the same in the widget and in what ``%sublet`` prints.
+
+Plain text, one fact a line. Names of GPUs, users and groups come from others: their control
+characters are shown, not obeyed, and the widget escapes them once more.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sublet_quota.amounts import format_compute, format_memory
+from sublet_quota.residency import Holder
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire import api
+from sublet_quota.wire.share import QuotaShare, WeekUse
+from sublet_quota.wire.tenant_socket import Share, ShareMove
+
+NEARLY_FULL: Final = 0.9
+"""Of its cap: from here on a share warns."""
+_CONTROLS: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a slice stands, told by a sign and by a word."""
+
+    sign: str
+    word: str
+
+
+def standing(share: Share) -> Standing:
+    """How the slice stands at this moment."""
+    if share.move is not None and share.move.kind == "resuming":
+        return Standing("↻", "coming back")
+    if share.wait is not None:
+        return Standing("…", "waiting")
+    if share.move is not None:
+        return Standing("↧", "being moved away")
+    if share.lent:
+        return Standing("⇄", "lent")
+    if share.active:
+        return Standing("●", "active")
+    if share.state is SliceState.SUSPENDED:
+        return Standing("○", "idle, in host memory")
+    return Standing("○", "idle")
+
+
+def headline(share: Share) -> str:
+    """``GPU 10 GiB of 40 GiB: active``."""
+    used, cap = format_memory(share.memory_mib), format_memory(share.cap_mib)
+    return f"GPU {used} of {cap}: {standing(share).word}"
+
+
+def local_lines(share: Share) -> list[str]:
+    """What the agent says."""
+    simulated = ", simulated" if share.simulated else ""
+    lines = [
+        f"{plain(share.gpu_type)}{simulated}; compute share {format_compute(share.compute_milli)}",
+        f"{'active' if share.active else 'idle'} since {share.since.astimezone():%H:%M:%S}",
+    ]
+    if share.active or share.utilisation_percent:
+        lines.append(f"uses {share.utilisation_percent} % of the GPU's time")
+    if share.host_mib:
+        lines.append(f"{format_memory(share.host_mib)} of it is in host memory, safe")
+    if share.move is not None:
+        lines.append(move_line(share.move, None))
+    if share.wait is not None:
+        lines.append(plain(share.wait.message))
+    elif share.message:
+        lines.append(plain(share.message))
+    if share.unsuspendable:
+        lines.append(f"cannot be suspended: {plain(share.unsuspendable)}")
+    if is_nearly_full(share) and not share.over_cap:
+        lines.append("it is nearly full: free some before it runs out")
+    return lines
+
+
+def process_lines(share: Share) -> list[str]:
+    """What each process of it holds."""
+    return [
+        f"process {p.pid}"
+        + (f" (kernel {plain(p.kernel[:8])})" if p.kernel else "")
+        + f": {format_memory(p.memory_mib)}"
+        + (f", {format_memory(p.host_mib)} in host memory" if p.host_mib else "")
+        for p in share.processes
+    ]
+
+
+def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
+    """What the service says: quota, lending and, for this slice, to whom it is lent."""
+    lines = [] if share.quota is None else _quota_lines(share.quota)
+    for info in share.slices:
+        if info.lease.slice_id == slice_id:
+            lines += _lending_lines(info)
+    if not share.lending:
+        lines.append("lending is switched off")
+    jobs = [info for info in share.slices if info.lease.holder is Holder.JOB]
+    if share.jobs_running or share.jobs_waiting or jobs:
+        lines.append(f"jobs: {share.jobs_running} running, {share.jobs_waiting} waiting")
+    return lines
+
+
+def week_line(week: WeekUse) -> str:
+    """GPU hours, energy and hours lent."""
+    energy = "" if week.energy_wh is None else f", {week.energy_wh / 1000:.2f} kWh"
+    return (
+        f"the last seven days: {week.gpu_hours:.1f} GPU hours{energy}, "
+        f"lent for {week.lent_hours:.1f} hours"
+    )
+
+
+def move_line(move: ShareMove, now: datetime | None) -> str:
+    """What moves and, with ``now``, how much longer it takes."""
+    way = "comes back to the GPU" if move.kind == "resuming" else "is moved to host memory"
+    line = f"{format_memory(move.bytes_mib)} {way}"
+    if now is None:
+        return line
+    left_s = max(0.0, move.expected_s - (now - move.began).total_seconds())
+    return f"{line}, about {left_s:.0f} s left"
+
+
+def is_nearly_full(share: Share) -> bool:
+    """Whether it is near its cap, or beyond it."""
+    return share.over_cap or share.memory_mib >= NEARLY_FULL * share.cap_mib > 0
+
+
+def plain(text: str) -> str:
+    """With control characters shown, not obeyed."""
+    return _CONTROLS.sub(
+        lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text
+    )
+
+
+def _quota_lines(quota: QuotaShare) -> list[str]:
+    lines = [f"you use {_of(quota.used_mib, quota.guaranteed_mib, quota.limit_mib)}"]
+    if quota.group is not None:
+        used, kept = quota.group_used_mib or 0, quota.group_guaranteed_mib or 0
+        lines.append(f"group {plain(quota.group)} uses {_of(used, kept, quota.group_limit_mib)}")
+    return lines
+
+
+def _of(used_mib: int, guaranteed_mib: int, limit_mib: int | None) -> str:
+    limit = "no limit" if limit_mib is None else f"limit {format_memory(limit_mib)}"
+    return f"{format_memory(used_mib)} (guaranteed {format_memory(guaranteed_mib)}, {limit})"
+
+
+def _lending_lines(info: api.SliceInfo) -> list[str]:
+    lines = []
+    if info.lent_to:
+        since = "" if info.lent_since is None else f" since {info.lent_since.astimezone():%H:%M}"
+        lines.append(f"lent to {plain(', '.join(info.lent_to))}{since}")
+    elif info.last_lent is not None:
+        last = info.last_lent
+        lines.append(
+            f"last lent to {plain(last.to)} from {last.from_.astimezone():%H:%M} "
+            f"to {last.until.astimezone():%H:%M}"
+        )
+    if info.waits_for:
+        lines.append(f"waits for {plain(', '.join(info.waits_for))}")
+    if info.kept_until is not None:
+        lines.append(f"not lent until {info.kept_until.astimezone():%H:%M}")
+    return lines
