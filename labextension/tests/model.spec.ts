@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { ShareModel } from '../src/model/share';
+import { partsOf, ShareModel } from '../src/model/share';
 import { job, localShare, share } from './support/answers';
 import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
 
@@ -13,7 +13,7 @@ beforeEach(() => {
   hidden = false;
   vi.spyOn(document, 'hidden', 'get').mockImplementation(() => hidden);
   api = new FakeApi();
-  model = new ShareModel({ api, serverName: '', interval_s: 2 });
+  model = new ShareModel({ api, serverName: '', interval_s: 2, parts: partsOf('service,agent') });
 });
 
 afterEach(() => {
@@ -39,6 +39,15 @@ describe('is there a Sublet?', () => {
     await expect(model.presence).resolves.toBe(false);
     await pass(600);
     expect(api.asked.sort()).toEqual(['local-share', 'share']);
+  });
+
+  test('where the page says that there is none, nothing is asked at all', async () => {
+    const nobody = new ShareModel({ api, serverName: '', interval_s: 2, parts: partsOf('') });
+    nobody.start();
+    await pass(600);
+    await expect(nobody.presence).resolves.toBe(false);
+    expect(api.asked).toEqual([]);
+    nobody.dispose();
   });
 
   test('a service that cannot be reached is there', async () => {

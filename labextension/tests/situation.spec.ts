@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { ShareModel } from '../src/model/share';
+import { partsOf, ShareModel } from '../src/model/share';
 import { situationOf, type Situation } from '../src/model/situation';
 import { localShare, share, slice } from './support/answers';
 import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
@@ -12,7 +12,7 @@ let model: ShareModel;
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
   api = new FakeApi();
-  model = new ShareModel({ api, serverName: '', interval_s: 2 });
+  model = new ShareModel({ api, serverName: '', interval_s: 2, parts: partsOf('service,agent') });
 });
 
 afterEach(() => {

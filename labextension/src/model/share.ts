@@ -19,6 +19,21 @@ export interface ShareModelOptions {
   /** The name of this server; empty for the default one. */
   serverName: string;
   interval_s: number;
+  /** Whom this server can ask, as its page says: nobody else is asked. */
+  parts: Parts;
+}
+
+export interface Parts {
+  /** The hub's service. */
+  service: boolean;
+  /** The agent of this machine. */
+  agent: boolean;
+}
+
+/** From the page's configuration: `service`, `agent` or both; empty where there is no Sublet. */
+export function partsOf(told: string): Parts {
+  const names = told.split(',').map(name => name.trim());
+  return { service: names.includes('service'), agent: names.includes('agent') };
 }
 
 export class ShareModel implements IDisposable {
@@ -26,35 +41,41 @@ export class ShareModel implements IDisposable {
     this.api = options.api;
     this.serverName = options.serverName;
     this.interval_s = options.interval_s;
+    const { service, agent } = options.parts;
     const service_s = this.interval_s * SERVICE_TIMES;
     const always = (): boolean => true;
     const inPanel = (): boolean => this.readers > 0;
     this._local = new Watch({
       name: 'local-share',
+      there: agent,
       ask: () => this.api.localShare(),
       interval_s: this.interval_s,
       wanted: always
     });
     this._share = new Watch({
       name: 'share',
+      there: service,
       ask: () => this.api.share(),
       interval_s: service_s,
       wanted: always
     });
     this._jobs = new Watch({
       name: 'jobs',
+      there: service,
       ask: () => this.api.jobs(),
       interval_s: service_s,
       wanted: () => inPanel() || this.jobsAreOpen()
     });
     this._kernels = new Watch({
       name: 'kernels',
+      there: agent,
       ask: () => this.api.kernels(),
       interval_s: service_s,
       wanted: inPanel
     });
     this._history = new Watch({
       name: 'history',
+      there: service,
       ask: () => this.askHistory(),
       interval_s: HISTORY_EVERY_S,
       wanted: () => inPanel() && this.sliceId !== null
@@ -132,6 +153,7 @@ export class ShareModel implements IDisposable {
   start(): void {
     this._local.start();
     this._share.start();
+    this.tellPresence();
   }
 
   /** Somebody looks at the details, until what is returned is disposed. */
@@ -217,17 +239,20 @@ export class ShareModel implements IDisposable {
   }
 
   private onChanged(watch: Watch<unknown>): void {
-    if (this._local.exists !== null && this._share.exists !== null) {
-      this._presence.resolve(this.isPresent);
-    } else if (this.isPresent) {
-      this._presence.resolve(true);
-    }
+    this.tellPresence();
     this.startDetails();
     if (watch === this._local) {
       this.setInterval(this.interval_s);
       this.followLocal();
     }
     this._changed.emit();
+  }
+
+  private tellPresence(): void {
+    const isKnown = this._local.exists !== null && this._share.exists !== null;
+    if (this.isPresent || isKnown) {
+      this._presence.resolve(this.isPresent);
+    }
   }
 
   /** What the agent tells first-hand, the service knows a moment later: ask it then. */

@@ -27,6 +27,8 @@ export interface WatchOptions<T> {
   interval_s: number;
   /** Whether anybody wants to know now. */
   wanted: () => boolean;
+  /** Whether there is somebody to ask, as far as the page was told. */
+  there: boolean;
 }
 
 const NOT_FOUND = 404;
@@ -35,6 +37,7 @@ const BACKOFF = 2;
 
 export class Watch<T> implements IDisposable {
   constructor(private readonly options: WatchOptions<T>) {
+    this._exists = options.there ? null : false;
     this.poll = new Poll({
       name: `sublet:${options.name}`,
       auto: false,
@@ -68,7 +71,9 @@ export class Watch<T> implements IDisposable {
   }
 
   start(): void {
-    void this.poll.start();
+    if (this._exists !== false) {
+      void this.poll.start();
+    }
   }
 
   /** Ask now, unless nobody wants to know. */
@@ -108,7 +113,7 @@ export class Watch<T> implements IDisposable {
   private readonly poll: Poll<void>;
   private readonly _changed = new Signal<this, void>(this);
   private _seen: Seen<T> | null = null;
-  private _exists: boolean | null = null;
+  private _exists: boolean | null;
 }
 
 function frequency(seconds: number): { backoff: number; interval: number; max: number } {

@@ -12,7 +12,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 
 import { SubletClient } from '../api/client';
-import { IShareModel, ShareModel } from '../model/share';
+import { IShareModel, partsOf, ShareModel } from '../model/share';
 import { SharePanel } from '../panel/SharePanel';
 import { StatusItem } from '../status/statusItem';
 import { sliceIcon } from '../words/icons';
@@ -34,7 +34,8 @@ export const modelPlugin: JupyterFrontEndPlugin<ShareModel> = {
     const model = new ShareModel({
       api: new SubletClient(app.serviceManager.serverSettings),
       serverName: PageConfig.getOption('hubServerName'),
-      interval_s: INTERVAL_S
+      interval_s: INTERVAL_S,
+      parts: partsOf(PageConfig.getOption('subletParts'))
     });
     const follow = (settings: ISettingRegistry.ISettings): void => {
       const chosen = settings.get('pollInterval').composite;
