@@ -10,6 +10,7 @@ import click
 
 from sublet_lab.command_line.admin import events, gpus, lending
 from sublet_lab.command_line.jobs import jobs
+from sublet_lab.command_line.own_slice import give_up, history, resize
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
 
@@ -32,5 +33,5 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
     context.obj = Service(url, token_file)
 
 
-for command in (share, keep, wake, jobs, gpus, lending, events):
+for command in (share, keep, wake, give_up, resize, history, jobs, gpus, lending, events):
     main.add_command(command)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import click
@@ -9,13 +10,14 @@ from pydantic import ValidationError
 from sublet_quota.amounts import format_memory, parse_compute, parse_memory
 from sublet_quota.errors import AmountError
 from sublet_quota.job_states import JobState
-from sublet_quota.wire.api import JobInfo, JobLog, JobRequest
+from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_lab.command_line.service import REFUSED, Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import state_of
 from sublet_lab.command_line.tables import (
     ago,
     clock,
+    duration,
     json_option,
     plain,
     plain_log,
@@ -68,12 +70,40 @@ def jobs() -> None:
     metavar="NAME=VALUE",
     help="A variable of the job's environment. May be repeated.",
 )
+@click.option(
+    "--take",
+    "take_along",
+    multiple=True,
+    metavar="PATH",
+    help="A file or folder beside the notebook, copied now for the job to run with; . for all."
+    " May be repeated.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 5),
+    default=0,
+    show_default=True,
+    help="How often to begin anew after it has failed.",
+)
+@click.option("--forecast", is_flag=True, help="Only say what would become of it.")
 @click.option("--follow", is_flag=True, help="Show its log until it ends.")
 @json_option
 @pass_service
-def submit(service: Service, /, notebook: str, follow: bool, **given: Any) -> None:  # noqa: FBT001 (click's signature)
+def submit(
+    service: Service,
+    /,
+    notebook: str,
+    *,
+    follow: bool,
+    forecast: bool,
+    **given: Any,
+) -> None:
     """Run NOTEBOOK, a path below your notebook folder, as a job."""
-    job = service.post(JobInfo, "jobs", _request(notebook, given))
+    request = _request(notebook, given)
+    if forecast:
+        _print_forecast(service.post(JobForecast, "jobs/forecast", request))
+        return
+    job = service.post(JobInfo, "jobs", request)
     if wants_json():
         print_json(job)
     else:
@@ -134,6 +164,9 @@ def show(service: Service, job_id: str) -> None:
             ("State", _state(job)),
             ("Reason", job.reason),
             ("Cells", _cells(job)),
+            ("Suspended", job.suspended_for or ""),
+            ("Attempts", _attempts(job)),
+            ("Took along", ", ".join(job.take_along)),
             ("Memory", format_memory(job.memory_mib)),
             ("GPU", f"{lease.node} {lease.gpu_index} ({lease.gpu_type})" if lease else ""),
             ("Slice", state_of(job.slice) if job.slice else ""),
@@ -145,6 +178,9 @@ def show(service: Service, job_id: str) -> None:
             ("Output", job.output_notebook or ""),
         ]
     )
+    if job.failure is not None and job.failure.traceback:
+        click.echo()
+        click.echo(plain_log(job.failure.traceback))
 
 
 @jobs.command()
@@ -164,6 +200,19 @@ def log(service: Service, job_id: str, follow: bool) -> None:  # noqa: FBT001 (c
     offset = _print_rest(service, path, 0).next_offset
     if follow:
         _follow(service, path, offset)
+
+
+@jobs.command()
+@click.argument("job_id")
+@json_option
+@pass_service
+def again(service: Service, job_id: str) -> None:
+    """Run a job again: a new one that asks for the same."""
+    job = service.post(JobInfo, f"jobs/{id_in_path(job_id)}/again")
+    if wants_json():
+        print_json(job)
+    else:
+        click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
 
 
 @jobs.command()
@@ -192,6 +241,8 @@ def _request(notebook: str, given: dict[str, Any]) -> JobRequest:
             priority=given["priority"],
             max_run_s=_seconds(given["max_run"]),
             environment=dict(_pairs("--env", given["environment"])),
+            take_along=given["take_along"],
+            retries=given["retries"],
         )
     except AmountError as error:
         raise click.UsageError(str(error)) from error
@@ -235,6 +286,23 @@ def _seconds(text: str | None) -> int | None:
 
 def _state(job: JobInfo) -> str:
     return f"{job.state}, place {job.place}" if job.place is not None else str(job.state)
+
+
+def _attempts(job: JobInfo) -> str:
+    return f"{job.attempts}, {job.retries} retries asked for" if job.retries else ""
+
+
+def _print_forecast(forecast: JobForecast) -> None:
+    """Say what would become of a job; exits with 1 if it would be refused."""
+    if wants_json():
+        print_json(forecast)
+    else:
+        click.echo(plain(forecast.message))
+        if forecast.expected_wait_s:
+            wait = duration(timedelta(seconds=forecast.expected_wait_s))
+            click.echo(f"Expected wait: {wait}, by {plain(forecast.basis)}.")
+    if not forecast.allowed:
+        click.get_current_context().exit(REFUSED)
 
 
 def _cells(job: JobInfo) -> str:

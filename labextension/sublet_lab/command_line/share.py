@@ -4,6 +4,7 @@ import click
 from sublet_quota.amounts import format_memory
 from sublet_quota.residency import Holder
 from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
+from sublet_quota.wire.share import QuotaShare, WeekUse
 
 from sublet_lab.command_line.service import Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
@@ -17,7 +18,7 @@ from sublet_lab.command_line.tables import (
     wants_json,
 )
 
-_SLICE = click.option(
+SLICE = click.option(
     "--slice",
     "slice_id",
     envvar="SUBLET_SLICE_ID",
@@ -41,6 +42,8 @@ def share(service: Service, owner: str | None) -> None:
         [
             ("Owner", found.owner),
             ("In use", f"{format_memory(found.used_mib)} ({guaranteed}, {limit})"),
+            ("Group", _group(found.quota)),
+            ("Seven days", _week(found.week)),
             ("Jobs", f"{found.jobs_running} running, {found.jobs_waiting} waiting"),
             ("Lending", "on" if found.lending else "off, by an admin"),
             ("No word from", ", ".join(found.agents_silent)),
@@ -51,6 +54,22 @@ def share(service: Service, owner: str | None) -> None:
         print_slices(found.slices)
     else:
         click.echo("No slices: start a notebook server with one from the hub's page.")
+
+
+def _group(quota: QuotaShare | None) -> str:
+    if quota is None or quota.group is None:
+        return ""
+    most = quota.group_limit_mib
+    limit = "no limit" if most is None else f"limit {format_memory(most)}"
+    guaranteed = f"guaranteed {format_memory(quota.group_guaranteed_mib or 0)}"
+    return f"{quota.group}: {format_memory(quota.group_used_mib or 0)} ({guaranteed}, {limit})"
+
+
+def _week(week: WeekUse | None) -> str:
+    if week is None:
+        return ""
+    energy = "" if week.energy_wh is None else f", {week.energy_wh / 1000:.2f} kWh"
+    return f"{week.gpu_hours:.1f} GPU hours{energy}; lent for {week.lent_hours:.1f} h"
 
 
 def print_slices(slices: tuple[SliceInfo, ...]) -> None:
@@ -75,14 +94,14 @@ def print_slices(slices: tuple[SliceInfo, ...]) -> None:
 @click.command()
 @click.argument("minutes", type=click.IntRange(1, 24 * 60), default=60)
 @click.option("--off", is_flag=True, help="Let it be lent again.")
-@_SLICE
+@SLICE
 @json_option
 @pass_service
 def keep(service: Service, minutes: int, off: bool, slice_id: str | None) -> None:  # noqa: FBT001 (click's signature)
     """Do not lend my slice for so many MINUTES (60)."""
     kept = service.post(
         SliceInfo,
-        f"slices/{_which_slice(service, slice_id)}/keep",
+        f"slices/{which_slice(service, slice_id)}/keep",
         KeepRequest(minutes=0 if off else minutes),
     )
     if wants_json():
@@ -96,19 +115,20 @@ def keep(service: Service, minutes: int, off: bool, slice_id: str | None) -> Non
 
 
 @click.command()
-@_SLICE
+@SLICE
 @json_option
 @pass_service
 def wake(service: Service, slice_id: str | None) -> None:
     """Bring my slice back to the GPU, as if a cell had started."""
-    woken = service.post(SliceInfo, f"slices/{_which_slice(service, slice_id)}/wake")
+    woken = service.post(SliceInfo, f"slices/{which_slice(service, slice_id)}/wake")
     if wants_json():
         print_json(woken)
     else:
         print_slices((woken,))
 
 
-def _which_slice(service: Service, slice_id: str | None) -> str:
+def which_slice(service: Service, slice_id: str | None) -> str:
+    """The slice that was named, or the only one of the caller's notebooks."""
     if slice_id is not None:
         return id_in_path(slice_id)
     slices = service.get(tuple[SliceInfo, ...], "slices")

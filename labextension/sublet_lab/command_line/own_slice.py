@@ -1,0 +1,115 @@
+"""``sublet give-up``, ``sublet resize`` and ``sublet history``: what an owner does with a slice."""
+
+from typing import Final
+
+import click
+from sublet_quota.amounts import format_memory, parse_compute, parse_memory
+from sublet_quota.errors import AmountError
+from sublet_quota.wire.api import SliceInfo
+from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory
+
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.share import SLICE, which_slice
+from sublet_lab.command_line.slices import size_of
+from sublet_lab.command_line.tables import (
+    json_option,
+    plain,
+    print_json,
+    print_table,
+    wants_json,
+)
+
+_POINTS_A_LINE: Final = 6
+"""One line a minute."""
+
+
+@click.command("give-up")
+@SLICE
+@json_option
+@pass_service
+def give_up(service: Service, slice_id: str | None) -> None:
+    """Give my slice up for now: others may use its room at once.
+
+    Nothing is lost: the next cell brings it back. Not while a cell runs.
+    """
+    given = service.post(SliceInfo, f"slices/{which_slice(service, slice_id)}/give-up")
+    if wants_json():
+        print_json(given)
+    else:
+        click.echo(
+            f"Slice {plain(given.lease.slice_id)} may be lent at once; the next cell brings it"
+            " back."
+        )
+
+
+@click.command()
+@click.argument("size", required=False)
+@click.option("--memory", help="GPU memory, such as '20 GiB'.")
+@click.option("--compute", help="GPUs: 0.5, or 500m.")
+@SLICE
+@json_option
+@pass_service
+def resize(
+    service: Service,
+    size: str | None,
+    memory: str | None,
+    compute: str | None,
+    slice_id: str | None,
+) -> None:
+    """Give my slice another SIZE, or other amounts, where it is.
+
+    Running processes keep the limits they were started with; those started later see the new.
+    """
+    try:
+        request = ResizeRequest(
+            size=size,
+            memory_mib=None if memory is None else parse_memory(memory),
+            compute_milli=None if compute is None else parse_compute(compute),
+        )
+    except (AmountError, ValueError) as error:
+        raise click.UsageError(plain(str(error))) from error
+    if request == ResizeRequest():
+        message = "Say which size: its name, or --memory, or --compute."
+        raise click.UsageError(message)
+    resized = service.post(SliceInfo, f"slices/{which_slice(service, slice_id)}/resize", request)
+    if wants_json():
+        print_json(resized)
+    else:
+        click.echo(
+            f"Slice {plain(resized.lease.slice_id)} is {size_of(resized)} now. Processes that run"
+            " keep the limits they were started with: restart a kernel to use more."
+        )
+
+
+@click.command()
+@SLICE
+@json_option
+@pass_service
+def history(service: Service, slice_id: str | None) -> None:
+    """Show the last hour of my slice, a line a minute."""
+    found = service.get(SliceHistory, f"slices/{which_slice(service, slice_id)}/history")
+    if wants_json():
+        print_json(found)
+        return
+    if not found.points:
+        click.echo("Nothing is known of the last hour yet.")
+        return
+    points = found.points
+    minutes = [points[i : i + _POINTS_A_LINE] for i in range(0, len(points), _POINTS_A_LINE)]
+    print_table(
+        ("AT", ">HOLDS", ">IN HOST", ">UTIL", "STATE", "REMARKS"),
+        (_line(minute) for minute in minutes),
+    )
+
+
+def _line(minute: tuple[HistoryPoint, ...]) -> tuple[str, ...]:
+    first = minute[0]
+    busy = round(sum(point.utilisation_percent for point in minute) / len(minute))
+    return (
+        f"{first.at.astimezone():%H:%M}",
+        format_memory(max(point.memory_mib for point in minute)),
+        format_memory(max(point.host_mib for point in minute)),
+        f"{busy} %",
+        f"{minute[-1].state}, {'active' if any(p.active for p in minute) else 'idle'}",
+        "lent" if any(point.lent for point in minute) else "",
+    )

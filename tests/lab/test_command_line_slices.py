@@ -1,0 +1,135 @@
+"""The command ``sublet``: what owners do with their slices, and jobs that are begun anew."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sublet_quota.job_states import JobState
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.api import JobFailure, JobForecast, Share
+from sublet_quota.wire.share import HistoryPoint, QuotaShare, SliceHistory, WeekUse
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.lab_bodies import NOW, job, slice_info, sublet
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        monkeypatch.delenv("SUBLET_SLICE_ID", raising=False)
+        yield service
+
+
+def test_a_share_tells_of_the_group_and_the_week(service: FakeHubService):
+    quota = QuotaShare(
+        groups=("lab",),
+        guaranteed_mib=0,
+        used_mib=0,
+        limit_mib=None,
+        slices=0,
+        most_slices=None,
+        group="lab",
+        group_used_mib=61440,
+        group_guaranteed_mib=40960,
+        group_limit_mib=81920,
+    )
+    week = WeekUse(since=NOW, gpu_hours=12.34, energy_wh=2500, lent_hours=40)
+    share = Share(
+        owner="ada",
+        slices=(),
+        jobs_waiting=0,
+        jobs_running=0,
+        used_mib=0,
+        guaranteed_mib=0,
+        limit_mib=None,
+        lending=True,
+        quota=quota,
+        week=week,
+    )
+    service.answer("GET share", share)
+    shown = sublet("share").output
+    assert "lab: 60 GiB (guaranteed 40 GiB, limit 80 GiB)" in shown
+    assert "12.3 GPU hours, 2.50 kWh; lent for 40.0 h" in shown
+    unknown = week.model_copy(update={"energy_wh": None})
+    service.answer("GET share", share.model_copy(update={"week": unknown}))
+    assert "kWh" not in sublet("share").output
+
+
+def test_a_slice_is_given_up_and_resized(service: FakeHubService):
+    service.answer("POST slices/s-1/give-up", slice_info())
+    shown = sublet("give-up", "--slice", "s-1")
+    assert (shown.exit_code, "may be lent at once" in shown.output) == (0, True)
+    service.answer("POST slices/s-1/resize", slice_info())
+    shown = sublet("resize", "--slice", "s-1", "--memory", "20 GiB", "--compute", "0.5")
+    assert shown.exit_code == 0, shown.output
+    assert service.asked[-1].body == {"size": None, "memory_mib": 20480, "compute_milli": 500}
+    assert "restart a kernel" in shown.output
+    assert sublet("resize", "large", "--slice", "s-1").exit_code == 0
+    assert service.asked[-1].body["size"] == "large"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--memory", "much"), ("--compute", "9")])
+def test_a_size_that_is_none_is_not_sent(service: FakeHubService, arguments: tuple[str, ...]):
+    assert sublet("resize", "--slice", "s-1", *arguments).exit_code == 2
+    assert service.asked == []
+
+
+def test_history_is_a_line_a_minute(service: FakeHubService):
+    points = tuple(
+        HistoryPoint(
+            at=NOW + timedelta(seconds=10 * number),
+            memory_mib=1024 * number,
+            host_mib=0,
+            utilisation_percent=50,
+            state=SliceState.RESIDENT,
+            active=number < 3,
+            lent=number > 9,
+        )
+        for number in range(12)
+    )
+    found = SliceHistory(slice_id="s-1", step_s=10, cap_mib=40960, points=points)
+    service.answer("GET slices/s-1/history", found)
+    _, first, second = sublet("history", "--slice", "s-1").output.splitlines()
+    assert "5 GiB" in first
+    assert "resident, active" in first
+    assert "11 GiB" in second
+    assert second.split()[-2:] == ["idle", "lent"]
+    empty = found.model_copy(update={"points": ()})
+    service.answer("GET slices/s-1/history", empty)
+    assert "Nothing is known" in sublet("history", "--slice", "s-1").output
+
+
+def test_submit_takes_files_along_and_forecasts(service: FakeHubService):
+    service.answer("POST jobs", job(), 201)
+    arguments = ("train.ipynb", "--take", "data", "--take", "model.py", "--retries", "2")
+    assert sublet("jobs", "submit", *arguments).exit_code == 0
+    assert service.asked[-1].body["take_along"] == ["data", "model.py"]
+    assert service.asked[-1].body["retries"] == 2
+    told = JobForecast(
+        allowed=True,
+        message="It would wait, at place 2: no GPU.",
+        place=2,
+        expected_wait_s=240,
+        basis="the median wait of the last 5 jobs",
+    )
+    service.answer("POST jobs/forecast", told)
+    shown = sublet("jobs", "submit", "train.ipynb", "--forecast")
+    assert shown.output == (
+        "It would wait, at place 2: no GPU.\n"
+        "Expected wait: 4 min, by the median wait of the last 5 jobs.\n"
+    )
+    service.answer("POST jobs/forecast", JobForecast(allowed=False, message="Too many jobs."))
+    assert sublet("jobs", "submit", "train.ipynb", "--forecast").exit_code == 1
+
+
+def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubService):
+    service.answer("POST jobs/j-1/again", job(job_id="j-2"), 201)
+    assert sublet("jobs", "again", "j-1").output.startswith("Job j-2 is waiting.")
+    failure = JobFailure(cell=3, name="E", message="m", traceback="Traceback\n  \x1b[2Jline 1")
+    failed = job(state=JobState.FAILED, place=None, failure=failure, attempts=3, retries=2)
+    service.answer("GET jobs/j-1", failed)
+    shown = sublet("jobs", "show", "j-1").output
+    assert "3, 2 retries asked for" in shown
+    assert "Traceback\n  \\x1b[2Jline 1" in shown
