@@ -75,6 +75,22 @@ def slice_environment(
     return variables
 
 
+def resized_environment(
+    memory_mib: int, compute_milli: int, gpu_memory_mib: int, existing: Mapping[str, str]
+) -> dict[str, str]:
+    """Give the variables that change (over ``existing``) when a slice gets another size.
+
+    For processes that start from now on: frameworks read them once.
+    """
+    fraction = format_fraction(_fraction(memory_mib, gpu_memory_mib, CONTEXT_MIB))
+    return {
+        "SUBLET_MEMORY_MIB": str(memory_mib),
+        "SUBLET_COMPUTE_MILLI": str(compute_milli),
+        "PYTORCH_ALLOC_CONF": _with_pytorch_fraction(existing, fraction),
+        "XLA_CLIENT_MEM_FRACTION": fraction,
+    }
+
+
 def no_gpu_environment(service_url: str, reason: str) -> dict[str, str]:
     """Give the variables of a server without a slice, with the reason for its owner to read."""
     return {
@@ -91,11 +107,15 @@ def memory_fraction(lease: Lease, context_mib: int = CONTEXT_MIB) -> float:
     framework's allocator and not the CUDA context, so the context is taken off first. Rounded
     down to four decimals (8 MiB of an 80 GiB card): the cap is never exceeded by rounding.
     """
-    if lease.gpu_memory_mib <= 0:
+    return _fraction(lease.memory_mib, lease.gpu_memory_mib, context_mib)
+
+
+def _fraction(memory_mib: int, gpu_memory_mib: int, context_mib: int) -> float:
+    if gpu_memory_mib <= 0:
         return LEAST_FRACTION
-    room_mib = max(0, min(lease.memory_mib, lease.gpu_memory_mib) - context_mib)
+    room_mib = max(0, min(memory_mib, gpu_memory_mib) - context_mib)
     scale = 10**_FRACTION_DIGITS
-    return max(LEAST_FRACTION, (room_mib * scale // lease.gpu_memory_mib) / scale)
+    return max(LEAST_FRACTION, (room_mib * scale // gpu_memory_mib) / scale)
 
 
 def format_fraction(fraction: float) -> str:

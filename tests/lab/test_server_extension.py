@@ -22,6 +22,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
 from tests.support.job_notebooks import write_notebook
+from tests.support.lab_bodies import lease, slice_info
 from tests.support.lab_shares import a_share
 from tests.support.real_kernels import RunningKernel, slice_environment
 
@@ -358,3 +359,22 @@ async def test_kernels_are_shown_with_what_they_hold(server: JupyterServer, agen
         held = {k["kernel_id"]: k for k in json.loads(answer.body)}[kernel_id]
         assert (held["memory_mib"], held["pids"], held["name"]) == (700, [pid], "plain")
         assert held["notebook"] is None
+
+
+async def test_kernels_that_are_started_after_a_resize_see_the_new_size(
+    server: JupyterServer, service: FakeHubService, agent: FakeAgent
+):
+    info = slice_info(lease=lease(slice_id="slice-1", memory_mib=20480, compute_milli=250))
+    service.answer("POST slices/slice-1/resize", info)
+    answer = await server.ask("POST", "sublet/api/slices/slice-1/resize", {"memory_mib": 20480})
+    assert answer.code == 200
+    agent.share = None
+    asked = "import os; print(os.environ['SUBLET_MEMORY_MIB'], os.environ['PYTORCH_ALLOC_CONF'])"
+    async with server.kernel("python3") as (_, kernel):
+        shown = await kernel.run(asked)
+        assert shown.text == "20480 per_process_memory_fraction:0.2437\n"
+    # Resized from elsewhere: the agent says so when the kernel starts.
+    agent.share = a_share(cap_mib=30720, compute_milli=250, gpu_memory_mib=81920)
+    async with server.kernel("python3") as (_, kernel):
+        shown = await kernel.run(asked)
+        assert shown.text == "30720 per_process_memory_fraction:0.3687\n"

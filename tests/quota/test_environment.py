@@ -9,6 +9,7 @@ from sublet_quota.environment import (
     format_fraction,
     memory_fraction,
     no_gpu_environment,
+    resized_environment,
     slice_environment,
 )
 from sublet_quota.wire.api import Lease
@@ -124,4 +125,14 @@ def test_a_server_without_a_slice_sees_no_gpu_and_can_say_why():
         "SUBLET_SERVICE_URL": "http://hub/services/sublet/",
         "SUBLET_NO_GPU_REASON": "You chose so",
         "CUDA_VISIBLE_DEVICES": "",
+    }
+
+
+def test_another_size_changes_what_is_read_at_a_start_and_nothing_else() -> None:
+    before = {"PYTORCH_ALLOC_CONF": "a:b,per_process_memory_fraction:0.4", "OTHER": "x"}
+    assert resized_environment(20480, 250, 81920, before) == {
+        "SUBLET_MEMORY_MIB": "20480",
+        "SUBLET_COMPUTE_MILLI": "250",
+        "PYTORCH_ALLOC_CONF": "a:b,per_process_memory_fraction:0.2437",
+        "XLA_CLIENT_MEM_FRACTION": "0.2437",
     }

@@ -12,6 +12,7 @@ from typing import Any
 from sublet_lab.kernel.activity import ActivityReporter
 from sublet_lab.kernel.cells import GatedCells
 from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.size import take_current_size
 from sublet_lab.share.magic import register_magic
 
 _LOADED = "_sublet_gated_cells"
@@ -35,6 +36,7 @@ def load_ipython_extension(ipython: Any) -> None:
     cells.install()
     setattr(kernel, _LOADED, cells)
     register_magic(ipython)
+    take_current_size()
 
 
 def unload_ipython_extension(ipython: Any) -> None:

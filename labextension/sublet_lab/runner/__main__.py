@@ -1,4 +1,4 @@
-"""``python -m sublet_lab.runner check|run``."""
+"""``python -m sublet_lab.runner check|take|run|pod``."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ import click
 
 from sublet_lab.runner.job import BAD_REQUEST, log_line_by_line, run_job
 from sublet_lab.runner.notebook import NotebookError, describe_notebook
+from sublet_lab.runner.pod import run_in_pod
 from sublet_lab.runner.taking_along import Budget, TakingError, copy_files
 
 
@@ -59,6 +60,15 @@ def run(request_fd: int, progress_fd: int) -> None:
     """Run the notebook of a request; stdout and stderr are its log."""
     log_line_by_line()
     sys.exit(run_job(request_fd, progress_fd))
+
+
+@main.command()
+@click.option("--request-file", required=True, type=click.Path(path_type=Path), help="JSON.")
+@click.option("--ending-file", type=click.Path(path_type=Path), help="For the last line.")
+def pod(request_file: Path, ending_file: Path | None) -> None:
+    """Run the notebook that this pod was made for; its log has the progress, too."""
+    log_line_by_line()
+    sys.exit(run_in_pod(request_file, ending_file))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ headers. Every handler asks for authentication itself: jupyter-server lets other
 counts as activity, or a page that polls would keep its server alive for ever.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,7 +14,8 @@ from typing import Any, Final
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
-from sublet_quota.wire.api import JobRequest, KeepRequest, Problem
+from sublet_quota.environment import resized_environment
+from sublet_quota.wire.api import JobRequest, KeepRequest, Problem, SliceInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web
@@ -40,6 +42,8 @@ class Route:
     """Below the service's ``api/``, with the id in it."""
     get: bool = False
     post: type[WireModel] | None = None
+    resizes: bool = False
+    """Its answer is a slice with a new size."""
     patience_s: float = 20.0
     """How long the service may take: a job's notebook is read, its files are copied."""
     query: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
@@ -51,7 +55,7 @@ ROUTES: Final = (
     Route(f"slices/{_ID}/keep", "slices/{}/keep", post=KeepRequest),
     Route(f"slices/{_ID}/wake", "slices/{}/wake", post=_NoBody),
     Route(f"slices/{_ID}/give-up", "slices/{}/give-up", post=_NoBody),
-    Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest),
+    Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest, resizes=True),
     Route(f"slices/{_ID}/history", "slices/{}/history", get=True, query={"since": _TIME}),
     Route("jobs", "jobs", get=True, post=JobRequest, patience_s=400.0),
     # Before the jobs' ids: it looks like one.
@@ -139,8 +143,24 @@ class ForwardHandler(SubletHandler):
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"{name}: {_in_words(error)}")
             return
         path = self.route.target.format(*ids)
-        patience_s = self.route.patience_s
-        self.answer(await self.service.ask(method, path, query, body, patience_s))
+        answer = await self.service.ask(method, path, query, body, self.route.patience_s)
+        if self.route.resizes and answer.status == HTTPStatus.OK:
+            _take_size(answer.body)
+        self.answer(answer)
+
+
+def _take_size(answer: bytes) -> None:
+    """Let kernels and terminals that this server starts from now on see its slice's new size."""
+    try:
+        lease = SliceInfo.model_validate_json(answer).lease
+    except ValidationError:
+        return
+    if lease.slice_id == os.environ.get("SUBLET_SLICE_ID"):
+        os.environ.update(
+            resized_environment(
+                lease.memory_mib, lease.compute_milli, lease.gpu_memory_mib, os.environ
+            )
+        )
 
 
 def _written(body: WireModel) -> bytes:

@@ -72,14 +72,14 @@ class ShareSources:
             no_gpu_reason=known.get("SUBLET_NO_GPU_REASON") or None,
         )
 
-    def local(self) -> Share:
+    def local(self, within_s: float = _ANSWER_WITHIN_S) -> Share:
         """What the agent says at this moment. ``NoAnswerError``."""
         if self.agent_socket is None:
             reason = self.no_gpu_reason or "This process has no Sublet slice."
             raise NoAnswerError(reason)
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-                line.settimeout(_ANSWER_WITHIN_S)
+                line.settimeout(within_s)
                 line.connect(self.agent_socket)
                 line.sendall(AskShare().model_dump_json().encode() + b"\n")
                 with line.makefile("rb") as answers:
