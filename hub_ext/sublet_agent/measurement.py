@@ -7,6 +7,8 @@ dropped whole. While a move is in flight, its own slice's processes are left alo
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sublet_quota.ids import SliceId
+
 from sublet_agent.devices.interface import ProcessState
 from sublet_agent.journal import Target
 from sublet_agent.process_table import ProcessIdentity
@@ -68,6 +70,7 @@ class Measurement:
         moving = self._gpu.move.slice_id if self._gpu.move is not None else None
         listed: set[ProcessIdentity] = set()
         foreign: dict[int, int] = {}
+        strays: set[SliceId] = set()
         if sample.memory is not None:
             self._gpu.memory = sample.memory
             self._gpu.utilisation_percent = sample.utilisation_percent
@@ -76,12 +79,16 @@ class Measurement:
                 served = self._slice_of(process)
                 if served is None:
                     foreign[process.identity.pid] = process.memory_mib
+                    if process.slice_id is not None:
+                        strays.add(process.slice_id)
                     continue
                 listed.add(process.identity)
                 if served.slice_id != moving:
                     self._note_process(served, process, effects, now)
             effects.changed |= foreign.keys() != self._gpu.foreign.keys()
             self._gpu.foreign = foreign
+            effects.changed |= strays != self._gpu.strays
+            self._gpu.strays = frozenset(strays)
         for served in tuple(self._residency.slices.values()):
             if served.slice_id != moving:
                 self._note_states(served, sample, effects)

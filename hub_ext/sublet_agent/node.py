@@ -254,7 +254,10 @@ class NodeAgent:
                 for r in self._residencies.values()
             ),
             slices=tuple(
-                report_slice(s, r.gpu, r.managed(), now) for r, s in self._roster.assigned()
+                report_slice(s, r.gpu, r.managed(), now).model_copy(
+                    update={"gpu_id": self._roster.seen_elsewhere(s)}
+                )
+                for r, s in self._roster.assigned()
             ),
             acknowledged=acknowledged,
         )

@@ -36,12 +36,26 @@ class Roster:
         self._settings = settings
 
     def find(self, slice_id: SliceId) -> tuple[GpuResidency, ServedSlice] | None:
-        """Return the slice with its GPU's residency."""
+        """Return the slice with its GPU's residency: of the card it is assigned to, if any."""
+        left: tuple[GpuResidency, ServedSlice] | None = None
         for residency in self.residencies.values():
             served = residency.slices.get(slice_id)
             if served is not None:
-                return residency, served
-        return None
+                if served.assignment is not None:
+                    return residency, served
+                left = left or (residency, served)
+        return left
+
+    def seen_elsewhere(self, served: ServedSlice) -> GpuId | None:
+        """Return the card that a pod's processes use, where it is another than the assigned one.
+
+        On Kubernetes the device plugin picks the card. Nothing while a process of the slice is on
+        its own card: that one counts.
+        """
+        if served.assignment is None or served.assignment.pod_uid is None or served.processes:
+            return None
+        cards = (r.gpu for r in self.residencies.values() if served.slice_id in r.gpu.strays)
+        return next((gpu.gpu.gpu_id for gpu in cards), None)
 
     def assigned(self) -> Iterable[tuple[GpuResidency, ServedSlice]]:
         """Return every slice that the service assigned."""
@@ -71,13 +85,14 @@ class Roster:
         self._attribution.serve(assignments.slices)
         for gpu in assignments.gpus:
             self._set_pool(gpu)
-        named = {s.slice_id for s in assignments.slices}
+        named = {SliceId(s.slice_id): s.gpu_id for s in assignments.slices}
         for assignment in assignments.slices:
             self._serve(assignment, now)
         released: list[Target] = []
         for residency in self.residencies.values():
             for served in tuple(residency.slices.values()):
-                if served.assignment is not None and served.slice_id not in named:
+                here = named.get(served.slice_id) == residency.gpu.gpu.gpu_id
+                if served.assignment is not None and not here:
                     released.extend(self._release(residency, served, now))
         return released
 

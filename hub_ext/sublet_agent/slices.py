@@ -187,6 +187,8 @@ class ServedGpu:
     """What the driver takes for itself: the least that was ever unaccounted for."""
     foreign: dict[int, int] = field(default_factory=dict)
     """Processes of no slice, with their memory."""
+    strays: frozenset[SliceId] = frozenset()
+    """Slices of other cards whose processes were seen here (they are foreign here, too)."""
     orphans_mib: int = 0
     """Held by known processes of released slices."""
     closed: str | None = None

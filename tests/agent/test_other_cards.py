@@ -1,0 +1,95 @@
+"""On a node with several cards a slice may be found on another than the assigned one."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sublet_agent.cgroups import GROUPS_NAME
+
+from tests.support.agent_world import AgentWorld
+from tests.support.control_groups import leave_no_groups, needs_freezer
+from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
+from tests.support.running_agent import RunningAgent
+from tests.support.simulated_gpus import simulated_gpus
+
+GIB = 1024
+WITHIN_S = 60.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[AgentWorld]:
+    """An agent of two cards."""
+    tmp_path.chmod(0o755)
+    service = FakeServiceLink()
+    service.start()
+    with simulated_gpus("--gpus", "2", "--scale", "16384") as gpus:
+        options = ("--SubletAgent.tick_s=0.03",)
+        agent = RunningAgent(tmp_path, gpus.socket, service, options, "sublet_agent.serving")
+        agent.start()
+        try:
+            agent.wait_until_serving()
+            service.gpus = tuple(gpu_assignment(gpu.gpu_id) for gpu in gpus.device.gpus())
+            yield AgentWorld(gpus, service, agent)
+        finally:
+            agent.stop()
+            service.stop()
+
+
+def cards(world: AgentWorld) -> tuple[str, str]:
+    first, second = (gpu.gpu_id for gpu in world.gpus.device.gpus())
+    return first, second
+
+
+@contextmanager
+def in_a_pod(folder: Path, pid: int) -> Iterator[str]:
+    """Put a process into a control group such as a kubelet makes; gives the pod's uid."""
+    uid = str(uuid.uuid4())
+    place = needs_freezer(folder).folder / "kubelet" / "kubepods" / f"pod{uid}"
+    place.mkdir(parents=True)
+    (place / "cgroup.procs").write_text(str(pid))
+    try:
+        yield uid
+    finally:
+        deadline = time.monotonic() + WITHIN_S
+        while (place / "cgroup.procs").read_text().strip() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        place.rmdir()
+
+
+def test_a_slice_that_is_assigned_to_another_card_is_served_there_alone(world: AgentWorld) -> None:
+    first, second = cards(world)
+    world.service.assign(slice_assignment("a", first, 10 * GIB))
+    world.until(lambda: world.service.report("a") is not None, WITHIN_S)
+    kernel = world.kernel("a", SUBLET_GPU_ID=second)
+    world.service.assign(slice_assignment("a", second, 10 * GIB))
+    kernel.enter()
+    hers = kernel.fill(5, 1)
+    world.until(lambda: world.report("a").memory_mib > 5 * GIB, WITHIN_S)
+    assert [s.slice_id for s in world.status.slices] == ["a"]
+    assert [gpu.foreign for gpu in world.status.gpus] == [None, None]
+    assert kernel.digest() == hers
+
+
+def test_the_card_on_which_a_pods_processes_are_seen_is_reported(
+    world: AgentWorld, tmp_path: Path
+) -> None:
+    first, second = cards(world)
+    kernel = world.kernel("a", SUBLET_GPU_ID=second)
+    try:
+        with in_a_pod(tmp_path, kernel.pid) as uid:
+            world.service.assign(slice_assignment("a", first, 10 * GIB, pod_uid=uid))
+            world.until(lambda: world.service.report("a") is not None, WITHIN_S)
+            assert world.report("a").gpu_id is None
+            kernel.fill(5, 1)
+            world.until(lambda: world.report("a").gpu_id == second, WITHIN_S)
+            world.service.assign(slice_assignment("a", second, 10 * GIB, pod_uid=uid))
+            world.until(lambda: world.report("a").memory_mib > 5 * GIB, WITHIN_S)
+            assert world.report("a").gpu_id is None
+            assert [gpu.foreign for gpu in world.status.gpus] == [None, None]
+            kernel.kill()
+    finally:
+        kernel.kill()
+        leave_no_groups(tmp_path / "state" / GROUPS_NAME)
