@@ -110,11 +110,12 @@ def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups)
         groups.slice("a", ada), groups.slice("b", ben), groups.slice("f", far, gpu_id="GPU-2")
     )
     kernel, other = ada.starts("child"), ada.starts("child")
+    # Her first process tells her how far her slice has come.
     with groups.freezer.others_still(GPU, "a", [kernel], 5.0) as stillness:
         assert stillness.problem == ""
         still = {p: stillness.holds(p) for p in (ada.pid, other, kernel, ben.pid, far.pid)}
         assert still == {
-            ada.pid: True,
+            ada.pid: False,
             other: True,
             kernel: False,
             ben.pid: True,
@@ -129,6 +130,17 @@ def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups)
     os.set_blocking(ben.process.stdout.fileno(), True)
     ben.others.append(int(ben.process.stdout.readline()))
     assert not stillness.holds(ben.pid)
+
+
+def test_whoever_was_born_apart_stands_still_the_next_time(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    kernel = ada.starts("child")
+    with groups.freezer.others_still(GPU, "a", [kernel], 5.0):
+        born = ada.starts("child")
+    with groups.freezer.others_still(GPU, "a", [kernel], 5.0) as stillness:
+        assert stillness.problem == ""
+        assert [stillness.holds(p) for p in (born, kernel, ada.pid)] == [True, False, False]
 
 
 def test_everybody_runs_on_when_the_block_ends_in_an_error(groups):
@@ -188,6 +200,16 @@ def test_the_agent_never_freezes_itself(groups):
             assert not stillness.holds(ben.pid)
     finally:
         groups.tree.move(os.getpid(), home)
+
+
+def test_what_killed_agents_left_is_removed_once_nobody_is_in_it(groups):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    groups.tree.make("/sublet-another-1234/slice-x/rest")
+    groups.tree.make("/sublet-another-1234/slice-x/moved")
+    groups.begin()
+    assert not groups.tree.exists("/sublet-another-1234")
+    assert groups.book.slice_at(ada.pid) == Verdict("a")
 
 
 def test_where_no_group_can_be_made_it_is_said_why(tmp_path):

@@ -300,16 +300,18 @@ class FaultWalk:
         self.service.lending = True
         self.service.push()
         self._nothing_is_lost()
-        self._wait("every cell ends", self._no_cell_runs, 30.0)
+        # Who found no room again and again, because of grabs, is tried ever later.
+        within_s = 90.0 if self.greedy else 30.0
+        self._wait("every cell ends", self._no_cell_runs, within_s)
         for each in self.slices:
             for kernel in [] if each.job else each.tenants:
                 kernel.cells += 1
                 kernel.tell(f"cell {kernel.pid}-{kernel.cells}")
-                self._wait(f"a cell of {each.slice_id} ends", self._no_cell_runs, 30.0)
+                self._wait(f"a cell of {each.slice_id} ends", self._no_cell_runs, within_s)
         self._nothing_is_lost(verify=True)
         self._wait("no owner's process is left locked", self._no_owner_is_locked, 10.0)
         if any(s.job for s in self.slices):
-            self._wait("the job gets on while all are idle", self._a_job_computes, 30.0)
+            self._wait("the job gets on while all are idle", self._a_job_computes, within_s)
         self.counts["looked"] += 1
         self._rest.unlink()
 
@@ -412,7 +414,7 @@ class FaultWalk:
             each.root.grabber(
                 WALK_CAP_MIB=str(each.cap_mib // 3),
                 WALK_SEED=f"{self.seed} {each.slice_id}",
-                WALK_GRAB_EVERY_S="0.2",
+                WALK_GRAB_EVERY_S="0.05",
                 WALK_REST=str(self._rest),
             )
 

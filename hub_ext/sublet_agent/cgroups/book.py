@@ -47,6 +47,7 @@ class GroupBook:
         self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
         self._pods: Mapping[str, SliceId] = {}
         self._freezing: dict[GpuId, list[Frozen]] = {}
+        self._first: dict[SliceId, int] = {}
 
     def groups(self) -> Sequence[SliceGroup]:
         """List all groups."""
@@ -79,6 +80,17 @@ class GroupBook:
             if len(after) < len(self._groups):
                 self._file.keep(after.values())
                 self._groups = after
+            self._first.pop(slice_id, None)
+
+    def note_first(self, slice_id: SliceId, pid: int) -> None:
+        """Say which process of a slice of ours started all others: a notebook's server."""
+        with self._guard:
+            self._first[slice_id] = pid
+
+    def first_of(self, slice_id: SliceId) -> int | None:
+        """Return the pid of a slice's first process, where it is known."""
+        with self._guard:
+            return self._first.get(slice_id)
 
     def name_pods(self, pods: Mapping[str, SliceId]) -> None:
         """Say which pods' processes belong to slices, by UID: those that the service named."""

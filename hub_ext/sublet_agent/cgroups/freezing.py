@@ -2,8 +2,10 @@
 
 Everybody on the GPU stands still then but the processes that come back. The driver restores a
 process with the help of one of its own threads, so those are never frozen: in the group of their
-own slice they are set apart from the rest. A pod's group is not ours to change, so the other
-processes of a pod that comes back are only looked out for, as everybody is without a freezer.
+own slice they are set apart from the rest. So is the slice's first process, the notebook's
+server: it is what tells its owner how far the slice has come. Whoever these start meanwhile is
+looked out for, as everybody is without a freezer; the room that they take is their own slice's.
+A pod's group is not ours to change, so that goes for all processes of a pod that comes back.
 """
 
 import logging
@@ -44,7 +46,9 @@ class SliceFreezer:
         self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
     ) -> Iterator[Stillness]:
         """Freeze everybody on the GPU but these processes of this slice; thaw at the end."""
-        self.set_apart(slice_id, pids)
+        self._put_back(slice_id, pids)
+        first = self._book.first_of(slice_id)
+        self.set_apart(slice_id, pids if first is None else [*pids, first])
         try:
             problem = self._freeze(gpu_id, slice_id, pids, within_s)
             yield Stillness(problem, lambda pid: self._stands_still(gpu_id, pid))
@@ -52,6 +56,18 @@ class SliceFreezer:
             for each in self._book.end(gpu_id):
                 if not thaw_surely(each.tree, each.place):
                     log.error("the group %s stays frozen: thaw it by hand", each.place)
+
+    def _put_back(self, slice_id: SliceId, pids: Sequence[int]) -> None:
+        """Put with the rest whom those that are apart have started: they were born apart."""
+        group = self._book.of(slice_id)
+        if group is None or not group.is_own:
+            return
+        stay = {*pids, self._book.first_of(slice_id)}
+        for pid in set(group.tree.pids(group.moved)) - stay:
+            try:
+                group.tree.move(pid, group.rest)
+            except OSError as error:
+                log.warning("process %s cannot be put with the rest: %s", pid, error)
 
     def _freeze(
         self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float

@@ -27,7 +27,9 @@ from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.process_table import ProcessTable
 from sublet_agent.roots import family_of, is_root_of
 
+_PREFIX: Final = "sublet-"
 _ROUNDS: Final = 20
+_TRIES: Final = 3
 _MOST_NAME: Final = 150
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class GroupKeeper:
         self._trees = tuple(trees)
         self._table = table
         digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
-        self._parent = f"sublet-{quote(node, safe='')[:_MOST_NAME]}-{digest}"
+        self._parent = f"{_PREFIX}{quote(node, safe='')[:_MOST_NAME]}-{digest}"
         self._serving = threading.Lock()
         self._taken_in: dict[SliceId, tuple[int, float | None]] = {}
         self._complaints: dict[SliceId, str] = {}
@@ -92,21 +94,29 @@ class GroupKeeper:
         problems = []
         for tree in self._trees:
             above = "/" if tree.version == 1 else tree.place_of(os.getpid()) or "/"
-            place = f"{above.rstrip('/')}/{self._parent}"
-            probe = f"{place}/probe-{os.getpid()}"
-            try:
-                tree.make(probe)
-                works = tree.can_freeze(probe)
-                if works:
-                    tree.thaw(probe)
+            _remove_abandoned(tree, above)
+            for _ in range(_TRIES):
+                problem = self._try_out(tree, f"{above.rstrip('/')}/{self._parent}")
+                if not problem:
                     return tree, ""
-                problems.append(f"{tree.folder} does not freeze")
-            except OSError as error:
-                problems.append(f"{tree.folder}: {error.strerror}")
-            finally:
-                tree.remove(probe)
-                _remove_if_empty(tree, place)
+            problems.append(problem)
         return None, "; ".join(problems) or "no control groups are mounted here"
+
+    @staticmethod
+    def _try_out(tree: FreezerTree, place: str) -> str:
+        probe = f"{place}/probe-{os.getpid()}"
+        try:
+            tree.make(probe)
+            if not tree.can_freeze(probe):
+                return f"{tree.folder} does not freeze"
+            tree.thaw(probe)
+        except OSError as error:
+            # Another agent, which begins at this moment, may have removed what is empty.
+            return f"{tree.folder}: {error.strerror}"
+        finally:
+            tree.remove(probe)
+            _remove_if_empty(tree, place)
+        return ""
 
     def _serve_one(self, assignment: SliceAssignment) -> None:
         slice_id = SliceId(assignment.slice_id)
@@ -157,10 +167,21 @@ class GroupKeeper:
                 assignment.uid,
             )
             return
-        group = group or self._make(assignment, pid, tree)
-        if group is not None:
-            self._move_family(pid, group)
-            self._taken_in[slice_id] = root
+        for attempt in range(_TRIES):
+            group = group or self._make(assignment, pid, tree)
+            if group is None:
+                return
+            try:
+                self._move_family(pid, group)
+            except FileNotFoundError:
+                # Removed, empty as it still was, by another agent that began at this moment.
+                if attempt == _TRIES - 1:
+                    raise
+                group = None
+            else:
+                break
+        self._book.note_first(slice_id, pid)
+        self._taken_in[slice_id] = root
 
     def _make(self, assignment: SliceAssignment, pid: int, tree: FreezerTree) -> SliceGroup | None:
         above = "/"
@@ -209,6 +230,16 @@ class GroupKeeper:
             self._book.drop(group.slice_id)
             self._complaints.pop(group.slice_id, None)
             self._taken_in.pop(group.slice_id, None)
+
+
+def _remove_abandoned(tree: FreezerTree, above: str) -> None:
+    """Remove what agents left behind that were killed, and whose processes ended later."""
+    for name in tree.inside(above):
+        place = f"{above.rstrip('/')}/{name}"
+        if not name.startswith(_PREFIX) or tree.pids(place):
+            continue
+        # An agent that has just made one and put nobody in yet makes it again.
+        tree.remove(place)
 
 
 def _remove_if_empty(tree: FreezerTree, place: str) -> None:
