@@ -93,7 +93,7 @@ async def test_much_compute_takes_a_larger_mig_profile_than_its_memory_needs() -
 
 async def test_a_fraction_of_a_card_is_never_less_than_was_granted() -> None:
     kai = BACKENDS["kai"]
-    settings = read_settings(kai, {"request": "fraction"})
+    settings = read_settings(kai, {"unit": "fraction"})
     fields = kai.write(a_lease(memory_mib=1, gpu_memory_mib=81920), settings)
     assert fields.annotations == {"gpu-fraction": "0.01"}
     unknown = kai.write(a_lease(gpu_memory_mib=0), settings)
@@ -215,7 +215,7 @@ async def test_a_pod_without_the_servers_container_is_an_error_that_says_so() ->
     [
         ({"nothing": {}}, "backends are time-slicing"),
         ({"kai": {"que": "x"}}, "did you mean 'queue'"),
-        ({"kai": {"request": "much"}}, "nv-fractions"),
+        ({"kai": {"sharing_mode": "much"}}, "NvFractions"),
         ({"mig": {"profiles": ["big"]}}, "1g.10gb"),
         ({"mig": {"profiles": []}}, "empty"),
         ({"hami": {"priority": "first"}}, "priority"),

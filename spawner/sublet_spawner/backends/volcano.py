@@ -23,6 +23,8 @@ class VolcanoSettings:
     cores_resource: str = "volcano.sh/vgpu-cores"
     queue: str = ""
     """Empty: the namespace's own, or ``default``."""
+    vgpu_mode: str = "hami-core"
+    """How its device plugin cuts cards for notebooks. Empty: as the plugin is configured."""
     scheduler_name: str = "volcano"
 
 
@@ -41,13 +43,17 @@ def _guarantees(settings: VolcanoSettings) -> Guarantees:
 
 
 def _write(lease: Lease, settings: VolcanoSettings) -> PodFields:
+    annotations = {
+        "scheduling.volcano.sh/queue-name": settings.queue,
+        "volcano.sh/vgpu-mode": settings.vgpu_mode,
+    }
     return PodFields(
         limits={
             settings.number_resource: "1",
             settings.memory_resource: str(lease.memory_mib),
             settings.cores_resource: str(percent(lease.compute_milli)),
         },
-        annotations={"scheduling.volcano.sh/queue-name": settings.queue} if settings.queue else {},
+        annotations={name: value for name, value in annotations.items() if value},
         scheduler_name=settings.scheduler_name,
     )
 
