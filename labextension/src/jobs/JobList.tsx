@@ -29,8 +29,13 @@ export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.
       title={trans.__('Training jobs')}
       stale={!seen.fresh}
       aside={
-        <button type="button" onClick={desk.deeds.promote} data-sublet="promote">
-          {trans.__('Promote notebook…')}
+        <button
+          type="button"
+          onClick={desk.deeds.promote}
+          title={trans.__('Run the open notebook as a training job')}
+          data-sublet="promote"
+        >
+          {trans.__('Promote…')}
         </button>
       }
     >

@@ -24,6 +24,14 @@ export function stateWord(job: Job, trans: TranslationBundle): string {
 
 /** What is to be said of it, in one line. */
 export function stateLine(job: Job, trans: TranslationBundle, now: Date): string {
+  return sentence(lineOf(job, trans, now));
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
+}
+
+function lineOf(job: Job, trans: TranslationBundle, now: Date): string {
   switch (job.state) {
     case 'waiting':
       return waitingLine(job, trans, now);
@@ -50,7 +58,7 @@ function waitingLine(job: Job, trans: TranslationBundle, now: Date): string {
     parts.push(trans.__('Expected to start in about %1.', wait));
   }
   if (job.reason !== '') {
-    parts.push(job.reason);
+    parts.push(sentence(job.reason));
   }
   return parts.join(' ');
 }

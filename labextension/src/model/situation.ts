@@ -98,7 +98,7 @@ export function word(standing: Standing, trans: TranslationBundle): string {
 export function meaning(standing: Standing, trans: TranslationBundle): string {
   switch (standing) {
     case 'active':
-      return trans.__('You are using the GPU.');
+      return trans.__('You are at work: your slice is all yours.');
     case 'idle':
       return trans.__('Nothing of yours uses the GPU at the moment.');
     case 'lent':
@@ -192,7 +192,7 @@ function leftFor(trans: TranslationBundle, seconds: number): string {
 
 function lentLine(slice: SliceInfo, trans: TranslationBundle, now: Date): string | null {
   if (slice.lent_to.length > 0) {
-    const to = slice.lent_to.join(', ');
+    const to = slice.lent_to.map(each => whose(each, slice, trans)).join(', ');
     return slice.lent_since === null
       ? trans.__('Lent to %1.', to)
       : trans.__('Lent to %1 since %2.', to, clock(slice.lent_since));
@@ -205,5 +205,15 @@ function lentLine(slice: SliceInfo, trans: TranslationBundle, now: Date): string
     return null;
   }
   const lasted = span(trans, secondsBetween(last.from_, last.until));
-  return trans.__('It was lent to %1 for %2, until %3.', last.to, lasted, clock(last.until));
+  return trans.__(
+    'It was lent to %1 for %2, until %3.',
+    whose(last.to, slice, trans),
+    lasted,
+    clock(last.until)
+  );
+}
+
+/** Who runs a job of their own in their own slice need not be told their own name. */
+function whose(to: string, slice: SliceInfo, trans: TranslationBundle): string {
+  return to === `a job of ${slice.lease.owner}` ? trans.__('a job of yours') : to;
 }

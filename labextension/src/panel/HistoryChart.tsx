@@ -24,12 +24,7 @@ export function HistoryChart({ desk, now }: { desk: Desk; now: Date }): React.JS
       : trans.__('It was not lent.')
   ].join(' ');
   return (
-    <Section
-      name="history"
-      title={trans.__('Last hour')}
-      stale={!seen.fresh}
-      aside={<Legend desk={desk} lent={shapes.lent.length > 0} />}
-    >
+    <Section name="history" title={trans.__('Last hour')} stale={!seen.fresh}>
       {points < 2 ? (
         <p className="sublet-quiet">{trans.__('The record of your slice begins now.')}</p>
       ) : (
@@ -83,6 +78,7 @@ export function HistoryChart({ desk, now }: { desk: Desk; now: Date }): React.JS
             <span>{trans.__('cap %1', gib(seen.value.cap_mib))}</span>
             <span>{trans.__('now')}</span>
           </div>
+          <Legend desk={desk} lent={shapes.lent.length > 0} />
         </>
       )}
     </Section>

@@ -27,24 +27,26 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
         <ul className="sublet-list">
           {seen.value.map(kernel => (
             <li key={kernel.kernel_id} data-sublet="kernel">
-              <span className="sublet-grow sublet-cut" title={kernel.notebook ?? kernel.name}>
-                {kernel.notebook === null ? kernel.name : fileName(kernel.notebook)}
+              <span className="sublet-grow sublet-two-lines">
+                <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
+                  {kernel.notebook === null ? kernel.name : fileName(kernel.notebook)}
+                </span>
+                <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
               </span>
-              {kernel.waits || waiting.has(kernel.kernel_id) ? (
+              {(kernel.waits || waiting.has(kernel.kernel_id)) && (
                 <button
                   type="button"
                   disabled={action.busy}
+                  title={trans.__('Its cell waits for the GPU: take it back')}
                   onClick={() => {
                     interrupt(kernel);
                   }}
                   data-sublet="interrupt"
                 >
-                  {trans.__('Interrupt the waiting cell')}
+                  {trans.__('Interrupt')}
                 </button>
-              ) : (
-                <span className="sublet-quiet">{jupyterWord(kernel.state, desk)}</span>
               )}
-              <span className="sublet-number">{holding(kernel, desk)}</span>
+              <span className="sublet-number">{gib(kernel.memory_mib + kernel.host_mib)}</span>
             </li>
           ))}
         </ul>
@@ -54,14 +56,13 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
   );
 }
 
-function holding(kernel: KernelHolding, desk: Desk): string {
+/** What Jupyter says of it, and where its memory is. */
+function stateWords(kernel: KernelHolding, desk: Desk): string {
   const { trans } = desk;
-  if (kernel.memory_mib === 0 && kernel.host_mib === 0) {
-    return trans.__('no GPU memory');
-  }
+  const words = kernel.waits ? trans.__('waits for the GPU') : jupyterWord(kernel.state, desk);
   return kernel.host_mib > 0 && kernel.memory_mib === 0
-    ? trans.__('%1, moved out', gib(kernel.host_mib))
-    : gib(kernel.memory_mib + kernel.host_mib);
+    ? trans.__('%1, memory moved out', words)
+    : words;
 }
 
 function jupyterWord(state: string, desk: Desk): string {

@@ -64,13 +64,15 @@ function AccountBar({ desk, account }: { desk: Desk; account: Account }): React.
         </span>
         <span className="sublet-number">{used}</span>
       </div>
-      <UseBar
-        label={trans.__('Quota of %1', account.who)}
-        text={text}
-        whole={limit_mib ?? Math.max(used_mib, guaranteed_mib)}
-        parts={[{ kind: 'on-gpu', amount: used_mib }]}
-        mark={guaranteed_mib}
-      />
+      {limit_mib !== null && (
+        <UseBar
+          label={trans.__('Quota of %1', account.who)}
+          text={text}
+          whole={limit_mib}
+          parts={[{ kind: 'on-gpu', amount: used_mib }]}
+          mark={guaranteed_mib}
+        />
+      )}
       {guaranteed_mib > 0 && (
         <span className="sublet-quiet">{trans.__('%1 guaranteed', gib(guaranteed_mib))}</span>
       )}
@@ -106,7 +108,7 @@ function OfferItem({ desk, offer }: { desk: Desk; offer: Offer }): React.JSX.Ele
     <li className="sublet-offer" data-sublet="offer" data-sublet-allowed={offer.allowed}>
       <span className="sublet-grow">
         {offer.title}{' '}
-        <span className="sublet-quiet">
+        <span className="sublet-quiet sublet-number">
           {gib(offer.memory_mib)} · {percent(offer.compute_milli)}
         </span>
         {offer.why_not !== null && <span className="sublet-why">{offer.why_not}</span>}

@@ -31,7 +31,9 @@ export const promotePlugin: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const promotion = new Promotion(deskOf(app, model, trans), app.serviceManager.contents);
     const label = trans.__('Promote to Training…');
-    const caption = trans.__('Run this notebook as a training job, on GPUs that are idle');
+    const caption = trans.__(
+      'Promote to training: run this notebook as a job, on GPUs that are idle'
+    );
 
     const tell = (job: Job | null): void => {
       if (job === null) {
@@ -56,7 +58,7 @@ export const promotePlugin: JupyterFrontEndPlugin<void> = {
     };
 
     app.commands.addCommand(Commands.promote, {
-      label: args => (args.toolbar === true ? '' : label),
+      label,
       caption,
       icon: promoteIcon,
       isVisible: () => model.isPresent,

@@ -182,7 +182,13 @@ function ParameterPart({ trans, subject, form, problems, set }: PartProps): Reac
       <legend>{trans.__('Parameters')}</legend>
       {subject.fields.map(field =>
         field.kind === 'bool' ? (
-          <Field key={field.name} name={field.name} label={field.name} help={field.help}>
+          <Field
+            key={field.name}
+            name={field.name}
+            label={field.name}
+            kind={field.kind}
+            help={field.help}
+          >
             {ids => (
               <select
                 {...ids}
@@ -201,7 +207,8 @@ function ParameterPart({ trans, subject, form, problems, set }: PartProps): Reac
             key={field.name}
             name={field.name}
             label={field.name}
-            help={[field.kind === 'any' ? '' : field.kind, field.help].filter(Boolean).join(' · ')}
+            kind={field.kind === 'any' ? undefined : field.kind}
+            help={field.help}
             value={form.parameters[field.name] ?? ''}
             problem={problems[`parameter:${field.name}`]}
             set={text => {

@@ -4,6 +4,8 @@ import * as React from 'react';
 export interface FieldProps {
   name: string;
   label: string;
+  /** Its type, beside the label. */
+  kind?: string | undefined;
   problem?: string | undefined;
   help?: string | undefined;
   children: (ids: {
@@ -27,6 +29,7 @@ export function Field(props: FieldProps): React.JSX.Element {
     <div className="sublet-field" data-sublet-field={props.name}>
       <label htmlFor={id} className="sublet-cut" title={props.label}>
         {props.label}
+        {props.kind !== undefined && <span className="sublet-quiet"> {props.kind}</span>}
       </label>
       <div>
         {props.children({
@@ -54,6 +57,7 @@ export function TextField(props: {
   name: string;
   label: string;
   value: string;
+  kind?: string | undefined;
   problem?: string | undefined;
   help?: string | undefined;
   placeholder?: string;
@@ -62,7 +66,13 @@ export function TextField(props: {
   set: (value: string) => void;
 }): React.JSX.Element {
   return (
-    <Field name={props.name} label={props.label} problem={props.problem} help={props.help}>
+    <Field
+      name={props.name}
+      label={props.label}
+      kind={props.kind}
+      problem={props.problem}
+      help={props.help}
+    >
       {ids => (
         <input
           {...ids}
