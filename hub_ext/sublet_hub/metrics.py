@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from sublet_hub.fleet import Fleet
@@ -41,6 +41,9 @@ class LedgerCollector(Collector):
         for labels, count in tally.items():
             slices.add_metric(labels, count)
         yield slices
+        lent = GaugeMetricFamily("sublet_lent_slices", "Idle slices that jobs use")
+        lent.add_metric((), sum(s.lent_since is not None for s in self._ledger.slices.values()))
+        yield lent
         jobs = GaugeMetricFamily("sublet_jobs", "Jobs by state", labels=("state",))
         for state, count in Tally(job.state.value for job in self._ledger.jobs.values()).items():
             jobs.add_metric((state,), count)
@@ -64,6 +67,9 @@ class LedgerCollector(Collector):
                 "sublet_gpu_lendable_mib", "What a job could get, MiB", labels=_GPU_LABELS
             ),
         }
+        energy = CounterMetricFamily(
+            "sublet_gpu_energy_joules", "What the card's own counter says", labels=_GPU_LABELS
+        )
         promised = GaugeMetricFamily(
             "sublet_gpu_promised_mib", "The sum of the caps, MiB", labels=_GPU_LABELS
         )
@@ -76,7 +82,10 @@ class LedgerCollector(Collector):
             if report is not None:
                 for name, family in families.items():
                     family.add_metric(labels, getattr(report, name))
+                if report.energy_mj is not None:
+                    energy.add_metric(labels, report.energy_mj / 1000)
         yield promised
+        yield energy
         yield from families.values()
 
     def _agents(self) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ import pytest
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import SliceReport
 
-from tests.support.fake_agent import GIB, FakeAgent, a_report
+from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 pytestmark = pytest.mark.asyncio
@@ -214,3 +214,13 @@ async def test_a_size_that_is_none_is_refused(world: HubWorld, body: dict[str, A
     lease = await world.slice_for("ada")
     path = f"slices/{lease['slice_id']}/resize"
     assert (await world.call("POST", path, world.user("ada"), body))[0] == 400
+
+
+async def test_metrics_tell_energy_and_lending_without_anybodys_name(world: HubWorld) -> None:
+    agent = await world.agent(gpus=(a_gpu(energy_mj=5_000_000),))
+    lease = await world.slice_for("ada", size="small")
+    await told(world, agent, lease["slice_id"], active=False, lent_to=("j",))
+    text = (await world.raw("GET", "metrics", world.admin())).body.decode()
+    assert 'sublet_gpu_energy_joules_total{gpu="SIM-0",node="node-a"} 5000.0' in text
+    assert "sublet_lent_slices 1.0" in text
+    assert "ada" not in text
