@@ -1,5 +1,6 @@
 """What a user sees of their share over the API, and what they may do with it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,17 @@ async def test_a_slice_with_a_running_cell_is_not_given_up_and_it_says_what_to_d
     )
     assert (status, problem["reason"]) == (409, "conflict")
     assert "interrupt it" in problem["message"]
+
+
+async def test_a_cell_that_has_just_ended_is_waited_for(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    await told(world, agent, lease["slice_id"], running_cell=True)
+    path = f"slices/{lease['slice_id']}/give-up"
+    asking = asyncio.create_task(world.call("POST", path, world.user("ada")))
+    agent.says[lease["slice_id"]] = a_report(lease["slice_id"], running_cell=False)
+    await agent.report()
+    assert (await asking)[0] == 200
 
 
 async def test_a_slice_is_resized_live_and_its_agent_counts_by_the_new_size(

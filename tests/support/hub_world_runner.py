@@ -66,13 +66,20 @@ def _run(request_fd: int, progress_fd: int) -> None:
     for cell, step in enumerate(steps, 1):
         say(cell=cell, total=len(steps), state="running")
         _take(step, request)
-        if step[0] == "fail" or (step[0] == "fail until" and not Path(step[2]).exists()):
+        if step[0] == "fail" or (step[0] == "fail once" and _is_first(Path(step[2]))):
             shown = f"Traceback (most recent call last):\nValueError: {step[1]}"
             error = {"cell": cell, "name": "ValueError", "message": step[1], "traceback": shown}
             say(ended=True, ok=False, error=error, output=request["output"])
             sys.exit(1)
         say(cell=cell, total=len(steps), state="done")
     say(ended=True, ok=True, error=None, output=request["output"])
+
+
+def _is_first(mark: Path) -> bool:
+    if mark.exists():
+        return False
+    mark.touch()
+    return True
 
 
 def _take(step: list[Any], request: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 What is another's answers as what is not there: nobody learns which ids there are.
 """
 
+import asyncio
+import time
 from datetime import timedelta
 
 from sublet_quota import scopes
@@ -23,6 +25,8 @@ from sublet_hub.service import Service
 from sublet_hub.views import Viewer, event_body
 
 _MOST_EVENTS = 1000
+_HEARD_WITHIN_S = 1.5
+"""Agents report at least once a second."""
 OWNER = Parameter("owner", Nature.TEXT, "Another user's (admins).")
 
 
@@ -85,6 +89,14 @@ async def _wake(service: Service, call: Call) -> SliceInfo:
 
 
 async def _give_up(service: Service, call: Call) -> SliceInfo:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    ends = time.monotonic() + _HEARD_WITHIN_S
+    while time.monotonic() < ends:
+        report = service.fleet.report(record.slice_id)
+        if report is None or not report.running_cell:
+            break
+        # A cell that has just ended still runs in what the agent said last.
+        await asyncio.sleep(0.1)
     record = own_slice(service, call, scopes.ACTIVITY)
     after = service.wishes.give_up(record, service.fleet.report(record.slice_id))
     return _shown(service, call, after)
