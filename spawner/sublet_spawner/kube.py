@@ -12,23 +12,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
-from kubespawner import KubeSpawner  # type: ignore[import-untyped]
-from sublet_quota.environment import NO_GPU
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate
 
 from sublet_spawner.account import Account, account_template, allowed_environment
 from sublet_spawner.backends import PlacedBy, PodFields
-from sublet_spawner.choice import KEYS, SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
-from sublet_spawner.kube_settings import KubeSliceSettings
+from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
 from sublet_spawner.pod_template import template_of
 from sublet_spawner.pod_waiting import what_it_waits_for
 from sublet_spawner.pod_writing import SliceInPod, write_slice
-from sublet_spawner.profiles import option_keys, split_form, with_own_size
 from sublet_spawner.progress import Event, StartLog
-from sublet_spawner.refused import not_started
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
 LOOK_AGAIN_S: Final = 0.2
@@ -37,14 +32,11 @@ LOOK_AGAIN_S: Final = 0.2
 _removing_pod_of_before: ContextVar[bool] = ContextVar("removing_pod_of_before", default=False)
 """Set where KubeSpawner, creating a pod, may call ``stop`` to have one of that name removed."""
 
-_SET_BY_PROFILES: Final = ("slice_size", "slice_backend", "slice_backend_settings")
 _FRACTIONS: Final = ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION")
 
 
-class KubeSliceSpawner(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: ignore[misc]
+class KubeSliceSpawner(KubeChoices):
     """A server with a slice, as a pod."""
-
-    slice_is_taken_in_start = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         del args  # traitlets takes none; KubeSpawner lets them pass
@@ -52,60 +44,6 @@ class KubeSliceSpawner(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # ty
         self._pod_template: PodTemplate | None = None
         self._following: asyncio.Task[None] | None = None
         super().__init__(**kwargs)
-        self._as_configured = {name: getattr(self, name) for name in _SET_BY_PROFILES}
-
-    # What the user chooses.
-
-    async def other_option_keys(self) -> frozenset[str]:
-        """Name the keys of the admin's configuration, and those of KubeSpawner's profiles."""
-        keys = await super().other_option_keys()
-        if set(self.user_options or ()) <= keys | KEYS:
-            return keys
-        own = option_keys(await self._profiles())
-        if both := sorted(own & KEYS):
-            message = (
-                f"A profile of this hub has an option named {both[0]!r}, which is Sublet's: an "
-                "admin must name it differently in profile_list"
-            )
-            raise not_started(message, "bad-profile", 500)
-        return keys | own
-
-    def _options_of_form(self, form_data: dict[str, list[str]]) -> dict[str, Any]:
-        of_profiles, rest = split_form(form_data)
-        options: dict[str, Any] = super()._options_of_form(rest)
-        if of_profiles:
-            options |= self._options_from_form(of_profiles)
-        return options
-
-    async def choice(self) -> SliceChoice:
-        """Read the choice; the size that a profile comes with goes before it."""
-        choice = await super().choice()
-        if not self.slice_size:
-            return choice
-        size = SliceChoice(size=self.slice_size, gpu_type=choice.gpu_type)
-        if choice.size not in {None, self.slice_size} or choice.memory_mib is not None:
-            self.tell(f"The profile comes with {size}; {choice} was not used")
-        return replace(size, gpu_type=None) if self.slice_size == NO_GPU else size
-
-    async def form_notes(self) -> tuple[str, ...]:
-        """Tell what a slice is sure of on this cluster, and which profiles fix the size."""
-        sentences = self._guarantees(simulated=bool(self.simulated_socket)).sentences()
-        return (*sentences, *with_own_size(await self._profiles()))
-
-    async def load_user_options(self) -> None:
-        """Apply the profile, as KubeSpawner does; then ask for the slice that comes of it."""
-        for name, value in self._as_configured.items():
-            setattr(self, name, value)
-        await super().choice()
-        try:
-            await super().load_user_options()
-        except (KeyError, TypeError, ValueError) as error:
-            if not self._in_start:
-                raise
-            message = f"The profile cannot be used: {error}"
-            raise self.refusal(Refusal(RefusalReason.BAD_PARAMETERS, message)) from error
-        if self._in_start:
-            await self.take_slice()
 
     # The slice, and the pod that it is written into.
 
@@ -299,10 +237,3 @@ class KubeSliceSpawner(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # ty
     def _tell_trouble(self, message: str) -> None:
         self.log.error("%s: %s", self._log_name, message)
         self.tell(message)
-
-    async def _profiles(self) -> list[dict[str, Any]]:
-        profiles = self._sorted_dict_values(self.profile_list)
-        if callable(profiles):
-            profiles = await maybe_future(profiles(self))
-        initialised: list[dict[str, Any]] = self._get_initialized_profile_list(profiles)
-        return initialised

@@ -64,7 +64,7 @@ async def merged(*sources: AsyncGenerator[Event, None]) -> AsyncGenerator[Event,
     try:
         while reading:
             done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in [task for task in reading if task in done]:
                 source = reading.pop(task)
                 try:
                     event = task.result()

@@ -1,0 +1,92 @@
+"""What a user may choose for a server on Kubernetes: a size beside KubeSpawner's profiles.
+
+Both are chosen together, and a profile may fix the size. What that comes to is known once
+KubeSpawner has applied the profile, which it does inside ``start``.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, Final
+
+from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
+from kubespawner import KubeSpawner  # type: ignore[import-untyped]
+from sublet_quota.environment import NO_GPU
+from sublet_quota.refusal import Refusal, RefusalReason
+
+from sublet_spawner.choice import KEYS, SliceChoice
+from sublet_spawner.kube_settings import KubeSliceSettings
+from sublet_spawner.profiles import option_keys, split_form, with_own_size
+from sublet_spawner.refused import not_started
+from sublet_spawner.slice_spawner import SliceSpawnerMixin
+
+_SET_BY_PROFILES: Final = ("slice_size", "slice_backend", "slice_backend_settings")
+
+
+class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: ignore[misc]
+    """Reads a choice, and asks for the slice that comes of it."""
+
+    slice_is_taken_in_start = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # A profile's overrides stay on the spawner: of these the next start must not know.
+        self._as_configured = {name: deepcopy(getattr(self, name)) for name in _SET_BY_PROFILES}
+
+    async def other_option_keys(self) -> frozenset[str]:
+        """Name the keys of the admin's configuration, and those of KubeSpawner's profiles."""
+        keys = await super().other_option_keys()
+        if set(self.user_options or ()) <= keys | KEYS:
+            return keys
+        own = option_keys(await self._profiles())
+        if both := sorted(own & KEYS):
+            message = (
+                f"A profile of this hub has an option named {both[0]!r}, which is Sublet's: an "
+                "admin must name it differently in profile_list"
+            )
+            raise not_started(message, "bad-profile", 500)
+        return keys | own
+
+    def _options_of_form(self, form_data: dict[str, list[str]]) -> dict[str, Any]:
+        of_profiles, rest = split_form(form_data)
+        options: dict[str, Any] = super()._options_of_form(rest)
+        if of_profiles:
+            options |= self._options_from_form(of_profiles)
+        return options
+
+    async def choice(self) -> SliceChoice:
+        """Read the choice; the size that a profile comes with goes before it."""
+        choice = await super().choice()
+        if not self.slice_size:
+            return choice
+        size = SliceChoice(size=self.slice_size, gpu_type=choice.gpu_type)
+        if choice.size not in {None, self.slice_size} or choice.memory_mib is not None:
+            self.tell(f"The profile comes with {size}; {choice} was not used")
+        return replace(size, gpu_type=None) if self.slice_size == NO_GPU else size
+
+    async def form_notes(self) -> tuple[str, ...]:
+        """Tell what a slice is sure of on this cluster, and which profiles fix the size."""
+        sentences = self._guarantees(simulated=bool(self.simulated_socket)).sentences()
+        return (*sentences, *with_own_size(await self._profiles()))
+
+    async def load_user_options(self) -> None:
+        """Apply the profile, as KubeSpawner does; then ask for the slice that comes of it."""
+        for name, value in self._as_configured.items():
+            setattr(self, name, deepcopy(value))
+        await super().choice()
+        try:
+            await super().load_user_options()
+            self._backend_for(simulated=False)
+        except (KeyError, TypeError, ValueError) as error:
+            if not self._in_start:
+                raise
+            message = f"The profile cannot be used: {error}"
+            raise self.refusal(Refusal(RefusalReason.BAD_PARAMETERS, message)) from error
+        if self._in_start:
+            await self.take_slice()
+
+    async def _profiles(self) -> list[dict[str, Any]]:
+        profiles = self._sorted_dict_values(self.profile_list)
+        if callable(profiles):
+            profiles = await maybe_future(profiles(self))
+        initialised: list[dict[str, Any]] = self._get_initialized_profile_list(profiles)
+        return initialised
