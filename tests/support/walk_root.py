@@ -6,10 +6,12 @@ it, its stdin and stdout) or a ``grabber``. The answer is the pid. What is forke
 within a millisecond, so memory may be taken at any time by somebody whom nobody has seen yet.
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import random
+import select
 import signal
 import socket
 import time
@@ -42,12 +44,23 @@ def grab_for_ever() -> None:
     """Fork and allocate, again and again; never touches the GPU itself."""
     rng = random.Random(os.environ["WALK_SEED"])  # noqa: S311 - a walk, not a secret
     most_mib = int(os.environ["WALK_CAP_MIB"])
+    alive: list[int] = []
     while True:
         time.sleep(rng.random() * float(os.environ["WALK_GRAB_EVERY_S"]))
+        ended = select.select(alive, [], [], 0)[0]
         if os.path.exists(os.environ["WALK_REST"]):  # noqa: PTH110 - asked again and again
-            continue
-        mib, held_s = rng.randrange(1024, most_mib), rng.random() * 0.05
-        fork(lambda mib=mib, held_s=held_s: grab_once(mib, held_s))  # type: ignore[misc]
+            # Those that stand still in a suspended slice would keep their memory for ever.
+            for handle in set(alive) - set(ended):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+        else:
+            mib, held_s = rng.randrange(1024, most_mib), rng.random() * 0.05
+            pid = fork(lambda mib=mib, held_s=held_s: grab_once(mib, held_s))  # type: ignore[misc]
+            with contextlib.suppress(ProcessLookupError):
+                alive.append(os.pidfd_open(pid))
+        for handle in ended:
+            alive.remove(handle)
+            os.close(handle)
 
 
 def grab_once(mib: int, held_s: float) -> None:
