@@ -132,7 +132,7 @@ async def test_a_share_goes_idle_is_lent_given_up_resized_and_comes_back(ada: Sc
         )
         assert "of 12 GiB" in widget.text
         shown = await kernel.run("%sublet")
-        assert "group vision uses 12 GiB" in shown.text
+        assert "group vision: 12 GiB" in shown.text
         history = await ada.until(f"slices/{slice_id}/history", lambda h: len(h["points"]) >= 2)
         assert max(point["memory_mib"] for point in history["points"]) > 6 * 1024
         assert all(point["state"] in ("resident", "suspended") for point in history["points"])

@@ -134,7 +134,7 @@ def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: A
     told.share = a_share(processes=(ShareProcess(pid=7, kernel="abcdef", memory_mib=1024),))
     widget.update()
     text = shown(widget)
-    for words in ("1 GiB of 40 GiB", "active", "process 7", "group lab uses 80 GiB", "2 running"):
+    for words in ("1 GiB of 40 GiB", "active", "process 7", "group lab: 80 GiB", "2 running"):
         assert words in text
     progress = widget.children[1].children[0]
     assert (progress.value, progress.max, progress.bar_style) == (1024, 40960, "")

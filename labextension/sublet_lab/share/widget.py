@@ -93,7 +93,8 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         )
         _set(self._memory_text, value=_escaped(f"{used} of {cap}", "span"))
         self._show_move(share, now)
-        _set(self._details, value="<br>".join(_escaped(line, "span") for line in lines))
+        details = "<br>".join(_escaped(line, "span") for line in lines)
+        _set(self._details, value=f'<div style="line-height: 1.5">{details}</div>')
 
     def _show_move(self, share: Share, now: datetime) -> None:
         move = share.move

@@ -135,10 +135,10 @@ def plain(text: str) -> str:
 
 
 def _quota_lines(quota: QuotaShare) -> list[str]:
-    lines = [f"you use {_of(quota.used_mib, quota.guaranteed_mib, quota.limit_mib)}"]
+    lines = [f"your slices: {_of(quota.used_mib, quota.guaranteed_mib, quota.limit_mib)}"]
     if quota.group is not None:
         used, kept = quota.group_used_mib or 0, quota.group_guaranteed_mib or 0
-        lines.append(f"group {plain(quota.group)} uses {_of(used, kept, quota.group_limit_mib)}")
+        lines.append(f"group {plain(quota.group)}: {_of(used, kept, quota.group_limit_mib)}")
     return lines
 
 

@@ -1,0 +1,24 @@
+"""The share as a widget in a notebook cell, in a real browser."""
+
+from playwright.sync_api import expect
+
+from tests.support.browser_lab import open_notebook, put_notebook
+
+HOLD = "import sublet_agent.simulated.client as gpu; data = gpu.allocate(gib=9.5)"
+SHOW = "from sublet_lab import ShareWidget\nShareWidget()"
+
+
+def test_the_widget_shows_the_share_live_and_warns_near_the_cap(in_lab, hub):
+    put_notebook(hub.home("bea") / "share.ipynb", SHOW, HOLD, "%sublet")
+    bea = in_lab("bea")
+    notebook = open_notebook(bea, "share.ipynb")
+    notebook.run_cell(0)
+    widget = notebook.output(0).first
+    expect(widget).to_contain_text("of 10 GiB: active")
+    expect(widget).to_contain_text("Memory")
+    notebook.run_cell(1)
+    expect(widget).to_contain_text("nearly full")
+    expect(widget.locator(".progress-bar")).to_have_count(2)
+    bea.photograph("share-widget")
+    notebook.run_cell(2)
+    expect(notebook.output(2)).to_contain_text("of 10 GiB: active")
