@@ -1,0 +1,57 @@
+"""What a dead agent left frozen is thawed, but not before the driver has ended a restore."""
+
+import pytest
+from sublet_agent.cgroups import is_anything_frozen
+from sublet_agent.devices.interface import ProcessState
+from sublet_agent.journal import Step
+from sublet_agent.thawing import thaw_after_moves
+
+from tests.support.agent_cases import Bench
+from tests.support.control_groups import control_groups, needs_freezer
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def groups(tmp_path):
+    with control_groups(needs_freezer(tmp_path), tmp_path) as made:
+        yield made
+
+
+def asked_while_frozen(bench, groups, step):
+    """Return what was frozen each time the driver was asked for a state."""
+    ben = groups.family()
+    groups.serve(groups.slice("b", ben))
+    groups.tree.begin_freezing(groups.book.of("b").place)
+    target = bench.process("a", 1, 1024, state=ProcessState.SUSPENDED)
+    bench.journal.write(step, [target])
+    frozen, state = [], bench.device.state
+    bench.device.state = lambda pid: (frozen.append(is_anything_frozen(groups.file)), state(pid))[1]
+    entries = bench.journal.entries()
+    assert thaw_after_moves(groups.file, entries, bench.device, bench.table) == ["b"]
+    assert ben.starts("child")
+    return frozen
+
+
+def test_a_restore_that_may_still_be_under_way_ends_before_anybody_is_thawed(bench, groups):
+    assert asked_while_frozen(bench, groups, Step.RESUMING) == [True]
+
+
+def test_nobody_is_waited_for_when_no_restore_was_under_way(bench, groups):
+    assert asked_while_frozen(bench, groups, Step.SUSPENDED) == []
+
+
+def test_a_restore_of_a_process_that_has_ended_is_not_waited_for(bench, groups):
+    bench.table.is_alive = lambda _identity: False
+    assert asked_while_frozen(bench, groups, Step.RESUMING) == []
+
+
+def test_the_driver_is_not_asked_where_nothing_is_frozen(bench, groups):
+    bench.journal.write(Step.RESUMING, [bench.process("a", 1, 1024)])
+    bench.device.state = None
+    assert thaw_after_moves(groups.file, bench.journal.entries(), bench.device, bench.table) == []
