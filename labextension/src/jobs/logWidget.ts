@@ -1,5 +1,4 @@
-/** A job's log, followed live in a tab of the main area. */
-import { MainAreaWidget } from '@jupyterlab/apputils';
+/** A job's log, followed live. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Poll } from '@lumino/polling';
@@ -7,7 +6,6 @@ import { Widget } from '@lumino/widgets';
 
 import { ApiError, type SubletApi } from '../api/client';
 import type { Job } from '../api/jobs';
-import { sliceIcon } from '../words/icons';
 import { stateWord } from './words';
 
 const EVERY_MS = 1000;
@@ -110,19 +108,4 @@ export class LogView extends Widget {
   private readonly lines = document.createElement('pre');
   private offset = 0;
   private held = 0;
-}
-
-/** The log's tab. */
-export function logTab(
-  api: SubletApi,
-  job: Job,
-  trans: TranslationBundle
-): MainAreaWidget<LogView> {
-  const tab = new MainAreaWidget({ content: new LogView(api, job, trans) });
-  tab.id = `sublet-log-${job.job_id}`;
-  tab.title.label = trans.__('Log: %1', job.name);
-  tab.title.caption = job.notebook;
-  tab.title.icon = sliceIcon;
-  tab.title.closable = true;
-  return tab;
 }

@@ -4,7 +4,7 @@ import { IRunningSessionManagers } from '@jupyterlab/running';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { find } from '@lumino/algorithm';
 
-import { logTab } from '../jobs/logWidget';
+import { logTab } from '../jobs/logTab';
 import { RunningJobs } from '../jobs/running';
 import { IShareModel, type ShareModel } from '../model/share';
 import { deskOf } from './desk';

@@ -36,14 +36,14 @@ export function writeLiteral(value: Value): string {
 
 const NUMBER = /^[+-]?(?:(?:\d[\d_]*)(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d+)?/;
 const WORD = /^[A-Za-z_]\w*/;
-const WORDS: Readonly<Record<string, Value>> = {
-  None: null,
-  null: null,
-  True: true,
-  true: true,
-  False: false,
-  false: false
-};
+const WORDS: ReadonlyMap<string, Value> = new Map([
+  ['None', null],
+  ['null', null],
+  ['True', true],
+  ['true', true],
+  ['False', false],
+  ['false', false]
+]);
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '0': '\0' };
 
 class LiteralReader {
@@ -89,19 +89,19 @@ class LiteralReader {
 
   private mapping(): Value {
     this.take('{');
-    const found: Record<string, Value> = {};
+    const found: [string, Value][] = [];
     while (!this.ends('}')) {
       const key = this.value();
       if (typeof key !== 'string' && typeof key !== 'number') {
         return this.fail();
       }
       this.take(':');
-      found[String(key)] = this.value();
+      found.push([String(key), this.value()]);
       if (!this.ends('}', false)) {
         this.take(',');
       }
     }
-    return found;
+    return Object.fromEntries(found);
   }
 
   private string(): string {
@@ -136,7 +136,7 @@ class LiteralReader {
       return Number(number.replaceAll('_', ''));
     }
     const word = WORD.exec(rest)?.[0];
-    const known = word === undefined ? undefined : WORDS[word];
+    const known = word === undefined ? undefined : WORDS.get(word);
     if (word === undefined || known === undefined) {
       return this.fail();
     }

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { LogView } from '../src/jobs/logWidget';
+import { RunningJobs } from '../src/jobs/running';
+import { job } from './support/answers';
+import { FakeApi } from './support/fakeApi';
+import { deskOf, doing, show, type FakeDesk } from './support/page';
+import { trans } from './support/words';
+
+let api: FakeApi;
+let desk: FakeDesk;
+
+beforeEach(() => {
+  api = new FakeApi();
+  desk = deskOf(api);
+});
+
+afterEach(() => {
+  desk.model.dispose();
+});
+
+describe('a log', () => {
+  test('is shown as text without colours, and followed from where it was', async () => {
+    api.answers.log = {
+      text: '\u001b[31m<b>red</b>\u001b[0m',
+      offset: 0,
+      next_offset: 12,
+      ended: false
+    };
+    const log = new LogView(api, job({ state: 'running' }), trans);
+    const node = await show(log);
+    expect(node.querySelector('[role="log"]')?.textContent).toBe('<b>red</b>');
+    expect(node.querySelector('b')).toBeNull();
+    expect(api.asked).toEqual(['log j1 0']);
+    log.dispose();
+  });
+});
+
+describe('the Running tab', () => {
+  test('tells each job’s state in words, and cancels only what has not ended', async () => {
+    api.answers.jobs = [
+      job({ job_id: 'a', state: 'running', progress: 0.5 }),
+      job({
+        job_id: 'b',
+        state: 'done',
+        ended_at: new Date().toISOString(),
+        output_path: 'r.ipynb'
+      })
+    ];
+    const running = new RunningJobs(desk);
+    let changes = 0;
+    running.runningChanged.connect(() => {
+      changes += 1;
+    });
+    desk.model.read();
+    await doing(() => {
+      desk.model.start();
+    });
+    const [first, second] = running.running();
+    expect([first?.label(), second?.label()]).toEqual([
+      'train-digits · running 50 %',
+      'train-digits · done'
+    ]);
+    expect(second?.shutdown).toBeUndefined();
+    second?.open?.();
+    first?.open?.();
+    first?.shutdown?.();
+    expect(desk.did).toEqual(['open r.ipynb', 'log a']);
+    expect(api.done).toEqual(['cancel a']);
+    const settled = changes;
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(changes).toBe(settled);
+  });
+
+  test('what ended long ago is left out', async () => {
+    api.answers.jobs = [job({ state: 'done', ended_at: '2020-01-01T00:00:00Z' })];
+    const running = new RunningJobs(desk);
+    desk.model.read();
+    await doing(() => {
+      desk.model.start();
+    });
+    expect(running.running()).toEqual([]);
+  });
+});

@@ -1,0 +1,244 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { ApiError } from '../src/api/client';
+import { SharePanel } from '../src/panel/SharePanel';
+import { whatToDo } from '../src/panel/SliceCard';
+import { StatusItem } from '../src/status/statusItem';
+import { job, kernel, localShare, share, slice } from './support/answers';
+import { AWAY, FakeApi } from './support/fakeApi';
+import { deskOf, doing, part, show, type FakeDesk } from './support/page';
+import { trans } from './support/words';
+
+const HTML = '<img src=x onerror="window.hurt=1"> "it\'s" 🚀';
+
+let api: FakeApi;
+let desk: FakeDesk;
+let panel: SharePanel;
+
+beforeEach(() => {
+  api = new FakeApi();
+  desk = deskOf(api);
+  panel = new SharePanel(desk);
+});
+
+afterEach(() => {
+  panel.dispose();
+  desk.model.dispose();
+});
+
+async function open(): Promise<HTMLElement> {
+  const node = await show(panel);
+  await doing(() => {
+    desk.model.start();
+  });
+  await doing(() => {
+    desk.model.refresh();
+  });
+  return node;
+}
+
+describe('the panel', () => {
+  test('tells amount, standing and GPU', async () => {
+    const node = await open();
+    const card = part(node, 'slice');
+    expect(card.textContent).toContain('10 of 40 GiB');
+    expect(card.textContent).toContain('simulated');
+    expect(part(node, 'standing').textContent).toBe('idle');
+    expect(card.querySelector('[role="meter"]')?.getAttribute('aria-valuetext')).toBe(
+      '10 of 40 GiB'
+    );
+  });
+
+  test('what users wrote is text, never HTML', async () => {
+    api.answers.jobs = [
+      job({
+        name: HTML,
+        state: 'failed',
+        failure: { cell: 2, name: HTML, message: HTML, traceback: HTML }
+      })
+    ];
+    api.answers.kernels = [kernel({ notebook: HTML })];
+    api.answers.share = share({
+      slices: [slice({ lent_to: [HTML] })],
+      offers: [{ size: 's', title: HTML, why_not: HTML }]
+    });
+    const node = await open();
+    expect(part(node, 'job').textContent).toContain(HTML);
+    expect(node.querySelector('img')).toBeNull();
+  });
+
+  test('each button does what it says', async () => {
+    api.answers.jobs = [
+      job({ job_id: 'j2', state: 'running' }),
+      job({ state: 'done', output_path: 'sublet-jobs/j1.ipynb' })
+    ];
+    api.answers.kernels = [kernel({ waits: true })];
+    const node = await open();
+    for (const name of ['keep', 'give-up', 'interrupt', 'job-cancel', 'job-again']) {
+      await doing(() => {
+        part(node, name).click();
+      });
+    }
+    expect(api.done).toEqual(['keep s1 30', 'give up s1', 'interrupt k1', 'cancel j2', 'again j1']);
+    part(node, 'job-log').click();
+    part(node, 'job-open').click();
+    part(node, 'promote').click();
+    expect(desk.did).toEqual(['log j2', 'open sublet-jobs/j1.ipynb', 'promote']);
+  });
+
+  test('a refusal is told in the service’s words', async () => {
+    api.answers.deed = new ApiError(409, 'keep-budget', 'You have kept for 4 h today.');
+    const node = await open();
+    await doing(() => {
+      part(node, 'keep').click();
+    });
+    const said = part(node, 'said');
+    expect([said.getAttribute('role'), said.textContent]).toEqual([
+      'alert',
+      'You have kept for 4 h today.'
+    ]);
+  });
+
+  test('while a cell runs the slice cannot be given up', async () => {
+    api.answers.local = localShare({ running_cell: true });
+    const node = await open();
+    expect(part(node, 'give-up').hasAttribute('disabled')).toBe(true);
+  });
+
+  test('quotas of me and my group, and no bar where there is no limit', async () => {
+    api.answers.share = share({
+      quota: {
+        used_mib: 10240,
+        limit_mib: null,
+        group: 'vision',
+        group_used_mib: 1024,
+        group_limit_mib: 4096,
+        group_guaranteed_mib: 2048
+      }
+    });
+    const node = await open();
+    const accounts = [...node.querySelectorAll('[data-sublet="account"]')];
+    expect(accounts.map(each => each.textContent)).toEqual([
+      'You10 GiB, no limit',
+      'Group vision1 GiB of at most 4 GiB2 GiB guaranteed'
+    ]);
+    expect(accounts.map(each => each.querySelector('[role="meter"]') !== null)).toEqual([
+      false,
+      true
+    ]);
+  });
+
+  test('a failed job shows its cell and its traceback', async () => {
+    const failure = { cell: 3, name: 'KeyError', message: "'x'", traceback: 'line 1\nline 2' };
+    api.answers.jobs = [job({ state: 'failed', failure })];
+    const node = await open();
+    expect(part(node, 'job-line').textContent).toBe("Cell 3: KeyError: 'x'");
+    expect(part(node, 'traceback').textContent).toBe('line 1\nline 2');
+  });
+
+  test('a running job shows how far it is', async () => {
+    api.answers.jobs = [job({ state: 'running', progress: 0.4, cells_total: 5, current_cell: 3 })];
+    const node = await open();
+    const bar = part(node, 'job').querySelector('[role="progressbar"]');
+    expect(bar?.getAttribute('aria-valuenow')).toBe('40');
+  });
+
+  test('with the hub away the slice is told first-hand, and nothing can be asked of the hub', async () => {
+    const node = await open();
+    api.answers.share = AWAY;
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(part(node, 'hub-away').textContent).toContain('The Sublet service is away.');
+    expect(part(node, 'standing').textContent).toBe('idle');
+    expect(part(node, 'keep').hasAttribute('disabled')).toBe(true);
+  });
+
+  test('with the agent away its last word is grey, with when it was seen', async () => {
+    const node = await open();
+    api.answers.local = AWAY;
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(part(node, 'slice').className).toContain('sublet-stale');
+    expect(part(node, 'seen-at').textContent).toMatch(/^Last seen at /);
+  });
+});
+
+describe('what cannot be moved', () => {
+  test('is told with the reason and what to do', async () => {
+    api.answers.local = localShare({ unsuspendable: 'process 7 has managed memory' });
+    const node = await open();
+    expect(part(node, 'unsuspendable').textContent).toMatch(
+      /process 7 has managed memory\. .*instead of managed memory/
+    );
+  });
+
+  test('where the reason says what to do, nothing is added', () => {
+    expect(whatToDo('memory is lost: restart its kernel', trans)).toBe('');
+  });
+});
+
+describe('resizing', () => {
+  async function write(name: string, text: string, node: HTMLElement): Promise<void> {
+    const input = part(node, name) as HTMLInputElement;
+    await doing(() => {
+      const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
+      set?.call(input, text);
+      input.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+  }
+
+  test('asks for what was changed only', async () => {
+    const node = await open();
+    await doing(() => {
+      part(node, 'resize').click();
+    });
+    await write('resize-memory', '20', node);
+    await doing(() => {
+      part(node, 'resize-form').dispatchEvent(
+        new Event('submit', { bubbles: true, cancelable: true })
+      );
+    });
+    expect(api.done).toEqual(['resize s1 {"memory_mib":20480}']);
+  });
+
+  test('below what is held it says what to do, and asks nothing', async () => {
+    const node = await open();
+    await doing(() => {
+      part(node, 'resize').click();
+    });
+    await write('resize-memory', '2', node);
+    expect(part(node, 'resize-form').textContent).toContain(
+      'You hold 10 GiB: free some of it first'
+    );
+    expect(api.done).toEqual([]);
+  });
+});
+
+describe('the status bar', () => {
+  test('tells amount, word and what it means, and opens the panel', async () => {
+    let opened = 0;
+    const item = new StatusItem(desk.model, trans, () => {
+      opened += 1;
+    });
+    const node = await show(item);
+    await doing(() => {
+      desk.model.start();
+    });
+    const button = part(node, 'status-button');
+    expect(button.textContent).toBe('GPU 10 of 40 GiB · idle');
+    expect(button.getAttribute('aria-label')).toMatch(
+      /^GPU 10 of 40 GiB\. idle\. Nothing of yours/
+    );
+    button.click();
+    expect(opened).toBe(1);
+    item.dispose();
+  });
+
+  test('without a slice it is empty', async () => {
+    const item = new StatusItem(desk.model, trans, () => undefined);
+    expect((await show(item)).textContent).toBe('');
+    item.dispose();
+  });
+});

@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest';
+
+import { firstForm, problemsOf, requestOf, subjectOf, type Form } from '../src/promote/form';
+import { fieldOf, typed, type ParameterField } from '../src/promote/parameters';
+import { NotALiteralError, readLiteral, writeLiteral } from '../src/promote/python';
+import { inspection } from './support/answers';
+import { trans } from './support/words';
+
+describe('values as Python writes them', () => {
+  test.each([
+    ['3', 3],
+    ['-1_000', -1000],
+    ['1e-3', 0.001],
+    ['.5', 0.5],
+    ["'it\\'s'", "it's"],
+    ['"""two\nlines"""', 'two\nlines'],
+    ['True', true],
+    ['None', null],
+    ['[1, (2, 3), ]', [1, [2, 3]]],
+    ['{"a": [1], \'b\': {}}', { a: [1], b: {} }]
+  ])('%s', (text, value) => {
+    expect(readLiteral(text)).toEqual(value);
+  });
+
+  test.each(['', 'many', '1 + 1', 'open("x")', '[1, 2', "'open", '{[1]: 2}', '1 2', 'toString'])(
+    '%s is none',
+    text => {
+      expect(() => readLiteral(text)).toThrow(NotALiteralError);
+    }
+  );
+
+  test('what is written is read back', () => {
+    const value = { rate: 0.1, layers: [1, 2], name: 'a "b"', on: true, none: null };
+    expect(readLiteral(writeLiteral(value))).toEqual(value);
+  });
+});
+
+function field(type: string, written: string): ParameterField {
+  return fieldOf({ name: 'x', type, default: written, help: '' });
+}
+
+describe('a parameter', () => {
+  test('a string is shown without its quotes', () => {
+    expect(field('str', "'adam'").initial).toBe('adam');
+  });
+
+  test('without a type, its value says what it is', () => {
+    const kinds = ['True', "'a'", '3', 'len(y)'].map(each => field('None', each).kind);
+    expect(kinds).toEqual(['bool', 'str', 'any', 'any']);
+  });
+
+  test.each([
+    ['int', '10', 10],
+    ['float', '1', 1],
+    ['str', '10', '10'],
+    ['bool', 'False', false],
+    ['list', '[1]', [1]],
+    ['dict', '{}', {}],
+    ['None', 'None', null]
+  ])('%s takes %s', (type, text, value) => {
+    expect(typed(field(type, '0'), text, trans)).toEqual({ value, problem: null });
+  });
+
+  test.each([
+    ['int', '1.5', 'x must be a whole number, such as 10.'],
+    ['int', 'ten', 'x must be a whole number, such as 10.'],
+    ['float', '', 'x must be a number, such as 0.001.'],
+    ['list', '{}', 'x must be a list, such as [1, 2, 3].'],
+    ['dict', '[]', 'x must be a dictionary, such as {"depth": 3}.'],
+    ['None', 'f(x)', 'x must be a value as Python writes it, such as 3, "text" or [1, 2].']
+  ])('%s does not take %s, and says what to write', (type, text, problem) => {
+    expect(typed(field(type, '0'), text, trans).problem).toBe(problem);
+  });
+});
+
+const SUBJECT = subjectOf(
+  inspection({
+    parameters: [
+      { name: 'steps', type: 'int', default: '400' },
+      { name: 'rate', type: 'None', default: 'base / 10' }
+    ],
+    environment: ['HF_TOKEN', 'DATA'],
+    folder: {
+      files: 900,
+      bytes: 2_000_000,
+      too_large: true,
+      limit_bytes: 1_000_000,
+      limit_files: 100,
+      entries: [
+        { path: 'data.csv', kind: 'file', files: 1, bytes: 500 },
+        { path: 'huge', kind: 'folder', files: 800, bytes: 1_900_000 }
+      ]
+    }
+  }),
+  20480
+);
+
+function form(change: Partial<Form> = {}): Form {
+  return { ...firstForm(SUBJECT), ...change };
+}
+
+describe('the form', () => {
+  test('its first answers are good as they are', () => {
+    expect(problemsOf(form(), SUBJECT, trans)).toEqual({});
+    expect(requestOf(form(), SUBJECT, trans)).toEqual({
+      notebook: 'train-digits.ipynb',
+      name: 'train-digits',
+      memory_mib: 'whole',
+      gpus: 1,
+      max_run_s: 43200
+    });
+  });
+
+  test('only what was changed is said: the notebook keeps its own defaults', () => {
+    const changed = form({
+      parameters: { steps: '10', rate: 'base / 10' },
+      environment: { HF_TOKEN: '', DATA: '/data' }
+    });
+    expect(requestOf(changed, SUBJECT, trans)).toMatchObject({
+      parameters: { steps: 10 },
+      environment: { DATA: '/data' }
+    });
+  });
+
+  test('a slice is as large as the own one to begin with', () => {
+    expect(requestOf(form({ whole: false, compute_percent: '50' }), SUBJECT, trans)).toMatchObject({
+      memory_mib: 20480,
+      compute_milli: 500
+    });
+  });
+
+  test('files and retries', () => {
+    const asked = requestOf(
+      form({ take: 'some', taken: ['data.csv'], retries: 2, hours: '' }),
+      SUBJECT,
+      trans
+    );
+    expect(asked).toMatchObject({ take_along: ['data.csv'], retries: 2 });
+    expect(asked.max_run_s).toBeUndefined();
+  });
+
+  test.each<[string, string, Partial<Form>]>([
+    ['name', 'no name', { name: '  ' }],
+    ['name', 'a name of 201 characters', { name: 'n'.repeat(201) }],
+    ['gpus', 'half a GPU', { gpus: '0.5' }],
+    ['memory', 'memory in words', { whole: false, memory_gib: 'all' }],
+    ['compute', 'more than a GPU', { whole: false, compute_percent: '101' }],
+    ['hours', 'no time', { hours: '0' }],
+    ['parameter:steps', 'a wrong type', { parameters: { steps: 'many', rate: 'base / 10' } }],
+    ['take', 'a folder too large', { take: 'everything' }],
+    ['take', 'no file chosen', { take: 'some', taken: [] }],
+    ['take', 'too much chosen', { take: 'some', taken: ['data.csv', 'huge'] }]
+  ])('%s is marked for %s', (name, _, change) => {
+    expect(Object.keys(problemsOf(form(change), SUBJECT, trans))).toEqual([name]);
+  });
+
+  test('names with quotes, HTML and emoji are names', () => {
+    const name = `"it's" <b>bold</b> 🚀`;
+    expect(problemsOf(form({ name }), SUBJECT, trans)).toEqual({});
+    expect(requestOf(form({ name }), SUBJECT, trans).name).toBe(name);
+  });
+});

@@ -1,0 +1,67 @@
+/** A page that a test looks at: widgets are attached to it, and it is cleared afterwards. */
+import { Widget } from '@lumino/widgets';
+
+import { partsOf, ShareModel } from '../../src/model/share';
+import type { Desk } from '../../src/words/desk';
+import type { FakeApi } from './fakeApi';
+import { trans } from './words';
+
+// Browsers have it, happy-dom has not: Lab's React widgets draw when the page is idle.
+globalThis.requestIdleCallback = (draw: IdleRequestCallback): number =>
+  Number(
+    setTimeout(() => {
+      draw({ didTimeout: false, timeRemaining: () => 1 });
+    }, 0)
+  );
+
+export interface FakeDesk extends Desk {
+  deeds: Desk['deeds'];
+  /** What was asked of Lab. */
+  did: string[];
+}
+
+export function deskOf(api: FakeApi): FakeDesk {
+  const did: string[] = [];
+  return {
+    trans,
+    model: new ShareModel({
+      api,
+      serverName: '',
+      interval_s: 2,
+      parts: partsOf('service,agent')
+    }),
+    did,
+    deeds: {
+      openNotebook: path => did.push(`open ${path}`),
+      followLog: job => did.push(`log ${job.job_id}`),
+      promote: () => did.push('promote')
+    }
+  };
+}
+
+/** Attach a widget and let everything settle: answers, timers and drawing. */
+export async function show(widget: Widget): Promise<HTMLElement> {
+  Widget.attach(widget, document.body);
+  await settled();
+  return widget.node;
+}
+
+export async function doing(deed: () => void): Promise<void> {
+  deed();
+  await settled();
+}
+
+export function part(node: HTMLElement, name: string): HTMLElement {
+  const found = node.querySelector<HTMLElement>(`[data-sublet="${name}"]`);
+  if (found === null) {
+    throw new Error(`there is no ${name} in: ${node.textContent}`);
+  }
+  return found;
+}
+
+/** Answers of the fake arrive within a few turns of the loop. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) {
+    await new Promise(resolve => setTimeout(resolve, 5));
+  }
+}
