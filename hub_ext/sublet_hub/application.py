@@ -213,8 +213,10 @@ class SubletHub(KubeOptions, Application):
         agents = self.agents_of(kube, Path(self.node_secrets_folder), utc_now)
         database = Database(self.database_url)
         database.migrate()
-        outside = Outside(database, HubClient(self.hub_api_url, token), agents, utc_now)
-        assembly = Assembly(self._settings(), outside)
+        settings = self._settings()
+        runs = self.runs_of(kube, settings)
+        outside = Outside(database, HubClient(self.hub_api_url, token), agents, utc_now, runs)
+        assembly = Assembly(settings, outside)
         web = make_application(
             assembly.service,
             self._authentication(token),

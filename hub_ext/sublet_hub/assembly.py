@@ -18,8 +18,10 @@ from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.happenings import Happening, event
 from sublet_hub.history import SPAN, Histories
 from sublet_hub.hub_client import HubClient
+from sublet_hub.job_backend import BackendBooks, JobBackend, JobRuns
 from sublet_hub.job_desk import JobBooks, JobDesk
 from sublet_hub.job_files import JobFiles
+from sublet_hub.job_intake import JobIntake, LocalIntake
 from sublet_hub.job_queue import JobQueue, QueueBooks
 from sublet_hub.job_views import JobSources, JobViews
 from sublet_hub.ledger import Change, EventRecord, Ledger
@@ -62,6 +64,8 @@ class Outside:
     hub: HubClient
     agents: AgentIdentities
     now: Callable[[], datetime]
+    runs: JobRuns | None = None
+    """Where jobs run; ``None``: on this machine."""
 
 
 class Assembly:
@@ -90,7 +94,12 @@ class Assembly:
         views = Views(ledger, fleet, capacity)
         times = QueueTimes(ledger, now)
         self._bell = Bell()
-        self._queue = JobQueue(QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now))
+        runs = outside.runs
+        reaches = fleet.is_here if runs is None else lambda _: True
+        intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
+        self._queue = JobQueue(
+            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, reaches)
+        )
         self.service = Service(
             now=now,
             ledger=ledger,
@@ -101,7 +110,7 @@ class Assembly:
             allocation=Allocation(Books(ledger, capacity, accounts, metrics, now)),
             pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
-            jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), settings.jobs),
+            jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), intake),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
@@ -165,8 +174,20 @@ class Assembly:
             self._histories.store(everything=True)
         self._outside.database.close()
 
-    def _make_runner(self) -> LocalRunner:
+    def _make_runner(self) -> JobBackend:
         service, settings = self.service, self._settings
+        if self._outside.runs is not None:
+            return self._outside.runs.backend(
+                BackendBooks(
+                    ledger=service.ledger,
+                    fleet=service.fleet,
+                    capacity=service.capacity,
+                    accounts=service.accounts,
+                    files=self._files,
+                    pods=service.pods,
+                    now=service.now,
+                )
+            )
         return LocalRunner(
             RunnerBooks(
                 ledger=service.ledger,
@@ -191,7 +212,8 @@ class Assembly:
 
     def _jobs_round(self) -> None:
         self._runner.round()
-        self._queue.place_jobs()
+        if self._outside.runs is None or self._outside.runs.has_own_queue:
+            self._queue.place_jobs()
 
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)

@@ -23,20 +23,16 @@ from sublet_hub import job_changes
 from sublet_hub.capacity import Capacity
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.job_files import JobFiles
+from sublet_hub.job_intake import JobIntake
 from sublet_hub.ledger import Change, JobRecord, Ledger
-from sublet_hub.local_jobs.accounts import run_as
 from sublet_hub.local_jobs.job_environment import refuse_variables
-from sublet_hub.local_jobs.job_folders import copy_of
 from sublet_hub.local_jobs.notebook_check import (
     NotebookFacts,
     NotebookPath,
-    inspect_notebook,
     locate_notebook,
     refuse_parameters,
-    take_along,
 )
 from sublet_hub.owner_accounts import OwnerAccount, OwnerAccounts
-from sublet_hub.settings import JobSettings
 
 _CHECKS_AT_ONCE = 4
 _CHECKS_WAITING = 64
@@ -56,9 +52,9 @@ class JobBooks:
 class JobDesk:
     """Submits, cancels and shows the logs of jobs."""
 
-    def __init__(self, books: JobBooks, settings: JobSettings) -> None:
+    def __init__(self, books: JobBooks, intake: JobIntake) -> None:
         self._books = books
-        self._settings = settings
+        self._intake = intake
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._busy_with: set[UserName] = set()
 
@@ -140,9 +136,8 @@ class JobDesk:
 
     def _look_at(self, account: OwnerAccount, request: JobRequest) -> NotebookPath | Refusal:
         """Whatever can be said without reading the notebook. ``AccountError``."""
-        run_as(account.template)
         refusal = (
-            _refuse_several_gpus(request)
+            self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)
             or refuse_paths(request.take_along)
             or self._admit(account, request)
@@ -152,8 +147,7 @@ class JobDesk:
     async def _take_in(
         self, account: OwnerAccount, request: JobRequest, path: NotebookPath
     ) -> JobRecord | Refusal:
-        settings = self._settings
-        facts = await inspect_notebook(account.template, path, within=settings.check_timeout)
+        facts = await self._intake.inspect(account.template, path)
         if isinstance(facts, Refusal):
             return facts
         # Asked again: others were served while the notebook was looked at.
@@ -162,10 +156,7 @@ class JobDesk:
             return refusal
         job = self._new_job(account, request, path, facts)
         if job.take_along:
-            to = copy_of(job, account.template)
-            refusal = await take_along(
-                account.template, path, job.take_along, to, within=settings.copy_timeout
-            )
+            refusal = await self._intake.take_along(account.template, path, job)
             if refusal is not None:
                 return refusal
         self._books.files.prepare(job.job_id, request.environment)
@@ -205,18 +196,8 @@ class JobDesk:
             state=JobState.WAITING,
             reason="was just submitted",
             submitted_at=self._books.now(),
-            cells_total=facts.cells,
+            cells_total=facts.cells or None,
             take_along=tuple(dict.fromkeys(request.take_along)),
             retries=request.retries,
             gpus=request.gpus,
         )
-
-
-def _refuse_several_gpus(request: JobRequest) -> Refusal | None:
-    if request.gpus == 1:
-        return None
-    message = (
-        f"A job on this machine runs on one GPU, and {request.gpus} were asked for: ask for one. "
-        "Several processes with one GPU each cannot be suspended for an owner."
-    )
-    return Refusal(RefusalReason.BAD_AMOUNT, message, {"asked_gpus": request.gpus, "most_gpus": 1})

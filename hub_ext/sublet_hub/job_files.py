@@ -48,6 +48,10 @@ class JobFiles:
         path.unlink(missing_ok=True)
         return open_private_append(path)
 
+    def open_more_progress(self, job_id: JobId, attempt: int) -> int:
+        """A descriptor to add to what a process of it has said already."""
+        return open_private_append(self.progress_path(job_id, attempt))
+
     def bytes_written(self, job_id: JobId, attempt: int) -> int:
         """How large log and progress are."""
         paths = (self.log_path(job_id), self.progress_path(job_id, attempt))

@@ -1,6 +1,6 @@
 """The queue of waiting jobs: in the order that ``sublet_quota`` finds, placed where room is lent.
 
-Only nodes on which this service can start processes are asked. Past use wears off slowly, so it
+Only nodes on which this service can run jobs are asked. Past use wears off slowly, so it
 is added up anew once a minute, not in each round.
 """
 
@@ -19,7 +19,7 @@ from sublet_quota.fair_share import (
     order_jobs,
     past_use,
 )
-from sublet_quota.ids import GpuId, JobId, SliceId
+from sublet_quota.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
 from sublet_quota.job_states import JobState
 from sublet_quota.residency import Holder
@@ -46,6 +46,8 @@ class QueueBooks:
     waiting: WaitingReasons
     metrics: ServiceMetrics
     now: Callable[[], datetime]
+    reaches: Callable[[NodeId], bool]
+    """Whether jobs can be run on a node: on this machine alone, or in the whole cluster."""
 
 
 class JobQueue:
@@ -103,7 +105,7 @@ class JobQueue:
         books = self._books
         lendable: dict[GpuId, int] = {}
         for view in books.fleet.speaking():
-            if not books.fleet.is_here(view.node):
+            if not books.reaches(view.node):
                 continue
             for gpu_id, report in view.gpus.items():
                 unheard = sum(

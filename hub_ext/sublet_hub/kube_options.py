@@ -1,14 +1,17 @@
 """The service's options that concern Kubernetes; below them, ``sublet_hub.kube`` is asked for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitlets import Enum, HasTraits, Unicode
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Integer, Unicode
 
 from sublet_hub.errors import ConfigurationError
+from sublet_hub.job_backend import JobRuns
+from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
 from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +46,71 @@ class KubeOptions(HasTraits):
         "service's pod.",
     ).tag(config=True)
 
+    job_backend = Enum(
+        ("local", "kubernetes"),
+        "local",
+        help="Where jobs run: as processes on this machine, or as pods.",
+    ).tag(config=True)
+    kube_jobs_namespace = Unicode(
+        "",
+        help="The namespace of users' pods and volumes, where their jobs' pods are made, too. By "
+        "default kube_namespace.",
+    ).tag(config=True)
+    lent_unit_mib = Integer(
+        1024,
+        min=64,
+        help="How much GPU memory, in MiB, one device of sublet.dev/lent stands for: as the agents "
+        "are told.",
+    ).tag(config=True)
+    job_priority_class = Unicode(
+        "sublet-training",
+        help="The PriorityClass of jobs' pods, below that of notebooks. Empty: the cluster's "
+        "default.",
+    ).tag(config=True)
+    job_service_account = Unicode(
+        "default", help="The service account of jobs' pods; they get no token of it."
+    ).tag(config=True)
+    job_cpu = Unicode("1", help="The CPUs that a job's pod asks for.").tag(config=True)
+    job_memory = Unicode(
+        "4Gi",
+        help="The host memory that a job's pod asks for, and may have. As much as its share of the "
+        "GPU is added: a job that is suspended has it there.",
+    ).tag(config=True)
+    homes_are_shared = Bool(
+        False,
+        help="Users' home volumes can be mounted on several nodes at once (ReadWriteMany). "
+        "Otherwise a job runs where its owner's server does.",
+    ).tag(config=True)
+    job_labels = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Labels for jobs' pods, for instance those that network policies ask for.",
+    ).tag(config=True)
+    job_pending_s = Float(
+        300.0,
+        min=1,
+        help="A job whose pod finds no node for so many seconds goes back to the queue.",
+    ).tag(config=True)
+    kueue_local_queue = Unicode(
+        "",
+        help="The LocalQueue of lent room: Kueue then says which job is next. Empty: this service.",
+    ).tag(config=True)
+    kueue_priority_classes = Dict(
+        value_trait=Unicode(),
+        help="Names of WorkloadPriorityClasses by the least priority of a job that gets them, such "
+        "as {'0': 'sublet-normal', '10': 'sublet-high'}.",
+    ).tag(config=True)
+    several_nodes = Enum(
+        ("jobset", "trainjob"),
+        "jobset",
+        help="What runs a job on several nodes, where Kueue is set: a JobSet, or Kubeflow's "
+        "TrainJob.",
+    ).tag(config=True)
+
     @property
     def needs_kubernetes(self) -> bool:
         """Whether anything here asks Kubernetes' API."""
-        return bool(self.agent_identity == "kubernetes")
+        return bool(self.agent_identity == "kubernetes" or self.job_backend == "kubernetes")
 
     async def connect_to_kubernetes(self) -> "KubeApi | None":
         """The way into the cluster, where one is needed."""
@@ -74,6 +138,46 @@ class KubeOptions(HasTraits):
 
         account = ServiceAccount(self.own_namespace(), self.agent_service_account)
         return AgentTokens(kube, account, now)
+
+    def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
+        """Where jobs run, as the options say; ``None``: on this machine."""
+        if kube is None or self.job_backend == "local":
+            return None
+        from sublet_hub.kube_jobs.runs import ClusterRuns  # noqa: PLC0415 - the same
+
+        return ClusterRuns(kube, self._job_settings(settings))
+
+    def _job_settings(self, settings: ServiceSettings) -> KubeJobSettings:
+        jobs = settings.jobs
+        kueue = None
+        if self.kueue_local_queue:
+            kueue = KueueSettings(self.kueue_local_queue, self._priority_classes())
+        return KubeJobSettings(
+            namespace=self.kube_jobs_namespace or self.own_namespace(),
+            unit_mib=self.lent_unit_mib,
+            priority_class=self.job_priority_class,
+            service_account=self.job_service_account,
+            agent_socket=jobs.agent_socket,
+            simulated_socket=jobs.simulated_socket,
+            service_url=jobs.service_url,
+            cpu=self.job_cpu,
+            memory=self.job_memory,
+            home_is_shared=self.homes_are_shared,
+            grace=jobs.grace,
+            pending_for=timedelta(seconds=self.job_pending_s),
+            most_attempts=jobs.most_attempts,
+            log_bytes=settings.limits.log_bytes,
+            kueue=kueue,
+            several_nodes=SeveralNodes(self.several_nodes),
+            labels=tuple(sorted(self.job_labels.items())),
+        )
+
+    def _priority_classes(self) -> tuple[tuple[int, str], ...]:
+        try:
+            return tuple((int(least), name) for least, name in self.kueue_priority_classes.items())
+        except ValueError as error:
+            message = f"kueue_priority_classes: {error}: write priorities as whole numbers"
+            raise ConfigurationError(message) from error
 
     def own_namespace(self) -> str:
         """The namespace of service and agents."""

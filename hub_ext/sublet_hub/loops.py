@@ -43,7 +43,9 @@ class Bell:
     async def wait(self, within_s: float) -> None:
         """Until it rings, or the time is over."""
         try:
-            await asyncio.wait_for(self._event.wait(), within_s)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes with the ring.
+            async with asyncio.timeout(within_s):
+                await self._event.wait()
         except TimeoutError:
             return
         finally:

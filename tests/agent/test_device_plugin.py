@@ -80,13 +80,14 @@ def test_units_of_a_card_that_failed_are_unhealthy(kubelet: FakeKubelet, plugin:
 @pytest.mark.parametrize(
     ("room", "units"),
     [
-        (GpuRoom(CARD, 80 * GIB, 0), 0),
-        (GpuRoom(CARD, 80 * GIB, GIB - 1), 0),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB), 79),
-        (GpuRoom(CARD, 80 * GIB, 5 * GIB, (100, 1500)), 5 + 1 + 2),
-        (GpuRoom(CARD, 80 * GIB, 90 * GIB, ()), 80),
-        (GpuRoom(CARD, 80 * GIB, 5 * GIB, (90 * GIB,)), 90),
-        (GpuRoom(CARD, 80 * GIB, 5 * GIB, (2 * GIB,), closed=True), 2),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 0), 0),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, GIB - 1), 0),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 79 * GIB), 79),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (100, 1500)), 5 + 1 + 2),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 90 * GIB, ()), 79),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 0, (79 * GIB + 5,)), 79),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (40 * GIB, 40 * GIB)), 80),
+        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (2 * GIB,), closed=True), 2),
     ],
     ids=[
         "nothing lendable",
@@ -94,6 +95,7 @@ def test_units_of_a_card_that_failed_are_unhealthy(kubelet: FakeKubelet, plugin:
         "a whole card",
         "jobs take whole units",
         "never more than the card has",
+        "a job on the whole card has all of its units",
         "but what jobs have is there",
         "closed",
     ],
@@ -103,7 +105,7 @@ def test_units_are_what_jobs_have_and_one_more_could_have(room: GpuRoom, units: 
 
 
 def test_the_same_room_gives_the_same_units_whatever_the_order() -> None:
-    rooms = [GpuRoom(GpuId(f"GPU-{n}"), 80 * GIB, n * GIB) for n in range(4)]
+    rooms = [GpuRoom(GpuId(f"GPU-{n}"), 80 * GIB, 79 * GIB + 5, n * GIB) for n in range(4)]
     assert advertise(rooms, GIB) == advertise(reversed(rooms), GIB)
 
 

@@ -35,6 +35,10 @@ class FakeKube:
     asked: list[tuple[str, str]] = field(default_factory=list)
     refuses: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """By method and collection: HTTP's number, and why."""
+    logs: dict[str, bytes] = field(default_factory=dict)
+    """What pods have printed, by their paths."""
+    running_logs: set[str] = field(default_factory=set)
+    """Pods that may print more."""
     version: int = 1
     oldest: int = 0
     """Watches that begin before this version are told to list again."""
@@ -76,7 +80,7 @@ class FakeKube:
         if forget:
             self.oldest = self.version + 1
             self.version += 1
-        self._news.set()
+        self._ring()
 
     def names(self, collection: str) -> list[str]:
         """Names of the objects at a path."""
@@ -84,18 +88,23 @@ class FakeKube:
 
     def _tell(self, kind: str, path: str, value: Manifest) -> None:
         self._history.append((self.version, kind, path, json.loads(json.dumps(value))))
-        self._news.set()
+        self._ring()
+
+    def _ring(self) -> None:
+        rung, self._news = self._news, asyncio.Event()
+        rung.set()
 
     async def next_events(
         self, collection: str, version: int, watch: int
     ) -> AsyncIterator[tuple[int, str, Manifest]]:
         while watch == self._watches_until:
+            # Taken before looking: whatever happens while a line is sent rings this one.
+            news = self._news
             for number, kind, path, value in list(self._history):
                 if number > version and _is_within(path, collection):
                     version = number
                     yield number, kind, value
-            self._news.clear()
-            await self._news.wait()
+            await news.wait()
 
     @property
     def watch_number(self) -> int:
@@ -155,7 +164,9 @@ class _Handler(RequestHandler):
     async def get(self) -> None:
         path, query = self.request.path, self.request.query_arguments
         selector = self.get_query_argument("labelSelector", "")
-        if path in self.kube.objects:
+        if path.endswith("/log"):
+            await self._send_log(path.removesuffix("/log"))
+        elif path in self.kube.objects:
             self.finish(self.kube.objects[path])
         elif "watch" in query:
             await self._watch(path, selector)
@@ -168,6 +179,24 @@ class _Handler(RequestHandler):
             self.finish({"metadata": {"resourceVersion": str(self.kube.version)}, "items": items})
         else:
             raise HTTPError(404, f"{path} not found")
+
+    async def _send_log(self, pod: str) -> None:
+        if pod not in self.kube.objects:
+            raise HTTPError(404, f"{pod} not found")
+        if pod not in self.kube.logs:
+            raise HTTPError(400, "the container is waiting to start")
+        sent = 0
+        while True:
+            text = self.kube.logs[pod]
+            try:
+                self.write(text[sent:])
+                await self.flush()
+            except StreamClosedError:
+                return
+            sent = len(text)
+            if pod not in self.kube.running_logs or pod not in self.kube.objects:
+                return
+            await asyncio.sleep(0.02)
 
     def _is_an_object(self, path: str) -> bool:
         parts = path.split("/")

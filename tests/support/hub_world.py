@@ -16,6 +16,7 @@ from sublet_hub.assembly import Assembly, Outside
 from sublet_hub.authentication import ServiceAuth
 from sublet_hub.clock import read_boot_id, utc_now
 from sublet_hub.hub_client import HubClient
+from sublet_hub.job_backend import JobRuns
 from sublet_hub.ledger.database import Database
 from sublet_hub.limits import Rate
 from sublet_hub.link.identity import AgentIdentities
@@ -267,13 +268,14 @@ async def hub_world(
     hub: FakeHub,
     settings: ServiceSettings | None = None,
     agents: AgentIdentities | None = None,
+    runs: JobRuns | None = None,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
     database.migrate()
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
-    outside = Outside(database, HubClient(hub.url, SERVICE_TOKEN), agents or secrets, utc_now)
+    outside = Outside(database, HubClient(hub.url, SERVICE_TOKEN), agents or secrets, utc_now, runs)
     assembly = Assembly(settings or settings_for(folder), outside)
     auth = ServiceAuth(
         api_url=hub.url,

@@ -54,7 +54,12 @@ class Plugin:
         """Each card has 80 GiB; the jobs are on the first."""
         self.rooms = tuple(
             GpuRoom(
-                GpuId(f"GPU-{number}"), 80 * GIB, each, jobs if number == 0 else (), closed=closed
+                GpuId(f"GPU-{number}"),
+                80 * GIB,
+                79 * GIB,
+                each,
+                jobs if number == 0 else (),
+                closed=closed,
             )
             for number, each in enumerate(mib)
         )

@@ -13,11 +13,12 @@ from typing import Final
 
 import grpc
 from sublet_quota.ids import GpuId
+from sublet_quota.lent_units import RESOURCE
 
 from sublet_agent.device_plugin import messages
 from sublet_agent.device_plugin.grants import Grant, grant
 from sublet_agent.device_plugin.server import Advertised, PluginServer, options
-from sublet_agent.device_plugin.settings import RESOURCE, DevicePluginSettings
+from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.device_plugin.units import GpuRoom, WrongUnitsError, advertise
 
 KUBELET_SOCKET: Final = "kubelet.sock"

@@ -3,9 +3,10 @@
 import importlib.util
 from pathlib import Path
 
+from sublet_quota.lent_units import RESOURCE
 from traitlets import Bool, HasTraits, Int, Unicode
 
-from sublet_agent.device_plugin.settings import KUBELET_FOLDER, RESOURCE, DevicePluginSettings
+from sublet_agent.device_plugin.settings import KUBELET_FOLDER, DevicePluginSettings
 from sublet_agent.errors import SettingsError
 
 

@@ -13,6 +13,7 @@ def rooms_of(residencies: Iterable[GpuResidency], node: NodeView) -> tuple[GpuRo
         GpuRoom(
             gpu_id=r.gpu.gpu.gpu_id,
             memory_mib=r.gpu.gpu.memory_mib,
+            usable_mib=r.gpu.gpu.memory_mib - node.margin_mib,
             lendable_mib=lendable_mib(r.gpu, r.managed(), node),
             jobs_mib=tuple(
                 s.cap_mib for s in r.slices.values() if s.is_job and s.assignment is not None

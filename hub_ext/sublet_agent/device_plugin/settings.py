@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-RESOURCE: Final = "sublet.dev/lent"
 KUBELET_FOLDER: Final = Path("/var/lib/kubelet/device-plugins")
 
 

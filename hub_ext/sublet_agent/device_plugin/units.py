@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sublet_quota.ids import GpuId
+from sublet_quota.lent_units import units_for
 
 
 class WrongUnitsError(Exception):
@@ -24,6 +25,8 @@ class GpuRoom:
     gpu_id: GpuId
     memory_mib: int
     """Of the whole card."""
+    usable_mib: int
+    """What slices can have of it in all."""
     lendable_mib: int
     jobs_mib: tuple[int, ...] = ()
     """The caps of the jobs there, one by one."""
@@ -51,19 +54,14 @@ class AdvertisedUnit:
     healthy: bool
 
 
-def units_for(memory_mib: int, unit_mib: int) -> int:
-    """How many units a slice of this size takes."""
-    return -(-memory_mib // unit_mib)
-
-
 def advertise(rooms: Iterable[GpuRoom], unit_mib: int) -> tuple[AdvertisedUnit, ...]:
     """All units that are to be advertised now; those of a card that is closed are unhealthy."""
     found: list[AdvertisedUnit] = []
     for room in sorted(rooms, key=lambda r: r.gpu_id):
-        taken = sum(units_for(cap, unit_mib) for cap in room.jobs_mib)
+        taken = sum(units_for(cap, room.usable_mib, unit_mib) for cap in room.jobs_mib)
         free = 0 if room.closed else room.lendable_mib // unit_mib
         # Never more than the card has, whatever the caps of its jobs add up to.
-        count = min(taken + free, max(taken, room.memory_mib // unit_mib))
+        count = min(taken + free, max(taken, room.usable_mib // unit_mib))
         units = (Unit(room.gpu_id, number) for number in range(count))
         found += [AdvertisedUnit(unit, healthy=not room.closed) for unit in units]
     return tuple(found)

@@ -71,10 +71,11 @@ class KubeApi:
         except KubeNotFoundError:
             return
 
-    async def text(self, path: str) -> bytes:
-        """What is answered as it is: a log, say."""
-        async with self._request("GET", path, None, "application/json", _ANSWER_S) as answer:
-            return await answer.read()
+    async def stream(self, path: str) -> AsyncIterator[bytes]:
+        """What is answered, as it comes: a container's log, say, until the container ends."""
+        async with self._request("GET", path, None, "application/json", None) as answer:
+            async for data in answer.content.iter_any():
+                yield data
 
     async def lines(self, path: str, silent_s: float) -> AsyncIterator[Manifest]:
         """The objects that a watch tells of, until the server ends it or is silent for long."""
@@ -106,7 +107,7 @@ class KubeApi:
             method, url, headers, body, _ = await self._client.param_serialize(
                 method,
                 path,
-                header_params={"Content-Type": content, "Accept": "application/json"},
+                header_params={"Content-Type": content, "Accept": "application/json, */*"},
                 query_params=[],
                 body=body,
                 auth_settings=["BearerToken"],

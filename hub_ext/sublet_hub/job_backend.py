@@ -1,0 +1,75 @@
+"""What runs jobs: processes on this machine, or pods in a cluster; the ledger is the same."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sublet_quota.ids import SliceId
+
+from sublet_hub.capacity import Capacity
+from sublet_hub.fleet import Fleet
+from sublet_hub.job_files import JobFiles
+from sublet_hub.job_intake import JobIntake
+from sublet_hub.ledger import Ledger
+from sublet_hub.owner_accounts import OwnerAccounts
+from sublet_hub.pods import Pods
+
+
+class JobBackend(Protocol):
+    """Runs placed jobs to their end. What it must know after a restart is in the ledger."""
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when a round is due at once."""
+        ...
+
+    def adopt(self) -> None:
+        """Take up the jobs that ran when the service ended, and begin."""
+        ...
+
+    def round(self) -> None:
+        """Look at every job, and do what is due."""
+        ...
+
+    def evict(self, slice_id: SliceId, why: str) -> None:
+        """A job had to leave its card: it goes back to the queue."""
+        ...
+
+    def lose(self, slice_id: SliceId, why: str) -> None:
+        """A job's GPU state is lost: it goes back to the queue, a few times."""
+        ...
+
+    async def close(self) -> None:
+        """Stop watching; the jobs run on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackendBooks:
+    """What a backend reads and changes."""
+
+    ledger: Ledger
+    fleet: Fleet
+    capacity: Capacity
+    accounts: OwnerAccounts
+    files: JobFiles
+    pods: Pods
+    now: Callable[[], datetime]
+
+
+class JobRuns(Protocol):
+    """A way of running jobs elsewhere than on this machine."""
+
+    @property
+    def intake(self) -> JobIntake:
+        """Takes the jobs in."""
+        ...
+
+    @property
+    def has_own_queue(self) -> bool:
+        """Whether our queue says who is next; else somebody in the cluster does."""
+        ...
+
+    def backend(self, books: BackendBooks) -> JobBackend:
+        """Whoever runs them."""
+        ...

@@ -1,0 +1,377 @@
+"""Runs jobs as pods: what the ledger wants and what the cluster has are made equal, job by job.
+
+A round looks at every job; it comes with each word of a watch. What is to be done in the cluster
+is done in a task, one for each job at a time. Nothing but the ledger and the cluster's objects is
+needed to go on after a restart: an attempt's object has the name that the ledger gives it, and an
+object that belongs to no job's attempt is removed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sublet_quota.ids import JobId, SliceId
+from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.wire.api import PodStarted
+
+from sublet_hub.job_backend import BackendBooks
+from sublet_hub.kube.errors import KubeConflictError, KubeError
+from sublet_hub.kube.resources import Manifest
+from sublet_hub.kube_jobs.attempts import Attempts, CannotRunError
+from sublet_hub.kube_jobs.changes import placed_by_cluster, pods_started, with_all_slices
+from sublet_hub.kube_jobs.cluster import JobsInCluster
+from sublet_hub.kube_jobs.endings import (
+    Ending,
+    back_or_failed,
+    change_of,
+    ending_of,
+    wish_to_end,
+)
+from sublet_hub.kube_jobs.log_following import LogFollower
+from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
+from sublet_hub.kube_jobs.names import JOB_ID, object_name
+from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.kube_jobs.sightings import (
+    Runs,
+    SeenPod,
+    Sighting,
+    Waits,
+    is_over,
+    look_at,
+    seen_pods,
+    was_evicted,
+    why_not_admitted,
+)
+from sublet_hub.ledger import Change, JobRecord, SliceRecord
+from sublet_hub.local_jobs.job_folders import output_of
+from sublet_hub.local_jobs.progress import ProgressFile
+
+_LOG = logging.getLogger(__name__)
+_LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
+_TRY_AGAIN_AFTER: Final = timedelta(seconds=10)
+_CONFLICT_PASSES: Final = timedelta(seconds=2)
+
+
+class KubernetesJobs:
+    """All jobs that run in the cluster."""
+
+    def __init__(
+        self, cluster: JobsInCluster, books: BackendBooks, settings: KubeJobSettings
+    ) -> None:
+        self._cluster = cluster
+        self._books = books
+        self._settings = settings
+        self._attempts = Attempts(books, settings)
+        self._on_news: Callable[[], None] = lambda: None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._not_before: dict[str, datetime] = {}
+        self._endings: dict[JobId, Ending] = {}
+        self._over_since: dict[JobId, datetime] = {}
+        self._pending_since: dict[JobId, datetime] = {}
+        self._followers: dict[JobId, LogFollower] = {}
+        self._progress: dict[JobId, ProgressFile] = {}
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when a round is due at once."""
+        self._on_news = listener
+        self._cluster.on_change(listener)
+
+    def adopt(self) -> None:
+        """Begin to watch; what runs is taken up once the cluster has told of it."""
+        self._cluster.start()
+
+    def round(self) -> None:
+        """Look at every job, and do what is due."""
+        if not self._cluster.synced:
+            return
+        for job in list(self._books.ledger.live_jobs.values()):
+            self._look_at(job)
+        self._remove_orphans()
+
+    def evict(self, slice_id: SliceId, why: str) -> None:
+        """A job had to leave its card: it goes back to the queue."""
+        self._send_back(slice_id, f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+
+    def lose(self, slice_id: SliceId, why: str) -> None:
+        """A job's GPU state is lost: it goes back to the queue, a few times."""
+        self._send_back(slice_id, f"its GPU state was lost: {why}"[:2000])
+
+    async def close(self) -> None:
+        """Stop watching; the jobs run on."""
+        await self._cluster.close()
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        for follower in self._followers.values():
+            await follower.stop()
+
+    # One job.
+
+    def _look_at(self, job: JobRecord) -> None:
+        name = object_name(job)
+        resource = resource_of(job, self._settings)
+        owner = self._cluster.owner(resource, name)
+        pods = self._cluster.pods_of(job.job_id, name)
+        ending = self._endings.get(job.job_id)
+        if ending is not None:
+            self._end_when_gone(job, ending, owner, pods)
+            return
+        seen = look_at(owner, pods, job.gpus)
+        match job.state:
+            case JobState.WAITING:
+                self._look_at_waiting(job, owner, seen)
+            case JobState.PLACED:
+                self._look_at_placed(job, owner, seen)
+            case JobState.RUNNING:
+                self._look_at_running(job, seen)
+            case _:
+                pass
+
+    def _look_at_waiting(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
+        """Only where Kueue says who is next: else our queue places it."""
+        if self._settings.kueue is None:
+            return
+        if owner is None:
+            self._create(job, None)
+            return
+        ending = ending_of(job, seen, self._settings)
+        if ending is not None and ending.move is not JobMove.FINISH and ending.exit_code is None:
+            self._endings[job.job_id] = ending
+            return
+        pods = seen_pods(self._pods_of(job))
+        slices = self._attempts.slices_on(job, pods) if len(pods) == job.gpus else None
+        if slices is not None:
+            records, held = slices
+            self._apply(placed_by_cluster(job, records, held, self._books.now()))
+            self._on_news()
+            return
+        workload = self._cluster.workload_of(owner["metadata"]["name"])
+        why = why_not_admitted(workload) or (seen.why if isinstance(seen, Waits) else "")
+        if why and why != job.reason:
+            self._apply(Change(jobs=(replace(job, reason=why),)))
+
+    def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
+        record = self._slice_of(job)
+        if record is None:
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, "its slice was gone")
+            return
+        if owner is None:
+            self._create(job, record)
+            return
+        if isinstance(seen, Waits):
+            self._note_pods(record, seen.pods)
+            self._look_at_pending(job, seen)
+            return
+        self._pending_since.pop(job.job_id, None)
+        ending = ending_of(job, seen, self._settings)
+        if ending is not None and ending.move is not JobMove.FINISH and ending.exit_code is None:
+            self._endings[job.job_id] = ending
+            return
+        if isinstance(seen, Runs):
+            self._note_pods(record, seen.pods)
+        # One that has ended already has begun, too: the next round sees its end.
+        names = tuple(p["metadata"]["name"] for p in self._pods_of(job))
+        account = self._books.accounts.find(job.owner)
+        output = "" if account is None else output_of(job, account.template)
+        self._apply(pods_started(job, names, output, self._books.now()))
+        self._on_news()
+
+    def _look_at_pending(self, job: JobRecord, seen: Waits) -> None:
+        now = self._books.now()
+        if seen.why and seen.why != job.reason:
+            self._apply(Change(jobs=(replace(job, reason=seen.why),)))
+        if all(pod.node for pod in seen.pods) and seen.pods:
+            self._pending_since.pop(job.job_id, None)
+            return
+        since = self._pending_since.setdefault(job.job_id, now)
+        if now - since > self._settings.pending_for:
+            del self._pending_since[job.job_id]
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, seen.why)
+
+    def _look_at_running(self, job: JobRecord, seen: Sighting) -> None:
+        self._follow_log(job)
+        job = self._note_progress(job)
+        ending = ending_of(job, seen, self._settings)
+        if isinstance(seen, Waits) and seen.suspended:
+            workload = self._cluster.workload_of(object_name(job))
+            why = was_evicted(workload) or "the cluster's queue took its room"
+            ending = Ending(JobMove.GO_BACK, why)
+        if ending is not None:
+            self._end_when_told(job, ending)
+            return
+        self._over_since.pop(job.job_id, None)
+        files = self._books.files
+        written = files.bytes_written(job.job_id, job.attempts)
+        wish = wish_to_end(job, written, self._settings, self._books.now())
+        if wish is not None:
+            self._endings[job.job_id] = wish
+
+    def _end_when_told(self, job: JobRecord, ending: Ending) -> None:
+        """The cluster says that it is over: what it printed last is waited for, not for ever."""
+        now = self._books.now()
+        since = self._over_since.setdefault(job.job_id, now)
+        follower = self._followers.get(job.job_id)
+        if follower is not None and not follower.done and now - since < _LOG_ENDS_WITHIN:
+            return
+        self._endings[job.job_id] = ending
+        self._on_news()
+
+    def _end_when_gone(
+        self, job: JobRecord, ending: Ending, owner: Manifest | None, pods: list[Manifest]
+    ) -> None:
+        """Its slice is free only when its processes are gone."""
+        now = self._books.now()
+        alive = [pod for pod in pods if not is_over(pod, now)]
+        if alive or (owner is not None and ending.move is JobMove.GO_BACK):
+            if owner is not None:
+                self._delete(job.job_id, owner)
+            return
+        job = self._note_progress(job)
+        if job.state is not JobState.WAITING or ending.move is not JobMove.GO_BACK:
+            change = change_of(job, ending, now)
+            self._apply(with_all_slices(self._books.ledger, job, change))
+        self._forget(job.job_id)
+        self._on_news()
+
+    def _send_back(self, slice_id: SliceId, why: str) -> None:
+        record = self._books.ledger.slices.get(slice_id)
+        job_id = None if record is None else record.job_id
+        job = None if job_id is None else self._books.ledger.jobs.get(job_id)
+        if job is None or job.state in ENDED or job.job_id in self._endings:
+            return
+        if job.state is JobState.PLACED:
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, why)
+        else:
+            self._endings[job.job_id] = back_or_failed(job, why, self._settings)
+        self._on_news()
+
+    # What the ledger is told.
+
+    def _note_pods(self, record: SliceRecord, pods: tuple[SeenPod, ...]) -> None:
+        if len(pods) != 1:
+            return
+        (pod,) = pods
+        known = record.pod
+        if known is not None and known.uid == pod.uid and pod.node in {None, record.gpu.node}:
+            return
+        started = PodStarted(
+            pod_uid=pod.uid,
+            namespace=self._settings.namespace,
+            pod_name=pod.name,
+            node=pod.node,
+        )
+        self._books.pods.started(record.slice_id, started)
+
+    def _note_progress(self, job: JobRecord) -> JobRecord:
+        if job.attempts == 0:
+            return job
+        file = self._progress.get(job.job_id)
+        if file is None:
+            path = self._books.files.progress_path(job.job_id, job.attempts)
+            file = self._progress[job.job_id] = ProgressFile(path)
+        told = file.read()
+        after = replace(
+            job,
+            cells_done=told.cells_done,
+            cells_total=job.cells_total if told.cells_total is None else told.cells_total,
+            current_cell=told.current_cell,
+        )
+        if after != job:
+            self._apply(Change(jobs=(after,)))
+        return after
+
+    def _follow_log(self, job: JobRecord) -> None:
+        pods = self._pods_of(job)
+        if job.job_id in self._followers or not pods:
+            return
+        first = pods[0]["metadata"]["name"]
+        self._followers[job.job_id] = LogFollower(
+            self._books.files, job.job_id, job.attempts, lambda: self._cluster.log(first)
+        )
+
+    def _forget(self, job_id: JobId) -> None:
+        for known in (self._endings, self._over_since, self._pending_since, self._progress):
+            known.pop(job_id, None)
+        follower = self._followers.pop(job_id, None)
+        if follower is not None:
+            self._do(f"log of {job_id}", follower.stop())
+
+    def _pods_of(self, job: JobRecord) -> list[Manifest]:
+        return self._cluster.pods_of(job.job_id, object_name(job))
+
+    def _slice_of(self, job: JobRecord) -> SliceRecord | None:
+        return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
+
+    def _apply(self, change: Change) -> None:
+        self._books.ledger.apply(change, self._books.now())
+
+    # What the cluster is told.
+
+    def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
+        try:
+            manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
+        except CannotRunError as error:
+            self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
+            return
+        self._do(_making(object_name(job)), self._create_or_fail(job.job_id, manifest))
+
+    async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
+        job = self._books.ledger.jobs[job_id]
+        name = manifest["metadata"]["name"]
+        try:
+            await self._cluster.create(resource_of(job, self._settings), manifest)
+            self._not_before[_making(name)] = self._books.now() + _TRY_AGAIN_AFTER
+        except KubeConflictError:
+            # The one of an attempt before is being removed, or ours is there and told of soon.
+            self._not_before[_making(name)] = self._books.now() + _CONFLICT_PASSES
+        except KubeError as error:
+            if error.is_final and job_id in self._books.ledger.live_jobs:
+                self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:2000])
+                return
+            raise
+
+    def _delete(self, job_id: JobId, owner: Manifest) -> None:
+        del job_id
+        name = owner["metadata"]["name"]
+        for resource, value in self._cluster.owners():
+            if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
+                self._do(name, self._cluster.delete(resource, name))
+                return
+
+    def _remove_orphans(self) -> None:
+        """Objects of no attempt that is wanted: of jobs that ended, or were cancelled."""
+        for _, owner in list(self._cluster.owners()):
+            job_id = JobId(owner["metadata"]["labels"][JOB_ID])
+            job = self._books.ledger.live_jobs.get(job_id)
+            wanted = job is not None and object_name(job) == owner["metadata"]["name"]
+            own_queue = self._settings.kueue is None
+            waits = job is not None and job.state is JobState.WAITING and own_queue
+            if not wanted or waits:
+                self._delete(job_id, owner)
+
+    def _do(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """One thing at a time for each object; what failed is tried again after a while."""
+        now = self._books.now()
+        if name in self._tasks or now < self._not_before.get(name, now):
+            work.close()
+            return
+        self._not_before.pop(name, None)
+        self._tasks[name] = asyncio.get_running_loop().create_task(self._doing(name, work))
+
+    async def _doing(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except KubeError as error:
+            _LOG.warning("%s: %s", name, error)
+            self._not_before[name] = self._books.now() + _TRY_AGAIN_AFTER
+        finally:
+            del self._tasks[name]
+            self._on_news()
+
+
+def _making(name: str) -> str:
+    """What the task is called that makes an object: not the one that removes it."""
+    return f"making {name}"

@@ -1,0 +1,161 @@
+"""The objects that run a job: a Job for one GPU; a JobSet or a TrainJob for several.
+
+Pure: from a placed job to what Kubernetes' API takes. Each attempt has an object of its own, that
+is never tried again by the cluster: whether and when a job begins anew is our queue's decision.
+"""
+
+from typing import Final
+
+from sublet_hub.kube.resources import JOB_SETS, JOBS, TRAIN_JOBS, Manifest, Resource
+from sublet_hub.kube_jobs.names import object_name
+from sublet_hub.kube_jobs.pod_spec import PlacedJob, annotations_of, labels_of, pod_spec
+from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
+from sublet_hub.ledger import JobRecord
+
+QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY: Final = "kueue.x-k8s.io/priority-class"
+_KEPT_S: Final = 3600
+"""An object that has ended is removed by us; should we be away for long, by the cluster."""
+_WORKERS: Final = "workers"
+_PORT: Final = 29500
+_RUNTIME: Final = "torch-distributed"
+
+
+def resource_of(job: JobRecord, settings: KubeJobSettings) -> Resource:
+    """The kind of object that runs this job."""
+    if job.gpus == 1:
+        return JOBS
+    return JOB_SETS if settings.several_nodes is SeveralNodes.JOB_SET else TRAIN_JOBS
+
+
+def manifest_of(placed: PlacedJob, settings: KubeJobSettings) -> Manifest:
+    """The object that runs the job's next attempt."""
+    resource = resource_of(placed.job, settings)
+    labels = labels_of(placed, settings)
+    metadata = {
+        "name": object_name(placed.job),
+        "namespace": settings.namespace,
+        "labels": {**labels, **_queue_labels(placed.job, settings.kueue)},
+    }
+    if resource is JOBS:
+        return JOBS.manifest(metadata, spec=_job_spec(placed, settings, labels, pods=1))
+    if resource is JOB_SETS:
+        return JOB_SETS.manifest(metadata, spec=_job_set_spec(placed, settings, labels))
+    return TRAIN_JOBS.manifest(metadata, spec=_train_job_spec(placed, settings, labels))
+
+
+def _queue_labels(job: JobRecord, kueue: KueueSettings | None) -> dict[str, str]:
+    if kueue is None:
+        return {}
+    labels = {QUEUE_NAME: kueue.local_queue}
+    reached = [each for each in kueue.priority_classes if each[0] <= job.priority]
+    if reached:
+        labels[QUEUE_PRIORITY] = max(reached)[1]
+    return labels
+
+
+def _job_spec(
+    placed: PlacedJob,
+    settings: KubeJobSettings,
+    labels: dict[str, str],
+    *,
+    pods: int,
+    command: tuple[str, ...] = (),
+) -> Manifest:
+    spec: Manifest = {
+        "backoffLimit": 0,
+        "ttlSecondsAfterFinished": _KEPT_S,
+        "template": {
+            "metadata": {"labels": labels, "annotations": annotations_of(placed)},
+            "spec": pod_spec(placed, settings, *command),
+        },
+    }
+    if pods > 1:
+        spec |= {"completions": pods, "parallelism": pods, "completionMode": "Indexed"}
+    if settings.kueue is not None:
+        # Kueue lets it go; without this its pods could start before Kueue has seen it.
+        spec["suspend"] = True
+    return spec
+
+
+def _job_set_spec(placed: PlacedJob, settings: KubeJobSettings, labels: dict[str, str]) -> Manifest:
+    name = object_name(placed.job)
+    first = f"{name}-{_WORKERS}-0-0.{name}"
+    command = (
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={placed.job.gpus}",
+        "--nproc-per-node=1",
+        "--rdzv-backend=c10d",
+        f"--rdzv-id={name}",
+        f"--rdzv-endpoint={first}:{_PORT}",
+        "--max-restarts=0",
+        "--no-python",
+        placed.account.python,
+    )
+    inside = _job_spec(placed, settings, labels, pods=placed.job.gpus, command=command)
+    inside.pop("suspend", None)
+    inside.pop("ttlSecondsAfterFinished")
+    spec: Manifest = {
+        "failurePolicy": {"maxRestarts": 0},
+        "network": {"enableDNSHostnames": True},
+        "successPolicy": {"operator": "All", "targetReplicatedJobs": [_WORKERS]},
+        "ttlSecondsAfterFinished": _KEPT_S,
+        "replicatedJobs": [{"name": _WORKERS, "replicas": 1, "template": {"spec": inside}}],
+    }
+    if settings.kueue is not None:
+        spec["suspend"] = True
+    return spec
+
+
+def _train_job_spec(
+    placed: PlacedJob, settings: KubeJobSettings, labels: dict[str, str]
+) -> Manifest:
+    """Kubeflow's trainer brings torchrun's options itself, from its runtime."""
+    pod = pod_spec(placed, settings)
+    (container,) = pod.pop("containers")
+    own = ("command", "args", "env", "image", "resources")
+    # What the trainer does not take is patched into the runtime's pod.
+    patched = {k: v for k, v in container.items() if k not in {*own, "name", "workingDir"}}
+    spec: Manifest = {
+        "runtimeRef": {
+            "apiGroup": "trainer.kubeflow.org",
+            "kind": "ClusterTrainingRuntime",
+            "name": _RUNTIME,
+        },
+        "trainer": {
+            "image": container["image"],
+            "command": ["torchrun", "--no-python", container["command"][0]],
+            "args": [*container["command"][1:], *container["args"]],
+            "env": container["env"],
+            "numNodes": placed.job.gpus,
+            "numProcPerNode": 1,
+            "resourcesPerNode": container["resources"],
+        },
+        "podTemplateOverrides": [
+            {
+                "targetJobs": [{"name": "node"}],
+                "metadata": {"labels": labels, "annotations": annotations_of(placed)},
+                "spec": {
+                    **{k: pod[k] for k in _OVERRIDABLE if k in pod},
+                    "containers": [
+                        {"name": "node", **{k: patched[k] for k in ("volumeMounts",)}},
+                    ],
+                },
+            }
+        ],
+    }
+    if settings.kueue is not None:
+        spec["suspend"] = True
+    return spec
+
+
+_OVERRIDABLE: Final = (
+    "serviceAccountName",
+    "nodeSelector",
+    "affinity",
+    "tolerations",
+    "volumes",
+    "imagePullSecrets",
+)
+"""What a TrainJob lets one change in the pods of its runtime."""

@@ -1,0 +1,221 @@
+"""The pod of a job: as its owner's servers are made, with lent room in place of their GPU.
+
+Pure: from records to what Kubernetes' API takes. The image, user, volumes and tolerations are the
+owner's own (``PodTemplate``); the environment is by allow-list; there is no token of any kind: a
+job speaks to its node's agent alone, which knows it by its pod's cgroup, and tells its progress
+in its log, which the service reads.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sublet_quota.environment import HUGE_PAGES
+from sublet_quota.lent_units import RESOURCE
+from sublet_quota.wire.api import AccountTemplate, PodTemplate
+
+from sublet_hub.kube.resources import Manifest
+from sublet_hub.kube_jobs.names import (
+    CONTAINER,
+    JOB_ID,
+    MANAGED_BY,
+    OWNER,
+    REQUEST,
+    SERVICE,
+    SLICE_ID,
+    as_label,
+)
+from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.ledger import JobRecord
+from sublet_hub.local_jobs.job_environment import is_reserved
+from sublet_hub.local_jobs.job_folders import copy_of, notebook_of, output_of
+
+REQUEST_FOLDER: Final = "/run/sublet-job"
+REQUEST_FILE: Final = "request.json"
+ENDING_FILE: Final = "/dev/termination-log"
+MOST_REQUEST: Final = 192 * 1024
+"""Annotations of an object may be 256 KiB in all."""
+_RUN: Final = ("-P", "-m", "sublet_lab.runner", "pod")
+_REQUEST_VOLUME: Final = "sublet-job-request"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedJob:
+    """A job with everything that its pod depends on."""
+
+    job: JobRecord
+    account: AccountTemplate
+    pod: PodTemplate
+    asked: Mapping[str, str]
+    """Variables that its owner asked for."""
+    memory_mib: int
+    """Of GPU memory: its slice's cap."""
+    units: int
+    slice_id: str | None = None
+    simulated: bool = False
+    prefers_node: str | None = None
+    """Where the queue found room."""
+    needs_node: str | None = None
+    """Where its owner's home is mounted, and can only be mounted there."""
+
+
+def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
+    """Labels of a job's objects and pods."""
+    labels = {**dict(settings.labels), MANAGED_BY: SERVICE, JOB_ID: placed.job.job_id}
+    owner = as_label(placed.job.owner)
+    if owner:
+        labels[OWNER] = owner
+    if placed.slice_id is not None:
+        labels[SLICE_ID] = placed.slice_id
+    return labels
+
+
+def annotations_of(placed: PlacedJob) -> dict[str, str]:
+    """Annotations of a job's pods: the request, which the runner reads as a file."""
+    return {REQUEST: json.dumps(request_of(placed), sort_keys=True)}
+
+
+def request_of(placed: PlacedJob) -> dict[str, Any]:
+    """What the runner is asked for."""
+    job, account = placed.job, placed.account
+    take = None
+    if job.take_along:
+        folder = f"{account.notebook_dir.rstrip('/')}/{job.notebook}"
+        take = {
+            "notebook": folder,
+            "to": copy_of(job, account),
+            "paths": list(job.take_along),
+        }
+    return {
+        "take": take,
+        "run": {
+            "notebook": str(notebook_of(job, account)),
+            "output": output_of(job, account),
+            "parameters": job.parameters,
+            "kernel": job.kernel,
+            "max_run_s": job.max_run_s,
+        },
+    }
+
+
+def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Manifest:
+    """The inside of the pod; ``command`` stands before the interpreter's arguments."""
+    template = placed.pod
+    spec: Manifest = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "serviceAccountName": settings.service_account,
+        "terminationGracePeriodSeconds": int(settings.grace.total_seconds()),
+        "containers": [_container(placed, settings, command)],
+        "volumes": [*template.volumes, _request_volume()],
+    }
+    if settings.priority_class:
+        spec["priorityClassName"] = settings.priority_class
+    if template.pod_security_context:
+        spec["securityContext"] = template.pod_security_context
+    if template.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in template.image_pull_secrets]
+    if template.node_selector:
+        spec["nodeSelector"] = dict(template.node_selector)
+    if template.tolerations:
+        spec["tolerations"] = list(template.tolerations)
+    affinity = _affinity(placed)
+    if affinity:
+        spec["affinity"] = {"nodeAffinity": affinity}
+    return spec
+
+
+def _container(placed: PlacedJob, settings: KubeJobSettings, command: tuple[str, ...]) -> Manifest:
+    template = placed.pod
+    units = {RESOURCE: str(placed.units)}
+    # What a suspend moves to host memory is the pod's own, so request and limit both cover it.
+    memory = f"{_mib(settings.memory) + placed.memory_mib}Mi"
+    container: Manifest = {
+        "name": CONTAINER,
+        "image": template.image,
+        "command": [placed.account.python, *command, *_RUN],
+        "args": [
+            "--request-file",
+            f"{REQUEST_FOLDER}/{REQUEST_FILE}",
+            "--ending-file",
+            ENDING_FILE,
+        ],
+        "workingDir": placed.account.notebook_dir,
+        "env": [
+            {"name": name, "value": value}
+            for name, value in sorted(environment_of(placed, settings).items())
+        ],
+        "resources": {
+            "requests": {"cpu": settings.cpu, "memory": memory, **units},
+            "limits": {"memory": memory, **units},
+        },
+        "terminationMessagePath": ENDING_FILE,
+        "volumeMounts": [
+            *template.volume_mounts,
+            {"name": _REQUEST_VOLUME, "mountPath": REQUEST_FOLDER, "readOnly": True},
+        ],
+    }
+    if template.image_pull_policy:
+        container["imagePullPolicy"] = template.image_pull_policy
+    if template.container_security_context:
+        container["securityContext"] = template.container_security_context
+    return container
+
+
+def environment_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
+    """The variables of a job's pod; which card it has, and what part of it, the agent adds."""
+    account = placed.account
+    allowed = {k: v for k, v in account.environment.items() if not is_reserved(k)}
+    variables = {
+        **allowed,
+        **placed.asked,
+        "HOME": account.home,
+        "SUBLET_AGENT_SOCKET": settings.agent_socket,
+        "SUBLET_SERVICE_URL": settings.service_url,
+        "SUBLET_JOB_ID": placed.job.job_id,
+        "SUBLET_ATTEMPT": str(placed.job.attempts + 1),
+        "SUBLET_MEMORY_MIB": str(placed.memory_mib),
+        "SUBLET_COMPUTE_MILLI": str(placed.job.compute_milli),
+    }
+    variables.setdefault("GLIBC_TUNABLES", HUGE_PAGES)
+    if placed.slice_id is not None:
+        variables["SUBLET_SLICE_ID"] = placed.slice_id
+    if placed.simulated and settings.simulated_socket is not None:
+        variables["SUBLET_SIMULATED_SOCKET"] = settings.simulated_socket
+    return variables
+
+
+def _request_volume() -> Manifest:
+    item = {
+        "path": REQUEST_FILE,
+        "fieldRef": {"fieldPath": f"metadata.annotations['{REQUEST}']"},
+    }
+    return {"name": _REQUEST_VOLUME, "downwardAPI": {"items": [item]}}
+
+
+def _affinity(placed: PlacedJob) -> Manifest:
+    if placed.needs_node is not None:
+        terms = [_on_node(placed.needs_node)]
+        return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    if placed.prefers_node is not None:
+        term = {"weight": 100, "preference": _on_node(placed.prefers_node)}
+        return {"preferredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {}
+
+
+def _on_node(name: str) -> Manifest:
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}
+
+
+_SUFFIXES: Final = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+
+
+def _mib(quantity: str) -> int:
+    """Kubernetes' ``4Gi`` in MiB."""
+    number, suffix = quantity[:-2], quantity[-2:]
+    if suffix not in _SUFFIXES or not number.isdecimal():
+        message = f"{quantity!r} is no amount of memory: write it as 4Gi or 512Mi"
+        raise ValueError(message)
+    return int(int(number) * _SUFFIXES[suffix])

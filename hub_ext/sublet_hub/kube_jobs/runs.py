@@ -1,0 +1,29 @@
+"""Jobs in the cluster, put together."""
+
+from sublet_hub.job_backend import BackendBooks, JobBackend
+from sublet_hub.job_intake import JobIntake
+from sublet_hub.kube.api import KubeApi
+from sublet_hub.kube_jobs.backend import KubernetesJobs
+from sublet_hub.kube_jobs.cluster import JobsInCluster
+from sublet_hub.kube_jobs.intake import PodIntake
+from sublet_hub.kube_jobs.settings import KubeJobSettings
+
+
+class ClusterRuns:
+    """Runs jobs as pods of the namespace that the settings name."""
+
+    def __init__(self, api: KubeApi, settings: KubeJobSettings) -> None:
+        self._api = api
+        self._settings = settings
+        self.intake: JobIntake = PodIntake(settings)
+
+    @property
+    def has_own_queue(self) -> bool:
+        """Whether our queue says who is next; else Kueue does."""
+        return self._settings.kueue is None
+
+    def backend(self, books: BackendBooks) -> JobBackend:
+        """Whoever runs them."""
+        several_nodes = self._settings.kueue is not None
+        cluster = JobsInCluster(self._api, self._settings, several_nodes=several_nodes)
+        return KubernetesJobs(cluster, books, self._settings)

@@ -1,0 +1,52 @@
+"""How jobs become pods."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+
+class SeveralNodes(StrEnum):
+    """What runs a job on several nodes."""
+
+    JOB_SET = "jobset"
+    TRAIN_JOB = "trainjob"
+
+
+@dataclass(frozen=True, slots=True)
+class KueueSettings:
+    """Where Kueue decides when jobs begin."""
+
+    local_queue: str = "sublet-lent"
+    """The queue of lent room, in the jobs' namespace."""
+    priority_classes: tuple[tuple[int, str], ...] = ()
+    """From a job's priority on, the WorkloadPriorityClass; the highest that is reached counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubeJobSettings:
+    """What the service is told about jobs on Kubernetes."""
+
+    namespace: str
+    """Where users' pods and volumes are, and so their jobs."""
+    unit_mib: int = 1024
+    """What one ``sublet.dev/lent`` stands for: as the agents are told."""
+    priority_class: str = "sublet-training"
+    """Below the one of notebooks; empty: the cluster's default."""
+    service_account: str = "default"
+    agent_socket: str = "/run/sublet/agent.sock"
+    simulated_socket: str | None = None
+    service_url: str = ""
+    cpu: str = "1"
+    memory: str = "4Gi"
+    """Of host memory, without what a suspend moves there: that comes on top."""
+    home_is_shared: bool = False
+    """Homes can be mounted on several nodes at once (ReadWriteMany)."""
+    grace: timedelta = timedelta(seconds=20)
+    pending_for: timedelta = timedelta(minutes=5)
+    """A placed job whose pod found no node for so long goes back to the queue."""
+    most_attempts: int = 3
+    log_bytes: int = 256 * 1024 * 1024
+    kueue: KueueSettings | None = None
+    several_nodes: SeveralNodes = SeveralNodes.JOB_SET
+    labels: tuple[tuple[str, str], ...] = field(default=())
+    """For jobs' pods, for instance those that network policies ask for."""

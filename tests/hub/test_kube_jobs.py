@@ -1,0 +1,351 @@
+"""Jobs as pods, from their submission to their end, over an API server that a test plays."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_hub.kube_jobs.runs import ClusterRuns
+from sublet_hub.kube_jobs.settings import KubeJobSettings
+
+from tests.support.fake_agent import FakeAgent, a_gpu
+from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.jobs_on_kube import JOBS, PODS, SETTINGS, ClusterByHand, owner_with_pods
+
+pytestmark = pytest.mark.asyncio
+
+
+class Story:
+    """A world, a cluster, and Ada's job."""
+
+    def __init__(self, world: HubWorld, cluster: ClusterByHand, token: str) -> None:
+        self.world = world
+        self.cluster = cluster
+        self.kube = cluster.kube
+        self.token = token
+        self.job_id = ""
+
+    async def submit(self, **request: Any) -> dict[str, Any]:
+        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
+        status, job = await self.world.call("POST", "jobs", self.token, body)
+        assert status in {201, 202}, job
+        self.job_id = job["job_id"]
+        return dict(job)
+
+    async def job(self) -> dict[str, Any]:
+        _, job = await self.world.call("GET", f"jobs/{self.job_id}", self.token)
+        return dict(job)
+
+    async def until_state(self, state: str, reason: str = "") -> dict[str, Any]:
+        async def is_so() -> bool:
+            self.cluster.collect_garbage()
+            job = await self.job()
+            return job["state"] == state and reason in job["reason"]
+
+        try:
+            await until(is_so, within_s=60)
+        except TimeoutError:
+            raise AssertionError(await self.job()) from None
+        return await self.job()
+
+    async def running(self) -> str:
+        """Submit, and let the pod run; returns the pod's name."""
+        await self.submit()
+        pod = self.cluster.make_pod(await self.cluster.job())
+        self.cluster.run_pod(pod)
+        await self.until_state("running")
+        return pod
+
+    def gpu_slices(self) -> list[Any]:
+        return [s for s in self.world.service.ledger.slices.values() if s.is_job]
+
+
+@pytest_asyncio.fixture
+async def kube() -> AsyncIterator[FakeKube]:
+    async with fake_kube() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings() -> KubeJobSettings:
+    return SETTINGS
+
+
+async def an_agent(world: HubWorld) -> FakeAgent:
+    return await world.agent(boot_id="another-machine")
+
+
+@pytest_asyncio.fixture
+async def story(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
+) -> AsyncIterator[Story]:
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world,
+    ):
+        await an_agent(world)
+        yield Story(world, ClusterByHand(kube), await owner_with_pods(world))
+
+
+async def test_a_job_becomes_a_pod_runs_and_is_done(story: Story) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    pod = story.cluster.make_pod(name)
+    await story.until_state("placed", "looks for a node")
+    story.cluster.run_pod(pod)
+    await story.until_state("running")
+    (held,) = story.gpu_slices()
+    assert held.pod.name == pod
+    story.cluster.prints(pod, b'so far\n\x1e{"cell": 1, "total": 2, "state": "done"}\n')
+
+    async def told() -> bool:
+        return (await story.job())["cells_done"] == 1
+
+    await until(told, within_s=60)
+    story.cluster.prints(pod, b'\x1e{"ended": true, "ok": true}\nthe last word\n')
+    story.cluster.end_pod(pod)
+    job = await story.until_state("done")
+    assert job["exit_code"] == 0
+    assert job["output_notebook"].endswith("/train.ipynb")
+    _, log = await story.world.call("GET", f"jobs/{story.job_id}/log", story.token)
+    assert log["text"] == "so far\nthe last word\n"
+    assert story.gpu_slices() == []
+    await until(lambda: story.kube.names(JOBS) == [], within_s=60)
+
+
+async def test_the_agent_knows_the_jobs_slice_by_its_pod(story: Story) -> None:
+    pod = await story.running()
+    uid = story.kube.objects[f"{PODS}/{pod}"]["metadata"]["uid"]
+    (agent,) = story.world.agents
+    await agent.until(lambda: [s.pod_uid for s in agent.assignments.slices] == [uid], within_s=60)
+
+
+async def test_a_slice_follows_its_job_to_the_node_that_the_cluster_chose(story: Story) -> None:
+    other = await story.world.agent(
+        node="node-b",
+        boot_id="boot-b",
+        secret="other-secret-canary-0123456789",
+        gpus=(a_gpu("SIM-9", lendable_mib=0),),
+    )
+    await story.submit()
+    pod = story.cluster.make_pod(await story.cluster.job(), node="node-b")
+    story.cluster.run_pod(pod, "node-b")
+    await story.until_state("running")
+    (held,) = story.gpu_slices()
+    assert (held.gpu.node, held.gpu.gpu_id) == (other.node, "SIM-9")
+
+
+async def test_a_failed_cell_is_told_and_tried_again_as_often_as_asked(story: Story) -> None:
+    said = {"ended": True, "ok": False, "error": {"cell": 2, "name": "ValueError", "message": "x"}}
+    await story.submit(retries=1)
+    for attempt in (1, 2):
+        await until(
+            lambda n=attempt: [j.rsplit("-", 1)[1] for j in story.kube.names(JOBS)] == [str(n)],
+            within_s=60,
+        )
+        pod = story.cluster.make_pod(await story.cluster.job())
+        story.cluster.run_pod(pod)
+        await story.until_state("running")
+        story.cluster.end_pod(pod, 1, said)
+        if attempt == 1:
+            await until(lambda p=pod: _is_gone(story, p), within_s=60)
+    job = await story.until_state("failed", "cell 2: ValueError: x")
+    assert job["attempts"] == 2
+    assert job["exit_code"] == 1
+
+
+def _is_gone(story: Story, pod: str) -> bool:
+    story.cluster.collect_garbage()
+    return pod not in story.kube.names(PODS)
+
+
+async def test_a_job_whose_pod_was_preempted_goes_on_from_where_it_was_in_a_new_pod(
+    story: Story,
+) -> None:
+    pod = await story.running()
+    first = await story.cluster.job()
+    preempted = [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]
+    story.cluster.end_pod(pod, 143, conditions=preempted)
+    await until(lambda: _is_gone(story, pod), within_s=60)
+    await until(lambda: story.kube.names(JOBS) not in ([], [first]), within_s=60)
+    second = await story.cluster.job()
+    requests = [
+        story.cluster.manifest(second)["spec"]["template"]["metadata"]["annotations"],
+    ]
+    assert "sublet-jobs/train-" in str(requests)
+    story.cluster.run_pod(story.cluster.make_pod(second))
+    job = await story.until_state("running")
+    assert job["attempts"] == 2
+
+
+async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its_pod_has_gone(
+    story: Story,
+) -> None:
+    pod = await story.running()
+    await story.world.call("POST", f"jobs/{story.job_id}/cancel", story.token, {})
+    await until(lambda: story.kube.names(JOBS) == [], within_s=60)
+    assert story.gpu_slices()
+    assert (await story.job())["state"] == "running"
+    story.kube.running_logs.discard(f"{PODS}/{pod}")
+    story.kube.remove(f"{PODS}/{pod}")
+    await story.until_state("cancelled")
+    assert story.gpu_slices() == []
+
+
+async def test_a_job_that_is_cancelled_before_its_pod_runs_leaves_nothing(story: Story) -> None:
+    await story.submit()
+    await story.cluster.job()
+    await story.until_state("placed")
+    await story.world.call("POST", f"jobs/{story.job_id}/cancel", story.token, {})
+    await until(lambda: story.kube.names(JOBS) == [], within_s=60)
+    assert (await story.job())["state"] == "cancelled"
+
+
+async def test_a_service_that_starts_again_takes_its_jobs_up(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube
+) -> None:
+    cluster = ClusterByHand(kube)
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
+    ):
+        await an_agent(world)
+        story = Story(world, cluster, await owner_with_pods(world))
+        pod = await story.running()
+        cluster.prints(pod, b'before\n\x1e{"cell": 1, "total": 2, "state": "done"}\n')
+
+        async def told() -> bool:
+            return (await story.job())["cells_done"] == 1
+
+        await until(told, within_s=60)
+        (held,) = story.gpu_slices()
+    cluster.prints(pod, b'after\n\x1e{"ended": true, "ok": true}\n')
+    cluster.end_pod(pod)
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
+    ):
+        again = Story(world, cluster, story.token)
+        again.job_id = story.job_id
+        assert [s.slice_id for s in again.gpu_slices()] in ([held.slice_id], [])
+        await again.until_state("done")
+        _, log = await world.call("GET", f"jobs/{story.job_id}/log", story.token)
+        assert log["text"] == "before\nafter\n"
+        assert (await again.job())["attempts"] == 1
+
+
+async def test_a_job_that_vanished_while_the_service_was_away_goes_back_to_the_queue(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube
+) -> None:
+    cluster = ClusterByHand(kube)
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
+    ):
+        await an_agent(world)
+        story = Story(world, cluster, await owner_with_pods(world))
+        await story.running()
+    for path in [*(f"{JOBS}/{n}" for n in kube.names(JOBS))]:
+        kube.remove(path)
+    cluster.collect_garbage()
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
+    ):
+        again = Story(world, cluster, story.token)
+        again.job_id = story.job_id
+        await again.until_state("waiting")
+        assert (await again.job())["attempts"] == 1
+
+
+async def test_objects_of_no_job_are_removed_and_others_left_alone(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube
+) -> None:
+    ours = {"app.kubernetes.io/managed-by": "sublet", "sublet.dev/job-id": "ffffffffffff"}
+    kube.put(f"{JOBS}/sublet-ffffffffffff-1", {"metadata": {"labels": ours}})
+    kube.put(f"{JOBS}/somebody-elses", {"metadata": {"labels": {"app": "other"}}})
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)),
+    ):
+        await until(lambda: kube.names(JOBS) == ["somebody-elses"], within_s=60)
+
+
+async def test_a_pod_that_finds_no_node_gives_its_place_back(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube
+) -> None:
+    settings = replace(SETTINGS, pending_for=timedelta())
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world,
+    ):
+        await an_agent(world)
+        story = Story(world, ClusterByHand(kube), await owner_with_pods(world))
+        await story.submit()
+        name = await story.cluster.job()
+        full = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}]
+        story.cluster.make_pod(name, conditions=full)
+        await until(
+            lambda: ("DELETE", f"{JOBS}/{name}") in kube.asked,
+            within_s=60,
+        )
+
+
+@pytest.mark.parametrize("status", [403, 422])
+async def test_what_kubernetes_refuses_for_good_fails_the_job_with_its_words(
+    story: Story, status: int
+) -> None:
+    story.kube.refuses["POST", JOBS] = (status, "the policy forbids it")
+    await story.submit()
+    job = await story.until_state("failed")
+    assert "the policy forbids it" in job["reason"]
+
+
+async def test_an_api_server_that_fails_for_a_while_is_asked_again(story: Story) -> None:
+    story.kube.refuses["POST", JOBS] = (503, "etcd is away")
+    await story.submit()
+    await until(lambda: ("POST", JOBS) in story.kube.asked, within_s=60)
+    assert (await story.job())["state"] == "placed"
+    story.kube.refuses.clear()
+    await until(lambda: story.kube.names(JOBS) != [], within_s=60)
+
+
+@pytest.mark.parametrize("forget", [False, True])
+async def test_watches_that_break_off_are_taken_up_again(story: Story, *, forget: bool) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    story.kube.end_watches(forget=forget)
+    story.cluster.run_pod(story.cluster.make_pod(name))
+    await story.until_state("running")
+
+
+async def test_an_owner_whose_pods_are_not_known_is_told_to_start_a_server(
+    story: Story,
+) -> None:
+    await story.world.slice_for("bob")
+    token = story.world.user("bob")
+    body = {"notebook": "train.ipynb"}
+    status, problem = await story.world.call("POST", "jobs", token, body)
+    assert status in {403, 409}, problem
+    assert "start a notebook server once" in problem["message"]
+
+
+async def test_several_gpus_are_refused_without_kueue(story: Story) -> None:
+    body = {"notebook": "train.ipynb", "gpus": 2}
+    status, problem = await story.world.call("POST", "jobs", story.token, body)
+    assert status >= 400
+    assert "Kueue" in problem["message"]
+
+
+async def test_a_running_server_keeps_its_owners_jobs_on_its_node(story: Story) -> None:
+    lease = await story.world.slice_for("ada", size="small")
+    pod = {"pod_uid": "u", "namespace": "hub", "pod_name": "jupyter-ada", "node": "node-a"}
+    await story.world.hub_call("POST", f"slices/{lease['slice_id']}/pod", pod)
+    await story.submit()
+    manifest = story.cluster.manifest(await story.cluster.job())
+    affinity = manifest["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
+    assert "requiredDuringSchedulingIgnoredDuringExecution" in affinity

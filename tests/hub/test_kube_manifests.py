@@ -1,0 +1,109 @@
+"""What a job asks of the cluster: whole objects, kept as files beside the tests.
+
+``SUBLET_WRITE_EXPECTED=1`` writes the files anew, for a person to read in the difference.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes_validate import validate
+from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
+from sublet_hub.kube_jobs.pod_spec import environment_of, request_of
+from sublet_hub.kube_jobs.settings import KueueSettings, SeveralNodes
+from sublet_quota.job_states import JobState
+
+from tests.support.jobs_on_kube import SETTINGS, a_job, a_placed_job
+
+EXPECTED = Path(__file__).parent / "jobs"
+KUEUE = replace(
+    SETTINGS, kueue=KueueSettings("sublet-lent", ((0, "sublet-normal"), (10, "sublet-high")))
+)
+
+CASES: dict[str, Any] = {
+    "one-gpu": (a_placed_job(), SETTINGS),
+    "home-on-a-node": (a_placed_job(needs_node="node-b"), SETTINGS),
+    "files-taken-along": (a_placed_job(a_job(take_along=("data", "model.py"))), SETTINGS),
+    "kueue": (a_placed_job(a_job(priority=12), slice_id=None, prefers_node=None), KUEUE),
+    "jobset": (a_placed_job(a_job(gpus=2), slice_id=None, prefers_node=None), KUEUE),
+    "trainjob": (
+        a_placed_job(a_job(gpus=2), slice_id=None, prefers_node=None),
+        replace(KUEUE, several_nodes=SeveralNodes.TRAIN_JOB),
+    ),
+    "simulated": (
+        a_placed_job(simulated=True),
+        replace(SETTINGS, simulated_socket="/run/sublet/gpus.sock", labels=(("zone", "jobs"),)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_objects_are_as_the_files_say(name: str) -> None:
+    placed, settings = CASES[name]
+    made = manifest_of(placed, settings)
+    path = EXPECTED / f"{name}.yaml"
+    if os.environ.get("SUBLET_WRITE_EXPECTED"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(made, sort_keys=False, width=100))
+    assert made == yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("name", ["one-gpu", "home-on-a-node", "files-taken-along", "kueue"])
+def test_jobs_are_valid_for_kubernetes(name: str) -> None:
+    validate(manifest_of(*CASES[name]), "1.34", strict=True)
+
+
+def test_the_pods_of_a_job_set_are_valid_for_kubernetes() -> None:
+    (inside,) = manifest_of(*CASES["jobset"])["spec"]["replicatedJobs"]
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}, **inside["template"]}
+    validate(job, "1.34", strict=True)
+
+
+def test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod() -> None:
+    placed = a_placed_job()
+    written = yaml.safe_dump(manifest_of(placed, SETTINGS))
+    assert "canary" not in written
+    assert "JUPYTERHUB_" not in written
+    assert "automountServiceAccountToken: false" in written
+
+
+def test_what_the_owner_asks_for_cannot_replace_what_is_ours() -> None:
+    placed = a_placed_job(asked={"SUBLET_SLICE_ID": "another", "HOME": "/root"})
+    variables = environment_of(placed, SETTINGS)
+    assert variables["SUBLET_SLICE_ID"] == "5" * 32
+    assert variables["HOME"] == "/home/jovyan"
+
+
+def test_which_card_it_is_the_pod_leaves_to_the_agent() -> None:
+    variables = environment_of(a_placed_job(), SETTINGS)
+    decided_by_agent = {"SUBLET_GPU_ID", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"}
+    assert not decided_by_agent & set(variables)
+    assert not {"PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION"} & set(variables)
+
+
+def test_the_pods_memory_covers_what_a_suspend_moves_into_it() -> None:
+    (container,) = manifest_of(a_placed_job(), SETTINGS)["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["memory"] == f"{(4 + 20) * 1024}Mi"
+    assert container["resources"]["requests"]["memory"] == f"{(4 + 20) * 1024}Mi"
+
+
+def test_each_attempt_has_an_object_and_results_of_all_are_in_one_place() -> None:
+    first = a_placed_job()
+    running = replace(first, job=a_job(state=JobState.RUNNING, attempts=1))
+    second = replace(first, job=a_job(attempts=1))
+    names = [manifest_of(each, SETTINGS)["metadata"]["name"] for each in (first, running, second)]
+    assert names == [
+        "sublet-0123456789ab-1",
+        "sublet-0123456789ab-1",
+        "sublet-0123456789ab-2",
+    ]
+    assert request_of(first)["run"]["output"] == request_of(second)["run"]["output"]
+
+
+def test_one_gpu_is_a_job_whatever_runs_several() -> None:
+    settings = replace(SETTINGS, several_nodes=SeveralNodes.TRAIN_JOB)
+    assert resource_of(a_job(), settings).kind == "Job"
+    assert resource_of(a_job(gpus=2), settings).kind == "TrainJob"

@@ -1,0 +1,249 @@
+"""What the cluster's objects say about a job, case by case."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sublet_hub.kube_jobs.log_following import LogSplitter
+from sublet_hub.kube_jobs.sightings import (
+    Failed,
+    Lost,
+    Runs,
+    Sighting,
+    Succeeded,
+    Waits,
+    is_over,
+    look_at,
+    was_evicted,
+    why_not_admitted,
+)
+
+OWNER = {"metadata": {"name": "sublet-j-1"}, "spec": {}, "status": {}}
+
+
+def a_pod(phase: str = "Pending", node: str | None = None, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "sublet-j-1-x", "uid": "u1", "creationTimestamp": "2026-11-24T08:00Z"},
+        "spec": {"nodeName": node} if node else {},
+        "status": {"phase": phase, **status},
+    }
+
+
+def with_state(**state: Any) -> list[dict[str, Any]]:
+    return [{"name": "job", "state": state}]
+
+
+def ended(code: int, message: str = "", **more: Any) -> list[dict[str, Any]]:
+    return with_state(terminated={"exitCode": code, "message": message, **more})
+
+
+def condition(kind: str, status: str = "True", **more: Any) -> list[dict[str, Any]]:
+    return [{"type": kind, "status": status, **more}]
+
+
+def owner(**status: Any) -> dict[str, Any]:
+    return {**OWNER, "status": status}
+
+
+SAID = json.dumps(
+    {
+        "ended": True,
+        "ok": False,
+        "error": {"cell": 3, "name": "ValueError", "message": "no such column"},
+    }
+)
+
+CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[Sighting], str]] = [
+    ("nothing is there", None, [], Lost, "no longer"),
+    ("no pods yet", OWNER, [], Waits, "being made"),
+    (
+        "suspended by Kueue",
+        {**OWNER, "spec": {"suspend": True}},
+        [],
+        Waits,
+        "the cluster's queue",
+    ),
+    (
+        "no node",
+        OWNER,
+        [a_pod(conditions=condition("PodScheduled", "False", message="0/3 nodes"))],
+        Waits,
+        "0/3 nodes",
+    ),
+    (
+        "image is pulled",
+        OWNER,
+        [a_pod(node="n", containerStatuses=with_state(waiting={"reason": "ContainerCreating"}))],
+        Waits,
+        "being started",
+    ),
+    (
+        "image cannot be pulled",
+        OWNER,
+        [
+            a_pod(
+                node="n",
+                containerStatuses=with_state(
+                    waiting={"reason": "ImagePullBackOff", "message": "back-off"}
+                ),
+            )
+        ],
+        Waits,
+        "ImagePullBackOff",
+    ),
+    (
+        "image's name is wrong",
+        OWNER,
+        [a_pod(node="n", containerStatuses=with_state(waiting={"reason": "InvalidImageName"}))],
+        Failed,
+        "cannot begin",
+    ),
+    ("runs", OWNER, [a_pod("Running", "n", containerStatuses=with_state(running={}))], Runs, ""),
+    ("is done", OWNER, [a_pod("Succeeded", "n", containerStatuses=ended(0))], Succeeded, ""),
+    ("is done, pod gone", owner(conditions=condition("Complete")), [], Succeeded, ""),
+    (
+        "a cell failed",
+        OWNER,
+        [a_pod("Failed", "n", containerStatuses=ended(1, SAID))],
+        Failed,
+        "cell 3: ValueError: no such column",
+    ),
+    (
+        "died without a word",
+        OWNER,
+        [a_pod("Failed", "n", containerStatuses=ended(2, "garbage"))],
+        Failed,
+        "exit status 2",
+    ),
+    (
+        "out of host memory",
+        OWNER,
+        [a_pod("Failed", "n", containerStatuses=ended(137, reason="OOMKilled"))],
+        Failed,
+        "host memory",
+    ),
+    (
+        "told to end by its agent",
+        OWNER,
+        [a_pod("Failed", "n", containerStatuses=ended(143))],
+        Lost,
+        "told to end",
+    ),
+    (
+        "preempted by the scheduler",
+        OWNER,
+        [
+            a_pod(
+                "Failed",
+                "n",
+                containerStatuses=ended(143),
+                conditions=condition("DisruptionTarget", reason="PreemptionByScheduler"),
+            )
+        ],
+        Lost,
+        "PreemptionByScheduler",
+    ),
+    (
+        "being preempted",
+        OWNER,
+        [a_pod("Running", "n", conditions=condition("DisruptionTarget", reason="EvictionByAPI"))],
+        Lost,
+        "EvictionByAPI",
+    ),
+    (
+        "evicted by its kubelet",
+        OWNER,
+        [a_pod("Failed", "n", reason="Evicted", message="low on memory")],
+        Lost,
+        "low on memory",
+    ),
+    (
+        "refused by the device plugin",
+        OWNER,
+        [a_pod("Failed", "n", reason="UnexpectedAdmissionError", message="on any of them")],
+        Lost,
+        "on any of them",
+    ),
+    ("object gone, pod runs", None, [a_pod("Pending")], Lost, "no longer"),
+    (
+        "the cluster gave it up",
+        owner(conditions=condition("Failed", reason="DeadlineExceeded")),
+        [],
+        Lost,
+        "DeadlineExceeded",
+    ),
+]
+
+
+@pytest.mark.parametrize(("made_by", "pods", "kind", "words"), [c[1:] for c in CASES])
+def test_a_sighting(
+    made_by: dict[str, Any] | None, pods: list[dict[str, Any]], kind: type[Sighting], words: str
+) -> None:
+    seen = look_at(made_by, pods)
+    assert isinstance(seen, kind)
+    assert words in getattr(seen, "why", "")
+
+
+def test_a_pod_that_is_being_deleted_is_lost() -> None:
+    pod = a_pod("Running", "n")
+    pod["metadata"]["deletionTimestamp"] = "2026-11-24T08:00:00Z"
+    assert isinstance(look_at(OWNER, [pod]), Lost)
+
+
+def test_a_notebook_that_cannot_run_is_not_tried_again() -> None:
+    seen = look_at(OWNER, [a_pod("Failed", "n", containerStatuses=ended(3, SAID))])
+    assert isinstance(seen, Failed)
+    assert not seen.may_retry
+
+
+def test_several_pods_run_only_together() -> None:
+    running = a_pod("Running", "n", containerStatuses=with_state(running={}))
+    assert isinstance(look_at(OWNER, [running], 2), Waits)
+    assert isinstance(look_at(OWNER, [running, a_pod()], 2), Waits)
+    assert isinstance(look_at(OWNER, [running, running], 2), Runs)
+    done = a_pod("Succeeded", "n", containerStatuses=ended(0))
+    assert isinstance(look_at(OWNER, [done, running], 2), Runs)
+    assert isinstance(look_at(OWNER, [done, done], 2), Succeeded)
+
+
+def test_of_several_pods_the_one_that_failed_by_itself_explains_the_others() -> None:
+    killed = a_pod("Failed", "n", containerStatuses=ended(143))
+    failed = a_pod("Failed", "n", containerStatuses=ended(1, SAID))
+    seen = look_at(OWNER, [killed, failed], 2)
+    assert isinstance(seen, Failed)
+    assert "ValueError" in seen.why
+
+
+def test_a_pod_on_a_node_that_does_not_answer_is_not_waited_for_for_ever() -> None:
+    pod = a_pod("Running", "n")
+    now = datetime(2026, 11, 24, 9, tzinfo=UTC)
+    assert not is_over(pod, now)
+    pod["metadata"]["deletionTimestamp"] = (now - timedelta(seconds=30)).isoformat()
+    assert not is_over(pod, now)
+    pod["metadata"]["deletionTimestamp"] = (now - timedelta(minutes=5)).isoformat()
+    assert is_over(pod, now)
+    assert is_over(a_pod("Failed"), now)
+
+
+def test_kueue_says_why_a_job_waits_and_why_it_had_to_go() -> None:
+    waits = {"status": {"conditions": condition("QuotaReserved", "False", message="2 more needed")}}
+    evicted = {"status": {"conditions": condition("Evicted", reason="Preempted", message="room")}}
+    assert "2 more needed" in (why_not_admitted(waits) or "")
+    assert "Preempted: room" in (was_evicted(evicted) or "")
+    assert why_not_admitted(None) is None
+    assert was_evicted({"status": {}}) is None
+
+
+LOG = b'hello\n\x1e{"cell": 1}\npart\x1e{"cell": 2}\n of a line\n\x1e{"ended": true}\n'
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_text_and_progress_are_told_apart_however_the_log_is_cut(size: int) -> None:
+    splitter, text, records = LogSplitter(), b"", b""
+    for start in range(0, len(LOG), size):
+        some, told = splitter.take(LOG[start : start + size])
+        text += some
+        records += told
+    assert text == b"hello\npart of a line\n"
+    assert records == b'{"cell": 1}\n{"cell": 2}\n{"ended": true}\n'

@@ -1,0 +1,170 @@
+"""Jobs on Kubernetes for tests: records, and a cluster whose programs a test plays by hand."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sublet_hub.kube_jobs.pod_spec import PlacedJob
+from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.ledger import JobRecord
+from sublet_quota.ids import JobId, UserName
+from sublet_quota.job_states import JobState
+from sublet_quota.wire.api import AccountTemplate, PodTemplate
+
+from tests.support.fake_kube_api import FakeKube, Manifest
+from tests.support.hub_world import HubWorld, until
+
+NAMESPACE = "hub"
+JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+SETTINGS = KubeJobSettings(
+    namespace=NAMESPACE,
+    service_url="http://proxy-public/services/sublet/",
+    grace=timedelta(seconds=20),
+)
+TEMPLATE = {
+    "namespace": NAMESPACE,
+    "image": "registry.example/notebook:1",
+    "image_pull_policy": "IfNotPresent",
+    "image_pull_secrets": ["registry"],
+    "pod_security_context": {"fsGroup": 100},
+    "container_security_context": {"runAsUser": 1000, "allowPrivilegeEscalation": False},
+    "volumes": [
+        {"name": "home", "persistentVolumeClaim": {"claimName": "claim-ada"}},
+        {"name": "sublet", "hostPath": {"path": "/run/sublet", "type": "Directory"}},
+    ],
+    "volume_mounts": [
+        {"name": "home", "mountPath": "/home/jovyan"},
+        {"name": "sublet", "mountPath": "/run/sublet"},
+    ],
+    "node_selector": {"sublet.dev/gpu": "true"},
+    "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+}
+ACCOUNT = {
+    "uid": 1000,
+    "gid": 100,
+    "home": "/home/jovyan",
+    "notebook_dir": "/home/jovyan",
+    "python": "/opt/conda/bin/python",
+    "environment": {"TEAM": "vision", "JUPYTERHUB_API_TOKEN": "token-canary"},
+}
+
+
+def a_job(**values: Any) -> JobRecord:
+    facts: dict[str, Any] = {
+        "job_id": JobId("0123456789ab"),
+        "owner": UserName("ada@example"),
+        "groups": ("vision",),
+        "name": "train",
+        "notebook": "work/train.ipynb",
+        "parameters": {"epochs": 3},
+        "kernel": None,
+        "memory_mib": 20 * 1024,
+        "compute_milli": 1000,
+        "gpu_type": None,
+        "priority": 0,
+        "max_run_s": None,
+        "state": JobState.WAITING,
+        "reason": "",
+        "submitted_at": datetime(2026, 11, 24, 8, tzinfo=UTC),
+    }
+    return JobRecord(**{**facts, **values})
+
+
+def a_placed_job(job: JobRecord | None = None, **values: Any) -> PlacedJob:
+    template = PodTemplate.model_validate(TEMPLATE)
+    placed = PlacedJob(
+        job=job or a_job(),
+        account=AccountTemplate.model_validate({**ACCOUNT, "pod": TEMPLATE}),
+        pod=template,
+        asked={"WANDB_MODE": "offline"},
+        memory_mib=20 * 1024,
+        units=20,
+        slice_id="5" * 32,
+        prefers_node="node-a",
+    )
+    return replace(placed, **values)
+
+
+@dataclass
+class ClusterByHand:
+    """The job controller, the scheduler and a kubelet, played by a test."""
+
+    kube: FakeKube
+
+    async def job(self, within_s: float = 60) -> str:
+        """The name of the only Job, once there is one."""
+        await until(lambda: len(self.kube.names(JOBS)) == 1, within_s)
+        return self.kube.names(JOBS)[0]
+
+    def manifest(self, job: str) -> Manifest:
+        return self.kube.objects[f"{JOBS}/{job}"]
+
+    def make_pod(self, job: str, node: str | None = None, **status: Any) -> str:
+        """Make the pod of a Job, as its controller does; returns the pod's name."""
+        name = f"{job}-abcde"
+        template = self.manifest(job)["spec"]["template"]
+        spec = {**template["spec"], **({"nodeName": node} if node else {})}
+        self.kube.put(
+            f"{PODS}/{name}",
+            {
+                "metadata": template["metadata"],
+                "spec": spec,
+                "status": {"phase": "Pending", **status},
+            },
+        )
+        return name
+
+    def run_pod(self, pod: str, node: str = "node-a") -> None:
+        path = f"{PODS}/{pod}"
+        self.kube.logs.setdefault(path, b"")
+        self.kube.running_logs.add(path)
+        state = {"running": {"startedAt": "2026-11-24T08:00:00Z"}}
+        self.kube.change(
+            path,
+            spec={"nodeName": node},
+            status={
+                "phase": "Running",
+                "conditions": [],
+                "containerStatuses": [{"name": "job", "state": state}],
+            },
+        )
+
+    def prints(self, pod: str, text: bytes) -> None:
+        self.kube.logs[f"{PODS}/{pod}"] += text
+
+    def end_pod(self, pod: str, code: int = 0, said: Any = None, **status: Any) -> None:
+        """The container ends; the runner's last word is what the kubelet read."""
+        path = f"{PODS}/{pod}"
+        self.kube.running_logs.discard(path)
+        ended: Manifest = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
+        if said is not None:
+            ended["message"] = json.dumps(said)
+        self.kube.change(
+            path,
+            status={
+                "phase": "Succeeded" if code == 0 else "Failed",
+                "containerStatuses": [{"name": "job", "state": {"terminated": ended}}],
+                **status,
+            },
+        )
+
+    def collect_garbage(self) -> None:
+        """Pods go when the Job that made them has gone."""
+        jobs = self.kube.names(JOBS)
+        for pod in self.kube.names(PODS):
+            if pod.removesuffix("-abcde") not in jobs:
+                self.kube.running_logs.discard(f"{PODS}/{pod}")
+                self.kube.remove(f"{PODS}/{pod}")
+
+
+async def owner_with_pods(world: HubWorld, owner: str = "ada") -> str:
+    """Ada has started a server once, in a pod; returns her token."""
+    lease = await world.slice_for(owner, account=ACCOUNT)
+    path = f"slices/{lease['slice_id']}"
+    pod = {"pod_uid": f"uid-{owner}", "namespace": NAMESPACE, "pod_name": f"jupyter-{owner}"}
+    await world.hub_call("POST", f"{path}/pod", {**pod, "template": TEMPLATE})
+    await world.hub_call("DELETE", path)
+    world.hub.servers.pop(owner, None)
+    return world.user(owner)
