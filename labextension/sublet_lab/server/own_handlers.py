@@ -102,6 +102,9 @@ class KernelsHandler(SubletHandler):
         managers: Any = self
         kernels: Any = await ensure_async(managers.kernel_manager.list_kernels())
         sessions: Any = await ensure_async(managers.session_manager.list_sessions())
-        pids = await asyncio.to_thread(processes_of, managers.kernel_manager)
+        pids: dict[str, frozenset[int]] = {}
+        if any(process.kernel is None for process in share.processes):
+            # Reads all of /proc: only where the agent does not know by itself.
+            pids = await asyncio.to_thread(processes_of, managers.kernel_manager)
         body = _HOLDINGS.dump_json(join(kernels, sessions, pids, share))
         self.answer(Answer(HTTPStatus.OK, body))
