@@ -1,0 +1,224 @@
+"""Tokens of agents and pods of jobs on a real control plane; its nodes and agents are pretended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_hub.clock import utc_now
+from sublet_hub.kube.agent_tokens import AgentTokens, ServiceAccount
+from sublet_hub.kube.api import KubeApi, connect
+from sublet_hub.kube_jobs.runs import ClusterRuns
+from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.private_files import write_private
+
+from tests.support.hub_world import NODE_SECRET, HubWorld, fake_hub, hub_world, until
+from tests.support.jobs_on_kube import ACCOUNT, SETTINGS
+from tests.support.kube.api import Api, RefusedError
+from tests.support.kube.manifests import pod, pretended_pod
+from tests.support.kube.pretended_nodes import pretended_node
+
+pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
+
+_WITHIN_S = 180
+_LENT = "sublet.dev~1lent"
+
+
+@pytest.fixture
+def node(namespace: Api) -> Iterator[str]:
+    name = f"node-of-{namespace.namespace}"
+    namespace.create(pretended_node(name, gpus=0))
+    yield name
+    namespace.delete("v1", "Node", name)
+
+
+@asynccontextmanager
+async def way_in(cluster: Api) -> AsyncIterator[KubeApi]:
+    api = await connect(str(cluster.plane.kubeconfig()))
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+def make_agent(namespace: Api, node: str, account: str = "sublet-agent") -> None:
+    """The agent's pod as its DaemonSet would make it, and its account."""
+    if namespace.find("v1", "ServiceAccount", account) is None:
+        metadata = {"name": account}
+        namespace.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    inside = pretended_pod(node=node, serviceAccountName=account, nodeName=node)
+    namespace.create(pod(f"pod-of-{account}", inside))
+
+
+def token_of(
+    namespace: Api, account: str = "sublet-agent", audience: str = "sublet", *, bound: bool = True
+) -> str:
+    """A token as a kubelet gets it for a projected volume."""
+    spec: dict[str, Any] = {"audiences": [audience], "expirationSeconds": 3600}
+    if bound:
+        made = namespace.pod(f"pod-of-{account}")["metadata"]
+        spec["boundObjectRef"] = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": made["name"],
+            "uid": made["uid"],
+        }
+    path = namespace.path("v1", "ServiceAccount", account) + "/token"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    return str(namespace.call("POST", path, body)["status"]["token"])
+
+
+async def test_the_api_server_says_on_which_node_an_agent_is(namespace: Api, node: str) -> None:
+    make_agent(namespace, node)
+    async with way_in(namespace) as api:
+        agents = AgentTokens(api, ServiceAccount(namespace.namespace, "sublet-agent"), utc_now)
+        identity = await agents.identify(token_of(namespace))
+        assert identity is not None
+        assert identity.node == node
+        assert identity.expires_at is not None
+
+
+async def test_no_other_token_of_the_cluster_is_an_agents(namespace: Api, node: str) -> None:
+    make_agent(namespace, node)
+    make_agent(namespace, node, "tenant")
+    async with way_in(namespace) as api:
+        agents = AgentTokens(api, ServiceAccount(namespace.namespace, "sublet-agent"), utc_now)
+        assert await agents.identify(token_of(namespace, "tenant")) is None
+        assert await agents.identify(token_of(namespace, audience="other")) is None
+        assert await agents.identify(token_of(namespace, bound=False)) is None
+        gone = token_of(namespace)
+        namespace.delete("v1", "Pod", "pod-of-sublet-agent", grace_s=0)
+        await until(lambda: namespace.find("v1", "Pod", "pod-of-sublet-agent") is None, _WITHIN_S)
+        assert await agents.identify(gone) is None
+
+
+@dataclass
+class Cluster:
+    """A service over the real control plane, and Ada, who may submit jobs."""
+
+    world: HubWorld
+    namespace: Api
+    token: str
+
+    async def submit(self, **request: Any) -> str:
+        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
+        status, job = await self.world.call("POST", "jobs", self.token, body)
+        assert status < 300, job
+        return str(job["job_id"])
+
+    async def until_state(self, job_id: str, state: str, words: str = "") -> dict[str, Any]:
+        async def is_so() -> bool:
+            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
+            return job["state"] == state and words in job["reason"]
+
+        try:
+            await until(is_so, _WITHIN_S)
+        except TimeoutError:
+            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
+            raise AssertionError(job) from None
+        _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
+        return dict(job)
+
+    async def pods(self, job_id: str) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self.namespace.pods, f"sublet.dev/job-id={job_id}")
+
+
+def lend(namespace: Api, node: str, units: int) -> None:
+    """As the agent's device plugin has the kubelet say."""
+    room = {"sublet.dev/lent": str(units)}
+    namespace.patch(
+        "v1", "Node", node, {"status": {"capacity": room, "allocatable": room}}, part="status"
+    )
+
+
+@asynccontextmanager
+async def service(
+    folder: Path, namespace: Api, node: str, settings: KubeJobSettings | None = None
+) -> AsyncIterator[Cluster]:
+    settings = settings or replace(
+        SETTINGS, namespace=namespace.namespace, priority_class="", home_is_shared=True
+    )
+    secrets = folder / "nodes-of-cluster"
+    secrets.mkdir()
+    write_private(secrets / node, NODE_SECRET.encode())
+    async with (
+        way_in(namespace) as api,
+        fake_hub() as hub,
+        hub_world(
+            folder, hub, agents=NodeSecrets(secrets), runs=ClusterRuns(api, settings)
+        ) as world,
+    ):
+        await world.agent(node=node, boot_id="another-machine")
+        lease = await world.slice_for("ada", account=ACCOUNT)
+        home = {"name": "home", "emptyDir": {}}
+        template = {
+            "namespace": namespace.namespace,
+            "image": "pretended",
+            "volumes": [home],
+            "volume_mounts": [{"name": "home", "mountPath": "/home/jovyan"}],
+            "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}],
+        }
+        told = {"pod_uid": "u", "namespace": namespace.namespace, "pod_name": "jupyter-ada"}
+        path = f"slices/{lease['slice_id']}"
+        await world.hub_call("POST", f"{path}/pod", {**told, "template": template})
+        await world.hub_call("DELETE", path)
+        yield Cluster(world, namespace, world.user("ada"))
+
+
+async def test_a_job_waits_for_lent_room_and_runs_on_the_node_that_has_it(
+    tmp_path: Path, namespace: Api, node: str
+) -> None:
+    async with service(tmp_path, namespace, node) as cluster:
+        job_id = await cluster.submit()
+        await cluster.until_state(job_id, "placed", "Insufficient sublet.dev/lent")
+        lend(namespace, node, 20)
+        await cluster.until_state(job_id, "running")
+        (made,) = await cluster.pods(job_id)
+        assert made["spec"]["nodeName"] == node
+        held = [s for s in cluster.world.service.ledger.slices.values() if s.is_job]
+        assert [(s.pod.uid, s.gpu.node) for s in held] == [(made["metadata"]["uid"], node)]
+        await cluster.world.call("POST", f"jobs/{job_id}/cancel", cluster.token, {})
+        await cluster.until_state(job_id, "cancelled")
+        assert await cluster.pods(job_id) == []
+
+
+async def test_a_job_whose_pod_is_evicted_goes_back_and_begins_anew(
+    tmp_path: Path, namespace: Api, node: str
+) -> None:
+    lend(namespace, node, 40)
+    async with service(tmp_path, namespace, node) as cluster:
+        job_id = await cluster.submit()
+        await cluster.until_state(job_id, "running")
+        (first,) = await cluster.pods(job_id)
+        name = first["metadata"]["name"]
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace.namespace},
+        }
+        path = namespace.path("v1", "Pod", name)
+        await asyncio.to_thread(namespace.call, "POST", f"{path}/eviction", eviction)
+
+        async def again() -> bool:
+            _, job = await cluster.world.call("GET", f"jobs/{job_id}", cluster.token)
+            return job["state"] == "running" and job["attempts"] == 2
+
+        await until(again, _WITHIN_S)
+        (second,) = await cluster.pods(job_id)
+        assert second["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+async def test_what_the_service_may_not_do_fails_the_job_with_kubernetes_words(
+    tmp_path: Path, namespace: Api, node: str
+) -> None:
+    settings = replace(SETTINGS, namespace="default", priority_class="no-such-class")
+    async with service(tmp_path, namespace, node, settings) as cluster:
+        with pytest.raises((AssertionError, RefusedError)):
+            await cluster.submit(environment={"SUBLET_X": "1"})
+        job_id = await cluster.submit()
+        job = await cluster.until_state(job_id, "failed")
+        assert "namespace" in job["reason"]
