@@ -105,6 +105,30 @@ describe('how often it asks', () => {
     expect(count('local-share')).toBeGreaterThanOrEqual(9);
   });
 
+  test('four times a second for a while when a cell is run and the slice is away', async () => {
+    api.answers.local = localShare({ lent: true });
+    model.start();
+    await pass(1);
+    const before = count('local-share');
+    model.expectReturn();
+    await pass(3);
+    expect(count('local-share') - before).toBeGreaterThanOrEqual(11);
+    await pass(10);
+    const later = count('local-share');
+    await pass(10);
+    expect(count('local-share') - later).toBe(5);
+  });
+
+  test('no oftener when a cell is run and the slice is there', async () => {
+    api.answers.local = localShare({ active: true });
+    model.start();
+    await pass(1);
+    const before = count('local-share');
+    model.expectReturn();
+    await pass(3);
+    expect(count('local-share') - before).toBeLessThanOrEqual(2);
+  });
+
   test('ever more rarely while nobody answers', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.9);
     model.start();

@@ -11,6 +11,9 @@ import { Watch, type Seen } from './watch';
 
 const HISTORY_EVERY_S = 10;
 const WHILE_MOVING_S = 0.5;
+/** A return takes a second or two: who wants to see it has to look often, for a while. */
+const IN_A_HURRY_S = 0.25;
+const HURRY_FOR_MS = 4000;
 /** Between service and page things change slower than between agent and page. */
 const SERVICE_TIMES = 2.5;
 
@@ -175,10 +178,23 @@ export class ShareModel implements IDisposable {
 
   setInterval(seconds: number): void {
     this.interval_s = seconds;
-    this._local.interval_s = this.isMoving ? Math.min(seconds, WHILE_MOVING_S) : seconds;
+    const hurries = Date.now() < this.hurryUntil;
+    const often = hurries ? IN_A_HURRY_S : this.isMoving ? WHILE_MOVING_S : seconds;
+    this._local.interval_s = Math.min(seconds, often);
     for (const watch of [this._share, this._jobs, this._kernels]) {
       watch.interval_s = seconds * SERVICE_TIMES;
     }
+  }
+
+  /** A cell is about to run: where the slice is away, its return can be seen now. */
+  expectReturn(): void {
+    const local = this.local?.value;
+    if (local === undefined || (local.active && !this.isMoving)) {
+      return;
+    }
+    this.hurryUntil = Date.now() + HURRY_FOR_MS;
+    this.setInterval(this.interval_s);
+    this._local.refresh();
   }
 
   /** Ask everything anew: something was just done. */
@@ -285,6 +301,7 @@ export class ShareModel implements IDisposable {
   private readonly _presence = new PromiseDelegate<boolean>();
   private interval_s: number;
   private readers = 0;
+  private hurryUntil = 0;
   private detailsStarted = false;
   private lastStanding: string | null = null;
   private _isDisposed = false;

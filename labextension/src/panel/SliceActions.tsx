@@ -44,7 +44,7 @@ export function SliceActions(props: {
     action.run(async () => {
       await model.api.giveUp(id);
       return trans.__(
-        'Given up for now. Your variables stay; your next cell brings the slice back.'
+        'Given up for now: others may use the room at once. Your variables stay, and your next cell brings the slice back.'
       );
     });
   };
@@ -99,7 +99,9 @@ export function SliceActions(props: {
           title={
             running
               ? trans.__('A cell of yours is running: wait for it, or interrupt it first')
-              : trans.__('Move your data to host memory now, so that others can use the room')
+              : trans.__(
+                  'Count as idle at once, so that others can use the room; your variables stay'
+                )
           }
         >
           {trans.__('Give up now')}

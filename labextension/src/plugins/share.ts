@@ -6,6 +6,7 @@ import {
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
+import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -52,6 +53,19 @@ export const modelPlugin: JupyterFrontEndPlugin<ShareModel> = {
     );
     model.start();
     return model;
+  }
+};
+
+/** Looks closely when a cell is run, which is when a slice comes back. */
+export const returnPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'sublet-lab:return',
+  description: 'Shows the return of your slice when you run a cell.',
+  autoStart: true,
+  requires: [IShareModel, INotebookTracker],
+  activate: (_app: JupyterFrontEnd, model: ShareModel): void => {
+    NotebookActions.executionScheduled.connect(() => {
+      model.expectReturn();
+    });
   }
 };
 

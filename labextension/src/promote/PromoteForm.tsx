@@ -272,7 +272,7 @@ function EnvironmentPart({ trans, subject, form, set }: PartProps): React.JSX.El
           key={name}
           name={`environment:${name}`}
           label={name}
-          placeholder={trans.__('as in your server')}
+          placeholder={trans.__('not changed')}
           secret={SECRET.test(name)}
           value={form.environment[name] ?? ''}
           set={value => {
