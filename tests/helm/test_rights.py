@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sublet_hub.kube_jobs.names import JOB_ID
 
 from tests.support.helm_charts import Manifest, Rendered, render
 from tests.support.helm_options import OPTIONS, Values
@@ -16,6 +17,19 @@ Right = tuple[str, str, str, str]
 
 SERVICE = {
     ("sublet", "authentication.k8s.io", "tokenreviews", "create"),
+}
+JOBS = {
+    *(("sublet", "batch", "jobs", verb) for verb in ("create", "delete", "list", "watch")),
+    *(("sublet", "", "pods", verb) for verb in ("list", "watch")),
+    ("sublet", "", "pods/log", "get"),
+}
+KUEUE = {("sublet", "kueue.x-k8s.io", "workloads", verb) for verb in ("list", "watch")}
+JOB_SETS = {
+    ("sublet", "jobset.x-k8s.io", "jobsets", verb) for verb in ("create", "delete", "list", "watch")
+}
+TRAIN_JOBS = {
+    ("sublet", "trainer.kubeflow.org", "trainjobs", verb)
+    for verb in ("create", "delete", "list", "watch")
 }
 CLAIMS = {("their-hub", "resource.k8s.io", "resourceclaims", "create")}
 
@@ -47,8 +61,14 @@ def pods(chart: Rendered) -> Iterator[tuple[str, Manifest]]:
 
 @pytest.mark.parametrize(
     ("values", "wanted"),
-    [({}, SERVICE), (OPTIONS["claims"], SERVICE | CLAIMS), (OPTIONS["no agents"], SERVICE)],
-    ids=["defaults", "claims", "no agents"],
+    [
+        ({}, SERVICE | JOBS),
+        (OPTIONS["claims"], SERVICE | JOBS | CLAIMS),
+        (OPTIONS["no jobs"], SERVICE),
+        (OPTIONS["Kueue"], SERVICE | JOBS | KUEUE | JOB_SETS),
+        (OPTIONS["Kueue in a cohort"], SERVICE | JOBS | KUEUE | TRAIN_JOBS),
+    ],
+    ids=["defaults", "claims", "no jobs", "Kueue and JobSet", "Kueue and TrainJob"],
 )
 def test_rights_equal_the_list(values: Values, wanted: set[Right]) -> None:
     assert rights(render(values)) == wanted
@@ -153,6 +173,10 @@ def test_policies_find_the_pods_they_are_for() -> None:
         for each in (*chart.all("Deployment"), *chart.all("DaemonSet"))
     ]
     for policy in chart.all("NetworkPolicy"):
+        if policy["metadata"]["name"] == "sublet-jobs":
+            (only,) = policy["spec"]["podSelector"]["matchExpressions"]
+            assert only == {"key": JOB_ID, "operator": "Exists"}
+            continue
         wanted = policy["spec"]["podSelector"]["matchLabels"].items()
         assert sum(wanted <= each.items() for each in labels) == 1, policy["metadata"]["name"]
 

@@ -66,13 +66,17 @@ def _rendered(values: str) -> str:
 
 
 def run_helm(
-    *words: str | Path, values: str | Mapping[str, Any] = "{}", kubeconfig: Path | None = None
+    *words: str | Path,
+    values: str | Mapping[str, Any] | None = None,
+    kubeconfig: Path | None = None,
 ) -> str:
     """Run helm with values and return what it says. `ChartRefusedError` where it fails."""
-    command = [find_helm(), *words, "--values", "-"]
+    command = [find_helm(), *words]
+    if values is not None:
+        command += ["--values", "-"]
     if kubeconfig is not None:
         command += ["--kubeconfig", kubeconfig]
-    given = values if isinstance(values, str) else json.dumps(values)
+    given = values if values is None or isinstance(values, str) else json.dumps(values)
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ChartRefusedError(done.stdout + done.stderr)

@@ -22,9 +22,11 @@ def _closed(required: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 
 _TEXT: Final = {"type": "string", "minLength": 1}
+_AMOUNT: Final = {"type": "string", "pattern": "^[0-9]+[A-Za-z]*$"}
 _KEY_OF_A_SECRET: Final = _closed({"name": _TEXT, "key": _TEXT})
 _SELECTOR: Final = _closed({"matchLabels": _LABELS})
 
+_KUEUE: Final = "kueue.x-k8s.io/v1beta2"
 SPECS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): _closed(
         {
@@ -43,21 +45,63 @@ SPECS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
             },
         }
     ),
+    (_KUEUE, "ResourceFlavor"): _closed({"nodeLabels": _LABELS}),
+    (_KUEUE, "LocalQueue"): _closed({"clusterQueue": _TEXT}),
+    (_KUEUE, "ClusterQueue"): _closed(
+        {
+            "namespaceSelector": _SELECTOR,
+            "queueingStrategy": {"enum": ["StrictFIFO", "BestEffortFIFO"]},
+            "preemption": _closed(
+                {
+                    "withinClusterQueue": {"enum": ["Never", "LowerPriority"]},
+                    "reclaimWithinCohort": {"enum": ["Never", "LowerPriority", "Any"]},
+                }
+            ),
+            "resourceGroups": {
+                "type": "array",
+                "items": _closed(
+                    {
+                        "coveredResources": {"type": "array", "items": _TEXT},
+                        "flavors": {
+                            "type": "array",
+                            "items": _closed(
+                                {
+                                    "name": _TEXT,
+                                    "resources": {
+                                        "type": "array",
+                                        "items": _closed({"name": _TEXT, "nominalQuota": _AMOUNT}),
+                                    },
+                                }
+                            ),
+                        },
+                    }
+                ),
+            },
+        },
+        cohortName=_TEXT,
+    ),
+}
+
+_WITHOUT_SPEC: Final = {
+    (_KUEUE, "WorkloadPriorityClass"): {"value": {"type": "integer"}, "description": _TEXT}
 }
 
 
 def validate_custom(manifest: Mapping[str, Any]) -> None:
     """Check an object of another project's kind."""
-    jsonschema.validate(
-        manifest,
-        _closed(
-            {
-                "apiVersion": _TEXT,
-                "kind": _TEXT,
-                "metadata": _closed(
-                    {"name": _TEXT, "labels": _LABELS}, namespace=_TEXT, annotations=_LABELS
-                ),
-                "spec": SPECS[manifest["apiVersion"], manifest["kind"]],
-            }
+    of_every_kind = {
+        "apiVersion": _TEXT,
+        "kind": _TEXT,
+        "metadata": _closed(
+            {"name": _TEXT, "labels": _LABELS}, namespace=_TEXT, annotations=_LABELS
         ),
-    )
+    }
+    key = (manifest["apiVersion"], manifest["kind"])
+    own = _WITHOUT_SPEC.get(key) or {"spec": SPECS[key]}
+    jsonschema.validate(manifest, _closed({**of_every_kind, **own}))
+
+
+def is_custom(manifest: Mapping[str, Any]) -> bool:
+    """Say whether an object is of another project's kind."""
+    key = (manifest["apiVersion"], manifest["kind"])
+    return key in SPECS or key in _WITHOUT_SPEC

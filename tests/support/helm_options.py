@@ -104,6 +104,39 @@ OPTIONS: Final[Mapping[str, Values]] = {
     "no lending": {"lending": {"devicePlugin": {"enabled": False}}},
     "lending by CDI": {"lending": {"devicePlugin": {"unitMib": 512, "cdiKind": "nvidia.com/gpu"}}},
     "claims": {"jupyterhub": {"serviceAccount": "their-hub", "resourceClaims": True}},
+    "no jobs": {"jobs": {"enabled": False}},
+    "jobs": {
+        "service": {"settings": {"job_cpu": "4", "job_memory": "16Gi", "homes_are_shared": True}},
+        "jobs": {
+            "labels": {"team": "science"},
+            "claimPrefix": "home-",
+            "sharedClaims": ["data", "models"],
+        },
+        "networkPolicies": {
+            "jobs": {"amongEachOther": True, "exceptAddresses": ["10.0.0.0/8"]},
+        },
+    },
+    "no admission policy": {"jobs": {"admissionPolicy": False}},
+    "Kueue": {
+        "jobs": {"severalNodes": "jobset"},
+        "kueue": {"enabled": True},
+    },
+    "Kueue in a cohort": {
+        "jobs": {"severalNodes": "trainjob"},
+        "kueue": {
+            "enabled": True,
+            "localQueue": "lent",
+            "clusterQueue": "gpus-lent",
+            "cohort": "gpus",
+            "nodeLabels": {"nvidia.com/gpu.present": "true"},
+            "cpu": "64",
+            "memory": "1Ti",
+            "priorities": [
+                {"name": "normal", "from": 0, "value": 100},
+                {"name": "high", "from": 10, "value": 1000},
+            ],
+        },
+    },
     "other priorities": {
         "priorityClasses": {
             "notebooks": {"create": False, "name": "theirs", "value": 0},

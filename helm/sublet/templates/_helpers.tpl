@@ -131,3 +131,7 @@ http://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.ser
 {{- printf "%s-%s" (include "sublet.clusterName" $root) ($kind | trimSuffix "s") -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "sublet.clusterQueue" -}}
+{{- .Values.kueue.clusterQueue | default (printf "%s-lent" (include "sublet.clusterName" .)) -}}
+{{- end -}}
