@@ -184,8 +184,9 @@ class SubletHub(KubeOptions, Application):
             loop.add_signal_handler(number, stopped.set)
         kube = await self.connect_to_kubernetes()
         try:
-            assembly, server = self._listen(kube)
-            await self._serve(assembly, server, stopped)
+            async with self.as_the_writer(kube, stopped) as begins:
+                if begins:
+                    await self._serve(*self._listen(kube), stopped)
         finally:
             if kube is not None:
                 await kube.close()

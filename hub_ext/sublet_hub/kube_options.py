@@ -1,5 +1,12 @@
 """The service's options that concern Kubernetes; below them, ``sublet_hub.kube`` is asked for."""
 
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +21,8 @@ from sublet_hub.link.node_secrets import NodeSecrets
 from sublet_hub.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sublet_hub.kube.api import KubeApi
+    from sublet_hub.kube.writer_lease import WriterLease
 
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -46,6 +52,11 @@ class KubeOptions(HasTraits):
         "service's pod.",
     ).tag(config=True)
 
+    writer_lease = Unicode(
+        "",
+        help="The name of a Lease in kube_namespace: of several replicas only the one that holds "
+        "it serves, the others wait. Empty: there is only one.",
+    ).tag(config=True)
     job_backend = Enum(
         ("local", "kubernetes"),
         "local",
@@ -95,6 +106,11 @@ class KubeOptions(HasTraits):
         "",
         help="The LocalQueue of lent room: Kueue then says which job is next. Empty: this service.",
     ).tag(config=True)
+    kueue_cluster_queue = Unicode(
+        "",
+        help="The ClusterQueue of lent room: its nominalQuota of sublet.dev/lent is patched as "
+        "slices become idle and come back. Empty: it is left alone.",
+    ).tag(config=True)
     kueue_priority_classes = Dict(
         value_trait=Unicode(),
         help="Names of WorkloadPriorityClasses by the least priority of a job that gets them, such "
@@ -110,7 +126,8 @@ class KubeOptions(HasTraits):
     @property
     def needs_kubernetes(self) -> bool:
         """Whether anything here asks Kubernetes' API."""
-        return bool(self.agent_identity == "kubernetes" or self.job_backend == "kubernetes")
+        chosen = {self.agent_identity, self.job_backend}
+        return "kubernetes" in chosen or bool(self.writer_lease)
 
     async def connect_to_kubernetes(self) -> "KubeApi | None":
         """The way into the cluster, where one is needed."""
@@ -123,14 +140,48 @@ class KubeOptions(HasTraits):
             raise ConfigurationError(message) from error
         return await connect(self.kubeconfig)
 
+    @asynccontextmanager
+    async def as_the_writer(
+        self, kube: "KubeApi | None", stopped: asyncio.Event
+    ) -> AsyncIterator[bool]:
+        """Wait until no other replica writes, and see to it that none begins meanwhile.
+
+        Tells whether to begin: not, where the service is stopped while it waits.
+        """
+        if kube is None or not self.writer_lease:
+            yield True
+            return
+        from sublet_hub.kube.writer_lease import WriterLease  # noqa: PLC0415 - the same
+
+        # The same name comes back with a new process: each has one of its own.
+        holder = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        namespace = self.own_namespace()
+        lease = WriterLease(kube, namespace, self.writer_lease, holder, time.monotonic)
+        create = asyncio.get_running_loop().create_task
+        acquiring, stopping = create(lease.acquire()), create(stopped.wait())
+        await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not acquiring.done():
+            acquiring.cancel()
+            await asyncio.gather(acquiring, return_exceptions=True)
+            yield False
+            return
+        holding = create(_end_without_lease(lease))
+        try:
+            yield True
+        finally:
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
+            await lease.release()
+
     def agents_of(
-        self, kube: "KubeApi | None", secrets_folder: Path, now: "Callable[[], datetime]"
+        self, kube: "KubeApi | None", secrets_folder: Path, now: Callable[[], datetime]
     ) -> AgentIdentities:
         """Whoever knows the agents, as the options say."""
         if kube is None or self.agent_identity == "secrets":
-            secrets = NodeSecrets(secrets_folder)
-            secrets.check()
-            return secrets
+            known = NodeSecrets(secrets_folder)
+            known.check()
+            return known
         from sublet_hub.kube.agent_tokens import (  # noqa: PLC0415 - the same
             AgentTokens,
             ServiceAccount,
@@ -151,7 +202,9 @@ class KubeOptions(HasTraits):
         jobs = settings.jobs
         kueue = None
         if self.kueue_local_queue:
-            kueue = KueueSettings(self.kueue_local_queue, self._priority_classes())
+            kueue = KueueSettings(
+                self.kueue_local_queue, self.kueue_cluster_queue, self._priority_classes()
+            )
         return KubeJobSettings(
             namespace=self.kube_jobs_namespace or self.own_namespace(),
             unit_mib=self.lent_unit_mib,
@@ -191,3 +244,9 @@ class KubeOptions(HasTraits):
                 "SubletHub.kube_namespace"
             )
             raise ConfigurationError(message) from error
+
+
+async def _end_without_lease(lease: "WriterLease") -> None:
+    await lease.hold()
+    # At once: another replica may write from now on, and whatever is tidied up here is writing.
+    os._exit(1)

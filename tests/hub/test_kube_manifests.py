@@ -20,7 +20,7 @@ from tests.support.jobs_on_kube import SETTINGS, a_job, a_placed_job
 
 EXPECTED = Path(__file__).parent / "jobs"
 KUEUE = replace(
-    SETTINGS, kueue=KueueSettings("sublet-lent", ((0, "sublet-normal"), (10, "sublet-high")))
+    SETTINGS, kueue=KueueSettings("sublet-lent", "", ((0, "sublet-normal"), (10, "sublet-high")))
 )
 
 CASES: dict[str, Any] = {

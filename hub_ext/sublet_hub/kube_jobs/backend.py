@@ -30,6 +30,7 @@ from sublet_hub.kube_jobs.endings import (
     ending_of,
     wish_to_end,
 )
+from sublet_hub.kube_jobs.lent_quota import LentQuota
 from sublet_hub.kube_jobs.log_following import LogFollower
 from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
 from sublet_hub.kube_jobs.names import JOB_ID, object_name
@@ -59,9 +60,14 @@ class KubernetesJobs:
     """All jobs that run in the cluster."""
 
     def __init__(
-        self, cluster: JobsInCluster, books: BackendBooks, settings: KubeJobSettings
+        self,
+        cluster: JobsInCluster,
+        books: BackendBooks,
+        settings: KubeJobSettings,
+        quota: LentQuota | None = None,
     ) -> None:
         self._cluster = cluster
+        self._quota = quota
         self._books = books
         self._settings = settings
         self._attempts = Attempts(books, settings)
@@ -82,6 +88,9 @@ class KubernetesJobs:
     def adopt(self) -> None:
         """Begin to watch; what runs is taken up once the cluster has told of it."""
         self._cluster.start()
+        if self._quota is not None:
+            keeping = asyncio.get_running_loop().create_task(self._quota.run())
+            self._tasks["the quota of lent room"] = keeping
 
     def round(self) -> None:
         """Look at every job, and do what is due."""

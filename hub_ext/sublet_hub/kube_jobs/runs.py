@@ -6,6 +6,7 @@ from sublet_hub.kube.api import KubeApi
 from sublet_hub.kube_jobs.backend import KubernetesJobs
 from sublet_hub.kube_jobs.cluster import JobsInCluster
 from sublet_hub.kube_jobs.intake import PodIntake
+from sublet_hub.kube_jobs.lent_quota import LentQuota
 from sublet_hub.kube_jobs.settings import KubeJobSettings
 
 
@@ -24,6 +25,9 @@ class ClusterRuns:
 
     def backend(self, books: BackendBooks) -> JobBackend:
         """Whoever runs them."""
-        several_nodes = self._settings.kueue is not None
-        cluster = JobsInCluster(self._api, self._settings, several_nodes=several_nodes)
-        return KubernetesJobs(cluster, books, self._settings)
+        kueue = self._settings.kueue
+        cluster = JobsInCluster(self._api, self._settings, several_nodes=kueue is not None)
+        quota = None
+        if kueue is not None and kueue.cluster_queue:
+            quota = LentQuota(self._api, books, kueue.cluster_queue, self._settings.unit_mib)
+        return KubernetesJobs(cluster, books, self._settings, quota)

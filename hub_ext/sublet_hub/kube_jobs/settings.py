@@ -18,6 +18,8 @@ class KueueSettings:
 
     local_queue: str = "sublet-lent"
     """The queue of lent room, in the jobs' namespace."""
+    cluster_queue: str = ""
+    """The ClusterQueue whose quota of lent room is kept; empty: somebody else keeps it."""
     priority_classes: tuple[tuple[int, str], ...] = ()
     """From a job's priority on, the WorkloadPriorityClass; the highest that is reached counts."""
 

@@ -1,0 +1,32 @@
+"""``python -m sublet_hub.kube_jobs``: Kueue's objects from a quota document, for kubectl."""
+
+from pathlib import Path
+
+import click
+import yaml
+from sublet_quota.document import QuotaDocumentError, read_quota_document
+
+from sublet_hub.kube_jobs.kueue import KueueNames, priority_objects, queue_objects
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quota-file", required=True, type=click.Path(path_type=Path), help="Its path.")
+@click.option("--namespace", required=True, help="The namespace of users' pods.")
+@click.option("--lent-units", default=0, help="Of sublet.dev/lent; the service keeps it then.")
+@click.option("--priority", "priorities", multiple=True, help="As 10=sublet-high; repeatable.")
+def main(quota_file: Path, namespace: str, lent_units: int, priorities: tuple[str, ...]) -> None:
+    """Print the objects as YAML."""
+    try:
+        document = read_quota_document(quota_file.read_bytes())
+        classes = [(int(least), name) for least, _, name in (p.partition("=") for p in priorities)]
+    except (OSError, QuotaDocumentError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    objects = [
+        *queue_objects(document, KueueNames(namespace), lent_units),
+        *priority_objects(classes),
+    ]
+    click.echo(yaml.safe_dump_all(objects, sort_keys=False))
+
+
+if __name__ == "__main__":
+    main(prog_name="sublet_hub.kube_jobs")

@@ -1,0 +1,75 @@
+"""Keeps Kueue's quota of lent room equal to what the agents can lend.
+
+What jobs have counts, too: Kueue takes it off itself. A queue that somebody else has changed
+meanwhile is read and written again; all else in it is left alone.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from sublet_quota.lent_units import units_for
+
+from sublet_hub.job_backend import BackendBooks
+from sublet_hub.kube.api import KubeApi
+from sublet_hub.kube.errors import KubeError
+from sublet_hub.kube.resources import CLUSTER_QUEUES
+from sublet_hub.kube_jobs.kueue import lent_quota_of, with_lent_quota
+
+_LOG = logging.getLogger(__name__)
+_EVERY_S: Final = 2.0
+_AFTER_FAILURE_S: Final = 30.0
+
+
+class LentQuota:
+    """The nominal quota of one ClusterQueue."""
+
+    def __init__(self, api: KubeApi, books: BackendBooks, queue: str, unit_mib: int) -> None:
+        self._api = api
+        self._books = books
+        self._queue = queue
+        self._unit_mib = unit_mib
+        self._written: int | None = None
+
+    async def run(self) -> None:
+        """Keep it until cancelled."""
+        while True:
+            try:
+                await self.keep()
+                await asyncio.sleep(_EVERY_S)
+            except KubeError as error:
+                _LOG.warning("the quota of lent room in Kueue is not kept: %s", error)
+                self._written = None
+                await asyncio.sleep(_AFTER_FAILURE_S)
+
+    async def keep(self) -> None:
+        """Write the quota, where it is another than was written last."""
+        units = self.units()
+        if units == self._written:
+            return
+        queue = await self._api.get(CLUSTER_QUEUES, None, self._queue)
+        known = lent_quota_of(queue)
+        if known is None:
+            message = f"ClusterQueue {self._queue} has no quota of sublet.dev/lent"
+            raise KubeError(message)
+        if known != units:
+            change = with_lent_quota(queue, units)
+            await self._api.patch(CLUSTER_QUEUES, None, self._queue, change)
+        self._written = units
+
+    def units(self) -> int:
+        """All units of cards whose agents report: what jobs have, and what could still be lent."""
+        books, unit_mib = self._books, self._unit_mib
+        total = 0
+        for view in books.fleet.speaking():
+            for gpu_id, report in view.gpus.items():
+                facts = books.capacity.holdings.gpu(gpu_id)
+                if facts is None or facts.closed is not None:
+                    continue
+                jobs = [s for s in books.ledger.slices_on_gpu(gpu_id) if s.is_job]
+                usable = facts.kind.usable_mib
+                unheard = sum(s.memory_mib for s in jobs if s.slice_id not in view.slices)
+                lendable = max(0, report.lendable_mib - unheard)
+                taken = sum(units_for(s.memory_mib, usable, unit_mib) for s in jobs)
+                total += min(taken + lendable // unit_mib, max(taken, usable // unit_mib))
+        return total

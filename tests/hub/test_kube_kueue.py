@@ -1,0 +1,181 @@
+"""Jobs that Kueue queues: its objects from the quota document, its word, and the lent quota."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from click.testing import CliRunner
+from sublet_hub.kube_jobs.__main__ import main
+from sublet_hub.kube_jobs.kueue import (
+    KueueNames,
+    lent_quota_of,
+    priority_objects,
+    queue_objects,
+    with_lent_quota,
+)
+from sublet_hub.kube_jobs.runs import ClusterRuns
+from sublet_hub.kube_jobs.settings import KueueSettings
+from sublet_quota.document import read_quota_document
+
+from tests.support.fake_agent import FakeAgent, a_gpu
+from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.jobs_on_kube import (
+    JOBS,
+    NAMESPACE,
+    SETTINGS,
+    ClusterByHand,
+    owner_with_pods,
+)
+
+EXPECTED = Path(__file__).parent / "jobs" / "kueue-objects.yaml"
+QUEUE = "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/sublet-lent"
+WORKLOADS = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{NAMESPACE}/workloads"
+JOB_SETS = f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{NAMESPACE}/jobsets"
+DOCUMENT = """
+groups:
+  vision:
+    guaranteed: {memory: 80GiB}
+    limit: {memory: 160GiB}
+    weight: 3
+  Language_Team:
+    limit: {memory: unlimited}
+"""
+
+
+def test_queues_are_as_the_file_says() -> None:
+    document = read_quota_document(DOCUMENT)
+    made = [
+        *queue_objects(document, KueueNames(NAMESPACE), 40),
+        *priority_objects(((10, "sublet-high"), (0, "sublet-normal"))),
+    ]
+    if os.environ.get("SUBLET_WRITE_EXPECTED"):
+        EXPECTED.write_text(yaml.safe_dump_all(made, sort_keys=False, width=100))
+    assert made == list(yaml.safe_load_all(EXPECTED.read_text()))
+
+
+def a_queue(units: int = 0) -> dict[str, Any]:
+    (queue,) = (
+        each
+        for each in queue_objects(read_quota_document(""), KueueNames(NAMESPACE), units)
+        if each["kind"] == "ClusterQueue"
+    )
+    return queue
+
+
+def test_the_lent_quota_is_changed_and_nothing_else() -> None:
+    before = {**a_queue(3), "metadata": {"name": "sublet-lent", "resourceVersion": "7"}}
+    change = with_lent_quota(before, 55)
+    assert change["metadata"] == {"resourceVersion": "7"}
+    after = {**before, "spec": {**before["spec"], **change["spec"]}}
+    assert lent_quota_of(before) == 3
+    assert lent_quota_of(after) == 55
+    assert with_lent_quota(after, 3)["spec"]["resourceGroups"] == before["spec"]["resourceGroups"]
+
+
+class Story:
+    def __init__(self, world: HubWorld, agent: FakeAgent, kube: FakeKube, token: str) -> None:
+        self.world = world
+        self.agent = agent
+        self.kube = kube
+        self.cluster = ClusterByHand(kube)
+        self.token = token
+
+    async def submit(self, **request: Any) -> str:
+        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
+        status, job = await self.world.call("POST", "jobs", self.token, body)
+        assert status < 300, job
+        return str(job["job_id"])
+
+    async def until_state(self, job_id: str, state: str, words: str = "") -> None:
+        async def is_so() -> bool:
+            self.cluster.collect_garbage()
+            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
+            return job["state"] == state and words in job["reason"]
+
+        await until(is_so, within_s=60)
+
+
+@pytest_asyncio.fixture
+async def story(tmp_path: Path, hub: FakeHub) -> AsyncIterator[Story]:
+    settings = replace(SETTINGS, kueue=KueueSettings("sublet-lent", "sublet-lent"))
+    async with fake_kube() as kube, way_into(kube) as api:
+        kube.put(QUEUE, a_queue())
+        async with hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world:
+            agent = await world.agent(boot_id="another-machine")
+            yield Story(world, agent, kube, await owner_with_pods(world))
+
+
+@pytest.mark.asyncio
+async def test_the_quota_of_lent_room_follows_what_agents_can_lend(story: Story) -> None:
+    def quota() -> int | None:
+        return lent_quota_of(story.kube.objects[QUEUE])
+
+    await until(lambda: quota() == 79, within_s=60)
+    story.agent.gpus = (a_gpu(lendable_mib=10 * 1024),)
+    await story.agent.report()
+    await until(lambda: quota() == 10, within_s=60)
+
+
+@pytest.mark.asyncio
+async def test_kueue_says_who_is_next_and_why_the_others_wait(story: Story) -> None:
+    job_id = await story.submit()
+    name = await story.cluster.job()
+    assert story.cluster.manifest(name)["spec"]["suspend"] is True
+    story.kube.put(
+        f"{WORKLOADS}/job-{name}",
+        {
+            "metadata": {"ownerReferences": [{"kind": "Job", "name": name, "controller": True}]},
+            "status": {
+                "conditions": [
+                    {"type": "QuotaReserved", "status": "False", "message": "needs 20 more"}
+                ]
+            },
+        },
+    )
+    await story.until_state(job_id, "waiting", "needs 20 more")
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    story.cluster.run_pod(story.cluster.make_pod(name))
+    await story.until_state(job_id, "running")
+    (held,) = (s for s in story.world.service.ledger.slices.values() if s.is_job)
+    assert held.gpu.node == "node-a"
+    variables = story.cluster.manifest(name)["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "SUBLET_SLICE_ID", "value": held.slice_id} in variables
+
+
+@pytest.mark.asyncio
+async def test_a_job_whose_room_kueue_takes_goes_back_and_is_queued_anew(story: Story) -> None:
+    job_id = await story.submit()
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    pod = story.cluster.make_pod(name)
+    story.cluster.run_pod(pod)
+    await story.until_state(job_id, "running")
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": True})
+    story.kube.running_logs.clear()
+    story.kube.remove(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}")
+    await until(lambda: story.kube.names(JOBS) not in ([], [name]), within_s=60)
+    await story.until_state(job_id, "waiting")
+
+
+@pytest.mark.asyncio
+async def test_a_job_on_several_gpus_is_a_job_set(story: Story) -> None:
+    await story.submit(gpus=2)
+    await until(lambda: len(story.kube.names(JOB_SETS)) == 1, within_s=60)
+
+
+def test_the_objects_can_be_printed_for_kubectl(tmp_path: Path) -> None:
+    file = tmp_path / "quota.yaml"
+    file.write_text(DOCUMENT)
+    options = ["--quota-file", str(file), "--namespace", NAMESPACE, "--lent-units", "40"]
+    options += ["--priority", "10=sublet-high", "--priority", "0=sublet-normal"]
+    answer = CliRunner().invoke(main, options)
+    assert answer.exit_code == 0, answer.output
+    assert list(yaml.safe_load_all(answer.output)) == list(yaml.safe_load_all(EXPECTED.read_text()))
+    file.write_text("groups: 3")
+    assert CliRunner().invoke(main, options).exit_code == 1
