@@ -70,6 +70,19 @@ describe('how things stand', () => {
   });
 });
 
+test('when a cell is run and its memory is away it comes back, before the agent has said so', async () => {
+  api.answers.local = localShare({ state: 'suspended', memory_mib: 0, host_mib: 10240 });
+  await look();
+  model.expectReturn();
+  expect(situationOf(model, trans, NOW)).toMatchObject({
+    standing: 'coming-back',
+    progress: { fraction: null, text: '10 GiB' }
+  });
+  api.answers.local = localShare({ active: true });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(situationOf(model, trans, NOW)?.standing).toBe('active');
+});
+
 describe('lent meanwhile', () => {
   test('one quiet line says for how long and to whom', async () => {
     const last_lent = {

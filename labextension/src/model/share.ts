@@ -192,9 +192,23 @@ export class ShareModel implements IDisposable {
     if (local === undefined || (local.active && !this.isMoving)) {
       return;
     }
-    this.hurryUntil = Date.now() + HURRY_FOR_MS;
+    this.hurrySince = Date.now();
+    this.hurryUntil = this.hurrySince + HURRY_FOR_MS;
     this.setInterval(this.interval_s);
     this._local.refresh();
+    this._changed.emit();
+  }
+
+  /** A cell was run while memory of the slice was away, and the agent has not yet answered since. */
+  get returnIsExpected(): boolean {
+    const local = this.local;
+    return (
+      local !== null &&
+      local.fresh &&
+      local.value.host_mib > 0 &&
+      Date.now() < this.hurryUntil &&
+      local.at.getTime() <= this.hurrySince
+    );
   }
 
   /** Ask everything anew: something was just done. */
@@ -301,6 +315,7 @@ export class ShareModel implements IDisposable {
   private readonly _presence = new PromiseDelegate<boolean>();
   private interval_s: number;
   private readers = 0;
+  private hurrySince = 0;
   private hurryUntil = 0;
   private detailsStarted = false;
   private lastStanding: string | null = null;

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { LocalShare } from '../api/local';
 import type { SliceInfo } from '../api/share';
-import { clock, ofGib, secondsBetween, span } from '../words/format';
+import { clock, gib, ofGib, secondsBetween, span } from '../words/format';
 import type { ShareModel } from './share';
 
 export type Standing =
@@ -43,6 +43,16 @@ export function situationOf(
   const local = model.local;
   const slice = model.slice;
   const quiet = slice === null ? null : lentLine(slice, trans, now);
+  if (local !== null && model.returnIsExpected) {
+    return {
+      standing: 'coming-back',
+      ...amounts(local.value, local.value.cap_mib),
+      progress: { fraction: null, text: gib(local.value.host_mib) },
+      quiet,
+      seenAt: null,
+      problem: null
+    };
+  }
   if (local !== null) {
     return {
       standing: local.fresh ? standingOf(local.value) : 'away',
