@@ -29,6 +29,9 @@ _AFFINITY: Final = frozenset(
         "node(s) didn't match Pod's node affinity/selector",
         "node(s) didn't match Pod's node affinity",
         "node(s) didn't match node selector",
+        # A node of another name, or one that is gone: no other is even looked at.
+        "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+        "node(s) didn't satisfy plugin(s) [NodeAffinity] simultaneously",
     }
 )
 _RESOURCES: Final = {"cpu": "CPU", "memory": "memory", "ephemeral-storage": "disk"}

@@ -69,6 +69,15 @@ CASES = {
         ),
         PINNED,
     ),
+    "the slice's node is gone": Case(
+        "The server waits for a node: of 1 node, 1 are not the one that the slice is on",
+        unschedulable(
+            "0/1 nodes are available: 1 node(s) didn't satisfy plugin(s) [NodeAffinity]. no new "
+            "claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not "
+            "helpful for scheduling."
+        ),
+        PINNED,
+    ),
     "nodes are kept for others, cordoned, or out of reach of the home": Case(
         "The server waits for a node: of 4 nodes, 1 kept for others (taint nvidia.com/gpu); 1 kept "
         "for others (taint node.kubernetes.io/not-ready); 1 take nothing new (an admin has "

@@ -15,14 +15,17 @@ from traitlets.config import Config
 NOWHERE = "http://127.0.0.1:9"
 
 
-def point_clients_at(url: str, folder: Path, monkeypatch: Any) -> None:
+def point_clients_at(
+    url: str, folder: Path, monkeypatch: Any, *, token: str = "", authority: Path | None = None
+) -> None:
     """Have Kubernetes clients of this process go to ``url``, whatever the machine's own is."""
+    secured = {} if authority is None else {"certificate-authority": str(authority)}
     access = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": url}}],
-        "users": [{"name": "test", "user": {"token": "of-the-test"}}],
+        "clusters": [{"name": "test", "cluster": {"server": url, **secured}}],
+        "users": [{"name": "test", "user": {"token": token or "of-the-test"}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     }
     path = folder / "kubeconfig.yaml"

@@ -32,6 +32,9 @@ _POD_RUNS: Final = """
 {{ $now := Now }}
 phase: Running
 startTime: {{ $now | Quote }}
+podIP: 10.255.0.1
+podIPs:
+- ip: 10.255.0.1
 conditions:
 {{ range $type := split "," "Initialized,Ready,ContainersReady" }}
 - type: {{ $type }}
