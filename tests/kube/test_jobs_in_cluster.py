@@ -1,6 +1,7 @@
 """Tokens of agents and pods of jobs on a real control plane; its nodes and agents are pretended."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import pytest
 from sublet_hub.clock import utc_now
 from sublet_hub.kube.agent_tokens import AgentTokens, ServiceAccount
 from sublet_hub.kube.api import KubeApi, connect
+from sublet_hub.kube.writer_lease import WriterLease
 from sublet_hub.kube_jobs.runs import ClusterRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings
 from sublet_hub.link.node_secrets import NodeSecrets
@@ -25,7 +27,6 @@ from tests.support.kube.pretended_nodes import pretended_node
 pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
 
 _WITHIN_S = 180
-_LENT = "sublet.dev~1lent"
 
 
 @pytest.fixture
@@ -222,3 +223,25 @@ async def test_what_the_service_may_not_do_fails_the_job_with_kubernetes_words(
         job_id = await cluster.submit()
         job = await cluster.until_state(job_id, "failed")
         assert "namespace" in job["reason"]
+
+
+async def test_of_two_services_one_writes_until_it_gives_the_lease_up(namespace: Api) -> None:
+    async with way_in(namespace) as api:
+        first, second = (
+            WriterLease(api, namespace.namespace, "sublet-hub", name, time.monotonic)
+            for name in ("first", "second")
+        )
+        await first.acquire()
+        waiting = asyncio.create_task(second.acquire())
+        holding = asyncio.create_task(first.hold())
+        path = ("coordination.k8s.io/v1", "Lease", "sublet-hub")
+        renewed = namespace.get(*path)["spec"]["renewTime"]
+        await until(lambda: namespace.get(*path)["spec"]["renewTime"] != renewed, _WITHIN_S)
+        assert namespace.get(*path)["spec"]["holderIdentity"] == "first"
+        assert not waiting.done()
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await first.release()
+        async with asyncio.timeout(_WITHIN_S):
+            await waiting
+        assert namespace.get(*path)["spec"]["holderIdentity"] == "second"
