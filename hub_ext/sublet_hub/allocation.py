@@ -42,9 +42,12 @@ class Allocation:
     def __init__(self, books: Books) -> None:
         self._books = books
 
-    def offers(self, owner: str, groups: tuple[str, ...]) -> SliceOffers:
+    def offers(
+        self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
+    ) -> SliceOffers:
         """What a user could have now."""
-        return offers_for(self._books.capacity.holdings, owner, groups)
+        holdings = self._books.capacity.holdings
+        return offers_for(holdings, owner, groups, never_suspended=never_suspended)
 
     def request(self, request: SliceRequest) -> SliceRecord | Refusal:
         """Hand out a slice to a notebook server, or say why not.

@@ -1,6 +1,6 @@
 """What a user could have now: each size, allowed or why not, in the words of the refusal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sublet_quota.amounts import GpuAmount
 from sublet_quota.document import SliceSize
@@ -44,13 +44,19 @@ class SliceOffers:
 
 
 def offers_for(
-    holdings: Holdings, owner: str, groups: tuple[str, ...], gpu_type: str | None = None
+    holdings: Holdings,
+    owner: str,
+    groups: tuple[str, ...],
+    gpu_type: str | None = None,
+    *,
+    never_suspended: bool = False,
 ) -> SliceOffers:
-    """Return what ``owner`` could have now."""
+    """Return what ``owner`` could have now; ``never_suspended`` as in their wish."""
     document = holdings.document
     rights = rights_of(document, owner, groups)
+    wish = SliceWish(owner, groups, gpu_type=gpu_type, never_suspended=never_suspended)
     offers = tuple(
-        _offer(holdings, SizeName(name), size, SliceWish(owner, groups, name, gpu_type=gpu_type))
+        _offer(holdings, SizeName(name), size, replace(wish, size=name))
         for name, size in document.sizes.items()
     )
     allowed = [offer.size for offer in offers if offer.allowed]

@@ -60,9 +60,14 @@ class ServiceClient:
         self._access = access
         self._base = f"{access.api_url.rstrip('/')}/api/hub"
 
-    async def offers(self, owner: str, groups: tuple[str, ...]) -> Offers:
+    async def offers(
+        self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
+    ) -> Offers:
         """Tell what this user could have now."""
-        query = urlencode([("owner", owner), *(("groups", group) for group in groups)])
+        fields = [("owner", owner), *(("groups", group) for group in groups)]
+        if never_suspended:
+            fields.append(("never_suspended", "1"))
+        query = urlencode(fields)
         response = await self._repeated("GET", f"/offers?{query}")
         return self._model(response, Offers, _OK)
 

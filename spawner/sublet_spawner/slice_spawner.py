@@ -372,7 +372,10 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         return tuple(sorted(group.name for group in self.user.groups))
 
     async def _offers(self) -> Offers:
-        return await self._client().offers(self.user.name, self._groups())
+        never_suspended = self.never_suspended() is not None
+        return await self._client().offers(
+            self.user.name, self._groups(), never_suspended=never_suspended
+        )
 
     def _log_line(self, message: str) -> None:
         self.log.warning("%s: %s", self._log_name, message)

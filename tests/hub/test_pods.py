@@ -155,14 +155,21 @@ async def test_a_slice_of_a_backend_that_cannot_suspend_is_neither_lent_nor_over
 ) -> None:
     agent = await world.agent()
     why = "the driver can neither pause nor suspend programs under MPS"
-    await world.slice_for("ada", size="whole", never_suspended=why)
+    lease = await world.slice_for("ada", size="whole", never_suspended=why)
     await agent.until(lambda: [s.never_suspended for s in agent.assignments.slices] == [why])
     body = {"owner": "bob", "account": world.account("bob"), "size": "small"}
     status, problem = await world.hub_call("POST", "slices", body)
     assert (status, problem["reason"]) == (409, "no-room")
+    await world.hub_call("DELETE", f"slices/{lease['slice_id']}")
+    await world.slice_for("carol", size="large")
+    for query, allowed in (("", True), ("&never_suspended=1", False)):
+        _, offers = await world.hub_call("GET", f"offers?owner=bob{query}")
+        (whole,) = [offer for offer in offers["offers"] if offer["size"] == "whole"]
+        assert whole["allowed"] is allowed
+    await world.slice_for("ada", server="x", size="small", never_suspended=why)
     await agent.report()
-    (held,) = world.service.capacity.holdings.slices()
-    assert held.unsuspendable
+    held = {h.owner: h.unsuspendable for h in world.service.capacity.holdings.slices()}
+    assert held == {"carol": False, "ada": True}
 
 
 async def test_what_is_never_suspended_stays_so_after_a_restart_of_the_service(

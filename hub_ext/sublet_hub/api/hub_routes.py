@@ -24,7 +24,9 @@ async def _offers(service: Service, call: Call) -> Offers:
     if not owner:
         message = "?owner= is missing: whose offers?"
         raise BadRequestError(message)
-    return offers_body(service.allocation.offers(owner, call.texts("groups")))
+    never_suspended = bool(call.number("never_suspended", default=0, most=1))
+    groups = call.texts("groups")
+    return offers_body(service.allocation.offers(owner, groups, never_suspended=never_suspended))
 
 
 async def _request(service: Service, call: Call) -> Lease | Refusal:
@@ -59,6 +61,9 @@ HUB_ROUTES = (
         parameters=(
             Parameter("owner", Nature.TEXT, "The user.", required=True),
             Parameter("groups", Nature.TEXTS, "The user's groups, once each."),
+            Parameter(
+                "never_suspended", Nature.NUMBER, "1 where the hub's backend cannot suspend."
+            ),
         ),
         refusals=(400,),
     ),
