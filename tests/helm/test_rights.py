@@ -17,13 +17,17 @@ Right = tuple[str, str, str, str]
 
 SERVICE = {
     ("sublet", "authentication.k8s.io", "tokenreviews", "create"),
+    *(("sublet", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
 }
 JOBS = {
     *(("sublet", "batch", "jobs", verb) for verb in ("create", "delete", "list", "watch")),
     *(("sublet", "", "pods", verb) for verb in ("list", "watch")),
     ("sublet", "", "pods/log", "get"),
 }
-KUEUE = {("sublet", "kueue.x-k8s.io", "workloads", verb) for verb in ("list", "watch")}
+KUEUE = {
+    *(("sublet", "kueue.x-k8s.io", "workloads", verb) for verb in ("list", "watch")),
+    *(("sublet", "kueue.x-k8s.io", "clusterqueues", verb) for verb in ("get", "patch")),
+}
 JOB_SETS = {
     ("sublet", "jobset.x-k8s.io", "jobsets", verb) for verb in ("create", "delete", "list", "watch")
 }
@@ -80,6 +84,14 @@ def test_nobody_reads_secrets_enters_pods_or_may_do_everything(values: Values) -
         assert "*" not in {group, resource, verb}
         assert resource not in {"secrets", "pods/exec", "pods/attach", "serviceaccounts/token"}
         assert verb not in {"escalate", "bind", "impersonate"}
+
+
+def test_one_object_alone_where_the_service_changes_some() -> None:
+    chart = render(OPTIONS["Kueue"])
+    for role in (*chart.all("Role"), *chart.all("ClusterRole")):
+        for rule in role["rules"]:
+            if {"update", "patch"} & set(rule["verbs"]):
+                assert len(rule["resourceNames"]) == 1
 
 
 @cases
