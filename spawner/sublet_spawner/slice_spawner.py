@@ -6,32 +6,32 @@ the moment a slice is had, ``poll`` and ``stop`` give it back once the server is
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
 from sqlalchemy.orm import object_session
-from sublet_quota.environment import no_gpu_environment, slice_environment
+from sublet_quota.environment import no_gpu_environment
 from sublet_quota.ids import SliceId
 from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.wire.api import AccountTemplate, Lease, Offers, SliceRequest
+from sublet_quota.wire.api import Lease, Offers, SliceRequest
 from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options
 from sublet_spawner.errors import SubletSpawnerError
-from sublet_spawner.messages import gpu_granted, how_it_waits
+from sublet_spawner.messages import how_it_waits
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
 from sublet_spawner.progress import Event, StartLog, merged
 from sublet_spawner.refused import refused, unavailable
 from sublet_spawner.releases import Releases
-from sublet_spawner.slice_settings import SliceSettings
+from sublet_spawner.server_place import ServerPlace
 from sublet_spawner.started import Started, started_of, state_of
 
 STATE_KEY: Final = "sublet"
 """Under which ``get_state`` keeps what must survive a restart of the hub."""
 
 
-class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
+class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     """Put before a JupyterHub spawner class, it gives each server a slice of a GPU."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -45,52 +45,6 @@ class SliceSpawnerMixin(SliceSettings, Spawner):  # type: ignore[misc]
         self._start_log: StartLog | None = None
         self._releases = Releases(self._client, self.end_what_is_left, self._log_line)
         super().__init__(**kwargs)
-
-    # To be given by the class that knows where servers run.
-
-    slice_is_taken_in_start = True
-    """False where the class beneath knows only later what the user's choice comes to; it then
-    calls ``take_slice`` itself."""
-
-    async def account_template(self) -> AccountTemplate | Refusal:
-        """Tell how this user's processes run there."""
-        raise NotImplementedError
-
-    def first_process(self) -> Started | None:
-        """Tell the server's first process, or its pod, if it can be known."""
-        raise NotImplementedError
-
-    async def end_what_is_left(self, slice_id: SliceId) -> None:
-        """End processes of a slice that outlived their server, before the slice is given back."""
-
-    def form_warnings(self) -> tuple[str, ...]:
-        """Tell what users must know before they start."""
-        return ()
-
-    async def form_notes(self) -> tuple[str, ...]:
-        """Tell what a slice is sure of here."""
-        return ()
-
-    async def other_option_keys(self) -> frozenset[str]:
-        """Name the keys of ``user_options`` that are not Sublet's to read."""
-        return frozenset(self.other_user_options)
-
-    def never_suspended(self) -> str | None:
-        """Say why slices here must never be moved off their card, if they must not."""
-        return None
-
-    def granted_words(self, lease: Lease) -> tuple[str, ...]:
-        """Say what was granted, for the progress page."""
-        return (gpu_granted(lease),)
-
-    def look_at_lease(self, lease: Lease) -> Refusal | None:
-        """Take up what was granted, or say why a server cannot be made of it here."""
-        del lease
-        return None
-
-    def slice_variables(self, lease: Lease, existing: Mapping[str, str]) -> dict[str, str]:
-        """Give the variables of a server with this slice."""
-        return slice_environment(lease, self._endpoints(), existing, self.context_mib)
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
         """Give what a start is told of by: what the spawner beneath tells, and the slice."""
