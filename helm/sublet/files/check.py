@@ -10,11 +10,13 @@ WITHIN_S = 120
 
 
 def health(url: str) -> dict:
+    """What the service says of itself at this address."""
     with urllib.request.urlopen(url + "health", timeout=10) as answer:
         return json.load(answer)
 
 
-def check() -> list[str]:
+def find_problems() -> list[str]:
+    """Say what is not as it should be; the addresses come from the pod's environment."""
     problems = []
     for name in ("SERVICE_URL", "PROXY_URL"):
         url = os.environ.get(name)
@@ -33,7 +35,7 @@ def check() -> list[str]:
 
 
 ends = time.monotonic() + WITHIN_S
-while problems := check():
+while problems := find_problems():
     if time.monotonic() > ends:
         sys.exit("\n".join(problems))
     time.sleep(2)
