@@ -39,6 +39,8 @@ class FakeKube:
     """What pods have printed, by their paths."""
     running_logs: set[str] = field(default_factory=set)
     """Pods that may print more."""
+    brief_watches: bool = False
+    """Whether watches end as soon as they have told what there is to tell."""
     version: int = 1
     oldest: int = 0
     """Watches that begin before this version are told to list again."""
@@ -104,6 +106,8 @@ class FakeKube:
                 if number > version and _is_within(path, collection):
                     version = number
                     yield number, kind, value
+            if self.brief_watches:
+                return
             await news.wait()
 
     @property

@@ -13,6 +13,7 @@ from sublet_hub.kube.resources import Manifest, Resource, with_query
 _LOG = logging.getLogger(__name__)
 _WATCH_S: Final = 240
 _SILENT_S: Final = 300.0
+_PAUSE_S: Final = 0.5
 _FIRST_RETRY_S: Final = 0.5
 _LONGEST_RETRY_S: Final = 30.0
 _GONE: Final = 410
@@ -52,6 +53,8 @@ class WatchedObjects:
                 wait_s = _FIRST_RETRY_S
                 while version:
                     version = await self._watch(version)
+                    # A server that ends watches at once is not asked without a pause.
+                    await asyncio.sleep(_PAUSE_S)
             except KubeError as error:
                 _LOG.warning("the %s are not watched: %s", self._resource.plural, error)
                 await asyncio.sleep(wait_s)
