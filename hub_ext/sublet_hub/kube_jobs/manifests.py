@@ -19,6 +19,10 @@ _KEPT_S: Final = 3600
 _WORKERS: Final = "workers"
 _PORT: Final = 29500
 _RUNTIME: Final = "torch-distributed"
+_NODE: Final = "node"
+"""What the runtime calls its workers, and their container."""
+_MANAGER: Final = "sublet.dev/service"
+"""Whose part of a runtime's patches is ours: Kueue has one of its own."""
 
 
 def resource_of(job: JobRecord, settings: KubeJobSettings) -> Resource:
@@ -114,9 +118,18 @@ def _train_job_spec(
     """Kubeflow's trainer brings torchrun's options itself, from its runtime."""
     pod = pod_spec(placed, settings)
     (container,) = pod.pop("containers")
-    own = ("command", "args", "env", "image", "resources")
-    # What the trainer does not take is patched into the runtime's pod.
-    patched = {k: v for k, v in container.items() if k not in {*own, "name", "workingDir"}}
+    inside = {
+        **{key: pod[key] for key in _PATCHED_IN_PODS if key in pod},
+        "containers": [
+            {
+                "name": _NODE,
+                **{key: container[key] for key in _PATCHED_IN_CONTAINERS if key in container},
+            }
+        ],
+    }
+    metadata = {"labels": labels, "annotations": annotations_of(placed)}
+    worker = {"spec": {"template": {"metadata": metadata, "spec": inside}}}
+    runtime = {"spec": {"replicatedJobs": [{"name": _NODE, "template": worker}]}}
     spec: Manifest = {
         "runtimeRef": {
             "apiGroup": "trainer.kubeflow.org",
@@ -132,30 +145,26 @@ def _train_job_spec(
             "numProcPerNode": 1,
             "resourcesPerNode": container["resources"],
         },
-        "podTemplateOverrides": [
-            {
-                "targetJobs": [{"name": "node"}],
-                "metadata": {"labels": labels, "annotations": annotations_of(placed)},
-                "spec": {
-                    **{k: pod[k] for k in _OVERRIDABLE if k in pod},
-                    "containers": [
-                        {"name": "node", **{k: patched[k] for k in ("volumeMounts",)}},
-                    ],
-                },
-            }
-        ],
+        "runtimePatches": [{"manager": _MANAGER, "trainingRuntimeSpec": {"template": runtime}}],
     }
     if settings.kueue is not None:
         spec["suspend"] = True
     return spec
 
 
-_OVERRIDABLE: Final = (
+_PATCHED_IN_PODS: Final = (
     "serviceAccountName",
+    "securityContext",
     "nodeSelector",
     "affinity",
     "tolerations",
     "volumes",
     "imagePullSecrets",
+    "terminationGracePeriodSeconds",
 )
-"""What a TrainJob lets one change in the pods of its runtime."""
+"""What a TrainJob (trainer 2.2 and newer) lets one change in the pods of its runtime.
+
+Not the priority class: that, and whatever else these pods shall have, is the runtime's.
+"""
+_PATCHED_IN_CONTAINERS: Final = ("volumeMounts", "securityContext")
+"""And in their containers, beside what the trainer's own fields say."""
