@@ -9,10 +9,12 @@ import pytest
 from tests.support.kube.api import Api
 from tests.support.kube.control_plane import ControlPlane, start_control_plane
 from tests.support.kube.node import Node, must_be_possible, start_node
+from tests.support.kube.notebook_image import NOTEBOOK, notebook_image
 from tests.support.kube.pretended_nodes import start_kwok
-from tests.support.kube.processes import Programs, wait_for
+from tests.support.kube.processes import Programs
 from tests.support.kube.programs import MissingError
-from tests.support.kube.run_folder import network_of, run_folder
+from tests.support.kube.run_folder import run_folder
+from tests.support.kube.sublet_on_cluster import SubletOnCluster, start_sublet
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +27,7 @@ def kube_folder() -> Iterator[Path]:
 def control_plane(kube_folder: Path) -> Iterator[ControlPlane]:
     programs = Programs(kube_folder)
     try:
-        yield start_control_plane(programs, [network_of(kube_folder).address])
+        yield start_control_plane(programs)
     except MissingError as missing:
         pytest.skip(f"no Kubernetes here: {missing}")
     finally:
@@ -58,16 +60,32 @@ def node(control_plane: ControlPlane, cluster: Api) -> Iterator[Node]:
     started.stop(cluster)
 
 
+@pytest.fixture(scope="session")
+def notebook_image_on_node(node: Node, kube_folder: Path) -> str:
+    """The image of notebooks, service and agent is on the node, with Sublet as it is here."""
+    try:
+        archive = notebook_image(kube_folder)
+    except MissingError as missing:
+        pytest.skip(f"no image of notebooks here: {missing}")
+    node.containerd.import_image(archive)
+    archive.unlink()
+    return NOTEBOOK
+
+
+@pytest.fixture(scope="session")
+def sublet(
+    cluster: Api, node: Node, notebook_image_on_node: str, kube_folder: Path
+) -> Iterator[SubletOnCluster]:
+    """Hub and service on this machine, the agent in a pod, servers in pods."""
+    assert notebook_image_on_node
+    started = start_sublet(node.programs, cluster.make_namespace("sublet"), node, kube_folder)
+    yield started
+    started.hub.stop()
+
+
 @pytest.fixture
 def namespace(cluster: Api) -> Iterator[Api]:
     """A namespace of the test's own; all that is in it goes with it."""
     name = f"test-{secrets.token_hex(4)}"
-    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    within = cluster.within(name)
-    wait_for(
-        lambda: within.find("v1", "ServiceAccount", "default"),
-        60,
-        "the namespace's service account",
-    )
-    yield within
+    yield cluster.make_namespace(name)
     cluster.delete("v1", "Namespace", name)

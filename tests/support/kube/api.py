@@ -59,6 +59,13 @@ class Api:
                 return None
             raise
 
+    def make_namespace(self, name: str) -> "Api":
+        """Make a namespace, and return the way into it once pods can be made there."""
+        self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        within = self.within(name)
+        wait_for(lambda: within.find("v1", "ServiceAccount", "default"), 60, "its account")
+        return within
+
     def all(self, version: str, kind: str, labels: str = "") -> list[Manifest]:
         """Return the objects of a kind that carry labels."""
         query = f"?labelSelector={requests.utils.quote(labels)}" if labels else ""
@@ -122,6 +129,18 @@ class Api:
         middle = f"/namespaces/{namespace or self.namespace}" if namespaced else ""
         return f"{root}{middle}/{plural}" + (f"/{name}" if name else "")
 
+    def account_token(self, account: str, *, audience: str = "", seconds: int = 7200) -> str:
+        """Return a token of a service account, as a pod gets one."""
+        wanted = {"audiences": [audience] if audience else [], "expirationSeconds": seconds}
+        path = f"{self.path('v1', 'ServiceAccount', account)}/token"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": wanted}
+        return str(self.call("POST", path, body)["status"]["token"])
+
+    def account_kubeconfig(self, account: str) -> Path:
+        """Return a file with which a program comes in as a service account."""
+        name = f"{self.namespace}-{account}"
+        return self.plane.kubeconfig_with_token(name, self.account_token(account))
+
     def pod(self, name: str) -> Manifest:
         return self.get("v1", "Pod", name)
 
@@ -151,11 +170,6 @@ class Api:
         """Return what a pod's container said."""
         query = f"?container={container}" if container else ""
         return str(self.call("GET", f"{self.path('v1', 'Pod', name)}/log{query}"))
-
-
-def write_kubeconfig(api: Api) -> Path:
-    """Return the file with which other programs come in as the same user."""
-    return api.plane.kubeconfig(api.user)
 
 
 def _message(answer: requests.Response) -> str:

@@ -16,12 +16,15 @@ from tests.support.kube.programs import find, unpacked_packages
 
 _PACKAGES: Final = ("python3", "python3-venv", "ca-certificates", "procps", "iproute2")
 _LAYER: Final = "layer.tar"
+USER: Final = 1000
+"""The account of notebook servers, as in JupyterHub's own images."""
+_ACCOUNT: Final = f"notebook:x:{USER}:{USER}:Notebooks:/home/notebook:/bin/bash"
 _UNNEEDED: Final = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale")
 
 
 def base_layer() -> Layer:
     """Return the system as a layer; made once for each release, in about a minute."""
-    named = f"{release()} {mirror()} {_PACKAGES}"
+    named = f"{release()} {mirror()} {_PACKAGES} {_ACCOUNT}"
     key = hashlib.sha256(named.encode()).hexdigest()[:12]
     return Layer.of(made_once(cache_folder() / f"image-base-{key}", _make) / _LAYER)
 
@@ -75,5 +78,11 @@ def _make(folder: Path) -> None:
             run("umount", "-l", mounted)
     shutil.rmtree(tree / "dev")
     (tree / "dev").mkdir()
+    for file, line in (("passwd", _ACCOUNT), ("group", f"notebook:x:{USER}:")):
+        with (tree / "etc" / file).open("a") as accounts:
+            accounts.write(line + "\n")
+    (tree / "home/notebook").mkdir()
+    # Whoever is named in a pod may write at home: a test's pods share no home.
+    (tree / "home/notebook").chmod(0o777)
     layer_of_tree(tree, folder / _LAYER)
     shutil.rmtree(tree)

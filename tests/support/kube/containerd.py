@@ -1,6 +1,12 @@
-"""containerd with a root, a state and a socket of its own, beside any that the machine may run."""
+"""containerd with a root, a state and a socket of its own, beside any that the machine may run.
+
+It has a mount namespace of its own, which the kubelet shares: no option of a kubelet moves the
+folder where device plugins meet it, so there the run's own folder lies in that place. What both
+mount goes with them.
+"""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +18,8 @@ from tests.support.kube.run_folder import Network
 
 _NAMESPACE: Final = "k8s.io"
 _START_S: Final = 60.0
+_PLUGINS: Final = Path("/var/lib/kubelet/device-plugins")
+_WITH_PLUGINS: Final = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 _CONFIGURATION: Final = """
 version = 2
@@ -82,6 +90,16 @@ class Containerd:
     def socket(self) -> Path:
         return self.folder / "containerd.sock"
 
+    @property
+    def plugins(self) -> Path:
+        """Where device plugins meet the kubelet, as seen from outside."""
+        return self.folder / "device-plugins"
+
+    def beside(self, *command: str | Path) -> Sequence[str | Path]:
+        """Return how a program is started that sees the same mounts."""
+        mounts = f"--mount=/proc/{self.program.process.pid}/ns/mnt"
+        return [find("nsenter"), mounts, "--", *command]
+
     def import_image(self, archive: Path) -> None:
         """Take in an image from an archive; its name is written in it."""
         self.ctr("images", "import", archive)
@@ -118,8 +136,17 @@ def start_containerd(programs: Programs, network: Network) -> Containerd:
     # It looks for its shim, and the shim for runc, along the path.
     folders = [str(find(each).parent) for each in ("containerd-shim-runc-v2", "runc")]
     path = ":".join([*folders, os.environ.get("PATH", ""), "/usr/sbin:/sbin"])
+    plugins = folder / "device-plugins"
+    plugins.mkdir()
+    _PLUGINS.mkdir(parents=True, exist_ok=True)
     program = programs.start(
-        "containerd", [find("containerd"), f"--config={configuration}"], {"PATH": path}
+        "containerd",
+        [
+            *(find("unshare"), "--mount", "--propagation=private", "--"),
+            *("sh", "-c", _WITH_PLUGINS, "sh", plugins, _PLUGINS),
+            *(find("containerd"), f"--config={configuration}"),
+        ],
+        {"PATH": path},
     )
     containerd = Containerd(folder, program)
     wait_for(lambda: _answers(containerd), _START_S, lambda: f"containerd:\n{program.tail()}")

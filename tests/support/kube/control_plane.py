@@ -7,10 +7,10 @@ survives its end.
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import requests
 
@@ -18,12 +18,23 @@ from tests.support.hub_world_processes import free_ports
 from tests.support.kube.certificates import Keys, make_keys
 from tests.support.kube.processes import Programs, wait_for
 from tests.support.kube.programs import find
+from tests.support.kube.run_folder import Network, network_of
 
 NODE: Final = "machine-1"
-SERVICES: Final = "10.213.0.0/16"
-SERVICE_OF_THE_API: Final = "10.213.0.1"
 ADMIN: Final = "admin"
 _START_S: Final = 120.0
+_AUDIT_LOG: Final = "audit.log"
+# Who came in as a service account of somebody's, and what was answered.
+_AUDITED: Final = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ],
+}
 _GROUPS: Final[Mapping[str, str]] = {
     ADMIN: "system:masters",
     "system:kube-controller-manager": "",
@@ -38,6 +49,7 @@ class ControlPlane:
     """A running control plane, and the ways into it."""
 
     programs: Programs
+    network: Network
     port: int
     keys: Keys
     tokens: dict[str, str] = field(default_factory=dict)
@@ -46,29 +58,41 @@ class ControlPlane:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
+    def asked_by(self, account: str) -> list[dict[str, Any]]:
+        """Return what a service account (``NAMESPACE:NAME``) has asked for, and what came of it."""
+        lines = (self.programs.folder / _AUDIT_LOG).read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        who = f"system:serviceaccount:{account}"
+        return [each for each in events if each["user"]["username"] == who]
+
     def kubeconfig(self, user: str = ADMIN) -> Path:
         """Return a file with which a client, helm or a program comes in as a user."""
+        return self.kubeconfig_with_token(user, self.tokens[user])
+
+    def kubeconfig_with_token(self, user: str, token: str) -> Path:
+        """Return such a file for whoever holds a token."""
         path = self.programs.folder / f"kubeconfig-{user.replace(':', '-')}"
-        if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(json.dumps(_kubeconfig(self.url, self.keys, user, self.tokens[user])))
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(_kubeconfig(self.url, self.keys, user, token)))
         return path
 
 
-def start_control_plane(
-    programs: Programs, addresses: Sequence[str] = (), *, listens_at: str = "127.0.0.1"
-) -> ControlPlane:
+def start_control_plane(programs: Programs) -> ControlPlane:
     """Start all four; returns when the API server answers, and pods may be made."""
     folder = programs.folder
+    network = network_of(folder)
     etcd_port, etcd_peers, port, manager, scheduler = free_ports(5)
     now = dt.datetime.now(tz=dt.UTC)
-    keys = make_keys(folder, ["127.0.0.1", SERVICE_OF_THE_API, *addresses], now)
+    addresses = ["127.0.0.1", network.service_of_the_api, network.address]
+    keys = make_keys(folder, addresses, now)
     tokens = {user: secrets.token_hex(16) for user in _GROUPS}
-    plane = ControlPlane(programs, port, keys, tokens)
+    plane = ControlPlane(programs, network, port, keys, tokens)
     lines = [f'{tokens[user]},{user},{user},"{group}"' for user, group in _GROUPS.items()]
     token_file = folder / "tokens.csv"
     token_file.touch(mode=0o600)
     token_file.write_text("\n".join(lines) + "\n")
+    audit_policy = folder / "audit.json"
+    audit_policy.write_text(json.dumps(_AUDITED))
     etcd_url = f"http://127.0.0.1:{etcd_port}"
     peers_url = f"http://127.0.0.1:{etcd_peers}"
     programs.start(
@@ -91,7 +115,7 @@ def start_control_plane(
         [
             find("kube-apiserver"),
             f"--etcd-servers={etcd_url}",
-            f"--bind-address={listens_at}",
+            "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             f"--secure-port={port}",
             f"--tls-cert-file={keys.server_certificate}",
@@ -101,11 +125,13 @@ def start_control_plane(
             f"--service-account-key-file={keys.accounts_key}",
             f"--service-account-signing-key-file={keys.accounts_key}",
             "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-cluster-ip-range={SERVICES}",
+            f"--service-cluster-ip-range={network.services}",
             # The address that it would write down, and check against, is loopback.
             "--endpoint-reconciler-type=none",
             "--kubelet-preferred-address-types=InternalIP",
             "--allow-privileged=true",
+            f"--audit-policy-file={audit_policy}",
+            f"--audit-log-path={folder / _AUDIT_LOG}",
         ],
     )
     wait_for(lambda: _ready(plane), _START_S, "the API server to be ready")

@@ -27,12 +27,15 @@ class Layer:
 
     @classmethod
     def of(cls, path: Path) -> "Layer":
-        """Read a tar file once for its digest."""
-        found = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                found.update(chunk)
-        return cls(path, found.hexdigest(), path.stat().st_size)
+        """Read a tar file once for its digest, which is kept beside it."""
+        kept = path.with_suffix(".sha256")
+        if not kept.exists():
+            found = hashlib.sha256()
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    found.update(chunk)
+            kept.write_text(found.hexdigest())
+        return cls(path, kept.read_text(), path.stat().st_size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,8 @@ from tests.support.kube.control_plane import NODE, ControlPlane
 from tests.support.kube.processes import Program, Programs, run, wait_for
 from tests.support.kube.programs import MissingError, find, network_plugins
 from tests.support.kube.run_folder import (
-    PLUGINS,
     Network,
     cgroup_of,
-    claim_plugins_folder,
     network_of,
     remember_bridge,
     remember_kernel_settings,
@@ -27,6 +25,10 @@ from tests.support.kube.run_folder import (
 
 _READY_S: Final = 120.0
 _CGROUPS: Final = Path("/sys/fs/cgroup")
+_NEEDED: Final = (
+    *("containerd", "containerd-shim-runc-v2", "ctr", "runc"),
+    *("ip", "nsenter", "unshare"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,9 @@ def must_be_possible() -> None:
     if os.geteuid() != 0:
         message = "a node's containers need root, and the tests run as another user"
         raise MissingError(message)
-    for program in ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "unshare"):
+    for program in _NEEDED:
         find(program)
     network_plugins()
-    if PLUGINS.exists():
-        message = f"another kubelet uses this machine: {PLUGINS} is there"
-        raise MissingError(message)
     try:
         # What a container needs of the kernel: namespaces, mounts, and a bridge.
         run(
@@ -82,7 +81,6 @@ def start_node(plane: ControlPlane, api: Api) -> Node:
     folder = programs.folder
     network = network_of(folder)
     remember_kernel_settings(folder)
-    claim_plugins_folder(folder)
     _make_bridge(folder, network)
     containerd = start_containerd(programs, network)
     _make_cgroup(cgroup_of(folder))
@@ -90,7 +88,7 @@ def start_node(plane: ControlPlane, api: Api) -> Node:
     configuration.write_text(json.dumps(_configuration(folder, network)))
     kubelet = programs.start(
         "kubelet",
-        [
+        containerd.beside(
             find("kubelet"),
             f"--config={configuration}",
             f"--kubeconfig={plane.kubeconfig(f'system:node:{NODE}')}",
@@ -98,7 +96,7 @@ def start_node(plane: ControlPlane, api: Api) -> Node:
             f"--cert-dir={folder / 'kubelet-certificates'}",
             f"--hostname-override={NODE}",
             f"--node-ip={network.address}",
-        ],
+        ),
     )
     node = Node(programs, containerd, kubelet, network)
     wait_for(lambda: _ready(node, api), _READY_S, lambda: f"the node:\n{kubelet.tail()}")
@@ -163,7 +161,8 @@ def _configuration(folder: Path, network: Network) -> dict[str, Any]:
         "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "nodeStatusUpdateFrequency": "5s",
-        "clusterDNS": [],
+        "clusterDNS": [network.address],
+        "clusterDomain": "cluster.local",
         "resolvConf": "",
         "maxPods": 60,
     }

@@ -39,9 +39,9 @@ def notebook_image(folder: Path) -> Path:
         environment={
             "PATH": f"/{ENVIRONMENT}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LANG": "C.UTF-8",
-            "HOME": "/root",
+            "HOME": "/home/notebook",
         },
-        folder="/root",
+        folder="/home/notebook",
     )
     archive = folder / "notebook-image.tar"
     return write_image(archive, NOTEBOOK, [base, dependencies, sublet], start)
@@ -49,7 +49,8 @@ def notebook_image(folder: Path) -> Path:
 
 def _dependencies_layer(base: Layer) -> Layer:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], "jupyterlab"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["kubernetes"], "jupyterlab"]
     constraints = (_ROOT / ".ci" / "constraints.txt").read_text()
     named = "\n".join([base.digest, *sorted(wanted), constraints])
     key = hashlib.sha256(named.encode()).hexdigest()[:12]

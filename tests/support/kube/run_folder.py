@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,9 +24,7 @@ import psutil
 _PREFIX: Final = "sublet-kube-"
 _BRIDGE: Final = "bridge"
 _KERNEL: Final = "kernel.json"
-_CLAIM: Final = "claims-plugins"
-# No option of a kubelet moves the folder where device plugins meet it.
-PLUGINS: Final = Path("/var/lib/kubelet/device-plugins")
+_NETWORK: Final = "network-number"
 _SETTINGS: Final = Path("/proc/sys")
 _CHANGED_BY_KUBELET: Final = (
     "vm/overcommit_memory",
@@ -60,6 +58,15 @@ class Network:
     def pods(self) -> str:
         return f"10.214.{self.third}.0/24"
 
+    @property
+    def services(self) -> str:
+        """The range of Services' addresses."""
+        return f"10.213.{self.third}.0/24"
+
+    @property
+    def service_of_the_api(self) -> str:
+        return f"10.213.{self.third}.1"
+
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
@@ -83,13 +90,18 @@ def run_folder() -> Iterator[Path]:
 
 
 def network_of(folder: Path) -> Network:
-    """Return the addresses that a run may use: no route of this machine leads there yet."""
+    """Return a run's addresses: no route of this machine led there when they were chosen."""
     pid = int(folder.name.split("-")[2])
+    bridge = f"sublet{pid}"[:15]
+    chosen = folder / _NETWORK
+    if chosen.exists():
+        return Network(bridge, int(chosen.read_text()))
     routes = Path("/proc/net/route").read_text()
     for third in (*range(pid % 250, 250), *range(pid % 250)):
         # Written as the kernel does: the bytes of 10.214.THIRD.0 backwards.
         if f"00{third:02X}D60A" not in routes:
-            return Network(f"sublet{pid}"[:15], third)
+            chosen.write_text(str(third))
+            return Network(bridge, third)
     message = "every network of 10.214.0.0/16 is taken on this machine"
     raise RuntimeError(message)
 
@@ -102,12 +114,11 @@ def remember_bridge(folder: Path, bridge: str) -> None:
 def remember_kernel_settings(folder: Path) -> None:
     """Note what a kubelet changes in the kernel, so that it is set back whatever comes."""
     found = {name: (_SETTINGS / name).read_text() for name in _CHANGED_BY_KUBELET}
+    for other in folder.parent.glob(f"{_PREFIX}*/{_KERNEL}"):
+        # Its kubelet has changed them already. It may be about to end, or to begin.
+        with suppress(FileNotFoundError, json.JSONDecodeError):
+            found = json.loads(other.read_text())
     (folder / _KERNEL).write_text(json.dumps(found))
-
-
-def claim_plugins_folder(folder: Path) -> None:
-    """Note that the folder of device plugins is this run's, and is removed with it."""
-    (folder / _CLAIM).touch()
 
 
 def cgroup_of(folder: Path) -> str:
@@ -126,8 +137,6 @@ def tidy(folder: Path) -> None:
     if (kernel := folder / _KERNEL).exists():
         for name, value in json.loads(kernel.read_text()).items():
             (_SETTINGS / name).write_text(value)
-    if (folder / _CLAIM).exists():
-        shutil.rmtree(PLUGINS, ignore_errors=True)
     _remove_cgroups(cgroup_of(folder))
     for link in Path("/var/log/containers").glob("*"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{folder}/"):

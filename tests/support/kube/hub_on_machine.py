@@ -1,0 +1,316 @@
+"""A real JupyterHub on this machine whose servers are pods of the tests' cluster, and the service.
+
+They listen at the address of the pods' bridge, where pods reach them; the hub comes into the
+cluster with the rights that KubeSpawner's documentation asks for, and no more.
+"""
+
+import json
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import requests
+from sublet_hub.private_files import write_private
+
+from tests.support.hub_world_processes import free_ports
+from tests.support.kube.api import Api
+from tests.support.kube.control_plane import NODE
+from tests.support.kube.notebook_image import NOTEBOOK
+from tests.support.kube.processes import Program, Programs, wait_for
+
+BIN: Final = Path(sys.executable).parent
+ADMIN: Final = "root"
+_START_S: Final = 120.0
+_CONFIGURATION: Final = """
+from pathlib import Path
+
+from sublet_spawner.hub_configuration import ADMIN_SCOPES, SubletOnHub, configure
+
+c = get_config()  # noqa: F821
+c.JupyterHub.bind_url = "http://{address}:{public}"
+c.JupyterHub.hub_ip = "{address}"
+c.JupyterHub.hub_port = {hub}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_api}"
+c.ConfigurableHTTPProxy.command = ["{proxy}"]
+c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
+c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
+c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
+c.JupyterHub.cleanup_servers = True
+c.JupyterHub.concurrent_spawn_limit = 0
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.Authenticator.admin_users = {{"{admin}"}}
+c.JupyterHub.services = [{{"name": "tests", "api_token": "{tests_token}"}}]
+c.JupyterHub.load_roles = [
+    {{
+        "name": "tests",
+        "services": ["tests"],
+        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers", *ADMIN_SCOPES],
+    }}
+]
+c.JupyterHub.spawner_class = "sublet_spawner.kube.KubeSliceSpawner"
+c.KubeSpawner.namespace = "{namespace}"
+c.KubeSpawner.image = "{image}"
+c.KubeSpawner.image_pull_policy = "Never"
+c.KubeSpawner.uid = 1000
+c.KubeSpawner.gid = 1000
+c.KubeSpawner.fs_gid = 1000
+c.KubeSpawner.mem_guarantee = "64M"
+c.KubeSpawner.mem_limit = "1G"
+c.KubeSpawner.priority_class_name = "{priority_class}"
+c.KubeSpawner.pvc_name_template = "claim-{{username}}"
+c.KubeSpawner.storage_pvc_ensure = True
+c.KubeSpawner.storage_class = "homes-{namespace}"
+c.KubeSpawner.storage_capacity = "1Gi"
+c.KubeSpawner.volumes = [
+    {{"name": "home", "persistentVolumeClaim": {{"claimName": "claim-{{username}}"}}}}
+]
+c.KubeSpawner.volume_mounts = [{{"name": "home", "mountPath": "/home/notebook"}}]
+c.KubeSpawner.profile_list = [
+    {{"display_name": "Ordinary", "slug": "ordinary", "default": True}},
+    {{
+        "display_name": "All memory of the node but 7 GiB",
+        "slug": "greedy",
+        "kubespawner_override": {{"mem_guarantee": {most_of_node}, "mem_limit": None}},
+    }},
+]
+c.KubeSpawner.working_dir = "/home/notebook"
+c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
+c.KubeSpawner.start_timeout = 300
+c.KubeSpawner.http_timeout = 120
+c.KubeSpawner.poll_interval = 2
+configure(
+    c,
+    SubletOnHub(
+        token_file=Path("{folder}/token"),
+        service_listens_at="http://{address}:{service}",
+        service_url="http://{address}:{public}/services/sublet/",
+        agent_socket="/run/sublet/agent.sock",
+        simulated_socket="/run/sublet/gpus.sock",
+    ),
+)
+c.KubeSliceSpawner.agent_host_folder = "{node_folder}"
+c.KubeSliceSpawner.simulated_host_folder = "{node_folder}"
+c.KubeSliceSpawner.job_python = "/opt/sublet/bin/python"
+"""
+
+# What KubeSpawner's documentation asks for.
+_HUB_RULES: Final = [
+    {
+        "apiGroups": [""],
+        "resources": ["pods", "persistentvolumeclaims", "secrets", "services"],
+        "verbs": ["get", "watch", "list", "create", "delete"],
+    },
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "watch", "list"]},
+]
+
+
+@dataclass
+class HubOnMachine:
+    """The hub, its proxy and the service, with the ways into them."""
+
+    programs: Programs
+    api: Api
+    address: str
+    folder: Path
+    tests_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    running: dict[str, Program] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    priority_class: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where users, their servers and their pods reach hub, servers and service."""
+        return f"http://{self.address}:{self.ports['public']}"
+
+    @property
+    def node_folder(self) -> Path:
+        """The folder of the node in which the agent makes its sockets for servers."""
+        return self.folder / "tenants"
+
+    def choose_ports(self) -> None:
+        """Choose where all of it will listen."""
+        names = ("public", "hub", "proxy_api", "service")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+
+    def start(self, service_options: Mapping[str, str]) -> None:
+        """Start the service, then the hub; returns when both answer through the proxy."""
+        self.node_folder.mkdir(parents=True, exist_ok=True)
+        write_private(self.folder / "token", secrets.token_hex(16).encode())
+        configuration = _CONFIGURATION.format(
+            **self.ports,
+            address=self.address,
+            proxy=BIN / "configurable-http-proxy",
+            folder=self.folder,
+            node_folder=self.node_folder,
+            tests_token=self.tests_token,
+            namespace=self.api.namespace,
+            image=NOTEBOOK,
+            admin=ADMIN,
+            priority_class=self.priority_class,
+            most_of_node=psutil.virtual_memory().total - 7 * 1024**3,
+        )
+        write_private(self.folder / "jupyterhub_config.py", configuration.encode())
+        self.start_service(service_options)
+        self.start_hub()
+        wait_for(self._answers, _START_S, lambda: f"the hub:\n{self.running['hub'].tail()}")
+
+    def start_service(self, options: Mapping[str, str]) -> None:
+        """Start the service, or start it again."""
+        own = {
+            "ip": self.address,
+            "port": str(self.ports["service"]),
+            "hub-api-url": f"http://{self.address}:{self.ports['hub']}/hub/api",
+            "token-file": str(self.folder / "token"),
+            "state-folder": str(self.folder / "state"),
+            "node-secrets-folder": str(self.folder / "nodes"),
+            "SubletHub.hub_check_s": "1",
+            "log-level": "DEBUG",
+        }
+        words = [f"--{name}={value}" for name, value in {**own, **options}.items()]
+        self.running["service"] = self.programs.start("sublet-hub", [BIN / "sublet-hub", *words])
+
+    def start_hub(self) -> None:
+        """Start the hub, or start it again."""
+        account = hub_account(self.api)
+        self.running["hub"] = self.programs.start(
+            "jupyterhub",
+            [sys.executable, "-m", "jupyterhub", "-f", self.folder / "jupyterhub_config.py"],
+            {"KUBECONFIG": str(account), "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+
+    def hub_call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the hub's API."""
+        return self.call(method, f"/hub/api/{path}", body)
+
+    def service_call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the service's API, as an admin."""
+        return self.call(method, f"/services/sublet/api/{path}", body)
+
+    def call(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, Any]:
+        """Ask whatever the proxy leads to; returns the status and what was answered."""
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(
+                method,
+                self.url + path,
+                headers={"Authorization": f"token {token or self.tests_token}"},
+                json=body,
+                timeout=310,
+            )
+        try:
+            return answer.status_code, answer.json()
+        except json.JSONDecodeError:
+            return answer.status_code, answer.text
+
+    def start_server(self, user: str, **options: Any) -> tuple[int, Any]:
+        """Start a user's server and wait until it is ready; returns the first answer."""
+        self.add_user(user)
+        status, answer = self.hub_call("POST", f"users/{user}/server", {"user_options": options})
+        if status == 202:
+            wait_for(lambda: self.is_ready(user), 300, lambda: self._story_of(user))
+        return status, answer
+
+    def add_user(self, user: str) -> None:
+        """Make a user, and a home for them."""
+        self.hub_call("POST", f"users/{user}")
+        self.make_home(user)
+
+    def home(self, user: str) -> Path:
+        """The folder of the node that is a user's home volume."""
+        return self.folder / "homes" / user
+
+    def make_home(self, user: str) -> None:
+        """Make a volume of one node for a user's home, as an admin of a cluster would."""
+        if self.home(user).exists():
+            return
+        self.home(user).mkdir(parents=True)
+        namespace = self.api.namespace
+        here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
+        self.api.create(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": f"home-of-{user}-{namespace}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": f"homes-{namespace}",
+                    "claimRef": {"namespace": namespace, "name": f"claim-{user}"},
+                    "local": {"path": str(self.home(user))},
+                    "nodeAffinity": {
+                        "required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}
+                    },
+                },
+            }
+        )
+
+    def stop_server(self, user: str) -> None:
+        """Stop a user's server, and wait until it is gone."""
+        self.hub_call("DELETE", f"users/{user}/server")
+        wait_for(lambda: not self._server(user), 120, f"the server of {user} to end")
+
+    def is_ready(self, user: str) -> bool:
+        """Say whether a user's server is ready; fail where it is no longer being started."""
+        server = self._server(user)
+        assert server is not None, f"the server of {user} did not start: {self._story_of(user)}"
+        return bool(server["ready"])
+
+    def pod_of(self, user: str) -> dict[str, Any]:
+        """Return the pod of a user's server."""
+        pods = self.api.pods(f"hub.jupyter.org/username={user}")
+        assert len(pods) == 1, f"{user} has {len(pods)} pods"
+        return pods[0]
+
+    def stop(self) -> None:
+        """End hub and service; the servers of users go with the hub."""
+        for program in (self.running[name] for name in ("hub", "service") if name in self.running):
+            program.stop(60)
+
+    def _server(self, user: str) -> dict[str, Any] | None:
+        _, found = self.hub_call("GET", f"users/{user}")
+        server: dict[str, Any] | None = found["servers"].get("")
+        return server
+
+    def _story_of(self, user: str) -> str:
+        pods = self.api.pods(f"hub.jupyter.org/username={user}")
+        stories = [self.api.story_of(pod["metadata"]["name"]) for pod in pods]
+        hub = self.running["hub"].tail()
+        return f"the server of {user} to be ready\n" + "\n".join([*stories, hub])
+
+    def _answers(self) -> bool:
+        for program in self.running.values():
+            program.must_run()
+        try:
+            hub, _ = self.hub_call("GET", "user")
+            service, _ = self.service_call("GET", "openapi.json")
+        except requests.ConnectionError:
+            return False
+        return (hub, service) == (200, 200)
+
+
+def hub_account(api: Api) -> Path:
+    """Give the hub an account of its own in the cluster; returns the file with its way in."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "hub"}}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "hub"}}
+    subject = {"kind": "ServiceAccount", "name": "hub", "namespace": api.namespace}
+    if api.find("v1", "ServiceAccount", "hub") is None:
+        api.create(account)
+        api.create({**role, "kind": "Role", "rules": _HUB_RULES})
+        api.create(
+            {
+                **role,
+                "kind": "RoleBinding",
+                "subjects": [subject],
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "Role",
+                    "name": "hub",
+                },
+            }
+        )
+    return api.account_kubeconfig("hub")
