@@ -51,16 +51,16 @@ class Rendered:
         return dict(settings)
 
 
-def render(values: Mapping[str, Any]) -> Rendered:
+def render(values: Mapping[str, Any], namespace: str = NAMESPACE) -> Rendered:
     """Return what `helm template` makes of values. `ChartRefusedError` with helm's words."""
-    said = _rendered(json.dumps(values))
+    said = _rendered(json.dumps(values), namespace)
     return Rendered(tuple(each for each in yaml.load_all(said, _LOADER) if each))
 
 
 @functools.cache
-def _rendered(values: str) -> str:
+def _rendered(values: str, namespace: str) -> str:
     return run_helm(
-        *("template", RELEASE, CHART, "--namespace", NAMESPACE, "--kube-version", KUBERNETES),
+        *("template", RELEASE, CHART, "--namespace", namespace, "--kube-version", KUBERNETES),
         values=values,
     )
 

@@ -111,6 +111,8 @@ OPTIONS: Final[Mapping[str, Values]] = {
             "labels": {"team": "science"},
             "claimPrefix": "home-",
             "sharedClaims": ["data", "models"],
+            "sharedSecrets": ["singleuser", "licences"],
+            "volumeKinds": ["nfs", "csi"],
         },
         "networkPolicies": {
             "jobs": {"amongEachOther": True, "exceptAddresses": ["10.0.0.0/8"]},

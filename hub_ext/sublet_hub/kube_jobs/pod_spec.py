@@ -63,9 +63,8 @@ class PlacedJob:
 def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
     """Labels of a job's objects and pods."""
     labels = {**dict(settings.labels), MANAGED_BY: SERVICE, JOB_ID: placed.job.job_id}
-    owner = as_label(placed.job.owner)
-    if owner:
-        labels[OWNER] = owner
+    # Never none: the chart's admission policy wants to be told an owner. KubeSpawner says "x", too.
+    labels[OWNER] = as_label(placed.job.owner) or "x"
     if placed.slice_id is not None:
         labels[SLICE_ID] = placed.slice_id
     return labels
