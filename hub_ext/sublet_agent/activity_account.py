@@ -31,6 +31,8 @@ class _Kernel:
     busy: bool
     cell: str | None
     reported: datetime
+    asked: str | None = None
+    """The last cell of it that asked at the gate."""
 
 
 class ActivityAccount:
@@ -58,6 +60,7 @@ class ActivityAccount:
         """A cell asks at the gate."""
         self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
+        self._kernels[kernel].asked = cell
 
     def kernel_reports(
         self, kernel: str, sequence: int, *, busy: bool, cell: str | None, now: datetime
@@ -126,6 +129,18 @@ class ActivityAccount:
     def runs_a_cell(self, now: datetime) -> bool:
         """Whether a kernel says, and said lately, that a cell runs."""
         return any(k.busy and now - k.reported < _FRESH for k in self._kernels.values())
+
+    def cells_that_asked(self, now: datetime) -> list[tuple[str, str]]:
+        """Return kernel and cell of the running ones that have asked at the gate.
+
+        Who of them does not wait there any more was let through. A cell that runs by now, and has
+        not asked yet, waits for nothing and was promised nothing.
+        """
+        return [
+            (name, k.cell)
+            for name, k in self._kernels.items()
+            if k.busy and k.cell is not None and k.cell == k.asked and now - k.reported < _FRESH
+        ]
 
     def may_run_a_cell(self, now: datetime) -> bool:
         """Whether a cell runs, as far as is known: kernels say so every two seconds."""
@@ -197,7 +212,8 @@ class ActivityAccount:
         if before is None and len(self._kernels) >= _MOST_KERNELS:
             self._kernels.pop(next(iter(self._kernels)))
         number = sequence if sequence is not None else (before.sequence if before else 0)
-        self._kernels[kernel] = _Kernel(number, busy, cell, now)
+        asked = before.asked if before is not None else None
+        self._kernels[kernel] = _Kernel(number, busy, cell, now, asked)
 
 
 def _later(at: datetime | None, by: timedelta, now: datetime) -> datetime | None:

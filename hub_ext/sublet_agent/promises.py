@@ -1,6 +1,7 @@
 """Which gates are open, kept so that a new agent keeps the promises of the one before it.
 
-A cell that was let through runs on while the agent is away, and may still fill its slice's cap.
+A cell that was let through runs on while the agent is away, and may still fill its slice's cap;
+also where its gate has closed since, and its slice was not suspended yet.
 Written before the cell is told; not forced to disk, for no cell outlives the machine.
 """
 

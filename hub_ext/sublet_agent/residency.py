@@ -151,7 +151,10 @@ class GpuResidency:
             self._tools.changed()
 
     def _keep_promises(self) -> None:
-        gates = frozenset(s.slice_id for s in self.slices.values() if s.gate_open)
+        now = self._tools.clock.now()
+        gates = frozenset(
+            s.slice_id for s in self.slices.values() if s.gate_open or s.past_the_gate(now)
+        )
         self._tools.promises.keep(self.gpu.gpu.gpu_id, gates)
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:

@@ -138,6 +138,13 @@ class ServedSlice:
             return SliceState.PAUSED
         return SliceState.RESIDENT
 
+    def past_the_gate(self, now: datetime) -> bool:
+        """Return whether a cell may still run that was let through before the gate closed."""
+        if self.is_job or self.gate_open:
+            return False
+        waiting = {(r.kernel, r.cell) for r in self.requests}
+        return any(cell not in waiting for cell in self.account.cells_that_asked(now))
+
     def unsuspendable(self) -> str | None:
         """Return why it can be paused but not suspended."""
         if self.unpausable is not None:

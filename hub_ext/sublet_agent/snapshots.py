@@ -101,6 +101,7 @@ def _view(served: ServedSlice, move: RunningMove | None, now: datetime) -> Slice
         entitlement=0 if assignment is None else assignment.entitlement,
         kept_until=None if assignment is None else assignment.kept_until,
         runs_a_cell=not served.is_job and served.account.may_run_a_cell(now),
+        past_the_gate=served.past_the_gate(now),
         unsuspendable=served.unsuspendable(),
         not_before=served.not_before,
     )

@@ -158,6 +158,19 @@ def test_an_old_report_that_comes_late_changes_nothing(account, clock):
     assert not account.runs_a_cell(clock.now())
 
 
+def test_a_cell_has_asked_at_the_gate_until_it_ends_or_another_begins(account, clock):
+    account.kernel_reports("k", 1, busy=True, cell="c1", now=clock.now())
+    assert account.cells_that_asked(clock.now()) == []
+    account.cell_enters("c1", "k", clock.now())
+    account.kernel_reports("k", 2, busy=True, cell="c1", now=clock.now())
+    assert account.cells_that_asked(clock.now()) == [("k", "c1")]
+    account.kernel_reports("k", 3, busy=True, cell="c2", now=clock.now())
+    assert account.cells_that_asked(clock.now()) == []
+    account.cell_enters("c2", "k", clock.now())
+    account.kernel_reports("k", 4, busy=False, cell=None, now=clock.now())
+    assert account.cells_that_asked(clock.now()) == []
+
+
 def test_a_busy_report_that_is_not_repeated_says_nothing_soon(account, clock):
     account.kernel_reports("k", 1, busy=True, cell="c", now=clock.now())
     assert account.runs_a_cell(clock.now())

@@ -4,6 +4,8 @@ import time
 from datetime import timedelta
 
 import pytest
+from sublet_agent.simulated.errors import CudaCode
+from sublet_agent.simulated.operations import OperationKind
 
 from tests.support.agent_world import agent_world
 
@@ -30,6 +32,27 @@ def test_two_owners_that_do_not_fit_together_both_work_and_keep_every_byte(world
         assert ada.digest() == hers
         ben.enter()
         assert ben.digest() == his
+
+
+def test_a_cell_that_cannot_be_stopped_at_the_end_of_its_turn_keeps_its_cap(world):
+    world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
+    ada, ben = world.kernel("a"), world.kernel("b")
+    idle(world, "a", "b")
+    ada.enter()
+    ada.fill(15, 1)
+    already = len(world.service.events)
+    for nth in (1, 2):
+        world.gpus.administration.fail(OperationKind.LOCK, CudaCode.ILLEGAL_STATE, nth=nth)
+    ben.tenant.begin("enter()")
+    world.until(lambda: world.events("refused-move", "a"))
+    handover = [("suspended", "a"), ("gate-opened", "b")]
+    told = lambda: [(e.kind, e.slice_id) for e in world.service.events[already:]]  # noqa: E731
+    assert handover[1] not in told()
+    # Its cell goes on, and still has all that it was promised.
+    ada.run("more = gpu.allocate(gib=30)")
+    ben.tenant.end()
+    world.until(lambda: handover[1] in told())
+    assert [each for each in told() if each in handover][:2] == handover
 
 
 def test_a_waiting_cell_is_told_why_in_one_sentence_without_anybodys_name(world):

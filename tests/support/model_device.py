@@ -50,6 +50,8 @@ class ModelSlice:
     active: bool = False
     in_a_cell: bool = False
     """Idle, with a cell that still runs: it may fill its cap unless it is suspended."""
+    past_the_gate: bool = False
+    """A cell of it was let through and runs: also with a closed gate, until it is suspended."""
     since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     state_since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     gate_open: bool = False
@@ -60,6 +62,8 @@ class ModelSlice:
     unsuspendable: str | None = None
     refuses_suspend: bool = False
     """Its next suspend will be refused, which nobody can see beforehand."""
+    fails_to_stop: int = 0
+    """So many suspends of it will not work, and leave it running as it was."""
     entitlement: int = 0
     ran_s: float = 0.0
     evicted: bool = False
@@ -147,12 +151,14 @@ class ModelDevice:
         served = self.slices[name]
         if not served.active:
             served.active, served.since, served.waiting_since = True, self.now, self.now
+            # What goes on may be the cell that it was in.
             served.in_a_cell = False
 
     def fall_idle(self, name: str, *, in_a_cell: bool = False) -> None:
         """Nothing was seen of it for long enough."""
         served = self.slices[name]
         served.in_a_cell = in_a_cell
+        served.past_the_gate = served.past_the_gate and in_a_cell
         if served.active:
             served.active, served.since = False, self.now
             served.gate_open, served.turn_since, served.waiting_since = False, None, None
@@ -219,8 +225,9 @@ class ModelDevice:
 
     def _may_fill(self, served: ModelSlice) -> bool:
         moves = self.move is not None and self.move.slice is served
-        in_a_cell = served.in_a_cell and served.held_mib > 0 and not moves
-        return served.state is SliceState.RESIDENT and (served.gate_open or in_a_cell)
+        in_a_cell = served.in_a_cell or served.past_the_gate
+        goes_on = in_a_cell and served.held_mib > 0 and not moves
+        return served.state is SliceState.RESIDENT and (served.gate_open or goes_on)
 
     def _view(self, served: ModelSlice) -> SliceView:
         leaves = self.move is not None and self.move.slice is served
@@ -241,6 +248,7 @@ class ModelDevice:
             entitlement=served.entitlement,
             kept_until=served.kept_until,
             runs_a_cell=served.in_a_cell,
+            past_the_gate=served.past_the_gate and not served.gate_open,
             unsuspendable=served.unsuspendable,
             not_before=served.not_before,
         )
@@ -262,6 +270,7 @@ class ModelDevice:
                 _demand(served.active, f"{served.name} has no work")
                 _demand(served.image_mib == 0, f"bytes of {served.name} are away")
                 served.gate_open, served.turn_since, served.waiting_since = True, self.now, None
+                served.past_the_gate = not served.is_job
                 return True
             case Suspend():
                 return self._begin_suspend(served)
@@ -318,7 +327,12 @@ class ModelDevice:
         elif served.refuses_suspend:
             served.unsuspendable = "managed memory"
             return
+        elif served.fails_to_stop:
+            served.fails_to_stop -= 1
+            served.not_before = self.now + timedelta(seconds=2)
+            return
         else:
+            served.past_the_gate = False
             served.held_mib, served.image_mib = 0, served.held_mib
             # Who holds nothing only gives up its promise.
             served.state = SliceState.SUSPENDED if served.image_mib else SliceState.RESIDENT
@@ -355,7 +369,7 @@ class ModelDevice:
         promised = sum(
             max(s.cap_mib, s.held_mib) - s.held_mib
             for s in self.slices.values()
-            if s.gate_open or (s.in_a_cell and self._may_fill(s))
+            if s.gate_open or self._may_fill(s)
         )
         most_mib = self.used_mib - self.foreign_mib + promised
         _demand(

@@ -67,9 +67,9 @@ def _committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
         if transition.kind is TransitionKind.RESUMING and view.active:
             return full
         # A suspend may have to be undone: its room is free when the whole slice is out.
-        in_a_cell = view.runs_a_cell and not view.active
-        return full if in_a_cell else _has_mib(snapshot, view)
-    stays_or_may_grow = _stays_whatever_happens(view) or _is_idle_in_a_cell(view)
+        return full if _goes_on_by_itself(view) else _has_mib(snapshot, view)
+    on_its_own = _goes_on_by_itself(view) and not view.is_job and not view.is_away
+    stays_or_may_grow = _stays_whatever_happens(view) or on_its_own
     if view.gate_open or (stays_or_may_grow and view.held_mib > 0):
         return full
     # Also of a suspended slice: a process of it may have been born since.
@@ -82,13 +82,14 @@ def _stays_whatever_happens(view: SliceView) -> bool:
     return view.unsuspendable is not None and view.on_gpu and not paused_job
 
 
-def _is_idle_in_a_cell(view: SliceView) -> bool:
-    """Whether it counts as idle while a cell of it runs, which may go on with its GPU any moment.
+def _goes_on_by_itself(view: SliceView) -> bool:
+    """Whether a cell of it runs without an open gate, and may use its GPU any moment.
 
-    Its cap is free only when it is suspended: then the cell's next GPU call waits, where it
+    It counts as idle by now, or its turn is over and it could not be stopped, or has not been
+    yet. Its cap is free only when it is suspended: then the cell's next GPU call waits, where it
     would run out of memory otherwise. Who holds nothing cannot be suspended, and keeps nothing.
     """
-    return view.runs_a_cell and not view.active and not view.is_job and not view.is_away
+    return view.past_the_gate or (view.runs_a_cell and not view.active)
 
 
 def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:

@@ -77,6 +77,8 @@ class SliceView:
     """Its owner said "do not lend mine" until then."""
     runs_a_cell: bool = False
     """Of an owner: a cell of it may still run, also where it counts as idle by now."""
+    past_the_gate: bool = False
+    """Of an owner whose gate is closed: a cell that was let through may still run."""
     unsuspendable: str | None = None
     """Why it can be paused but never suspended."""
     not_before: datetime | None = None

@@ -56,6 +56,7 @@ def _slices(draw: st.DrawFn, name: str) -> SliceView:
         entitlement=draw(st.integers(0, 2)),
         kept_until=None if kept is None else NOW + timedelta(seconds=kept),
         runs_a_cell=not is_job and draw(st.sampled_from([False, False, True])),
+        past_the_gate=not is_job and not gate_open and draw(st.sampled_from([False, False, True])),
         unsuspendable=draw(_reasons),
         not_before=None if rests is None else NOW + timedelta(seconds=rests),
     )
@@ -112,6 +113,7 @@ def _as_moving(view: SliceView, kind: TransitionKind) -> SliceView:
         entitlement=view.entitlement,
         kept_until=view.kept_until,
         runs_a_cell=view.runs_a_cell,
+        past_the_gate=view.past_the_gate,
     )
 
 
@@ -130,11 +132,13 @@ def most_it_may_hold_mib(snapshot: GpuSnapshot, view: SliceView, decision: Decis
         comes = resumed or (
             snapshot.transition is not None and snapshot.transition.kind is TransitionKind.RESUMING
         )
-        goes_on = view.active or view.runs_a_cell
-        return max(cap_mib, has_mib) if comes and goes_on else has_mib
+        by_itself = view.past_the_gate or (view.runs_a_cell and not view.active)
+        goes_on = (view.active and comes) or by_itself
+        return max(cap_mib, has_mib) if goes_on else has_mib
     if opened or (view.gate_open and not paused):
         return max(cap_mib, view.held_mib)
-    in_a_cell = view.runs_a_cell and not view.active and not view.is_away
+    by_itself = view.past_the_gate or (view.runs_a_cell and not view.active)
+    in_a_cell = by_itself and not view.is_away
     stays = view.unsuspendable is not None and not view.is_job
     if view.held_mib > 0 and (in_a_cell or stays):
         return max(cap_mib, view.held_mib)

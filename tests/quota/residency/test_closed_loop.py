@@ -174,6 +174,17 @@ def test_cells_that_run_on_in_idle_slices_never_run_out_of_memory_and_put_nobody
     assert town.device.done
 
 
+@pytest.mark.parametrize("seed", range(500, 510))
+def test_who_cannot_be_stopped_at_the_end_of_a_turn_keeps_what_it_was_promised(seed):
+    town = found_town(seed, owners=4)
+    town.wakes, town.dawdles = 0.05, 0.3
+    for _ in range(2000):
+        if town.chance.random() < 0.02:
+            town.chance.choice(town.device.owners).fails_to_stop = town.chance.randint(1, 3)
+        town.step()
+    assert town.device.moves_done > 10
+
+
 @pytest.mark.parametrize("seed", range(200, 208))
 def test_when_everybody_is_idle_all_slices_that_fit_come_home_and_then_it_is_quiet(seed):
     town = found_town(seed)
@@ -273,5 +284,6 @@ def end_a_process(town: Town) -> None:
     served = town.chance.choice(device.owners)
     if device.move is None or device.move.slice is not served:
         served.held_mib = served.image_mib = 0
+        served.past_the_gate = False
         served.state, served.unsuspendable = SliceState.RESIDENT, None
         served.refuses_suspend = False

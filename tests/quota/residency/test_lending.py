@@ -1,5 +1,6 @@
 """Cases: what may be lent to jobs, and how it comes home."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -197,6 +198,16 @@ def test_the_cap_of_an_idle_slice_in_a_cell_is_lent_only_once_it_is_suspended():
     assert told(gpu(in_a_cell, stopped("J", 60))) == ["suspend A for J"]
     assert told(gpu(in_a_cell, stopped("J", 30))) == ["open J"]
     assert lendable_mib(gpu(in_a_cell)) == 80 * GIB
+
+
+#  GPU [AAaaa ........]  B            A's turn is over, and it could not be stopped
+def test_a_cell_that_goes_on_after_its_turn_keeps_its_cap_from_others():
+    goes_on = waiting("A", 50, on=20, for_s=1, past_the_gate=True)
+    rests = replace(goes_on, not_before=NOW + timedelta(seconds=1))
+    other = waiting("B", 50, for_s=100)
+    assert told(gpu(goes_on, other)) == ["suspend A for B"]
+    assert told(gpu(rests, other)) == []
+    assert told(gpu(rests, waiting("B", 30, for_s=100))) == ["open B", "open A"]
 
 
 def test_an_idle_slice_in_a_cell_that_holds_nothing_keeps_no_room():
