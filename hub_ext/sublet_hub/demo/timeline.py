@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 
 from sublet_hub.demo.record import Record
 
+_JOB = "training job"
 _LOOKS = {
     "computing": ("#2a9d8f", ""),
     "idle on the GPU": ("#b7d7cf", ""),
@@ -32,6 +33,13 @@ def look_of(view: dict[str, Any]) -> str:
     return "computing" if view["gate_open"] else "waiting"
 
 
+def _name(view: dict[str, Any], others: set[str]) -> str:
+    """Name a row. The job is run a second time, with nobody to disturb it."""
+    if view["holder"] != "job":
+        return f"{view['owner']}'s notebook"
+    return _JOB if _JOB not in others else "the same, undisturbed"
+
+
 def draw_timeline(record: Record, path: Path) -> None:
     """Draw the record's samples and give-backs into an SVG file."""
     mpl.rcParams["svg.hashsalt"] = "sublet"
@@ -40,8 +48,8 @@ def draw_timeline(record: Record, path: Path) -> None:
     names: dict[str, str] = {}
     for sample in record.samples:
         for view in sample["slices"]:
-            label = "training job" if view["holder"] == "job" else f"{view['owner']}'s notebook"
-            names.setdefault(view["slice_id"], label)
+            if view["slice_id"] not in names:
+                names[view["slice_id"]] = _name(view, set(names.values()))
     order = {slice_id: row for row, slice_id in enumerate(names)}
     for now, after in zip(record.samples, record.samples[1:], strict=False):
         for view in now["slices"]:
