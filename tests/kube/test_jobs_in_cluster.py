@@ -2,31 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sublet_hub.clock import utc_now
 from sublet_hub.kube.agent_tokens import AgentTokens, ServiceAccount
-from sublet_hub.kube.api import KubeApi, connect
 from sublet_hub.kube.writer_lease import WriterLease
-from sublet_hub.kube_jobs.runs import ClusterRuns
-from sublet_hub.kube_jobs.settings import KubeJobSettings
-from sublet_hub.link.node_secrets import NodeSecrets
-from sublet_hub.private_files import write_private
 
-from tests.support.hub_world import NODE_SECRET, HubWorld, fake_hub, hub_world, until
-from tests.support.jobs_on_kube import ACCOUNT, SETTINGS
+from tests.support.hub_world import until
+from tests.support.jobs_on_kube import SETTINGS
 from tests.support.kube.api import Api, RefusedError
 from tests.support.kube.manifests import pod, pretended_pod
 from tests.support.kube.pretended_nodes import pretended_node
+from tests.support.kube.service_on_plane import WITHIN_S, lend, service, way_in
 
 pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
-
-_WITHIN_S = 180
 
 
 @pytest.fixture
@@ -35,15 +28,6 @@ def node(namespace: Api) -> Iterator[str]:
     namespace.create(pretended_node(name, gpus=0))
     yield name
     namespace.delete("v1", "Node", name)
-
-
-@asynccontextmanager
-async def way_in(cluster: Api) -> AsyncIterator[KubeApi]:
-    api = await connect(str(cluster.plane.kubeconfig()))
-    try:
-        yield api
-    finally:
-        await api.close()
 
 
 def make_agent(namespace: Api, node: str, account: str = "sublet-agent") -> None:
@@ -93,81 +77,8 @@ async def test_no_other_token_of_the_cluster_is_an_agents(namespace: Api, node: 
         assert await agents.identify(token_of(namespace, bound=False)) is None
         gone = token_of(namespace)
         namespace.delete("v1", "Pod", "pod-of-sublet-agent", grace_s=0)
-        await until(lambda: namespace.find("v1", "Pod", "pod-of-sublet-agent") is None, _WITHIN_S)
+        await until(lambda: namespace.find("v1", "Pod", "pod-of-sublet-agent") is None, WITHIN_S)
         assert await agents.identify(gone) is None
-
-
-@dataclass
-class Cluster:
-    """A service over the real control plane, and Ada, who may submit jobs."""
-
-    world: HubWorld
-    namespace: Api
-    token: str
-
-    async def submit(self, **request: Any) -> str:
-        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
-        status, job = await self.world.call("POST", "jobs", self.token, body)
-        assert status < 300, job
-        return str(job["job_id"])
-
-    async def until_state(self, job_id: str, state: str, words: str = "") -> dict[str, Any]:
-        async def is_so() -> bool:
-            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
-            return job["state"] == state and words in job["reason"]
-
-        try:
-            await until(is_so, _WITHIN_S)
-        except TimeoutError:
-            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
-            raise AssertionError(job) from None
-        _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
-        return dict(job)
-
-    async def pods(self, job_id: str) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(self.namespace.pods, f"sublet.dev/job-id={job_id}")
-
-
-def lend(namespace: Api, node: str, units: int) -> None:
-    """As the agent's device plugin has the kubelet say."""
-    room = {"sublet.dev/lent": str(units)}
-    namespace.patch(
-        "v1", "Node", node, {"status": {"capacity": room, "allocatable": room}}, part="status"
-    )
-
-
-@asynccontextmanager
-async def service(
-    folder: Path, namespace: Api, node: str, settings: KubeJobSettings | None = None
-) -> AsyncIterator[Cluster]:
-    settings = settings or replace(
-        SETTINGS, namespace=namespace.namespace, priority_class="", home_is_shared=True
-    )
-    secrets = folder / "nodes-of-cluster"
-    secrets.mkdir()
-    write_private(secrets / node, NODE_SECRET.encode())
-    async with (
-        way_in(namespace) as api,
-        fake_hub() as hub,
-        hub_world(
-            folder, hub, agents=NodeSecrets(secrets), runs=ClusterRuns(api, settings)
-        ) as world,
-    ):
-        await world.agent(node=node, boot_id="another-machine")
-        lease = await world.slice_for("ada", account=ACCOUNT)
-        home = {"name": "home", "emptyDir": {}}
-        template = {
-            "namespace": namespace.namespace,
-            "image": "pretended",
-            "volumes": [home],
-            "volume_mounts": [{"name": "home", "mountPath": "/home/jovyan"}],
-            "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}],
-        }
-        told = {"pod_uid": "u", "namespace": namespace.namespace, "pod_name": "jupyter-ada"}
-        path = f"slices/{lease['slice_id']}"
-        await world.hub_call("POST", f"{path}/pod", {**told, "template": template})
-        await world.hub_call("DELETE", path)
-        yield Cluster(world, namespace, world.user("ada"))
 
 
 async def test_a_job_waits_for_lent_room_and_runs_on_the_node_that_has_it(
@@ -208,7 +119,7 @@ async def test_a_job_whose_pod_is_evicted_goes_back_and_begins_anew(
             _, job = await cluster.world.call("GET", f"jobs/{job_id}", cluster.token)
             return job["state"] == "running" and job["attempts"] == 2
 
-        await until(again, _WITHIN_S)
+        await until(again, WITHIN_S)
         (second,) = await cluster.pods(job_id)
         assert second["metadata"]["uid"] != first["metadata"]["uid"]
 
@@ -236,12 +147,12 @@ async def test_of_two_services_one_writes_until_it_gives_the_lease_up(namespace:
         holding = asyncio.create_task(first.hold())
         path = ("coordination.k8s.io/v1", "Lease", "sublet-hub")
         renewed = namespace.get(*path)["spec"]["renewTime"]
-        await until(lambda: namespace.get(*path)["spec"]["renewTime"] != renewed, _WITHIN_S)
+        await until(lambda: namespace.get(*path)["spec"]["renewTime"] != renewed, WITHIN_S)
         assert namespace.get(*path)["spec"]["holderIdentity"] == "first"
         assert not waiting.done()
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)
         await first.release()
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(WITHIN_S):
             await waiting
         assert namespace.get(*path)["spec"]["holderIdentity"] == "second"
