@@ -40,6 +40,7 @@ def test_no_notebook_is_lost_or_left_locked_whenever_the_agent_is_killed(tmp_pat
     with capsys.disabled():
         print(f"\nfault walk: {STEPS} steps, seed {SEED}: ", end="")
         story = walk(tmp_path, STEPS, SEED)
+    # How many are done between the looks is up to the machine; each look runs some to their end.
     assert story.counts["cells done"] > STEPS / 40
 
 

@@ -20,8 +20,8 @@ import time
 import sublet_agent.simulated.client as gpu
 from sublet_lab.kernel.activity import ActivityReporter
 
-PROMISED_S = 0.2
-"""A bit less than the walk's ``idle_after``."""
+PROMISED_S = 0.1
+"""A bit less than the walk's ``turn_s``, after which others may have an unused promise."""
 
 
 class Work:
@@ -105,8 +105,8 @@ def main() -> None:
     agent = os.environ["SUBLET_AGENT_SOCKET"]
     may_run_out = bool(os.environ.get("WALK_MEMORY_MAY_RUN_OUT"))
     late = True
-    """Only a cell in a process with nothing on the GPU yet can lose its promise: on a busy machine
-    it may take longer to begin than the promise holds without use."""
+    """Only a cell in a process with nothing on the GPU yet can lose its promise: it cannot be kept
+    from beginning later, and on a busy machine it may take longer than the promise holds."""
     activity = ActivityReporter(agent, f"k{os.getpid()}")
     tolerated = (gpu.OutOfMemoryError,) if may_run_out else ()
     print(json.dumps({"ready": os.getpid()}), flush=True)
