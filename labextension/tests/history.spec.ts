@@ -12,9 +12,14 @@ function point(age_s: number, fields: Record<string, unknown> = {}): Record<stri
 
 describe('the last hour as shapes', () => {
   test('time runs from left to right over an hour', () => {
-    const shapes = shapesOf(history([point(1800), point(1790), point(0)]), SIZE, NOW);
-    expect(shapes.utilisation.startsWith('M180 ')).toBe(true);
-    expect(shapes.utilisation).toContain('M360 ');
+    const shapes = shapesOf(history([point(3600), point(1800), point(0)]), SIZE, NOW);
+    expect(shapes.utilisation).toMatch(/^M0 .*M180 .*M360 /);
+  });
+
+  test('a young record is not squeezed into a corner', () => {
+    const young = shapesOf(history([point(1200), point(600), point(0)]), SIZE, NOW);
+    expect([young.since, young.utilisation.indexOf('M180 ') > 0]).toEqual([before(1200), true]);
+    expect(shapesOf(history([point(10)]), SIZE, NOW).since).toEqual(before(600));
   });
 
   test('where the agent was away there is a gap', () => {

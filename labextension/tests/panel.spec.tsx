@@ -86,6 +86,14 @@ describe('the panel', () => {
     expect(desk.did).toEqual(['log j2', 'open sublet-jobs/j1.ipynb', 'promote']);
   });
 
+  test('a kernel that waits says so as soon as the agent does', async () => {
+    api.answers.local = localShare({ waiting_kernels: ['k1'] });
+    api.answers.kernels = [kernel({ state: 'idle', waits: false })];
+    const node = await open();
+    expect(part(node, 'kernel').textContent).toContain('waits for the GPU');
+    expect(part(node, 'interrupt')).not.toBeNull();
+  });
+
   test('a refusal is told in the service’s words', async () => {
     api.answers.deed = new ApiError(409, 'keep-budget', 'You have kept for 4 h today.');
     const node = await open();

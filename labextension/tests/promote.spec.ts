@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 
-import { firstForm, problemsOf, requestOf, subjectOf, type Form } from '../src/promote/form';
+import {
+  firstForm,
+  nameHelp,
+  problemsOf,
+  requestOf,
+  subjectOf,
+  type Form
+} from '../src/promote/form';
 import { fieldOf, typed, type ParameterField } from '../src/promote/parameters';
+import { forecastWords } from '../src/promote/PromoteForm';
 import { NotALiteralError, readLiteral, writeLiteral } from '../src/promote/python';
 import { inspection } from './support/answers';
 import { trans } from './support/words';
@@ -141,7 +149,7 @@ describe('the form', () => {
 
   test.each<[string, string, Partial<Form>]>([
     ['name', 'no name', { name: '  ' }],
-    ['name', 'a name of 201 characters', { name: 'n'.repeat(201) }],
+    ['name', 'a name of 101 characters', { name: 'n'.repeat(101) }],
     ['gpus', 'half a GPU', { gpus: '0.5' }],
     ['memory', 'memory in words', { whole: false, memory_gib: 'all' }],
     ['compute', 'more than a GPU', { whole: false, compute_percent: '101' }],
@@ -158,5 +166,23 @@ describe('the form', () => {
     const name = `"it's" <b>bold</b> 🚀`;
     expect(problemsOf(form({ name }), SUBJECT, trans)).toEqual({});
     expect(requestOf(form({ name }), SUBJECT, trans).name).toBe(name);
+    expect(nameHelp(form({ name }), trans)).toContain('anything else becomes “-”');
+    expect(nameHelp(form(), trans)).toBe('');
+  });
+});
+
+describe('the forecast in words', () => {
+  const forecast = { allowed: true, problem: null, message: '', place: null, basis: 'reckoned' };
+
+  test.each([
+    [{ message: 'It starts at once.', expected_wait_s: 0 }, 'It starts at once.'],
+    [
+      { message: 'It would wait.', expected_wait_s: 240 },
+      'It would wait. Expected wait: about 4 min. (reckoned)'
+    ],
+    [{ message: 'It would wait.', expected_wait_s: null }, 'It would wait. (reckoned)'],
+    [{ allowed: false, message: 'Too many jobs.', expected_wait_s: null }, 'Too many jobs.']
+  ])('%j', (told, words) => {
+    expect(forecastWords({ ...forecast, ...told }, trans)).toBe(words);
   });
 });

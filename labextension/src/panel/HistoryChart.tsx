@@ -3,7 +3,7 @@ import * as React from 'react';
 
 import { Section, type Desk } from '../words/desk';
 import { clock, gib, span } from '../words/format';
-import { HOUR_S, shapesOf } from './historyShapes';
+import { shapesOf } from './historyShapes';
 
 const SIZE = { width: 300, height: 84 };
 
@@ -74,7 +74,7 @@ export function HistoryChart({ desk, now }: { desk: Desk; now: Date }): React.JS
             />
           </svg>
           <div className="sublet-chart-axis" aria-hidden="true">
-            <span>{clock(new Date(now.getTime() - HOUR_S * 1000))}</span>
+            <span>{clock(shapes.since)}</span>
             <span>{trans.__('cap %1', gib(seen.value.cap_mib))}</span>
             <span>{trans.__('now')}</span>
           </div>

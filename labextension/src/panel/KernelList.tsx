@@ -25,30 +25,34 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
         <p className="sublet-quiet">{trans.__('No kernel is running.')}</p>
       ) : (
         <ul className="sublet-list">
-          {seen.value.map(kernel => (
-            <li key={kernel.kernel_id} data-sublet="kernel">
-              <span className="sublet-grow sublet-two-lines">
-                <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
-                  {kernel.notebook === null ? kernel.name : fileName(kernel.notebook)}
+          {seen.value.map(each => {
+            // The agent tells of a wait first-hand, and the list of kernels comes after.
+            const kernel = { ...each, waits: each.waits || waiting.has(each.kernel_id) };
+            return (
+              <li key={kernel.kernel_id} data-sublet="kernel">
+                <span className="sublet-grow sublet-two-lines">
+                  <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
+                    {kernel.notebook === null ? kernel.name : fileName(kernel.notebook)}
+                  </span>
+                  <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
                 </span>
-                <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
-              </span>
-              {(kernel.waits || waiting.has(kernel.kernel_id)) && (
-                <button
-                  type="button"
-                  disabled={action.busy}
-                  title={trans.__('Its cell waits for the GPU: take it back')}
-                  onClick={() => {
-                    interrupt(kernel);
-                  }}
-                  data-sublet="interrupt"
-                >
-                  {trans.__('Interrupt')}
-                </button>
-              )}
-              <span className="sublet-number">{gib(kernel.memory_mib + kernel.host_mib)}</span>
-            </li>
-          ))}
+                {kernel.waits && (
+                  <button
+                    type="button"
+                    disabled={action.busy}
+                    title={trans.__('Its cell waits for the GPU: take it back')}
+                    onClick={() => {
+                      interrupt(kernel);
+                    }}
+                    data-sublet="interrupt"
+                  >
+                    {trans.__('Interrupt')}
+                  </button>
+                )}
+                <span className="sublet-number">{gib(kernel.memory_mib + kernel.host_mib)}</span>
+              </li>
+            );
+          })}
         </ul>
       )}
       <Said said={action.said} />

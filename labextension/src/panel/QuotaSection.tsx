@@ -111,7 +111,6 @@ function OfferItem({ desk, offer }: { desk: Desk; offer: Offer }): React.JSX.Ele
         <span className="sublet-quiet sublet-number">
           {gib(offer.memory_mib)} · {percent(offer.compute_milli)}
         </span>
-        {offer.why_not !== null && <span className="sublet-why">{offer.why_not}</span>}
       </span>
       <Sign
         icon={offer.allowed ? doneIcon : failedIcon}
@@ -119,6 +118,7 @@ function OfferItem({ desk, offer }: { desk: Desk; offer: Offer }): React.JSX.Ele
       >
         {word}
       </Sign>
+      {offer.why_not !== null && <span className="sublet-why">{offer.why_not}</span>}
     </li>
   );
 }

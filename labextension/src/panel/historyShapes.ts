@@ -14,6 +14,8 @@ export interface Span {
 }
 
 export interface Shapes {
+  /** Where it begins: an hour ago, or later while the record is young. */
+  since: Date;
   /** Areas from the bottom: on the GPU, and with what is in host memory on top. */
   onGpu: string;
   inHost: string;
@@ -28,19 +30,23 @@ export interface Shapes {
   lent_s: number;
 }
 
-export const HOUR_S = 3600;
+const HOUR_S = 3600;
+/** A record younger than this is drawn as if it were so old: else it would shrink by the second. */
+const LEAST_S = 600;
 /** A point that is missing leaves a gap; one that is a little late does not. */
 const GAP_STEPS = 2.5;
 
 export function shapesOf(history: SliceHistory, size: Size, now: Date): Shapes {
-  const since = now.getTime() - HOUR_S * 1000;
+  const hour_ago = now.getTime() - HOUR_S * 1000;
   const points = history.points.filter(
-    point => point.at.getTime() >= since && point.at.getTime() <= now.getTime()
+    point => point.at.getTime() >= hour_ago && point.at.getTime() <= now.getTime()
   );
+  const first = points.at(0)?.at.getTime() ?? hour_ago;
+  const since = Math.min(first, now.getTime() - LEAST_S * 1000);
   const held = points.map(point => point.memory_mib + point.host_mib);
   const most_mib = Math.max(0, ...held);
   const top_mib = Math.max(history.cap_mib, most_mib, 1) * 1.08;
-  const x = (at: Date): number => ((at.getTime() - since) / (HOUR_S * 1000)) * size.width;
+  const x = (at: Date): number => ((at.getTime() - since) / (now.getTime() - since)) * size.width;
   const y = (part: number): number => size.height - part * size.height;
   const runs = unbroken(points, history.step_s);
   const area = (amount: (point: HistoryPoint) => number): string =>
@@ -52,6 +58,7 @@ export function shapesOf(history: SliceHistory, size: Size, now: Date): Shapes {
     until
   }));
   return {
+    since: new Date(since),
     onGpu: area(point => point.memory_mib),
     inHost: area(point => point.memory_mib + point.host_mib),
     utilisation: runs

@@ -8,6 +8,7 @@ import { span } from '../words/format';
 import { Choice, Field, TextField } from './fields';
 import {
   MOST_RETRIES,
+  nameHelp,
   problemsOf,
   requestOf,
   type Form,
@@ -44,6 +45,7 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
         name="name"
         label={trans.__('Name')}
         value={form.name}
+        help={nameHelp(form, trans)}
         problem={problems.name}
         set={name => {
           set({ name });
@@ -345,7 +347,7 @@ export function forecastWords(
   if (forecast.expected_wait_s !== null && forecast.expected_wait_s > 0) {
     parts.push(trans.__('Expected wait: about %1.', span(trans, forecast.expected_wait_s)));
   }
-  if (forecast.basis !== '') {
+  if (forecast.basis !== '' && forecast.expected_wait_s !== 0) {
     parts.push(`(${forecast.basis})`);
   }
   return parts.filter(Boolean).join(' ');

@@ -41,7 +41,8 @@ const MIB_PER_GIB = 1024;
 const S_PER_HOUR = 3600;
 const USUAL_HOURS = '12';
 const USUAL_MIB = 10 * MIB_PER_GIB;
-const MOST_NAME = 200;
+const MOST_NAME = 100;
+const NOT_PLAIN = /[^A-Za-z0-9._-]/;
 export const MOST_RETRIES = 5;
 
 export function subjectOf(inspection: NotebookInspection, slice_mib: number | null): Subject {
@@ -105,6 +106,13 @@ export function problemsOf(form: Form, subject: Subject, trans: TranslationBundl
     found.take = takes;
   }
   return found;
+}
+
+/** What becomes of a name that is not plain, for jobs' folders and commands bear it. */
+export function nameHelp(form: Form, trans: TranslationBundle): string {
+  return NOT_PLAIN.test(form.name.trim())
+    ? trans.__('Letters, digits, “.”, “_” and “-” stay; anything else becomes “-”.')
+    : '';
 }
 
 /** The request; only what differs from the notebook is said, so its own defaults stay its own. */

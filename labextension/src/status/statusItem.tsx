@@ -48,7 +48,7 @@ function Status(props: {
       }
       onClick={props.open}
       title={details.join('\n')}
-      aria-label={[amount, stands, ...details].join('. ')}
+      aria-label={[amount, stands, ...details].map(each => each.replace(/\.$/, '')).join('. ')}
       data-sublet="status-button"
       data-sublet-standing={situation.standing}
       data-sublet-near-cap={situation.nearCap}
