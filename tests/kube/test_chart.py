@@ -1,0 +1,171 @@
+"""The chart, installed by helm on a real cluster, serves notebooks; upgrades leave them alone."""
+
+import base64
+import copy
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+import requests
+from sublet_hub.demo.kernels import Kernel, Person
+
+from tests.support.helm_programs import find_helm
+from tests.support.kube.api import Api
+from tests.support.kube.chart_on_cluster import RELEASE, ChartOnCluster, install_chart
+from tests.support.kube.cluster_services import cluster_services
+from tests.support.kube.node import Node
+from tests.support.kube.processes import wait_for
+from tests.support.kube.programs import MissingError
+
+pytestmark = pytest.mark.kube
+
+FILL = """
+import json, os
+import sublet_agent.simulated.client as gpu
+data = gpu.allocate(gib=2)
+fingerprint = data.fill(seed=7)
+print(json.dumps({"pid": os.getpid(), "intact": data.sha256() == fingerprint}))
+"""
+CHECK = """
+print(json.dumps({"pid": os.getpid(), "intact": data.sha256() == fingerprint}))
+"""
+
+
+@pytest.fixture(scope="module")
+def chart(
+    cluster: Api, node: Node, notebook_image_on_node: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChartOnCluster]:
+    assert notebook_image_on_node
+    try:
+        find_helm()
+    except MissingError as missing:
+        pytest.skip(f"no helm here: {missing}")
+    folder = tmp_path_factory.mktemp("chart")
+    # Pods that are not root must reach what is below.
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    api = cluster.make_namespace("chart")
+    with cluster_services(cluster, node):
+        installed = install_chart(api, node, folder)
+        yield installed
+        installed.hub.stop()
+        installed.helm("uninstall", RELEASE, "--wait")
+        cluster.delete("v1", "Namespace", "chart")
+
+
+@pytest_asyncio.fixture
+async def ada(chart: ChartOnCluster) -> AsyncIterator[Person]:
+    status, answer = chart.hub.start_server("ada", size="small")
+    assert status in (201, 202), answer
+    yield chart.person("ada")
+    chart.hub.stop_server("ada")
+
+
+@pytest_asyncio.fixture
+async def kernel(ada: Person) -> AsyncIterator[Kernel]:
+    opened = await ada.open_kernel()
+    yield opened
+    opened.close()
+
+
+def replaced(chart: ChartOnCluster, part: str, before: str) -> bool:
+    """Say whether a part's pod is another one, and ready."""
+    pods = chart.pods(part)
+    conditions = [each for pod in pods for each in pod["status"].get("conditions", ())]
+    ready = [each["status"] for each in conditions if each["type"] == "Ready"]
+    return len(pods) == 1 and pods[0]["metadata"]["uid"] != before and ready == ["True"]
+
+
+async def slices_of(person: Person) -> list[str]:
+    share = await person.service("GET", "share")
+    return [each["lease"]["slice_id"] for each in share["slices"]]
+
+
+async def run(kernel: Kernel, code: str) -> dict[str, object]:
+    outcome = await kernel.run(code)
+    found: dict[str, object] = json.loads(outcome.text)
+    return found
+
+
+def test_helm_s_own_test_of_the_release_passes(chart: ChartOnCluster) -> None:
+    try:
+        said = chart.helm("test", RELEASE, "--timeout", "180s")
+    except Exception as error:
+        error.add_note(chart.story())
+        raise
+    assert "Succeeded" in said
+
+
+@pytest.mark.asyncio
+async def test_upgrading_everything_leaves_a_notebook_as_it_was(
+    chart: ChartOnCluster, ada: Person, kernel: Kernel
+) -> None:
+    before = await run(kernel, FILL)
+    assert before["intact"] is True
+    slices = await slices_of(ada)
+    parts = {part: chart.pods(part)[0]["metadata"]["uid"] for part in ("service", "agent")}
+    cards = chart.pods("simulated-gpus")[0]["metadata"]["uid"]
+
+    changed = copy.deepcopy(chart.values)
+    changed["service"]["settings"]["missing_s"] = 20
+    changed["agent"]["settings"] = {"margin_mib": 1536}
+    changed["simulatedGpus"]["speed"] = 30
+    chart.upgrade(wait=False, **changed)
+    for part, uid in parts.items():
+        wait_for(lambda part=part, uid=uid: replaced(chart, part, uid), 180, chart.story)
+
+    assert chart.pods("simulated-gpus")[0]["metadata"]["uid"] == cards
+    assert await run(kernel, CHECK) == before
+    assert await slices_of(ada) == slices
+
+
+def test_a_new_quota_document_is_in_force_without_a_restart(chart: ChartOnCluster) -> None:
+    (service,) = chart.pods("service")
+    chart.upgrade(wait=False, quota={"pools": {"interactive": {"idle_after": "2h"}}})
+    wait_for(
+        lambda: "a new quota document is in force" in chart.logs("service"),
+        180,
+        lambda: f"the new document:\n{chart.logs('service')[-3000:]}",
+    )
+    assert [pod["metadata"]["uid"] for pod in chart.pods("service")] == [service["metadata"]["uid"]]
+
+
+def test_prometheus_gets_the_metrics_with_its_token_alone(chart: ChartOnCluster) -> None:
+    secret = chart.api.get("v1", "Secret", f"{RELEASE}-metrics")
+    token = base64.b64decode(secret["data"]["token"]).decode()
+    address = chart.api.get("v1", "Service", RELEASE)["spec"]["clusterIP"]
+    url = f"http://{address}:8901/services/sublet/metrics"
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        assert answer.status_code == 200
+        assert re.search(r"^sublet_agent_silent\{node=\"machine-1\"\} 0", answer.text, re.MULTILINE)
+        assert session.get(url, timeout=30).status_code == 403
+
+
+def test_the_agent_s_processes_have_its_two_capabilities_and_no_other(
+    chart: ChartOnCluster,
+) -> None:
+    uid = chart.pods("agent")[0]["metadata"]["uid"]
+    sys_ptrace, kill = 1 << 19, 1 << 5
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        status = _status_of(process.pid)
+        if status and any("sublet-agent" in word for word in process.info["cmdline"] or ()):
+            cgroup = Path(f"/proc/{process.pid}/cgroup").read_text()
+            if uid in cgroup or uid.replace("-", "_") in cgroup:
+                found.append(int(status["CapEff"], 16))
+    assert found
+    assert set(found) == {sys_ptrace | kill}
+
+
+def _status_of(pid: int) -> dict[str, str]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
