@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Enum, Float, Int, Unicode, default
+from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 from traitlets.config import Application
 
 from sublet_agent import __version__
@@ -160,11 +160,24 @@ class SubletAgent(DevicePluginOptions, Application):
         help="Where the machine's /sys/fs/cgroup is mounted, for an agent in a container. Empty: "
         "where the kernel says.",
     ).tag(config=True)
+    kubelet_cgroup_root = Unicode(
+        "/",
+        help="On Kubernetes: the control group below which the kubelet makes those of pods, where "
+        "it was given one (cgroupRoot in its configuration). Pods elsewhere are nobody's.",
+    ).tag(config=True)
     unsafe_skip_room_check = Bool(
         False,
         help="Restore slices without looking whether there is room. This loses notebooks: it is "
         "there to show that the check matters, and refused on anything but simulated GPUs.",
     ).tag(config=True)
+
+    @validate("kubelet_cgroup_root")
+    def _check_root(self, proposal: dict[str, str]) -> str:
+        root = proposal["value"]
+        if not root.startswith("/") or ".." in root.split("/"):
+            message = f"kubelet_cgroup_root is {root!r}: give a path from the root, such as /pods"
+            raise TraitError(message)
+        return root
 
     @default("log_level")
     def _tell_what_happens(self) -> int:
@@ -214,6 +227,7 @@ class SubletAgent(DevicePluginOptions, Application):
             groups=GroupSettings(
                 freeze=self.freeze,
                 mounted_at=Path(self.cgroup_folder) if self.cgroup_folder else None,
+                pods_below=self.kubelet_cgroup_root,
             ),
             activity=ActivitySettings.of_seconds(
                 self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s

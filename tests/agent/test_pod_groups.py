@@ -48,6 +48,23 @@ def test_the_outermost_pod_below_the_kubelets_own_groups_counts(path, pod):
     assert pod_in(path) == pod
 
 
+@pytest.mark.parametrize(
+    ("path", "pod"),
+    [
+        (f"/sys/nodes/kubepods/burstable/pod{ADA}/5f3c", ADA),
+        (f"/sys/nodes/kubepods.slice/kubepods-pod{U_ADA}.slice/x.scope", ADA),
+        (f"/../../../../sys/nodes/kubepods/pod{ADA}/5f3c", ADA),
+        (f"/../../pod{ADA}/5f3c", ADA),
+        (f"/kubepods/burstable/pod{BEN}/5f3c", None),
+        (f"/sys/nodesx/kubepods/pod{BEN}/5f3c", None),
+        (f"/sys/nodes/other/kubepods/pod{BEN}/5f3c", None),
+        (f"/sys/nodes/kubepods/pod{ADA}/sys/nodes/kubepods/pod{BEN}", ADA),
+    ],
+)
+def test_where_the_kubelet_was_given_a_root_only_the_groups_below_it_are_pods(path, pod):
+    assert pod_in(path, "/sys/nodes") == pod
+
+
 def test_hierarchies_that_disagree_say_nothing():
     lines = [f"6:freezer:/kubepods/pod{ADA}/c", f"4:memory:/kubepods/pod{BEN}/c", "0::/"]
     assert pod_of(lines) is None
@@ -58,16 +75,17 @@ def test_each_spelling_of_a_pods_place_is_read_as_that_pod():
     places = list(pod_places(ADA))
     assert len(set(places)) == len(places) == 12
     assert {pod_in(place) for place in places} == {ADA}
+    assert {pod_in(place, "/sys/nodes") for place in pod_places(ADA, "/sys/nodes/")} == {ADA}
 
 
 class Pods:
     """A kubelet's tree as folders, and processes in it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, root="/"):
         self.tree = FreezerTree(1, folder / "tree")
         self.proc = folder / "proc"
         self.table = FakeTable()
-        self.book = GroupBook(folder / "groups.json", self.proc)
+        self.book = GroupBook(folder / "groups.json", self.proc, root)
         self.keeper = GroupKeeper(self.book, [self.tree], self.table, "n", "m")
 
     def make(self, place):
@@ -146,6 +164,21 @@ def test_a_pods_group_is_found_wherever_the_kubelet_made_it(pods, place):
     assert pods.book.of("a").place == place
     assert not pods.book.of("a").is_own
     assert pods.keeper.problem == ""
+
+
+def test_a_pods_group_is_found_below_the_root_that_the_kubelet_was_given(tmp_path):
+    (tmp_path / "tree").mkdir()
+    pods = Pods(tmp_path, "/sys/nodes")
+    pods.make(f"/kubepods/pod{BEN}")
+    place = f"/sys/nodes/kubepods/burstable/pod{ADA}"
+    pods.make(place)
+    slices = [of_pod("a", ADA), of_pod("b", BEN)]
+    pods.keeper.serve(lambda: slices)
+    assert pods.book.of("a").place == place
+    assert pods.book.of("b") is None
+    assert f"pod {BEN} has none in" in pods.keeper.problem
+    pods.process(10, f"{place}/c1", uid=1000)
+    assert pods.book.slice_at(10) == Verdict("a")
 
 
 def test_a_pod_without_a_group_is_told_until_it_has_one(pods):

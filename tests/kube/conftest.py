@@ -80,7 +80,7 @@ def sublet(
     assert notebook_image_on_node
     started = start_sublet(node.programs, cluster.make_namespace("sublet"), node, kube_folder)
     yield started
-    started.hub.stop()
+    started.stop()
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ class Frozen:
 class GroupBook:
     """All groups of this node's slices, and those being frozen now. Safe from any thread."""
 
-    def __init__(self, file: Path, proc: Path = Path("/proc")) -> None:
+    def __init__(self, file: Path, proc: Path = Path("/proc"), pods_below: str = "/") -> None:
+        """``pods_below`` is the group that the kubelet has as its root."""
+        self.pods_below = pods_below
         self._file = GroupsFile(file)
         self._proc = proc
         self._guard = threading.RLock()
@@ -108,7 +110,7 @@ class GroupBook:
 
     def pod_at(self, pid: int) -> str | None:
         """Return the UID of the pod that a process is in."""
-        return pod_of(cgroup_lines(pid, self._proc))
+        return pod_of(cgroup_lines(pid, self._proc), self.pods_below)
 
     def own_slice_at(self, pid: int) -> SliceId | None:
         """Return the slice in whose group, made by the agent, a process is."""

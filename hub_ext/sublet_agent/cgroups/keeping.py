@@ -140,12 +140,14 @@ class GroupKeeper:
             self._book.add(replace(known, gpu_id=gpu_id))
             return
         for tree in self._trees:
-            for place in pod_places(uid):
+            for place in pod_places(uid, self._book.pods_below):
                 if tree.exists(place) and tree.can_freeze(place):
                     self._book.add(SliceGroup(slice_id, gpu_id, tree, place, uid))
                     return
         folders = ", ".join(str(tree.folder) for tree in self._trees) or "no folder"
-        message = f"pod {uid} has none in {folders}"
+        below = self._book.pods_below
+        where = "" if below == "/" else f" below {below}"
+        message = f"pod {uid} has none in {folders}{where}"
         raise FileNotFoundError(message)
 
     def _take_in(self, assignment: SliceAssignment, pid: int, tree: FreezerTree) -> None:

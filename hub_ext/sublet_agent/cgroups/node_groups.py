@@ -29,6 +29,8 @@ class GroupSettings:
     """Freeze the other slices on a GPU while one comes back."""
     mounted_at: Path | None = None
     """Where the machine's control groups are mounted; ``None``: where the kernel says."""
+    pods_below: str = "/"
+    """The group that the kubelet has as its root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def node_groups(
 ) -> NodeGroups:
     """Find out what this machine's control groups can do for this agent, and say so."""
     file = state_folder / GROUPS_NAME
-    book = GroupBook(file)
+    book = GroupBook(file, pods_below=settings.pods_below)
     mounted_at = settings.mounted_at
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))

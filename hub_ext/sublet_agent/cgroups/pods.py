@@ -1,8 +1,9 @@
 """Which pod a process is in, as the names of the kubelet's control groups say.
 
 The first component of a path that is a pod's decides: whoever makes groups named after another
-pod can do so only below the group of their own. Before it only the kubelet's own names may stand;
-elsewhere a tenant may have been given a part of the tree to name as they like.
+pod can do so only below the group of their own. Before it only the kubelet's own names may stand,
+below the group that the kubelet was given as its root; elsewhere a tenant may have been given a
+part of the tree to name as they like.
 """
 
 import re
@@ -13,24 +14,26 @@ _UID: Final = r"(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-
 _POD: Final = re.compile(
     rf"(?:(?:kubelet-)?kubepods(?:-burstable|-besteffort)?-)?pod{_UID}(\.slice)?"
 )
+_UP: Final = re.compile(r"^(/\.\.)+(?=/)")
 _ABOVE: Final = re.compile(
     r"\.\.|burstable|besteffort|kubelet(\.slice)?|"
     r"(kubelet-)?kubepods(-burstable|-besteffort)?(\.slice)?"
 )
 
 
-def pod_of(lines: Iterable[str]) -> str | None:
+def pod_of(lines: Iterable[str], root: str = "/") -> str | None:
     """Return the UID of the pod that the lines of ``/proc/PID/cgroup`` name.
 
     ``None`` where they name none, or where hierarchies disagree.
     """
-    uids = {uid for line in lines if (uid := pod_in(line.split(":", 2)[2])) is not None}
+    uids = {uid for line in lines if (uid := pod_in(line.split(":", 2)[2], root))}
     return uids.pop() if len(uids) == 1 else None
 
 
-def pod_in(place: str) -> str | None:
-    """Return the UID of the outermost pod in a group's path."""
-    for component in place.split("/"):
+def pod_in(place: str, root: str = "/") -> str | None:
+    """Return the UID of the outermost pod in a group's path below the kubelet's root."""
+    below = _below(place, root.rstrip("/"))
+    for component in below.split("/"):
         if not component:
             continue
         pod = _POD.fullmatch(component)
@@ -41,15 +44,28 @@ def pod_in(place: str) -> str | None:
     return None
 
 
-def pod_places(uid: str) -> Iterator[str]:
+def _below(place: str, root: str) -> str:
+    """Cut the kubelet's root off; elsewhere nothing is a pod's.
+
+    From a container's own namespace of groups a path begins as many steps up as it takes, and the
+    root is in it only where they lead out of it.
+    """
+    from_here = _UP.sub("", place)
+    if from_here.startswith(f"{root}/"):
+        return from_here.removeprefix(root)
+    return from_here if from_here != place else ""
+
+
+def pod_places(uid: str, root: str = "/") -> Iterator[str]:
     """Name the places where a kubelet may have made a pod's group."""
+    top = root.rstrip("/")
     under = uid.replace("-", "_")
     for quality in ("-burstable", "-besteffort", ""):
         folder = f"/{quality[1:]}" if quality else ""
-        yield f"/kubepods{folder}/pod{uid}"
-        yield f"/kubelet/kubepods{folder}/pod{uid}"
+        yield f"{top}/kubepods{folder}/pod{uid}"
+        yield f"{top}/kubelet/kubepods{folder}/pod{uid}"
         for above, start in (("", ""), ("/kubelet.slice", "kubelet-")):
             parent = f"{above}/{start}kubepods.slice"
             if quality:
                 parent += f"/{start}kubepods{quality}.slice"
-            yield f"{parent}/{start}kubepods{quality}-pod{under}.slice"
+            yield f"{top}{parent}/{start}kubepods{quality}-pod{under}.slice"

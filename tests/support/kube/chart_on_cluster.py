@@ -26,6 +26,7 @@ from tests.support.kube.hub_on_machine import ADMIN, BIN, HubOnMachine, hub_acco
 from tests.support.kube.node import Node
 from tests.support.kube.notebook_image import NOTEBOOK
 from tests.support.kube.processes import wait_for
+from tests.support.kube.run_folder import cgroup_of
 
 RELEASE: Final = "sublet"
 KEY: Final = "hub.services.sublet.apiToken"
@@ -217,6 +218,7 @@ class ChartOnCluster:
                     "tenants": str(self.hub.node_folder),
                     "journal": str(self.folder / "journal"),
                 },
+                "settings": {"kubelet_cgroup_root": f"/{cgroup_of(self.hub.programs.folder)}"},
                 "terminationGracePeriodSeconds": 10,
             },
             "simulatedGpus": {

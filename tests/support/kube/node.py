@@ -48,6 +48,10 @@ class Node:
         except (FileNotFoundError, ProcessLookupError):
             return ""
 
+    def cordon(self, api: Api, *, unschedulable: bool) -> None:
+        """Have the node take nothing new, or take new pods again."""
+        api.patch("v1", "Node", self.name, {"spec": {"unschedulable": unschedulable}})
+
     def stop(self, api: Api) -> None:
         """End its pods, then its programs: in this order nothing stays behind."""
         _delete_pods(api)

@@ -8,9 +8,11 @@ rights that the chart gives it, and no more.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import yaml
 from sublet_hub.demo.kernels import Person
 
@@ -22,11 +24,15 @@ from tests.support.kube.hub_on_machine import HubOnMachine
 from tests.support.kube.node import Node
 from tests.support.kube.notebook_image import NOTEBOOK
 from tests.support.kube.processes import Programs, wait_for
+from tests.support.kube.run_folder import cgroup_of
 
 RELEASE: Final = "sublet"
 GPU_GIB: Final = 6
 UNIT_MIB: Final = 1024
 LENT: Final = "sublet.dev/lent"
+Right = tuple[str, str, str]
+"""A group, a resource in it, and a verb."""
+_RIGHTS: Final = "rbac.authorization.k8s.io/v1"
 _MARGIN_MIB: Final = 128
 _OURS: Final = frozenset(
     {
@@ -129,6 +135,34 @@ class SubletOnCluster:
         """Return the agents' pods."""
         return self._pods("agent")
 
+    def kill_agent(self) -> None:
+        """End the agent's process as a crash would; its watchdog begins another."""
+        (pod,) = self.agent_pods()
+        uid = pod["metadata"]["uid"]
+        for process in psutil.process_iter(["cmdline"]):
+            ours = "sublet_agent.serving" in (process.info["cmdline"] or ())
+            if ours and uid in self.node.cgroups_of(process.pid):
+                process.kill()
+                return
+        message = f"the pod {uid} has no agent\n{self.story()}"
+        raise LookupError(message)
+
+    def rights_of_service(self) -> tuple[set[Right], set[Right], list[str]]:
+        """Return what the service may do, what it has done, and what was refused to it."""
+        granted: set[Right] = set()
+        own = {"kind": "ServiceAccount", "name": RELEASE, "namespace": self.api.namespace}
+        for kind in ("RoleBinding", "ClusterRoleBinding"):
+            for binding in self.api.all(_RIGHTS, kind):
+                if own not in binding.get("subjects", ()):
+                    continue
+                of = binding["roleRef"]
+                for rule in self.api.get(_RIGHTS, of["kind"], of["name"])["rules"]:
+                    granted |= set(product(rule["apiGroups"], rule["resources"], rule["verbs"]))
+        events = self.api.plane.asked_by(f"{self.api.namespace}:{RELEASE}")
+        asked = {_right(each["verb"], each["objectRef"]) for each in events if "objectRef" in each}
+        refused = [each["requestURI"] for each in events if each["responseStatus"]["code"] == 403]
+        return granted, asked, refused
+
     def replace_agent(self) -> None:
         """End the agent's pod; returns when another serves in its place."""
         (before,) = self.agent_pods()
@@ -140,6 +174,12 @@ class SubletOnCluster:
 
         wait_for(another, 180, lambda: f"another agent\n{self.story()}")
         wait_for(self._hears_agent, 60, lambda: f"the new agent to be heard\n{self.story()}")
+
+    def stop(self) -> None:
+        """End hub and service, and what makes pods."""
+        self.hub.stop()
+        for each in self.api.all("apps/v1", "DaemonSet"):
+            self.api.delete("apps/v1", "DaemonSet", each["metadata"]["name"])
 
     def story(self) -> str:
         """Say what agent and service said last."""
@@ -191,7 +231,11 @@ def start_sublet(programs: Programs, api: Api, node: Node, folder: Path) -> Subl
     configuration = folder / "sublet_hub.json"
     configuration.write_text(json.dumps(service))
     options = {"config": str(configuration)}
-    hub.priority_class = f"{api.namespace}-{RELEASE}-notebook"
+    hub.priority_class = next(
+        each["metadata"]["name"]
+        for each in objects
+        if each["kind"] == "PriorityClass" and each["metadata"]["name"].endswith("-notebook")
+    )
     hub.start(options)
     sublet = SubletOnCluster(hub, api, node, options)
     wait_for(sublet.gpus, 180, lambda: f"the agent\n{sublet.story()}")
@@ -208,7 +252,11 @@ def _rendered(hub: HubOnMachine, folder: Path) -> list[Manifest]:
         "agent": {
             "serviceUrl": f"{hub.url}/services/sublet/",
             "hostPaths": {"tenants": str(hub.node_folder), "journal": str(folder / "journal")},
-            "settings": {"margin_mib": _MARGIN_MIB, "log_level": "DEBUG"},
+            "settings": {
+                "kubelet_cgroup_root": f"/{cgroup_of(hub.programs.folder)}",
+                "margin_mib": _MARGIN_MIB,
+                "log_level": "DEBUG",
+            },
             "terminationGracePeriodSeconds": 10,
         },
         "lending": {"devicePlugin": {"unitMib": UNIT_MIB}},
@@ -234,6 +282,11 @@ def _config_map(objects: list[Manifest], part: str) -> dict[str, str]:
 
 def _configuration(objects: list[Manifest], part: str, key: str) -> Manifest:
     return dict(json.loads(_config_map(objects, part)[key]))
+
+
+def _right(verb: str, of: Manifest) -> Right:
+    resource = "/".join(filter(None, (of["resource"], of.get("subresource"))))
+    return of.get("apiGroup", ""), resource, verb
 
 
 def _is_of(found: dict[str, Any], user: str) -> bool:
