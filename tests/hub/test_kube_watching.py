@@ -47,3 +47,10 @@ async def test_a_server_that_ends_each_watch_at_once_is_not_hurried() -> None:
             # The list, and four watches: three pauses.
             await until(lambda: len(kube.asked) >= 5)
         assert asyncio.get_running_loop().time() - began > 3 * 0.3
+
+
+async def test_a_cluster_that_does_not_know_a_kind_has_no_objects_of_it() -> None:
+    async with fake_kube() as kube:
+        kube.refuses["GET", PODS_PATH] = (404, "404 page not found")
+        async with watched(kube) as pods:
+            assert dict(pods.objects) == {}

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_hub.kube.api import KubeApi
-from sublet_hub.kube.errors import KubeError
+from sublet_hub.kube.errors import KubeError, KubeNotFoundError
 from sublet_hub.kube.resources import Manifest, Resource, with_query
 
 _LOG = logging.getLogger(__name__)
@@ -55,10 +55,21 @@ class WatchedObjects:
                     version = await self._watch(version)
                     # A server that ends watches at once is not asked without a pause.
                     await asyncio.sleep(_PAUSE_S)
+            except KubeNotFoundError as error:
+                self._there_is_no_such_kind(error)
+                await asyncio.sleep(_LONGEST_RETRY_S)
             except KubeError as error:
                 _LOG.warning("the %s are not watched: %s", self._resource.plural, error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+
+    def _there_is_no_such_kind(self, error: KubeError) -> None:
+        """The cluster does not know the kind (yet): then it has no objects of it, for certain."""
+        if not self.synced or self._objects:
+            _LOG.info("there are no %s in this cluster: %s", self._resource.plural, error)
+        self._objects = {}
+        self.synced = True
+        self._changed()
 
     async def _list(self) -> str:
         listed = await self._api.list(self._resource, self._namespace, self._labels)
