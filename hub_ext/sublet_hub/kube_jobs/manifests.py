@@ -118,15 +118,9 @@ def _train_job_spec(
     """Kubeflow's trainer brings torchrun's options itself, from its runtime."""
     pod = pod_spec(placed, settings)
     (container,) = pod.pop("containers")
-    inside = {
-        **{key: pod[key] for key in _PATCHED_IN_PODS if key in pod},
-        "containers": [
-            {
-                "name": _NODE,
-                **{key: container[key] for key in _PATCHED_IN_CONTAINERS if key in container},
-            }
-        ],
-    }
+    patched = {key: container[key] for key in _PATCHED_IN_CONTAINERS if key in container}
+    inside: Manifest = {key: pod[key] for key in _PATCHED_IN_PODS if key in pod}
+    inside["containers"] = [{"name": _NODE, **patched}]
     metadata = {"labels": labels, "annotations": annotations_of(placed)}
     worker = {"spec": {"template": {"metadata": metadata, "spec": inside}}}
     runtime = {"spec": {"replicatedJobs": [{"name": _NODE, "template": worker}]}}
