@@ -178,6 +178,25 @@ def test_who_may_connect_to_whom(name: str) -> None:
     assert targets == {"service": ["hub"], "agent": ["service"], "simulated-gpus": []}[name]
 
 
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("https://hub.example.org/services/sublet/", 443),
+        ("http://hub.example.org/services/sublet/", 80),
+        ("http://proxy-http:8000/services/sublet/", 8000),
+    ],
+)
+def test_agents_may_reach_the_service_where_they_are_told_it_is(url: str, port: int) -> None:
+    policy = render({"agent": {"serviceUrl": url}}).one("NetworkPolicy", "sublet-agent")["spec"]
+    assert {"ports": [{"port": port}]} in policy["egress"]
+
+
+def test_the_service_may_reach_the_hub_where_it_is_told_it_is() -> None:
+    values = {"jupyterhub": {"hubUrl": "http://their-hub:8082/jupyter/hub/"}}
+    policy = render(values).one("NetworkPolicy", "sublet-service")["spec"]
+    assert policy["egress"][0]["ports"] == [{"port": 8082}]
+
+
 def test_policies_find_the_pods_they_are_for() -> None:
     chart = render(OPTIONS["simulated"])
     labels = [

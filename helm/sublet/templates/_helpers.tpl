@@ -113,6 +113,16 @@ http://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.ser
 /run/sublet/gpus.sock
 {{- end -}}
 
+{{/* The port of an address, which its scheme implies where it names none. */}}
+{{- define "sublet.portOf" -}}
+{{- $url := urlParse . -}}
+{{- if contains ":" $url.host -}}
+{{- splitList ":" $url.host | last -}}
+{{- else -}}
+{{- ternary "443" "80" (eq $url.scheme "https") -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sublet.dnsEgress" -}}
 # Names are looked up at the cluster's DNS, wherever it runs.
 - ports:
