@@ -31,6 +31,9 @@ _CREATED: Final = 201
 _NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = frozenset({401, 403})
+_NOT_CONNECTED_YET: Final = ("Timeout while ", "Timeout during TLS handshake")
+"""How Tornado begins to say that time was up before anything was sent: a hub that starts many
+servers at once may be too busy to connect in time."""
 _NO_ANSWER_BEHIND_THE_PROXY: Final = frozenset({502, 503, 504, 599})
 
 Model = TypeVar("Model", bound=WireModel)
@@ -154,7 +157,10 @@ class ServiceClient:
         except HTTPStreamClosedError as error:
             raise ServiceUnreachableError(self._silence("it closed the connection")) from error
         except HTTPClientError as error:
-            raise ServiceUnreachableError(self._silence(error.message)) from error
+            kind = ServiceUnreachableError
+            if (error.message or "").startswith(_NOT_CONNECTED_YET):
+                kind = _NotConnectedError
+            raise kind(self._silence(error.message)) from error
         except (OSError, ValueError) as error:
             raise _NotConnectedError(self._silence(str(error))) from error
         finally:

@@ -1,7 +1,8 @@
 import asyncio
+import contextlib
 import logging
 import secrets
-from contextlib import asynccontextmanager
+import socket
 
 import pytest
 from sublet_quota.refusal import Refusal, RefusalReason
@@ -23,11 +24,24 @@ REQUEST = SliceRequest(
 STARTED = SliceStarted(root_pid=42, root_start_time=1.5)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def service_and_client(folder, **access):
     async with fake_service(folder) as service:
         settings = {"api_url": service.url, "token_file": service.token_file, "waits_s": (0, 0)}
         yield service, ServiceClient(ServiceAccess(**{**settings, **access}))
+
+
+def counted(client):
+    """Return the requests that a client will have sent, or tried to."""
+    tries = []
+    once = client._once
+
+    async def count(*arguments):
+        tries.append(arguments)
+        return await once(*arguments)
+
+    client._once = count
+    return tries
 
 
 @pytest.mark.asyncio
@@ -119,17 +133,30 @@ async def test_a_request_is_repeated_while_no_connection_can_be_made(tmp_path):
     (port,) = free_ports(1)
     access = {"api_url": f"http://127.0.0.1:{port}/services/sublet/", "waits_s": (0,) * 7}
     async with service_and_client(tmp_path, **access) as (_service, client):
-        tries = []
-        once = client._once
-
-        async def counted(*arguments):
-            tries.append(arguments)
-            return await once(*arguments)
-
-        client._once = counted
+        tries = counted(client)
         with pytest.raises(ServiceUnreachableError):
             await client.request_slice(REQUEST)
         assert len(tries) == 8
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_repeated_where_the_time_to_connect_was_too_short(tmp_path):
+    with socket.socket() as listening, contextlib.ExitStack() as queued:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        here = listening.getsockname()
+        # The kernel lets no more in until one of these is accepted.
+        full = False
+        while not full:
+            waiting = queued.enter_context(socket.socket())
+            waiting.settimeout(0.2)
+            full = waiting.connect_ex(here) != 0
+        access = {"api_url": f"http://127.0.0.1:{here[1]}/", "waits_s": (0, 0)}
+        async with service_and_client(tmp_path, **access, connect_timeout_s=0.1) as (_, client):
+            tries = counted(client)
+            with pytest.raises(ServiceUnreachableError, match="does not answer"):
+                await client.request_slice(REQUEST)
+            assert len(tries) == 3
 
 
 @pytest.mark.asyncio
