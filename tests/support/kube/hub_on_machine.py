@@ -7,7 +7,7 @@ cluster with the rights that KubeSpawner's documentation asks for, and no more.
 import json
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -49,7 +49,10 @@ c.JupyterHub.load_roles = [
     {{
         "name": "tests",
         "services": ["tests"],
-        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers", *ADMIN_SCOPES],
+        "scopes": [
+            *("admin:users", "admin:groups", "admin:servers", "tokens", "access:servers"),
+            *ADMIN_SCOPES,
+        ],
     }}
 ]
 c.JupyterHub.spawner_class = "sublet_spawner.kube.KubeSliceSpawner"
@@ -219,6 +222,18 @@ class HubOnMachine:
         """Make a user, and a home for them."""
         self.hub_call("POST", f"users/{user}")
         self.make_home(user)
+
+    def add_group(self, group: str, users: Sequence[str]) -> None:
+        """Make a group of users, with a home for each."""
+        for path, body in (
+            ("users", {"usernames": users}),
+            (f"groups/{group}", None),
+            (f"groups/{group}/users", {"users": users}),
+        ):
+            status, answer = self.hub_call("POST", path, body)
+            assert status in (200, 201), answer
+        for user in users:
+            self.make_home(user)
 
     def home(self, user: str) -> Path:
         """The folder of the node that is a user's home volume."""
