@@ -177,5 +177,14 @@ def test_the_objects_can_be_printed_for_kubectl(tmp_path: Path) -> None:
     answer = CliRunner().invoke(main, options)
     assert answer.exit_code == 0, answer.output
     assert list(yaml.safe_load_all(answer.output)) == list(yaml.safe_load_all(EXPECTED.read_text()))
+    answer = CliRunner().invoke(main, [*options, "--no-lent-queue", "--gpu-memory", "gpumem"])
+    made = list(yaml.safe_load_all(answer.output))
+    assert "sublet-lent" not in {each["metadata"]["name"] for each in made}
+    (vision,) = (
+        each
+        for each in made
+        if (each["kind"], each["metadata"]["name"]) == ("ClusterQueue", "sublet-vision")
+    )
+    assert vision["spec"]["resourceGroups"][0]["coveredResources"] == ["cpu", "memory", "gpumem"]
     file.write_text("groups: 3")
     assert CliRunner().invoke(main, options).exit_code == 1

@@ -32,6 +32,7 @@ class KueueNames:
 
     namespace: str
     lent_queue: str = "sublet-lent"
+    """Empty: it is made elsewhere, by the chart."""
     flavor: str = "sublet"
     prefix: str = "sublet-"
     cohort: str = "sublet"
@@ -44,7 +45,9 @@ def queue_objects(
 ) -> tuple[Manifest, ...]:
     """All objects: the flavor, the queue of lent room, and one for each group of the document."""
     flavor = RESOURCE_FLAVORS.manifest(_metadata(names.flavor), spec={})
-    objects = [flavor, *_queue(names, names.lent_queue, _lent_spec(names, lent_units))]
+    objects = [flavor]
+    if names.lent_queue:
+        objects += _queue(names, names.lent_queue, _lent_spec(names, lent_units))
     for group, rights in sorted(document.groups.items()):
         name = names.prefix + (as_label(group).lower().replace("_", "-").replace(".", "-") or "x")
         guaranteed = 0 if rights.guaranteed is None else rights.guaranteed.memory

@@ -1,0 +1,136 @@
+"""What the pages say is so: links lead somewhere, settings exist, what is lent is lendable."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from sublet_hub.application import SubletHub
+from sublet_hub.kube_jobs.__main__ import main
+from sublet_spawner.backends import BACKENDS
+from sublet_spawner.backends.reading import read_settings
+from sublet_spawner.kube import KubeSliceSpawner
+from sublet_spawner.kube_settings import KubeSliceSettings
+
+from tests.support.helm_charts import render
+from tests.support.helm_documents import ROOT
+
+DOCS = ROOT / "spawner" / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+ALL_PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *(
+        page
+        for folder in ("helm", "hub_ext", "labextension", "quota", "spawner")
+        for page in sorted((ROOT / folder).rglob("*.md"))
+        if "node_modules" not in page.parts
+    ),
+]
+PAGE_OF = {
+    **dict.fromkeys(("time-slicing", "none", "mps", "mig"), "device-plugin.md"),
+    **{name: f"{name}.md" for name in ("hami", "kai", "volcano", "dra")},
+}
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)")
+SETTING = re.compile(r"`(\w+)`")
+
+
+def values_for_the_hub(page: Path) -> Iterator[Mapping[str, Any]]:
+    """The blocks of a page that say what goes under ``custom.sublet``."""
+    text = page.read_text()
+    for found in re.finditer(r"^( +)custom:\n(?:\1 +.*\n)+", text, re.MULTILINE):
+        yield yaml.safe_load(found[0])["custom"]["sublet"]
+
+
+def settings_in_table(text: str) -> set[str]:
+    """The names in the first column of a page's tables of settings."""
+    found: set[str] = set()
+    for table in re.findall(r"\| setting \| default \| \|\n\| -.*\n((?:\|.*\n)+)", text):
+        for row in table.splitlines():
+            found |= set(SETTING.findall(row.split("|")[1]))
+    return found
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = [to for to in LINK.findall(page.read_text()) if not (page.parent / to).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_each_backend_has_a_page_that_shows_how_to_set_it(name: str) -> None:
+    shown = [each for each in values_for_the_hub(DOCS / PAGE_OF[name]) if each["backend"] == name]
+    assert shown
+    for values in shown:
+        for of, settings in values.get("backendSettings", {}).items():
+            read_settings(BACKENDS[of], settings)
+
+
+@pytest.mark.parametrize("name", ["time-slicing", "mps", "mig"])
+def test_the_page_of_the_device_plugin_tells_of_all_settings(name: str) -> None:
+    text = (DOCS / PAGE_OF[name]).read_text()
+    for setting in BACKENDS[name].settings_type.__dataclass_fields__:
+        assert re.search(rf"\b{setting}\b", text), setting
+
+
+@pytest.mark.parametrize("name", ["hami", "kai", "volcano", "dra"])
+def test_a_backend_s_table_has_its_settings_and_no_other(name: str) -> None:
+    known = set(BACKENDS[name].settings_type.__dataclass_fields__)
+    assert settings_in_table((DOCS / PAGE_OF[name]).read_text()) == known
+
+
+def test_settings_of_the_spawner_are_all_in_the_table() -> None:
+    own = set(KubeSliceSettings.class_own_traits(config=True))
+    told = settings_in_table((DOCS / "kubernetes.md").read_text())
+    assert own <= told <= set(KubeSliceSpawner.class_traits(config=True))
+
+
+def test_the_pages_say_which_backends_are_lendable() -> None:
+    rows = re.findall(
+        r"^\| \[[^]]+\]\(([\w-]+\.md)\) \| (.+?) \| .+? \| (.+?) \|$",
+        (DOCS / "kubernetes.md").read_text(),
+        re.MULTILINE,
+    )
+    assert {page for page, _, _ in rows} == set(PAGE_OF.values())
+    for page, backends, lent in rows:
+        names = set(re.findall(r"`([\w-]+)`", backends))
+        assert names == {name for name, of in PAGE_OF.items() if of == page}
+        for name in names:
+            guarantees = BACKENDS[name].guarantees(BACKENDS[name].settings_type())
+            assert (f"`{name}`" in lent) is (guarantees.not_lendable is None), name
+
+
+@pytest.mark.usefixtures("helm")
+def test_the_chart_takes_the_values_that_the_pages_show() -> None:
+    shown = 0
+    for page in PAGES:
+        for found in re.finditer(
+            r"^( +)(?:kueue|jupyterhub):\n(?:\1 +.*\n)+", page.read_text(), re.MULTILINE
+        ):
+            render(yaml.safe_load(found[0]))
+            shown += 1
+    assert shown
+
+
+def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) -> None:
+    text = (DOCS / "kueue.md").read_text()
+    (command,) = re.findall(
+        r"^ +python -m sublet_hub.kube_jobs ((?:.*\\\n)*.*)\|", text, re.MULTILINE
+    )
+    file = tmp_path / "quota.yaml"
+    file.write_text("groups: {vision: {guaranteed: {memory: 80GiB}}}")
+    words = command.replace("\\\n", " ").replace("quota.yaml", str(file)).split()
+    printed = CliRunner().invoke(main, words)
+    assert printed.exit_code == 0, printed.output
+    kinds = [each["kind"] for each in yaml.safe_load_all(printed.output)]
+    assert kinds == ["ResourceFlavor", "ClusterQueue", "LocalQueue"]
+
+
+def test_options_of_the_service_are_named_as_the_page_says() -> None:
+    text = (DOCS / "kueue.md").read_text()
+    options = set(re.findall(r"`(?:SubletHub\.)?(kueue_\w+)`", text))
+    assert options
+    assert options <= set(SubletHub.class_traits(config=True))
