@@ -229,8 +229,8 @@ def test_check_describes_a_notebook(tmp_path: Path):
         "kernel": "python3",
         "kernel_installed": True,
         "parameters": [
-            {"name": "epochs", "type": "int", "default": "3"},
-            {"name": "name", "type": "None", "default": "'digits'"},
+            {"name": "epochs", "type": "int", "default": "3", "help": ""},
+            {"name": "name", "type": "None", "default": "'digits'", "help": ""},
         ],
     }
 

@@ -142,4 +142,6 @@ class FakeAgent:
                     self.taken.extend(taken.event_ids)
             self._news.set()
         self.close_reason = self._connection.close_reason or "closed"
+        # Who was hung up on hangs up too, or complains of it when it is collected.
+        self._connection.close()
         self._news.set()

@@ -1,0 +1,29 @@
+"""What holds for all tests: an event loop ends when what it had open is closed."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+_PATIENCE_S = 1.0
+
+
+@pytest_asyncio.fixture
+async def loop_at_rest() -> AsyncIterator[None]:
+    """Give closed connections the moment they need: else another test is blamed for them."""
+    yield
+    # Of the loop itself it holds the one socket by which other threads wake it.
+    watched = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    ends = time.monotonic() + _PATIENCE_S
+    while len(watched.get_map()) > 1 and time.monotonic() < ends:
+        await asyncio.sleep(0.005)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            # The first to be set up is the last to be torn down.
+            item.fixturenames.insert(0, loop_at_rest.__name__)  # type: ignore[attr-defined]
