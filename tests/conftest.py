@@ -18,7 +18,7 @@ async def loop_at_rest() -> AsyncIterator[None]:
     # Of the loop itself it holds the one socket by which other threads wake it.
     watched = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
     ends = time.monotonic() + _PATIENCE_S
-    while len(watched.get_map()) > 1 and time.monotonic() < ends:
+    while len(watched.get_map()) > 1 and time.monotonic() < ends:  # noqa: ASYNC110 - nothing tells
         await asyncio.sleep(0.005)
 
 
