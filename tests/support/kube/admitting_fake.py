@@ -1,0 +1,191 @@
+"""A small fake of Kueue: it admits Jobs by priority and age while their queue has quota for them.
+
+It keeps to what Kueue was seen to do: a Job with a queue's label gets a Workload that it owns; the
+Workload says ``QuotaReserved`` with the reason, or the Job's ``suspend`` is lifted. What an
+admitted Job holds it holds until it ends or is gone; nothing is preempted.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import requests
+import yaml
+
+from tests.support.kube.api import Api, Manifest, RefusedError
+from tests.support.kube.processes import wait_for
+
+VERSION: Final = "kueue.x-k8s.io/v1beta2"
+_DEFINITIONS: Final = Path(__file__).with_name("kueue-definitions.yaml")
+_QUEUE: Final = "kueue.x-k8s.io/queue-name"
+_CLASS: Final = "kueue.x-k8s.io/priority-class"
+_LOOK_EVERY_S: Final = 0.3
+_SUFFIXES: Final[Mapping[str, Fraction]] = {
+    "m": Fraction(1, 1000),
+    **{f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTP", start=1)},
+    **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTP", start=1)},
+}
+Amounts = dict[str, Fraction]
+
+
+@contextmanager
+def admitting_fake(api: Api) -> Iterator[None]:
+    """Define Kueue's kinds, and admit Jobs while the block lasts."""
+    for definition in yaml.safe_load(_DEFINITIONS.read_text())["items"]:
+        api.create(definition)
+    wait_for(lambda: _is_served(api), 60, "the kinds of the fake to be served")
+    stopped = threading.Event()
+    thread = threading.Thread(target=_admit_until, args=(api, stopped))
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _is_served(api: Api) -> bool:
+    with suppress(RefusedError):
+        return all(api.all(VERSION, kind) is not None for kind in ("ClusterQueue", "Workload"))
+    return False
+
+
+def _admit_until(api: Api, stopped: threading.Event) -> None:
+    while not stopped.wait(_LOOK_EVERY_S):
+        # An object may be changed or gone meanwhile: the next look sees it.
+        with suppress(RefusedError, requests.RequestException):
+            _look(api)
+
+
+def _look(api: Api) -> None:
+    queues = {each["metadata"]["name"]: each for each in api.all(VERSION, "ClusterQueue")}
+    for name, queue in queues.items():
+        _say(api, "ClusterQueue", name, queue, _condition("Active", "True", "Ready", "can admit"))
+    found = api.all(VERSION, "WorkloadPriorityClass")
+    classes = {each["metadata"]["name"]: each["value"] for each in found}
+    left = {name: _quota_of(queue) for name, queue in queues.items()}
+    waiting = []
+    for job, queue in _queued_jobs(api, set(queues)):
+        if job["spec"].get("suspend"):
+            waiting.append((job, queue))
+        else:
+            _take(left[queue], _asked(job))
+    for job, queue in sorted(waiting, key=lambda each: _order(each[0], classes)):
+        within = api.within(job["metadata"]["namespace"])
+        workload = _workload_of(within, job, classes)
+        lacking = _lacking(left[queue], _asked(job))
+        if lacking is None:
+            _take(left[queue], _asked(job))
+            reserved = _condition("QuotaReserved", "True", "QuotaReserved", f"in {queue}")
+            within.patch("batch/v1", "Job", job["metadata"]["name"], {"spec": {"suspend": False}})
+        else:
+            reserved = _condition("QuotaReserved", "False", "Pending", lacking)
+        _say(within, "Workload", workload["metadata"]["name"], workload, reserved)
+
+
+def _queued_jobs(api: Api, queues: set[str]) -> list[tuple[Manifest, str]]:
+    """Return the Jobs that wait or run, each with the ClusterQueue behind its LocalQueue."""
+    behind = {
+        (each["metadata"]["namespace"], each["metadata"]["name"]): each["spec"]["clusterQueue"]
+        for each in api.call("GET", f"/apis/{VERSION}/localqueues")["items"]
+    }
+    jobs = api.call("GET", "/apis/batch/v1/jobs")["items"]
+    found = [(job, behind.get(_queue_of(job), "")) for job in jobs if not _has_ended(job)]
+    return [(job, queue) for job, queue in found if queue in queues]
+
+
+def _queue_of(job: Manifest) -> tuple[str, str]:
+    labels = job["metadata"].get("labels", {})
+    return job["metadata"]["namespace"], labels.get(_QUEUE, "")
+
+
+def _has_ended(job: Manifest) -> bool:
+    conditions = job.get("status", {}).get("conditions") or ()
+    over = any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
+    return over or "deletionTimestamp" in job["metadata"]
+
+
+def _order(job: Manifest, classes: Mapping[str, int]) -> tuple[int, str]:
+    name = job["metadata"].get("labels", {}).get(_CLASS, "")
+    return -classes.get(name, 0), str(job["metadata"]["creationTimestamp"])
+
+
+def _asked(job: Manifest) -> Amounts:
+    total: Amounts = {}
+    for container in job["spec"]["template"]["spec"]["containers"]:
+        for name, amount in container.get("resources", {}).get("requests", {}).items():
+            total[name] = total.get(name, Fraction()) + _number(amount)
+    return total
+
+
+def _quota_of(queue: Manifest) -> Amounts:
+    return {
+        resource["name"]: _number(resource["nominalQuota"])
+        for group in queue["spec"]["resourceGroups"]
+        for flavor in group["flavors"]
+        for resource in flavor["resources"]
+    }
+
+
+def _take(left: Amounts, asked: Amounts) -> None:
+    for name, amount in asked.items():
+        left[name] = left.get(name, Fraction()) - amount
+
+
+def _lacking(left: Amounts, asked: Amounts) -> str | None:
+    for name, amount in asked.items():
+        if name not in left:
+            return f"resource {name} unavailable in ClusterQueue"
+        if amount > left[name]:
+            numbers = f"{float(amount):g} asked for, {float(left[name]):g} left"
+            return f"insufficient quota for {name}: {numbers}"
+    return None
+
+
+def _workload_of(api: Api, job: Manifest, classes: Mapping[str, int]) -> Manifest:
+    about = job["metadata"]
+    name = f"job-{about['name']}"
+    found = api.find(VERSION, "Workload", name)
+    if found is not None:
+        return found
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": about["name"],
+        "uid": about["uid"],
+        "controller": True,
+    }
+    priority = classes.get(about["labels"].get(_CLASS, ""), 0)
+    return api.create(
+        {
+            "apiVersion": VERSION,
+            "kind": "Workload",
+            "metadata": {"name": name, "ownerReferences": [owner]},
+            "spec": {"queueName": about["labels"][_QUEUE], "priority": priority},
+        }
+    )
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> Manifest:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+def _say(api: Api, kind: str, name: str, before: Manifest, condition: Manifest) -> None:
+    known = (before.get("status") or {}).get("conditions") or [{}]
+    if {key: known[0].get(key) for key in condition} == condition:
+        return
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    status = {"conditions": [{**condition, "lastTransitionTime": now}]}
+    api.patch(VERSION, kind, name, {"status": status}, part="status")
+
+
+def _number(quantity: str | int) -> Fraction:
+    text = str(quantity)
+    for suffix, factor in _SUFFIXES.items():
+        if text.endswith(suffix):
+            return Fraction(text.removesuffix(suffix)) * factor
+    return Fraction(text)
