@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { underWay } from '../src/api/jobs';
 import { LogView } from '../src/jobs/logWidget';
 import { RunningJobs } from '../src/jobs/running';
 import { job } from './support/answers';
@@ -34,6 +35,15 @@ describe('a log', () => {
     expect(api.asked).toEqual(['log j1 0']);
     log.dispose();
   });
+});
+
+test('jobs that run come first, then those that wait, the next one first', () => {
+  const waiting = [2, null, 1].map(place =>
+    job({ job_id: String(place), state: 'waiting', place })
+  );
+  const others = [job({ job_id: 'runs', state: 'running' }), job({ state: 'done' })];
+  const ids = underWay([...waiting, ...others]).map(each => each.job_id);
+  expect(ids).toEqual(['runs', '1', '2', 'null']);
 });
 
 describe('the Running tab', () => {

@@ -139,6 +139,16 @@ describe('how often it asks', () => {
     expect(count('local-share') - before).toBeLessThan(25);
   });
 
+  test('kernels at once when the slice stands elsewhere, for who looks at them', async () => {
+    model.start();
+    await pass(1);
+    model.read();
+    await pass(0.1);
+    api.answers.local = localShare({ state: 'suspended', lent: true });
+    await pass(2);
+    expect(count('kernels')).toBe(2);
+  });
+
   test('details only while somebody looks at them', async () => {
     model.start();
     await pass(30);

@@ -94,6 +94,13 @@ describe('the panel', () => {
     expect(part(node, 'interrupt')).not.toBeNull();
   });
 
+  test('a kernel whose notebook still opens is not called by an id', async () => {
+    api.answers.kernels = [kernel({ notebook: 'a/39e8a2bd-713e-49c1-8531-0123456789ab' })];
+    const node = await open();
+    expect(part(node, 'kernel').textContent).toContain('python3');
+    expect(part(node, 'kernel').textContent).not.toContain('39e8');
+  });
+
   test('a refusal is told in the service’s words', async () => {
     api.answers.deed = new ApiError(409, 'keep-budget', 'You have kept for 4 h today.');
     const node = await open();

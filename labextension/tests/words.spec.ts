@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { readJob } from '../src/api/jobs';
 import { Reader } from '../src/api/reader';
 import { stateLine, stateWord } from '../src/jobs/words';
-import { bytes, decimal, gib, ofGib, percent, span } from '../src/words/format';
+import { bytes, decimal, gib, ofGib, percent, sentence, span } from '../src/words/format';
 import { job } from './support/answers';
 import { NOW, trans } from './support/words';
 
@@ -41,7 +41,7 @@ describe('a job in words', () => {
     const waiting = job({
       place: 2,
       expected_start: '2026-11-24T12:04:00Z',
-      reason: 'Every GPU is busy.'
+      reason: 'every GPU is busy'
     });
     expect(stateLine(waiting, trans, NOW)).toBe(
       'Place 2 in the queue. Expected to start in about 4 min. Every GPU is busy.'
@@ -68,6 +68,10 @@ describe('a job in words', () => {
     });
     expect(stateLine(failed, trans, NOW)).toBe('Cell 4: ValueError: no data');
   });
+
+  test.each(['placed', 'failed', 'cancelled'] as const)('%s says why', state => {
+    expect(stateLine(job({ state, reason: 'by its owner' }), trans, NOW)).toBe('By its owner.');
+  });
 });
 
 describe('an answer that is not as expected', () => {
@@ -79,4 +83,12 @@ describe('an answer that is not as expected', () => {
   test('what is no object at all is read as an empty one', () => {
     expect(readJob(new Reader('<html>')).name).toBe('');
   });
+});
+
+test.each([
+  ['the agent does not answer', 'The agent does not answer.'],
+  ['It is away. Wait!', 'It is away. Wait!'],
+  ['', '']
+])('%j as a sentence', (reason, told) => {
+  expect(sentence(reason)).toBe(told);
 });

@@ -72,6 +72,13 @@ export function hasEnded(job: Job): boolean {
   return job.state === 'done' || job.state === 'failed' || job.state === 'cancelled';
 }
 
+/** Those that run, then those that wait, the next one first. */
+export function underWay(jobs: Job[]): Job[] {
+  const rank = (job: Job): number =>
+    job.state === 'waiting' ? (job.place ?? Number.MAX_SAFE_INTEGER) : 0;
+  return jobs.filter(job => !hasEnded(job)).sort((one, other) => rank(one) - rank(other));
+}
+
 export function readJob(r: Reader): Job {
   return {
     job_id: r.text('job_id'),

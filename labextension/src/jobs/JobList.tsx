@@ -1,7 +1,7 @@
 /** My training jobs: those that are under way first, then the latest that ended. */
 import * as React from 'react';
 
-import { hasEnded, type Job } from '../api/jobs';
+import { hasEnded, underWay, type Job } from '../api/jobs';
 import { ProgressBar } from '../words/bar';
 import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
 import { moment } from '../words/format';
@@ -19,10 +19,7 @@ export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.
   }
   const jobs = model.jobs;
   const ended = jobs.filter(hasEnded);
-  const shown = [
-    ...jobs.filter(job => !hasEnded(job)),
-    ...(all ? ended : ended.slice(0, ENDED_SHOWN))
-  ];
+  const shown = [...underWay(jobs), ...(all ? ended : ended.slice(0, ENDED_SHOWN))];
   return (
     <Section
       name="jobs"

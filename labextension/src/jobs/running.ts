@@ -3,7 +3,7 @@ import type { IRunningSessions } from '@jupyterlab/running';
 import { closeIcon, type LabIcon } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
 
-import { hasEnded, type Job } from '../api/jobs';
+import { hasEnded, underWay, type Job } from '../api/jobs';
 import type { Desk } from '../words/desk';
 import { jobIcon } from '../words/icons';
 import { progressOf, stateLine, stateWord } from './words';
@@ -36,11 +36,11 @@ export class RunningJobs implements IRunningSessions.IManager {
     const ended = jobs
       .filter(job => hasEnded(job) && now - (job.ended_at?.getTime() ?? 0) < ENDED_SHOWN_FOR_MS)
       .slice(0, MOST_ENDED);
-    return [...jobs.filter(job => !hasEnded(job)), ...ended].map(job => this.item(job));
+    return [...underWay(jobs), ...ended].map(job => this.item(job));
   }
 
   shutdownAll(): void {
-    for (const job of this.desk.model.jobs.filter(each => !hasEnded(each))) {
+    for (const job of underWay(this.desk.model.jobs)) {
       this.cancel(job);
     }
   }

@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Job } from '../api/jobs';
-import { secondsBetween, span } from '../words/format';
+import { secondsBetween, sentence, span } from '../words/format';
 
 /** One or two words, told beside the icon. */
 export function stateWord(job: Job, trans: TranslationBundle): string {
@@ -24,19 +24,11 @@ export function stateWord(job: Job, trans: TranslationBundle): string {
 
 /** What is to be said of it, in one line. */
 export function stateLine(job: Job, trans: TranslationBundle, now: Date): string {
-  return sentence(lineOf(job, trans, now));
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
-}
-
-function lineOf(job: Job, trans: TranslationBundle, now: Date): string {
   switch (job.state) {
     case 'waiting':
       return waitingLine(job, trans, now);
     case 'placed':
-      return job.reason || trans.__('Room is being made for it.');
+      return sentence(job.reason) || trans.__('Room is being made for it.');
     case 'running':
       return runningLine(job, trans);
     case 'done':
@@ -44,7 +36,7 @@ function lineOf(job: Job, trans: TranslationBundle, now: Date): string {
     case 'failed':
       return failureLine(job, trans);
     case 'cancelled':
-      return job.reason || trans.__('It was cancelled.');
+      return sentence(job.reason) || trans.__('It was cancelled.');
   }
 }
 
@@ -88,7 +80,7 @@ function tookLine(job: Job, trans: TranslationBundle): string {
 function failureLine(job: Job, trans: TranslationBundle): string {
   const failure = job.failure;
   if (failure === null) {
-    return job.reason;
+    return sentence(job.reason);
   }
   const what = failure.message === '' ? failure.name : `${failure.name}: ${failure.message}`;
   return failure.cell === null || failure.cell === 0

@@ -285,7 +285,7 @@ export class ShareModel implements IDisposable {
     }
   }
 
-  /** What the agent tells first-hand, the service knows a moment later: ask it then. */
+  /** Where the slice stands elsewhere now, so do its kernels, and the service knows a moment later. */
   private followLocal(): void {
     const local = this.local?.value;
     if (local === undefined) {
@@ -294,6 +294,9 @@ export class ShareModel implements IDisposable {
     const standing = `${local.state} ${String(local.active)} ${String(local.lent)}`;
     if (this.lastStanding !== null && standing !== this.lastStanding) {
       this._share.refresh();
+      if (this.detailsStarted) {
+        this._kernels.refresh();
+      }
     }
     this.lastStanding = standing;
   }

@@ -32,7 +32,7 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
               <li key={kernel.kernel_id} data-sublet="kernel">
                 <span className="sublet-grow sublet-two-lines">
                   <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
-                    {kernel.notebook === null ? kernel.name : fileName(kernel.notebook)}
+                    {nameOf(kernel)}
                   </span>
                   <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
                 </span>
@@ -58,6 +58,14 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
       <Said said={action.said} />
     </Section>
   );
+}
+
+/** While a notebook opens, JupyterLab's session bears an id for a name: nobody knows it by that. */
+const PASSING_NAME = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function nameOf(kernel: KernelHolding): string {
+  const name = fileName(kernel.notebook ?? '');
+  return name === '' || PASSING_NAME.test(name) ? kernel.name : name;
 }
 
 /** What Jupyter says of it, and where its memory is. */

@@ -7,7 +7,7 @@ import * as React from 'react';
 import { JobSection } from '../jobs/JobList';
 import { situationOf } from '../model/situation';
 import { useModel, type Desk } from '../words/desk';
-import { clock, gib } from '../words/format';
+import { clock, gib, sentence } from '../words/format';
 import { sliceIcon } from '../words/icons';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
@@ -99,7 +99,7 @@ function Banner({ desk }: { desk: Desk }): React.JSX.Element | null {
           'The hub does not answer. What is grey was last seen at %1.',
           clock(share.at, true)
         )}{' '}
-        {share.problem}
+        {sentence(share.problem ?? '')}
       </p>
     );
   }

@@ -5,7 +5,7 @@ import * as React from 'react';
 import { meaning, word, type Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../words/bar';
 import { Sign, type Desk } from '../words/desk';
-import { clock, gib, moment, ofGib, percent } from '../words/format';
+import { clock, gib, moment, ofGib, percent, sentence } from '../words/format';
 import { standingIcon, warningIcon } from '../words/icons';
 import { SliceActions } from './SliceActions';
 
@@ -131,7 +131,7 @@ function SeenAt(props: {
   const seen = trans.__('Last seen at %1.', clock(situation.seenAt, true));
   return (
     <p className="sublet-note" role="status" data-sublet="seen-at">
-      {[seen, situation.problem].filter(Boolean).join(' ')}
+      {[seen, sentence(situation.problem ?? '')].filter(Boolean).join(' ')}
     </p>
   );
 }

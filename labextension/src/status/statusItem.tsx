@@ -7,7 +7,7 @@ import type { ShareModel } from '../model/share';
 import { meaning, situationOf, word, type Situation } from '../model/situation';
 import { ProgressBar } from '../words/bar';
 import { Sign, useModel } from '../words/desk';
-import { clock, gib, ofGib } from '../words/format';
+import { clock, gib, ofGib, sentence } from '../words/format';
 import { standingIcon, warningIcon } from '../words/icons';
 
 export class StatusItem extends ReactWidget {
@@ -101,7 +101,7 @@ function detailsOf(situation: Situation, trans: TranslationBundle): string[] {
     details.push(trans.__('Last seen at %1.', clock(situation.seenAt, true)));
   }
   if (situation.problem !== null) {
-    details.push(situation.problem);
+    details.push(sentence(situation.problem));
   }
   return details;
 }

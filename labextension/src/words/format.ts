@@ -89,6 +89,12 @@ export function secondsBetween(from: Date, to: Date): number {
   return (to.getTime() - from.getTime()) / 1000;
 }
 
+/** A reason from elsewhere as a sentence among others. */
+export function sentence(text: string): string {
+  const begun = text.charAt(0).toLocaleUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(begun) || begun === '' ? begun : `${begun}.`;
+}
+
 /** The last part of a path. */
 export function fileName(path: string): string {
   return path.split('/').pop() ?? path;
