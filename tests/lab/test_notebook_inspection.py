@@ -71,7 +71,8 @@ os.environ["JUPYTERHUB_API_TOKEN"], os.environ["SUBLET_SLICE_ID"], os.environ[na
         ("data.csv", "no notebook"),
         ("Untitled.ipynb", "save it once"),
         ("folder.ipynb", "no file"),
-        ("broken.ipynb", "cannot be read as a notebook"),
+        ("broken.ipynb", "cannot be read as a notebook: 'broken.ipynb' is not"),
+        ("broken.ipynb", "Open it with the text editor to mend it"),
         ("binary.ipynb", "cannot be read as a notebook"),
     ],
 )

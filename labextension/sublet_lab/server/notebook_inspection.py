@@ -80,7 +80,12 @@ def inspect(root: Path, asked: str) -> NotebookInspection:
         described = describe_notebook(file.absolute())
         cells = read_notebook(file.absolute()).cells
     except NotebookError as error:
-        message = f"This file cannot be read as a notebook: {error}."
+        # Its owner knows the file by its place below the root, not by the server's own path.
+        why = str(error).replace(str(file.absolute()), repr(file.name))
+        message = (
+            f"This file cannot be read as a notebook: {why}. Open it with the text editor to mend "
+            "it, or copy its cells into a new notebook and promote that."
+        )
         raise InspectionError(message) from error
     code = [cell for cell in cells if cell.cell_type == "code" and cell.source.strip()]
     problems = []
