@@ -29,6 +29,12 @@ class RateLimits:
             self._buckets[key] = (level - 1, monotonic_s)
         return wait_s
 
+    def give_back(self, key: str) -> None:
+        """Undo one ``take``: what it was taken for turned out to be in order."""
+        if key in self._buckets:
+            level, seen_s = self._buckets[key]
+            self._buckets[key] = (min(self._rate.burst, level + 1), seen_s)
+
     def wait(self, key: str, monotonic_s: float) -> float:
         """For how many seconds there is none to take; 0 when there is."""
         level, seen_s = self._buckets.get(key, (self._rate.burst, monotonic_s))

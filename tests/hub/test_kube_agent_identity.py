@@ -3,18 +3,22 @@
 import base64
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 from sublet_hub.kube.agent_tokens import NODE_NAME, AgentTokens, ServiceAccount
 from sublet_hub.kube.api import KubeApi
 from sublet_hub.limits import Rate
+from sublet_hub.link.agent_socket import address_of
 from sublet_hub.link.identity import IdentityUnknownError
 from tornado.httpclient import HTTPClientError
+from tornado.httputil import HTTPServerRequest
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -74,7 +78,7 @@ async def test_the_node_is_the_one_that_kubernetes_wrote_into_the_token(
 ) -> None:
     token = a_token()
     kube.reviews[token] = a_review("node-7")
-    identity = await agents.identify(token)
+    identity = await agents.identify(token, "10.0.0.1")
     assert identity is not None
     assert identity.node == "node-7"
     assert identity.expires_at is not None
@@ -108,7 +112,7 @@ async def test_other_tokens_are_nobodys(
 ) -> None:
     token = a_token()
     kube.reviews[token] = review
-    assert await agents.identify(token) is None
+    assert await agents.identify(token, "10.0.0.1") is None
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ async def test_other_tokens_are_nobodys(
 async def test_what_cannot_be_a_token_for_us_is_not_asked_about(
     kube: FakeKube, agents: AgentTokens, proof: str
 ) -> None:
-    assert await agents.identify(proof) is None
+    assert await agents.identify(proof, "10.0.0.1") is None
     assert kube.asked == []
 
 
@@ -136,15 +140,15 @@ async def test_answers_are_kept_briefly_and_no_longer_than_the_token_lasts(
     token, short = a_token(), a_token("short", lasts_s=5)
     kube.reviews = {token: a_review(), short: a_review()}
     for _ in range(3):
-        assert await agents.identify(token) is not None
-        assert await agents.identify(short) is not None
+        assert await agents.identify(token, "10.0.0.1") is not None
+        assert await agents.identify(short, "10.0.0.1") is not None
     assert len(kube.asked) == 2
     kube.reviews.clear()
     clock.at += timedelta(seconds=20)
-    assert await agents.identify(token) is not None
-    assert await agents.identify(short) is None
+    assert await agents.identify(token, "10.0.0.1") is not None
+    assert await agents.identify(short, "10.0.0.1") is None
     clock.at += timedelta(seconds=20)
-    assert await agents.identify(token) is None
+    assert await agents.identify(token, "10.0.0.1") is None
 
 
 async def test_a_flood_of_false_tokens_does_not_reach_the_api_server(
@@ -154,11 +158,46 @@ async def test_a_flood_of_false_tokens_does_not_reach_the_api_server(
     refused = 0
     for number in range(1000):
         try:
-            assert await agents.identify(a_token(f"false-{number}")) is None
+            assert await agents.identify(a_token(f"false-{number}"), f"10.0.1.{number}") is None
         except IdentityUnknownError:
             refused += 1
     assert len(kube.asked) == 5
     assert refused == 995
+
+
+async def test_made_up_tokens_of_one_address_keep_no_agent_away(
+    kube: FakeKube, agents: AgentTokens
+) -> None:
+    for number in range(1000):
+        with suppress(IdentityUnknownError):
+            await agents.identify(a_token(f"false-{number}"), "10.0.9.9")
+    assert len(kube.asked) == 10
+    token = a_token()
+    kube.reviews[token] = a_review("node-7")
+    assert await agents.identify(token, "10.0.0.7") is not None
+
+
+async def test_where_an_agent_came_from_before_it_is_let_in_whatever_other_addresses_send(
+    kube: FakeKube, api: KubeApi, clock: Clock
+) -> None:
+    agents = AgentTokens(api, AGENTS, clock.now, Rate(burst=5, per_s=0.001))
+    kube.reviews = {a_token(f"agent-{number}"): a_review() for number in range(20)}
+    tokens = list(kube.reviews)
+    assert await agents.identify(tokens[0], "10.0.0.7") is not None
+    for number in range(100):
+        with suppress(IdentityUnknownError):
+            await agents.identify(a_token(f"false-{number}"), f"10.0.9.{number}")
+    for token in tokens[1:]:
+        assert await agents.identify(token, "10.0.0.7") is not None
+    with pytest.raises(IdentityUnknownError):
+        await agents.identify(a_token(), "10.0.0.8")
+
+
+async def test_only_a_proxy_on_this_machine_says_for_whom_it_connects() -> None:
+    for peer, address in (("10.0.0.5", "10.0.0.5"), ("127.0.0.1", "10.9.9.9")):
+        connection = SimpleNamespace(context=SimpleNamespace(address=(peer, 40000)))
+        request = SimpleNamespace(connection=connection, remote_ip="10.9.9.9")
+        assert address_of(cast("HTTPServerRequest", request)) == address
 
 
 async def test_an_agent_is_told_to_try_again_while_kubernetes_does_not_answer(

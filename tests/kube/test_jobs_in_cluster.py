@@ -61,7 +61,7 @@ async def test_the_api_server_says_on_which_node_an_agent_is(namespace: Api, nod
     make_agent(namespace, node)
     async with way_in(namespace) as api:
         agents = AgentTokens(api, ServiceAccount(namespace.namespace, "sublet-agent"), utc_now)
-        identity = await agents.identify(token_of(namespace))
+        identity = await agents.identify(token_of(namespace), "10.0.0.1")
         assert identity is not None
         assert identity.node == node
         assert identity.expires_at is not None
@@ -72,13 +72,13 @@ async def test_no_other_token_of_the_cluster_is_an_agents(namespace: Api, node: 
     make_agent(namespace, node, "tenant")
     async with way_in(namespace) as api:
         agents = AgentTokens(api, ServiceAccount(namespace.namespace, "sublet-agent"), utc_now)
-        assert await agents.identify(token_of(namespace, "tenant")) is None
-        assert await agents.identify(token_of(namespace, audience="other")) is None
-        assert await agents.identify(token_of(namespace, bound=False)) is None
+        assert await agents.identify(token_of(namespace, "tenant"), "10.0.0.1") is None
+        assert await agents.identify(token_of(namespace, audience="other"), "10.0.0.1") is None
+        assert await agents.identify(token_of(namespace, bound=False), "10.0.0.1") is None
         gone = token_of(namespace)
         namespace.delete("v1", "Pod", "pod-of-sublet-agent", grace_s=0)
         await until(lambda: namespace.find("v1", "Pod", "pod-of-sublet-agent") is None, WITHIN_S)
-        assert await agents.identify(gone) is None
+        assert await agents.identify(gone, "10.0.0.1") is None
 
 
 async def test_a_job_waits_for_lent_room_and_runs_on_the_node_that_has_it(

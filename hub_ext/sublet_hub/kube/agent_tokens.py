@@ -3,7 +3,8 @@
 An agent's pod has a projected service account token for the audience ``sublet``. Any pod can get
 such a token for its own account, so the account counts: the agents' alone. The node is the one
 that the API server wrote into the token. Answers are kept briefly; what cannot be a token of
-ours is not asked about, and the others only so often.
+ours is not asked about, and the others only so often: each address for itself, and all addresses
+together that no agent has come from before. So nobody who makes up tokens keeps agents away.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ _MOST_KEPT: Final = 10_000
 _MOST_PART: Final = 8192
 _AT_ONCE: Final = 8
 _QUESTIONS: Final = Rate(burst=200, per_s=20)
+"""Of all addresses together from which no agent has come yet."""
+_IN_VAIN: Final = Rate(burst=10, per_s=0.5)
+"""Of one address: questions whose answer is that the token is no agent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +73,12 @@ class AgentTokens:
         self._account = account
         self._now = now
         self._questions = RateLimits(questions)
+        self._in_vain = RateLimits(_IN_VAIN)
+        self._agents_from: OrderedDict[str, None] = OrderedDict()
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    async def identify(self, proof: str) -> AgentIdentity | None:
+    async def identify(self, proof: str, address: str) -> AgentIdentity | None:
         """Whose agent has this token; ``IdentityUnknownError`` where nobody can say now."""
         now = self._now()
         claims = _claims(proof)
@@ -82,13 +88,29 @@ class AgentTokens:
         known = self._kept.get(key)
         if known is not None and now < known.until:
             return known.identity
-        if self._questions.take("", now.timestamp()) > 0:
-            message = "too many tokens to ask Kubernetes about: try again"
-            raise IdentityUnknownError(message)
+        self._take_question(address, now)
         async with self._asking:
             identity = await self._ask(proof, claims)
         self._keep(key, identity, self._now())
+        if identity is not None:
+            self._in_vain.give_back(address)
+            self._remember(address)
         return identity
+
+    def _take_question(self, address: str, now: datetime) -> None:
+        """Its own first: who has none left takes nothing from the others."""
+        wait_s = self._in_vain.take(address, now.timestamp())
+        if wait_s == 0 and address not in self._agents_from:
+            wait_s = self._questions.take("", now.timestamp())
+        if wait_s > 0:
+            message = "too many tokens to ask Kubernetes about: try again"
+            raise IdentityUnknownError(message)
+
+    def _remember(self, address: str) -> None:
+        self._agents_from[address] = None
+        self._agents_from.move_to_end(address)
+        while len(self._agents_from) > _MOST_KEPT:
+            self._agents_from.popitem(last=False)
 
     async def _ask(self, token: str, claims: dict[str, Any]) -> AgentIdentity | None:
         review = TOKEN_REVIEWS.manifest({}, spec={"token": token, "audiences": [AUDIENCE]})

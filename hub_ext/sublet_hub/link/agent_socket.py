@@ -21,6 +21,7 @@ from sublet_quota.wire.agent_link import (
     Status,
     Welcome,
 )
+from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -29,7 +30,7 @@ from sublet_hub.api.problems import words_of_validation
 from sublet_hub.errors import LinkError
 from sublet_hub.fleet import NodeView
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.link.identity import IdentityUnknownError
+from sublet_hub.link.identity import AgentIdentity, IdentityUnknownError
 from sublet_hub.link.switchboard import Switchboard
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +40,13 @@ _TRY_AGAIN = 1013
 _REPLACED = 4000
 _EXPIRED = 4001
 _HELLO_WITHIN_S = 10
+
+
+def address_of(request: HTTPServerRequest) -> str:
+    """Where a request comes from: only a proxy on this machine is believed to send for others."""
+    context = getattr(request.connection, "context", None)
+    peer = str(context.address[0]) if context is not None and context.address else ""
+    return str(request.remote_ip) if peer in {"", "127.0.0.1", "::1"} else peer
 
 
 class AgentSocket(WebSocketHandler):
@@ -60,13 +68,16 @@ class AgentSocket(WebSocketHandler):
         header = _BEARER.match(self.request.headers.get("Authorization", ""))
         try:
             proof = None if header is None else header[1]
-            identity = None if proof is None else await self.switchboard.agents.identify(proof)
+            identity = None if proof is None else await self._identify(proof)
         except IdentityUnknownError as error:
             raise HTTPError(503, str(error)) from error
         if identity is None:
             raise HTTPError(401, "no node has this secret")
         self.node = identity.node
         self.expires_at = identity.expires_at
+
+    async def _identify(self, proof: str) -> AgentIdentity | None:
+        return await self.switchboard.agents.identify(proof, address_of(self.request))
 
     def check_origin(self, origin: str) -> bool:
         """No page may connect."""

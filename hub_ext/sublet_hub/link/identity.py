@@ -23,6 +23,9 @@ class IdentityUnknownError(Exception):
 class AgentIdentities(Protocol):
     """Whoever knows the agents."""
 
-    async def identify(self, proof: str) -> AgentIdentity | None:
-        """The identity that belongs to what an agent sent, or ``None``."""
+    async def identify(self, proof: str, address: str) -> AgentIdentity | None:
+        """The identity that belongs to what an agent sent, or ``None``.
+
+        ``address`` is where it came from: who sends what is false from there waits, not others.
+        """
         ...
