@@ -38,7 +38,7 @@ class ProcessTable(Protocol):
         ...
 
     def started_at(self, identity: ProcessIdentity) -> float:
-        """Return when it began, in seconds since the epoch."""
+        """Return when it began, in seconds since the machine's boot."""
         ...
 
     def uid(self, pid: int) -> int | None:
@@ -72,7 +72,6 @@ class LinuxProcessTable:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = str(proc)
         self._boot_id = (proc / "sys/kernel/random/boot_id").read_text().strip()
-        self._boot_time = _boot_time(proc)
 
     @property
     def boot_id(self) -> str:
@@ -91,8 +90,8 @@ class LinuxProcessTable:
         return self.identify(identity.pid) == identity
 
     def started_at(self, identity: ProcessIdentity) -> float:
-        """Return when it began, in seconds since the epoch, to about a second."""
-        return self._boot_time + identity.start_ticks / _TICKS_PER_S
+        """Return when it began, in seconds since the machine's boot, to a tick."""
+        return identity.start_ticks / _TICKS_PER_S
 
     def uid(self, pid: int) -> int | None:
         """Return the account it runs under (the real one)."""
@@ -161,10 +160,3 @@ class LinuxProcessTable:
         # The command's name is in brackets and may itself hold brackets and blanks.
         fields = text[text.rfind(b")") + 2 :].decode("ascii", "replace").split()
         return fields if len(fields) > _STAT_START else None
-
-
-def _boot_time(proc: Path) -> float:
-    for line in (proc / "stat").read_text().splitlines():
-        if line.startswith("btime "):
-            return float(line.split()[1])
-    return 0.0

@@ -7,8 +7,8 @@ from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.process_table import ProcessTable
 
-_START_TOLERANCE_S: Final = 2.0
-"""psutil derives the epoch from the machine's idea of its boot time, which is whole seconds."""
+_START_TOLERANCE_S: Final = 0.1
+"""The kernel tells it in whole ticks."""
 
 
 def is_root_of(table: ProcessTable, pid: int, assignment: SliceAssignment) -> bool:

@@ -29,9 +29,8 @@ from sublet_spawner.left_processes import end_processes_of
 from sublet_spawner.options_form import SHARED_ACCOUNT_WARNING
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
-SAME_START_WITHIN_S = 2.0
-"""How far two readings of one process's start may lie apart: the clock it is reckoned from is set
-while the machine runs."""
+SAME_START_WITHIN_S = 0.1
+"""How far two readings of one process's start may lie apart: they are told in whole ticks."""
 
 
 class _LocalProcesses(SliceSpawnerMixin):
@@ -67,7 +66,9 @@ class _LocalProcesses(SliceSpawnerMixin):
     def first_process(self) -> SliceStarted | None:
         """Tell the server's process. None: it has ended already."""
         try:
-            start_time = psutil.Process(self.pid).create_time()
+            # Since the boot: the clock, by which psutil tells it, can be set at any time.
+            booted = psutil.boot_time()
+            start_time = psutil.Process(self.pid).create_time() - booted
         except (psutil.Error, ValueError):
             return None
         return SliceStarted(root_pid=self.pid, root_start_time=start_time)

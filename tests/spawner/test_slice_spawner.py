@@ -65,7 +65,8 @@ async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
         await spawner.start()
         ((slice_id, started),) = service.started.items()
         assert started.root_pid == spawner.pid
-        assert started.root_start_time == psutil.Process(spawner.pid).create_time()
+        began = psutil.Process(spawner.pid).create_time() - psutil.boot_time()
+        assert started.root_start_time == began
         (request,) = service.requests
         assert (request.owner, request.groups, request.size) == ("ada", ("research",), "large")
         assert (request.account.uid, request.account.gid) == (os.getuid(), os.getgid())

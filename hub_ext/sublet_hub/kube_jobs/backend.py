@@ -49,6 +49,7 @@ from sublet_hub.kube_jobs.sightings import (
 from sublet_hub.ledger import Change, JobRecord, SliceRecord
 from sublet_hub.local_jobs.job_folders import output_of
 from sublet_hub.local_jobs.progress import ProgressFile
+from sublet_hub.loops import each_for_itself
 
 _LOG = logging.getLogger(__name__)
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
@@ -97,7 +98,8 @@ class KubernetesJobs:
         if not self._cluster.synced:
             return
         for job in list(self._books.ledger.live_jobs.values()):
-            self._look_at(job)
+            with each_for_itself(f"job {job.job_id}"):
+                self._look_at(job)
         self._remove_orphans()
 
     def evict(self, slice_id: SliceId, why: str) -> None:

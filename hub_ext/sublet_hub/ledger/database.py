@@ -134,7 +134,7 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 return _write(connection, change, now)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OverflowError) as error:
             message = f"the ledger's database did not take a change: {type(error).__name__}"
             raise LedgerWriteError(message) from error
 

@@ -85,7 +85,7 @@ class ProcessIdentity:
     boot_id: str
     pid: int
     start_time: float
-    """Seconds since the epoch, as psutil tells it."""
+    """Seconds since the machine's boot: no setting of its clock changes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,20 @@ class HeldProcess:
     request_pipe: int
 
     def let_go(self, request: bytes) -> None:
-        """Hand over the request: now the job begins."""
+        """Hand over the request: now the job begins, unless its process has ended already."""
         try:
             os.write(self.request_pipe, request)
+        except OSError as error:
+            _LOG.warning("process %d took no request: %s", self.child.pid, error)
+            self.child.kill()
         finally:
             os.close(self.request_pipe)
+
+    def give_up(self) -> None:
+        """End it before it has begun."""
+        os.close(self.request_pipe)
+        self.child.kill()
+        self.child.wait()
 
 
 def start_held(launch: Launch, boot_id: str) -> HeldProcess:
@@ -99,7 +108,7 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
             pass_fds=(reading, launch.progress),
             **run_as(launch.account),
         )
-        start_time = psutil.Process(child.pid).create_time()
+        start_time = _started_at(psutil.Process(child.pid))
     except (OSError, psutil.Error, subprocess.SubprocessError) as error:
         os.close(writing)
         message = f"a process of uid {launch.account.uid} cannot be started: {error}"
@@ -115,10 +124,16 @@ def is_alive(identity: ProcessIdentity, boot_id: str) -> bool:
         return False
     try:
         process = psutil.Process(identity.pid)
-        same = abs(process.create_time() - identity.start_time) < _SAME_START_S
+        same = abs(_started_at(process) - identity.start_time) < _SAME_START_S
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def _started_at(process: psutil.Process) -> float:
+    """In seconds since the boot: psutil reckons from the clock, which can be set at any time."""
+    booted = psutil.boot_time()
+    return float(process.create_time() - booted)
 
 
 def watch_exit(identity: ProcessIdentity, ended: Callable[[], None]) -> Callable[[], None]:

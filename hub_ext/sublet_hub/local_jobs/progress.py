@@ -14,6 +14,7 @@ from sublet_quota.wire.api import JobFailure
 _MOST_LINE = 256 * 1024
 _MOST_AT_ONCE = 1024 * 1024
 _MOST_REASON = 2000
+_MOST_CELLS = 1_000_000
 _MOST_TRACEBACK = 20_000
 
 
@@ -22,8 +23,8 @@ class CellReached(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    cell: int = Field(ge=0)
-    total: int = Field(ge=0)
+    cell: int = Field(ge=0, le=_MOST_CELLS)
+    total: int = Field(ge=0, le=_MOST_CELLS)
     at: AwareDatetime | None = None
     state: str = Field(default="", max_length=64)
 
@@ -33,7 +34,7 @@ class CellError(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    cell: int | None = None
+    cell: int | None = Field(default=None, ge=0, le=_MOST_CELLS)
     name: str = ""
     message: str = ""
     traceback: str = ""

@@ -34,6 +34,7 @@ from sublet_hub.local_jobs.processes import (
     watch_exit,
 )
 from sublet_hub.local_jobs.progress import Progress, ProgressFile
+from sublet_hub.loops import each_for_itself
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.settings import JobSettings
 from sublet_hub.views import lease_of
@@ -113,10 +114,11 @@ class LocalRunner:
     def round(self) -> None:
         """Look at every job, and do what is due."""
         for job in list(self._books.ledger.live_jobs.values()):
-            if job.state is JobState.PLACED:
-                self._look_at_placed(job)
-            elif job.state is JobState.RUNNING and job.job_id in self._runs:
-                self._look_at_running(job, self._runs[job.job_id])
+            with each_for_itself(f"job {job.job_id}"):
+                if job.state is JobState.PLACED:
+                    self._look_at_placed(job)
+                elif job.state is JobState.RUNNING and job.job_id in self._runs:
+                    self._look_at_running(job, self._runs[job.job_id])
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """End a job that an owner needs the room of; it goes back to the queue."""
@@ -203,13 +205,11 @@ class LocalRunner:
             "max_run_s": job.max_run_s,
         }
         try:
-            change = job_changes.started(job, record, held.identity, output, books.now())
-            self._apply(change)
-            held.let_go(json.dumps(request).encode())
+            self._apply(job_changes.started(job, record, held.identity, output, books.now()))
         except Exception:
-            held.child.kill()
-            held.child.wait()
+            held.give_up()
             raise
+        held.let_go(json.dumps(request).encode())
         self._watch(books.ledger.jobs[job.job_id], record, held.identity, held.child)
 
     def _watch(

@@ -160,7 +160,7 @@ class SliceAssignment(WireModel):
     """Processes of another uid are never this slice's."""
     root_pid: int | None = None
     root_start_time: float | None = None
-    """Seconds since the epoch, as psutil tells it: a pid alone can be another process's."""
+    """Seconds since the machine's boot: a pid alone can be another process's."""
     pod_uid: Name | None = None
     """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
     never_suspended: Text | None = None

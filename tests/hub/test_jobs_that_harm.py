@@ -1,0 +1,88 @@
+"""Jobs that say, ask or do what no job should: nobody else's jobs and slices notice."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sublet_hub.ledger import ProcessIdentity
+from sublet_hub.local_jobs import runner
+from sublet_hub.local_jobs.processes import HeldProcess, Launch, is_alive, start_held
+from sublet_hub.local_jobs.progress import Progress, ProgressFile
+
+from tests.hub.test_jobs import make_ada
+from tests.support.hub_world import HubWorld
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_ends_before_its_request_is_a_failed_job(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(launch: Launch, boot_id: str) -> HeldProcess:
+        held = start_held(launch, boot_id)
+        if "DIES" in launch.environment:
+            os.waitid(os.P_PID, held.child.pid, os.WEXITED | os.WNOWAIT)
+        return held
+
+    monkeypatch.setattr(runner, "start_held", start)
+    ada = await make_ada(world)
+    path = Path(world.interpreter)
+    dies = '[ "$4" = run ] && [ -n "$DIES" ] && exit 7\n'
+    path.write_text(path.read_text().replace("\n", f"\n{dies}", 1))
+    job_id = await ada.submit(["print", "x"], environment={"DIES": "1"})
+    job = await ada.until(job_id, "failed")
+    assert "exit status 7" in job["reason"]
+    assert [record.is_job for record in world.service.ledger.slices.values()] == [False]
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_cannot_be_looked_after_stops_no_other(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await make_ada(world)
+    bad = await ada.submit(["wait", "never"], memory_mib=1024)
+    look = runner.LocalRunner._look_at_running
+
+    def look_or_fail(self: runner.LocalRunner, job: Any, run: Any) -> None:
+        if job.job_id == bad:
+            raise OverflowError
+        look(self, job, run)
+
+    await ada.until(bad, "running")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.LocalRunner, "_look_at_running", look_or_fail)
+        other = await ada.submit(["print", "x"], memory_mib=1024)
+        await ada.until(other, "done")
+    await ada.world.call("POST", f"jobs/{bad}/cancel", ada.token)
+    await ada.until(bad, "cancelled")
+
+
+@pytest.mark.asyncio
+async def test_no_time_is_too_long_to_be_reckoned_with(world: HubWorld) -> None:
+    ada = await make_ada(world)
+    ada.script(["print", "x"])
+    for seconds in (10**14, 10**20):
+        status, problem = await ada.post(max_run_s=seconds)
+        assert (status, problem["reason"]) == (400, "bad-request")
+
+
+def test_counts_that_no_notebook_has_are_passed_over(tmp_path: Path) -> None:
+    told = tmp_path / "progress"
+    told.write_text(
+        '{"cell": 1, "total": 3, "state": "running"}\n'
+        f'{{"cell": 1, "total": {10**30}, "state": "running"}}\n'
+        f'{{"cell": {2**40}, "total": {2**40}, "state": "running"}}\n'
+    )
+    assert ProgressFile(told).read() == Progress(0, 3, None, 1)
+
+
+def test_a_process_is_still_itself_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = psutil.Process()
+    itself = ProcessIdentity("boot", process.pid, process.create_time() - psutil.boot_time())
+    another = ProcessIdentity("boot", process.pid, itself.start_time - 0.5)
+    booted = psutil.boot_time()
+    for set_by in (0, 1, -3600):
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda by=set_by: booted + by)
+        assert is_alive(itself, "boot")
+        assert not is_alive(another, "boot")
