@@ -31,9 +31,12 @@ class TenantDesk:
     def slice_of_peer(self, pid: int, uid: int) -> SliceId | None:
         """Return the slice of a peer, as long as it is assigned here."""
         slice_id = self._attribution.slice_of_pid(pid, uid)
-        if slice_id is None or self._roster.find(slice_id) is None:
-            return None
-        return slice_id
+        return slice_id if slice_id is not None and self.serves(slice_id) else None
+
+    def serves(self, slice_id: SliceId) -> bool:
+        """Whether the slice is here, and was not taken back."""
+        found = self._roster.find(slice_id)
+        return found is not None and not found[1].released
 
     def activity(self, slice_id: SliceId, report: KernelActivity) -> None:
         """A kernel tells its level."""

@@ -166,6 +166,7 @@ class Roster:
             served = self._new(slice_id, assignment.holder, residency, now)
         before = served.assignment
         served.holder, served.cap_mib = assignment.holder, assignment.memory_mib
+        served.released = False
         wanted = assignment.wanted_since
         if wanted is not None and (before is None or before.wanted_since != wanted):
             served.account.wakes(now)
@@ -181,13 +182,17 @@ class Roster:
         self, residency: GpuResidency, served: ServedSlice, now: datetime
     ) -> Sequence[Target]:
         """The slice was taken back: what is left of it is brought back and let run."""
-        served.assignment = None
+        served.assignment, served.released = None, True
         served.holder = Holder.NOTEBOOK
         served.cap_mib = served.image_mib()
         served.activity = None
         served.account = ActivityAccount(now, self._settings)
         served.gate_open, served.turn_since, served.waiting_since = False, None, None
         paused, served.paused = served.paused, False
+        # Its cells ask again: the slice may be on another card now, or be nobody's.
+        requests, served.requests = served.requests, []
+        for request in requests:
+            request.refused(f"slice {served.slice_id} is no longer on this GPU")
         residency.poke()
         return served.targets(served.on_gpu()) if paused else ()
 

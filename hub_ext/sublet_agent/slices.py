@@ -62,6 +62,8 @@ class GateRequest:
     """Called when the gate opened, or the reason for waiting changed."""
     pid: int = 0
     """Of the kernel that asks."""
+    refused: Callable[[str], None] = lambda _: None
+    """Called with the reason when it need not wait here any more."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class ServedSlice:
     account: ActivityAccount
     state_since: datetime
     assignment: SliceAssignment | None = None
-    """``None``: it was released, and some of its processes still hold memory."""
+    """``None``: it is not served, and some of its processes still hold memory."""
     processes: dict[int, TrackedProcess] = field(default_factory=dict)
     activity: Activity | None = None
     gate_open: bool = False
@@ -97,6 +99,8 @@ class ServedSlice:
     over_cap: bool = False
     gpu_busy_ms: int = 0
     evicting: bool = False
+    released: bool = False
+    """The service took it back; else, without an assignment, the service has not spoken yet."""
     state_seen: SliceState = SliceState.RESIDENT
 
     @property

@@ -51,6 +51,10 @@ class Desk(Protocol):
         """Return the slice of a peer."""
         ...
 
+    def serves(self, slice_id: SliceId) -> bool:
+        """Whether the slice is here, and was not taken back."""
+        ...
+
     def activity(self, slice_id: SliceId, report: KernelActivity) -> None:
         """A kernel tells its level."""
         ...
@@ -179,7 +183,7 @@ class _Conversation:
 
     def slice_id(self) -> SliceId | None:
         """Return the speaker's slice; asked again while it is in none (it may come yet)."""
-        if self._slice_id is None:
+        if self._slice_id is None or not self._desk.serves(self._slice_id):
             self._slice_id = self._desk.slice_of_peer(self._pid, self._uid)
         return self._slice_id
 
@@ -224,6 +228,7 @@ class _Conversation:
             return
         request = GateRequest(message.kernel, message.cell, lambda: None, self._pid)
         request.changed = lambda: self._look(slice_id, request)
+        request.refused = lambda why: self._send_away(request, why)
         if self._desk.enter(slice_id, request):
             self._send(_OPEN_LINE)
             return
@@ -236,10 +241,7 @@ class _Conversation:
             return
         timer = self._gates[request]
         if self._desk.is_open(slice_id):
-            if timer is not None:
-                timer.cancel()
-            del self._gates[request]
-            self._told.pop(request, None)
+            self._forget(request)
             self._send(_OPEN_LINE)
             self._desk.leave(slice_id, request)
             return
@@ -252,6 +254,18 @@ class _Conversation:
                 self._gates[request] = loop.call_at(due, self._tell, slice_id, request)
             return
         self._tell(slice_id, request)
+
+    def _send_away(self, request: GateRequest, why: str) -> None:
+        """Its slice is not served here any more: who asks again is looked up anew."""
+        if request in self._gates:
+            self._forget(request)
+            self.refuse(why)
+
+    def _forget(self, request: GateRequest) -> None:
+        timer = self._gates.pop(request)
+        if timer is not None:
+            timer.cancel()
+        self._told.pop(request, None)
 
     def _tell(self, slice_id: SliceId, request: GateRequest) -> None:
         if request not in self._gates:

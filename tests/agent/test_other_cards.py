@@ -73,6 +73,29 @@ def test_a_slice_that_is_assigned_to_another_card_is_served_there_alone(world: A
     assert kernel.digest() == hers
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_cell_that_waits_where_its_slice_is_no_longer_served_does_not_wait_for_ever(
+    world: AgentWorld, *, goes_on: bool
+) -> None:
+    first, second = cards(world)
+    world.service.gpus = tuple(gpu_assignment(card, turn_s=3600) for card in (first, second))
+    neighbour = slice_assignment("b", first, 50 * GIB)
+    world.service.assign(neighbour, slice_assignment("a", first, 50 * GIB))
+    world.until(lambda: len(world.status.slices) == 2, WITHIN_S)
+    busy, waiting = world.kernel("b"), world.kernel("a")
+    busy.enter()
+    busy.fill(40, 1)
+    waiting.tenant.begin("enter()")
+    world.until(lambda: world.report("a").wait is not None, WITHIN_S)
+    elsewhere = (slice_assignment("a", second, 50 * GIB),) if goes_on else ()
+    world.service.assign(neighbour, *elsewhere)
+    assert waiting.tenant.end().startswith("['unknown'")
+    if goes_on:
+        waiting.enter()
+    else:
+        assert waiting.run("enter()").startswith("['unknown'")
+
+
 def test_the_card_on_which_a_pods_processes_are_seen_is_reported(
     world: AgentWorld, tmp_path: Path
 ) -> None:
