@@ -15,6 +15,12 @@ from tests.hub.test_jobs import make_ada
 from tests.support.hub_world import HubWorld
 
 
+def let_die_where_told(interpreter: Path) -> None:
+    first, rest = interpreter.read_text().split("\n", 1)
+    dies = '[ "$4" = run ] && [ -n "$DIES" ] && exit 7'
+    interpreter.write_text(f"{first}\n{dies}\n{rest}")
+
+
 @pytest.mark.asyncio
 async def test_a_process_that_ends_before_its_request_is_a_failed_job(
     world: HubWorld, monkeypatch: pytest.MonkeyPatch
@@ -27,9 +33,7 @@ async def test_a_process_that_ends_before_its_request_is_a_failed_job(
 
     monkeypatch.setattr(runner, "start_held", start)
     ada = await make_ada(world)
-    path = Path(world.interpreter)
-    dies = '[ "$4" = run ] && [ -n "$DIES" ] && exit 7\n'
-    path.write_text(path.read_text().replace("\n", f"\n{dies}", 1))
+    let_die_where_told(Path(world.interpreter))
     job_id = await ada.submit(["print", "x"], environment={"DIES": "1"})
     job = await ada.until(job_id, "failed")
     assert "exit status 7" in job["reason"]

@@ -107,6 +107,7 @@ class SliceStarted(WireModel):
 
     root_pid: int = Field(ge=1)
     root_start_time: float
+    """Seconds since the machine's boot: no setting of its clock changes it."""
 
 
 class PodStarted(WireModel):
@@ -223,7 +224,7 @@ class JobRequest(WireModel):
     compute_milli: int = Field(default=1000, ge=1, le=1000)
     gpu_type: Name | None = None
     priority: int = Field(default=0, ge=-100, le=100)
-    max_run_s: int | None = Field(default=None, ge=1)
+    max_run_s: int | None = Field(default=None, ge=1, le=10 * 366 * 24 * 3600)
     """Of one attempt, pauses included."""
     environment: dict[str, str] = {}
     take_along: tuple[PathText, ...] = Field(default=(), max_length=200)
