@@ -17,12 +17,13 @@ from sublet_hub.clock import read_boot_id
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.happenings import Happening, event
 from sublet_hub.history import SPAN, Histories
+from sublet_hub.homes import node_of_home
 from sublet_hub.hub_client import HubClient
 from sublet_hub.job_backend import BackendBooks, JobBackend, JobRuns
 from sublet_hub.job_desk import JobBooks, JobDesk
 from sublet_hub.job_files import JobFiles
 from sublet_hub.job_intake import JobIntake, LocalIntake
-from sublet_hub.job_queue import JobQueue, QueueBooks
+from sublet_hub.job_queue import JobNodes, JobQueue, QueueBooks
 from sublet_hub.job_views import JobSources, JobViews
 from sublet_hub.ledger import Change, EventRecord, Ledger
 from sublet_hub.ledger.database import Database, LedgerWriteError
@@ -95,10 +96,15 @@ class Assembly:
         times = QueueTimes(ledger, now)
         self._bell = Bell()
         runs = outside.runs
-        reaches = fleet.is_here if runs is None else lambda _: True
+        if runs is None:
+            where = JobNodes(fleet.is_here)
+        elif runs.home_is_shared:
+            where = JobNodes(lambda _: True)
+        else:
+            where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         self._queue = JobQueue(
-            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, reaches)
+            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, where)
         )
         self.service = Service(
             now=now,

@@ -70,6 +70,11 @@ class JobRuns(Protocol):
         """Whether our queue says who is next; else somebody in the cluster does."""
         ...
 
+    @property
+    def home_is_shared(self) -> bool:
+        """Whether several nodes can mount an owner's files at once."""
+        ...
+
     def backend(self, books: BackendBooks) -> JobBackend:
         """Whoever runs them."""
         ...

@@ -7,7 +7,7 @@ is added up anew once a minute, not in each round.
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sublet_quota.fair_share import (
@@ -19,7 +19,7 @@ from sublet_quota.fair_share import (
     order_jobs,
     past_use,
 )
-from sublet_quota.ids import GpuId, JobId, NodeId, SliceId
+from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
 from sublet_quota.job_states import JobState
 from sublet_quota.residency import Holder
@@ -36,6 +36,16 @@ _PAST_USE_KEPT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
+class JobNodes:
+    """On which nodes jobs can run."""
+
+    reaches: Callable[[NodeId], bool]
+    """Whether any can: on this machine alone, or in the whole cluster."""
+    only_for: Callable[[UserName], NodeId | None] = lambda _: None
+    """The one node on which those of an owner can, where there is only one."""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueBooks:
     """What the queue reads and changes."""
 
@@ -46,8 +56,7 @@ class QueueBooks:
     waiting: WaitingReasons
     metrics: ServiceMetrics
     now: Callable[[], datetime]
-    reaches: Callable[[NodeId], bool]
-    """Whether jobs can be run on a node: on this machine alone, or in the whole cluster."""
+    nodes: JobNodes
 
 
 class JobQueue:
@@ -64,7 +73,7 @@ class JobQueue:
         """The place of each job that has a slice, 0 for the most entitled."""
         if self._entitlements is None:
             live = self._books.ledger.live_jobs.values()
-            held = [_waiting(job) for job in live if job.slice_id is not None]
+            held = [self._waiting(job) for job in live if job.slice_id is not None]
             ordered = order_jobs(self._books.capacity.holdings.document, held, NO_PAST_USE)
             self._entitlements = {job.job_id: place for place, job in enumerate(ordered)}
         return self._entitlements
@@ -73,7 +82,7 @@ class JobQueue:
         """Place what can be placed; returns how many jobs were."""
         books = self._books
         live = books.ledger.live_jobs.values()
-        waiting = [_waiting(job) for job in live if job.state is JobState.WAITING]
+        waiting = [self._waiting(job) for job in live if job.state is JobState.WAITING]
         if not waiting:
             books.waiting.replace(())
             return 0
@@ -85,15 +94,14 @@ class JobQueue:
         plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
         books.metrics.decision("queue", time.perf_counter() - began)
         books.waiting.replace(plan.waits)
-        for placement in plan.placements:
-            self._place(placement, now)
-        return len(plan.placements)
+        return sum(self._place(placement, now) for placement in plan.placements)
 
     def foresee(self, job: WaitingJob) -> JobWait | None:
         """What the queue would say of one job more now: nothing where it would start at once."""
+        job = replace(job, node=self._books.nodes.only_for(job.owner))
         books = self._books
         live = books.ledger.live_jobs.values()
-        waiting = [*(_waiting(j) for j in live if j.state is JobState.WAITING), job]
+        waiting = [*(self._waiting(j) for j in live if j.state is JobState.WAITING), job]
         holdings = books.capacity.holdings
         ordered = order_jobs(holdings.document, waiting, self._past_use(books.now()))
         gpus = lendable_gpus(holdings, self._lendable())
@@ -105,7 +113,7 @@ class JobQueue:
         books = self._books
         lendable: dict[GpuId, int] = {}
         for view in books.fleet.speaking():
-            if not books.reaches(view.node):
+            if not books.nodes.reaches(view.node):
                 continue
             for gpu_id, report in view.gpus.items():
                 unheard = sum(
@@ -116,13 +124,14 @@ class JobQueue:
                 lendable[gpu_id] = max(0, report.lendable_mib - unheard)
         return lendable
 
-    def _place(self, placement: JobPlacement, now: datetime) -> None:
+    def _place(self, placement: JobPlacement, now: datetime) -> bool:
         ledger = self._books.ledger
         job = ledger.jobs[placement.job.job_id]
         account = self._books.accounts.find(job.owner)
-        if account is None:
-            return
         gpu = ledger.gpus[placement.gpu_id]
+        # Another job of this owner may have bound their files to a node just now.
+        if account is None or self._books.nodes.only_for(job.owner) not in {None, gpu.node}:
+            return False
         record = SliceRecord(
             slice_id=SliceId(secrets.token_hex(16)),
             holder=Holder.JOB,
@@ -141,6 +150,20 @@ class JobQueue:
         facts = self._books.capacity.holdings.gpu(gpu.gpu_id)
         held = 1.0 if facts is None else gpus_held(record.memory_mib, facts.kind)
         ledger.apply(job_changes.placed(job, record, held, now), now)
+        return True
+
+    def _waiting(self, job: JobRecord) -> WaitingJob:
+        return WaitingJob(
+            job_id=job.job_id,
+            owner=job.owner,
+            groups=job.groups,
+            memory_mib=job.memory_mib,
+            compute_milli=job.compute_milli,
+            gpu_type=job.gpu_type,
+            priority=job.priority,
+            submitted_at=job.submitted_at,
+            node=self._books.nodes.only_for(job.owner),
+        )
 
     def _past_use(self, now: datetime) -> PastUse:
         if self._past_at is None or now - self._past_at > _PAST_USE_KEPT:
@@ -156,16 +179,3 @@ class JobQueue:
     def _ledger_changed(self, change: Change) -> None:
         if change.jobs:
             self._entitlements = None
-
-
-def _waiting(job: JobRecord) -> WaitingJob:
-    return WaitingJob(
-        job_id=job.job_id,
-        owner=job.owner,
-        groups=job.groups,
-        memory_mib=job.memory_mib,
-        compute_milli=job.compute_milli,
-        gpu_type=job.gpu_type,
-        priority=job.priority,
-        submitted_at=job.submitted_at,
-    )

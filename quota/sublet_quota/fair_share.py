@@ -15,7 +15,7 @@ from typing import Final
 
 from sublet_quota.document import QuotaDocument
 from sublet_quota.gpu_load import GpuKind
-from sublet_quota.ids import GroupName, JobId, UserName
+from sublet_quota.ids import GroupName, JobId, NodeId, UserName
 
 NOMINAL_RUN_S: Final = 600.0
 """A job that is put in order counts as so much use, so that nobody's jobs all come first."""
@@ -61,6 +61,8 @@ class WaitingJob:
     gpu_type: str | None
     priority: int
     submitted_at: datetime
+    node: NodeId | None = None
+    """It can run nowhere else: its owner's files are in use there."""
 
 
 def gpus_held(memory_mib: int, kind: GpuKind) -> float:

@@ -3,6 +3,7 @@
 Jobs are served in their order, each on the tightest GPU that can lend what it needs. One that
 fits nowhere now does not hold up those behind it, with one exception: a GPU on which it would
 fit but for the jobs that run there is kept for it, so that small jobs never starve a large one.
+A job that can run on one node alone is placed there, or waits for that node.
 """
 
 from bisect import bisect_left, insort
@@ -14,7 +15,7 @@ from sublet_quota.amounts import GpuAmount, format_memory
 from sublet_quota.fair_share import WaitingJob
 from sublet_quota.gpu_load import GpuFacts, GpuKind
 from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId, JobId, PoolName
+from sublet_quota.ids import GpuId, JobId, NodeId, PoolName
 from sublet_quota.refusal import quoted
 
 
@@ -103,19 +104,20 @@ def _need_on(job: WaitingJob, kind: GpuKind) -> int:
 
 def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWait:
     kinds = room.kinds_for(job)
+    there = "" if job.node is None else f" of {job.node}"
     large_enough = [kind for kind in kinds if 0 < _need_on(job, kind) <= kind.usable_mib]
     need = min((_need_on(job, kind) for kind in large_enough or kinds), default=job.memory_mib)
-    most = room.most_lendable(kinds)
+    most = room.most_lendable(job)
     if not lending:
         reason = "lending is switched off: no job begins until it is on again"
     elif not kinds:
         asked = f" of type {quoted(job.gpu_type)}" if job.gpu_type else ""
-        reason = f"no GPU{asked} is open to jobs now"
+        reason = f"no GPU{asked}{there} is open to jobs now"
     elif not large_enough:
         largest = max(kind.usable_mib for kind in kinds)
         reason = (
-            f"needs {format_memory(need or 0)}, and the largest GPU that is open to jobs now "
-            f"gives {format_memory(largest)}"
+            f"needs {format_memory(need or 0)}, and the largest GPU{there} that is open to jobs "
+            f"now gives {format_memory(largest)}"
         )
     elif (kept := room.keep_for(job)) is not None:
         reason = (
@@ -124,9 +126,11 @@ def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWa
         )
     else:
         reason = (
-            f"needs {_needed(job, need)}, and the most that one GPU can lend now is "
+            f"needs {_needed(job, need)}, and the most that one GPU{there} can lend now is "
             f"{format_memory(most)}: it begins when more slices are idle"
         )
+    if job.node is not None and lending:
+        reason += f"; it runs on {job.node} alone, where its owner's files are in use"
     return JobWait(job.job_id, place, reason, need, most)
 
 
@@ -162,8 +166,11 @@ class _Room:
         self._left: dict[GpuId, int] = {}
         self._lists: defaultdict[GpuKind, _Lists] = defaultdict(_Lists)
         self._kinds_for_type: dict[str | None, tuple[GpuKind, ...]] = {}
+        self._on_node: defaultdict[NodeId, list[LendableGpu]] = defaultdict(list)
+        self._kept: set[GpuId] = set()
         for gpu in gpus:
             self._gpus[gpu.facts.gpu_id] = gpu
+            self._on_node[gpu.facts.node].append(gpu)
             self._left[gpu.facts.gpu_id] = gpu.lendable_mib
             lists = self._lists[gpu.facts.kind]
             lists.lendable.append(_entry(gpu, gpu.lendable_mib))
@@ -176,6 +183,9 @@ class _Room:
     def kinds_for(self, job: WaitingJob) -> tuple[GpuKind, ...]:
         """Return the kinds of GPU that the job takes."""
         wished = job.gpu_type
+        if job.node is not None:
+            there = {gpu.facts.kind for gpu in self._on_node.get(job.node, ())}
+            return tuple(kind for kind in there if kind.is_type(wished))
         if wished not in self._kinds_for_type:
             kinds = [kind for kind in self._lists if kind.is_type(wished)]
             kinds.sort(key=lambda kind: (kind.usable_mib, kind.type))
@@ -184,21 +194,41 @@ class _Room:
 
     def best_fit(self, job: WaitingJob) -> LendableGpu | None:
         """Return the GPU on which the least is left over."""
+        if job.node is not None:
+            left = self._left
+            return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in self._there(job)])
         return self._tightest(job, [(k, self._lists[k].lendable) for k in self.kinds_for(job)])
 
     def keep_for(self, job: WaitingJob) -> LendableGpu | None:
         """Keep the GPU on which the job fits once the jobs there are done, if there is one."""
-        lists = [(k, self._lists[k].without_jobs) for k in self.kinds_for(job)]
-        gpu = self._tightest(job, lists)
+        if job.node is not None:
+            busy = [(gpu, _without_jobs(gpu)) for gpu in self._there(job) if self._has_jobs(gpu)]
+            gpu = _tightest_of(job, busy)
+        else:
+            lists = [(k, self._lists[k].without_jobs) for k in self.kinds_for(job)]
+            gpu = self._tightest(job, lists)
         if gpu is not None:
             self._drop(gpu)
         return gpu
 
-    def most_lendable(self, kinds: Iterable[GpuKind]) -> int:
-        """Return the most that one GPU of these kinds lends now."""
-        return max(
-            (self._lists[k].lendable[-1][0] for k in kinds if self._lists[k].lendable), default=0
-        )
+    def most_lendable(self, job: WaitingJob) -> int:
+        """Return the most that one GPU that the job takes lends now."""
+        if job.node is not None:
+            return max((self._left[gpu.facts.gpu_id] for gpu in self._there(job)), default=0)
+        lists = (self._lists[kind].lendable for kind in self.kinds_for(job))
+        return max((entries[-1][0] for entries in lists if entries), default=0)
+
+    def _there(self, job: WaitingJob) -> list[LendableGpu]:
+        """Return the GPUs of the one node on which the job can run, of a type that it takes."""
+        return [
+            gpu
+            for gpu in ([] if job.node is None else self._on_node.get(job.node, []))
+            if gpu.facts.gpu_id not in self._kept and gpu.facts.kind.is_type(job.gpu_type)
+        ]
+
+    def _has_jobs(self, gpu: LendableGpu) -> bool:
+        """Whether jobs are there, or come there by this plan."""
+        return gpu.jobs_mib > 0 or self._left[gpu.facts.gpu_id] != gpu.lendable_mib
 
     def take(self, gpu: LendableGpu, memory_mib: int) -> None:
         """Give away room on a GPU."""
@@ -213,6 +243,7 @@ class _Room:
             without_jobs.insert(place, entry)
 
     def _drop(self, gpu: LendableGpu) -> None:
+        self._kept.add(gpu.facts.gpu_id)
         lists = self._lists[gpu.facts.kind]
         entry = _entry(gpu, self._left[gpu.facts.gpu_id])
         del lists.lendable[bisect_left(lists.lendable, entry)]
@@ -228,6 +259,16 @@ class _Room:
             if place < len(entries) and need > 0:
                 found.append((entries[place][0] - need, entries[place]))
         return self._gpus[min(found)[1][3]] if found else None
+
+
+def _tightest_of(job: WaitingJob, gpus: Iterable[tuple[LendableGpu, int]]) -> LendableGpu | None:
+    """Return the same of a few GPUs, each with its room."""
+    found = []
+    for gpu, room_mib in gpus:
+        need = _need_on(job, gpu.facts.kind)
+        if 0 < need <= room_mib:
+            found.append((room_mib - need, _entry(gpu, room_mib), gpu))
+    return min(found, key=lambda each: each[:2])[2] if found else None
 
 
 def _entry(gpu: LendableGpu, room_mib: int) -> _Entry:

@@ -79,6 +79,21 @@ async def an_agent(world: HubWorld) -> FakeAgent:
     return await world.agent(boot_id="another-machine")
 
 
+async def another_agent(world: HubWorld, lendable_mib: int = 0) -> FakeAgent:
+    return await world.agent(
+        node="node-b",
+        boot_id="boot-b",
+        secret="other-secret-canary-0123456789",
+        gpus=(a_gpu("SIM-9", lendable_mib=lendable_mib),),
+    )
+
+
+async def a_server(world: HubWorld, node: str) -> None:
+    lease = await world.slice_for("ada", size="small")
+    pod = {"pod_uid": "u", "namespace": "hub", "pod_name": "jupyter-ada", "node": node}
+    await world.hub_call("POST", f"slices/{lease['slice_id']}/pod", pod)
+
+
 @pytest_asyncio.fixture
 async def story(
     tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
@@ -125,12 +140,7 @@ async def test_the_agent_knows_the_jobs_slice_by_its_pod(story: Story) -> None:
 
 
 async def test_a_slice_follows_its_job_to_the_node_that_the_cluster_chose(story: Story) -> None:
-    other = await story.world.agent(
-        node="node-b",
-        boot_id="boot-b",
-        secret="other-secret-canary-0123456789",
-        gpus=(a_gpu("SIM-9", lendable_mib=0),),
-    )
+    other = await another_agent(story.world)
     await story.submit()
     pod = story.cluster.make_pod(await story.cluster.job(), node="node-b")
     story.cluster.run_pod(pod, "node-b")
@@ -342,10 +352,61 @@ async def test_several_gpus_are_refused_without_kueue(story: Story) -> None:
 
 
 async def test_a_running_server_keeps_its_owners_jobs_on_its_node(story: Story) -> None:
-    lease = await story.world.slice_for("ada", size="small")
-    pod = {"pod_uid": "u", "namespace": "hub", "pod_name": "jupyter-ada", "node": "node-a"}
-    await story.world.hub_call("POST", f"slices/{lease['slice_id']}/pod", pod)
+    await a_server(story.world, "node-a")
     await story.submit()
     manifest = story.cluster.manifest(await story.cluster.job())
     affinity = manifest["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
     assert "requiredDuringSchedulingIgnoredDuringExecution" in affinity
+
+
+async def test_a_job_is_placed_where_its_owners_server_has_their_files(story: Story) -> None:
+    await another_agent(story.world, lendable_mib=79 * 1024)
+    await a_server(story.world, "node-b")
+    await story.submit()
+    manifest = story.cluster.manifest(await story.cluster.job())
+    (held,) = story.gpu_slices()
+    assert held.gpu.node == "node-b"
+    assert "node-b" in str(manifest["spec"]["template"]["spec"]["affinity"])
+    assert "node-a" not in str(manifest["spec"]["template"]["spec"]["affinity"])
+
+
+async def test_a_job_whose_owners_files_are_on_a_full_node_waits_and_says_so(story: Story) -> None:
+    await another_agent(story.world)
+    await a_server(story.world, "node-b")
+    job = await story.submit()
+    assert job["state"] == "waiting"
+    await story.until_state("waiting", "it runs on node-b alone, where its owner's files are")
+    _, forecast = await story.world.call(
+        "POST",
+        "jobs/forecast",
+        story.token,
+        {"notebook": "train.ipynb", "memory_mib": 20 * 1024},
+    )
+    assert "node-b alone" in forecast["message"]
+
+
+async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
+    story: Story,
+) -> None:
+    await another_agent(story.world, lendable_mib=79 * 1024)
+    story.kube.refuses["POST", JOBS] = (503, "etcd is away")
+    await story.submit()
+    await until(lambda: ("POST", JOBS) in story.kube.asked, within_s=60)
+    assert [held.gpu.node for held in story.gpu_slices()] == ["node-a"]
+    await a_server(story.world, "node-b")
+    story.kube.refuses.clear()
+    manifest = story.cluster.manifest(await story.cluster.job())
+    assert [held.gpu.node for held in story.gpu_slices()] == ["node-b"]
+    assert "node-a" not in str(manifest["spec"]["template"]["spec"]["affinity"])
+    assert (await story.job())["attempts"] == 0
+
+
+async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: Story) -> None:
+    await another_agent(story.world, lendable_mib=79 * 1024)
+    admin = story.world.admin()
+    await story.world.call("PUT", "lending", admin, {"enabled": False})
+    for _ in range(2):
+        await story.submit(memory_mib=60 * 1024)
+    await story.world.call("PUT", "lending", admin, {"enabled": True})
+    await until(lambda: len(story.gpu_slices()) == 2, within_s=60)
+    assert {held.gpu.node for held in story.gpu_slices()} == {"node-a"}

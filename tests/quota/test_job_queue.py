@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sublet_quota.amounts import GpuAmount
 from sublet_quota.fair_share import WaitingJob
 from sublet_quota.gpu_load import GpuKind
-from sublet_quota.ids import GpuId, JobId, PoolName, UserName
+from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, UserName
 from sublet_quota.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
 
 from tests.support.quota_cases import H100, L4, NOON, gib, gpu, holdings, job_slice
@@ -16,7 +16,12 @@ from tests.support.quota_cases import H100, L4, NOON, gib, gpu, holdings, job_sl
 WHOLE = None
 
 
-def job(name: str, need_gib: int | None = WHOLE, gpu_type: str | None = None) -> WaitingJob:
+def job(
+    name: str,
+    need_gib: int | None = WHOLE,
+    gpu_type: str | None = None,
+    node: str | None = None,
+) -> WaitingJob:
     return WaitingJob(
         job_id=JobId(name),
         owner=UserName("ada"),
@@ -26,13 +31,20 @@ def job(name: str, need_gib: int | None = WHOLE, gpu_type: str | None = None) ->
         gpu_type=gpu_type,
         priority=0,
         submitted_at=NOON,
+        node=None if node is None else NodeId(node),
     )
 
 
-def lends(
-    name: str, lendable_gib: int, kind: GpuKind = H100, jobs_gib: int = 0, index: int = 0
+def lends(  # noqa: PLR0913 - a builder
+    name: str,
+    lendable_gib: int,
+    kind: GpuKind = H100,
+    jobs_gib: int = 0,
+    index: int = 0,
+    *,
+    node: str = "node-a",
 ) -> LendableGpu:
-    facts = gpu(name, kind, index=index)
+    facts = gpu(name, kind, node, index)
     return LendableGpu(facts, PoolName("interactive"), lendable_gib * 1024, jobs_gib * 1024)
 
 
@@ -106,6 +118,39 @@ CASES = {
         {"j": "lending is switched off: no job begins until it is on again"},
         lending=False,
     ),
+    "a job goes to the one node on which it can run": Case(
+        (job("j", 20, node="node-b"),),
+        (lends("a", 30), lends("b", 79, node="node-b"), lends("c", 40, node="node-b", index=1)),
+        {"j": "c"},
+    ),
+    "a job of one node does not take another's room, nor keep it": Case(
+        (job("bound", 40, node="node-b"), job("free", 40)),
+        (lends("a", 40), lends("b", 10, node="node-b")),
+        {"free": "a"},
+        {
+            "bound": "needs 40 GiB, and the most that one GPU of node-b can lend now is 10 GiB: "
+            "it begins when more slices are idle; it runs on node-b alone, where its owner's "
+            "files are in use"
+        },
+    ),
+    "a GPU of the one node is kept until the jobs there are done": Case(
+        (job("bound", 60, node="node-b"), job("small", 20)),
+        (lends("a", 10, jobs_gib=69), lends("b", 30, jobs_gib=40, node="node-b")),
+        {},
+        {"bound": "needs 60 GiB: GPU 0 of node-b is kept for it", "small": "needs 20 GiB: GPU 0"},
+    ),
+    "what others were given on the one node a job does not find": Case(
+        (job("i", 60, node="node-b"), job("j", 60, node="node-b"), job("k", 5, node="node-b")),
+        (lends("b", 79, node="node-b"),),
+        {"i": "b"},
+        {"j": "needs 60 GiB: GPU 0 of node-b is kept", "k": "needs 5 GiB, and the most"},
+    ),
+    "no GPU on the one node": Case(
+        (job("j", 1, node="node-b"),),
+        (lends("a", 79),),
+        {},
+        {"j": "no GPU of node-b is open to jobs now; it runs on node-b alone"},
+    ),
     "no GPU at all": Case((job("j"),), (), {}, {"j": "no GPU is open to jobs now"}),
     "no GPU of the type": Case(
         (job("j", 1, "B200"),),
@@ -163,15 +208,25 @@ def test_a_gpu_of_which_no_agent_spoke_yet_lends_nothing() -> None:
 
 
 gpus_there = st.lists(
-    st.tuples(st.sampled_from([H100, L4]), st.integers(0, 100), st.integers(0, 100)), max_size=6
+    st.tuples(
+        st.sampled_from([H100, L4]),
+        st.integers(0, 100),
+        st.integers(0, 100),
+        st.sampled_from(["node-a", "node-b"]),
+    ),
+    max_size=6,
 ).map(
     lambda entries: [
-        lends(f"g{n}", min(lendable, kind.usable_mib // 1024), kind, jobs, n)
-        for n, (kind, lendable, jobs) in enumerate(entries)
+        lends(f"g{n}", min(lendable, kind.usable_mib // 1024), kind, jobs, n, node=node)
+        for n, (kind, lendable, jobs, node) in enumerate(entries)
     ]
 )
 jobs_there = st.lists(
-    st.tuples(st.none() | st.integers(1, 90), st.sampled_from([None, "*H100*", "*L4", "x"])),
+    st.tuples(
+        st.none() | st.integers(1, 90),
+        st.sampled_from([None, "*H100*", "*L4", "x"]),
+        st.sampled_from([None, None, "node-a", "node-b"]),
+    ),
     max_size=15,
 ).map(lambda entries: [job(f"j{n:02}", *entry) for n, entry in enumerate(entries)])
 
@@ -182,7 +237,9 @@ def test_no_gpu_lends_more_than_it_has_and_every_job_is_answered_once(
 ) -> None:
     plan = plan_queue(jobs, gpus, lending=True)
     lendable = {g.facts.gpu_id: g.lendable_mib for g in gpus}
+    nodes = {g.facts.gpu_id: g.facts.node for g in gpus}
     for placement in plan.placements:
+        assert placement.job.node in {None, nodes[placement.gpu_id]}
         lendable[placement.gpu_id] -= placement.amount.memory_mib
     assert all(left >= 0 for left in lendable.values())
     answered = [p.job.job_id for p in plan.placements] + [w.job_id for w in plan.waits]
@@ -202,6 +259,7 @@ def test_the_first_job_never_waits_where_a_gpu_lends_what_it_needs(
         g
         for g in gpus
         if g.facts.kind.is_type(first.gpu_type)
+        and first.node in {None, g.facts.node}
         and g.lendable_mib >= (first.memory_mib or g.facts.kind.usable_mib)
     ]
     placed = {p.job.job_id for p in plan.placements}

@@ -2,10 +2,11 @@
 
 from sublet_quota.fair_share import gpus_held
 from sublet_quota.gpu_load import GpuFacts
-from sublet_quota.ids import GpuId, NodeId, PoolName, UserName
+from sublet_quota.ids import GpuId, NodeId, PoolName
 from sublet_quota.lent_units import units_for
 from sublet_quota.residency import Holder
 
+from sublet_hub.homes import node_of_home
 from sublet_hub.job_backend import BackendBooks
 from sublet_hub.kube_jobs.names import slice_id_of
 from sublet_hub.kube_jobs.pod_spec import MOST_REQUEST, PlacedJob, annotations_of
@@ -18,6 +19,10 @@ class CannotRunError(Exception):
     """This job cannot be made a pod of; the text is for its owner."""
 
 
+class HomeElsewhereError(Exception):
+    """It was placed on a node that cannot mount its owner's files now; the text is for them."""
+
+
 class Attempts:
     """Puts attempts of jobs together."""
 
@@ -26,7 +31,7 @@ class Attempts:
         self._settings = settings
 
     def prepare(self, job: JobRecord, record: SliceRecord | None) -> PlacedJob:
-        """Everything that the job's pod depends on. ``CannotRunError``."""
+        """Everything that the job's pod depends on. ``CannotRunError``, ``HomeElsewhereError``."""
         books = self._books
         account = books.accounts.find(job.owner)
         if account is None or account.template.pod is None:
@@ -42,6 +47,10 @@ class Attempts:
                 "this service may start jobs: ask an administrator"
             )
             raise CannotRunError(message)
+        home = None if self._settings.home_is_shared else node_of_home(books.ledger, job.owner)
+        if record is not None and home not in {None, record.gpu.node}:
+            message = f"its owner's files came into use on {home}: it has to run there"
+            raise HomeElsewhereError(message)
         memory_mib, units = self._size(job, record)
         placed = PlacedJob(
             job=job,
@@ -53,7 +62,7 @@ class Attempts:
             slice_id=self._slice_id(job, record),
             simulated=self._is_simulated(record),
             prefers_node=None if record is None else record.gpu.node,
-            needs_node=self._node_of_home(job.owner),
+            needs_node=home,
         )
         if len(annotations_of(placed).popitem()[1].encode()) > MOST_REQUEST:
             message = (
@@ -154,14 +163,3 @@ class Attempts:
         if record is not None:
             return record.gpu.simulated
         return any(gpu.simulated for gpu in self._books.ledger.gpus.values())
-
-    def _node_of_home(self, owner: UserName) -> NodeId | None:
-        """The node that an owner's running server has their home on, where only one can."""
-        if self._settings.home_is_shared:
-            return None
-        servers = (
-            record.gpu.node
-            for record in self._books.ledger.slices_of_owner(owner)
-            if record.pod is not None
-        )
-        return next(servers, None)

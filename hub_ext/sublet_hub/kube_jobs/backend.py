@@ -20,7 +20,7 @@ from sublet_quota.wire.api import PodStarted
 from sublet_hub.job_backend import BackendBooks
 from sublet_hub.kube.errors import KubeConflictError, KubeError
 from sublet_hub.kube.resources import Manifest
-from sublet_hub.kube_jobs.attempts import Attempts, CannotRunError
+from sublet_hub.kube_jobs.attempts import Attempts, CannotRunError, HomeElsewhereError
 from sublet_hub.kube_jobs.changes import placed_by_cluster, pods_started, with_all_slices
 from sublet_hub.kube_jobs.cluster import JobsInCluster
 from sublet_hub.kube_jobs.endings import (
@@ -324,6 +324,9 @@ class KubernetesJobs:
     def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
         try:
             manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
+        except HomeElsewhereError as error:
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, str(error))
+            return
         except CannotRunError as error:
             self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
             return

@@ -23,6 +23,11 @@ class ClusterRuns:
         """Whether our queue says who is next; else Kueue does."""
         return self._settings.kueue is None
 
+    @property
+    def home_is_shared(self) -> bool:
+        """Whether several nodes can mount an owner's files at once."""
+        return self._settings.home_is_shared
+
     def backend(self, books: BackendBooks) -> JobBackend:
         """Whoever runs them."""
         kueue = self._settings.kueue
