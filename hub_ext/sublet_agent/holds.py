@@ -173,6 +173,10 @@ class Holds:
             # Whatever it says, what counts is whether the process stands still (an agent
             # before this one may have paused it).
             return None if self._state(pid) is ProcessState.PAUSED else error
+        except Exception as error:  # one that cannot be paused must not leave the others held
+            log.exception("pausing process %s failed unexpectedly", pid)
+            paused = self._state(pid) is ProcessState.PAUSED
+            return None if paused else DeviceError(repr(error))
         return None
 
     def _release_one(self, target: Target, hold: Hold) -> None:

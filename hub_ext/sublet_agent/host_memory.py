@@ -6,8 +6,11 @@ that two GPUs' moves cannot both count on the same room.
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from sublet_agent.cgroups.trees import CGROUPS, cgroup_lines
 from sublet_agent.process_table import ProcessIdentity
 
 _BYTES_PER_MIB = 1024 * 1024
@@ -69,38 +72,71 @@ def machine_available_mib(keep_mib: int) -> int | None:
     return None
 
 
-def room_in_own_limit_mib(pid: int) -> int | None:
-    """Return how much a process may still grow inside its cgroup's limit; ``None``: unlimited.
+def room_in_limits_mib(
+    pid: int, mounted_at: Path = CGROUPS, pod: str | None = None, proc: Path = Path("/proc")
+) -> int | None:
+    """Return how much a process may still grow inside its cgroups' limits; ``None``: unlimited.
 
     Beyond it the kernel would kill the notebook in the middle of its suspend. Every level of
-    the tree may have a limit; the tightest counts.
+    the tree may have a limit; the tightest counts. What is only kept of files that were read
+    makes room by itself.
+
+    ``mounted_at`` is where the machine's cgroups are. An agent in a container sees the others'
+    paths from where it is itself: ``pod`` is then the full path of the process's pod. Where a
+    process is cannot be found out without it, and 0 is the answer.
     """
     rooms: list[int] = []
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
+    for line in cgroup_lines(pid, proc):
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            base, limit, usage = Path("/sys/fs/cgroup"), "memory.max", "memory.current"
+            unified = mounted_at / "unified"
+            base, names = (unified if unified.is_dir() else mounted_at), _VERSION_2
         elif "memory" in controllers.split(","):
-            base, limit = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
-            usage = "memory.usage_in_bytes"
+            base, names = mounted_at / "memory", _VERSION_1
         else:
             continue
-        folder = base / path.lstrip("/")
+        place = _full_path(path, pod)
+        if place is None:
+            return 0
+        folder = base / place.lstrip("/")
         while folder.is_relative_to(base):
-            rooms.extend(_room_mib(folder / limit, folder / usage))
+            rooms.extend(_room_mib(folder, names))
             folder = folder.parent
     return min(rooms, default=None)
 
 
-def _room_mib(limit: Path, usage: Path) -> list[int]:
+def _full_path(path: str, pod: str | None) -> str | None:
+    parts = path.split("/")
+    if ".." not in parts:
+        return path
+    name = "" if pod is None else pod.rsplit("/", 1)[-1]
+    if pod is None or name not in parts:
+        return None
+    return "/".join([pod, *parts[parts.index(name) + 1 :]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the files and lines of memory are called."""
+
+    limit: str
+    usage: str
+    kept_of_files: str
+
+
+_VERSION_2: Final = _Names("memory.max", "memory.current", "inactive_file")
+_VERSION_1: Final = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _room_mib(folder: Path, names: _Names) -> list[int]:
     try:
-        text = limit.read_text().strip()
+        text = (folder / names.limit).read_text().strip()
         if text == "max":
             return []
-        return [max(0, int(text) - int(usage.read_text())) // _BYTES_PER_MIB]
+        used = int((folder / names.usage).read_text())
+        stat = (folder / "memory.stat").read_text().splitlines()
+        kept = next((line for line in stat if line.startswith(f"{names.kept_of_files} ")), "0 0")
+        used = max(0, used - int(kept.split()[1]))
+        return [max(0, int(text) - used) // _BYTES_PER_MIB]
     except (OSError, ValueError):
         return []

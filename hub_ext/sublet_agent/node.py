@@ -21,7 +21,7 @@ from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
 from sublet_agent.eviction import Eviction
 from sublet_agent.holds import Hold, Holds
-from sublet_agent.host_memory import HostMemory, machine_available_mib, room_in_own_limit_mib
+from sublet_agent.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
 from sublet_agent.journal import Journal, Target
 from sublet_agent.link import ServiceLink
 from sublet_agent.outbox import Outbox
@@ -138,11 +138,14 @@ class NodeAgent:
                 (lambda: None) if simulated else (lambda: machine_available_mib(_HOST_RESERVE_MIB)),
             ),
             whose=self._whose,
-            own_limit_mib=(lambda _: None) if simulated else room_in_own_limit_mib,
+            own_limit_mib=(lambda _: None) if simulated else self._room_in_limits_mib,
             monotonic=self._clock.monotonic,
             settings=self._settings.moves,
             freezer=self._groups.freezer,
         )
+
+    def _room_in_limits_mib(self, pid: int) -> int | None:
+        return room_in_limits_mib(pid, *self._groups.limits_of(pid))
 
     def _slices(self) -> Sequence[SliceAssignment]:
         return self._assignments.slices if self._assignments is not None else ()

@@ -153,7 +153,7 @@ class Sampler:
 
     def _needlessly_held(
         self, found_paused: list[Target]
-    ) -> tuple[list[Target], list[Target], list[Target]]:
+    ) -> tuple[list[Target], list[Target], list[Target], list[Target]]:
         """List those of this GPU whose reason to stand still is no more.
 
         Checked against what is so now, not what was when the sample was taken.
@@ -161,7 +161,11 @@ class Sampler:
         holds = self._tools.moves.holds
         gpu, slices = self._residency.gpu, self._residency.slices
         stray = [t for t in found_paused if not holds.of(t.identity)]
-        policy, whole = [], []
+        policy, whole, moved = [], [], []
+        if gpu.move is None:
+            # A move that broke off unexpectedly may have left whom it held.
+            held = holds.held_for(Hold.MOVE)
+            moved = [target for target in held if target.gpu_id == gpu.gpu.gpu_id]
         for target in holds.held_for(Hold.POLICY):
             served = slices.get(target.slice_id)
             if target.gpu_id == gpu.gpu.gpu_id and (served is None or not served.paused):
@@ -172,12 +176,19 @@ class Sampler:
             back = served is None or not (served.away() or moving)
             if target.gpu_id == gpu.gpu.gpu_id and back:
                 whole.append(target)
-        return stray, policy, whole
+        return stray, policy, whole, moved
 
 
-def _let_run(holds: Holds, stray: list[Target], policy: list[Target], whole: list[Target]) -> None:
+def _let_run(
+    holds: Holds,
+    stray: list[Target],
+    policy: list[Target],
+    whole: list[Target],
+    moved: list[Target],
+) -> None:
     for target in stray:
         holds.adopt(target, Hold.FOUND)
     holds.release(stray, Hold.FOUND)
     holds.release(policy, Hold.POLICY)
     holds.release(whole, Hold.SLICE)
+    holds.release(moved, Hold.MOVE)

@@ -7,6 +7,8 @@ and leaves jobs paused: an owner may be at work beside them.
 
 import contextlib
 import logging
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -30,6 +32,7 @@ SETTINGS_EXIT: Final = 78
 _LONG_ENOUGH_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 10.0
 _STOP_WITHIN_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.5
 _TRIES: Final = 3
 
 log = logging.getLogger(__name__)
@@ -99,8 +102,11 @@ class Watchdog:
             began = time.monotonic()
             self._child = subprocess.Popen(self._command)
             status = self._wait(self._child)
-            if self._stopping or status == SETTINGS_EXIT:
-                return 0 if self._stopping and status in (0, -signal.SIGTERM) else status
+            if status == SETTINGS_EXIT or (self._stopping and status == 0):
+                return status
+            if self._stopping:
+                self._rescue()
+                return 0 if status == -signal.SIGTERM else status
             log.error("the agent (process %s) ended with %s", self._child.pid, status)
             self._rescue()
             lived_long = time.monotonic() - began > _LONG_ENOUGH_S
@@ -121,14 +127,21 @@ class Watchdog:
             time.sleep(0.05)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
-        deadline = float("inf")
-        while True:
-            try:
-                return child.wait(timeout=0.5 if self._stopping else None)
-            except subprocess.TimeoutExpired:
-                deadline = min(deadline, time.monotonic() + _STOP_WITHIN_S)
-                if time.monotonic() >= deadline:
+        """Wait for its end; once told to stop, not for ever."""
+        deadline: float | None = None
+        ended = os.pidfd_open(child.pid)
+        try:
+            while not select.select([ended], [], [], _LOOK_EVERY_S)[0]:
+                if self._stopping and deadline is None:
+                    deadline = time.monotonic() + _STOP_WITHIN_S
+                    # The word to stop may have come before this child was known.
+                    child.send_signal(signal.SIGTERM)
+                elif deadline is not None and time.monotonic() >= deadline:
+                    log.error("the agent (process %s) does not stop, and is killed", child.pid)
                     child.kill()
+        finally:
+            os.close(ended)
+        return child.wait()
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True

@@ -386,3 +386,32 @@ def test_a_slice_that_holds_more_than_could_ever_come_back_is_not_suspended(benc
     assert outcome.end is MoveEnd.PUT_OFF
     assert "could come back" in outcome.detail
     assert bench.states() == {1: "running", 2: "running"}
+
+
+@pytest.mark.parametrize("call", ["pause", "suspend"])
+def test_a_move_that_breaks_off_unexpectedly_leaves_nobody_held(bench, call):
+    a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB)
+
+    def break_off():
+        raise RuntimeError("what nobody reckoned with")
+
+    bench.device.before[call, 2] = break_off
+    outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.states() == {1: "running", 2: "running"}
+    assert [bench.holds.of(t.identity) for t in (a, b)] == [frozenset(), frozenset()]
+    assert bench.host.free_mib() == 10**6
+
+
+def test_a_return_that_breaks_off_unexpectedly_leaves_it_whole_and_the_others_running(bench):
+    other = bench.process("t", 3, GIB)
+    images = suspended(bench, bench.process("s", 1, GIB))
+
+    def break_off():
+        raise RuntimeError("what nobody reckoned with")
+
+    bench.device.before["resume", 1] = break_off
+    outcome = resume_slice(bench.tools, bench.plan(*images))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.states() == {1: "suspended", 3: "running"}
+    assert bench.holds.of(other.identity) == frozenset()

@@ -13,7 +13,7 @@ from sublet_agent.cgroups.book import GroupBook
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.keeping import GroupKeeper
 from sublet_agent.cgroups.stillness import Freezer, NoFreezer
-from sublet_agent.cgroups.trees import find_trees, tree_below
+from sublet_agent.cgroups.trees import CGROUPS, find_trees, tree_below
 from sublet_agent.process_table import ProcessTable
 
 GROUPS_NAME: Final = "control-groups.json"
@@ -41,6 +41,7 @@ class NodeGroups:
     book: GroupBook
     keeper: GroupKeeper
     freezer: Freezer
+    mounted_at: Path
     switched_off: str = ""
 
     @property
@@ -54,6 +55,14 @@ class NodeGroups:
             self.keeper.serve(slices_now)
         except Exception:
             log.exception("the slices' control groups could not all be looked after")
+
+    def limits_of(self, pid: int) -> tuple[Path, str | None]:
+        """Return where this machine's groups are, and the full path of a process's pod."""
+        verdict = self.book.slice_at(pid)
+        group = (
+            None if verdict is None or verdict.slice_id is None else self.book.of(verdict.slice_id)
+        )
+        return self.mounted_at, None if group is None or group.is_own else group.place
 
     def tidy(
         self,
@@ -75,10 +84,10 @@ def node_groups(
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))
     if settings.freeze:
-        groups = NodeGroups(file, book, keeper, SliceFreezer(book))
+        groups = NodeGroups(file, book, keeper, SliceFreezer(book), mounted_at or CGROUPS)
     else:
         why = "freezing is switched off (SubletAgent.freeze)"
-        groups = NodeGroups(file, book, keeper, NoFreezer(), why)
+        groups = NodeGroups(file, book, keeper, NoFreezer(), mounted_at or CGROUPS, why)
     if groups.problem:
         log.warning(
             "slices cannot be frozen while another comes back, so whoever begins to use a GPU "

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+CGROUPS: Final = Path("/sys/fs/cgroup")
+"""Where a machine mounts its control groups."""
 _PROC: Final = Path("/proc")
 _FIRST_LOOK_S: Final = 0.0002
 _LONGEST_LOOK_S: Final = 0.005

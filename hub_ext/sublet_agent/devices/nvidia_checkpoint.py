@@ -87,7 +87,8 @@ class CudaCheckpoint:
         except Exception as error:
             named = _ERROR_NAME.match(str(error))
             if named is None:
-                raise
+                message = f"{what} of process {pid} failed: {error!r}"
+                raise DeviceError(message) from error
             code = self._codes.get(named[1], 0)
             message = f"{what} of process {pid} failed: {named[1]} (error {code})"
             raise ERROR_OF_CODE.get(code, DeviceError)(message) from error

@@ -10,6 +10,7 @@ nothing is restored. This module alone calls ``restore_one``.
 """
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -23,6 +24,8 @@ from sublet_agent.transitions.moves import MoveOutcome, MovePlan, MoveTools
 from sublet_agent.transitions.single import restore_one
 
 _WATCH_EVERY_S: Final = 0.02
+
+log = logging.getLogger(__name__)
 
 
 def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
@@ -47,6 +50,9 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
             return stillness.problem or _restore_while_still(tools, waiting, outcome, others)
     except (DeviceError, JournalError) as error:
         return str(error)
+    except Exception as error:  # whatever it was, everybody must run on
+        log.exception("slice %s could not be brought back, unexpectedly", plan.slice_id)
+        return repr(error)
     finally:
         # Thawed by now, or the driver could not let them run.
         tools.holds.release(others.paused, Hold.MOVE)

@@ -31,7 +31,8 @@ def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
     room = tools.own_limit_mib(target.identity.pid)
     if room is not None and room < target.image_mib:
         detail = f"its memory limit leaves {room} MiB for the {target.image_mib} MiB it holds"
-        return Objection(MoveEnd.REFUSED, detail, target)
+        # For now: what it holds in its host memory comes and goes.
+        return Objection(MoveEnd.PUT_OFF, detail, target)
     return None
 
 

@@ -6,6 +6,7 @@ first and verified after. On any error what was moved is brought back the safe w
 everybody runs on.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,8 @@ from sublet_agent.journal import Target
 from sublet_agent.transitions.moves import MoveEnd, MoveOutcome, MovePlan, MoveTools, UndoSwitch
 from sublet_agent.transitions.restore import restore_all
 from sublet_agent.transitions.single import Objection, suspend_one, why_not_suspend
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -42,6 +45,9 @@ def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOut
             objection = _move_all(course)
     except (DeviceError, JournalError) as error:
         objection = Objection(MoveEnd.PUT_OFF, str(error))
+    except Exception as error:  # whatever it was, everybody must run on
+        log.exception("suspending slice %s failed unexpectedly", plan.slice_id)
+        objection = Objection(MoveEnd.PUT_OFF, repr(error))
     if objection is not None:
         course.outcome.end = objection.end
         course.outcome.detail = objection.detail

@@ -1,0 +1,70 @@
+"""How far a process may grow inside the limits of its control groups."""
+
+from pathlib import Path
+
+import pytest
+from sublet_agent.host_memory import room_in_limits_mib
+
+MIB = 1024 * 1024
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+V2 = ("memory.max", "memory.current", "inactive_file")
+POD = "/kubepods/burstable/pod7"
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    (tmp_path / "proc/7").mkdir(parents=True)
+    return tmp_path / "proc"
+
+
+def is_in(proc: Path, *lines: str) -> None:
+    (proc / "7/cgroup").write_text("".join(f"{line}\n" for line in lines))
+
+
+def group(folder: Path, names: tuple[str, str, str], limit: object, used: int, files: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = str(limit * MIB) if isinstance(limit, int) else str(limit)
+    (folder / names[0]).write_text(text)
+    (folder / names[1]).write_text(str(used * MIB))
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {files * MIB}\n")
+
+
+def test_the_tightest_limit_above_a_process_counts_and_kept_files_make_room(
+    tmp_path: Path, proc: Path
+) -> None:
+    tree = tmp_path / "tree"
+    group(tree / "a", V2, 1000, 400, 100)
+    group(tree / "a/b", V2, "max", 300, 0)
+    is_in(proc, "0::/a/b")
+    assert room_in_limits_mib(7, tree, proc=proc) == 700
+    group(tree / "a/b", V2, 500, 450, 20)
+    assert room_in_limits_mib(7, tree, proc=proc) == 70
+
+
+def test_version_1_has_a_tree_of_its_own_for_memory(tmp_path: Path, proc: Path) -> None:
+    tree = tmp_path / "tree"
+    group(tree / "memory/a", V1, 1000, 400, 0)
+    is_in(proc, "5:cpu,cpuacct:/x", "4:memory:/a", "0::/x")
+    (tree / "unified").mkdir()
+    assert room_in_limits_mib(7, tree, proc=proc) == 600
+
+
+def test_from_within_a_container_the_limits_are_the_pods_and_not_ones_own(
+    tmp_path: Path, proc: Path
+) -> None:
+    tree = tmp_path / "tree"
+    group(tree, V2, "max", 0, 0)
+    group(tree / POD.lstrip("/"), V2, 3000, 1000, 0)
+    group(tree / POD.lstrip("/") / "main", V2, 2500, 1000, 0)
+    is_in(proc, "0::/../../burstable/pod7/main")
+    assert room_in_limits_mib(7, tree, POD, proc) == 1500
+    # Nobody knows where that is.
+    assert room_in_limits_mib(7, tree, None, proc) == 0
+    assert room_in_limits_mib(7, tree, "/kubepods/burstable/pod8", proc) == 0
+
+
+def test_without_limits_there_is_no_limit(tmp_path: Path, proc: Path) -> None:
+    is_in(proc, "0::/a")
+    assert room_in_limits_mib(7, tmp_path / "tree", proc=proc) is None
+    (proc / "7/cgroup").unlink()
+    assert room_in_limits_mib(7, tmp_path / "tree", proc=proc) is None

@@ -1,0 +1,41 @@
+"""The agent's parent, told to stop while the agent does what it will."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WATCHDOG = """
+import sys
+from sublet_agent import watchdog
+watchdog._STOP_WITHIN_S = 0.5
+command = [sys.executable, "-S", "-E", "-c", sys.argv[1]]
+looked_after = lambda: print("looked after", flush=True)
+sys.exit(watchdog.Watchdog(command, looked_after).run())
+"""
+READY = "import signal, sys, time; print('ready', flush=True); "
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + READY + "time.sleep(600)"
+OBEYS = (
+    "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    + READY
+    + "time.sleep(600)"
+)
+FAILS = OBEYS.replace("sys.exit(0)", "sys.exit(5)")
+
+
+@pytest.mark.parametrize(
+    ("agent", "looked_after", "status"),
+    [(DEAF, True, -signal.SIGKILL), (FAILS, True, 5), (OBEYS, False, 0)],
+)
+def test_who_stops_ends_in_time_and_owners_are_looked_after_where_the_agent_could_not(
+    agent: str, *, looked_after: bool, status: int
+) -> None:
+    command = [sys.executable, "-c", WATCHDOG, agent]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watchdog:
+        assert watchdog.stdout is not None
+        assert watchdog.stdout.readline() == "ready\n"
+        watchdog.terminate()
+        said, _ = watchdog.communicate(timeout=60)
+        assert ("looked after" in said) == looked_after
+        assert watchdog.returncode == status % 256
