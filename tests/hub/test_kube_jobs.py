@@ -404,9 +404,9 @@ async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
 async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: Story) -> None:
     await another_agent(story.world, lendable_mib=79 * 1024)
     admin = story.world.admin()
-    await story.world.call("PUT", "lending", admin, {"enabled": False})
+    await story.world.call("PUT", "lending", admin, {"lending": False})
     for _ in range(2):
         await story.submit(memory_mib=60 * 1024)
-    await story.world.call("PUT", "lending", admin, {"enabled": True})
+    await story.world.call("PUT", "lending", admin, {"lending": True})
     await until(lambda: len(story.gpu_slices()) == 2, within_s=60)
     assert {held.gpu.node for held in story.gpu_slices()} == {"node-a"}

@@ -4,7 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from sublet_lab.runner.taking_along import Budget, TakingError, TooLargeError, copy_files
+from sublet_lab.runner.taking_along import (
+    Budget,
+    TakingError,
+    TooLargeError,
+    copy_at_most_once,
+    copy_files,
+)
 
 
 @pytest.fixture
@@ -111,3 +117,39 @@ def test_a_copy_never_writes_into_what_is_there(folder: Path) -> None:
     (folder.parent / "copy").mkdir()
     with pytest.raises(TakingError, match="cannot be made"):
         take(folder, ".")
+
+
+def test_a_copy_that_was_cut_short_is_made_anew(folder: Path) -> None:
+    target = folder.parent / "copy"
+    part = folder.parent / "copy.part"
+    part.mkdir()
+    (part / "train.ipynb").write_text("{")
+    copy_at_most_once(folder / "train.ipynb", ("data",), target, Budget())
+    assert (target / "train.ipynb").read_text() == "{}"
+    assert (target / "data" / "a.csv").read_text() == "1,2"
+    assert not part.exists()
+
+
+def test_a_copy_has_its_name_only_when_it_is_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = folder.parent / "copy"
+    seen: list[bool] = []
+    write = os.write
+
+    def note(descriptor: int, data: bytes) -> int:
+        seen.append(target.exists())
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", note)
+    copy_at_most_once(folder / "train.ipynb", ("data",), target, Budget())
+    assert seen == [False] * 3
+    assert target.exists()
+
+
+def test_what_was_copied_once_stays_as_it_is(folder: Path) -> None:
+    target = folder.parent / "copy"
+    copy_at_most_once(folder / "train.ipynb", (), target, Budget())
+    (folder / "train.ipynb").write_text("changed")
+    copy_at_most_once(folder / "train.ipynb", (), target, Budget())
+    assert (target / "train.ipynb").read_text() == "{}"

@@ -75,7 +75,8 @@ def jobs() -> None:
     "take_along",
     multiple=True,
     metavar="PATH",
-    help="A file or folder beside the notebook, copied now for the job to run with; . for all."
+    help="A file or folder beside the notebook, copied for the job to run with: now, or on a "
+    "cluster when it first starts; . for all."
     " May be repeated.",
 )
 @click.option(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sublet_lab.runner.job import BAD_REQUEST, RunRequest, run_job
 from sublet_lab.runner.progress import JobError, Progress
-from sublet_lab.runner.taking_along import Budget, TakingError, copy_files
+from sublet_lab.runner.taking_along import Budget, TakingError, copy_at_most_once
 
 SEPARATOR: Final = b"\x1e"
 _MOST_ENDING: Final = 4096
@@ -79,9 +79,8 @@ def _run(request_file: Path, progress: int) -> int:
 
 
 def _take(take: TakeRequest | None) -> None:
-    if take is None or take.to.exists():
-        return
-    copy_files(take.notebook, take.paths, take.to, Budget())
+    if take is not None:
+        copy_at_most_once(take.notebook, take.paths, take.to, Budget())
 
 
 def _forward(reading: int, last: "_LastLine") -> None:

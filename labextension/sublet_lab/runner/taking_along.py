@@ -105,6 +105,23 @@ def copy_files(notebook: Path, paths: Sequence[str], target: Path, budget: Budge
         raise
 
 
+def copy_at_most_once(notebook: Path, paths: Sequence[str], target: Path, budget: Budget) -> None:
+    """Copy what ``target`` does not hold yet; a copy that was cut short is made anew.
+
+    It grows beside ``target`` and gets its name when it is whole. ``TakingError``.
+    """
+    if target.exists():
+        return
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    copy_files(notebook, paths, part, budget)
+    try:
+        part.rename(target)
+    except OSError as error:
+        message = f"{target} cannot be made: {error.strerror or error}"
+        raise TakingError(message) from error
+
+
 def count_files(folder: int, name: str, budget: Budget) -> None:
     """Count what would be taken of ``name`` in an open directory. ``TooLargeError``."""
 

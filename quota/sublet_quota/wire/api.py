@@ -230,8 +230,9 @@ class JobRequest(WireModel):
     take_along: tuple[PathText, ...] = Field(default=(), max_length=200)
     """Files and folders beside the notebook, by paths below its folder; ``.`` for all of it.
 
-    Copied now, together with the notebook: the job runs in the copy, and later changes do not
-    reach it. Empty: it runs in the notebook's own folder.
+    Copied together with the notebook: the job runs in the copy, and later changes do not reach it.
+    A job on the hub's own machine is copied now, one on a cluster when it first starts. Empty: it
+    runs in the notebook's own folder.
     """
     retries: int = Field(default=0, ge=0, le=5)
     """How often it is begun anew after it has failed."""
