@@ -90,3 +90,13 @@ def test_a_process_is_still_itself_when_the_clock_is_set(monkeypatch: pytest.Mon
         monkeypatch.setattr("psutil._pslinux.boot_time", lambda by=set_by: booted + by)
         assert is_alive(itself, "boot")
         assert not is_alive(another, "boot")
+
+
+@pytest.mark.asyncio
+async def test_a_notebook_that_has_endless_parameters_is_refused(world: HubWorld) -> None:
+    ada = await make_ada(world)
+    endless = [{"name": "x", "type": "str", "default": "A" * 3_000_000}]
+    ada.script(["print", "x"], parameters=endless)
+    status, problem = await ada.post()
+    assert (status, problem["reason"]) == (400, "bad-notebook")
+    assert "larger than 256 KiB" in problem["message"]

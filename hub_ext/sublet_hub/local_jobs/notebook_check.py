@@ -27,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 _MOST_OUTPUT = 256 * 1024
 _BAD_NOTEBOOK = 3
 _MOST_DEPTH = 16
+
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (int, float),
@@ -35,6 +37,10 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "list": (list,),
     "dict": (dict,),
 }
+
+
+class _TooMuchError(Exception):
+    """An owner's process says more than anybody wants to know."""
 
 
 class DeclaredParameter(BaseModel):
@@ -96,7 +102,14 @@ async def inspect_notebook(
         "--notebook",
         path.absolute,
     ]
-    code, output, errors = await _run_as_owner(account, command, within)
+    try:
+        code, output, errors = await _run_as_owner(account, command, within)
+    except _TooMuchError:
+        said = (
+            f"{path.relative}: its parameters are larger than {_MOST_OUTPUT // 1024} KiB: put "
+            "them into a file that the notebook reads"
+        )
+        return Refusal(RefusalReason.BAD_NOTEBOOK, said)
     if code == _BAD_NOTEBOOK:
         lines = errors.strip().splitlines() or output.strip().splitlines()
         said = lines[-1] if lines else "it cannot be read"
@@ -203,14 +216,17 @@ async def _run_as_owner(
             env=owner_environment(account),
             cwd=folder,
             start_new_session=True,
-            limit=_MOST_OUTPUT,
             **run_as(account),
         )
     except OSError as error:
         message = f"a process of the owner cannot be started: {account.python}: {error}"
         raise NotebookError(message) from error
     try:
-        output, errors = await asyncio.wait_for(process.communicate(), within.total_seconds())
+        async with asyncio.timeout(within.total_seconds()):
+            output, errors = await asyncio.gather(
+                _read_first(process.stdout), _read_last(process.stderr)
+            )
+            await process.wait()
     except TimeoutError as error:
         message = f"the notebook's runner did not answer within {within.total_seconds():.0f} s"
         raise NotebookError(message) from error
@@ -219,4 +235,21 @@ async def _run_as_owner(
             os.killpg(process.pid, 9)
             await process.wait()
     code = 1 if process.returncode is None else process.returncode
-    return code, output[:_MOST_OUTPUT].decode(errors="replace"), errors.decode(errors="replace")
+    return code, output.decode(errors="replace"), errors.decode(errors="replace")
+
+
+async def _read_first(stream: asyncio.StreamReader | None) -> bytes:
+    """What an owner's process says; their notebook must not fill the service's memory."""
+    said = b""
+    while stream is not None and (more := await stream.read(_MOST_OUTPUT)):
+        said += more
+        if len(said) > _MOST_OUTPUT:
+            raise _TooMuchError
+    return said
+
+
+async def _read_last(stream: asyncio.StreamReader | None) -> bytes:
+    said = b""
+    while stream is not None and (more := await stream.read(_MOST_OUTPUT)):
+        said = (said + more)[-_MOST_OUTPUT:]
+    return said
