@@ -33,9 +33,19 @@ class Resizing:
         self._now = now
 
     def resize(self, record: SliceRecord, new: NewSize) -> SliceRecord | Refusal:
-        """Give the slice another size, or say why not. ``ConflictError`` for a job's."""
+        """Give the slice another size, or say why not.
+
+        ``ConflictError`` for a job's, and for one whose size the cluster fixes.
+        """
         if record.is_job:
             message = f"slice {record.slice_id} is a training job's: only notebooks' can be resized"
+            raise ConflictError(message)
+        if record.never_suspended is not None:
+            # Engines that keep slices apart themselves never suspend, and are told the size once.
+            message = (
+                "the cluster fixes this slice's size when its server starts: stop the server, and "
+                "pick another size when you start it again"
+            )
             raise ConflictError(message)
         if self._fleet.is_silent(record.gpu.node):
             message = (

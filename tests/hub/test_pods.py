@@ -172,6 +172,16 @@ async def test_a_slice_of_a_backend_that_cannot_suspend_is_neither_lent_nor_over
     assert held == {"carol": False, "ada": True}
 
 
+async def test_a_slice_whose_size_the_cluster_fixes_is_not_resized(world: HubWorld) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada", size="small", never_suspended="MPS")
+    path = f"slices/{lease['slice_id']}/resize"
+    status, problem = await world.call("POST", path, world.user("ada"), {"size": "whole"})
+    assert status == 409
+    assert "stop the server, and pick another size" in problem["message"]
+    assert world.service.ledger.slices[lease["slice_id"]].memory_mib == lease["memory_mib"]
+
+
 async def test_what_is_never_suspended_stays_so_after_a_restart_of_the_service(
     tmp_path: Path, hub: FakeHub
 ) -> None:
