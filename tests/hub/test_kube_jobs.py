@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.kube_jobs.cluster import JobsInCluster
+from sublet_hub.kube_jobs.names import JOB_ID, MANAGED_BY
 from sublet_hub.kube_jobs.runs import ClusterRuns
-from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -410,3 +412,26 @@ async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: Story) -> N
     await story.world.call("PUT", "lending", admin, {"lending": True})
     await until(lambda: len(story.gpu_slices()) == 2, within_s=60)
     assert {held.gpu.node for held in story.gpu_slices()} == {"node-a"}
+
+
+@pytest.mark.parametrize("container", ["job", "node"])
+async def test_a_jobs_log_is_that_of_the_container_that_runs_it(
+    kube: FakeKube, container: str
+) -> None:
+    pod, labels = "sublet-0123456789ab-1-node-0-0-xyz", {JOB_ID: "0123456789ab"}
+    beside = {"name": "proxy"}
+    kube.put(
+        f"{PODS}/{pod}",
+        {
+            "metadata": {"labels": {**labels, MANAGED_BY: "sublet"}},
+            "spec": {"containers": [beside, {"name": container}]},
+        },
+    )
+    kube.logs[f"{PODS}/{pod}"] = b"so far\n"
+    settings = replace(SETTINGS, several_nodes=SeveralNodes.TRAIN_JOB)
+    async with way_into(kube) as api:
+        cluster = JobsInCluster(api, settings, several_nodes=True)
+        cluster.start()
+        await until(lambda: cluster.synced)
+        assert b"".join([part async for part in cluster.log(pod)]) == b"so far\n"
+        await cluster.close()

@@ -187,6 +187,10 @@ class _Handler(RequestHandler):
     async def _send_log(self, pod: str) -> None:
         if pod not in self.kube.objects:
             raise HTTPError(404, f"{pod} not found")
+        there = {each["name"] for each in self.kube.objects[pod]["spec"]["containers"]}
+        asked = self.get_query_argument("container", next(iter(there)))
+        if asked not in there:
+            raise HTTPError(400, f"container {asked} is not valid for pod {pod}")
         if pod not in self.kube.logs:
             raise HTTPError(400, "the container is waiting to start")
         sent = 0

@@ -20,7 +20,7 @@ from sublet_hub.kube.resources import (
     with_query,
 )
 from sublet_hub.kube.watching import WatchedObjects
-from sublet_hub.kube_jobs.names import ALL_JOBS, CONTAINER, JOB_ID
+from sublet_hub.kube_jobs.names import ALL_JOBS, CONTAINER, JOB_ID, TRAINERS_CONTAINER
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
 from sublet_hub.kube_jobs.sightings import job_of_workload
 
@@ -109,7 +109,8 @@ class JobsInCluster:
     async def log(self, pod: str) -> AsyncIterator[bytes]:
         """What a pod prints, from its beginning, until it ends."""
         path = PODS.path(self._namespace, pod, "log")
-        stream = self._api.stream(with_query(path, container=CONTAINER, follow="true"))
+        container = _container_of(self._pods.objects.get(pod) or {})
+        stream = self._api.stream(with_query(path, container=container, follow="true"))
         async with contextlib.aclosing(stream) as parts:  # type: ignore[type-var]
             async for data in parts:
                 yield data
@@ -119,6 +120,12 @@ class JobsInCluster:
 
     def _changed(self) -> None:
         self._on_change()
+
+
+def _container_of(pod: Manifest) -> str:
+    """The container that runs the job: the trainer's pods have its runtime's own."""
+    there = {each["name"] for each in pod.get("spec", {}).get("containers", ())}
+    return TRAINERS_CONTAINER if there and CONTAINER not in there else CONTAINER
 
 
 def _rank(pod: Manifest) -> tuple[int, str]:

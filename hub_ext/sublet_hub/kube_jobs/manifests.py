@@ -7,7 +7,7 @@ is never tried again by the cluster: whether and when a job begins anew is our q
 from typing import Final
 
 from sublet_hub.kube.resources import JOB_SETS, JOBS, TRAIN_JOBS, Manifest, Resource
-from sublet_hub.kube_jobs.names import object_name
+from sublet_hub.kube_jobs.names import TRAINERS_CONTAINER, object_name
 from sublet_hub.kube_jobs.pod_spec import PlacedJob, annotations_of, labels_of, pod_spec
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
 from sublet_hub.ledger import JobRecord
@@ -19,8 +19,6 @@ _KEPT_S: Final = 3600
 _WORKERS: Final = "workers"
 _PORT: Final = 29500
 _RUNTIME: Final = "torch-distributed"
-_NODE: Final = "node"
-"""What the runtime calls its workers, and their container."""
 _MANAGER: Final = "sublet.dev/service"
 """Whose part of a runtime's patches is ours: Kueue has one of its own."""
 
@@ -120,10 +118,10 @@ def _train_job_spec(
     (container,) = pod.pop("containers")
     patched = {key: container[key] for key in _PATCHED_IN_CONTAINERS if key in container}
     inside: Manifest = {key: pod[key] for key in _PATCHED_IN_PODS if key in pod}
-    inside["containers"] = [{"name": _NODE, **patched}]
+    inside["containers"] = [{"name": TRAINERS_CONTAINER, **patched}]
     metadata = {"labels": labels, "annotations": annotations_of(placed)}
     worker = {"spec": {"template": {"metadata": metadata, "spec": inside}}}
-    runtime = {"spec": {"replicatedJobs": [{"name": _NODE, "template": worker}]}}
+    runtime = {"spec": {"replicatedJobs": [{"name": TRAINERS_CONTAINER, "template": worker}]}}
     spec: Manifest = {
         "runtimeRef": {
             "apiGroup": "trainer.kubeflow.org",

@@ -17,6 +17,8 @@ OWNER: Final = "sublet.dev/owner"
 REQUEST: Final = "sublet.dev/job-request"
 """The annotation that the pod reads its request from."""
 CONTAINER: Final = "job"
+TRAINERS_CONTAINER: Final = "node"
+"""What Kubeflow's runtime calls its workers, and their container."""
 ALL_JOBS: Final = f"{MANAGED_BY}={SERVICE},{JOB_ID}"
 _NO_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MOST_LABEL: Final = 63
