@@ -59,13 +59,18 @@ class JobDesk:
         self._busy_with: set[UserName] = set()
 
     async def submit(
-        self, owner: UserName, groups: tuple[str, ...], request: JobRequest
+        self,
+        owner: UserName,
+        groups: tuple[str, ...],
+        request: JobRequest,
+        *,
+        may_go_first: bool = False,
     ) -> JobRecord | Refusal:
-        """Take a job in, or say why not."""
+        """Take a job in, or say why not; of admins one that goes before what is fair, too."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
-        path = self._look_at(account, request)
+        path = self._look_at(account, request, may_go_first=may_go_first)
         if isinstance(path, Refusal):
             return path
         if owner in self._busy_with or len(self._busy_with) >= _CHECKS_WAITING:
@@ -74,22 +79,29 @@ class JobDesk:
         self._busy_with.add(owner)
         try:
             async with self._checks:
-                return await self._take_in(account, request, path)
+                return await self._take_in(account, request, path, may_go_first=may_go_first)
         finally:
             self._busy_with.discard(owner)
 
     def check(
-        self, owner: UserName, groups: tuple[str, ...], request: JobRequest
+        self,
+        owner: UserName,
+        groups: tuple[str, ...],
+        request: JobRequest,
+        *,
+        may_go_first: bool = False,
     ) -> Refusal | None:
         """Say why the job would be refused, as far as that is known without its notebook."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
-        path = self._look_at(account, request)
+        path = self._look_at(account, request, may_go_first=may_go_first)
         return path if isinstance(path, Refusal) else None
 
-    async def again(self, job: JobRecord, groups: tuple[str, ...]) -> JobRecord | Refusal:
-        """Take a job in that asks for the same."""
+    async def again(
+        self, job: JobRecord, groups: tuple[str, ...], *, may_go_first: bool = False
+    ) -> JobRecord | Refusal:
+        """Take a job in that asks for the same, as far as who asks may."""
         request = JobRequest(
             notebook=job.notebook,
             name=job.name,
@@ -97,14 +109,14 @@ class JobDesk:
             memory_mib="whole" if job.memory_mib is None else job.memory_mib,
             compute_milli=job.compute_milli,
             gpu_type=job.gpu_type,
-            priority=job.priority,
+            priority=job.priority if may_go_first else min(job.priority, 0),
             max_run_s=job.max_run_s,
             environment=self._books.files.environment(job.job_id),
             take_along=job.take_along,
             retries=job.retries,
             gpus=job.gpus,
         )
-        return await self.submit(job.owner, groups, request)
+        return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
 
     def cancel(self, job: JobRecord) -> JobRecord:
         """Cancel a job; one that runs is ended by its runner, which sees the wish here."""
@@ -134,24 +146,33 @@ class JobDesk:
             return Refusal(RefusalReason.NO_ACCOUNT, message)
         return account.model_copy(update={"groups": groups or account.groups})
 
-    def _look_at(self, account: OwnerAccount, request: JobRequest) -> NotebookPath | Refusal:
+    def _look_at(
+        self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
+    ) -> NotebookPath | Refusal:
         """Whatever can be said without reading the notebook. ``AccountError``."""
         refusal = (
             self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)
             or refuse_paths(request.take_along)
-            or self._admit(account, request)
+            or self._admit(account, request, may_go_first=may_go_first)
         )
         return refusal or locate_notebook(account.template, request.notebook)
 
     async def _take_in(
-        self, account: OwnerAccount, request: JobRequest, path: NotebookPath
+        self,
+        account: OwnerAccount,
+        request: JobRequest,
+        path: NotebookPath,
+        *,
+        may_go_first: bool,
     ) -> JobRecord | Refusal:
         facts = await self._intake.inspect(account.template, path)
         if isinstance(facts, Refusal):
             return facts
         # Asked again: others were served while the notebook was looked at.
-        refusal = refuse_parameters(request.parameters, facts) or self._admit(account, request)
+        refusal = refuse_parameters(request.parameters, facts) or self._admit(
+            account, request, may_go_first=may_go_first
+        )
         if refusal is not None:
             return refusal
         job = self._new_job(account, request, path, facts)
@@ -163,7 +184,9 @@ class JobDesk:
         self._books.ledger.apply(job_changes.submitted(job), job.submitted_at)
         return job
 
-    def _admit(self, account: OwnerAccount, request: JobRequest) -> Refusal | None:
+    def _admit(
+        self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
+    ) -> Refusal | None:
         owner = UserName(account.owner)
         jobs = self._books.ledger.jobs_of_owner(owner)
         wish = JobWish(
@@ -172,6 +195,8 @@ class JobDesk:
             memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
             compute_milli=request.compute_milli,
             gpu_type=request.gpu_type,
+            priority=request.priority,
+            may_go_first=may_go_first,
         )
         live = sum(job.state not in ENDED for job in jobs)
         return admit_job(self._books.capacity.holdings, wish, live)

@@ -1,7 +1,8 @@
 """Whether a training job may be submitted: what could never run is refused at once.
 
 A job uses what is lent, so it is on nobody's account and waits for room as long as it takes;
-only a job that no GPU can ever take, and one too many, are refused.
+only a job that no GPU can ever take, one too many, and one that would go before what is fair
+without an admin's word, are refused.
 """
 
 from dataclasses import dataclass
@@ -27,11 +28,19 @@ class JobWish:
     compute_milli: int = WHOLE_GPU_MILLI
     gpu_type: str | None = None
     """The model's name, or a pattern for it."""
+    priority: int = 0
+    may_go_first: bool = False
+    """Whether an admin submits it."""
 
 
 def admit_job(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | None:
     """Return why the job is refused, or nothing; ``live_jobs`` of its owner wait or run."""
-    return _bad_amount(wish) or _too_many(holdings, wish, live_jobs) or _never_fits(holdings, wish)
+    return (
+        _bad_amount(wish)
+        or _goes_first(wish)
+        or _too_many(holdings, wish, live_jobs)
+        or _never_fits(holdings, wish)
+    )
 
 
 def _bad_amount(wish: JobWish) -> Refusal | None:
@@ -46,6 +55,17 @@ def _bad_amount(wish: JobWish) -> Refusal | None:
         message = "That is more memory than any GPU has: ask for less, or for a whole GPU."
         return Refusal(RefusalReason.BAD_AMOUNT, message)
     return None
+
+
+def _goes_first(wish: JobWish) -> Refusal | None:
+    if wish.priority <= 0 or wish.may_go_first:
+        return None
+    return Refusal(
+        RefusalReason.PRIORITY_NOT_ALLOWED,
+        f"Priority {wish.priority} would put your job before everybody's fair share: ask for 0, or "
+        "for less, which lets others' jobs go first. Above 0 is for administrators.",
+        {"asked": wish.priority, "most": 0},
+    )
 
 
 def _too_many(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | None:

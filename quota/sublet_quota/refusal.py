@@ -29,6 +29,7 @@ class RefusalReason(StrEnum):
     UNKNOWN_KERNEL = "unknown-kernel"
     NO_ACCOUNT = "no-account"
     TOO_MANY_JOBS = "too-many-jobs"
+    PRIORITY_NOT_ALLOWED = "priority-not-allowed"
     KEEP_BUDGET = "keep-budget"
     BELOW_HELD = "below-held"
 

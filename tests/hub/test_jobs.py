@@ -284,6 +284,7 @@ async def test_a_running_job_outlives_its_agents_connection(ada: Ada) -> None:
         ({"memory_mib": 100 * GIB}, "larger-than-gpu", "79 GiB"),
         ({"memory_mib": -1}, "bad-amount", "1 MiB or more"),
         ({"gpu_type": "no such card"}, "no-gpu", "no such card"),
+        ({"priority": 1}, "priority-not-allowed", "ask for 0, or for less"),
     ],
 )
 async def test_a_wrong_job_is_refused_and_nothing_has_changed(
@@ -294,6 +295,19 @@ async def test_a_wrong_job_is_refused_and_nothing_has_changed(
     assert 400 <= status < 500
     assert (problem["reason"], words in problem["message"]) == (reason, True), problem
     assert not ada.world.service.ledger.jobs
+
+
+async def test_an_admin_may_put_a_job_first_and_its_owner_may_not_do_so_again(ada: Ada) -> None:
+    ada.script(["print", "x"])
+    await ada.world.slice_for("root", size="small")
+    home = ada.world.folder / "homes/root"
+    write_script(home / "train.ipynb", ["print", "x"])
+    body = {"notebook": "train.ipynb", "priority": 7}
+    status, job = await ada.world.call("POST", "jobs", ada.world.admin(), body)
+    assert (status, job["priority"]) == (201, 7)
+    path = f"jobs/{job['job_id']}/again"
+    _, again = await ada.world.call("POST", path, ada.world.user("root"), {})
+    assert again["priority"] == 0
 
 
 async def test_a_missing_kernel_is_refused_at_submission(ada: Ada) -> None:

@@ -19,6 +19,11 @@ REFUSED = {
     ),
     "no compute": (JobWish("ada", compute_milli=0), RefusalReason.BAD_AMOUNT, "1 to 1000"),
     "two GPUs' compute": (JobWish("ada", compute_milli=2000), RefusalReason.BAD_AMOUNT, "1 to"),
+    "a priority before everybody's fair share": (
+        JobWish("ada", priority=1),
+        RefusalReason.PRIORITY_NOT_ALLOWED,
+        "ask for 0, or for less",
+    ),
     "larger than any GPU": (
         JobWish("ada", memory_mib=80 * 1024),
         RefusalReason.LARGER_THAN_GPU,
@@ -51,7 +56,13 @@ def test_a_job_that_can_never_run_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     "wish",
-    [JobWish("ada"), JobWish("ada", memory_mib=79 * 1024), JobWish("ada", gpu_type="*l4")],
+    [
+        JobWish("ada"),
+        JobWish("ada", memory_mib=79 * 1024),
+        JobWish("ada", gpu_type="*l4"),
+        JobWish("ada", priority=-100),
+        JobWish("ada", priority=100, may_go_first=True),
+    ],
 )
 def test_a_job_that_fits_some_gpu_may_wait_for_it(wish: JobWish) -> None:
     assert admit_job(holdings("", *TWO), wish, 0) is None

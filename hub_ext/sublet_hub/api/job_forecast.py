@@ -20,7 +20,8 @@ async def forecast(service: Service, call: Call) -> JobForecast:
     request = call.body_as(JobRequest)
     owner = call.owner(scopes.JOBS)
     groups = groups_of(service, call.user)
-    refusal = service.jobs.check(owner, groups, request)
+    first = call.user.is_admin
+    refusal = service.jobs.check(owner, groups, request, may_go_first=first)
     if refusal is not None:
         _, problem = problem_of_refusal(refusal)
         return JobForecast(allowed=False, problem=problem, message=problem.message)

@@ -30,7 +30,10 @@ async def _submit(service: Service, call: Call) -> JobInfo | Refusal:
         message = f"this token lacks the scope {scopes.JOBS}!user={caller.name}"
         raise NotAllowedError(message)
     answer = await service.jobs.submit(
-        UserName(caller.name), groups_of(service, caller), call.body_as(JobRequest)
+        UserName(caller.name),
+        groups_of(service, caller),
+        call.body_as(JobRequest),
+        may_go_first=caller.is_admin,
     )
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
@@ -39,7 +42,7 @@ async def _again(service: Service, call: Call) -> JobInfo | Refusal:
     job = _own_job(service, call)
     own = call.user.name == job.owner
     groups = groups_of(service, call.user) if own else job.groups
-    answer = await service.jobs.again(job, groups)
+    answer = await service.jobs.again(job, groups, may_go_first=call.user.is_admin)
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
 

@@ -30,6 +30,7 @@ STATUS_OF_REFUSAL: Final = {
     RefusalReason.UNKNOWN_KERNEL: 400,
     RefusalReason.NO_ACCOUNT: 409,
     RefusalReason.TOO_MANY_JOBS: 409,
+    RefusalReason.PRIORITY_NOT_ALLOWED: 403,
     RefusalReason.KEEP_BUDGET: 429,
     RefusalReason.BELOW_HELD: 409,
 }

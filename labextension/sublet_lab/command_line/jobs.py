@@ -60,7 +60,7 @@ def jobs() -> None:
     type=click.IntRange(-100, 100),
     default=0,
     show_default=True,
-    help="The higher goes first, before what is fair.",
+    help="Below 0 lets others' jobs go first; above 0, before what is fair, is for admins alone.",
 )
 @click.option("--max-run", metavar="TIME", help="Stop it after this time: 90m, 12h, 2d.")
 @click.option(

@@ -224,6 +224,7 @@ class JobRequest(WireModel):
     compute_milli: int = Field(default=1000, ge=1, le=1000)
     gpu_type: Name | None = None
     priority: int = Field(default=0, ge=-100, le=100)
+    """Below 0 lets others' jobs go first. Above 0 goes before what is fair: for admins alone."""
     max_run_s: int | None = Field(default=None, ge=1, le=10 * 366 * 24 * 3600)
     """Of one attempt, pauses included."""
     environment: dict[str, str] = {}
