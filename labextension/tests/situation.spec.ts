@@ -78,9 +78,20 @@ test('when a cell is run and its memory is away it comes back, before the agent 
     standing: 'coming-back',
     progress: { fraction: null, text: '10 GiB' }
   });
+  // The kernel takes a moment to get to the cell.
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(situationOf(model, trans, NOW)?.standing).toBe('coming-back');
   api.answers.local = localShare({ active: true });
-  await vi.advanceTimersByTimeAsync(100);
+  await vi.advanceTimersByTimeAsync(300);
   expect(situationOf(model, trans, NOW)?.standing).toBe('active');
+});
+
+test('what was expected to come back and does not is told as it is', async () => {
+  api.answers.local = localShare({ state: 'suspended', memory_mib: 0, host_mib: 10240 });
+  await look();
+  model.expectReturn();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(situationOf(model, trans, NOW)?.standing).toBe('moved-out');
 });
 
 describe('lent meanwhile', () => {

@@ -192,14 +192,14 @@ export class ShareModel implements IDisposable {
     if (local === undefined || (local.active && !this.isMoving)) {
       return;
     }
-    this.hurrySince = Date.now();
-    this.hurryUntil = this.hurrySince + HURRY_FOR_MS;
+    this.hurryUntil = Date.now() + HURRY_FOR_MS;
+    this.returnIsTold = false;
     this.setInterval(this.interval_s);
     this._local.refresh();
     this._changed.emit();
   }
 
-  /** A cell was run while memory of the slice was away, and the agent has not yet answered since. */
+  /** A cell was run while memory of the slice was away, and the agent does not yet tell of it. */
   get returnIsExpected(): boolean {
     const local = this.local;
     return (
@@ -207,7 +207,7 @@ export class ShareModel implements IDisposable {
       local.fresh &&
       local.value.host_mib > 0 &&
       Date.now() < this.hurryUntil &&
-      local.at.getTime() <= this.hurrySince
+      !this.returnIsTold
     );
   }
 
@@ -291,6 +291,8 @@ export class ShareModel implements IDisposable {
     if (local === undefined) {
       return;
     }
+    // An answer may be older than the cell that was run: the kernel takes a moment to get to it.
+    this.returnIsTold ||= local.active || local.wait !== null || local.move?.kind === 'resuming';
     const standing = `${local.state} ${String(local.active)} ${String(local.lent)}`;
     if (this.lastStanding !== null && standing !== this.lastStanding) {
       this._share.refresh();
@@ -318,8 +320,8 @@ export class ShareModel implements IDisposable {
   private readonly _presence = new PromiseDelegate<boolean>();
   private interval_s: number;
   private readers = 0;
-  private hurrySince = 0;
   private hurryUntil = 0;
+  private returnIsTold = false;
   private detailsStarted = false;
   private lastStanding: string | null = null;
   private _isDisposed = false;
