@@ -138,6 +138,13 @@ def test_the_notes_recommend_an_origin_for_each_user() -> None:
     assert "helm test --namespace jhub sublet" in notes
 
 
+@pytest.mark.parametrize("option", ["Kueue", "jobs", "defaults"])
+def test_the_notes_say_where_jobs_on_several_nodes_cannot_find_each_other(option: str) -> None:
+    words = ("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub")
+    said = run_helm(*words, values=OPTIONS[option])
+    assert ("amongEachOther" in said.partition("NOTES:")[2]) is (option == "Kueue")
+
+
 def test_the_chart_is_of_this_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == SubletHub.version

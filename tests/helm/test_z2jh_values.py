@@ -1,5 +1,6 @@
 """The values for zero-to-jupyterhub configure a hub as on one machine, with servers in pods."""
 
+import re
 import stat
 import sys
 from collections.abc import Mapping
@@ -15,8 +16,9 @@ from sublet_spawner.kube import KubeSliceSpawner
 from traitlets.config import Config
 
 from tests.support.fake_z2jh import fake_z2jh
-from tests.support.helm_charts import render
-from tests.support.helm_documents import ROOT
+from tests.support.helm_charts import render, run_helm
+from tests.support.helm_documents import CHART, ROOT
+from tests.support.helm_options import OPTIONS
 from tests.support.kube_spawner import NOWHERE, point_clients_at
 
 pytestmark = pytest.mark.usefixtures("helm")
@@ -47,14 +49,67 @@ def configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return run
 
 
+def copied_from_notes(release: str, namespace: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the chart's notes say is to be copied."""
+    said = run_helm(
+        *("install", release, CHART, "--dry-run=client", "--namespace", namespace), values=values
+    )
+    (found,) = re.finditer(r"^( +)custom:\n(?:\1 +.*\n)+", said, re.MULTILINE)
+    return dict(yaml.safe_load(found[0])["custom"]["sublet"])
+
+
+def objects_of(release: str, namespace: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    words = ("template", release, CHART, "--namespace", namespace)
+    return [each for each in yaml.safe_load_all(run_helm(*words, values=values)) if each]
+
+
 def test_the_hub_knows_the_service_where_the_chart_puts_it(configured: Any) -> None:
     c = configured({})
     (service,) = c.JupyterHub.services
     chart = render({})
     found = chart.one("Service", "sublet")
-    assert service["url"] == f"http://sublet.jhub:{found['spec']['ports'][0]['port']}"
+    assert service["url"] == f"http://sublet:{found['spec']['ports'][0]['port']}"
     assert service["api_token"] == TOKEN
     assert c.SliceSpawnerMixin.service_url == chart.configuration("hub")["service_url"]
+
+
+@pytest.mark.parametrize(
+    ("release", "namespace", "values"),
+    [
+        ("sublet", "jhub", {}),
+        ("sublet", "sublet", {}),
+        ("gpu", "jhub", {"service": {"port": 9000}, "simulatedGpus": {"enabled": True}}),
+        ("sublet", "jhub", OPTIONS["names"]),
+        ("sublet", "jhub", OPTIONS["other priorities"]),
+        ("sublet", "jhub", OPTIONS["agents' place"]),
+    ],
+)
+def test_what_the_notes_say_is_what_the_release_is_called(
+    configured: Any, release: str, namespace: str, values: Mapping[str, Any]
+) -> None:
+    copied = copied_from_notes(release, namespace, values)
+    assert set(copied) <= set(VALUES["custom"]["sublet"])
+    c = configured(copied)
+    made = objects_of(release, namespace, values)
+    services = {
+        f"http://{each['metadata']['name']}.{namespace}:{each['spec']['ports'][0]['port']}"
+        for each in made
+        if each["kind"] == "Service"
+    }
+    assert c.JupyterHub.services[0]["url"] in services
+    classes = {each["metadata"]["name"] for each in made if each["kind"] == "PriorityClass"}
+    assert c.KubeSpawner.priority_class_name in {*classes, "theirs"}
+    (agents,) = (
+        e
+        for e in made
+        if e["metadata"]["name"].endswith("-agent") and "spec" in e and e["kind"] == "DaemonSet"
+    )
+    folders = {
+        volume["hostPath"]["path"]
+        for volume in agents["spec"]["template"]["spec"]["volumes"]
+        if volume["name"] == "tenants"
+    }
+    assert folders == {c.KubeSliceSpawner.agent_host_folder}
 
 
 def test_rights_are_those_of_one_machine(configured: Any) -> None:
@@ -83,12 +138,12 @@ async def test_servers_find_the_sockets_where_the_agents_make_them(configured: A
 
 
 @pytest.mark.asyncio
-async def test_notebooks_have_the_chart_s_priority_unless_theirs_is_set(configured: Any) -> None:
-    classes = {each["metadata"]["name"] for each in render({}).all("PriorityClass")}
-    spawner = a_spawner(configured({}))
-    assert spawner.priority_class_name in classes
+async def test_notebooks_have_no_priority_but_the_one_that_was_named(configured: Any) -> None:
+    assert a_spawner(configured({})).priority_class_name in {None, ""}
+    named = {"priorityClassName": "jhub-sublet-notebook"}
+    assert a_spawner(configured(named)).priority_class_name == "jhub-sublet-notebook"
     before = Config({"KubeSpawner": {"priority_class_name": "theirs"}})
-    assert a_spawner(configured({}, before)).priority_class_name == "theirs"
+    assert a_spawner(configured(named, before)).priority_class_name == "theirs"
 
 
 @pytest.mark.asyncio
