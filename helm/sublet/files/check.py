@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.request
 
-WITHIN_S = 120
+WITHIN_S = 180
 
 
 def health(url: str) -> dict:
@@ -29,14 +29,26 @@ def find_problems() -> list[str]:
             continue
         if not said["ok"]:
             problems.append(f"{url}health says {said}")
-        if os.environ.get("AGENTS") and said["silent_agents"]:
-            problems.append(f"{said['silent_agents']} agents do not report")
-    return problems
+        where = os.environ.get("AGENTS")
+        if where and (said["silent_agents"] or not said["agents"]):
+            problems.append(
+                f"{said['agents']} agents report, and {said['silent_agents']} known ones do not: "
+                f"see by `kubectl get daemonsets,pods {where}` whether they run on every node with "
+                "GPUs (agent.nodeSelector), and read their logs"
+            )
+    # Asked in two ways, the same is wrong once.
+    return list(dict.fromkeys(problems))
 
 
-ends = time.monotonic() + WITHIN_S
-while problems := find_problems():
-    if time.monotonic() > ends:
-        sys.exit("\n".join(problems))
-    time.sleep(2)
-print("Sublet works.")
+def check() -> None:
+    """Wait for a while: nodes may be starting."""
+    ends = time.monotonic() + WITHIN_S
+    while problems := find_problems():
+        if time.monotonic() > ends:
+            sys.exit("\n".join(problems))
+        time.sleep(2)
+    print("Sublet works.")
+
+
+if __name__ == "__main__":
+    check()

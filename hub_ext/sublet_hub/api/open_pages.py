@@ -24,8 +24,14 @@ class HealthHandler(ServiceHandler):
 
     def get(self) -> None:
         """Say so."""
-        silent = len(self.service.fleet.silent_nodes())
-        self._send(json.dumps({"ok": True, "version": self.version, "silent_agents": silent}))
+        fleet = self.service.fleet
+        said = {
+            "ok": True,
+            "version": self.version,
+            "agents": sum(1 for _ in fleet.speaking()),
+            "silent_agents": len(fleet.silent_nodes()),
+        }
+        self._send(json.dumps(said))
 
 
 class OpenApiHandler(ServiceHandler):
