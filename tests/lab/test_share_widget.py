@@ -62,6 +62,11 @@ class Told:
     share: Share | None = None
     asked: int = 0
     looked: int = 0
+    service_answers: bool = True
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return self.at
 
     def local(self) -> Share:
         self.looked += 1
@@ -72,6 +77,9 @@ class Told:
 
     def service(self) -> api.Share:
         self.asked += 1
+        if not self.service_answers:
+            message = "the service does not answer"
+            raise NoAnswerError(message)
         return the_service_says()
 
 
@@ -233,6 +241,31 @@ def test_what_is_not_new_is_not_sent_and_the_service_not_asked_again(
     assert told.asked == asked + 1
 
 
+def test_a_service_that_did_not_answer_is_asked_again_soon_and_one_that_did_after_a_while(
+    told: Told,
+) -> None:
+    told.service_answers = False
+    widget = ShareWidget(told, now=told.now)
+    UPDATES.remove(widget)
+    try:
+        assert "jobs" not in shown(widget)
+        widget.update()
+        assert told.asked == 1
+        told.service_answers = True
+        told.at += timedelta(seconds=5)
+        widget.update()
+        assert told.asked == 2
+        assert "jobs" in shown(widget)
+        told.at += timedelta(seconds=29)
+        widget.update()
+        assert told.asked == 2
+        told.at += timedelta(seconds=1)
+        widget.update()
+        assert told.asked == 3
+    finally:
+        widget.close()
+
+
 def test_a_closed_widget_looks_no_more(told: Told) -> None:
     widget = ShareWidget(told)
     widget.close()
@@ -346,6 +379,21 @@ async def test_in_a_slices_kernel_the_magic_is_there_and_the_widget_lives_while_
                 "print([t.name for t in threading.enumerate() if t.name == 'sublet-share'])"
             )
             assert closed.text == "[]\n"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"SUBLET_NO_GPU_REASON": "You have no quota."},
+        {"SUBLET_NO_GPU_REASON": "You have no quota.", "SUBLET_SERVICE_URL": "http://127.0.0.1:9/"},
+    ],
+)
+async def test_without_a_gpu_the_magic_says_why(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    async with running_kernel(environment, tmp_path) as kernel:
+        assert (await kernel.run("%sublet")).text.startswith("You have no quota.\n")
 
 
 @pytest.mark.asyncio

@@ -1,8 +1,8 @@
 """The IPython extension that puts Sublet's gate before the cells of a kernel; and ``%sublet``.
 
 It is loaded by ``etc/ipython/startup/00-sublet.py``, which the package installs below
-``sys.prefix``, so no user does anything for it. Outside of a slice, and in an IPython that is no
-kernel, it does nothing at all.
+``sys.prefix``, so no user does anything for it. On a server without a slice it brings ``%sublet``
+alone, which says why; elsewhere, and in an IPython that is no kernel, it does nothing at all.
 """
 
 import os
@@ -16,6 +16,7 @@ from sublet_lab.kernel.size import take_current_size
 from sublet_lab.share.magic import register_magic
 
 _LOADED = "_sublet_gated_cells"
+_SAYS_WHY = {"SUBLET_SERVICE_URL", "SUBLET_NO_GPU_REASON"}
 
 
 def load_ipython_extension(ipython: Any) -> None:
@@ -23,7 +24,10 @@ def load_ipython_extension(ipython: Any) -> None:
     kernel = getattr(ipython, "kernel", None)
     socket_path = os.environ.get("SUBLET_AGENT_SOCKET")
     in_slice = bool(socket_path and os.environ.get("SUBLET_SLICE_ID"))
-    if kernel is None or not socket_path or not in_slice or hasattr(kernel, _LOADED):
+    if kernel is None or not (in_slice or _SAYS_WHY & os.environ.keys()):
+        return
+    register_magic(ipython)
+    if not socket_path or not in_slice or hasattr(kernel, _LOADED):
         return
     name = _kernel_name(kernel)
     settings = SubletGate(parent=ipython)
@@ -35,7 +39,6 @@ def load_ipython_extension(ipython: Any) -> None:
     )
     cells.install()
     setattr(kernel, _LOADED, cells)
-    register_magic(ipython)
     take_current_size()
 
 

@@ -6,6 +6,7 @@ counts each message as activity, and would never be culled.
 """
 
 import html
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,7 +20,13 @@ from sublet_lab.share.sources import NoAnswerError, ShareSources, Sources
 from sublet_lab.share.updates import UPDATES
 
 _QUIET_AFTER: Final = timedelta(minutes=2)
+_ASK_AGAIN_AFTER: Final = timedelta(seconds=30)
+_TRY_AGAIN_AFTER: Final = timedelta(seconds=5)
 _WHOLE: Final = 1000
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -28,7 +35,13 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
     It looks every second until it is closed (``close()``), and shows what is new.
     """
 
-    def __init__(self, sources: Sources | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        sources: Sources | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        **options: Any,
+    ) -> None:
+        self._now = now
         self._sources: Sources = ShareSources.of_environment() if sources is None else sources
         self._headline = ipywidgets.HTML()
         self._memory = ipywidgets.IntProgress(
@@ -41,6 +54,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         self._details = ipywidgets.HTML()
         self._service: api.Share | None = None
         self._service_key: object = None
+        self._ask_again_at: datetime | None = None
         self._seen_at: datetime | None = None
         self._quiet = False
         self._away = False
@@ -60,7 +74,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         """Look now, and show what is new."""
         if self._closed:
             return
-        now = datetime.now(UTC)
+        now = self._now()
         try:
             share = self._sources.local()
         except NoAnswerError as error:
@@ -76,7 +90,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         how = words.standing(share)
         used, cap = format_memory(share.memory_mib), format_memory(share.cap_mib)
         lines = words.local_lines(share) + words.process_lines(share)
-        lines += words.service_lines(self._ask_service(share), share.slice_id)
+        lines += words.service_lines(self._ask_service(share, now), share.slice_id)
         if self._quiet:
             lines.append("not updated while you are idle")
         # Set all at once: a change that is none is not sent.
@@ -125,16 +139,19 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         _set(self._headline, value=_escaped(f"Last seen {at:%H:%M:%S}: {why}", "i"))
         self._service_key = None
 
-    def _ask_service(self, share: Share) -> api.Share:
-        """What the service said when something last changed: it is not asked over and over."""
+    def _ask_service(self, share: Share, now: datetime) -> api.Share:
+        """What the service said when something last changed, or a while ago at the most."""
         key = (share.lent, share.active, share.state, share.cap_mib)
-        if self._service is None or key != self._service_key:
+        due = self._ask_again_at is None or now >= self._ask_again_at
+        if due or key != self._service_key:
+            self._service_key = key
             try:
                 self._service = self._sources.service()
             except NoAnswerError:
-                self._service = self._service or _NOTHING
-            self._service_key = key
-        return self._service
+                self._ask_again_at = now + _TRY_AGAIN_AFTER
+            else:
+                self._ask_again_at = now + _ASK_AGAIN_AFTER
+        return self._service or _NOTHING
 
 
 _NOTHING: Final = api.Share(
