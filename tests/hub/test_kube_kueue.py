@@ -1,6 +1,7 @@
 """Jobs that Kueue queues: its objects from the quota document, its word, and the lent quota."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from sublet_hub.kube_jobs.__main__ import main
 from sublet_hub.kube_jobs.kueue import (
     KueueNames,
+    group_queue,
     lent_quota_of,
     priority_objects,
     queue_objects,
@@ -57,6 +59,21 @@ def test_queues_are_as_the_file_says() -> None:
     if os.environ.get("SUBLET_WRITE_EXPECTED"):
         EXPECTED.write_text(yaml.safe_dump_all(made, sort_keys=False, width=100))
     assert made == list(yaml.safe_load_all(EXPECTED.read_text()))
+
+
+def test_no_two_groups_have_the_same_queue_nor_that_of_lent_room() -> None:
+    groups = ("ml-team", "ml_team", "ML-Team", "ml.team", "ml-team-", "lent", "données", "研究")
+    groups += ("a" * 70, "a" * 71, "研究所")
+    queues = [group_queue(group, KueueNames(NAMESPACE)) for group in groups]
+    assert len({*queues, "sublet-lent"}) == len(groups) + 1
+    assert queues[0] == "sublet-ml-team"
+    for queue in queues:
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", queue), queue
+
+
+def test_a_queue_of_lent_room_that_has_a_groups_name_is_not_the_groups() -> None:
+    names = KueueNames(NAMESPACE, lent_queue="gpu-vision", prefix="gpu-")
+    assert group_queue("vision", names).startswith("gpu-vision-")
 
 
 def a_queue(units: int = 0) -> dict[str, Any]:

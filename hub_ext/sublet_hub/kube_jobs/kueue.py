@@ -5,6 +5,8 @@ borrow, its weight its share of what all leave. Lent room is in a queue of its o
 notebook still holds its quota in any other, and would be counted twice.
 """
 
+import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +21,13 @@ from sublet_hub.kube.resources import (
     RESOURCE_FLAVORS,
     Manifest,
 )
-from sublet_hub.kube_jobs.names import MANAGED_BY, SERVICE, as_label
+from sublet_hub.kube_jobs.names import MANAGED_BY, SERVICE
 
+_LENT_QUEUE: Final = "sublet-lent"
+_NO_NAME: Final = re.compile(r"[^a-z0-9-]+")
+_MOST_NAME: Final = 63
+"""A job names its queue in a label."""
+_DIGITS: Final = 8
 _ABUNDANT_CPU: Final = "100000"
 _ABUNDANT_MEMORY: Final = "1000Ti"
 """Every resource that a job asks for has to be covered; only GPUs are what is short here."""
@@ -31,7 +38,7 @@ class KueueNames:
     """What the objects are called."""
 
     namespace: str
-    lent_queue: str = "sublet-lent"
+    lent_queue: str = _LENT_QUEUE
     """Empty: it is made elsewhere, by the chart."""
     flavor: str = "sublet"
     prefix: str = "sublet-"
@@ -49,7 +56,7 @@ def queue_objects(
     if names.lent_queue:
         objects += _queue(names, names.lent_queue, _lent_spec(names, lent_units))
     for group, rights in sorted(document.groups.items()):
-        name = names.prefix + (as_label(group).lower().replace("_", "-").replace(".", "-") or "x")
+        name = group_queue(group, names)
         guaranteed = 0 if rights.guaranteed is None else rights.guaranteed.memory
         quota: Manifest = {"name": names.gpu_memory, "nominalQuota": str(guaranteed)}
         limit = rights.limit.memory
@@ -64,6 +71,21 @@ def queue_objects(
         }
         objects += _queue(names, name, spec)
     return tuple(objects)
+
+
+def group_queue(group: str, names: KueueNames) -> str:
+    """The name of a group's queue; of two groups never the same, nor that of the lent room.
+
+    A group that cannot be a name as it is gets some digits that are its alone.
+    """
+    most = _MOST_NAME - len(names.prefix)
+    plain = _NO_NAME.sub("-", group.lower()).strip("-")
+    taken = {names.lent_queue, _LENT_QUEUE}
+    if plain == group and len(plain) <= most and names.prefix + plain not in taken:
+        return names.prefix + plain
+    digits = hashlib.sha256(group.encode()).hexdigest()[:_DIGITS]
+    shortened = plain[: most - _DIGITS - 1].strip("-")
+    return names.prefix + (f"{shortened}-{digits}" if shortened else digits)
 
 
 def priority_objects(classes: Iterable[tuple[int, str]]) -> tuple[Manifest, ...]:
