@@ -9,7 +9,7 @@ from tests.support.fake_service_link import FakeServiceLink
 from tests.support.fault_walk import FaultWalk, ViolationError
 from tests.support.simulated_gpus import simulated_gpus
 
-STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "1400"))
+STEPS = int(os.environ.get("SUBLET_FAULT_WALK_STEPS", "2000"))
 # One seed by default, so that a failure points at a change; walk others by the variable.
 SEED = int(os.environ.get("SUBLET_FAULT_WALK_SEED", "20261124"))
 DAEMON = ("--speed", "300", "--scale", "16384")
