@@ -33,7 +33,7 @@ from tests.support.kube.service_on_plane import WITHIN_S, Cluster, lend, service
 pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
 
 QUEUE = "sublet-lent"
-CLASSES = ((0, "sublet-normal"), (10, "sublet-high"))
+CLASSES = ((-10, "sublet-low"), (0, "sublet-normal"))
 DOCUMENT = """
 groups:
   vision:
@@ -76,7 +76,7 @@ def queues(kueue: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api
     kueue.delete("v1", "Namespace", api.namespace)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def node(queues: Api) -> Iterator[str]:
     name = "node-of-queued"
     queues.create(pretended_node(name, gpus=0))
@@ -123,7 +123,7 @@ def is_active(queue: Manifest) -> bool:
 
 
 async def test_the_queues_of_a_quota_document_are_ready(queues: Api) -> None:
-    for name in (QUEUE, "sublet-vision", "sublet-language-team"):
+    for name in (QUEUE, "sublet-vision", "sublet-language-team-70745744"):
         wait_for(
             lambda name=name: is_active(queues.get(VERSION, "ClusterQueue", name)),
             WITHIN_S,
@@ -163,14 +163,14 @@ async def test_a_job_without_quota_waits_in_kueue_s_words_until_a_slice_is_idle(
 
 async def test_the_job_of_higher_priority_is_next(jobs: Cluster) -> None:
     await lendable(jobs, 10, card_gib=26)
+    patient = await jobs.submit(priority=-10)
+    await jobs.until_state(patient, "waiting", "quota for sublet.dev/lent")
     ordinary = await jobs.submit()
     await jobs.until_state(ordinary, "waiting", "quota for sublet.dev/lent")
-    urgent = await jobs.submit(priority=10)
-    await jobs.until_state(urgent, "waiting", "quota for sublet.dev/lent")
     # All that the card has: one of the two.
     await lendable(jobs, 25, card_gib=26)
-    await jobs.until_state(urgent, "running")
-    await jobs.until_state(ordinary, "waiting", "quota for sublet.dev/lent")
+    await jobs.until_state(ordinary, "running")
+    await jobs.until_state(patient, "waiting", "quota for sublet.dev/lent")
 
 
 async def test_the_chart_s_queue_keeps_its_lent_quota_over_an_upgrade(
@@ -200,7 +200,7 @@ async def test_the_chart_s_queue_keeps_its_lent_quota_over_an_upgrade(
         await service.patch(CLUSTER_QUEUES, None, name, with_lent_quota(queue, 7))
         await service.close()
         assert quota(kueue, name) == 7
-        upgrade(chart)
+        upgrade({"kueue": {**chart["kueue"], "cpu": "64"}})
         assert quota(kueue, name) == 7
     finally:
         run_helm(

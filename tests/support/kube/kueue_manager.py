@@ -94,9 +94,11 @@ def _configuration(folder: Path, port: int, health: int) -> Manifest:
 
 
 def _definitions(components: Path, port: int) -> Iterator[Manifest]:
+    patches = yaml.safe_load((components / "crd" / "kustomization.yaml").read_text())["patches"]
+    converted = {Path(each["path"]).stem.removeprefix("webhook_in_") for each in patches}
     for file in sorted((components / "crd" / "bases").glob("*.yaml")):
         definition = yaml.safe_load(file.read_text())
-        if len(definition["spec"]["versions"]) > 1:
+        if definition["spec"]["names"]["plural"] in converted:
             webhook = {
                 "clientConfig": {"service": _service("/convert", port)},
                 "conversionReviewVersions": ["v1"],
