@@ -124,6 +124,13 @@ CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[Sightin
         "host memory",
     ),
     (
+        "its node was restarted",
+        OWNER,
+        [a_pod("Failed", "n", containerStatuses=ended(255, reason="Unknown"))],
+        Lost,
+        "restarted",
+    ),
+    (
         "told to end by its agent",
         OWNER,
         [a_pod("Failed", "n", containerStatuses=ended(143))],

@@ -38,6 +38,9 @@ _NOT_THE_JOBS_FAULT: Final = frozenset(
     }
 )
 """Reasons that a kubelet gives for a pod that it did not run, or not to its end."""
+_END_NOT_SEEN: Final = frozenset({"Unknown", "ContainerStatusUnknown"})
+"""Reasons that a container runtime and a kubelet give for a container that was gone when they came
+back, as after a restart of the machine."""
 _CANNOT_BEGIN: Final = frozenset({"InvalidImageName", "CreateContainerConfigError"})
 
 
@@ -197,6 +200,8 @@ def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> Sighting:
         return Lost(f"the cluster took its pod away: {_words(disruption)}"[:_MOST_REASON])
     if status.get("reason") in _NOT_THE_JOBS_FAULT:
         return Lost(f"its node did not run it to its end: {_words(status)}"[:_MOST_REASON])
+    if ended.get("reason") in _END_NOT_SEEN:
+        return Lost("its node was restarted, or lost sight of it")
     if ended.get("reason") == "OOMKilled":
         why = "it used more host memory than its pod may have, and was killed for it"
         return Failed(why, code)
