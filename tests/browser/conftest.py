@@ -14,6 +14,7 @@ from tests.support.browser import (
     new_visitor,
 )
 from tests.support.browser_hub import log_in
+from tests.support.browser_lab import put_settings
 from tests.support.browser_machine import BrowserMachine, browser_machine
 
 FAILED = pytest.StashKey[bool]()
@@ -31,7 +32,7 @@ def pytest_runtest_makereport(item, call):  # noqa: ARG001 - pytest's signature
 def machine() -> Iterator[BrowserMachine]:
     if find_chromium() is None:
         pytest.skip(WHY_NO_BROWSER)
-    with browser_machine(speed=2) as running:
+    with browser_machine(speed=4) as running:
         yield running
         running.keep_logs(OUTPUT / "logs")
 
@@ -73,6 +74,11 @@ def in_lab(visit, hub) -> Callable[..., Visitor]:
 
     def open_lab(name: str, size: str = "small", **options: object) -> Visitor:
         visitor = visit(name, **options)
+        # A question of JupyterLab's own would lie over what is photographed.
+        put_settings(
+            hub.home(name), "@jupyterlab/apputils-extension:notification", fetchNews="false"
+        )
+        put_settings(hub.home(name), "sublet-lab:share", pollInterval=1)
         hub.start_server(name, size)
         log_in(visitor, hub.settings.password, "/hub/home")
         return visitor

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser_hub import log_in, size, start, start_server, until_lab
+from tests.support.browser_hub import log_in, size, start, until_lab
 
 pytestmark = pytest.mark.end_to_end
 
@@ -55,11 +55,10 @@ def test_a_start_tells_of_the_slice_and_ends_in_jupyterlab(visit, hub):
 
 
 def test_a_quota_that_fills_up_meanwhile_is_refused_in_the_words_of_the_form(visit, hub):
-    ada, bea = visit("ada"), visit("bea")
+    ada = visit("ada")
     log_in(ada, hub.settings.password)
     size(ada.page, "Large").check()
-    log_in(bea, hub.settings.password)
-    start_server(bea, "Small")
+    hub.start_server("bea", "small")
     ada.expect_complaint(r"403 \(Forbidden\)")
     start(ada.page)
     refusal = ada.page.locator(".spawn-error-msg")

@@ -3,7 +3,10 @@
 import itertools
 import os
 import re
+import shlex
 import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +21,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from tests.support import deaf_to_network_changes
 
 PATIENCE_MS = 90_000
 """How long a page may take before a test gives up: the machine may be slow and busy."""
@@ -39,10 +44,14 @@ WHY_NO_BROWSER = (
 def chromium() -> Iterator[Browser]:
     """Start a browser. Chromium's own sandbox does not work as root."""
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
+    is_root = os.geteuid() == 0
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        found = find_chromium()
+        assert found is not None, WHY_NO_BROWSER
         browser = playwright.chromium.launch(
-            executable_path=find_chromium(),
-            chromium_sandbox=os.geteuid() != 0,
+            # The sandbox's helper has rights that it would lose, so there it hears of the network.
+            executable_path=_deaf_to_network_changes(found, Path(folder)) if is_root else found,
+            chromium_sandbox=not is_root,
             # Containers have a small /dev/shm.
             args=["--disable-dev-shm-usage"],
         )
@@ -50,6 +59,15 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def _deaf_to_network_changes(program: str, folder: Path) -> Path:
+    """Give a script that runs a program so that containers' networks do not disturb it."""
+    script = folder / "deaf-chromium"
+    start = shlex.join([sys.executable, deaf_to_network_changes.__file__, program])
+    script.write_text(f'#!/bin/sh\nexec {start} "$@"\n')
+    script.chmod(0o755)
+    return script
 
 
 @dataclass(slots=True)
@@ -105,7 +123,7 @@ def new_visitor(
 ) -> Visitor:
     """Open a profile of its own and a page that is watched."""
     context = browser.new_context(
-        base_url=base_url, viewport={"width": 1280, "height": 800}, **options
+        **{"base_url": base_url, "viewport": {"width": 1280, "height": 800}, **options}
     )
     context.set_default_timeout(PATIENCE_MS)
     context.set_default_navigation_timeout(PATIENCE_MS)

@@ -29,6 +29,13 @@ def put_notebook(path: Path, *cells: str, tags: dict[int, Sequence[str]] | None 
     path.write_text(nbformat.writes(notebook), encoding="utf-8")
 
 
+def put_settings(home: Path, plugin: str, **settings: object) -> None:
+    """Set a user's settings of one of JupyterLab's plugins, such as ``sublet-lab:share``."""
+    path = home / ".jupyter" / "lab" / "user-settings" / plugin.replace(":", "/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_name(f"{path.name}.jupyterlab-settings").write_text(json.dumps(settings))
+
+
 class NotebookPage:
     """The one notebook that is in front."""
 

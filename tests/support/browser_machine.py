@@ -6,11 +6,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 from sublet_hub.demo.kernels import Person
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
@@ -23,7 +26,7 @@ pools:
     memory_overcommit: 2
     compute_overcommit: 4
     idle_after: 3s
-    turn_s: 10
+    turn_s: 60
     give_back_within: 60s
     lend_at_least: 2s
 sizes:
@@ -35,9 +38,10 @@ everyone:
 groups:
   vision: {limit: {memory: 45 GiB}, guaranteed: {memory: 10 GiB, compute: 0.25}}
 users:
-  dora: {limit: {memory: 20 GiB}}
+  dora: {limit: {memory: 20 GiB}, most_jobs: 2}
 """
 GROUPS = {"vision": ("ada", "bea"), "speech": ("cleo",)}
+IN_NO_GROUP = ("dora", "eva", "finn")
 
 
 @dataclass(slots=True)
@@ -60,17 +64,19 @@ class BrowserMachine:
         """The folder that a user's JupyterLab shows."""
         return self.places.homes / user
 
-    def call(self, method: str, path: str, body: object = None) -> requests.Response:
-        """Ask the hub, or a service or a server behind it, as the admin."""
+    def call(
+        self, method: str, path: str, body: object = None, token: str | None = None
+    ) -> requests.Response:
+        """Ask the hub, or a service or a server behind it, as the admin or by another's token."""
         with requests.Session() as session:
             answer = session.request(
                 method,
                 self.places.hub_url + path,
                 json=body,
-                headers={"Authorization": f"token {self.token}"},
+                headers={"Authorization": f"token {token or self.token}"},
                 timeout=60,
             )
-        answer.raise_for_status()
+        assert answer.ok, answer.text
         return answer
 
     def start_server(self, user: str, size: str) -> None:
@@ -79,17 +85,53 @@ class BrowserMachine:
             self.call("POST", f"/hub/api/users/{user}/server", {"size": size})
         until(lambda: self._server(user).get("ready"), f"the server of {user}")
 
+    def end_kernels(self, user: str) -> None:
+        """End what a test before left in memory, while the server runs on."""
+        for kernel in self.call("GET", f"/user/{user}/api/kernels").json():
+            self.call("DELETE", f"/user/{user}/api/kernels/{kernel['id']}")
+
     def stop_all(self) -> None:
         """Stop every server and job, so that no test meets what another left."""
         for job in self.call("GET", "/services/sublet/api/jobs").json():
             if job["state"] in ("waiting", "placed", "running"):
                 self.call("POST", f"/services/sublet/api/jobs/{job['job_id']}/cancel", {})
-        for user in self.call("GET", "/hub/api/users?state=active").json():
-            self.call("DELETE", f"/hub/api/users/{user['name']}/server")
+        users = self.call("GET", "/hub/api/users?state=active").json()
+        # A server takes seconds to end its kernels: all do so at the same time.
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            addresses = [f"/hub/api/users/{user['name']}/server" for user in users]
+            list(pool.map(partial(self.call, "DELETE"), addresses))
         until(
             lambda: not self.call("GET", "/hub/api/users?state=active").json(),
             "the servers to stop",
         )
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """Have a part of the machine ended meanwhile, and started again as it was."""
+        parts = self.machine.parts
+        part = next(part for part in parts.running if part.name == name)
+        process = psutil.Process(part.process.pid)
+        command, environment = process.cmdline(), process.environ()
+        part.stop()
+        parts.running.remove(part)
+        try:
+            yield
+        finally:
+            parts.start(name, command, environment)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Have a part of the machine stand still meanwhile: it is there, and answers nothing."""
+        part = next(part for part in self.machine.parts.running if part.name == name)
+        process = psutil.Process(part.process.pid)
+        processes = [process, *process.children(recursive=True)]
+        for each in processes:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in reversed(processes):
+                each.resume()
 
     def slice_of(self, user: str) -> dict[str, Any]:
         """The slice of a user's server, as the service tells it."""
@@ -100,6 +142,13 @@ class BrowserMachine:
             for each in gpu["slices"]
             if (each["lease"]["owner"], each["lease"]["holder"]) == (user, "notebook")
         )
+
+    def submit(self, user: str, **request: object) -> str:
+        """Submit a job as a user who has had a server; give its id."""
+        asked = {"note": "as from a command line"}
+        token = self.call("POST", f"/hub/api/users/{user}/tokens", asked).json()["token"]
+        job = self.call("POST", "/services/sublet/api/jobs", request, token).json()
+        return str(job["job_id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job, as the service tells it."""
@@ -134,6 +183,8 @@ def browser_machine(
             admin = Person(settings.places.hub_url, "admin", settings.admin_password)
             asyncio.run(log_in(admin))
             running = BrowserMachine(machine, admin.token)
+            for user in IN_NO_GROUP:
+                running.call("POST", f"/hub/api/users/{user}")
             for group, members in (GROUPS if groups is None else groups).items():
                 running.call("POST", f"/hub/api/groups/{group}")
                 for member in members:

@@ -1,0 +1,114 @@
+"""How the extension behaves: settings, hidden tabs, the keyboard, and parts that are away."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.browser_lab import open_lab, put_settings
+from tests.support.browser_panel import choose, mark, open_panel, status, until_standing
+
+pytestmark = pytest.mark.end_to_end
+
+_HIDE = """\
+hidden => {
+  Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+TEN_MINUTES_MS = 600_000
+OURS = re.compile("/sublet/api/")
+
+
+@pytest.fixture
+def eva(in_lab):
+    return in_lab("eva")
+
+
+def focused(page: Page) -> str | None:
+    return page.evaluate("() => document.activeElement.dataset.sublet ?? null")
+
+
+def test_all_of_the_panel_is_reached_by_keyboard_and_has_a_name(eva):
+    page = eva.page
+    open_lab(eva)
+    until_standing(eva, "idle")
+    page.keyboard.press("Control+Shift+C")
+    page.keyboard.insert_text("Show My Share of the GPUs")
+    page.keyboard.press("Enter")
+    panel = mark(page, "panel")
+    expect(mark(panel, "jobs")).to_be_visible()
+    mark(panel, "keep").focus()
+    reached = [focused(page)]
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        reached.append(focused(page))
+    assert reached == ["keep", "keep-minutes", "give-up", "resize", "promote"]
+    for role in ("button", "combobox", "meter", "img", "region"):
+        for each in panel.get_by_role(role).all():
+            expect(each).to_have_accessible_name(re.compile("."))
+    expect(status(eva)).to_have_accessible_name(re.compile(r"^GPU 0 of 10 GiB\. idle\. Nothing"))
+
+
+def test_settings_switch_the_status_bar_off_and_on(eva):
+    page = eva.page
+    open_lab(eva)
+    expect(status(eva)).to_be_visible()
+    choose(page, "Settings", "Settings Editor")
+    page.locator(".jp-PluginList").get_by_text("Sublet", exact=True).click()
+    editor = page.locator(".jp-SettingsPanel")
+    expect(editor).to_contain_text("Poll interval")
+    box = editor.get_by_role("checkbox", name="Status bar")
+    box.uncheck()
+    expect(status(eva)).to_be_hidden()
+    eva.photograph("settings")
+    box.check()
+    expect(status(eva)).to_be_visible()
+
+
+def test_a_hidden_tab_asks_nothing_and_one_in_sight_asks_at_once(eva, hub):
+    page = eva.page
+    put_settings(hub.home("eva"), "sublet-lab:share", pollInterval=20)
+    page.clock.install()
+    open_lab(eva)
+    open_panel(eva)
+    with page.expect_request(OURS):
+        page.clock.run_for(TEN_MINUTES_MS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(_HIDE, True)
+    page.clock.run_for(TEN_MINUTES_MS)
+    assert [url for url in asked if OURS.search(url)] == []
+    with page.expect_request(OURS):
+        page.evaluate(_HIDE, False)
+
+
+def test_what_is_away_leaves_its_last_word_in_grey_with_when_it_was_seen(eva, hub):
+    eva.expect_complaint("50[234]")
+    open_lab(eva)
+    panel = open_panel(eva)
+    expect(mark(panel, "quota")).to_be_visible()
+    with hub.without("service"):
+        expect(mark(panel, "hub-away")).to_contain_text(
+            re.compile(r"The hub does not answer\. What is grey was last seen at \d+:\d+:\d+")
+        )
+        expect(mark(panel, "quota")).to_have_class(re.compile("sublet-stale"))
+        expect(mark(panel, "standing")).to_have_text("idle")
+        expect(mark(panel, "keep")).to_be_disabled()
+        eva.photograph("hub-away")
+    expect(mark(panel, "hub-away")).to_have_count(0)
+    with hub.frozen("agent"):
+        until_standing(eva, "away")
+        expect(status(eva)).to_have_class(re.compile("sublet-stale"))
+        expect(mark(panel, "seen-at")).to_have_text(re.compile(r"Last seen at \d+:\d+:\d+"))
+        eva.photograph("agent-away")
+    until_standing(eva, "idle")
+    expect(mark(panel, "seen-at")).to_have_count(0)
+
+
+def test_lending_switched_off_is_told_in_the_panel(eva, hub):
+    hub.call("PUT", "/services/sublet/api/lending", {"lending": False})
+    open_lab(eva)
+    panel = open_panel(eva)
+    expect(mark(panel, "lending-off")).to_contain_text("An admin has switched lending off")
+    hub.call("PUT", "/services/sublet/api/lending", {"lending": True})
+    expect(mark(panel, "lending-off")).to_have_count(0)

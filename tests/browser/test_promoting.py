@@ -1,0 +1,194 @@
+"""From an open notebook to a training job and its result, and what stands in the way."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.support.browser_lab import NotebookPage, open_lab, open_notebook, put_notebook
+from tests.support.browser_panel import (
+    START_JOB,
+    choose,
+    field,
+    job_named,
+    mark,
+    open_panel,
+    promote,
+    promote_dialog,
+    start_job,
+)
+
+pytestmark = pytest.mark.end_to_end
+
+PARAMETERS = """\
+rate = 0.1  # how fast it learns
+steps: int = 3
+label = "plain"
+shuffle = True"""
+NEVER_IN_A_JOB = 'raise RuntimeError("this cell is for people")'
+READ = "import os, pathlib; place = os.environ.get('DATA_PLACE'); here = sorted(os.listdir())"
+TELL = "print(f'{rate=} {steps=} {label=} {shuffle=} {place=} {here=}')"
+CELLS = (PARAMETERS, NEVER_IN_A_JOB, READ, TELL)
+TAGS = {0: ["parameters"], 1: ["skip"]}
+LARGER_THAN_ALLOWED = 3 * 1024**3
+TALL = {"width": 1280, "height": 1100}
+HOSTILE = """<img src=x onerror="window.hurt=1"> 'it' & "s" 🚀 """
+
+
+@pytest.fixture
+def dora(in_lab, hub):
+    put_notebook(hub.home("dora") / "train.ipynb", *CELLS, tags=TAGS)
+    return in_lab("dora", viewport=TALL)
+
+
+def open_result(panel: Locator, job: Locator) -> NotebookPage:
+    """Wait for the end, and open the notebook that was run."""
+    expect(job).to_have_attribute("data-sublet-state", "done")
+    mark(job, "job-open").click()
+    notebook = NotebookPage(panel.page)
+    expect(notebook.panel).to_have_count(1)
+    return notebook
+
+
+def test_two_clicks_run_the_notebook_as_it_is_on_the_screen(dora):
+    notebook = open_notebook(dora, "train.ipynb")
+    notebook.write(3, f"{TELL}\nprint('not saved before')")
+    dialog = promote(notebook)
+    expect(field(dialog, "name")).to_have_value("train")
+    expect(mark(dialog, "promote-cells")).to_have_text(
+        "train.ipynb · 3 cells run. 1 cell tagged skip or interactive is left out."
+    )
+    expect(dialog.get_by_role("radio", name="whole GPUs")).to_be_checked()
+    for name, value in (("rate", "0.1"), ("steps", "3"), ("label", "plain"), ("shuffle", "True")):
+        expect(field(dialog, name)).to_have_value(value)
+    expect(dialog.locator('[data-sublet-field="rate"]')).to_contain_text("how fast it learns")
+    expect(mark(dialog, "forecast")).to_contain_text("it starts at once")
+    dora.photograph("promote")
+    start_job(dialog)
+    expect(dora.page.get_by_text("train is in the queue as a training job.")).to_be_visible()
+    dora.page.get_by_role("button", name="Show my jobs").click()
+    panel = mark(dora.page, "panel")
+    result = open_result(panel, job_named(panel, "train"))
+    expect(result.panel).to_contain_text("rate=0.1 steps=3 label='plain' shuffle=True place=None")
+    expect(result.panel).to_contain_text("not saved before")
+    dora.photograph("result")
+
+
+def test_a_changed_parameter_is_checked_taken_along_and_seen_in_the_result(dora, hub):
+    folder = hub.home("dora") / "large"
+    put_notebook(folder / "tuned.ipynb", *CELLS, tags=TAGS)
+    (folder / "rows.csv").write_text("1,2,3")
+    with (folder / "video.bin").open("wb") as video:
+        video.truncate(LARGER_THAN_ALLOWED)
+    open_notebook(dora, "large/tuned.ipynb")
+    panel = open_panel(dora)
+    choose(dora.page, "Run", "Promote to Training…")
+    dialog = promote_dialog(dora.page)
+
+    everything = dialog.get_by_role("radio", name=re.compile("copy of the folder"))
+    expect(everything).to_be_disabled()
+    expect(dialog).to_contain_text("too large, at most 1.1 GB")
+    dialog.get_by_role("radio", name=re.compile("copy of some files")).check()
+    files = mark(dialog, "take-files")
+    expect(dialog.get_by_text("Choose at least one file, or take nothing along.")).to_be_visible()
+    files.get_by_role("checkbox", name=re.compile("video.bin")).check()
+    expect(dialog.get_by_text(re.compile("at most 1.1 GB can be taken along"))).to_be_visible()
+    files.get_by_role("checkbox", name=re.compile("video.bin")).uncheck()
+    files.get_by_role("checkbox", name=re.compile("rows.csv")).check()
+
+    field(dialog, "rate").fill("fast")
+    field(dialog, "steps").fill("2.5")
+    expect(dialog.get_by_text("rate must be a number, such as 0.001.")).to_be_visible()
+    expect(dialog.get_by_text("steps must be a whole number, such as 10.")).to_be_visible()
+    dialog.get_by_role("button", name=START_JOB).click()
+    expect(mark(dialog, "promote-refusal")).to_have_text(
+        "Correct what is marked below, and start it again."
+    )
+    dora.photograph("promote-wrong-types")
+    field(dialog, "rate").fill("0.5")
+    field(dialog, "steps").fill("7")
+    field(dialog, "label").fill(HOSTILE)
+    field(dialog, "shuffle").select_option("False")
+    mark(dialog, "promote-more").locator("summary").click()
+    field(dialog, "environment:DATA_PLACE").fill("/data")
+    field(dialog, "hours").fill("0.5")
+    field(dialog, "retries").select_option("1")
+    expect(mark(dialog, "forecast")).to_contain_text("it starts at once")
+    dora.photograph("promote-changed")
+    start_job(dialog)
+    result = open_result(panel, job_named(panel, "tuned"))
+    told = f"rate=0.5 steps=7 label={HOSTILE!r} shuffle=False place='/data'"
+    expect(result.panel).to_contain_text(told)
+    expect(result.panel).to_contain_text(re.compile(r"here=\[.*'rows\.csv'.*\]"))
+    expect(result.panel).not_to_contain_text("video.bin")
+    assert dora.page.evaluate("() => window.hurt") is None
+
+
+def test_one_job_too_many_is_refused_in_the_dialog_with_what_to_do(dora, hub):
+    endless = {"memory_mib": 60 * 1024, "parameters": {"steps": 100_000, "hold_gib": 1}}
+    jobs = [hub.submit("dora", notebook="train-digits.ipynb", **endless) for _ in range(2)]
+    dialog = promote(open_notebook(dora, "train.ipynb"))
+    words = "'dora' has 2 jobs waiting or running and may have 2. Cancel one, or wait until"
+    expect(mark(dialog, "forecast")).to_have_attribute("data-sublet-allowed", "false")
+    expect(mark(dialog, "forecast")).to_contain_text(words)
+    dora.expect_complaint("409")
+    dialog.get_by_role("button", name=START_JOB).click()
+    expect(mark(dialog, "promote-refusal")).to_contain_text(words)
+    dora.photograph("promote-refused")
+    for job in jobs:
+        hub.call("POST", f"/services/sublet/api/jobs/{job}/cancel", {})
+    dora.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def test_whatever_a_notebook_is_called_its_name_is_text(dora, hub):
+    name = HOSTILE + "n" * (200 - len(HOSTILE) - len(".ipynb"))
+    put_notebook(hub.home("dora") / f"{name}.ipynb", "print('it ran')")
+    notebook = open_notebook(dora, f"{name}.ipynb")
+    panel = open_panel(dora)
+    expect(mark(panel, "kernels")).to_contain_text(name)
+    dialog = promote(notebook)
+    # Jobs' folders and commands bear their names: they are plain, and not too long.
+    expect(field(dialog, "name")).to_have_value(re.compile("^img-src-x-onerror-[a-z0-9.-]*n+$"))
+    expect(mark(dialog, "promote-cells")).to_contain_text(name)
+    field(dialog, "name").fill("n" * 101)
+    expect(dialog.get_by_text("Give it a name of at most 100 characters.")).to_be_visible()
+    field(dialog, "name").fill(HOSTILE)
+    expect(dialog.get_by_text("anything else becomes “-”.")).to_be_visible()
+    dora.photograph("promote-hostile-name")
+    start_job(dialog)
+    job = job_named(panel, "img-src-x-onerror-window.hurt-1-it-s")
+    result = open_result(panel, job)
+    expect(result.panel).to_contain_text("it ran")
+    dora.photograph("hostile-name")
+    assert dora.page.evaluate("() => window.hurt") is None
+    assert dora.page.locator('img[src="x"]').count() == 0
+
+
+def test_a_new_notebook_is_saved_first_and_one_that_cannot_be_read_says_what_to_do(dora, hub):
+    open_lab(dora)
+    choose(dora.page, "File", "New", "Notebook")
+    dora.page.get_by_role("button", name=re.compile("^Select")).click()
+    notebook = NotebookPage(dora.page)
+    expect(notebook.panel).to_be_visible()
+    dialog = promote(notebook)
+    expect(mark(dialog, "promote-problem")).to_contain_text("no cell with code that would run")
+    dialog.get_by_role("button", name="Cancel").click()
+    notebook.write(0, "print('a new one')")
+    dialog = promote(notebook)
+    expect(field(dialog, "name")).to_have_value("Untitled")
+    start_job(dialog)
+    panel = open_panel(dora)
+    expect(job_named(panel, "Untitled", "done")).to_be_visible()
+
+    (hub.home("dora") / "broken.ipynb").write_text("{")
+    dora.expect_complaint("400")
+    open_lab(dora)
+    item = dora.page.locator(".jp-DirListing-item", has_text="broken.ipynb")
+    item.click(button="right")
+    dora.page.locator(".lm-Menu-itemLabel").get_by_text("Promote to Training…").click()
+    error = dora.page.get_by_role("dialog")
+    expect(error).to_contain_text("This notebook cannot be promoted")
+    expect(error).to_contain_text("Open it with the text editor to mend it")
+    dora.photograph("promote-broken")
+    error.get_by_role("button", name=re.compile("Dismiss|Close|OK")).click()

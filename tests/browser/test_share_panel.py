@@ -1,0 +1,122 @@
+"""The share panel: what it tells of a slice and a quota, and what its buttons do."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.support.browser_lab import open_notebook, put_notebook
+from tests.support.browser_panel import (
+    mark,
+    open_panel,
+    photograph_light_and_dark,
+    standings_seen,
+    status,
+    until_standing,
+)
+
+pytestmark = pytest.mark.end_to_end
+
+HOLD = "import sublet_agent.simulated.client as gpu; held = gpu.allocate(gib=4)"
+FILL_UP = "more = gpu.allocate(gib=5)"
+FREE = "more.free()"
+SHARED = "handle = held.share()"
+WORK = "gpu.compute(seconds=2)"
+SEE = "import os; print(os.environ['SUBLET_MEMORY_MIB'])"
+TALL = {"width": 1280, "height": 1250}
+
+
+@pytest.fixture
+def bea(in_lab, hub):
+    put_notebook(hub.home("bea") / "hold.ipynb", HOLD, FILL_UP, FREE, SHARED, WORK)
+    put_notebook(hub.home("bea") / "later.ipynb", SEE)
+    visitor = in_lab("bea", viewport=TALL)
+    hub.end_kernels("bea")
+    return visitor
+
+
+def press(button: Locator) -> None:
+    """As who uses no mouse does."""
+    expect(button).to_be_enabled()
+    button.focus()
+    button.press("Enter")
+
+
+def test_the_panel_tells_all_of_ones_share(bea):
+    notebook = open_notebook(bea, "hold.ipynb")
+    panel = open_panel(bea)
+    notebook.run_cell(0)
+    expect(mark(panel, "slice")).to_contain_text("4.5 of 10 GiB")
+    until_standing(bea, "idle")
+    expect(mark(panel, "standing")).to_have_text("idle")
+    for fact in ("simulated", "Simulated H100 80GB", "Compute share25 %", "Busy now0 %"):
+        expect(mark(panel, "slice")).to_contain_text(fact)
+    expect(mark(panel, "kernel")).to_contain_text(re.compile(r"hold\.ipynb.*ready.*4\.5 GiB"))
+    you, group = mark(panel, "account").all()
+    expect(you).to_contain_text("You10 GiB of at most 60 GiB")
+    expect(group).to_contain_text("Group vision10 GiB of at most 45 GiB10 GiB guaranteed")
+    expect(group.get_by_role("meter")).to_have_attribute("aria-valuenow", str(10 * 1024))
+    offers = mark(panel, "offer")
+    expect(offers.filter(has_text=re.compile("^Small"))).to_have_attribute(
+        "data-sublet-allowed", "true"
+    )
+    expect(offers.filter(has_text=re.compile("^Large"))).to_contain_text(
+        "may have 45 GiB: 40 GiB more is too"
+    )
+    expect(offers.filter(has_text=re.compile("^Night"))).to_contain_text("not now")
+    expect(mark(panel, "week")).to_contain_text(re.compile(r"GPU-hours used.*k?Wh.*energy.*lent"))
+    expect(mark(panel, "history").get_by_role("img")).to_have_accessible_name(
+        re.compile(r"It held up to 4\.5 GiB of 10 GiB\. It was not lent\.")
+    )
+    photograph_light_and_dark(bea, "panel")
+
+    notebook.run_cell(1)
+    expect(status(bea)).to_contain_text("near its cap")
+    expect(mark(panel, "near-cap")).to_contain_text("almost all of your 10 GiB")
+    notebook.run_cell(2)
+    expect(mark(panel, "near-cap")).to_have_count(0)
+    notebook.run_cell(3)
+    expect(mark(panel, "unsuspendable")).to_contain_text(
+        re.compile("cannot be moved out and back:.*keep GPU memory within one process")
+    )
+    photograph_light_and_dark(bea, "panel-unsuspendable")
+
+
+def test_its_buttons_keep_give_up_and_resize_by_keyboard(bea):
+    notebook = open_notebook(bea, "hold.ipynb")
+    panel = open_panel(bea)
+    notebook.run_cell(0)
+    mark(panel, "keep-minutes").select_option("15 min")
+    press(mark(panel, "keep"))
+    expect(mark(panel, "said").first).to_have_text("Kept: nobody else uses your slice for 15 min.")
+    expect(mark(panel, "kept-until")).to_be_visible()
+    press(mark(panel, "keep-end"))
+    expect(mark(panel, "said").first).to_have_text("Your slice may be lent again while it is idle.")
+    expect(mark(panel, "kept-until")).to_have_count(0)
+
+    with standings_seen(bea) as seen:
+        notebook.run_cell(4)
+        press(mark(panel, "give-up"))
+        expect(mark(panel, "said").first).to_contain_text("Given up for now")
+        until_standing(bea, "idle")
+    assert "active" in seen
+
+    press(mark(panel, "resize"))
+    form = mark(panel, "resize-form")
+    for memory, complaint in (("2", "You hold 4.5 GiB"), ("90", "whole GPU has 80 GiB")):
+        mark(form, "resize-memory").fill(memory)
+        expect(form.get_by_role("alert")).to_contain_text(complaint)
+    bea.expect_complaint("403")
+    mark(form, "resize-memory").fill("46")
+    mark(form, "resize-memory").press("Enter")
+    expect(mark(form, "said")).to_contain_text("the largest size they may pick")
+    bea.photograph("resize-refused")
+    mark(form, "resize-memory").fill("12")
+    mark(form, "resize-memory").press("Enter")
+    expect(mark(form, "said")).to_contain_text("restart a kernel to have it see the new size")
+    expect(status(bea)).to_contain_text("of 12 GiB")
+    expect(mark(panel, "account").last).to_contain_text("12 GiB of at most 45 GiB")
+    bea.photograph("resized")
+    later = open_notebook(bea, "later.ipynb")
+    later.run_cell(0)
+    expect(later.output(0)).to_have_text(str(12 * 1024))
