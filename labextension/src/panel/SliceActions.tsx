@@ -111,6 +111,7 @@ export function SliceActions(props: {
           disabled={off}
           aria-expanded={resizing}
           onClick={() => {
+            action.forget();
             setResizing(!resizing);
           }}
           data-sublet="resize"
