@@ -108,7 +108,9 @@ def test_the_chart_takes_the_values_that_the_pages_show() -> None:
     shown = 0
     for page in PAGES:
         for found in re.finditer(
-            r"^( +)(?:kueue|jupyterhub):\n(?:\1 +.*\n)+", page.read_text(), re.MULTILINE
+            r"^( +)(?:kueue|jupyterhub|networkPolicies):\n(?:\1 +.*\n)+",
+            page.read_text(),
+            re.MULTILINE,
         ):
             render(yaml.safe_load(found[0]))
             shown += 1
@@ -127,6 +129,12 @@ def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) ->
     assert printed.exit_code == 0, printed.output
     kinds = [each["kind"] for each in yaml.safe_load_all(printed.output)]
     assert kinds == ["ResourceFlavor", "ClusterQueue", "LocalQueue"]
+
+
+def test_the_page_about_kueue_lets_jobs_on_several_nodes_find_each_other() -> None:
+    text = (DOCS / "kueue.md").read_text()
+    (found,) = re.finditer(r"^( +)networkPolicies:\n(?:\1 +.*\n)+", text, re.MULTILINE)
+    assert yaml.safe_load(found[0]) == {"networkPolicies": {"jobs": {"amongEachOther": True}}}
 
 
 def test_options_of_the_service_are_named_as_the_page_says() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sublet_hub.kube.resources import Manifest
-from sublet_hub.kube_jobs.names import CONTAINER
+from sublet_hub.kube_jobs.names import CONTAINER, TRAINERS_CONTAINER
 from sublet_hub.local_jobs.progress import Ended
 
 _MOST_REASON: Final = 2000
@@ -241,7 +241,7 @@ def _condition(pod: Manifest, kind: str, status: str = "True") -> Manifest | Non
 
 def _container_state(pod: Manifest) -> Manifest:
     for container in (pod.get("status") or {}).get("containerStatuses") or ():
-        if container.get("name") in {CONTAINER, "node"}:
+        if container.get("name") in {CONTAINER, TRAINERS_CONTAINER}:
             state: Manifest = container.get("state") or {}
             return state
     return {}
