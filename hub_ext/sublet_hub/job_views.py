@@ -85,6 +85,7 @@ class JobViews:
             failure=self._failure_of(job),
             attempts=job.attempts,
             retries=job.retries,
+            failed_attempts=job.failed_attempts,
             gpus=job.gpus,
             take_along=job.take_along,
             expected_start=None if usual is None else job.submitted_at + usual.length,

@@ -68,6 +68,7 @@ async def test_a_job_with_retries_is_begun_anew(ada: Ada) -> None:
     mark = str(ada.home / "mark")
     job = await ended(ada, await ada.submit(["fail once", "no luck", mark], retries=2))
     assert (job["state"], job["attempts"], job["retries"]) == ("done", 2, 2)
+    assert job["failed_attempts"] == 1
     assert job["failure"] is None
     _, events = await ada.world.call("GET", "events", ada.token)
     (back,) = [event for event in events if event["kind"] == "job-went-back"]

@@ -191,7 +191,7 @@ async def test_a_job_whose_pod_was_preempted_goes_on_from_where_it_was_in_a_new_
     assert "sublet-jobs/train-" in str(requests)
     story.cluster.run_pod(story.cluster.make_pod(second))
     job = await story.until_state("running")
-    assert job["attempts"] == 2
+    assert (job["attempts"], job["failed_attempts"]) == (2, 0)
 
 
 async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its_pod_has_gone(

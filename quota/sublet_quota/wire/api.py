@@ -303,6 +303,8 @@ class JobInfo(WireModel):
     attempts: int = Field(default=0, ge=0)
     """How many times it was begun."""
     retries: int = Field(default=0, ge=0)
+    failed_attempts: int = Field(default=0, ge=0)
+    """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
     gpus: int = Field(default=1, ge=1)
     take_along: tuple[PathText, ...] = ()
     expected_start: AwareDatetime | None = None
