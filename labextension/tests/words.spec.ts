@@ -61,6 +61,16 @@ describe('a job in words', () => {
     );
   });
 
+  test.each([
+    [1, 0, ''],
+    [3, 2, 'Attempt 3 of 3.'],
+    [4, 1, 'Attempt 2 of 3. It was begun anew, as its room was taken.'],
+    [2, 0, 'It was begun anew, as its room was taken.']
+  ])('of %i attempts %i failed: %j', (attempts, failed_attempts, told) => {
+    const running = job({ state: 'running', attempts, failed_attempts, retries: 2 });
+    expect(stateLine(running, trans, NOW)).toBe(told);
+  });
+
   test('failed says the cell and the error', () => {
     const failed = job({
       state: 'failed',

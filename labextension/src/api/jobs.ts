@@ -35,6 +35,8 @@ export interface Job {
   failure: JobFailure | null;
   attempts: number;
   retries: number;
+  /** Of the attempts, those that count against the retries. */
+  failed_attempts: number;
   output_path: string | null;
 }
 
@@ -108,6 +110,7 @@ export function readJob(r: Reader): Job {
     })),
     attempts: r.number('attempts'),
     retries: r.number('retries'),
+    failed_attempts: r.number('failed_attempts'),
     output_path: r.maybeText('output_path')
   };
 }

@@ -64,8 +64,11 @@ function runningLine(job: Job, trans: TranslationBundle): string {
     const cell = job.current_cell ?? Math.min(job.cells_done + 1, job.cells_total);
     parts.push(trans.__('Cell %1 of %2.', cell, job.cells_total));
   }
-  if (job.attempts > 1) {
-    parts.push(trans.__('Attempt %1 of %2.', job.attempts, job.retries + 1));
+  if (job.failed_attempts > 0) {
+    parts.push(trans.__('Attempt %1 of %2.', job.failed_attempts + 1, job.retries + 1));
+  }
+  if (job.attempts > job.failed_attempts + 1) {
+    parts.push(trans.__('It was begun anew, as its room was taken.'));
   }
   return parts.join(' ');
 }
