@@ -109,6 +109,16 @@ class Containerd:
         for task in self.ctr("tasks", "list", "--quiet").split():
             self.ctr("tasks", "delete", "--force", task)
 
+    def start_again(self, programs: Programs) -> None:
+        """Start it once it has ended; returns when it answers."""
+        self.program.process = _start(programs).process
+        self.wait_until_it_answers()
+
+    def wait_until_it_answers(self) -> None:
+        """Wait until it does, or fail with its last words."""
+        program = self.program
+        wait_for(lambda: _answers(self), _START_S, lambda: f"containerd:\n{program.tail()}")
+
     def ctr(self, *words: str | Path) -> str:
         """Run containerd's own command line on it."""
         return run(find("ctr"), f"--address={self.socket}", f"--namespace={_NAMESPACE}", *words)
@@ -133,25 +143,29 @@ def start_containerd(programs: Programs, network: Network) -> Containerd:
             folder=folder, pause=PAUSE, plugins=network_plugins(), runc=find("runc")
         )
     )
-    # It looks for its shim, and the shim for runc, along the path.
-    folders = [str(find(each).parent) for each in ("containerd-shim-runc-v2", "runc")]
-    path = ":".join([*folders, os.environ.get("PATH", ""), "/usr/sbin:/sbin"])
     plugins = folder / "device-plugins"
     plugins.mkdir()
     _PLUGINS.mkdir(parents=True, exist_ok=True)
-    program = programs.start(
+    containerd = Containerd(folder, _start(programs))
+    containerd.wait_until_it_answers()
+    containerd.import_image(pause_image(folder))
+    return containerd
+
+
+def _start(programs: Programs) -> Program:
+    folder = programs.folder
+    # It looks for its shim, and the shim for runc, along the path.
+    folders = [str(find(each).parent) for each in ("containerd-shim-runc-v2", "runc")]
+    path = ":".join([*folders, os.environ.get("PATH", ""), "/usr/sbin:/sbin"])
+    return programs.start(
         "containerd",
         [
             *(find("unshare"), "--mount", "--propagation=private", "--"),
-            *("sh", "-c", _WITH_PLUGINS, "sh", plugins, _PLUGINS),
-            *(find("containerd"), f"--config={configuration}"),
+            *("sh", "-c", _WITH_PLUGINS, "sh", folder / "device-plugins", _PLUGINS),
+            *(find("containerd"), f"--config={folder / 'containerd.toml'}"),
         ],
         {"PATH": path},
     )
-    containerd = Containerd(folder, program)
-    wait_for(lambda: _answers(containerd), _START_S, lambda: f"containerd:\n{program.tail()}")
-    containerd.import_image(pause_image(folder))
-    return containerd
 
 
 def _answers(containerd: Containerd) -> bool:

@@ -5,6 +5,7 @@ What the kubelet sets in the kernel for itself is written down first, and set ba
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from tests.support.kube.programs import MissingError, find, network_plugins
 from tests.support.kube.run_folder import (
     Network,
     cgroup_of,
+    end_programs,
     network_of,
     remember_bridge,
     remember_kernel_settings,
@@ -51,6 +53,20 @@ class Node:
     def cordon(self, api: Api, *, unschedulable: bool) -> None:
         """Have the node take nothing new, or take new pods again."""
         api.patch("v1", "Node", self.name, {"spec": {"unschedulable": unschedulable}})
+
+    def cut_power(self, api: Api) -> None:
+        """End all that runs on it at once, and start it again; returns when it is ready."""
+        folder = self.programs.folder
+        kubelet = [str(each) for each in self.kubelet.process.args]  # type: ignore[union-attr]
+        self.kubelet.kill()
+        self.containerd.program.kill()
+        end_programs(folder, named=["containerd"])
+        # What a machine keeps in memory alone.
+        shutil.rmtree(folder / "containerd-state")
+        self.containerd.start_again(self.programs)
+        inside = self.containerd.beside(*kubelet[kubelet.index("--", 4) + 1 :])
+        self.kubelet.process = self.programs.start("kubelet", inside).process
+        wait_for(lambda: _ready(self, api), _READY_S, lambda: f"the node:\n{self.kubelet.tail()}")
 
     def stop(self, api: Api) -> None:
         """End its pods, then its programs: in this order nothing stays behind."""
@@ -108,7 +124,8 @@ def start_node(plane: ControlPlane, api: Api) -> Node:
 
 
 def _ready(node: Node, api: Api) -> bool:
-    node.programs.must_run()
+    node.containerd.program.must_run()
+    node.kubelet.must_run()
     found = api.find("v1", "Node", node.name)
     conditions = found["status"].get("conditions", []) if found else []
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,8 @@ class Programs:
 
     folder: Path
     running: list[Program] = field(default_factory=list)
+    _starter: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    """To Linux a program's parent is the thread that started it: this one lives to the end."""
 
     def start(
         self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None
@@ -67,7 +70,8 @@ class Programs:
         log = self.folder / f"{name}.log"
         tied = [shutil.which("setpriv") or "/usr/bin/setpriv", "--pdeathsig", "KILL", "--"]
         with log.open("ab") as output:
-            process = subprocess.Popen(
+            process = self._starter.submit(
+                subprocess.Popen,
                 [*tied, *(str(each) for each in command)],
                 cwd=self.folder,
                 env={**os.environ, **(environment or {})},
@@ -75,7 +79,7 @@ class Programs:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-            )
+            ).result()
         program = Program(name, process, log)
         self.running.append(program)
         return program
@@ -89,6 +93,7 @@ class Programs:
         """End all of them, the last one first."""
         while self.running:
             self.running.pop().stop()
+        self._starter.shutdown()
 
 
 def wait_for(look: Callable[[], Any], within_s: float, what: str | Callable[[], str]) -> Any:

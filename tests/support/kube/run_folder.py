@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,7 @@ def cgroup_of(folder: Path) -> str:
 
 def tidy(folder: Path) -> None:
     """End, unmount, set back and remove all that belongs to a run's folder."""
-    _end_programs(folder)
+    end_programs(folder)
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for mount in reversed([each for each in mounts if each.startswith(f"{folder}/")]):
         _try("umount", "-l", mount)
@@ -156,9 +156,10 @@ def _try(*command: str) -> None:
     subprocess.run(command, check=False, capture_output=True)
 
 
-def _end_programs(folder: Path) -> None:
+def end_programs(folder: Path, named: Sequence[str] = _OURS) -> None:
+    """Kill programs of a run, with what they contain."""
     ends = time.monotonic() + 20
-    while (left := _programs_of(folder)) and time.monotonic() < ends:
+    while (left := _programs_of(folder, tuple(named))) and time.monotonic() < ends:
         for process in left:
             try:
                 process.send_signal(signal.SIGKILL)
@@ -167,12 +168,12 @@ def _end_programs(folder: Path) -> None:
         psutil.wait_procs(left, timeout=2)
 
 
-def _programs_of(folder: Path) -> list[psutil.Process]:
+def _programs_of(folder: Path, named: tuple[str, ...]) -> list[psutil.Process]:
     """Return the run's programs that still live, with what they contain."""
     found: list[psutil.Process] = []
     for process in psutil.process_iter(["name", "cmdline", "status"]):
         words = process.info["cmdline"] or []
-        ours = Path(words[0]).name.startswith(_OURS) if words else False
+        ours = Path(words[0]).name.startswith(named) if words else False
         if ours and any(f"{folder}/" in word for word in words):
             try:
                 found += [*process.children(recursive=True), process]

@@ -13,6 +13,7 @@ from sublet_hub.kube_jobs.settings import KubeJobSettings
 from sublet_hub.link.node_secrets import NodeSecrets
 from sublet_hub.private_files import write_private
 
+from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.hub_world import NODE_SECRET, HubWorld, fake_hub, hub_world, until
 from tests.support.jobs_on_kube import ACCOUNT, SETTINGS
 from tests.support.kube.api import Api
@@ -37,6 +38,13 @@ class Cluster:
     world: HubWorld
     namespace: Api
     token: str
+    secrets: Path
+
+    async def agent_on(self, node: str) -> FakeAgent:
+        """The agent of a node beside the first, with a card of its own."""
+        write_private(self.secrets / node, NODE_SECRET.encode())
+        cards = (a_gpu(f"SIM-{node}"),)
+        return await self.world.agent(node=node, boot_id="another-machine", gpus=cards)
 
     async def submit(self, **request: Any) -> str:
         """Submit a job of 20 GiB; returns its id."""
@@ -105,4 +113,4 @@ async def service(
         path = f"slices/{lease['slice_id']}"
         await world.hub_call("POST", f"{path}/pod", {**told, "template": template})
         await world.hub_call("DELETE", path)
-        yield Cluster(world, namespace, world.user("ada"))
+        yield Cluster(world, namespace, world.user("ada"), secrets)
