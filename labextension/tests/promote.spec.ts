@@ -22,6 +22,11 @@ describe('values as Python writes them', () => {
     ['.5', 0.5],
     ["'it\\'s'", "it's"],
     ['"""two\nlines"""', 'two\nlines'],
+    ['r"\\d+"', '\\d+'],
+    ["R'\\''", "\\'"],
+    ['u"a"', 'a'],
+    ['"caf\\u00e9 \\x41 \\U0001F680 \\101"', 'café A 🚀 A'],
+    ['"\\d \\\\ \\n"', '\\d \\ \n'],
     ['True', true],
     ['None', null],
     ['[1, (2, 3), ]', [1, [2, 3]]],
@@ -30,12 +35,24 @@ describe('values as Python writes them', () => {
     expect(readLiteral(text)).toEqual(value);
   });
 
-  test.each(['', 'many', '1 + 1', 'open("x")', '[1, 2', "'open", '{[1]: 2}', '1 2', 'toString'])(
-    '%s is none',
-    text => {
-      expect(() => readLiteral(text)).toThrow(NotALiteralError);
-    }
-  );
+  test.each([
+    '"\\x4"',
+    '"\\N{DASH}"',
+    'f"{x}"',
+    'b"x"',
+    '"a',
+    '',
+    'many',
+    '1 + 1',
+    'open("x")',
+    '[1, 2',
+    "'open",
+    '{[1]: 2}',
+    '1 2',
+    'toString'
+  ])('%s is none', text => {
+    expect(() => readLiteral(text)).toThrow(NotALiteralError);
+  });
 
   test('what is written is read back', () => {
     const value = { rate: 0.1, layers: [1, 2], name: 'a "b"', on: true, none: null };
@@ -52,6 +69,12 @@ describe('a parameter', () => {
     expect(field('str', "'adam'").initial).toBe('adam');
   });
 
+  test('a string that is reckoned is typed as Python writes it', () => {
+    expect(field('str', 'f"{x}"')).toMatchObject({ kind: 'any', initial: 'f"{x}"' });
+    expect(field('str', 'None').kind).toBe('str');
+    expect(field('str', 'r"\\d"').initial).toBe('\\d');
+  });
+
   test('without a type, its value says what it is', () => {
     const kinds = ['True', "'a'", '3', 'len(y)'].map(each => field('None', each).kind);
     expect(kinds).toEqual(['bool', 'str', 'any', 'any']);
@@ -66,7 +89,8 @@ describe('a parameter', () => {
     ['dict', '{}', {}],
     ['None', 'None', null]
   ])('%s takes %s', (type, text, value) => {
-    expect(typed(field(type, '0'), text, trans)).toEqual({ value, problem: null });
+    const written = type === 'str' ? "'adam'" : '0';
+    expect(typed(field(type, written), text, trans)).toEqual({ value, problem: null });
   });
 
   test.each([

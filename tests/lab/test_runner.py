@@ -14,7 +14,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sublet_lab.runner.job import run_job
-from sublet_lab.runner.notebook import NotebookError, describe_notebook
+from sublet_lab.runner.notebook import (
+    NotebookError,
+    Parameter,
+    as_declared,
+    describe_notebook,
+)
 
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -255,3 +260,18 @@ def test_check_refuses_a_notebook_that_is_not_there(tmp_path: Path):
     assert found.stdout == ""
     assert "No such file" in found.stderr
     assert found.stderr.count("\n") == 1
+
+
+def test_a_whole_number_is_a_float_where_the_notebook_has_one():
+    declared = [
+        Parameter("rate", "None", "0.1", ""),
+        Parameter("decay", "float", "reckoned()", ""),
+        Parameter("steps", "None", "3", ""),
+        Parameter("label", "None", "name()", ""),
+    ]
+    asked = {"rate": 2, "decay": 1, "steps": 4, "label": 5, "more": 6}
+    taken = as_declared(asked, declared)
+    assert taken == asked
+    assert [type(value) for value in taken.values()] == [float, float, int, int, int]
+    unchanged = {"rate": True, "decay": 10**400}
+    assert as_declared(unchanged, declared) == unchanged

@@ -19,7 +19,7 @@ export type Typed = { value: Value; problem: null } | { value: null; problem: st
 /** A parameter as a field. */
 export function fieldOf(parameter: NotebookParameter): ParameterField {
   const written = literalOrNull(parameter.default);
-  const kind = kindOf(parameter.type, written);
+  const kind = kindOf(parameter.type, written, parameter.default.trim() === 'None');
   const initial =
     kind === 'str' && typeof written === 'string'
       ? written
@@ -68,15 +68,17 @@ export function typed(field: ParameterField, text: string, trans: TranslationBun
   }
 }
 
-function kindOf(type: string, written: Value): Kind {
+function kindOf(type: string, written: Value, isNone: boolean): Kind {
   switch (type) {
     case 'int':
     case 'float':
     case 'bool':
-    case 'str':
     case 'list':
     case 'dict':
       return type;
+    case 'str':
+      // A text that is reckoned (an f-string, a sum) is shown as it is written, and typed so too.
+      return typeof written === 'string' || isNone ? type : 'any';
     default:
       break;
   }

@@ -44,7 +44,30 @@ const WORDS: ReadonlyMap<string, Value> = new Map([
   ['False', false],
   ['false', false]
 ]);
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '0': '\0' };
+const PREFIXED = /^([rRuU]?)("""|'''|"|')/;
+/** What stands after a backslash, and what it means; Python keeps a backslash before anything else. */
+const ESCAPES: readonly [RegExp, (found: string) => string][] = [
+  [/^[\\'"]/, found => found],
+  [/^\n/, () => ''],
+  [/^[abfnrtv]/, found => SIGNS[found] ?? found],
+  [/^[0-7]{1,3}/, found => String.fromCodePoint(parseInt(found, 8))],
+  [/^x[0-9a-fA-F]{2}/, codePoint],
+  [/^u[0-9a-fA-F]{4}/, codePoint],
+  [/^U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}/, codePoint]
+];
+const SIGNS: Readonly<Record<string, string>> = {
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v'
+};
+
+function codePoint(found: string): string {
+  return String.fromCodePoint(parseInt(found.slice(1), 16));
+}
 
 class LiteralReader {
   constructor(private readonly text: string) {}
@@ -67,11 +90,12 @@ class LiteralReader {
         return this.items('(', ')');
       case '{':
         return this.mapping();
-      case '"':
-      case "'":
-        return this.string();
-      default:
-        return this.numberOrWord();
+      default: {
+        const opening = PREFIXED.exec(this.text.slice(this.at));
+        return opening === null
+          ? this.numberOrWord()
+          : this.string(opening[0].length, opening[2] ?? '', /r/i.test(opening[1] ?? ''));
+      }
     }
   }
 
@@ -104,28 +128,38 @@ class LiteralReader {
     return Object.fromEntries(found);
   }
 
-  private string(): string {
-    const quote = this.text[this.at] ?? '';
-    const triple = this.text.startsWith(quote.repeat(3), this.at);
-    const end = triple ? quote.repeat(3) : quote;
-    this.at += end.length;
+  private string(begins: number, end: string, raw: boolean): string {
+    this.at += begins;
     let found = '';
     while (!this.text.startsWith(end, this.at)) {
       const each = this.text[this.at];
-      if (each === undefined || (each === '\n' && !triple)) {
+      if (each === undefined || (each === '\n' && end.length === 1)) {
         return this.fail();
       }
-      if (each === '\\') {
-        const next = this.text[this.at + 1] ?? '';
-        found += ESCAPES[next] ?? next;
-        this.at += 2;
-      } else {
-        found += each;
-        this.at += 1;
-      }
+      found += each === '\\' ? this.escape(raw) : each;
+      this.at += each === '\\' ? 0 : 1;
     }
     this.at += end.length;
     return found;
+  }
+
+  /** What a backslash and what follows it stand for. */
+  private escape(raw: boolean): string {
+    const rest = this.text.slice(this.at + 1);
+    if (/^(?:$|[NuUx])/.test(rest) && !raw && !ESCAPES.some(([form]) => form.test(rest))) {
+      return this.fail();
+    }
+    if (!raw) {
+      for (const [form, meaning] of ESCAPES) {
+        const written = form.exec(rest)?.[0];
+        if (written !== undefined) {
+          this.at += 1 + written.length;
+          return meaning(written);
+        }
+      }
+    }
+    this.at += 1 + Math.min(1, rest.length);
+    return `\\${rest.slice(0, 1)}`;
   }
 
   private numberOrWord(): Value {

@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sublet_lab.runner.job_client import JobClient, StopReason, job_engine
 from sublet_lab.runner.notebook import (
     NotebookError,
+    as_declared,
     check_parameter_names,
+    declared_parameters,
     kernel_of,
     language_of_kernel,
     papermill_path,
@@ -102,7 +104,9 @@ def _execute(request: RunRequest, progress: Progress) -> tuple[JobError | None, 
         execute_notebook(
             source,
             output,
-            parameters=request.parameters,
+            parameters=as_declared(
+                request.parameters, declared_parameters(notebook, kernel, language)
+            ),
             engine_name=_ENGINE,
             kernel_name=kernel,
             language=language,

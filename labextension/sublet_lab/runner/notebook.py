@@ -4,9 +4,10 @@ papermill formats paths with parameters, fetches URLs and pastes parameter names
 paths are absolute ones of this machine with their braces escaped, and names are identifiers.
 """
 
+import ast
 import keyword
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -117,16 +118,52 @@ def describe_notebook(path: Path) -> NotebookDescription:
         language = language_of_kernel(kernel)
     except NotebookError:
         return NotebookDescription(_cells_to_run(notebook), kernel, False, ())
-    found = _infer_parameters(notebook, name=kernel, language=language)
     return NotebookDescription(
         cells=_cells_to_run(notebook),
         kernel=kernel,
         kernel_installed=True,
-        parameters=tuple(
-            Parameter(str(p.name), str(p.inferred_type_name), str(p.default), str(p.help or ""))
-            for p in found
-        ),
+        parameters=declared_parameters(notebook, kernel, language),
     )
+
+
+def declared_parameters(
+    notebook: NotebookNode, kernel: str, language: str
+) -> tuple[Parameter, ...]:
+    """The variables of the notebook's cell of parameters."""
+    found = _infer_parameters(notebook, name=kernel, language=language)
+    return tuple(
+        Parameter(str(p.name), str(p.inferred_type_name), str(p.default), str(p.help or ""))
+        for p in found
+    )
+
+
+def as_declared(parameters: Mapping[str, Any], declared: Iterable[Parameter]) -> dict[str, Any]:
+    """The parameters with whole numbers as floats where the notebook has floats.
+
+    JSON tells no difference between 2 and 2.0, and Python does.
+    """
+    floats = {each.name for each in declared if _is_float(each)}
+    return {
+        name: _as_float(value) if name in floats else value for name, value in parameters.items()
+    }
+
+
+def _is_float(parameter: Parameter) -> bool:
+    if parameter.type != "None":
+        return parameter.type == "float"
+    try:
+        return isinstance(ast.literal_eval(parameter.default), float)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return False
+
+
+def _as_float(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return value
 
 
 def check_parameter_names(parameters: Mapping[str, Any]) -> None:
