@@ -13,8 +13,9 @@ import pytest
 
 from tests.support.hub_world import until
 from tests.support.kube.api import Api, Manifest
+from tests.support.kube.control_plane import ControlPlane
 from tests.support.kube.manifests import pod, pretended_pod
-from tests.support.kube.pretended_nodes import pretended_node
+from tests.support.kube.pretended_nodes import pretended_node, start_kwok
 from tests.support.kube.processes import wait_for
 from tests.support.kube.service_on_plane import WITHIN_S, Cluster, lend, service
 
@@ -27,11 +28,13 @@ _MARK: Final = "sublet.test/many"
 
 
 @pytest.fixture
-def thousand(cluster: Api) -> Iterator[list[str]]:
+def thousand(control_plane: ControlPlane, cluster: Api) -> Iterator[list[str]]:
     """So many nodes, ready, with four GPUs each."""
+    # A kwok of their own: it would go on to renew their leases when they are gone.
+    playing = start_kwok(control_plane, "many")
     names = [f"many-{number:04}" for number in range(MANY)]
     with ThreadPoolExecutor(AT_ONCE) as at_once:
-        made = (pretended_node(name, 4, **{_MARK: "true"}) for name in names)
+        made = (pretended_node(name, 4, "many", **{_MARK: "true"}) for name in names)
         list(at_once.map(cluster.create, made))
 
     def ready() -> bool:
@@ -39,6 +42,8 @@ def thousand(cluster: Api) -> Iterator[list[str]]:
 
     wait_for(ready, WITHIN_S, f"{MANY} nodes to be ready")
     yield names
+    control_plane.programs.running.remove(playing)
+    playing.stop()
     cluster.call("DELETE", f"/api/v1/nodes?labelSelector={_MARK}")
     wait_for(lambda: not cluster.all("v1", "Node", _MARK), WITHIN_S, "the nodes to go")
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tests.support.kube.api import Api, Manifest
 from tests.support.kube.control_plane import ControlPlane
+from tests.support.kube.processes import Program
 from tests.support.kube.programs import kwok
 
 GPU: Final = "nvidia.com/gpu"
@@ -79,8 +80,8 @@ _DELETED: Final = ".metadata.deletionTimestamp"
 _PHASE: Final = ".status.phase"
 
 
-def start_kwok(plane: ControlPlane) -> None:
-    """Start what plays the pretended nodes of a cluster, and leaves real ones alone."""
+def start_kwok(plane: ControlPlane, played: str = "fake") -> Program:
+    """Start what plays the pretended nodes of a cluster that say so, and leaves others alone."""
     stages = [
         _stage("node-is-ready", "Node", {_READY: "!True"}, {"statusTemplate": _NODE_IS_READY}),
         _stage("pod-runs", "Pod", {_PHASE: "Pending", _DELETED: ""}, {"statusTemplate": _POD_RUNS}),
@@ -92,22 +93,22 @@ def start_kwok(plane: ControlPlane) -> None:
         ),
         _stage("pod-goes", "Pod", {_DELETED: "*"}, {"delete": True}),
     ]
-    configuration = plane.programs.folder / "kwok.yaml"
+    configuration = plane.programs.folder / f"kwok-{played}.yaml"
     configuration.write_text("\n---\n".join(json.dumps(each) for each in stages))
-    plane.programs.start(
+    return plane.programs.start(
         "kwok",
         [
             kwok(),
             f"--kubeconfig={plane.kubeconfig()}",
             f"--config={configuration}",
             "--manage-all-nodes=false",
-            f"--manage-nodes-with-annotation-selector={_MARK}=fake",
+            f"--manage-nodes-with-annotation-selector={_MARK}={played}",
             f"--node-lease-duration-seconds={_LEASE_S}",
         ],
     )
 
 
-def pretended_node(name: str, gpus: int, **labels: str) -> Manifest:
+def pretended_node(name: str, gpus: int, played: str = "fake", **labels: str) -> Manifest:
     """Return a node with GPUs, kept apart by a taint from what does not ask for it."""
     room = {"cpu": "64", "memory": "512Gi", "pods": "110", GPU: str(gpus)}
     return {
@@ -115,7 +116,7 @@ def pretended_node(name: str, gpus: int, **labels: str) -> Manifest:
         "kind": "Node",
         "metadata": {
             "name": name,
-            "annotations": {_MARK: "fake"},
+            "annotations": {_MARK: played},
             "labels": {
                 "kubernetes.io/hostname": name,
                 "kubernetes.io/os": "linux",
