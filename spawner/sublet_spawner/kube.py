@@ -127,8 +127,14 @@ class KubeSliceSpawner(KubeChoices):
 
     # The life of the pod.
 
-    async def start(self) -> Any:
-        """Start the server; follow its pod to its node meanwhile."""
+    def start(self) -> "asyncio.Task[Any]":  # type: ignore[override] # both are awaited
+        """Start the server; follow its pod to its node meanwhile.
+
+        As KubeSpawner's, it has begun when this returns, whether or not it is awaited.
+        """
+        return asyncio.ensure_future(self._start_and_follow())
+
+    async def _start_and_follow(self) -> Any:
         self._fields, self._pod_template = None, None
         try:
             return await super().start()

@@ -155,11 +155,16 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         return environment
 
     async def progress(self) -> AsyncGenerator[Event, None]:
-        """Tell of the slice, of what it waits for, and what the spawner beneath tells."""
+        """Tell of the slice, of what it waits for, and what the spawner beneath tells.
+
+        Every event has a number of how far the start has come; it never goes back.
+        """
+        reached = 0
         log = self._start_log
         sources = [super().progress()] if log is None else self.progress_sources(log)
         async for event in merged(*sources):
-            yield event
+            reached = max(reached, event.get("progress", reached))
+            yield {**event, "progress": reached}
 
     # What survives a restart of the hub.
 

@@ -202,7 +202,7 @@ async def test_a_server_whose_node_has_no_room_says_so_in_words_and_gives_its_sl
     async with a_world(hub_account, node, tmp_path, monkeypatch) as world:
         world.spawner.mem_guarantee = "600G"
         world.spawner.mem_limit = "600G"
-        starting = asyncio.create_task(world.spawner.start())
+        starting = world.spawner.start()
         await world.said("1 with too little memory free")
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
@@ -217,7 +217,7 @@ async def test_a_server_whose_slices_node_is_gone_says_so(
 ) -> None:
     assert node
     async with a_world(hub_account, "node-nowhere", tmp_path, monkeypatch) as world:
-        starting = asyncio.create_task(world.spawner.start())
+        starting = world.spawner.start()
         await world.said("not the one that the slice is on")
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
@@ -231,7 +231,7 @@ async def test_a_claim_belongs_to_its_pod_and_is_collected_with_it(
 ) -> None:
     async with a_world(hub_account, node, tmp_path, monkeypatch, simulated=False) as world:
         world.spawner._as_configured["slice_backend"] = "dra"
-        starting = asyncio.create_task(world.spawner.start())
+        starting = world.spawner.start()
         await world.until(lambda: bool(world.service.slices), "the slice")
         (slice_id,) = world.service.slices
         name = f"sublet-{slice_id}-gpu"

@@ -62,7 +62,7 @@ class World:
 
     async def starting(self) -> "asyncio.Task[Any]":
         """Begin to start; the pod exists when this returns."""
-        task = asyncio.create_task(self.spawner.start())
+        task = self.spawner.start()
         there = lambda: ("pods", POD) in self.cluster.objects or task.done()  # noqa: E731
         await self.until(there, "the pod")
         if task.done():
@@ -425,7 +425,7 @@ async def test_a_pod_of_before_is_removed_without_giving_the_new_slice_back(
         old = {"metadata": {"name": POD, "labels": labels}, "spec": {"containers": []}}
         world.cluster.create("pods", old)
         old_uid = world.pod["metadata"]["uid"]
-        task = asyncio.create_task(world.spawner.start())
+        task = world.spawner.start()
 
         def is_new() -> bool:
             there = world.cluster.objects.get(("pods", POD))

@@ -350,16 +350,19 @@ async def test_progress_tells_of_the_slice_and_of_what_it_waits_for(tmp_path):
         }
         wait = {"reason": "turn", "place": 2, "need_mib": 10240, "free_mib": 512}
         service.reports[slice_id] = SliceReport(**report, wait=wait)
-        messages = []
+        messages, reached = [], []
         progress = spawner.progress()
         async for event in progress:
             messages.append(event["message"])
+            reached.append(event["progress"])
             assert "html_message" not in event
             if "waits" in event["message"]:
                 service.reports[slice_id] = SliceReport(**report)
             if "ready" in event["message"]:
                 break
         await progress.aclose()
+        assert reached == sorted(reached)
+        assert reached[-1] > 0
         assert "Spawning server..." in messages
         assert [message for message in messages if message != "Spawning server..."] == [
             "Asking for a GPU slice: the default size",
