@@ -115,6 +115,9 @@ class ServiceLink:
             ping_timeout=10,
             max_message_size=_MOST_MESSAGE_BYTES,
         )
+        if connection.protocol is not None:
+            # Else a report waits up to 40 ms for the receipt of the one before.
+            connection.protocol.set_nodelay(True)
         try:
             await connection.write_message(self._hello.model_dump_json())
             epoch = await self._welcome(connection)

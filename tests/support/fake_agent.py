@@ -78,6 +78,9 @@ class FakeAgent:
             self.url, headers={"Authorization": f"Bearer {self.secret}", **(headers or {})}
         )
         self._connection = await websocket_connect(request)
+        # As the real one does.
+        if self._connection.protocol is not None:
+            self._connection.protocol.set_nodelay(True)
         await self.send(Hello(node=self.node, boot_id=self.boot_id, version="0.1.0"))
         self._reading = asyncio.create_task(self._read())
         await self.until(lambda: self.epoch > 0 or self.close_reason is not None)
