@@ -1,13 +1,21 @@
-"""What holds for all tests: an event loop ends when what it had open is closed."""
+"""What holds for all tests: an event loop ends when what it had open is closed.
+
+Each loop has HTTP clients of its own, and JupyterHub's are never closed: where each asked for names
+by a thread and an inotify instance of its own, the hundreds of tests' loops would use up all that
+the machine has, and containerd would find none.
+"""
 
 import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator
 
+import aiohttp.connector
+import aiohttp.resolver
 import pytest
 import pytest_asyncio
 
+aiohttp.connector.DefaultResolver = aiohttp.resolver.ThreadedResolver  # type: ignore[misc]
 _PATIENCE_S = 1.0
 
 

@@ -18,6 +18,8 @@ from sublet_lab.kernel.cells import GATE_FEATURE
 _LOOK_AGAIN_S = 0.5
 _REPEAT_S = 2.0
 _SAYS_ITS_FEATURES_WITHIN_S = 10.0
+_MISSED_WITHIN_S = 3.0
+MISSED_CELL = "a cell that began before this server listened"
 _NOT_RUNNING = frozenset({"starting", "restarting", "dead"})
 
 
@@ -41,6 +43,7 @@ class _Watched:
     seen_at: float
     streams: list[Any] = field(default_factory=list)
     tells_itself: bool | None = None
+    has_heard_a_cell: bool = False
     running: list[str] = field(default_factory=list)
     told: str | None = None
     told_at: float = 0.0
@@ -88,8 +91,8 @@ class KernelWatch:
                 watched = None
             if watched is None:
                 self._watched[kernel_id] = self._watch(kernel, ports)
-            elif getattr(kernel, "execution_state", "") in _NOT_RUNNING:
-                watched.running.clear()
+            else:
+                _follow_state(watched, getattr(kernel, "execution_state", ""))
 
     def _watch(self, kernel: Any, ports: tuple[int, int]) -> _Watched:
         watched = _Watched(
@@ -125,10 +128,11 @@ class KernelWatch:
             watched.running.clear()
         elif parent.get("msg_type") == "execute_request" and parent.get("msg_id"):
             cell = str(parent["msg_id"])
+            watched.has_heard_a_cell = True
             if state == "busy" and cell not in watched.running:
                 watched.running.append(cell)
-            elif state == "idle" and cell in watched.running:
-                watched.running.remove(cell)
+            elif state == "idle":
+                watched.running = [c for c in watched.running if c not in {cell, MISSED_CELL}]
         self._news.set()
 
     def _message(self, watched: _Watched, frames: list[bytes], kind: str) -> dict[str, Any] | None:
@@ -160,6 +164,21 @@ class KernelWatch:
                 continue
             if await self._levels.tell(kernel_id, cell):
                 watched.told, watched.told_at = cell, now
+
+
+def _follow_state(watched: _Watched, state: str) -> None:
+    """Go by the server's own word where iopub tells nothing.
+
+    It listens from the kernel's start: a cell can begin before this watch is connected.
+    """
+    is_new = asyncio.get_running_loop().time() - watched.seen_at < _MISSED_WITHIN_S
+    may_miss = is_new and not (watched.has_heard_a_cell or watched.running or watched.tells_itself)
+    if state in _NOT_RUNNING:
+        watched.running.clear()
+    elif state == "busy" and may_miss:
+        watched.running.append(MISSED_CELL)
+    elif state != "busy" and MISSED_CELL in watched.running:
+        watched.running.remove(MISSED_CELL)
 
 
 def _stop(watched: _Watched) -> None:
