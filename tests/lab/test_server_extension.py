@@ -57,6 +57,10 @@ class JupyterServer:
         finally:
             client.close()
 
+    async def _state(self, kernel_id: str) -> str:
+        answer = await self.ask("GET", f"api/kernels/{kernel_id}")
+        return str(json.loads(answer.body)["execution_state"])
+
     async def answers(self) -> bool:
         try:
             return (await self.ask("GET", "api/status")).code == 200
@@ -75,6 +79,9 @@ class JupyterServer:
         client.start_channels(hb=False)
         try:
             await client.wait_for_ready(timeout=120)
+            # Until the server hears its kernel, nobody there could know of a cell.
+            while await self._state(kernel_id) == "starting":  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.05)
             yield kernel_id, RunningKernel(None, client)  # type: ignore[arg-type]
         finally:
             client.stop_channels()
