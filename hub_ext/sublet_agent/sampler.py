@@ -145,16 +145,14 @@ class Sampler:
         for targets, hold in pauses:
             if targets:
                 await loop.run_in_executor(tools.calls, holds.pause, targets, hold, timeout_ms)
-        if any(map(len, self._needlessly_held(effects.found_paused))):
+        if any(self._needlessly_held(effects.found_paused).values()):
             async with self._residency.acting:
                 needless = self._needlessly_held(effects.found_paused)
-                await loop.run_in_executor(tools.calls, _let_run, holds, *needless)
+                await loop.run_in_executor(tools.calls, _let_run, holds, needless)
         await loop.run_in_executor(tools.samples, holds.settle)
 
-    def _needlessly_held(
-        self, found_paused: list[Target]
-    ) -> tuple[list[Target], list[Target], list[Target], list[Target]]:
-        """List those of this GPU whose reason to stand still is no more.
+    def _needlessly_held(self, found_paused: list[Target]) -> dict[Hold, list[Target]]:
+        """List those of this GPU whose reason to stand still is no more, by that reason.
 
         Checked against what is so now, not what was when the sample was taken.
         """
@@ -176,19 +174,11 @@ class Sampler:
             back = served is None or not (served.away() or moving)
             if target.gpu_id == gpu.gpu.gpu_id and back:
                 whole.append(target)
-        return stray, policy, whole, moved
+        return {Hold.FOUND: stray, Hold.POLICY: policy, Hold.SLICE: whole, Hold.MOVE: moved}
 
 
-def _let_run(
-    holds: Holds,
-    stray: list[Target],
-    policy: list[Target],
-    whole: list[Target],
-    moved: list[Target],
-) -> None:
-    for target in stray:
+def _let_run(holds: Holds, needless: dict[Hold, list[Target]]) -> None:
+    for target in needless[Hold.FOUND]:
         holds.adopt(target, Hold.FOUND)
-    holds.release(stray, Hold.FOUND)
-    holds.release(policy, Hold.POLICY)
-    holds.release(whole, Hold.SLICE)
-    holds.release(moved, Hold.MOVE)
+    for hold, targets in needless.items():
+        holds.release(targets, hold)

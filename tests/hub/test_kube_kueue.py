@@ -28,6 +28,7 @@ from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 from tests.support.jobs_on_kube import (
+    GROUPS_OF_QUEUES,
     JOBS,
     NAMESPACE,
     SETTINGS,
@@ -39,19 +40,10 @@ EXPECTED = Path(__file__).parent / "jobs" / "kueue-objects.yaml"
 QUEUE = "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/sublet-lent"
 WORKLOADS = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{NAMESPACE}/workloads"
 JOB_SETS = f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{NAMESPACE}/jobsets"
-DOCUMENT = """
-groups:
-  vision:
-    guaranteed: {memory: 80GiB}
-    limit: {memory: 160GiB}
-    weight: 3
-  Language_Team:
-    limit: {memory: unlimited}
-"""
 
 
 def test_queues_are_as_the_file_says() -> None:
-    document = read_quota_document(DOCUMENT)
+    document = read_quota_document(GROUPS_OF_QUEUES)
     made = [
         *queue_objects(document, KueueNames(NAMESPACE), 40),
         *priority_objects(((10, "sublet-high"), (0, "sublet-normal"))),
@@ -188,7 +180,7 @@ async def test_a_job_on_several_gpus_is_a_job_set(story: Story) -> None:
 
 def test_the_objects_can_be_printed_for_kubectl(tmp_path: Path) -> None:
     file = tmp_path / "quota.yaml"
-    file.write_text(DOCUMENT)
+    file.write_text(GROUPS_OF_QUEUES)
     options = ["--quota-file", str(file), "--namespace", NAMESPACE, "--lent-units", "40"]
     options += ["--priority", "10=sublet-high", "--priority", "0=sublet-normal"]
     answer = CliRunner().invoke(main, options)

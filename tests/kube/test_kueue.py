@@ -20,7 +20,7 @@ from tests.support.helm_charts import RELEASE, run_helm
 from tests.support.helm_documents import CHART
 from tests.support.helm_programs import find_helm
 from tests.support.hub_world import until
-from tests.support.jobs_on_kube import SETTINGS
+from tests.support.jobs_on_kube import GROUPS_OF_QUEUES, SETTINGS
 from tests.support.kube.admitting_fake import VERSION, admitting_fake
 from tests.support.kube.api import Api, Manifest
 from tests.support.kube.control_plane import ControlPlane
@@ -34,15 +34,6 @@ pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pr
 
 QUEUE = "sublet-lent"
 CLASSES = ((-10, "sublet-low"), (0, "sublet-normal"))
-DOCUMENT = """
-groups:
-  vision:
-    guaranteed: {memory: 80GiB}
-    limit: {memory: 160GiB}
-    weight: 3
-  Language_Team:
-    limit: {memory: unlimited}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +52,7 @@ def queues(kueue: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api
     """A namespace whose queues are those that the command prints for a quota document."""
     api = kueue.make_namespace("queued")
     file = tmp_path_factory.mktemp("quota") / "quota.yaml"
-    file.write_text(DOCUMENT)
+    file.write_text(GROUPS_OF_QUEUES)
     options = ["--quota-file", str(file), "--namespace", api.namespace]
     for least, name in CLASSES:
         options += ["--priority", f"{least}={name}"]

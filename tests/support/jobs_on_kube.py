@@ -23,6 +23,16 @@ SETTINGS = KubeJobSettings(
     service_url="http://proxy-public/services/sublet/",
     grace=timedelta(seconds=20),
 )
+GROUPS_OF_QUEUES = """
+groups:
+  vision:
+    guaranteed: {memory: 80GiB}
+    limit: {memory: 160GiB}
+    weight: 3
+  Language_Team:
+    limit: {memory: unlimited}
+"""
+"""A quota document with groups, one of them with a name that Kubernetes does not take."""
 TEMPLATE = {
     "namespace": NAMESPACE,
     "image": "registry.example/notebook:1",
