@@ -31,8 +31,8 @@ class _Kernel:
     busy: bool
     cell: str | None
     reported: datetime
-    asked: str | None = None
-    """The last cell of it that asked at the gate."""
+    let_through: str | None = None
+    """The last cell of it that was let through its slice's gate."""
 
 
 class ActivityAccount:
@@ -41,6 +41,7 @@ class ActivityAccount:
     def __init__(self, known_since: datetime, settings: ActivitySettings) -> None:
         self._settings = settings
         self._known_since = known_since
+        self._promised_before = False
         self._kernels: dict[str, _Kernel] = {}
         self._cell_started: datetime | None = None
         self._cell_ended: datetime | None = None
@@ -60,7 +61,16 @@ class ActivityAccount:
         """A cell asks at the gate."""
         self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
-        self._kernels[kernel].asked = cell
+        self._kernels[kernel].let_through = None
+
+    def cell_is_let_through(self, cell: str, kernel: str) -> None:
+        """The gate is open to a cell that asked there."""
+        if kernel in self._kernels:
+            self._kernels[kernel].let_through = cell
+
+    def was_promised_before(self) -> None:
+        """An agent before this one let cells through; which, their kernels will tell."""
+        self._promised_before = True
 
     def kernel_reports(
         self, kernel: str, sequence: int, *, busy: bool, cell: str | None, now: datetime
@@ -75,6 +85,8 @@ class ActivityAccount:
         elif was_busy and not busy:
             self._cell_ended = now
         self._note_kernel(kernel, sequence, busy=busy, cell=cell, now=now)
+        if before is None and self._may_be_unheard_of(now):
+            self._kernels[kernel].let_through = cell
 
     def gpu_is_used(self, now: datetime) -> None:
         """Measured: a process of the slice used the GPU."""
@@ -130,21 +142,23 @@ class ActivityAccount:
         """Whether a kernel says, and said lately, that a cell runs."""
         return any(k.busy and now - k.reported < _FRESH for k in self._kernels.values())
 
-    def cells_that_asked(self, now: datetime) -> list[tuple[str, str]]:
-        """Return kernel and cell of the running ones that have asked at the gate.
+    def may_run_a_promised_cell(self, now: datetime) -> bool:
+        """Whether a cell that was let through the gate may still run.
 
-        Who of them does not wait there any more was let through. A cell that runs by now, and has
-        not asked yet, waits for nothing and was promised nothing.
+        A cell that has not asked yet, waits, or gave up waiting was promised nothing.
         """
-        return [
-            (name, k.cell)
-            for name, k in self._kernels.items()
-            if k.busy and k.cell is not None and k.cell == k.asked and now - k.reported < _FRESH
-        ]
+        return self._may_be_unheard_of(now) or any(
+            k.busy and k.cell is not None and k.cell == k.let_through and now - k.reported < _FRESH
+            for k in self._kernels.values()
+        )
 
     def may_run_a_cell(self, now: datetime) -> bool:
         """Whether a cell runs, as far as is known: kernels say so every two seconds."""
         return now - self._known_since < _HEARD_WITHIN or self.runs_a_cell(now)
+
+    def _may_be_unheard_of(self, now: datetime) -> bool:
+        """Whether a cell may run on by the promise of an agent before this one."""
+        return self._promised_before and now - self._known_since < _HEARD_WITHIN
 
     def judge(
         self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
@@ -212,8 +226,8 @@ class ActivityAccount:
         if before is None and len(self._kernels) >= _MOST_KERNELS:
             self._kernels.pop(next(iter(self._kernels)))
         number = sequence if sequence is not None else (before.sequence if before else 0)
-        asked = before.asked if before is not None else None
-        self._kernels[kernel] = _Kernel(number, busy, cell, now, asked)
+        let_through = before.let_through if before is not None else None
+        self._kernels[kernel] = _Kernel(number, busy, cell, now, let_through)
 
 
 def _later(at: datetime | None, by: timedelta, now: datetime) -> datetime | None:

@@ -66,21 +66,26 @@ class TenantDesk:
         self._note_kernel(served, request)
         served.account.cell_enters(request.cell, request.kernel, self._clock.now())
         if served.gate_open:
+            served.account.cell_is_let_through(request.cell, request.kernel)
             return True
         served.requests.append(request)
         residency.poke()
         return False
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
-        """The cell no longer waits."""
+        """The cell waits no longer, and does not run either."""
         found = self._roster.find(slice_id)
         if found is not None and request in found[1].requests:
             found[1].requests.remove(request)
 
-    def is_open(self, slice_id: SliceId) -> bool:
-        """Whether the slice's gate is open."""
+    def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
         found = self._roster.find(slice_id)
-        return found is not None and found[1].gate_open
+        if found is None or not found[1].gate_open:
+            return False
+        found[1].account.cell_is_let_through(request.cell, request.kernel)
+        self.leave(slice_id, request)
+        return True
 
     def waits(self, slice_id: SliceId) -> GateWaits:
         """Say why its cells wait."""

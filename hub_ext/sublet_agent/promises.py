@@ -1,13 +1,15 @@
 """Which gates are open, kept so that a new agent keeps the promises of the one before it.
 
 A cell that was let through runs on while the agent is away, and may still fill its slice's cap;
-also where its gate has closed since, and its slice was not suspended yet.
+also where its gate has closed since, and its slice was not suspended yet. Only an open gate is
+opened again: others may have been promised the room of a slice whose gate has closed.
 Written before the cell is told; not forced to disk, for no cell outlives the machine.
 """
 
 import json
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from sublet_quota.ids import GpuId, SliceId
@@ -15,32 +17,47 @@ from sublet_quota.ids import GpuId, SliceId
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """Slices whose cells were let through."""
+
+    open: frozenset[SliceId] = frozenset()
+    """Their gates are open."""
+    past: frozenset[SliceId] = frozenset()
+    """Their gates have closed since, and a cell may run on."""
+
+
 class Promises:
-    """The open gates of all GPUs of the node, in a file."""
+    """What was promised on all GPUs of the node, in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._open: dict[GpuId, frozenset[SliceId]] = {}
+        self._promised: dict[GpuId, Promised] = {}
         self._file = -1
         self._length = 0
 
-    def load(self) -> frozenset[SliceId]:
-        """Return the gates that an agent before this one left open."""
+    def load(self) -> Promised:
+        """Return what an agent before this one left promised."""
         try:
-            names = json.loads(self._path.read_bytes())
-            return frozenset(SliceId(str(name)) for name in names)
+            kept = json.loads(self._path.read_bytes())
+            return Promised(_ids(kept["open"]), _ids(kept["past"]))
         except FileNotFoundError:
-            return frozenset()
-        except (OSError, ValueError, TypeError) as error:
+            return Promised()
+        except (OSError, ValueError, TypeError, LookupError) as error:
             log.warning("the open gates in %s cannot be read: %s", self._path, error)
-            return frozenset()
+            return Promised()
 
-    def keep(self, gpu_id: GpuId, gates: frozenset[SliceId]) -> None:
-        """These gates of the GPU are open now, and no others."""
-        if self._open.get(gpu_id) == gates:
+    def keep(self, gpu_id: GpuId, promised: Promised) -> None:
+        """Nothing else is promised on the GPU now."""
+        if self._promised.get(gpu_id) == promised:
             return
-        self._open[gpu_id] = gates
-        text = json.dumps(sorted(frozenset().union(*self._open.values()))).encode()
+        self._promised[gpu_id] = promised
+        everywhere = self._promised.values()
+        kept = {
+            "open": sorted(name for p in everywhere for name in p.open),
+            "past": sorted(name for p in everywhere for name in p.past),
+        }
+        text = json.dumps(kept).encode()
         # One call, and never a shorter file: no death can leave half of it. This is between a
         # cell and its GPU, where making a new file each time would cost most of a millisecond.
         padded = text.ljust(self._length)
@@ -59,3 +76,7 @@ class Promises:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _ids(names: list[str]) -> frozenset[SliceId]:
+    return frozenset(SliceId(str(name)) for name in names)

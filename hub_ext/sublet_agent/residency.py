@@ -35,7 +35,7 @@ from sublet_agent.eviction import Eviction
 from sublet_agent.job_pauses import JobPauses
 from sublet_agent.move_results import EndedMove, take_over
 from sublet_agent.outbox import EventKind, Record
-from sublet_agent.promises import Promises
+from sublet_agent.promises import Promised, Promises
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
 from sublet_agent.snapshots import NodeView, assemble
 from sublet_agent.transitions import (
@@ -152,10 +152,12 @@ class GpuResidency:
 
     def _keep_promises(self) -> None:
         now = self._tools.clock.now()
-        gates = frozenset(
-            s.slice_id for s in self.slices.values() if s.gate_open or s.past_the_gate(now)
+        slices = self.slices.values()
+        promised = Promised(
+            frozenset(s.slice_id for s in slices if s.gate_open),
+            frozenset(s.slice_id for s in slices if s.past_the_gate(now)),
         )
-        self._tools.promises.keep(self.gpu.gpu.gpu_id, gates)
+        self._tools.promises.keep(self.gpu.gpu.gpu_id, promised)
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
         """Bring activity, promise and waiting in line with each other."""
@@ -164,7 +166,7 @@ class GpuResidency:
         else:
             before = served.activity
             pool = self.gpu.pool
-            if served.waiting_since is not None:
+            if served.waiting_since is not None and served.somebody_waits:
                 served.account.waits_for_its_turn(now)
             served.activity = served.account.judge(self.gpu.idle_after, pool.lend_at_least, now)
             active = served.activity.active

@@ -12,6 +12,7 @@ from sublet_agent.activity_account import ActivityAccount
 from sublet_agent.attribution import Attribution
 from sublet_agent.journal import Target
 from sublet_agent.process_table import ProcessTable
+from sublet_agent.promises import Promised
 from sublet_agent.recovery import Recovered
 from sublet_agent.residency import GpuResidency
 from sublet_agent.settings import ActivitySettings
@@ -109,11 +110,16 @@ class Roster:
             if found is not None:
                 found[1].paused = True
 
-    def keep_promises(self, gates: frozenset[SliceId], now: datetime) -> None:
-        """Leave these gates open where the slice is on its GPU: a cell of it may be running."""
+    def keep_promises(self, promised: Promised, now: datetime) -> None:
+        """Cells that an agent before this one let through may be running.
+
+        Gates that were open stay so where the slice is on its GPU.
+        """
         for _, served in self.assigned():
+            if served.slice_id in promised.open | promised.past:
+                served.account.was_promised_before()
             whole = not served.away() and not served.paused
-            if served.slice_id in gates and whole and served.active:
+            if served.slice_id in promised.open and whole and served.active:
                 served.gate_open, served.turn_since = True, now
 
     def drop_empty(self) -> None:

@@ -118,6 +118,11 @@ class ServedSlice:
             return not self.evicting
         return self.activity is None or self.activity.active
 
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether anything of it is left that could wait for room: a kernel may die meanwhile."""
+        return bool(self.requests or self.processes)
+
     def on_gpu(self) -> list[TrackedProcess]:
         """Return its processes whose bytes are on the GPU."""
         return [p for p in self.processes.values() if not p.suspended and p.lost is None]
@@ -146,8 +151,7 @@ class ServedSlice:
         """Return whether a cell may still run that was let through before the gate closed."""
         if self.is_job or self.gate_open:
             return False
-        waiting = {(r.kernel, r.cell) for r in self.requests}
-        return any(cell not in waiting for cell in self.account.cells_that_asked(now))
+        return self.account.may_run_a_promised_cell(now)
 
     def unsuspendable(self) -> str | None:
         """Return why it can be paused but not suspended."""

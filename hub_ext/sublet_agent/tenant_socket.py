@@ -64,11 +64,11 @@ class Desk(Protocol):
         ...
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
-        """The cell no longer waits."""
+        """The cell waits no longer, and does not run either."""
         ...
 
-    def is_open(self, slice_id: SliceId) -> bool:
-        """Whether the slice's gate is open."""
+    def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
         ...
 
     def waits(self, slice_id: SliceId) -> GateWaits:
@@ -240,10 +240,9 @@ class _Conversation:
         if request not in self._gates:
             return
         timer = self._gates[request]
-        if self._desk.is_open(slice_id):
+        if self._desk.lets_through(slice_id, request):
             self._forget(request)
             self._send(_OPEN_LINE)
-            self._desk.leave(slice_id, request)
             return
         loop = asyncio.get_running_loop()
         due = self._told.get(request, 0.0) + _WAIT_PERIOD_S

@@ -158,17 +158,34 @@ def test_an_old_report_that_comes_late_changes_nothing(account, clock):
     assert not account.runs_a_cell(clock.now())
 
 
-def test_a_cell_has_asked_at_the_gate_until_it_ends_or_another_begins(account, clock):
+def test_a_cell_is_past_the_gate_from_when_it_is_let_through_until_it_ends(account, clock):
     account.kernel_reports("k", 1, busy=True, cell="c1", now=clock.now())
-    assert account.cells_that_asked(clock.now()) == []
+    assert not account.may_run_a_promised_cell(clock.now())
     account.cell_enters("c1", "k", clock.now())
     account.kernel_reports("k", 2, busy=True, cell="c1", now=clock.now())
-    assert account.cells_that_asked(clock.now()) == [("k", "c1")]
-    account.kernel_reports("k", 3, busy=True, cell="c2", now=clock.now())
-    assert account.cells_that_asked(clock.now()) == []
+    assert not account.may_run_a_promised_cell(clock.now())
+    account.cell_is_let_through("c1", "k")
+    account.kernel_reports("k", 3, busy=True, cell="c1", now=clock.now())
+    assert account.may_run_a_promised_cell(clock.now())
+    account.kernel_reports("k", 4, busy=True, cell="c2", now=clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
     account.cell_enters("c2", "k", clock.now())
-    account.kernel_reports("k", 4, busy=False, cell=None, now=clock.now())
-    assert account.cells_that_asked(clock.now()) == []
+    account.cell_is_let_through("c2", "k")
+    account.kernel_reports("k", 5, busy=False, cell=None, now=clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
+
+
+def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(account, clock):
+    account.was_promised_before()
+    assert account.may_run_a_promised_cell(clock.now())
+    clock.passes(1)
+    account.kernel_reports("k", 1, busy=True, cell="c1", now=clock.now())
+    clock.passes(5)
+    assert account.may_run_a_promised_cell(clock.now())
+    account.kernel_reports("late", 1, busy=True, cell="c3", now=clock.now())
+    # It was at the gate: it asks again.
+    account.cell_enters("c1", "k", clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
 
 
 def test_a_busy_report_that_is_not_repeated_says_nothing_soon(account, clock):

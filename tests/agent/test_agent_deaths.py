@@ -7,6 +7,7 @@ import time
 
 import pytest
 from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.simulated.errors import CudaCode
 from sublet_agent.simulated.operations import OperationKind
 from sublet_agent.watchdog import let_owners_run
 
@@ -31,6 +32,63 @@ def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path):
         assert late.digest() == his
         assert ada.digest() == hers
         assert ben.pid
+
+
+def _cannot_be_suspended(world, kernel):
+    for _ in range(500):
+        world.gpus.administration.fail(
+            OperationKind.CHECKPOINT, CudaCode.ILLEGAL_STATE, pid=kernel.pid
+        )
+
+
+def test_a_kernel_that_died_at_the_gate_leaves_no_promise_to_a_new_agent(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.serve(world.notebook("a", 60), world.notebook("b", 50))
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(55, 1)
+        _cannot_be_suspended(world, ada)
+        world.until(lambda: not world.report("a").active)
+        gone = world.kernel("b")
+        gone.tenant.begin("enter()")
+        world.until(lambda: world.events("refused-move", "a"))
+        gone.kill()
+        world.until(lambda: not world.report("b").active)
+        refused = len(world.events("refused-move", "a"))
+        world.agent.kill()
+        world.agent.start()
+        world.agent.wait_until_serving()
+        ben = world.kernel("b")
+        ben.tenant.begin("enter()")
+        world.until(lambda: len(world.events("refused-move", "a")) > refused)
+        assert not world.report("b").gate_open
+        assert ada.digest() == hers
+
+
+def test_a_cell_that_was_let_through_keeps_its_promise_over_two_deaths_of_the_agent(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        pool = {"turn_s": 0.2, "idle_after_s": 60.0}
+        world.serve(world.notebook("a", 60), world.notebook("b", 50), **pool)
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(20, 1)
+        ada.run("from sublet_lab.kernel.activity import ActivityReporter")
+        ada.run("cell = ActivityReporter(os.environ['SUBLET_AGENT_SOCKET'], 'k').running('c0')")
+        ada.run("cell.__enter__()")
+        # Its cell runs on past a gate that closes when its turn ends.
+        _cannot_be_suspended(world, ada)
+        for _ in range(2):
+            refused = len(world.events("refused-move", "a"))
+            world.agent.kill()
+            world.agent.start()
+            world.agent.wait_until_serving()
+            ben = world.kernel("b")
+            ben.tenant.begin("enter()")
+            world.until(lambda seen=refused: len(world.events("refused-move", "a")) > seen)
+            assert not world.report("b").gate_open
+            ben.kill()
+        ada.run("more = gpu.allocate(gib=38)")
+        assert ada.digest() == hers
 
 
 def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_path):
