@@ -69,10 +69,11 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
   or, to see every GPU, as admin with        {settings.admin_password}
   All users share this account: good for trying out, no wall between them.
 
-  Try: pick a size, open first-steps.ipynb and run it; then in a terminal of JupyterLab:
-    sublet share                               your slice
-    sublet jobs submit train-digits.ipynb      train on what is idle
-    sublet jobs list                           and watch it wait, run, make room for you
+  Try: pick a size, open first-steps.ipynb and run it.
+    "GPU ..." in JupyterLab's status bar       your slice; a click opens your share and your jobs
+    Promote, on train-digits.ipynb's toolbar   train on what is idle; watch it make room for you
+  The same in a terminal of JupyterLab: sublet share, sublet jobs submit train-digits.ipynb,
+  sublet jobs list
   As admin, here: who holds what, lent to whom (and `lending off` in place of `gpus`)
     {sublet} --url {places.service_url} --token-file {places.admin_token_file} gpus
 
