@@ -176,10 +176,9 @@ class JobDesk:
         if refusal is not None:
             return refusal
         job = self._new_job(account, request, path, facts)
-        if job.take_along:
-            refusal = await self._intake.take_along(account.template, path, job)
-            if refusal is not None:
-                return refusal
+        refusal = await self._intake.take_along(account.template, path, job)
+        if refusal is not None:
+            return refusal
         self._books.files.prepare(job.job_id, request.environment)
         self._books.ledger.apply(job_changes.submitted(job), job.submitted_at)
         return job

@@ -7,7 +7,7 @@ from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.ledger import JobRecord
 from sublet_hub.local_jobs.accounts import run_as
-from sublet_hub.local_jobs.job_folders import copy_of
+from sublet_hub.local_jobs.job_folders import paths_of
 from sublet_hub.local_jobs.notebook_check import (
     NotebookFacts,
     NotebookPath,
@@ -33,7 +33,7 @@ class JobIntake(Protocol):
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """Copy what the job takes along."""
+        """Copy the notebook as it is now, and what the job takes along."""
         ...
 
 
@@ -57,8 +57,8 @@ class LocalIntake:
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """Copy what the job takes along, as its owner."""
-        to = copy_of(job, account)
+        """Copy the notebook as it is now, and what the job takes along, as its owner."""
+        to = str(paths_of(job, account).copy_folder)
         return await take_along(
             account, path, job.take_along, to, within=self._settings.copy_timeout
         )

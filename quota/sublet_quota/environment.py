@@ -22,6 +22,10 @@ NO_GPU: Final = "none"
 HUGE_PAGES: Final = "glibc.malloc.hugetlb=1"
 """Suspends are 75 % and resumes 33 % faster with the image in huge pages."""
 
+JOB_FILES_BELOW: Final = "SUBLET_JOB_FILES_BELOW"
+"""A notebook server's variable: the service cannot reach its user's files, so it copies what its
+jobs run itself. The value is the notebook folder."""
+
 _FRACTION_DIGITS: Final = 4
 _FRACTION_SETTING: Final = "per_process_memory_fraction"
 

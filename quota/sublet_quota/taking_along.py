@@ -1,4 +1,4 @@
-"""Which files beside a notebook a job may take along, and how many of them."""
+"""Which files beside a notebook a job may take along, how many of them, and where they lie then."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -12,6 +12,16 @@ MOST_DEPTH: Final = 32
 
 RESULTS_FOLDER: Final = "sublet-jobs"
 """Below the notebook folder: where jobs' copies and results lie. Never taken along itself."""
+
+
+def job_folder(name: str, job_id: str) -> PurePosixPath:
+    """Where a job's result lies, below its owner's notebook folder."""
+    return PurePosixPath(RESULTS_FOLDER) / f"{name}-{job_id}"
+
+
+def copy_folder(name: str, job_id: str) -> PurePosixPath:
+    """Where the notebook that a job runs lies as it was submitted, with what it takes along."""
+    return job_folder(name, job_id) / "files"
 
 
 def refuse_paths(paths: Iterable[str]) -> Refusal | None:

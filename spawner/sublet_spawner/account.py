@@ -67,18 +67,23 @@ def allowed_environment(environment: Mapping[str, str], names: Iterable[str]) ->
     }
 
 
+def notebook_folder(home: str, notebook_dir: str) -> str:
+    """Give the absolute path; ``~`` and an empty one mean the home."""
+    folder = notebook_dir or home
+    if folder == "~" or folder.startswith("~/"):
+        folder = home + folder[1:]
+    return os.path.normpath(os.path.join(home, folder))  # noqa: PTH118
+
+
 def account_template(
     account: Account, notebook_dir: str, python: str, environment: Mapping[str, str]
 ) -> AccountTemplate:
-    """Put the template together; ``~`` and an empty folder mean the home."""
-    folder = notebook_dir or account.home
-    if folder == "~" or folder.startswith("~/"):
-        folder = account.home + folder[1:]
+    """Put the template together."""
     return AccountTemplate(
         uid=account.uid,
         gid=account.gid,
         home=account.home,
-        notebook_dir=os.path.normpath(os.path.join(account.home, folder)),  # noqa: PTH118
+        notebook_dir=notebook_folder(account.home, notebook_dir),
         python=python,
         environment=dict(environment),
     )

@@ -12,10 +12,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
+from sublet_quota.environment import JOB_FILES_BELOW
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate
 
-from sublet_spawner.account import Account, account_template, allowed_environment
+from sublet_spawner.account import (
+    Account,
+    account_template,
+    allowed_environment,
+    notebook_folder,
+)
 from sublet_spawner.backends import PlacedBy, PodFields
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.kube_choices import KubeChoices
@@ -54,12 +60,15 @@ class KubeSliceSpawner(KubeChoices):
         account = Account(
             uid=self.image_uid if uid is None else int(uid),
             gid=self.image_gid if gid is None else int(gid),
-            home=self.working_dir or self.image_home,
+            home=self._home(),
         )
         texts = {name: v for name, v in super().get_env().items() if isinstance(v, str)}
         environment = allowed_environment(texts, self.job_environment_names)
         notebook_dir = self._expand_user_properties(self.notebook_dir)
         return account_template(account, notebook_dir, self.job_python, environment)
+
+    def _home(self) -> str:
+        return self.working_dir or self.image_home
 
     def look_at_lease(self, lease: Lease) -> Refusal | None:
         """Have the backend write the request, or say why it cannot."""
@@ -102,6 +111,8 @@ class KubeSliceSpawner(KubeChoices):
     def get_env(self) -> dict[str, str]:
         """Give the server's environment; without a slice no card is shown to it."""
         environment: dict[str, str] = super().get_env()
+        notebook_dir = self._expand_user_properties(self.notebook_dir)
+        environment[JOB_FILES_BELOW] = notebook_folder(self._home(), notebook_dir)
         if self._lease is None and self._slice_variables:
             environment["NVIDIA_VISIBLE_DEVICES"] = "void"
         return environment

@@ -9,7 +9,9 @@ from sublet_lab.runner.taking_along import (
     TakingError,
     TooLargeError,
     copy_at_most_once,
+    copy_beside,
     copy_files,
+    settle,
 )
 
 
@@ -119,15 +121,36 @@ def test_a_copy_never_writes_into_what_is_there(folder: Path) -> None:
         take(folder, ".")
 
 
-def test_a_copy_that_was_cut_short_is_made_anew(folder: Path) -> None:
+def test_what_is_left_of_a_copy_that_was_cut_short_goes_away_later(folder: Path) -> None:
     target = folder.parent / "copy"
-    part = folder.parent / "copy.part"
-    part.mkdir()
-    (part / "train.ipynb").write_text("{")
+    old, young = (folder.parent / f".copy-{name}" for name in ("old", "young"))
+    for part in (old, young):
+        part.mkdir()
+        (part / "train.ipynb").write_text("{")
+    os.utime(old, (0, 0))
     copy_at_most_once(folder / "train.ipynb", ("data",), target, Budget())
     assert (target / "train.ipynb").read_text() == "{}"
     assert (target / "data" / "a.csv").read_text() == "1,2"
-    assert not part.exists()
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_who_copies_later_than_another_leaves_that_copy_and_nothing_of_its_own(
+    folder: Path,
+) -> None:
+    target = folder.parent / "copy"
+    mine = copy_beside(folder / "train.ipynb", (), target, Budget())
+    copy_at_most_once(folder / "train.ipynb", ("data",), target, Budget())
+    settle(mine, target)
+    assert (target / "data" / "a.csv").exists()
+    assert not mine.exists()
+
+
+def test_a_notebook_that_is_a_link_is_copied_under_its_own_name(folder: Path) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "train.ipynb").rename(folder / "elsewhere" / "real.ipynb")
+    (folder / "train.ipynb").symlink_to("elsewhere/real.ipynb")
+    assert take(folder, "model.py") == {"train.ipynb": "{}", "model.py": "x = 1"}
 
 
 def test_a_copy_has_its_name_only_when_it_is_whole(

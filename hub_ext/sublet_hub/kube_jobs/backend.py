@@ -47,7 +47,7 @@ from sublet_hub.kube_jobs.sightings import (
     why_not_admitted,
 )
 from sublet_hub.ledger import Change, JobRecord, SliceRecord
-from sublet_hub.local_jobs.job_folders import output_of
+from sublet_hub.local_jobs.job_folders import paths_of
 from sublet_hub.local_jobs.progress import ProgressFile
 from sublet_hub.loops import each_for_itself
 
@@ -186,7 +186,7 @@ class KubernetesJobs:
         # One that has ended already has begun, too: the next round sees its end.
         names = tuple(p["metadata"]["name"] for p in self._pods_of(job))
         account = self._books.accounts.find(job.owner)
-        output = "" if account is None else output_of(job, account.template)
+        output = "" if account is None else str(paths_of(job, account.template).output)
         self._apply(pods_started(job, names, output, self._books.now()))
         self._on_news()
 

@@ -1,8 +1,9 @@
 """Taking jobs in where the service cannot see its owners' files: they are in volumes of theirs.
 
 What a notebook lacks is then found by the runner in the job's pod, which ends with the same words;
-the notebook server's own inspection has told its owner before. Files are taken along by the first
-attempt that begins.
+the notebook server's own inspection has told its owner before. The notebook server (or the command
+in it) copies the notebook and what the job takes along; where a job was submitted from elsewhere,
+the first attempt that begins does.
 """
 
 from sublet_quota.refusal import Refusal, RefusalReason
@@ -52,6 +53,6 @@ class PodIntake:
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """The job's first attempt does."""
+        """Its owner's notebook server does, or the job's first attempt."""
         del account, path, job
         return None

@@ -29,7 +29,7 @@ from sublet_hub.kube_jobs.names import (
 from sublet_hub.kube_jobs.settings import KubeJobSettings
 from sublet_hub.ledger import JobRecord
 from sublet_hub.local_jobs.job_environment import is_reserved
-from sublet_hub.local_jobs.job_folders import copy_of, notebook_of, output_of
+from sublet_hub.local_jobs.job_folders import paths_of
 
 REQUEST_FOLDER: Final = "/run/sublet-job"
 REQUEST_FILE: Final = "request.json"
@@ -77,25 +77,15 @@ def annotations_of(placed: PlacedJob) -> dict[str, str]:
 
 def request_of(placed: PlacedJob) -> dict[str, Any]:
     """What the runner is asked for."""
-    job, account = placed.job, placed.account
-    take = None
-    if job.take_along:
-        folder = f"{account.notebook_dir.rstrip('/')}/{job.notebook}"
-        take = {
-            "notebook": folder,
-            "to": copy_of(job, account),
-            "paths": list(job.take_along),
-        }
-    return {
-        "take": take,
-        "run": {
-            "notebook": str(notebook_of(job, account)),
-            "output": output_of(job, account),
-            "parameters": job.parameters,
-            "kernel": job.kernel,
-            "max_run_s": job.max_run_s,
-        },
+    job = placed.job
+    paths = paths_of(job, placed.account)
+    take = {
+        "notebook": str(paths.original),
+        "to": str(paths.copy_folder),
+        "paths": list(job.take_along),
     }
+    # Several pods would copy at once: they run what is there, which its owner's server has copied.
+    return {"take": take if job.gpus == 1 else None, "run": paths.run_request(job)}
 
 
 def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Manifest:

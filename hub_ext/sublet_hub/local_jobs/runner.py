@@ -23,7 +23,7 @@ from sublet_hub.fleet import Fleet
 from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
 from sublet_hub.local_jobs.job_environment import job_environment
-from sublet_hub.local_jobs.job_folders import notebook_of, output_of
+from sublet_hub.local_jobs.job_folders import paths_of
 from sublet_hub.local_jobs.processes import (
     Child,
     JobTree,
@@ -178,8 +178,8 @@ class LocalRunner:
             self._apply(job_changes.ended(job, JobMove.FAIL, books.now(), why))
             return
         template = account.template
-        notebook = notebook_of(job, template)
-        output = output_of(job, template)
+        paths = paths_of(job, template)
+        output = str(paths.output)
         log = books.files.open_log(job.job_id)
         progress = books.files.open_progress(job.job_id, job.attempts + 1)
         try:
@@ -189,7 +189,7 @@ class LocalRunner:
                 (job.job_id, lease_of(record)),
                 books.settings,
             )
-            launch = Launch(template, environment, str(notebook.parent), log, progress)
+            launch = Launch(template, environment, template.notebook_dir, log, progress)
             held = start_held(launch, books.boot_id)
         except (AccountError, OSError, ValueError) as error:
             self._apply(job_changes.ended(job, JobMove.FAIL, books.now(), str(error)[:2000]))
@@ -197,19 +197,12 @@ class LocalRunner:
         finally:
             os.close(log)
             os.close(progress)
-        request = {
-            "notebook": str(notebook),
-            "output": output,
-            "parameters": job.parameters,
-            "kernel": job.kernel,
-            "max_run_s": job.max_run_s,
-        }
         try:
             self._apply(job_changes.started(job, record, held.identity, output, books.now()))
         except Exception:
             held.give_up()
             raise
-        held.let_go(json.dumps(request).encode())
+        held.let_go(json.dumps(paths.run_request(job)).encode())
         self._watch(books.ledger.jobs[job.job_id], record, held.identity, held.child)
 
     def _watch(

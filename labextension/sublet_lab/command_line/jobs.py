@@ -1,5 +1,6 @@
 """``sublet jobs``: notebooks that run as training jobs."""
 
+import contextlib
 import json
 import time
 from datetime import timedelta
@@ -12,7 +13,13 @@ from sublet_quota.errors import AmountError
 from sublet_quota.job_states import JobState
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_lab.command_line.service import REFUSED, Service, id_in_path, pass_service
+from sublet_lab.command_line.service import (
+    REFUSED,
+    SUBMITTING_S,
+    Service,
+    id_in_path,
+    pass_service,
+)
 from sublet_lab.command_line.slices import state_of
 from sublet_lab.command_line.tables import (
     ago,
@@ -26,6 +33,8 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.job_files import JobFiles
+from sublet_lab.runner.taking_along import TakingError
 
 _ASK_AGAIN_S = 1.0
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -75,9 +84,8 @@ def jobs() -> None:
     "take_along",
     multiple=True,
     metavar="PATH",
-    help="A file or folder beside the notebook, copied for the job to run with: now, or on a "
-    "cluster when it first starts; . for all."
-    " May be repeated.",
+    help="A file or folder beside the notebook, copied now for the job to run with; . for all. "
+    "May be repeated.",
 )
 @click.option(
     "--retries",
@@ -99,12 +107,12 @@ def submit(
     forecast: bool,
     **given: Any,
 ) -> None:
-    """Run NOTEBOOK, a path below your notebook folder, as a job."""
+    """Run NOTEBOOK, a path below your notebook folder, as it is now, as a job."""
     request = _request(notebook, given)
     if forecast:
         _print_forecast(service.post(JobForecast, "jobs/forecast", request))
         return
-    job = service.post(JobInfo, "jobs", request)
+    job = _submit(service, request)
     if wants_json():
         print_json(job)
     else:
@@ -209,7 +217,12 @@ def log(service: Service, job_id: str, follow: bool) -> None:  # noqa: FBT001 (c
 @pass_service
 def again(service: Service, job_id: str) -> None:
     """Run a job again: a new one that asks for the same."""
-    job = service.post(JobInfo, f"jobs/{id_in_path(job_id)}/again")
+    job = service.post(JobInfo, f"jobs/{id_in_path(job_id)}/again", patience_s=SUBMITTING_S)
+    files = JobFiles.of_this_server()
+    if files is not None:
+        # Should it fail, the job's first attempt says why.
+        with contextlib.suppress(TakingError):
+            files.copy_for(job)
     if wants_json():
         print_json(job)
     else:
@@ -227,6 +240,19 @@ def cancel(service: Service, job_id: str) -> None:
         print_json(job)
     else:
         click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
+
+
+def _submit(service: Service, request: JobRequest) -> JobInfo:
+    files = JobFiles.of_this_server()
+    if files is None:
+        return service.post(JobInfo, "jobs", request, SUBMITTING_S)
+    try:
+        with files.copied(request) as copy:
+            job = service.post(JobInfo, "jobs", request, SUBMITTING_S)
+            files.settle(copy, job)
+    except TakingError as error:
+        raise click.ClickException(plain(str(error))) from error
+    return job
 
 
 def _request(notebook: str, given: dict[str, Any]) -> JobRequest:

@@ -5,7 +5,6 @@ import os
 import stat
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import responses
 from pathlib import Path
@@ -20,6 +19,8 @@ from sublet_quota.wire.schema import WireModel
 from sublet_lab.command_line.tables import plain, print_json, wants_json
 
 _TIMEOUT_S = 30.0
+SUBMITTING_S = 400.0
+"""A job's notebook is read meanwhile, and its files are copied."""
 _MOST_BYTES = 64 * 1024 * 1024
 REFUSED = 1
 NO_ANSWER = 3
@@ -70,26 +71,33 @@ class Service:
 
     def get(self, kind: type[T], path: str, **query: str | int | None) -> T:
         """What the service answers at ``path``, as ``kind``."""
-        return self._ask("GET", path, query, None, kind)
+        given = {name: value for name, value in query.items() if value is not None}
+        address = f"{path}{'?' + urlencode(given) if given else ''}"
+        return self._ask("GET", address, None, kind)
 
-    def post(self, kind: type[T], path: str, body: WireModel | None = None) -> T:
+    def post(
+        self,
+        kind: type[T],
+        path: str,
+        body: WireModel | None = None,
+        patience_s: float = _TIMEOUT_S,
+    ) -> T:
         """Post, and return the answer as ``kind``."""
-        return self._ask("POST", path, {}, body, kind)
+        return self._ask("POST", path, body, kind, patience_s)
 
     def put(self, kind: type[T], path: str, body: WireModel) -> T:
         """Put, and return the answer as ``kind``."""
-        return self._ask("PUT", path, {}, body, kind)
+        return self._ask("PUT", path, body, kind)
 
     def _ask(
         self,
         method: str,
-        path: str,
-        query: Mapping[str, str | int | None],
+        address: str,
         body: WireModel | None,
         kind: type[T],
+        patience_s: float = _TIMEOUT_S,
     ) -> T:
-        given = {name: value for name, value in query.items() if value is not None}
-        url = f"{self._api_url()}{path}{'?' + urlencode(given) if given else ''}"
+        url = f"{self._api_url()}{address}"
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if method == "POST" and data is None:
             data = b""
@@ -98,7 +106,7 @@ class Service:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked)
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as response:
+            with self._opener.open(request, timeout=patience_s) as response:
                 text = response.read(_MOST_BYTES)
         except urllib.error.HTTPError as error:
             with error:

@@ -1,4 +1,7 @@
-"""``python -m sublet_lab.runner check|take|run|pod``."""
+"""``python -m sublet_lab.runner check|take|run|pod``.
+
+Copying is quick, and what executes notebooks takes a second to import: only who needs it does.
+"""
 
 import dataclasses
 import json
@@ -8,9 +11,7 @@ from pathlib import Path
 
 import click
 
-from sublet_lab.runner.job import BAD_REQUEST, log_line_by_line, run_job
-from sublet_lab.runner.notebook import NotebookError, describe_notebook
-from sublet_lab.runner.pod import run_in_pod
+from sublet_lab.runner.exit_codes import BAD_REQUEST
 from sublet_lab.runner.taking_along import Budget, TakingError, copy_files
 
 
@@ -27,6 +28,8 @@ def check(notebook: Path) -> None:
 
     Where it cannot run as a job, print why on one line and exit with 3.
     """
+    from sublet_lab.runner.notebook import NotebookError, describe_notebook  # noqa: PLC0415
+
     try:
         description = describe_notebook(notebook.absolute())
     except NotebookError as error:
@@ -58,6 +61,8 @@ def take(notebook: Path, to: Path, paths: tuple[str, ...]) -> None:
 @click.option("--progress-fd", required=True, type=click.IntRange(0), help="Lines to write.")
 def run(request_fd: int, progress_fd: int) -> None:
     """Run the notebook of a request; stdout and stderr are its log."""
+    from sublet_lab.runner.job import log_line_by_line, run_job  # noqa: PLC0415
+
     log_line_by_line()
     sys.exit(run_job(request_fd, progress_fd))
 
@@ -67,6 +72,9 @@ def run(request_fd: int, progress_fd: int) -> None:
 @click.option("--ending-file", type=click.Path(path_type=Path), help="For the last line.")
 def pod(request_file: Path, ending_file: Path | None) -> None:
     """Run the notebook that this pod was made for; its log has the progress, too."""
+    from sublet_lab.runner.job import log_line_by_line  # noqa: PLC0415
+    from sublet_lab.runner.pod import run_in_pod  # noqa: PLC0415
+
     log_line_by_line()
     sys.exit(run_in_pod(request_file, ending_file))
 

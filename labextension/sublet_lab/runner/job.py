@@ -15,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.execute import execute_notebook
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sublet_lab.runner.exit_codes import BAD_REQUEST, FAILED, TERMINATED
 from sublet_lab.runner.job_client import JobClient, StopReason, job_engine
 from sublet_lab.runner.notebook import (
     NotebookError,
@@ -28,9 +29,6 @@ from sublet_lab.runner.notebook import (
 )
 from sublet_lab.runner.progress import JobError, Progress, plain
 
-FAILED = 1
-BAD_REQUEST = 3
-TERMINATED = 128 + signal.SIGTERM
 _ENGINE = "sublet"
 
 
@@ -40,6 +38,11 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     notebook: Path
+    """The copy that was made when the job was submitted."""
+    original: Path | None = None
+    """Run in its place where there is no copy."""
+    folder: Path | None = None
+    """Where it runs; else where the notebook lies."""
     output: Path
     parameters: dict[str, Any] = {}
     kernel: str | None = None
@@ -88,10 +91,15 @@ def _read_request(descriptor: int) -> RunRequest:
 
 
 def _execute(request: RunRequest, progress: Progress) -> tuple[JobError | None, int]:
-    notebook = read_notebook(request.notebook)
+    path = _notebook_to_run(request)
+    notebook = read_notebook(path)
+    folder = request.folder or path.parent
+    if not folder.is_dir():
+        message = f"the notebook's folder {folder} is not there any more"
+        raise NotebookError(message)
     kernel = kernel_of(notebook, request.kernel)
     language = language_of_kernel(kernel)
-    source, output = papermill_path(request.notebook), papermill_path(request.output)
+    source, output = papermill_path(path), papermill_path(request.output)
     try:
         request.output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as failed:
@@ -111,7 +119,7 @@ def _execute(request: RunRequest, progress: Progress) -> tuple[JobError | None, 
             kernel_name=kernel,
             language=language,
             progress_bar=False,
-            cwd=str(request.notebook.parent),
+            cwd=str(folder),
         )
     except PapermillExecutionError as failed:
         lines = failed.traceback or []
@@ -128,6 +136,12 @@ def _execute(request: RunRequest, progress: Progress) -> tuple[JobError | None, 
         code = TERMINATED if stopped is StopReason.TERMINATED else FAILED
         return _stop_error(stopped, progress, request), code
     return error, FAILED if error is not None else 0
+
+
+def _notebook_to_run(request: RunRequest) -> Path:
+    if request.original is not None and not request.notebook.exists():
+        return request.original
+    return request.notebook
 
 
 def _stop_error(reason: StopReason, progress: Progress, request: RunRequest | None) -> JobError:

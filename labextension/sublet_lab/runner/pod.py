@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sublet_lab.runner.job import BAD_REQUEST, RunRequest, run_job
+from sublet_lab.runner.exit_codes import BAD_REQUEST
+from sublet_lab.runner.job import RunRequest, run_job
 from sublet_lab.runner.progress import JobError, Progress
 from sublet_lab.runner.taking_along import Budget, TakingError, copy_at_most_once
 
@@ -25,7 +26,7 @@ _CUT: Final = (("traceback", 2000), ("traceback", 0), ("message", 1000), ("messa
 
 
 class TakeRequest(BaseModel):
-    """Files that the job takes along: copied once, by its first attempt that begins."""
+    """The notebook and what its job takes along: the first attempt copies what nobody has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

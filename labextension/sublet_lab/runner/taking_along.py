@@ -1,13 +1,16 @@
-"""Files beside a notebook, counted or copied, as their owner and without following any link.
+"""A notebook and files beside it, counted or copied, as their owner.
 
-Every step is taken from an open directory (THREATS 9): what is swapped for a link meanwhile is
-refused, not followed. Only regular files and directories are copied, within limits on both.
+Of the files no link is followed: every step is taken from an open directory (THREATS 9), and what
+is swapped for a link meanwhile is refused. Only regular files and directories are copied, within
+limits on both. The notebook itself may be a link, as it may be for Jupyter.
 """
 
 import errno
 import os
+import secrets
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +26,8 @@ from sublet_quota.taking_along import (
 )
 
 _CHUNK: Final = 1024 * 1024
+_LEFT_OVER_S: Final = 3600.0
+"""Nobody copies for so long: what is older was left by somebody who was ended."""
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -85,7 +90,12 @@ def copy_files(notebook: Path, paths: Sequence[str], target: Path, budget: Budge
         message = f"{target} cannot be made: {error.strerror or error}"
         raise TakingError(message) from error
     try:
-        with _opened(notebook.parent, _FOLDER) as source, _opened(target, _FOLDER) as into:
+        real = notebook.resolve()
+        with (
+            _opened(real.parent, _FOLDER) as lies_in,
+            _opened(notebook.parent, _FOLDER) as source,
+            _opened(target, _FOLDER) as into,
+        ):
             copied: set[PurePosixPath] = set()
 
             def copy(folder: int, name: str, path: PurePosixPath, _facts: os.stat_result) -> None:
@@ -93,7 +103,14 @@ def copy_files(notebook: Path, paths: Sequence[str], target: Path, budget: Budge
                     copied.add(path)
                     _copy(folder, name, into, path, budget)
 
-            _visit_named(source, PurePosixPath(notebook.name), copy)
+            def copy_notebook(
+                folder: int, name: str, _path: PurePosixPath, _facts: os.stat_result
+            ) -> None:
+                own = PurePosixPath(notebook.name)
+                copied.add(own)
+                _copy(folder, name, into, own, budget)
+
+            _visit_named(lies_in, PurePosixPath(real.name), copy_notebook)
             for path in paths:
                 _visit_named(source, PurePosixPath(path), copy)
     except OSError as error:
@@ -106,20 +123,41 @@ def copy_files(notebook: Path, paths: Sequence[str], target: Path, budget: Budge
 
 
 def copy_at_most_once(notebook: Path, paths: Sequence[str], target: Path, budget: Budget) -> None:
-    """Copy what ``target`` does not hold yet; a copy that was cut short is made anew.
+    """Copy what ``target`` does not hold yet; several may do so at once.
 
-    It grows beside ``target`` and gets its name when it is whole. ``TakingError``.
+    The copy grows beside ``target`` and gets its name when it is whole. ``TakingError``.
     """
-    if target.exists():
-        return
-    part = target.with_name(f"{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    if not target.exists():
+        settle(copy_beside(notebook, paths, target, budget), target)
+
+
+def copy_beside(notebook: Path, paths: Sequence[str], target: Path, budget: Budget) -> Path:
+    """Copy into a new folder beside ``target``, to be settled or discarded. ``TakingError``."""
+    with suppress(OSError):
+        for old in target.parent.glob(f".{target.name}-*"):
+            if time.time() - old.stat().st_mtime > _LEFT_OVER_S:
+                discard(old)
+    part = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
     copy_files(notebook, paths, part, budget)
+    return part
+
+
+def settle(part: Path, target: Path) -> None:
+    """Give a copy its name, unless another has it already. ``TakingError``."""
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         part.rename(target)
     except OSError as error:
+        discard(part)
+        if target.is_dir():
+            return
         message = f"{target} cannot be made: {error.strerror or error}"
         raise TakingError(message) from error
+
+
+def discard(part: Path) -> None:
+    """Delete a copy that nobody needs."""
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def count_files(folder: int, name: str, budget: Budget) -> None:

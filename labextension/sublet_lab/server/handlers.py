@@ -5,8 +5,9 @@ headers. Every handler asks for authentication itself: jupyter-server lets other
 counts as activity, or a page that polls would keep its server alive for ever.
 """
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,11 +16,14 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 from sublet_quota.environment import resized_environment
-from sublet_quota.wire.api import JobRequest, KeepRequest, Problem, SliceInfo
+from sublet_quota.refusal import RefusalReason
+from sublet_quota.wire.api import JobInfo, JobRequest, KeepRequest, Problem, SliceInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
+from sublet_lab.job_files import JobFiles
+from sublet_lab.runner.taking_along import TakingError, discard
 from sublet_lab.server.service_client import Answer, ServiceClient
 
 _ID: Final = r"([A-Za-z0-9][A-Za-z0-9_-]{0,127})"
@@ -44,6 +48,8 @@ class Route:
     post: type[WireModel] | None = None
     resizes: bool = False
     """Its answer is a slice with a new size."""
+    submits: bool = False
+    """Its answer is a new job."""
     patience_s: float = 20.0
     """How long the service may take: a job's notebook is read, its files are copied."""
     query: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
@@ -57,12 +63,12 @@ ROUTES: Final = (
     Route(f"slices/{_ID}/give-up", "slices/{}/give-up", post=_NoBody),
     Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest, resizes=True),
     Route(f"slices/{_ID}/history", "slices/{}/history", get=True, query={"since": _TIME}),
-    Route("jobs", "jobs", get=True, post=JobRequest, patience_s=400.0),
+    Route("jobs", "jobs", get=True, post=JobRequest, submits=True, patience_s=400.0),
     # Before the jobs' ids: it looks like one.
     Route("jobs/forecast", "jobs/forecast", post=JobRequest),
     Route(f"jobs/{_ID}", "jobs/{}", get=True),
     Route(f"jobs/{_ID}/cancel", "jobs/{}/cancel", post=_NoBody),
-    Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody, patience_s=400.0),
+    Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody, submits=True, patience_s=400.0),
     Route(f"jobs/{_ID}/log", "jobs/{}/log", get=True, query={"offset": _OFFSET}),
     Route("events", "events", get=True, query={"since": _TIME}),
     Route("lending", "lending", get=True),
@@ -73,8 +79,13 @@ Handler = tuple[str, type[web.RequestHandler], dict[str, Any]]
 
 def forwarding_handlers(service: ServiceClient) -> list[Handler]:
     """The handlers of the table."""
+    files = JobFiles.of_this_server()
     return [
-        (rf"/sublet/api/{route.pattern}", ForwardHandler, {"service": service, "route": route})
+        (
+            rf"/sublet/api/{route.pattern}",
+            SubmitHandler if route.submits else ForwardHandler,
+            {"service": service, "route": route, "files": files},
+        )
         for route in ROUTES
     ]
 
@@ -100,10 +111,13 @@ class SubletHandler(APIHandler):
 class ForwardHandler(SubletHandler):
     """Passes the requests of one route on."""
 
-    def initialize(self, service: ServiceClient, route: Route) -> None:
+    def initialize(
+        self, service: ServiceClient, route: Route, files: JobFiles | None = None
+    ) -> None:
         """Take the route of the table."""
         self.service = service
         self.route = route
+        self.files = files
 
     @web.authenticated
     @authorized
@@ -129,10 +143,19 @@ class ForwardHandler(SubletHandler):
         except ValidationError as error:
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", _in_words(error))
             return
-        body = b"" if isinstance(checked, _NoBody) else _written(checked)
-        await self._forward("POST", ids, body)
+        await self.post_checked(ids, checked)
+
+    async def post_checked(self, ids: tuple[str, ...], checked: WireModel) -> None:
+        """Pass on what was posted."""
+        await self._forward("POST", ids, _written(checked))
 
     async def _forward(self, method: str, ids: tuple[str, ...], body: bytes | None) -> None:
+        answer = await self.ask(method, ids, body)
+        if answer is not None:
+            self.answer(answer)
+
+    async def ask(self, method: str, ids: tuple[str, ...], body: bytes | None) -> Answer | None:
+        """Return what the service answers; nothing where the query was refused."""
         query = {}
         try:
             for name, checked in self.route.query.items():
@@ -141,11 +164,49 @@ class ForwardHandler(SubletHandler):
                     query[name] = checked.dump_python(checked.validate_python(value), mode="json")
         except ValidationError as error:
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"{name}: {_in_words(error)}")
-            return
+            return None
         path = self.route.target.format(*ids)
         answer = await self.service.ask(method, path, query, body, self.route.patience_s)
         if self.route.resizes and answer.status == HTTPStatus.OK:
             _take_size(answer.body)
+        return answer
+
+
+class SubmitHandler(ForwardHandler):
+    """Submits jobs; some servers copy what these run."""
+
+    async def post_checked(self, ids: tuple[str, ...], checked: WireModel) -> None:
+        """Copy, submit, and give the copy to the job."""
+        files = self.files
+        if files is None:
+            await super().post_checked(ids, checked)
+            return
+        if not isinstance(checked, JobRequest):
+            # As one before: what that was is in the answer.
+            await self._submit(ids, checked, files.copy_for)
+            return
+        try:
+            copy = await asyncio.to_thread(files.copy, checked)
+        except TakingError as error:
+            self.refuse(HTTPStatus.BAD_REQUEST, RefusalReason.BAD_FILES, str(error))
+            return
+        try:
+            await self._submit(ids, checked, lambda job: files.settle(copy, job))
+        finally:
+            await asyncio.to_thread(discard, copy)
+
+    async def _submit(
+        self, ids: tuple[str, ...], checked: WireModel, keep: Callable[[JobInfo], None]
+    ) -> None:
+        answer = await self.ask("POST", ids, _written(checked))
+        if answer is None:
+            return
+        if answer.status == HTTPStatus.CREATED:
+            try:
+                await asyncio.to_thread(keep, JobInfo.model_validate_json(answer.body))
+            except (TakingError, ValidationError) as error:
+                # The job's first attempt copies then, or says why it cannot.
+                self.log.warning("what a new job runs was not copied: %s", error)
         self.answer(answer)
 
 
@@ -164,7 +225,7 @@ def _take_size(answer: bytes) -> None:
 
 
 def _written(body: WireModel) -> bytes:
-    return body.model_dump_json(exclude_unset=True).encode()
+    return b"" if isinstance(body, _NoBody) else body.model_dump_json(exclude_unset=True).encode()
 
 
 def _in_words(error: ValidationError) -> str:

@@ -1,0 +1,70 @@
+"""What a job runs, copied when it is submitted where the service cannot reach its owner's files.
+
+On a cluster they are in a volume of the owner's. So whoever submits from a notebook server (its
+extension, or the command in a terminal of it) copies first, and gives the copy its name when the
+job has one; should the job begin sooner, its first attempt copies the same.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from sublet_quota.environment import JOB_FILES_BELOW
+from sublet_quota.taking_along import RESULTS_FOLDER, copy_folder
+from sublet_quota.wire.api import JobInfo, JobRequest
+
+from sublet_lab.runner.taking_along import (
+    Budget,
+    TakingError,
+    copy_at_most_once,
+    copy_beside,
+    discard,
+    settle,
+)
+from sublet_lab.server.notebook_inspection import InspectionError, locate
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """The notebook folder of a server that copies what its jobs run."""
+
+    root: Path
+
+    @classmethod
+    def of_this_server(cls) -> Self | None:
+        """Nothing where the service reaches its users' files, and copies them itself."""
+        root = os.environ.get(JOB_FILES_BELOW)
+        return cls(Path(root)) if root else None
+
+    def copy(self, request: JobRequest) -> Path:
+        """Copy the notebook as it is now, and what it takes along. ``TakingError``."""
+        try:
+            notebook = locate(self.root, request.notebook)
+        except InspectionError as error:
+            raise TakingError(str(error)) from error
+        # Its name comes when it is known which job's it is.
+        nameless = self.root / RESULTS_FOLDER / "files"
+        return copy_beside(notebook, request.take_along, nameless, Budget())
+
+    def settle(self, copy: Path, job: JobInfo) -> None:
+        """Give the copy to its job. ``TakingError``."""
+        settle(copy, self._of(job))
+
+    def copy_for(self, job: JobInfo) -> None:
+        """Copy for a job that asks for the same as one before. ``TakingError``."""
+        copy_at_most_once(self.root / job.notebook, job.take_along, self._of(job), Budget())
+
+    @contextmanager
+    def copied(self, request: JobRequest) -> Iterator[Path]:
+        """Copy, and leave nothing of it where no job got it. ``TakingError``."""
+        copy = self.copy(request)
+        try:
+            yield copy
+        finally:
+            discard(copy)
+
+    def _of(self, job: JobInfo) -> Path:
+        return self.root / copy_folder(job.name, job.job_id)
