@@ -7,6 +7,7 @@ left behind by a hub that is killed in between.
 from collections.abc import Callable
 from typing import Any, Final
 
+import aiohttp
 from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.clients import shared_client  # type: ignore[import-untyped]
 from sublet_quota.wire.api import PodStarted
@@ -38,7 +39,7 @@ class DeviceClaims:
         return {claim.name: f"sublet-{self._slice_id}-{claim.name}" for claim in self._claims}
 
     async def make(self, pod: PodStarted) -> bool:
-        """Make those that do not exist; tells whether all do now."""
+        """Make those that do not exist; tells whether all do now: else it is to be tried again."""
         for claim in self._claims:
             body = self._body(claim, pod)
             api = shared_client("ResourceV1Api")
@@ -47,12 +48,17 @@ class DeviceClaims:
             except ApiException as error:
                 if error.status == _THERE_ALREADY:
                     continue
-                hint = _HINTS.get(error.status, str(error.reason))
-                self._tell_once(f"The claim for the server's GPU could not be made: {hint}")
+                self._tell_once(_HINTS.get(error.status, str(error.reason)))
+                return False
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                # The client passes on what broke the connection. The claim may be there by now.
+                what = str(error) or type(error).__name__
+                self._tell_once(f"Kubernetes' API does not answer ({what}); it is tried again")
                 return False
         return True
 
-    def _tell_once(self, message: str) -> None:
+    def _tell_once(self, why: str) -> None:
+        message = f"The claim for the server's GPU could not be made: {why}"
         if message != self._told:
             self._told = message
             self._tell(message)

@@ -522,6 +522,26 @@ async def test_a_claim_that_may_not_be_made_is_told_with_what_to_do(
         assert sum(told in message for message in messages()) == 1
 
 
+async def test_a_claim_is_asked_for_again_when_the_connection_broke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner._as_configured["slice_backend"] = "dra"
+        world.service.lease_changes = {"simulated": False}
+        world.cluster.dropped.add("resourceclaims")
+        task = await world.starting()
+        told = "Kubernetes' API does not answer"
+        log = world.spawner._start_log._events
+        await world.until(lambda: any(told in each["message"] for each in log), "the trouble told")
+        world.cluster.dropped.clear()
+        claims = lambda: [k for k, _ in world.cluster.objects if k == "resourceclaims"]  # noqa: E731
+        await world.until(claims, "the claim")
+        world.cluster.run(POD, "node-7")
+        await task
+        (slice_id,) = world.service.slices
+        assert world.service.pods[slice_id][-1].node == "node-7"
+
+
 async def test_progress_tells_of_the_slice_and_of_what_the_pod_waits_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

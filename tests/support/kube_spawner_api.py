@@ -29,6 +29,8 @@ class FakeCluster:
     created: list[Object] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     """Statuses to answer creations of a kind with."""
+    dropped: set[str] = field(default_factory=set)
+    """Kinds whose creations get no answer: the connection ends."""
     lingering: set[str] = field(default_factory=set)
     """Pods that are deleted only when the test says so."""
     watchers: dict[str, list["asyncio.Queue[Object]"]] = field(default_factory=dict)
@@ -117,6 +119,9 @@ class _Things(RequestHandler):
         self.write({"metadata": {"resourceVersion": "1"}, "items": items})
 
     def post(self, kind: str) -> None:
+        if kind in self.cluster.dropped:
+            self.detach().close()
+            return
         thing = json.loads(self.request.body)
         status = self.cluster.refused.get(kind)
         if (kind, thing["metadata"]["name"]) in self.cluster.objects:
