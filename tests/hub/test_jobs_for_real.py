@@ -68,3 +68,25 @@ async def test_a_job_runs_with_what_it_took_along_whatever_becomes_of_the_origin
     _, log = await world.call("GET", f"jobs/{job['job_id']}/log", token)
     assert "rows seven" in log["text"]
     assert (home / done["output_path"]).read_text().count("rows seven") == 1
+
+
+async def test_a_job_runs_the_notebook_as_it_was_submitted_in_the_owners_folder(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent(gpus=(a_gpu(lendable_mib=0),))
+    await world.slice_for("ada", size="small")
+    home = world.folder / "homes" / "ada"
+    notebook = write_notebook(home / "p" / "fit.ipynb", "print('rows', open('rows').read())")
+    (home / "p" / "rows").write_text("seven")
+    token = world.user("ada")
+    status, job = await world.call("POST", "jobs", token, {"notebook": "p/fit.ipynb"})
+    assert status == 201, job
+    (home / "p" / "rows").write_text("eight")
+    write_notebook(notebook, "raise SystemExit('half an edit')")
+    agent.gpus = (a_gpu(),)
+    await agent.report()
+    ended = world.service.ledger.jobs
+    await until(lambda: ended[job["job_id"]].ended_at is not None, 120)
+    _, done = await world.call("GET", f"jobs/{job['job_id']}", token)
+    assert (done["state"], done["reason"]) == ("done", "")
+    assert (home / done["output_path"]).read_text().count("rows eight") == 1

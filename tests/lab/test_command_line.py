@@ -83,6 +83,37 @@ def test_submit_sends_the_whole_request(service: FakeHubService):
     assert sent["environment"] == {"A": "b=c"}
 
 
+@pytest.fixture
+def job_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A notebook folder that the service cannot reach."""
+    monkeypatch.setenv("SUBLET_JOB_FILES_BELOW", str(tmp_path))
+    (tmp_path / "train.ipynb").write_text("as submitted")
+    return tmp_path
+
+
+def test_submit_copies_the_notebook_where_the_service_cannot(
+    service: FakeHubService, job_files: Path
+):
+    service.answer("POST jobs", job(name="train", job_id="j-1"), 201)
+    service.answer("POST jobs/j-1/again", job(name="train", job_id="j-2", notebook="train.ipynb"))
+    assert sublet("jobs", "submit", "train.ipynb").exit_code == 0
+    (job_files / "train.ipynb").write_text("later")
+    assert sublet("jobs", "again", "j-1").exit_code == 0
+    kept = [job_files / "sublet-jobs" / f"train-j-{n}" / "files" / "train.ipynb" for n in (1, 2)]
+    assert [path.read_text() for path in kept] == ["as submitted", "later"]
+
+
+def test_submit_leaves_nothing_of_a_copy_whose_job_is_refused(
+    service: FakeHubService, job_files: Path
+):
+    service.answer("POST jobs", {"reason": "x", "message": "No.", "numbers": {}}, 409)
+    assert sublet("jobs", "submit", "train.ipynb").exit_code == 1
+    assert list((job_files / "sublet-jobs").iterdir()) == []
+    shown = sublet("jobs", "submit", "trian.ipynb")
+    assert (shown.exit_code, len(service.asked)) == (1, 1)
+    assert "'trian.ipynb' is not there" in shown.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

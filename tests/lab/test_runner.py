@@ -275,3 +275,35 @@ def test_a_whole_number_is_a_float_where_the_notebook_has_one():
     assert [type(value) for value in taken.values()] == [float, float, int, int, int]
     unchanged = {"rate": True, "decay": 10**400}
     assert as_declared(unchanged, declared) == unchanged
+
+
+@pytest.mark.usefixtures("sigterm_as_before")
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_copy_runs_where_the_original_lies_which_runs_where_there_is_no_copy(
+    tmp_path: Path, *, copied: bool
+):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "rows").write_text("seven")
+    original = write_notebook(tmp_path / "work" / "a.ipynb", ["x = open('rows').read()", "'later'"])
+    copy = tmp_path / "files" / "a.ipynb"
+    if copied:
+        write_notebook(copy, ["x = open('rows').read()"])
+    request = {
+        "notebook": str(copy),
+        "original": str(original),
+        "folder": str(original.parent),
+        "output": str(tmp_path / "out" / "a.ipynb"),
+    }
+    run = Run(tmp_path, request)
+    assert run.wait() == 0, run.log_path.read_text()
+    assert run.lines[0]["total"] == (1 if copied else 2)
+
+
+@pytest.mark.usefixtures("sigterm_as_before")
+def test_a_folder_that_has_gone_is_named(tmp_path: Path):
+    notebook = write_notebook(tmp_path / "files" / "a.ipynb", ["1"])
+    gone = tmp_path / "gone"
+    output = tmp_path / "out" / "a.ipynb"
+    run = Run(tmp_path, {"notebook": str(notebook), "folder": str(gone), "output": str(output)})
+    assert run.wait() == 3
+    assert run.last["error"]["message"] == f"the notebook's folder {gone} is not there any more"

@@ -23,7 +23,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
 from tests.support.job_notebooks import write_notebook
-from tests.support.lab_bodies import lease, slice_info
+from tests.support.lab_bodies import job, lease, slice_info
 from tests.support.lab_shares import a_share
 from tests.support.real_kernels import RunningKernel, slice_environment
 
@@ -388,3 +388,37 @@ async def test_kernels_that_are_started_after_a_resize_see_the_new_size(
     async with server.kernel("python3") as (_, kernel):
         shown = await kernel.run(asked)
         assert shown.text == "30720 per_process_memory_fraction:0.3687\n"
+
+
+async def test_a_server_copies_what_its_jobs_run_where_the_service_cannot(tmp_path: Path):
+    notebook = write_notebook(tmp_path / "train.ipynb", "1")
+    submitted = notebook.read_text()
+    with fake_hub_service() as service:
+        environment = {
+            "SUBLET_SERVICE_URL": service.url,
+            "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
+            "SUBLET_JOB_FILES_BELOW": str(tmp_path),
+        }
+        service.answer("POST jobs", job(name="train", job_id="j-1"), 201)
+        again = job(name="train", job_id="j-2", notebook="train.ipynb")
+        service.answer("POST jobs/j-1/again", again, 201)
+        async with jupyter_server(tmp_path, environment) as server:
+            request = {"notebook": "train.ipynb"}
+            assert (await server.ask("POST", "sublet/api/jobs", request)).code == 201
+            assert service.asked[-1].body == request
+            notebook.write_text("later")
+            assert (await server.ask("POST", "sublet/api/jobs/j-1/again", {})).code == 201
+            results = tmp_path / "sublet-jobs"
+            kept = [results / f"train-j-{n}" / "files" / "train.ipynb" for n in (1, 2)]
+            assert [path.read_text() for path in kept] == [submitted, "later"]
+
+            refusal = {"reason": "no-room", "message": "There is no room.", "numbers": {}}
+            service.answer("POST jobs", refusal, 409)
+            assert (await server.ask("POST", "sublet/api/jobs", request)).code == 409
+            assert {path.name for path in results.iterdir()} == {"train-j-1", "train-j-2"}
+
+            asked = len(service.asked)
+            answer = await server.ask("POST", "sublet/api/jobs", {"notebook": "trian.ipynb"})
+            assert (answer.code, json.loads(answer.body)["reason"]) == (400, "bad-files")
+            assert "is not there" in json.loads(answer.body)["message"]
+            assert len(service.asked) == asked

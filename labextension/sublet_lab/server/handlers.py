@@ -183,31 +183,31 @@ class SubmitHandler(ForwardHandler):
             return
         if not isinstance(checked, JobRequest):
             # As one before: what that was is in the answer.
-            await self._submit(ids, checked, files.copy_for)
-            return
-        try:
-            copy = await asyncio.to_thread(files.copy, checked)
-        except TakingError as error:
-            self.refuse(HTTPStatus.BAD_REQUEST, RefusalReason.BAD_FILES, str(error))
-            return
-        try:
-            await self._submit(ids, checked, lambda job: files.settle(copy, job))
-        finally:
-            await asyncio.to_thread(discard, copy)
+            answer = await self._submit(ids, checked, files.copy_for)
+        else:
+            try:
+                copy = await asyncio.to_thread(files.copy, checked)
+            except TakingError as error:
+                self.refuse(HTTPStatus.BAD_REQUEST, RefusalReason.BAD_FILES, str(error))
+                return
+            try:
+                answer = await self._submit(ids, checked, lambda job: files.settle(copy, job))
+            finally:
+                await asyncio.to_thread(discard, copy)
+        if answer is not None:
+            self.answer(answer)
 
     async def _submit(
         self, ids: tuple[str, ...], checked: WireModel, keep: Callable[[JobInfo], None]
-    ) -> None:
+    ) -> Answer | None:
         answer = await self.ask("POST", ids, _written(checked))
-        if answer is None:
-            return
-        if answer.status == HTTPStatus.CREATED:
+        if answer is not None and answer.status == HTTPStatus.CREATED:
             try:
                 await asyncio.to_thread(keep, JobInfo.model_validate_json(answer.body))
             except (TakingError, ValidationError) as error:
                 # The job's first attempt copies then, or says why it cannot.
                 self.log.warning("what a new job runs was not copied: %s", error)
-        self.answer(answer)
+        return answer
 
 
 def _take_size(answer: bytes) -> None:
