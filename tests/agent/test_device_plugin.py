@@ -71,6 +71,23 @@ def test_a_plugin_that_is_refused_tries_again(kubelet: FakeKubelet) -> None:
         wait_until(lambda: kubelet.allocatable() == 2)
 
 
+def test_a_plugin_that_cannot_listen_says_so_once_and_goes_on_trying(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A path that is too long for a Unix socket.
+    folder = tmp_path / ("folder-" * 20)
+    folder.mkdir()
+    (folder / "kubelet.sock").touch()
+    with running_plugin(folder):
+        wait_until(lambda: "cannot listen" in caplog.text)
+        for _ in range(2):
+            # Each attempt begins with what is left of the one before.
+            (folder / "sublet-lent.sock").touch()
+            wait_until(lambda: not (folder / "sublet-lent.sock").exists())
+    told = [record for record in caplog.records if "cannot listen" in record.getMessage()]
+    assert len(told) == 1
+
+
 def test_units_of_a_card_that_failed_are_unhealthy(kubelet: FakeKubelet, plugin: Plugin) -> None:
     plugin.lends(0, jobs=(3 * GIB,), closed=True)
     wait_until(lambda: kubelet.unhealthy() == 3)

@@ -20,6 +20,7 @@ from sublet_agent.device_plugin.grants import Grant, grant
 from sublet_agent.device_plugin.server import Advertised, PluginServer, options
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.device_plugin.units import GpuRoom, WrongUnitsError, advertise
+from sublet_agent.errors import SubletAgentError
 
 KUBELET_SOCKET: Final = "kubelet.sock"
 OUR_SOCKET: Final = "sublet-lent.sock"
@@ -47,20 +48,27 @@ class DevicePlugin:
         self._server: PluginServer | None = None
         self._kubelet: _Identity | None = None
         self._own: _Identity | None = None
+        self._trouble = ""
 
     async def run(self) -> None:
-        """Keep the kubelet told; a failure is logged, and it is tried again."""
+        """Keep the kubelet told; a failure is logged once, and it is tried again."""
         try:
             while True:
                 self._tell()
                 try:
                     await self._keep_registered()
-                except (OSError, grpc.RpcError) as error:
-                    log.warning("the kubelet does not take the device plugin: %s", _words(error))
+                    self._trouble = ""
+                except (OSError, grpc.RpcError, SubletAgentError) as error:
+                    self._warn(_words(error))
                     await asyncio.to_thread(self._stop)
                 await asyncio.sleep(self._settings.look_every_s)
         finally:
             self._stop()
+
+    def _warn(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.warning("the kubelet does not take the device plugin: %s", trouble)
 
     def _tell(self) -> None:
         rooms = tuple(self._rooms())
@@ -130,7 +138,7 @@ def _identity(socket: Path) -> _Identity | None:
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
-def _words(error: OSError | grpc.RpcError) -> str:
+def _words(error: OSError | grpc.RpcError | SubletAgentError) -> str:
     if isinstance(error, grpc.Call):
         return f"{error.code()}: {error.details()}"
     return str(error)
