@@ -26,6 +26,7 @@ def template_of(pod: Mapping[str, Any], namespace: str) -> PodTemplate:
         volume_mounts=tuple(_without(container.get("volumeMounts"))),
         node_selector=spec.get("nodeSelector") or {},
         tolerations=tuple(spec.get("tolerations") or ()),
+        runtime_class_name=spec.get("runtimeClassName") or None,
     )
 
 

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes_validate import validate
+from sublet_hub.kube_jobs.manifests import manifest_of
+from sublet_quota.wire.api import PodTemplate
 
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.jobs_on_kube import SETTINGS, a_placed_job
 
 pytestmark = pytest.mark.asyncio
 
@@ -124,6 +128,13 @@ async def test_how_an_owners_pods_are_made_is_kept_for_their_jobs(world: HubWorl
     template = world.service.accounts.find("ada").template
     assert template.pod.image == "registry.example/notebook:1"
     assert template.pod.volumes[0]["persistentVolumeClaim"] == {"claimName": "claim-ada"}
+
+
+async def test_a_job_s_pod_runs_in_the_container_runtime_of_its_owner_s_servers() -> None:
+    template = PodTemplate.model_validate({**TEMPLATE, "runtime_class_name": "nvidia"})
+    job = manifest_of(a_placed_job(pod=template), SETTINGS)
+    assert job["spec"]["template"]["spec"]["runtimeClassName"] == "nvidia"
+    validate(job, "1.34", strict=True)
 
 
 async def test_a_slice_without_pod_ends_and_one_whose_pod_waits_for_a_node_stays(

@@ -155,6 +155,7 @@ async def test_how_pods_are_made_is_told_for_jobs_and_holds_no_environment(
     async with a_world(tmp_path, monkeypatch) as world:
         world.spawner.volumes = [{"name": "home", "persistentVolumeClaim": {"claimName": "c"}}]
         world.spawner.volume_mounts = [{"name": "home", "mountPath": "/home/jovyan"}]
+        world.spawner.extra_pod_config = {"runtimeClassName": "nvidia"}
         world.spawner.api_token = "token-canary"  # noqa: S105
 
         def hook(spawner: Any, pod: Any) -> Any:
@@ -165,7 +166,7 @@ async def test_how_pods_are_made_is_told_for_jobs_and_holds_no_environment(
         world.spawner.modify_pod_hook = hook
         slice_id = await world.started()
         template = world.service.pods[slice_id][-1].template
-        assert template.image == "hooked:1"
+        assert (template.image, template.runtime_class_name) == ("hooked:1", "nvidia")
         assert template.volumes[0]["persistentVolumeClaim"] == {"claimName": "c"}
         assert {mount["name"] for mount in template.volume_mounts} == {"home", "sublet-agent"}
         assert "token-canary" not in template.model_dump_json()

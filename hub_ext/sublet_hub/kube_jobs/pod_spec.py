@@ -110,6 +110,8 @@ def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Man
         spec["nodeSelector"] = dict(template.node_selector)
     if template.tolerations:
         spec["tolerations"] = list(template.tolerations)
+    if template.runtime_class_name is not None:
+        spec["runtimeClassName"] = template.runtime_class_name
     affinity = _affinity(placed)
     if affinity:
         spec["affinity"] = {"nodeAffinity": affinity}

@@ -47,6 +47,8 @@ class PodTemplate(WireModel):
     volume_mounts: tuple[dict[str, Any], ...] = ()
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
+    runtime_class_name: Name | None = None
+    """Which container runtime shows the pod its card, where that is not the nodes' default."""
 
 
 class AccountTemplate(WireModel):
