@@ -39,7 +39,13 @@ class Ada:
     token: str
 
     def script(self, *steps: Any, **facts: Any) -> None:
-        write_script(self.home / "train.ipynb", *steps, **facts)
+        write_script(self.home / "train.ipynb", *map(self._at_home, steps), **facts)
+
+    def _at_home(self, step: list[Any]) -> list[Any]:
+        """Steps name files in the home, wherever their process runs."""
+        if step[0] not in {"write", "wait", "kernel"}:
+            return step
+        return [step[0], str(self.home / step[1]), *step[2:]]
 
     async def post(self, **request: Any) -> tuple[int, Any]:
         body = {"notebook": "train.ipynb", **request}
@@ -93,7 +99,7 @@ async def test_a_job_is_done_and_its_slice_is_free_again(ada: Ada) -> None:
     assert job["slice"] is None
     request = json.loads((ada.home / "request").read_text())
     assert request["output"] == job["output_notebook"]
-    assert request["notebook"] == str(ada.home / "train.ipynb")
+    assert request["original"] == str(ada.home / "train.ipynb")
     _, log = await ada.world.call("GET", f"jobs/{job_id}/log?offset=2", ada.token)
     assert (log["offset"], log["ended"]) == (2, True)
     assert log["text"].endswith("ezi\n")
@@ -365,7 +371,7 @@ async def test_a_process_whose_service_dies_before_the_request_does_nothing(
         python=write_interpreter(tmp_path / "python"),
     )
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
-    held = start_held(Launch(account, dict(os.environ), str(tmp_path), log, log), "boot")
+    held = start_held(Launch(account, dict(os.environ), log, log), "boot")
     os.close(held.request_pipe)
     os.close(log)
     await until(lambda: held.child.poll() is not None)
@@ -399,7 +405,7 @@ async def test_a_job_of_another_account_runs_as_that_account(ada: Ada) -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         home.chmod(0o777)  # noqa: ASYNC240 (a test may block)
-        write_script(home / "train.ipynb", ["write", "pid", "pid"])
+        write_script(home / "train.ipynb", ["write", str(home / "pid"), "pid"])
         (home / "train.ipynb").chmod(0o644)
         account = {
             "uid": nobody.pw_uid,

@@ -1,6 +1,7 @@
 """Jobs that say, ask or do what no job should: nobody else's jobs and slices notice."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,53 @@ import psutil
 import pytest
 from sublet_hub.ledger import ProcessIdentity
 from sublet_hub.local_jobs import runner
+from sublet_hub.local_jobs.notebook_check import inspect_notebook, locate_notebook
 from sublet_hub.local_jobs.processes import HeldProcess, Launch, is_alive, start_held
 from sublet_hub.local_jobs.progress import Progress, ProgressFile
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.api import AccountTemplate
 
 from tests.hub.test_jobs import make_ada
 from tests.support.hub_world import HubWorld
+
+
+def an_account(home: Path, *lines: str) -> AccountTemplate:
+    """Whose interpreter is a shell script, and whose folder is a link to somewhere else."""
+    interpreter = home / "python"
+    interpreter.write_text("\n".join(("#!/bin/sh", *lines)) + "\n")
+    interpreter.chmod(0o755)
+    (home / "link").symlink_to(home)
+    return AccountTemplate(
+        uid=os.getuid(),
+        gid=os.getgid(),
+        home=str(home),
+        notebook_dir=str(home / "link"),
+        python=str(interpreter),
+        environment={"PATH": os.environ["PATH"]},
+    )
+
+
+def test_a_job_starts_in_no_folder_that_its_owner_can_choose(tmp_path: Path) -> None:
+    account = an_account(tmp_path, "exec sleep 60")
+    log = os.open(os.devnull, os.O_WRONLY)
+    held = start_held(Launch(account, dict(account.environment), log, log), "boot")
+    os.close(log)
+    try:
+        assert Path(f"/proc/{held.child.pid}/cwd").readlink() == Path("/")
+    finally:
+        held.give_up()
+
+
+@pytest.mark.asyncio
+async def test_a_notebook_is_looked_at_in_no_folder_that_its_owner_can_choose(
+    tmp_path: Path,
+) -> None:
+    account = an_account(tmp_path, 'echo "in $(pwd)" >&2', "exit 3")
+    path = locate_notebook(account, "train.ipynb")
+    assert not isinstance(path, Refusal)
+    refusal = await inspect_notebook(account, path, timedelta(seconds=60))
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "train.ipynb: in /"
 
 
 def let_die_where_told(interpreter: Path) -> None:

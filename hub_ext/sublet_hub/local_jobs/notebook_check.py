@@ -206,7 +206,6 @@ def _has_type(value: Any, declared: str | None) -> bool:
 async def _run_as_owner(
     account: AccountTemplate, command: list[str], within: timedelta
 ) -> tuple[int, str, str]:
-    folder = account.notebook_dir if os.path.isdir(account.notebook_dir) else "/"  # noqa: PTH112, ASYNC240
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -214,7 +213,8 @@ async def _run_as_owner(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=owner_environment(account),
-            cwd=folder,
+            # Entered before the process is its owner's: never a folder of a tenant's choice.
+            cwd="/",
             start_new_session=True,
             **run_as(account),
         )

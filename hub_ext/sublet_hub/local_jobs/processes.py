@@ -38,7 +38,6 @@ class Launch:
 
     account: AccountTemplate
     environment: Mapping[str, str]
-    folder: str
     log: int
     """Descriptors: its stdout and stderr, and where it tells its progress."""
     progress: int
@@ -81,6 +80,9 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
 
     Between this and ``let_go`` the caller writes down who the process is: should the service
     die in between, the runner sees its pipe end without a request, and ends too.
+
+    It starts in ``/``: the folder is entered before the process becomes its owner's, and a
+    tenant's link would be followed with this service's rights into a folder that is not theirs.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -103,7 +105,7 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
             stdout=launch.log,
             stderr=subprocess.STDOUT,
             env=dict(launch.environment),
-            cwd=launch.folder,
+            cwd="/",
             start_new_session=True,
             pass_fds=(reading, launch.progress),
             **run_as(launch.account),

@@ -189,7 +189,7 @@ class LocalRunner:
                 (job.job_id, lease_of(record)),
                 books.settings,
             )
-            launch = Launch(template, environment, template.notebook_dir, log, progress)
+            launch = Launch(template, environment, log, progress)
             held = start_held(launch, books.boot_id)
         except (AccountError, OSError, ValueError) as error:
             self._apply(job_changes.ended(job, JobMove.FAIL, books.now(), str(error)[:2000]))
