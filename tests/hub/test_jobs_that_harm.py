@@ -1,22 +1,28 @@
 """Jobs that say, ask or do what no job should: nobody else's jobs and slices notice."""
 
+import asyncio
 import os
+import signal
+import subprocess
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from sublet_hub.errors import NotebookError
 from sublet_hub.ledger import ProcessIdentity
-from sublet_hub.local_jobs import runner
+from sublet_hub.local_jobs import owner_process, processes, runner
 from sublet_hub.local_jobs.notebook_check import inspect_notebook, locate_notebook
+from sublet_hub.local_jobs.owner_process import run_as_owner
 from sublet_hub.local_jobs.processes import HeldProcess, Launch, is_alive, start_held
 from sublet_hub.local_jobs.progress import Progress, ProgressFile
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
 
 from tests.hub.test_jobs import make_ada
-from tests.support.hub_world import HubWorld
+from tests.support.hub_world import HubWorld, until
 
 
 def an_account(home: Path, *lines: str) -> AccountTemplate:
@@ -56,6 +62,67 @@ async def test_a_notebook_is_looked_at_in_no_folder_that_its_owner_can_choose(
     refusal = await inspect_notebook(account, path, timedelta(seconds=60))
     assert isinstance(refusal, Refusal)
     assert refusal.message == "train.ipynb: in /"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("then", ["", "exec sleep 60"])
+async def test_a_child_that_holds_its_pipes_keeps_no_notebook_check_waiting(
+    tmp_path: Path, then: str
+) -> None:
+    account = an_account(tmp_path, f"setsid sleep 60 & echo $! > {tmp_path}/pid", then)
+    path = locate_notebook(account, "train.ipynb")
+    assert not isinstance(path, Refusal)
+    with pytest.raises(NotebookError, match="did not answer within 1 s"):
+        async with asyncio.timeout(30):
+            await inspect_notebook(account, path, timedelta(seconds=1))
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_nothing_kills_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = an_account(tmp_path, "exec sleep 60")
+    monkeypatch.setattr(owner_process, "_DIES_WITHIN_S", 0.1)
+    with monkeypatch.context() as patch:
+        told = let_nothing_be_killed(patch)
+        with pytest.raises(NotebookError, match="did not answer"):
+            await run_as_owner(account, [account.python], timedelta(seconds=0.1))
+    assert "cannot be killed" in caplog.text
+    os.killpg(told.pop(), signal.SIGKILL)
+    for thread in threading.enumerate():
+        if thread.name.startswith("asyncio-waitpid"):
+            await asyncio.to_thread(thread.join)
+    await asyncio.sleep(0)
+
+
+def let_nothing_be_killed(patch: pytest.MonkeyPatch) -> set[int]:
+    """As with a process that waits for a dead file server; returns who was to be killed."""
+    told: set[int] = set()
+    patch.setattr(os, "killpg", lambda pid, _: told.add(pid))
+    patch.setattr(subprocess.Popen, "send_signal", lambda self, _: told.add(self.pid))
+    patch.setattr(psutil.Process, "send_signal", lambda self, _: told.add(self.pid))
+    return told
+
+
+@pytest.mark.asyncio
+async def test_a_job_that_nothing_kills_ends_in_words_and_holds_nobody_up(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await make_ada(world)
+    job_id = await ada.submit(["write", "pid", "pid"], ["wait", "never"])
+    pid = int(await ada.until_file("pid"))
+    monkeypatch.setattr(processes, "_KILL_ROUNDS", 3)
+    with monkeypatch.context() as patch:
+        told = let_nothing_be_killed(patch)
+        await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
+        job = await ada.until(job_id, "cancelled")
+    assert pid in told
+    assert "by its owner; a process of it waits" in job["reason"]
+    assert job["slice"] is None
+    os.kill(pid, signal.SIGKILL)
+    # Nobody keeps a zombie of it.
+    await until(lambda: not psutil.pid_exists(pid))
 
 
 def let_die_where_told(interpreter: Path) -> None:

@@ -4,10 +4,8 @@ A subprocess under the owner's account reads the file: what the owner cannot rea
 for them. The path is theirs to choose, but lies below their notebook folder.
 """
 
-import asyncio
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,11 +18,9 @@ from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import NotebookError
-from sublet_hub.local_jobs.accounts import run_as
-from sublet_hub.local_jobs.job_environment import owner_environment
+from sublet_hub.local_jobs.owner_process import MOST_OUTPUT, Answer, TooMuchError, run_as_owner
 
 _LOG = logging.getLogger(__name__)
-_MOST_OUTPUT = 256 * 1024
 _BAD_NOTEBOOK = 3
 _MOST_DEPTH = 16
 
@@ -37,10 +33,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "list": (list,),
     "dict": (dict,),
 }
-
-
-class _TooMuchError(Exception):
-    """An owner's process says more than anybody wants to know."""
 
 
 class DeclaredParameter(BaseModel):
@@ -103,20 +95,21 @@ async def inspect_notebook(
         path.absolute,
     ]
     try:
-        code, output, errors = await _run_as_owner(account, command, within)
-    except _TooMuchError:
+        answer = await run_as_owner(account, command, within)
+    except TooMuchError:
         said = (
-            f"{path.relative}: its parameters are larger than {_MOST_OUTPUT // 1024} KiB: put "
+            f"{path.relative}: its parameters are larger than {MOST_OUTPUT // 1024} KiB: put "
             "them into a file that the notebook reads"
         )
         return Refusal(RefusalReason.BAD_NOTEBOOK, said)
+    code = answer.code
     if code == _BAD_NOTEBOOK:
-        lines = errors.strip().splitlines() or output.strip().splitlines()
-        said = lines[-1] if lines else "it cannot be read"
+        said = _last_line(answer) or "it cannot be read"
         return Refusal(RefusalReason.BAD_NOTEBOOK, f"{path.relative}: {said}"[:2000])
-    facts = _read_facts(output) if code == 0 else None
+    facts = _read_facts(answer.output) if code == 0 else None
     if facts is None:
-        _LOG.warning("the runner could not check a notebook (exit %d): %s", code, errors[-2000:])
+        said = answer.errors[-2000:]
+        _LOG.warning("the runner could not check a notebook (exit %d): %s", code, said)
         message = (
             f"{path.relative} could not be checked: {account.python} -m sublet_lab.runner failed "
             f"with exit status {code}: is Sublet installed there?"
@@ -129,6 +122,11 @@ async def inspect_notebook(
         )
         return Refusal(RefusalReason.UNKNOWN_KERNEL, message)
     return facts
+
+
+def _last_line(answer: Answer) -> str:
+    lines = answer.errors.strip().splitlines() or answer.output.strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _read_facts(output: str) -> NotebookFacts | None:
@@ -149,14 +147,19 @@ async def take_along(
     command += ["--notebook", path.absolute, "--to", to]
     for name in taken:
         command += ["--path", name]
-    code, output, errors = await _run_as_owner(account, command, within)
+    message = "the files could not be copied: the runner "
+    try:
+        answer = await run_as_owner(account, command, within)
+    except TooMuchError:
+        raise NotebookError(message + "said too much") from None
+    code = answer.code
     if code == _BAD_NOTEBOOK:
-        said = (errors.strip().splitlines() or output.strip().splitlines() or ["it failed"])[-1]
+        said = _last_line(answer) or "it failed"
         return Refusal(RefusalReason.BAD_FILES, said[:2000])
     if code != 0:
-        _LOG.warning("the runner could not copy files (exit %d): %s", code, errors[-2000:])
-        message = f"the files could not be copied: the runner failed with exit status {code}"
-        raise NotebookError(message)
+        said = answer.errors[-2000:]
+        _LOG.warning("the runner could not copy files (exit %d): %s", code, said)
+        raise NotebookError(message + f"failed with exit status {code}")
     return None
 
 
@@ -201,55 +204,3 @@ def _has_type(value: Any, declared: str | None) -> bool:
     if isinstance(value, bool):
         return bool in allowed
     return isinstance(value, allowed)
-
-
-async def _run_as_owner(
-    account: AccountTemplate, command: list[str], within: timedelta
-) -> tuple[int, str, str]:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=owner_environment(account),
-            # Entered before the process is its owner's: never a folder of a tenant's choice.
-            cwd="/",
-            start_new_session=True,
-            **run_as(account),
-        )
-    except OSError as error:
-        message = f"a process of the owner cannot be started: {account.python}: {error}"
-        raise NotebookError(message) from error
-    try:
-        async with asyncio.timeout(within.total_seconds()):
-            output, errors = await asyncio.gather(
-                _read_first(process.stdout), _read_last(process.stderr)
-            )
-            await process.wait()
-    except TimeoutError as error:
-        message = f"the notebook's runner did not answer within {within.total_seconds():.0f} s"
-        raise NotebookError(message) from error
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, 9)
-            await process.wait()
-    code = 1 if process.returncode is None else process.returncode
-    return code, output.decode(errors="replace"), errors.decode(errors="replace")
-
-
-async def _read_first(stream: asyncio.StreamReader | None) -> bytes:
-    """What an owner's process says; their notebook must not fill the service's memory."""
-    said = b""
-    while stream is not None and (more := await stream.read(_MOST_OUTPUT)):
-        said += more
-        if len(said) > _MOST_OUTPUT:
-            raise _TooMuchError
-    return said
-
-
-async def _read_last(stream: asyncio.StreamReader | None) -> bytes:
-    said = b""
-    while stream is not None and (more := await stream.read(_MOST_OUTPUT)):
-        said = (said + more)[-_MOST_OUTPUT:]
-    return said

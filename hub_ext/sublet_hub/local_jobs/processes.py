@@ -72,7 +72,8 @@ class HeldProcess:
         """End it before it has begun."""
         os.close(self.request_pipe)
         self.child.kill()
-        self.child.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(_LOOK_EVERY_S)
 
 
 def start_held(launch: Launch, boot_id: str) -> HeldProcess:
@@ -198,8 +199,8 @@ class JobTree:
             return False
 
 
-async def end_tree(tree: JobTree, grace_s: float) -> None:
-    """Tell a job to end, wait, and kill what is left of it.
+async def end_tree(tree: JobTree, grace_s: float) -> bool:
+    """Tell a job to end, wait, and kill what is left of it; returns whether all have ended.
 
     The runner is told first, alone: it interrupts the cell, which can save what it has, and ends
     its kernel. Whoever is still there after most of the grace period is told too.
@@ -210,14 +211,16 @@ async def end_tree(tree: JobTree, grace_s: float) -> None:
                 os.killpg(tree.root.pid, signal.SIGTERM)
             await _wait_for(lambda: not is_alive(tree.root, tree.boot_id), grace_s * _RUNNER_PART)
         if await _tell_all_to_end(tree, grace_s * (1 - _RUNNER_PART)):
-            return
+            return True
     for _ in range(_KILL_ROUNDS):
         living = await asyncio.to_thread(tree.find)
         if not living:
-            return
+            return True
         _signal(living, signal.SIGKILL)
         await asyncio.sleep(_LOOK_EVERY_S)
+    # One that waits for a disk or a file server ends only when that answers.
     _LOG.error("processes of job %s cannot be killed", tree.job_id)
+    return False
 
 
 async def _tell_all_to_end(tree: JobTree, within_s: float) -> bool:

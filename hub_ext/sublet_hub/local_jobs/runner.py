@@ -43,6 +43,7 @@ _LOG = logging.getLogger(__name__)
 _SILENT_FOR = timedelta(seconds=30)
 _EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
 """An agent that ends a job says so; its word can come after the job's end."""
+_CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
 _FAILS_AGAIN = frozenset({"NotebookError", "TooLong"})
 _SLACK = timedelta(seconds=15)
 """The runner itself ends a job that runs too long; only when it fails to, the service does."""
@@ -94,6 +95,8 @@ class LocalRunner:
         self._runs: dict[JobId, _Run] = {}
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
+        self._unkilled: list[Child] = []
+        """They are waited for, else they would be zombies when they end at last."""
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when a round is due at once."""
@@ -113,6 +116,7 @@ class LocalRunner:
 
     def round(self) -> None:
         """Look at every job, and do what is due."""
+        self._unkilled = [child for child in self._unkilled if child.poll() is None]
         for job in list(self._books.ledger.live_jobs.values()):
             with each_for_itself(f"job {job.job_id}"):
                 if job.state is JobState.PLACED:
@@ -298,13 +302,17 @@ class LocalRunner:
             run.task = asyncio.get_running_loop().create_task(self._end_all(run, ending))
 
     async def _end_all(self, run: _Run, ending: Ending) -> None:
-        await end_tree(run.tree, ending.grace.total_seconds())
+        if not await end_tree(run.tree, ending.grace.total_seconds()):
+            why = f"{ending.why}; {_CANNOT_BE_KILLED}" if ending.why else _CANNOT_BE_KILLED
+            ending = replace(ending, why=why)
         run.stop_watch()
         job = self._books.ledger.jobs.get(run.tree.job_id)
         if job is None or job.state is not JobState.RUNNING:
             return
         job = self._note_progress(job, run.progress.read())
-        code = None if run.child is None else run.child.wait()
+        code = None if run.child is None else run.child.poll()
+        if run.child is not None and code is None:
+            self._unkilled.append(run.child)
         now = self._books.now()
         if ending.move is JobMove.GO_BACK:
             self._apply(job_changes.went_back(job, ending.why, now))
@@ -332,11 +340,13 @@ def _was_told_to_end(run: _Run) -> bool:
     said = run.progress.read().ended
     if said is not None:
         return said.error is not None and said.error.name == "Terminated"
-    return run.child is None or run.child.wait() < 0
+    return run.child is None or (run.child.poll() or 0) < 0
 
 
 def _how(child: Child | None) -> str:
     if child is None:
         return "while the service was away"
-    code = child.wait()
+    code = child.poll()
+    if code is None:
+        return "and nobody knows how"
     return f"by signal {-code} before it was done" if code < 0 else f"with exit status {code}"
