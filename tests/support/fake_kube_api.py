@@ -7,10 +7,12 @@ Job's pods, say) a test does by hand.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
@@ -21,6 +23,8 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application, HTTPError, RequestHandler
 
 Manifest = dict[str, Any]
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+_LOGS_BEGIN: Final = datetime(2026, 11, 24, 8, 0, 0, 250000, UTC)
 
 
 @dataclass
@@ -39,6 +43,10 @@ class FakeKube:
     """What pods have printed, by their paths."""
     running_logs: set[str] = field(default_factory=set)
     """Pods that may print more."""
+    rotated_lines: dict[str, int] = field(default_factory=dict)
+    """How many lines of a pod's log its kubelet has put aside."""
+    lines_a_second: int = 4
+    """By what lines' times differ."""
     brief_watches: bool = False
     """Whether watches end as soon as they have told what there is to tell."""
     version: int = 1
@@ -47,6 +55,7 @@ class FakeKube:
     _history: list[tuple[int, str, str, Manifest]] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _watches_until: int = 0
+    _logs_until: int = 0
 
     def put(self, path: str, value: Manifest) -> Manifest:
         """Write an object as the cluster's own programs would."""
@@ -56,6 +65,7 @@ class FakeKube:
         before = self.objects.get(path, {}).get("metadata", {})
         metadata = {
             "uid": before.get("uid", f"uid-{name}-{self.version}"),
+            "creationTimestamp": before.get("creationTimestamp", f"{datetime.now(UTC):{_TIME}}"),
             **value.get("metadata", {}),
             "name": name,
             "resourceVersion": str(self.version),
@@ -83,6 +93,29 @@ class FakeKube:
             self.oldest = self.version + 1
             self.version += 1
         self._ring()
+
+    def end_logs(self) -> None:
+        """End all answers with logs, as a kubelet that starts again does."""
+        self._logs_until += 1
+
+    def rotate_log(self, pod: str) -> None:
+        """Put a log aside: it is not served any more, and the lines to come have later times."""
+        lines = self.logs[pod].count(b"\n")
+        self.rotated_lines[pod] = self.rotated_lines.get(pod, 0) + lines
+        self.logs[pod] = self.logs[pod].rpartition(b"\n")[2]
+
+    @property
+    def log_number(self) -> int:
+        return self._logs_until
+
+    def stamped_lines(self, pod: str) -> list[tuple[int, datetime, bytes]]:
+        """The number, the time and the text of each line that its kubelet has."""
+        first = self.rotated_lines.get(pod, 0)
+        lines = re.findall(rb"[^\n]*\n|[^\n]+", self.logs[pod])
+        return [
+            (number, _LOGS_BEGIN + timedelta(seconds=number / self.lines_a_second), line)
+            for number, line in enumerate(lines, first)
+        ]
 
     def names(self, collection: str) -> list[str]:
         """Names of the objects at a path."""
@@ -193,18 +226,38 @@ class _Handler(RequestHandler):
             raise HTTPError(400, f"container {asked} is not valid for pod {pod}")
         if pod not in self.kube.logs:
             raise HTTPError(400, "the container is waiting to start")
-        sent = 0
+        answer, next_line, sent = self.kube.log_number, 0, 0
         while True:
-            text = self.kube.logs[pod]
+            next_line, sent = self._write_lines(pod, next_line, sent)
             try:
-                self.write(text[sent:])
                 await self.flush()
             except StreamClosedError:
                 return
-            sent = len(text)
-            if pod not in self.kube.running_logs or pod not in self.kube.objects:
+            ended = pod not in self.kube.running_logs or pod not in self.kube.objects
+            if ended or answer != self.kube.log_number:
                 return
             await asyncio.sleep(0.02)
+
+    def _write_lines(self, pod: str, next_line: int, sent: int) -> tuple[int, int]:
+        """Write from a line's byte on; returns how far it has come."""
+        for number, at, line in self.kube.stamped_lines(pod):
+            if number < next_line or not self._is_asked_for(at):
+                continue
+            if number > next_line:
+                next_line, sent = number, 0
+            self.write((self._prefix(at) if sent == 0 else b"") + line[sent:])
+            sent = len(line)
+            if line.endswith(b"\n"):
+                next_line, sent = number + 1, 0
+        return next_line, sent
+
+    def _is_asked_for(self, at: datetime) -> bool:
+        since = self.get_query_argument("sinceTime", "")
+        return not since or at >= datetime.fromisoformat(since)
+
+    def _prefix(self, at: datetime) -> bytes:
+        stamped = self.get_query_argument("timestamps", "") == "true"
+        return f"{at:%Y-%m-%dT%H:%M:%S.%f}000+00:00 ".encode() if stamped else b""
 
     def _is_an_object(self, path: str) -> bool:
         parts = path.split("/")

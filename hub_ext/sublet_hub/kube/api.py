@@ -71,10 +71,17 @@ class KubeApi:
         except KubeNotFoundError:
             return
 
-    async def stream(self, path: str) -> AsyncIterator[bytes]:
-        """What is answered, as it comes: a container's log, say, until the container ends."""
+    async def stream(self, path: str, silent_s: float) -> AsyncIterator[bytes]:
+        """What is answered, as it comes, until the server ends it or is silent for long."""
         async with self._request("GET", path, None, "application/json", None) as answer:
-            async for data in answer.content.iter_any():
+            while True:
+                try:
+                    async with asyncio.timeout(silent_s):
+                        data = await answer.content.readany()
+                except TimeoutError:
+                    return
+                if not data:
+                    return
                 yield data
 
     async def lines(self, path: str, silent_s: float) -> AsyncIterator[Manifest]:

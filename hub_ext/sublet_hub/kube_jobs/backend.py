@@ -6,12 +6,10 @@ needed to go on after a restart: an attempt's object has the name that the ledge
 object that belongs to no job's attempt is removed.
 """
 
-import asyncio
-import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sublet_quota.ids import JobId, SliceId
 from sublet_quota.job_states import ENDED, JobMove, JobState
@@ -30,8 +28,9 @@ from sublet_hub.kube_jobs.endings import (
     ending_of,
     wish_to_end,
 )
+from sublet_hub.kube_jobs.errands import TRY_AGAIN_AFTER, Errands
+from sublet_hub.kube_jobs.job_output import JobOutput
 from sublet_hub.kube_jobs.lent_quota import LentQuota
-from sublet_hub.kube_jobs.log_following import LogFollower
 from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
 from sublet_hub.kube_jobs.names import JOB_ID, object_name
 from sublet_hub.kube_jobs.settings import KubeJobSettings
@@ -48,12 +47,9 @@ from sublet_hub.kube_jobs.sightings import (
 )
 from sublet_hub.ledger import Change, JobRecord, SliceRecord
 from sublet_hub.local_jobs.job_folders import paths_of
-from sublet_hub.local_jobs.progress import ProgressFile
 from sublet_hub.loops import each_for_itself
 
-_LOG = logging.getLogger(__name__)
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
-_TRY_AGAIN_AFTER: Final = timedelta(seconds=10)
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
 
 
@@ -73,25 +69,23 @@ class KubernetesJobs:
         self._settings = settings
         self._attempts = Attempts(books, settings)
         self._on_news: Callable[[], None] = lambda: None
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._not_before: dict[str, datetime] = {}
+        self._errands = Errands(books.now)
+        self._output = JobOutput(cluster, books)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
         self._pending_since: dict[JobId, datetime] = {}
-        self._followers: dict[JobId, LogFollower] = {}
-        self._progress: dict[JobId, ProgressFile] = {}
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when a round is due at once."""
         self._on_news = listener
         self._cluster.on_change(listener)
+        self._errands.on_done = listener
 
     def adopt(self) -> None:
         """Begin to watch; what runs is taken up once the cluster has told of it."""
         self._cluster.start()
         if self._quota is not None:
-            keeping = asyncio.get_running_loop().create_task(self._quota.run())
-            self._tasks["the quota of lent room"] = keeping
+            self._errands.run("the quota of lent room", self._quota.run())
 
     def round(self) -> None:
         """Look at every job, and do what is due."""
@@ -113,11 +107,8 @@ class KubernetesJobs:
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
         await self._cluster.close()
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for follower in self._followers.values():
-            await follower.stop()
+        await self._errands.close()
+        await self._output.close()
 
     # One job.
 
@@ -203,8 +194,8 @@ class KubernetesJobs:
             self._endings[job.job_id] = Ending(JobMove.GO_BACK, seen.why)
 
     def _look_at_running(self, job: JobRecord, seen: Sighting) -> None:
-        self._follow_log(job)
-        job = self._note_progress(job)
+        self._output.follow(job, self._pods_of(job))
+        job = self._output.note_progress(job)
         ending = ending_of(job, seen, self._settings)
         if isinstance(seen, Waits) and seen.suspended:
             workload = self._cluster.workload_of(object_name(job))
@@ -224,8 +215,7 @@ class KubernetesJobs:
         """The cluster says that it is over: what it printed last is waited for, not for ever."""
         now = self._books.now()
         since = self._over_since.setdefault(job.job_id, now)
-        follower = self._followers.get(job.job_id)
-        if follower is not None and not follower.done and now - since < _LOG_ENDS_WITHIN:
+        if not self._output.is_taken(job.job_id) and now - since < _LOG_ENDS_WITHIN:
             return
         self._endings[job.job_id] = ending
         self._on_news()
@@ -240,7 +230,7 @@ class KubernetesJobs:
             if owner is not None:
                 self._delete(job.job_id, owner)
             return
-        job = self._note_progress(job)
+        job = self._output.note_progress(job)
         if job.state is not JobState.WAITING or ending.move is not JobMove.GO_BACK:
             change = change_of(job, ending, now)
             self._apply(with_all_slices(self._books.ledger, job, change))
@@ -276,39 +266,10 @@ class KubernetesJobs:
         )
         self._books.pods.started(record.slice_id, started)
 
-    def _note_progress(self, job: JobRecord) -> JobRecord:
-        if job.attempts == 0:
-            return job
-        file = self._progress.get(job.job_id)
-        if file is None:
-            path = self._books.files.progress_path(job.job_id, job.attempts)
-            file = self._progress[job.job_id] = ProgressFile(path)
-        told = file.read()
-        after = replace(
-            job,
-            cells_done=told.cells_done,
-            cells_total=job.cells_total if told.cells_total is None else told.cells_total,
-            current_cell=told.current_cell,
-        )
-        if after != job:
-            self._apply(Change(jobs=(after,)))
-        return after
-
-    def _follow_log(self, job: JobRecord) -> None:
-        pods = self._pods_of(job)
-        if job.job_id in self._followers or not pods:
-            return
-        first = pods[0]["metadata"]["name"]
-        self._followers[job.job_id] = LogFollower(
-            self._books.files, job.job_id, job.attempts, lambda: self._cluster.log(first)
-        )
-
     def _forget(self, job_id: JobId) -> None:
-        for known in (self._endings, self._over_since, self._pending_since, self._progress):
+        for known in (self._endings, self._over_since, self._pending_since):
             known.pop(job_id, None)
-        follower = self._followers.pop(job_id, None)
-        if follower is not None:
-            self._do(f"log of {job_id}", follower.stop())
+        self._output.forget(job_id)
 
     def _pods_of(self, job: JobRecord) -> list[Manifest]:
         return self._cluster.pods_of(job.job_id, object_name(job))
@@ -330,17 +291,17 @@ class KubernetesJobs:
         except CannotRunError as error:
             self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
             return
-        self._do(_making(object_name(job)), self._create_or_fail(job.job_id, manifest))
+        self._errands.run(_making(object_name(job)), self._create_or_fail(job.job_id, manifest))
 
     async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
         job = self._books.ledger.jobs[job_id]
         name = manifest["metadata"]["name"]
         try:
             await self._cluster.create(resource_of(job, self._settings), manifest)
-            self._not_before[_making(name)] = self._books.now() + _TRY_AGAIN_AFTER
+            self._errands.rest(_making(name), TRY_AGAIN_AFTER)
         except KubeConflictError:
             # The one of an attempt before is being removed, or ours is there and told of soon.
-            self._not_before[_making(name)] = self._books.now() + _CONFLICT_PASSES
+            self._errands.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
             if error.is_final and job_id in self._books.ledger.live_jobs:
                 self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:2000])
@@ -352,7 +313,7 @@ class KubernetesJobs:
         name = owner["metadata"]["name"]
         for resource, value in self._cluster.owners():
             if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
-                self._do(name, self._cluster.delete(resource, name))
+                self._errands.run(name, self._cluster.delete(resource, name))
                 return
 
     def _remove_orphans(self) -> None:
@@ -365,25 +326,6 @@ class KubernetesJobs:
             waits = job is not None and job.state is JobState.WAITING and own_queue
             if not wanted or waits:
                 self._delete(job_id, owner)
-
-    def _do(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """One thing at a time for each object; what failed is tried again after a while."""
-        now = self._books.now()
-        if name in self._tasks or now < self._not_before.get(name, now):
-            work.close()
-            return
-        self._not_before.pop(name, None)
-        self._tasks[name] = asyncio.get_running_loop().create_task(self._doing(name, work))
-
-    async def _doing(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except KubeError as error:
-            _LOG.warning("%s: %s", name, error)
-            self._not_before[name] = self._books.now() + _TRY_AGAIN_AFTER
-        finally:
-            del self._tasks[name]
-            self._on_news()
 
 
 def _making(name: str) -> str:

@@ -22,9 +22,11 @@ from sublet_hub.kube.resources import (
 from sublet_hub.kube.watching import WatchedObjects
 from sublet_hub.kube_jobs.names import ALL_JOBS, CONTAINER, JOB_ID, TRAINERS_CONTAINER
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
-from sublet_hub.kube_jobs.sightings import job_of_workload
+from sublet_hub.kube_jobs.sightings import has_ended, job_of_workload
 
 _LOG = logging.getLogger(__name__)
+_SILENT_S: Final = 900.0
+"""A log that is silent for so long is asked for again: its connection may have died unheard."""
 _RANK: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -106,11 +108,22 @@ class JobsInCluster:
         await self._api.delete(resource, self._namespace, name)
         _LOG.info("%s %s was removed", resource.kind, name)
 
-    async def log(self, pod: str) -> AsyncIterator[bytes]:
-        """What a pod prints, from its beginning, until it ends."""
-        path = PODS.path(self._namespace, pod, "log")
+    def has_printed_all(self, pod: str) -> bool:
+        """Whether a pod will print nothing more."""
+        known = self._pods.objects.get(pod)
+        return known is None or has_ended(known)
+
+    async def log(self, pod: str, since: str = "") -> AsyncIterator[bytes]:
+        """What a pod prints, each line behind its time, until the answer ends."""
         container = _container_of(self._pods.objects.get(pod) or {})
-        stream = self._api.stream(with_query(path, container=container, follow="true"))
+        path = with_query(
+            PODS.path(self._namespace, pod, "log"),
+            container=container,
+            follow="true",
+            timestamps="true",
+            sinceTime=since,
+        )
+        stream = self._api.stream(path, _SILENT_S)
         async with contextlib.aclosing(stream) as parts:  # type: ignore[type-var]
             async for data in parts:
                 yield data

@@ -1,8 +1,9 @@
 """Copies a job's log out of the cluster while it runs: the text here, the progress there.
 
-A line of progress stands behind a record separator, as the runner in the pod writes it. A log is
-read from its beginning each time; how far it was taken is kept in a file, so that a service that
-starts again goes on there.
+A line of progress stands behind a record separator, as the runner in the pod writes it. An answer
+that ends says nothing of the pod: kubelets end those that last for hours, and all when they start
+again. So the log is asked for again until its pod is over, from where it was taken to; that is
+kept in a file, for a service that starts again.
 """
 
 import asyncio
@@ -10,12 +11,15 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from sublet_quota.ids import JobId
 
 from sublet_hub.job_files import JobFiles
 from sublet_hub.kube.errors import KubeError
+from sublet_hub.kube_jobs.log_position import LogPosition, StampedLog, read_position
 
 _LOG = logging.getLogger(__name__)
 SEPARATOR: Final = b"\x1e"
@@ -47,21 +51,25 @@ class LogSplitter:
         return text, records
 
 
+@dataclass(frozen=True, slots=True)
+class PodLog:
+    """Where a pod's log comes from."""
+
+    read: Callable[[str], AsyncIterator[bytes]]
+    """The log with its times, from a time on, as it grows, until the answer ends."""
+    is_complete: Callable[[], bool]
+    """Whether nothing more will be printed."""
+
+
 class LogFollower:
     """One attempt's log."""
 
-    def __init__(
-        self,
-        files: JobFiles,
-        job_id: JobId,
-        attempt: int,
-        read: Callable[[], AsyncIterator[bytes]],
-    ) -> None:
+    def __init__(self, files: JobFiles, job_id: JobId, attempt: int, source: PodLog) -> None:
         self._files = files
         self._job_id = job_id
         self._attempt = attempt
-        self._read = read
-        self._offset_path = files.progress_path(job_id, attempt).with_suffix(".offset")
+        self._source = source
+        self._position_path = files.progress_path(job_id, attempt).with_suffix(".position")
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     @property
@@ -77,6 +85,8 @@ class LogFollower:
 
     async def _run(self) -> None:
         while True:
+            # Asked before it is read: an answer may have ended before the pod had.
+            complete = self._source.is_complete()
             try:
                 await self._follow()
             except KubeError as error:
@@ -84,35 +94,51 @@ class LogFollower:
                     return
                 # A container that is being started has no log yet.
                 _LOG.debug("the log of job %s is not read: %s", self._job_id, error)
-                await asyncio.sleep(_AGAIN_S)
             except OSError:
                 _LOG.exception("the log of job %s cannot be written", self._job_id)
                 return
             else:
-                return
+                if complete:
+                    return
+                if self._source.is_complete():
+                    continue
+            await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self) -> None:
-        taken = self._taken()
-        splitter, seen = LogSplitter(), 0
+        position = self._known_position()
+        stamped, splitter = StampedLog(position), LogSplitter()
         log = self._files.open_log(self._job_id)
         progress = self._files.open_more_progress(self._job_id, self._attempt)
         try:
-            async for data in self._read():
-                old = data[: max(0, taken - seen)]
-                seen += len(data)
-                splitter.take(old)
-                if seen <= taken:
-                    continue
-                text, records = splitter.take(data[len(old) :])
-                os.write(log, text)
-                os.write(progress, records)
-                self._offset_path.write_text(str(seen))
+            async with aclosing(self._source.read(position.since)) as parts:  # type: ignore[type-var]
+                async for data in parts:
+                    text, records = _split(stamped, splitter, data)
+                    os.write(log, text)
+                    os.write(progress, records)
+                    if stamped.position != position:
+                        position = stamped.position
+                        self._keep_position(position)
         finally:
             os.close(log)
             os.close(progress)
 
-    def _taken(self) -> int:
+    def _known_position(self) -> LogPosition:
         try:
-            return int(self._offset_path.read_text())
+            return read_position(self._position_path.read_bytes())
         except (OSError, ValueError):
-            return 0
+            return LogPosition()
+
+    def _keep_position(self, position: LogPosition) -> None:
+        beside = self._position_path.with_suffix(".position-new")
+        beside.write_bytes(position.written())
+        beside.replace(self._position_path)
+
+
+def _split(stamped: StampedLog, splitter: LogSplitter, data: bytes) -> tuple[bytes, bytes]:
+    text, records = b"", b""
+    for part in stamped.take(data):
+        more_text, more_records = splitter.take(part.data)
+        if not part.known:
+            text += more_text
+            records += more_records
+    return text, records

@@ -146,6 +146,12 @@ def is_over(pod: Manifest, now: datetime) -> bool:
     return deleted is not None and now - datetime.fromisoformat(deleted) > _NODE_ANSWERS_WITHIN
 
 
+def has_ended(pod: Manifest) -> bool:
+    """Whether the job's container has ended, whatever else runs in its pod."""
+    phase = (pod.get("status") or {}).get("phase")
+    return phase in {"Succeeded", "Failed"} or "terminated" in _container_state(pod)
+
+
 def _newest_first(pods: Sequence[Manifest]) -> list[Manifest]:
     return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
 
