@@ -29,10 +29,31 @@ describe('values as Python writes them', () => {
     ['"\\d \\\\ \\n"', '\\d \\ \n'],
     ['True', true],
     ['None', null],
-    ['[1, (2, 3), ]', [1, [2, 3]]],
+    ['[1, [2, 3], ]', [1, [2, 3]]],
+    ['(3)', 3],
+    ['("a")', 'a'],
+    ['[0.5, 1e300]', [0.5, 1e300]],
+    ['9007199254740991', 9007199254740991],
     ['{"a": [1], \'b\': {}}', { a: [1], b: {} }]
   ])('%s', (text, value) => {
-    expect(readLiteral(text)).toEqual(value);
+    expect(readLiteral(text)).toEqual({ value, loss: null });
+  });
+
+  test.each([
+    ['12345678901234567891', 'large-integer'],
+    ['[-9007199254740993]', 'large-integer'],
+    ['1e999', 'infinite'],
+    ['[0.5, 1.0]', 'whole-float'],
+    ['{"a": 1e3}', 'whole-float'],
+    ["{1: 'cat'}", 'key'],
+    ['{None: 1}', 'key'],
+    ['{(1, 2): 3}', 'key'],
+    ['(1, 2)', 'tuple'],
+    ['(1,)', 'tuple'],
+    ['()', 'tuple'],
+    ['[1, ("a", "b")]', 'tuple']
+  ])('%s would arrive as something else: %s', (text, loss) => {
+    expect(readLiteral(text).loss).toBe(loss);
   });
 
   test.each([
@@ -56,7 +77,7 @@ describe('values as Python writes them', () => {
 
   test('what is written is read back', () => {
     const value = { rate: 0.1, layers: [1, 2], name: 'a "b"', on: true, none: null };
-    expect(readLiteral(writeLiteral(value))).toEqual(value);
+    expect(readLiteral(writeLiteral(value))).toEqual({ value, loss: null });
   });
 });
 
@@ -102,6 +123,44 @@ describe('a parameter', () => {
     ['None', 'f(x)', 'x must be a value as Python writes it, such as 3, "text" or [1, 2].']
   ])('%s does not take %s, and says what to write', (type, text, problem) => {
     expect(typed(field(type, '0'), text, trans).problem).toBe(problem);
+  });
+});
+
+describe('what a job cannot be given as it is written', () => {
+  test.each([
+    ['int', '12345678901234567891', 'x: an integer beyond 9007199254740991 would lose digits'],
+    ['list', '[0.5, 1.0]', 'x: a float such as 2.0 would arrive in the job as the integer 2.'],
+    ['list', '[(1, 2)]', 'x: a tuple would arrive in the job as a list.'],
+    ['dict', "{1: 'cat'}", 'x: keys that are no text would arrive in the job as text.'],
+    ['float', '1e999', 'x: an infinite number cannot be given to a job.'],
+    ['None', '(1, 2)', 'x: a tuple would arrive in the job as a list.'],
+    ['None', '2.0', 'x: a float such as 2.0 would arrive in the job as the integer 2.']
+  ])('%s: %s is refused, with what to do', (type, text, why) => {
+    const { problem } = typed(field(type, '0'), text, trans);
+    expect(problem).toContain(why);
+    expect(problem).toContain('Set it in the notebook’s parameters cell');
+  });
+
+  test.each(['1.0', '12345678901234567891'])('%s is a float where one is meant', text => {
+    expect(typed(field('float', '0.1'), text, trans)).toEqual({
+      value: Number(text),
+      problem: null
+    });
+  });
+
+  test('it stays as it is where nothing was changed', () => {
+    const subject = subjectOf(
+      inspection({
+        parameters: [
+          { name: 'size', type: 'None', default: '(1, 2)' },
+          { name: 'seed', type: 'int', default: '12345678901234567891' },
+          { name: 'names', type: 'dict', default: "{1: 'cat'}" }
+        ]
+      }),
+      null
+    );
+    expect(problemsOf(firstForm(subject), subject, trans)).toEqual({});
+    expect(requestOf(firstForm(subject), subject, trans).parameters).toBeUndefined();
   });
 });
 

@@ -2,16 +2,25 @@
  * Values as they are written in Python: what a parameters cell holds, and what is typed here.
  *
  * Only literals are read. Anything else (a call, a name, a sum) is not a value that can be sent.
+ * Of literals, some would arrive as others by way of JSON and this page's numbers: that is told.
  */
 
 export type Value = null | boolean | number | string | Value[] | { [key: string]: Value };
 
+/** What would arrive in Python as something else than what is written. */
+export type Loss = 'large-integer' | 'whole-float' | 'infinite' | 'key' | 'tuple';
+
+export interface Literal {
+  value: Value;
+  /** The first thing in it that would be lost; `null`: it arrives as it is written. */
+  loss: Loss | null;
+}
+
 export class NotALiteralError extends Error {}
 
 /** Read one literal; `NotALiteralError` where there is something else. */
-export function readLiteral(text: string): Value {
-  const reader = new LiteralReader(text);
-  return reader.whole();
+export function readLiteral(text: string): Literal {
+  return new LiteralReader(text).whole();
 }
 
 /** Write a value as it would be written in Python. */
@@ -72,13 +81,13 @@ function codePoint(found: string): string {
 class LiteralReader {
   constructor(private readonly text: string) {}
 
-  whole(): Value {
+  whole(): Literal {
     const value = this.value();
     this.space();
     if (this.at < this.text.length) {
       this.fail();
     }
-    return value;
+    return { value, loss: this.loss };
   }
 
   private value(): Value {
@@ -87,7 +96,7 @@ class LiteralReader {
       case '[':
         return this.items('[', ']');
       case '(':
-        return this.items('(', ')');
+        return this.parenthesis();
       case '{':
         return this.mapping();
       default: {
@@ -111,21 +120,44 @@ class LiteralReader {
     return found;
   }
 
+  /** A value in parentheses is that value; with a comma, or with nothing, it is a tuple. */
+  private parenthesis(): Value {
+    const began = this.at;
+    const items = this.items('(', ')');
+    const inner = this.text.slice(began, this.at - 1).trimEnd();
+    const [only] = items;
+    if (items.length === 1 && only !== undefined && !inner.endsWith(',')) {
+      return only;
+    }
+    this.loses('tuple');
+    return items;
+  }
+
   private mapping(): Value {
     this.take('{');
     const found: [string, Value][] = [];
     while (!this.ends('}')) {
-      const key = this.value();
-      if (typeof key !== 'string' && typeof key !== 'number') {
-        return this.fail();
-      }
+      const key = this.key();
       this.take(':');
-      found.push([String(key), this.value()]);
+      found.push([key, this.value()]);
       if (!this.ends('}', false)) {
         this.take(',');
       }
     }
     return Object.fromEntries(found);
+  }
+
+  private key(): string {
+    const before = this.loss;
+    const key = this.value();
+    if (typeof key === 'string') {
+      return key;
+    }
+    if (Array.isArray(key) ? this.loss !== 'tuple' : key !== null && typeof key === 'object') {
+      return this.fail();
+    }
+    this.loss = before ?? 'key';
+    return writeLiteral(key);
   }
 
   private string(begins: number, end: string, raw: boolean): string {
@@ -167,7 +199,7 @@ class LiteralReader {
     const number = NUMBER.exec(rest)?.[0];
     if (number !== undefined) {
       this.at += number.length;
-      return Number(number.replaceAll('_', ''));
+      return this.number(number.replaceAll('_', ''));
     }
     const word = WORD.exec(rest)?.[0];
     const known = word === undefined ? undefined : WORDS.get(word);
@@ -176,6 +208,25 @@ class LiteralReader {
     }
     this.at += word.length;
     return known;
+  }
+
+  private number(written: string): number {
+    const value = Number(written);
+    if (!Number.isFinite(value)) {
+      this.loses('infinite');
+    } else if (/[.eE]/.test(written)) {
+      // JSON writes it without its point: in Python that is an integer.
+      if (Number.isInteger(value) && !JSON.stringify(value).includes('e')) {
+        this.loses('whole-float');
+      }
+    } else if (!Number.isSafeInteger(value)) {
+      this.loses('large-integer');
+    }
+    return value;
+  }
+
+  private loses(loss: Loss): void {
+    this.loss ??= loss;
   }
 
   /** Whether `close` is next; takes it then, unless told not to. */
@@ -207,4 +258,5 @@ class LiteralReader {
   }
 
   private at = 0;
+  private loss: Loss | null = null;
 }
