@@ -16,7 +16,14 @@ from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
-from tests.support.jobs_on_kube import JOBS, PODS, SETTINGS, ClusterByHand, owner_with_pods
+from tests.support.jobs_on_kube import (
+    JOBS,
+    PODS,
+    SETTINGS,
+    ClusterByHand,
+    RunsAhead,
+    owner_with_pods,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -315,6 +322,24 @@ async def test_what_kubernetes_refuses_for_good_fails_the_job_with_its_words(
     await story.submit()
     job = await story.until_state("failed")
     assert "the policy forbids it" in job["reason"]
+
+
+async def test_a_namespace_without_room_for_a_job_has_it_wait(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube
+) -> None:
+    full = "jobs.batch is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: 9"
+    kube.refuses["POST", JOBS] = (403, full)
+    async with (
+        way_into(kube) as api,
+        hub_world(tmp_path, hub, runs=(runs := RunsAhead(api, SETTINGS))) as world,
+    ):
+        await an_agent(world)
+        story = Story(world, ClusterByHand(kube), await owner_with_pods(world))
+        await story.submit()
+        await story.until_state("placed", "exceeded quota: few")
+        kube.refuses.clear()
+        runs.ahead = timedelta(seconds=15)
+        await story.cluster.job()
 
 
 async def test_an_api_server_that_fails_for_a_while_is_asked_again(story: Story) -> None:

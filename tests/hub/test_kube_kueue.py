@@ -1,9 +1,11 @@
 """Jobs that Kueue queues: its objects from the quota document, its word, and the lent quota."""
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from sublet_hub.kube_jobs.kueue import (
     queue_objects,
     with_lent_quota,
 )
-from sublet_hub.kube_jobs.runs import ClusterRuns
+from sublet_hub.kube_jobs.lent_quota import LentQuota
 from sublet_hub.kube_jobs.settings import KueueSettings
 from sublet_quota.document import read_quota_document
 
@@ -33,6 +35,7 @@ from tests.support.jobs_on_kube import (
     NAMESPACE,
     SETTINGS,
     ClusterByHand,
+    RunsAhead,
     owner_with_pods,
 )
 
@@ -88,8 +91,11 @@ def test_the_lent_quota_is_changed_and_nothing_else() -> None:
 
 
 class Story:
-    def __init__(self, world: HubWorld, agent: FakeAgent, kube: FakeKube, token: str) -> None:
+    def __init__(
+        self, world: HubWorld, agent: FakeAgent, kube: FakeKube, token: str, runs: RunsAhead
+    ) -> None:
         self.world = world
+        self.runs = runs
         self.agent = agent
         self.kube = kube
         self.cluster = ClusterByHand(kube)
@@ -109,26 +115,72 @@ class Story:
 
         await until(is_so, within_s=60)
 
+    @property
+    def quota(self) -> int | None:
+        return lent_quota_of(self.kube.objects[QUEUE])
+
+    def reset_quota(self, amount: str) -> None:
+        groups = a_queue()["spec"]["resourceGroups"]
+        groups[0]["flavors"][0]["resources"][-1]["nominalQuota"] = amount
+        self.kube.change(QUEUE, spec={"resourceGroups": groups})
+
 
 @pytest_asyncio.fixture
 async def story(tmp_path: Path, hub: FakeHub) -> AsyncIterator[Story]:
     settings = replace(SETTINGS, kueue=KueueSettings("sublet-lent", "sublet-lent"))
     async with fake_kube() as kube, way_into(kube) as api:
         kube.put(QUEUE, a_queue())
-        async with hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world:
+        runs = RunsAhead(api, settings)
+        async with hub_world(tmp_path, hub, runs=runs) as world:
             agent = await world.agent(boot_id="another-machine")
-            yield Story(world, agent, kube, await owner_with_pods(world))
+            yield Story(world, agent, kube, await owner_with_pods(world), runs)
 
 
 @pytest.mark.asyncio
 async def test_the_quota_of_lent_room_follows_what_agents_can_lend(story: Story) -> None:
-    def quota() -> int | None:
-        return lent_quota_of(story.kube.objects[QUEUE])
-
-    await until(lambda: quota() == 79, within_s=60)
+    await until(lambda: story.quota == 79, within_s=60)
     story.agent.gpus = (a_gpu(lendable_mib=10 * 1024),)
     await story.agent.report()
-    await until(lambda: quota() == 10, within_s=60)
+    await until(lambda: story.quota == 10, within_s=60)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("amount", ["3", "1k"])
+async def test_a_quota_that_somebody_else_has_reset_is_written_again(
+    story: Story, amount: str
+) -> None:
+    await until(lambda: story.quota == 79, within_s=60)
+    story.reset_quota(amount)
+    assert story.quota != 79
+    story.runs.ahead = timedelta(seconds=61)
+    await until(lambda: story.quota == 79, within_s=60)
+
+
+@pytest.mark.asyncio
+async def test_a_quota_is_not_read_each_time(story: Story) -> None:
+    await until(lambda: story.quota == 79, within_s=60)
+    for units in (10, 42):
+        story.agent.gpus = (a_gpu(lendable_mib=units * 1024),)
+        await story.agent.report()
+        await until(lambda units=units: story.quota == units, within_s=60)
+    assert 3 <= story.kube.asked.count(("GET", QUEUE)) <= 4
+
+
+@pytest.mark.asyncio
+async def test_whatever_happens_the_quota_is_kept_on(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def speaking(self) -> None:
+            message = "whatever"
+            raise RuntimeError(message)
+
+    books = replace(story.runs.books, fleet=Broken())  # type: ignore[arg-type]
+    async with way_into(story.kube) as api:
+        keeping = asyncio.create_task(LentQuota(api, books, "sublet-lent", 1024).run())
+        await until(lambda: "whatever" in caplog.text, within_s=60)
+        assert not keeping.done()
+        keeping.cancel()
 
 
 @pytest.mark.asyncio

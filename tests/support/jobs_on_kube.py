@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sublet_hub.job_backend import BackendBooks, JobBackend
+from sublet_hub.kube.api import KubeApi
 from sublet_hub.kube_jobs.pod_spec import PlacedJob
+from sublet_hub.kube_jobs.runs import ClusterRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings
 from sublet_hub.ledger import JobRecord
 from sublet_quota.ids import JobId, UserName
@@ -95,6 +98,18 @@ def a_placed_job(job: JobRecord | None = None, **values: Any) -> PlacedJob:
         prefers_node="node-a",
     )
     return replace(placed, **values)
+
+
+class RunsAhead(ClusterRuns):
+    """Jobs in the cluster, by a clock that a test puts forward."""
+
+    def __init__(self, api: KubeApi, settings: KubeJobSettings) -> None:
+        super().__init__(api, settings)
+        self.ahead = timedelta()
+
+    def backend(self, books: BackendBooks) -> JobBackend:
+        self.books = replace(books, now=lambda: books.now() + self.ahead)
+        return super().backend(self.books)
 
 
 @dataclass

@@ -1,6 +1,11 @@
 """What can go wrong with Kubernetes' API."""
 
+from typing import Final
+
 from sublet_hub.errors import SubletHubError
+
+_FORBIDDEN: Final = 403
+_QUOTA: Final = "exceeded quota: "
 
 
 class KubeError(SubletHubError):
@@ -14,8 +19,13 @@ class KubeError(SubletHubError):
 
     @property
     def is_final(self) -> bool:
-        """Whether asking again would be refused again: the request itself is wrong."""
-        return self.status in {400, 403, 404, 405, 422}
+        """Whether asking again would be refused again: the request itself is wrong.
+
+        A namespace's quota refuses in the same way what may come later.
+        """
+        if self.status == _FORBIDDEN and _QUOTA in str(self):
+            return False
+        return self.status in {400, _FORBIDDEN, 404, 405, 422}
 
 
 class KubeNotFoundError(KubeError):

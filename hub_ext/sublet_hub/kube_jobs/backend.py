@@ -49,6 +49,7 @@ from sublet_hub.ledger import Change, JobRecord, SliceRecord
 from sublet_hub.local_jobs.job_folders import paths_of
 from sublet_hub.loops import each_for_itself
 
+_MOST_REASON: Final = 2000
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
 
@@ -152,8 +153,7 @@ class KubernetesJobs:
             return
         workload = self._cluster.workload_of(owner["metadata"]["name"])
         why = why_not_admitted(workload) or (seen.why if isinstance(seen, Waits) else "")
-        if why and why != job.reason:
-            self._apply(Change(jobs=(replace(job, reason=why),)))
+        self._say(job.job_id, why)
 
     def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
         record = self._slice_of(job)
@@ -183,8 +183,7 @@ class KubernetesJobs:
 
     def _look_at_pending(self, job: JobRecord, seen: Waits) -> None:
         now = self._books.now()
-        if seen.why and seen.why != job.reason:
-            self._apply(Change(jobs=(replace(job, reason=seen.why),)))
+        self._say(job.job_id, seen.why)
         if all(pod.node for pod in seen.pods) and seen.pods:
             self._pending_since.pop(job.job_id, None)
             return
@@ -277,6 +276,13 @@ class KubernetesJobs:
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
         return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
 
+    def _say(self, job_id: JobId, why: str) -> None:
+        """What a job waits for, for its owner."""
+        job = self._books.ledger.live_jobs.get(job_id)
+        why = why[:_MOST_REASON]
+        if job is not None and why and why != job.reason:
+            self._apply(Change(jobs=(replace(job, reason=why),)))
+
     def _apply(self, change: Change) -> None:
         self._books.ledger.apply(change, self._books.now())
 
@@ -304,8 +310,9 @@ class KubernetesJobs:
             self._errands.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
             if error.is_final and job_id in self._books.ledger.live_jobs:
-                self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:2000])
+                self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:_MOST_REASON])
                 return
+            self._say(job_id, f"the cluster does not take it yet: {error}")
             raise
 
     def _delete(self, job_id: JobId, owner: Manifest) -> None:

@@ -6,6 +6,7 @@ notebook still holds its quota in any other, and would be counted twice.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final
 from sublet_quota.document import QuotaDocument
 from sublet_quota.lent_units import RESOURCE
 
+from sublet_hub.kube.quantities import parse_quantity
 from sublet_hub.kube.resources import (
     CLUSTER_QUEUES,
     LOCAL_QUEUES,
@@ -99,12 +101,15 @@ def priority_objects(classes: Iterable[tuple[int, str]]) -> tuple[Manifest, ...]
 
 
 def lent_quota_of(cluster_queue: Manifest) -> int | None:
-    """How many units of lent room a queue says there are; nothing where it covers none."""
+    """How many whole units of lent room a queue says there are; nothing where it covers none.
+
+    ``ValueError`` where what it says is no amount.
+    """
     for group in cluster_queue["spec"].get("resourceGroups") or ():
         for flavor in group["flavors"]:
             for resource in flavor["resources"]:
                 if resource["name"] == RESOURCE:
-                    return int(resource["nominalQuota"])
+                    return math.floor(parse_quantity(resource["nominalQuota"]))
     return None
 
 

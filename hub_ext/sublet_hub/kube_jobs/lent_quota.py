@@ -1,11 +1,12 @@
 """Keeps Kueue's quota of lent room equal to what the agents can lend.
 
-What jobs have counts, too: Kueue takes it off itself. A queue that somebody else has changed
-meanwhile is read and written again; all else in it is left alone.
+What jobs have counts, too: Kueue takes it off itself. The queue is read again each minute, so that
+what somebody else has written there meanwhile does not stay; all else in it is left alone.
 """
 
 import asyncio
 import logging
+from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.lent_units import units_for
@@ -19,6 +20,7 @@ from sublet_hub.kube_jobs.kueue import lent_quota_of, with_lent_quota
 _LOG = logging.getLogger(__name__)
 _EVERY_S: Final = 2.0
 _AFTER_FAILURE_S: Final = 30.0
+_READ_EVERY: Final = timedelta(minutes=1)
 
 
 class LentQuota:
@@ -30,22 +32,28 @@ class LentQuota:
         self._queue = queue
         self._unit_mib = unit_mib
         self._written: int | None = None
+        self._read_at: datetime | None = None
 
     async def run(self) -> None:
         """Keep it until cancelled."""
         while True:
             try:
                 await self.keep()
-                await asyncio.sleep(_EVERY_S)
             except KubeError as error:
                 _LOG.warning("the quota of lent room in Kueue is not kept: %s", error)
-                self._written = None
-                await asyncio.sleep(_AFTER_FAILURE_S)
+            except Exception:  # noqa: BLE001 - a loop of its own: it says so, and goes on
+                _LOG.exception("the quota of lent room in Kueue cannot be kept")
+            else:
+                await asyncio.sleep(_EVERY_S)
+                continue
+            self._written = None
+            await asyncio.sleep(_AFTER_FAILURE_S)
 
     async def keep(self) -> None:
-        """Write the quota, where it is another than was written last."""
-        units = self.units()
-        if units == self._written:
+        """Write the quota, where the queue has another; it is not read anew each time."""
+        units, now = self.units(), self._books.now()
+        was_read = self._read_at is not None and now - self._read_at < _READ_EVERY
+        if units == self._written and was_read:
             return
         queue = await self._api.get(CLUSTER_QUEUES, None, self._queue)
         known = lent_quota_of(queue)
@@ -55,7 +63,7 @@ class LentQuota:
         if known != units:
             change = with_lent_quota(queue, units)
             await self._api.patch(CLUSTER_QUEUES, None, self._queue, change)
-        self._written = units
+        self._written, self._read_at = units, now
 
     def units(self) -> int:
         """All units of cards whose agents report: what jobs have, and what could still be lent."""
