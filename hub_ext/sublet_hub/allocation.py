@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sublet_quota.home_claim import HomeInUse
 from sublet_quota.ids import SliceId, UserName
 from sublet_quota.offers import SliceOffers, offers_for
 from sublet_quota.placement import Placement, decide_slice
@@ -20,6 +21,7 @@ from sublet_quota.wish import SliceWish
 from sublet_hub.capacity import Capacity
 from sublet_hub.errors import NotFoundError
 from sublet_hub.happenings import Happening, slice_event
+from sublet_hub.homes import Homes
 from sublet_hub.ledger import Change, Ledger, SliceRecord
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccount, OwnerAccounts
@@ -34,6 +36,8 @@ class Books:
     accounts: OwnerAccounts
     metrics: ServiceMetrics
     now: Callable[[], datetime]
+    homes: Homes | None = None
+    """Where homes are in use; ``None``: any number of nodes can have one at once."""
 
 
 class Allocation:
@@ -60,7 +64,9 @@ class Allocation:
         before = books.ledger.slice_of_server(owner, request.server)
         held = None if before is None else books.capacity.holdings.remove(before.slice_id)
         began = time.perf_counter()
-        placement = decide_slice(books.capacity.holdings, _wish(request))
+        placement = decide_slice(
+            books.capacity.holdings, _wish(request, self._home(request, before))
+        )
         books.metrics.decision("slice", time.perf_counter() - began)
         if held is not None:
             books.capacity.holdings.put(held)
@@ -78,6 +84,8 @@ class Allocation:
             events=tuple(events),
         )
         books.ledger.apply(change, now)
+        if books.homes is not None and request.home_claim is not None:
+            books.homes.note(record.slice_id, request.home_claim)
         return record
 
     def started(self, slice_id: SliceId, started: SliceStarted) -> None:
@@ -106,6 +114,14 @@ class Allocation:
             raise NotFoundError(message)
         return record
 
+    def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
+        """Where alone the server can be, since its owner's files are in use there."""
+        homes = self._books.homes
+        if homes is None or request.home_claim is None:
+            return None
+        without = None if before is None else before.slice_id
+        return homes.in_use(UserName(request.owner), request.home_claim, without)
+
     def _account(self, owner: UserName, request: SliceRequest) -> OwnerAccount:
         """The account as the hub says; how pods are made is known from the pod before."""
         template, known = request.account, self._books.accounts.find(owner)
@@ -132,7 +148,7 @@ class Allocation:
         )
 
 
-def _wish(request: SliceRequest) -> SliceWish:
+def _wish(request: SliceRequest, home: HomeInUse | None) -> SliceWish:
     return SliceWish(
         owner=request.owner,
         groups=request.groups,
@@ -142,4 +158,5 @@ def _wish(request: SliceRequest) -> SliceWish:
         memory_mib=request.memory_mib,
         compute_milli=request.compute_milli,
         never_suspended=request.never_suspended is not None,
+        home=home,
     )

@@ -17,7 +17,7 @@ from sublet_hub.clock import read_boot_id
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.happenings import Happening, event
 from sublet_hub.history import SPAN, Histories
-from sublet_hub.homes import node_of_home
+from sublet_hub.homes import Homes, node_of_home
 from sublet_hub.hub_client import HubClient
 from sublet_hub.job_backend import BackendBooks, JobBackend, JobRuns
 from sublet_hub.job_desk import JobBooks, JobDesk
@@ -95,13 +95,14 @@ class Assembly:
         views = Views(ledger, fleet, capacity)
         times = QueueTimes(ledger, now)
         self._bell = Bell()
-        runs = outside.runs
+        runs, homes = outside.runs, None
         if runs is None:
             where = JobNodes(fleet.is_here)
         elif runs.home_is_shared:
             where = JobNodes(lambda _: True)
         else:
             where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+            homes = Homes(ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         self._queue = JobQueue(
             QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, where)
@@ -113,7 +114,7 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            allocation=Allocation(Books(ledger, capacity, accounts, metrics, now)),
+            allocation=Allocation(Books(ledger, capacity, accounts, metrics, now, homes)),
             pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), intake),

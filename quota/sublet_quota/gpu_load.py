@@ -112,6 +112,12 @@ class GpuRoom:
     largest_mib: int
     """For one slice: what those that cannot be suspended leave of the GPU."""
 
+    def free(self, *, shared: bool) -> GpuAmount:
+        """Return what one more slice could have; ``shared``: so that slices may take turns."""
+        memory_mib = min(self.shared_mib, self.largest_mib) if shared else self.alone_mib
+        compute_milli = self.shared_milli if shared else self.alone_milli
+        return GpuAmount(max(0, memory_mib), max(0, compute_milli))
+
 
 def room_on(facts: GpuFacts, load: GpuLoad, pool: Pool) -> GpuRoom:
     """Return what may still be promised on a GPU of ``pool``.

@@ -7,15 +7,19 @@ who may have what is admission's question and stays there.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from sublet_quota.admission import Admitted, AdmittedKind, admit
-from sublet_quota.amounts import GpuAmount
-from sublet_quota.gpu_load import GpuFacts
+from sublet_quota.amounts import NOTHING, GpuAmount
+from sublet_quota.gpu_load import GpuFacts, GpuRoom
 from sublet_quota.holdings import Holdings
+from sublet_quota.home_claim import HomeInUse
 from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.room_index import Entry, RoomIndex
 from sublet_quota.wish import SliceWish
+
+_Choice = tuple[GpuFacts, GpuRoom, AdmittedKind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ def decide_slice(holdings: Holdings, wish: SliceWish) -> Placement | Refusal:
     admitted = admit(holdings, wish)
     if isinstance(admitted, Refusal):
         return admitted
+    if wish.home is not None:
+        return place_at_home(holdings, admitted, wish.home, alone=wish.never_suspended)
     return place(holdings, admitted, alone=wish.never_suspended)
 
 
@@ -54,15 +60,48 @@ def place(holdings: Holdings, admitted: Admitted, *, alone: bool = False) -> Pla
                 found.append((entry[0] - option.amount.memory_mib, entry, option))
         if found:
             _, entry, option = min(found, key=lambda item: item[:2])
-            return Placement(
-                owner=admitted.owner,
-                gpu_id=entry[4],
-                pool=admitted.pool,
-                size=admitted.size,
-                amount=option.amount,
-                groups=option.groups,
-            )
+            return _placement(admitted, option, entry[4])
     return _no_room(holdings, admitted, alone=alone)
+
+
+def place_at_home(
+    holdings: Holdings, admitted: Admitted, home: HomeInUse, *, alone: bool = False
+) -> Placement | Refusal:
+    """Return the best GPU of the one node that can have the owner's files now, or why none."""
+    options = {option.kind: option for option in admitted.kinds}
+    there: list[_Choice] = [
+        (gpu, room, options[gpu.kind])
+        for gpu in holdings.gpus()
+        if gpu.node == home.node and gpu.closed is None and gpu.kind in options
+        if holdings.pool_of(gpu.gpu_id) == admitted.pool
+        if (room := holdings.room(gpu.gpu_id)) is not None
+    ]
+    for shared in (False,) if alone else (False, True):
+        fitting = [each for each in there if each[2].amount.fits_in(each[1].free(shared=shared))]
+        if fitting:
+            gpu, _, option = min(fitting, key=partial(_tightness, shared=shared))
+            return _placement(admitted, option, gpu.gpu_id)
+    return _no_room_at_home(admitted, home, [room.free(shared=not alone) for _, room, _ in there])
+
+
+def _tightness(choice: _Choice, *, shared: bool) -> tuple[int, int, int, int, GpuId]:
+    """As ``place`` orders what it finds."""
+    gpu, room, option = choice
+    memory_mib = room.shared_mib if shared else room.alone_mib
+    compute_milli = room.shared_milli if shared else room.alone_milli
+    left_mib = memory_mib - option.amount.memory_mib
+    return left_mib, memory_mib, compute_milli, gpu.index, gpu.gpu_id
+
+
+def _placement(admitted: Admitted, option: AdmittedKind, gpu_id: GpuId) -> Placement:
+    return Placement(
+        owner=admitted.owner,
+        gpu_id=gpu_id,
+        pool=admitted.pool,
+        size=admitted.size,
+        amount=option.amount,
+        groups=option.groups,
+    )
 
 
 def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | None:
@@ -92,6 +131,29 @@ def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | 
         )
 
     return min(facts, key=rank).gpu_id
+
+
+def _no_room_at_home(admitted: Admitted, home: HomeInUse, rooms: list[GpuAmount]) -> Refusal:
+    asked = admitted.kinds[0].amount
+    most = max(rooms, key=lambda r: (r.memory_mib, r.compute_milli), default=NOTHING)
+    found = (
+        f"no GPU of pool '{admitted.pool}' has room for {asked} now: the one with the most free "
+        f"memory has {most}"
+        if rooms
+        else f"no GPU of pool '{admitted.pool}' takes new slices now"
+    )
+    return Refusal(
+        RefusalReason.NO_ROOM,
+        f"Your files are in use on node '{home.node}', by {home.by}, and only one node at a time "
+        f"can have them. There {found}. Wait until that has ended (a job can be cancelled, a "
+        "server stopped), or pick a smaller size.",
+        {
+            "asked_mib": asked.memory_mib,
+            "asked_milli": asked.compute_milli,
+            "free_mib": most.memory_mib,
+            "free_milli": most.compute_milli,
+        },
+    )
 
 
 def _no_room(holdings: Holdings, admitted: Admitted, *, alone: bool) -> Refusal:

@@ -8,6 +8,7 @@ from typing import Final
 from sublet_quota.amounts import GpuAmount
 from sublet_quota.document import QuotaDocument, SliceSize
 from sublet_quota.gpu_load import GpuKind
+from sublet_quota.home_claim import HomeInUse
 from sublet_quota.ids import PoolName, SizeName
 from sublet_quota.refusal import Refusal, RefusalReason, quoted
 from sublet_quota.rights import Rights
@@ -31,6 +32,8 @@ class SliceWish:
     compute_milli: int | None = None
     never_suspended: bool = False
     """It can never make room for others, so it goes where all slices fit together."""
+    home: HomeInUse | None = None
+    """Where alone it can be, because its owner's files are in use there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
+from kubernetes_asyncio.client.models import V1Volume, V1VolumeMount
+from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
 from sublet_quota.environment import JOB_FILES_BELOW
+from sublet_quota.home_claim import claim_of
 from sublet_quota.refusal import Refusal
-from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate
+from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
 
 from sublet_spawner.account import (
     Account,
@@ -23,6 +26,7 @@ from sublet_spawner.account import (
     notebook_folder,
 )
 from sublet_spawner.backends import PlacedBy, PodFields
+from sublet_spawner.choice import SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
@@ -69,6 +73,23 @@ class KubeSliceSpawner(KubeChoices):
 
     def _home(self) -> str:
         return self.working_dir or self.image_home
+
+    async def _request(self, choice: SliceChoice) -> SliceRequest:
+        """Say which claim the home is on where the pod can follow it: Sublet chooses the node."""
+        request = await super()._request(choice)
+        if self._guarantees(simulated=bool(self.simulated_socket)).placed_by is PlacedBy.CLUSTER:
+            return request
+        volumes, mounts = (
+            self._expand_all(self._sorted_dict_values(configured))
+            for configured in (self.volumes, self.volume_mounts)
+        )
+        written = self.api.api_client.sanitize_for_serialization(
+            [
+                [get_k8s_model(V1Volume, volume) for volume in volumes],
+                [get_k8s_model(V1VolumeMount, mount) for mount in mounts],
+            ]
+        )
+        return request.model_copy(update={"home_claim": claim_of(self._home(), *written)})
 
     def look_at_lease(self, lease: Lease) -> Refusal | None:
         """Have the backend write the request, or say why it cannot."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sublet_quota.home_claim import HomeInUse
 from sublet_quota.placement import Placement, decide_slice
 from sublet_quota.refusal import Refusal
 from sublet_quota.wish import SliceWish
@@ -61,6 +62,12 @@ def test_a_reference_that_adds_everything_up_anew_decides_the_same(
         answer = decide_slice(held, wish)
         expected = decide_naively(held, wish)
         assert (answer.gpu_id if isinstance(answer, Placement) else None) == expected
+        if isinstance(answer, Placement):
+            chosen = held.gpu(answer.gpu_id)
+            assert chosen is not None
+            # Who must go to the node of the best GPU gets that one.
+            bound = replace(wish, home=HomeInUse(chosen.node, "your job"))
+            assert decide_slice(held, bound) == answer
         granted = hand_out(held, wish, f"s{number}")
         if change == "remove":
             held.remove(f"s{number // 2}")

@@ -1,12 +1,14 @@
 """Placement: the tightest GPU, alone before shared, and never beyond what a GPU gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.holdings import Holdings
+from sublet_quota.home_claim import HomeInUse
+from sublet_quota.ids import NodeId
 from sublet_quota.placement import Placement, decide_slice
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wish import SliceWish
@@ -141,6 +143,45 @@ def test_there_is_no_room_on(name: str) -> None:
     assert answer.numbers["free_mib"] == most.memory_mib
     assert answer.numbers["free_milli"] == most.compute_milli
     assert answer.numbers["asked_mib"] == asked.memory_mib
+
+
+AT_HOME = HomeInUse(NodeId("node-b"), "your job 'train'")
+TWO_NODES = (gpu("a"), gpu("b", node="node-b"), gpu("c", node="node-b", index=1))
+
+
+def test_a_slice_goes_where_its_owner_s_files_are_in_use() -> None:
+    held = holdings(TWICE, *TWO_NODES, notebook("x", amount=gib(40), on="a"))
+    assert decide_slice(held, wish(20)).gpu_id == "a"
+    assert decide_slice(held, replace(wish(20), home=AT_HOME)).gpu_id == "b"
+
+
+def test_there_too_it_goes_where_all_fit_together_before_it_takes_turns() -> None:
+    held = holdings(TWICE, *TWO_NODES, notebook("x", amount=gib(70), on="b"))
+    at_home = replace(wish(20), home=AT_HOME)
+    assert decide_slice(held, at_home).gpu_id == "c"
+    held.put(notebook("y", amount=gib(60), on="c"))
+    assert decide_slice(held, at_home).gpu_id == "b"
+    assert isinstance(decide_slice(held, replace(at_home, never_suspended=True)), Refusal)
+
+
+def test_who_finds_no_room_beside_their_files_is_told_what_has_them_and_what_to_do() -> None:
+    held = holdings(ONCE, *TWO_NODES, notebook("x", amount=gib(60), on="b"))
+    held.put_gpu(gpu("c", node="node-b", index=1, closed="XID 79"))
+    answer = decide_slice(held, replace(wish(20), home=AT_HOME))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is RefusalReason.NO_ROOM
+    assert "in use on node 'node-b', by your job 'train'" in answer.message
+    assert f"has {gib(19, 999)}" in answer.message
+    assert "can be cancelled" in answer.message
+    assert answer.numbers["free_mib"] == 19 * 1024
+
+
+def test_a_node_with_the_files_and_without_a_gpu_of_the_pool_is_said_so() -> None:
+    elsewhere = HomeInUse(NodeId("node-z"), "your server 'b'")
+    answer = decide_slice(holdings(ONCE, *TWO_NODES), replace(wish(20), home=elsewhere))
+    assert isinstance(answer, Refusal)
+    assert "node 'node-z', by your server 'b'" in answer.message
+    assert "takes new slices" in answer.message
 
 
 def test_caps_may_add_up_to_twice_the_gpus_memory_where_overcommit_is_two() -> None:

@@ -149,6 +149,42 @@ async def test_the_service_is_told_of_the_pod_when_it_exists_and_when_it_has_a_n
         await task
 
 
+@pytest.mark.parametrize(
+    ("backend", "volumes", "claim"),
+    [
+        (
+            "time-slicing",
+            {"a": {"name": "h", "persistentVolumeClaim": {"claimName": "c-{username}"}}},
+            "c-ada",
+        ),
+        ("time-slicing", [{"name": "h", "persistent_volume_claim": {"claimName": "c"}}], "c"),
+        ("time-slicing", [{"name": "h", "nfs": {"server": "s", "path": "/"}}], ""),
+        ("time-slicing", [], ""),
+        ("volcano", [{"name": "h", "persistentVolumeClaim": {"claimName": "c"}}], None),
+    ],
+    ids=[
+        "of the user",
+        "in other letters",
+        "no claim",
+        "no volume",
+        "the cluster chooses the node",
+    ],
+)
+async def test_the_service_is_told_the_claim_of_the_home_where_it_chooses_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, volumes: Any, claim: str | None
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.simulated_socket = ""
+        world.spawner._as_configured["slice_backend"] = backend
+        world.service.problem = Problem(reason="no-room", message=WORDS)
+        world.spawner.volumes = volumes
+        if volumes:
+            world.spawner.volume_mounts = [{"name": "h", "mountPath": "/home/"}]
+        await refusal_of(world)
+        (request,) = world.service.requests
+        assert request.home_claim == claim
+
+
 async def test_how_pods_are_made_is_told_for_jobs_and_holds_no_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,9 @@ class SliceRequest(WireModel):
     never_suspended: Text | None = None
     """Why its processes must never be moved off the card, whatever the card itself says: as the
     slice backend of the hub declares it. Such a slice is not lent, and not overcommitted."""
+    home_claim: Text | None = None
+    """Where its pod may run on the node of its slice alone: the volume claim with the owner's home,
+    empty for none. Unless nodes share homes, it goes where that is in use."""
 
 
 class Lease(WireModel):
