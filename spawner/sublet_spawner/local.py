@@ -87,7 +87,12 @@ class _LocalProcesses(SliceSpawnerMixin):
             self.log.warning("Ended %d processes that outlived slice %s", ended, slice_id)
 
     async def _signal(self, sig: int) -> Any:
-        """Send a signal, unless the pid has become another process's since the hub saw it."""
+        """Send a signal, unless the pid has become another process's since the hub saw it.
+
+        Pid 0 is none: the signal would go to every process of the hub's own group.
+        """
+        if self.pid <= 0:
+            return False
         if isinstance(self._started, SliceStarted) and self._started.root_pid == self.pid:
             now = self.first_process()
             if now is None:

@@ -30,6 +30,8 @@ from sublet_spawner.started import Started, started_of, state_of
 STATE_KEY: Final = "sublet"
 """Under which ``get_state`` keeps what must survive a restart of the hub."""
 
+_START_ENDS_WITHIN_S: Final = 10.0
+
 
 class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     """Put before a JupyterHub spawner class, it gives each server a slice of a GPU."""
@@ -42,6 +44,8 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self._started_is_told = True
         self._slice_variables: dict[str, str] = {}
         self._in_start = False
+        self._starting: asyncio.Task[Any] | None = None
+        self._start_is_given_up = False
         self._start_log: StartLog | None = None
         self._releases = Releases(self._client, self.end_what_is_left, self._log_line)
         super().__init__(**kwargs)
@@ -100,7 +104,18 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     # JupyterHub's life of a server.
 
     async def start(self) -> Any:
-        """Get a slice, then start the server with it."""
+        """Get a slice, then start the server with it, unless ``stop`` comes before that is done."""
+        self._start_is_given_up = False
+        self._starting = asyncio.create_task(self._start_with_slice())
+        try:
+            return await self._starting
+        except asyncio.CancelledError:
+            if self._start_is_given_up:
+                message = f"the start of {self._log_name} was given up: it was stopped meanwhile"
+                raise SubletSpawnerError(message) from None
+            raise
+
+    async def _start_with_slice(self) -> Any:
         self._start_log = StartLog()
         self._lease, self._started, self._slice_variables = None, None, {}
         self._in_start = True
@@ -138,12 +153,23 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         return status
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
-        """Stop the server and give its slice back."""
+        """Stop the server and give its slice back; a start that has not come to its end, ends.
+
+        There may be no process yet to be stopped, and one that came later would stay.
+        """
         try:
+            await self._end_start()
             await super().stop(now)
         finally:
             self._give_up_slice()
             await self._releases.run()
+
+    async def _end_start(self) -> None:
+        starting = self._starting
+        if starting is not None and not starting.done():
+            self._start_is_given_up = True
+            starting.cancel()
+            await asyncio.wait({starting}, timeout=_START_ENDS_WITHIN_S)
 
     def get_env(self) -> dict[str, str]:
         """Give the server's environment, with the slice's variables."""

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import Problem
+from sublet_spawner.errors import SubletSpawnerError
 from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
@@ -186,6 +187,35 @@ async def test_a_start_given_up_while_the_service_decides_leaves_no_slice_behind
         service.granting.set()
         await asyncio.wait_for(service.released_one.wait(), 10)
         assert service.slices == {}
+
+
+@pytest.mark.parametrize("now", [False, True])
+async def test_a_stop_ends_a_start_that_waits_and_no_process_of_the_hub_is_told(
+    tmp_path, monkeypatch, now
+):
+    told = []
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        service.granting.clear()
+        starting = asyncio.create_task(spawner.start())
+        await service.asked.wait()
+        monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
+        await asyncio.wait_for(spawner.stop(now), 10)
+        with pytest.raises(SubletSpawnerError, match="was given up"):
+            await starting
+        assert told == []
+        assert await spawner.poll() == 0
+        service.granting.set()
+        await asyncio.wait_for(service.released_one.wait(), 10)
+        assert service.slices == {}
+        assert spawner.proc is None
+
+
+async def test_a_server_without_a_pid_is_sent_no_signal(tmp_path, monkeypatch):
+    told = []
+    async with a_service_and_spawner(tmp_path) as (_service, spawner):
+        monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
+        assert await spawner._signal(0) is False
+        assert told == []
 
 
 async def test_a_slice_is_given_back_when_its_server_cannot_be_started(tmp_path):
