@@ -18,7 +18,10 @@ from sublet_lab.runner.notebook import (
     NotebookError,
     Parameter,
     as_declared,
+    declared_parameters,
     describe_notebook,
+    python_parameters,
+    read_notebook,
 )
 
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -244,6 +247,47 @@ def test_a_missing_kernel_is_described_as_missing(tmp_path: Path):
     spec = {"name": "gone", "display_name": "Gone", "language": "python"}
     found = describe_notebook(write_notebook(tmp_path / "a.ipynb", ["1"], spec))
     assert (found.kernel, found.kernel_installed) == ("gone", False)
+
+
+@pytest.mark.parametrize(
+    ("line", "declared", "default", "about"),
+    [
+        ('x = "#ff0000"', "None", '"#ff0000"', ""),
+        ('x = "#ff0000"  # a colour', "None", '"#ff0000"', "a colour"),
+        ("x: int = 3  # how long", "int", "3", "how long"),
+        ("x: 'int' = 3", "int", "3", ""),
+        ("x: int | None = 3", "int | None", "3", ""),
+        ("x = 3  # type: float how fast", "float", "3", "how fast"),
+        ("x = dict(a=1)  # two signs", "None", "dict(a=1)", "two signs"),
+        ("x = y == 3", "None", "y == 3", ""),
+        ("x = [  # one\n  1,\n  2  # two\n]  # three", "None", "[1, 2]", "three"),
+        ("x = 1_000\nprint(x)", "None", "1_000", ""),
+        ("%matplotlib inline\nx = 1\n!ls", "None", "1", ""),
+        ('x = """a\n%s"""', "None", "'a\\n%s'", ""),
+        ("if True:\n    x = 1", "None", "1", ""),
+        ("x = 1\nx = 2", "None", "2", ""),
+        ("x = 'é'; y = 1", "None", "'é'", ""),
+    ],
+)
+def test_parameters_of_python_are_read_as_python(
+    line: str, declared: str, default: str, about: str
+):
+    found = python_parameters(line)
+    assert found is not None
+    assert found[0] == Parameter("x", declared, default, about)
+    assert [each.name for each in found if each.name == "x"] == ["x"]
+
+
+def test_what_is_no_parameter_is_none():
+    source = "def f(a=1):\n    b = 2\nx: int\nc, d = 1, 2\ne[0] = 3\nf(g=1)\nh += 1"
+    assert python_parameters(source) == ()
+    assert python_parameters("a = = 1") is None
+
+
+def test_parameters_of_a_cell_that_is_no_python_are_as_papermill_reads_them(tmp_path: Path):
+    path = write_notebook(tmp_path / "a.ipynb", [("a = 1  # one\nb = (", "parameters")])
+    assert describe_notebook(path).parameters[0] == Parameter("a", "None", "1", "one")
+    assert declared_parameters(read_notebook(path), "ir", "R") == ()
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", '{"cells": 3}', '{"nbformat": 4}', ""])

@@ -5,9 +5,12 @@ paths are absolute ones of this machine with their braces escaped, and names are
 """
 
 import ast
+import io
 import keyword
+import re
 import stat
-from collections.abc import Iterable, Mapping
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +21,16 @@ from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillException
 from papermill.inspection import _infer_parameters
 from papermill.iorw import load_notebook_node
+from papermill.translators import PythonTranslator, papermill_translators
+from papermill.utils import find_first_tagged_cell_index
 
 LEFT_OUT_TAGS: Final = frozenset({"skip", "interactive"})
 """Cells with one of these tags do not run in a job."""
 
 DEFAULT_KERNEL: Final = "python3"
+
+_MAGIC: Final = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"#\s*(?:type:\s*(\S*)\s*)?(.*)")
 
 _UNREADABLE: Final = (
     NotJSONError,
@@ -130,11 +138,65 @@ def declared_parameters(
     notebook: NotebookNode, kernel: str, language: str
 ) -> tuple[Parameter, ...]:
     """The variables of the notebook's cell of parameters."""
-    found = _infer_parameters(notebook, name=kernel, language=language)
+    if papermill_translators.find_translator(kernel, language) is PythonTranslator:
+        index = find_first_tagged_cell_index(notebook, "parameters")
+        found = () if index < 0 else python_parameters(str(notebook.cells[index].source))
+        if found is not None:
+            return found
     return tuple(
         Parameter(str(p.name), str(p.inferred_type_name), str(p.default), str(p.help or ""))
-        for p in found
+        for p in _infer_parameters(notebook, name=kernel, language=language)
     )
+
+
+def python_parameters(source: str) -> tuple[Parameter, ...] | None:
+    """The variables that a cell of Python assigns; nothing where it cannot be read.
+
+    papermill's own pattern cuts values at a ``#`` inside a string, and drops lines with two ``=``.
+    Comments mean what they mean to papermill: ``# type: int what it is for``, or just the latter.
+    """
+    # IPython's own lines are no Python; within a text such a line is one of the text's.
+    for python in (source, _MAGIC.sub("", source)):
+        try:
+            body = ast.parse(python).body
+            comments = {
+                token.start[0]: token.string
+                for token in tokenize.generate_tokens(io.StringIO(python).readline)
+                if token.type == tokenize.COMMENT
+            }
+        except (SyntaxError, ValueError, MemoryError, RecursionError, tokenize.TokenError):
+            continue
+        # The last value is the notebook's own.
+        found = {each.name: each for each in _assigned(body, python, comments)}
+        return tuple(found.values())
+    return None
+
+
+def _assigned(
+    body: Iterable[ast.AST], source: str, comments: Mapping[int, str]
+) -> Iterator[Parameter]:
+    """What is assigned to plain names, also below an ``if`` or a ``with``, in the cell's order."""
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=[*targets], value=value):
+                pass
+            case ast.AnnAssign(target=named, value=ast.expr() as value):
+                targets = [named]
+            case ast.If() | ast.With() | ast.Try():
+                yield from _assigned(ast.iter_child_nodes(statement), source, comments)
+                continue
+            case _:
+                continue
+        hint = _COMMENT.match(comments.get(statement.end_lineno or 0, "#"))
+        hinted, about = hint.groups("") if hint is not None else ("", "")
+        annotation = getattr(statement, "annotation", None)
+        declared = hinted if annotation is None else ast.unparse(annotation).strip("'\"")
+        written = ast.get_source_segment(source, value) or ""
+        if not written or "\n" in written:
+            written = ast.unparse(value)
+        for target in targets:
+            if isinstance(target, ast.Name):
+                yield Parameter(target.id, declared or "None", written, about.strip())
 
 
 def as_declared(parameters: Mapping[str, Any], declared: Iterable[Parameter]) -> dict[str, Any]:
