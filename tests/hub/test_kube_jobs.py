@@ -428,6 +428,26 @@ async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
     assert (await story.job())["attempts"] == 0
 
 
+async def test_a_pod_that_a_dead_node_keeps_does_not_end_the_one_that_took_its_place(
+    story: Story,
+) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    pod = story.cluster.make_pod(name)
+    left = story.kube.objects[f"{PODS}/{pod}"]
+    made_by = [{"kind": "Job", "name": name, "uid": "before", "controller": True}]
+    deleted = {"deletionTimestamp": "2026-11-24T08:00:00Z", "ownerReferences": made_by}
+    story.kube.put(
+        f"{PODS}/{name}-zzzzz",
+        {**left, "metadata": {**left["metadata"], **deleted}, "status": {"phase": "Running"}},
+    )
+    story.cluster.run_pod(pod)
+    await story.until_state("running")
+    story.cluster.end_pod(pod)
+    await story.until_state("done")
+    assert (await story.job())["attempts"] == 1
+
+
 async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: Story) -> None:
     await another_agent(story.world, lendable_mib=79 * 1024)
     admin = story.world.admin()

@@ -13,6 +13,7 @@ from sublet_hub.kube_jobs.sightings import (
     Sighting,
     Succeeded,
     Waits,
+    belongs_to,
     is_over,
     look_at,
     was_evicted,
@@ -231,6 +232,33 @@ def test_a_pod_on_a_node_that_does_not_answer_is_not_waited_for_for_ever() -> No
     pod["metadata"]["deletionTimestamp"] = (now - timedelta(minutes=5)).isoformat()
     assert is_over(pod, now)
     assert is_over(a_pod("Failed"), now)
+
+
+def made(at: str, controller: str | None = None, uid: str = "") -> dict[str, Any]:
+    made_by = [{"kind": "Job", "name": controller, "uid": uid, "controller": True}]
+    references = made_by if controller else []
+    return {"metadata": {"creationTimestamp": at, "ownerReferences": references}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "its_own"),
+    [
+        (made("2026-11-24T08:00:05Z", "sublet-j-1", "now"), True),
+        (made("2026-11-24T08:00:05Z", "sublet-j-1", "before"), False),
+        (made("2026-11-24T08:00:00Z", "sublet-j-1-workers-0", "a"), True),
+        (made("2026-11-24T07:59:59Z", "sublet-j-1-workers-0", "b"), False),
+        (made("2026-11-24T07:59:59Z"), False),
+    ],
+)
+def test_a_pod_of_an_object_before_is_not_taken_for_one_of_the_present(
+    pod: dict[str, Any], *, its_own: bool
+) -> None:
+    present = {
+        "name": "sublet-j-1",
+        "uid": "now",
+        "creationTimestamp": "2026-11-24T08:00:00Z",
+    }
+    assert belongs_to(pod, {"metadata": present}) is its_own
 
 
 def test_kueue_says_why_a_job_waits_and_why_it_had_to_go() -> None:

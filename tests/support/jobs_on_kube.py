@@ -129,12 +129,14 @@ class ClusterByHand:
     def make_pod(self, job: str, node: str | None = None, **status: Any) -> str:
         """Make the pod of a Job, as its controller does; returns the pod's name."""
         name = f"{job}-abcde"
-        template = self.manifest(job)["spec"]["template"]
+        owner = self.manifest(job)
+        template = owner["spec"]["template"]
+        made_by = {"kind": "Job", "name": job, "uid": owner["metadata"]["uid"], "controller": True}
         spec = {**template["spec"], **({"nodeName": node} if node else {})}
         self.kube.put(
             f"{PODS}/{name}",
             {
-                "metadata": template["metadata"],
+                "metadata": {**template["metadata"], "ownerReferences": [made_by]},
                 "spec": spec,
                 "status": {"phase": "Pending", **status},
             },
@@ -176,10 +178,12 @@ class ClusterByHand:
         )
 
     def collect_garbage(self) -> None:
-        """Pods go when the Job that made them has gone."""
+        """Pods go when the Job that made them has gone, but for those on nodes that are dead."""
         jobs = self.kube.names(JOBS)
         for pod in self.kube.names(PODS):
-            if pod.removesuffix("-abcde") not in jobs:
+            about = self.kube.objects[f"{PODS}/{pod}"]["metadata"]
+            stays = "deletionTimestamp" in about
+            if pod.removesuffix("-abcde") not in jobs and not stays:
                 self.kube.running_logs.discard(f"{PODS}/{pod}")
                 self.kube.remove(f"{PODS}/{pod}")
 

@@ -117,7 +117,7 @@ class KubernetesJobs:
         name = object_name(job)
         resource = resource_of(job, self._settings)
         owner = self._cluster.owner(resource, name)
-        pods = self._cluster.pods_of(job.job_id, name)
+        pods = self._pods_of(job)
         ending = self._endings.get(job.job_id)
         if ending is not None:
             self._end_when_gone(job, ending, owner, pods)
@@ -271,7 +271,8 @@ class KubernetesJobs:
         self._output.forget(job_id)
 
     def _pods_of(self, job: JobRecord) -> list[Manifest]:
-        return self._cluster.pods_of(job.job_id, object_name(job))
+        resource = resource_of(job, self._settings)
+        return self._cluster.pods_of(job.job_id, resource, object_name(job))
 
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
         return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)

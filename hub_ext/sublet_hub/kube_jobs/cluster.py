@@ -22,7 +22,7 @@ from sublet_hub.kube.resources import (
 from sublet_hub.kube.watching import WatchedObjects
 from sublet_hub.kube_jobs.names import ALL_JOBS, CONTAINER, JOB_ID, TRAINERS_CONTAINER
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
-from sublet_hub.kube_jobs.sightings import has_ended, job_of_workload
+from sublet_hub.kube_jobs.sightings import belongs_to, has_ended, job_of_workload
 
 _LOG = logging.getLogger(__name__)
 _SILENT_S: Final = 900.0
@@ -81,13 +81,15 @@ class JobsInCluster:
             for value in watch.objects.values():
                 yield resource, value
 
-    def pods_of(self, job_id: JobId, owner_name: str) -> list[Manifest]:
+    def pods_of(self, job_id: JobId, resource: Resource, owner_name: str) -> list[Manifest]:
         """The pods of one attempt, in the order of their ranks."""
+        owner = self.owner(resource, owner_name)
         pods = [
             pod
             for pod in self._pods.objects.values()
             if pod["metadata"]["labels"][JOB_ID] == job_id
             and pod["metadata"]["name"].startswith(f"{owner_name}-")
+            and (owner is None or belongs_to(pod, owner))
         ]
         return sorted(pods, key=_rank)
 

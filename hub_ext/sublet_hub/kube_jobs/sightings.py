@@ -134,6 +134,23 @@ def seen_pods(pods: Sequence[Manifest]) -> tuple[SeenPod, ...]:
     )
 
 
+def belongs_to(pod: Manifest, owner: Manifest) -> bool:
+    """Whether this very object made a pod, not one before it of the same name.
+
+    A node that is dead keeps the pods of those for as long as it is known. A Job's pods name it;
+    those of a JobSet or a TrainJob name a Job of it, but none of them is older than it is.
+    """
+    about, made_by = pod["metadata"], owner["metadata"]
+    for reference in about.get("ownerReferences") or ():
+        if reference.get("controller") and reference["name"] == made_by["name"]:
+            return bool(reference["uid"] == made_by["uid"])
+    return _made_at(about) >= _made_at(made_by)
+
+
+def _made_at(metadata: Manifest) -> datetime:
+    return datetime.fromisoformat(metadata["creationTimestamp"])
+
+
 def is_over(pod: Manifest, now: datetime) -> bool:
     """Whether nothing of a pod runs any more.
 
