@@ -7,7 +7,8 @@ export default defineConfig({
   resolve: {
     alias: [
       // Its index loads a whole design system, which takes half a minute and a real browser.
-      { find: /^@jupyterlab\/ui-components$/, replacement: here('tests/support/uiComponents.ts') }
+      { find: /^@jupyterlab\/ui-components$/, replacement: here('tests/support/uiComponents.ts') },
+      { find: /^@jupyterlab\/apputils$/, replacement: here('tests/support/apputils.ts') }
     ]
   },
   test: {

@@ -8,7 +8,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { Job } from '../api/jobs';
 import { IShareModel, type ShareModel } from '../model/share';
 import { Promotion } from '../promote/promotion';
-import { promoteIcon } from '../words/icons';
+import { promoteIcon, waitingIcon } from '../words/icons';
 import { deskOf } from './desk';
 import { Commands, DOMAIN } from './words';
 
@@ -57,12 +57,17 @@ export const promotePlugin: JupyterFrontEndPlugin<void> = {
       return only?.type === 'notebook' ? only.path : null;
     };
 
+    const isPending = (): boolean => {
+      const path = notebooks.currentWidget?.context.path;
+      return path !== undefined && promotion.isPending(path);
+    };
+
     app.commands.addCommand(Commands.promote, {
       label,
-      caption,
-      icon: promoteIcon,
+      caption: () => (isPending() ? trans.__('Saving and looking at this notebook…') : caption),
+      icon: () => (isPending() ? waitingIcon : promoteIcon),
       isVisible: () => model.isPresent,
-      isEnabled: () => model.isPresent && notebooks.currentWidget !== null,
+      isEnabled: () => model.isPresent && notebooks.currentWidget !== null && !isPending(),
       execute: async () => {
         const panel = notebooks.currentWidget;
         if (panel !== null) {
@@ -92,6 +97,7 @@ export const promotePlugin: JupyterFrontEndPlugin<void> = {
       app.commands.notifyCommandChanged(Commands.promote);
     };
     notebooks.currentChanged.connect(changed);
+    promotion.pendingChanged.connect(changed);
     void model.presence.then(isPresent => {
       if (isPresent) {
         palette?.addItem({ command: Commands.promote, category: trans.__('Sublet') });

@@ -28,6 +28,8 @@ export interface PromoteFormProps {
   form: Form;
   /** Why the last attempt to submit was refused. */
   refusal: string | null;
+  /** The job is on its way: nothing can be changed. */
+  submitting: boolean;
   set: (form: Form) => void;
 }
 
@@ -39,27 +41,35 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
   };
   const part = { trans, subject, form, problems, set };
   return (
-    <div className="sublet-promote" data-sublet="promote-form">
+    <div className="sublet-promote" data-sublet="promote-form" aria-busy={props.submitting}>
       <Notices trans={trans} subject={subject} refusal={props.refusal} />
-      <TextField
-        name="name"
-        label={trans.__('Name')}
-        value={form.name}
-        help={nameHelp(form, trans)}
-        problem={problems.name}
-        set={name => {
-          set({ name });
-        }}
-      />
-      <SizePart {...part} />
-      <ParameterPart {...part} />
-      <FilesPart {...part} />
-      <details className="sublet-more" data-sublet="promote-more">
-        <summary>{trans.__('Limits and environment')}</summary>
-        <LimitPart {...part} />
-        <EnvironmentPart {...part} />
-      </details>
-      <ForecastLine {...props} problems={problems} />
+      <fieldset className="sublet-fields" disabled={props.submitting}>
+        <TextField
+          name="name"
+          label={trans.__('Name')}
+          value={form.name}
+          help={nameHelp(form, trans)}
+          problem={problems.name}
+          set={name => {
+            set({ name });
+          }}
+        />
+        <SizePart {...part} />
+        <ParameterPart {...part} />
+        <FilesPart {...part} />
+        <details className="sublet-more" data-sublet="promote-more">
+          <summary>{trans.__('Limits and environment')}</summary>
+          <LimitPart {...part} />
+          <EnvironmentPart {...part} />
+        </details>
+      </fieldset>
+      {props.submitting ? (
+        <p className="sublet-forecast" role="status" data-sublet="submitting">
+          {trans.__('Submitting… What the job runs is being copied.')}
+        </p>
+      ) : (
+        <ForecastLine {...props} problems={problems} />
+      )}
     </div>
   );
 }
@@ -92,6 +102,10 @@ function Notices(props: {
     <>
       <p className="sublet-quiet" data-sublet="promote-cells">
         {subject.path} · {runs} {skipped}
+      </p>
+      <p className="sublet-quiet" data-sublet="promote-as-now">
+        {trans.__('The job runs the notebook as it is now: later edits do not change it.')}{' '}
+        {trans.__('With nothing taken along it runs in the notebook’s folder.')}
       </p>
       {inspection.problems.map(problem => (
         <p
@@ -199,6 +213,9 @@ function ParameterPart({ trans, subject, form, problems, set }: PartProps): Reac
                   setOne(field, event.target.value);
                 }}
               >
+                {!isLiteral(field) && (
+                  <option value={field.initial}>{trans.__('as in the notebook')}</option>
+                )}
                 <option>True</option>
                 <option>False</option>
               </select>
@@ -221,6 +238,11 @@ function ParameterPart({ trans, subject, form, problems, set }: PartProps): Reac
       )}
     </fieldset>
   );
+}
+
+/** Whether one of the two values stands in the cell, and nothing that is reckoned. */
+function isLiteral(field: ParameterField): boolean {
+  return field.initial === 'True' || field.initial === 'False';
 }
 
 function LimitPart({ trans, form, problems, set }: PartProps): React.JSX.Element {

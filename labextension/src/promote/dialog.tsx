@@ -1,7 +1,13 @@
-/** The promote dialog: it closes once the job is taken, and stays open with the reason else. */
+/**
+ * The promote dialog: it closes once the job is taken, and stays open with the reason else.
+ *
+ * While the job is being submitted nothing can be changed and nothing closes the dialog: who
+ * cancelled then would have a job all the same.
+ */
 import { Dialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
@@ -25,6 +31,9 @@ class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job | null> 
   form: Form;
   refusal: string | null = null;
   job: Job | null = null;
+  isSubmitting = false;
+  /** What is on its way, or was: the job, or why it was refused. */
+  submission: Promise<Job> | null = null;
 
   getValue(): Job | null {
     return this.job;
@@ -37,10 +46,15 @@ class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job | null> 
       this.refuse(this.trans.__('Correct what is marked below, and start it again.'));
       return false;
     }
+    this.isSubmitting = true;
+    this.refusal = null;
+    this.submission = this.api.submit(requestOf(this.form, this.subject, this.trans));
+    this.update();
     try {
-      this.job = await this.api.submit(requestOf(this.form, this.subject, this.trans));
+      this.job = await this.submission;
       return true;
     } catch (error) {
+      this.isSubmitting = false;
       this.refuse(error instanceof Error ? error.message : String(error));
       return false;
     }
@@ -54,6 +68,7 @@ class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job | null> 
         subject={this.subject}
         form={this.form}
         refusal={this.refusal}
+        submitting={this.isSubmitting}
         set={form => {
           this.form = form;
           this.refusal = null;
@@ -78,34 +93,85 @@ export class PromoteDialog extends Dialog<Job | null> {
       body,
       buttons: [
         Dialog.cancelButton({ label: trans.__('Cancel') }),
-        Dialog.okButton({ label: trans.__('Start training job') })
+        Dialog.okButton({ label: startLabel(trans) })
       ],
       defaultButton: START,
       focusNodeSelector: '.sublet-promote input'
     });
+    this.trans = trans;
     this.promoteBody = body;
     this.addClass('sublet-promote-dialog');
     this.node.dataset.sublet = 'promote-dialog';
   }
 
+  /** Show it, and return the job that comes of it, `null` for none. */
+  async outcome(): Promise<Job | null> {
+    try {
+      const { button, value } = await this.launch();
+      return button.accept ? value : null;
+    } catch (error) {
+      if (!this.isDisposed) {
+        throw error;
+      }
+      // Lab has disposed of the dialog: of a job that was on its way its owner hears all the same.
+      return await this.promoteBody.submission;
+    }
+  }
+
   /** Lab calls this on a click and on Enter: the job is submitted before the dialog goes. */
   override resolve(index: number = START): void {
+    if (this.promoteBody.isSubmitting) {
+      return;
+    }
     if (index !== START) {
       super.resolve(index);
       return;
     }
-    if (this.isSubmitting) {
-      return;
-    }
-    this.isSubmitting = true;
-    void this.promoteBody.submit().then(taken => {
-      this.isSubmitting = false;
-      if (taken && !this.isDisposed) {
+    const taken = this.promoteBody.submit();
+    this.followSubmission();
+    void taken.then(isTaken => {
+      if (this.isDisposed) {
+        return;
+      }
+      this.followSubmission();
+      if (isTaken) {
         super.resolve(index);
       }
     });
   }
 
+  override reject(): void {
+    if (!this.promoteBody.isSubmitting) {
+      super.reject();
+    }
+  }
+
+  protected override onCloseRequest(message: Message): void {
+    if (!this.promoteBody.isSubmitting) {
+      super.onCloseRequest(message);
+    }
+  }
+
+  /** The buttons are Lab's own: they are no part of the body. */
+  private followSubmission(): void {
+    const { isSubmitting, refusal } = this.promoteBody;
+    for (const button of this.node.querySelectorAll<HTMLButtonElement>('.jp-Dialog-button')) {
+      button.disabled = isSubmitting;
+    }
+    const start = this.node.querySelector<HTMLButtonElement>('.jp-Dialog-button.jp-mod-accept');
+    const label = start?.querySelector('.jp-Dialog-buttonLabel') ?? start;
+    if (label != null) {
+      label.textContent = isSubmitting ? this.trans.__('Submitting…') : startLabel(this.trans);
+    }
+    if (refusal !== null) {
+      start?.focus();
+    }
+  }
+
+  private readonly trans: TranslationBundle;
   private readonly promoteBody: PromoteBody;
-  private isSubmitting = false;
+}
+
+function startLabel(trans: TranslationBundle): string {
+  return trans.__('Start training job');
 }

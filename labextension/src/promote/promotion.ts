@@ -2,6 +2,7 @@
 import { showErrorMessage } from '@jupyterlab/apputils';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { Contents } from '@jupyterlab/services';
+import { Signal } from '@lumino/signaling';
 
 import type { Job } from '../api/jobs';
 import type { Desk } from '../words/desk';
@@ -17,9 +18,17 @@ export class Promotion {
     private readonly contents: Contents.IManager
   ) {}
 
+  /** Emitted when a notebook begins or ceases to be promoted. */
+  readonly pendingChanged = new Signal<this, void>(this);
+
+  /** Whether this notebook is being promoted: from the click until its dialog is gone. */
+  isPending(path: string): boolean {
+    return this.pending.has(this.contents.localPath(path));
+  }
+
   /** Save the open notebook first: a job runs what is on disk. */
   async ofContext(context: DocumentRegistry.Context): Promise<Job | null> {
-    return await this.told(async () => {
+    return await this.once(context.path, async () => {
       await this.save(context);
       return await this.ask(context.path);
     });
@@ -27,7 +36,23 @@ export class Promotion {
 
   /** A notebook that is not open. */
   async ofPath(path: string): Promise<Job | null> {
-    return await this.told(() => this.ask(path));
+    return await this.once(path, () => this.ask(path));
+  }
+
+  /** A second click on the same notebook does nothing: one dialog, one job. */
+  private async once(path: string, deed: () => Promise<Job | null>): Promise<Job | null> {
+    const key = this.contents.localPath(path);
+    if (this.pending.has(key)) {
+      return null;
+    }
+    this.pending.add(key);
+    this.pendingChanged.emit();
+    try {
+      return await this.told(deed);
+    } finally {
+      this.pending.delete(key);
+      this.pendingChanged.emit();
+    }
   }
 
   private async save(context: DocumentRegistry.Context): Promise<void> {
@@ -68,9 +93,8 @@ export class Promotion {
     }
     const inspection = await model.api.inspect(this.contents.localPath(path));
     const slice_mib = model.local?.value.cap_mib ?? model.slice?.lease.memory_mib ?? null;
-    const dialog = new PromoteDialog(model.api, trans, subjectOf(inspection, slice_mib));
-    const result = await dialog.launch();
-    return result.button.accept ? result.value : null;
+    const subject = subjectOf(inspection, slice_mib);
+    return await new PromoteDialog(model.api, trans, subject).outcome();
   }
 
   private async told(deed: () => Promise<Job | null>): Promise<Job | null> {
@@ -87,4 +111,6 @@ export class Promotion {
       return null;
     }
   }
+
+  private readonly pending = new Set<string>();
 }

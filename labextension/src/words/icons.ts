@@ -41,7 +41,7 @@ const comingBackIcon = icon(
   'coming-back',
   '<path d="M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3M8 5.5V8l1.8 1.4"/>'
 );
-const waitingIcon = icon(
+export const waitingIcon = icon(
   'waiting',
   '<path d="M4.5 2.5h7M4.5 13.5h7M5.5 2.5c0 4 5 4 5 5.5s-5 1.5-5 5.5M10.5 2.5c0 4-5 4-5 5.5s5 1.5 5 5.5"/>'
 );

@@ -8,3 +8,10 @@ export const closeIcon = new LabIcon({
   name: 'ui-components:close',
   svgstr: '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 });
+
+/** Lab's dialogs draw their closing button with it. */
+export const Button = 'button';
+
+export const Styling = {
+  styleNode: (): void => undefined
+};

@@ -1,0 +1,221 @@
+import { Dialog } from '@jupyterlab/apputils';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { Contents } from '@jupyterlab/services';
+import { PromiseDelegate } from '@lumino/coreutils';
+import { MessageLoop } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { ApiError } from '../src/api/client';
+import type { Job } from '../src/api/jobs';
+import { Promotion } from '../src/promote/promotion';
+import { inspection, job } from './support/answers';
+import { FakeApi } from './support/fakeApi';
+import { deskOf, doing, part, type FakeDesk } from './support/page';
+
+const CONTENTS = {
+  driveName: (path: string) => (path.startsWith('RTC:') ? 'RTC' : ''),
+  localPath: (path: string) => path.replace(/^RTC:/, '')
+} as Contents.IManager;
+
+let api: FakeApi;
+let desk: FakeDesk;
+let promotion: Promotion;
+/** What the service says to the job, as soon as the test lets it. */
+let answer: PromiseDelegate<Job>;
+
+beforeEach(() => {
+  api = new FakeApi();
+  answer = new PromiseDelegate<Job>();
+  api.submit = request => {
+    api.submitted.push(request);
+    return answer.promise;
+  };
+  desk = deskOf(api);
+  promotion = new Promotion(desk, CONTENTS);
+});
+
+afterEach(async () => {
+  await doing(() => {
+    Dialog.flush();
+  });
+  desk.model.dispose();
+});
+
+function dialogs(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>('[data-sublet="promote-dialog"]')];
+}
+
+function dialog(): HTMLElement {
+  const [only] = dialogs();
+  if (only === undefined) {
+    throw new Error(`there is no dialog in: ${document.body.textContent}`);
+  }
+  return only;
+}
+
+function button(label: string): HTMLButtonElement {
+  const found = [...dialog().querySelectorAll<HTMLButtonElement>('.jp-Dialog-button')].find(
+    each => each.textContent === label
+  );
+  if (found === undefined) {
+    throw new Error(`there is no button ${label} in: ${dialog().textContent}`);
+  }
+  return found;
+}
+
+/** Promote a notebook; what comes of it is put into `told`. */
+async function promote(path = 'a.ipynb'): Promise<{ told: (Job | null)[] }> {
+  const told: (Job | null)[] = [];
+  await doing(() => {
+    void promotion.ofPath(path).then(found => told.push(found));
+  });
+  return { told };
+}
+
+async function startJob(): Promise<void> {
+  await doing(() => {
+    button('Start training job').click();
+  });
+}
+
+describe('while a job is being submitted', () => {
+  test('nothing closes the dialog, nothing can be changed, and it says so', async () => {
+    const { told } = await promote();
+    await startJob();
+    expect(button('Submitting…').disabled).toBe(true);
+    expect(button('Cancel').disabled).toBe(true);
+    expect(part(dialog(), 'submitting').textContent).toContain('Submitting…');
+    expect(dialog().querySelector('fieldset')?.disabled).toBe(true);
+    await doing(() => {
+      button('Cancel').click();
+      const escape = new KeyboardEvent('keydown', { key: 'Escape', bubbles: true });
+      part(dialog(), 'promote-form').dispatchEvent(escape);
+      document.dispatchEvent(new MouseEvent('mousedown', { bubbles: true }));
+      dialog().click();
+      button('Submitting…').click();
+    });
+    expect(dialogs()).toHaveLength(1);
+    expect(told).toEqual([]);
+    await doing(() => {
+      answer.resolve(job({ job_id: 'new' }));
+    });
+    expect(dialogs()).toEqual([]);
+    expect(told.map(each => each?.job_id)).toEqual(['new']);
+    expect(api.submitted).toHaveLength(1);
+  });
+
+  test('a close request is not followed', async () => {
+    await promote();
+    await startJob();
+    await doing(() => {
+      for (const each of Dialog.tracker.filter(() => true)) {
+        MessageLoop.sendMessage(each, Widget.Msg.CloseRequest);
+      }
+    });
+    expect(dialogs()).toHaveLength(1);
+  });
+
+  test('of a dialog that Lab has disposed of the job is told all the same', async () => {
+    const { told } = await promote();
+    await startJob();
+    await doing(() => {
+      Dialog.flush();
+    });
+    expect([dialogs(), told]).toEqual([[], []]);
+    await doing(() => {
+      answer.resolve(job({ job_id: 'late' }));
+    });
+    expect(told.map(each => each?.job_id)).toEqual(['late']);
+  });
+
+  test('after a refusal all can be changed again, and it may be given up', async () => {
+    const { told } = await promote();
+    await startJob();
+    await doing(() => {
+      answer.reject(new ApiError(409, 'too-many', 'You have 2 jobs.'));
+    });
+    expect(part(dialog(), 'promote-refusal').textContent).toBe('You have 2 jobs.');
+    expect(button('Start training job').disabled).toBe(false);
+    expect(document.activeElement).toBe(button('Start training job'));
+    expect(dialog().querySelector('fieldset')?.disabled).toBe(false);
+    await doing(() => {
+      button('Cancel').click();
+    });
+    expect([dialogs(), told]).toEqual([[], [null]]);
+  });
+});
+
+test('a dialog that Lab disposes of before anything was submitted means no job', async () => {
+  const { told } = await promote();
+  await doing(() => {
+    Dialog.flush();
+  });
+  expect(told).toEqual([null]);
+});
+
+test('the dialog says that the job runs the notebook as it is now', async () => {
+  await promote();
+  expect(part(dialog(), 'promote-as-now').textContent).toBe(
+    'The job runs the notebook as it is now: later edits do not change it. ' +
+      'With nothing taken along it runs in the notebook’s folder.'
+  );
+});
+
+describe('a second click on the same notebook', () => {
+  test('opens nothing and saves nothing, and another may be had afterwards', async () => {
+    const saved = new PromiseDelegate<void>();
+    let saves = 0;
+    const context = {
+      path: 'RTC:a.ipynb',
+      contentsModel: {},
+      model: { readOnly: false, dirty: true },
+      save: async () => {
+        saves += 1;
+        await saved.promise;
+        context.model.dirty = false;
+      }
+    };
+    const open = context as unknown as DocumentRegistry.Context;
+    const pending: boolean[] = [];
+    promotion.pendingChanged.connect(() => pending.push(promotion.isPending('a.ipynb')));
+    await doing(() => {
+      void promotion.ofContext(open);
+    });
+    expect(pending).toEqual([true]);
+    await expect(promotion.ofContext(open)).resolves.toBeNull();
+    await expect(promotion.ofPath('a.ipynb')).resolves.toBeNull();
+    await doing(() => {
+      saved.resolve();
+    });
+    expect([saves, dialogs().length]).toEqual([1, 1]);
+    await doing(() => {
+      button('Cancel').click();
+    });
+    expect(pending).toEqual([true, false]);
+    await promote();
+    expect(dialogs()).toHaveLength(1);
+  });
+});
+
+describe('a parameter that is true or false', () => {
+  async function options(written: string): Promise<[string, string[]]> {
+    api.answers.inspection = inspection({
+      parameters: [{ name: 'shuffle', type: 'bool', default: written }]
+    });
+    await promote();
+    const select = dialog().querySelector<HTMLSelectElement>('[data-sublet-field=shuffle] select');
+    return [select?.value ?? '', [...(select?.options ?? [])].map(each => each.text)];
+  }
+
+  test('is shown with its value', async () => {
+    expect(await options('False')).toEqual(['False', ['True', 'False']]);
+  });
+
+  test('and as it is in the notebook where that is reckoned', async () => {
+    expect(await options('not quick')).toEqual([
+      'not quick',
+      ['as in the notebook', 'True', 'False']
+    ]);
+  });
+});
