@@ -157,6 +157,7 @@ describe('what a job cannot be given as it is written', () => {
           { name: 'names', type: 'dict', default: "{1: 'cat'}" }
         ]
       }),
+      null,
       null
     );
     expect(problemsOf(firstForm(subject), subject, trans)).toEqual({});
@@ -179,11 +180,13 @@ const SUBJECT = subjectOf(
       limit_files: 100,
       entries: [
         { path: 'data.csv', kind: 'file', files: 1, bytes: 500 },
-        { path: 'huge', kind: 'folder', files: 800, bytes: 1_900_000 }
+        { path: 'huge', kind: 'folder', files: 99, bytes: 1_900_000 },
+        { path: 'crumbs', kind: 'folder', files: 100, bytes: 1_000 }
       ]
     }
   }),
-  20480
+  20480,
+  24564
 );
 
 function form(change: Partial<Form> = {}): Form {
@@ -220,6 +223,15 @@ describe('the form', () => {
     });
   });
 
+  test('of a size that is shown rounded the exact one is meant', () => {
+    const odd = { ...SUBJECT, slice_mib: 12282 };
+    expect(firstForm(odd).memory_gib).toBe('12');
+    const asked = ['12', '24', '23'].map(memory_gib =>
+      requestOf(form({ whole: false, memory_gib }), odd, trans)
+    );
+    expect(asked.map(each => each.memory_mib)).toEqual([12282, 24564, 23552]);
+  });
+
   test('files and retries', () => {
     const asked = requestOf(
       form({ take: 'some', taken: ['data.csv'], retries: 2, hours: '' }),
@@ -240,7 +252,8 @@ describe('the form', () => {
     ['parameter:steps', 'a wrong type', { parameters: { steps: 'many', rate: 'base / 10' } }],
     ['take', 'a folder too large', { take: 'everything' }],
     ['take', 'no file chosen', { take: 'some', taken: [] }],
-    ['take', 'too much chosen', { take: 'some', taken: ['data.csv', 'huge'] }]
+    ['take', 'too much chosen', { take: 'some', taken: ['data.csv', 'huge'] }],
+    ['take', 'too many files chosen', { take: 'some', taken: ['data.csv', 'crumbs'] }]
   ])('%s is marked for %s', (name, _, change) => {
     expect(Object.keys(problemsOf(form(change), SUBJECT, trans))).toEqual([name]);
   });

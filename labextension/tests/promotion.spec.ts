@@ -219,3 +219,14 @@ describe('a parameter that is true or false', () => {
     ]);
   });
 });
+
+test('a folder with more than is listed says how many more, and what to do', async () => {
+  api.answers.inspection = inspection({
+    folder: { files: 9, more: 7, entries: [{ path: 'a.csv', kind: 'file', files: 1, bytes: 5 }] }
+  });
+  await promote();
+  await doing(() => {
+    dialog().querySelectorAll<HTMLInputElement>('[data-sublet-field=take] input')[2]?.click();
+  });
+  expect(part(dialog(), 'take-more').textContent).toContain('and 7 more: put them into a folder');
+});

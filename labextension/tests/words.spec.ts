@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { readJob } from '../src/api/jobs';
 import { Reader } from '../src/api/reader';
 import { stateLine, stateWord } from '../src/jobs/words';
-import { bytes, decimal, gib, ofGib, percent, sentence, span } from '../src/words/format';
+import { bytes, decimal, gib, mibOf, ofGib, percent, sentence, span } from '../src/words/format';
 import { job } from './support/answers';
 import { NOW, trans } from './support/words';
 
@@ -26,6 +26,18 @@ describe('amounts and times', () => {
     [300_000, '3 d']
   ])('%d seconds are %s', (seconds, said) => {
     expect(span(trans, seconds)).toBe(said);
+  });
+
+  test.each([
+    ['24', 24564],
+    [' 24.0 ', 24564],
+    ['10', 10240],
+    ['23.9', 24474],
+    ['12.5', 12800],
+    ['', NaN],
+    ['all', NaN]
+  ])('%j GiB on a card of 24564 MiB are %i MiB', (text, mib) => {
+    expect(mibOf(text, [10240, null, 24564])).toBe(mib);
   });
 
   test('a part of a whole, a share, bytes and hours', () => {

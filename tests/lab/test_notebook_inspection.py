@@ -140,3 +140,24 @@ def test_a_folder_that_is_too_large_is_said_so(tmp_path: Path) -> None:
     facts = folder_facts(tmp_path / "n.ipynb")
     assert facts.too_large
     assert json.loads(facts.model_dump_json())["limit_files"] == MOST_FILES
+
+
+def test_what_lies_beyond_the_listed_entries_is_counted_too(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "n.ipynb", "print(1)")
+    for number in range(250):
+        (tmp_path / f"part-{number:03}").write_text("1")
+    (tmp_path / "zoo").mkdir()
+    with (tmp_path / "zz-large").open("wb") as file:
+        file.truncate(2 * 1024**3)
+    facts = folder_facts(tmp_path / "n.ipynb")
+    assert (len(facts.entries), facts.more, facts.files) == (200, 52, 251)
+    assert facts.entries[0].path == "zoo"
+    assert facts.too_large
+
+
+def test_a_folder_with_more_than_is_looked_at_is_too_large(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "n.ipynb", "print(1)")
+    for number in range(20_001):
+        (tmp_path / str(number)).mkdir()
+    facts = folder_facts(tmp_path / "n.ipynb")
+    assert (len(facts.entries), facts.more, facts.too_large) == (200, 19_801, True)

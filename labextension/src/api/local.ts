@@ -77,6 +77,8 @@ export interface FolderFacts {
   limit_bytes: number;
   limit_files: number;
   entries: FolderEntry[];
+  /** How many more there are than are listed. */
+  more: number;
 }
 
 export interface NotebookInspection {
@@ -180,6 +182,7 @@ function readFolder(r: Reader): FolderFacts {
       kind: each.oneOf('kind', ['file', 'folder'] as const, 'file'),
       files: each.number('files'),
       bytes: each.number('bytes')
-    }))
+    })),
+    more: r.number('more')
   };
 }

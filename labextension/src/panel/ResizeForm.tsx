@@ -1,12 +1,11 @@
 /** Another size for my slice: what it holds and what the quota allows are said beforehand. */
+import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { Resize } from '../api/client';
 import type { Situation } from '../model/situation';
 import { Said, useAction, type Desk } from '../words/desk';
-import { gib, gibNumber } from '../words/format';
-
-const MIB_PER_GIB = 1024;
+import { gib, gibNumber, mibOf } from '../words/format';
 
 export function ResizeForm(props: {
   desk: Desk;
@@ -20,15 +19,17 @@ export function ResizeForm(props: {
   const compute = (model.slice?.lease.compute_milli ?? 1000) / 10;
   const [memory, setMemory] = React.useState(gibNumber(situation.cap_mib));
   const [share, setShare] = React.useState(String(compute));
-  const wrong = whatIsWrong(desk, memory, share, situation.used_mib);
+  const card_mib = model.local?.value.gpu_memory_mib ?? model.slice?.lease.gpu_memory_mib ?? null;
+  const memory_mib = mibOf(memory, [situation.cap_mib, card_mib]);
+  const wrong =
+    memoryProblem(trans, memory_mib, situation, card_mib) ?? computeProblem(trans, share);
   const submit = (event: React.FormEvent): void => {
     event.preventDefault();
     if (wrong !== null) {
       return;
     }
     const wanted: Resize = {};
-    const memory_mib = Math.round(Number(memory) * MIB_PER_GIB);
-    if (gibNumber(memory_mib) !== gibNumber(situation.cap_mib)) {
+    if (memory_mib !== situation.cap_mib) {
       wanted.memory_mib = memory_mib;
     }
     if (Number(share) !== compute) {
@@ -95,22 +96,30 @@ export function ResizeForm(props: {
   );
 }
 
-function whatIsWrong(desk: Desk, memory: string, share: string, used_mib: number): string | null {
-  const { trans, model } = desk;
-  const gibs = memory.trim() === '' ? NaN : Number(memory);
-  if (!(gibs > 0)) {
+function memoryProblem(
+  trans: TranslationBundle,
+  memory_mib: number,
+  { cap_mib, used_mib }: Situation,
+  card_mib: number | null
+): string | null {
+  if (!(memory_mib > 0)) {
     return trans.__('Write the memory as a number of GiB, such as 20.');
   }
-  if (Math.ceil(gibs * MIB_PER_GIB) < used_mib) {
+  if (memory_mib === cap_mib) {
+    return null;
+  }
+  if (memory_mib < used_mib) {
     return trans.__('You hold %1: free some of it first, or ask for more.', gib(used_mib));
   }
-  const card = model.local?.value.gpu_memory_mib ?? model.slice?.lease.gpu_memory_mib ?? 0;
-  if (card > 0 && gibs * MIB_PER_GIB > card) {
-    return trans.__('The whole GPU has %1: ask for no more than that.', gib(card));
-  }
-  const percent = share.trim() === '' ? NaN : Number(share);
-  if (!(percent > 0 && percent <= 100)) {
-    return trans.__('Write the compute share in percent of a GPU, from 1 to 100.');
+  if (card_mib !== null && card_mib > 0 && memory_mib > card_mib) {
+    return trans.__('The whole GPU has %1: ask for no more than that.', gib(card_mib));
   }
   return null;
+}
+
+function computeProblem(trans: TranslationBundle, share: string): string | null {
+  const percent = share.trim() === '' ? NaN : Number(share);
+  return percent > 0 && percent <= 100
+    ? null
+    : trans.__('Write the compute share in percent of a GPU, from 1 to 100.');
 }

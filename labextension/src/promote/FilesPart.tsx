@@ -3,7 +3,7 @@ import * as React from 'react';
 
 import { bytes } from '../words/format';
 import { Choice } from './fields';
-import { takenBytes, type Take } from './form';
+import { takenAmount, type Take } from './form';
 import type { PartProps } from './PromoteForm';
 
 export function FilesPart({ trans, subject, form, problems, set }: PartProps): React.JSX.Element {
@@ -46,7 +46,9 @@ export function FilesPart({ trans, subject, form, problems, set }: PartProps): R
       />
       {form.take === 'some' && (
         <fieldset className="sublet-files" data-sublet="take-files">
-          <legend>{trans.__('Files to take along: %1', bytes(takenBytes(form, subject)))}</legend>
+          <legend>
+            {trans.__('Files to take along: %1', bytes(takenAmount(form, subject).bytes))}
+          </legend>
           {folder.entries.map(entry => (
             <label key={entry.path}>
               <input
@@ -63,6 +65,15 @@ export function FilesPart({ trans, subject, form, problems, set }: PartProps): R
               <span className="sublet-quiet">{bytes(entry.bytes)}</span>
             </label>
           ))}
+          {folder.more > 0 && (
+            <p className="sublet-quiet" data-sublet="take-more">
+              {trans._n(
+                'and %1 more: put it into a folder and choose that, or name it on the command line (sublet jobs submit --take).',
+                'and %1 more: put them into a folder and choose that, or name them on the command line (sublet jobs submit --take).',
+                folder.more
+              )}
+            </p>
+          )}
         </fieldset>
       )}
       {problems.take !== undefined && (

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { JobRequest } from '../api/jobs';
 import type { NotebookInspection } from '../api/local';
-import { bytes, gib, gibNumber } from '../words/format';
+import { bytes, gib, gibNumber, mibOf } from '../words/format';
 import { fieldOf, typed, type ParameterField } from './parameters';
 import type { Value } from './python';
 
@@ -33,6 +33,8 @@ export interface Subject {
   fields: readonly ParameterField[];
   /** The caller's own slice, as a size to begin with. */
   slice_mib: number | null;
+  /** The GPU that it is on. */
+  card_mib: number | null;
 }
 
 export type Problems = Readonly<Record<string, string>>;
@@ -45,12 +47,17 @@ const MOST_NAME = 100;
 const NOT_PLAIN = /[^A-Za-z0-9._-]/;
 export const MOST_RETRIES = 5;
 
-export function subjectOf(inspection: NotebookInspection, slice_mib: number | null): Subject {
+export function subjectOf(
+  inspection: NotebookInspection,
+  slice_mib: number | null,
+  card_mib: number | null
+): Subject {
   return {
     path: inspection.path,
     inspection,
     fields: inspection.parameters.map(fieldOf),
-    slice_mib
+    slice_mib,
+    card_mib
   };
 }
 
@@ -124,7 +131,7 @@ export function requestOf(form: Form, subject: Subject, trans: TranslationBundle
   const size = form.whole
     ? { memory_mib: 'whole' as const, gpus: Number(form.gpus) }
     : {
-        memory_mib: Math.round(asNumber(form.memory_gib) * MIB_PER_GIB),
+        memory_mib: mibOf(form.memory_gib, [subject.slice_mib, subject.card_mib]),
         compute_milli: Math.round(asNumber(form.compute_percent) * 10)
       };
   return {
@@ -142,10 +149,12 @@ export function requestOf(form: Form, subject: Subject, trans: TranslationBundle
 }
 
 /** What the chosen files come to. */
-export function takenBytes(form: Form, subject: Subject): number {
-  return subject.inspection.folder.entries
-    .filter(entry => form.taken.includes(entry.path))
-    .reduce((sum, entry) => sum + entry.bytes, 0);
+export function takenAmount(form: Form, subject: Subject): { files: number; bytes: number } {
+  const chosen = subject.inspection.folder.entries.filter(each => form.taken.includes(each.path));
+  return {
+    files: chosen.reduce((sum, entry) => sum + entry.files, 0),
+    bytes: chosen.reduce((sum, entry) => sum + entry.bytes, 0)
+  };
 }
 
 function takeProblem(form: Form, subject: Subject, trans: TranslationBundle): string | null {
@@ -161,11 +170,18 @@ function takeProblem(form: Form, subject: Subject, trans: TranslationBundle): st
     if (form.taken.length === 0) {
       return trans.__('Choose at least one file, or take nothing along.');
     }
-    if (takenBytes(form, subject) > folder.limit_bytes) {
+    const amount = takenAmount(form, subject);
+    if (amount.bytes > folder.limit_bytes) {
       return trans.__(
         'That is %1; at most %2 can be taken along. Choose fewer files.',
-        bytes(takenBytes(form, subject)),
+        bytes(amount.bytes),
         bytes(folder.limit_bytes)
+      );
+    }
+    if (amount.files > folder.limit_files) {
+      return trans.__(
+        'That is more than %1 files, and no more can be taken along. Choose fewer, or pack them into one file.',
+        folder.limit_files
       );
     }
   }

@@ -93,7 +93,8 @@ export class Promotion {
     }
     const inspection = await model.api.inspect(this.contents.localPath(path));
     const slice_mib = model.local?.value.cap_mib ?? model.slice?.lease.memory_mib ?? null;
-    const subject = subjectOf(inspection, slice_mib);
+    const card_mib = model.local?.value.gpu_memory_mib ?? model.slice?.lease.gpu_memory_mib ?? null;
+    const subject = subjectOf(inspection, slice_mib, card_mib);
     return await new PromoteDialog(model.api, trans, subject).outcome();
   }
 

@@ -137,30 +137,30 @@ def _variables(source: str) -> Iterator[str]:
 def folder_facts(notebook: Path) -> FolderFacts:
     """What lies beside the notebook."""
     entries: list[FolderEntry] = []
-    total = Budget(most_files=_MOST_LOOKED_AT)
-    too_large = False
+    files = size = left = 0
+    fits = True
     folder = os.open(notebook.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in _names(folder, notebook.name):
-            if len(entries) == _MOST_ENTRIES or total.files >= _MOST_LOOKED_AT:
-                too_large = too_large or total.files >= _MOST_LOOKED_AT
-                break
-            entry, fits = _entry(folder, name)
+            if max(files, len(entries)) >= _MOST_LOOKED_AT:
+                left += 1
+                continue
+            entry, entry_fits = _entry(folder, name)
             if entry is not None:
                 entries.append(entry)
-                total.files += entry.files
-                total.bytes += entry.bytes
-                too_large = too_large or not fits
+                files, size = files + entry.files, size + entry.bytes
+                fits = fits and entry_fits
     finally:
         os.close(folder)
     entries.sort(key=lambda entry: (entry.kind != "folder", entry.path.lower()))
     return FolderFacts(
-        files=total.files,
-        bytes=total.bytes,
-        too_large=too_large or total.files > MOST_FILES or total.bytes > MOST_BYTES,
+        files=files,
+        bytes=size,
+        too_large=left > 0 or not fits or files > MOST_FILES or size > MOST_BYTES,
         limit_bytes=MOST_BYTES,
         limit_files=MOST_FILES,
-        entries=tuple(entries),
+        entries=tuple(entries[:_MOST_ENTRIES]),
+        more=max(0, len(entries) - _MOST_ENTRIES) + left,
     )
 
 

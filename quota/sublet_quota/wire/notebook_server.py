@@ -47,6 +47,8 @@ class FolderFacts(WireModel):
     limit_files: int
     entries: tuple[FolderEntry, ...] = ()
     """Directly in the folder, folders first; at most 200."""
+    more: int = Field(default=0, ge=0)
+    """How many more there are directly in the folder."""
 
 
 class NotebookInspection(WireModel):
