@@ -216,7 +216,14 @@ class SubletHub(KubeOptions, Application):
         database.migrate()
         settings = self._settings()
         runs = self.runs_of(kube, settings)
-        outside = Outside(database, HubClient(self.hub_api_url, token), agents, utc_now, runs)
+        outside = Outside(
+            database,
+            HubClient(self.hub_api_url, token),
+            agents,
+            utc_now,
+            runs,
+            self.cordons_of(kube),
+        )
         assembly = Assembly(settings, outside)
         web = make_application(
             assembly.service,

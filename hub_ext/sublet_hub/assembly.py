@@ -12,7 +12,7 @@ from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_hub.allocation import Allocation, Books
-from sublet_hub.capacity import Capacity
+from sublet_hub.capacity import Capacity, Cordons
 from sublet_hub.clock import read_boot_id
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.happenings import Happening, event
@@ -67,6 +67,8 @@ class Outside:
     now: Callable[[], datetime]
     runs: JobRuns | None = None
     """Where jobs run; ``None``: on this machine."""
+    cordons: Cordons | None = None
+    """Which nodes take nothing new; ``None``: all whose agents report do."""
 
 
 class Assembly:
@@ -166,6 +168,8 @@ class Assembly:
         create = asyncio.get_running_loop().create_task
         self._tasks = [create(repeat(*loop, self.service.metrics)) for loop in loops]
         self._tasks.append(create(self.switchboard.run()))
+        if self._outside.cordons is not None:
+            self._tasks.append(create(self._outside.cordons.run()))
 
     async def stop(self) -> None:
         """Stop; jobs and slices stay as they are."""
@@ -214,6 +218,8 @@ class Assembly:
         self.switchboard.on_event(self._happened)
         self._runner.on_news(self._bell.ring)
         service.capacity.on_room(self._bell.ring)
+        if self._outside.cordons is not None:
+            self._outside.cordons.on_change(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
 

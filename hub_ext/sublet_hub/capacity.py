@@ -1,11 +1,12 @@
 """What admission and placement read: the holdings, kept equal to ledger, fleet and document.
 
 The ledger says who holds what; the fleet, which cards are there and which are closed. A card
-whose agent is silent takes nothing new. Every listener here is quick: sums change by what
-changed, only a new document adds up from scratch.
+whose agent is silent, or whose node is cordoned, takes nothing new; what is there stays. Every
+listener here is quick: sums change by what changed, only a new document adds up from scratch.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 from sublet_quota.amounts import GpuAmount
 from sublet_quota.document import QuotaDocument
@@ -15,6 +16,18 @@ from sublet_quota.ids import GroupName, NodeId
 
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.ledger import Change, GpuRecord, Ledger, SliceRecord
+
+
+class Cordons(Protocol):
+    """Whoever knows which nodes take nothing new, though their agents report."""
+
+    def on_change(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
+        """Call ``listener`` with all of them when others are than before."""
+        ...
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        ...
 
 
 class Capacity:
@@ -52,17 +65,27 @@ class Capacity:
                     slice_id, unsuspendable=self._is_unsuspendable(record)
                 )
 
+    def nodes_are_cordoned(self, nodes: frozenset[NodeId]) -> None:
+        """Close the cards of these nodes, and open those of others that were."""
+        before, self._fleet.cordoned = self._fleet.cordoned, nodes
+        self._look_again(before ^ nodes)
+        if before - nodes:
+            self._tell()
+
     def look_for_silence(self) -> tuple[NodeId, ...]:
         """Close the cards of nodes that are silent now; returns the newly silent nodes."""
         silent = frozenset(self._fleet.silent_nodes())
         changed = silent ^ self._silent
         before, self._silent = self._silent, silent
-        for gpu in self._ledger.gpus.values():
-            if gpu.node in changed:
-                self.holdings.put_gpu(self._facts(gpu))
+        self._look_again(changed)
         if changed - silent:
             self._tell()
         return tuple(sorted(silent - before))
+
+    def _look_again(self, nodes: frozenset[NodeId]) -> None:
+        for node in nodes:
+            for gpu in self._ledger.gpus_on_node(node):
+                self.holdings.put_gpu(self._facts(gpu))
 
     def _tell(self) -> None:
         for listener in self._on_room:

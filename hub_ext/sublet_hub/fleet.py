@@ -42,6 +42,8 @@ class Fleet:
         self._now = now
         self._boot_id = boot_id
         self._nodes: dict[NodeId, NodeView] = {}
+        self.cordoned: frozenset[NodeId] = frozenset()
+        """Nodes that take nothing new, as the cluster says: cards there count as closed."""
         self.dropped_reports = 0
         """How often an agent spoke of what is not its own."""
 
@@ -88,10 +90,13 @@ class Fleet:
         return None if view is None else view.slices.get(slice_id)
 
     def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
-        """What its agent last said of a card."""
+        """What its agent last said of a card; closed, where its node is cordoned."""
         record = self._ledger.gpus.get(gpu_id)
         view = None if record is None else self._nodes.get(record.node)
-        return None if view is None else view.gpus.get(gpu_id)
+        report = None if view is None else view.gpus.get(gpu_id)
+        if view is None or report is None or report.closed or view.node not in self.cordoned:
+            return report
+        return report.model_copy(update={"closed": f"an admin has cordoned node {view.node}"})
 
     def seen_at(self, node: NodeId) -> datetime | None:
         """When a node last reported."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Integer, Unicode
 
+from sublet_hub.capacity import Cordons
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.job_backend import JobRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
@@ -189,6 +190,14 @@ class KubeOptions(HasTraits):
 
         account = ServiceAccount(self.own_namespace(), self.agent_service_account)
         return AgentTokens(kube, account, now)
+
+    def cordons_of(self, kube: "KubeApi | None") -> Cordons | None:
+        """Whoever knows the cordoned nodes, where agents are known by their nodes' names."""
+        if kube is None or self.agent_identity == "secrets":
+            return None
+        from sublet_hub.cordoned_nodes import CordonedNodes  # noqa: PLC0415 - the same
+
+        return CordonedNodes(kube)
 
     def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
         """Where jobs run, as the options say; ``None``: on this machine."""

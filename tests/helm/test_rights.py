@@ -17,6 +17,7 @@ Right = tuple[str, str, str, str]
 
 SERVICE = {
     ("sublet", "authentication.k8s.io", "tokenreviews", "create"),
+    *(("sublet", "", "nodes", verb) for verb in ("list", "watch")),
     *(("sublet", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
 }
 JOBS = {

@@ -14,6 +14,7 @@ from typing import Any
 
 from sublet_hub.assembly import Assembly, Outside
 from sublet_hub.authentication import ServiceAuth
+from sublet_hub.capacity import Cordons
 from sublet_hub.clock import read_boot_id, utc_now
 from sublet_hub.hub_client import HubClient
 from sublet_hub.job_backend import JobRuns
@@ -263,19 +264,22 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
 
 
 @asynccontextmanager
-async def hub_world(
+async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     folder: Path,
     hub: FakeHub,
     settings: ServiceSettings | None = None,
     agents: AgentIdentities | None = None,
     runs: JobRuns | None = None,
+    cordons: Cordons | None = None,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
     database.migrate()
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
-    outside = Outside(database, HubClient(hub.url, SERVICE_TOKEN), agents or secrets, utc_now, runs)
+    identities = agents or secrets
+    client = HubClient(hub.url, SERVICE_TOKEN)
+    outside = Outside(database, client, identities, utc_now, runs, cordons)
     assembly = Assembly(settings or settings_for(folder), outside)
     auth = ServiceAuth(
         api_url=hub.url,

@@ -1,0 +1,46 @@
+"""Which nodes an admin has cordoned, as Kubernetes tells: pods that must run there would wait."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from sublet_quota.ids import NodeId
+
+from sublet_hub.kube.api import KubeApi
+from sublet_hub.kube.resources import Resource
+from sublet_hub.kube.watching import WatchedObjects
+
+_LOG = logging.getLogger(__name__)
+_NODES: Final = Resource("v1", "Node", "nodes", namespaced=False)
+
+
+class CordonedNodes:
+    """Watches the cluster's nodes; agents are named as their nodes are."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._watch = WatchedObjects(api, _NODES, "", "", self._look)
+        self._cordoned: frozenset[NodeId] = frozenset()
+        self._listener: Callable[[frozenset[NodeId]], None] = lambda _: None
+
+    def on_change(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
+        """Call ``listener`` with all cordoned nodes when others are than before."""
+        self._listener = listener
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await self._watch.run()
+
+    def _look(self) -> None:
+        cordoned = frozenset(
+            NodeId(name)
+            for name, node in self._watch.objects.items()
+            if (node.get("spec") or {}).get("unschedulable")
+        )
+        if cordoned == self._cordoned:
+            return
+        for node in sorted(cordoned - self._cordoned):
+            _LOG.info("node %s is cordoned: its GPUs take no new slices", node)
+        for node in sorted(self._cordoned - cordoned):
+            _LOG.info("node %s is cordoned no longer", node)
+        self._cordoned = cordoned
+        self._listener(cordoned)
