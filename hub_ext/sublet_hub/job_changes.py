@@ -11,6 +11,7 @@ from sublet_quota.job_states import JobMove
 
 from sublet_hub.happenings import Happening, job_event
 from sublet_hub.ledger import Change, JobRecord, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.texts import storable
 
 _MOST_REASON = 2000
 
@@ -54,6 +55,7 @@ def started(
 
 def went_back(job: JobRecord, why: str, now: datetime) -> Change:
     """It waits again, and begins anew when it is placed."""
+    why = storable(why)
     after = job.moved(
         JobMove.GO_BACK,
         slice_id=None,
@@ -80,6 +82,7 @@ def ended(
     job: JobRecord, move: JobMove, now: datetime, why: str, exit_code: int | None = None
 ) -> Change:
     """It is done, has failed or was cancelled."""
+    why = storable(why)
     after = job.moved(move, slice_id=None, ended_at=now, reason=why, exit_code=exit_code)
     told = replace(
         job_event(Happening.JOB_ENDED, after, now, f"{after.state.value} {why}".strip()),

@@ -58,6 +58,8 @@ class JobViews:
         record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
         wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
         running = job.state is JobState.RUNNING
+        # Rows of before may tell of more cells than there are.
+        done = job.cells_done if job.cells_total is None else min(job.cells_done, job.cells_total)
         usual = self._times.usual_wait() if job.state is JobState.WAITING else None
         return JobInfo(
             job_id=job.job_id,
@@ -74,13 +76,13 @@ class JobViews:
             submitted_at=job.submitted_at,
             started_at=job.started_at,
             ended_at=job.ended_at,
-            cells_done=job.cells_done,
+            cells_done=done,
             cells_total=job.cells_total,
             output_notebook=job.output_notebook,
             exit_code=job.exit_code,
             output_path=self._output_path(job),
             current_cell=job.current_cell if running else None,
-            progress=job.cells_done / job.cells_total if job.cells_total else None,
+            progress=done / job.cells_total if job.cells_total else None,
             suspended_for=self._suspended_for(job, viewer) if running else None,
             failure=self._failure_of(job),
             attempts=job.attempts,

@@ -5,19 +5,22 @@ import os
 import signal
 import subprocess
 import threading
-from datetime import timedelta
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from sublet_hub.errors import NotebookError
-from sublet_hub.ledger import ProcessIdentity
+from sublet_hub.ledger import Change, EventRecord, ProcessIdentity
+from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.local_jobs import owner_process, processes, runner
 from sublet_hub.local_jobs.notebook_check import inspect_notebook, locate_notebook
 from sublet_hub.local_jobs.owner_process import run_as_owner
 from sublet_hub.local_jobs.processes import HeldProcess, Launch, is_alive, start_held
-from sublet_hub.local_jobs.progress import Progress, ProgressFile
+from sublet_hub.local_jobs.progress import Progress, ProgressFile, last_failure
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
 
@@ -189,6 +192,76 @@ def test_counts_that_no_notebook_has_are_passed_over(tmp_path: Path) -> None:
         f'{{"cell": {2**40}, "total": {2**40}, "state": "running"}}\n'
     )
     assert ProgressFile(told).read() == Progress(0, 3, None, 1)
+
+
+def test_a_job_that_counts_its_cells_anew_is_never_further_than_its_end(tmp_path: Path) -> None:
+    told = tmp_path / "progress"
+    told.write_text(
+        '{"cell": 10, "total": 10, "state": "done"}\n{"cell": 1, "total": 1, "state": "running"}\n'
+    )
+    assert ProgressFile(told).read() == Progress(1, 1, None, 1)
+
+
+@pytest.mark.asyncio
+async def test_a_stored_job_that_has_done_more_cells_than_it_has_is_shown(world: HubWorld) -> None:
+    ada = await make_ada(world)
+    job_id = await ada.submit(["print", "x"])
+    await ada.until(job_id, "done")
+    ledger = world.service.ledger
+    stored = replace(ledger.jobs[job_id], cells_done=10, cells_total=1)
+    ledger.apply(Change(jobs=(stored,)), stored.submitted_at)
+    status, jobs = await world.call("GET", "jobs", world.admin())
+    assert status == 200
+    assert [(job["cells_done"], job["progress"]) for job in jobs] == [(1, 1.0)]
+
+
+def test_a_flood_of_progress_takes_a_part_of_a_round_and_hides_no_end(tmp_path: Path) -> None:
+    told = tmp_path / "progress"
+    flood = b"\n" * 2**20 + b"{}\n" * 2**18
+    end = b'{"cell": 2, "total": 3}\n{"ended": true, "ok": false, "error": {"name": "E"}}\n'
+    told.write_bytes(flood + end)
+    file = ProgressFile(told)
+    used_s = time.process_time()
+    for _ in range(10):
+        assert file.read() == Progress()
+    assert time.process_time() - used_s < 0.5
+    ended = file.read_end()
+    assert (ended.cells_done, ended.cells_total) == (1, 3)
+    assert ended.ended is not None
+    failure = last_failure(told)
+    assert failure is not None
+    assert failure.name == "E"
+    told.write_bytes(end + b"{}\n" * 20)
+    assert last_failure(told) is None
+
+
+@pytest.mark.asyncio
+async def test_words_that_no_database_takes_are_stored_without_what_it_refuses(
+    world: HubWorld,
+) -> None:
+    ada = await make_ada(world)
+    job = await ada.until(await ada.submit(["fail", "a\0b\ud800c"]), "failed")
+    assert job["reason"] == "cell 1: ValueError: a\ufffdb\ufffdc"
+    assert job["failure"]["message"] == "a\ufffdb\ufffdc"
+
+
+@pytest.mark.asyncio
+async def test_a_job_whose_end_cannot_be_stored_in_its_words_ends_without_them(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await make_ada(world)
+    write = Database.write
+
+    def write_or_refuse(self: Database, change: Change, now: datetime) -> tuple[EventRecord, ...]:
+        if any("not to be stored" in job.reason for job in change.jobs):
+            message = "refused"
+            raise LedgerWriteError(message)
+        return write(self, change, now)
+
+    monkeypatch.setattr(Database, "write", write_or_refuse)
+    job = await ada.until(await ada.submit(["fail", "not to be stored"]), "failed")
+    assert "cannot be stored" in job["reason"]
+    assert job["slice"] is None
 
 
 def test_a_process_is_still_itself_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,21 @@ def test_a_change_that_the_database_refuses_changes_nothing(url: str, database: 
     assert list(Ledger(database).slices) == [SliceId("s1")]
 
 
+def test_words_with_what_the_database_does_not_take_are_stored(database: Database) -> None:
+    ledger = Ledger(database)
+    ledger.apply(job_changes.submitted(a_job()), NOW)
+    back = job_changes.went_back(replace(a_job(), state=JobState.RUNNING), "a\0b\ud800", NOW)
+    ledger.apply(back, NOW)
+    ended = job_changes.ended(ledger.jobs[JobId("j1")], JobMove.CANCEL, NOW, "c\0d\udfff")
+    ledger.apply(ended, NOW)
+    said = EventRecord("e\0", NOW, "evicted", detail="f\0")
+    ledger.apply(Change(events=(said,)), NOW)
+    again = Ledger(database)
+    assert dict(again.jobs) == dict(ledger.jobs)
+    assert again.jobs[JobId("j1")].reason == "c\ufffdd\ufffd"
+    assert "f\ufffd" in [event.detail for event in again.events(EventQuery(None, None, 10))]
+
+
 def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -> None:
     ledger = Ledger(database)
     old, waiting = a_job("old"), a_job("waiting")

@@ -197,11 +197,10 @@ def _add_events(connection: Connection, events: tuple[EventRecord, ...]) -> tupl
     if not events:
         return ()
     # Agents tell events again after a lost connection: each is stored once.
-    ids = [event.event_id for event in events]
-    known = set(
-        connection.execute(sa.select(EVENTS.c.event_id).where(EVENTS.c.event_id.in_(ids))).scalars()
-    )
-    new = tuple({e.event_id: e for e in events if e.event_id not in known}.values())
+    told = {(row := rows.row_of_event(event))["event_id"]: (event, row) for event in events}
+    found = sa.select(EVENTS.c.event_id).where(EVENTS.c.event_id.in_(list(told)))
+    known = set(connection.execute(found).scalars())
+    new = [both for event_id, both in told.items() if event_id not in known]
     if new:
-        connection.execute(sa.insert(EVENTS), [rows.row_of_event(event) for event in new])
-    return new
+        connection.execute(sa.insert(EVENTS), [row for _, row in new])
+    return tuple(event for event, _ in new)

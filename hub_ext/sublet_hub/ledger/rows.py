@@ -16,6 +16,7 @@ from sublet_hub.ledger.records import (
     ProcessIdentity,
     SliceRecord,
 )
+from sublet_hub.ledger.texts import storable
 
 Row = Mapping[Any, Any]
 
@@ -134,7 +135,9 @@ def job_of_row(row: Row) -> JobRecord:
 
 def row_of_event(event: EventRecord) -> dict[str, Any]:
     """The event as a row of ``events``."""
-    return asdict(event)
+    row = asdict(event)
+    # Agents say most of it: text like anybody's from outside.
+    return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
 
 
 def event_of_row(row: Row) -> EventRecord:

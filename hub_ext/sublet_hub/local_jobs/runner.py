@@ -22,6 +22,7 @@ from sublet_hub.errors import AccountError
 from sublet_hub.fleet import Fleet
 from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.local_jobs.job_environment import job_environment
 from sublet_hub.local_jobs.job_folders import paths_of
 from sublet_hub.local_jobs.processes import (
@@ -44,6 +45,7 @@ _SILENT_FOR = timedelta(seconds=30)
 _EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
 """An agent that ends a job says so; its word can come after the job's end."""
 _CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
+_ENDED_WITHOUT_WORDS = "what it said at its end cannot be stored: see its log"
 _FAILS_AGAIN = frozenset({"NotebookError", "TooLong"})
 _SLACK = timedelta(seconds=15)
 """The runner itself ends a job that runs too long; only when it fails to, the service does."""
@@ -231,7 +233,8 @@ class LocalRunner:
         self._on_news()
 
     def _look_at_running(self, job: JobRecord, run: _Run) -> None:
-        job = self._note_progress(job, run.progress.read())
+        progress = run.progress.read() if run.exited_at is None else run.progress.read_end()
+        job = self._note_progress(job, progress)
         books = self._books
         now = books.now()
         if run.task is not None and not run.task.done():
@@ -275,7 +278,7 @@ class LocalRunner:
 
     def _verdict(self, job: JobRecord, run: _Run) -> Ending:
         """What an exit means, from what the job said last and from how it ended."""
-        said = run.progress.read().ended
+        said = run.progress.read_end().ended
         if job.cancel_asked_at is not None:
             return Ending(JobMove.CANCEL, "by its owner", timedelta())
         if said is not None and said.ok:
@@ -309,10 +312,20 @@ class LocalRunner:
         job = self._books.ledger.jobs.get(run.tree.job_id)
         if job is None or job.state is not JobState.RUNNING:
             return
-        job = self._note_progress(job, run.progress.read())
+        job = self._note_progress(job, run.progress.read_end())
         code = None if run.child is None else run.child.poll()
         if run.child is not None and code is None:
             self._unkilled.append(run.child)
+        try:
+            self._note_end(job, ending, code)
+        except LedgerWriteError:
+            # It may be the job's own words that cannot be stored: it must not run for ever.
+            _LOG.exception("the end of job %s cannot be stored in its own words", job.job_id)
+            self._note_end(job, replace(ending, why=_ENDED_WITHOUT_WORDS), code)
+        del self._runs[job.job_id]
+        self._on_news()
+
+    def _note_end(self, job: JobRecord, ending: Ending, code: int | None) -> None:
         now = self._books.now()
         if ending.move is JobMove.GO_BACK:
             self._apply(job_changes.went_back(job, ending.why, now))
@@ -320,8 +333,6 @@ class LocalRunner:
             self._apply(job_changes.begins_anew(job, ending.why, now))
         else:
             self._apply(job_changes.ended(job, ending.move, now, ending.why, code))
-        del self._runs[job.job_id]
-        self._on_news()
 
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
         return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
@@ -337,7 +348,7 @@ def _never_began(run: _Run) -> bool:
 
 def _was_told_to_end(run: _Run) -> bool:
     """Whether it looks as if somebody had ended the job by a signal."""
-    said = run.progress.read().ended
+    said = run.progress.read_end().ended
     if said is not None:
         return said.error is not None and said.error.name == "Terminated"
     return run.child is None or (run.child.poll() or 0) < 0
