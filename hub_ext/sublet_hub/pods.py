@@ -3,6 +3,7 @@
 On Kubernetes a slice's card is the service's choice only as far as the scheduler and the device
 plugins follow it. What came of it counts: the node, when the hub tells of the pod; the card, when
 the node's agent has seen the pod's processes on it. An agent's word counts for its node alone.
+A slice whose pod came to a node before its agent did follows it when that agent reports.
 """
 
 import logging
@@ -38,6 +39,9 @@ class Pods:
         self._capacity = capacity
         self._accounts = accounts
         self._now = now
+        self._awaited: dict[SliceId, NodeId] = {}
+        """Slices of pods on nodes of which no card is known yet."""
+        ledger.listen(self._ledger_changed)
 
     def started(self, slice_id: SliceId, started: PodStarted) -> None:
         """Note a slice's pod and its node. ``NotFoundError`` for a slice that nobody holds."""
@@ -61,7 +65,9 @@ class Pods:
         self._remember_template(after, started)
 
     def reported(self, view: NodeView) -> None:
-        """Take over the cards on which an agent saw the processes of pods."""
+        """Take over pods that came before the agent, and the cards on which it saw processes."""
+        for slice_id in [s for s, node in self._awaited.items() if node == view.node]:
+            self._follow(slice_id, view.node)
         moved = []
         for slice_id, report in view.slices.items():
             record = self._ledger.slices.get(slice_id)
@@ -76,18 +82,34 @@ class Pods:
             events = tuple(_placed(record, now) for record in moved)
             self._ledger.apply(Change(slices=tuple(moved), events=events), now)
 
+    def _follow(self, slice_id: SliceId, node: NodeId) -> None:
+        """One at a time: where the next fits best depends on it."""
+        record = self._ledger.slices[slice_id]
+        after = self._on_node(record, node)
+        if after != record:
+            now = self._now()
+            self._ledger.apply(Change(slices=(after,), events=(_placed(after, now),)), now)
+
     def _on_node(self, record: SliceRecord, node: NodeId) -> SliceRecord:
+        awaited = self._awaited.pop(record.slice_id, None)
         if record.gpu.node == node:
             return record
         gpu_id = gpu_on_node(self._capacity.holdings, record.slice_id, node)
         if gpu_id is None:
-            _LOG.warning(
-                "slice %s is on node %s, where no agent has told of a GPU: it is not served there",
-                record.slice_id,
-                node,
-            )
+            self._awaited[record.slice_id] = node
+            if awaited != node:
+                _LOG.warning(
+                    "slice %s is on node %s, where no agent has told of a GPU yet: it is not "
+                    "served there",
+                    record.slice_id,
+                    node,
+                )
             return record
         return replace(record, gpu=self._ledger.gpus[gpu_id])
+
+    def _ledger_changed(self, change: Change) -> None:
+        for slice_id in change.released:
+            self._awaited.pop(slice_id, None)
 
     def _remember_template(self, record: SliceRecord, started: PodStarted) -> None:
         account = self._accounts.find(record.owner)

@@ -119,6 +119,35 @@ async def test_a_pod_on_a_node_without_known_gpus_leaves_the_slice_where_it_was(
     assert world.service.ledger.slices[slice_id].gpu.node == "node-a"
 
 
+async def test_a_slice_whose_pod_came_before_the_node_s_agent_follows_it_when_that_reports(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    ids = [(await world.slice_for(owner))["slice_id"] for owner in ("ada", "bob", "eve")]
+    for slice_id in ids:
+        await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod(node="node-b"))
+    await world.hub_call("DELETE", f"slices/{ids[2]}")
+    cards = (a_gpu("SIM-1"),)
+    other = await world.agent(node="node-b", boot_id="boot-b", secret=OTHER_SECRET, gpus=cards)
+    await other.until(
+        lambda: sorted(s.slice_id for s in other.assignments.slices) == sorted(ids[:2])
+    )
+    held = [world.service.capacity.holdings.slice(slice_id).gpu_id for slice_id in ids[:2]]
+    assert held == ["SIM-1", "SIM-1"]
+
+
+async def test_a_slice_whose_pod_went_elsewhere_meanwhile_does_not_follow_the_agent_before(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    for pod in (a_pod(node="node-b"), a_pod(pod_uid="uid-2", node="node-a")):
+        await world.hub_call("POST", f"slices/{slice_id}/pod", pod)
+    await world.agent(node="node-b", boot_id="boot-b", secret=OTHER_SECRET, gpus=(a_gpu("SIM-1"),))
+    await until(lambda: "SIM-1" in world.service.ledger.gpus)
+    assert world.service.ledger.slices[slice_id].gpu.node == "node-a"
+
+
 async def test_how_an_owners_pods_are_made_is_kept_for_their_jobs(world: HubWorld) -> None:
     await world.agent()
     slice_id = (await world.slice_for("ada"))["slice_id"]
