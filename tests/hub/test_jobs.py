@@ -10,13 +10,14 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import pytest_asyncio
+from sublet_hub.local_jobs import runner
 from sublet_hub.local_jobs.processes import Launch, start_held
 from sublet_quota.residency import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
@@ -263,6 +264,52 @@ async def test_a_job_that_ended_while_the_service_was_away_is_done(
     async with hub_world(tmp_path, hub) as world:
         ada.world = world
         assert (await ada.until(job_id, "done", "failed"))["state"] == "done"
+
+
+async def test_a_job_that_was_evicted_while_the_service_was_away_runs_again(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        ada = await make_ada(world)
+        job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
+        pid = int(await ada.until_file("pid"))
+        slice_id = (await ada.see(job_id))["slice"]["lease"]["slice_id"]
+    psutil.Process(pid).kill()
+    (ada.home / "go").touch()
+    monkeypatch.setattr(runner, "_EVICTION_IS_TOLD_WITHIN", timedelta(seconds=0.5))
+    async with hub_world(tmp_path, hub) as world:
+        ada.world = world
+        rounds = world.assembly._runner
+        run = rounds._runs[job_id]
+        assert run.exited_at is not None
+        # Its agent is longer away than it takes to tell of an eviction.
+        run.exited_at -= timedelta(seconds=30)
+        rounds.round()
+        assert (await ada.see(job_id))["state"] == "running"
+        agent = await world.agent()
+        await agent.tell(_an_event("evicted", slice_id, detail="managed memory"))
+        job = await ada.until(job_id, "done", "failed")
+        assert (job["state"], job["attempts"], job["failed_attempts"]) == ("done", 2, 0)
+
+
+@pytest.mark.parametrize("agent_is_back", [True, False])
+async def test_a_job_that_nobody_says_to_have_evicted_has_failed(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, *, agent_is_back: bool
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        ada = await make_ada(world)
+        job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
+        pid = int(await ada.until_file("pid"))
+    psutil.Process(pid).kill()
+    monkeypatch.setattr(runner, "_EVICTION_IS_TOLD_WITHIN", timedelta(seconds=0.5))
+    async with hub_world(tmp_path, hub) as world:
+        ada.world = world
+        if agent_is_back:
+            await world.agent()
+        else:
+            world.assembly._runner._runs[job_id].exited_at -= timedelta(seconds=61)
+        job = await ada.until(job_id, "done", "failed")
+        assert "while the service was away" in job["reason"]
 
 
 async def test_a_running_job_outlives_its_agents_connection(ada: Ada) -> None:

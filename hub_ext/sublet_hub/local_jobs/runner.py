@@ -44,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 _SILENT_FOR = timedelta(seconds=30)
 _EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
 """An agent that ends a job says so; its word can come after the job's end."""
+_SILENT_AGENT_IS_AWAITED = timedelta(seconds=60)
+"""What it has to say of a job's end, it says when it is back."""
 _CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
 _ENDED_WITHOUT_WORDS = "what it said at its end cannot be stored: see its log"
 _FAILS_AGAIN = frozenset({"NotebookError", "TooLong"})
@@ -86,6 +88,8 @@ class _Run:
     """``None``: it was adopted, so its exit code is nobody's."""
     stop_watch: Callable[[], None]
     exited_at: datetime | None = None
+    agent_heard_at: datetime | None = None
+    """Since when, after the exit, its node's agent reports."""
     task: asyncio.Task[None] | None = None
 
 
@@ -245,7 +249,7 @@ class LocalRunner:
             )
         run.task = None
         if run.exited_at is not None:
-            if _was_told_to_end(run) and now - run.exited_at < _EVICTION_IS_TOLD_WITHIN:
+            if self._awaits_agent(job, run, run.exited_at):
                 return
             # Kernels may have outlived their parent: nobody's memory is held by the dead.
             self._end(run, self._verdict(job, run))
@@ -257,6 +261,20 @@ class LocalRunner:
         elif books.files.bytes_written(job.job_id, job.attempts) > books.log_bytes:
             why = f"its log grew beyond {books.log_bytes // 2**20} MiB: print less"
             self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))
+
+    def _awaits_agent(self, job: JobRecord, run: _Run, exited_at: datetime) -> bool:
+        """Whether its agent may yet say that it has ended this job."""
+        record, now = self._slice_of(job), self._books.now()
+        rebooted = run.tree.root.boot_id != self._books.boot_id
+        if job.cancel_asked_at is not None or record is None or rebooted:
+            return False
+        if not _was_told_to_end(run):
+            return False
+        if run.agent_heard_at is None:
+            if self._books.fleet.is_silent(record.gpu.node):
+                return now - exited_at < _SILENT_AGENT_IS_AWAITED
+            run.agent_heard_at = now
+        return now - run.agent_heard_at < _EVICTION_IS_TOLD_WITHIN
 
     def _note_progress(self, job: JobRecord, progress: Progress) -> JobRecord:
         total = job.cells_total if progress.cells_total is None else progress.cells_total
