@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -21,56 +20,12 @@ from tests.support.jobs_on_kube import (
     PODS,
     SETTINGS,
     ClusterByHand,
+    JobsStory,
     RunsAhead,
     owner_with_pods,
 )
 
 pytestmark = pytest.mark.asyncio
-
-
-class Story:
-    """A world, a cluster, and Ada's job."""
-
-    def __init__(self, world: HubWorld, cluster: ClusterByHand, token: str) -> None:
-        self.world = world
-        self.cluster = cluster
-        self.kube = cluster.kube
-        self.token = token
-        self.job_id = ""
-
-    async def submit(self, **request: Any) -> dict[str, Any]:
-        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
-        status, job = await self.world.call("POST", "jobs", self.token, body)
-        assert status in {201, 202}, job
-        self.job_id = job["job_id"]
-        return dict(job)
-
-    async def job(self) -> dict[str, Any]:
-        _, job = await self.world.call("GET", f"jobs/{self.job_id}", self.token)
-        return dict(job)
-
-    async def until_state(self, state: str, reason: str = "") -> dict[str, Any]:
-        async def is_so() -> bool:
-            self.cluster.collect_garbage()
-            job = await self.job()
-            return job["state"] == state and reason in job["reason"]
-
-        try:
-            await until(is_so, within_s=60)
-        except TimeoutError:
-            raise AssertionError(await self.job()) from None
-        return await self.job()
-
-    async def running(self) -> str:
-        """Submit, and let the pod run; returns the pod's name."""
-        await self.submit()
-        pod = self.cluster.make_pod(await self.cluster.job())
-        self.cluster.run_pod(pod)
-        await self.until_state("running")
-        return pod
-
-    def gpu_slices(self) -> list[Any]:
-        return [s for s in self.world.service.ledger.slices.values() if s.is_job]
 
 
 @pytest_asyncio.fixture
@@ -106,16 +61,16 @@ async def a_server(world: HubWorld, node: str) -> None:
 @pytest_asyncio.fixture
 async def story(
     tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
-) -> AsyncIterator[Story]:
+) -> AsyncIterator[JobsStory]:
     async with (
         way_into(kube) as api,
         hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world,
     ):
         await an_agent(world)
-        yield Story(world, ClusterByHand(kube), await owner_with_pods(world))
+        yield JobsStory(world, ClusterByHand(kube), await owner_with_pods(world))
 
 
-async def test_a_job_becomes_a_pod_runs_and_is_done(story: Story) -> None:
+async def test_a_job_becomes_a_pod_runs_and_is_done(story: JobsStory) -> None:
     await story.submit()
     name = await story.cluster.job()
     pod = story.cluster.make_pod(name)
@@ -141,14 +96,14 @@ async def test_a_job_becomes_a_pod_runs_and_is_done(story: Story) -> None:
     await until(lambda: story.kube.names(JOBS) == [], within_s=60)
 
 
-async def test_the_agent_knows_the_jobs_slice_by_its_pod(story: Story) -> None:
+async def test_the_agent_knows_the_jobs_slice_by_its_pod(story: JobsStory) -> None:
     pod = await story.running()
     uid = story.kube.objects[f"{PODS}/{pod}"]["metadata"]["uid"]
     (agent,) = story.world.agents
     await agent.until(lambda: [s.pod_uid for s in agent.assignments.slices] == [uid], within_s=60)
 
 
-async def test_a_slice_follows_its_job_to_the_node_that_the_cluster_chose(story: Story) -> None:
+async def test_a_slice_follows_its_job_to_the_node_that_the_cluster_chose(story: JobsStory) -> None:
     other = await another_agent(story.world)
     await story.submit()
     pod = story.cluster.make_pod(await story.cluster.job(), node="node-b")
@@ -158,7 +113,7 @@ async def test_a_slice_follows_its_job_to_the_node_that_the_cluster_chose(story:
     assert (held.gpu.node, held.gpu.gpu_id) == (other.node, "SIM-9")
 
 
-async def test_a_failed_cell_is_told_and_tried_again_as_often_as_asked(story: Story) -> None:
+async def test_a_failed_cell_is_told_and_tried_again_as_often_as_asked(story: JobsStory) -> None:
     said = {"ended": True, "ok": False, "error": {"cell": 2, "name": "ValueError", "message": "x"}}
     await story.submit(retries=1)
     for attempt in (1, 2):
@@ -177,13 +132,13 @@ async def test_a_failed_cell_is_told_and_tried_again_as_often_as_asked(story: St
     assert job["exit_code"] == 1
 
 
-def _is_gone(story: Story, pod: str) -> bool:
+def _is_gone(story: JobsStory, pod: str) -> bool:
     story.cluster.collect_garbage()
     return pod not in story.kube.names(PODS)
 
 
 async def test_a_job_whose_pod_was_preempted_goes_on_from_where_it_was_in_a_new_pod(
-    story: Story,
+    story: JobsStory,
 ) -> None:
     pod = await story.running()
     first = await story.cluster.job()
@@ -202,7 +157,7 @@ async def test_a_job_whose_pod_was_preempted_goes_on_from_where_it_was_in_a_new_
 
 
 async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its_pod_has_gone(
-    story: Story,
+    story: JobsStory,
 ) -> None:
     pod = await story.running()
     await story.world.call("POST", f"jobs/{story.job_id}/cancel", story.token, {})
@@ -215,7 +170,7 @@ async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its
     assert story.gpu_slices() == []
 
 
-async def test_a_job_that_is_cancelled_before_its_pod_runs_leaves_nothing(story: Story) -> None:
+async def test_a_job_that_is_cancelled_before_its_pod_runs_leaves_nothing(story: JobsStory) -> None:
     await story.submit()
     await story.cluster.job()
     await story.until_state("placed")
@@ -233,7 +188,7 @@ async def test_a_service_that_starts_again_takes_its_jobs_up(
         hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
     ):
         await an_agent(world)
-        story = Story(world, cluster, await owner_with_pods(world))
+        story = JobsStory(world, cluster, await owner_with_pods(world))
         pod = await story.running()
         cluster.prints(pod, b'before\n\x1e{"cell": 1, "total": 2, "state": "done"}\n')
 
@@ -248,7 +203,7 @@ async def test_a_service_that_starts_again_takes_its_jobs_up(
         way_into(kube) as api,
         hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
     ):
-        again = Story(world, cluster, story.token)
+        again = JobsStory(world, cluster, story.token)
         again.job_id = story.job_id
         assert [s.slice_id for s in again.gpu_slices()] in ([held.slice_id], [])
         await again.until_state("done")
@@ -266,7 +221,7 @@ async def test_a_job_that_vanished_while_the_service_was_away_goes_back_to_the_q
         hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
     ):
         await an_agent(world)
-        story = Story(world, cluster, await owner_with_pods(world))
+        story = JobsStory(world, cluster, await owner_with_pods(world))
         await story.running()
     for path in [*(f"{JOBS}/{n}" for n in kube.names(JOBS))]:
         kube.remove(path)
@@ -275,7 +230,7 @@ async def test_a_job_that_vanished_while_the_service_was_away_goes_back_to_the_q
         way_into(kube) as api,
         hub_world(tmp_path, hub, runs=ClusterRuns(api, SETTINGS)) as world,
     ):
-        again = Story(world, cluster, story.token)
+        again = JobsStory(world, cluster, story.token)
         again.job_id = story.job_id
         await again.until_state("waiting")
         assert (await again.job())["attempts"] == 1
@@ -303,7 +258,7 @@ async def test_a_pod_that_finds_no_node_gives_its_place_back(
         hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world,
     ):
         await an_agent(world)
-        story = Story(world, ClusterByHand(kube), await owner_with_pods(world))
+        story = JobsStory(world, ClusterByHand(kube), await owner_with_pods(world))
         await story.submit()
         name = await story.cluster.job()
         full = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}]
@@ -316,7 +271,7 @@ async def test_a_pod_that_finds_no_node_gives_its_place_back(
 
 @pytest.mark.parametrize("status", [403, 422])
 async def test_what_kubernetes_refuses_for_good_fails_the_job_with_its_words(
-    story: Story, status: int
+    story: JobsStory, status: int
 ) -> None:
     story.kube.refuses["POST", JOBS] = (status, "the policy forbids it")
     await story.submit()
@@ -334,7 +289,7 @@ async def test_a_namespace_without_room_for_a_job_has_it_wait(
         hub_world(tmp_path, hub, runs=(runs := RunsAhead(api, SETTINGS))) as world,
     ):
         await an_agent(world)
-        story = Story(world, ClusterByHand(kube), await owner_with_pods(world))
+        story = JobsStory(world, ClusterByHand(kube), await owner_with_pods(world))
         await story.submit()
         await story.until_state("placed", "exceeded quota: few")
         kube.refuses.clear()
@@ -342,7 +297,7 @@ async def test_a_namespace_without_room_for_a_job_has_it_wait(
         await story.cluster.job()
 
 
-async def test_an_api_server_that_fails_for_a_while_is_asked_again(story: Story) -> None:
+async def test_an_api_server_that_fails_for_a_while_is_asked_again(story: JobsStory) -> None:
     story.kube.refuses["POST", JOBS] = (503, "etcd is away")
     await story.submit()
     await until(lambda: ("POST", JOBS) in story.kube.asked, within_s=60)
@@ -352,7 +307,7 @@ async def test_an_api_server_that_fails_for_a_while_is_asked_again(story: Story)
 
 
 @pytest.mark.parametrize("forget", [False, True])
-async def test_watches_that_break_off_are_taken_up_again(story: Story, *, forget: bool) -> None:
+async def test_watches_that_break_off_are_taken_up_again(story: JobsStory, *, forget: bool) -> None:
     await story.submit()
     name = await story.cluster.job()
     story.kube.end_watches(forget=forget)
@@ -361,7 +316,7 @@ async def test_watches_that_break_off_are_taken_up_again(story: Story, *, forget
 
 
 async def test_an_owner_whose_pods_are_not_known_is_told_to_start_a_server(
-    story: Story,
+    story: JobsStory,
 ) -> None:
     await story.world.slice_for("bob")
     token = story.world.user("bob")
@@ -371,14 +326,14 @@ async def test_an_owner_whose_pods_are_not_known_is_told_to_start_a_server(
     assert "start a notebook server once" in problem["message"]
 
 
-async def test_several_gpus_are_refused_without_kueue(story: Story) -> None:
+async def test_several_gpus_are_refused_without_kueue(story: JobsStory) -> None:
     body = {"notebook": "train.ipynb", "gpus": 2}
     status, problem = await story.world.call("POST", "jobs", story.token, body)
     assert status >= 400
     assert "Kueue" in problem["message"]
 
 
-async def test_a_running_server_keeps_its_owners_jobs_on_its_node(story: Story) -> None:
+async def test_a_running_server_keeps_its_owners_jobs_on_its_node(story: JobsStory) -> None:
     await a_server(story.world, "node-a")
     await story.submit()
     manifest = story.cluster.manifest(await story.cluster.job())
@@ -386,7 +341,7 @@ async def test_a_running_server_keeps_its_owners_jobs_on_its_node(story: Story) 
     assert "requiredDuringSchedulingIgnoredDuringExecution" in affinity
 
 
-async def test_a_job_is_placed_where_its_owners_server_has_their_files(story: Story) -> None:
+async def test_a_job_is_placed_where_its_owners_server_has_their_files(story: JobsStory) -> None:
     await another_agent(story.world, lendable_mib=79 * 1024)
     await a_server(story.world, "node-b")
     await story.submit()
@@ -397,7 +352,9 @@ async def test_a_job_is_placed_where_its_owners_server_has_their_files(story: St
     assert "node-a" not in str(manifest["spec"]["template"]["spec"]["affinity"])
 
 
-async def test_a_job_whose_owners_files_are_on_a_full_node_waits_and_says_so(story: Story) -> None:
+async def test_a_job_whose_owners_files_are_on_a_full_node_waits_and_says_so(
+    story: JobsStory,
+) -> None:
     await another_agent(story.world)
     await a_server(story.world, "node-b")
     job = await story.submit()
@@ -413,7 +370,7 @@ async def test_a_job_whose_owners_files_are_on_a_full_node_waits_and_says_so(sto
 
 
 async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
-    story: Story,
+    story: JobsStory,
 ) -> None:
     await another_agent(story.world, lendable_mib=79 * 1024)
     story.kube.refuses["POST", JOBS] = (503, "etcd is away")
@@ -429,7 +386,7 @@ async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
 
 
 async def test_a_pod_that_a_dead_node_keeps_does_not_end_the_one_that_took_its_place(
-    story: Story,
+    story: JobsStory,
 ) -> None:
     await story.submit()
     name = await story.cluster.job()
@@ -448,7 +405,7 @@ async def test_a_pod_that_a_dead_node_keeps_does_not_end_the_one_that_took_its_p
     assert (await story.job())["attempts"] == 1
 
 
-async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: Story) -> None:
+async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: JobsStory) -> None:
     await another_agent(story.world, lendable_mib=79 * 1024)
     admin = story.world.admin()
     await story.world.call("PUT", "lending", admin, {"lending": False})

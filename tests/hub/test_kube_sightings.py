@@ -15,6 +15,7 @@ from sublet_hub.kube_jobs.sightings import (
     Waits,
     belongs_to,
     is_over,
+    latest_warning,
     look_at,
     was_evicted,
     why_not_admitted,
@@ -92,6 +93,20 @@ CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[Sightin
         ],
         Waits,
         "ImagePullBackOff",
+    ),
+    (
+        "a Secret is missing yet",
+        OWNER,
+        [
+            a_pod(
+                node="n",
+                containerStatuses=with_state(
+                    waiting={"reason": "CreateContainerConfigError", "message": "no secret x"}
+                ),
+            )
+        ],
+        Waits,
+        "CreateContainerConfigError: no secret x",
     ),
     (
         "image's name is wrong",
@@ -259,6 +274,20 @@ def test_a_pod_of_an_object_before_is_not_taken_for_one_of_the_present(
         "creationTimestamp": "2026-11-24T08:00:00Z",
     }
     assert belongs_to(pod, {"metadata": present}) is its_own
+
+
+def test_the_latest_warning_is_told() -> None:
+    def event(kind: str, at: str, **more: Any) -> dict[str, Any]:
+        return {"type": kind, "lastTimestamp": at, "reason": "R", **more}
+
+    events = [
+        event("Warning", "2026-11-24T08:00:00Z", message="old"),
+        event("Normal", "2026-11-24T08:09:00Z", message="fine"),
+        {"type": "Warning", "eventTime": "2026-11-24T08:05:00Z", "reason": "FailedMount"},
+        {"type": "Warning", "reason": "Timeless"},
+    ]
+    assert latest_warning(events) == "FailedMount"
+    assert latest_warning([]) == ""
 
 
 def test_kueue_says_why_a_job_waits_and_why_it_had_to_go() -> None:

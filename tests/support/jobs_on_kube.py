@@ -1,8 +1,11 @@
 """Jobs on Kubernetes for tests: records, and a cluster whose programs a test plays by hand."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sublet_hub.job_backend import BackendBooks, JobBackend
@@ -16,7 +19,7 @@ from sublet_quota.job_states import JobState
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 
 from tests.support.fake_kube_api import FakeKube, Manifest
-from tests.support.hub_world import HubWorld, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 
 NAMESPACE = "hub"
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
@@ -106,10 +109,19 @@ class RunsAhead(ClusterRuns):
     def __init__(self, api: KubeApi, settings: KubeJobSettings) -> None:
         super().__init__(api, settings)
         self.ahead = timedelta()
+        self.rounds = 0
 
     def backend(self, books: BackendBooks) -> JobBackend:
         self.books = replace(books, now=lambda: books.now() + self.ahead)
-        return super().backend(self.books)
+        made = super().backend(self.books)
+        take = made.round
+
+        def take_and_count() -> None:
+            take()
+            self.rounds += 1
+
+        made.round = take_and_count  # type: ignore[method-assign]
+        return made
 
 
 @dataclass
@@ -186,6 +198,85 @@ class ClusterByHand:
             if pod.removesuffix("-abcde") not in jobs and not stays:
                 self.kube.running_logs.discard(f"{PODS}/{pod}")
                 self.kube.remove(f"{PODS}/{pod}")
+
+
+class JobsStory:
+    """A world, a cluster, and Ada's job."""
+
+    def __init__(
+        self, world: HubWorld, cluster: ClusterByHand, token: str, runs: RunsAhead | None = None
+    ) -> None:
+        self.world = world
+        self.cluster = cluster
+        self.kube = cluster.kube
+        self.token = token
+        self.runs = runs
+        self.job_id = ""
+
+    async def submit(self, **request: Any) -> dict[str, Any]:
+        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
+        status, job = await self.world.call("POST", "jobs", self.token, body)
+        assert status in {201, 202}, job
+        self.job_id = job["job_id"]
+        return dict(job)
+
+    async def job(self) -> dict[str, Any]:
+        _, job = await self.world.call("GET", f"jobs/{self.job_id}", self.token)
+        return dict(job)
+
+    async def until_state(self, state: str, reason: str = "") -> dict[str, Any]:
+        async def is_so() -> bool:
+            self.cluster.collect_garbage()
+            job = await self.job()
+            return job["state"] == state and reason in job["reason"]
+
+        try:
+            await until(is_so, within_s=60)
+        except TimeoutError:
+            raise AssertionError(await self.job()) from None
+        return await self.job()
+
+    async def running(self) -> str:
+        """Submit, and let the pod run; returns the pod's name."""
+        await self.submit()
+        pod = self.cluster.make_pod(await self.cluster.job())
+        self.cluster.run_pod(pod)
+        await self.until_state("running")
+        return pod
+
+    def gpu_slices(self) -> list[Any]:
+        return [s for s in self.world.service.ledger.slices.values() if s.is_job]
+
+    async def job_of_attempt(self, attempt: int) -> str:
+        """The name of the only Job, once it is that of an attempt."""
+
+        def is_so() -> bool:
+            self.cluster.collect_garbage()
+            return [name.rsplit("-", 1)[1] for name in self.kube.names(JOBS)] == [str(attempt)]
+
+        await until(is_so, within_s=60)
+        return self.kube.names(JOBS)[0]
+
+    def pass_time(self, time: timedelta) -> None:
+        assert self.runs is not None
+        self.runs.ahead += time
+
+    async def some_rounds(self) -> None:
+        """Until every job was looked at twice more."""
+        runs = self.runs
+        assert runs is not None
+        before = runs.rounds
+        await until(lambda: runs.rounds >= before + 2, within_s=60)
+
+
+@asynccontextmanager
+async def jobs_story(
+    folder: Path, hub: FakeHub, kube: FakeKube, runs: RunsAhead
+) -> AsyncIterator[JobsStory]:
+    """A service with one agent, and Ada, who has started a server once."""
+    async with hub_world(folder, hub, runs=runs) as world:
+        await world.agent(boot_id="another-machine")
+        yield JobsStory(world, ClusterByHand(kube), await owner_with_pods(world), runs)
 
 
 async def owner_with_pods(world: HubWorld, owner: str = "ada") -> str:

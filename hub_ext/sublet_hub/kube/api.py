@@ -40,9 +40,12 @@ class KubeApi:
         """One object; ``KubeNotFoundError`` where there is none."""
         return await self._call("GET", resource.path(namespace, name))
 
-    async def list(self, resource: Resource, namespace: str | None, labels: str = "") -> Manifest:
-        """The objects that carry labels, as the list with its version."""
-        return await self._call("GET", with_query(resource.path(namespace), labelSelector=labels))
+    async def list(
+        self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
+    ) -> Manifest:
+        """The objects that carry labels or fields, as the list with its version."""
+        path = with_query(resource.path(namespace), labelSelector=labels, fieldSelector=fields)
+        return await self._call("GET", path)
 
     async def create(
         self, resource: Resource, namespace: str | None, manifest: Manifest

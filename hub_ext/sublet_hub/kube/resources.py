@@ -46,6 +46,7 @@ def with_query(path: str, **query: str) -> str:
 
 TOKEN_REVIEWS: Final = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews", False)
 PODS: Final = Resource("v1", "Pod", "pods")
+EVENTS: Final = Resource("v1", "Event", "events")
 JOBS: Final = Resource("batch/v1", "Job", "jobs")
 SECRETS: Final = Resource("v1", "Secret", "secrets")
 SERVICES: Final = Resource("v1", "Service", "services")

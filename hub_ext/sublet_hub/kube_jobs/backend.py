@@ -33,6 +33,7 @@ from sublet_hub.kube_jobs.job_output import JobOutput
 from sublet_hub.kube_jobs.lent_quota import LentQuota
 from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
 from sublet_hub.kube_jobs.names import JOB_ID, object_name
+from sublet_hub.kube_jobs.pending import PendingJobs
 from sublet_hub.kube_jobs.settings import KubeJobSettings
 from sublet_hub.kube_jobs.sightings import (
     Runs,
@@ -40,6 +41,7 @@ from sublet_hub.kube_jobs.sightings import (
     Sighting,
     Waits,
     is_over,
+    is_suspended,
     look_at,
     seen_pods,
     was_evicted,
@@ -74,7 +76,7 @@ class KubernetesJobs:
         self._output = JobOutput(cluster, books)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
-        self._pending_since: dict[JobId, datetime] = {}
+        self._pending = PendingJobs(settings)
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when a round is due at once."""
@@ -95,6 +97,7 @@ class KubernetesJobs:
         for job in list(self._books.ledger.live_jobs.values()):
             with each_for_itself(f"job {job.job_id}"):
                 self._look_at(job)
+        self._pending.keep_only(self._books.ledger.live_jobs)
         self._remove_orphans()
 
     def evict(self, slice_id: SliceId, why: str) -> None:
@@ -138,11 +141,13 @@ class KubernetesJobs:
         if self._settings.kueue is None:
             return
         if owner is None:
-            self._create(job, None)
+            if not self._pending.rests(job.job_id, self._books.now()):
+                self._create(job, None)
             return
-        ending = ending_of(job, seen, self._settings)
-        if ending is not None and ending.move is not JobMove.FINISH and ending.exit_code is None:
-            self._endings[job.job_id] = ending
+        if is_suspended(owner):
+            self._look_at_queued(job, owner)
+            return
+        if self._ends_unbegun(job, seen):
             return
         pods = seen_pods(self._pods_of(job))
         slices = self._attempts.slices_on(job, pods) if len(pods) == job.gpus else None
@@ -150,10 +155,14 @@ class KubernetesJobs:
             records, held = slices
             self._apply(placed_by_cluster(job, records, held, self._books.now()))
             self._on_news()
-            return
+        elif isinstance(seen, Waits):
+            self._look_at_pending(job, seen)
+
+    def _look_at_queued(self, job: JobRecord, owner: Manifest) -> None:
+        """Kueue has not let it begin."""
+        self._pending.forget(job.job_id)
         workload = self._cluster.workload_of(owner["metadata"]["name"])
-        why = why_not_admitted(workload) or (seen.why if isinstance(seen, Waits) else "")
-        self._say(job.job_id, why)
+        self._say(job.job_id, why_not_admitted(workload) or "waits in the cluster's queue")
 
     def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
         record = self._slice_of(job)
@@ -162,16 +171,15 @@ class KubernetesJobs:
             return
         if owner is None:
             self._create(job, record)
+            self._look_at_pending(job, Waits(job.reason))
             return
         if isinstance(seen, Waits):
             self._note_pods(record, seen.pods)
             self._look_at_pending(job, seen)
             return
-        self._pending_since.pop(job.job_id, None)
-        ending = ending_of(job, seen, self._settings)
-        if ending is not None and ending.move is not JobMove.FINISH and ending.exit_code is None:
-            self._endings[job.job_id] = ending
+        if self._ends_unbegun(job, seen):
             return
+        self._pending.began(job.job_id)
         if isinstance(seen, Runs):
             self._note_pods(record, seen.pods)
         # One that has ended already has begun, too: the next round sees its end.
@@ -181,16 +189,45 @@ class KubernetesJobs:
         self._apply(pods_started(job, names, output, self._books.now()))
         self._on_news()
 
+    def _ends_unbegun(self, job: JobRecord, seen: Sighting) -> bool:
+        """It is over before it has begun; one that has ended by itself has begun, too."""
+        ending = ending_of(job, seen, self._settings)
+        if ending is None or ending.move is JobMove.FINISH or ending.exit_code is not None:
+            return False
+        self._end_unbegun(job, ending)
+        return True
+
     def _look_at_pending(self, job: JobRecord, seen: Waits) -> None:
-        now = self._books.now()
         self._say(job.job_id, seen.why)
-        if all(pod.node for pod in seen.pods) and seen.pods:
-            self._pending_since.pop(job.job_id, None)
+        ending = self._pending.ending_of(job.job_id, seen, job.gpus, self._books.now())
+        if ending is None:
             return
-        since = self._pending_since.setdefault(job.job_id, now)
-        if now - since > self._settings.pending_for:
-            del self._pending_since[job.job_id]
-            self._endings[job.job_id] = Ending(JobMove.GO_BACK, seen.why)
+        if seen.unexplained:
+            asking = self._end_with_words(job, ending, seen.pods)
+            self._errands.run(f"what {object_name(job)} waits for", asking)
+        else:
+            self._end_unbegun(job, ending)
+
+    async def _end_with_words(
+        self, job: JobRecord, ending: Ending, pods: tuple[SeenPod, ...]
+    ) -> None:
+        """What a container that is only being started waits for, its kubelet says in events."""
+        warnings = [await self._cluster.warning_of(pod) for pod in pods]
+        words = next(filter(None, warnings), "")
+        now_known = self._books.ledger.live_jobs.get(job.job_id)
+        if now_known is None or now_known.state is not job.state or job.job_id in self._endings:
+            return
+        said = f"{ending.why}: {words}" if words else ending.why
+        self._end_unbegun(now_known, replace(ending, why=said[:_MOST_REASON]))
+
+    def _end_unbegun(self, job: JobRecord, ending: Ending) -> None:
+        """Kueue would admit it again at once: there it leaves its place to others first."""
+        if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
+            rest = self._pending.rest(job.job_id, self._books.now())
+            said = ending.why[: _MOST_REASON - len(rest) - 2]
+            ending = replace(ending, why=f"{said}; {rest}")
+        self._endings[job.job_id] = ending
+        self._on_news()
 
     def _look_at_running(self, job: JobRecord, seen: Sighting) -> None:
         self._output.follow(job, self._pods_of(job))
@@ -230,9 +267,8 @@ class KubernetesJobs:
                 self._delete(job.job_id, owner)
             return
         job = self._output.note_progress(job)
-        if job.state is not JobState.WAITING or ending.move is not JobMove.GO_BACK:
-            change = change_of(job, ending, now)
-            self._apply(with_all_slices(self._books.ledger, job, change))
+        change = change_of(job, ending, now)
+        self._apply(with_all_slices(self._books.ledger, job, change))
         self._forget(job.job_id)
         self._on_news()
 
@@ -266,8 +302,9 @@ class KubernetesJobs:
         self._books.pods.started(record.slice_id, started)
 
     def _forget(self, job_id: JobId) -> None:
-        for known in (self._endings, self._over_since, self._pending_since):
-            known.pop(job_id, None)
+        self._endings.pop(job_id, None)
+        self._over_since.pop(job_id, None)
+        self._pending.forget(job_id)
         self._output.forget(job_id)
 
     def _pods_of(self, job: JobRecord) -> list[Manifest]:

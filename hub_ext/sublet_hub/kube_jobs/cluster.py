@@ -9,7 +9,9 @@ from typing import Final
 from sublet_quota.ids import JobId
 
 from sublet_hub.kube.api import KubeApi
+from sublet_hub.kube.errors import KubeError
 from sublet_hub.kube.resources import (
+    EVENTS,
     JOB_SETS,
     JOBS,
     PODS,
@@ -22,7 +24,13 @@ from sublet_hub.kube.resources import (
 from sublet_hub.kube.watching import WatchedObjects
 from sublet_hub.kube_jobs.names import ALL_JOBS, CONTAINER, JOB_ID, TRAINERS_CONTAINER
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
-from sublet_hub.kube_jobs.sightings import belongs_to, has_ended, job_of_workload
+from sublet_hub.kube_jobs.sightings import (
+    SeenPod,
+    belongs_to,
+    has_ended,
+    job_of_workload,
+    latest_warning,
+)
 
 _LOG = logging.getLogger(__name__)
 _SILENT_S: Final = 900.0
@@ -109,6 +117,16 @@ class JobsInCluster:
         """Remove an object and its pods."""
         await self._api.delete(resource, self._namespace, name)
         _LOG.info("%s %s was removed", resource.kind, name)
+
+    async def warning_of(self, pod: SeenPod) -> str:
+        """What was warned of last about a pod; nothing where the service may not read that."""
+        about = f"involvedObject.uid={pod.uid}"
+        try:
+            listed = await self._api.list(EVENTS, self._namespace, fields=about)
+        except KubeError as error:
+            _LOG.info("the events of pod %s cannot be read: %s", pod.name, error)
+            return ""
+        return latest_warning(listed["items"])
 
     def has_printed_all(self, pod: str) -> bool:
         """Whether a pod will print nothing more."""

@@ -1,9 +1,9 @@
 """How a job that is over, or must be over, ends: pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sublet_quota.job_states import JobMove
+from sublet_quota.job_states import JobMove, JobState
 
 from sublet_hub import job_changes
 from sublet_hub.kube_jobs.settings import KubeJobSettings
@@ -67,6 +67,13 @@ def back_or_failed(job: JobRecord, why: str, settings: KubeJobSettings) -> Endin
 
 def change_of(job: JobRecord, ending: Ending, now: datetime) -> Change:
     """What the ledger says then."""
+    if ending.may_retry and job.state is not JobState.RUNNING:
+        # It never began, but an attempt it was: the next one's object has a name of its own.
+        job = replace(job, attempts=job.attempts + 1)
+    goes_on = ending.move is JobMove.GO_BACK or ending.may_retry
+    if goes_on and job.state is JobState.WAITING:
+        # The cluster had taken it, and the ledger did not know where to.
+        job = replace(job, state=JobState.PLACED)
     if ending.move is JobMove.GO_BACK:
         return job_changes.went_back(job, ending.why, now)
     if ending.may_retry and job.failed_attempts < job.retries:

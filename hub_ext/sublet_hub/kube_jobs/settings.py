@@ -45,7 +45,10 @@ class KubeJobSettings:
     """Homes can be mounted on several nodes at once (ReadWriteMany)."""
     grace: timedelta = timedelta(seconds=20)
     pending_for: timedelta = timedelta(minutes=5)
-    """A placed job whose pod found no node for so long goes back to the queue."""
+    """A job whose pod found no node for so long goes back to the queue."""
+    begins_within: timedelta = timedelta(minutes=30)
+    """Longer: images are pulled. A pod that has a node and has not begun for so long (its image is
+    not to be had, a volume cannot be mounted) is an attempt that failed."""
     most_attempts: int = 3
     log_bytes: int = 256 * 1024 * 1024
     kueue: KueueSettings | None = None

@@ -4,7 +4,7 @@ The pod's word counts before the object's that made it: it knows the exit code a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -41,7 +41,8 @@ _NOT_THE_JOBS_FAULT: Final = frozenset(
 _END_NOT_SEEN: Final = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Reasons that a container runtime and a kubelet give for a container that was gone when they came
 back, as after a restart of the machine."""
-_CANNOT_BEGIN: Final = frozenset({"InvalidImageName", "CreateContainerConfigError"})
+_CANNOT_BEGIN: Final = frozenset({"InvalidImageName"})
+_BEING_STARTED: Final = frozenset({None, "ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Waits:
     pods: tuple[SeenPod, ...] = ()
     suspended: bool = False
     """By Kueue: no pods are wanted now."""
+    unexplained: bool = False
+    """Its status does not say for what its container waits: the kubelet's events may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def look_at(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -
     waiting = [each for each in said if isinstance(each, Waits)]
     seen = tuple(pod for each in said if isinstance(each, Waits | Runs) for pod in each.pods)
     if waiting:
-        return Waits(waiting[0].why, seen)
+        return replace(waiting[0], pods=seen)
     if len(said) < wanted:
         return Waits("its pods are being made", seen)
     return Runs(seen)
@@ -132,6 +135,11 @@ def seen_pods(pods: Sequence[Manifest]) -> tuple[SeenPod, ...]:
         )
         for pod in pods
     )
+
+
+def is_suspended(owner: Manifest) -> bool:
+    """Whether Kueue has it wait: what pods there are, are going."""
+    return bool((owner.get("spec") or {}).get("suspend"))
 
 
 def belongs_to(pod: Manifest, owner: Manifest) -> bool:
@@ -186,7 +194,7 @@ def _look_at_owner(owner: Manifest) -> Sighting | None:
                 return Lost(f"the cluster ended it: {_words(condition)}"[:_MOST_REASON])
             case _:
                 pass
-    if (owner.get("spec") or {}).get("suspend"):
+    if is_suspended(owner):
         return Waits("waits in the cluster's queue", suspended=True)
     return None
 
@@ -211,7 +219,8 @@ def _look_at_pod(pod: Manifest) -> Sighting:
     if waiting.get("reason") in _CANNOT_BEGIN:
         why = f"its pod cannot begin: {_words(waiting)}"[:_MOST_REASON]
         return Failed(why, may_retry=False)
-    return Waits(_why_pending(pod, waiting), (seen,))
+    unexplained = seen.node is not None and waiting.get("reason") in _BEING_STARTED
+    return Waits(_why_pending(pod, waiting), (seen,), unexplained=unexplained)
 
 
 def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> Sighting:
@@ -248,7 +257,7 @@ def _why_pending(pod: Manifest, waiting: Manifest) -> str:
     scheduled = _condition(pod, "PodScheduled", "False")
     if scheduled is not None:
         why = f"the cluster has found no node for it yet: {_words(scheduled)}"
-    elif waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
+    elif waiting.get("reason") not in _BEING_STARTED:
         why = f"its container does not start: {_words(waiting)}"
     elif pod.get("spec", {}).get("nodeName"):
         why = "its container is being started"
@@ -274,6 +283,19 @@ def _words(said: Manifest) -> str:
     reason, message = said.get("reason"), said.get("message")
     parts = [str(part) for part in (reason, message) if part]
     return ": ".join(parts) or "no reason was told"
+
+
+def latest_warning(events: Sequence[Manifest]) -> str:
+    """What a kubelet, or whoever else, has warned of last."""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    latest = max(warnings, key=_told_at, default=None)
+    return "" if latest is None else _words(latest)[:_MOST_REASON]
+
+
+def _told_at(event: Manifest) -> str:
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return str(next(filter(None, times), ""))
 
 
 def why_not_admitted(workload: Manifest | None) -> str | None:

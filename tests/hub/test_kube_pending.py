@@ -1,0 +1,158 @@
+"""Pods that the cluster has, and that do not begin: how long they may hold room, and what then."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
+
+from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.hub_world import FakeHub, until
+from tests.support.jobs_on_kube import (
+    JOBS,
+    NAMESPACE,
+    SETTINGS,
+    JobsStory,
+    RunsAhead,
+    jobs_story,
+)
+
+pytestmark = pytest.mark.asyncio
+
+KUEUE = replace(SETTINGS, kueue=KueueSettings("sublet-lent"))
+FULL = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]
+EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
+
+
+@pytest_asyncio.fixture
+async def kube() -> AsyncIterator[FakeKube]:
+    async with fake_kube() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings() -> KubeJobSettings:
+    return SETTINGS
+
+
+@pytest_asyncio.fixture
+async def story(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
+) -> AsyncIterator[JobsStory]:
+    async with (
+        way_into(kube) as api,
+        jobs_story(tmp_path, hub, kube, RunsAhead(api, settings)) as told,
+    ):
+        yield told
+
+
+async def admitted_without_a_node(story: JobsStory) -> str:
+    """Kueue lets the job begin, and no node takes its pod; returns the Job's uid."""
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    story.cluster.make_pod(name, conditions=FULL)
+    await story.until_state("waiting", "found no node for it yet")
+    return str(story.cluster.manifest(name)["metadata"]["uid"])
+
+
+@pytest.mark.parametrize("settings", [KUEUE])
+async def test_what_kueue_admits_and_no_node_takes_leaves_its_quota_to_others_longer_each_time(
+    story: JobsStory,
+) -> None:
+    await story.submit()
+    seen = set()
+    for minutes in (1, 2, 4):
+        seen.add(await admitted_without_a_node(story))
+        story.pass_time(SETTINGS.pending_for)
+        await story.until_state(
+            "waiting", f"0/1 nodes are available; it is queued again in {minutes} min"
+        )
+        await until(lambda: story.kube.names(JOBS) == [], within_s=60)
+        story.pass_time(timedelta(minutes=minutes, seconds=-30))
+        await story.some_rounds()
+        assert story.kube.names(JOBS) == []
+        story.pass_time(timedelta(seconds=31))
+    name = await story.cluster.job()
+    assert story.cluster.manifest(name)["metadata"]["uid"] not in seen
+    assert (await story.job())["attempts"] == 0
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    story.cluster.run_pod(story.cluster.make_pod(name))
+    await story.until_state("running")
+
+
+@pytest.mark.parametrize("settings", [KUEUE])
+async def test_a_pod_that_kueue_takes_before_it_has_a_node_leaves_its_job_in_the_queue(
+    story: JobsStory,
+) -> None:
+    await story.submit()
+    uid = await admitted_without_a_node(story)
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": True})
+    await story.until_state("waiting", "waits in the cluster's queue")
+    story.pass_time(2 * SETTINGS.pending_for)
+    await story.some_rounds()
+    assert story.cluster.manifest(name)["metadata"]["uid"] == uid
+
+
+def waiting(reason: str, message: str = "") -> list[dict[str, Any]]:
+    state = {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+    return [{"name": "job", "state": state}]
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, KUEUE])
+async def test_a_pod_that_has_a_node_and_does_not_begin_is_an_attempt_that_failed(
+    story: JobsStory, settings: KubeJobSettings
+) -> None:
+    await story.submit(retries=1)
+    for attempt in (1, 2):
+        name = await story.job_of_attempt(attempt)
+        if settings.kueue is not None:
+            story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+        status = waiting("ImagePullBackOff", "Back-off pulling image x")
+        story.cluster.make_pod(name, node="node-a", containerStatuses=status)
+        await story.until_state("placed", "ImagePullBackOff: Back-off pulling image x")
+        story.pass_time(2 * SETTINGS.pending_for)
+        await story.some_rounds()
+        assert (await story.job())["state"] == "placed"
+        story.pass_time(SETTINGS.begins_within)
+    job = await story.until_state("failed", "ImagePullBackOff: Back-off pulling image x")
+    assert "has not begun within 30 min" in job["reason"]
+    assert job["attempts"] == 2
+    assert story.gpu_slices() == []
+
+
+@pytest.mark.parametrize("may_read_events", [True, False])
+async def test_for_what_a_container_waits_that_is_being_started_its_kubelet_says_in_events(
+    story: JobsStory, *, may_read_events: bool
+) -> None:
+    if not may_read_events:
+        story.kube.refuses["GET", EVENTS] = (403, "events is forbidden")
+    event = {"type": "Warning", "reason": "FailedMount", "message": "volume home is elsewhere"}
+    story.kube.put(f"{EVENTS}/told", event)
+    await story.submit()
+    status = waiting("ContainerCreating")
+    pod = story.cluster.make_pod(await story.cluster.job(), node="node-a", containerStatuses=status)
+    await story.until_state("placed", "is being started")
+    story.pass_time(SETTINGS.begins_within + timedelta(seconds=1))
+    job = await story.until_state("failed", "has not begun within 30 min")
+    assert ("FailedMount: volume home is elsewhere" in job["reason"]) is may_read_events
+    assert pod
+
+
+async def test_room_is_not_held_for_a_job_whose_object_the_cluster_does_not_take(
+    story: JobsStory,
+) -> None:
+    story.kube.refuses["POST", JOBS] = (503, "etcd is away")
+    await story.submit()
+    await story.until_state("placed", "etcd is away")
+    (held,) = story.gpu_slices()
+    story.pass_time(SETTINGS.pending_for + timedelta(seconds=1))
+
+    def is_released() -> bool:
+        return held.slice_id not in {each.slice_id for each in story.gpu_slices()}
+
+    await until(is_released, within_s=60)
