@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { underWay } from '../src/api/jobs';
 import { LogView } from '../src/jobs/logWidget';
@@ -35,6 +35,21 @@ describe('a log', () => {
     expect(api.asked).toEqual(['log j1 0']);
     log.dispose();
   });
+
+  test('of much colour is not cut for what is not shown of it', async () => {
+    const red = '\u001b[31m'.repeat(150_000);
+    const log = new LogView(api, job({ state: 'running' }), trans);
+    api.answers.log = { text: `${red}first `, offset: 0, next_offset: 1, ended: false };
+    const node = await show(log);
+    api.answers.log = { text: `${red}second`, offset: 1, next_offset: 2, ended: false };
+    await doing(() => {
+      log.hide();
+      log.show();
+    });
+    await vi.waitUntil(() => api.asked.length > 1, { timeout: 3000 });
+    expect(node.querySelector('[role="log"]')?.textContent).toMatch(/^first second/);
+    log.dispose();
+  });
 });
 
 test('jobs that run come first, then those that wait, the next one first', () => {
@@ -47,6 +62,20 @@ test('jobs that run come first, then those that wait, the next one first', () =>
 });
 
 describe('the Running tab', () => {
+  test('knows how jobs ended though nobody opened the panel, and looks again when told to', async () => {
+    api.answers.jobs = [job({ state: 'failed', ended_at: new Date().toISOString() })];
+    const running = new RunningJobs(desk);
+    await doing(() => {
+      desk.model.start();
+    });
+    expect(running.running().map(each => each.label())).toEqual(['train-digits · failed']);
+    expect(api.asked.filter(each => each === 'jobs')).toHaveLength(1);
+    await doing(() => {
+      running.refreshRunning();
+    });
+    expect(api.asked.filter(each => each === 'jobs')).toHaveLength(2);
+  });
+
   test('tells each job’s state in words, and cancels only what has not ended', async () => {
     api.answers.jobs = [
       job({ job_id: 'a', state: 'running', progress: 0.5 }),
@@ -62,7 +91,6 @@ describe('the Running tab', () => {
     running.runningChanged.connect(() => {
       changes += 1;
     });
-    desk.model.read();
     await doing(() => {
       desk.model.start();
     });
@@ -87,7 +115,6 @@ describe('the Running tab', () => {
   test('what ended long ago is left out', async () => {
     api.answers.jobs = [job({ state: 'done', ended_at: '2020-01-01T00:00:00Z' })];
     const running = new RunningJobs(desk);
-    desk.model.read();
     await doing(() => {
       desk.model.start();
     });

@@ -68,6 +68,22 @@ describe('is there a Sublet?', () => {
   });
 });
 
+describe('who does not answer', () => {
+  test('is told of also where nothing was seen before', async () => {
+    api.answers.share = AWAY;
+    model.start();
+    await pass(1);
+    expect([model.share, model.shareProblem, model.localProblem]).toEqual([
+      null,
+      'The Sublet service is away.',
+      null
+    ]);
+    api.answers.share = share();
+    await pass(60);
+    expect(model.shareProblem).toBeNull();
+  });
+});
+
 describe('how often it asks', () => {
   test('every interval while the page is in sight', async () => {
     model.start();
@@ -159,6 +175,20 @@ describe('how often it asks', () => {
     reading.dispose();
     await pass(60);
     expect(count('history')).toBe(1);
+  });
+
+  test('jobs once for who asks for them, and again only where the first was not answered', async () => {
+    api.answers.jobs = AWAY;
+    model.start();
+    await pass(1);
+    model.askJobs();
+    await pass(1);
+    expect(count('jobs')).toBe(1);
+    api.answers.jobs = [];
+    await pass(60);
+    expect(count('jobs')).toBe(2);
+    await pass(600);
+    expect(count('jobs')).toBe(2);
   });
 
   test('jobs that are under way are followed without the panel', async () => {

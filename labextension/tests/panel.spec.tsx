@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { SharePanel } from '../src/panel/SharePanel';
@@ -177,6 +177,84 @@ describe('the panel', () => {
     });
     expect(part(node, 'slice').className).toContain('sublet-stale');
     expect(part(node, 'seen-at').textContent).toMatch(/^Last seen at /);
+  });
+});
+
+describe('where nothing was seen yet', () => {
+  test('of a slice that cannot be reached nobody is told to stop the server', async () => {
+    api.answers.share = AWAY;
+    api.answers.local = new ApiError(503, 'no-share', 'the GPU agent does not answer');
+    const node = await open();
+    expect(part(node, 'unreachable').textContent).toMatch(
+      /leave this server and its kernels running\..* The GPU agent does not answer\.$/
+    );
+    expect(node.textContent).not.toContain('Stop it');
+    expect(part(node, 'hub-away').textContent).toContain('The Sublet service is away.');
+    api.answers.share = share({ slices: [] });
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(part(node, 'no-slice').textContent).toContain('has no slice of a GPU. Stop it');
+  });
+
+  test('before anybody has answered it says that they are asked', async () => {
+    const node = await show(panel);
+    expect(node.textContent).toBe('Asking how your slice stands…');
+  });
+
+  test('with the service away it says what is missing for that', async () => {
+    api.answers.share = AWAY;
+    const node = await open();
+    expect(part(node, 'standing').textContent).toBe('idle');
+    expect(part(node, 'hub-away').textContent).toBe(
+      'The hub does not answer. Your quota, your training jobs and the buttons for your slice are ' +
+        'missing until it does. The Sublet service is away.'
+    );
+  });
+});
+
+describe('what came of an action', () => {
+  async function giveUp(): Promise<HTMLElement> {
+    const node = await open();
+    await doing(() => {
+      part(node, 'give-up').click();
+    });
+    expect(part(node, 'said').textContent).toContain('Given up for now');
+    return node;
+  }
+
+  test('is forgotten when the slice is in use again', async () => {
+    const node = await giveUp();
+    api.answers.local = localShare({ lent: true });
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(part(node, 'standing').textContent).toBe('lent');
+    expect(node.querySelector('[data-sublet="said"]')).toBeNull();
+  });
+
+  test('is forgotten after a while', async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    const node = await giveUp();
+    await vi.advanceTimersByTimeAsync(31_000);
+    await doing(() => undefined);
+    expect(node.querySelector('[data-sublet="said"]')).toBeNull();
+    vi.useRealTimers();
+  });
+
+  test('of a job is forgotten when the job has ended', async () => {
+    api.answers.jobs = [job({ state: 'running' })];
+    const node = await open();
+    await doing(() => {
+      part(node, 'job-cancel').click();
+    });
+    expect(part(node, 'said').textContent).toContain('It is told to stop');
+    api.answers.jobs = [job({ state: 'cancelled' })];
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(part(node, 'job').textContent).toContain('cancelled');
+    expect(node.querySelector('[data-sublet="said"]')).toBeNull();
   });
 });
 

@@ -1,6 +1,7 @@
 /** The one module that speaks to the notebook server's `sublet/api/`. */
 import { URLExt } from '@jupyterlab/coreutils';
 import { KernelAPI, ServerConnection } from '@jupyterlab/services';
+import { PromiseDelegate } from '@lumino/coreutils';
 
 import {
   readForecast,
@@ -59,6 +60,13 @@ export interface SubletApi {
   log(jobId: string, offset: number): Promise<JobLog>;
 }
 
+/** So long this server may take over what it answers by itself. */
+const PATIENCE_S = 10;
+/** It gives the service 20 s itself, and says then that it does not answer. */
+const SERVICE_PATIENCE_S = 25;
+/** A notebook's folder is looked through, which takes its time on slow disks. */
+const INSPECTION_PATIENCE_S = 60;
+
 export class SubletClient implements SubletApi {
   constructor(private readonly settings: ServerConnection.ISettings) {}
 
@@ -67,11 +75,11 @@ export class SubletClient implements SubletApi {
   }
 
   async localShare(): Promise<LocalShare> {
-    return readLocalShare(new Reader(await this.get('local-share')));
+    return readLocalShare(new Reader(await this.get('local-share', PATIENCE_S)));
   }
 
   async kernels(): Promise<KernelHolding[]> {
-    return readList(await this.get('kernels'), readKernel);
+    return readList(await this.get('kernels', PATIENCE_S), readKernel);
   }
 
   async interrupt(kernelId: string): Promise<void> {
@@ -96,7 +104,8 @@ export class SubletClient implements SubletApi {
 
   async inspect(path: string): Promise<NotebookInspection> {
     const query = URLExt.objectToQueryString({ path });
-    return readInspection(new Reader(await this.get(`notebooks/inspect${query}`)));
+    const found = await this.get(`notebooks/inspect${query}`, INSPECTION_PATIENCE_S);
+    return readInspection(new Reader(found));
   }
 
   async forecast(request: JobRequest): Promise<Forecast> {
@@ -123,8 +132,23 @@ export class SubletClient implements SubletApi {
     return readLog(new Reader(await this.get(`jobs/${part(jobId)}/log?offset=${offset}`)));
   }
 
-  private get(path: string): Promise<unknown> {
-    return this.ask(path, { method: 'GET' });
+  /** A question that hangs would leave what was seen last in sight as if it were of now. */
+  private async get(path: string, patience_s = SERVICE_PATIENCE_S): Promise<unknown> {
+    const abort = new AbortController();
+    const late = new PromiseDelegate<never>();
+    const timer = setTimeout(() => {
+      const message = `The notebook server has not answered within ${patience_s} s.`;
+      late.reject(new ApiError(0, 'timeout', message));
+      abort.abort();
+    }, patience_s * 1000);
+    try {
+      return await Promise.race([
+        this.ask(path, { method: 'GET', signal: abort.signal }),
+        late.promise
+      ]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   private post(path: string, body: object): Promise<unknown> {
@@ -134,13 +158,14 @@ export class SubletClient implements SubletApi {
   private async ask(path: string, init: RequestInit): Promise<unknown> {
     const url = URLExt.join(this.settings.baseUrl, 'sublet', 'api') + '/' + path;
     let response: Response;
+    let text: string;
     try {
       response = await ServerConnection.makeRequest(url, init, this.settings);
+      text = await response.text();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new ApiError(0, 'unreachable', `The notebook server cannot be reached: ${why}`);
     }
-    const text = await response.text();
     const answer = parse(text);
     if (response.ok) {
       return answer;

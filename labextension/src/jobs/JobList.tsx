@@ -119,7 +119,7 @@ function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element 
 
 function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element {
   const { trans, model, deeds } = desk;
-  const action = useAction(model);
+  const action = useAction(model, hasEnded(job));
   const output = job.output_path;
   return (
     <>

@@ -85,8 +85,9 @@ export class LogView extends Widget {
     }
     const { scrollHeight, scrollTop, clientHeight } = this.lines;
     const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    this.held += text.length;
-    this.lines.append(document.createTextNode(text.replace(ESCAPES, '')));
+    const plain = text.replace(ESCAPES, '');
+    this.held += plain.length;
+    this.lines.append(document.createTextNode(plain));
     while (this.held > MOST_CHARACTERS && this.lines.childNodes.length > 1) {
       const first = this.lines.firstChild;
       this.held -= first?.textContent?.length ?? 0;

@@ -21,6 +21,8 @@ export class RunningJobs implements IRunningSessions.IManager {
       'Cancel all your training jobs? What they have computed is saved.'
     );
     desk.model.changed.connect(this.onChanged, this);
+    // Jobs that ended before this page was opened belong here too.
+    desk.model.askJobs();
   }
 
   readonly name: string;
@@ -46,7 +48,7 @@ export class RunningJobs implements IRunningSessions.IManager {
   }
 
   refreshRunning(): void {
-    this.desk.model.refresh();
+    this.desk.model.askJobs();
   }
 
   private item(job: Job): IRunningSessions.IRunningItem {

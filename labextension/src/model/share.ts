@@ -65,9 +65,9 @@ export class ShareModel implements IDisposable {
     this._jobs = new Watch({
       name: 'jobs',
       there: service,
-      ask: () => this.api.jobs(),
+      ask: () => this.askedJobs(),
       interval_s: service_s,
-      wanted: () => inPanel() || this.jobsAreOpen()
+      wanted: () => inPanel() || this.jobsAreOpen() || this.jobsAreAwaited
     });
     this._kernels = new Watch({
       name: 'kernels',
@@ -112,6 +112,16 @@ export class ShareModel implements IDisposable {
 
   get share(): Seen<Share> | null {
     return this._share.seen;
+  }
+
+  /** Why the agent did not answer last; `null` where it did, or was not asked. */
+  get localProblem(): string | null {
+    return this._local.problem;
+  }
+
+  /** Why the service did not answer last. */
+  get shareProblem(): string | null {
+    return this._share.problem;
   }
 
   get kernels(): Seen<KernelHolding[]> | null {
@@ -174,6 +184,15 @@ export class ShareModel implements IDisposable {
         isDisposed = true;
       }
     };
+  }
+
+  /** Ask for the jobs until they were told once, also where none is under way. */
+  askJobs(): void {
+    this.jobsAreAwaited = true;
+    this.startDetails();
+    if (this.detailsStarted) {
+      this._jobs.refresh();
+    }
   }
 
   setInterval(seconds: number): void {
@@ -244,6 +263,12 @@ export class ShareModel implements IDisposable {
     const share = this.share?.value;
     const told = share !== undefined && share.jobs_waiting + share.jobs_running > 0;
     return told || this.jobs.some(job => !hasEnded(job));
+  }
+
+  private async askedJobs(): Promise<Job[]> {
+    const jobs = await this.api.jobs();
+    this.jobsAreAwaited = false;
+    return jobs;
   }
 
   private async askHistory(): Promise<SliceHistory> {
@@ -323,6 +348,7 @@ export class ShareModel implements IDisposable {
   private hurryUntil = 0;
   private returnIsTold = false;
   private detailsStarted = false;
+  private jobsAreAwaited = false;
   private lastStanding: string | null = null;
   private _isDisposed = false;
 }

@@ -52,6 +52,11 @@ export class Watch<T> implements IDisposable {
     return this._seen;
   }
 
+  /** Why the last question was not answered, also where nothing was seen before; `null`: it was. */
+  get problem(): string | null {
+    return this._problem;
+  }
+
   /** Whether there is such an address; `null` before the first answer of any kind. */
   get exists(): boolean | null {
     return this._exists;
@@ -93,6 +98,7 @@ export class Watch<T> implements IDisposable {
       const value = await this.options.ask();
       this._exists = true;
       this._seen = { value, at: new Date(), fresh: true, problem: null };
+      this._problem = null;
     } catch (error) {
       if (error instanceof ApiError && error.status === NOT_FOUND && this._seen === null) {
         this._exists = false;
@@ -103,6 +109,7 @@ export class Watch<T> implements IDisposable {
       // A server that answers with a refusal of ours has the address, and is only cut off.
       this._exists ??= error instanceof ApiError && error.status >= 500 ? true : null;
       const problem = error instanceof Error ? error.message : String(error);
+      this._problem = problem;
       this._seen = this._seen === null ? null : { ...this._seen, fresh: false, problem };
       this._changed.emit();
       throw error;
@@ -113,6 +120,7 @@ export class Watch<T> implements IDisposable {
   private readonly poll: Poll<void>;
   private readonly _changed = new Signal<this, void>(this);
   private _seen: Seen<T> | null = null;
+  private _problem: string | null = null;
   private _exists: boolean | null;
 }
 

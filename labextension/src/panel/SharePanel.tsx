@@ -69,11 +69,7 @@ function Panel({ desk }: { desk: Desk }): React.JSX.Element {
     <div className="sublet-panel-body">
       <Banner desk={desk} />
       {situation === null ? (
-        <p className="sublet-note" data-sublet="no-slice">
-          {trans.__(
-            'This server has no slice of a GPU. Stop it and start it again from the hub’s control panel, with a size that has one.'
-          )}
-        </p>
+        <NoSlice desk={desk} />
       ) : (
         <SliceCard desk={desk} situation={situation} now={now} />
       )}
@@ -88,10 +84,46 @@ function Panel({ desk }: { desk: Desk }): React.JSX.Element {
   );
 }
 
+/** Nothing is to be shown of a slice: there is none, or it cannot be seen. */
+function NoSlice({ desk }: { desk: Desk }): React.JSX.Element {
+  const { trans, model } = desk;
+  if (model.share !== null) {
+    return (
+      <p className="sublet-note" data-sublet="no-slice">
+        {trans.__(
+          'This server has no slice of a GPU. Stop it and start it again from the hub’s control panel, with a size that has one.'
+        )}
+      </p>
+    );
+  }
+  if (model.localProblem === null && model.shareProblem === null) {
+    return <p className="sublet-quiet">{trans.__('Asking how your slice stands…')}</p>;
+  }
+  // Who would stop the server now might lose what is well and only out of sight.
+  return (
+    <p className="sublet-note" role="status" data-sublet="unreachable">
+      {trans.__(
+        'Your slice cannot be reached at the moment. It may well be there: leave this server and its kernels running. It is shown as soon as it can be reached.'
+      )}{' '}
+      {sentence(model.localProblem ?? '')}
+    </p>
+  );
+}
+
 /** What concerns all of it: the hub does not answer, or lending is off. */
 function Banner({ desk }: { desk: Desk }): React.JSX.Element | null {
   const { trans, model } = desk;
   const share = model.share;
+  if (share === null && model.shareProblem !== null) {
+    return (
+      <p className="sublet-note" role="status" data-sublet="hub-away">
+        {trans.__(
+          'The hub does not answer. Your quota, your training jobs and the buttons for your slice are missing until it does.'
+        )}{' '}
+        {sentence(model.shareProblem)}
+      </p>
+    );
+  }
   if (share !== null && !share.fresh) {
     return (
       <p className="sublet-note" role="status" data-sublet="hub-away">

@@ -1,13 +1,15 @@
 /** What I can do with my slice: keep it, give it up for now, or have it larger or smaller. */
 import * as React from 'react';
 
-import type { Situation } from '../model/situation';
+import type { Situation, Standing } from '../model/situation';
 import { Said, useAction, type Desk } from '../words/desk';
 import { moment, span } from '../words/format';
 import { ResizeForm } from './ResizeForm';
 
 const MINUTES = [15, 30, 60, 120, 240];
 const USUAL_MINUTES = 30;
+/** It is in use again, by me or another: what was said of it before has passed. */
+const IN_USE: readonly Standing[] = ['active', 'lent', 'coming-back', 'waiting'];
 
 export function SliceActions(props: {
   desk: Desk;
@@ -16,7 +18,7 @@ export function SliceActions(props: {
 }): React.JSX.Element | null {
   const { desk, situation, now } = props;
   const { trans, model } = desk;
-  const action = useAction(model);
+  const action = useAction(model, IN_USE.includes(situation.standing));
   const [minutes, setMinutes] = React.useState(USUAL_MINUTES);
   const [resizing, setResizing] = React.useState(false);
   const id = model.sliceId;

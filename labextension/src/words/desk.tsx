@@ -43,10 +43,35 @@ export interface Action {
   forget: () => void;
 }
 
-/** Does something, tells what came of it, and has everything asked anew. */
-export function useAction(model: ShareModel): Action {
+/** So long it is told what came of an action, and of one that failed. */
+const SAID_FOR_MS = 30_000;
+const SAID_OF_FAILURE_FOR_MS = 120_000;
+
+/**
+ * Does something, tells what came of it, and has everything asked anew.
+ *
+ * What was said is forgotten after a while, and as soon as what it speaks of has `passed`.
+ */
+export function useAction(model: ShareModel, passed = false): Action {
   const [busy, setBusy] = React.useState(false);
   const [said, setSaid] = React.useState<Action['said']>(null);
+  React.useEffect(() => {
+    if (said === null) {
+      return;
+    }
+    const forget = (): void => {
+      setSaid(null);
+    };
+    const timer = window.setTimeout(forget, said.bad ? SAID_OF_FAILURE_FOR_MS : SAID_FOR_MS);
+    return () => {
+      window.clearTimeout(timer);
+    };
+  }, [said]);
+  React.useEffect(() => {
+    if (passed) {
+      setSaid(null);
+    }
+  }, [passed]);
   const run = (deed: () => Promise<string | null>): void => {
     setBusy(true);
     setSaid(null);

@@ -1,0 +1,83 @@
+import { ServerConnection } from '@jupyterlab/services';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { SubletClient } from '../src/api/client';
+
+/** What the client asked, each until it is answered or given up. */
+let asked: { url: string; givenUp: boolean }[] = [];
+let answer: () => Promise<Response>;
+
+function client(): SubletClient {
+  const fetch = (input: Request | string | URL): Promise<Response> => {
+    const request = input as Request;
+    const one = { url: request.url, givenUp: false };
+    request.signal.addEventListener('abort', () => {
+      one.givenUp = true;
+    });
+    asked.push(one);
+    return answer();
+  };
+  return new SubletClient(
+    ServerConnection.makeSettings({ baseUrl: 'http://localhost:8888/user/ada/', fetch })
+  );
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => undefined);
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  asked = [];
+  answer = never;
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a question that hangs', () => {
+  test.each<[number, string, (api: SubletClient) => Promise<unknown>]>([
+    [10, 'local-share', api => api.localShare()],
+    [10, 'kernels', api => api.kernels()],
+    [25, 'share', api => api.share()],
+    [25, 'jobs', api => api.jobs()],
+    [25, 'slices/s1/history', api => api.history('s1')],
+    [25, 'jobs/j1/log?offset=0', api => api.log('j1', 0)],
+    [60, 'notebooks/inspect?path=a.ipynb', api => api.inspect('a.ipynb')]
+  ])('is given up after %i s: %s', async (seconds, path, ask) => {
+    let problem: unknown = null;
+    ask(client()).catch((error: unknown) => {
+      problem = error;
+    });
+    await vi.advanceTimersByTimeAsync(seconds * 1000 - 1);
+    expect([asked.length, problem]).toEqual([1, null]);
+    expect(asked[0]?.url).toContain(`/user/ada/sublet/api/${path}`);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(problem).toMatchObject({
+      status: 0,
+      reason: 'timeout',
+      message: `The notebook server has not answered within ${seconds} s.`
+    });
+    expect(asked[0]?.givenUp).toBe(true);
+  });
+
+  test('also where the answer breaks off', async () => {
+    const half = { ok: true, status: 200, text: () => never<string>() } as Response;
+    answer = () => Promise.resolve(half);
+    let problem: unknown = null;
+    client()
+      .localShare()
+      .catch((error: unknown) => {
+        problem = error;
+      });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(problem).toMatchObject({ reason: 'timeout' });
+  });
+
+  test('one that is answered leaves nothing behind', async () => {
+    answer = () => Promise.resolve(new Response('{"owner": "ada"}'));
+    await expect(client().share()).resolves.toMatchObject({ owner: 'ada' });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
