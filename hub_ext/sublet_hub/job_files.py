@@ -1,6 +1,8 @@
 """A job's files in the service's state folder: its environment, its log and its progress."""
 
+import contextlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from sublet_quota.wire.api import JobLog
 from sublet_hub.private_files import make_private_folder, open_private_append, write_private
 
 _MOST_AT_ONCE = 256 * 1024
+_RESERVED_BY_ITSELF = 1024 * 1024
+_ENVIRONMENT = "environment.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,11 @@ class JobFiles:
     def prepare(self, job_id: JobId, environment: Mapping[str, str]) -> None:
         """Make the job's folder, with the variables its owner asked for."""
         folder = make_private_folder(self.folder / job_id)
-        write_private(folder / "environment.json", json.dumps(dict(environment)).encode())
+        write_private(folder / _ENVIRONMENT, json.dumps(dict(environment)).encode())
 
     def environment(self, job_id: JobId) -> dict[str, str]:
         """The variables its owner asked for."""
-        asked: dict[str, str] = json.loads((self.folder / job_id / "environment.json").read_bytes())
+        asked: dict[str, str] = json.loads((self.folder / job_id / _ENVIRONMENT).read_bytes())
         return asked
 
     def log_path(self, job_id: JobId) -> Path:
@@ -53,9 +57,26 @@ class JobFiles:
         return open_private_append(self.progress_path(job_id, attempt))
 
     def bytes_written(self, job_id: JobId, attempt: int) -> int:
-        """How large log and progress are."""
+        """How much room log and progress take."""
         paths = (self.log_path(job_id), self.progress_path(job_id, attempt))
-        return sum(path.stat().st_size for path in paths if path.exists())
+        return sum(_room(path.stat()) for path in paths if path.exists())
+
+    def bytes_kept(self, job_id: JobId) -> int:
+        """How much room all takes that its processes have written."""
+        return sum(_room(path.stat()) for path in self._written(job_id))
+
+    def trim(self, job_id: JobId, most_bytes: int) -> None:
+        """Cut each file that its processes have written, and what was reserved beyond its end."""
+        for path in self._written(job_id):
+            status = path.stat()
+            if _room(status) > most_bytes:
+                os.truncate(path, min(status.st_size, most_bytes))
+
+    def drop_log(self, job_id: JobId, why: str) -> None:
+        """Delete what its processes have written; its log says ``why``."""
+        for path in self._written(job_id):
+            path.unlink()
+        write_private(self.log_path(job_id), f"{why}\n".encode())
 
     def read_log(self, job_id: JobId, offset: int, *, ended: bool) -> JobLog:
         """Part of what it printed, whole characters only."""
@@ -77,6 +98,22 @@ class JobFiles:
     def remove(self, job_id: JobId) -> None:
         """Delete everything of a job that is forgotten."""
         shutil.rmtree(self.folder / job_id, ignore_errors=True)
+
+    def _written(self, job_id: JobId) -> list[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            return [p for p in (self.folder / job_id).iterdir() if p.name != _ENVIRONMENT]
+        return []
+
+
+def _room(status: os.stat_result) -> int:
+    """A file's size, or what is reserved for it where that is more than file systems do unasked.
+
+    A tenant can reserve room behind the end of a file. XFS does so by itself for one that grows,
+    and at most doubles it.
+    """
+    reserved = status.st_blocks * 512
+    unasked = 2 * status.st_size + _RESERVED_BY_ITSELF
+    return reserved if reserved > unasked else status.st_size
 
 
 def _whole_characters(data: bytes) -> bytes:

@@ -14,18 +14,21 @@ from typing import Any
 import psutil
 import pytest
 from sublet_hub.errors import NotebookError
-from sublet_hub.ledger import Change, EventRecord, ProcessIdentity
+from sublet_hub.job_files import JobFiles
+from sublet_hub.ledger import Change, EventRecord, ProcessIdentity, book
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.local_jobs import owner_process, processes, runner
+from sublet_hub.local_jobs.log_room import LogRoom, make_room
 from sublet_hub.local_jobs.notebook_check import inspect_notebook, locate_notebook
 from sublet_hub.local_jobs.owner_process import run_as_owner
 from sublet_hub.local_jobs.processes import HeldProcess, Launch, is_alive, start_held
 from sublet_hub.local_jobs.progress import Progress, ProgressFile, last_failure
+from sublet_quota.ids import JobId
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
 
 from tests.hub.test_jobs import make_ada
-from tests.support.hub_world import HubWorld, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 
 def an_account(home: Path, *lines: str) -> AccountTemplate:
@@ -283,3 +286,67 @@ async def test_a_notebook_that_has_endless_parameters_is_refused(world: HubWorld
     status, problem = await ada.post()
     assert (status, problem["reason"]) == (400, "bad-notebook")
     assert "larger than 256 KiB" in problem["message"]
+
+
+@pytest.mark.asyncio
+async def test_large_parameters_are_refused_with_what_to_do(world: HubWorld) -> None:
+    ada = await make_ada(world)
+    ada.script(["print", "x"])
+    status, problem = await ada.post(parameters={"x": "ü" * 9000})
+    assert (status, problem["reason"]) == (400, "bad-request")
+    assert "18009 bytes" in problem["message"]
+    assert "a file that the notebook reads" in problem["message"]
+    assert (await ada.post(parameters={"x": "y" * 16_000}))[0] == 201
+
+
+def test_room_that_is_reserved_behind_a_logs_end_counts_and_goes_with_the_job(
+    tmp_path: Path,
+) -> None:
+    files, job_id = JobFiles(tmp_path), JobId("j")
+    files.prepare(job_id, {})
+    log = files.log_path(job_id)
+    log.write_text("said")
+    reserve = ["fallocate", "--keep-size", "--length", "16M", str(log)]
+    if subprocess.run(reserve, check=False, capture_output=True).returncode != 0:
+        pytest.skip("nothing can be reserved in this file system")
+    assert files.bytes_written(job_id, 1) >= 16 * 2**20
+    make_room(files, [job_id], LogRoom(2**20, 2**23))
+    assert files.bytes_written(job_id, 1) == len("said")
+    assert log.read_text() == "said"
+
+
+def test_logs_of_ended_jobs_are_cut_and_the_oldest_go_first(tmp_path: Path) -> None:
+    files = JobFiles(tmp_path)
+    jobs = [JobId(name) for name in ("newest", "older", "oldest")]
+    for job_id in jobs:
+        files.prepare(job_id, {"A": "b"})
+        files.log_path(job_id).write_bytes(b"x" * 30_000)
+    make_room(files, jobs, LogRoom(20_000, 50_000))
+    assert [files.bytes_kept(job_id) for job_id in jobs[:2]] == [20_000, 20_000]
+    text = files.read_log(jobs[2], 0, ended=True).text
+    assert text.startswith("[This log was deleted")
+    assert files.environment(jobs[2]) == {"A": "b"}
+
+
+@pytest.mark.asyncio
+async def test_an_owners_ended_jobs_keep_bounded_logs_and_leave_none_when_forgotten(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tmp_path)
+    settings = replace(settings, limits=replace(settings.limits, log_bytes=10_000))
+    monkeypatch.setattr(runner, "_FULL_LOGS_KEPT", 2)
+    async with hub_world(tmp_path, hub, settings) as world:
+        ada = await make_ada(world)
+        files = world.assembly._files
+        job_ids = [await ada.submit(["print", "x" * 20_000], ["print", "y"]) for _ in range(3)]
+        for job_id in job_ids:
+            await ada.until(job_id, "done", "failed")
+        kept = [files.bytes_kept(job_id) for job_id in job_ids]
+        assert sum(kept) < 25_000
+        assert max(kept) < 11_000
+        monkeypatch.setattr(book, "MOST_ENDED_JOBS", 1)
+        monkeypatch.setattr(book, "_NEWEST_STAY", 1)
+        last = await ada.submit(["print", "z"])
+        await ada.until(last, "done")
+        assert list(world.service.ledger.jobs) == [last]
+        assert [path.name for path in files.folder.iterdir()] == [last]

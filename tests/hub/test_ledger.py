@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sublet_hub import job_changes
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.ledger import Change, EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord
+from sublet_hub.ledger import Change, EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord, book
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.records import ProcessIdentity
 from sublet_hub.ledger.tables import METADATA
@@ -175,6 +175,29 @@ def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -
     assert list(ledger.jobs) == [JobId("waiting")]
     assert list(ledger.slices) == [SliceId("s1")]
     assert [e.event_id for e in ledger.events(EventQuery(None, None, 10))] == ["new"]
+
+
+def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "MOST_ENDED_JOBS", 3)
+    monkeypatch.setattr(book, "_NEWEST_STAY", 1)
+    ledger = Ledger(database)
+    told: list[JobId] = []
+    ledger.listen(lambda change: told.extend(change.forgotten))
+    bobs = replace(a_job("bobs"), owner=UserName("bob"))
+    ledger.apply(Change(jobs=(bobs, a_job("waits"))), NOW)
+    for number, name in enumerate(("ran-1", "a", "ran-2", "b", "c", "ran-3")):
+        began = NOW if name.startswith("ran") else None
+        job = replace(a_job(name), started_at=began)
+        at = NOW + timedelta(minutes=number)
+        ledger.apply(Change(jobs=(job,)), at)
+        ledger.apply(job_changes.ended(job, JobMove.CANCEL, at, "by its owner"), at)
+    assert told == ["a", "b", "c"]
+    assert set(ledger.jobs) == {"bobs", "waits", "ran-1", "ran-2", "ran-3"}
+    assert dict(Ledger(database).jobs) == dict(ledger.jobs)
+    assert ledger.forget_before(NOW - timedelta(days=1)) == ("a", "b", "c")
+    assert ledger.forget_before(NOW - timedelta(days=1)) == ()
 
 
 def test_a_database_of_another_shape_or_place_says_so(tmp_path: Path) -> None:

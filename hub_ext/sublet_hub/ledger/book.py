@@ -4,20 +4,27 @@
 the database refuses, nothing has changed anywhere.
 """
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.job_states import ENDED
 
-from sublet_hub.ledger.database import Database, EventQuery
+from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord, JobRecord, SliceRecord
 
 Listener = Callable[[Change], None]
 _Key = TypeVar("_Key", bound=str)
+_Id = TypeVar("_Id", bound=str)
+_Record = TypeVar("_Record", SliceRecord, JobRecord)
+_LOG = logging.getLogger(__name__)
+MOST_ENDED_JOBS: Final = 1000
+"""Of one owner."""
+_NEWEST_STAY = 100
 
 
 class Ledger:
@@ -38,6 +45,7 @@ class Ledger:
         self._jobs: dict[JobId, JobRecord] = {}
         self._jobs_by_owner: defaultdict[UserName, dict[JobId, JobRecord]] = defaultdict(dict)
         self._live_jobs: dict[JobId, JobRecord] = {}
+        self._forgotten: list[JobId] = []
         self._listeners: list[Listener] = []
         for gpu in stored.gpus:
             self._index_gpu(gpu)
@@ -115,12 +123,15 @@ class Ledger:
             self._index_slice(record)
         for job in change.jobs:
             self._index_job(job)
+        for job_id in change.forgotten:
+            self._drop_job(job_id)
         if change.epoch_of is not None:
             self._epochs[change.epoch_of[0]] = change.epoch_of[1]
         if change.lending is not None:
             self._lending = change.lending
         for listener in self._listeners:
             listener(change)
+        self._forget_surplus({job.owner for job in change.jobs if job.state in ENDED}, now)
 
     def add_events(self, events: tuple[EventRecord, ...]) -> frozenset[str]:
         """Store events; returns the ids of those that were new."""
@@ -132,13 +143,31 @@ class Ledger:
         return self._database.events(query)
 
     def forget_before(self, cutoff: datetime) -> tuple[JobId, ...]:
-        """Delete what ended before; returns the jobs whose files can go too."""
+        """Delete what ended before; returns the jobs whose files can go too.
+
+        Among these are the jobs that were forgotten since it was called last.
+        """
         job_ids = tuple(JobId(job_id) for job_id in self._database.forget_before(cutoff))
         for job_id in job_ids:
-            job = self._jobs.pop(job_id, None)
-            if job is not None:
-                self._jobs_by_owner[job.owner].pop(job_id, None)
-        return job_ids
+            self._drop_job(job_id)
+        forgotten, self._forgotten = tuple(self._forgotten), []
+        return (*job_ids, *forgotten)
+
+    def _forget_surplus(self, owners: set[UserName], now: datetime) -> None:
+        """Keep so many ended jobs of an owner, whatever they ask for."""
+        surplus: list[JobId] = []
+        for owner in owners:
+            ended = [job for job in self._jobs_by_owner[owner].values() if job.state in ENDED]
+            surplus += to_forget(ended)
+        if not surplus:
+            return
+        try:
+            self.apply(Change(forgotten=tuple(surplus)), now)
+        except LedgerWriteError as error:
+            # The change before is true nonetheless; the next end of a job tries again.
+            _LOG.warning("%d jobs are forgotten later: %s", len(surplus), error)
+        else:
+            self._forgotten += surplus
 
     def _index_gpu(self, gpu: GpuRecord) -> None:
         before = self._gpus.get(gpu.gpu_id)
@@ -174,10 +203,30 @@ class Ledger:
         else:
             self._live_jobs[job.job_id] = job
 
+    def _drop_job(self, job_id: JobId) -> None:
+        job = self._jobs.pop(job_id, None)
+        if job is not None:
+            _drop(self._jobs_by_owner, job.owner, job_id)
 
-def _drop(index: dict[_Key, dict[SliceId, SliceRecord]], key: _Key, slice_id: SliceId) -> None:
+
+def to_forget(ended: Collection[JobRecord]) -> list[JobId]:
+    """Of one owner's ended jobs those that are too many, the oldest first.
+
+    Past use is reckoned from jobs that ran: they go last, or it could be wiped out by jobs that
+    are submitted and cancelled. The newest are kept whatever they were.
+    """
+    surplus = len(ended) - MOST_ENDED_JOBS
+    if surplus <= 0:
+        return []
+    by_age = sorted(ended, key=lambda job: job.ended_at or job.submitted_at)
+    older = by_age[: len(by_age) - _NEWEST_STAY]
+    older.sort(key=lambda job: job.started_at is not None)
+    return [job.job_id for job in older[:surplus]]
+
+
+def _drop(index: dict[_Key, dict[_Id, _Record]], key: _Key, record_id: _Id) -> None:
     held = index.get(key)
     if held is not None:
-        held.pop(slice_id, None)
+        held.pop(record_id, None)
         if not held:
             del index[key]

@@ -178,6 +178,8 @@ def _write(connection: Connection, change: Change, now: datetime) -> tuple[Event
         )
     for job in change.jobs:
         _put(connection, JOBS, "job_id", rows.row_of_job(job))
+    if change.forgotten:
+        connection.execute(sa.delete(JOBS).where(JOBS.c.job_id.in_(change.forgotten)))
     if change.epoch_of is not None:
         node, epoch = change.epoch_of
         _put(connection, NODES, "node", {"node": node, "epoch": epoch})

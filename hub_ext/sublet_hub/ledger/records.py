@@ -160,6 +160,8 @@ class Change:
     slices: tuple[SliceRecord, ...] = ()
     released: tuple[SliceId, ...] = ()
     jobs: tuple[JobRecord, ...] = ()
+    forgotten: tuple[JobId, ...] = ()
+    """Ended jobs whose rows are deleted; their files can go too."""
     gpus: tuple[GpuRecord, ...] = ()
     events: tuple[EventRecord, ...] = field(default=())
     epoch_of: tuple[NodeId, int] | None = None

@@ -178,6 +178,11 @@ class JobTree:
     root: ProcessIdentity
     boot_id: str
 
+    @property
+    def rebooted(self) -> bool:
+        """Whether the machine was restarted since."""
+        return self.root.boot_id != self.boot_id
+
     def find(self) -> list[psutil.Process]:
         """All of them that live now."""
         found: dict[int, psutil.Process] = {}

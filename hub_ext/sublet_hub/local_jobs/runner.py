@@ -23,8 +23,16 @@ from sublet_hub.fleet import Fleet
 from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
 from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.local_jobs.endings import (
+    Ending,
+    Run,
+    may_try_again,
+    verdict,
+    was_told_to_end,
+)
 from sublet_hub.local_jobs.job_environment import job_environment
 from sublet_hub.local_jobs.job_folders import paths_of
+from sublet_hub.local_jobs.log_room import LogRoom, make_room
 from sublet_hub.local_jobs.processes import (
     Child,
     JobTree,
@@ -48,7 +56,7 @@ _SILENT_AGENT_IS_AWAITED = timedelta(seconds=60)
 """What it has to say of a job's end, it says when it is back."""
 _CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
 _ENDED_WITHOUT_WORDS = "what it said at its end cannot be stored: see its log"
-_FAILS_AGAIN = frozenset({"NotebookError", "TooLong"})
+_FULL_LOGS_KEPT = 8
 _SLACK = timedelta(seconds=15)
 """The runner itself ends a job that runs too long; only when it fails to, the service does."""
 
@@ -67,40 +75,15 @@ class RunnerBooks:
     now: Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a job's processes are being ended, and what becomes of it then."""
-
-    move: JobMove
-    why: str
-    grace: timedelta
-    may_retry: bool = False
-    """A failure that another attempt may not meet."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """A job's process that this service watches."""
-
-    tree: JobTree
-    progress: ProgressFile
-    child: Child | None
-    """``None``: it was adopted, so its exit code is nobody's."""
-    stop_watch: Callable[[], None]
-    exited_at: datetime | None = None
-    agent_heard_at: datetime | None = None
-    """Since when, after the exit, its node's agent reports."""
-    task: asyncio.Task[None] | None = None
-
-
 class LocalRunner:
     """All jobs' processes on this machine."""
 
     def __init__(self, books: RunnerBooks) -> None:
         self._books = books
-        self._runs: dict[JobId, _Run] = {}
+        self._runs: dict[JobId, Run] = {}
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
+        books.ledger.listen(self._ledger_changed)
         self._unkilled: list[Child] = []
         """They are waited for, else they would be zombies when they end at last."""
 
@@ -160,8 +143,10 @@ class LocalRunner:
         if run is None:
             self._apply(job_changes.went_back(job, why, self._books.now()))
         else:
-            move = JobMove.GO_BACK if self._may_try_again(job) else JobMove.FAIL
-            self._end(run, Ending(move, why, self._books.settings.grace))
+            settings = self._books.settings
+            again = may_try_again(job, settings.most_attempts)
+            move = JobMove.GO_BACK if again else JobMove.FAIL
+            self._end(run, Ending(move, why, settings.grace))
 
     def _look_at_placed(self, job: JobRecord) -> None:
         record, now = self._slice_of(job), self._books.now()
@@ -225,18 +210,18 @@ class LocalRunner:
         books = self._books
         path = books.files.progress_path(job.job_id, job.attempts)
         tree = JobTree(job.job_id, record.uid, process, books.boot_id)
-        run = _Run(tree, ProgressFile(path), child, lambda: None)
+        run = Run(tree, ProgressFile(path), child, lambda: None)
         self._runs[job.job_id] = run
         if is_alive(process, books.boot_id):
             run.stop_watch = watch_exit(process, lambda: self._exited(run))
         else:
             self._exited(run)
 
-    def _exited(self, run: _Run) -> None:
+    def _exited(self, run: Run) -> None:
         run.exited_at = self._books.now()
         self._on_news()
 
-    def _look_at_running(self, job: JobRecord, run: _Run) -> None:
+    def _look_at_running(self, job: JobRecord, run: Run) -> None:
         progress = run.progress.read() if run.exited_at is None else run.progress.read_end()
         job = self._note_progress(job, progress)
         books = self._books
@@ -252,7 +237,7 @@ class LocalRunner:
             if self._awaits_agent(job, run, run.exited_at):
                 return
             # Kernels may have outlived their parent: nobody's memory is held by the dead.
-            self._end(run, self._verdict(job, run))
+            self._end(run, verdict(job, run, books.settings.most_attempts))
         elif job.cancel_asked_at is not None:
             self._end(run, Ending(JobMove.CANCEL, "by its owner", books.settings.grace))
         elif self._runs_too_long(job, now):
@@ -262,13 +247,12 @@ class LocalRunner:
             why = f"its log grew beyond {books.log_bytes // 2**20} MiB: print less"
             self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))
 
-    def _awaits_agent(self, job: JobRecord, run: _Run, exited_at: datetime) -> bool:
+    def _awaits_agent(self, job: JobRecord, run: Run, exited_at: datetime) -> bool:
         """Whether its agent may yet say that it has ended this job."""
         record, now = self._slice_of(job), self._books.now()
-        rebooted = run.tree.root.boot_id != self._books.boot_id
-        if job.cancel_asked_at is not None or record is None or rebooted:
+        if job.cancel_asked_at is not None or record is None or run.tree.rebooted:
             return False
-        if not _was_told_to_end(run):
+        if not was_told_to_end(run):
             return False
         if run.agent_heard_at is None:
             if self._books.fleet.is_silent(record.gpu.node):
@@ -294,39 +278,16 @@ class LocalRunner:
             return False
         return now - job.started_at > timedelta(seconds=job.max_run_s) + _SLACK
 
-    def _verdict(self, job: JobRecord, run: _Run) -> Ending:
-        """What an exit means, from what the job said last and from how it ended."""
-        said = run.progress.read_end().ended
-        if job.cancel_asked_at is not None:
-            return Ending(JobMove.CANCEL, "by its owner", timedelta())
-        if said is not None and said.ok:
-            return Ending(JobMove.FINISH, "", timedelta())
-        if said is not None and not _never_began(run):
-            why = "failed without saying why" if said.error is None else str(said.error)
-            may_retry = said.error is None or said.error.name not in _FAILS_AGAIN
-            return Ending(JobMove.FAIL, why, timedelta(), may_retry)
-        return self._verdict_of_the_silent(job, run)
-
-    def _verdict_of_the_silent(self, job: JobRecord, run: _Run) -> Ending:
-        rebooted = run.tree.root.boot_id != self._books.boot_id
-        if (rebooted or _never_began(run)) and self._may_try_again(job):
-            why = "its machine was restarted" if rebooted else "it was lost before it began"
-            return Ending(JobMove.GO_BACK, why, timedelta())
-        why = f"its process ended {_how(run.child)}"
-        return Ending(JobMove.FAIL, why, timedelta(), may_retry=True)
-
-    def _may_try_again(self, job: JobRecord) -> bool:
-        return job.attempts - job.failed_attempts < self._books.settings.most_attempts
-
-    def _end(self, run: _Run, ending: Ending) -> None:
+    def _end(self, run: Run, ending: Ending) -> None:
         if run.task is None:
             run.task = asyncio.get_running_loop().create_task(self._end_all(run, ending))
 
-    async def _end_all(self, run: _Run, ending: Ending) -> None:
+    async def _end_all(self, run: Run, ending: Ending) -> None:
         if not await end_tree(run.tree, ending.grace.total_seconds()):
             why = f"{ending.why}; {_CANNOT_BE_KILLED}" if ending.why else _CANNOT_BE_KILLED
             ending = replace(ending, why=why)
         run.stop_watch()
+        await self._make_room(run.tree.job_id)
         job = self._books.ledger.jobs.get(run.tree.job_id)
         if job is None or job.state is not JobState.RUNNING:
             return
@@ -343,6 +304,20 @@ class LocalRunner:
         del self._runs[job.job_id]
         self._on_news()
 
+    async def _make_room(self, job_id: JobId) -> None:
+        """Before its end is told: what it has written is not looked at any more."""
+        books = self._books
+        owner = books.ledger.jobs[job_id].owner
+        others = [job for job in books.ledger.jobs_of_owner(owner) if job.state in ENDED]
+        others.sort(key=lambda job: job.ended_at or job.submitted_at, reverse=True)
+        room = LogRoom(books.log_bytes, _FULL_LOGS_KEPT * books.log_bytes)
+        newest_first = (job_id, *(job.job_id for job in others))
+        await asyncio.to_thread(make_room, books.files, newest_first, room)
+
+    def _ledger_changed(self, change: Change) -> None:
+        for job_id in change.forgotten:
+            self._books.files.remove(job_id)
+
     def _note_end(self, job: JobRecord, ending: Ending, code: int | None) -> None:
         now = self._books.now()
         if ending.move is JobMove.GO_BACK:
@@ -357,25 +332,3 @@ class LocalRunner:
 
     def _apply(self, change: Change) -> None:
         self._books.ledger.apply(change, self._books.now())
-
-
-def _never_began(run: _Run) -> bool:
-    """Whether the service before this one died before it had handed over the request."""
-    return run.child is None and run.progress.progress.cells_total is None
-
-
-def _was_told_to_end(run: _Run) -> bool:
-    """Whether it looks as if somebody had ended the job by a signal."""
-    said = run.progress.read_end().ended
-    if said is not None:
-        return said.error is not None and said.error.name == "Terminated"
-    return run.child is None or (run.child.poll() or 0) < 0
-
-
-def _how(child: Child | None) -> str:
-    if child is None:
-        return "while the service was away"
-    code = child.poll()
-    if code is None:
-        return "and nobody knows how"
-    return f"by signal {-code} before it was done" if code < 0 else f"with exit status {code}"

@@ -5,9 +5,11 @@ names and bodies; what it answers by itself is in ``sublet_quota.wire.notebook_s
 bodies of history and resize are in ``sublet_quota.wire.share``.
 """
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from sublet_quota.job_states import JobState
 from sublet_quota.refusal import RefusalReason
@@ -15,6 +17,9 @@ from sublet_quota.residency import Holder
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.schema import AwareDatetime, LongText, Name, PathText, Text, WireModel
 from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
+
+MOST_PARAMETER_BYTES: Final = 16 * 1024
+"""Of a job's parameters."""
 
 
 class Problem(WireModel):
@@ -218,13 +223,26 @@ class LendingSwitch(WireModel):
     reason: Text = ""
 
 
+def _of_bounded_size(parameters: dict[str, Any]) -> dict[str, Any]:
+    size = len(json.dumps(parameters, ensure_ascii=False).encode("utf-8", "replace"))
+    if size > MOST_PARAMETER_BYTES:
+        raise PydanticCustomError(
+            "too_large",
+            "they are {size} bytes as JSON, and {most} are possible: put what is large into a "
+            "file that the notebook reads, and give its path",
+            {"size": size, "most": MOST_PARAMETER_BYTES},
+        )
+    return parameters
+
+
 class JobRequest(WireModel):
     """A notebook to execute as a training job."""
 
     notebook: PathText
     """A path below the owner's notebook folder."""
     name: Name | None = None
-    parameters: dict[str, Any] = {}
+    parameters: Annotated[dict[str, Any], AfterValidator(_of_bounded_size)] = {}
+    """At most 16 KiB of JSON: they are kept for as long as the job is remembered."""
     memory_mib: int | Literal["whole"] = "whole"
     compute_milli: int = Field(default=1000, ge=1, le=1000)
     gpu_type: Name | None = None
