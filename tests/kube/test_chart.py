@@ -134,6 +134,17 @@ def test_a_new_quota_document_is_in_force_without_a_restart(chart: ChartOnCluste
     assert [pod["metadata"]["uid"] for pod in chart.pods("service")] == [service["metadata"]["uid"]]
 
 
+def test_the_service_sees_which_nodes_are_cordoned(chart: ChartOnCluster, node: Node) -> None:
+    told = ("is cordoned: its GPUs take no new slices", "is cordoned no longer")
+    for words, unschedulable in zip(told, (True, False), strict=True):
+        node.cordon(chart.api, unschedulable=unschedulable)
+        wait_for(
+            lambda words=words: f"node {node.name} {words}" in chart.logs("service"),
+            60,
+            lambda: f"the cordon:\n{chart.logs('service')[-3000:]}",
+        )
+
+
 def test_prometheus_gets_the_metrics_with_its_token_alone(chart: ChartOnCluster) -> None:
     secret = chart.api.get("v1", "Secret", f"{RELEASE}-metrics")
     token = base64.b64decode(secret["data"]["token"]).decode()
