@@ -1,7 +1,7 @@
 """What an owner may say about their slice: do not lend it for a while; I want it back; take it.
 
 The first two cost others something, so they have a budget: the day's hours of keeping come from
-the owner's rights, and wakes from a bucket.
+the owner's rights, and how often one may keep or wake from a bucket each.
 """
 
 import math
@@ -27,6 +27,7 @@ from sublet_hub.owner_accounts import OwnerAccounts
 
 _DAY = timedelta(days=1)
 _MOST_EVENTS = 1000
+_ALL_OF_ANY_BUDGET = timedelta(days=36_500)
 
 
 class OwnerWishes:
@@ -37,19 +38,23 @@ class OwnerWishes:
         ledger: Ledger,
         capacity: Capacity,
         accounts: OwnerAccounts,
-        wakes: Rate,
+        rate: Rate,
         now: Callable[[], datetime],
     ) -> None:
         self._ledger = ledger
         self._capacity = capacity
         self._accounts = accounts
-        self._wakes = RateLimits(wakes)
+        self._keeps = RateLimits(rate)
+        self._wakes = RateLimits(rate)
         self._now = now
 
     def keep(self, record: SliceRecord, length: timedelta) -> SliceRecord | Refusal:
-        """Do not lend this slice for so long; nothing ends it."""
+        """Do not lend this slice for so long; nothing ends it. ``TooManyRequestsError``."""
         _refuse_jobs(record)
         now = self._now()
+        if not length and not _is_kept(record, now):
+            return record
+        _refuse_too_often(self._keeps, record.owner, "kept")
         account = self._accounts.find(record.owner)
         groups = record.groups if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
@@ -67,11 +72,7 @@ class OwnerWishes:
     def wake(self, record: SliceRecord) -> SliceRecord:
         """Bring this slice back, as if a cell had started. ``TooManyRequestsError``."""
         _refuse_jobs(record)
-        wait_s = self._wakes.take(record.owner, time.monotonic())
-        if wait_s > 0:
-            retry = math.ceil(wait_s)
-            message = f"your slices were woken too often: try again in {retry} s"
-            raise TooManyRequestsError(message, retry_after_s=retry)
+        _refuse_too_often(self._wakes, record.owner, "woken")
         now = self._now()
         after = replace(record, wanted_since=now, given_up_at=None)
         told = slice_event(Happening.SLICE_WANTED, after, now)
@@ -92,7 +93,7 @@ class OwnerWishes:
             raise ConflictError(message)
         now = self._now()
         events = [slice_event(Happening.SLICE_GIVEN_UP, record, now)]
-        if record.kept_until is not None and record.kept_until > now:
+        if _is_kept(record, now):
             # What is left of the keep goes back to its budget.
             events.append(slice_event(Happening.SLICE_KEPT, record, now, "0 minutes"))
         after = replace(record, given_up_at=now, wanted_since=None, kept_until=None)
@@ -107,7 +108,8 @@ class OwnerWishes:
     def _kept(self, owner: UserName, replaced: SliceId | None, now: datetime) -> timedelta:
         """How long the owner's slices were kept in the last day, or are for longer than now.
 
-        What ``replaced`` was kept for counts up to now alone: it is about to be replaced.
+        What ``replaced`` was kept for counts up to now alone: it is about to be replaced. Who kept
+        more often than is read has used up any budget.
         """
         query = EventQuery(
             since=now - _DAY,
@@ -115,8 +117,11 @@ class OwnerWishes:
             limit=_MOST_EVENTS,
             kind=Happening.SLICE_KEPT.value,
         )
+        found = self._ledger.events(query)
+        if len(found) == _MOST_EVENTS:
+            return _ALL_OF_ANY_BUDGET
         by_slice: defaultdict[str, list[EventRecord]] = defaultdict(list)
-        for event in self._ledger.events(query):
+        for event in found:
             by_slice[event.slice_id or ""].append(event)
         return sum(
             (
@@ -145,6 +150,18 @@ def _refuse_jobs(record: SliceRecord) -> None:
             "given up"
         )
         raise ConflictError(message)
+
+
+def _is_kept(record: SliceRecord, now: datetime) -> bool:
+    return record.kept_until is not None and record.kept_until > now
+
+
+def _refuse_too_often(limits: RateLimits, owner: UserName, what: str) -> None:
+    wait_s = limits.take(owner, time.monotonic())
+    if wait_s > 0:
+        retry = math.ceil(wait_s)
+        message = f"your slices were {what} too often: try again in {retry} s"
+        raise TooManyRequestsError(message, retry_after_s=retry)
 
 
 def _minutes(length: timedelta) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 import pytest
+from sublet_hub.ledger import EventRecord
+from sublet_hub.ledger.database import EventQuery
 from sublet_quota.residency import WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import WaitReport
@@ -17,6 +19,7 @@ from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 
 pytestmark = pytest.mark.asyncio
+KEEPS = EventQuery(None, "ada", 2000, "slice-kept")
 
 
 async def test_a_server_gets_a_slice_and_the_agent_is_told(world: HubWorld) -> None:
@@ -178,6 +181,43 @@ async def test_keeping_has_a_budget_a_day_of_which_unused_time_is_given_back(
     assert (status, problem["reason"]) == (429, "keep-budget")
     for minutes in (-1, 10_000, "x"):
         assert (await world.call("POST", path, token, {"minutes": minutes}))[0] == 400
+
+
+async def test_keeping_for_no_time_what_is_not_kept_is_no_event(world: HubWorld) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/keep"
+    for _ in range(30):
+        assert (await world.call("POST", path, token, {"minutes": 0}))[0] == 200
+    assert world.service.ledger.events(KEEPS) == ()
+
+
+async def test_slices_are_not_kept_anew_without_end(world: HubWorld) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/keep"
+    answers = [await world.call("POST", path, token, {"minutes": 1}) for _ in range(25)]
+    assert (answers[0][0], answers[-1][0]) == (200, 429)
+    assert "too often" in answers[-1][1]["message"]
+    assert len(world.service.ledger.events(KEEPS)) <= 21
+
+
+async def test_who_kept_more_often_than_anybody_counts_has_no_budget_left(world: HubWorld) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    token, path = world.user("ada"), f"slices/{lease['slice_id']}/keep"
+    assert (await world.call("POST", path, token, {"minutes": 240}))[0] == 200
+    now = datetime.now(UTC)
+    many = (
+        EventRecord(f"k{n}", now, "slice-kept", slice_id=lease["slice_id"], owner="ada")
+        for n in range(1000)
+    )
+    world.service.ledger.add_events(tuple(many))
+    status, problem = await world.call("POST", path, token, {"minutes": 1})
+    assert (status, problem["reason"]) == (429, "keep-budget")
+    # To end it is possible nonetheless.
+    status, info = await world.call("POST", path, token, {"minutes": 0})
+    assert (status, info["kept_until"]) == (200, None)
 
 
 async def test_waking_is_told_to_the_agent_and_not_without_end(world: HubWorld) -> None:

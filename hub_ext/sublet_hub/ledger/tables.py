@@ -130,6 +130,7 @@ EVENTS = sa.Table(
     sa.Column("bytes_mib", sa.BigInteger, nullable=False),
     sa.Column("took_s", sa.Float(53), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("ix_events_owner_kind_at", "owner", "kind", "at"),
 )
 
 USE_BY_HOUR = sa.Table(
