@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
+from sublet_quota.wire.tenant_socket import KernelActivity
 
 from sublet_agent.settings import ActivitySettings
 
 _REFILL: int = 4
 """Idle time refills the budget so many times slower than claims use it up."""
 _FRESH = timedelta(seconds=10)
-"""A report of a busy kernel is repeated every two seconds; an older one says nothing."""
+"""What a kernel said whose connection has ended holds for so long: it reports again, or is gone."""
 _HEARD_WITHIN = timedelta(seconds=3)
 """So long after its start an agent may not have heard yet that a cell runs."""
 _MEASURED_LATE = timedelta(seconds=2)
@@ -31,8 +32,14 @@ class _Kernel:
     busy: bool
     cell: str | None
     reported: datetime
-    let_through: str | None = None
-    """The last cell of it that was let through its slice's gate."""
+    let_through: frozenset[str] = frozenset()
+    """Those of its running cells that were let through its slice's gate."""
+    connected: bool = False
+    """It says at once when its level changes, for its connection is open."""
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Whether what it said holds still; a frozen one, say, cannot repeat it."""
+        return self.connected or now - self.reported < _FRESH
 
 
 class ActivityAccount:
@@ -41,6 +48,7 @@ class ActivityAccount:
     def __init__(self, known_since: datetime, settings: ActivitySettings) -> None:
         self._settings = settings
         self._known_since = known_since
+        self._listens_since = known_since
         self._promised_before = False
         self._kernels: dict[str, _Kernel] = {}
         self._cell_started: datetime | None = None
@@ -61,32 +69,44 @@ class ActivityAccount:
         """A cell asks at the gate."""
         self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
-        self._kernels[kernel].let_through = None
+        self._kernels[kernel].let_through -= {cell}
 
     def cell_is_let_through(self, cell: str, kernel: str) -> None:
         """The gate is open to a cell that asked there."""
         if kernel in self._kernels:
-            self._kernels[kernel].let_through = cell
+            self._kernels[kernel].let_through |= {cell}
 
-    def was_promised_before(self) -> None:
-        """An agent before this one let cells through; which, their kernels will tell."""
-        self._promised_before = True
+    def listens(self, now: datetime, *, promised_before: bool) -> None:
+        """From now on kernels can report.
 
-    def kernel_reports(
-        self, kernel: str, sequence: int, *, busy: bool, cell: str | None, now: datetime
-    ) -> None:
+        ``promised_before``: an agent before this one let cells through; which, they will tell.
+        """
+        self._listens_since, self._promised_before = now, promised_before
+
+    def kernel_reports(self, report: KernelActivity, now: datetime) -> None:
         """A kernel tells its level; repeated levels are no new evidence."""
+        kernel, busy, cell = report.kernel, report.busy, report.cell
         before = self._kernels.get(kernel)
-        if before is not None and sequence < before.sequence and now - before.reported < _FRESH:
+        if before is not None and report.sequence < before.sequence and before.is_fresh(now):
             return
         was_busy = before is not None and before.busy
         if busy and (not was_busy or (before is not None and before.cell != cell)):
             self._cell_started, self._given_up = now, None
         elif was_busy and not busy:
             self._cell_ended = now
-        self._note_kernel(kernel, sequence, busy=busy, cell=cell, now=now)
+        self._note_kernel(kernel, report.sequence, busy=busy, cell=cell, now=now)
+        noted, running = self._kernels[kernel], report.running()
+        noted.connected = True
         if before is None and self._may_be_unheard_of(now):
-            self._kernels[kernel].let_through = cell
+            noted.let_through = running
+        else:
+            noted.let_through &= running
+
+    def kernel_hangs_up(self, kernel: str, now: datetime) -> None:
+        """The connection of its reports has ended: what it said last holds for a while."""
+        noted = self._kernels.get(kernel)
+        if noted is not None:
+            noted.connected, noted.reported = False, now
 
     def gpu_is_used(self, now: datetime) -> None:
         """Measured: a process of the slice used the GPU."""
@@ -139,8 +159,8 @@ class ActivityAccount:
         self._judged = now
 
     def runs_a_cell(self, now: datetime) -> bool:
-        """Whether a kernel says, and said lately, that a cell runs."""
-        return any(k.busy and now - k.reported < _FRESH for k in self._kernels.values())
+        """Whether a kernel says, and can still be believed, that a cell runs."""
+        return any(k.busy and k.is_fresh(now) for k in self._kernels.values())
 
     def may_run_a_promised_cell(self, now: datetime) -> bool:
         """Whether a cell that was let through the gate may still run.
@@ -148,17 +168,16 @@ class ActivityAccount:
         A cell that has not asked yet, waits, or gave up waiting was promised nothing.
         """
         return self._may_be_unheard_of(now) or any(
-            k.busy and k.cell is not None and k.cell == k.let_through and now - k.reported < _FRESH
-            for k in self._kernels.values()
+            k.busy and k.let_through and k.is_fresh(now) for k in self._kernels.values()
         )
 
     def may_run_a_cell(self, now: datetime) -> bool:
-        """Whether a cell runs, as far as is known: kernels say so every two seconds."""
-        return now - self._known_since < _HEARD_WITHIN or self.runs_a_cell(now)
+        """Whether a cell runs, as far as is known."""
+        return now - self._listens_since < _HEARD_WITHIN or self.runs_a_cell(now)
 
     def _may_be_unheard_of(self, now: datetime) -> bool:
         """Whether a cell may run on by the promise of an agent before this one."""
-        return self._promised_before and now - self._known_since < _HEARD_WITHIN
+        return self._promised_before and now - self._listens_since < _HEARD_WITHIN
 
     def judge(
         self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
@@ -225,9 +244,12 @@ class ActivityAccount:
         before = self._kernels.get(kernel)
         if before is None and len(self._kernels) >= _MOST_KERNELS:
             self._kernels.pop(next(iter(self._kernels)))
-        number = sequence if sequence is not None else (before.sequence if before else 0)
-        let_through = before.let_through if before is not None else None
-        self._kernels[kernel] = _Kernel(number, busy, cell, now, let_through)
+        if before is None:
+            self._kernels[kernel] = _Kernel(sequence or 0, busy, cell, now)
+            return
+        before.busy, before.cell, before.reported = busy, cell, now
+        if sequence is not None:
+            before.sequence = sequence
 
 
 def _later(at: datetime | None, by: timedelta, now: datetime) -> datetime | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 from sublet_quota.wire.agent_link import Assignments
 
+from sublet_agent.disk import write_all
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class AssignmentsFile:
         try:
             handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
             try:
-                os.write(handle, assignments.model_dump_json().encode())
+                write_all(handle, assignments.model_dump_json().encode())
                 os.fsync(handle)
             finally:
                 os.close(handle)

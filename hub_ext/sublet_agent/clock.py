@@ -1,8 +1,12 @@
 """The time, as the agent asks for it."""
 
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+_SLOWER: Final = 0.9
 
 
 class Clock(Protocol):
@@ -18,12 +22,29 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock, which never goes back here: all deadlines would go with it.
+
+    Where the machine's own was set back, this one goes a tenth slower until the two agree. It
+    follows steps forward at once.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._lock = threading.Lock()
+        self._told, self._told_at = wall(), monotonic()
 
     def now(self) -> datetime:
         """Return the time of day, in UTC."""
-        return datetime.now(UTC)
+        with self._lock:
+            at = self._monotonic()
+            passed = at - self._told_at
+            self._told, self._told_at = max(self._wall(), self._told + passed * _SLOWER), at
+            return datetime.fromtimestamp(self._told, UTC)
 
     def monotonic(self) -> float:
         """Return seconds that only ever grow."""
-        return time.monotonic()
+        return self._monotonic()

@@ -44,15 +44,15 @@ class TenantDesk:
         if found is None:
             return
         residency, served = found
-        served.account.kernel_reports(
-            report.kernel,
-            report.sequence,
-            busy=report.busy,
-            cell=report.cell,
-            now=self._clock.now(),
-        )
+        served.account.kernel_reports(report, self._clock.now())
         if report.busy and not served.gate_open:
             residency.poke()
+
+    def hangs_up(self, slice_id: SliceId, kernel: str) -> None:
+        """The connection by which a kernel was reported has ended."""
+        found = self._roster.find(slice_id)
+        if found is not None:
+            found[1].account.kernel_hangs_up(kernel, self._clock.now())
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
         """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there.

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 from sublet_agent.holds import Hold, Holds
 from sublet_agent.journal import Target
-from sublet_agent.process_table import ProcessTable
+from sublet_agent.process_table import ProcessIdentity, ProcessTable
 
 _LOOK_AGAIN_S = 0.2
 
@@ -32,16 +32,16 @@ class Eviction:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._grace_s
-        told: set[Target] = set()
+        told: set[ProcessIdentity] = set()
         while targets := [t for t in current() if self._table.is_alive(t.identity)]:
             late = loop.time() >= deadline
             for target in targets:
                 if late:
                     self._table.send_signal(target.identity, signal.SIGKILL)
-                elif target not in told:
+                elif target.identity not in told:
                     log.info("asking process %s to end", target.identity.pid)
                     self._table.send_signal(target.identity, signal.SIGTERM)
-            fresh = [t for t in targets if t not in told]
-            told.update(fresh)
+            fresh = [t for t in targets if t.identity not in told]
+            told.update(t.identity for t in fresh)
             await loop.run_in_executor(self._calls, self._holds.release, fresh, Hold.POLICY)
             await asyncio.sleep(_LOOK_AGAIN_S)

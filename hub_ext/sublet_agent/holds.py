@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sublet_agent.devices.interface import (
     Device,
@@ -28,6 +28,8 @@ from sublet_agent.journal import Journal, Step, Target
 from sublet_agent.process_table import ProcessIdentity, ProcessTable
 
 T = TypeVar("T")
+
+_STANDS_STILL: Final = frozenset({ProcessState.PAUSED, ProcessState.SUSPENDED})
 
 log = logging.getLogger(__name__)
 
@@ -193,8 +195,7 @@ class Holds:
         try:
             self._device.unpause(target.identity.pid)
         except DeviceError as error:
-            state = self._state(target.identity.pid)
-            held.stuck = state is ProcessState.PAUSED
+            held.stuck = self._may_stand_still(target.identity.pid)
             if held.stuck:
                 log.warning("process %s is not unpaused yet: %s", target.identity.pid, error)
                 return
@@ -206,6 +207,15 @@ class Holds:
             return self._device.state(pid)
         except DeviceError:
             return None
+
+    def _may_stand_still(self, pid: int) -> bool:
+        """Whether it is not known to run: then it must be neither forgotten nor noted to run."""
+        try:
+            return self._device.state(pid) in _STANDS_STILL
+        except (NoSuchProcessError, NoGpuContextError):
+            return False
+        except DeviceError:
+            return True
 
     def _note(self, step: Step, target: Target) -> None:
         try:

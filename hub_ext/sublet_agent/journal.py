@@ -20,6 +20,7 @@ from typing import Any, Final
 from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.residency import Holder
 
+from sublet_agent.disk import write_all
 from sublet_agent.errors import JournalError
 from sublet_agent.process_table import ProcessIdentity
 
@@ -106,7 +107,7 @@ class Journal:
             try:
                 handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
                 try:
-                    os.write(handle, text.encode())
+                    write_all(handle, text.encode())
                     os.fsync(handle)
                 finally:
                     os.close(handle)
@@ -142,7 +143,7 @@ class Journal:
             text = "".join(map(_to_line, entries))
             try:
                 # After a full disk the last line may be half written: begin a new one.
-                os.write(self._file, (f"\n{text}" if self._torn else text).encode())
+                write_all(self._file, (f"\n{text}" if self._torn else text).encode())
                 self._torn = False
                 if force:
                     os.fdatasync(self._file)

@@ -72,7 +72,7 @@ class Measurement:
         foreign: dict[int, int] = {}
         strays: set[SliceId] = set()
         if sample.memory is not None:
-            self._gpu.memory = sample.memory
+            self._gpu.memory, self._gpu.measured = sample.memory, True
             self._gpu.utilisation_percent = sample.utilisation_percent
             self._gpu.energy_mj = sample.energy_mj
             for process in sample.processes:
@@ -165,6 +165,9 @@ class Measurement:
                 process.image_mib, process.memory_mib = process.memory_mib, 0
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
+            elif state is ProcessState.RUNNING and served.paused and not process.suspended:
+                # Born meanwhile, and the call that should have paused it did not work.
+                effects.pause_for_policy.extend(served.targets([process]))
             elif state is ProcessState.PAUSED and not served.paused and not served.away():
                 effects.found_paused.extend(served.targets([process]))
             elif (
@@ -191,6 +194,7 @@ class Measurement:
                 and not process.suspended
                 and process.lost is None
                 and process.identity not in listed
+                and process.identity not in sample.unknown
             )
             if dead or left:
                 del served.processes[pid]
@@ -224,8 +228,6 @@ class Measurement:
 
     def _note_overhead(self, sample: Sample) -> None:
         gpu = self._gpu
-        released = [s for s in self._residency.slices.values() if s.assignment is None]
-        gpu.orphans_mib = sum(s.held_mib() for s in released if not s.away())
         if sample.memory is None or gpu.move is not None:
             return
         listed_mib = sum(p.memory_mib for p in sample.processes)

@@ -14,8 +14,8 @@ _FIRST_RETRY_S: Final = 0.25
 _LONGEST_RETRY_S: Final = 30.0
 _TRIES: Final = 4
 """After so many suspends that did not work another slice has to make the room for a while."""
-_REFUSALS: Final = 3
-"""A process that the driver did not bring back so often, with room, is lost."""
+_REFUSALS: Final = 6
+"""A process that the driver did not bring back so often (in 8 seconds), with room, is lost."""
 _LET_BE_FOR: Final = timedelta(seconds=60)
 _RATE_WEIGHT: Final = 0.3
 _LEAST_MEASURED_MIB: Final = 256

@@ -101,10 +101,13 @@ class NodeAgent:
             self._roster.apply(self._assignments, now)
         recovered = await asyncio.to_thread(recover, self._moves, self._attribution, slices)
         self._roster.adopt(recovered, now)
+        if self._assignments is not None:
+            self._roster.apply(self._assignments, now)
         self._report_recovery(recovered)
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
-        self._roster.keep_promises(self._promises.load(), now)
+        now = self._clock.now()
+        self._roster.keep_promises(self._promises.load(self._residencies), now)
         for residency in self._residencies.values():
             residency.begin()
         await self._socket.start()

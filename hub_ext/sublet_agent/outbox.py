@@ -13,6 +13,7 @@ from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_agent.clock import Clock
+from sublet_agent.disk import write_all
 
 EventKind = Literal[
     "active",
@@ -132,7 +133,7 @@ class Outbox:
     def _write(self, *lines: str) -> None:
         self._lines += len(lines)
         try:
-            os.write(self._file, "".join(f"{line}\n" for line in lines).encode())
+            write_all(self._file, "".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
             log.warning("cannot keep an event in %s: %s", self._path, error)
 
@@ -159,7 +160,7 @@ class Outbox:
         lines = [event.model_dump_json() for event in self._events.values()]
         try:
             handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
-            os.write(handle, "".join(f"{line}\n" for line in lines).encode())
+            write_all(handle, "".join(f"{line}\n" for line in lines).encode())
             fresh.replace(self._path)
         except OSError as error:
             log.warning("cannot shorten %s: %s", self._path, error)

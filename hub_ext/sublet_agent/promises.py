@@ -9,6 +9,7 @@ Written before the cell is told; not forced to disk, for no cell outlives the ma
 import json
 import logging
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,46 +37,63 @@ class Promises:
         self._file = -1
         self._length = 0
 
-    def load(self) -> Promised:
-        """Return what an agent before this one left promised."""
+    def load(self, gpus: Iterable[GpuId]) -> Mapping[GpuId, Promised]:
+        """Return what an agent before this one left promised on these GPUs.
+
+        It stands until something else is kept for the GPU.
+        """
         try:
             kept = json.loads(self._path.read_bytes())
-            return Promised(_ids(kept["open"]), _ids(kept["past"]))
+            if isinstance(kept, list):
+                # Of an agent of an earlier version, which told neither GPUs nor gates apart.
+                before = Promised(past=_ids(kept))
+                self._promised = dict.fromkeys(gpus, before)
+            else:
+                found = {GpuId(name): _promised(value) for name, value in kept.items()}
+                self._promised = {gpu: found[gpu] for gpu in gpus if gpu in found}
         except FileNotFoundError:
-            return Promised()
-        except (OSError, ValueError, TypeError, LookupError) as error:
+            pass
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             log.warning("the open gates in %s cannot be read: %s", self._path, error)
-            return Promised()
+        return dict(self._promised)
 
     def keep(self, gpu_id: GpuId, promised: Promised) -> None:
         """Nothing else is promised on the GPU now."""
         if self._promised.get(gpu_id) == promised:
             return
-        self._promised[gpu_id] = promised
-        everywhere = self._promised.values()
+        everywhere = {**self._promised, gpu_id: promised}
         kept = {
-            "open": sorted(name for p in everywhere for name in p.open),
-            "past": sorted(name for p in everywhere for name in p.past),
+            name: {"open": sorted(p.open), "past": sorted(p.past)}
+            for name, p in everywhere.items()
+            if p.open or p.past
         }
         text = json.dumps(kept).encode()
         # One call, and never a shorter file: no death can leave half of it. This is between a
         # cell and its GPU, where making a new file each time would cost most of a millisecond.
-        padded = text.ljust(self._length)
         try:
             if self._file < 0:
                 self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600)
                 self._length = os.fstat(self._file).st_size
-                padded = text.ljust(self._length)
-            os.pwrite(self._file, padded, 0)
-            self._length = len(padded)
+            padded = text.ljust(self._length)
+            written = os.pwrite(self._file, padded, 0)
         except OSError as error:
             log.warning("cannot keep the open gates in %s: %s", self._path, error)
+            return
+        self._length = max(self._length, written)
+        if written < len(padded):
+            log.warning("cannot keep the open gates in %s: the disk is full", self._path)
+            return
+        self._promised = everywhere
 
     def close(self) -> None:
         """Close the file."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _promised(kept: dict[str, list[str]]) -> Promised:
+    return Promised(_ids(kept["open"]), _ids(kept["past"]))
 
 
 def _ids(names: list[str]) -> frozenset[SliceId]:

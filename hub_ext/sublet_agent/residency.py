@@ -93,7 +93,9 @@ class GpuResidency:
     def poke(self) -> None:
         """Something happened: step as soon as the one in progress is over."""
         self._dirty = True
-        if self._stepping is None and self._begun and not self._stopping:
+        # On a card of which nothing was seen yet, everything would seem to be free.
+        known = self.gpu.measured or self.gpu.closed is not None
+        if self._stepping is None and self._begun and known and not self._stopping:
             self._stepping = asyncio.get_running_loop().create_task(self._steps())
 
     async def stop(self) -> None:
@@ -133,6 +135,7 @@ class GpuResidency:
         managed = self.managed()
         for served in managed:
             self._judge(served, now)
+        self._count_orphans(managed)
         snapshot = assemble(
             self.gpu,
             managed,
@@ -149,6 +152,13 @@ class GpuResidency:
         self._keep_promises()
         if acted:
             self._tools.changed()
+
+    def _count_orphans(self, managed: list[ServedSlice]) -> None:
+        """What is left of released slices is in no view, and takes room nonetheless."""
+        known = {s.slice_id for s in managed}
+        self.gpu.orphans_mib = sum(
+            s.held_mib() for s in self.slices.values() if s.slice_id not in known
+        )
 
     def _keep_promises(self) -> None:
         now = self._tools.clock.now()

@@ -93,7 +93,8 @@ class Roster:
         for residency in self.residencies.values():
             for served in tuple(residency.slices.values()):
                 here = named.get(served.slice_id) == residency.gpu.gpu.gpu_id
-                if served.assignment is not None and not here:
+                if not here and not served.released:
+                    # Also what was found at the start, and had been released before.
                     released.extend(self._release(residency, served, now))
         return released
 
@@ -110,16 +111,18 @@ class Roster:
             if found is not None:
                 found[1].paused = True
 
-    def keep_promises(self, promised: Promised, now: datetime) -> None:
+    def keep_promises(self, promised: Mapping[GpuId, Promised], now: datetime) -> None:
         """Cells that an agent before this one let through may be running.
 
-        Gates that were open stay so where the slice is on its GPU.
+        Gates that were open stay so where the slice is on its GPU. Called when kernels can report
+        again, however long the recovery took.
         """
-        for _, served in self.assigned():
-            if served.slice_id in promised.open | promised.past:
-                served.account.was_promised_before()
+        for residency, served in self.assigned():
+            here = promised.get(residency.gpu.gpu.gpu_id, Promised())
+            before = served.slice_id in here.open | here.past
+            served.account.listens(now, promised_before=before)
             whole = not served.away() and not served.paused
-            if served.slice_id in promised.open and whole and served.active:
+            if served.slice_id in here.open and whole and served.active:
                 served.gate_open, served.turn_since = True, now
 
     def drop_empty(self) -> None:
@@ -171,6 +174,9 @@ class Roster:
         if served is None:
             served = self._new(slice_id, assignment.holder, residency, now)
         before = served.assignment
+        if served.gate_open and not served.is_job and assignment.memory_mib > served.cap_mib:
+            # What it may have more is not promised yet; it is at once where there is room.
+            served.gate_open, served.turn_since, served.waiting_since = False, None, now
         served.holder, served.cap_mib = assignment.holder, assignment.memory_mib
         served.released = False
         wanted = assignment.wanted_since

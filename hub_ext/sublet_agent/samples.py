@@ -1,6 +1,6 @@
 """Measure one GPU and its processes; blocking, for a thread of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -49,6 +49,8 @@ class Sample:
     cpu_s: Mapping[ProcessIdentity, float]
     states: Mapping[ProcessIdentity, ProcessState]
     """What the device says of the known processes, where it was asked."""
+    unknown: frozenset[ProcessIdentity]
+    """It was asked for the state of these, and did not answer."""
     utilisation_percent: int
     energy_mj: int | None
     problem: str = ""
@@ -86,13 +88,24 @@ def take_sample(
         gone = isinstance(error, GpuGoneError)
         problem = f"the card does not answer: {error}" if gone else str(error)
         return Sample(
-            request.gpu_id, request.generation, None, (), (), alive, cpu_s, {}, 0, None, problem
+            request.gpu_id,
+            request.generation,
+            None,
+            (),
+            (),
+            alive,
+            cpu_s,
+            {},
+            frozenset(),
+            0,
+            None,
+            problem,
         )
     known = frozenset(request.known)
     on_card = {p.pid for p in listed}
     # Whoever is not listed has left the GPU, or was suspended: only the device knows which.
     ask = [i for i in alive if request.ask_states or i.pid not in on_card]
-    states = {i: state for i in ask if (state := _state(device, i.pid)) is not None}
+    states, unknown = _states(device, ask)
     processes: list[SampledProcess] = []
     unidentified: list[int] = []
     for process in listed:
@@ -122,6 +135,7 @@ def take_sample(
         alive,
         cpu_s,
         states,
+        unknown,
         utilisation,
         energy_mj,
     )
@@ -134,8 +148,18 @@ def _obstacle(device: Device, pid: int) -> str | None:
         return None
 
 
-def _state(device: Device, pid: int) -> ProcessState | None:
-    try:
-        return device.state(pid)
-    except DeviceError:
-        return None
+def _states(
+    device: Device, ask: Iterable[ProcessIdentity]
+) -> tuple[dict[ProcessIdentity, ProcessState], frozenset[ProcessIdentity]]:
+    """Return the states of those that have one, and whose could not be read."""
+    states: dict[ProcessIdentity, ProcessState] = {}
+    unknown: set[ProcessIdentity] = set()
+    for identity in ask:
+        try:
+            state = device.state(identity.pid)
+        except DeviceError:
+            unknown.add(identity)
+            continue
+        if state is not None:
+            states[identity] = state
+    return states, frozenset(unknown)

@@ -206,6 +206,8 @@ class ServedGpu:
     """Slices of other cards whose processes were seen here (they are foreign here, too)."""
     orphans_mib: int = 0
     """Held by known processes of released slices."""
+    measured: bool = False
+    """Whether the card has ever answered."""
     closed: str | None = None
     move: RunningMove | None = None
     generation: int = 0

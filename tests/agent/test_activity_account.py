@@ -6,7 +6,7 @@ import pytest
 from sublet_agent.activity_account import ActivityAccount
 from sublet_agent.settings import ActivitySettings
 
-from tests.support.agent_cases import START, FakeClock
+from tests.support.agent_cases import START, FakeClock, level
 
 IDLE_AFTER = timedelta(seconds=60)
 AGAIN = timedelta(seconds=30)
@@ -51,7 +51,7 @@ def test_a_cell_makes_it_active_and_its_end_too(account, clock):
     account.cell_enters("c1", "k", clock.now())
     assert active(account, clock)
     clock.passes(50)
-    account.kernel_reports("k", 2, busy=False, cell=None, now=clock.now())
+    account.kernel_reports(level("k", 2, None), clock.now())
     clock.passes(50)
     assert active(account, clock)
 
@@ -61,7 +61,7 @@ def test_a_cell_that_runs_on_without_the_gpu_is_idle_then(account, clock):
     number = iter(range(10_000))
 
     def still_busy():
-        account.kernel_reports("k", next(number), busy=True, cell="c1", now=clock.now())
+        account.kernel_reports(level("k", next(number), "c1"), clock.now())
 
     assert let_pass(account, clock, 100, each=2, doing=still_busy) <= 62
 
@@ -152,44 +152,64 @@ def test_turns_in_which_nothing_is_shown_come_to_an_end(account, clock):
 
 
 def test_an_old_report_that_comes_late_changes_nothing(account, clock):
-    account.kernel_reports("k", 5, busy=False, cell=None, now=clock.now())
+    account.kernel_reports(level("k", 5, None), clock.now())
     clock.passes(5)
-    account.kernel_reports("k", 4, busy=True, cell="c", now=clock.now())
+    account.kernel_reports(level("k", 4, "c"), clock.now())
     assert not account.runs_a_cell(clock.now())
 
 
 def test_a_cell_is_past_the_gate_from_when_it_is_let_through_until_it_ends(account, clock):
-    account.kernel_reports("k", 1, busy=True, cell="c1", now=clock.now())
+    account.kernel_reports(level("k", 1, "c1"), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
     account.cell_enters("c1", "k", clock.now())
-    account.kernel_reports("k", 2, busy=True, cell="c1", now=clock.now())
+    account.kernel_reports(level("k", 2, "c1"), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
     account.cell_is_let_through("c1", "k")
-    account.kernel_reports("k", 3, busy=True, cell="c1", now=clock.now())
+    account.kernel_reports(level("k", 3, "c1"), clock.now())
     assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports("k", 4, busy=True, cell="c2", now=clock.now())
+    account.kernel_reports(level("k", 4, "c2"), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
     account.cell_enters("c2", "k", clock.now())
     account.cell_is_let_through("c2", "k")
-    account.kernel_reports("k", 5, busy=False, cell=None, now=clock.now())
+    account.kernel_reports(level("k", 5, None), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
 
 
 def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(account, clock):
-    account.was_promised_before()
+    # However long its recovery took.
+    clock.passes(30)
+    account.listens(clock.now(), promised_before=True)
     assert account.may_run_a_promised_cell(clock.now())
     clock.passes(1)
-    account.kernel_reports("k", 1, busy=True, cell="c1", now=clock.now())
+    account.kernel_reports(level("k", 1, "c1"), clock.now())
     clock.passes(5)
     assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports("late", 1, busy=True, cell="c3", now=clock.now())
+    account.kernel_reports(level("late", 1, "c3"), clock.now())
     # It was at the gate: it asks again.
     account.cell_enters("c1", "k", clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
 
 
-def test_a_busy_report_that_is_not_repeated_says_nothing_soon(account, clock):
-    account.kernel_reports("k", 1, busy=True, cell="c", now=clock.now())
+def test_cells_that_run_beside_one_another_each_keep_their_promise(account, clock):
+    for cell in ("c1", "c2"):
+        account.cell_enters(cell, "k", clock.now())
+        account.cell_is_let_through(cell, "k")
+    account.kernel_reports(level("k", 1, "c1", "c2"), clock.now())
+    account.kernel_reports(level("k", 2, "c1"), clock.now())
+    account.cell_enters("c3", "k", clock.now())
+    account.kernel_reports(level("k", 3, "c1", "c3"), clock.now())
+    assert account.may_run_a_promised_cell(clock.now())
+    account.kernel_reports(level("k", 4, "c3"), clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
+
+
+def test_what_a_kernel_said_holds_while_it_is_connected_and_a_little_longer(account, clock):
+    """One that is frozen for long, or computes without letting others run, cannot repeat it."""
+    account.kernel_reports(level("k", 1, "c"), clock.now())
+    clock.passes(600)
     assert account.runs_a_cell(clock.now())
-    clock.passes(11)
+    account.kernel_hangs_up("k", clock.now())
+    clock.passes(9)
+    assert account.runs_a_cell(clock.now())
+    clock.passes(2)
     assert not account.runs_a_cell(clock.now())

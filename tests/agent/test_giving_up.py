@@ -6,7 +6,7 @@ import pytest
 from sublet_agent.activity_account import ActivityAccount
 from sublet_agent.settings import ActivitySettings
 
-from tests.support.agent_cases import START, FakeClock
+from tests.support.agent_cases import START, FakeClock, level
 from tests.support.agent_world import agent_world
 
 IDLE_AFTER = timedelta(seconds=300)
@@ -30,7 +30,7 @@ def judged(account, clock):
 def run_a_cell(account, clock, cell, sequence):
     account.cell_enters(cell, "k", clock.now())
     clock.passes(1)
-    account.kernel_reports("k", sequence, busy=False, cell=None, now=clock.now())
+    account.kernel_reports(level("k", sequence, None), clock.now())
 
 
 def test_who_gives_up_is_idle_from_that_moment_on(account, clock):

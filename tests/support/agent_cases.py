@@ -12,6 +12,7 @@ from sublet_agent.journal import Journal, Target
 from sublet_agent.transitions import MovePlan, MoveSettings, MoveTools
 from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.residency import Holder
+from sublet_quota.wire.tenant_socket import KernelActivity
 
 from tests.support.fake_device import GPU, FakeDevice, FakeTable
 
@@ -33,6 +34,18 @@ class FakeClock:
     def passes(self, seconds: float) -> datetime:
         self.at += timedelta(seconds=seconds)
         return self.at
+
+
+def level(kernel: str, sequence: int, *cells: str | None) -> KernelActivity:
+    """What a kernel says while these cells run; ``None``: none does."""
+    running = [cell for cell in cells if cell is not None]
+    return KernelActivity(
+        kernel=kernel,
+        sequence=sequence,
+        busy=bool(running),
+        cell=running[-1] if running else None,
+        cells=tuple(running) if len(running) > 1 else (),
+    )
 
 
 @dataclass

@@ -54,6 +54,10 @@ class Kernel:
         assert kind == "open", kind
         return took_s, waits
 
+    def reconnect(self) -> None:
+        """Speak to the agent that is there now."""
+        self.tenant.run(f"exec({_GATE!r})")
+
     def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""
         self.tenant.run(f"held = gpu.allocate(gib={gib})")
@@ -98,8 +102,9 @@ class AgentWorld:
             SUBLET_AGENT_SOCKET=str(self.agent.tenant_socket),
             **environment,
         )
-        tenant.run(f"exec({_GATE!r})")
-        return Kernel(tenant)
+        kernel = Kernel(tenant)
+        kernel.reconnect()
+        return kernel
 
     @property
     def status(self) -> Any:

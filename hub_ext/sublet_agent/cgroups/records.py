@@ -15,6 +15,7 @@ from typing import Any, Final
 from sublet_quota.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.trees import FreezerTree
+from sublet_agent.disk import write_all
 
 REST: Final = "rest"
 """In a slice's group: everybody who was not set apart."""
@@ -77,7 +78,7 @@ class GroupsFile:
         fresh = self._path.with_suffix(".new")
         handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         try:
-            os.write(handle, json.dumps([_to_fields(g) for g in groups]).encode())
+            write_all(handle, json.dumps([_to_fields(g) for g in groups]).encode())
         finally:
             os.close(handle)
         fresh.replace(self._path)

@@ -1,6 +1,8 @@
 """Move one process, which stands still already: write it down, move it, see what it is now."""
 
+import time
 from dataclasses import dataclass
+from typing import Final
 
 from sublet_agent.devices.interface import (
     DeviceError,
@@ -12,6 +14,9 @@ from sublet_agent.devices.interface import (
 from sublet_agent.holds import Hold
 from sublet_agent.journal import Step, Target
 from sublet_agent.transitions.moves import MoveEnd, MoveOutcome, MoveTools
+
+_STATE_TRIES: Final = 5
+_STATE_AGAIN_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,15 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
         tools.device.suspend(target.identity.pid)
     except DeviceError as error:
         failure = error
-    state = tools.device.state(target.identity.pid)
+    try:
+        state = _state_after(tools, target)
+    except DeviceError as error:
+        # As if it were suspended: nothing is lost by that, and much by the contrary.
+        _is_suspended(tools, target, outcome)
+        detail = f"what became of process {target.identity.pid} cannot be read: {error}"
+        return Objection(MoveEnd.PUT_OFF, detail, target)
     if state is ProcessState.SUSPENDED:
-        tools.holds.exchange(target, Hold.MOVE, Hold.SUSPENDED)
-        tools.host.settle(target.identity, target.image_mib)
-        outcome.suspended[target.identity] = target
+        _is_suspended(tools, target, outcome)
         tools.journal.note(Step.SUSPENDED, [target])
         return None
     if not tools.table.is_alive(target.identity):
@@ -67,6 +76,24 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
         return Objection(MoveEnd.REFUSED, str(failure), target)
     detail = f"it is {state} after its suspend: {failure or 'no error was told'}"
     return Objection(MoveEnd.PUT_OFF, detail, target)
+
+
+def _is_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> None:
+    tools.holds.exchange(target, Hold.MOVE, Hold.SUSPENDED)
+    tools.host.settle(target.identity, target.image_mib)
+    outcome.suspended[target.identity] = target
+
+
+def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
+    """Ask again and again what became of a process: everything depends on it. ``DeviceError``."""
+    for _ in range(_STATE_TRIES):
+        try:
+            return tools.device.state(target.identity.pid)
+        except DeviceError:
+            if not tools.table.is_alive(target.identity):
+                return None
+            time.sleep(_STATE_AGAIN_S)
+    return tools.device.state(target.identity.pid)
 
 
 def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objection | None:

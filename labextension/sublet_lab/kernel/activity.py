@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from sublet_quota.wire.tenant_socket import KernelActivity
+from sublet_quota.wire.tenant_socket import MOST_CELLS, KernelActivity
 
 _REPEAT_S = 2.0
 _TRY_AGAIN_S = 0.5
@@ -99,6 +99,7 @@ class ActivityReporter:
                     sequence=self._sequence,
                     busy=bool(cells),
                     cell=cells[-1] if cells else None,
+                    cells=tuple(cells[-MOST_CELLS:]) if len(cells) > 1 else (),
                 )
             unsent = not self._send(level)
         self._hang_up()

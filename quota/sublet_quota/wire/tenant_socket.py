@@ -5,15 +5,16 @@ names a slice. A connection belongs to one kernel, or to one notebook server tha
 kernels which cannot report themselves.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from sublet_quota.residency import WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
 
 MAX_LINE_BYTES = 64 * 1024
+MOST_CELLS = 64
 
 
 class KernelActivity(WireModel):
@@ -25,7 +26,21 @@ class KernelActivity(WireModel):
     busy: bool
     """A cell runs: between its ``execute_request`` and its end, ``input()`` not counted."""
     cell: Name | None = None
-    """The id of the ``execute_request``."""
+    """The id of the ``execute_request``; of several that run, the last to begin."""
+    cells: tuple[Name, ...] = Field(default=(), max_length=MOST_CELLS)
+    """All that run, where there are several (in subshells)."""
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``cells`` out where it says nothing: agents of before it do not know it."""
+        values: dict[str, Any] = dump(self)
+        return values if self.cells else {k: v for k, v in values.items() if k != "cells"}
+
+    def running(self) -> frozenset[str]:
+        """Return the cells that run."""
+        if not self.busy:
+            return frozenset()
+        return frozenset(self.cells) | ({self.cell} if self.cell is not None else set())
 
 
 class EnterGate(WireModel):

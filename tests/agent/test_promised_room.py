@@ -1,0 +1,163 @@
+"""Nobody is promised room that is not there, whatever was released, resized or not answered."""
+
+import pytest
+from sublet_agent.simulated.errors import CudaCode
+from sublet_agent.simulated.operations import OperationKind
+
+from tests.support.agent_world import agent_world
+
+FAULTY = "tests.support.faulty_agent"
+LONG = {"idle_after_s": 60.0, "turn_s": 60.0}
+
+
+@pytest.fixture
+def faults(tmp_path, monkeypatch):
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    monkeypatch.setenv("SUBLET_TEST_FAULTS", str(folder))
+    return folder
+
+
+def held_up(world, kernel, slice_id):
+    """Let a cell ask, and see that it is held up."""
+    kernel.tenant.begin("enter()")
+    world.until(lambda: world.report(slice_id).wait is not None)
+
+
+def test_what_a_released_slice_holds_is_promised_to_nobody(tmp_path):
+    with agent_world(tmp_path) as world:
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), **LONG)
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: world.report("a").memory_mib > 50 * 1024)
+        cleo = world.kernel("c")
+        held_up(world, cleo, "c")
+        world.service.assign(world.notebook("c", 60))
+        world.until(lambda: [s.slice_id for s in world.status.slices] == ["c"])
+        seen = world.status.sequence
+        world.until(lambda: world.status.sequence > seen + 2)
+        assert not world.report("c").gate_open
+        assert ada.digest() == hers
+        ada.kill()
+        cleo.tenant.end()
+        cleo.fill(55, 2)
+
+
+def test_a_released_slice_that_comes_back_takes_room_at_once(tmp_path):
+    with agent_world(tmp_path, speed=100) as world:
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), turn_s=60.0)
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: not world.report("a").active)
+        cleo = world.kernel("c")
+        cleo.enter()
+        assert world.truth(ada.pid) == "checkpointed"
+        world.until(lambda: not world.report("c").active)
+        opened = len(world.events("gate-opened", "c"))
+        world.service.assign(world.notebook("c", 60))
+        world.until(lambda: world.truth(ada.pid) != "checkpointed")
+        held_up(world, cleo, "c")
+        world.until(lambda: world.truth(ada.pid) == "running")
+        seen = world.status.sequence
+        world.until(lambda: world.status.sequence > seen + 2)
+        assert len(world.events("gate-opened", "c")) == opened
+        assert ada.digest() == hers
+
+
+def test_a_larger_size_is_promised_when_there_is_room_for_it(tmp_path):
+    with agent_world(tmp_path, speed=5) as world:
+        world.serve(world.notebook("a", 30), world.notebook("c", 40), **LONG)
+        ada, cleo = world.kernel("a"), world.kernel("c")
+        for kernel, gib in ((ada, 5), (cleo, 38)):
+            kernel.enter()
+            kernel.fill(gib, gib)
+        world.until(lambda: world.report("c").memory_mib > 38 * 1024)
+        world.service.gpus = tuple(
+            gpu.model_copy(update={"turn_s": 0.5}) for gpu in world.service.gpus
+        )
+        world.service.assign(world.notebook("a", 60), world.notebook("c", 40))
+        world.until(lambda: world.report("c").move is not None)
+        ada.enter()
+        assert world.truth(cleo.pid) == "checkpointed"
+        ada.run("more = gpu.allocate(gib=50)")
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_nothing_is_decided_before_a_card_has_answered(tmp_path, faults, failures):
+    with agent_world(tmp_path, speed=20, module=FAULTY) as world:
+        world.serve(world.notebook("b", 45), world.notebook("z", 60), turn_s=60.0)
+        zoe = world.kernel("z")
+        zoe.enter()
+        hers = zoe.fill(50, 1)
+        world.until(lambda: not world.report("z").active and not world.report("b").active)
+        world.agent.kill()
+        (faults / "samples").write_text(str(failures))
+        world.agent.start()
+        world.agent.wait_until_serving()
+        ben = world.kernel("b")
+        ben.enter()
+        ben.fill(44, 2)
+        assert world.truth(zoe.pid) == "checkpointed"
+        zoe.reconnect()
+        zoe.enter()
+        assert zoe.digest() == hers
+
+
+def test_who_may_be_suspended_is_not_forgotten_while_the_driver_says_nothing(tmp_path, faults):
+    with agent_world(tmp_path, speed=20, module=FAULTY) as world:
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), turn_s=60.0)
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: not world.report("a").active)
+        cleo = world.kernel("c")
+        cleo.tenant.begin("enter()")
+        world.until(lambda: world.report("a").move is not None)
+        (faults / f"state-{ada.pid}").touch()
+        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        world.until(lambda: world.report("a").move is None)
+        seen = world.status.sequence
+        world.until(lambda: world.status.sequence > seen + 3)
+        (faults / f"state-{ada.pid}").unlink()
+        cleo.kill()
+        ada.enter()
+        assert ada.digest() == hers
+
+
+def test_a_cell_of_a_slice_that_was_released_before_a_restart_is_told_so(tmp_path):
+    with agent_world(tmp_path) as world:
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), turn_s=60.0)
+        ada = world.kernel("a")
+        ada.enter()
+        ada.fill(50, 1)
+        world.until(lambda: not world.report("a").active)
+        cleo = world.kernel("c")
+        cleo.enter()
+        cleo.fill(50, 2)
+        assert world.truth(ada.pid) == "checkpointed"
+        world.service.assign(world.notebook("c", 60))
+        world.until(lambda: [s.slice_id for s in world.status.slices] == ["c"])
+        world.agent.kill()
+        world.agent.start()
+        world.agent.wait_until_serving()
+        ada.reconnect()
+        assert ada.run("enter()[0]") == "'unknown'"
+
+
+def test_a_process_of_a_paused_job_that_could_not_be_paused_is_paused_later(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.serve(world.notebook("a", 50), world.job("j", 20))
+        job = world.kernel("j")
+        world.until(lambda: world.report("j").gate_open)
+        job.fill(5, 1)
+        world.service.gpus = tuple(gpu.model_copy(update=LONG) for gpu in world.service.gpus)
+        world.service.push()
+        ada = world.kernel("a")
+        ada.enter()
+        world.until(lambda: world.truth(job.pid) == "locked")
+        born = world.kernel("j")
+        world.gpus.administration.fail(OperationKind.LOCK, CudaCode.NOT_READY, pid=born.pid)
+        born.tenant.begin("held = gpu.allocate(gib=5)")
+        world.until(lambda: world.truth(born.pid) == "locked")

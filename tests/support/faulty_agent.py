@@ -1,0 +1,40 @@
+"""The agent's own process, with a device that does not answer some questions.
+
+Run as a module in the place of ``sublet_agent.serving``. ``SUBLET_TEST_FAULTS`` names a folder:
+while ``state-PID`` is there, the state of that process cannot be read; ``samples`` holds how many
+samples of a card fail.
+"""
+
+import os
+from pathlib import Path
+
+from sublet_agent.devices.interface import DeviceError, ProcessState
+from sublet_agent.devices.simulated import SimulatedDevice
+from sublet_agent.serving import main
+from sublet_quota.ids import GpuId
+
+_FAULTS = Path(os.environ["SUBLET_TEST_FAULTS"])
+_state, _utilisation = SimulatedDevice.state, SimulatedDevice.utilisation_percent
+
+
+def state(device: SimulatedDevice, pid: int) -> ProcessState | None:
+    found = _state(device, pid)
+    if (_FAULTS / f"state-{pid}").exists():
+        message = "unknown error 999"
+        raise DeviceError(message)
+    return found
+
+
+def utilisation(device: SimulatedDevice, gpu_id: GpuId) -> int:
+    left = _FAULTS / "samples"
+    if left.exists() and int(left.read_text()):
+        left.write_text(str(int(left.read_text()) - 1))
+        message = "unknown error"
+        raise DeviceError(message)
+    return _utilisation(device, gpu_id)
+
+
+if __name__ == "__main__":
+    SimulatedDevice.state = state  # type: ignore[method-assign]
+    SimulatedDevice.utilisation_percent = utilisation  # type: ignore[method-assign]
+    main()
