@@ -12,7 +12,7 @@ from sublet_hub.kube_jobs.names import JOB_ID, MANAGED_BY
 from sublet_hub.kube_jobs.runs import ClusterRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
 
-from tests.support.fake_agent import FakeAgent, a_gpu
+from tests.support.fake_agent import FakeAgent
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 from tests.support.jobs_on_kube import (
@@ -22,6 +22,8 @@ from tests.support.jobs_on_kube import (
     ClusterByHand,
     JobsStory,
     RunsAhead,
+    a_server,
+    another_agent,
     owner_with_pods,
 )
 
@@ -41,21 +43,6 @@ def settings() -> KubeJobSettings:
 
 async def an_agent(world: HubWorld) -> FakeAgent:
     return await world.agent(boot_id="another-machine")
-
-
-async def another_agent(world: HubWorld, lendable_mib: int = 0) -> FakeAgent:
-    return await world.agent(
-        node="node-b",
-        boot_id="boot-b",
-        secret="other-secret-canary-0123456789",
-        gpus=(a_gpu("SIM-9", lendable_mib=lendable_mib),),
-    )
-
-
-async def a_server(world: HubWorld, node: str) -> None:
-    lease = await world.slice_for("ada", size="small")
-    pod = {"pod_uid": "u", "namespace": "hub", "pod_name": "jupyter-ada", "node": node}
-    await world.hub_call("POST", f"slices/{lease['slice_id']}/pod", pod)
 
 
 @pytest_asyncio.fixture

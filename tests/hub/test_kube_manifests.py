@@ -25,7 +25,8 @@ KUEUE = replace(
 
 CASES: dict[str, Any] = {
     "one-gpu": (a_placed_job(), SETTINGS),
-    "home-on-a-node": (a_placed_job(needs_node="node-b"), SETTINGS),
+    "home-on-a-node": (a_placed_job(only_on=("node-b",), prefers_node="node-b"), SETTINGS),
+    "type-on-nodes": (a_placed_job(only_on=("node-a", "node-b")), SETTINGS),
     "files-taken-along": (a_placed_job(a_job(take_along=("data", "model.py"))), SETTINGS),
     "kueue": (a_placed_job(a_job(priority=12), slice_id=None, prefers_node=None), KUEUE),
     "jobset": (a_placed_job(a_job(gpus=2), slice_id=None, prefers_node=None), KUEUE),
@@ -51,7 +52,9 @@ def test_objects_are_as_the_files_say(name: str) -> None:
     assert made == yaml.safe_load(path.read_text())
 
 
-@pytest.mark.parametrize("name", ["one-gpu", "home-on-a-node", "files-taken-along", "kueue"])
+@pytest.mark.parametrize(
+    "name", ["one-gpu", "home-on-a-node", "type-on-nodes", "files-taken-along", "kueue"]
+)
 def test_jobs_are_valid_for_kubernetes(name: str) -> None:
     validate(manifest_of(*CASES[name]), "1.34", strict=True)
 

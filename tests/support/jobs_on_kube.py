@@ -18,8 +18,9 @@ from sublet_quota.ids import JobId, UserName
 from sublet_quota.job_states import JobState
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 
+from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, Manifest
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, until
 
 NAMESPACE = "hub"
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
@@ -277,6 +278,24 @@ async def jobs_story(
     async with hub_world(folder, hub, runs=runs) as world:
         await world.agent(boot_id="another-machine")
         yield JobsStory(world, ClusterByHand(kube), await owner_with_pods(world), runs)
+
+
+async def another_agent(world: HubWorld, **card: Any) -> FakeAgent:
+    """The agent of a second node, with a card that lends nothing unless it is told to."""
+    return await world.agent(
+        node="node-b",
+        boot_id="boot-b",
+        secret=OTHER_SECRET,
+        gpus=(a_gpu("SIM-9", **{"lendable_mib": 0, **card}),),
+    )
+
+
+async def a_server(world: HubWorld, node: str) -> str:
+    """Ada's server runs in a pod, and so her files are in use there; returns its slice."""
+    lease = await world.slice_for("ada", size="small")
+    pod = {"pod_uid": "u", "namespace": NAMESPACE, "pod_name": "jupyter-ada", "node": node}
+    await world.hub_call("POST", f"slices/{lease['slice_id']}/pod", pod)
+    return str(lease["slice_id"])
 
 
 async def owner_with_pods(world: HubWorld, owner: str = "ada") -> str:

@@ -6,9 +6,10 @@ from sublet_quota.ids import GpuId, NodeId, PoolName
 from sublet_quota.lent_units import units_for
 from sublet_quota.residency import Holder
 
-from sublet_hub.homes import node_of_home
 from sublet_hub.job_backend import BackendBooks
-from sublet_hub.kube_jobs.names import slice_id_of
+from sublet_hub.kube.resources import Manifest
+from sublet_hub.kube_jobs.job_nodes import NodesForJobs, NotYetError
+from sublet_hub.kube_jobs.names import NODES, nodes_mark, slice_id_of
 from sublet_hub.kube_jobs.pod_spec import MOST_REQUEST, PlacedJob, annotations_of
 from sublet_hub.kube_jobs.settings import KubeJobSettings
 from sublet_hub.kube_jobs.sightings import SeenPod
@@ -19,19 +20,16 @@ class CannotRunError(Exception):
     """This job cannot be made a pod of; the text is for its owner."""
 
 
-class HomeElsewhereError(Exception):
-    """It was placed on a node that cannot mount its owner's files now; the text is for them."""
-
-
 class Attempts:
     """Puts attempts of jobs together."""
 
     def __init__(self, books: BackendBooks, settings: KubeJobSettings) -> None:
         self._books = books
         self._settings = settings
+        self.nodes = NodesForJobs(books, settings)
 
     def prepare(self, job: JobRecord, record: SliceRecord | None) -> PlacedJob:
-        """Everything that the job's pod depends on. ``CannotRunError``, ``HomeElsewhereError``."""
+        """Everything that the job's pod depends on. ``CannotRunError``, ``NotYetError``."""
         books = self._books
         account = books.accounts.find(job.owner)
         if account is None or account.template.pod is None:
@@ -47,10 +45,7 @@ class Attempts:
                 "this service may start jobs: ask an administrator"
             )
             raise CannotRunError(message)
-        home = None if self._settings.home_is_shared else node_of_home(books.ledger, job.owner)
-        if record is not None and home not in {None, record.gpu.node}:
-            message = f"its owner's files came into use on {home}: it has to run there"
-            raise HomeElsewhereError(message)
+        only_on = self.nodes.only_on(job, record)
         memory_mib, units = self._size(job, record)
         placed = PlacedJob(
             job=job,
@@ -62,7 +57,7 @@ class Attempts:
             slice_id=self._slice_id(job, record),
             simulated=self._is_simulated(record),
             prefers_node=None if record is None else record.gpu.node,
-            needs_node=home,
+            only_on=only_on,
         )
         if len(annotations_of(placed).popitem()[1].encode()) > MOST_REQUEST:
             message = (
@@ -71,6 +66,24 @@ class Attempts:
             )
             raise CannotRunError(message)
         return placed
+
+    def why_anew(self, job: JobRecord, owner: Manifest) -> str | None:
+        """Why an object that is still queued has to be made anew: for its pods' nodes."""
+        made_for = (owner["metadata"].get("annotations") or {}).get(NODES)
+        try:
+            only_on = self.nodes.only_on(job)
+        except NotYetError as error:
+            return str(error)
+        if nodes_mark(only_on) == made_for:
+            return None
+        match only_on:
+            case ():
+                where = "on every node"
+            case (node,):
+                where = f"on {node} alone"
+            case _:
+                where = f"on {len(only_on)} nodes"
+        return f"can run {where} now, and is queued anew for that"
 
     def slices_on(
         self, job: JobRecord, pods: tuple[SeenPod, ...]
@@ -126,11 +139,12 @@ class Attempts:
         view = self._books.fleet.node(NodeId(node))
         found = [gpu for gpu in holdings.gpus() if gpu.node == node and gpu.gpu_id not in taken]
 
-        def rank(gpu: GpuFacts) -> tuple[bool, bool, int, int]:
+        def rank(gpu: GpuFacts) -> tuple[bool, bool, bool, int, int]:
             report = None if view is None else view.gpus.get(gpu.gpu_id)
             lendable = 0 if report is None else report.lendable_mib
             need = gpu.kind.usable_mib if job.memory_mib is None else job.memory_mib
-            return gpu.closed is not None, lendable < need, lendable, gpu.index
+            another_type = not gpu.kind.is_type(job.gpu_type)
+            return another_type, gpu.closed is not None, lendable < need, lendable, gpu.index
 
         return min(found, key=rank, default=None)
 
@@ -148,8 +162,8 @@ class Attempts:
         kinds = {gpu.kind for gpu in holdings.gpus() if gpu.kind.is_type(job.gpu_type)}
         usable_mib = max((kind.usable_mib for kind in kinds), default=0)
         if usable_mib < 1:
-            message = "no agent has told of a GPU that it could use yet"
-            raise CannotRunError(message)
+            message = "waits for a GPU: no agent has told of one that it could use"
+            raise NotYetError(message)
         memory_mib = usable_mib if job.memory_mib is None else job.memory_mib
         return memory_mib, units_for(memory_mib, usable_mib, unit_mib)
 

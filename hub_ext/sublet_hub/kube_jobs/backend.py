@@ -18,7 +18,7 @@ from sublet_quota.wire.api import PodStarted
 from sublet_hub.job_backend import BackendBooks
 from sublet_hub.kube.errors import KubeConflictError, KubeError
 from sublet_hub.kube.resources import Manifest
-from sublet_hub.kube_jobs.attempts import Attempts, CannotRunError, HomeElsewhereError
+from sublet_hub.kube_jobs.attempts import Attempts, CannotRunError
 from sublet_hub.kube_jobs.changes import placed_by_cluster, pods_started, with_all_slices
 from sublet_hub.kube_jobs.cluster import JobsInCluster
 from sublet_hub.kube_jobs.endings import (
@@ -29,6 +29,7 @@ from sublet_hub.kube_jobs.endings import (
     wish_to_end,
 )
 from sublet_hub.kube_jobs.errands import TRY_AGAIN_AFTER, Errands
+from sublet_hub.kube_jobs.job_nodes import NotYetError
 from sublet_hub.kube_jobs.job_output import JobOutput
 from sublet_hub.kube_jobs.lent_quota import LentQuota
 from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
@@ -94,6 +95,7 @@ class KubernetesJobs:
         """Look at every job, and do what is due."""
         if not self._cluster.synced:
             return
+        self._attempts.nodes.begin_round()
         for job in list(self._books.ledger.live_jobs.values()):
             with each_for_itself(f"job {job.job_id}"):
                 self._look_at(job)
@@ -159,8 +161,12 @@ class KubernetesJobs:
             self._look_at_pending(job, seen)
 
     def _look_at_queued(self, job: JobRecord, owner: Manifest) -> None:
-        """Kueue has not let it begin."""
+        """Kueue has not let it begin: it is made anew where it can run elsewhere by now."""
         self._pending.forget(job.job_id)
+        anew = self._attempts.why_anew(job, owner)
+        if anew is not None:
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, anew)
+            return
         workload = self._cluster.workload_of(owner["metadata"]["name"])
         self._say(job.job_id, why_not_admitted(workload) or "waits in the cluster's queue")
 
@@ -329,8 +335,11 @@ class KubernetesJobs:
     def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
         try:
             manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
-        except HomeElsewhereError as error:
-            self._endings[job.job_id] = Ending(JobMove.GO_BACK, str(error))
+        except NotYetError as error:
+            if record is None:
+                self._say(job.job_id, str(error))
+            else:
+                self._endings[job.job_id] = Ending(JobMove.GO_BACK, str(error))
             return
         except CannotRunError as error:
             self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))

@@ -7,7 +7,7 @@ is never tried again by the cluster: whether and when a job begins anew is our q
 from typing import Final
 
 from sublet_hub.kube.resources import JOB_SETS, JOBS, TRAIN_JOBS, Manifest, Resource
-from sublet_hub.kube_jobs.names import TRAINERS_CONTAINER, object_name
+from sublet_hub.kube_jobs.names import NODES, TRAINERS_CONTAINER, nodes_mark, object_name
 from sublet_hub.kube_jobs.pod_spec import PlacedJob, annotations_of, labels_of, pod_spec
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
 from sublet_hub.ledger import JobRecord
@@ -34,11 +34,13 @@ def manifest_of(placed: PlacedJob, settings: KubeJobSettings) -> Manifest:
     """The object that runs the job's next attempt."""
     resource = resource_of(placed.job, settings)
     labels = labels_of(placed, settings)
-    metadata = {
+    metadata: Manifest = {
         "name": object_name(placed.job),
         "namespace": settings.namespace,
         "labels": {**labels, **_queue_labels(placed.job, settings.kueue)},
     }
+    if settings.kueue is not None:
+        metadata["annotations"] = {NODES: nodes_mark(placed.only_on)}
     if resource is JOBS:
         return JOBS.manifest(metadata, spec=_job_spec(placed, settings, labels, pods=1))
     if resource is JOB_SETS:

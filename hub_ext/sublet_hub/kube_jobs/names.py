@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from sublet_quota.ids import JobId, SliceId
@@ -16,6 +17,8 @@ SLICE_ID: Final = "sublet.dev/slice-id"
 OWNER: Final = "sublet.dev/owner"
 REQUEST: Final = "sublet.dev/job-request"
 """The annotation that the pod reads its request from."""
+NODES: Final = "sublet.dev/nodes"
+"""The annotation that tells on which nodes a queued job was to run, by ``nodes_mark``."""
 CONTAINER: Final = "job"
 TRAINERS_CONTAINER: Final = "node"
 """What Kubeflow's runtime calls its workers, and their container."""
@@ -34,6 +37,11 @@ def slice_id_of(job_id: JobId, attempt: int, rank: int = 0) -> SliceId:
     """A slice's id where the cluster, not our queue, places the job: the same when asked again."""
     text = f"{job_id}/{attempt}/{rank}"
     return SliceId(hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def nodes_mark(names: Sequence[str]) -> str:
+    """The same for the same nodes, and short for however many."""
+    return hashlib.sha256(",".join(sorted(names)).encode()).hexdigest()[:16] if names else "all"
 
 
 def as_label(text: str) -> str:

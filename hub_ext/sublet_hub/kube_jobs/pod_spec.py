@@ -37,6 +37,8 @@ ENDING_FILE: Final = "/dev/termination-log"
 MOST_REQUEST: Final = 192 * 1024
 """Annotations of an object may be 256 KiB in all."""
 _RUN: Final = ("-P", "-m", "sublet_lab.runner", "pod")
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 _REQUEST_VOLUME: Final = "sublet-job-request"
 
 
@@ -56,8 +58,8 @@ class PlacedJob:
     simulated: bool = False
     prefers_node: str | None = None
     """Where the queue found room."""
-    needs_node: str | None = None
-    """Where its owner's home is mounted, and can only be mounted there."""
+    only_on: tuple[str, ...] = ()
+    """The only nodes that have its owner's files or the cards it asks for; empty: all do."""
 
 
 def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
@@ -187,13 +189,14 @@ def _request_volume() -> Manifest:
 
 
 def _affinity(placed: PlacedJob) -> Manifest:
-    if placed.needs_node is not None:
-        terms = [_on_node(placed.needs_node)]
-        return {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-    if placed.prefers_node is not None:
-        term = {"weight": 100, "preference": _on_node(placed.prefers_node)}
-        return {"preferredDuringSchedulingIgnoredDuringExecution": [term]}
-    return {}
+    affinity: Manifest = {}
+    if placed.only_on:
+        # Of a node's name a term takes one value alone; of several terms one is enough.
+        terms = [_on_node(name) for name in placed.only_on]
+        affinity[_REQUIRED] = {"nodeSelectorTerms": terms}
+    if placed.prefers_node is not None and placed.only_on != (placed.prefers_node,):
+        affinity[_PREFERRED] = [{"weight": 100, "preference": _on_node(placed.prefers_node)}]
+    return affinity
 
 
 def _on_node(name: str) -> Manifest:

@@ -1,0 +1,153 @@
+"""On which nodes jobs' pods may run: by their owners' files, and by the cards that they ask for."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
+
+from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.hub_world import FakeHub, until
+from tests.support.jobs_on_kube import (
+    JOBS,
+    SETTINGS,
+    JobsStory,
+    RunsAhead,
+    a_server,
+    another_agent,
+    jobs_story,
+)
+
+pytestmark = pytest.mark.asyncio
+
+KUEUE = replace(SETTINGS, kueue=KueueSettings("sublet-lent"))
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+A100 = "Simulated A100 80GB"
+LENDABLE_MIB = 79 * 1024
+
+
+@pytest_asyncio.fixture
+async def kube() -> AsyncIterator[FakeKube]:
+    async with fake_kube() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings() -> KubeJobSettings:
+    return KUEUE
+
+
+@pytest_asyncio.fixture
+async def story(
+    tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
+) -> AsyncIterator[JobsStory]:
+    async with (
+        way_into(kube) as api,
+        jobs_story(tmp_path, hub, kube, RunsAhead(api, settings)) as told,
+    ):
+        yield told
+
+
+AN_ERRAND = timedelta(seconds=10)
+"""For so long an object is not made again."""
+
+
+def only_on(story: JobsStory) -> list[str] | None:
+    """The nodes that the pod of the only Job may run on; nothing while there is none."""
+    names = story.kube.names(JOBS)
+    if len(names) != 1:
+        return None
+    spec = story.cluster.manifest(names[0])["spec"]["template"]["spec"]
+    affinity: dict[str, Any] = spec.get("affinity", {}).get("nodeAffinity", {})
+    terms = affinity.get(REQUIRED, {}).get("nodeSelectorTerms", [])
+    return [name for term in terms for field in term["matchFields"] for name in field["values"]]
+
+
+async def test_a_queued_job_follows_its_owners_files(story: JobsStory) -> None:
+    await another_agent(story.world)
+    await story.submit()
+    await until(lambda: only_on(story) == [], within_s=60)
+    for node in ("node-b", "node-a"):
+        story.pass_time(AN_ERRAND)
+        slice_id = await a_server(story.world, node)
+        await until(lambda node=node: only_on(story) == [node], within_s=60)
+        story.pass_time(AN_ERRAND)
+        await story.world.hub_call("DELETE", f"slices/{slice_id}")
+        await until(lambda: only_on(story) == [], within_s=60)
+    assert (await story.job())["attempts"] == 0
+
+
+async def test_a_queued_job_that_can_run_where_it_could_is_left_in_its_place(
+    story: JobsStory,
+) -> None:
+    await a_server(story.world, "node-a")
+    await story.submit(gpu_type="*H100*")
+    name = await story.cluster.job()
+    uid = story.cluster.manifest(name)["metadata"]["uid"]
+    await another_agent(story.world, type=A100)
+    await story.some_rounds()
+    assert story.cluster.manifest(name)["metadata"]["uid"] == uid
+
+
+async def test_an_admitted_job_is_not_made_anew(story: JobsStory) -> None:
+    await another_agent(story.world)
+    await story.submit()
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    await a_server(story.world, "node-b")
+    await story.some_rounds()
+    assert only_on(story) == []
+
+
+async def test_a_job_that_asks_for_a_type_of_card_runs_where_there_are_some(
+    story: JobsStory,
+) -> None:
+    await story.submit(gpu_type="*H100*")
+    await until(lambda: only_on(story) == ["node-a"], within_s=60)
+    story.pass_time(AN_ERRAND)
+    await another_agent(story.world, type="Simulated H100 141GB")
+    await until(lambda: only_on(story) == ["node-a", "node-b"], within_s=60)
+
+
+async def test_a_job_whose_owners_files_are_where_no_card_of_its_type_is_waits_and_says_so(
+    story: JobsStory,
+) -> None:
+    await another_agent(story.world, type=A100)
+    slice_id = await a_server(story.world, "node-a")
+    await story.submit(gpu_type=A100)
+    await story.until_state("waiting", "in use on node-a: that has no GPU of type")
+    assert story.kube.names(JOBS) == []
+    await story.world.hub_call("DELETE", f"slices/{slice_id}")
+    await until(lambda: only_on(story) == ["node-b"], within_s=60)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS])
+async def test_our_own_queue_does_not_leave_the_type_of_card_to_the_scheduler(
+    story: JobsStory,
+) -> None:
+    await another_agent(story.world, type=A100, lendable_mib=LENDABLE_MIB)
+    await story.submit(gpu_type=A100)
+    await until(lambda: only_on(story) == ["node-b"], within_s=60)
+
+
+async def test_of_a_nodes_cards_the_slice_is_on_one_of_the_type_that_was_asked_for(
+    story: JobsStory,
+) -> None:
+    (agent,) = story.world.agents
+    other = agent.gpus[0].model_copy(
+        update={"gpu_id": "SIM-1", "index": 1, "type": A100, "lendable_mib": 30 * 1024}
+    )
+    agent.gpus = (*agent.gpus, other)
+    await agent.report()
+    await until(lambda: "SIM-1" in story.world.service.ledger.gpus, within_s=60)
+    await story.submit(gpu_type="*H100*")
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    story.cluster.run_pod(story.cluster.make_pod(name))
+    await story.until_state("running")
+    (held,) = story.gpu_slices()
+    assert held.gpu.gpu_id == "SIM-0"
