@@ -16,6 +16,7 @@ from sublet_hub.errors import QuotaFileError
 
 _LOG = logging.getLogger(__name__)
 _MOST_BYTES = 1024 * 1024
+_UNREAD = ""
 
 Listener = Callable[[QuotaDocument], None]
 
@@ -53,6 +54,8 @@ class QuotaFile:
 
     def reload(self) -> bool:
         """Look at the file again; returns whether it is in force now."""
+        # While it cannot be read, whatever comes next is another file, also the same text.
+        self._digest = _UNREAD
         try:
             text = self._read()
             self._digest = _digest(text)

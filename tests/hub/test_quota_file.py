@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sublet_hub.errors import QuotaFileError
@@ -81,3 +82,30 @@ async def test_a_changed_file_is_taken_up_by_itself_and_keeps_the_slices(
         await until(taken_up)
         assert len(world.service.ledger.slices) == 1
         assert world.service.capacity.holdings.accounts.of_user("ada", None).slices == 1
+
+
+async def test_a_file_that_cannot_be_read_for_a_moment_is_right_again_with_the_same_text(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    path = tmp_path / "quota.yaml"
+    path.write_text(GOOD)
+    settings = replace(settings_for(tmp_path), quota_file=path)
+    async with hub_world(tmp_path, hub, settings) as world:
+        admin = world.admin()
+
+        async def errors() -> Any:
+            return (await world.call("GET", "quota", admin))[1]["errors"]
+
+        async def told() -> bool:
+            return bool(await errors())
+
+        async def is_right() -> bool:
+            return not await errors()
+
+        path.rename(tmp_path / "away")
+        await until(told)
+        assert "cannot be read" in (await errors())[0]
+        (tmp_path / "away").rename(path)
+        await until(is_right)
+        _, events = await world.call("GET", "events", admin)
+        assert [event["kind"] for event in events].count("quota-refused") == 1
