@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from sublet_lab.server.kernel_watch import MISSED_CELL
+from sublet_lab.server.kernel_watch import BESIDE_CELLS, MISSED_CELL
 from sublet_lab.server.service_client import ServiceClient
 from sublet_quota.wire.tenant_socket import KernelActivity, Share, ShareProcess
 from tornado.httpclient import HTTPResponse
@@ -212,6 +212,33 @@ async def test_cells_of_kernels_without_the_gate_are_reported_and_others_left_al
         # One numbering, so one teller.
         first, last = _levels(agent, kernel_id)[0], _levels(agent, kernel_id)[-1]
         assert last.sequence - first.sequence == len(_levels(agent, kernel_id)) - 1
+
+
+@pytest.mark.parametrize("name", ["plain", "python3"])
+async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
+    server: JupyterServer, agent: FakeAgent, name: str
+):
+    """It may stand in a GPU call, and no cell could run meanwhile."""
+    async with server.kernel(name) as (kernel_id, kernel):
+        await kernel.run(
+            "import time\n"
+            "def opened(comm, message): time.sleep(message['content']['data']['s'])\n"
+            "get_ipython().kernel.comm_manager.register_target('slow', opened)"
+        )
+        teller = f"{kernel_id} {BESIDE_CELLS}" if name == "python3" else kernel_id
+        await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
+        heard = len(_levels(agent, teller))
+        for seconds in (0.0, 3.5):
+            content = {"comm_id": f"c{seconds}", "target_name": "slow", "data": {"s": seconds}}
+            kernel.client.shell_channel.send(kernel.client.session.msg("comm_open", content))
+        levels = await agent.until(
+            lambda a: (
+                [x.busy for x in _levels(a, teller)[heard:]][-1:] == [False]
+                and _levels(a, teller)[heard:]
+            )
+        )
+        assert all(x.busy for x in levels[:-1])
+        assert len({x.cell for x in levels[:-1]}) == 1
 
 
 async def test_a_killed_cell_does_not_stay_busy(server: JupyterServer, agent: FakeAgent):

@@ -1,8 +1,11 @@
-"""Watches the server's kernels, and tells the agent when a cell runs in one that cannot tell.
+"""Watches the server's kernels, and tells the agent of work that they cannot tell themselves.
 
-A kernel with Sublet's gate says so among its features and is left alone. Of the others every
-front end's cells are seen on iopub: a "busy" whose parent is an ``execute_request``, until the
-"idle" of the same parent. Completion and inspection are busy too, and do not count.
+A kernel with Sublet's gate says so among its features, and tells of its cells itself. Of the others
+every front end's cells are seen on iopub: a "busy" whose parent is an ``execute_request``, until
+the "idle" of the same parent. Completion and inspection are busy too, and do not count.
+
+What a widget calls passes no gate. Where that takes long it may wait inside a GPU call for a
+slice that is away, and no cell could run meanwhile: so it counts as a cell then, in any kernel.
 """
 
 import asyncio
@@ -20,6 +23,11 @@ _REPEAT_S = 2.0
 _SAYS_ITS_FEATURES_WITHIN_S = 10.0
 _MISSED_WITHIN_S = 3.0
 MISSED_CELL = "a cell that began before this server listened"
+_LONG_CALL_S = 1.0
+_CALLS = frozenset({"comm_open", "comm_msg", "comm_close"})
+"""What widgets ask of a kernel."""
+BESIDE_CELLS = "beside its cells"
+"""Added to the name of a kernel that tells of its cells itself."""
 _NOT_RUNNING = frozenset({"starting", "restarting", "dead"})
 
 
@@ -45,6 +53,8 @@ class _Watched:
     tells_itself: bool | None = None
     has_heard_a_cell: bool = False
     running: list[str] = field(default_factory=list)
+    calls: dict[str, float] = field(default_factory=dict)
+    """Those of widgets that it has not answered, with when they began."""
     told: str | None = None
     told_at: float = 0.0
 
@@ -116,18 +126,28 @@ class KernelWatch:
         watched.tells_itself = GATE_FEATURE in features
         if watched.tells_itself:
             watched.running.clear()
-            _stop(watched)
 
     def _heard(self, watched: _Watched, frames: list[bytes]) -> None:
+        if watched.tells_itself and not frames[0].endswith(b"status"):
+            return  # its topics say what comes: nothing need be unpacked of what a cell prints
         message = self._message(watched, frames, "status")
         if message is None:
             return
         state = message["content"].get("execution_state")
         parent = message.get("parent_header") or {}
+        request = str(parent.get("msg_id") or "")
         if state in _NOT_RUNNING:
             watched.running.clear()
-        elif parent.get("msg_type") == "execute_request" and parent.get("msg_id"):
-            cell = str(parent["msg_id"])
+            watched.calls.clear()
+        elif parent.get("msg_type") in _CALLS and request:
+            if state == "busy":
+                watched.calls.setdefault(request, asyncio.get_running_loop().time())
+            else:
+                watched.calls.pop(request, None)
+        elif watched.tells_itself:
+            return
+        elif parent.get("msg_type") == "execute_request" and request:
+            cell = request
             watched.has_heard_a_cell = True
             if state == "busy" and cell not in watched.running:
                 watched.running.append(cell)
@@ -155,15 +175,23 @@ class KernelWatch:
             if kernel_id not in there:
                 _stop(watched)
                 watched.running.clear()
+                watched.calls.clear()
                 del self._watched[kernel_id]
             if watched.tells_itself is None and now - watched.seen_at < _SAYS_ITS_FEATURES_WITHIN_S:
                 continue
-            cell = watched.running[-1] if watched.running else None
+            cell = _works_on(watched, now)
             repeat = cell is not None and now - watched.told_at >= _REPEAT_S
             if cell == watched.told and not repeat:
                 continue
-            if await self._levels.tell(kernel_id, cell):
+            name = f"{kernel_id} {BESIDE_CELLS}" if watched.tells_itself else kernel_id
+            if await self._levels.tell(name, cell):
                 watched.told, watched.told_at = cell, now
+
+
+def _works_on(watched: _Watched, now: float) -> str | None:
+    if watched.running:
+        return watched.running[-1]
+    return next((c for c, began in watched.calls.items() if now - began >= _LONG_CALL_S), None)
 
 
 def _follow_state(watched: _Watched, state: str) -> None:
