@@ -267,6 +267,30 @@ async def test_a_job_whose_end_cannot_be_stored_in_its_words_ends_without_them(
     assert job["slice"] is None
 
 
+@pytest.mark.asyncio
+async def test_an_eviction_that_cannot_be_stored_for_a_while_is_still_one(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await make_ada(world)
+    job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
+    await ada.until_file("pid")
+    refused: list[Change] = []
+    with monkeypatch.context() as patch:
+
+        def refuse(_self: Database, change: Change, _now: datetime) -> tuple[EventRecord, ...]:
+            refused.append(change)
+            message = "the database is away"
+            raise LedgerWriteError(message)
+
+        patch.setattr(Database, "write", refuse)
+        world.assembly._runner.evict(world.service.ledger.jobs[job_id].slice_id, "room")
+        await until(lambda: sum(bool(change.jobs) for change in refused) >= 3)
+    (ada.home / "go").touch()
+    await until(lambda: world.service.ledger.jobs[job_id].attempts == 2, 60)
+    await ada.until(job_id, "done")
+    assert world.service.ledger.jobs[job_id].failed_attempts == 0
+
+
 def test_a_process_is_still_itself_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     process = psutil.Process()
     itself = ProcessIdentity("boot", process.pid, process.create_time() - psutil.boot_time())

@@ -37,6 +37,8 @@ class Run:
     exited_at: datetime | None = None
     agent_heard_at: datetime | None = None
     """Since when, after the exit, its node's agent reports."""
+    ending: Ending | None = None
+    """What it is being ended for: also when that has to be tried again."""
     task: asyncio.Task[None] | None = None
 
 

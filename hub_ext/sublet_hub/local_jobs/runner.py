@@ -232,6 +232,10 @@ class LocalRunner:
             _LOG.error(
                 "ending job %s failed: trying again", job.job_id, exc_info=run.task.exception()
             )
+            run.task = None
+            if run.ending is not None:
+                self._end(run, run.ending)
+                return
         run.task = None
         if run.exited_at is not None:
             if self._awaits_agent(job, run, run.exited_at):
@@ -280,6 +284,7 @@ class LocalRunner:
 
     def _end(self, run: Run, ending: Ending) -> None:
         if run.task is None:
+            run.ending = ending
             run.task = asyncio.get_running_loop().create_task(self._end_all(run, ending))
 
     async def _end_all(self, run: Run, ending: Ending) -> None:
