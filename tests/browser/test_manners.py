@@ -105,6 +105,23 @@ def test_what_is_away_leaves_its_last_word_in_grey_with_when_it_was_seen(eva, hu
     expect(mark(panel, "seen-at")).to_have_count(0)
 
 
+def test_what_is_away_from_the_beginning_is_told_and_nobody_is_told_to_stop_the_server(eva, hub):
+    eva.expect_complaint("50[234]")
+    with hub.frozen("agent"), hub.without("service"):
+        open_lab(eva)
+        eva.page.keyboard.press("Control+Shift+C")
+        eva.page.keyboard.insert_text("Show My Share of the GPUs")
+        eva.page.keyboard.press("Enter")
+        panel = mark(eva.page, "panel")
+        expect(mark(panel, "unreachable")).to_contain_text("leave this server and its kernels")
+        expect(mark(panel, "hub-away")).to_contain_text("Your quota, your training jobs and the")
+        expect(panel).not_to_contain_text("Stop it")
+        eva.photograph("all-away")
+    until_standing(eva, "idle")
+    expect(mark(panel, "unreachable")).to_have_count(0)
+    expect(mark(panel, "hub-away")).to_have_count(0)
+
+
 def test_lending_switched_off_is_told_in_the_panel(eva, hub):
     hub.call("PUT", "/services/sublet/api/lending", {"lending": False})
     open_lab(eva)

@@ -1,9 +1,11 @@
 """From an open notebook to a training job and its result, and what stands in the way."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.browser_lab import NotebookPage, open_lab, open_notebook, put_notebook
 from tests.support.browser_panel import (
@@ -30,6 +32,13 @@ READ = "import os, pathlib; place = os.environ.get('DATA_PLACE'); here = sorted(
 TELL = "print(f'{rate=} {steps=} {label=} {shuffle=} {place=} {here=}')"
 CELLS = (PARAMETERS, NEVER_IN_A_JOB, READ, TELL)
 TAGS = {0: ["parameters"], 1: ["skip"]}
+RECKONED = """\
+colour = "#ff0000"  # of the curve
+shape = (28, 28)
+seed = 12345678901234567891
+verbose: bool = not shuffle"""
+INSPECT = re.compile("/sublet/api/notebooks/inspect")
+SUBMIT = re.compile(r"/sublet/api/jobs$")
 LARGER_THAN_ALLOWED = 3 * 1024**3
 TALL = {"width": 1280, "height": 1100}
 HOSTILE = """<img src=x onerror="window.hurt=1"> 'it' & "s" 🚀 """
@@ -39,6 +48,21 @@ HOSTILE = """<img src=x onerror="window.hurt=1"> 'it' & "s" 🚀 """
 def dora(in_lab, hub):
     put_notebook(hub.home("dora") / "train.ipynb", *CELLS, tags=TAGS)
     return in_lab("dora", viewport=TALL)
+
+
+@contextmanager
+def held_back(page: Page, url: re.Pattern[str]) -> Iterator[None]:
+    """Keep the page's requests to ``url`` waiting meanwhile."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(url, keep)
+    yield
+    for route in held:
+        route.continue_()
+    page.unroute(url)
 
 
 def open_result(panel: Locator, job: Locator) -> NotebookPage:
@@ -62,6 +86,7 @@ def test_two_clicks_run_the_notebook_as_it_is_on_the_screen(dora):
     for name, value in (("rate", "0.1"), ("steps", "3"), ("label", "plain"), ("shuffle", "True")):
         expect(field(dialog, name)).to_have_value(value)
     expect(dialog.locator('[data-sublet-field="rate"]')).to_contain_text("how fast it learns")
+    expect(mark(dialog, "promote-as-now")).to_contain_text("later edits do not change it")
     expect(mark(dialog, "forecast")).to_contain_text("it starts at once")
     dora.photograph("promote")
     start_job(dialog)
@@ -122,6 +147,62 @@ def test_a_changed_parameter_is_checked_taken_along_and_seen_in_the_result(dora,
     expect(result.panel).to_contain_text(re.compile(r"here=\[.*'rows\.csv'.*\]"))
     expect(result.panel).not_to_contain_text("video.bin")
     assert dora.page.evaluate("() => window.hurt") is None
+
+
+def test_what_takes_its_time_says_so_and_cannot_be_begun_twice_or_called_off(dora):
+    notebook = open_notebook(dora, "train.ipynb")
+    button = notebook.toolbar.get_by_role("button", name="Promote")
+    with held_back(dora.page, INSPECT):
+        button.click()
+        expect(button).to_be_disabled()
+        dora.photograph("promote-busy")
+    dialog = promote_dialog(dora.page)
+
+    with held_back(dora.page, SUBMIT):
+        dialog.get_by_role("button", name=START_JOB).click()
+        expect(mark(dialog, "submitting")).to_contain_text("Submitting…")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_disabled()
+        expect(field(dialog, "name")).to_be_disabled()
+        dora.page.keyboard.press("Escape")
+        dora.page.mouse.click(3, 3)
+        dora.photograph("promote-submitting")
+        expect(mark(dialog, "submitting")).to_be_visible()
+    expect(dialog).to_have_count(0)
+    expect(dora.page.get_by_text("train is in the queue as a training job.")).to_be_visible()
+    expect(button).to_be_enabled()
+    panel = open_panel(dora)
+    expect(job_named(panel, "train")).to_have_attribute("data-sublet-state", "done")
+
+
+def test_what_a_job_cannot_be_given_is_refused_and_stays_as_in_the_notebook(dora, hub):
+    folder = hub.home("dora") / "crumbs"
+    cells = ("shuffle = True", RECKONED, "print(f'{colour=} {shape=} {seed=} {verbose=}')")
+    put_notebook(folder / "exact.ipynb", *cells, tags={1: ["parameters"]})
+    for number in range(207):
+        (folder / f"part-{number:03}.csv").write_text("1")
+    dialog = promote(open_notebook(dora, "crumbs/exact.ipynb"))
+    expect(field(dialog, "colour")).to_have_value("#ff0000")
+    expect(dialog.locator('[data-sublet-field="colour"]')).to_contain_text("of the curve")
+    expect(field(dialog, "verbose").locator("option:checked")).to_have_text("as in the notebook")
+    for name, value, complaint in (
+        ("shape", "(32, 32)", "shape: a tuple would arrive in the job as a list."),
+        ("seed", "12345678901234567892", "seed: an integer beyond 9007199254740991 would lose"),
+    ):
+        before = field(dialog, name).input_value()
+        field(dialog, name).fill(value)
+        expect(dialog.locator(f'[data-sublet-field="{name}"]')).to_contain_text(complaint)
+        dora.photograph(f"promote-not-sent-{name}")
+        field(dialog, name).fill(before)
+    dialog.get_by_role("radio", name=re.compile("copy of some files")).check()
+    expect(mark(dialog, "take-more")).to_contain_text("and 7 more: put them into a folder")
+    mark(dialog, "take-more").scroll_into_view_if_needed()
+    dora.photograph("promote-more-files")
+    dialog.get_by_role("radio", name="run in the notebook").check()
+    field(dialog, "colour").fill("#00ff00")
+    start_job(dialog)
+    result = open_result(open_panel(dora), job_named(mark(dora.page, "panel"), "exact"))
+    told = "colour='#00ff00' shape=(28, 28) seed=12345678901234567891 verbose=False"
+    expect(result.panel).to_contain_text(told)
 
 
 def test_one_job_too_many_is_refused_in_the_dialog_with_what_to_do(dora, hub):

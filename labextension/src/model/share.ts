@@ -114,6 +114,11 @@ export class ShareModel implements IDisposable {
     return this._share.seen;
   }
 
+  /** Whether agent or service have been asked for the first time and have not said anything yet. */
+  get isAsking(): boolean {
+    return this._local.isAwaited || this._share.isAwaited;
+  }
+
   /** Why the agent did not answer last; `null` where it did, or was not asked. */
   get localProblem(): string | null {
     return this._local.problem;

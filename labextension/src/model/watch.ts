@@ -57,6 +57,11 @@ export class Watch<T> implements IDisposable {
     return this._problem;
   }
 
+  /** Somebody is there, as far as is known, who has said nothing yet, good or bad. */
+  get isAwaited(): boolean {
+    return this._exists !== false && this._seen === null && this._problem === null;
+  }
+
   /** Whether there is such an address; `null` before the first answer of any kind. */
   get exists(): boolean | null {
     return this._exists;

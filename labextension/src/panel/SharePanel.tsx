@@ -96,7 +96,7 @@ function NoSlice({ desk }: { desk: Desk }): React.JSX.Element {
       </p>
     );
   }
-  if (model.localProblem === null && model.shareProblem === null) {
+  if (model.isAsking) {
     return <p className="sublet-quiet">{trans.__('Asking how your slice stands…')}</p>;
   }
   // Who would stop the server now might lose what is well and only out of sight.

@@ -3,22 +3,12 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
-import type { Forecast, JobRequest } from '../api/jobs';
-import { span } from '../words/format';
 import { Choice, Field, TextField } from './fields';
-import {
-  MOST_RETRIES,
-  nameHelp,
-  problemsOf,
-  requestOf,
-  type Form,
-  type Problems,
-  type Subject
-} from './form';
+import { MOST_RETRIES, nameHelp, problemsOf, type Form, type Problems, type Subject } from './form';
 import { FilesPart } from './FilesPart';
+import { ForecastLine } from './ForecastLine';
 import type { ParameterField } from './parameters';
 
-const FORECAST_AFTER_MS = 400;
 const SECRET = /TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY/i;
 
 export interface PromoteFormProps {
@@ -68,7 +58,7 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
           {trans.__('Submitting… What the job runs is being copied.')}
         </p>
       ) : (
-        <ForecastLine {...props} problems={problems} />
+        <ForecastLine api={props.api} {...part} />
       )}
     </div>
   );
@@ -306,71 +296,4 @@ function EnvironmentPart({ trans, subject, form, set }: PartProps): React.JSX.El
       ))}
     </fieldset>
   );
-}
-
-/** What the quota allows and how long it would wait, asked a moment after the last change. */
-function ForecastLine(props: PromoteFormProps & { problems: Problems }): React.JSX.Element {
-  const { api, trans, subject, form, problems } = props;
-  const wrong = Object.keys(problems).length > 0;
-  const request = JSON.stringify(wrong ? null : requestOf(form, subject, trans));
-  const [forecast, setForecast] = React.useState<Forecast | string | null>(null);
-  React.useEffect(() => {
-    let late = false;
-    const timer = window.setTimeout(() => {
-      if (request === 'null') {
-        return;
-      }
-      api.forecast(JSON.parse(request) as JobRequest).then(
-        found => {
-          if (!late) {
-            setForecast(found);
-          }
-        },
-        (error: unknown) => {
-          if (!late) {
-            setForecast(error instanceof Error ? error.message : String(error));
-          }
-        }
-      );
-    }, FORECAST_AFTER_MS);
-    return () => {
-      late = true;
-      window.clearTimeout(timer);
-    };
-  }, [api, request]);
-  return (
-    <p
-      className="sublet-forecast"
-      role="status"
-      data-sublet="forecast"
-      data-sublet-allowed={
-        typeof forecast === 'object' && forecast !== null ? forecast.allowed : undefined
-      }
-    >
-      {wrong ? trans.__('Correct what is marked first.') : forecastWords(forecast, trans)}
-    </p>
-  );
-}
-
-export function forecastWords(
-  forecast: Forecast | string | null,
-  trans: TranslationBundle
-): string {
-  if (forecast === null) {
-    return trans.__('Asking when it could start…');
-  }
-  if (typeof forecast === 'string') {
-    return forecast;
-  }
-  if (!forecast.allowed) {
-    return forecast.problem ?? forecast.message;
-  }
-  const parts = [forecast.message];
-  if (forecast.expected_wait_s !== null && forecast.expected_wait_s > 0) {
-    parts.push(trans.__('Expected wait: about %1.', span(trans, forecast.expected_wait_s)));
-  }
-  if (forecast.basis !== '' && forecast.expected_wait_s !== 0) {
-    parts.push(`(${forecast.basis})`);
-  }
-  return parts.filter(Boolean).join(' ');
 }
