@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from pydantic import ValidationError
 from sublet_quota.ids import JobId, UserName
 from sublet_quota.job_admission import JobWish, admit_job
 from sublet_quota.job_names import job_name
@@ -102,20 +103,26 @@ class JobDesk:
         self, job: JobRecord, groups: tuple[str, ...], *, may_go_first: bool = False
     ) -> JobRecord | Refusal:
         """Take a job in that asks for the same, as far as who asks may."""
-        request = JobRequest(
-            notebook=job.notebook,
-            name=job.name,
-            parameters=job.parameters,
-            memory_mib="whole" if job.memory_mib is None else job.memory_mib,
-            compute_milli=job.compute_milli,
-            gpu_type=job.gpu_type,
-            priority=job.priority if may_go_first else min(job.priority, 0),
-            max_run_s=job.max_run_s,
-            environment=self._books.files.environment(job.job_id),
-            take_along=job.take_along,
-            retries=job.retries,
-            gpus=job.gpus,
-        )
+        try:
+            request = JobRequest(
+                notebook=job.notebook,
+                name=job.name,
+                parameters=job.parameters,
+                memory_mib="whole" if job.memory_mib is None else job.memory_mib,
+                compute_milli=job.compute_milli,
+                gpu_type=job.gpu_type,
+                priority=job.priority if may_go_first else min(job.priority, 0),
+                max_run_s=job.max_run_s,
+                environment=self._books.files.environment(job.job_id),
+                take_along=job.take_along,
+                retries=job.retries,
+                gpus=job.gpus,
+            )
+        except ValidationError as error:
+            # It was taken in when more was allowed.
+            found = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
+            message = f"this job cannot be run again as it was: {found}. Submit its notebook anew."
+            return Refusal(RefusalReason.BAD_PARAMETERS, message[:2000])
         return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
 
     def cancel(self, job: JobRecord) -> JobRecord:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.ledger import Change
 from sublet_quota.residency import WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import WaitReport
@@ -123,6 +125,18 @@ async def test_running_again_is_a_new_job_that_asks_for_the_same(ada: Ada) -> No
     assert (again["name"], again["parameters"], again["retries"]) == ("fit", {"rate": 0.5}, 1)
     await ended(ada, again["job_id"])
     assert ada.world.assembly._files.environment(again["job_id"]) == {"A": "b"}
+
+
+async def test_a_job_from_before_a_limit_is_not_run_again_in_words(ada: Ada) -> None:
+    ada.script(["print", "x"])
+    job_id = await ada.submit(["print", "x"])
+    await ended(ada, job_id)
+    ledger = ada.world.service.ledger
+    large = replace(ledger.jobs[job_id], parameters={"text": "x" * 20_000})
+    ledger.apply(Change(jobs=(large,)), ada.world.service.now())
+    status, problem = await ada.world.call("POST", f"jobs/{job_id}/again", ada.token)
+    assert (status, problem["reason"]) == (400, "bad-parameters")
+    assert "put what is large into a file" in problem["message"]
 
 
 @pytest.mark.parametrize(("method", "what"), [("POST", "again"), ("POST", "cancel"), ("GET", "")])

@@ -239,7 +239,7 @@ class JobRequest(WireModel):
     """A notebook to execute as a training job."""
 
     notebook: PathText
-    """A path below the owner's notebook folder."""
+    """A path below the owner's notebook folder. The job runs it as it is now."""
     name: Name | None = None
     parameters: Annotated[dict[str, Any], AfterValidator(_of_bounded_size)] = {}
     """At most 16 KiB of JSON: they are kept for as long as the job is remembered."""
@@ -255,8 +255,8 @@ class JobRequest(WireModel):
     """Files and folders beside the notebook, by paths below its folder; ``.`` for all of it.
 
     Copied together with the notebook: the job runs in the copy, and later changes do not reach it.
-    A job on the hub's own machine is copied now, one on a cluster when it first starts. Empty: it
-    runs in the notebook's own folder.
+    Copied now; on a cluster by who submits from the owner's notebook server, and else when the job
+    first starts. Empty: it runs in the notebook's own folder.
     """
     retries: int = Field(default=0, ge=0, le=5)
     """How often it is begun anew after it has failed."""
