@@ -7,7 +7,7 @@ the waiting job runs and the number of moves stays bounded. A single measured us
 all of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
@@ -21,6 +21,8 @@ _FRESH = timedelta(seconds=10)
 """What a kernel said whose connection has ended holds for so long: it reports again, or is gone."""
 _HEARD_WITHIN = timedelta(seconds=3)
 """So long after its start an agent may not have heard yet that a cell runs."""
+_REPORTED_WITHIN = timedelta(seconds=5)
+"""A cell that was let through and that no report names after so long was over before one could."""
 _MEASURED_LATE = timedelta(seconds=2)
 """Use that is measured so soon after the owner gave the slice up was before it."""
 _MOST_KERNELS = 256
@@ -32,14 +34,29 @@ class _Kernel:
     busy: bool
     cell: str | None
     reported: datetime
-    let_through: frozenset[str] = frozenset()
-    """Those of its running cells that were let through its slice's gate."""
-    connected: bool = False
-    """It says at once when its level changes, for its connection is open."""
+    let_through: dict[str, datetime | None] = field(default_factory=dict)
+    """Its cells that were let through its slice's gate: when, or ``None`` once reported."""
+    asked: set[str] = field(default_factory=set)
+    """Its cells at the gate before its first report."""
+    connection: object | None = None
+    """By which it reports; while that is open, it says at once when its level changes."""
+    has_reported: bool = False
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether what it said holds still; a frozen one, say, cannot repeat it."""
-        return self.connected or now - self.reported < _FRESH
+        return self.connection is not None or now - self.reported < _FRESH
+
+    def runs(self, running: frozenset[str], now: datetime) -> None:
+        """It says which cells run.
+
+        Reports and the gate have a connection each, so a report may be older than what was let
+        through meanwhile: only what was reported before, or should have been, is over.
+        """
+        for cell, since in tuple(self.let_through.items()):
+            if cell in running:
+                self.let_through[cell] = None
+            elif since is None or now - since > _REPORTED_WITHIN:
+                del self.let_through[cell]
 
 
 class ActivityAccount:
@@ -69,12 +86,16 @@ class ActivityAccount:
         """A cell asks at the gate."""
         self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
-        self._kernels[kernel].let_through -= {cell}
+        noted = self._kernels[kernel]
+        noted.let_through.pop(cell, None)
+        if not noted.has_reported:
+            noted.asked.add(cell)
 
-    def cell_is_let_through(self, cell: str, kernel: str) -> None:
+    def cell_is_let_through(self, cell: str, kernel: str, now: datetime) -> None:
         """The gate is open to a cell that asked there."""
-        if kernel in self._kernels:
-            self._kernels[kernel].let_through |= {cell}
+        noted = self._kernels.get(kernel)
+        if noted is not None:
+            noted.let_through[cell] = now
 
     def listens(self, now: datetime, *, promised_before: bool) -> None:
         """From now on kernels can report.
@@ -83,8 +104,13 @@ class ActivityAccount:
         """
         self._listens_since, self._promised_before = now, promised_before
 
-    def kernel_reports(self, report: KernelActivity, now: datetime) -> None:
-        """A kernel tells its level; repeated levels are no new evidence."""
+    def kernel_reports(
+        self, report: KernelActivity, now: datetime, connection: object | None = None
+    ) -> None:
+        """A kernel tells its level; repeated levels are no new evidence.
+
+        ``connection``: by which it does, and whose end will be told.
+        """
         kernel, busy, cell = report.kernel, report.busy, report.cell
         before = self._kernels.get(kernel)
         if before is not None and report.sequence < before.sequence and before.is_fresh(now):
@@ -96,17 +122,18 @@ class ActivityAccount:
             self._cell_ended = now
         self._note_kernel(kernel, report.sequence, busy=busy, cell=cell, now=now)
         noted, running = self._kernels[kernel], report.running()
-        noted.connected = True
-        if before is None and self._may_be_unheard_of(now):
-            noted.let_through = running
-        else:
-            noted.let_through &= running
+        noted.connection = connection
+        if not noted.has_reported and self._may_be_unheard_of(now):
+            noted.let_through |= dict.fromkeys(running - noted.asked, now)
+        noted.has_reported = True
+        noted.asked.clear()
+        noted.runs(running, now)
 
-    def kernel_hangs_up(self, kernel: str, now: datetime) -> None:
-        """The connection of its reports has ended: what it said last holds for a while."""
-        noted = self._kernels.get(kernel)
-        if noted is not None:
-            noted.connected, noted.reported = False, now
+    def connection_ends(self, connection: object, now: datetime) -> None:
+        """Kernels reported by it: what they said last holds for a while."""
+        for noted in self._kernels.values():
+            if noted.connection is connection:
+                noted.connection, noted.reported = None, now
 
     def gpu_is_used(self, now: datetime) -> None:
         """Measured: a process of the slice used the GPU."""

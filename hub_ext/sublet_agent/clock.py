@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 _SLOWER: Final = 0.9
@@ -18,6 +18,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that only ever grow."""
+        ...
+
+    def ahead(self) -> timedelta:
+        """Return by how much ``now`` is later than the machine's own clock."""
         ...
 
 
@@ -48,3 +52,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that only ever grow."""
         return self._monotonic()
+
+    def ahead(self) -> timedelta:
+        """Return by how much ``now`` is later than the machine's own clock."""
+        return timedelta(seconds=self.now().timestamp() - self._wall())

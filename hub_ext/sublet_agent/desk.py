@@ -38,21 +38,21 @@ class TenantDesk:
         found = self._roster.find(slice_id)
         return found is not None and not found[1].released
 
-    def activity(self, slice_id: SliceId, report: KernelActivity) -> None:
-        """A kernel tells its level."""
+    def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
+        """A kernel tells its level, by a connection whose end is told."""
         found = self._roster.find(slice_id)
         if found is None:
             return
         residency, served = found
-        served.account.kernel_reports(report, self._clock.now())
+        served.account.kernel_reports(report, self._clock.now(), connection)
         if report.busy and not served.gate_open:
             residency.poke()
 
-    def hangs_up(self, slice_id: SliceId, kernel: str) -> None:
-        """The connection by which a kernel was reported has ended."""
+    def connection_ends(self, slice_id: SliceId, connection: object) -> None:
+        """A connection by which kernels were reported has ended."""
         found = self._roster.find(slice_id)
         if found is not None:
-            found[1].account.kernel_hangs_up(kernel, self._clock.now())
+            found[1].account.connection_ends(connection, self._clock.now())
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
         """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there.
@@ -66,7 +66,7 @@ class TenantDesk:
         self._note_kernel(served, request)
         served.account.cell_enters(request.cell, request.kernel, self._clock.now())
         if served.gate_open:
-            served.account.cell_is_let_through(request.cell, request.kernel)
+            served.account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
             return True
         served.requests.append(request)
         residency.poke()
@@ -83,7 +83,7 @@ class TenantDesk:
         found = self._roster.find(slice_id)
         if found is None or not found[1].gate_open:
             return False
-        found[1].account.cell_is_let_through(request.cell, request.kernel)
+        found[1].account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
         self.leave(slice_id, request)
         return True
 

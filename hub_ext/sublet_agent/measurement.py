@@ -165,6 +165,9 @@ class Measurement:
                 process.image_mib, process.memory_mib = process.memory_mib, 0
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
+            elif state is ProcessState.SUSPENDED and process.memory_mib:
+                process.memory_mib = 0
+                effects.changed = True
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
                 # Born meanwhile, and the call that should have paused it did not work.
                 effects.pause_for_policy.extend(served.targets([process]))

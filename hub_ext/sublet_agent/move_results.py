@@ -72,7 +72,9 @@ def _note_processes(served: ServedSlice, outcome: MoveOutcome) -> None:
         tracked = served.processes.setdefault(identity.pid, TrackedProcess(identity))
         if tracked.identity != identity:
             tracked = served.processes[identity.pid] = TrackedProcess(identity)
-        tracked.image_mib, tracked.memory_mib = target.image_mib, 0
+        tracked.image_mib = target.image_mib
+        # What may still be on the card is not free until the card says so.
+        tracked.memory_mib = target.image_mib if identity in outcome.unknown else 0
         # What the driver itself computed while it moved the bytes is nobody's work.
         tracked.cpu_s = None
     for identity in outcome.on_gpu:

@@ -235,6 +235,7 @@ class NodeAgent:
             lending=self._lending(),
             margin_mib=self._settings.moves.margin_mib,
             host_free_mib=self._moves.host.free_mib(),
+            ahead=self._clock.ahead(),
         )
 
     async def _advertise(self, settings: DevicePluginSettings) -> None:

@@ -144,6 +144,7 @@ class GpuResidency:
                 lending=self._tools.lending(),
                 margin_mib=self._tools.moves.settings.margin_mib,
                 host_free_mib=self._tools.moves.host.free_mib(),
+                ahead=self._tools.clock.ahead(),
                 unsafe_skip_room_check=self._tools.moves.settings.skip_room_check,
             ),
         )

@@ -132,8 +132,8 @@ class ServedSlice:
         return [p for p in self.processes.values() if p.suspended and p.lost is None]
 
     def held_mib(self) -> int:
-        """Return how much it holds on the GPU."""
-        return sum(p.memory_mib for p in self.on_gpu())
+        """Return how much it holds on the GPU, or may hold there."""
+        return sum(p.memory_mib for p in self.processes.values() if p.lost is None)
 
     def image_mib(self) -> int:
         """Return how much of it is in host memory."""

@@ -7,7 +7,7 @@ come off the slice's cap, so that they are not counted twice.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sublet_quota import residency
 from sublet_quota.ids import SliceId
@@ -25,6 +25,8 @@ class NodeView:
     lending: bool
     margin_mib: int
     host_free_mib: int
+    ahead: timedelta = timedelta(0)
+    """By how much ``now`` is later than what the hub's clock says."""
     unsafe_skip_room_check: bool = False
     """Who is away and wanted is taken to need no room: brought back into a full GPU, and lost."""
 
@@ -32,7 +34,7 @@ class NodeView:
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuSnapshot:
     """Return the GPU as the policy sees it."""
     move = gpu.move
-    views = tuple(_view(s, move if _is_moving(s, move) else None, node.now) for s in slices)
+    views = tuple(_view(s, move if _is_moving(s, move) else None, node) for s in slices)
     if node.unsafe_skip_room_check:
         views = tuple(
             replace(v, cap_mib=0, image_mib=0) if v.is_away and v.active else v for v in views
@@ -74,7 +76,8 @@ def _stray_mib(served: ServedSlice) -> int:
     return served.held_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
-def _view(served: ServedSlice, move: RunningMove | None, now: datetime) -> SliceView:
+def _view(served: ServedSlice, move: RunningMove | None, node: NodeView) -> SliceView:
+    now = node.now
     state, cap_mib = served.state(), served.cap_mib
     held_mib, image_mib = served.held_mib(), served.image_mib()
     if move is not None and move.kind is TransitionKind.SUSPENDING:
@@ -85,6 +88,7 @@ def _view(served: ServedSlice, move: RunningMove | None, now: datetime) -> Slice
         cap_mib, held_mib = max(cap_mib - held_mib, image_mib), 0
     active = served.active
     assignment = served.assignment
+    kept = None if assignment is None else assignment.kept_until
     return SliceView(
         slice_id=served.slice_id,
         holder=served.holder,
@@ -99,7 +103,7 @@ def _view(served: ServedSlice, move: RunningMove | None, now: datetime) -> Slice
         waiting_since=served.waiting_since,
         turn_since=served.turn_since if served.gate_open else None,
         entitlement=0 if assignment is None else assignment.entitlement,
-        kept_until=None if assignment is None else assignment.kept_until,
+        kept_until=kept and kept + node.ahead,
         runs_a_cell=not served.is_job and served.account.may_run_a_cell(now),
         past_the_gate=served.past_the_gate(now),
         unsuspendable=served.unsuspendable(),

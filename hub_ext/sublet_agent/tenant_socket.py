@@ -37,8 +37,6 @@ _FIRST_WAIT_S: Final = 0.05
 _WAIT_REPEAT_S: Final = 2.0
 _CREDENTIALS: Final = struct.Struct("3i")
 _MOST_BAD_LINES: Final = 20
-_MOST_REPORTED: Final = 1024
-"""Kernels of one connection: a notebook server tells of many."""
 _MOST_GATES: Final = 16
 """Of one connection: a kernel has few subshells."""
 _OPEN_LINE: Final = GateOpen().model_dump_json().encode() + b"\n"
@@ -57,12 +55,12 @@ class Desk(Protocol):
         """Whether the slice is here, and was not taken back."""
         ...
 
-    def activity(self, slice_id: SliceId, report: KernelActivity) -> None:
-        """A kernel tells its level."""
+    def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
+        """A kernel tells its level, by a connection whose end is told."""
         ...
 
-    def hangs_up(self, slice_id: SliceId, kernel: str) -> None:
-        """The connection by which a kernel was reported has ended."""
+    def connection_ends(self, slice_id: SliceId, connection: object) -> None:
+        """A connection by which kernels were reported has ended."""
         ...
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
@@ -185,7 +183,7 @@ class _Conversation:
         self._slice_id: SliceId | None = None
         self._gates: dict[GateRequest, asyncio.TimerHandle | None] = {}
         self._told: dict[GateRequest, float] = {}
-        self._reported: set[tuple[SliceId, str]] = set()
+        self._reported_for: set[SliceId] = set()
         self._bad_lines = 0
 
     def slice_id(self) -> SliceId | None:
@@ -211,9 +209,8 @@ class _Conversation:
             case EnterGate():
                 self._enter(slice_id, message)
             case KernelActivity():
-                if len(self._reported) < _MOST_REPORTED:
-                    self._reported.add((slice_id, message.kernel))
-                self._desk.activity(slice_id, message)
+                self._reported_for.add(slice_id)
+                self._desk.activity(slice_id, message, self)
             case AskShare():
                 self._tell_share(slice_id)
         return True
@@ -230,9 +227,8 @@ class _Conversation:
             if self._slice_id is not None:
                 self._desk.leave(self._slice_id, request)
         self._gates.clear()
-        for slice_id, kernel in self._reported:
-            self._desk.hangs_up(slice_id, kernel)
-        self._reported.clear()
+        for slice_id in self._reported_for:
+            self._desk.connection_ends(slice_id, self)
 
     def _enter(self, slice_id: SliceId, message: EnterGate) -> None:
         if len(self._gates) >= _MOST_GATES:

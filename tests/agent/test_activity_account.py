@@ -164,13 +164,13 @@ def test_a_cell_is_past_the_gate_from_when_it_is_let_through_until_it_ends(accou
     account.cell_enters("c1", "k", clock.now())
     account.kernel_reports(level("k", 2, "c1"), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
-    account.cell_is_let_through("c1", "k")
+    account.cell_is_let_through("c1", "k", clock.now())
     account.kernel_reports(level("k", 3, "c1"), clock.now())
     assert account.may_run_a_promised_cell(clock.now())
     account.kernel_reports(level("k", 4, "c2"), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
     account.cell_enters("c2", "k", clock.now())
-    account.cell_is_let_through("c2", "k")
+    account.cell_is_let_through("c2", "k", clock.now())
     account.kernel_reports(level("k", 5, None), clock.now())
     assert not account.may_run_a_promised_cell(clock.now())
 
@@ -193,7 +193,7 @@ def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(
 def test_cells_that_run_beside_one_another_each_keep_their_promise(account, clock):
     for cell in ("c1", "c2"):
         account.cell_enters(cell, "k", clock.now())
-        account.cell_is_let_through(cell, "k")
+        account.cell_is_let_through(cell, "k", clock.now())
     account.kernel_reports(level("k", 1, "c1", "c2"), clock.now())
     account.kernel_reports(level("k", 2, "c1"), clock.now())
     account.cell_enters("c3", "k", clock.now())
@@ -203,12 +203,50 @@ def test_cells_that_run_beside_one_another_each_keep_their_promise(account, cloc
     assert not account.may_run_a_promised_cell(clock.now())
 
 
+def test_a_report_from_before_a_cell_was_let_through_does_not_take_its_promise(account, clock):
+    """Reports and the gate have a connection each."""
+    account.kernel_reports(level("k", 1, "a"), clock.now())
+    account.cell_enters("b", "k", clock.now())
+    account.cell_is_let_through("b", "k", clock.now())
+    for late in (level("k", 2, None), level("k", 3, "a")):
+        account.kernel_reports(late, clock.now())
+    account.kernel_reports(level("k", 4, "b"), clock.now())
+    assert account.may_run_a_promised_cell(clock.now())
+    account.kernel_reports(level("k", 5, "c"), clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
+
+
+def test_a_cell_that_ended_before_a_report_could_name_it_keeps_no_promise(account, clock):
+    account.cell_enters("short", "k", clock.now())
+    account.cell_is_let_through("short", "k", clock.now())
+    clock.passes(6)
+    account.kernel_reports(level("k", 1, "next"), clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
+
+
+def test_who_asks_before_its_kernels_first_report_was_not_let_through_by_an_agent_before(
+    account, clock
+):
+    account.listens(clock.now(), promised_before=True)
+    account.cell_enters("asks", "k", clock.now())
+    account.kernel_reports(level("k", 1, "runs", "asks"), clock.now())
+    clock.passes(4)
+    assert account.may_run_a_promised_cell(clock.now())
+    account.kernel_reports(level("k", 2, "asks"), clock.now())
+    assert not account.may_run_a_promised_cell(clock.now())
+
+
 def test_what_a_kernel_said_holds_while_it_is_connected_and_a_little_longer(account, clock):
     """One that is frozen for long, or computes without letting others run, cannot repeat it."""
-    account.kernel_reports(level("k", 1, "c"), clock.now())
+    first, second = object(), object()
+    account.kernel_reports(level("k", 1, "c"), clock.now(), first)
     clock.passes(600)
     assert account.runs_a_cell(clock.now())
-    account.kernel_hangs_up("k", clock.now())
+    account.kernel_reports(level("k", 2, "c"), clock.now(), second)
+    account.connection_ends(first, clock.now())
+    clock.passes(600)
+    assert account.runs_a_cell(clock.now())
+    account.connection_ends(second, clock.now())
     clock.passes(9)
     assert account.runs_a_cell(clock.now())
     clock.passes(2)

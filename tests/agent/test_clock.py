@@ -33,6 +33,7 @@ def test_a_step_back_makes_it_slower_until_both_agree():
     machine.wall -= 3600
     machine.passes(10)
     assert (clock.now() - before).total_seconds() == 9
+    assert clock.ahead().total_seconds() == 3599
     for _ in range(400):
         assert 89.9 < seconds_passed(machine, clock, 100) < 100.1
     assert clock.now().timestamp() == machine.wall

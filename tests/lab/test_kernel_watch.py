@@ -62,8 +62,8 @@ class Bench:
         await self.watch._tell_levels()
         return self.told
 
-    def hear(self, state: str, cell: str) -> None:
-        parent = {"msg_type": "execute_request", "msg_id": cell}
+    def hear(self, state: str, cell: str, request: str = "execute_request") -> None:
+        parent = {"msg_type": request, "msg_id": cell}
         message = self.session.msg("status", {"execution_state": state}, parent={"header": parent})
         message["parent_header"] = parent
         self.iopub.receive(self.session.serialize(message))
@@ -91,3 +91,62 @@ async def test_a_kernel_that_has_been_watched_for_a_while_is_believed_by_its_mes
     began = asyncio.get_running_loop().time()
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: began + 60)
     assert await bench.look("busy") == []
+
+
+class Time:
+    """Time that passes when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self.at = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self.at)
+
+
+async def test_a_widgets_call_counts_when_it_takes_long_until_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench, time = Bench(), Time(monkeypatch)
+    await bench.look("idle")
+    time.at += 60
+    bench.hear("busy", "call", "comm_msg")
+    assert await bench.look("idle") == []
+    time.at += 1.5
+    assert await bench.look("idle") == [("k", "call")]
+    bench.hear("busy", "next", "comm_msg")
+    assert (await bench.look("idle"))[-1] == ("k", None)
+
+
+@pytest.mark.parametrize("restarts", ["in sight", "behind its back", "on other ports"])
+async def test_a_widgets_call_does_not_outlive_its_kernel(
+    monkeypatch: pytest.MonkeyPatch, restarts: str
+) -> None:
+    bench, time = Bench(), Time(monkeypatch)
+    bench.kernel.provisioner = SimpleNamespace(pid=10)
+    await bench.look("idle")
+    time.at += 60
+    bench.hear("busy", "call", "comm_msg")
+    time.at += 1.5
+    assert await bench.look("idle") == [("k", "call")]
+    match restarts:
+        case "in sight":
+            await bench.look("restarting")
+        case "behind its back":
+            bench.kernel.provisioner.pid = 11
+        case _:
+            bench.kernel.iopub_port = 3
+    assert (await bench.look("idle"))[-1] == ("k", None)
+
+
+async def test_what_was_told_under_another_name_is_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench, time = Bench(), Time(monkeypatch)
+    await bench.look("idle")
+    bench.hear("busy", "cell")
+    assert await bench.look("busy") == [("k", "cell")]
+    watched = bench.watch._watched["k"]
+    watched.tells_itself = True
+    watched.forget_work()
+    time.at += 1
+    await bench.watch._tell_levels()
+    assert bench.told[-1] == ("k", None)

@@ -31,6 +31,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return (self.at - START).total_seconds()
 
+    def ahead(self) -> timedelta:
+        return timedelta(0)
+
     def passes(self, seconds: float) -> datetime:
         self.at += timedelta(seconds=seconds)
         return self.at

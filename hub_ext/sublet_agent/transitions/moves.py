@@ -89,6 +89,8 @@ class MoveOutcome:
     """Which process cannot be moved."""
     suspended: dict[ProcessIdentity, Target] = field(default_factory=dict)
     """Now in host memory, with how much room each needs to come back."""
+    unknown: set[ProcessIdentity] = field(default_factory=set)
+    """Of ``suspended``: those of which the driver does not say whether they are."""
     on_gpu: set[ProcessIdentity] = field(default_factory=set)
     gone: set[ProcessIdentity] = field(default_factory=set)
     lost: dict[ProcessIdentity, str] = field(default_factory=dict)

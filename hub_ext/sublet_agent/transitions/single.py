@@ -61,6 +61,7 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     except DeviceError as error:
         # As if it were suspended: nothing is lost by that, and much by the contrary.
         _is_suspended(tools, target, outcome)
+        outcome.unknown.add(target.identity)
         detail = f"what became of process {target.identity.pid} cannot be read: {error}"
         return Objection(MoveEnd.PUT_OFF, detail, target)
     if state is ProcessState.SUSPENDED:

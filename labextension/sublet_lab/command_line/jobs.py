@@ -249,7 +249,9 @@ def _submit(service: Service, request: JobRequest) -> JobInfo:
     try:
         with files.copied(request) as copy:
             job = service.post(JobInfo, "jobs", request, SUBMITTING_S)
-            files.settle(copy, job)
+            # Should it fail, the job's first attempt copies.
+            with contextlib.suppress(TakingError):
+                files.settle(copy, job)
     except TakingError as error:
         raise click.ClickException(plain(str(error))) from error
     return job

@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 from sublet_quota.wire.tenant_socket import MOST_CELLS, KernelActivity
@@ -18,6 +19,11 @@ _REPEAT_S = 2.0
 _TRY_AGAIN_S = 0.5
 """The agent was away: a new one should soon know what runs."""
 _CONNECT_TIMEOUT_S = 1.0
+
+
+def _close_in_child(reporter: "ActivityReporter | None") -> None:
+    if reporter is not None:
+        reporter.leave_to_parent()
 
 
 class ActivityReporter:
@@ -36,6 +42,9 @@ class ActivityReporter:
         self._closing = False
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
+        # In a child it would stay open when the kernel is gone, as if that still ran.
+        itself = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _close_in_child(itself()))
 
     @contextlib.contextmanager
     def running(self, cell: str) -> Iterator[None]:
@@ -48,6 +57,12 @@ class ActivityReporter:
         """Not count as busy by ``cell`` inside: it waits for its user."""
         with self._noted(self._asking, cell):
             yield
+
+    def leave_to_parent(self) -> None:
+        """Close this process's handle of the connection; it stays the parent's."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def close(self) -> None:
         """Stop telling; the agent sees the connection close."""

@@ -35,7 +35,8 @@ _ENGINE = "sublet"
 class RunRequest(BaseModel):
     """What the hub service asks for, in JSON on a file descriptor."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A service of a later version may say more than this knows.
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     notebook: Path
     """The copy that was made when the job was submitted."""

@@ -38,7 +38,7 @@ class TakeRequest(BaseModel):
 class PodRequest(BaseModel):
     """What the pod was made for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     run: RunRequest
     take: TakeRequest | None = None

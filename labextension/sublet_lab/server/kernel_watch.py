@@ -56,7 +56,16 @@ class _Watched:
     calls: dict[str, float] = field(default_factory=dict)
     """Those of widgets that it has not answered, with when they began."""
     told: str | None = None
+    told_as: str = ""
+    """The name under which it was told."""
     told_at: float = 0.0
+    process: int | None = None
+    """The kernel's pid: another one knows nothing of what was begun."""
+
+    def forget_work(self) -> None:
+        """Nothing runs any more."""
+        self.running.clear()
+        self.calls.clear()
 
 
 class KernelWatch:
@@ -96,12 +105,15 @@ class KernelWatch:
                 continue  # it runs behind a gateway, on another machine
             ports = (kernel.iopub_port, kernel.control_port)
             watched = self._watched.get(kernel_id)
-            if watched is not None and watched.ports != ports:
-                _stop(watched)
-                watched = None
-            if watched is None:
-                self._watched[kernel_id] = self._watch(kernel, ports)
+            if watched is None or watched.ports != ports:
+                fresh = self._watch(kernel, ports)
+                if watched is not None:
+                    _stop(watched)
+                    # What was told of it has to be taken back.
+                    fresh.told, fresh.told_as = watched.told, watched.told_as
+                self._watched[kernel_id] = fresh
             else:
+                _follow_process(watched)
                 _follow_state(watched, getattr(kernel, "execution_state", ""))
 
     def _watch(self, kernel: Any, ports: tuple[int, int]) -> _Watched:
@@ -110,6 +122,7 @@ class KernelWatch:
             session=Session(config=kernel.session.config, key=kernel.session.key),
             ports=ports,
             seen_at=asyncio.get_running_loop().time(),
+            process=_process_of(kernel),
         )
         iopub, control = kernel.connect_iopub(), kernel.connect_control()
         watched.streams += [iopub, control]
@@ -133,26 +146,7 @@ class KernelWatch:
         message = self._message(watched, frames, "status")
         if message is None:
             return
-        state = message["content"].get("execution_state")
-        parent = message.get("parent_header") or {}
-        request = str(parent.get("msg_id") or "")
-        if state in _NOT_RUNNING:
-            watched.running.clear()
-            watched.calls.clear()
-        elif parent.get("msg_type") in _CALLS and request:
-            if state == "busy":
-                watched.calls.setdefault(request, asyncio.get_running_loop().time())
-            else:
-                watched.calls.pop(request, None)
-        elif watched.tells_itself:
-            return
-        elif parent.get("msg_type") == "execute_request" and request:
-            cell = request
-            watched.has_heard_a_cell = True
-            if state == "busy" and cell not in watched.running:
-                watched.running.append(cell)
-            elif state == "idle":
-                watched.running = [c for c in watched.running if c not in {cell, MISSED_CELL}]
+        _follow_status(watched, message)
         self._news.set()
 
     def _message(self, watched: _Watched, frames: list[bytes], kind: str) -> dict[str, Any] | None:
@@ -174,24 +168,61 @@ class KernelWatch:
         for kernel_id, watched in list(self._watched.items()):
             if kernel_id not in there:
                 _stop(watched)
-                watched.running.clear()
-                watched.calls.clear()
+                watched.forget_work()
                 del self._watched[kernel_id]
             if watched.tells_itself is None and now - watched.seen_at < _SAYS_ITS_FEATURES_WITHIN_S:
                 continue
+            name = f"{kernel_id} {BESIDE_CELLS}" if watched.tells_itself else kernel_id
+            if watched.told is not None and watched.told_as != name:
+                if not await self._levels.tell(watched.told_as, None):
+                    continue
+                watched.told = None
             cell = _works_on(watched, now)
             repeat = cell is not None and now - watched.told_at >= _REPEAT_S
             if cell == watched.told and not repeat:
                 continue
-            name = f"{kernel_id} {BESIDE_CELLS}" if watched.tells_itself else kernel_id
             if await self._levels.tell(name, cell):
-                watched.told, watched.told_at = cell, now
+                watched.told, watched.told_as, watched.told_at = cell, name, now
+
+
+def _follow_status(watched: _Watched, message: dict[str, Any]) -> None:
+    state = message["content"].get("execution_state")
+    parent = message.get("parent_header") or {}
+    request, kind = str(parent.get("msg_id") or ""), parent.get("msg_type")
+    if state in _NOT_RUNNING:
+        watched.forget_work()
+    elif request and (kind in _CALLS or kind == "execute_request"):
+        watched.calls.clear()  # it takes up one request after the other
+        if kind in _CALLS and state == "busy":
+            watched.calls[request] = asyncio.get_running_loop().time()
+        elif kind == "execute_request" and not watched.tells_itself:
+            _follow_cell(watched, request, state)
+
+
+def _follow_cell(watched: _Watched, cell: str, state: str | None) -> None:
+    watched.has_heard_a_cell = True
+    if state == "busy" and cell not in watched.running:
+        watched.running.append(cell)
+    elif state == "idle":
+        watched.running = [c for c in watched.running if c not in {cell, MISSED_CELL}]
 
 
 def _works_on(watched: _Watched, now: float) -> str | None:
     if watched.running:
         return watched.running[-1]
     return next((c for c, began in watched.calls.items() if now - began >= _LONG_CALL_S), None)
+
+
+def _process_of(kernel: Any) -> int | None:
+    return getattr(getattr(kernel, "provisioner", None), "pid", None)
+
+
+def _follow_process(watched: _Watched) -> None:
+    """See a restart, of which iopub may tell nothing while it connects anew."""
+    process = _process_of(watched.kernel)
+    if process is not None and process != watched.process:
+        watched.forget_work()
+        watched.process = process
 
 
 def _follow_state(watched: _Watched, state: str) -> None:
@@ -202,7 +233,7 @@ def _follow_state(watched: _Watched, state: str) -> None:
     is_new = asyncio.get_running_loop().time() - watched.seen_at < _MISSED_WITHIN_S
     may_miss = is_new and not (watched.has_heard_a_cell or watched.running or watched.tells_itself)
     if state in _NOT_RUNNING:
-        watched.running.clear()
+        watched.forget_work()
     elif state == "busy" and may_miss:
         watched.running.append(MISSED_CELL)
     elif state != "busy" and MISSED_CELL in watched.running:
