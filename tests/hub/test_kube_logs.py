@@ -138,7 +138,9 @@ class Following:
     @asynccontextmanager
     async def follower(self) -> AsyncIterator[LogFollower]:
         source = PodLog(
-            lambda since: self.cluster.log(POD, since), lambda: self.cluster.has_printed_all(POD)
+            lambda since: self.cluster.log(POD, since),
+            lambda: self.cluster.has_printed_all(POD),
+            lambda: not self.cluster.has_pod(POD),
         )
         follower = LogFollower(self.files, JOB, 1, source)
         try:
@@ -179,6 +181,21 @@ async def test_a_log_whose_answer_ends_while_its_pod_runs_is_followed_on(
         following.end()
         await until(lambda: follower.done, within_s=60)
     assert following.text == "one\ntwo\nthree\nfour\nfive\n"
+
+
+@pytest.mark.asyncio
+async def test_a_kubelet_that_does_not_know_its_pods_yet_is_asked_again(
+    following: Following,
+) -> None:
+    log = ("GET", f"{PATH}/log")
+    following.kube.refuses[log] = (404, "the pod does not exist")
+    async with following.follower() as follower:
+        await until(lambda: log in following.kube.asked, within_s=60)
+        following.prints(b"one\n")
+        following.end()
+        following.kube.refuses.clear()
+        await until(lambda: follower.done, within_s=60)
+    assert following.text == "one\n"
 
 
 @pytest.mark.asyncio

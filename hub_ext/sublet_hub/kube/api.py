@@ -133,7 +133,7 @@ class KubeApi:
             if answer.status >= 400:  # noqa: PLR2004 - HTTP's refusals
                 raise _refused(method, path, answer.status, await answer.read())
             yield answer
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             message = f"the answer to {method} {path} cannot be read: {_words(error)}"
             raise KubeError(message) from error
         finally:

@@ -128,6 +128,10 @@ class JobsInCluster:
             return ""
         return latest_warning(listed["items"])
 
+    def has_pod(self, pod: str) -> bool:
+        """Whether a pod is still there."""
+        return pod in self._pods.objects
+
     def has_printed_all(self, pod: str) -> bool:
         """Whether a pod will print nothing more."""
         known = self._pods.objects.get(pod)

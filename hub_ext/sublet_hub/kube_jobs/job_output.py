@@ -32,6 +32,7 @@ class JobOutput:
         source = PodLog(
             lambda since: self._cluster.log(first, since),
             lambda: self._cluster.has_printed_all(first),
+            lambda: not self._cluster.has_pod(first),
         )
         self._followers[job.job_id] = LogFollower(
             self._books.files, job.job_id, job.attempts, source

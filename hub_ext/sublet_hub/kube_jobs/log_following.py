@@ -59,6 +59,8 @@ class PodLog:
     """The log with its times, from a time on, as it grows, until the answer ends."""
     is_complete: Callable[[], bool]
     """Whether nothing more will be printed."""
+    is_gone: Callable[[], bool]
+    """Whether the cluster has the pod no longer."""
 
 
 class LogFollower:
@@ -90,9 +92,10 @@ class LogFollower:
             try:
                 await self._follow()
             except KubeError as error:
-                if error.status == 404:  # noqa: PLR2004 - the pod is gone, and its log with it
+                # A container that is being started has no log yet, and a kubelet that has started
+                # again does not know its pods for a moment.
+                if self._source.is_gone():
                     return
-                # A container that is being started has no log yet.
                 _LOG.debug("the log of job %s is not read: %s", self._job_id, error)
             except OSError:
                 _LOG.exception("the log of job %s cannot be written", self._job_id)
