@@ -233,6 +233,16 @@ describe('what came of an action', () => {
     expect(node.querySelector('[data-sublet="said"]')).toBeNull();
   });
 
+  test('of a slice that others use is to have it back', async () => {
+    api.answers.local = localShare({ lent: true });
+    const node = await open();
+    expect(node.querySelector('[data-sublet="give-up"]')).toBeNull();
+    await doing(() => {
+      part(node, 'wake').click();
+    });
+    expect(api.done).toContain('wake s1');
+  });
+
   test('is forgotten after a while', async () => {
     vi.useFakeTimers({ shouldAdvanceTime: true });
     const node = await giveUp();

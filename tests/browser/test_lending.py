@@ -83,6 +83,25 @@ def test_a_cell_brings_back_what_was_lent_with_every_byte(ada, hub):
     until(lambda: hub.job(job)["state"] == "done", "the job to go on to its end")
 
 
+def test_a_button_brings_back_what_was_lent(ada, hub):
+    """For who waits without a cell: a widget, a script, a thread."""
+    hub.start_server("cleo", "small")
+    notebook = open_notebook(ada, "think.ipynb")
+    panel = open_panel(ada)
+    notebook.run_cell(0)
+    until_standing(ada, "idle")
+    job = hub.submit(
+        "cleo", notebook="train-digits.ipynb", memory_mib=60 * 1024, parameters=TRAINING
+    )
+    until(lambda: hub.job(job)["cells_done"], "the job to run on what is lent")
+    until_standing(ada, "lent")
+    expect(mark(panel, "kernels")).to_contain_text("memory moved out")
+    mark(panel, "wake").click()
+    expect(mark(panel, "kernels")).not_to_contain_text("memory moved out")
+    expect(mark(panel, "wake")).to_have_count(0)
+    until(lambda: hub.job(job)["state"] == "done", "the job to go on to its end")
+
+
 def test_owners_who_do_not_fit_take_turns_and_see_nothing_of_each_other(ada, in_lab, hub):
     put_notebook(hub.home("eva") / "private.ipynb", WAIT)
     eva = in_lab("eva", "large")

@@ -50,6 +50,7 @@ export interface SubletApi {
   history(sliceId: string): Promise<SliceHistory>;
   keep(sliceId: string, minutes: number): Promise<void>;
   giveUp(sliceId: string): Promise<void>;
+  wake(sliceId: string): Promise<void>;
   resize(sliceId: string, wanted: Resize): Promise<void>;
   inspect(path: string): Promise<NotebookInspection>;
   forecast(request: JobRequest): Promise<Forecast>;
@@ -96,6 +97,10 @@ export class SubletClient implements SubletApi {
 
   async giveUp(sliceId: string): Promise<void> {
     await this.post(`slices/${part(sliceId)}/give-up`, {});
+  }
+
+  async wake(sliceId: string): Promise<void> {
+    await this.post(`slices/${part(sliceId)}/wake`, {});
   }
 
   async resize(sliceId: string, wanted: Resize): Promise<void> {

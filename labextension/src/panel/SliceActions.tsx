@@ -1,4 +1,4 @@
-/** What I can do with my slice: keep it, give it up for now, or have it larger or smaller. */
+/** What I can do with my slice: keep it, give it up, have it back, or have it larger or smaller. */
 import * as React from 'react';
 
 import type { Situation, Standing } from '../model/situation';
@@ -10,6 +10,9 @@ const MINUTES = [15, 30, 60, 120, 240];
 const USUAL_MINUTES = 30;
 /** It is in use again, by me or another: what was said of it before has passed. */
 const IN_USE: readonly Standing[] = ['active', 'lent', 'coming-back', 'waiting'];
+
+/** Others have its room or its compute. */
+const AWAY: readonly Standing[] = ['lent', 'moved-out'];
 
 export function SliceActions(props: {
   desk: Desk;
@@ -48,6 +51,12 @@ export function SliceActions(props: {
       return trans.__(
         'Given up for now: others may use the room at once. Your variables stay, and your next cell brings the slice back.'
       );
+    });
+  };
+  const wake = (): void => {
+    action.run(async () => {
+      await model.api.wake(id);
+      return trans.__('Your slice is coming back.');
     });
   };
   return (
@@ -93,21 +102,35 @@ export function SliceActions(props: {
             </select>
           </span>
         )}
-        <button
-          type="button"
-          disabled={off || running}
-          onClick={giveUp}
-          data-sublet="give-up"
-          title={
-            running
-              ? trans.__('A cell of yours is running: wait for it, or interrupt it first')
-              : trans.__(
-                  'Count as idle at once, so that others can use the room; your variables stay'
-                )
-          }
-        >
-          {trans.__('Give up now')}
-        </button>
+        {AWAY.includes(situation.standing) ? (
+          <button
+            type="button"
+            disabled={off}
+            onClick={wake}
+            data-sublet="wake"
+            title={trans.__(
+              'Your next cell does so by itself; a widget, a script or a thread may wait for this'
+            )}
+          >
+            {trans.__('Bring back')}
+          </button>
+        ) : (
+          <button
+            type="button"
+            disabled={off || running}
+            onClick={giveUp}
+            data-sublet="give-up"
+            title={
+              running
+                ? trans.__('A cell of yours is running: wait for it, or interrupt it first')
+                : trans.__(
+                    'Count as idle at once, so that others can use the room; your variables stay'
+                  )
+            }
+          >
+            {trans.__('Give up now')}
+          </button>
+        )}
         <button
           type="button"
           disabled={off}

@@ -64,6 +64,7 @@ export class FakeApi implements SubletApi {
   interrupt = (id: string): Promise<void> => this.do(`interrupt ${id}`);
   keep = (id: string, minutes: number): Promise<void> => this.do(`keep ${id} ${minutes}`);
   giveUp = (id: string): Promise<void> => this.do(`give up ${id}`);
+  wake = (id: string): Promise<void> => this.do(`wake ${id}`);
   resize = (id: string, wanted: Resize): Promise<void> =>
     this.do(`resize ${id} ${JSON.stringify(wanted)}`);
   cancel = (id: string): Promise<void> => this.do(`cancel ${id}`);
