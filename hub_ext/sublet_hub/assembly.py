@@ -246,6 +246,8 @@ class Assembly:
             self._runner.lose(slice_id, told.detail)
 
     def _ledger_changed(self, change: Change) -> None:
+        for job_id in change.forgotten:
+            self._files.remove(job_id)
         if change.jobs or change.released or change.lending is not None:
             self._bell.ring()
 

@@ -103,6 +103,12 @@ class KubeOptions(HasTraits):
         min=1,
         help="A job whose pod finds no node for so many seconds goes back to the queue.",
     ).tag(config=True)
+    job_begins_s = Float(
+        1800.0,
+        min=1,
+        help="A job whose pod has a node and does not begin within so many seconds (its image "
+        "cannot be pulled, say) has failed in this attempt.",
+    ).tag(config=True)
     kueue_local_queue = Unicode(
         "",
         help="The LocalQueue of lent room: Kueue then says which job is next. Empty: this service.",
@@ -227,6 +233,7 @@ class KubeOptions(HasTraits):
             home_is_shared=self.homes_are_shared,
             grace=jobs.grace,
             pending_for=timedelta(seconds=self.job_pending_s),
+            begins_within=timedelta(seconds=self.job_begins_s),
             most_attempts=jobs.most_attempts,
             log_bytes=settings.limits.log_bytes,
             kueue=kueue,

@@ -17,7 +17,7 @@ from sublet_hub.errors import NotebookError
 from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, EventRecord, ProcessIdentity, book
 from sublet_hub.ledger.database import Database, LedgerWriteError
-from sublet_hub.local_jobs import owner_process, processes, runner
+from sublet_hub.local_jobs import log_room, owner_process, processes, runner
 from sublet_hub.local_jobs.log_room import LogRoom, make_room
 from sublet_hub.local_jobs.notebook_check import inspect_notebook, locate_notebook
 from sublet_hub.local_jobs.owner_process import run_as_owner
@@ -358,7 +358,7 @@ async def test_an_owners_ended_jobs_keep_bounded_logs_and_leave_none_when_forgot
 ) -> None:
     settings = settings_for(tmp_path)
     settings = replace(settings, limits=replace(settings.limits, log_bytes=10_000))
-    monkeypatch.setattr(runner, "_FULL_LOGS_KEPT", 2)
+    monkeypatch.setattr(log_room, "FULL_LOGS_KEPT", 2)
     async with hub_world(tmp_path, hub, settings) as world:
         ada = await make_ada(world)
         files = world.assembly._files

@@ -74,7 +74,7 @@ class KubernetesJobs:
         self._attempts = Attempts(books, settings)
         self._on_news: Callable[[], None] = lambda: None
         self._errands = Errands(books.now)
-        self._output = JobOutput(cluster, books)
+        self._output = JobOutput(cluster, books, settings.log_bytes)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
         self._pending = PendingJobs(settings)

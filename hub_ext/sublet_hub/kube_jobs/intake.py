@@ -35,12 +35,6 @@ class PodIntake:
             )
             numbers = {"asked_gpus": request.gpus, "most_gpus": 1}
             return Refusal(RefusalReason.BAD_AMOUNT, message, numbers)
-        if request.gpus > 1 and request.take_along:
-            message = (
-                "a job on several GPUs cannot take files along: several pods would copy them at "
-                "once; let it read them from where they are"
-            )
-            return Refusal(RefusalReason.BAD_PARAMETERS, message)
         return None
 
     async def inspect(

@@ -11,15 +11,17 @@ from sublet_hub.kube.resources import Manifest
 from sublet_hub.kube_jobs.cluster import JobsInCluster
 from sublet_hub.kube_jobs.log_following import LogFollower, PodLog
 from sublet_hub.ledger import Change, JobRecord
+from sublet_hub.local_jobs.log_room import make_room_of
 from sublet_hub.local_jobs.progress import ProgressFile
 
 
 class JobOutput:
     """The logs of all jobs that run, and what they say of their progress."""
 
-    def __init__(self, cluster: JobsInCluster, books: BackendBooks) -> None:
+    def __init__(self, cluster: JobsInCluster, books: BackendBooks, log_bytes: int) -> None:
         self._cluster = cluster
         self._books = books
+        self._log_bytes = log_bytes
         self._followers: dict[JobId, LogFollower] = {}
         self._progress: dict[JobId, ProgressFile] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -67,9 +69,13 @@ class JobOutput:
         self._progress.pop(job_id, None)
         follower = self._followers.pop(job_id, None)
         if follower is not None:
-            stopping = asyncio.get_running_loop().create_task(follower.stop())
+            stopping = asyncio.get_running_loop().create_task(self._end(job_id, follower))
             self._stopping.add(stopping)
             stopping.add_done_callback(self._stopping.discard)
+
+    async def _end(self, job_id: JobId, follower: LogFollower) -> None:
+        await follower.stop()
+        await make_room_of(self._books.ledger, self._books.files, job_id, self._log_bytes)
 
     async def close(self) -> None:
         """Leave the rest of all logs."""

@@ -72,12 +72,14 @@ class LentQuota:
         for view in books.fleet.speaking():
             for gpu_id, report in view.gpus.items():
                 facts = books.capacity.holdings.gpu(gpu_id)
-                if facts is None or facts.closed is not None:
+                if facts is None:
                     continue
                 jobs = [s for s in books.ledger.slices_on_gpu(gpu_id) if s.is_job]
                 usable = facts.kind.usable_mib
                 unheard = sum(s.memory_mib for s in jobs if s.slice_id not in view.slices)
                 lendable = max(0, report.lendable_mib - unheard)
                 taken = sum(units_for(s.memory_mib, usable, unit_mib) for s in jobs)
-                total += min(taken + lendable // unit_mib, max(taken, usable // unit_mib))
+                # A closed card takes nothing new, and what has its room has its quota.
+                more = 0 if facts.closed is not None else lendable // unit_mib
+                total += min(taken + more, max(taken, usable // unit_mib))
         return total

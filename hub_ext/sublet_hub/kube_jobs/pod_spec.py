@@ -86,8 +86,7 @@ def request_of(placed: PlacedJob) -> dict[str, Any]:
         "to": str(paths.copy_folder),
         "paths": list(job.take_along),
     }
-    # Several pods would copy at once: they run what is there, which its owner's server has copied.
-    return {"take": take if job.gpus == 1 else None, "run": paths.run_request(job)}
+    return {"take": take, "run": paths.run_request(job)}
 
 
 def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Manifest:

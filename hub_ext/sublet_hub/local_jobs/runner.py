@@ -32,7 +32,7 @@ from sublet_hub.local_jobs.endings import (
 )
 from sublet_hub.local_jobs.job_environment import job_environment
 from sublet_hub.local_jobs.job_folders import paths_of
-from sublet_hub.local_jobs.log_room import LogRoom, make_room
+from sublet_hub.local_jobs.log_room import make_room_of
 from sublet_hub.local_jobs.processes import (
     Child,
     JobTree,
@@ -83,7 +83,6 @@ class LocalRunner:
         self._runs: dict[JobId, Run] = {}
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
-        books.ledger.listen(self._ledger_changed)
         self._unkilled: list[Child] = []
         """They are waited for, else they would be zombies when they end at last."""
 
@@ -292,7 +291,9 @@ class LocalRunner:
             why = f"{ending.why}; {_CANNOT_BE_KILLED}" if ending.why else _CANNOT_BE_KILLED
             ending = replace(ending, why=why)
         run.stop_watch()
-        await self._make_room(run.tree.job_id)
+        # Before its end is told: what it has written is not looked at any more.
+        books = self._books
+        await make_room_of(books.ledger, books.files, run.tree.job_id, books.log_bytes)
         job = self._books.ledger.jobs.get(run.tree.job_id)
         if job is None or job.state is not JobState.RUNNING:
             return
@@ -308,20 +309,6 @@ class LocalRunner:
             self._note_end(job, replace(ending, why=_ENDED_WITHOUT_WORDS), code)
         del self._runs[job.job_id]
         self._on_news()
-
-    async def _make_room(self, job_id: JobId) -> None:
-        """Before its end is told: what it has written is not looked at any more."""
-        books = self._books
-        owner = books.ledger.jobs[job_id].owner
-        others = [job for job in books.ledger.jobs_of_owner(owner) if job.state in ENDED]
-        others.sort(key=lambda job: job.ended_at or job.submitted_at, reverse=True)
-        room = LogRoom(books.log_bytes, _FULL_LOGS_KEPT * books.log_bytes)
-        newest_first = (job_id, *(job.job_id for job in others))
-        await asyncio.to_thread(make_room, books.files, newest_first, room)
-
-    def _ledger_changed(self, change: Change) -> None:
-        for job_id in change.forgotten:
-            self._books.files.remove(job_id)
 
     def _note_end(self, job: JobRecord, ending: Ending, code: int | None) -> None:
         now = self._books.now()
