@@ -2,8 +2,8 @@
 
 Jobs are bound by whatever else of their owner's runs: they have the home of the server before.
 Servers may have a home each, and are bound by what has the same claim. Claims of servers are
-known from their requests, since the service began; any other slice is taken to have the one
-of the owner's newest pod, whose jobs' pods are made of it.
+known from their requests, since the service began: a server of before binds nobody. A job is taken
+to have the one of the owner's newest pod when it was placed, for its pod is made of that.
 """
 
 from sublet_quota.home_claim import NO_CLAIM, HomeInUse, claim_of
@@ -36,16 +36,21 @@ class Homes:
         """Where a home is in use, but for one slice; nothing where it is not."""
         if claim == NO_CLAIM:
             return None
-        usual = self._usual_claim(owner)
         found = [
             record
             for record in self._ledger.slices_of_owner(owner)
-            if record.slice_id != without and self._claims.get(record.slice_id, usual) == claim
+            if record.slice_id != without and self._claim_of(record) == claim
         ]
         if not found:
             return None
         first = _in_order(found)[0]
         return HomeInUse(first.gpu.node, self._words(first))
+
+    def _claim_of(self, record: SliceRecord) -> str | None:
+        known = self._claims.get(record.slice_id)
+        if known is None and record.job_id is not None:
+            known = self._claims[record.slice_id] = self._usual_claim(record.owner)
+        return known
 
     def _usual_claim(self, owner: UserName) -> str:
         account = self._accounts.find(owner)
@@ -60,6 +65,9 @@ class Homes:
         return f"your server '{record.server}'" if record.server else "your server"
 
     def _ledger_changed(self, change: Change) -> None:
+        for record in change.slices:
+            if record.job_id is not None and record.slice_id not in self._claims:
+                self._claims[record.slice_id] = self._usual_claim(record.owner)
         for slice_id in change.released:
             self._claims.pop(slice_id, None)
 

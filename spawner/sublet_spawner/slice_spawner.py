@@ -7,6 +7,7 @@ the moment a slice is had, ``poll`` and ``stop`` give it back once the server is
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextvars import ContextVar
 from typing import Any, Final
 
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
@@ -31,6 +32,8 @@ STATE_KEY: Final = "sublet"
 """Under which ``get_state`` keeps what must survive a restart of the hub."""
 
 _START_ENDS_WITHIN_S: Final = 10.0
+_starts: ContextVar[object] = ContextVar("starts", default=None)
+"""Whose start runs here."""
 
 
 class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
@@ -116,6 +119,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             raise
 
     async def _start_with_slice(self) -> Any:
+        _starts.set(self)
         self._start_log = StartLog()
         self._lease, self._started, self._slice_variables = None, None, {}
         self._in_start = True
@@ -166,7 +170,8 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
     async def _end_start(self) -> None:
         starting = self._starting
-        if starting is not None and not starting.done():
+        # A spawner beneath may stop what it has started so far, and tell then what went wrong.
+        if starting is not None and not starting.done() and _starts.get() is not self:
             self._start_is_given_up = True
             starting.cancel()
             await asyncio.wait({starting}, timeout=_START_ENDS_WITHIN_S)

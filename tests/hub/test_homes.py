@@ -108,6 +108,16 @@ async def test_servers_with_one_home_go_to_one_node_and_with_a_home_each_where_t
     assert await a_server(cluster, "claim-ada--third", "third", size="large") == "node-b"
 
 
+async def test_a_server_of_before_the_service_began_binds_nobody(cluster: HubWorld) -> None:
+    """Its home may be any of its owner's."""
+    assert await a_server(cluster, HOME) == "node-a"
+    await cluster.slice_for("bob", size="large")
+    homes = cluster.service.allocation._books.homes
+    assert homes is not None
+    homes._claims.clear()
+    assert await a_server(cluster, "claim-ada--b", "b", size="large") == "node-b"
+
+
 async def test_a_server_that_starts_anew_is_not_bound_by_what_it_had(cluster: HubWorld) -> None:
     assert await a_server(cluster, HOME) == "node-a"
     assert (await cluster.slice_for("bob", size="large"))["node"] == "node-a"

@@ -77,8 +77,37 @@ async def test_a_queued_job_follows_its_owners_files(story: JobsStory) -> None:
         await until(lambda node=node: only_on(story) == [node], within_s=60)
         story.pass_time(AN_ERRAND)
         await story.world.hub_call("DELETE", f"slices/{slice_id}")
+        await story.some_rounds()
+        # It would lose its place in the cluster's queue.
+        assert only_on(story) == [node]
+        story.pass_time(SETTINGS.pending_for + AN_ERRAND)
         await until(lambda: only_on(story) == [], within_s=60)
     assert (await story.job())["attempts"] == 0
+
+
+async def test_an_object_of_a_version_before_is_left_in_its_place(story: JobsStory) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    del story.kube.objects[f"{JOBS}/{name}"]["metadata"]["annotations"]["sublet.dev/nodes"]
+    uid = story.kube.change(f"{JOBS}/{name}", status={})["metadata"]["uid"]
+    story.pass_time(SETTINGS.pending_for + AN_ERRAND)
+    await story.some_rounds()
+    assert story.cluster.manifest(name)["metadata"]["uid"] == uid
+
+
+async def test_a_job_that_was_admitted_elsewhere_goes_where_its_owners_files_came_into_use(
+    story: JobsStory,
+) -> None:
+    await another_agent(story.world)
+    await story.submit()
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    starting = [{"name": "job", "state": {"waiting": {"reason": "ContainerCreating"}}}]
+    story.cluster.make_pod(name, node="node-a", containerStatuses=starting)
+    await story.until_state("placed", "is being started")
+    await a_server(story.world, "node-b")
+    job = await story.until_state("waiting", "in use on node-b")
+    assert job["attempts"] == 0
 
 
 async def test_a_queued_job_that_can_run_where_it_could_is_left_in_its_place(
@@ -108,8 +137,9 @@ async def test_a_job_that_asks_for_a_type_of_card_runs_where_there_are_some(
 ) -> None:
     await story.submit(gpu_type="*H100*")
     await until(lambda: only_on(story) == ["node-a"], within_s=60)
-    story.pass_time(AN_ERRAND)
     await another_agent(story.world, type="Simulated H100 141GB")
+    await story.some_rounds()
+    story.pass_time(SETTINGS.pending_for + AN_ERRAND)
     await until(lambda: only_on(story) == ["node-a", "node-b"], within_s=60)
 
 

@@ -62,8 +62,10 @@ class Bench:
         await self.watch._tell_levels()
         return self.told
 
-    def hear(self, state: str, cell: str, request: str = "execute_request") -> None:
-        parent = {"msg_type": request, "msg_id": cell}
+    def hear(
+        self, state: str, cell: str, request: str = "execute_request", subshell: str | None = None
+    ) -> None:
+        parent = {"msg_type": request, "msg_id": cell, "subshell_id": subshell}
         message = self.session.msg("status", {"execution_state": state}, parent={"header": parent})
         message["parent_header"] = parent
         self.iopub.receive(self.session.serialize(message))
@@ -113,6 +115,21 @@ async def test_a_widgets_call_counts_when_it_takes_long_until_the_next_request(
     time.at += 1.5
     assert await bench.look("idle") == [("k", "call")]
     bench.hear("busy", "next", "comm_msg")
+    assert (await bench.look("idle"))[-1] == ("k", None)
+
+
+async def test_a_widgets_call_in_a_subshell_goes_on_beside_cells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench, time = Bench(), Time(monkeypatch)
+    await bench.look("idle")
+    time.at += 60
+    bench.hear("busy", "call", "comm_msg", subshell="s1")
+    for state in ("busy", "idle"):
+        bench.hear(state, "cell")
+    time.at += 1.5
+    assert (await bench.look("idle"))[-1] == ("k", "call")
+    bench.hear("idle", "call", "comm_msg", subshell="s1")
     assert (await bench.look("idle"))[-1] == ("k", None)
 
 

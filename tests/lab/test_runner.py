@@ -264,7 +264,9 @@ def test_a_missing_kernel_is_described_as_missing(tmp_path: Path):
         ("x = 1_000\nprint(x)", "None", "1_000", ""),
         ("%matplotlib inline\nx = 1\n!ls", "None", "1", ""),
         ('x = """a\n%s"""', "None", "'a\\n%s'", ""),
-        ("if True:\n    x = 1", "None", "1", ""),
+        ("if quick:\n    x = 1", "None", "perhaps 1", ""),
+        ("x = 100\nif quick:\n    x = 1", "None", "100", ""),
+        ("with open(p):\n    x = 1", "None", "1", ""),
         ("x = 1\nx = 2", "None", "2", ""),
         ("x = 'é'; y = 1", "None", "'é'", ""),
     ],
@@ -288,6 +290,19 @@ def test_parameters_of_a_cell_that_is_no_python_are_as_papermill_reads_them(tmp_
     path = write_notebook(tmp_path / "a.ipynb", [("a = 1  # one\nb = (", "parameters")])
     assert describe_notebook(path).parameters[0] == Parameter("a", "None", "1", "one")
     assert declared_parameters(read_notebook(path), "ir", "R") == ()
+
+
+def test_a_language_that_papermill_does_not_know_needs_it_for_parameters_alone(tmp_path: Path):
+    without = read_notebook(write_notebook(tmp_path / "a.ipynb", ["1"]))
+    assert declared_parameters(without, "deno", "typescript") == ()
+    with_some = read_notebook(write_notebook(tmp_path / "b.ipynb", [("x = 1", "parameters")]))
+    with pytest.raises(NotebookError, match="deno"):
+        declared_parameters(with_some, "deno", "typescript")
+
+
+def test_a_value_that_nobody_can_write_down_again_is_left_to_papermill():
+    source = "x = (" + "\n + ".join(["1"] * 3000) + ")"
+    assert python_parameters(source) is None
 
 
 @pytest.mark.parametrize("content", ["no json", "[]", '{"cells": 3}', '{"nbformat": 4}', ""])

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import psutil
 import pytest
+from jupyterhub.spawner import SimpleLocalProcessSpawner
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import Problem
 from sublet_spawner.errors import SubletSpawnerError
@@ -208,6 +209,30 @@ async def test_a_stop_ends_a_start_that_waits_and_no_process_of_the_hub_is_told(
         await asyncio.wait_for(service.released_one.wait(), 10)
         assert service.slices == {}
         assert spawner.proc is None
+
+
+async def test_a_spawner_that_stops_its_own_start_tells_what_went_wrong(tmp_path, monkeypatch):
+    """As KubeSpawner does where a hook of the admin fails, from a task of its own."""
+    stopped = []
+
+    async def fails(spawner):
+        async def work():
+            await spawner.stop(now=True)
+            message = "the hook failed"
+            raise RuntimeError(message)
+
+        await asyncio.create_task(work())
+
+    async def stops(_spawner, *_now):
+        stopped.append(True)
+
+    async with a_service_and_spawner(tmp_path) as (service, spawner):
+        monkeypatch.setattr(SimpleLocalProcessSpawner, "start", fails)
+        monkeypatch.setattr(SimpleLocalProcessSpawner, "stop", stops)
+        with pytest.raises(RuntimeError, match="the hook failed"):
+            await asyncio.wait_for(spawner.start(), 10)
+        assert stopped == [True]
+        assert service.slices == {}
 
 
 async def test_a_server_without_a_pid_is_sent_no_signal(tmp_path, monkeypatch):

@@ -68,8 +68,8 @@ class Attempts:
         return placed
 
     def why_anew(self, job: JobRecord, owner: Manifest) -> str | None:
-        """Why an object that is still queued has to be made anew: for its pods' nodes."""
-        made_for = (owner["metadata"].get("annotations") or {}).get(NODES)
+        """Why an object that is still queued should be made anew: for its pods' nodes."""
+        made_for = (owner["metadata"].get("annotations") or {}).get(NODES) or nodes_mark(())
         try:
             only_on = self.nodes.only_on(job)
         except NotYetError as error:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.ids import JobId, SliceId
+from sublet_quota.ids import JobId, NodeId, SliceId
 from sublet_quota.job_states import ENDED, JobMove, JobState
 from sublet_quota.wire.api import PodStarted
 
@@ -164,7 +164,13 @@ class KubernetesJobs:
         """Kueue has not let it begin: it is made anew where it can run elsewhere by now."""
         self._pending.forget(job.job_id)
         anew = self._attempts.why_anew(job, owner)
-        if anew is not None:
+        if anew is None:
+            self._pending.suits(job.job_id)
+        elif self._attempts.nodes.is_bound(job) or self._pending.suits_no_more(
+            job.job_id, self._books.now()
+        ):
+            # That costs its place in the cluster's queue: where it only could run elsewhere, too,
+            # it keeps that for a while.
             self._endings[job.job_id] = Ending(JobMove.GO_BACK, anew)
             return
         workload = self._cluster.workload_of(owner["metadata"]["name"])
@@ -181,6 +187,12 @@ class KubernetesJobs:
             return
         if isinstance(seen, Waits):
             self._note_pods(record, seen.pods)
+            nodes = {NodeId(pod.node) for pod in seen.pods if pod.node}
+            elsewhere = self._attempts.nodes.in_use_elsewhere(job, nodes) if nodes else None
+            if elsewhere is not None:
+                why = f"its owner's files are in use on {elsewhere}, where it has to run"
+                self._end_unbegun(job, Ending(JobMove.GO_BACK, why))
+                return
             self._look_at_pending(job, seen)
             return
         if self._ends_unbegun(job, seen):

@@ -1,6 +1,9 @@
 """The nodes on which jobs can run: where their owners' files are, and the cards they ask for."""
 
+from collections.abc import Collection
+
 from sublet_quota.ids import NodeId
+from sublet_quota.job_states import JobState
 from sublet_quota.refusal import quoted
 
 from sublet_hub.homes import node_of_home
@@ -50,6 +53,22 @@ class NodesForJobs:
             )
             raise NotYetError(message)
         return (home,)
+
+    def is_bound(self, job: JobRecord) -> bool:
+        """Whether its owner's files are in use on a node now, and can be nowhere else."""
+        return self._home_of(job) is not None
+
+    def in_use_elsewhere(self, job: JobRecord, nodes: Collection[NodeId]) -> NodeId | None:
+        """Another node, where its owner's files are in use by what runs: there it has to go."""
+        if self._settings.home_is_shared:
+            return None
+        ledger = self._books.ledger
+        for record in ledger.slices_of_owner(job.owner):
+            other = None if record.job_id is None else ledger.jobs[record.job_id]
+            runs = record.pod is not None if other is None else other.state is JobState.RUNNING
+            if record.job_id != job.job_id and runs and record.gpu.node not in nodes:
+                return record.gpu.node
+        return None
 
     def _home_of(self, job: JobRecord) -> NodeId | None:
         if self._settings.home_is_shared:

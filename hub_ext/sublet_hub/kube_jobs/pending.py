@@ -33,6 +33,7 @@ class PendingJobs:
         self._settings = settings
         self._without_node: dict[JobId, datetime] = {}
         self._not_begun: dict[JobId, datetime] = {}
+        self._suits_not: dict[JobId, datetime] = {}
         self._rests: dict[JobId, _Rest] = {}
 
     def ending_of(self, job_id: JobId, seen: Waits, wanted: int, now: datetime) -> Ending | None:
@@ -62,6 +63,15 @@ class PendingJobs:
         known = self._rests.get(job_id)
         return known is not None and now < known.until
 
+    def suits_no_more(self, job_id: JobId, now: datetime) -> bool:
+        """Whether a queued object has not been what it should be for long enough."""
+        since = self._suits_not.setdefault(job_id, now)
+        return now - since > self._settings.pending_for
+
+    def suits(self, job_id: JobId) -> None:
+        """A queued object is what it should be, or there is none."""
+        self._suits_not.pop(job_id, None)
+
     def began(self, job_id: JobId) -> None:
         """It runs: nothing is held against it."""
         self.forget(job_id)
@@ -74,7 +84,7 @@ class PendingJobs:
 
     def keep_only(self, live: Container[JobId]) -> None:
         """Forget the jobs that are over."""
-        for known in (self._without_node, self._not_begun, self._rests):
+        for known in (self._without_node, self._not_begun, self._suits_not, self._rests):
             for job_id in [each for each in known if each not in live]:
                 del known[job_id]
 

@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 MOST_ENDED_JOBS: Final = 1000
 """Of one owner."""
 _NEWEST_STAY = 100
+_MOST_FORGOTTEN_AT_ONCE = 200
 
 
 class Ledger:
@@ -159,6 +160,8 @@ class Ledger:
         for owner in owners:
             ended = [job for job in self._jobs_by_owner[owner].values() if job.state in ENDED]
             surplus += to_forget(ended)
+        # Of very many some at a time: the next end of a job goes on.
+        surplus = surplus[:_MOST_FORGOTTEN_AT_ONCE]
         if not surplus:
             return
         try:

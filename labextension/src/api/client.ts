@@ -65,6 +65,10 @@ export interface SubletApi {
 const PATIENCE_S = 10;
 /** It gives the service 20 s itself, and says then that it does not answer. */
 const SERVICE_PATIENCE_S = 25;
+/** What is asked for may be done all the same: no sooner than the server has given up. */
+const POST_PATIENCE_S = 60;
+/** Files are copied here and by the service, which may take 400 s itself. */
+const SUBMISSION_PATIENCE_S = 900;
 /** A notebook's folder is looked through, which takes its time on slow disks. */
 const INSPECTION_PATIENCE_S = 60;
 
@@ -118,7 +122,7 @@ export class SubletClient implements SubletApi {
   }
 
   async submit(request: JobRequest): Promise<Job> {
-    return readJob(new Reader(await this.post('jobs', request)));
+    return readJob(new Reader(await this.post('jobs', request, SUBMISSION_PATIENCE_S)));
   }
 
   async jobs(): Promise<Job[]> {
@@ -130,7 +134,8 @@ export class SubletClient implements SubletApi {
   }
 
   async again(jobId: string): Promise<Job> {
-    return readJob(new Reader(await this.post(`jobs/${part(jobId)}/again`, {})));
+    const again = `jobs/${part(jobId)}/again`;
+    return readJob(new Reader(await this.post(again, {}, SUBMISSION_PATIENCE_S)));
   }
 
   async log(jobId: string, offset: number): Promise<JobLog> {
@@ -138,7 +143,15 @@ export class SubletClient implements SubletApi {
   }
 
   /** A question that hangs would leave what was seen last in sight as if it were of now. */
-  private async get(path: string, patience_s = SERVICE_PATIENCE_S): Promise<unknown> {
+  private get(path: string, patience_s = SERVICE_PATIENCE_S): Promise<unknown> {
+    return this.inTime(path, { method: 'GET' }, patience_s);
+  }
+
+  private post(path: string, body: object, patience_s = POST_PATIENCE_S): Promise<unknown> {
+    return this.inTime(path, { method: 'POST', body: JSON.stringify(body) }, patience_s);
+  }
+
+  private async inTime(path: string, init: RequestInit, patience_s: number): Promise<unknown> {
     const abort = new AbortController();
     const late = new PromiseDelegate<never>();
     const timer = setTimeout(() => {
@@ -147,17 +160,10 @@ export class SubletClient implements SubletApi {
       abort.abort();
     }, patience_s * 1000);
     try {
-      return await Promise.race([
-        this.ask(path, { method: 'GET', signal: abort.signal }),
-        late.promise
-      ]);
+      return await Promise.race([this.ask(path, { ...init, signal: abort.signal }), late.promise]);
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  private post(path: string, body: object): Promise<unknown> {
-    return this.ask(path, { method: 'POST', body: JSON.stringify(body) });
   }
 
   private async ask(path: string, init: RequestInit): Promise<unknown> {

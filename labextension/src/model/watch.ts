@@ -99,12 +99,20 @@ export class Watch<T> implements IDisposable {
   }
 
   private async ask(): Promise<void> {
+    // A question that hangs may be answered, or given up, after one that was asked later.
+    const mine = ++this._asked;
     try {
       const value = await this.options.ask();
+      if (mine !== this._asked) {
+        return;
+      }
       this._exists = true;
       this._seen = { value, at: new Date(), fresh: true, problem: null };
       this._problem = null;
     } catch (error) {
+      if (mine !== this._asked) {
+        return;
+      }
       if (error instanceof ApiError && error.status === NOT_FOUND && this._seen === null) {
         this._exists = false;
         void this.poll.stop();
@@ -126,6 +134,7 @@ export class Watch<T> implements IDisposable {
   private readonly _changed = new Signal<this, void>(this);
   private _seen: Seen<T> | null = null;
   private _problem: string | null = null;
+  private _asked = 0;
   private _exists: boolean | null;
 }
 

@@ -219,6 +219,7 @@ function ParameterPart({ trans, subject, form, problems, set }: PartProps): Reac
             kind={field.kind === 'any' ? undefined : field.kind}
             help={field.help}
             value={form.parameters[field.name] ?? ''}
+            lines={/[\r\n]/.test(field.initial)}
             problem={problems[`parameter:${field.name}`]}
             set={text => {
               setOne(field, text);

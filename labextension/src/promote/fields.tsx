@@ -52,7 +52,9 @@ export function Field(props: FieldProps): React.JSX.Element {
   );
 }
 
-/** A field of one line. */
+const MOST_ROWS = 4;
+
+/** A text, of one line unless it has several from the beginning. */
 export function TextField(props: {
   name: string;
   label: string;
@@ -63,6 +65,7 @@ export function TextField(props: {
   placeholder?: string;
   secret?: boolean;
   numeric?: boolean;
+  lines?: boolean;
   set: (value: string) => void;
 }): React.JSX.Element {
   return (
@@ -73,20 +76,32 @@ export function TextField(props: {
       problem={props.problem}
       help={props.help}
     >
-      {ids => (
-        <input
-          {...ids}
-          type={props.secret === true ? 'password' : 'text'}
-          autoComplete="off"
-          spellCheck={false}
-          inputMode={props.numeric === true ? 'decimal' : 'text'}
-          placeholder={props.placeholder}
-          value={props.value}
-          onChange={event => {
-            props.set(event.target.value);
-          }}
-        />
-      )}
+      {ids =>
+        props.lines === true ? (
+          <textarea
+            {...ids}
+            rows={MOST_ROWS}
+            spellCheck={false}
+            value={props.value}
+            onChange={event => {
+              props.set(event.target.value);
+            }}
+          />
+        ) : (
+          <input
+            {...ids}
+            type={props.secret === true ? 'password' : 'text'}
+            autoComplete="off"
+            spellCheck={false}
+            inputMode={props.numeric === true ? 'decimal' : 'text'}
+            placeholder={props.placeholder}
+            value={props.value}
+            onChange={event => {
+              props.set(event.target.value);
+            }}
+          />
+        )
+      }
     </Field>
   );
 }

@@ -11,7 +11,7 @@ import re
 import stat
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -138,9 +138,17 @@ def declared_parameters(
     notebook: NotebookNode, kernel: str, language: str
 ) -> tuple[Parameter, ...]:
     """The variables of the notebook's cell of parameters."""
-    if papermill_translators.find_translator(kernel, language) is PythonTranslator:
-        index = find_first_tagged_cell_index(notebook, "parameters")
-        found = () if index < 0 else python_parameters(str(notebook.cells[index].source))
+    index = find_first_tagged_cell_index(notebook, "parameters")
+    if index < 0:
+        # papermill itself knows only some languages, and needs none for this.
+        return ()
+    try:
+        translator = papermill_translators.find_translator(kernel, language)
+    except PapermillException as error:
+        message = f"parameters of notebooks for {kernel} ({language}) cannot be read: {error}"
+        raise NotebookError(message) from error
+    if translator is PythonTranslator:
+        found = python_parameters(str(notebook.cells[index].source))
         if found is not None:
             return found
     return tuple(
@@ -164,26 +172,36 @@ def python_parameters(source: str) -> tuple[Parameter, ...] | None:
                 for token in tokenize.generate_tokens(io.StringIO(python).readline)
                 if token.type == tokenize.COMMENT
             }
+            found: dict[str, Parameter] = {}
+            for each, is_sure in _assigned(body, python, comments):
+                # The last value is the notebook's own, as far as that can be told.
+                if is_sure or each.name not in found:
+                    found[each.name] = each
         except (SyntaxError, ValueError, MemoryError, RecursionError, tokenize.TokenError):
             continue
-        # The last value is the notebook's own.
-        found = {each.name: each for each in _assigned(body, python, comments)}
         return tuple(found.values())
     return None
 
 
 def _assigned(
     body: Iterable[ast.AST], source: str, comments: Mapping[int, str]
-) -> Iterator[Parameter]:
-    """What is assigned to plain names, also below an ``if`` or a ``with``, in the cell's order."""
+) -> Iterator[tuple[Parameter, bool]]:
+    """What is assigned to plain names, in the cell's order, and whether it is in any case.
+
+    What is assigned below an ``if`` alone has a default that is no literal: nobody can tell it.
+    """
     for statement in body:
         match statement:
             case ast.Assign(targets=[*targets], value=value):
                 pass
             case ast.AnnAssign(target=named, value=ast.expr() as value):
                 targets = [named]
-            case ast.If() | ast.With() | ast.Try():
-                yield from _assigned(ast.iter_child_nodes(statement), source, comments)
+            case ast.With():
+                yield from _assigned(statement.body, source, comments)
+                continue
+            case ast.If() | ast.Try():
+                for each, _ in _assigned(ast.iter_child_nodes(statement), source, comments):
+                    yield replace(each, default=f"perhaps {each.default}"), False
                 continue
             case _:
                 continue
@@ -196,7 +214,7 @@ def _assigned(
             written = ast.unparse(value)
         for target in targets:
             if isinstance(target, ast.Name):
-                yield Parameter(target.id, declared or "None", written, about.strip())
+                yield Parameter(target.id, declared or "None", written, about.strip()), True
 
 
 def as_declared(parameters: Mapping[str, Any], declared: Iterable[Parameter]) -> dict[str, Any]:

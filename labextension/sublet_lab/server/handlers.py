@@ -27,6 +27,7 @@ from sublet_lab.runner.taking_along import TakingError, discard
 from sublet_lab.server.service_client import Answer, ServiceClient
 
 _ID: Final = r"([A-Za-z0-9][A-Za-z0-9_-]{0,127})"
+_LOOK_S: Final = 20.0
 _MOST_BODY_BYTES: Final = 256 * 1024
 _OFFSET: Final[TypeAdapter[Any]] = TypeAdapter(NonNegativeInt)
 _TIME: Final[TypeAdapter[Any]] = TypeAdapter(AwareDatetime)
@@ -166,7 +167,9 @@ class ForwardHandler(SubletHandler):
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"{name}: {_in_words(error)}")
             return None
         path = self.route.target.format(*ids)
-        answer = await self.service.ask(method, path, query, body, self.route.patience_s)
+        # Who looks gives up soon, and asks again: questions must not pile up here.
+        patience_s = self.route.patience_s if method == "POST" else _LOOK_S
+        answer = await self.service.ask(method, path, query, body, patience_s)
         if self.route.resizes and answer.status == HTTPStatus.OK:
             _take_size(answer.body)
         return answer

@@ -53,8 +53,8 @@ class _Watched:
     tells_itself: bool | None = None
     has_heard_a_cell: bool = False
     running: list[str] = field(default_factory=list)
-    calls: dict[str, float] = field(default_factory=dict)
-    """Those of widgets that it has not answered, with when they began."""
+    calls: dict[str, tuple[object, float]] = field(default_factory=dict)
+    """Those of widgets that it has not answered, each with its subshell and when it began."""
     told: str | None = None
     told_as: str = ""
     """The name under which it was told."""
@@ -192,9 +192,11 @@ def _follow_status(watched: _Watched, message: dict[str, Any]) -> None:
     if state in _NOT_RUNNING:
         watched.forget_work()
     elif request and (kind in _CALLS or kind == "execute_request"):
-        watched.calls.clear()  # it takes up one request after the other
+        # A subshell takes up one request after the other.
+        subshell = parent.get("subshell_id")
+        watched.calls = {c: begun for c, begun in watched.calls.items() if begun[0] != subshell}
         if kind in _CALLS and state == "busy":
-            watched.calls[request] = asyncio.get_running_loop().time()
+            watched.calls[request] = (subshell, asyncio.get_running_loop().time())
         elif kind == "execute_request" and not watched.tells_itself:
             _follow_cell(watched, request, state)
 
@@ -210,7 +212,8 @@ def _follow_cell(watched: _Watched, cell: str, state: str | None) -> None:
 def _works_on(watched: _Watched, now: float) -> str | None:
     if watched.running:
         return watched.running[-1]
-    return next((c for c, began in watched.calls.items() if now - began >= _LONG_CALL_S), None)
+    calls = watched.calls.items()
+    return next((call for call, (_, began) in calls if now - began >= _LONG_CALL_S), None)
 
 
 def _process_of(kernel: Any) -> int | None:

@@ -9,6 +9,7 @@ import ast
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -28,6 +29,8 @@ _MOST_PATH: Final = 1000
 _MOST_TEXT: Final = 4000
 _MOST_ENTRIES: Final = 200
 _MOST_VARIABLES: Final = 100
+_LOOKS_FOR_S: Final = 15.0
+"""No longer on slow disks: what is not counted then is told as too large."""
 _MOST_LOOKED_AT: Final = 20_000
 """Files whose sizes are added up; a folder that has more is too large in any case."""
 _READS_VARIABLE: Final = re.compile(
@@ -138,11 +141,13 @@ def folder_facts(notebook: Path) -> FolderFacts:
     """What lies beside the notebook."""
     entries: list[FolderEntry] = []
     files = size = left = 0
+    began = time.monotonic()
     fits = True
     folder = os.open(notebook.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for name in _names(folder, notebook.name):
-            if max(files, len(entries)) >= _MOST_LOOKED_AT:
+            too_long = time.monotonic() - began > _LOOKS_FOR_S
+            if max(files, len(entries)) >= _MOST_LOOKED_AT or too_long:
                 left += 1
                 continue
             entry, entry_fits = _entry(folder, name)
