@@ -128,7 +128,8 @@ def test_a_new_quota_document_is_in_force_without_a_restart(chart: ChartOnCluste
     chart.upgrade(wait=False, quota={"pools": {"interactive": {"idle_after": "2h"}}})
     wait_for(
         lambda: "a new quota document is in force" in chart.logs("service"),
-        180,
+        # The kubelet brings it to the pod when it looks at that again, and takes its time for it.
+        400,
         lambda: f"the new document:\n{chart.logs('service')[-3000:]}",
     )
     assert [pod["metadata"]["uid"] for pod in chart.pods("service")] == [service["metadata"]["uid"]]

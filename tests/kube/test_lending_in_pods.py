@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from nbformat.v4 import new_code_cell, new_notebook
 from sublet_hub.demo.kernels import Kernel, Person
-from tornado.httpclient import AsyncHTTPClient
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.support.kube.processes import wait_for
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
@@ -193,17 +193,15 @@ async def test_a_notebook_for_which_no_node_has_room_takes_a_jobs_which_goes_on_
     await story.until_step("second", 3)
     process = psutil.Process(_pid_on_node(sublet, job_id))
     hub.add_user("zoe")
-    zoe, said = sublet.person("zoe"), []
+    zoe, wish = sublet.person("zoe"), {"size": "small", "profile": "greedy"}
     sublet.node.cordon(sublet.api, unschedulable=True)
-    starting = asyncio.create_task(
-        zoe.start_server({"size": "small", "profile": "greedy"}, said.append)
-    )
-    await story.until(
-        lambda: any("an admin has cordoned" in message for message in said), "words of the cordon"
-    )
+    await story.until(lambda: "cordoned" in json.dumps(sublet.gpus()), "the cordon to be known")
+    with pytest.raises((RuntimeError, HTTPClientError), match="an admin has cordoned"):
+        await zoe.start_server(wish)
     assert process.is_running()
     sublet.node.cordon(sublet.api, unschedulable=False)
-    await starting
+    await story.until(lambda: "cordoned" not in json.dumps(sublet.gpus()), "its end to be known")
+    await zoe.start_server(wish)
     waiting = await story.until_job(
         job_id, lambda job: job["state"] == "placed" and "Insufficient memory" in job["reason"]
     )
