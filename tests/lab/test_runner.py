@@ -189,7 +189,7 @@ BAD_REQUESTS = {
     "a notebook that is a device": ({"notebook": "/dev/zero"}, "is not a file"),
     "a kernel that is not there": ({"kernel": "gone"}, "not installed here; installed: "),
     "an output without a folder": ({"output": "relative.ipynb"}, "not an absolute path"),
-    "a key that is unknown": ({"surprise": 1}, "cannot be read"),
+    "a limit that is none": ({"max_run_s": 0}, "cannot be read"),
 }
 
 
@@ -356,6 +356,13 @@ def test_a_copy_runs_where_the_original_lies_which_runs_where_there_is_no_copy(
     run = Run(tmp_path, request)
     assert run.wait() == 0, run.log_path.read_text()
     assert run.lines[0]["total"] == (1 if copied else 2)
+
+
+def test_a_request_of_a_later_service_may_say_more(tmp_path: Path):
+    notebook = write_notebook(tmp_path / "a.ipynb", ["1"])
+    output = tmp_path / "out" / "a.ipynb"
+    run = Run(tmp_path, {"notebook": str(notebook), "output": str(output), "surprise": 1})
+    assert run.wait() == 0, run.log_path.read_text()
 
 
 @pytest.mark.usefixtures("sigterm_as_before")
