@@ -109,6 +109,8 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     async def start(self) -> Any:
         """Get a slice, then start the server with it, unless ``stop`` comes before that is done."""
         self._start_is_given_up = False
+        # Who looks on from the first moment sees this start, and all that it says.
+        self._start_log = StartLog()
         self._starting = asyncio.create_task(self._start_with_slice())
         try:
             return await self._starting
@@ -120,7 +122,6 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
     async def _start_with_slice(self) -> Any:
         _starts.set(self)
-        self._start_log = StartLog()
         self._lease, self._started, self._slice_variables = None, None, {}
         self._in_start = True
         try:

@@ -211,6 +211,22 @@ async def test_a_stop_ends_a_start_that_waits_and_no_process_of_the_hub_is_told(
         assert spawner.proc is None
 
 
+async def test_who_looks_on_from_the_first_moment_sees_what_a_start_says(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (_service, spawner):
+        starting = asyncio.create_task(spawner.start())
+        await asyncio.sleep(0)
+        progress = spawner.progress()
+        async with asyncio.timeout(30):
+            async for event in progress:
+                if event.get("message") == GRANTED:
+                    break
+            else:
+                pytest.fail("it was not told of its slice")
+        await progress.aclose()
+        await starting
+        await spawner.stop()
+
+
 async def test_a_spawner_that_stops_its_own_start_tells_what_went_wrong(tmp_path, monkeypatch):
     """As KubeSpawner does where a hook of the admin fails, from a task of its own."""
     stopped = []
