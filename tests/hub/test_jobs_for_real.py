@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sublet_quota.ids import JobId
 
-from tests.support.fake_agent import a_gpu
+from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.hub_world import HubWorld, until
 from tests.support.job_notebooks import write_notebook
 
@@ -44,6 +46,17 @@ async def test_a_notebook_is_executed_with_its_parameters_as_its_owner(world: Hu
     assert "canary" not in json.dumps(environment)
 
 
+async def done_with_room(world: HubWorld, agent: FakeAgent, job_id: str) -> dict[str, Any]:
+    """Lend a card to ada's job that waits, until it is done."""
+    agent.gpus = (a_gpu(),)
+    await agent.report()
+    ended = world.service.ledger.jobs
+    await until(lambda: ended[JobId(job_id)].ended_at is not None, 120)
+    _, done = await world.call("GET", f"jobs/{job_id}", world.user("ada"))
+    assert (done["state"], done["reason"]) == ("done", "")
+    return dict(done)
+
+
 async def test_a_job_runs_with_what_it_took_along_whatever_becomes_of_the_original(
     world: HubWorld,
 ) -> None:
@@ -59,12 +72,7 @@ async def test_a_job_runs_with_what_it_took_along_whatever_becomes_of_the_origin
     assert status == 201, job
     (home / "p" / "data" / "rows").write_text("eight")
     write_notebook(notebook, "raise SystemExit('changed later')")
-    agent.gpus = (a_gpu(),)
-    await agent.report()
-    ended = world.service.ledger.jobs
-    await until(lambda: ended[job["job_id"]].ended_at is not None, 120)
-    _, done = await world.call("GET", f"jobs/{job['job_id']}", token)
-    assert (done["state"], done["reason"]) == ("done", "")
+    done = await done_with_room(world, agent, job["job_id"])
     _, log = await world.call("GET", f"jobs/{job['job_id']}/log", token)
     assert "rows seven" in log["text"]
     assert (home / done["output_path"]).read_text().count("rows seven") == 1
@@ -83,10 +91,5 @@ async def test_a_job_runs_the_notebook_as_it_was_submitted_in_the_owners_folder(
     assert status == 201, job
     (home / "p" / "rows").write_text("eight")
     write_notebook(notebook, "raise SystemExit('half an edit')")
-    agent.gpus = (a_gpu(),)
-    await agent.report()
-    ended = world.service.ledger.jobs
-    await until(lambda: ended[job["job_id"]].ended_at is not None, 120)
-    _, done = await world.call("GET", f"jobs/{job['job_id']}", token)
-    assert (done["state"], done["reason"]) == ("done", "")
+    done = await done_with_room(world, agent, job["job_id"])
     assert (home / done["output_path"]).read_text().count("rows eight") == 1

@@ -21,7 +21,7 @@ from tornado.httpclient import HTTPClientError
 from tornado.httputil import HTTPServerRequest
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
-from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.fake_kube_api import FakeKube, way_into
 from tests.support.hub_world import FakeHub, HubWorld, hub_world
 
 pytestmark = pytest.mark.asyncio
@@ -49,12 +49,6 @@ def a_review(node: str | None = "node-a", **values: Any) -> dict[str, Any]:
     extra = {} if node is None else {NODE_NAME: [node]}
     user = {"username": AGENTS.user_name, "extra": extra}
     return {"authenticated": True, "audiences": ["sublet"], "user": user, **values}
-
-
-@pytest_asyncio.fixture
-async def kube() -> AsyncIterator[FakeKube]:
-    async with fake_kube() as fake:
-        yield fake
 
 
 @pytest_asyncio.fixture

@@ -13,7 +13,7 @@ from sublet_hub.kube_jobs.runs import ClusterRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
 
 from tests.support.fake_agent import FakeAgent
-from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.fake_kube_api import FakeKube, way_into
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 from tests.support.jobs_on_kube import (
     JOBS,
@@ -28,17 +28,6 @@ from tests.support.jobs_on_kube import (
 )
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest_asyncio.fixture
-async def kube() -> AsyncIterator[FakeKube]:
-    async with fake_kube() as fake:
-        yield fake
-
-
-@pytest.fixture
-def settings() -> KubeJobSettings:
-    return SETTINGS
 
 
 async def an_agent(world: HubWorld) -> FakeAgent:

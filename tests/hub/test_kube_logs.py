@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sublet_hub.job_files import JobFiles
 from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.log_following import LogFollower, PodLog
+from sublet_hub.kube_jobs.log_following import LogFollower
 from sublet_hub.kube_jobs.log_position import LogPosition, StampedLog, read_position
 from sublet_hub.kube_jobs.names import JOB_ID, MANAGED_BY
 from sublet_quota.ids import JobId
@@ -137,12 +137,7 @@ class Following:
 
     @asynccontextmanager
     async def follower(self) -> AsyncIterator[LogFollower]:
-        source = PodLog(
-            lambda since: self.cluster.log(POD, since),
-            lambda: self.cluster.has_printed_all(POD),
-            lambda: not self.cluster.has_pod(POD),
-        )
-        follower = LogFollower(self.files, JOB, 1, source)
+        follower = LogFollower(self.files, JOB, 1, self.cluster.log_of(POD))
         try:
             yield follower
         finally:

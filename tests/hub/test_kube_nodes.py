@@ -1,25 +1,19 @@
 """On which nodes jobs' pods may run: by their owners' files, and by the cards that they ask for."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
 
-from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
-from tests.support.hub_world import FakeHub, until
+from tests.support.hub_world import until
 from tests.support.jobs_on_kube import (
     JOBS,
     SETTINGS,
     JobsStory,
-    RunsAhead,
     a_server,
     another_agent,
-    jobs_story,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -30,26 +24,9 @@ A100 = "Simulated A100 80GB"
 LENDABLE_MIB = 79 * 1024
 
 
-@pytest_asyncio.fixture
-async def kube() -> AsyncIterator[FakeKube]:
-    async with fake_kube() as fake:
-        yield fake
-
-
 @pytest.fixture
 def settings() -> KubeJobSettings:
     return KUEUE
-
-
-@pytest_asyncio.fixture
-async def story(
-    tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
-) -> AsyncIterator[JobsStory]:
-    async with (
-        way_into(kube) as api,
-        jobs_story(tmp_path, hub, kube, RunsAhead(api, settings)) as told,
-    ):
-        yield told
 
 
 AN_ERRAND = timedelta(seconds=10)

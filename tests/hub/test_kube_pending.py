@@ -1,24 +1,18 @@
 """Pods that the cluster has, and that do not begin: how long they may hold room, and what then."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
 
-from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
-from tests.support.hub_world import FakeHub, until
+from tests.support.hub_world import until
 from tests.support.jobs_on_kube import (
     JOBS,
     NAMESPACE,
     SETTINGS,
     JobsStory,
-    RunsAhead,
-    jobs_story,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -26,28 +20,6 @@ pytestmark = pytest.mark.asyncio
 KUEUE = replace(SETTINGS, kueue=KueueSettings("sublet-lent"))
 FULL = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
-
-
-@pytest_asyncio.fixture
-async def kube() -> AsyncIterator[FakeKube]:
-    async with fake_kube() as fake:
-        yield fake
-
-
-@pytest.fixture
-def settings() -> KubeJobSettings:
-    return SETTINGS
-
-
-@pytest_asyncio.fixture
-async def story(
-    tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
-) -> AsyncIterator[JobsStory]:
-    async with (
-        way_into(kube) as api,
-        jobs_story(tmp_path, hub, kube, RunsAhead(api, settings)) as told,
-    ):
-        yield told
 
 
 async def admitted_without_a_node(story: JobsStory) -> str:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from sublet_hub.kube.api import KubeApi
 from sublet_hub.kube.writer_lease import LeaseTimes, WriterLease
 
-from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
+from tests.support.fake_kube_api import FakeKube, way_into
 from tests.support.hub_world import until
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/sublet/leases/sublet-hub"
@@ -24,12 +24,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest_asyncio.fixture
-async def kube() -> AsyncIterator[FakeKube]:
-    async with fake_kube() as fake:
-        yield fake
 
 
 @pytest_asyncio.fixture

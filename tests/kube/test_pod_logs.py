@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sublet_hub.job_files import JobFiles
 from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.log_following import LogFollower, PodLog
+from sublet_hub.kube_jobs.log_following import LogFollower
 from sublet_hub.kube_jobs.names import CONTAINER, JOB_ID, MANAGED_BY, SERVICE
 from sublet_quota.ids import JobId
 
@@ -36,12 +36,7 @@ class Following:
 
     @asynccontextmanager
     async def follower(self) -> AsyncIterator[LogFollower]:
-        source = PodLog(
-            lambda since: self.cluster.log(POD, since),
-            lambda: self.cluster.has_printed_all(POD),
-            lambda: not self.cluster.has_pod(POD),
-        )
-        follower = LogFollower(self.files, JOB, 1, source)
+        follower = LogFollower(self.files, JOB, 1, self.cluster.log_of(POD))
         try:
             yield follower
         finally:

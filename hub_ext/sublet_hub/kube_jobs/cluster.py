@@ -22,6 +22,7 @@ from sublet_hub.kube.resources import (
     with_query,
 )
 from sublet_hub.kube.watching import WatchedObjects
+from sublet_hub.kube_jobs.log_following import PodLog
 from sublet_hub.kube_jobs.names import ALL_JOBS, CONTAINER, JOB_ID, TRAINERS_CONTAINER
 from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
 from sublet_hub.kube_jobs.sightings import (
@@ -136,6 +137,14 @@ class JobsInCluster:
         """Whether a pod will print nothing more."""
         known = self._pods.objects.get(pod)
         return known is None or has_ended(known)
+
+    def log_of(self, pod: str) -> PodLog:
+        """Where a pod's log comes from, for who follows it."""
+        return PodLog(
+            lambda since: self.log(pod, since),
+            lambda: self.has_printed_all(pod),
+            lambda: not self.has_pod(pod),
+        )
 
     async def log(self, pod: str, since: str = "") -> AsyncIterator[bytes]:
         """What a pod prints, each line behind its time, until the answer ends."""

@@ -9,7 +9,7 @@ from sublet_quota.ids import JobId
 from sublet_hub.job_backend import BackendBooks
 from sublet_hub.kube.resources import Manifest
 from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.log_following import LogFollower, PodLog
+from sublet_hub.kube_jobs.log_following import LogFollower
 from sublet_hub.ledger import Change, JobRecord
 from sublet_hub.local_jobs.log_room import make_room_of
 from sublet_hub.local_jobs.progress import ProgressFile
@@ -30,12 +30,7 @@ class JobOutput:
         """Follow the log of a job's first pod, unless it is followed already."""
         if job.job_id in self._followers or not pods:
             return
-        first = pods[0]["metadata"]["name"]
-        source = PodLog(
-            lambda since: self._cluster.log(first, since),
-            lambda: self._cluster.has_printed_all(first),
-            lambda: not self._cluster.has_pod(first),
-        )
+        source = self._cluster.log_of(pods[0]["metadata"]["name"])
         self._followers[job.job_id] = LogFollower(
             self._books.files, job.job_id, job.attempts, source
         )
