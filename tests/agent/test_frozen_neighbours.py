@@ -18,6 +18,9 @@ APPLICATION = "sublet_agent.application"
 QUICK = "--SubletAgent.tick_s=0.03"
 GRAB_MIB = 30 * 1024
 WITHIN_S = 120.0
+# He takes the room she needs in about every second of her returns, so all of these in vain
+# happens once in a million.
+TRIES = 20
 
 
 @pytest.fixture
@@ -70,6 +73,13 @@ def his_turn(world, ada, ben):
     world.until(lambda: world.truth(ada.pid) == "checkpointed", WITHIN_S)
 
 
+def is_lost_when_she_comes_back(world):
+    lost = world.gpus.administration.inspect
+    before = len(world.events("resumed", "a"))
+    world.until(lambda: lost().lost or len(world.events("resumed", "a")) > before, WITHIN_S)
+    return bool(lost().lost)
+
+
 @pytest.mark.parametrize("whose", ["a neighbour's", "her own"])
 def test_a_fork_and_allocate_loop_takes_nothing_from_who_comes_back(world, tmp_path, whose):
     ada, ben, hers = begin(world)
@@ -91,10 +101,15 @@ def test_without_the_freezer_such_a_loop_loses_the_notebook_and_it_is_said_that_
     ada, ben, _ = begin(world)
     assert world.status.gpus[0].not_frozen == "freezing is switched off (SubletAgent.freeze)"
     grabber = Grabber(ben, GRAB_MIB, tmp_path / "rest")
-    his_turn(world, ada, ben)
-    grabber.begin()
-    ada.tenant.begin("enter()[0]")
-    world.until(lambda: world.gpus.administration.inspect().lost, WITHIN_S)
+    for _ in range(TRIES):
+        his_turn(world, ada, ben)
+        grabber.begin()
+        ada.tenant.begin("enter()[0]")
+        if is_lost_when_she_comes_back(world):
+            return
+        ada.tenant.end()
+        grabber.rest()
+    pytest.fail(f"{TRIES} times she came back and nothing was lost")
 
 
 def test_the_agent_says_that_it_can_freeze(world):
