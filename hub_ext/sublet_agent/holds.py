@@ -219,7 +219,7 @@ class Holds:
 
     def _note(self, step: Step, target: Target) -> None:
         try:
-            self._journal.note(step, [target])
+            self._journal.write(step, [target])
         except JournalError as error:
             log.warning("%s", error)
 

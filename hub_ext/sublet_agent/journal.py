@@ -1,9 +1,11 @@
 """What the agent is about to do to a process, written down before it does it.
 
-A file of JSON lines. A step is appended and forced to disk before the device call that it
-names, and noted again when that call has come back. After a crash the device's own word about a
-process counts; the journal says which processes to ask about, whose they are, and how much room
-a suspended one needs (NVML does not list those).
+A file of JSON lines. A step is appended before the device call that it names, and noted again
+when that call has come back. After a crash the device's own word about a process counts; the
+journal says which processes to ask about, whose they are, and how much room a suspended one needs
+(NVML does not list those). What was written outlives the agent however it dies. It is not forced
+to disk: no process outlives the machine, an entry of another boot means nothing, and owners would
+wait for it.
 """
 
 import contextlib
@@ -86,49 +88,7 @@ class Journal:
             return tuple(e for e in self._last.values() if e.step not in _SETTLED)
 
     def write(self, step: Step, targets: Iterable[Target]) -> None:
-        """Write the step down and force it to disk; ``JournalError`` when that fails."""
-        self._append(step, targets, force=True)
-
-    def note(self, step: Step, targets: Iterable[Target]) -> None:
-        """Write down what has been done; it is found out again after a crash."""
-        self._append(step, targets, force=False)
-
-    def compact_if_long(self) -> None:
-        """Rewrite the file when it has grown long."""
-        if self._lines >= _COMPACT_AT_LINES:
-            self.compact()
-
-    def compact(self) -> None:
-        """Write the file anew with what still matters."""
-        with self._lock:
-            self._last = {k: e for k, e in self._last.items() if e.step not in _SETTLED}
-            text = "".join(_to_line(e) for e in self._last.values())
-            fresh = self._path.with_suffix(".new")
-            try:
-                handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-                try:
-                    write_all(handle, text.encode())
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
-                fresh.replace(self._path)
-                _force_folder(self._path.parent)
-                opened = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-            except OSError as error:
-                message = f"cannot rewrite the journal {self._path}: {error}"
-                raise JournalError(message) from error
-            if self._file >= 0:
-                os.close(self._file)
-            self._file, self._lines = opened, len(self._last)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            if self._file >= 0:
-                os.close(self._file)
-                self._file = -1
-
-    def _append(self, step: Step, targets: Iterable[Target], *, force: bool) -> None:
+        """Write down what is about to be done, or has been; ``JournalError`` when that fails."""
         entries = [JournalEntry(step, t) for t in targets]
         if not entries:
             return
@@ -145,13 +105,44 @@ class Journal:
                 # After a full disk the last line may be half written: begin a new one.
                 write_all(self._file, (f"\n{text}" if self._torn else text).encode())
                 self._torn = False
-                if force:
-                    os.fdatasync(self._file)
             except OSError as error:
                 self._torn = True
                 message = f"cannot write the journal {self._path}: {error}"
                 raise JournalError(message) from error
             self._lines += len(entries)
+
+    def compact_if_long(self) -> None:
+        """Rewrite the file when it has grown long."""
+        if self._lines >= _COMPACT_AT_LINES:
+            self.compact()
+
+    def compact(self) -> None:
+        """Write the file anew with what still matters."""
+        with self._lock:
+            self._last = {k: e for k, e in self._last.items() if e.step not in _SETTLED}
+            text = "".join(_to_line(e) for e in self._last.values())
+            fresh = self._path.with_suffix(".new")
+            try:
+                handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+                try:
+                    write_all(handle, text.encode())
+                finally:
+                    os.close(handle)
+                fresh.replace(self._path)
+                opened = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+            except OSError as error:
+                message = f"cannot rewrite the journal {self._path}: {error}"
+                raise JournalError(message) from error
+            if self._file >= 0:
+                os.close(self._file)
+            self._file, self._lines = opened, len(self._last)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
 
 
 def read_journal(path: Path) -> tuple[JournalEntry, ...]:
@@ -198,11 +189,3 @@ def _from_line(fields: Mapping[str, Any]) -> JournalEntry:
             int(fields["image_mib"]),
         ),
     )
-
-
-def _force_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

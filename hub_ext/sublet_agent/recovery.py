@@ -62,7 +62,7 @@ def recover(
                 else:
                     unpause.append(target)
             case ProcessState.RUNNING | None:
-                tools.journal.note(Step.RUNNING, [target])
+                tools.journal.write(Step.RUNNING, [target])
     # A slice of which a part is suspended must not run without it.
     away = {t.slice_id for t in recovered.suspended}
     for target in unpause:
@@ -82,7 +82,7 @@ def _candidates(
     for entry in sorted(tools.journal.entries(), key=lambda e: e.step not in MOVING):
         identity = entry.target.identity
         if not tools.table.is_alive(identity):
-            tools.journal.note(Step.GONE, [entry.target])
+            tools.journal.write(Step.GONE, [entry.target])
             continue
         seen.add(identity)
         yield entry.target, entry.step

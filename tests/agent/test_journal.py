@@ -30,7 +30,7 @@ def test_the_last_step_of_each_process_is_read_back(path):
 def test_a_process_that_runs_again_needs_no_looking_after(path):
     journal = Journal(path)
     journal.write(Step.PAUSING, [target(1)])
-    journal.note(Step.RUNNING, [target(1)])
+    journal.write(Step.RUNNING, [target(1)])
     journal.close()
     assert read_journal(path) == ()
 
@@ -38,7 +38,7 @@ def test_a_process_that_runs_again_needs_no_looking_after(path):
 def test_how_much_room_an_image_needs_is_kept_by_later_steps(path):
     journal = Journal(path)
     journal.write(Step.SUSPENDING, [target(1, 500)])
-    journal.note(Step.SUSPENDED, [target(1)])
+    journal.write(Step.SUSPENDED, [target(1)])
     assert journal.entries()[0].target.image_mib == 500
     journal.close()
 
@@ -58,12 +58,22 @@ def test_a_line_cut_off_by_death_is_skipped_and_the_next_agent_writes_on(path, c
     assert steps[3] is Step.PAUSING
 
 
+@pytest.mark.parametrize("left", [b"", bytes(4096), b"\xff\xfe\n" + bytes(100) + b"\n"])
+def test_what_a_power_cut_leaves_of_it_is_skipped(path, left):
+    path.write_bytes(left)
+    journal = Journal(path)
+    assert journal.entries() == ()
+    journal.write(Step.PAUSING, [target(3)])
+    journal.close()
+    assert [e.target.identity.pid for e in read_journal(path)] == [3]
+
+
 def test_a_long_journal_is_rewritten_with_what_matters(path):
     journal = Journal(path)
     journal.write(Step.SUSPENDING, [target(7, 500)])
     for _ in range(2500):
-        journal.note(Step.PAUSING, [target(1)])
-        journal.note(Step.RUNNING, [target(1)])
+        journal.write(Step.PAUSING, [target(1)])
+        journal.write(Step.RUNNING, [target(1)])
     journal.compact_if_long()
     journal.close()
     assert [json.loads(line)["pid"] for line in path.read_text().splitlines()] == [7]

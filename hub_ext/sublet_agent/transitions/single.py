@@ -66,7 +66,7 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
         return Objection(MoveEnd.PUT_OFF, detail, target)
     if state is ProcessState.SUSPENDED:
         _is_suspended(tools, target, outcome)
-        tools.journal.note(Step.SUSPENDED, [target])
+        tools.journal.write(Step.SUSPENDED, [target])
         return None
     if not tools.table.is_alive(target.identity):
         outcome.gone.add(target.identity)
@@ -135,5 +135,5 @@ def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     tools.holds.exchange(target, Hold.SUSPENDED, Hold.MOVE)
     tools.host.release(target.identity)
     outcome.on_gpu.add(target.identity)
-    tools.journal.note(Step.RESUMED, [target])
+    tools.journal.write(Step.RESUMED, [target])
     return None
