@@ -1,4 +1,4 @@
-"""What is about to be done is on disk, whenever the agent dies."""
+"""What is about to be done is written down, whenever the agent dies."""
 
 import json
 

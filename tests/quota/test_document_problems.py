@@ -115,6 +115,10 @@ CASES = {
             "(did you mean 'small'?): there are small, medium, large, whole"
         ),
     ),
+    "a size called as if there was none": (
+        "sizes:\n  none: {memory: 1/2, compute: 1}\n",
+        "line 2: sizes.none: cannot be a size's name: who asks for 'none' gets no GPU",
+    ),
     "a default that is not there": (
         "default_size: tiny",
         "default_size: names 'tiny', which is not in `sizes`",
@@ -167,7 +171,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed(name: str) -> None:
     text, expected = CASES[name]
-    assert any(expected in problem for problem in problems(text)), problems(text)
+    found = problems(text)
+    assert any(expected in problem for problem in found), found
+    assert len(found) == len(set(found))
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_their_lines() -> None:

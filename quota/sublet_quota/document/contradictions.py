@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sublet_quota.amounts import format_compute, format_memory
 from sublet_quota.document.sections import Guarantee, Limit
 from sublet_quota.document.values import Unlimited
+from sublet_quota.environment import NO_GPU
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument
@@ -34,6 +35,7 @@ def find_contradictions(
     known_pools = tuple(dict.fromkeys((*document.pools, *pools)))
     known_sizes = tuple(dict.fromkeys((*document.sizes, *sizes)))
     found = chain(
+        _size_called_as_if_there_was_none(document),
         _pools_of_sizes(document, known_pools),
         _default_size(document, known_sizes),
         _sizes_of_people(document, known_sizes),
@@ -56,6 +58,14 @@ def _missing(
         path,
         f"names '{name}', which is not in `{section}`{nearest(name, names)}: there are {shown}",
     )
+
+
+def _size_called_as_if_there_was_none(document: "QuotaDocument") -> Iterator[Contradiction]:
+    if NO_GPU in document.sizes:
+        yield Contradiction(
+            ("sizes", NO_GPU),
+            f"cannot be a size's name: who asks for '{NO_GPU}' gets no GPU; write another",
+        )
 
 
 def _pools_of_sizes(document: "QuotaDocument", pools: Sequence[str]) -> Iterator[Contradiction]:

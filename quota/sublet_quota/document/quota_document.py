@@ -29,6 +29,7 @@ from sublet_quota.document.sections import (
     SliceSize,
     UserQuota,
 )
+from sublet_quota.environment import NO_GPU
 from sublet_quota.ids import PoolName, SizeName
 
 DEFAULT_POOL: Final = PoolName("interactive")
@@ -87,6 +88,7 @@ class QuotaDocument(Section):
         default_factory=default_sizes,
         description="Sizes of slices by name, in the order of the page. Without any: small, "
         "medium, large and whole: an eighth, a quarter, half and all of a GPU.",
+        json_schema_extra={"propertyNames": {"not": {"const": NO_GPU}}},
     )
     default_size: EntryName | None = Field(
         default=None, description="The size of who asks for none; the first when left out."

@@ -76,6 +76,8 @@ def _validate(
         except ValidationError as error:
             for details in error.errors(include_url=False):
                 _translate(details, tree, problems, pruned)
+            if not pruned:
+                break
             value = _without(value, pruned)
     return None
 
