@@ -69,7 +69,7 @@ class GateWaits(WireModel):
     need_mib: int = 0
     free_mib: int = 0
     moving_mib: int = 0
-    """Of what is moving now: how much in all."""
+    """Of the move it waits for, if it is under way: how much in all."""
     seconds_left: float | None = None
     message: Text
     """One sentence for the owner; names no other user."""
