@@ -5,6 +5,7 @@
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,22 @@ CASES: dict[str, Any] = {
     ),
 }
 
+FIELDS_OF_TRAINERS_PODS = {
+    "serviceAccountName",
+    "volumes",
+    "initContainers",
+    "containers",
+    "imagePullSecrets",
+    "securityContext",
+    "nodeSelector",
+    "affinity",
+    "tolerations",
+    "schedulingGates",
+}
+"""``PodSpecPatch`` of Kubeflow's trainer (``pkg/apis/trainer/v1alpha1/trainjob_types.go``)."""
+FIELDS_OF_TRAINERS_CONTAINERS = {"name", "env", "volumeMounts", "securityContext"}
+"""``ContainerPatch`` there."""
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_objects_are_as_the_files_say(name: str) -> None:
@@ -63,6 +80,22 @@ def test_the_pods_of_a_job_set_are_valid_for_kubernetes() -> None:
     (inside,) = manifest_of(*CASES["jobset"])["spec"]["replicatedJobs"]
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}, **inside["template"]}
     validate(job, "1.34", strict=True)
+
+
+def test_an_ended_job_outlasts_a_long_absence_of_the_service() -> None:
+    kept_s = [
+        manifest_of(*CASES[name])["spec"]["ttlSecondsAfterFinished"]
+        for name in ("one-gpu", "jobset")
+    ]
+    assert all(timedelta(seconds=each) >= timedelta(days=7) for each in kept_s)
+
+
+def test_a_train_job_patches_nothing_that_kubeflows_trainer_has_no_field_for() -> None:
+    (patch,) = manifest_of(*CASES["trainjob"])["spec"]["runtimePatches"]
+    (replicated,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    inside = replicated["template"]["spec"]["template"]["spec"]
+    assert set(inside) <= FIELDS_OF_TRAINERS_PODS
+    assert all(set(each) <= FIELDS_OF_TRAINERS_CONTAINERS for each in inside["containers"])
 
 
 def test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod() -> None:

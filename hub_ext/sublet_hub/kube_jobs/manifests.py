@@ -14,8 +14,11 @@ from sublet_hub.ledger import JobRecord
 
 QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY: Final = "kueue.x-k8s.io/priority-class"
-_KEPT_S: Final = 3600
-"""An object that has ended is removed by us; should we be away for long, by the cluster."""
+_KEPT_S: Final = 7 * 24 * 3600
+"""An object that has ended is removed by us; should we be away for longer, by the cluster.
+
+Nobody can tell then how its job ended, and the job is run again.
+"""
 _WORKERS: Final = "workers"
 _PORT: Final = 29500
 _RUNTIME: Final = "torch-distributed"
@@ -154,11 +157,11 @@ _PATCHED_IN_PODS: Final = (
     "tolerations",
     "volumes",
     "imagePullSecrets",
-    "terminationGracePeriodSeconds",
 )
 """What a TrainJob (trainer 2.2 and newer) lets one change in the pods of its runtime.
 
-Not the priority class: that, and whatever else these pods shall have, is the runtime's.
+Neither the priority class nor the grace period: these, and whatever else the pods shall have, are
+the runtime's.
 """
 _PATCHED_IN_CONTAINERS: Final = ("volumeMounts", "securityContext")
 """And in their containers, beside what the trainer's own fields say."""
