@@ -13,7 +13,7 @@ from sublet_lab import ShareWidget
 from sublet_lab.share.magic import share_lines
 from sublet_lab.share.sources import NoAnswerError, ShareSources
 from sublet_lab.share.updates import UPDATES, Updates
-from sublet_lab.share.words import headline, local_lines, standing
+from sublet_lab.share.words import headline, local_lines, standing, used_mib
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
@@ -106,7 +106,7 @@ def in_state(**values: Any) -> dict[str, Any]:
     return {"active": False, **values}
 
 
-MOVE = ShareMove(kind="resuming", began=datetime.now(UTC), bytes_mib=8192, expected_s=4)
+MOVE = ShareMove(kind="resuming", began=datetime.now(UTC), bytes_mib=1024, expected_s=4)
 WAIT = GateWaits(reason="turn", message="You are number 2 in line.")
 
 
@@ -116,10 +116,12 @@ WAIT = GateWaits(reason="turn", message="You are number 2 in line.")
         ({"active": True}, "active"),
         (in_state(), "idle"),
         (in_state(lent=True), "lent"),
-        (in_state(state=SliceState.SUSPENDED), "idle, in host memory"),
+        (in_state(state=SliceState.SUSPENDED, memory_mib=0, host_mib=1024), "moved out"),
         ({"wait": WAIT}, "waiting"),
         ({"wait": WAIT, "move": MOVE}, "coming back"),
-        (in_state(move=MOVE.model_copy(update={"kind": "suspending"})), "being moved away"),
+        ({"wait": GateWaits(reason="making-room", message="Room is made.")}, "coming back"),
+        ({"wait": GateWaits(reason="coming-back", message="It comes.")}, "coming back"),
+        (in_state(move=MOVE.model_copy(update={"kind": "suspending"})), "moving out"),
     ],
 )
 def test_each_state_has_a_sign_and_a_word_of_its_own(values: dict[str, Any], word: str) -> None:
@@ -127,6 +129,20 @@ def test_each_state_has_a_sign_and_a_word_of_its_own(values: dict[str, Any], wor
     assert standing(share).word == word
     assert headline(share) == f"GPU 1 GiB of 40 GiB: {word}"
     assert standing(share).sign
+
+
+@pytest.mark.parametrize(
+    ("values", "used"),
+    [
+        ({"memory_mib": 2048, "host_mib": 8192}, 10240),
+        ({"memory_mib": 6144, "host_mib": 3072, "move": MOVE}, 6144),
+        ({"memory_mib": 0, "host_mib": 512, "move": MOVE}, 1024),
+    ],
+)
+def test_what_is_in_host_memory_counts_and_what_moves_counts_once(
+    values: dict[str, Any], used: int
+) -> None:
+    assert used_mib(a_share(**values)) == used
 
 
 def test_what_an_owner_must_know_is_said() -> None:
@@ -148,6 +164,20 @@ def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: A
     assert (progress.value, progress.max, progress.bar_style) == (1024, 40960, "")
 
 
+def test_a_slice_that_was_moved_out_is_as_full_as_before(told: Told, widget: Any) -> None:
+    told.share = a_share(
+        active=False,
+        state=SliceState.SUSPENDED,
+        memory_mib=0,
+        host_mib=38000,
+        utilisation_percent=0,
+    )
+    widget.update()
+    progress = widget.children[1].children[0]
+    assert (progress.value, progress.bar_style) == (38000, "warning")
+    assert "nearly full" in shown(widget)
+
+
 def test_near_its_cap_it_warns_in_words_and_colour(told: Told, widget: Any) -> None:
     told.share = a_share(memory_mib=38000)
     widget.update()
@@ -167,8 +197,8 @@ def test_a_move_is_shown_while_it_lasts(told: Told, widget: Any) -> None:
     widget.update()
     assert bar.layout.display is None
     assert 450 <= bar.value <= 1000
-    assert "8 GiB comes back" in shown(widget)
-    told.share = a_share(move=MOVE.model_copy(update={"moved_mib": 2048}))
+    assert "1 GiB comes back" in shown(widget)
+    told.share = a_share(move=MOVE.model_copy(update={"moved_mib": 256}))
     widget.update()
     assert bar.value == 250
     told.share = a_share()
@@ -209,20 +239,24 @@ def test_without_a_slice_it_says_so_and_nothing_else() -> None:
         widget.close()
 
 
-def test_a_slice_that_has_been_idle_is_told_nothing_more_until_it_works_again(
-    told: Told, widget: Any
-) -> None:
-    long_ago = datetime.now(UTC) - timedelta(minutes=3)
-    told.share = a_share(active=False, since=long_ago)
-    widget.update()
-    assert "not updated while you are idle" in shown(widget)
-    before = shown(widget)
-    told.share = a_share(active=False, since=long_ago, lent=True, memory_mib=9)
-    widget.update()
-    assert shown(widget) == before
-    told.share = a_share(memory_mib=2048)
-    widget.update()
-    assert "not updated" not in shown(widget)
+def test_a_slice_that_has_been_idle_is_told_nothing_more_until_it_works_again(told: Told) -> None:
+    told.share = a_share(active=False, since=told.at - timedelta(minutes=3))
+    widget = ShareWidget(told, now=told.now)
+    UPDATES.remove(widget)
+    try:
+        assert f": idle, as of {told.at.astimezone():%H:%M}" in shown(widget)
+        assert "not updated while you are idle" in shown(widget)
+        before = shown(widget)
+        told.at += timedelta(minutes=1)
+        told.share = told.share.model_copy(update={"lent": True, "memory_mib": 9})
+        widget.update()
+        assert shown(widget) == before
+        told.share = a_share(memory_mib=2048)
+        widget.update()
+        assert "not updated" not in shown(widget)
+        assert "as of" not in shown(widget)
+    finally:
+        widget.close()
 
 
 def test_what_is_not_new_is_not_sent_and_the_service_not_asked_again(

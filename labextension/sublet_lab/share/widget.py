@@ -45,7 +45,10 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         self._sources: Sources = ShareSources.of_environment() if sources is None else sources
         self._headline = ipywidgets.HTML()
         self._memory = ipywidgets.IntProgress(
-            min=0, max=1, description="Memory", tooltip="GPU memory of your slice"
+            min=0,
+            max=1,
+            description="Memory",
+            tooltip="What your slice holds, on the GPU and in host memory",
         )
         self._memory_text = ipywidgets.HTML()
         self._move = ipywidgets.IntProgress(
@@ -88,17 +91,19 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
 
     def _show(self, share: Share, now: datetime) -> None:
         how = words.standing(share)
-        used, cap = format_memory(share.memory_mib), format_memory(share.cap_mib)
+        used_mib = words.used_mib(share)
+        used, cap = format_memory(used_mib), format_memory(share.cap_mib)
+        headline = words.headline(share, as_of=now if self._quiet else None)
         lines = words.local_lines(share) + words.process_lines(share)
         lines += words.service_lines(self._ask_service(share, now), share.slice_id)
         if self._quiet:
             lines.append("not updated while you are idle")
         # Set all at once: a change that is none is not sent.
-        _set(self._headline, value=_escaped(f"{how.sign} {words.headline(share)}", "b"))
+        _set(self._headline, value=_escaped(f"{how.sign} {headline}", "b"))
         _set(
             self._memory,
-            max=max(1, share.cap_mib, share.memory_mib),
-            value=share.memory_mib,
+            max=max(1, share.cap_mib, used_mib),
+            value=used_mib,
             bar_style="danger"
             if share.over_cap
             else "warning"

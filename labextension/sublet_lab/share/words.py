@@ -1,7 +1,8 @@
 """A share in words: the same in the widget and in what ``%sublet`` prints.
 
-Plain text, one fact a line. Names of GPUs, users and groups come from others: their control
-characters are shown, not obeyed, and the widget escapes them once more.
+Numbers and words follow the rules of JupyterLab's panel (``src/model/situation.ts``). Plain text,
+one fact a line. Names of GPUs, users and groups come from others: their control characters are
+shown, not obeyed, and the widget escapes them once more.
 """
 
 import re
@@ -10,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.amounts import format_compute, format_memory
-from sublet_quota.residency import Holder
+from sublet_quota.residency import Holder, WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
@@ -31,27 +32,40 @@ class Standing:
     word: str
 
 
+_COMING_BACK: Final = Standing("↻", "coming back")
+_RETURNS: Final = frozenset({WaitReason.COMING_BACK, WaitReason.MAKING_ROOM})
+
+
 def standing(share: Share) -> Standing:
     """How the slice stands at this moment."""
     if share.move is not None and share.move.kind == "resuming":
-        return Standing("↻", "coming back")
+        return _COMING_BACK
     if share.wait is not None:
-        return Standing("…", "waiting")
+        return _COMING_BACK if share.wait.reason in _RETURNS else Standing("…", "waiting")
     if share.move is not None:
-        return Standing("↧", "being moved away")
+        return Standing("↧", "moving out")
     if share.lent:
         return Standing("⇄", "lent")
     if share.active:
         return Standing("●", "active")
-    if share.state is SliceState.SUSPENDED:
-        return Standing("○", "idle, in host memory")
+    if share.state in {SliceState.SUSPENDED, SliceState.PARKED}:
+        return Standing("○", "moved out")
     return Standing("○", "idle")
 
 
-def headline(share: Share) -> str:
-    """``GPU 10 GiB of 40 GiB: active``."""
-    used, cap = format_memory(share.memory_mib), format_memory(share.cap_mib)
-    return f"GPU {used} of {cap}: {standing(share).word}"
+def used_mib(share: Share) -> int:
+    """How much is in use, on the GPU and in host memory."""
+    if share.move is None:
+        return share.memory_mib + share.host_mib
+    # While it moves, a byte may be counted on both sides.
+    return max(share.memory_mib, share.host_mib, share.move.bytes_mib)
+
+
+def headline(share: Share, as_of: datetime | None = None) -> str:
+    """``GPU 10 GiB of 40 GiB: active``; with ``as_of``, also when that was so."""
+    used, cap = format_memory(used_mib(share)), format_memory(share.cap_mib)
+    when = "" if as_of is None else f", as of {as_of.astimezone():%H:%M}"
+    return f"GPU {used} of {cap}: {standing(share).word}{when}"
 
 
 def local_lines(share: Share) -> list[str]:
@@ -124,7 +138,7 @@ def move_line(move: ShareMove, now: datetime | None) -> str:
 
 def is_nearly_full(share: Share) -> bool:
     """Whether it is near its cap, or beyond it."""
-    return share.over_cap or share.memory_mib >= NEARLY_FULL * share.cap_mib > 0
+    return share.over_cap or used_mib(share) >= NEARLY_FULL * share.cap_mib > 0
 
 
 def plain(text: str) -> str:
