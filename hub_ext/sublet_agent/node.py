@@ -15,6 +15,7 @@ from sublet_agent.assignments import AssignmentsFile
 from sublet_agent.attribution import Attribution
 from sublet_agent.cgroups import node_groups
 from sublet_agent.clock import Clock
+from sublet_agent.closed_gpus import ClosedGpus
 from sublet_agent.desk import TenantDesk
 from sublet_agent.device_plugin.rooms import rooms_of
 from sublet_agent.device_plugin.settings import DevicePluginSettings
@@ -31,7 +32,7 @@ from sublet_agent.recovery import Recovered, recover
 from sublet_agent.reports import report_gpu, report_slice
 from sublet_agent.residency import GpuResidency, ResidencyTools
 from sublet_agent.roster import Roster
-from sublet_agent.sampler import Sampler, SamplerTools
+from sublet_agent.sampler import GONE, Sampler, SamplerTools
 from sublet_agent.settings import AgentSettings
 from sublet_agent.slices import ServedGpu
 from sublet_agent.snapshots import NodeView
@@ -72,6 +73,7 @@ class NodeAgent:
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
         self._promises = Promises(settings.state_folder / "open-gates.json")
+        self._closed = ClosedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
         self._holds = Holds(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -180,6 +182,7 @@ class NodeAgent:
         )
         for gpu in self._device.gpus():
             served = ServedGpu(gpu, _first_memory(self._device, gpu))
+            served.closed = self._closed.reasons.get(gpu.gpu_id)
             rate = float(self._settings.first_suspend_mib_per_s)
             served.suspend_mib_per_s = served.resume_mib_per_s = rate
             residency = GpuResidency(served, tools)
@@ -292,7 +295,10 @@ class NodeAgent:
                 for event in await loop.run_in_executor(self._samples, self._device.health):
                     sampler = self._samplers.get(event.gpu_id)
                     if sampler is not None:
-                        sampler.close(f"{event.kind}: {event.detail}")
+                        reason = f"{event.kind}: {event.detail}"
+                        sampler.close(reason)
+                        if event.kind != GONE:
+                            self._closed.close(event.gpu_id, reason)
             except DeviceError as error:
                 log.warning("the GPUs' health cannot be read: %s", error)
             except Exception:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Final
 
 from sublet_agent.attribution import Attribution
 from sublet_agent.clock import Clock
@@ -23,6 +24,10 @@ _ASK_STATES_EVERY_S = 1.0
 _HURRY = 3
 _GONE_AFTER = 3
 """So many samples without an answer, and the card counts as gone."""
+_BACK_AFTER = 20
+"""So many with an answer, and it is there again."""
+GONE: Final = "gone"
+"""What closes a card only until it answers again."""
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class Sampler:
         self._tools = tools
         self._measurement = Measurement(residency, tools.settings.activity)
         self._asked_states = float("-inf")
-        self._failures = 0
+        self._failures = self._answers = 0
         self._again = asyncio.Event()
         residency.look_again = self._again.set
 
@@ -102,21 +107,30 @@ class Sampler:
 
     def _note_answer(self, sample: Sample) -> None:
         gpu = self._residency.gpu
-        if sample.memory is not None:
-            self._failures = 0
+        if sample.memory is None:
+            self._failures, self._answers = self._failures + 1, 0
+            if self._failures == _GONE_AFTER:
+                self.close(f"{GONE}: {sample.problem}")
             return
-        self._failures += 1
-        if self._failures == _GONE_AFTER and gpu.closed is None:
-            self.close(f"gone: {sample.problem}")
+        self._failures, self._answers = 0, self._answers + 1
+        if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.startswith(GONE):
+            log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, gpu.closed)
+            gpu.closed = None
+            self._tell()
 
     def close(self, reason: str) -> None:
         """Take nothing new on this GPU."""
         gpu = self._residency.gpu
-        if gpu.closed is None:
+        self._answers = 0
+        was_gone = gpu.closed is not None and gpu.closed.startswith(GONE)
+        if gpu.closed is None or (was_gone and not reason.startswith(GONE)):
             gpu.closed = reason
             self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
-            self._tools.changed()
-            self._residency.poke()
+            self._tell()
+
+    def _tell(self) -> None:
+        self._tools.changed()
+        self._residency.poke()
 
     async def _act(self, effects: Consequences) -> None:
         tools, holds = self._tools, self._tools.moves.holds

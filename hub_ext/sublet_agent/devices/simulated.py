@@ -29,7 +29,7 @@ class SimulatedDevice(DriverDevice):
     def __init__(self, socket_path: str) -> None:
         self._daemon: Final = ThreadConnections(socket_path)
         self._health_lock: Final = threading.Lock()
-        self._health_seen = 0
+        self._health_seen: int | None = None
 
     @property
     def simulated(self) -> bool:
@@ -75,11 +75,13 @@ class SimulatedDevice(DriverDevice):
         return int(self._ask("energy", gpu_id=gpu_id)["energy_mj"])
 
     def health(self) -> Sequence[HealthEvent]:
-        """Return what has gone wrong with cards since the last call."""
+        """Return what has gone wrong with cards since the last call; of before the first, nothing."""
         with self._health_lock:
-            events = self._ask("health", after=self._health_seen)["events"]
-            if events:
-                self._health_seen = events[-1]["number"]
+            events = self._ask("health", after=self._health_seen or 0)["events"]
+            newest = events[-1]["number"] if events else self._health_seen or 0
+            if self._health_seen is None:
+                events = []
+            self._health_seen = newest
         return [
             HealthEvent(GpuId(each["gpu_id"]), each["kind"], each["detail"])
             for each in events

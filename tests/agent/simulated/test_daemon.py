@@ -189,6 +189,8 @@ def test_health_reports_each_event_once_and_leaves_out_programs_own_mistakes(
     gpus.administration.report_ecc(gpus.gpu_id)
     assert [each.kind for each in device.health()] == ["xid", "ecc"]
     assert device.health() == []
+    # As a driver: who begins to watch later hears nothing of it.
+    assert find_device("simulated", str(gpus.socket)).health() == []
 
 
 def test_finding_simulated_gpus_without_a_daemon_says_so() -> None:
