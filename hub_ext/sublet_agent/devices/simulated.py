@@ -75,7 +75,7 @@ class SimulatedDevice(DriverDevice):
         return int(self._ask("energy", gpu_id=gpu_id)["energy_mj"])
 
     def health(self) -> Sequence[HealthEvent]:
-        """Return what has gone wrong with cards since the last call; of before the first, nothing."""
+        """Return what has gone wrong since the last call; of before the first, nothing."""
         with self._health_lock:
             events = self._ask("health", after=self._health_seen or 0)["events"]
             newest = events[-1]["number"] if events else self._health_seen or 0
