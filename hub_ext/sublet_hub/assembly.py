@@ -29,7 +29,7 @@ from sublet_hub.ledger import Change, EventRecord, Ledger
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.use_store import UseStore
 from sublet_hub.lent_times import LentTimes
-from sublet_hub.limits import RateLimits
+from sublet_hub.limits import Guesses, RateLimits
 from sublet_hub.link.assignments import Assigner
 from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.switchboard import Switchboard, World
@@ -132,7 +132,7 @@ class Assembly:
             metrics=metrics,
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),
-                anonymous=RateLimits(settings.limits.failed_requests),
+                anonymous=Guesses(settings.limits.failed_requests),
             ),
         )
         self.switchboard = Switchboard(

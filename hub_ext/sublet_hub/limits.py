@@ -1,7 +1,11 @@
 """How often one owner or address may ask: a bucket of tokens each, in bounded memory."""
 
+import math
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
+
+from sublet_hub.errors import TooManyRequestsError
 
 _MOST_BUCKETS = 20_000
 
@@ -44,3 +48,30 @@ class RateLimits:
         while len(self._buckets) > _MOST_BUCKETS:
             self._buckets.popitem(last=False)
         return 0.0 if level >= 1 else (1 - level) / self._rate.per_s
+
+
+class Guesses:
+    """Requests that identified nobody, by address.
+
+    Where one guesses, all of that address wait, but not who was known before.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._limits = RateLimits(rate)
+
+    def refuse(self, address: str, *, known: bool) -> None:
+        """``TooManyRequestsError`` where too many came from there."""
+        if not known:
+            refuse_for(self._limits.wait(address, time.monotonic()))
+
+    def count(self, address: str) -> None:
+        """One more came from there."""
+        self._limits.take(address, time.monotonic())
+
+
+def refuse_for(wait_s: float) -> None:
+    """``TooManyRequestsError`` unless there is nothing to wait for."""
+    if wait_s > 0:
+        retry = math.ceil(wait_s)
+        message = f"too many requests: try again in {retry} s"
+        raise TooManyRequestsError(message, retry_after_s=retry)

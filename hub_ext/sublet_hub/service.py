@@ -12,7 +12,7 @@ from sublet_hub.job_desk import JobDesk
 from sublet_hub.job_queue import JobQueue
 from sublet_hub.job_views import JobViews
 from sublet_hub.ledger import Ledger
-from sublet_hub.limits import RateLimits
+from sublet_hub.limits import Guesses, RateLimits
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.owner_wishes import OwnerWishes
@@ -29,7 +29,7 @@ class RequestLimits:
     """How often may be asked."""
 
     owners: RateLimits
-    anonymous: RateLimits
+    anonymous: Guesses
     """Requests of an address that failed to identify anybody."""
 
 

@@ -16,6 +16,7 @@ from tornado.web import create_signed_value
 
 from tests.support.hub_world import (
     ACCESS,
+    METRICS_TOKEN,
     SERVICE_TOKEN,
     FakeHub,
     HubWorld,
@@ -189,6 +190,24 @@ async def test_who_guesses_must_wait_and_who_was_known_need_not(
         assert (await world.call("GET", "hub/offers?owner=ada", SERVICE_TOKEN))[0] == 200
         statuses = [(await world.call("GET", "share", ada))[0] for _ in range(6)]
         assert statuses[-1] == 429
+
+
+async def test_false_tokens_for_metrics_are_guesses_too_and_scrapes_go_on(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, failed_requests=Rate(3, 0.01))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        admin = world.admin()
+        assert (await world.raw("GET", "metrics", admin)).code == 200
+        asked = hub.asked
+        answers = [await world.raw("GET", "metrics", f"false-{n}") for n in range(6)]
+        assert [answer.code for answer in answers] == [403] * 3 + [429] * 3
+        assert int(answers[-1].headers["Retry-After"]) > 0
+        assert hub.asked == asked + 3
+        assert (await world.call("GET", "share", "false"))[0] == 429
+        for token in (admin, METRICS_TOKEN, None):
+            assert (await world.raw("GET", "metrics", token)).code == 200
 
 
 async def test_a_cookie_without_its_xsrf_changes_nothing(world: HubWorld) -> None:

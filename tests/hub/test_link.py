@@ -1,14 +1,28 @@
 """The agents' WebSocket: who may connect, what is believed, what is answered."""
 
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_hub.errors import TooManyRequestsError
+from sublet_hub.limits import Rate
+from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.private_files import write_private
 from sublet_quota.wire.agent_link import AgentEvent, Hello
 from tornado.httpclient import HTTPClientError
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
-from tests.support.hub_world import NODE_SECRET, OTHER_SECRET, HubWorld, until
+from tests.support.hub_world import (
+    NODE_SECRET,
+    OTHER_SECRET,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    until,
+    write_node_secrets,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -40,6 +54,34 @@ async def test_who_is_no_agent_does_not_get_in(
         await agent.connect(headers)
     assert refused.value.code == status
     assert not list(world.service.fleet.nodes())
+
+
+async def test_who_sends_false_secrets_waits_and_an_agent_of_the_same_address_does_not(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    agents = NodeSecrets(tmp_path / "nodes", Rate(3, 0.01))
+    async with hub_world(tmp_path, hub, agents=agents) as world:
+        answers = [await _refusal(world, f"wrong-secret-012345678{n}") for n in range(6)]
+        assert answers == [401] * 3 + [429] * 3
+        assert (await world.agent()).close_reason is None
+        write_private(tmp_path / "nodes" / "node-a", b"another-secret-0123456789")
+        assert await _refusal(world, NODE_SECRET) == 401
+        assert await _refusal(world, NODE_SECRET) == 429
+
+
+async def test_false_secrets_that_must_wait_are_looked_up_nowhere(tmp_path: Path) -> None:
+    folder = write_node_secrets(tmp_path / "nodes")
+    agents = NodeSecrets(folder, Rate(1, 0.01))
+    assert await agents.identify("wrong-secret-0123456789", "10.0.0.1") is None
+    shutil.rmtree(folder)
+    with pytest.raises(TooManyRequestsError):
+        await agents.identify("wrong-secret-0123456789", "10.0.0.1")
+
+
+async def _refusal(world: HubWorld, secret: str) -> int:
+    with pytest.raises(HTTPClientError) as refused:
+        await FakeAgent(world.link_url, secret).connect()
+    return refused.value.code
 
 
 async def test_a_secret_is_good_for_its_own_node_alone(world: HubWorld) -> None:

@@ -37,6 +37,7 @@ from tests.support.fake_agent import FakeAgent
 SERVICE_TOKEN = "service-token-canary-0123456789"  # noqa: S105
 NODE_SECRET = "node-secret-canary-0123456789"  # noqa: S105
 OTHER_SECRET = "other-secret-canary-0123456789"  # noqa: S105
+METRICS_TOKEN = "metrics-token-canary-0123456789"  # noqa: S105
 PREFIX = "/services/sublet/"
 ACCESS = "access:services!service=sublet"
 
@@ -288,7 +289,10 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
         oauth_client_id="service-sublet",
     )
     web = make_application(
-        assembly.service, auth, assembly.switchboard, WebSettings(PREFIX, "0", None, b"x" * 32)
+        assembly.service,
+        auth,
+        assembly.switchboard,
+        WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32),
     )
     server = HTTPServer(web, max_body_size=1024 * 1024)
     socket, port = bind_unused_port()

@@ -6,7 +6,6 @@ heartbeats.
 
 import json
 import logging
-import math
 import time
 from typing import Any
 
@@ -30,6 +29,7 @@ from sublet_hub.errors import (
     NotFoundError,
     TooManyRequestsError,
 )
+from sublet_hub.limits import refuse_for
 from sublet_hub.service import Service
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +42,10 @@ _SECURITY_HEADERS = {
 
 
 class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
-    """What all of the service's handlers share: headers, and errors as ``Problem``."""
+    """What all of the service's handlers share: headers, errors as ``Problem``, and guesses."""
+
+    service: Service
+    hub_auth: ServiceAuth
 
     def set_default_headers(self) -> None:
         """Let no browser frame, cache or guess at an answer."""
@@ -80,6 +83,13 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     def _send(self, text: str | bytes) -> None:
         self.set_header("Content-Type", "application/json")
         self.finish(text)
+
+    def _refuse_guessing(self, token: str) -> None:
+        known = self.hub_auth.was_known(token)
+        self.service.limits.anonymous.refuse(str(self.request.remote_ip), known=known)
+
+    def _count_failure(self) -> None:
+        self.service.limits.anonymous.count(str(self.request.remote_ip))
 
 
 class UnknownPathHandler(ServiceHandler):
@@ -158,7 +168,7 @@ class RouteHandler(ServiceHandler):
             raise NotAuthenticatedError(message)
         caller = caller_of(model)
         owners = self.service.limits.owners
-        _refuse_for(owners.take(f"{caller.kind}:{caller.name}", time.monotonic()))
+        refuse_for(owners.take(f"{caller.kind}:{caller.name}", time.monotonic()))
         if not caller.may_enter:
             message = "this token lacks the scope access:services!service=sublet"
             raise NotAllowedError(message)
@@ -166,16 +176,6 @@ class RouteHandler(ServiceHandler):
             message = "this is for admins: the token lacks the scope custom:sublet:admin"
             raise NotAllowedError(message)
         self.caller = caller
-
-    def _count_failure(self) -> None:
-        self.service.limits.anonymous.take(str(self.request.remote_ip), time.monotonic())
-
-    def _refuse_guessing(self, token: str) -> None:
-        """Where one guesses, all of that address wait, but not who was known before."""
-        if self.hub_auth.was_known(token):
-            return
-        address = str(self.request.remote_ip)
-        _refuse_for(self.service.limits.anonymous.wait(address, time.monotonic()))
 
     async def _run(self, **path: str) -> None:
         route = self.route
@@ -219,13 +219,6 @@ class RouteHandler(ServiceHandler):
         path = "none" if self.route is None else self.route.path
         took_s = time.perf_counter() - self.began
         self.service.metrics.request(self.request.method or "", path, self.get_status(), took_s)
-
-
-def _refuse_for(wait_s: float) -> None:
-    if wait_s > 0:
-        retry = math.ceil(wait_s)
-        message = f"too many requests: try again in {retry} s"
-        raise TooManyRequestsError(message, retry_after_s=retry)
 
 
 def log_request(handler: RequestHandler) -> None:

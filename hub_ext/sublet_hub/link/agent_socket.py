@@ -27,7 +27,7 @@ from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from sublet_hub.api.problems import words_of_validation
-from sublet_hub.errors import LinkError
+from sublet_hub.errors import LinkError, TooManyRequestsError
 from sublet_hub.fleet import NodeView
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.link.identity import AgentIdentity, IdentityUnknownError
@@ -71,6 +71,8 @@ class AgentSocket(WebSocketHandler):
             identity = None if proof is None else await self._identify(proof)
         except IdentityUnknownError as error:
             raise HTTPError(503, str(error)) from error
+        except TooManyRequestsError as error:
+            raise HTTPError(429, str(error)) from error
         if identity is None:
             raise HTTPError(401, "no node has this secret")
         self.node = identity.node

@@ -26,6 +26,7 @@ class AgentIdentities(Protocol):
     async def identify(self, proof: str, address: str) -> AgentIdentity | None:
         """The identity that belongs to what an agent sent, or ``None``.
 
-        ``address`` is where it came from: who sends what is false from there waits, not others.
+        ``address`` is where it came from: who sends what is false from there waits, not others
+        (``TooManyRequestsError``, or ``IdentityUnknownError`` where somebody else is asked).
         """
         ...
