@@ -71,13 +71,11 @@ class LedgerCollector(Collector):
             "sublet_gpu_energy_joules", "What the card's own counter says", labels=_GPU_LABELS
         )
         promised = GaugeMetricFamily(
-            "sublet_gpu_promised_mib", "The sum of the caps, MiB", labels=_GPU_LABELS
+            "sublet_gpu_promised_mib", "The sum of the notebooks' caps, MiB", labels=_GPU_LABELS
         )
         for gpu_id, gpu in self._ledger.gpus.items():
             labels = (gpu.node, gpu_id)
-            promised.add_metric(
-                labels, sum(s.memory_mib for s in self._ledger.slices_on_gpu(gpu_id))
-            )
+            promised.add_metric(labels, self._ledger.promised_mib(gpu_id))
             report = self._fleet.gpu_report(gpu_id)
             if report is not None:
                 for name, family in families.items():

@@ -137,7 +137,7 @@ class Views:
 
     def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)
-        promised = sum(record.memory_mib for record in slices if not record.is_job)
+        promised = self._ledger.promised_mib(gpu.gpu_id)
         return GpuInfo(
             node=gpu.node,
             pool=self._capacity.holdings.pool_of(gpu.gpu_id) or "none",

@@ -253,6 +253,17 @@ async def test_a_forecast_for_who_has_no_account_says_what_to_do(world: HubWorld
     assert (answer["allowed"], answer["problem"]["reason"]) == (False, "no-account")
 
 
+async def test_metrics_and_api_agree_that_a_job_is_promised_nothing(ada: Ada) -> None:
+    await ada.submit(["write", "pid", "pid"], ["wait", "go"])
+    await ada.until_file("pid")
+    _, (gpu,) = await ada.world.call("GET", "gpus", ada.world.admin())
+    assert [held["lease"]["holder"] for held in gpu["slices"]] == ["notebook", "job"]
+    text = (await ada.world.raw("GET", "metrics")).body.decode()
+    assert f'sublet_gpu_promised_mib{{gpu="SIM-0",node="node-a"}} {gpu["promised_mib"]}.0' in text
+    assert gpu["promised_mib"] < gpu["report"]["memory_mib"]
+    (ada.home / "go").touch()
+
+
 QUOTA = "groups: {lab: {}}\n"
 
 

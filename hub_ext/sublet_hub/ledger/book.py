@@ -92,6 +92,11 @@ class Ledger:
         """The slices of one card."""
         return tuple(self._by_gpu.get(gpu_id, {}).values())
 
+    def promised_mib(self, gpu_id: GpuId) -> int:
+        """The sum of the notebooks' caps on one card; jobs have only what is lent."""
+        held = self.slices_on_gpu(gpu_id)
+        return sum(record.memory_mib for record in held if not record.is_job)
+
     def slices_on_node(self, node: NodeId) -> tuple[SliceRecord, ...]:
         """The slices that one agent serves."""
         return tuple(self._by_node.get(node, {}).values())
