@@ -39,7 +39,11 @@ class Pods:
         self._capacity = capacity
         self._accounts = accounts
         self._now = now
-        self._awaited: dict[SliceId, NodeId] = {}
+        self._awaited = {
+            record.slice_id: record.pod.node
+            for record in ledger.slices.values()
+            if record.pod is not None and record.pod.node not in {None, record.gpu.node}
+        }
         """Slices of pods on nodes of which no card is known yet."""
         ledger.listen(self._ledger_changed)
 
@@ -50,10 +54,9 @@ class Pods:
             message = f"there is no slice {slice_id}"
             raise NotFoundError(message)
         now = self._now()
-        pod = PodIdentity(started.pod_uid, started.namespace, started.pod_name)
-        after, events = record, []
-        if record.pod != pod:
-            after = replace(after, pod=pod)
+        pod = _pod(record.pod, started)
+        after, events = replace(record, pod=pod), []
+        if record.pod is None or record.pod.uid != pod.uid:
             told = f"pod {pod.namespace}/{pod.name}"
             events.append(slice_event(Happening.SLICE_STARTED, after, now, told))
         if started.node is not None:
@@ -117,6 +120,13 @@ class Pods:
             return
         template = account.template.model_copy(update={"pod": started.template})
         self._accounts.remember(account.model_copy(update={"template": template}))
+
+
+def _pod(known: PodIdentity | None, started: PodStarted) -> PodIdentity:
+    node = None if started.node is None else NodeId(started.node)
+    if node is None and known is not None and known.uid == started.pod_uid:
+        node = known.node
+    return PodIdentity(started.pod_uid, started.namespace, started.pod_name, node)
 
 
 def _placed(record: SliceRecord, now: datetime) -> EventRecord:

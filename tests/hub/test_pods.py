@@ -190,6 +190,31 @@ async def test_a_slices_pod_survives_a_restart_of_the_service(tmp_path: Path, hu
         assert (pod.uid, pod.namespace, pod.name) == ("uid-1", "hub", "jupyter-ada")
 
 
+async def test_a_slice_whose_pod_came_before_the_node_s_agent_follows_it_after_a_restart_too(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        slice_id = (await world.slice_for("ada"))["slice_id"]
+        await world.hub_call("POST", f"slices/{slice_id}/pod", a_pod(node="node-b"))
+    async with hub_world(tmp_path, hub) as world:
+        other = await two_nodes(world)
+        await other.until(lambda: [s.slice_id for s in other.assignments.slices] == [slice_id])
+
+
+async def test_a_pod_is_told_of_as_begun_once_though_its_node_is_known_later(
+    world: HubWorld,
+) -> None:
+    await two_nodes(world)
+    slice_id = (await world.slice_for("ada"))["slice_id"]
+    for pod in (a_pod(), a_pod(node="node-b"), a_pod()):
+        await world.hub_call("POST", f"slices/{slice_id}/pod", pod)
+    record = world.service.ledger.slices[slice_id]
+    assert (record.pod.node, record.gpu.node) == ("node-b", "node-b")
+    _, events = await world.call("GET", "events", world.admin())
+    assert [event["kind"] for event in events].count("slice-started") == 1
+
+
 async def test_a_slice_of_a_backend_that_cannot_suspend_is_neither_lent_nor_overcommitted(
     world: HubWorld,
 ) -> None:

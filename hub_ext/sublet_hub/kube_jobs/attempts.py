@@ -126,7 +126,7 @@ class Attempts:
             compute_milli=job.compute_milli,
             uid=0 if account is None else account.template.uid,
             created_at=books.now(),
-            pod=PodIdentity(pod.uid, self._settings.namespace, pod.name),
+            pod=PodIdentity(pod.uid, self._settings.namespace, pod.name, facts.node),
         )
 
     def _likeliest_card(

@@ -33,6 +33,8 @@ class PodIdentity:
     uid: str
     namespace: str
     name: str
+    node: NodeId | None = None
+    """Where the cluster put it, once it has: there it stays."""
 
 
 @dataclass(frozen=True, slots=True)

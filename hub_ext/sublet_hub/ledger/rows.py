@@ -64,6 +64,7 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
         "pod_uid": None if record.pod is None else record.pod.uid,
         "pod_namespace": None if record.pod is None else record.pod.namespace,
         "pod_name": None if record.pod is None else record.pod.name,
+        "pod_node": None if record.pod is None else record.pod.node,
         "never_suspended": record.never_suspended,
         "given_up_at": record.given_up_at,
         "lent_since": record.lent_since,
@@ -75,9 +76,6 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
 
 def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
     """The slice of a row of ``slices``."""
-    pod = None
-    if row["pod_uid"] is not None:
-        pod = PodIdentity(row["pod_uid"], row["pod_namespace"], row["pod_name"])
     return SliceRecord(
         slice_id=SliceId(row["slice_id"]),
         holder=Holder(row["holder"]),
@@ -96,7 +94,7 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         root_start_time=row["root_start_time"],
         kept_until=row["kept_until"],
         wanted_since=row["wanted_since"],
-        pod=pod,
+        pod=_pod_of_row(row),
         never_suspended=row["never_suspended"],
         given_up_at=row["given_up_at"],
         lent_since=row["lent_since"],
@@ -104,6 +102,13 @@ def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
         last_lent_until=row["last_lent_until"],
         last_lent_job=None if row["last_lent_job"] is None else JobId(row["last_lent_job"]),
     )
+
+
+def _pod_of_row(row: Row) -> PodIdentity | None:
+    if row["pod_uid"] is None:
+        return None
+    node = None if row["pod_node"] is None else NodeId(row["pod_node"])
+    return PodIdentity(row["pod_uid"], row["pod_namespace"], row["pod_name"], node)
 
 
 def row_of_job(job: JobRecord) -> dict[str, Any]:

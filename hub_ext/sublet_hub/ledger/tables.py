@@ -69,6 +69,7 @@ SLICES = sa.Table(
     sa.Column("pod_uid", sa.String(255)),
     sa.Column("pod_namespace", sa.String(255)),
     sa.Column("pod_name", sa.String(255)),
+    sa.Column("pod_node", sa.String(255)),
     sa.Column("never_suspended", sa.Text),
     sa.Column("given_up_at", UtcDateTime),
     sa.Column("lent_since", UtcDateTime),
