@@ -24,6 +24,7 @@ JOBS = {
     *(("sublet", "batch", "jobs", verb) for verb in ("create", "delete", "list", "watch")),
     *(("sublet", "", "pods", verb) for verb in ("list", "watch")),
     ("sublet", "", "pods/log", "get"),
+    ("sublet", "", "events", "list"),
 }
 KUEUE = {
     *(("sublet", "kueue.x-k8s.io", "workloads", verb) for verb in ("list", "watch")),

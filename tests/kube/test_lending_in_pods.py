@@ -7,7 +7,8 @@ never fit together.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,14 +87,32 @@ class Story:
 
     async def submit(self, folder: str) -> str:
         """Promote a notebook in a folder of its own."""
+        await self.write(folder)
+        return await self.promote(folder)
+
+    async def write(self, folder: str) -> None:
+        """Have a notebook in a folder of its own."""
         (self.home / folder).mkdir(mode=0o777)
         (self.home / folder).chmod(0o777)
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
         notebook = dict(new_notebook(cells=[new_code_cell(TRAIN)], metadata=kernel))
         await self.ada.put_notebook(f"{folder}/train.ipynb", notebook)
+
+    async def promote(self, folder: str) -> str:
+        """Promote the notebook of a folder."""
         request = {"notebook": f"{folder}/train.ipynb", "memory_mib": 4 * 1024}
         job = await self.ada.service("POST", "jobs", request)
         return str(job["job_id"])
+
+    @contextmanager
+    def without_home(self) -> Iterator[None]:
+        """Have her home where no other pod can mount it; her server has it all the time."""
+        away = self.home.with_name("ada-away")
+        self.home.rename(away)
+        try:
+            yield
+        finally:
+            away.rename(self.home)
 
     def now(self, folder: str) -> dict[str, int]:
         """How far the job is, as it says itself."""
@@ -238,6 +257,24 @@ async def test_a_job_on_a_node_whose_power_is_cut_goes_on_from_its_checkpoint(
     await asyncio.to_thread(sublet.hub.start_server, "ada", size="large")
     story.kernel = await story.ada.open_kernel()
     assert (await story.kernel.run(FILL)).value()["intact"] is True
+
+
+async def test_the_owner_of_a_job_whose_pod_cannot_begin_reads_what_its_kubelet_says(
+    story: Story,
+) -> None:
+    sublet = story.sublet
+    await story.write("away")
+    sublet.kill_service()
+    await asyncio.to_thread(sublet.start_service, job_begins_s="10")
+    with story.without_home():
+        job_id = await story.promote("away")
+        failed = await story.until_job(job_id, lambda job: job["ended_at"])
+    assert failed["state"] == "failed", failed
+    assert "has not begun within 10 s" in failed["reason"], failed
+    # The kubelet's own word, which only events have.
+    assert "FailedMount" in failed["reason"], failed
+    sublet.kill_service()
+    await asyncio.to_thread(sublet.start_service)
 
 
 async def test_the_service_uses_every_right_that_the_chart_gives_it_and_asks_for_no_other(

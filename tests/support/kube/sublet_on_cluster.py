@@ -126,9 +126,13 @@ class SubletOnCluster:
         """End the service as a power cut would."""
         self.hub.running["service"].kill()
 
-    def start_service(self) -> None:
-        """Start the service again; returns when it answers, and hears the node's agent."""
-        self.hub.start_service(self.service_options)
+    def start_service(self, **changed: str) -> None:
+        """Start the service again; returns when it answers, and hears the node's agent.
+
+        ``changed`` are options that are others this time.
+        """
+        own = {f"SubletHub.{name}": value for name, value in changed.items()}
+        self.hub.start_service({**self.service_options, **own})
         wait_for(self._service_answers, 120, self.hub.running["service"].tail)
 
     def agent_pods(self) -> list[Manifest]:
