@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sublet_lab import ShareWidget
+from sublet_lab.share.looks import Seen, SharedLook, shared_look
 from sublet_lab.share.magic import share_lines
 from sublet_lab.share.sources import NoAnswerError, ShareSources
 from sublet_lab.share.updates import UPDATES, Updates
@@ -55,7 +56,7 @@ def the_service_says(**values: Any) -> api.Share:
     return api.Share(**{**facts, **values})
 
 
-@dataclass
+@dataclass(eq=False)
 class Told:
     """Sources that say what the test tells them to."""
 
@@ -308,41 +309,92 @@ def test_a_closed_widget_looks_no_more(told: Told) -> None:
     assert told.looked == looked
 
 
-@dataclass
+@dataclass(eq=False)
 class Counted:
     """Something that is kept up to date."""
 
+    told: Told
     fails: bool = False
-    updated: threading.Event = field(default_factory=threading.Event)
+    shown: threading.Event = field(default_factory=threading.Event)
+    retired: threading.Event = field(default_factory=threading.Event)
 
-    def update(self) -> None:
-        self.updated.set()
+    @property
+    def look(self) -> SharedLook:
+        return shared_look(self.told)
+
+    def show(self, seen: Seen) -> None:
+        assert seen == self.told.share
+        self.shown.set()
         if self.fails:
             message = "it cannot be shown"
             raise RuntimeError(message)
 
+    def retire(self) -> None:
+        self.retired.set()
+
 
 def test_all_widgets_share_one_thread_that_ends_with_the_last(
-    caplog: pytest.LogCaptureFixture,
+    told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     updates = Updates(0.01)
-    good, bad = Counted(), Counted(fails=True)
+    good, bad = Counted(told), Counted(told, fails=True)
     updates.add(bad)
     thread = updates._thread
     updates.add(good)
     assert updates._thread is thread
-    assert bad.updated.wait(60)
-    good.updated.clear()
-    assert good.updated.wait(60)
+    assert bad.shown.wait(60)
+    good.shown.clear()
+    assert good.shown.wait(60)
     updates.remove(good)
     assert thread is not None
     thread.join(60)
     assert not thread.is_alive()
     assert "is left alone now" in caplog.text
     updates.add(good)
-    good.updated.clear()
-    assert good.updated.wait(60)
+    good.shown.clear()
+    assert good.shown.wait(60)
     updates.remove(good)
+
+
+@pytest.fixture
+def by_hand() -> Iterator[Updates]:
+    """Updates that tick when the test says so."""
+    updates = Updates(3600, most=2)
+    yield updates
+    for widget in tuple(updates._open):
+        updates.remove(widget)
+
+
+def test_a_tick_looks_once_for_all_widgets_of_the_same_slice(by_hand: Updates) -> None:
+    told = Told(a_share())
+    widgets = [Counted(told), Counted(told)]
+    for widget in widgets:
+        by_hand.add(widget)
+    by_hand.tick()
+    assert [widget.shown.is_set() for widget in widgets] == [True, True]
+    assert told.looked == 1
+
+
+def test_only_the_newest_widgets_are_kept_up_to_date_and_the_others_say_that_they_are_not(
+    told: Told, by_hand: Updates
+) -> None:
+    widgets = [ShareWidget(told) for _ in range(4)]
+    for widget in widgets:
+        UPDATES.remove(widget)
+        by_hand.add(widget)
+    told.share = a_share(memory_mib=2048)
+    by_hand.tick()
+    assert ["2 GiB of 40 GiB" in shown(widget) for widget in widgets] == [False, False, True, True]
+    retired = ["updated no more: run its cell again" in shown(widget) for widget in widgets]
+    assert retired == [True, True, False, False]
+    assert "1 GiB of 40 GiB" in shown(widgets[0])
+    assert told.asked == 1
+    looked = told.looked
+    widgets[0].update()
+    by_hand.tick()
+    assert told.looked == looked + 1
+    for widget in widgets:
+        widget.close()
 
 
 @pytest.mark.asyncio

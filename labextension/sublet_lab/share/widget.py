@@ -16,12 +16,14 @@ from sublet_quota.wire import api
 from sublet_quota.wire.tenant_socket import Share
 
 from sublet_lab.share import words
+from sublet_lab.share.looks import Seen, SharedLook, shared_look
 from sublet_lab.share.sources import NoAnswerError, ShareSources, Sources
 from sublet_lab.share.updates import UPDATES
 
 _QUIET_AFTER: Final = timedelta(minutes=2)
-_ASK_AGAIN_AFTER: Final = timedelta(seconds=30)
-_TRY_AGAIN_AFTER: Final = timedelta(seconds=5)
+_RETIRED: Final = (
+    "newer widgets show your share, and this one is updated no more: run its cell again"
+)
 _WHOLE: Final = 1000
 
 
@@ -32,7 +34,8 @@ def _utc_now() -> datetime:
 class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     """What your slice holds, whether it is lent, and what you and your group may have.
 
-    It looks every second until it is closed (``close()``), and shows what is new.
+    It looks every second until it is closed (``close()``) or a few newer ones are there, and
+    shows what is new.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         **options: Any,
     ) -> None:
         self._now = now
-        self._sources: Sources = ShareSources.of_environment() if sources is None else sources
+        self._look = shared_look(ShareSources.of_environment() if sources is None else sources)
         self._headline = ipywidgets.HTML()
         self._memory = ipywidgets.IntProgress(
             min=0,
@@ -55,9 +58,6 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
             min=0, max=_WHOLE, description="Moving", tooltip="How far the move of your data is"
         )
         self._details = ipywidgets.HTML()
-        self._service: api.Share | None = None
-        self._service_key: object = None
-        self._ask_again_at: datetime | None = None
         self._seen_at: datetime | None = None
         self._quiet = False
         self._away = False
@@ -73,21 +73,36 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         UPDATES.remove(self)
         super().close()
 
+    @property
+    def look(self) -> SharedLook:
+        """Where it looks, with all widgets of the same slice."""
+        return self._look
+
     def update(self) -> None:
         """Look now, and show what is new."""
+        if not self._closed:
+            self.show(self._look.local())
+
+    def show(self, seen: Seen) -> None:
+        """Show what is new in what was seen."""
         if self._closed:
             return
-        now = self._now()
-        try:
-            share = self._sources.local()
-        except NoAnswerError as error:
-            self._show_away(str(error))
+        if isinstance(seen, NoAnswerError):
+            self._show_away(str(seen))
             return
-        quiet = not share.active and now - share.since > _QUIET_AFTER
+        now = self._now()
+        quiet = not seen.active and now - seen.since > _QUIET_AFTER
         was_quiet, was_away = self._quiet, self._away
         self._seen_at, self._quiet, self._away = now, quiet, False
         if not (quiet and was_quiet) or was_away:
-            self._show(share, now)
+            self._show(seen, now)
+
+    def retire(self) -> None:
+        """Look no more, leave the last state, and say so."""
+        if not self._closed:
+            self._closed = True
+            _set(self._move.layout, display="none")
+            self._show_away(_RETIRED)
 
     def _show(self, share: Share, now: datetime) -> None:
         how = words.standing(share)
@@ -95,7 +110,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         used, cap = format_memory(used_mib), format_memory(share.cap_mib)
         headline = words.headline(share, as_of=now if self._quiet else None)
         lines = words.local_lines(share) + words.process_lines(share)
-        lines += words.service_lines(self._ask_service(share, now), share.slice_id)
+        lines += words.service_lines(self._look.service(share, now) or _NOTHING, share.slice_id)
         if self._quiet:
             lines.append("not updated while you are idle")
         # Set all at once: a change that is none is not sent.
@@ -142,21 +157,6 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
             return
         at = self._seen_at.astimezone()
         _set(self._headline, value=_escaped(f"Last seen {at:%H:%M:%S}: {why}", "i"))
-        self._service_key = None
-
-    def _ask_service(self, share: Share, now: datetime) -> api.Share:
-        """What the service said when something last changed, or a while ago at the most."""
-        key = (share.lent, share.active, share.state, share.cap_mib)
-        due = self._ask_again_at is None or now >= self._ask_again_at
-        if due or key != self._service_key:
-            self._service_key = key
-            try:
-                self._service = self._sources.service()
-            except NoAnswerError:
-                self._ask_again_at = now + _TRY_AGAIN_AFTER
-            else:
-                self._ask_again_at = now + _ASK_AGAIN_AFTER
-        return self._service or _NOTHING
 
 
 _NOTHING: Final = api.Share(
