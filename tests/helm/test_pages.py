@@ -1,6 +1,7 @@
 """What the pages say is so: links lead somewhere, settings exist, what is lent is lendable."""
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from sublet_hub.application import SubletHub
+from sublet_hub.kube.resources import CLUSTER_QUEUES
 from sublet_hub.kube_jobs.__main__ import main
+from sublet_hub.kube_jobs.kueue import with_lent_quota
 from sublet_spawner.backends import BACKENDS
 from sublet_spawner.backends.reading import read_settings
 from sublet_spawner.kube import KubeSliceSpawner
@@ -20,6 +23,7 @@ from tests.support.helm_documents import ROOT
 
 DOCS = ROOT / "spawner" / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+KUEUE = (DOCS / "kueue.md").read_text()
 ALL_PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
@@ -118,9 +122,8 @@ def test_the_chart_takes_the_values_that_the_pages_show() -> None:
 
 
 def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) -> None:
-    text = (DOCS / "kueue.md").read_text()
     (command,) = re.findall(
-        r"^ +python -m sublet_hub.kube_jobs ((?:.*\\\n)*.*)\|", text, re.MULTILINE
+        r"^ +python -m sublet_hub.kube_jobs ((?:.*\\\n)*.*)\|", KUEUE, re.MULTILINE
     )
     file = tmp_path / "quota.yaml"
     file.write_text("groups: {vision: {guaranteed: {memory: 80GiB}}}")
@@ -131,14 +134,45 @@ def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) ->
     assert kinds == ["ResourceFlavor", "ClusterQueue", "LocalQueue"]
 
 
+@pytest.mark.usefixtures("helm")
+def test_the_queues_that_the_page_has_an_admin_make_are_those_of_the_chart() -> None:
+    text = textwrap.dedent("\n".join(re.findall(r"^(?: {4}.*)?$", KUEUE, re.MULTILINE)))
+    (made,) = re.findall(r"^kubectl apply -f - <<'END'\n(.*?)^END$", text, re.MULTILINE | re.DOTALL)
+    theirs = {each["kind"]: each for each in yaml.safe_load_all(made)}
+    (told,) = re.findall(
+        r"^kueue:\n  enabled: true\n  create: false\n(?: +.*\n)+", text, re.MULTILINE
+    )
+    values = yaml.safe_load(told)
+    assert not any(render(values).all(kind) for kind in theirs)
+    values["kueue"]["create"] = True
+    chart = render(values, theirs["LocalQueue"]["metadata"]["namespace"])
+    for kind, each in theirs.items():
+        (ours,) = chart.all(kind)
+        assert (each["metadata"]["name"], each["spec"]) == (ours["metadata"]["name"], ours["spec"])
+
+
+def test_the_page_has_argo_cd_leave_the_service_s_quota_alone() -> None:
+    (found,) = re.finditer(
+        r"^( +)spec:\n\1  ignoreDifferences:\n(?:\1 +.*\n)+", KUEUE, re.MULTILINE
+    )
+    application = yaml.safe_load(found[0])["spec"]
+    (ignored,) = application["ignoreDifferences"]
+    assert (ignored["group"], ignored["kind"]) == (
+        CLUSTER_QUEUES.api_version.split("/")[0],
+        CLUSTER_QUEUES.kind,
+    )
+    queue = {"metadata": {"resourceVersion": "7"}, "spec": {"resourceGroups": []}}
+    (patched,) = with_lent_quota(queue, 1)["spec"]
+    assert ignored["jsonPointers"] == [f"/spec/{patched}"]
+    assert "RespectIgnoreDifferences=true" in application["syncPolicy"]["syncOptions"]
+
+
 def test_the_page_about_kueue_lets_jobs_on_several_nodes_find_each_other() -> None:
-    text = (DOCS / "kueue.md").read_text()
-    (found,) = re.finditer(r"^( +)networkPolicies:\n(?:\1 +.*\n)+", text, re.MULTILINE)
+    (found,) = re.finditer(r"^( +)networkPolicies:\n(?:\1 +.*\n)+", KUEUE, re.MULTILINE)
     assert yaml.safe_load(found[0]) == {"networkPolicies": {"jobs": {"amongEachOther": True}}}
 
 
 def test_options_of_the_service_are_named_as_the_page_says() -> None:
-    text = (DOCS / "kueue.md").read_text()
-    options = set(re.findall(r"`(?:SubletHub\.)?(kueue_\w+)`", text))
+    options = set(re.findall(r"`(?:SubletHub\.)?(kueue_\w+)`", KUEUE))
     assert options
     assert options <= set(SubletHub.class_traits(config=True))

@@ -119,6 +119,18 @@ def test_agents_run_only_where_gpus_are() -> None:
     )
 
 
+def test_a_queue_of_an_admin_s_own_is_named_and_not_made() -> None:
+    chart = render(OPTIONS["own queues in Kueue"])
+    for kind in ("ClusterQueue", "LocalQueue", "ResourceFlavor"):
+        assert chart.all(kind) == []
+    told = chart.configuration("hub")
+    assert (told["kueue_local_queue"], told["kueue_cluster_queue"]) == ("their-lent", "their-gpus")
+    (priority,) = chart.all("WorkloadPriorityClass")
+    assert told["kueue_priority_classes"] == {"0": priority["metadata"]["name"]}
+    rules = chart.one("ClusterRole", "jhub-sublet")["rules"]
+    assert [each["resourceNames"] for each in rules if "resourceNames" in each] == [["their-gpus"]]
+
+
 def test_a_password_is_in_no_configuration() -> None:
     chart = render(OPTIONS["PostgreSQL"])
     (service,) = chart.all("Deployment")

@@ -139,6 +139,15 @@ OPTIONS: Final[Mapping[str, Values]] = {
             ],
         },
     },
+    "own queues in Kueue": {
+        "kueue": {
+            "enabled": True,
+            "create": False,
+            "localQueue": "their-lent",
+            "clusterQueue": "their-gpus",
+            "priorities": [{"name": "normal", "from": 0, "value": 100}],
+        },
+    },
     "other priorities": {
         "priorityClasses": {
             "notebooks": {"create": False, "name": "theirs", "value": 0},
