@@ -6,7 +6,8 @@ that its owner may not run, never gets into the queue.
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -74,15 +75,8 @@ class JobDesk:
         path = self._look_at(account, request, may_go_first=may_go_first)
         if isinstance(path, Refusal):
             return path
-        if owner in self._busy_with or len(self._busy_with) >= _CHECKS_WAITING:
-            message = "another notebook of yours is being checked: try again when that is done"
-            raise TooManyRequestsError(message, retry_after_s=2)
-        self._busy_with.add(owner)
-        try:
-            async with self._checks:
-                return await self._take_in(account, request, path, may_go_first=may_go_first)
-        finally:
-            self._busy_with.discard(owner)
+        async with self._turn_of(owner):
+            return await self._take_in(account, request, path, may_go_first=may_go_first)
 
     def check(
         self,
@@ -98,6 +92,27 @@ class JobDesk:
             return account
         path = self._look_at(account, request, may_go_first=may_go_first)
         return path if isinstance(path, Refusal) else None
+
+    @property
+    def sees_notebooks(self) -> bool:
+        """Whether notebooks can be looked into before their jobs run."""
+        return self._intake.sees_files
+
+    async def check_notebook(
+        self, owner: UserName, groups: tuple[str, ...], request: JobRequest
+    ) -> Refusal | None:
+        """Say why the job would be refused for its notebook. Starts a process of its owner."""
+        account = self._account(owner, groups)
+        if isinstance(account, Refusal):
+            return account
+        path = locate_notebook(account.template, request.notebook)
+        if isinstance(path, Refusal):
+            return path
+        async with self._turn_of(owner):
+            facts = await self._intake.inspect(account.template, path)
+        if isinstance(facts, Refusal):
+            return facts
+        return refuse_parameters(request.parameters, facts)
 
     async def again(
         self, job: JobRecord, groups: tuple[str, ...], *, may_go_first: bool = False
@@ -142,6 +157,19 @@ class JobDesk:
     def log(self, job: JobRecord, offset: int) -> JobLog:
         """Part of what a job has printed."""
         return self._books.files.read_log(job.job_id, offset, ended=job.state in ENDED)
+
+    @asynccontextmanager
+    async def _turn_of(self, owner: UserName) -> AsyncIterator[None]:
+        """One look at a time for each owner, and few for all. ``TooManyRequestsError``."""
+        if owner in self._busy_with or len(self._busy_with) >= _CHECKS_WAITING:
+            message = "another notebook of yours is being checked: try again when that is done"
+            raise TooManyRequestsError(message, retry_after_s=2)
+        self._busy_with.add(owner)
+        try:
+            async with self._checks:
+                yield
+        finally:
+            self._busy_with.discard(owner)
 
     def _account(self, owner: UserName, groups: tuple[str, ...]) -> OwnerAccount | Refusal:
         account = self._books.accounts.find(owner)

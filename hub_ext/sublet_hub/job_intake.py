@@ -20,6 +20,11 @@ from sublet_hub.settings import JobSettings
 class JobIntake(Protocol):
     """Whoever can reach the owner's files."""
 
+    @property
+    def sees_files(self) -> bool:
+        """Whether these can be read before a job runs."""
+        ...
+
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
         """Say why jobs like this cannot run for this owner. ``AccountError``."""
         ...
@@ -42,6 +47,11 @@ class LocalIntake:
 
     def __init__(self, settings: JobSettings) -> None:
         self._settings = settings
+
+    @property
+    def sees_files(self) -> bool:
+        """Always: they are on this machine."""
+        return True
 
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
         """Say why jobs like this cannot run for this owner. ``AccountError``."""

@@ -39,12 +39,16 @@ class JobFiles:
         root = os.environ.get(JOB_FILES_BELOW)
         return cls(Path(root)) if root else None
 
-    def copy(self, request: JobRequest) -> Path:
-        """Copy the notebook as it is now, and what it takes along. ``TakingError``."""
+    def locate(self, request: JobRequest) -> Path:
+        """The notebook that is asked for. ``TakingError`` where it is not there."""
         try:
-            notebook = locate(self.root, request.notebook)
+            return locate(self.root, request.notebook)
         except InspectionError as error:
             raise TakingError(str(error)) from error
+
+    def copy(self, request: JobRequest) -> Path:
+        """Copy the notebook as it is now, and what it takes along. ``TakingError``."""
+        notebook = self.locate(request)
         # Its name comes when it is known which job's it is.
         nameless = self.root / RESULTS_FOLDER / "files"
         return copy_beside(notebook, request.take_along, nameless, Budget())

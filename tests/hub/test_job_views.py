@@ -245,6 +245,36 @@ async def test_a_forecast_says_why_a_job_would_be_refused(
     assert answer["message"] == answer["problem"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("facts", "request_", "reason"),
+    [
+        (None, {}, "bad-notebook"),
+        ({"kernel_installed": False}, {}, "unknown-kernel"),
+        ({"parameters": [{"name": "rate", "type": "int"}]}, {"rate": "x"}, "bad-parameters"),
+    ],
+)
+async def test_a_forecast_that_looks_into_the_notebook_says_what_submission_would(
+    ada: Ada, facts: dict[str, Any] | None, request_: dict[str, Any], reason: str
+) -> None:
+    if facts is not None:
+        ada.script(["print", "x"], **facts)
+    body = {"notebook": "train.ipynb", "parameters": request_}
+    _, looked = await ada.world.call("POST", "jobs/forecast?look=1", ada.token, body)
+    _, problem = await ada.world.call("POST", "jobs", ada.token, body)
+    assert (looked["allowed"], looked["problem"]) == (False, problem)
+    assert problem["reason"] == reason
+    unlooked = await forecast(ada, parameters=request_)
+    assert (unlooked["allowed"], unlooked["notebook_checked"]) == (True, False)
+
+
+async def test_a_forecast_that_has_looked_into_the_notebook_says_so(ada: Ada) -> None:
+    ada.script(["print", "x"])
+    body = {"notebook": "train.ipynb"}
+    _, answer = await ada.world.call("POST", "jobs/forecast?look=1", ada.token, body)
+    assert (answer["allowed"], answer["notebook_checked"]) == (True, True)
+    assert not ada.world.service.ledger.jobs
+
+
 async def test_a_forecast_for_who_has_no_account_says_what_to_do(world: HubWorld) -> None:
     await world.agent()
     _, answer = await world.call(

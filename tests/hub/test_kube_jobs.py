@@ -338,11 +338,12 @@ async def test_a_job_whose_owners_files_are_on_a_full_node_waits_and_says_so(
     await story.until_state("waiting", "it runs on node-b alone, where its owner's files are")
     _, forecast = await story.world.call(
         "POST",
-        "jobs/forecast",
+        "jobs/forecast?look=1",
         story.token,
         {"notebook": "train.ipynb", "memory_mib": 20 * 1024},
     )
     assert "node-b alone" in forecast["message"]
+    assert not forecast["notebook_checked"]
 
 
 async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sublet_quota.environment import JOB_FILES_BELOW
 from sublet_quota.job_states import JobState
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.api import JobFailure, JobForecast, Share
@@ -119,9 +121,27 @@ def test_submit_takes_files_along_and_forecasts(service: FakeHubService):
     assert shown.output == (
         "It would wait, at place 2: no GPU.\n"
         "Expected wait: 4 min, by the median wait of the last 5 jobs.\n"
+        "Its notebook was not looked into: that happens when the job begins.\n"
     )
+    assert service.asked[-1].path == "jobs/forecast?look=1"
+    checked = JobForecast(allowed=True, message="It starts at once.", notebook_checked=True)
+    service.answer("POST jobs/forecast", checked)
+    shown = sublet("jobs", "submit", "train.ipynb", "--forecast")
+    assert shown.output == "It starts at once.\n"
     service.answer("POST jobs/forecast", JobForecast(allowed=False, message="Too many jobs."))
     assert sublet("jobs", "submit", "train.ipynb", "--forecast").exit_code == 1
+
+
+def test_a_forecast_where_the_service_sees_no_files_misses_the_notebook_nonetheless(
+    service: FakeHubService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(JOB_FILES_BELOW, str(tmp_path))
+    service.answer("POST jobs/forecast", JobForecast(allowed=True, message="It starts at once."))
+    missed = sublet("jobs", "submit", "train.ipynb", "--forecast")
+    assert (missed.exit_code, "is not there" in missed.output) == (1, True)
+    (tmp_path / "train.ipynb").touch()
+    found = sublet("jobs", "submit", "train.ipynb", "--forecast")
+    assert (found.exit_code, "not looked into" in found.output) == (0, True)
 
 
 def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubService):

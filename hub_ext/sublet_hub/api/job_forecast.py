@@ -4,27 +4,42 @@ from typing import Final
 
 from sublet_quota import scopes
 from sublet_quota.fair_share import WaitingJob
-from sublet_quota.ids import JobId
+from sublet_quota.ids import JobId, UserName
 from sublet_quota.wire.api import JobForecast, JobRequest
 
 from sublet_hub.api.owner_routes import groups_of
 from sublet_hub.api.problems import problem_of_refusal
-from sublet_hub.api.routes import Call
+from sublet_hub.api.routes import Call, Nature, Parameter
 from sublet_hub.service import Service
 
+LOOK: Final = Parameter(
+    "look",
+    Nature.NUMBER,
+    "1: its notebook is looked into, too, as on submission; that takes a second or two. "
+    "``notebook_checked`` says whether it was: where users' files are in volumes, it cannot be.",
+)
 _MOST_TEXT: Final = 4000
 
 
 async def forecast(service: Service, call: Call) -> JobForecast:
-    """Whether it is allowed, and how long it would wait; its notebook is not looked at."""
+    """Whether it is allowed, and how long it would wait; with ``?look=1`` its notebook, too."""
     request = call.body_as(JobRequest)
     owner = call.owner(scopes.JOBS)
     groups = groups_of(service, call.user)
     first = call.user.is_admin
+    looks = call.number(LOOK.name, 0, 1) == 1 and service.jobs.sees_notebooks
     refusal = service.jobs.check(owner, groups, request, may_go_first=first)
+    if refusal is None and looks:
+        refusal = await service.jobs.check_notebook(owner, groups, request)
     if refusal is not None:
         _, problem = problem_of_refusal(refusal)
         return JobForecast(allowed=False, problem=problem, message=problem.message)
+    return _foreseen(service, request, owner, groups).model_copy(update={"notebook_checked": looks})
+
+
+def _foreseen(
+    service: Service, request: JobRequest, owner: UserName, groups: tuple[str, ...]
+) -> JobForecast:
     job = WaitingJob(
         job_id=JobId("forecast"),
         owner=owner,

@@ -5,7 +5,7 @@ from sublet_quota.ids import JobId, UserName
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_hub.api.job_forecast import forecast
+from sublet_hub.api.job_forecast import LOOK, forecast
 from sublet_hub.api.owner_routes import OWNER, NoBody, groups_of, viewer_of
 from sublet_hub.api.routes import Access, Call, Nature, Parameter, Route
 from sublet_hub.errors import NotAllowedError, NotFoundError
@@ -105,12 +105,14 @@ JOB_ROUTES = (
         "POST",
         "jobs/forecast",
         Access.USER,
-        "What would become of a job, were it submitted now; nothing is",
+        "What would become of a job, were it submitted now; nothing is. Of its notebook only the "
+        "path is looked at, unless that is asked for",
         forecast,
         JobForecast,
         body=JobRequest,
+        parameters=(LOOK,),
         most_body_bytes=_BIG_BODY,
-        refusals=(400,),
+        refusals=(400, 409),
     ),
     Route("GET", "jobs/{job_id}", Access.USER, "A job of mine", _see, JobInfo, refusals=(404,)),
     Route(

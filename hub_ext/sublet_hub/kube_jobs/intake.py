@@ -20,6 +20,11 @@ class PodIntake:
     def __init__(self, settings: KubeJobSettings) -> None:
         self._settings = settings
 
+    @property
+    def sees_files(self) -> bool:
+        """Never: they are in a volume of their owner's."""
+        return False
+
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
         """Say why jobs like this cannot run for this owner."""
         if account.pod is None:

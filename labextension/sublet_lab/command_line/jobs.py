@@ -94,7 +94,11 @@ def jobs() -> None:
     show_default=True,
     help="How often to begin anew after it has failed.",
 )
-@click.option("--forecast", is_flag=True, help="Only say what would become of it.")
+@click.option(
+    "--forecast",
+    is_flag=True,
+    help="Only say what would become of it; its notebook is looked into, where the service can.",
+)
 @click.option("--follow", is_flag=True, help="Show its log until it ends.")
 @json_option
 @pass_service
@@ -110,7 +114,7 @@ def submit(
     """Run NOTEBOOK, a path below your notebook folder, as it is now, as a job."""
     request = _request(notebook, given)
     if forecast:
-        _print_forecast(service.post(JobForecast, "jobs/forecast", request))
+        _print_forecast(_forecast(service, request))
         return
     job = _submit(service, request)
     if wants_json():
@@ -242,6 +246,16 @@ def cancel(service: Service, job_id: str) -> None:
         click.echo(f"Job {plain(job.job_id)} is {job.state}. {plain(job.reason)}".rstrip())
 
 
+def _forecast(service: Service, request: JobRequest) -> JobForecast:
+    files = JobFiles.of_this_server()
+    if files is not None:
+        try:
+            files.locate(request)
+        except TakingError as error:
+            raise click.ClickException(plain(str(error))) from error
+    return service.post(JobForecast, "jobs/forecast?look=1", request, SUBMITTING_S)
+
+
 def _submit(service: Service, request: JobRequest) -> JobInfo:
     files = JobFiles.of_this_server()
     if files is None:
@@ -330,6 +344,8 @@ def _print_forecast(forecast: JobForecast) -> None:
         if forecast.expected_wait_s:
             wait = duration(timedelta(seconds=forecast.expected_wait_s))
             click.echo(f"Expected wait: {wait}, by {plain(forecast.basis)}.")
+        if forecast.allowed and not forecast.notebook_checked:
+            click.echo("Its notebook was not looked into: that happens when the job begins.")
     if not forecast.allowed:
         click.get_current_context().exit(REFUSED)
 

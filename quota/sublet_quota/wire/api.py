@@ -277,6 +277,8 @@ class JobForecast(WireModel):
     """``None`` where nothing is known to reckon with."""
     basis: Text = ""
     """What the expected wait is reckoned from."""
+    notebook_checked: bool = False
+    """Whether it was looked into as on submission: that it is there, its kernel, its parameters."""
 
 
 class JobFailure(WireModel):
