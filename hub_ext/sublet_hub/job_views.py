@@ -89,6 +89,7 @@ class JobViews:
             retries=job.retries,
             failed_attempts=job.failed_attempts,
             gpus=job.gpus,
+            max_run_s=job.max_run_s,
             take_along=job.take_along,
             expected_start=None if usual is None else job.submitted_at + usual.length,
         )

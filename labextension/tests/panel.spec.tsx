@@ -158,6 +158,14 @@ describe('the panel', () => {
     expect(bar?.getAttribute('aria-valuenow')).toBe('40');
   });
 
+  test('a job with a longest run says when it is stopped', async () => {
+    api.answers.jobs = [job({ state: 'waiting', max_run_s: 3600 })];
+    const node = await open();
+    expect(part(node, 'job-limit').textContent).toBe(
+      'It will be stopped after 1 h, pauses included.'
+    );
+  });
+
   test('with the hub away the slice is told first-hand, and nothing can be asked of the hub', async () => {
     const node = await open();
     api.answers.share = AWAY;

@@ -201,7 +201,7 @@ describe('the form', () => {
       name: 'train-digits',
       memory_mib: 'whole',
       gpus: 1,
-      max_run_s: 43200
+      max_run_s: 604800
     });
   });
 

@@ -162,6 +162,29 @@ test('the dialog says that the job runs the notebook as it is now', async () => 
   );
 });
 
+describe('how long a job may run', () => {
+  async function write(hours: string): Promise<string> {
+    const input = dialog().querySelector<HTMLInputElement>('[data-sublet-field=hours] input');
+    await doing(() => {
+      const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
+      set?.call(input, hours);
+      input?.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+    return part(dialog(), 'promote-more').querySelector('summary')?.textContent ?? '';
+  }
+
+  test('is told where nothing was opened', async () => {
+    await promote();
+    expect(part(dialog(), 'promote-more').hasAttribute('open')).toBe(false);
+    expect(part(dialog(), 'promote-more').querySelector('summary')?.textContent).toBe(
+      'Limits and environment · stops after 168 h, pauses included'
+    );
+    expect(await write('0.5')).toContain('stops after 0.5 h');
+    expect(await write('')).toContain('no longest run');
+    expect(await write('soon')).toBe('Limits and environment');
+  });
+});
+
 describe('a second click on the same notebook', () => {
   test('opens nothing and saves nothing, and another may be had afterwards', async () => {
     const saved = new PromiseDelegate<void>();

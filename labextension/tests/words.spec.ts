@@ -2,8 +2,18 @@ import { describe, expect, test } from 'vitest';
 
 import { readJob } from '../src/api/jobs';
 import { Reader } from '../src/api/reader';
-import { stateLine, stateWord } from '../src/jobs/words';
-import { bytes, decimal, gib, mibOf, ofGib, percent, sentence, span } from '../src/words/format';
+import { limitLine, stateLine, stateWord } from '../src/jobs/words';
+import {
+  bytes,
+  decimal,
+  gib,
+  limit,
+  mibOf,
+  ofGib,
+  percent,
+  sentence,
+  span
+} from '../src/words/format';
 import { job } from './support/answers';
 import { NOW, trans } from './support/words';
 
@@ -26,6 +36,15 @@ describe('amounts and times', () => {
     [300_000, '3 d']
   ])('%d seconds are %s', (seconds, said) => {
     expect(span(trans, seconds)).toBe(said);
+  });
+
+  test.each([
+    [1800, '30 min'],
+    [604_800, '168 h'],
+    [216_000, '60 h'],
+    [5400, '1.5 h']
+  ])('a limit of %d seconds is %s', (seconds, said) => {
+    expect(limit(trans, seconds)).toBe(said);
   });
 
   test.each([
@@ -89,6 +108,19 @@ describe('a job in words', () => {
       failure: { cell: 4, name: 'ValueError', message: 'no data', traceback: '...' }
     });
     expect(stateLine(failed, trans, NOW)).toBe('Cell 4: ValueError: no data');
+  });
+
+  test('what has a longest run says when it is stopped, until it has ended', () => {
+    const facts = { max_run_s: 604_800, started_at: '2026-11-24T11:00:00Z' };
+    const lines = [
+      job({ max_run_s: 604_800 }),
+      job({ ...facts, state: 'running' }),
+      job({ ...facts, state: 'done' }),
+      job({ state: 'running' })
+    ].map(each => limitLine(each, trans, NOW));
+    expect(lines[0]).toBe('It will be stopped after 168 h, pauses included.');
+    expect(lines[1]).toMatch(/^It is stopped after 168 h, pauses included: Dec 1, .+\.$/);
+    expect(lines.slice(2)).toEqual(['', '']);
   });
 
   test.each(['placed', 'failed', 'cancelled'] as const)('%s says why', state => {

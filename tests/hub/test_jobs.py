@@ -230,6 +230,7 @@ async def test_a_job_that_runs_too_long_is_ended(tmp_path: Path, hub: FakeHub) -
         job = world.service.ledger.jobs[job_id]
         started = job.started_at
         assert started is not None
+        assert (await ada.see(job_id))["max_run_s"] == 1
         runs = world.assembly._runner
         assert not runs._runs_too_long(job, started)
         assert runs._runs_too_long(job, datetime.fromtimestamp(started.timestamp() + 20, UTC))

@@ -69,6 +69,11 @@ def test_tables_have_no_colour_and_no_cut_names_when_not_at_a_terminal(service: 
     assert "\x1b" not in shown
 
 
+def test_show_says_for_how_long_a_job_may_run(service: FakeHubService):
+    service.answer("GET jobs/j-1", job(max_run_s=604_800))
+    assert "7 d 0 h, pauses included" in sublet("jobs", "show", "j-1").output
+
+
 def test_submit_sends_the_whole_request(service: FakeHubService):
     service.answer("POST jobs", job(), 201)
     shown = sublet(

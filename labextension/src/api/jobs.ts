@@ -22,6 +22,8 @@ export interface Job {
   place: number | null;
   memory_mib: number;
   gpus: number;
+  /** After so long an attempt is stopped, pauses included; `null`: no limit. */
+  max_run_s: number | null;
   slice: SliceInfo | null;
   submitted_at: Date | null;
   started_at: Date | null;
@@ -92,6 +94,7 @@ export function readJob(r: Reader): Job {
     place: r.maybeNumber('place'),
     memory_mib: r.number('memory_mib'),
     gpus: r.number('gpus', 1),
+    max_run_s: r.maybeNumber('max_run_s'),
     slice: r.maybe('slice', readSlice),
     submitted_at: r.maybeTime('submitted_at'),
     started_at: r.maybeTime('started_at'),

@@ -6,7 +6,7 @@ import { ProgressBar } from '../words/bar';
 import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
 import { moment } from '../words/format';
 import { jobIcon } from '../words/icons';
-import { progressOf, stateLine, stateWord } from './words';
+import { limitLine, progressOf, stateLine, stateWord } from './words';
 
 const ENDED_SHOWN = 5;
 
@@ -69,6 +69,7 @@ function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element 
   const { trans } = desk;
   const word = stateWord(job, trans);
   const line = stateLine(job, trans, now);
+  const ends = limitLine(job, trans, now);
   const at = job.ended_at ?? job.started_at ?? job.submitted_at;
   return (
     <li
@@ -99,6 +100,11 @@ function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element 
       {line !== '' && (
         <p className="sublet-job-line" data-sublet="job-line">
           {line}
+        </p>
+      )}
+      {ends !== '' && (
+        <p className="sublet-quiet" data-sublet="job-limit">
+          {ends}
         </p>
       )}
       {job.failure !== null && job.failure.traceback !== '' && (

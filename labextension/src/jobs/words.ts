@@ -1,8 +1,8 @@
 /** A job's state in words, the same in the panel, the Running tab and the log. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { Job } from '../api/jobs';
-import { secondsBetween, sentence, span } from '../words/format';
+import { hasEnded, type Job } from '../api/jobs';
+import { limit, moment, secondsBetween, sentence, span } from '../words/format';
 
 /** One or two words, told beside the icon. */
 export function stateWord(job: Job, trans: TranslationBundle): string {
@@ -89,6 +89,19 @@ function failureLine(job: Job, trans: TranslationBundle): string {
   return failure.cell === null || failure.cell === 0
     ? what
     : trans.__('Cell %1: %2', failure.cell, what);
+}
+
+/** When it is stopped, wherever it is by then; empty where it may go on or has ended. */
+export function limitLine(job: Job, trans: TranslationBundle, now: Date): string {
+  if (job.max_run_s === null || hasEnded(job)) {
+    return '';
+  }
+  const length = limit(trans, job.max_run_s);
+  if (job.started_at === null) {
+    return trans.__('It will be stopped after %1, pauses included.', length);
+  }
+  const end = new Date(job.started_at.getTime() + 1000 * job.max_run_s);
+  return trans.__('It is stopped after %1, pauses included: %2.', length, moment(end, now));
 }
 
 /** How far it has come, between 0 and 1; `null` where it is not known. */

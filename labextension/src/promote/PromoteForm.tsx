@@ -48,7 +48,7 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
         <ParameterPart {...part} />
         <FilesPart {...part} />
         <details className="sublet-more" data-sublet="promote-more">
-          <summary>{trans.__('Limits and environment')}</summary>
+          <summary>{moreWords(form, problems, trans)}</summary>
           <LimitPart {...part} />
           <EnvironmentPart {...part} />
         </details>
@@ -234,6 +234,17 @@ function ParameterPart({ trans, subject, form, problems, set }: PartProps): Reac
 /** Whether one of the two values stands in the cell, and nothing that is reckoned. */
 function isLiteral(field: ParameterField): boolean {
   return field.initial === 'True' || field.initial === 'False';
+}
+
+/** What is in the closed part, and when the job is stopped: who never opens it is to know. */
+function moreWords(form: Form, problems: Problems, trans: TranslationBundle): string {
+  if (problems.hours !== undefined) {
+    return trans.__('Limits and environment');
+  }
+  const hours = form.hours.trim();
+  return hours === ''
+    ? trans.__('Limits and environment · no longest run')
+    : trans.__('Limits and environment · stops after %1 h, pauses included', hours);
 }
 
 function LimitPart({ trans, form, problems, set }: PartProps): React.JSX.Element {

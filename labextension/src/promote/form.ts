@@ -41,7 +41,8 @@ export type Problems = Readonly<Record<string, string>>;
 
 const MIB_PER_GIB = 1024;
 const S_PER_HOUR = 3600;
-const USUAL_HOURS = '12';
+/** A week: pauses count, and a job that yields to owners by day may have only the nights. */
+const USUAL_HOURS = '168';
 const USUAL_MIB = 10 * MIB_PER_GIB;
 const MOST_NAME = 100;
 const NOT_PLAIN = /[^A-Za-z0-9._-]/;

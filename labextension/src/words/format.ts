@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 const MIB_PER_GIB = 1024;
 const MINUTE = 60;
+const HOUR = 3600;
 const DAY = 86_400;
 
 /** `10`, `10.5`, `0.3`: GiB with at most one decimal. */
@@ -63,6 +64,13 @@ export function span(trans: TranslationBundle, seconds: number): string {
   const hours = Math.floor(minutes / MINUTE);
   const rest = minutes % MINUTE;
   return rest === 0 ? trans.__('%1 h', hours) : trans.__('%1 h %2 min', hours, rest);
+}
+
+/** `30 min`, `12 h`, `168 h`: a limit, which is not rounded as an estimate is. */
+export function limit(trans: TranslationBundle, seconds: number): string {
+  return seconds < HOUR
+    ? span(trans, seconds)
+    : trans.__('%1 h', Number((seconds / HOUR).toFixed(2)));
 }
 
 /** `14:03`, and with seconds where it matters. */

@@ -179,6 +179,7 @@ def show(service: Service, job_id: str) -> None:
             ("Cells", _cells(job)),
             ("Suspended", job.suspended_for or ""),
             ("Attempts", _attempts(job)),
+            ("Longest run", _longest_run(job)),
             ("Took along", ", ".join(job.take_along)),
             ("Memory", format_memory(job.memory_mib)),
             ("GPU", f"{lease.node} {lease.gpu_index} ({lease.gpu_type})" if lease else ""),
@@ -348,6 +349,11 @@ def _print_forecast(forecast: JobForecast) -> None:
             click.echo("Its notebook was not looked into: that happens when the job begins.")
     if not forecast.allowed:
         click.get_current_context().exit(REFUSED)
+
+
+def _longest_run(job: JobInfo) -> str:
+    limit = job.max_run_s
+    return "" if limit is None else f"{duration(timedelta(seconds=limit))}, pauses included"
 
 
 def _cells(job: JobInfo) -> str:

@@ -331,6 +331,8 @@ class JobInfo(WireModel):
     failed_attempts: int = Field(default=0, ge=0)
     """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
     gpus: int = Field(default=1, ge=1)
+    max_run_s: int | None = None
+    """After so long an attempt is stopped, pauses included; ``None``: no limit."""
     take_along: tuple[PathText, ...] = ()
     expected_start: AwareDatetime | None = None
     """Waiting: reckoned from how long jobs have waited lately."""
