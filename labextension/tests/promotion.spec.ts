@@ -4,7 +4,7 @@ import type { Contents } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import type { Job } from '../src/api/jobs';
@@ -160,6 +160,60 @@ test('the dialog says that the job runs the notebook as it is now', async () => 
     'The job runs the notebook as it is now: later edits do not change it. ' +
       'With nothing taken along it runs in the notebook’s folder.'
   );
+});
+
+describe('Enter', () => {
+  async function press(element: HTMLElement | null): Promise<boolean> {
+    const enter = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true });
+    await doing(() => {
+      element?.focus();
+      element?.dispatchEvent(enter);
+    });
+    return !enter.defaultPrevented;
+  }
+
+  test.each([
+    'summary',
+    '[data-sublet-field=retries] select',
+    '[data-sublet-field=note] textarea',
+    '[data-sublet-field=size] input[type=radio]',
+    '[data-sublet=take-files] input[type=checkbox]'
+  ])('on %s is its own, and starts no job', async where => {
+    api.answers.inspection = inspection({
+      parameters: [{ name: 'note', type: 'str', default: '"a\\nb"' }],
+      folder: { files: 1, entries: [{ path: 'a.csv', kind: 'file', files: 1, bytes: 5 }] }
+    });
+    await promote();
+    await doing(() => {
+      dialog().querySelectorAll<HTMLInputElement>('[data-sublet-field=take] input')[2]?.click();
+    });
+    await doing(() => {
+      dialog().querySelector<HTMLInputElement>('[data-sublet=take-files] input')?.click();
+    });
+    expect(await press(dialog().querySelector<HTMLElement>(where))).toBe(true);
+    expect(api.submitted).toEqual([]);
+  });
+
+  test('in a line of text starts the job', async () => {
+    await promote();
+    await press(dialog().querySelector<HTMLElement>('[data-sublet-field=name] input'));
+    expect(api.submitted).toHaveLength(1);
+  });
+});
+
+test('what was said of another form is not shown of this one', async () => {
+  await promote();
+  await vi.waitFor(() => {
+    expect(part(dialog(), 'forecast').textContent).toBe('It would start at once.');
+  });
+  await doing(() => {
+    dialog().querySelectorAll<HTMLInputElement>('[data-sublet-field=size] input')[1]?.click();
+  });
+  expect(part(dialog(), 'forecast').textContent).toBe('Asking when it could start…');
+  expect(part(dialog(), 'forecast').dataset.subletAllowed).toBeUndefined();
+  await vi.waitFor(() => {
+    expect(part(dialog(), 'forecast').textContent).toBe('It would start at once.');
+  });
 });
 
 describe('how long a job may run', () => {

@@ -9,6 +9,12 @@ import { requestOf, type Form, type Problems, type Subject } from './form';
 
 const FORECAST_AFTER_MS = 400;
 
+/** What was said, or why nothing was, and of which request. */
+interface Answer {
+  request: string;
+  forecast: Forecast | string;
+}
+
 /** What the quota allows and how long it would wait, asked a moment after the last change. */
 export function ForecastLine(props: {
   api: SubletApi;
@@ -20,7 +26,7 @@ export function ForecastLine(props: {
   const { api, trans, subject, form, problems } = props;
   const wrong = Object.keys(problems).length > 0;
   const request = JSON.stringify(wrong ? null : requestOf(form, subject, trans));
-  const [forecast, setForecast] = React.useState<Forecast | string | null>(null);
+  const [answer, setAnswer] = React.useState<Answer | null>(null);
   React.useEffect(() => {
     let late = false;
     const timer = window.setTimeout(() => {
@@ -30,12 +36,13 @@ export function ForecastLine(props: {
       api.forecast(JSON.parse(request) as JobRequest).then(
         found => {
           if (!late) {
-            setForecast(found);
+            setAnswer({ request, forecast: found });
           }
         },
         (error: unknown) => {
           if (!late) {
-            setForecast(error instanceof Error ? error.message : String(error));
+            const forecast = error instanceof Error ? error.message : String(error);
+            setAnswer({ request, forecast });
           }
         }
       );
@@ -45,6 +52,7 @@ export function ForecastLine(props: {
       window.clearTimeout(timer);
     };
   }, [api, request]);
+  const forecast = answer?.request === request ? answer.forecast : null;
   return (
     <p
       className="sublet-forecast"

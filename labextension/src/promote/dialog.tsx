@@ -118,6 +118,14 @@ export class PromoteDialog extends Dialog<Job | null> {
     }
   }
 
+  /** Lab takes Enter for the default button, wherever it is pressed: what has a use for it keeps it. */
+  override handleEvent(event: Event): void {
+    const isEnter = event instanceof KeyboardEvent && event.key === 'Enter';
+    if (!isEnter || !keepsEnter(document.activeElement)) {
+      super.handleEvent(event);
+    }
+  }
+
   /** Lab calls this on a click and on Enter: the job is submitted before the dialog goes. */
   override resolve(index: number = START): void {
     if (this.promoteBody.isSubmitting) {
@@ -170,6 +178,12 @@ export class PromoteDialog extends Dialog<Job | null> {
 
   private readonly trans: TranslationBundle;
   private readonly promoteBody: PromoteBody;
+}
+
+const KEEPS_ENTER = 'summary, select, textarea, input[type="radio"], input[type="checkbox"]';
+
+function keepsEnter(focused: Element | null): boolean {
+  return focused?.matches(KEEPS_ENTER) === true;
 }
 
 function startLabel(trans: TranslationBundle): string {
