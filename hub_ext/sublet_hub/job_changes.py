@@ -6,7 +6,7 @@ Pure: from records to a ``Change``. A job has a slice exactly while it is placed
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.ids import SliceId
+from sublet_quota.ids import SliceId, UserName
 from sublet_quota.job_states import JobMove
 
 from sublet_hub.happenings import Happening, job_event
@@ -51,6 +51,24 @@ def started(
     served = replace(record, root_pid=process.pid, root_start_time=process.start_time)
     told = job_event(Happening.JOB_STARTED, after, now, f"pid {process.pid}")
     return Change(jobs=(after,), slices=(served,), events=(told,))
+
+
+def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
+    """It runs, and its runner has to end it."""
+    reason = "is being cancelled" if by == job.owner else "is being cancelled by an admin"
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=reason)
+    return Change(jobs=(asked,))
+
+
+def cancelled(job: JobRecord, by: UserName, now: datetime) -> Change:
+    """It does not run, and is over at once."""
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by)
+    return ended(asked, JobMove.CANCEL, now, who_cancelled(asked))
+
+
+def who_cancelled(job: JobRecord) -> str:
+    """As its owner is told: no admin's name."""
+    return "by its owner" if job.cancel_asked_by in {None, job.owner} else "by an admin"
 
 
 def went_back(job: JobRecord, why: str, now: datetime) -> Change:

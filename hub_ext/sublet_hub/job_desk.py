@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sublet_quota.ids import JobId, UserName
 from sublet_quota.job_admission import JobWish, admit_job
 from sublet_quota.job_names import job_name
-from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.job_states import ENDED, JobState
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.taking_along import refuse_paths
 from sublet_quota.wire.api import JobLog, JobRequest
@@ -26,7 +26,7 @@ from sublet_hub.capacity import Capacity
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.job_files import JobFiles
 from sublet_hub.job_intake import JobIntake
-from sublet_hub.ledger import Change, JobRecord, Ledger
+from sublet_hub.ledger import JobRecord, Ledger
 from sublet_hub.local_jobs.job_environment import refuse_variables
 from sublet_hub.local_jobs.notebook_check import (
     NotebookFacts,
@@ -140,18 +140,20 @@ class JobDesk:
             return Refusal(RefusalReason.BAD_PARAMETERS, message[:2000])
         return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
 
-    def cancel(self, job: JobRecord) -> JobRecord:
-        """Cancel a job; one that runs is ended by its runner, which sees the wish here."""
+    def cancel(self, job: JobRecord, by: UserName) -> JobRecord:
+        """Cancel a job; one that runs is ended by its runner, which sees the wish here.
+
+        ``by`` is its owner, or else an admin.
+        """
         ledger, now = self._books.ledger, self._books.now()
         if job.state in ENDED:
             message = f"job {job.job_id} is {job.state.value} already"
             raise ConflictError(message)
         if job.state is JobState.RUNNING:
             if job.cancel_asked_at is None:
-                asked = replace(job, cancel_asked_at=now, reason="is being cancelled")
-                ledger.apply(Change(jobs=(asked,)), now)
+                ledger.apply(job_changes.cancel_asked(job, by, now), now)
         else:
-            ledger.apply(job_changes.ended(job, JobMove.CANCEL, now, "by its owner"), now)
+            ledger.apply(job_changes.cancelled(job, by, now), now)
         return ledger.jobs[job.job_id]
 
     def log(self, job: JobRecord, offset: int) -> JobLog:

@@ -91,6 +91,7 @@ class JobViews:
             gpus=job.gpus,
             max_run_s=job.max_run_s,
             take_along=job.take_along,
+            cancelled_by=job.cancel_asked_by if _may_know_who(job, viewer) else None,
             expected_start=None if usual is None else job.submitted_at + usual.length,
         )
 
@@ -143,3 +144,8 @@ class JobViews:
         if not output.is_relative_to(folder):
             return None
         return str(output.relative_to(folder))[:1000]
+
+
+def _may_know_who(job: JobRecord, viewer: Viewer) -> bool:
+    """An admin's name is for admins."""
+    return viewer.sees_all or job.cancel_asked_by in {viewer.name, job.owner}

@@ -114,6 +114,48 @@ async def test_a_cancelled_job_is_not_begun_anew(ada: Ada) -> None:
     assert (job["state"], job["attempts"]) == ("cancelled", 1)
 
 
+@pytest.mark.parametrize("state", ["waiting", "running"])
+async def test_a_job_that_an_admin_cancels_says_so_and_names_the_admin_to_admins_alone(
+    ada: Ada, state: str
+) -> None:
+    if state == "waiting":
+        ada.agent.gpus = (a_gpu(lendable_mib=0),)
+        await ada.agent.report()
+    job_id = await ada.submit(["wait", "never"])
+    await ada.until(job_id, state)
+    zoe = ada.world.admin("zoe")
+    status, _ = await ada.world.call("POST", f"jobs/{job_id}/cancel", zoe)
+    assert status == 200
+    job = await ended(ada, job_id)
+    assert (job["state"], job["reason"], job["cancelled_by"]) == ("cancelled", "by an admin", None)
+    _, events = await ada.world.call("GET", "events", ada.token)
+    assert events[-1]["detail"] == f"{job_id}: cancelled by an admin"
+    assert "zoe" not in json.dumps([job, events])
+    _, seen = await ada.world.call("GET", f"jobs/{job_id}", zoe)
+    assert (seen["reason"], seen["cancelled_by"]) == ("by an admin", "zoe")
+
+
+async def test_a_job_that_its_owner_cancels_says_so(ada: Ada) -> None:
+    job_id = await ada.submit(["wait", "never"])
+    await ada.until(job_id, "running")
+    await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
+    job = await ended(ada, job_id)
+    assert (job["reason"], job["cancelled_by"]) == ("by its owner", "ada")
+
+
+async def test_who_cancels_a_job_is_known_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        ada = await make_ada(world)
+        job_id = await ada.submit(["deaf"], ["write", "pid", "pid"], ["wait", "never"])
+        await ada.until_file("pid")
+        _, job = await world.call("POST", f"jobs/{job_id}/cancel", world.admin("zoe"))
+        assert job["reason"] == "is being cancelled by an admin"
+    async with hub_world(tmp_path, hub) as world:
+        ada.world = world
+        assert (await ada.see(job_id))["state"] == "running"
+        assert (await ended(ada, job_id))["reason"] == "by an admin"
+
+
 async def test_running_again_is_a_new_job_that_asks_for_the_same(ada: Ada) -> None:
     first = await ada.submit(
         ["print", "x"], name="fit", parameters={"rate": 0.5}, environment={"A": "b"}, retries=1

@@ -136,13 +136,13 @@ async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its
     story: JobsStory,
 ) -> None:
     pod = await story.running()
-    await story.world.call("POST", f"jobs/{story.job_id}/cancel", story.token, {})
+    await story.world.call("POST", f"jobs/{story.job_id}/cancel", story.world.admin(), {})
     await until(lambda: story.kube.names(JOBS) == [], within_s=60)
     assert story.gpu_slices()
     assert (await story.job())["state"] == "running"
     story.kube.running_logs.discard(f"{PODS}/{pod}")
     story.kube.remove(f"{PODS}/{pod}")
-    await story.until_state("cancelled")
+    await story.until_state("cancelled", "by an admin")
     assert story.gpu_slices() == []
 
 

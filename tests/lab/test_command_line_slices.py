@@ -144,6 +144,11 @@ def test_a_forecast_where_the_service_sees_no_files_misses_the_notebook_nonethel
     assert (found.exit_code, "not looked into" in found.output) == (0, True)
 
 
+def test_a_cancelled_job_shows_an_admin_who_cancelled_it(service: FakeHubService):
+    service.answer("GET jobs/j-1", job(state=JobState.CANCELLED, cancelled_by="z\x1boe"))
+    assert "Cancelled by  z\\x1boe" in sublet("jobs", "show", "j-1").output
+
+
 def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubService):
     service.answer("POST jobs/j-1/again", job(job_id="j-2"), 201)
     assert sublet("jobs", "again", "j-1").output.startswith("Job j-2 is waiting.")

@@ -67,7 +67,8 @@ async def _see(service: Service, call: Call) -> JobInfo:
 
 
 async def _cancel(service: Service, call: Call) -> JobInfo:
-    return _shown(service, call, service.jobs.cancel(_own_job(service, call)))
+    job = service.jobs.cancel(_own_job(service, call), UserName(call.user.name))
+    return _shown(service, call, job)
 
 
 async def _log(service: Service, call: Call) -> JobLog:

@@ -31,11 +31,11 @@ def ending_of(job: JobRecord, seen: Sighting, settings: KubeJobSettings) -> Endi
             return Ending(JobMove.FINISH, "", 0)
         case Failed():
             if job.cancel_asked_at is not None:
-                return Ending(JobMove.CANCEL, "by its owner", seen.exit_code)
+                return Ending(JobMove.CANCEL, job_changes.who_cancelled(job), seen.exit_code)
             return Ending(JobMove.FAIL, seen.why, seen.exit_code, seen.may_retry)
         case Lost():
             if job.cancel_asked_at is not None:
-                return Ending(JobMove.CANCEL, "by its owner")
+                return Ending(JobMove.CANCEL, job_changes.who_cancelled(job))
             return back_or_failed(job, seen.why, settings)
         case _:
             return None
@@ -44,9 +44,9 @@ def ending_of(job: JobRecord, seen: Sighting, settings: KubeJobSettings) -> Endi
 def wish_to_end(
     job: JobRecord, log_bytes: int, settings: KubeJobSettings, now: datetime
 ) -> Ending | None:
-    """Why a job that runs must end: its owner's wish, or a limit."""
+    """Why a job that runs must end: its owner's or an admin's wish, or a limit."""
     if job.cancel_asked_at is not None:
-        return Ending(JobMove.CANCEL, "by its owner")
+        return Ending(JobMove.CANCEL, job_changes.who_cancelled(job))
     if job.max_run_s is not None and job.started_at is not None:
         limit = timedelta(seconds=job.max_run_s)
         if now - job.started_at > limit + _SLACK:

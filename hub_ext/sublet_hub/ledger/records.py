@@ -122,6 +122,8 @@ class JobRecord:
     attempts: int = 0
     """How many times a process of it was started."""
     cancel_asked_at: datetime | None = None
+    cancel_asked_by: UserName | None = None
+    """Its owner, or an admin."""
     output_notebook: str | None = None
     exit_code: int | None = None
     take_along: tuple[str, ...] = ()

@@ -108,6 +108,7 @@ JOBS = sa.Table(
     sa.Column("gpus_held", sa.Float(53), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("cancel_asked_at", UtcDateTime),
+    sa.Column("cancel_asked_by", sa.String(255)),
     sa.Column("output_notebook", sa.Text),
     sa.Column("exit_code", sa.Integer),
     sa.Column("take_along", sa.JSON, nullable=False),

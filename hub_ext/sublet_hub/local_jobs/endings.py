@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.job_states import JobMove
 
+from sublet_hub.job_changes import who_cancelled
 from sublet_hub.ledger import JobRecord
 from sublet_hub.local_jobs.processes import Child, JobTree
 from sublet_hub.local_jobs.progress import ProgressFile
@@ -51,7 +52,7 @@ def verdict(job: JobRecord, run: Run, most_attempts: int) -> Ending:
     """What an exit means, from what the job said last and from how it ended."""
     said = run.progress.read_end().ended
     if job.cancel_asked_at is not None:
-        return Ending(JobMove.CANCEL, "by its owner", timedelta())
+        return Ending(JobMove.CANCEL, who_cancelled(job), timedelta())
     if said is not None and said.ok:
         return Ending(JobMove.FINISH, "", timedelta())
     if said is not None and not _never_began(run):

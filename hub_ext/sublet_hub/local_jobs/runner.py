@@ -242,7 +242,8 @@ class LocalRunner:
             # Kernels may have outlived their parent: nobody's memory is held by the dead.
             self._end(run, verdict(job, run, books.settings.most_attempts))
         elif job.cancel_asked_at is not None:
-            self._end(run, Ending(JobMove.CANCEL, "by its owner", books.settings.grace))
+            why = job_changes.who_cancelled(job)
+            self._end(run, Ending(JobMove.CANCEL, why, books.settings.grace))
         elif self._runs_too_long(job, now):
             why = f"ran for longer than {job.max_run_s} s"
             self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))

@@ -176,6 +176,7 @@ def show(service: Service, job_id: str) -> None:
             ("Parameters", json.dumps(job.parameters) if job.parameters else ""),
             ("State", _state(job)),
             ("Reason", job.reason),
+            ("Cancelled by", job.cancelled_by or ""),
             ("Cells", _cells(job)),
             ("Suspended", job.suspended_for or ""),
             ("Attempts", _attempts(job)),

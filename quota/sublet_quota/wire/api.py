@@ -334,6 +334,8 @@ class JobInfo(WireModel):
     max_run_s: int | None = None
     """After so long an attempt is stopped, pauses included; ``None``: no limit."""
     take_along: tuple[PathText, ...] = ()
+    cancelled_by: Text | None = None
+    """Who asked for it: its owner, or an admin, whose name other users are not told."""
     expected_start: AwareDatetime | None = None
     """Waiting: reckoned from how long jobs have waited lately."""
 
