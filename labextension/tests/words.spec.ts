@@ -14,7 +14,7 @@ import {
   sentence,
   span
 } from '../src/words/format';
-import { job } from './support/answers';
+import { job, slice } from './support/answers';
 import { NOW, trans } from './support/words';
 
 describe('amounts and times', () => {
@@ -90,6 +90,27 @@ describe('a job in words', () => {
     expect(stateLine(running, trans, NOW)).toBe(
       'Suspended for an owner’s cell; it goes on by itself. Cell 3 of 6.'
     );
+  });
+
+  test.each([
+    ['suspended', 'suspended', 'Suspended: lending is switched off; it goes on by itself.'],
+    ['paused', 'suspended', 'Suspended: lending is switched off; it goes on by itself.'],
+    ['resident', 'waits', 'Waits: lending is switched off; it goes on by itself.']
+  ])('running, but %s and stopped for no owner, it says why', (state, word, line) => {
+    const report = { state, wait: { reason: 'lending-off', place: 1 } };
+    const stopped = job({
+      state: 'running',
+      reason: 'lending is switched off',
+      slice: slice({ report })
+    });
+    expect(stateWord(stopped, trans)).toBe(word);
+    expect(stateLine(stopped, trans, NOW)).toBe(line);
+  });
+
+  test('running, and told to stop, it says so', () => {
+    const ending = job({ state: 'running', reason: 'is being cancelled', cells_total: 2 });
+    expect(stateWord(ending, trans)).toBe('running');
+    expect(stateLine(ending, trans, NOW)).toBe('Is being cancelled. Cell 1 of 2.');
   });
 
   test.each([

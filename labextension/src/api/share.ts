@@ -29,6 +29,8 @@ export interface SliceReport {
   utilisation_percent: number;
   unsuspendable: string | null;
   over_cap: boolean;
+  /** Its processes wait for room or for their turn. */
+  waits: boolean;
 }
 
 export interface LentPeriod {
@@ -181,7 +183,8 @@ function readReport(r: Reader): SliceReport {
     host_mib: r.number('host_mib'),
     utilisation_percent: r.number('utilisation_percent'),
     unsuspendable: r.maybeText('unsuspendable'),
-    over_cap: r.flag('over_cap')
+    over_cap: r.flag('over_cap'),
+    waits: r.maybe('wait', each => each) !== null
   };
 }
 

@@ -6,7 +6,7 @@ import { ProgressBar } from '../words/bar';
 import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
 import { moment } from '../words/format';
 import { jobIcon } from '../words/icons';
-import { limitLine, progressOf, stateLine, stateWord } from './words';
+import { isStopped, limitLine, progressOf, stateLine, stateWord } from './words';
 
 const ENDED_SHOWN = 5;
 
@@ -84,7 +84,7 @@ function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element 
           {job.name}
         </span>
         <Sign
-          icon={jobIcon(job.state, job.suspended_for !== null)}
+          icon={jobIcon(job.state, isStopped(job))}
           className={`sublet-job-sign sublet-job-sign-${job.state}`}
         >
           {word}

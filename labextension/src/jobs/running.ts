@@ -6,7 +6,7 @@ import { Signal } from '@lumino/signaling';
 import { hasEnded, underWay, type Job } from '../api/jobs';
 import type { Desk } from '../words/desk';
 import { jobIcon } from '../words/icons';
-import { progressOf, stateLine, stateWord } from './words';
+import { isStopped, progressOf, stateLine, stateWord } from './words';
 
 /** Ended jobs stay in sight for a while: one looks here for how they ended. */
 const ENDED_SHOWN_FOR_MS = 24 * 3600 * 1000;
@@ -60,7 +60,7 @@ export class RunningJobs implements IRunningSessions.IManager {
     const output = job.output_path;
     return {
       className: 'sublet-running-job',
-      icon: () => jobIcon(job.state, job.suspended_for !== null),
+      icon: () => jobIcon(job.state, isStopped(job)),
       label: () => trans.__('%1 · %2', job.name, word + far),
       labelTitle: () => `${job.notebook}\n${stateLine(job, trans, new Date())}`,
       open: () => {

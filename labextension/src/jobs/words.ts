@@ -12,7 +12,7 @@ export function stateWord(job: Job, trans: TranslationBundle): string {
     case 'placed':
       return trans.__('starting');
     case 'running':
-      return job.suspended_for === null ? trans.__('running') : trans.__('suspended');
+      return runningWord(job, trans);
     case 'done':
       return trans.__('done');
     case 'failed':
@@ -20,6 +20,24 @@ export function stateWord(job: Job, trans: TranslationBundle): string {
     case 'cancelled':
       return trans.__('cancelled');
   }
+}
+
+function runningWord(job: Job, trans: TranslationBundle): string {
+  if (!isStopped(job)) {
+    return trans.__('running');
+  }
+  return isWaitingOnGpu(job) ? trans.__('waits') : trans.__('suspended');
+}
+
+/** Whether it has begun and does not compute at the moment, for an owner's cell or another reason. */
+export function isStopped(job: Job): boolean {
+  const waits = job.slice?.report?.waits === true;
+  return job.state === 'running' && (job.suspended_for !== null || waits);
+}
+
+/** Its memory is where it was: it waits, say, for others to leave. */
+function isWaitingOnGpu(job: Job): boolean {
+  return job.suspended_for === null && job.slice?.report?.state === 'resident';
 }
 
 /** What is to be said of it, in one line. */
@@ -59,6 +77,8 @@ function runningLine(job: Job, trans: TranslationBundle): string {
   const parts: string[] = [];
   if (job.suspended_for !== null) {
     parts.push(trans.__('Suspended %1; it goes on by itself.', job.suspended_for));
+  } else if (job.reason !== '') {
+    parts.push(whyStopped(job, trans));
   }
   if (job.cells_total !== null && job.cells_total > 0) {
     const cell = job.current_cell ?? Math.min(job.cells_done + 1, job.cells_total);
@@ -71,6 +91,16 @@ function runningLine(job: Job, trans: TranslationBundle): string {
     parts.push(trans.__('It was begun anew, as its room was taken.'));
   }
   return parts.join(' ');
+}
+
+function whyStopped(job: Job, trans: TranslationBundle): string {
+  if (!isStopped(job)) {
+    return sentence(job.reason);
+  }
+  const why = job.reason.replace(/\.$/, '');
+  return isWaitingOnGpu(job)
+    ? trans.__('Waits: %1; it goes on by itself.', why)
+    : trans.__('Suspended: %1; it goes on by itself.', why);
 }
 
 function tookLine(job: Job, trans: TranslationBundle): string {
