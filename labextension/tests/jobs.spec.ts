@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { ApiError } from '../src/api/client';
 import { underWay } from '../src/api/jobs';
 import { LogView } from '../src/jobs/logWidget';
 import { RunningJobs } from '../src/jobs/running';
 import { job } from './support/answers';
-import { FakeApi } from './support/fakeApi';
+import { AWAY, FakeApi } from './support/fakeApi';
 import { deskOf, doing, show, type FakeDesk } from './support/page';
 import { trans } from './support/words';
 
@@ -110,6 +111,36 @@ describe('the Running tab', () => {
       desk.model.refresh();
     });
     expect(changes).toBe(settled);
+  });
+
+  test.each([
+    [null, ['done: train-digits is told to stop; what it has computed is saved.']],
+    [AWAY, ['failed: train-digits was not cancelled: The Sublet service is away.']],
+    [new ApiError(409, 'conflict', 'job a is done already'), []]
+  ])('what comes of cancelling is told: %s', async (problem, told) => {
+    api.answers.jobs = [job({ job_id: 'a', state: 'running' })];
+    const running = new RunningJobs(desk);
+    await doing(() => {
+      desk.model.start();
+    });
+    api.answers.deed = problem;
+    await doing(() => {
+      running.shutdownAll();
+    });
+    expect(api.done).toEqual(['cancel a']);
+    expect(desk.did).toEqual(told);
+  });
+
+  test('of many that are cancelled it is told once', async () => {
+    api.answers.jobs = ['a', 'b'].map(job_id => job({ job_id }));
+    const running = new RunningJobs(desk);
+    await doing(() => {
+      desk.model.start();
+    });
+    await doing(() => {
+      running.shutdownAll();
+    });
+    expect(desk.did).toEqual(['done: 2 jobs are told to stop; what they have computed is saved.']);
   });
 
   test('what ended long ago is left out', async () => {

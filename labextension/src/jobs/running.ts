@@ -3,6 +3,7 @@ import type { IRunningSessions } from '@jupyterlab/running';
 import { closeIcon, type LabIcon } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
 
+import { ApiError } from '../api/client';
 import { hasEnded, underWay, type Job } from '../api/jobs';
 import type { Desk } from '../words/desk';
 import { jobIcon } from '../words/icons';
@@ -11,6 +12,7 @@ import { isStopped, progressOf, stateLine, stateWord } from './words';
 /** Ended jobs stay in sight for a while: one looks here for how they ended. */
 const ENDED_SHOWN_FOR_MS = 24 * 3600 * 1000;
 const MOST_ENDED = 10;
+const CONFLICT = 409;
 
 export class RunningJobs implements IRunningSessions.IManager {
   constructor(private readonly desk: Desk) {
@@ -42,9 +44,7 @@ export class RunningJobs implements IRunningSessions.IManager {
   }
 
   shutdownAll(): void {
-    for (const job of underWay(this.desk.model.jobs)) {
-      this.cancel(job);
-    }
+    void this.cancel(underWay(this.desk.model.jobs));
   }
 
   refreshRunning(): void {
@@ -74,18 +74,41 @@ export class RunningJobs implements IRunningSessions.IManager {
         ? {}
         : {
             shutdown: () => {
-              this.cancel(job);
+              void this.cancel([job]);
             }
           })
     };
   }
 
-  private cancel(job: Job): void {
-    // A job that has just ended cannot be cancelled: the next list says so.
-    const again = (): void => {
-      this.desk.model.refresh();
-    };
-    this.desk.model.api.cancel(job.job_id).then(again, again);
+  private async cancel(jobs: Job[]): Promise<void> {
+    const { trans, model, deeds } = this.desk;
+    const told = await Promise.all(jobs.map(job => this.isTold(job)));
+    const names = jobs.filter((_, place) => told[place]).map(job => job.name);
+    if (names.length > 0) {
+      const words = trans._n(
+        '%2 is told to stop; what it has computed is saved.',
+        '%1 jobs are told to stop; what they have computed is saved.',
+        names.length,
+        names[0]
+      );
+      deeds.tell(words, 'done');
+    }
+    model.refresh();
+  }
+
+  /** Tell a job to stop; says it where it could not be told. */
+  private async isTold(job: Job): Promise<boolean> {
+    const { trans, model, deeds } = this.desk;
+    try {
+      await model.api.cancel(job.job_id);
+      return true;
+    } catch (error) {
+      if (!hasEndedAlready(error)) {
+        const why = error instanceof Error ? error.message : String(error);
+        deeds.tell(trans.__('%1 was not cancelled: %2', job.name, why), 'failed');
+      }
+      return false;
+    }
   }
 
   /** Lab draws the whole list anew: only where something in it is another. */
@@ -98,4 +121,9 @@ export class RunningJobs implements IRunningSessions.IManager {
   }
 
   private shown = '';
+}
+
+/** The list that is asked for next says how it ended. */
+function hasEndedAlready(error: unknown): boolean {
+  return error instanceof ApiError && error.status === CONFLICT;
 }

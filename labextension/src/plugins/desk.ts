@@ -1,10 +1,13 @@
 /** What the parts of the page can do, done by Lab's commands. */
 import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { ShareModel } from '../model/share';
 import type { Desk } from '../words/desk';
 import { Commands } from './words';
+
+const TOLD_FOR_MS = 8000;
 
 export function deskOf(app: JupyterFrontEnd, model: ShareModel, trans: TranslationBundle): Desk {
   const run = (command: string, args: Record<string, string> = {}): void => {
@@ -24,6 +27,13 @@ export function deskOf(app: JupyterFrontEnd, model: ShareModel, trans: Translati
       },
       promote: () => {
         run(Commands.promote);
+      },
+      tell: (text, outcome) => {
+        if (outcome === 'done') {
+          Notification.success(text, { autoClose: TOLD_FOR_MS });
+        } else {
+          Notification.error(text);
+        }
       }
     }
   };

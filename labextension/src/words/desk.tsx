@@ -11,6 +11,8 @@ export interface Deeds {
   openNotebook(path: string): void;
   followLog(job: Job): void;
   promote(): void;
+  /** Says what came of something whose part of the page shows no words. */
+  tell(text: string, outcome: 'done' | 'failed'): void;
 }
 
 export interface Desk {

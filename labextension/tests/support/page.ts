@@ -34,7 +34,8 @@ export function deskOf(api: FakeApi): FakeDesk {
     deeds: {
       openNotebook: path => did.push(`open ${path}`),
       followLog: job => did.push(`log ${job.job_id}`),
-      promote: () => did.push('promote')
+      promote: () => did.push('promote'),
+      tell: (text, outcome) => did.push(`${outcome}: ${text}`)
     }
   };
 }
