@@ -19,10 +19,11 @@ from sublet_spawner.kube import KubeSliceSpawner
 from sublet_spawner.kube_settings import KubeSliceSettings
 
 from tests.support.helm_charts import render
-from tests.support.helm_documents import ROOT
+from tests.support.helm_documents import CHART, ROOT
 
 DOCS = ROOT / "spawner" / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
+KUBERNETES = (DOCS / "kubernetes.md").read_text()
 KUEUE = (DOCS / "kueue.md").read_text()
 ALL_PAGES = [
     ROOT / "README.md",
@@ -73,6 +74,43 @@ def test_each_backend_has_a_page_that_shows_how_to_set_it(name: str) -> None:
             read_settings(BACKENDS[of], settings)
 
 
+def commands(text: str, word: str) -> list[str]:
+    """The commands of a page that begin so, each as one line."""
+    found = re.findall(rf"^ +({word} (?:.*\\\n)*.*)$", text, re.MULTILINE)
+    return [" ".join(each.replace("\\\n", " ").split()) for each in found]
+
+
+@pytest.mark.parametrize("page", sorted({*PAGE_OF.values(), "kubernetes.md"}))
+def test_each_page_labels_the_nodes_that_agents_run_on(page: str) -> None:
+    wanted = yaml.safe_load((CHART / "values.yaml").read_text())["agent"]["nodeSelector"]
+    labels = {f"{key}={value}" for key, value in wanted.items()}
+    said = commands((DOCS / page).read_text(), "kubectl label node NODE")
+    assert any(labels <= set(command.split()) for command in said)
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGE_OF.values())))
+def test_each_page_says_that_the_cards_are_sublet_s_alone(page: str) -> None:
+    assert re.search(
+        r"cards are Sublet's\s+alone\]\(kubernetes.md#nodes-with-gpus\)", (DOCS / page).read_text()
+    )
+    (section,) = re.findall(r"^## Nodes with GPUs\n(.*?)^## ", KUBERNETES, re.MULTILINE | re.DOTALL)
+    for way in (
+        "create quota",
+        "taint node",
+        "`lend: false`",
+        "`lending.devicePlugin.enabled: false`",
+    ):
+        assert way in section
+
+
+def test_the_device_plugin_comes_with_feature_discovery_whatever_it_offers() -> None:
+    """All are of one release: a command that left it out would end it for those before."""
+    said = commands((DOCS / "device-plugin.md").read_text(), "helm upgrade --install nvdp")
+    assert len(said) == len([name for name, page in PAGE_OF.items() if page == "device-plugin.md"])
+    for command in said:
+        assert "--set gfd.enabled=true" in command
+
+
 @pytest.mark.parametrize("name", ["time-slicing", "mps", "mig"])
 def test_the_page_of_the_device_plugin_tells_of_all_settings(name: str) -> None:
     text = (DOCS / PAGE_OF[name]).read_text()
@@ -88,14 +126,14 @@ def test_a_backend_s_table_has_its_settings_and_no_other(name: str) -> None:
 
 def test_settings_of_the_spawner_are_all_in_the_table() -> None:
     own = set(KubeSliceSettings.class_own_traits(config=True))
-    told = settings_in_table((DOCS / "kubernetes.md").read_text())
+    told = settings_in_table(KUBERNETES)
     assert own <= told <= set(KubeSliceSpawner.class_traits(config=True))
 
 
 def test_the_pages_say_which_backends_are_lendable() -> None:
     rows = re.findall(
         r"^\| \[[^]]+\]\(([\w-]+\.md)\) \| (.+?) \| .+? \| (.+?) \|$",
-        (DOCS / "kubernetes.md").read_text(),
+        KUBERNETES,
         re.MULTILINE,
     )
     assert {page for page, _, _ in rows} == set(PAGE_OF.values())
@@ -112,7 +150,7 @@ def test_the_chart_takes_the_values_that_the_pages_show() -> None:
     shown = 0
     for page in PAGES:
         for found in re.finditer(
-            r"^( +)(?:kueue|jupyterhub|networkPolicies):\n(?:\1 +.*\n)+",
+            r"^( +)(?:agent|kueue|jupyterhub|networkPolicies):\n(?:\1 +.*\n)+",
             page.read_text(),
             re.MULTILINE,
         ):

@@ -150,6 +150,21 @@ def test_the_notes_recommend_an_origin_for_each_user() -> None:
     assert "helm test --namespace jhub sublet" in notes
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("defaults", "--selector nvidia.com/gpu.present=true\n"),
+        ("agents' place", "--selector gpu=yes\n"),
+        ("simulated", "Agents run on all nodes"),
+        ("simulated elsewhere", "--selector try=sublet\n"),
+        ("no agents", "Agents run on no node"),
+    ],
+)
+def test_the_notes_say_which_nodes_agents_run_on(option: str, said: str) -> None:
+    words = ("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub")
+    assert said in run_helm(*words, values=OPTIONS[option]).partition("NOTES:")[2]
+
+
 @pytest.mark.parametrize("option", ["Kueue", "jobs", "defaults"])
 def test_the_notes_say_where_jobs_on_several_nodes_cannot_find_each_other(option: str) -> None:
     words = ("install", "sublet", CHART, "--dry-run=client", "--namespace", "jhub")
