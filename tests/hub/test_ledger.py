@@ -10,11 +10,23 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sublet_hub import job_changes
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.ledger import Change, EventRecord, GpuRecord, JobRecord, Ledger, SliceRecord, book
+from sublet_hub.ledger import (
+    Change,
+    EventRecord,
+    GpuRecord,
+    JobRecord,
+    Ledger,
+    LendingRecord,
+    SliceRecord,
+    book,
+    migrations,
+)
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.records import ProcessIdentity
 from sublet_hub.ledger.tables import METADATA
@@ -116,6 +128,31 @@ def test_what_was_applied_is_there_after_a_restart(database: Database) -> None:
     assert dict(again.jobs) == dict(ledger.jobs)
     assert again.jobs[job.job_id].process == process
     assert dict(again.gpus) == {GPU.gpu_id: GPU}
+
+
+def test_why_by_whom_and_when_lending_was_switched_is_there_after_a_restart(
+    database: Database,
+) -> None:
+    assert Ledger(database).lending_record == LendingRecord()
+    off = LendingRecord(on=False, reason="driver update", switched_by="root", switched_at=NOW)
+    Ledger(database).apply(Change(lending=off), NOW)
+    again = Ledger(database)
+    assert (again.lending_record, again.lending) == (off, False)
+
+
+def test_a_switch_from_before_reasons_were_kept_stays_as_it_was(url: str) -> None:
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.execute(sa.text("INSERT INTO switches (name, \"on\") VALUES ('lending', FALSE)"))
+    engine.dispose()
+    database = Database(url)
+    database.migrate()
+    assert Ledger(database).lending_record == LendingRecord(on=False)
+    database.close()
 
 
 def test_indices_follow_slices_that_come_change_and_go(database: Database) -> None:

@@ -285,10 +285,13 @@ async def test_lending_is_switched_by_admins_and_told_to_agents(world: HubWorld)
     agent = await world.agent()
     admin = world.admin()
     await agent.until(lambda: agent.assignments.lending)
-    status, _ = await world.call("PUT", "lending", admin, {"lending": False, "reason": "test"})
+    status, answer = await world.call("PUT", "lending", admin, {"lending": False, "reason": "test"})
     assert status == 200
     await agent.until(lambda: not agent.assignments.lending)
-    assert (await world.call("GET", "lending", world.user("ada")))[1]["lending"] is False
+    assert (await world.call("GET", "lending", admin))[1] == answer
+    assert (answer["reason"], answer["switched_by"]) == ("test", "root")
+    _, seen = await world.call("GET", "lending", world.user("ada"))
+    assert seen == {**answer, "lending": False, "switched_by": None}
     _, events = await world.call("GET", "events", admin)
     assert events[-1]["detail"] == "off by root: test"
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sublet_lab.command_line.tables import clock
 from sublet_quota.job_states import JobState
 from sublet_quota.residency import WaitReason
 from sublet_quota.wire.agent_link import GpuReport, WaitReport
@@ -13,7 +14,7 @@ from sublet_quota.wire.api import (
     EventInfo,
     GpuInfo,
     JobLog,
-    LendingSwitch,
+    LendingState,
     Share,
 )
 
@@ -249,10 +250,12 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
 
 
 def test_lending_is_shown_and_switched(service: FakeHubService):
-    service.answer("GET lending", LendingSwitch(lending=True))
+    service.answer("GET lending", LendingState(lending=True))
     assert sublet("lending", "show").output == "Lending is on.\n"
-    service.answer("PUT lending", LendingSwitch(lending=False, reason="a demo"))
-    assert sublet("lending", "off", "--reason", "a demo").output == "Lending is off (a demo).\n"
+    off = LendingState(lending=False, reason="a demo", switched_by="root", switched_at=NOW)
+    service.answer("PUT lending", off)
+    shown = f"Lending is off (a demo), since {clock(NOW)}, by root.\n"
+    assert sublet("lending", "off", "--reason", "a demo").output == shown
     assert service.asked[-1].body == {"lending": False, "reason": "a demo"}
 
 
@@ -295,7 +298,7 @@ def test_without_address_token_or_service_it_says_what_to_do(
 
 
 def test_a_token_file_is_read_and_a_readable_one_warned_of(service: FakeHubService, tmp_path: Path):
-    service.answer("GET lending", LendingSwitch(lending=True))
+    service.answer("GET lending", LendingState(lending=True))
     token = tmp_path / "token"
     token.write_text("from-the-file\n")
     token.chmod(0o600)

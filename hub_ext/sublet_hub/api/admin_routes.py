@@ -3,14 +3,14 @@
 from typing import Any
 
 from pydantic import Field
-from sublet_quota.wire.api import GpuInfo, LendingSwitch
+from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
 
 from sublet_hub.api.owner_routes import viewer_of
 from sublet_hub.api.routes import Access, Call, Route
 from sublet_hub.errors import QuotaFileError
 from sublet_hub.happenings import Happening, event
-from sublet_hub.ledger import Change
+from sublet_hub.ledger import Change, LendingRecord
 from sublet_hub.service import Service
 
 
@@ -28,20 +28,26 @@ async def _gpus(service: Service, call: Call) -> tuple[GpuInfo, ...]:
     return service.views.gpus(viewer_of(service, call.user))
 
 
-async def _lending(service: Service, call: Call) -> LendingSwitch:
-    del call
-    return LendingSwitch(lending=service.ledger.lending)
+async def _lending(service: Service, call: Call) -> LendingState:
+    record = service.ledger.lending_record
+    return LendingState(
+        lending=record.on,
+        reason=record.reason,
+        switched_by=record.switched_by if call.user.is_admin else None,
+        switched_at=record.switched_at,
+    )
 
 
-async def _switch_lending(service: Service, call: Call) -> LendingSwitch:
+async def _switch_lending(service: Service, call: Call) -> LendingState:
     asked = call.body_as(LendingSwitch)
     now = service.now()
     what = f"{'on' if asked.lending else 'off'} by {call.user.name}"
     told = event(
         Happening.LENDING_SWITCHED, now, f"{what}: {asked.reason}" if asked.reason else what
     )
-    service.ledger.apply(Change(lending=asked.lending, events=(told,)), now)
-    return asked
+    switched = LendingRecord(asked.lending, asked.reason, call.user.name, now)
+    service.ledger.apply(Change(lending=switched, events=(told,)), now)
+    return await _lending(service, call)
 
 
 async def _quota(service: Service, call: Call) -> QuotaInForce:
@@ -70,14 +76,14 @@ ADMIN_ROUTES = (
         _gpus,
         tuple[GpuInfo, ...],
     ),
-    Route("GET", "lending", Access.USER, "Whether idle slices are lent", _lending, LendingSwitch),
+    Route("GET", "lending", Access.USER, "Whether idle slices are lent", _lending, LendingState),
     Route(
         "PUT",
         "lending",
         Access.ADMIN,
         "Switch all lending on or off",
         _switch_lending,
-        LendingSwitch,
+        LendingState,
         body=LendingSwitch,
         refusals=(400,),
         asks_hub_anew=True,

@@ -15,7 +15,14 @@ from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.job_states import ENDED
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
-from sublet_hub.ledger.records import Change, EventRecord, GpuRecord, JobRecord, SliceRecord
+from sublet_hub.ledger.records import (
+    Change,
+    EventRecord,
+    GpuRecord,
+    JobRecord,
+    LendingRecord,
+    SliceRecord,
+)
 
 Listener = Callable[[Change], None]
 _Key = TypeVar("_Key", bound=str)
@@ -58,6 +65,11 @@ class Ledger:
     @property
     def lending(self) -> bool:
         """Whether an admin lets slices be lent at all."""
+        return self._lending.on
+
+    @property
+    def lending_record(self) -> LendingRecord:
+        """The same, with why, who and when."""
         return self._lending
 
     @property

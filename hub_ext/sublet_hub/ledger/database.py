@@ -26,11 +26,10 @@ from sublet_hub.ledger.records import (
     EventRecord,
     GpuRecord,
     JobRecord,
+    LendingRecord,
     SliceRecord,
 )
 from sublet_hub.ledger.tables import EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
-
-_LENDING = "lending"
 
 
 class LedgerWriteError(SubletHubError):
@@ -45,7 +44,7 @@ class StoredLedger:
     slices: tuple[SliceRecord, ...]
     jobs: tuple[JobRecord, ...]
     epochs: dict[NodeId, int]
-    lending: bool
+    lending: LendingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +112,8 @@ class Database:
             gpus = [rows.gpu_of_row(row) for row in connection.execute(sa.select(GPUS)).mappings()]
             by_id = {gpu.gpu_id: gpu for gpu in gpus}
             held = sa.select(SLICES).where(SLICES.c.released_at.is_(None))
-            switch = sa.select(SWITCHES.c.on).where(SWITCHES.c.name == _LENDING)
-            lending = connection.execute(switch).scalar_one_or_none()
+            switch = sa.select(SWITCHES).where(SWITCHES.c.name == rows.LENDING)
+            lending = connection.execute(switch).mappings().one_or_none()
             return StoredLedger(
                 gpus=tuple(gpus),
                 slices=tuple(
@@ -126,7 +125,7 @@ class Database:
                 epochs={
                     NodeId(node): epoch for node, epoch in connection.execute(sa.select(NODES))
                 },
-                lending=True if lending is None else lending,
+                lending=LendingRecord() if lending is None else rows.lending_of_row(lending),
             )
 
     def write(self, change: Change, now: datetime) -> tuple[EventRecord, ...]:
@@ -184,7 +183,7 @@ def _write(connection: Connection, change: Change, now: datetime) -> tuple[Event
         node, epoch = change.epoch_of
         _put(connection, NODES, "node", {"node": node, "epoch": epoch})
     if change.lending is not None:
-        _put(connection, SWITCHES, "name", {"name": _LENDING, "on": change.lending})
+        _put(connection, SWITCHES, "name", rows.row_of_lending(change.lending))
     return _add_events(connection, change.events)
 
 

@@ -158,6 +158,17 @@ class EventRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class LendingRecord:
+    """Whether slices may be lent at all, and how that came."""
+
+    on: bool = True
+    reason: str = ""
+    switched_by: str | None = None
+    """``None``: never switched, or before that was kept."""
+    switched_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Records that become true together."""
 
@@ -170,5 +181,5 @@ class Change:
     events: tuple[EventRecord, ...] = field(default=())
     epoch_of: tuple[NodeId, int] | None = None
     """An agent's connection was counted."""
-    lending: bool | None = None
+    lending: LendingRecord | None = None
     """All lending was switched."""

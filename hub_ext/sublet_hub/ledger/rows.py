@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.job_states import JobState
@@ -12,12 +12,15 @@ from sublet_hub.ledger.records import (
     EventRecord,
     GpuRecord,
     JobRecord,
+    LendingRecord,
     PodIdentity,
     ProcessIdentity,
     SliceRecord,
 )
 from sublet_hub.ledger.texts import storable
 
+LENDING: Final = "lending"
+"""As the switch is named."""
 Row = Mapping[Any, Any]
 
 
@@ -136,6 +139,16 @@ def job_of_row(row: Row) -> JobRecord:
     if row["pid"] is not None:
         process = ProcessIdentity(row["boot_id"], row["pid"], row["pid_start_time"])
     return JobRecord(process=process, **values)
+
+
+def row_of_lending(lending: LendingRecord) -> dict[str, Any]:
+    """The switch as a row of ``switches``."""
+    return {**asdict(lending), "reason": storable(lending.reason), "name": LENDING}
+
+
+def lending_of_row(row: Row) -> LendingRecord:
+    """The switch of a row of ``switches``."""
+    return LendingRecord(**{name: row[name] for name in LendingRecord.__slots__})
 
 
 def row_of_event(event: EventRecord) -> dict[str, Any]:

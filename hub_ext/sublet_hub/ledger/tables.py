@@ -166,4 +166,7 @@ SWITCHES = sa.Table(
     METADATA,
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("on", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("switched_by", sa.String(255)),
+    sa.Column("switched_at", UtcDateTime),
 )

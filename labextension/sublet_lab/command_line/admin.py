@@ -6,7 +6,7 @@ from datetime import datetime
 import click
 from sublet_quota.amounts import format_memory
 from sublet_quota.residency import Holder
-from sublet_quota.wire.api import EventInfo, GpuInfo, LendingSwitch, SliceInfo
+from sublet_quota.wire.api import EventInfo, GpuInfo, LendingState, LendingSwitch, SliceInfo
 
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
@@ -95,38 +95,40 @@ def lending() -> None:
 @json_option
 @pass_service
 def show_lending(service: Service) -> None:
-    """Show whether idle slices are lent."""
-    _print_switch(service.get(LendingSwitch, "lending"))
+    """Show whether idle slices are lent, since when and why; admins: by whom."""
+    _print_lending(service.get(LendingState, "lending"))
 
 
 @lending.command("on")
-@click.option("--reason", default="", help="For the record.")
+@click.option("--reason", default="", help="Why; `lending show` tells it to everybody.")
 @json_option
 @pass_service
 def lending_on(service: Service, reason: str) -> None:
     """Lend idle slices to training jobs (admins)."""
-    _print_switch(_switch(service, LendingSwitch(lending=True, reason=reason)))
+    _print_lending(_switch(service, LendingSwitch(lending=True, reason=reason)))
 
 
 @lending.command("off")
-@click.option("--reason", default="", help="For the record.")
+@click.option("--reason", default="", help="Why; `lending show` tells it to everybody.")
 @json_option
 @pass_service
 def lending_off(service: Service, reason: str) -> None:
     """Give every lent slice back, and lend none (admins)."""
-    _print_switch(_switch(service, LendingSwitch(lending=False, reason=reason)))
+    _print_lending(_switch(service, LendingSwitch(lending=False, reason=reason)))
 
 
-def _switch(service: Service, switch: LendingSwitch) -> LendingSwitch:
-    return service.put(LendingSwitch, "lending", switch)
+def _switch(service: Service, switch: LendingSwitch) -> LendingState:
+    return service.put(LendingState, "lending", switch)
 
 
-def _print_switch(switch: LendingSwitch) -> None:
+def _print_lending(state: LendingState) -> None:
     if wants_json():
-        print_json(switch)
-    else:
-        reason = f" ({plain(switch.reason)})" if switch.reason else ""
-        click.echo(f"Lending is {'on' if switch.lending else 'off'}{reason}.")
+        print_json(state)
+        return
+    reason = f" ({plain(state.reason)})" if state.reason else ""
+    since = f", since {clock(state.switched_at)}" if state.switched_at else ""
+    by = f", by {plain(state.switched_by)}" if state.switched_by else ""
+    click.echo(f"Lending is {'on' if state.lending else 'off'}{reason}{since}{by}.")
 
 
 @click.command()

@@ -223,6 +223,15 @@ class LendingSwitch(WireModel):
     reason: Text = ""
 
 
+class LendingState(LendingSwitch):
+    """All lending, as it was switched last."""
+
+    switched_by: Text | None = None
+    """Which admin did; told to admins alone."""
+    switched_at: AwareDatetime | None = None
+    """``None``: never, as far as is known."""
+
+
 def _of_bounded_size(parameters: dict[str, Any]) -> dict[str, Any]:
     size = len(json.dumps(parameters, ensure_ascii=False).encode("utf-8", "replace"))
     if size > MOST_PARAMETER_BYTES:
