@@ -222,7 +222,7 @@ class SubletHub(KubeOptions, Application):
             agents,
             utc_now,
             runs,
-            self.cordons_of(kube),
+            self.nodes_of(kube),
         )
         assembly = Assembly(settings, outside)
         web = make_application(

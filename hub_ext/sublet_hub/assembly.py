@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sublet_quota.document import QuotaDocument
 from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_hub.allocation import Allocation, Books
-from sublet_hub.capacity import Capacity, Cordons
+from sublet_hub.capacity import Capacity
 from sublet_hub.clock import read_boot_id
 from sublet_hub.fleet import Fleet, NodeView
+from sublet_hub.gone_nodes import ClusterNodes, GoneNodes
 from sublet_hub.happenings import Happening, event
 from sublet_hub.history import SPAN, Histories
 from sublet_hub.homes import Homes, node_of_home
@@ -67,8 +69,8 @@ class Outside:
     now: Callable[[], datetime]
     runs: JobRuns | None = None
     """Where jobs run; ``None``: on this machine."""
-    cordons: Cordons | None = None
-    """Which nodes take nothing new; ``None``: all whose agents report do."""
+    nodes: ClusterNodes | None = None
+    """Which nodes there are, and take nothing new; ``None``: as agents report."""
 
 
 class Assembly:
@@ -168,8 +170,15 @@ class Assembly:
         create = asyncio.get_running_loop().create_task
         self._tasks = [create(repeat(*loop, self.service.metrics)) for loop in loops]
         self._tasks.append(create(self.switchboard.run()))
-        if self._outside.cordons is not None:
-            self._tasks.append(create(self._outside.cordons.run()))
+        self._tasks += [create(work) for work in self._looking_at_nodes()]
+
+    def _looking_at_nodes(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        nodes, service = self._outside.nodes, self.service
+        if nodes is None:
+            return ()
+        gone = GoneNodes(service.ledger, service.fleet, nodes, service.now)
+        loop = Loop("nodes", _MINUTE_S, gone.forget)
+        return nodes.run(), repeat(loop, Bell(), service.metrics)
 
     async def stop(self) -> None:
         """Stop; jobs and slices stay as they are."""
@@ -218,8 +227,8 @@ class Assembly:
         self.switchboard.on_event(self._happened)
         self._runner.on_news(self._bell.ring)
         service.capacity.on_room(self._bell.ring)
-        if self._outside.cordons is not None:
-            self._outside.cordons.on_change(service.capacity.nodes_are_cordoned)
+        if self._outside.nodes is not None:
+            self._outside.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
 

@@ -6,7 +6,6 @@ listener here is quick: sums change by what changed, only a new document adds up
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from sublet_quota.amounts import GpuAmount
 from sublet_quota.document import QuotaDocument
@@ -16,18 +15,6 @@ from sublet_quota.ids import GroupName, NodeId
 
 from sublet_hub.fleet import Fleet, NodeView
 from sublet_hub.ledger import Change, GpuRecord, Ledger, SliceRecord
-
-
-class Cordons(Protocol):
-    """Whoever knows which nodes take nothing new, though their agents report."""
-
-    def on_change(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
-        """Call ``listener`` with all of them when others are than before."""
-        ...
-
-    async def run(self) -> None:
-        """Look until cancelled."""
-        ...
 
 
 class Capacity:
@@ -94,6 +81,8 @@ class Capacity:
     def _ledger_changed(self, change: Change) -> None:
         for gpu in change.gpus:
             self.holdings.put_gpu(self._facts(gpu))
+        for gpu_id in change.gone:
+            self.holdings.remove_gpu(gpu_id)
         for slice_id in change.released:
             self.holdings.remove(slice_id)
         for record in change.slices:

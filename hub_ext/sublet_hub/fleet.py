@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sublet_quota.gpu_load import GpuFacts
 from sublet_quota.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
 
@@ -97,6 +98,20 @@ class Fleet:
         if view is None or report is None or report.closed or view.node not in self.cordoned:
             return report
         return report.model_copy(update={"closed": f"an admin has cordoned node {view.node}"})
+
+    def is_connected(self, node: NodeId) -> bool:
+        """Whether a node's agent is connected now."""
+        view = self._nodes.get(node)
+        return view is not None and view.connected
+
+    def forget(self, node: NodeId) -> None:
+        """A node without a connected agent is there no more."""
+        self._nodes.pop(node, None)
+
+    def has_lost(self, gpu: GpuFacts) -> bool:
+        """Whether a card's node reports, and has it no more."""
+        view = self._nodes.get(gpu.node)
+        return not self.is_silent(gpu.node) and view is not None and gpu.gpu_id not in view.gpus
 
     def seen_at(self, node: NodeId) -> datetime | None:
         """When a node last reported."""

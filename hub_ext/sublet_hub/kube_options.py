@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Integer, Unicode
 
-from sublet_hub.capacity import Cordons
 from sublet_hub.errors import ConfigurationError
+from sublet_hub.gone_nodes import ClusterNodes
 from sublet_hub.job_backend import JobRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
 from sublet_hub.link.identity import AgentIdentities
@@ -197,13 +197,13 @@ class KubeOptions(HasTraits):
         account = ServiceAccount(self.own_namespace(), self.agent_service_account)
         return AgentTokens(kube, account, now)
 
-    def cordons_of(self, kube: "KubeApi | None") -> Cordons | None:
-        """Whoever knows the cordoned nodes, where agents are known by their nodes' names."""
+    def nodes_of(self, kube: "KubeApi | None") -> ClusterNodes | None:
+        """Whoever knows the cluster's nodes, where agents are known by their names."""
         if kube is None or self.agent_identity == "secrets":
             return None
-        from sublet_hub.cordoned_nodes import CordonedNodes  # noqa: PLC0415 - the same
+        from sublet_hub.watched_nodes import WatchedNodes  # noqa: PLC0415 - the same
 
-        return CordonedNodes(kube)
+        return WatchedNodes(kube)
 
     def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
         """Where jobs run, as the options say; ``None``: on this machine."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.application import SubletHub
-from sublet_hub.cordoned_nodes import CordonedNodes
+from sublet_hub.watched_nodes import WatchedNodes
 
 from tests.support.fake_agent import a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -28,7 +28,7 @@ async def kube() -> AsyncIterator[FakeKube]:
 async def cluster(tmp_path: Path, hub: FakeHub, kube: FakeKube) -> AsyncIterator[HubWorld]:
     async with (
         way_into(kube) as api,
-        hub_world(tmp_path, hub, cordons=CordonedNodes(api)) as world,
+        hub_world(tmp_path, hub, nodes=WatchedNodes(api)) as world,
     ):
         await world.agent()
         await world.agent(
@@ -116,6 +116,6 @@ async def test_nodes_are_watched_only_where_agents_are_known_by_their_names(
     kube: FakeKube,
 ) -> None:
     async with way_into(kube) as api:
-        assert SubletHub(agent_identity="kubernetes").cordons_of(api) is not None
-        assert SubletHub(agent_identity="secrets").cordons_of(api) is None
-        assert SubletHub(agent_identity="kubernetes").cordons_of(None) is None
+        assert SubletHub(agent_identity="kubernetes").nodes_of(api) is not None
+        assert SubletHub(agent_identity="secrets").nodes_of(api) is None
+        assert SubletHub(agent_identity="kubernetes").nodes_of(None) is None

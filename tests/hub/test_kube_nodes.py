@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
 
+from tests.support.fake_agent import a_gpu
 from tests.support.hub_world import until
 from tests.support.jobs_on_kube import (
     JOBS,
@@ -35,13 +36,18 @@ AN_ERRAND = timedelta(seconds=10)
 
 def only_on(story: JobsStory) -> list[str] | None:
     """The nodes that the pod of the only Job may run on; nothing while there is none."""
-    names = story.kube.names(JOBS)
-    if len(names) != 1:
+    if len(story.kube.names(JOBS)) != 1:
         return None
-    spec = story.cluster.manifest(names[0])["spec"]["template"]["spec"]
-    affinity: dict[str, Any] = spec.get("affinity", {}).get("nodeAffinity", {})
+    affinity: dict[str, Any] = the_pod(story).get("affinity", {}).get("nodeAffinity", {})
     terms = affinity.get(REQUIRED, {}).get("nodeSelectorTerms", [])
     return [name for term in terms for field in term["matchFields"] for name in field["values"]]
+
+
+def the_pod(story: JobsStory) -> dict[str, Any]:
+    """What the pod of the only Job shall be."""
+    (name,) = story.kube.names(JOBS)
+    spec: dict[str, Any] = story.cluster.manifest(name)["spec"]["template"]["spec"]
+    return spec
 
 
 async def test_a_queued_job_follows_its_owners_files(story: JobsStory) -> None:
@@ -139,6 +145,35 @@ async def test_our_own_queue_does_not_leave_the_type_of_card_to_the_scheduler(
     await another_agent(story.world, type=A100, lendable_mib=LENDABLE_MIB)
     await story.submit(gpu_type=A100)
     await until(lambda: only_on(story) == ["node-b"], within_s=60)
+
+
+async def test_a_job_of_a_type_does_not_wait_for_a_card_that_its_node_has_lost(
+    story: JobsStory,
+) -> None:
+    other = await another_agent(story.world, type=A100)
+    slice_id = await a_server(story.world, "node-b")
+    other.gpus = (a_gpu("SIM-8"),)
+    await other.report()
+    await until(lambda: "SIM-8" in story.world.service.ledger.gpus, within_s=60)
+    await story.submit(gpu_type=A100)
+    await story.until_state("waiting", "no node has one")
+    await story.world.hub_call("DELETE", f"slices/{slice_id}")
+    other.gpus = (a_gpu("SIM-8"), a_gpu("SIM-9", index=1, type=A100))
+    await other.report()
+    await until(lambda: only_on(story) == ["node-b"], within_s=60)
+
+
+async def test_a_job_that_takes_a_whole_card_does_not_wait_for_the_largest_while_that_is_closed(
+    story: JobsStory,
+) -> None:
+    large = {"type": "Simulated H100 141GB", "memory_mib": 141 * 1024}
+    await another_agent(story.world, closed="XID 79", **large)
+    await story.submit(memory_mib="whole")
+    await story.cluster.job()
+    (container,) = the_pod(story)["containers"]
+    (open_card,) = story.world.agents[0].gpus
+    usable_mib = open_card.memory_mib - open_card.margin_mib
+    assert int(container["resources"]["limits"]["sublet.dev/lent"]) == usable_mib // 1024
 
 
 async def test_of_a_nodes_cards_the_slice_is_on_one_of_the_type_that_was_asked_for(

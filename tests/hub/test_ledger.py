@@ -169,6 +169,23 @@ def test_indices_follow_slices_that_come_change_and_go(database: Database) -> No
     assert ledger.slice_of_server(UserName("bob"), "x") is None
 
 
+def test_cards_that_are_gone_stay_so_after_a_restart(database: Database) -> None:
+    ledger = Ledger(database)
+    other = replace(GPU, gpu_id=GpuId("SIM-1"), node=NodeId("node-b"))
+    ledger.apply(Change(gpus=(GPU, other)), NOW)
+    ledger.apply(Change(gone=(other.gpu_id,)), NOW)
+    assert ledger.gpus_on_node(other.node) == ()
+    assert dict(ledger.gpus) == dict(Ledger(database).gpus) == {GPU.gpu_id: GPU}
+
+
+def test_a_card_on_which_a_slice_is_held_is_not_forgotten(database: Database) -> None:
+    ledger = Ledger(database)
+    ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
+    with pytest.raises(ValueError, match="slices are held on SIM-0"):
+        ledger.apply(Change(gone=(GPU.gpu_id,)), NOW)
+    assert dict(Ledger(database).slices) == dict(ledger.slices)
+
+
 def test_a_change_that_the_database_refuses_changes_nothing(url: str, database: Database) -> None:
     ledger = Ledger(database)
     ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)

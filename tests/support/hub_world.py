@@ -14,8 +14,8 @@ from typing import Any
 
 from sublet_hub.assembly import Assembly, Outside
 from sublet_hub.authentication import ServiceAuth
-from sublet_hub.capacity import Cordons
 from sublet_hub.clock import read_boot_id, utc_now
+from sublet_hub.gone_nodes import ClusterNodes
 from sublet_hub.hub_client import HubClient
 from sublet_hub.job_backend import JobRuns
 from sublet_hub.ledger.database import Database
@@ -271,7 +271,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     settings: ServiceSettings | None = None,
     agents: AgentIdentities | None = None,
     runs: JobRuns | None = None,
-    cordons: Cordons | None = None,
+    nodes: ClusterNodes | None = None,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
@@ -280,7 +280,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
     identities = agents or secrets
     client = HubClient(hub.url, SERVICE_TOKEN)
-    outside = Outside(database, client, identities, utc_now, runs, cordons)
+    outside = Outside(database, client, identities, utc_now, runs, nodes)
     assembly = Assembly(settings or settings_for(folder), outside)
     auth = ServiceAuth(
         api_url=hub.url,

@@ -159,13 +159,17 @@ class Attempts:
             facts = holdings.gpu(record.gpu.gpu_id)
             usable_mib = record.memory_mib if facts is None else facts.kind.usable_mib
             return record.memory_mib, units_for(record.memory_mib, usable_mib, unit_mib)
-        kinds = {gpu.kind for gpu in holdings.gpus() if gpu.kind.is_type(job.gpu_type)}
-        usable_mib = max((kind.usable_mib for kind in kinds), default=0)
-        if usable_mib < 1:
+        known = [gpu for gpu in holdings.gpus() if gpu.kind.is_type(job.gpu_type)]
+        largest_mib = max((gpu.kind.usable_mib for gpu in known), default=0)
+        if largest_mib < (job.memory_mib or 1):
             message = "waits for a GPU: no agent has told of one that it could use"
             raise NotYetError(message)
-        memory_mib = usable_mib if job.memory_mib is None else job.memory_mib
-        return memory_mib, units_for(memory_mib, usable_mib, unit_mib)
+        if job.memory_mib is not None:
+            return job.memory_mib, units_for(job.memory_mib, largest_mib, unit_mib)
+        # A whole card of those that are open; as the service starts again, none is yet.
+        is_open = (gpu.kind.usable_mib for gpu in known if gpu.closed is None)
+        whole_mib = max(is_open, default=largest_mib)
+        return whole_mib, units_for(whole_mib, whole_mib, unit_mib)
 
     def _slice_id(self, job: JobRecord, record: SliceRecord | None) -> str | None:
         """Known before the cluster has placed it; of several pods each has one of its own."""

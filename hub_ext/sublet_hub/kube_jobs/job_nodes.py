@@ -79,6 +79,7 @@ class NodesForJobs:
         known = self._with_type.get(gpu_type)
         if known is None:
             gpus = self._books.capacity.holdings.gpus()
-            known = frozenset(gpu.node for gpu in gpus if gpu.kind.is_type(gpu_type))
+            lost = self._books.fleet.has_lost
+            known = frozenset(g.node for g in gpus if g.kind.is_type(gpu_type) and not lost(g))
             self._with_type[gpu_type] = known
         return known

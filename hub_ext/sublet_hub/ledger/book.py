@@ -74,7 +74,7 @@ class Ledger:
 
     @property
     def gpus(self) -> Mapping[GpuId, GpuRecord]:
-        """Every card that an agent ever told of."""
+        """Every card that an agent told of, but for those of nodes that are gone."""
         return MappingProxyType(self._gpus)
 
     @property
@@ -93,7 +93,7 @@ class Ledger:
         return MappingProxyType(self._live_jobs)
 
     def gpus_on_node(self, node: NodeId) -> tuple[GpuRecord, ...]:
-        """Every card that this node's agent ever told of."""
+        """Every card that this node's agent told of."""
         return tuple(self._gpus[gpu_id] for gpu_id in self._gpus_by_node.get(node, ()))
 
     def slices_of_owner(self, owner: UserName) -> tuple[SliceRecord, ...]:
@@ -131,9 +131,12 @@ class Ledger:
 
     def apply(self, change: Change, now: datetime) -> None:
         """Make the change true. ``LedgerWriteError`` where the database refuses it."""
+        self._check_gone(change)
         self._database.write(change, now)
         for gpu in change.gpus:
             self._index_gpu(gpu)
+        for gpu_id in change.gone:
+            self._drop_gpu(gpu_id)
         for slice_id in change.released:
             self._drop_slice(slice_id)
         for record in change.slices:
@@ -195,6 +198,20 @@ class Ledger:
             self._gpus_by_node[before.node].discard(gpu.gpu_id)
         self._gpus[gpu.gpu_id] = gpu
         self._gpus_by_node[gpu.node].add(gpu.gpu_id)
+
+    def _check_gone(self, change: Change) -> None:
+        """A slice whose card has no row would keep the service from starting again."""
+        held = [gpu_id for gpu_id in change.gone if self._by_gpu.get(gpu_id)]
+        if held:
+            message = f"slices are held on {', '.join(held)}: such cards are not forgotten"
+            raise ValueError(message)
+
+    def _drop_gpu(self, gpu_id: GpuId) -> None:
+        gpu = self._gpus.pop(gpu_id, None)
+        if gpu is not None:
+            self._gpus_by_node[gpu.node].discard(gpu_id)
+            if not self._gpus_by_node[gpu.node]:
+                del self._gpus_by_node[gpu.node]
 
     def _index_slice(self, record: SliceRecord) -> None:
         self._slices[record.slice_id] = record

@@ -169,6 +169,8 @@ class Database:
 def _write(connection: Connection, change: Change, now: datetime) -> tuple[EventRecord, ...]:
     for gpu in change.gpus:
         _put(connection, GPUS, "gpu_id", rows.row_of_gpu(gpu))
+    if change.gone:
+        connection.execute(sa.delete(GPUS).where(GPUS.c.gpu_id.in_(change.gone)))
     for record in change.slices:
         _put(connection, SLICES, "slice_id", rows.row_of_slice(record))
     if change.released:

@@ -178,6 +178,8 @@ class Change:
     forgotten: tuple[JobId, ...] = ()
     """Ended jobs whose rows are deleted; their files can go too."""
     gpus: tuple[GpuRecord, ...] = ()
+    gone: tuple[GpuId, ...] = ()
+    """Cards that hold no slice, of nodes that are no more; their rows are deleted."""
     events: tuple[EventRecord, ...] = field(default=())
     epoch_of: tuple[NodeId, int] | None = None
     """An agent's connection was counted."""

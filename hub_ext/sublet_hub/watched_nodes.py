@@ -1,4 +1,4 @@
-"""Which nodes an admin has cordoned, as Kubernetes tells: pods that must run there would wait."""
+"""Which nodes Kubernetes has, and which an admin has cordoned: pods that must run there wait."""
 
 import logging
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Final
 from sublet_quota.ids import NodeId
 
 from sublet_hub.kube.api import KubeApi
+from sublet_hub.kube.errors import KubeError
 from sublet_hub.kube.resources import Resource
 from sublet_hub.kube.watching import WatchedObjects
 
@@ -14,17 +15,30 @@ _LOG = logging.getLogger(__name__)
 _NODES: Final = Resource("v1", "Node", "nodes", namespaced=False)
 
 
-class CordonedNodes:
+class WatchedNodes:
     """Watches the cluster's nodes; agents are named as their nodes are."""
 
     def __init__(self, api: KubeApi) -> None:
+        self._api = api
         self._watch = WatchedObjects(api, _NODES, "", "", self._look)
         self._cordoned: frozenset[NodeId] = frozenset()
         self._listener: Callable[[frozenset[NodeId]], None] = lambda _: None
 
-    def on_change(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
+    def on_cordons(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
         """Call ``listener`` with all cordoned nodes when others are than before."""
         self._listener = listener
+
+    async def names(self) -> frozenset[NodeId] | None:
+        """All nodes that the cluster has now; ``None`` where it cannot be asked.
+
+        Listed anew: in a gap of the watch a node can have come of which it has not told yet.
+        """
+        try:
+            listed = await self._api.list(_NODES, "")
+        except KubeError as error:
+            _LOG.warning("it is not known which nodes have left the cluster: %s", error)
+            return None
+        return frozenset(NodeId(item["metadata"]["name"]) for item in listed["items"])
 
     async def run(self) -> None:
         """Watch until cancelled."""
