@@ -1,3 +1,4 @@
+import { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
@@ -49,6 +50,58 @@ describe('a log', () => {
     });
     await vi.waitUntil(() => api.asked.length > 1, { timeout: 3000 });
     expect(node.querySelector('[role="log"]')?.textContent).toMatch(/^first second/);
+    log.dispose();
+  });
+});
+
+describe('a long log', () => {
+  const PIECE = 256 * 1024;
+
+  /** A service with this log, which gives so much of it at once. */
+  function serve(log: string): void {
+    api.log = (id, offset) => {
+      api.asked.push(`log ${id} ${offset}`);
+      const text = log.slice(offset, offset + PIECE);
+      return Promise.resolve({ text, offset, next_offset: offset + text.length, ended: false });
+    };
+  }
+
+  test('is read to its end at once, and not a piece a second', async () => {
+    serve(`${'x'.repeat(99)}\n`.repeat(30_000) + 'the end');
+    const log = new LogView(api, job({ state: 'running' }), trans);
+    const node = await show(log);
+    const lines = node.querySelector('[role="log"]')?.textContent ?? '';
+    expect(lines.endsWith('the end')).toBe(true);
+    expect(lines.length).toBeLessThan(1_100_000);
+    const asked = Array.from({ length: 12 }, (_, piece) => `log j1 ${piece * PIECE}`);
+    expect(api.asked.slice(0, 12)).toEqual(asked);
+    log.dispose();
+  });
+
+  test('is not read twice where its tab is shown again meanwhile', async () => {
+    const log = new LogView(api, job({ state: 'running' }), trans);
+    serve(`${'x'.repeat(99)}\n`.repeat(30_000));
+    const answer = api.log;
+    api.log = async (id, offset) => {
+      await new Promise(resolve => setTimeout(resolve, 10));
+      return await answer(id, offset);
+    };
+    Widget.attach(log, document.body);
+    await doing(() => {
+      log.hide();
+      log.show();
+    });
+    await vi.waitUntil(() => api.asked.length >= 12, { timeout: 3000 });
+    expect(new Set(api.asked).size).toBe(api.asked.length);
+    log.dispose();
+  });
+
+  test('of a bar that is drawn again and again is one line', async () => {
+    const bar = Array.from({ length: 60_000 }, (_, step) => `\r${step} of 60000`).join('');
+    serve(`begins\n${bar}`);
+    const log = new LogView(api, job({ state: 'running' }), trans);
+    const node = await show(log);
+    expect(node.querySelector('[role="log"]')?.textContent).toBe('begins\n59999 of 60000');
     log.dispose();
   });
 });
