@@ -19,6 +19,7 @@ from sublet_hub.job_backend import JobRuns
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
 from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.node_secrets import NodeSecrets
+from sublet_hub.no_jobs import NoRuns
 from sublet_hub.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class KubeOptions(HasTraits):
         "it serves, the others wait. Empty: there is only one.",
     ).tag(config=True)
     job_backend = Enum(
-        ("local", "kubernetes"),
+        ("local", "kubernetes", "none"),
         "local",
-        help="Where jobs run: as processes on this machine, or as pods.",
+        help="Where jobs run: as processes on this machine, or as pods; or that there are no jobs.",
     ).tag(config=True)
     kube_jobs_namespace = Unicode(
         "",
@@ -91,7 +92,8 @@ class KubeOptions(HasTraits):
     homes_are_shared = Bool(
         False,
         help="Users' home volumes can be mounted on several nodes at once (ReadWriteMany). "
-        "Otherwise a job runs where its owner's server does.",
+        "Otherwise a job runs where its owner's server does, and servers with the same volume on "
+        "one node.",
     ).tag(config=True)
     job_labels = Dict(
         value_trait=Unicode(),
@@ -207,6 +209,8 @@ class KubeOptions(HasTraits):
 
     def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
         """Where jobs run, as the options say; ``None``: on this machine."""
+        if self.job_backend == "none":
+            return NoRuns(home_is_shared=kube is None or self.homes_are_shared)
         if kube is None or self.job_backend == "local":
             return None
         from sublet_hub.kube_jobs.runs import ClusterRuns  # noqa: PLC0415 - the same

@@ -28,6 +28,7 @@ class RefusalReason(StrEnum):
     BAD_FILES = "bad-files"
     UNKNOWN_KERNEL = "unknown-kernel"
     NO_ACCOUNT = "no-account"
+    NO_JOBS = "no-jobs"
     TOO_MANY_JOBS = "too-many-jobs"
     PRIORITY_NOT_ALLOWED = "priority-not-allowed"
     KEEP_BUDGET = "keep-budget"

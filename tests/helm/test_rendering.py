@@ -81,6 +81,16 @@ def test_new_settings_restart_who_reads_them(part: str, kind: str) -> None:
     assert _checksum(before) != _checksum(after)
 
 
+def test_without_jobs_the_service_runs_none_and_agents_offer_them_nothing() -> None:
+    chart = render(OPTIONS["no jobs"])
+    assert chart.configuration("hub")["job_backend"] == "none"
+    assert "device_plugin" not in chart.configuration("agent")
+    pod = chart.one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]
+    mounts = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert "/var/lib/kubelet/device-plugins" not in mounts
+    assert "device-plugins" not in {each["name"] for each in pod["volumes"]}
+
+
 def test_an_upgrade_never_has_two_services_write() -> None:
     (service,) = render({}).all("Deployment")
     assert service["spec"]["replicas"] == 1

@@ -29,6 +29,7 @@ STATUS_OF_REFUSAL: Final = {
     RefusalReason.BAD_FILES: 400,
     RefusalReason.UNKNOWN_KERNEL: 400,
     RefusalReason.NO_ACCOUNT: 409,
+    RefusalReason.NO_JOBS: 403,
     RefusalReason.TOO_MANY_JOBS: 409,
     RefusalReason.PRIORITY_NOT_ALLOWED: 403,
     RefusalReason.KEEP_BUDGET: 429,
