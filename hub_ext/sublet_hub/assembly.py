@@ -108,8 +108,9 @@ class Assembly:
             where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
             homes = Homes(ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
+        decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(
-            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, where)
+            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, where, decides)
         )
         self.service = Service(
             now=now,
@@ -234,7 +235,7 @@ class Assembly:
 
     def _jobs_round(self) -> None:
         self._runner.round()
-        if self._outside.runs is None or self._outside.runs.has_own_queue:
+        if self._queue.decides:
             self._queue.place_jobs()
 
     def _reported(self, view: NodeView) -> None:

@@ -230,6 +230,7 @@ class JobDesk:
             groups=account.groups,
             memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
             compute_milli=request.compute_milli,
+            gpus=request.gpus,
             gpu_type=request.gpu_type,
             priority=request.priority,
             may_go_first=may_go_first,

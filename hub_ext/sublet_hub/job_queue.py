@@ -57,6 +57,8 @@ class QueueBooks:
     metrics: ServiceMetrics
     now: Callable[[], datetime]
     nodes: JobNodes
+    decides: bool = True
+    """Whether this queue says who is next; else the cluster's does."""
 
 
 class JobQueue:
@@ -68,6 +70,11 @@ class JobQueue:
         self._past_at: datetime | None = None
         self._entitlements: Mapping[JobId, int] | None = None
         books.ledger.listen(self._ledger_changed)
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says who is next; else it can tell only what could be lent now."""
+        return self._books.decides
 
     def entitlements(self) -> Mapping[JobId, int]:
         """The place of each job that has a slice, 0 for the most entitled."""
@@ -162,6 +169,7 @@ class JobQueue:
             gpu_type=job.gpu_type,
             priority=job.priority,
             submitted_at=job.submitted_at,
+            gpus=job.gpus,
             node=self._books.nodes.only_for(job.owner),
         )
 

@@ -61,6 +61,8 @@ class WaitingJob:
     gpu_type: str | None
     priority: int
     submitted_at: datetime
+    gpus: int = 1
+    """Each with as much of its memory and compute."""
     node: NodeId | None = None
     """It can run nowhere else: its owner's files are in use there."""
 
@@ -138,9 +140,10 @@ class _Standing:
 
     def charge(self, job: WaitingJob, account: Account) -> None:
         """Count a job that has its place in the order."""
-        self._users[job.owner] += NOMINAL_RUN_S
+        run_s = job.gpus * NOMINAL_RUN_S
+        self._users[job.owner] += run_s
         if account[0] == "group":
-            self._groups[GroupName(account[1])] += NOMINAL_RUN_S
+            self._groups[GroupName(account[1])] += run_s
 
 
 _OwnerEntry = tuple[float, datetime, JobId, UserName]

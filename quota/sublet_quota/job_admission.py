@@ -1,7 +1,7 @@
 """Whether a training job may be submitted: what could never run is refused at once.
 
 A job uses what is lent, so it is on nobody's account and waits for room as long as it takes;
-only a job that no GPU can ever take, one too many, and one that would go before what is fair
+only a job that the GPUs can never take, one too many, and one that would go before what is fair
 without an admin's word, are refused.
 """
 
@@ -26,6 +26,8 @@ class JobWish:
     memory_mib: int | None = None
     """``None``: the whole GPU."""
     compute_milli: int = WHOLE_GPU_MILLI
+    gpus: int = 1
+    """Each with as much of its memory and compute."""
     gpu_type: str | None = None
     """The model's name, or a pattern for it."""
     priority: int = 0
@@ -95,11 +97,31 @@ def _never_fits(holdings: Holdings, wish: JobWish) -> Refusal | None:
         return Refusal(RefusalReason.NO_GPU, message)
     largest = max(kinds, key=lambda kind: (kind.usable_mib, kind.type))
     if (wish.memory_mib or 1) <= largest.usable_mib:
-        return None
+        return _too_few_gpus(holdings, wish, frozenset(lending))
     asked_mib = wish.memory_mib or 0
     return Refusal(
         RefusalReason.LARGER_THAN_GPU,
         f"A job of {format_memory(asked_mib)} fits on no GPU: at most "
         f"{format_memory(largest.usable_mib)} on {largest.type}. Ask for less.",
         {"asked_mib": asked_mib, "largest_mib": largest.usable_mib},
+    )
+
+
+def _too_few_gpus(holdings: Holdings, wish: JobWish, lending: frozenset[str]) -> Refusal | None:
+    if wish.gpus <= 1:
+        return None
+    there = sum(
+        gpu.kind.is_type(wish.gpu_type)
+        and (wish.memory_mib or 1) <= gpu.kind.usable_mib
+        and holdings.pool_of(gpu.gpu_id) in lending
+        for gpu in holdings.gpus()
+    )
+    if wish.gpus <= there:
+        return None
+    are = "there is 1" if there == 1 else f"there are {there}"
+    return Refusal(
+        RefusalReason.BAD_AMOUNT,
+        f"The job asks for {wish.gpus} GPUs, each another, and {are} that it could use. "
+        "Ask for fewer.",
+        {"asked_gpus": wish.gpus, "most_gpus": there},
     )

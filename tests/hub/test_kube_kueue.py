@@ -107,6 +107,16 @@ class Story:
         assert status < 300, job
         return str(job["job_id"])
 
+    async def forecast(self, **request: Any) -> dict[str, Any]:
+        body = {"notebook": "train.ipynb", "memory_mib": 20 * 1024, **request}
+        _, answer = await self.world.call("POST", "jobs/forecast", self.token, body)
+        return dict(answer)
+
+    async def two_gpus(self) -> None:
+        self.agent.gpus = (a_gpu("SIM-0"), a_gpu("SIM-1"))
+        await self.agent.report()
+        await until(lambda: len(self.world.service.ledger.gpus) == 2, within_s=60)
+
     async def until_state(self, job_id: str, state: str, words: str = "") -> None:
         async def is_so() -> bool:
             self.cluster.collect_garbage()
@@ -210,6 +220,32 @@ async def test_kueue_says_who_is_next_and_why_the_others_wait(story: Story) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_forecast_leaves_to_kueue_when_a_job_begins(story: Story) -> None:
+    await until(lambda: story.quota == 79, within_s=60)
+    answer = await story.forecast(gpus=1)
+    assert answer["allowed"]
+    assert answer["expected_wait_s"] is None
+    assert answer["message"] == (
+        "A GPU has room for it now. In any case the cluster's queue decides when it begins."
+    )
+    await story.two_gpus()
+    answer = await story.forecast(gpus=2)
+    assert answer["allowed"]
+    assert answer["expected_wait_s"] is None
+    assert answer["message"] == (
+        "It needs 2 GPUs at once: the cluster's queue decides when it begins."
+    )
+
+
+@pytest.mark.asyncio
+async def test_more_gpus_than_there_are_are_refused(story: Story) -> None:
+    answer = await story.forecast(gpus=64)
+    assert not answer["allowed"]
+    assert "asks for 64 GPUs, each another, and there is 1" in answer["message"]
+    assert answer["problem"]["numbers"] == {"asked_gpus": 64, "most_gpus": 1}
+
+
+@pytest.mark.asyncio
 async def test_a_job_whose_room_kueue_takes_goes_back_and_is_queued_anew(story: Story) -> None:
     job_id = await story.submit()
     name = await story.cluster.job()
@@ -226,6 +262,7 @@ async def test_a_job_whose_room_kueue_takes_goes_back_and_is_queued_anew(story: 
 
 @pytest.mark.asyncio
 async def test_a_job_on_several_gpus_is_a_job_set(story: Story) -> None:
+    await story.two_gpus()
     await story.submit(gpus=2)
     await until(lambda: len(story.kube.names(JOB_SETS)) == 1, within_s=60)
 

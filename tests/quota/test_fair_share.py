@@ -22,7 +22,12 @@ from tests.support.quota_cases import H100, NOON, document
 
 
 def job(
-    name: str, owner: str = "ada", *groups: str, priority: int = 0, minute: int = 0
+    name: str,
+    owner: str = "ada",
+    *groups: str,
+    priority: int = 0,
+    minute: int = 0,
+    gpus: int = 1,
 ) -> WaitingJob:
     return WaitingJob(
         job_id=JobId(name),
@@ -33,6 +38,7 @@ def job(
         gpu_type=None,
         priority=priority,
         submitted_at=NOON + timedelta(minutes=minute),
+        gpus=gpus,
     )
 
 
@@ -89,6 +95,15 @@ CASES = {
             job("b2", "bob", minute=5),
         ),
         "a1 b1 a2 b2 a3",
+    ),
+    "a job on several GPUs counts as so many": Case(
+        (
+            job("a1", "ada", minute=1, gpus=2),
+            job("a2", "ada", minute=2),
+            job("b1", "bob", minute=3),
+            job("b2", "bob", minute=4),
+        ),
+        "a1 b1 b2 a2",
     ),
     "a group's many users do not all come before another group's": Case(
         (

@@ -34,6 +34,21 @@ REFUSED = {
         RefusalReason.LARGER_THAN_GPU,
         "at most 23 GiB on NVIDIA L4",
     ),
+    "more GPUs than there are": (
+        JobWish("ada", gpus=3),
+        RefusalReason.BAD_AMOUNT,
+        "The job asks for 3 GPUs, each another, and there are 2 that it could use.",
+    ),
+    "more GPUs than there are of its type": (
+        JobWish("ada", gpus=2, gpu_type="*L4"),
+        RefusalReason.BAD_AMOUNT,
+        "and there is 1 that it could use. Ask for fewer.",
+    ),
+    "more GPUs than are large enough": (
+        JobWish("ada", gpus=2, memory_mib=40 * 1024),
+        RefusalReason.BAD_AMOUNT,
+        "and there is 1 that it could use.",
+    ),
     "a type that is not there": (
         JobWish("ada", gpu_type="B200"),
         RefusalReason.NO_GPU,
@@ -59,6 +74,7 @@ def test_a_job_that_can_never_run_is_refused(name: str) -> None:
     [
         JobWish("ada"),
         JobWish("ada", memory_mib=79 * 1024),
+        JobWish("ada", memory_mib=20 * 1024, gpus=2),
         JobWish("ada", gpu_type="*l4"),
         JobWish("ada", priority=-100),
         JobWish("ada", priority=100, may_go_first=True),
@@ -84,6 +100,9 @@ def test_gpus_of_pools_that_do_not_lend_do_not_count() -> None:
     refusal = admit_job(holdings(text, *gpus), JobWish("ada", memory_mib=40 * 1024), 0)
     assert refusal is not None
     assert refusal.numbers == {"asked_mib": 40960, "largest_mib": 23552}
+    refusal = admit_job(holdings(text, *gpus), JobWish("ada", gpus=2), 0)
+    assert refusal is not None
+    assert refusal.numbers == {"asked_gpus": 2, "most_gpus": 1}
 
 
 def test_one_job_too_many_is_refused_with_the_numbers() -> None:

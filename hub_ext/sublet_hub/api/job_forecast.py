@@ -49,17 +49,36 @@ def _foreseen(
         gpu_type=request.gpu_type,
         priority=request.priority,
         submitted_at=service.now(),
+        gpus=request.gpus,
     )
+    if not service.queue.decides:
+        return _left_to_the_cluster(service, job)
     wait = service.queue.foresee(job)
     if wait is None:
         message = "A GPU has room for it: it starts at once."
         basis = "what GPUs can lend now"
         return JobForecast(allowed=True, message=message, expected_wait_s=0, basis=basis)
+    message = f"It would wait, at place {wait.place}: {wait.reason}."
+    return _as_usual(service, message).model_copy(update={"place": wait.place})
+
+
+def _left_to_the_cluster(service: Service, job: WaitingJob) -> JobForecast:
+    """Where the cluster's queue decides, ours can tell only what could be lent now."""
+    decides = "the cluster's queue decides when it begins"
+    if job.gpus > 1:
+        basis = "how long jobs on several GPUs wait is not known"
+        message = f"It needs {job.gpus} GPUs at once: {decides}."
+        return JobForecast(allowed=True, message=message, basis=basis)
+    wait = service.queue.foresee(job)
+    now = "A GPU has room for it now" if wait is None else f"Now it would wait: {wait.reason}"
+    return _as_usual(service, f"{now}. In any case {decides}.")
+
+
+def _as_usual(service: Service, message: str) -> JobForecast:
     usual = service.times.usual_wait()
     return JobForecast(
         allowed=True,
-        message=f"It would wait, at place {wait.place}: {wait.reason}."[:_MOST_TEXT],
-        place=wait.place,
+        message=message[:_MOST_TEXT],
         expected_wait_s=None if usual is None else usual.length.total_seconds(),
         basis="too few jobs have started lately to say" if usual is None else usual.basis,
     )
