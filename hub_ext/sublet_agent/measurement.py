@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sublet_quota.ids import SliceId
+from sublet_quota.residency import TransitionKind
 
 from sublet_agent.devices.interface import ProcessState
 from sublet_agent.journal import Target
@@ -51,6 +52,12 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
         tuple(p.identity for p in processes),
         frozenset(p.identity for p in processes if not p.suspended and is_due(p.looked_at, now)),
         ask_states,
+        tuple(
+            p.identity
+            for s in residency.slices.values()
+            if s.slice_id == moving
+            for p in s.processes.values()
+        ),
     )
 
 
@@ -96,6 +103,7 @@ class Measurement:
             self._note_cpu(served, sample, now, monotonic)
             self._note_cap(served, effects)
         self._note_overhead(sample)
+        self._note_move(sample)
         return effects
 
     def _slice_of(self, process: SampledProcess) -> ServedSlice | None:
@@ -228,6 +236,14 @@ class Measurement:
             effects.became_over_cap.append(served)
         effects.changed |= over is not served.over_cap
         served.over_cap = over
+
+    def _note_move(self, sample: Sample) -> None:
+        move = self._gpu.move
+        if move is None or sample.away_mib is None:
+            return
+        suspending = move.kind is TransitionKind.SUSPENDING
+        moved_mib = sample.away_mib if suspending else move.bytes_mib - sample.away_mib
+        move.moved_mib = max(0, min(moved_mib, move.bytes_mib))
 
     def _note_overhead(self, sample: Sample) -> None:
         gpu = self._gpu

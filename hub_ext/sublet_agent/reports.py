@@ -74,7 +74,7 @@ def report_slice(
         gpu_busy_ms=served.gpu_busy_ms,
         pids=tuple(sorted(served.processes)),
         wait=_wait(served.wait),
-        move=_move(move),
+        move=_move(move, now),
         unsuspendable=trouble(served),
         over_cap=served.over_cap,
         running_cell=served.account.runs_a_cell(now),
@@ -116,7 +116,7 @@ def share_of(
         message=_message(served, lent=lent),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,
-        move=_share_move(_own_move(served, gpu)),
+        move=_share_move(_own_move(served, gpu), view.now),
         wait=view.wait,
         waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),
         processes=tuple(
@@ -167,12 +167,12 @@ def _wait(wait: Wait | None) -> WaitReport | None:
     )
 
 
-def _share_move(move: RunningMove | None) -> ShareMove | None:
-    told = _move(move)
+def _share_move(move: RunningMove | None, now: datetime) -> ShareMove | None:
+    told = _move(move, now)
     return None if told is None else ShareMove(**told.model_dump())
 
 
-def _move(move: RunningMove | None) -> MoveReport | None:
+def _move(move: RunningMove | None, now: datetime) -> MoveReport | None:
     if move is None:
         return None
     suspending = move.kind is TransitionKind.SUSPENDING
@@ -180,5 +180,7 @@ def _move(move: RunningMove | None) -> MoveReport | None:
         kind="suspending" if suspending else "resuming",
         began=move.began,
         bytes_mib=move.bytes_mib,
+        moved_mib=move.moved_mib,
         expected_s=move.expected_s,
+        elapsed_s=max(0.0, (now - move.began).total_seconds()),
     )

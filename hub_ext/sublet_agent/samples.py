@@ -54,6 +54,8 @@ class Sample:
     utilisation_percent: int
     energy_mj: int | None
     problem: str = ""
+    away_mib: int | None = None
+    """How much of what moves is in host memory; ``None`` where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class SampleRequest:
     to_look_at: frozenset[ProcessIdentity]
     """Known processes whose last look for obstacles is long ago; new ones are always looked at."""
     ask_states: bool
+    moving: Sequence[ProcessIdentity] = ()
 
 
 def is_due(looked_at: datetime | None, now: datetime) -> bool:
@@ -138,7 +141,17 @@ def take_sample(
         unknown,
         utilisation,
         energy_mj,
+        away_mib=_away_mib(device, request.moving),
     )
+
+
+def _away_mib(device: Device, moving: Sequence[ProcessIdentity]) -> int | None:
+    try:
+        away = [device.away_mib(identity.pid) for identity in moving]
+    except DeviceError:
+        return None
+    known = [mib for mib in away if mib is not None]
+    return sum(known) if known and len(known) == len(away) else None
 
 
 def _obstacle(device: Device, pid: int) -> str | None:

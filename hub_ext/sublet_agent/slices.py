@@ -186,6 +186,8 @@ class RunningMove:
     bytes_mib: int
     expected_s: float
     room_for: SliceId | None = None
+    moved_mib: int | None = None
+    """How much of it had arrived at the last sample; ``None`` where the device does not tell."""
 
 
 @dataclass(slots=True)

@@ -55,6 +55,37 @@ def test_a_cell_that_cannot_be_stopped_at_the_end_of_its_turn_keeps_its_cap(worl
     assert [each for each in told() if each in handover][:2] == handover
 
 
+def test_how_far_a_move_has_come_and_for_how_long_is_told_while_it_lasts(tmp_path):
+    with agent_world(tmp_path, speed=4) as world:
+        world.serve(world.notebook("a", 70), world.notebook("b", 60))
+        ada, ben = world.kernel("a"), world.kernel("b")
+        ada.enter()
+        ada.fill(66, 1)
+        idle(world, "a")
+
+        def told(kind, beyond_mib):
+            move = None
+
+            def is_told():
+                nonlocal move
+                move = world.report("a").move
+                return move is not None and move.kind == kind and (move.moved_mib or 0) > beyond_mib
+
+            world.until(is_told)
+            return move
+
+        ben.tenant.begin("enter()")
+        first = told("suspending", 1024)
+        later = told("suspending", first.moved_mib)
+        assert first.elapsed_s < later.elapsed_s < 60
+        assert later.moved_mib <= later.bytes_mib
+        ben.kill()
+        ada.tenant.begin("enter()")
+        back = told("resuming", 0)
+        assert back.moved_mib <= back.bytes_mib
+        ada.tenant.end()
+
+
 def test_a_waiting_cell_is_told_why_in_one_sentence_without_anybodys_name(world):
     world.serve(
         world.notebook("a", 50, owner="ada"), world.notebook("b", 50, owner="ben"), turn_s=0.6

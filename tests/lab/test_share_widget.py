@@ -202,6 +202,11 @@ def test_a_move_is_shown_while_it_lasts(told: Told, widget: Any) -> None:
     told.share = a_share(move=MOVE.model_copy(update={"moved_mib": 256}))
     widget.update()
     assert bar.value == 250
+    assert "1 GiB comes back to the GPU: 256 MiB so far" in shown(widget)
+    told.share = a_share(move=MOVE.model_copy(update={"began": began, "elapsed_s": 1}))
+    widget.update()
+    assert bar.value == 250
+    assert bar.tooltip.endswith("about 3 s left")
     told.share = a_share()
     widget.update()
     assert bar.layout.display == "none"

@@ -89,6 +89,11 @@ class FakeDevice:
         process = self.processes_here.get(pid)
         return None if process is None else process.state
 
+    def away_mib(self, pid: int) -> int | None:
+        process = self.processes_here.get(pid)
+        away = process is not None and process.state is ProcessState.SUSPENDED
+        return process.memory_mib if process is not None and away else 0
+
     def may_be_suspended(self, pid: int) -> str | None:
         process = self.processes_here.get(pid)
         return None if process is None else process.unsuspendable

@@ -135,6 +135,13 @@ class Device(Protocol):
         """Return the process's state; ``None`` where it has no CUDA context, or is gone."""
         ...
 
+    def away_mib(self, pid: int) -> int | None:
+        """How much of its GPU memory is in host memory now, also while it moves.
+
+        ``None`` where the device does not tell before a move is over.
+        """
+        ...
+
     def may_be_suspended(self, pid: int) -> str | None:
         """Return why it cannot be suspended, as far as can be seen beforehand, or ``None``.
 

@@ -101,6 +101,10 @@ class NvidiaDevice(DriverDevice):
         with self._health_lock:
             return [*self._new_events(), *self._newly_gone()]
 
+    def away_mib(self, pid: int) -> None:  # noqa: ARG002 (the interface's)
+        """Neither NVML nor the checkpoint API tells how far a move has come."""
+        return
+
     def may_be_suspended(self, pid: int) -> str | None:
         """Return why it cannot be suspended, as far as can be seen beforehand."""
         shared = why_not_suspendable(pid)

@@ -88,6 +88,10 @@ class SimulatedDevice(DriverDevice):
             if (xid := _XID.match(each["detail"])) is None or tells_of_the_card(int(xid[1]))
         ]
 
+    def away_mib(self, pid: int) -> int | None:
+        """Read how much of it is in host memory."""
+        return int(self._ask("away", pid=pid)["mib"])
+
     def may_be_suspended(self, pid: int) -> str | None:
         """Return why it cannot be suspended, as far as can be seen beforehand."""
         shared = why_not_suspendable(pid)

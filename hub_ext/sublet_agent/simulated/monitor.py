@@ -56,6 +56,11 @@ class Monitor:
             if process.on_card_mib
         ]
 
+    def away_mib(self, pid: int) -> int:
+        """Tell how much of a process is in host memory alone, also while it moves."""
+        process = self._machine.processes.get(pid)
+        return 0 if process is None else process.away_mib
+
     def utilisation_percent(self, gpu_id: str) -> int:
         """Tell how busy the card was over the last second."""
         return self._answering(gpu_id).usage.percent(self._machine.time_s)

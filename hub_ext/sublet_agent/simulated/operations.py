@@ -86,3 +86,10 @@ class Operation:
         if self.kind is OperationKind.CHECKPOINT:
             return round(self.moved_mib)
         return 0
+
+    @property
+    def returned_mib(self) -> int:
+        """What of the image is back on the card while a restore is on its way."""
+        if self.kind is OperationKind.RESTORE:
+            return round(self.moved_mib)
+        return 0

@@ -107,6 +107,12 @@ class SimulatedProcess:
         return self.operation.image_mib if self.operation is not None else 0
 
     @property
+    def away_mib(self) -> int:
+        """What of it is in host memory and not on the card, as far as a move has come."""
+        returned_mib = self.operation.returned_mib if self.operation is not None else 0
+        return self.image_mib - returned_mib
+
+    @property
     def has_managed_memory(self) -> bool:
         """Whether the driver will refuse to checkpoint it."""
         return any(buffer.kind is BufferKind.MANAGED for buffer in self.buffers.values())

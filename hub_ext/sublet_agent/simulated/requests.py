@@ -87,6 +87,9 @@ class Requests:
             "processes": lambda request, reply: reply.succeed(
                 {"processes": self._monitor.processes(self._gpu(request))}
             ),
+            "away": lambda request, reply: reply.succeed(
+                {"mib": self._monitor.away_mib(self._pid(request))}
+            ),
             "utilisation": lambda request, reply: reply.succeed(
                 {"percent": self._monitor.utilisation_percent(self._gpu(request))}
             ),

@@ -135,7 +135,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         if move is None:
             _set(self._move.layout, display="none")
             return
-        passed_s = (now - move.began).total_seconds()
+        passed_s = words.elapsed_s(move, now)
         part = passed_s / move.expected_s if move.expected_s else 1.0
         if move.moved_mib is not None and move.bytes_mib:
             part = move.moved_mib / move.bytes_mib

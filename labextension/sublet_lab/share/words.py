@@ -127,13 +127,21 @@ def week_line(week: WeekUse) -> str:
 
 
 def move_line(move: ShareMove, now: datetime | None) -> str:
-    """What moves and, with ``now``, how much longer it takes."""
+    """What moves, how far it has come and, with ``now``, how much longer it takes."""
     way = "comes back to the GPU" if move.kind == "resuming" else "is moved to host memory"
-    line = f"{format_memory(move.bytes_mib)} {way}"
+    amount = format_memory(move.bytes_mib)
+    arrived = "" if move.moved_mib is None else f": {format_memory(move.moved_mib)} so far"
     if now is None:
-        return line
-    left_s = max(0.0, move.expected_s - (now - move.began).total_seconds())
-    return f"{line}, about {left_s:.0f} s left"
+        return f"{amount} {way}{arrived}"
+    left_s = max(0.0, move.expected_s - elapsed_s(move, now))
+    return f"{amount} {way}{arrived}, about {left_s:.0f} s left"
+
+
+def elapsed_s(move: ShareMove, now: datetime) -> float:
+    """For how long it has been under way, by the agent's clock where that is told."""
+    if move.elapsed_s is not None:
+        return move.elapsed_s
+    return max(0.0, (now - move.began).total_seconds())
 
 
 def is_nearly_full(share: Share) -> bool:

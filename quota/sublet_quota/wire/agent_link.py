@@ -56,7 +56,12 @@ class MoveReport(WireModel):
     kind: Literal["suspending", "resuming"]
     began: AwareDatetime
     bytes_mib: int = Field(ge=0)
+    moved_mib: int | None = Field(default=None, ge=0)
+    """How much of it has arrived; ``None`` where the device does not tell."""
     expected_s: float = Field(ge=0)
+    elapsed_s: float | None = Field(default=None, ge=0)
+    """For how long it has been under way, by the agent's clock and as of this report; the
+    service's API adds how old the report is."""
 
 
 class SliceReport(WireModel):

@@ -93,6 +93,8 @@ class ShareMove(WireModel):
     """How much of it has arrived; ``None`` where the device does not tell."""
     expected_s: float = Field(ge=0)
     """How long it takes in all, from rates measured on this GPU."""
+    elapsed_s: float | None = Field(default=None, ge=0)
+    """For how long it has been under way, by the agent's clock: the reader's may be another."""
 
 
 class ShareProcess(WireModel):

@@ -117,6 +117,24 @@ def test_freed_memory_counts_only_when_the_whole_process_is_out(bench: Bench) ->
     assert bench.free_mib == 80 * GIB
 
 
+def test_how_far_a_move_has_come_is_told_on_both_ways(bench: Bench) -> None:
+    bench.tenant(1).allocate(1, 30 * GIB - CONTEXT)
+    assert bench.monitor.away_mib(1) == 0
+    bench.lock(1)
+    bench.pass_time(1)
+    bench.checkpoint(1)
+    bench.pass_time(4)
+    assert bench.monitor.away_mib(1) == pytest.approx(12 * GIB, abs=1)
+    bench.pass_time(60)
+    assert bench.monitor.away_mib(1) == 30 * GIB
+    bench.restore(1)
+    bench.pass_time(2.5)
+    assert bench.monitor.away_mib(1) == pytest.approx(14 * GIB, abs=1)
+    bench.pass_time(60)
+    assert bench.monitor.away_mib(1) == 0
+    assert bench.monitor.away_mib(2) == 0
+
+
 def test_two_processes_share_the_compute_and_a_lock_gives_it_all_to_the_other(
     bench: Bench,
 ) -> None:
