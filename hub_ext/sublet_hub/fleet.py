@@ -90,6 +90,18 @@ class Fleet:
         view = None if record is None else self._nodes.get(record.gpu.node)
         return None if view is None else view.slices.get(slice_id)
 
+    def report_as_of_now(self, slice_id: SliceId) -> SliceReport | None:
+        """The same, with the time of a move under way that has passed since."""
+        report = self.report(slice_id)
+        move = None if report is None else report.move
+        record = self._ledger.slices.get(slice_id)
+        seen_at = None if record is None else self.seen_at(record.gpu.node)
+        if report is None or move is None or move.elapsed_s is None or seen_at is None:
+            return report
+        since_s = max(0.0, (self._now() - seen_at).total_seconds())
+        later = move.model_copy(update={"elapsed_s": move.elapsed_s + since_s})
+        return report.model_copy(update={"move": later})
+
     def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
         """What its agent last said of a card; closed, where its node is cordoned."""
         record = self._ledger.gpus.get(gpu_id)

@@ -112,7 +112,7 @@ class Views:
 
     def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
         """A slice with what its agent last said of it."""
-        report = self._fleet.report(record.slice_id)
+        report = self._fleet.report_as_of_now(record.slice_id)
         waits_for = () if report is None or report.wait is None else report.wait.waits_for
         return SliceInfo(
             lease=lease_of(record),

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from sublet_quota.slice_states import SliceState
-from sublet_quota.wire.agent_link import SliceReport
+from sublet_quota.wire.agent_link import MoveReport, SliceReport
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
@@ -136,6 +136,20 @@ async def test_a_server_may_not_touch_the_slice_of_its_owners_other_server(
     assert (await world.call("POST", path, world.server("ada", "small")))[0] == 404
     status, answer = await world.call("POST", path, world.server("ada", "big"))
     assert status == 200, answer
+
+
+async def test_how_long_a_move_has_lasted_counts_on_between_reports(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    began = datetime.now(UTC) - timedelta(hours=5)
+    move = MoveReport(
+        kind="resuming", began=began, bytes_mib=8, moved_mib=4, expected_s=9, elapsed_s=2
+    )
+    await told(world, agent, lease["slice_id"], move=move)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    shown = share["slices"][0]["report"]["move"]
+    assert 2 < shown["elapsed_s"] < 60
+    assert shown["moved_mib"] == 4
 
 
 async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -> None:
