@@ -61,12 +61,23 @@ describe('how things stand', () => {
 
   test('while it comes back: the bytes moved and the time left', async () => {
     api.answers.local = localShare({ move: RESUMING });
-    expect((await look())?.progress).toEqual({ fraction: 0.25, text: '2 of 8 GiB, 3 s left' });
+    expect((await look())?.progress).toEqual({
+      fraction: 0.25,
+      text: '2 of 8 GiB, about 3 s left'
+    });
   });
 
   test('where the device does not tell the bytes, they are reckoned from the time', async () => {
     api.answers.local = localShare({ move: { ...RESUMING, moved_mib: null } });
-    expect((await look())?.progress?.text).toBe('2 of 8 GiB, 3 s left');
+    expect((await look())?.progress?.text).toBe('about 2 of 8 GiB, about 3 s left');
+  });
+
+  test('the agent says how long it has taken: this page’s clock may be another', async () => {
+    const move = { ...RESUMING, moved_mib: null, began: before(3600).toISOString(), elapsed_s: 1 };
+    api.answers.local = localShare({ move });
+    expect((await look())?.progress?.text).toBe('about 2 of 8 GiB, about 3 s left');
+    const later = new Date(NOW.getTime() + 1100);
+    expect(situationOf(model, trans, later)?.progress?.text).toMatch(/, about 2 s left$/);
   });
 });
 

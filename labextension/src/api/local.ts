@@ -9,6 +9,8 @@ export interface Move {
   bytes_mib: number;
   moved_mib: number | null;
   expected_s: number;
+  /** For how long it has been under way, by the agent's clock; `null`: an agent of before. */
+  elapsed_s: number | null;
 }
 
 export interface Wait {
@@ -154,7 +156,8 @@ function readMove(r: Reader): Move {
     began: r.maybeTime('began'),
     bytes_mib: r.number('bytes_mib'),
     moved_mib: r.maybeNumber('moved_mib'),
-    expected_s: r.number('expected_s')
+    expected_s: r.number('expected_s'),
+    elapsed_s: r.maybeNumber('elapsed_s')
   };
 }
 

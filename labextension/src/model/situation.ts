@@ -1,10 +1,11 @@
 /** How things stand with my slice, as one value: what the status bar and the panel's head show. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { LocalShare } from '../api/local';
+import type { LocalShare, Move } from '../api/local';
 import type { SliceInfo } from '../api/share';
 import { clock, gib, ofGib, secondsBetween, span } from '../words/format';
 import type { ShareModel } from './share';
+import type { Seen } from './watch';
 
 export type Standing =
   'active' | 'idle' | 'lent' | 'moved-out' | 'coming-back' | 'waiting' | 'leaving' | 'away';
@@ -57,7 +58,7 @@ export function situationOf(
     return {
       standing: local.fresh ? standingOf(local.value) : 'away',
       ...amounts(local.value, local.value.cap_mib),
-      progress: local.fresh ? progressOf(local.value, trans, now) : null,
+      progress: local.fresh ? progressOf(local, trans, now) : null,
       quiet,
       seenAt: local.fresh ? null : local.at,
       problem: local.problem
@@ -165,20 +166,24 @@ function amounts(
   };
 }
 
-function progressOf(local: LocalShare, trans: TranslationBundle, now: Date): Progress | null {
+function progressOf(seen: Seen<LocalShare>, trans: TranslationBundle, now: Date): Progress | null {
+  const local = seen.value;
   const move = local.move;
   if (move !== null) {
-    const elapsed = move.began === null ? 0 : Math.max(0, secondsBetween(move.began, now));
-    const left_s = Math.max(0, local.wait?.seconds_left ?? move.expected_s - elapsed);
+    const left_s = Math.max(
+      0,
+      local.wait?.seconds_left ?? move.expected_s - elapsed(move, seen.at, now)
+    );
     const reckoned = move.expected_s > 0 ? Math.min(0.99, 1 - left_s / move.expected_s) : 0;
-    const fraction =
-      move.moved_mib !== null && move.bytes_mib > 0
-        ? Math.min(1, move.moved_mib / move.bytes_mib)
-        : Math.max(0, reckoned);
-    const amount = ofGib(trans, fraction * move.bytes_mib, move.bytes_mib);
+    const isTold = move.moved_mib !== null && move.bytes_mib > 0;
+    const fraction = isTold
+      ? Math.min(1, (move.moved_mib ?? 0) / move.bytes_mib)
+      : Math.max(0, reckoned);
+    const moved = ofGib(trans, fraction * move.bytes_mib, move.bytes_mib);
+    const amount = isTold ? moved : trans.__('about %1', moved);
     return {
       fraction,
-      text: left_s > 0 ? trans.__('%1, %2 left', amount, leftFor(trans, left_s)) : amount
+      text: left_s > 0 ? trans.__('%1, about %2 left', amount, leftFor(trans, left_s)) : amount
     };
   }
   const wait = local.wait;
@@ -186,7 +191,7 @@ function progressOf(local: LocalShare, trans: TranslationBundle, now: Date): Pro
     return null;
   }
   const left =
-    wait.seconds_left === null ? '' : trans.__('%1 left', leftFor(trans, wait.seconds_left));
+    wait.seconds_left === null ? '' : trans.__('about %1 left', leftFor(trans, wait.seconds_left));
   const place = wait.reason === 'turn' ? trans.__('place %1', wait.place) : '';
   const amount =
     wait.need_mib > 0 ? trans.__('%1 free', ofGib(trans, wait.free_mib, wait.need_mib)) : '';
@@ -194,6 +199,14 @@ function progressOf(local: LocalShare, trans: TranslationBundle, now: Date): Pro
     fraction: wait.need_mib > 0 ? Math.min(1, wait.free_mib / wait.need_mib) : null,
     text: [place, amount, left].filter(Boolean).join(', ')
   };
+}
+
+/** For how long a move has been under way: this page's clock may be another than the agent's. */
+function elapsed(move: Move, seenAt: Date, now: Date): number {
+  if (move.elapsed_s !== null) {
+    return move.elapsed_s + Math.max(0, secondsBetween(seenAt, now));
+  }
+  return move.began === null ? 0 : Math.max(0, secondsBetween(move.began, now));
 }
 
 function leftFor(trans: TranslationBundle, seconds: number): string {
