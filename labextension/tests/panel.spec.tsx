@@ -6,7 +6,7 @@ import { whatToDo } from '../src/panel/SliceCard';
 import { StatusItem } from '../src/status/statusItem';
 import { job, kernel, localShare, share, slice } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
-import { deskOf, doing, part, show, type FakeDesk } from './support/page';
+import { deskOf, doing, openPanel, part, show, type FakeDesk } from './support/page';
 import { trans } from './support/words';
 
 const HTML = '<img src=x onerror="window.hurt=1"> "it\'s" 🚀';
@@ -27,14 +27,7 @@ afterEach(() => {
 });
 
 async function open(): Promise<HTMLElement> {
-  const node = await show(panel);
-  await doing(() => {
-    desk.model.start();
-  });
-  await doing(() => {
-    desk.model.refresh();
-  });
-  return node;
+  return await openPanel(panel, desk);
 }
 
 describe('the panel', () => {
@@ -287,78 +280,6 @@ describe('what cannot be moved', () => {
 
   test('where the reason says what to do, nothing is added', () => {
     expect(whatToDo('memory is lost: restart its kernel', trans)).toBe('');
-  });
-});
-
-async function write(name: string, text: string, node: HTMLElement): Promise<void> {
-  const input = part(node, name) as HTMLInputElement;
-  await doing(() => {
-    const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
-    set?.call(input, text);
-    input.dispatchEvent(new Event('input', { bubbles: true }));
-  });
-}
-
-describe('resizing', () => {
-  test('asks for what was changed only', async () => {
-    const node = await open();
-    await doing(() => {
-      part(node, 'resize').click();
-    });
-    await write('resize-memory', '20', node);
-    await doing(() => {
-      part(node, 'resize-form').dispatchEvent(
-        new Event('submit', { bubbles: true, cancelable: true })
-      );
-    });
-    expect(api.done).toEqual(['resize s1 {"memory_mib":20480}']);
-  });
-
-  test('below what is held it says what to do, and asks nothing', async () => {
-    const node = await open();
-    await doing(() => {
-      part(node, 'resize').click();
-    });
-    await write('resize-memory', '2', node);
-    expect(part(node, 'resize-form').textContent).toContain(
-      'You hold 10 GiB: free some of it first'
-    );
-    expect(api.done).toEqual([]);
-  });
-});
-
-describe('resizing on a card whose size is shown rounded up', () => {
-  async function send(memory: string, fields: Record<string, unknown>): Promise<string> {
-    api.answers.local = localShare({ gpu_memory_mib: 24564, ...fields });
-    const node = await open();
-    await doing(() => {
-      part(node, 'resize').click();
-    });
-    const form = part(node, 'resize-form');
-    await write('resize-memory', memory, form);
-    await doing(() => {
-      form.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
-    });
-    return form.textContent;
-  }
-
-  test('the whole card can be asked for as it is shown', async () => {
-    await send('24', { cap_mib: 10240 });
-    expect(api.done).toEqual(['resize s1 {"memory_mib":24564}']);
-  });
-
-  test('who has it all may change the compute share alone', async () => {
-    const node = await send('24', { cap_mib: 24564, memory_mib: 24560 });
-    expect(node).not.toContain('The whole GPU has');
-    expect(api.done).toEqual([]);
-  });
-
-  test('who holds more than the cap may leave the cap as it is', async () => {
-    expect(await send('10', { cap_mib: 10240, memory_mib: 10600 })).not.toContain('free some of');
-  });
-
-  test('more than the card is still too much', async () => {
-    expect(await send('24.1', { cap_mib: 10240 })).toContain('The whole GPU has 24 GiB');
   });
 });
 

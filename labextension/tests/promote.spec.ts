@@ -249,6 +249,12 @@ describe('the form', () => {
     ['memory', 'memory in words', { whole: false, memory_gib: 'all' }],
     ['compute', 'more than a GPU', { whole: false, compute_percent: '101' }],
     ['hours', 'no time', { hours: '0' }],
+    ['hours', 'more than ten years', { hours: '1e9' }],
+    ['hours', 'an endless time', { hours: 'Infinity' }],
+    ['gpus', 'more GPUs than can be asked for', { gpus: '1025' }],
+    ['memory', 'less than can be asked for', { whole: false, memory_gib: '0.0001' }],
+    ['memory', 'endless memory', { whole: false, memory_gib: 'Infinity' }],
+    ['compute', 'less than can be asked for', { whole: false, compute_percent: '0.01' }],
     ['parameter:steps', 'a wrong type', { parameters: { steps: 'many', rate: 'base / 10' } }],
     ['take', 'a folder too large', { take: 'everything' }],
     ['take', 'no file chosen', { take: 'some', taken: [] }],
@@ -256,6 +262,24 @@ describe('the form', () => {
     ['take', 'too many files chosen', { take: 'some', taken: ['data.csv', 'crumbs'] }]
   ])('%s is marked for %s', (name, _, change) => {
     expect(Object.keys(problemsOf(form(change), SUBJECT, trans))).toEqual([name]);
+  });
+
+  test('the smallest and the largest that the service takes are taken', () => {
+    const least = form({
+      whole: false,
+      memory_gib: '0.001',
+      compute_percent: '0.1',
+      hours: '0.0003'
+    });
+    expect(problemsOf(least, SUBJECT, trans)).toEqual({});
+    expect(requestOf(least, SUBJECT, trans)).toMatchObject({
+      memory_mib: 1,
+      compute_milli: 1,
+      max_run_s: 1
+    });
+    const most = form({ gpus: '1024', hours: '87840' });
+    expect(problemsOf(most, SUBJECT, trans)).toEqual({});
+    expect(requestOf(most, SUBJECT, trans)).toMatchObject({ gpus: 1024, max_run_s: 316_224_000 });
   });
 
   test('names with quotes, HTML and emoji are names', () => {

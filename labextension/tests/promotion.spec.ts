@@ -11,7 +11,7 @@ import type { Job } from '../src/api/jobs';
 import { Promotion } from '../src/promote/promotion';
 import { inspection, job } from './support/answers';
 import { FakeApi } from './support/fakeApi';
-import { deskOf, doing, part, type FakeDesk } from './support/page';
+import { deskOf, doing, part, write, type FakeDesk } from './support/page';
 
 const CONTENTS = {
   driveName: (path: string) => (path.startsWith('RTC:') ? 'RTC' : ''),
@@ -217,13 +217,8 @@ test('what was said of another form is not shown of this one', async () => {
 });
 
 describe('how long a job may run', () => {
-  async function write(hours: string): Promise<string> {
-    const input = dialog().querySelector<HTMLInputElement>('[data-sublet-field=hours] input');
-    await doing(() => {
-      const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
-      set?.call(input, hours);
-      input?.dispatchEvent(new Event('input', { bubbles: true }));
-    });
+  async function told(hours: string): Promise<string> {
+    await write(dialog().querySelector<HTMLElement>('[data-sublet-field=hours] input'), hours);
     return part(dialog(), 'promote-more').querySelector('summary')?.textContent ?? '';
   }
 
@@ -233,9 +228,9 @@ describe('how long a job may run', () => {
     expect(part(dialog(), 'promote-more').querySelector('summary')?.textContent).toBe(
       'Limits and environment · stops after 168 h, pauses included'
     );
-    expect(await write('0.5')).toContain('stops after 0.5 h');
-    expect(await write('')).toContain('no longest run');
-    expect(await write('soon')).toBe('Limits and environment');
+    expect(await told('0.5')).toContain('stops after 30 min,');
+    expect(await told('')).toContain('no longest run');
+    expect(await told('soon')).toBe('Limits and environment');
   });
 });
 

@@ -3,17 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { readJob } from '../src/api/jobs';
 import { Reader } from '../src/api/reader';
 import { limitLine, stateLine, stateWord } from '../src/jobs/words';
-import {
-  bytes,
-  decimal,
-  gib,
-  limit,
-  mibOf,
-  ofGib,
-  percent,
-  sentence,
-  span
-} from '../src/words/format';
+import { bytes, decimal, gib, limit, ofGib, percent, sentence, span } from '../src/words/format';
+import { mibOf } from '../src/words/amounts';
 import { job, slice } from './support/answers';
 import { NOW, trans } from './support/words';
 

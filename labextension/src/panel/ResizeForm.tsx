@@ -5,7 +5,8 @@ import * as React from 'react';
 import type { Resize } from '../api/client';
 import type { Situation } from '../model/situation';
 import { Said, useAction, type Desk } from '../words/desk';
-import { gib, gibNumber, mibOf } from '../words/format';
+import { isCompute, isMemory, mibOf, milliOf } from '../words/amounts';
+import { gib, gibNumber } from '../words/format';
 
 export function ResizeForm(props: {
   desk: Desk;
@@ -16,9 +17,9 @@ export function ResizeForm(props: {
   const { desk, sliceId, situation } = props;
   const { trans, model } = desk;
   const action = useAction(model);
-  const compute = (model.slice?.lease.compute_milli ?? 1000) / 10;
+  const compute_milli = model.slice?.lease.compute_milli ?? 1000;
   const [memory, setMemory] = React.useState(gibNumber(situation.cap_mib));
-  const [share, setShare] = React.useState(String(compute));
+  const [share, setShare] = React.useState(String(compute_milli / 10));
   const card_mib = model.local?.value.gpu_memory_mib ?? model.slice?.lease.gpu_memory_mib ?? null;
   const memory_mib = mibOf(memory, [situation.cap_mib, card_mib]);
   const wrong =
@@ -32,8 +33,8 @@ export function ResizeForm(props: {
     if (memory_mib !== situation.cap_mib) {
       wanted.memory_mib = memory_mib;
     }
-    if (Number(share) !== compute) {
-      wanted.compute_milli = Math.round(Number(share) * 10);
+    if (milliOf(share) !== compute_milli) {
+      wanted.compute_milli = milliOf(share);
     }
     if (Object.keys(wanted).length === 0) {
       props.close();
@@ -102,7 +103,7 @@ function memoryProblem(
   { cap_mib, used_mib }: Situation,
   card_mib: number | null
 ): string | null {
-  if (!(memory_mib > 0)) {
+  if (!isMemory(memory_mib)) {
     return trans.__('Write the memory as a number of GiB, such as 20.');
   }
   if (memory_mib === cap_mib) {
@@ -118,8 +119,7 @@ function memoryProblem(
 }
 
 function computeProblem(trans: TranslationBundle, share: string): string | null {
-  const percent = share.trim() === '' ? NaN : Number(share);
-  return percent > 0 && percent <= 100
+  return isCompute(milliOf(share))
     ? null
-    : trans.__('Write the compute share in percent of a GPU, from 1 to 100.');
+    : trans.__('Write the compute share in percent of a GPU, from 0.1 to 100.');
 }

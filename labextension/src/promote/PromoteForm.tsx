@@ -3,8 +3,17 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
+import { limit } from '../words/format';
 import { Choice, Field, TextField } from './fields';
-import { MOST_RETRIES, nameHelp, problemsOf, type Form, type Problems, type Subject } from './form';
+import {
+  longestRunOf,
+  MOST_RETRIES,
+  nameHelp,
+  problemsOf,
+  type Form,
+  type Problems,
+  type Subject
+} from './form';
 import { FilesPart } from './FilesPart';
 import { ForecastLine } from './ForecastLine';
 import type { ParameterField } from './parameters';
@@ -241,10 +250,10 @@ function moreWords(form: Form, problems: Problems, trans: TranslationBundle): st
   if (problems.hours !== undefined) {
     return trans.__('Limits and environment');
   }
-  const hours = form.hours.trim();
-  return hours === ''
+  const longest_s = longestRunOf(form);
+  return longest_s === null
     ? trans.__('Limits and environment · no longest run')
-    : trans.__('Limits and environment · stops after %1 h, pauses included', hours);
+    : trans.__('Limits and environment · stops after %1, pauses included', limit(trans, longest_s));
 }
 
 function LimitPart({ trans, form, problems, set }: PartProps): React.JSX.Element {

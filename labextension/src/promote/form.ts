@@ -3,7 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { JobRequest } from '../api/jobs';
 import type { NotebookInspection } from '../api/local';
-import { bytes, gib, gibNumber, mibOf } from '../words/format';
+import { isCompute, isMemory, mibOf, milliOf, numberOf } from '../words/amounts';
+import { bytes, gibNumber } from '../words/format';
 import { fieldOf, typed, type ParameterField } from './parameters';
 import type { Value } from './python';
 
@@ -46,7 +47,10 @@ const USUAL_HOURS = '168';
 const USUAL_MIB = 10 * MIB_PER_GIB;
 const MOST_NAME = 100;
 const NOT_PLAIN = /[^A-Za-z0-9._-]/;
+/** The service's limits of a request. */
 export const MOST_RETRIES = 5;
+const MOST_GPUS = 1024;
+const MOST_RUN_S = 10 * 366 * 24 * S_PER_HOUR;
 
 export function subjectOf(
   inspection: NotebookInspection,
@@ -89,19 +93,21 @@ export function problemsOf(form: Form, subject: Subject, trans: TranslationBundl
   }
   if (form.whole) {
     if (!isCount(form.gpus)) {
-      found.gpus = trans.__('Write how many GPUs as a whole number, such as 1.');
+      found.gpus = trans.__('Write how many GPUs as a whole number, from 1 to %1.', MOST_GPUS);
     }
   } else {
-    if (!(asNumber(form.memory_gib) > 0)) {
+    if (!isMemory(memoryOf(form, subject))) {
       found.memory = trans.__('Write the memory as a number of GiB, such as 10.');
     }
-    const percent = asNumber(form.compute_percent);
-    if (!(percent > 0 && percent <= 100)) {
-      found.compute = trans.__('Write the compute share in percent, from 1 to 100.');
+    if (!isCompute(milliOf(form.compute_percent))) {
+      found.compute = trans.__('Write the compute share in percent, from 0.1 to 100.');
     }
   }
-  if (form.hours.trim() !== '' && !(asNumber(form.hours) * S_PER_HOUR >= 1)) {
-    found.hours = trans.__('Write a number of hours, such as 12 or 0.5, or leave it empty.');
+  if (!isRunTime(longestRunOf(form))) {
+    found.hours = trans.__(
+      'Write a number of hours up to %1, such as 12 or 0.5, or leave it empty.',
+      MOST_RUN_S / S_PER_HOUR
+    );
   }
   for (const field of subject.fields) {
     const problem = typed(field, form.parameters[field.name] ?? '', trans).problem;
@@ -132,9 +138,10 @@ export function requestOf(form: Form, subject: Subject, trans: TranslationBundle
   const size = form.whole
     ? { memory_mib: 'whole' as const, gpus: Number(form.gpus) }
     : {
-        memory_mib: mibOf(form.memory_gib, [subject.slice_mib, subject.card_mib]),
-        compute_milli: Math.round(asNumber(form.compute_percent) * 10)
+        memory_mib: memoryOf(form, subject),
+        compute_milli: milliOf(form.compute_percent)
       };
+  const max_run_s = longestRunOf(form);
   return {
     notebook: subject.path,
     name: form.name.trim(),
@@ -142,9 +149,7 @@ export function requestOf(form: Form, subject: Subject, trans: TranslationBundle
     ...(parameters.length > 0 ? { parameters: Object.fromEntries(parameters) } : {}),
     ...(environment.length > 0 ? { environment: Object.fromEntries(environment) } : {}),
     ...(form.take === 'nothing' ? {} : { take_along: taken(form) }),
-    ...(form.hours.trim() === ''
-      ? {}
-      : { max_run_s: Math.round(asNumber(form.hours) * S_PER_HOUR) }),
+    ...(max_run_s === null ? {} : { max_run_s }),
     ...(form.retries > 0 ? { retries: form.retries } : {})
   };
 }
@@ -198,17 +203,18 @@ function isChanged(form: Form, field: ParameterField): boolean {
 }
 
 function isCount(text: string): boolean {
-  return /^[1-9]\d{0,3}$/.test(text.trim());
+  return /^[1-9]\d{0,3}$/.test(text.trim()) && Number(text) <= MOST_GPUS;
 }
 
-function asNumber(text: string): number {
-  return text.trim() === '' ? NaN : Number(text);
+function memoryOf(form: Form, subject: Subject): number {
+  return mibOf(form.memory_gib, [subject.slice_mib, subject.card_mib]);
 }
 
-/** `a whole GPU`, `10 GiB`: what is asked for, in words. */
-export function sizeWords(form: Form, trans: TranslationBundle): string {
-  if (form.whole) {
-    return trans._n('a whole GPU', '%1 whole GPUs', Number(form.gpus) || 1);
-  }
-  return gib(asNumber(form.memory_gib) * MIB_PER_GIB);
+/** In seconds; `null` for no limit, `NaN` where no number is typed. */
+export function longestRunOf(form: Form): number | null {
+  return form.hours.trim() === '' ? null : Math.round(numberOf(form.hours) * S_PER_HOUR);
+}
+
+function isRunTime(seconds: number | null): boolean {
+  return seconds === null || (seconds >= 1 && seconds <= MOST_RUN_S);
 }

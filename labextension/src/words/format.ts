@@ -18,18 +18,6 @@ export function gib(mib: number): string {
   return `${gibNumber(mib)} GiB`;
 }
 
-/**
- * What is typed as GiB, in MiB; `NaN` where it is no number.
- *
- * An amount is shown with one decimal: where the text is what is shown for one of these amounts,
- * that very amount is meant, for 24564 MiB is shown as `24`, and 24 GiB are more than the card has.
- */
-export function mibOf(text: string, known: readonly (number | null)[]): number {
-  const typed = text.trim() === '' ? NaN : Number(text);
-  const meant = known.find(mib => mib !== null && mib > 0 && Number(gibNumber(mib)) === typed);
-  return meant ?? Math.round(typed * MIB_PER_GIB);
-}
-
 /** `10 of 40 GiB`. */
 export function ofGib(trans: TranslationBundle, part_mib: number, whole_mib: number): string {
   return trans.__('%1 of %2 GiB', gibNumber(part_mib), gibNumber(whole_mib));

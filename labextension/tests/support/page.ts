@@ -47,6 +47,27 @@ export async function show(widget: Widget): Promise<HTMLElement> {
   return widget.node;
 }
 
+/** The panel with everything that it asks for. */
+export async function openPanel(panel: Widget, { model }: Desk): Promise<HTMLElement> {
+  const node = await show(panel);
+  await doing(() => {
+    model.start();
+  });
+  await doing(() => {
+    model.refresh();
+  });
+  return node;
+}
+
+/** Put this text in place of an input's. */
+export async function write(input: HTMLElement | null, text: string): Promise<void> {
+  await doing(() => {
+    const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set;
+    set?.call(input, text);
+    input?.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+}
+
 export async function doing(deed: () => void): Promise<void> {
   deed();
   await settled();
