@@ -1,12 +1,15 @@
-"""Processes that outlive their server, found by uid and by the slice in their environment.
+"""Processes that outlive their server, found by uid and by the slice in environment or group.
 
 The environment is the process's own word, so it chooses among processes of one uid only: a user
-who writes another's slice there ends a process of their own.
+who writes another's slice there ends a process of their own. Whoever empties it is still in the
+slice's control group, where the agent keeps such.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
+from sublet_quota.control_groups import is_in_group_of
 from sublet_quota.ids import SliceId
 
 
@@ -31,10 +34,18 @@ def _left_processes(slice_id: SliceId, uid: int) -> Iterator[psutil.Process]:
         try:
             if process.uids().real != uid or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if process.environ().get("SUBLET_SLICE_ID") == slice_id:
+            if is_in_group_of(slice_id, _groups_of(process)) or _names(process, slice_id):
                 yield process
-        except psutil.Error:
+        except (psutil.Error, OSError):
             continue
+
+
+def _names(process: psutil.Process, slice_id: SliceId) -> bool:
+    return bool(process.environ().get("SUBLET_SLICE_ID") == slice_id)
+
+
+def _groups_of(process: psutil.Process) -> str:
+    return Path(f"/proc/{process.pid}/cgroup").read_text()
 
 
 def _each(processes: list[psutil.Process], action: Callable[[psutil.Process], None]) -> None:

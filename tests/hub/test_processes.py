@@ -1,12 +1,19 @@
 """Jobs' processes on this machine: watching their end costs nobody else anything."""
 
 import asyncio
+import os
 import socket
 import sys
+import uuid
+from pathlib import Path
 
+import psutil
 import pytest
 from sublet_hub.ledger import ProcessIdentity
-from sublet_hub.local_jobs.processes import watch_exit
+from sublet_hub.local_jobs.processes import JobTree, end_tree, watch_exit
+from sublet_quota.ids import JobId, SliceId
+
+from tests.support.control_groups import control_groups, needs_freezer
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,3 +37,27 @@ async def test_a_watch_that_is_stopped_twice_leaves_the_next_descriptor_alone() 
         loop.remove_reader(ours)
         ours.close()
         theirs.close()
+
+
+def runs(pid: int) -> bool:
+    """Its new parent may not have seen its end."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+async def test_who_left_the_job_and_its_environment_behind_ends_with_it(tmp_path: Path) -> None:
+    with control_groups(needs_freezer(tmp_path), tmp_path) as groups:
+        mine = str(uuid.uuid4())
+        runner = groups.family()
+        groups.serve(groups.slice(mine, runner))
+        escaped = runner.starts("detached")
+        runner.process.kill()
+        runner.process.wait()
+        root = ProcessIdentity("boot", runner.pid, 0.0)
+        for uid, slice_id, ends in (
+            (os.getuid(), str(uuid.uuid4()), False),
+            (54321, mine, False),
+            (os.getuid(), mine, True),
+        ):
+            tree = JobTree(JobId("job"), uid, root, "boot", SliceId(slice_id))
+            assert await end_tree(tree, grace_s=0)
+            assert runs(escaped) is not ends

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
+from sublet_quota.control_groups import slice_group_name
 from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
@@ -193,7 +194,7 @@ class GroupKeeper:
                 return None
             # Never below another slice's group: the outermost would have its processes.
             above = f"{place}/".split(f"/{self._parent}/")[0]
-        name = f"slice-{quote(assignment.slice_id, safe='')[:_MOST_NAME]}"
+        name = slice_group_name(SliceId(assignment.slice_id))
         place = f"{above.rstrip('/')}/{self._parent}/{name}"
         group = SliceGroup(SliceId(assignment.slice_id), GpuId(assignment.gpu_id), tree, place)
         tree.make(group.rest)

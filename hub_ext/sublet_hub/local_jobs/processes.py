@@ -15,9 +15,11 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
-from sublet_quota.ids import JobId
+from sublet_quota.control_groups import is_in_group_of
+from sublet_quota.ids import JobId, SliceId
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import AccountError
@@ -177,6 +179,7 @@ class JobTree:
     uid: int
     root: ProcessIdentity
     boot_id: str
+    slice_id: SliceId
 
     @property
     def rebooted(self) -> bool:
@@ -192,15 +195,20 @@ class JobTree:
                 found[root.pid] = root
                 found.update({child.pid: child for child in root.children(recursive=True)})
         for process in psutil.process_iter():
-            if process.pid not in found and self._carries_id(process):
+            if process.pid not in found and self._is_of_job(process):
                 found[process.pid] = process
         return [p for p in found.values() if p.pid != os.getpid() and _lives(p)]
 
-    def _carries_id(self, process: psutil.Process) -> bool:
+    def _is_of_job(self, process: psutil.Process) -> bool:
+        """By the slice's group, which nobody leaves, or an environment that it may have emptied."""
         try:
-            own = process.uids().real == self.uid
-            return own and process.environ().get("SUBLET_JOB_ID") == self.job_id
-        except psutil.Error:
+            if process.uids().real != self.uid:
+                return False
+            groups = Path(f"/proc/{process.pid}/cgroup").read_text()
+            if is_in_group_of(self.slice_id, groups):
+                return True
+            return process.environ().get("SUBLET_JOB_ID") == self.job_id
+        except (psutil.Error, OSError):
             return False
 
 

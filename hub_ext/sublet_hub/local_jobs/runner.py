@@ -208,7 +208,7 @@ class LocalRunner:
     ) -> None:
         books = self._books
         path = books.files.progress_path(job.job_id, job.attempts)
-        tree = JobTree(job.job_id, record.uid, process, books.boot_id)
+        tree = JobTree(job.job_id, record.uid, process, books.boot_id, record.slice_id)
         run = Run(tree, ProgressFile(path), child, lambda: None)
         self._runs[job.job_id] = run
         if is_alive(process, books.boot_id):

@@ -1,0 +1,26 @@
+"""Who outlives a server is ended with its slice, whatever it left behind."""
+
+import os
+import uuid
+from pathlib import Path
+
+import psutil
+from sublet_quota.ids import SliceId
+from sublet_spawner.left_processes import end_processes_of
+
+from tests.support.control_groups import control_groups, needs_freezer
+
+
+def test_who_emptied_its_environment_is_known_by_the_slices_control_group(tmp_path: Path) -> None:
+    with control_groups(needs_freezer(tmp_path), tmp_path) as groups:
+        mine = SliceId(str(uuid.uuid4()))
+        server = groups.family()
+        groups.serve(groups.slice(mine, server))
+        escaped = server.starts("detached")
+        server.process.kill()
+        server.process.wait()
+        assert end_processes_of(SliceId(str(uuid.uuid4())), os.getuid(), 1.0) == 0
+        assert end_processes_of(mine, 54321, 1.0) == 0
+        assert psutil.pid_exists(escaped)
+        assert end_processes_of(mine, os.getuid(), 60.0) == 1
+        assert not psutil.pid_exists(escaped)
