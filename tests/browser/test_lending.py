@@ -122,6 +122,7 @@ def test_owners_who_do_not_fit_take_turns_and_see_nothing_of_each_other(ada, in_
     expect(mark(panel, "said").first).to_contain_text("Interrupted")
     expect(notebook.output(0).last).to_contain_text("KeyboardInterrupt")
     expect(mark(panel, "interrupt")).to_have_count(0)
+    expect(mark(panel, "kernel").filter(has_text="private.ipynb")).to_be_focused()
 
     notebook.start_cell(0)
     (hub.home("ada") / "enough").touch()

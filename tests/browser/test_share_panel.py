@@ -36,10 +36,10 @@ def bea(in_lab, hub):
 
 
 def press(button: Locator) -> None:
-    """As who uses no mouse does."""
+    """As who uses no mouse does, on the button that the keyboard is at."""
+    expect(button).to_be_focused()
     expect(button).to_be_enabled()
-    button.focus()
-    button.press("Enter")
+    button.page.keyboard.press("Enter")
 
 
 def test_the_panel_tells_all_of_ones_share(bea):
@@ -86,21 +86,27 @@ def test_its_buttons_keep_give_up_and_resize_by_keyboard(bea):
     notebook = open_notebook(bea, "hold.ipynb")
     panel = open_panel(bea)
     notebook.run_cell(0)
+    mark(panel, "keep-minutes").focus()
     mark(panel, "keep-minutes").select_option("15 min")
+    bea.page.keyboard.press("Shift+Tab")
     press(mark(panel, "keep"))
     expect(mark(panel, "said").first).to_have_text("Kept: nobody else uses your slice for 15 min.")
     expect(mark(panel, "kept-until")).to_be_visible()
     press(mark(panel, "keep-end"))
     expect(mark(panel, "said").first).to_have_text("Your slice may be lent again while it is idle.")
     expect(mark(panel, "kept-until")).to_have_count(0)
+    expect(mark(panel, "keep")).to_be_focused()
 
     with standings_seen(bea) as seen:
         notebook.run_cell(4)
+        mark(panel, "give-up").focus()
         press(mark(panel, "give-up"))
         expect(mark(panel, "said").first).to_contain_text("Given up for now")
         until_standing(bea, "idle")
     assert "active" in seen
 
+    expect(mark(panel, "give-up")).to_be_focused()
+    bea.page.keyboard.press("Tab")
     press(mark(panel, "resize"))
     form = mark(panel, "resize-form")
     for memory, complaint in (("2", "You hold 4.5 GiB"), ("90", "whole GPU has 80 GiB")):

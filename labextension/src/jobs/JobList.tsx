@@ -2,6 +2,7 @@
 import * as React from 'react';
 
 import { hasEnded, underWay, type Job } from '../api/jobs';
+import { Button } from '../words/button';
 import { ProgressBar } from '../words/bar';
 import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
 import { moment } from '../words/format';
@@ -127,6 +128,14 @@ function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element 
   const { trans, model, deeds } = desk;
   const action = useAction(model, hasEnded(job));
   const output = job.output_path;
+  const again = async (): Promise<string> => {
+    await model.api.again(job.job_id);
+    return trans.__('It is in the queue once more, as a new job.');
+  };
+  const cancel = async (): Promise<string> => {
+    await model.api.cancel(job.job_id);
+    return trans.__('It is told to stop; what it has computed is saved.');
+  };
   return (
     <>
       <div
@@ -156,35 +165,15 @@ function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element 
             {hasEnded(job) ? trans.__('Log') : trans.__('Follow log')}
           </button>
         )}
-        {hasEnded(job) ? (
-          <button
-            type="button"
-            disabled={action.busy}
-            onClick={() => {
-              action.run(async () => {
-                await model.api.again(job.job_id);
-                return trans.__('It is in the queue once more, as a new job.');
-              });
-            }}
-            data-sublet="job-again"
-          >
-            {trans.__('Run again')}
-          </button>
-        ) : (
-          <button
-            type="button"
-            disabled={action.busy}
-            onClick={() => {
-              action.run(async () => {
-                await model.api.cancel(job.job_id);
-                return trans.__('It is told to stop; what it has computed is saved.');
-              });
-            }}
-            data-sublet="job-cancel"
-          >
-            {trans.__('Cancel')}
-          </button>
-        )}
+        <Button
+          off={action.busy}
+          onClick={() => {
+            action.run(hasEnded(job) ? again : cancel);
+          }}
+          data-sublet={hasEnded(job) ? 'job-again' : 'job-cancel'}
+        >
+          {hasEnded(job) ? trans.__('Run again') : trans.__('Cancel')}
+        </Button>
       </div>
       <Said said={action.said} />
     </>

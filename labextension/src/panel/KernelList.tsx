@@ -2,7 +2,8 @@
 import * as React from 'react';
 
 import type { KernelHolding } from '../api/local';
-import { Said, Section, useAction, type Desk } from '../words/desk';
+import { Button, useHeir } from '../words/button';
+import { Said, Section, useAction, type Action, type Desk } from '../words/desk';
 import { fileName, gib } from '../words/format';
 
 export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
@@ -13,50 +14,64 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
     return null;
   }
   const waiting = new Set(model.local?.value.waiting_kernels ?? []);
-  const interrupt = (kernel: KernelHolding): void => {
-    action.run(async () => {
-      await model.api.interrupt(kernel.kernel_id);
-      return trans.__('Interrupted: the cell no longer waits.');
-    });
-  };
   return (
     <Section name="kernels" title={trans.__('My notebooks')} stale={!seen.fresh}>
       {seen.value.length === 0 ? (
         <p className="sublet-quiet">{trans.__('No kernel is running.')}</p>
       ) : (
         <ul className="sublet-list">
-          {seen.value.map(each => {
-            // The agent tells of a wait first-hand, and the list of kernels comes after.
-            const kernel = { ...each, waits: each.waits || waiting.has(each.kernel_id) };
-            return (
-              <li key={kernel.kernel_id} data-sublet="kernel">
-                <span className="sublet-grow sublet-two-lines">
-                  <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
-                    {nameOf(kernel)}
-                  </span>
-                  <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
-                </span>
-                {kernel.waits && (
-                  <button
-                    type="button"
-                    disabled={action.busy}
-                    title={trans.__('Its cell waits for the GPU: take it back')}
-                    onClick={() => {
-                      interrupt(kernel);
-                    }}
-                    data-sublet="interrupt"
-                  >
-                    {trans.__('Interrupt')}
-                  </button>
-                )}
-                <span className="sublet-number">{gib(kernel.memory_mib + kernel.host_mib)}</span>
-              </li>
-            );
-          })}
+          {seen.value.map(each => (
+            <KernelItem
+              key={each.kernel_id}
+              desk={desk}
+              // The agent tells of a wait first-hand, and the list of kernels comes after.
+              kernel={{ ...each, waits: each.waits || waiting.has(each.kernel_id) }}
+              action={action}
+            />
+          ))}
         </ul>
       )}
       <Said said={action.said} />
     </Section>
+  );
+}
+
+function KernelItem(props: {
+  desk: Desk;
+  kernel: KernelHolding;
+  action: Action;
+}): React.JSX.Element {
+  const { desk, kernel, action } = props;
+  const { trans, model } = desk;
+  const item = React.useRef<HTMLLIElement>(null);
+  const button = useHeir<HTMLButtonElement>(item);
+  const interrupt = async (): Promise<string> => {
+    await model.api.interrupt(kernel.kernel_id);
+    return trans.__('Interrupted: the cell no longer waits.');
+  };
+  return (
+    <li ref={item} tabIndex={-1} data-sublet="kernel">
+      <span className="sublet-grow sublet-two-lines">
+        <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
+          {nameOf(kernel)}
+        </span>
+        <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
+      </span>
+      {kernel.waits && (
+        <Button
+          ref={button}
+          off={action.busy}
+          title={trans.__('Its cell waits for the GPU: take it back')}
+          onClick={() => {
+            action.run(interrupt);
+          }}
+          data-sublet="interrupt"
+        >
+          {trans.__('Interrupt')}
+        </Button>
+      )}
+      <span className="sublet-number">{gib(kernel.memory_mib + kernel.host_mib)}</span>
+    </li>
   );
 }
 

@@ -4,6 +4,7 @@ import * as React from 'react';
 
 import type { Resize } from '../api/client';
 import type { Situation } from '../model/situation';
+import { Button } from '../words/button';
 import { Said, useAction, type Desk } from '../words/desk';
 import { isCompute, isMemory, mibOf, milliOf } from '../words/amounts';
 import { gib, gibNumber } from '../words/format';
@@ -26,7 +27,7 @@ export function ResizeForm(props: {
     memoryProblem(trans, memory_mib, situation, card_mib) ?? computeProblem(trans, share);
   const submit = (event: React.FormEvent): void => {
     event.preventDefault();
-    if (wrong !== null) {
+    if (wrong !== null || action.busy) {
       return;
     }
     const wanted: Resize = {};
@@ -86,12 +87,12 @@ export function ResizeForm(props: {
       )}
       <Said said={action.said} />
       <div className="sublet-row">
-        <button type="submit" className="sublet-primary" disabled={action.busy || wrong !== null}>
+        <Button submits className="sublet-primary" off={action.busy || wrong !== null}>
           {trans.__('Resize')}
-        </button>
-        <button type="button" onClick={props.close}>
+        </Button>
+        <Button onClick={props.close} data-sublet="resize-close">
           {trans.__('Close')}
-        </button>
+        </Button>
       </div>
     </form>
   );

@@ -58,9 +58,12 @@ export function SliceCard(props: {
         warn={situation.nearCap}
       />
       <p className="sublet-quiet">{meaning(situation.standing, trans)}</p>
+      <p className="sublet-unseen" role="status" data-sublet="announced">
+        {announcement(situation, trans)}
+      </p>
       <SeenAt situation={situation} trans={trans} />
       {situation.progress !== null && (
-        <div className="sublet-return" role="status" data-sublet="progress">
+        <div className="sublet-return" data-sublet="progress">
           <ProgressBar
             label={word(situation.standing, trans)}
             text={situation.progress.text}
@@ -97,6 +100,11 @@ export function SliceCard(props: {
       <SliceActions desk={desk} situation={situation} now={now} />
     </section>
   );
+}
+
+/** For screen readers, once: its progress changes several times a second. */
+function announcement({ standing, progress }: Situation, trans: TranslationBundle): string {
+  return progress === null ? '' : meaning(standing, trans);
 }
 
 function factsOf(desk: Desk, situation: Situation): Facts {

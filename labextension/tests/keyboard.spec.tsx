@@ -1,0 +1,169 @@
+import { PromiseDelegate } from '@lumino/coreutils';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import { keepChoices } from '../src/panel/KeepPart';
+import { SharePanel } from '../src/panel/SharePanel';
+import { job, kernel, localShare, share, slice } from './support/answers';
+import { AWAY, FakeApi } from './support/fakeApi';
+import { deskOf, doing, openPanel, part, type FakeDesk } from './support/page';
+
+let api: FakeApi;
+let desk: FakeDesk;
+let panel: SharePanel;
+
+beforeEach(() => {
+  api = new FakeApi();
+  desk = deskOf(api);
+  panel = new SharePanel(desk);
+});
+
+afterEach(() => {
+  panel.dispose();
+  desk.model.dispose();
+});
+
+/** Press it as who uses no mouse does; gives what has the focus after all is drawn anew. */
+async function press(button: HTMLElement): Promise<string | undefined> {
+  button.focus();
+  await doing(() => {
+    button.click();
+  });
+  return focused();
+}
+
+function focused(): string | undefined {
+  const element = document.activeElement;
+  return element instanceof HTMLElement ? element.dataset.sublet : undefined;
+}
+
+describe('the keyboard stays where it was', () => {
+  test('when a slice is kept, and no longer', async () => {
+    const node = await openPanel(panel, desk);
+    api.keep = async (_, minutes) => {
+      const until = new Date(Date.now() + minutes * 60_000);
+      api.answers.share = share({ slices: [slice({ kept_until: until.toISOString() })] });
+      await Promise.resolve();
+    };
+    expect(await press(part(node, 'keep'))).toBe('keep-end');
+    expect(await press(part(node, 'keep-end'))).toBe('keep');
+  });
+
+  test('when a slice is given up, lent and brought back', async () => {
+    const node = await openPanel(panel, desk);
+    api.answers.local = localShare({ lent: true });
+    expect(await press(part(node, 'give-up'))).toBe('wake');
+    api.answers.local = localShare({ active: true });
+    expect(await press(part(node, 'wake'))).toBe('give-up');
+  });
+
+  test('when a job is cancelled', async () => {
+    api.answers.jobs = [job({ state: 'running' }), job({ job_id: 'j2', state: 'running' })];
+    const node = await openPanel(panel, desk);
+    api.answers.jobs = [job({ state: 'cancelled' }), job({ job_id: 'j2', state: 'running' })];
+    expect(await press(part(node, 'job-cancel'))).toBe('job-again');
+    expect(document.activeElement?.closest('[data-sublet-job]')).toBe(
+      node.querySelector('[data-sublet-job="j1"]')
+    );
+  });
+
+  test('when a cell no longer waits: on its notebook', async () => {
+    api.answers.kernels = [kernel({ waits: true })];
+    const node = await openPanel(panel, desk);
+    api.answers.kernels = [kernel({ waits: false })];
+    expect(await press(part(node, 'interrupt'))).toBe('kernel');
+  });
+
+  test('but is left alone where it was elsewhere when a cell no longer waits', async () => {
+    api.answers.kernels = [kernel({ waits: true })];
+    const node = await openPanel(panel, desk);
+    part(node, 'resize').focus();
+    api.answers.kernels = [kernel({ waits: false })];
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(focused()).toBe('resize');
+  });
+
+  test('when the form for another size is closed: on the button that opened it', async () => {
+    const node = await openPanel(panel, desk);
+    await press(part(node, 'resize'));
+    expect(await press(part(node, 'resize-close'))).toBe('resize');
+  });
+
+  test('while something is done, which is not done twice', async () => {
+    const node = await openPanel(panel, desk);
+    const done = new PromiseDelegate<void>();
+    api.giveUp = async id => {
+      api.done.push(`give up ${id}`);
+      await done.promise;
+    };
+    const button = part(node, 'give-up');
+    expect(await press(button)).toBe('give-up');
+    expect(await press(button)).toBe('give-up');
+    expect([button.getAttribute('aria-disabled'), button.hasAttribute('disabled')]).toEqual([
+      'true',
+      false
+    ]);
+    expect(api.done).toEqual(['give up s1']);
+    await doing(() => {
+      done.resolve();
+    });
+    expect(button.getAttribute('aria-disabled')).toBeNull();
+  });
+
+  test('when the hub goes away', async () => {
+    const node = await openPanel(panel, desk);
+    part(node, 'keep').focus();
+    api.answers.share = AWAY;
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect([focused(), part(node, 'keep').getAttribute('aria-disabled')]).toEqual(['keep', 'true']);
+  });
+});
+
+test('a return is announced once, and not with each step', async () => {
+  const move = { kind: 'resuming', bytes_mib: 8192, moved_mib: 0, expected_s: 4, elapsed_s: 0 };
+  const node = await openPanel(panel, desk);
+  const announced = part(node, 'announced');
+  expect([announced.getAttribute('role'), announced.textContent]).toEqual(['status', '']);
+  const said = new Set<string>();
+  for (const moved_mib of [1024, 4096, 8192]) {
+    api.answers.local = localShare({ move: { ...move, moved_mib } });
+    await doing(() => {
+      desk.model.refresh();
+    });
+    said.add(announced.textContent);
+    expect(part(node, 'progress').closest('[role="status"], [aria-live]')).toBeNull();
+  }
+  expect([...said]).toEqual(['Your data is on its way back to the GPU.']);
+});
+
+describe('for how long a slice can be kept', () => {
+  test.each<[number | null, number[]]>([
+    [null, [15, 30, 60, 120, 240]],
+    [1440, [15, 30, 60, 120, 240]],
+    [100, [15, 30, 60, 100]],
+    [30, [15, 30]],
+    [10, [10]],
+    [0, []]
+  ])('with %j minutes left: %j', (left, choices) => {
+    expect(keepChoices(left)).toEqual(choices);
+  });
+
+  test('little that is left is offered, and asked for', async () => {
+    api.answers.share = share({ quota: { keep_left_minutes: 10 } });
+    const node = await openPanel(panel, desk);
+    expect(part(node, 'keep-minutes').textContent).toBe('10 min (all that is left)');
+    await press(part(node, 'keep'));
+    expect(api.done).toEqual(['keep s1 10']);
+  });
+
+  test('with nothing left nothing is asked for', async () => {
+    api.answers.share = share({ quota: { keep_left_minutes: 0 } });
+    const node = await openPanel(panel, desk);
+    expect(part(node, 'keep-minutes').textContent).toBe('none left today');
+    await press(part(node, 'keep'));
+    expect(api.done).toEqual([]);
+  });
+});
