@@ -108,12 +108,12 @@ export class LogView extends Widget {
 
   /** Text of a user's notebook: only ever in text nodes, never read as HTML. */
   private draw(): void {
-    const { scrollHeight, scrollTop, clientHeight } = this.lines;
-    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     const ended = this.text.takeEnded();
     if (ended === '' && this.line.data === this.text.line) {
       return;
     }
+    const { scrollHeight, scrollTop, clientHeight } = this.lines;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     if (ended !== '') {
       this.held += ended.length;
       this.line.before(document.createTextNode(ended));
