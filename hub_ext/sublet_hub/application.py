@@ -26,14 +26,10 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.log_redaction import redact_logs
 from sublet_hub.private_files import keep_secret, make_private_folder, read_secret
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
-from sublet_hub.web import WebSettings, make_application
+from sublet_hub.web import WebSettings, make_server
 
 if TYPE_CHECKING:
     from sublet_hub.kube.api import KubeApi
-
-_LARGEST_BODY = 1024 * 1024
-_BODY_WITHIN_S = 30
-_IDLE_CONNECTION_S = 300
 
 
 class SubletHub(KubeOptions, Application):
@@ -225,7 +221,7 @@ class SubletHub(KubeOptions, Application):
             self.nodes_of(kube),
         )
         assembly = Assembly(settings, outside)
-        web = make_application(
+        server = make_server(
             assembly.service,
             self._authentication(token),
             assembly.switchboard,
@@ -235,14 +231,6 @@ class SubletHub(KubeOptions, Application):
                 metrics_token=metrics_token,
                 cookie_secret=keep_secret(Path(self.state_folder) / "cookie-secret"),
             ),
-        )
-        server = HTTPServer(
-            web,
-            xheaders=True,
-            trusted_downstream=["127.0.0.1", "::1"],
-            max_body_size=_LARGEST_BODY,
-            body_timeout=_BODY_WITHIN_S,
-            idle_connection_timeout=_IDLE_CONNECTION_S,
         )
         try:
             server.listen(self.port, self.ip)

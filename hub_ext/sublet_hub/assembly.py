@@ -136,6 +136,7 @@ class Assembly:
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),
                 anonymous=Guesses(settings.limits.failed_requests),
+                anonymous_of_a_peer=Guesses(settings.limits.failed_requests_of_a_peer),
             ),
         )
         self.switchboard = Switchboard(

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,13 @@ from sublet_quota import scopes
 from tornado.web import HTTPError
 from traitlets import Instance, default
 
-from sublet_hub.errors import HubUnreachableError, TooManyRequestsError
+from sublet_hub.errors import HubUnreachableError
+from sublet_hub.token_lookups import TokenLookups
 
 KEPT_S = 30.0
 _REFUSED_KEPT_S = 5.0
 _MOST_KEPT = 10_000
-_MOST_LOOKUPS = 64
+_ANSWER_S = 10.0
 
 UserModel = Mapping[str, Any]
 
@@ -74,7 +75,7 @@ class KeptAnswers:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[str, tuple[float, UserModel | None]] = OrderedDict()
-        self._good: OrderedDict[str, None] = OrderedDict()
+        self._good: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -99,14 +100,14 @@ class KeptAnswers:
         if model is None:
             self._good.pop(digest, None)
         else:
-            self._good[digest] = None
+            self._good[digest] = f"{model.get('kind', 'user')}:{model['name']}"
             self._good.move_to_end(digest)
         while len(self._good) > _MOST_KEPT:
             self._good.popitem(last=False)
 
-    def was_good(self, digest: str) -> bool:
-        """Whether the hub knew this token when it was asked last."""
-        return digest in self._good
+    def last_user(self, digest: str) -> str | None:
+        """Whose token it was when the hub was asked last; ``None``: nobody's."""
+        return self._good.get(digest)
 
     def forget(self, digest: str) -> None:
         """Ask the hub again next time."""
@@ -117,15 +118,15 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
     """HubOAuth that keeps few answers for a short time, and asks few things at once."""
 
     answers = Instance(KeptAnswers)
-    lookups = Instance(asyncio.Semaphore)
+    lookups = Instance(TokenLookups)
 
     @default("answers")
     def _default_answers(self) -> KeptAnswers:
         return KeptAnswers()
 
     @default("lookups")
-    def _default_lookups(self) -> asyncio.Semaphore:
-        return asyncio.Semaphore(_MOST_LOOKUPS)
+    def _default_lookups(self) -> TokenLookups:
+        return TokenLookups()
 
     def user_for_token(
         self,
@@ -149,7 +150,7 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
 
     def was_known(self, token: str) -> bool:
         """Whether the hub knew this token when it was asked last."""
-        return self.answers.was_good(_digest(token))
+        return self.answers.last_user(_digest(token)) is not None
 
     def forget_token(self, token: str) -> None:
         """Believe nothing kept about this token."""
@@ -161,20 +162,17 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
         kept = self.answers.get(digest, time.monotonic()) if use_kept else None
         if kept is not None:
             return kept[0]
-        if self.lookups.locked():
-            message = "too many unknown tokens are being checked with the hub: try again"
-            raise TooManyRequestsError(message, retry_after_s=2)
-        async with self.lookups:
-            model = await self._ask_hub(token)
+        model = await self._ask_hub(token, self.answers.last_user(digest))
         self.answers.keep(digest, model, time.monotonic())
         return model
 
-    async def _ask_hub(self, token: str) -> UserModel | None:
-        asked: Awaitable[UserModel | None] = self._check_hub_authorization(
-            url=f"{self.api_url.rstrip('/')}/user", api_token=token, use_cache=False
-        )
+    async def _ask_hub(self, token: str, last_user: str | None) -> UserModel | None:
         try:
-            return await asyncio.wait_for(asked, timeout=10)
+            async with asyncio.timeout(_ANSWER_S), self.lookups.turn_of(last_user):
+                model: UserModel | None = await self._check_hub_authorization(
+                    url=f"{self.api_url.rstrip('/')}/user", api_token=token, use_cache=False
+                )
+                return model
         except (HTTPError, TimeoutError) as error:
             message = "JupyterHub does not answer, so nobody can be identified: try again"
             raise HubUnreachableError(message) from error

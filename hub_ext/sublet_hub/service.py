@@ -31,6 +31,8 @@ class RequestLimits:
     owners: RateLimits
     anonymous: Guesses
     """Requests of an address that failed to identify anybody."""
+    anonymous_of_a_peer: Guesses
+    """The same of whoever is connected to us, for all addresses that it tells."""
 
 
 @dataclass(frozen=True, slots=True)

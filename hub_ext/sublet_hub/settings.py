@@ -14,6 +14,8 @@ class OwnerLimits:
     requests: Rate = field(default_factory=lambda: Rate(burst=100, per_s=20))
     failed_requests: Rate = field(default_factory=lambda: Rate(burst=60, per_s=2))
     """Of one address, without a token that the hub knows."""
+    failed_requests_of_a_peer: Rate = field(default_factory=lambda: Rate(burst=1200, per_s=40))
+    """The same of all addresses that one peer tells: it can be a proxy, or make them up."""
     wakes: Rate = field(default_factory=lambda: Rate(burst=20, per_s=1 / 30))
     log_bytes: int = 256 * 1024 * 1024
     """A job whose log grows beyond this is ended."""

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, url
 
 from sublet_hub.api.open_pages import HealthHandler, MetricsHandler, OpenApiHandler
@@ -17,9 +19,13 @@ from sublet_hub.api.table import routes_by_path
 from sublet_hub.authentication import ServiceAuth
 from sublet_hub.link.agent_socket import AgentSocket
 from sublet_hub.link.switchboard import Switchboard
+from sublet_hub.request_origin import told_address_of
 from sublet_hub.service import Service
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
+_LARGEST_BODY = 1024 * 1024
+_BODY_WITHIN_S = 30
+_IDLE_CONNECTION_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,27 @@ class WebSettings:
     version: str
     metrics_token: str | None
     cookie_secret: bytes
+
+
+class ServiceApplication(Application):
+    """Routes each request by the address that it comes from, as far as that is known."""
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Tell the address first: tornado's ``xheaders`` would believe ``X-Real-Ip``."""
+        request.remote_ip = told_address_of(request)
+        return super().find_handler(request, **kwargs)
+
+
+def make_server(
+    service: Service, hub_auth: ServiceAuth, switchboard: Switchboard, settings: WebSettings
+) -> HTTPServer:
+    """A server of the application, which listens nowhere yet."""
+    return HTTPServer(
+        make_application(service, hub_auth, switchboard, settings),
+        max_body_size=_LARGEST_BODY,
+        body_timeout=_BODY_WITHIN_S,
+        idle_connection_timeout=_IDLE_CONNECTION_S,
+    )
 
 
 def make_application(
@@ -58,7 +85,7 @@ def make_application(
         )
         for path, routes in routes_by_path().items()
     ]
-    return Application(
+    return ServiceApplication(
         rules,
         default_handler_class=UnknownPathHandler,
         log_function=log_request,

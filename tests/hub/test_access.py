@@ -192,6 +192,75 @@ async def test_who_guesses_must_wait_and_who_was_known_need_not(
         assert statuses[-1] == 429
 
 
+async def test_an_address_is_what_the_nearest_proxy_says_and_nothing_that_a_client_sends(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, failed_requests=Rate(2, 0.01))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+
+        async def guess(number: int, client: str) -> int:
+            made_up = f"203.0.113.{number}"
+            headers = {"X-Real-Ip": made_up, "X-Forwarded-For": f"{made_up},{client}"}
+            return (await world.call("GET", "share", f"false-{client}-{number}", None, headers))[0]
+
+        for client in ("198.51.100.1", "198.51.100.2", "2001:db8::1"):
+            answers = [await guess(number, client) for number in range(4)]
+            assert answers == [401, 401, 429, 429]
+
+
+async def test_who_makes_addresses_up_must_wait_as_their_own_peer(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, failed_requests_of_a_peer=Rate(5, 0.01))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        known = world.user("ada")
+        await world.call("GET", "share", known)
+        answers = []
+        for number in range(8):
+            headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+            answers.append((await world.call("GET", "share", f"false-{number}", None, headers))[0])
+        assert answers == [401] * 5 + [429] * 3
+        assert (await world.call("GET", "share", known))[0] == 200
+
+
+async def test_who_was_known_is_identified_anew_while_strangers_take_all_their_room(
+    world: HubWorld,
+) -> None:
+    known = world.admin()
+    assert (await world.call("GET", "lending", known))[0] == 200
+    world.hub.stalled_for = "false-"
+    world.hub.stalled = asyncio.Event()
+    asked = world.hub.asked
+    guesses = [
+        asyncio.create_task(world.call("GET", "share", f"false-{number}")) for number in range(64)
+    ]
+    await until(lambda: world.hub.asked == asked + 64)
+    assert (await world.call("GET", "share", "false-64"))[0] == 429
+    assert (await world.call("PUT", "lending", known, {"lending": True}))[0] < 300
+    world.hub.stalled.set()
+    assert {status for status, _ in await asyncio.gather(*guesses)} == {401}
+
+
+async def test_one_known_user_leaves_room_to_the_others(world: HubWorld) -> None:
+    ada, root = world.admin("ada"), world.admin("root")
+    for token in (ada, root):
+        assert (await world.call("GET", "lending", token))[0] == 200
+    world.hub.stalled_for = ada
+    world.hub.stalled = asyncio.Event()
+
+    async def change(token: str) -> int:
+        return (await world.call("PUT", "lending", token, {"lending": True}))[0]
+
+    many = [asyncio.create_task(change(ada)) for _ in range(100)]
+    await until(lambda: sum(each.done() for each in many) == 84)
+    assert {each.result() for each in many if each.done()} == {429}
+    assert await change(root) < 300
+    world.hub.stalled.set()
+    await asyncio.gather(*many)
+
+
 async def test_false_tokens_for_metrics_are_guesses_too_and_scrapes_go_on(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -24,7 +24,7 @@ from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.node_secrets import NodeSecrets
 from sublet_hub.private_files import write_private
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
-from sublet_hub.web import WebSettings, make_application
+from sublet_hub.web import WebSettings, make_server
 from sublet_quota import scopes
 from tornado.httpclient import HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer
@@ -68,6 +68,8 @@ class FakeHub:
     asked: int = 0
     stalled: asyncio.Event | None = None
     """While set and not rung, questions about tokens are not answered."""
+    stalled_for: str = ""
+    """Only about tokens that begin so."""
     broken: bool = False
     url: str = ""
 
@@ -87,9 +89,9 @@ class _UserHandler(RequestHandler):
     async def get(self) -> None:
         hub: FakeHub = self.settings["hub"]
         hub.asked += 1
-        if hub.stalled is not None:
-            await hub.stalled.wait()
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        if hub.stalled is not None and token.startswith(hub.stalled_for):
+            await hub.stalled.wait()
         if token not in hub.tokens:
             self.set_status(403)
             self.write({"status": 403, "message": "Forbidden"})
@@ -288,13 +290,12 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
         base_url=PREFIX,
         oauth_client_id="service-sublet",
     )
-    web = make_application(
+    server = make_server(
         assembly.service,
         auth,
         assembly.switchboard,
         WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32),
     )
-    server = HTTPServer(web, max_body_size=1024 * 1024)
     socket, port = bind_unused_port()
     server.add_socket(socket)
     assembly.start()

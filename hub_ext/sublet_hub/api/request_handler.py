@@ -30,6 +30,7 @@ from sublet_hub.errors import (
     TooManyRequestsError,
 )
 from sublet_hub.limits import refuse_for
+from sublet_hub.request_origin import peer_of
 from sublet_hub.service import Service
 
 _LOG = logging.getLogger(__name__)
@@ -86,10 +87,14 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 
     def _refuse_guessing(self, token: str) -> None:
         known = self.hub_auth.was_known(token)
-        self.service.limits.anonymous.refuse(str(self.request.remote_ip), known=known)
+        limits = self.service.limits
+        limits.anonymous.refuse(str(self.request.remote_ip), known=known)
+        limits.anonymous_of_a_peer.refuse(peer_of(self.request), known=known)
 
     def _count_failure(self) -> None:
-        self.service.limits.anonymous.count(str(self.request.remote_ip))
+        limits = self.service.limits
+        limits.anonymous.count(str(self.request.remote_ip))
+        limits.anonymous_of_a_peer.count(peer_of(self.request))
 
 
 class UnknownPathHandler(ServiceHandler):

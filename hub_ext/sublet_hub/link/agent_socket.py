@@ -32,6 +32,7 @@ from sublet_hub.fleet import NodeView
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.link.identity import AgentIdentity, IdentityUnknownError
 from sublet_hub.link.switchboard import Switchboard
+from sublet_hub.request_origin import peer_of
 
 _LOG = logging.getLogger(__name__)
 _BEARER = re.compile(r"^Bearer ([!-~]{16,4096})$", re.IGNORECASE)
@@ -44,8 +45,7 @@ _HELLO_WITHIN_S = 10
 
 def address_of(request: HTTPServerRequest) -> str:
     """Where a request comes from: only a proxy on this machine is believed to send for others."""
-    context = getattr(request.connection, "context", None)
-    peer = str(context.address[0]) if context is not None and context.address else ""
+    peer = peer_of(request)
     return str(request.remote_ip) if peer in {"", "127.0.0.1", "::1"} else peer
 
 
