@@ -1,7 +1,7 @@
 """What callers are shown: ledger and fleet put together as the API's bodies.
 
 Other users' names are shown to admins and within a group that the quota document knows; to
-everybody else a job is "a job", and an owner "another owner".
+everybody else a job is "a job", and an owner "another owner". The ids of their slices likewise.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sublet_quota.ids import GpuId, JobId, SliceId
 from sublet_quota.offers import SliceOffers
-from sublet_quota.wire.agent_link import GpuReport
+from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import (
     EventInfo,
     GpuInfo,
@@ -85,23 +85,6 @@ def offers_body(found: SliceOffers) -> Offers:
     )
 
 
-def event_body(record: EventRecord) -> EventInfo:
-    """An event as callers see it."""
-    return EventInfo(
-        event_id=record.event_id,
-        at=record.at,
-        kind=record.kind,
-        node=record.node,
-        gpu_id=record.gpu_id,
-        slice_id=record.slice_id,
-        for_slice_id=record.for_slice_id,
-        owner=record.owner,
-        bytes_mib=record.bytes_mib,
-        took_s=record.took_s,
-        detail=record.detail,
-    )
-
-
 class Views:
     """Puts ledger and fleet together."""
 
@@ -116,7 +99,7 @@ class Views:
         waits_for = () if report is None or report.wait is None else report.wait.waits_for
         return SliceInfo(
             lease=lease_of(record),
-            report=report,
+            report=None if report is None else self._shown_report(report, viewer),
             seen_at=self._fleet.seen_at(record.gpu.node),
             kept_until=record.kept_until,
             lent_to=() if report is None else self._names(report.lent_to, viewer),
@@ -129,6 +112,23 @@ class Views:
         """Slices, the oldest first."""
         ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
         return tuple(self.slice(record, viewer) for record in ordered)
+
+    def event(self, record: EventRecord, viewer: Viewer) -> EventInfo:
+        """An event; for whom room was made, only to who may know that."""
+        made_for = record.for_slice_id
+        return EventInfo(
+            event_id=record.event_id,
+            at=record.at,
+            kind=record.kind,
+            node=record.node,
+            gpu_id=record.gpu_id,
+            slice_id=record.slice_id,
+            for_slice_id=made_for if made_for and self._shows_slice(made_for, viewer) else None,
+            owner=record.owner,
+            bytes_mib=record.bytes_mib,
+            took_s=record.took_s,
+            detail=record.detail,
+        )
 
     def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
         """All cards, by node and index."""
@@ -148,6 +148,24 @@ class Views:
             seen_at=self._fleet.seen_at(gpu.node),
             silent=self._fleet.is_silent(gpu.node),
         )
+
+    def _shown_report(self, report: SliceReport, viewer: Viewer) -> SliceReport:
+        wait = report.wait
+        if wait is not None:
+            waits_for = self._shown_ids(wait.waits_for, viewer)
+            wait = wait.model_copy(update={"waits_for": waits_for})
+        lent_to = self._shown_ids(report.lent_to, viewer)
+        return report.model_copy(update={"wait": wait, "lent_to": lent_to})
+
+    def _shown_ids(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
+        return tuple(each for each in slice_ids if self._shows_slice(each, viewer))
+
+    def _shows_slice(self, slice_id: str, viewer: Viewer) -> bool:
+        """Whether a viewer may know a slice by its id; whose a slice was that is gone, none."""
+        if viewer.sees_all:
+            return True
+        record = self._ledger.slices.get(SliceId(slice_id))
+        return record is not None and self.shows_name(record.owner, record.groups, viewer)
 
     def _names(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
         return tuple(self._name(SliceId(slice_id), viewer) for slice_id in slice_ids)

@@ -13,7 +13,7 @@ from sublet_hub.ledger import EventRecord
 from sublet_hub.ledger.database import EventQuery
 from sublet_quota.residency import WaitReason
 from sublet_quota.slice_states import SliceState
-from sublet_quota.wire.agent_link import WaitReport
+from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
@@ -122,7 +122,11 @@ async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
     wait = WaitReport(reason=WaitReason.TURN, place=1, waits_for=(bobs["slice_id"],))
     agent.says = {
         adas["slice_id"]: a_report(
-            adas["slice_id"], state=SliceState.SUSPENDED, gate_open=False, wait=wait
+            adas["slice_id"],
+            state=SliceState.SUSPENDED,
+            gate_open=False,
+            wait=wait,
+            lent_to=(bobs["slice_id"],),
         )
     }
     await agent.report()
@@ -137,8 +141,32 @@ async def test_my_share_shows_what_i_have_and_whom_i_wait_for_without_names(
     assert (share["used_mib"], share["lending"]) == (adas["memory_mib"], True)
     assert share["agents_silent"] == []
     assert "bob" not in str(share)
+    assert bobs["slice_id"] not in str(share)
     _, seen = await world.call("GET", "share?owner=ada", admin)
     assert seen["slices"][0]["waits_for"] == ["bob"]
+    assert seen["slices"][0]["report"]["lent_to"] == [bobs["slice_id"]]
+
+
+async def test_events_name_the_slice_that_room_was_made_for_to_its_owner_and_to_admins(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    adas = await world.slice_for("ada", size="small")
+    for other, seen in (("ada", True), ("bob", False)):
+        made_for = await world.slice_for(other, "second", size="small")
+        suspended = AgentEvent(
+            event_id=f"e-{other}",
+            at=datetime.now(UTC),
+            kind="suspended",
+            gpu_id="SIM-0",
+            slice_id=adas["slice_id"],
+            for_slice_id=made_for["slice_id"],
+        )
+        await agent.tell(suspended)
+        for token, expected in ((world.user("ada"), seen), (world.admin(), True)):
+            _, events = await world.call("GET", "events", token)
+            told = [each["for_slice_id"] for each in events if each["kind"] == "suspended"]
+            assert (made_for["slice_id"] in told) is expected
 
 
 async def test_a_silent_agent_is_said_so_in_share_and_cards(world: HubWorld) -> None:

@@ -22,7 +22,7 @@ from sublet_hub.history import STEP_S
 from sublet_hub.ledger import SliceRecord
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.service import Service
-from sublet_hub.views import Viewer, event_body
+from sublet_hub.views import Viewer
 
 _MOST_EVENTS = 1000
 _HEARD_WITHIN_S = 1.5
@@ -136,7 +136,8 @@ async def _events(service: Service, call: Call) -> tuple[EventInfo, ...]:
         raise NotAllowedError(message)
     limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
     found = service.ledger.events(EventQuery(call.time("since"), owner, limit))
-    return tuple(event_body(record) for record in found)
+    viewer = viewer_of(service, caller)
+    return tuple(service.views.event(record, viewer) for record in found)
 
 
 OWNER_ROUTES = (
