@@ -1,11 +1,15 @@
 """The demo as its users run it: a process of its own, judged by its exit code and its files."""
 
+import contextlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+from tests.support.programs import in_a_terminal
 
 pytestmark = pytest.mark.end_to_end
 
@@ -45,6 +49,21 @@ def test_without_the_check_for_room_a_notebook_is_lost_and_the_demo_says_so(tmp_
     code, record, told = play(tmp_path / "out", "--without-room-check")
     assert code == 1
     assert any("is lost" in each for each in record["wrong"]), told
+
+
+def test_a_demo_whose_terminal_is_closed_leaves_nothing_running_however_often_it_is_told(tmp_path):
+    command = [sys.executable, "-m", "sublet_hub.demo", "--device", "simulated"]
+    with in_a_terminal([*command, "--output", str(tmp_path / "out")]) as running:
+        running.wait_for("has a slice of")
+        parts = running.parts()
+        assert len(parts) >= 5
+        running.close_terminal()
+        for _ in range(3):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.process.wait(0.3)
+            running.process.terminate()
+        running.process.wait(60)
+        assert psutil.wait_procs(parts, timeout=10)[1] == []
 
 
 def test_a_real_gpu_is_never_broken_on_purpose():

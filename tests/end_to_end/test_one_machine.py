@@ -1,58 +1,92 @@
 """`make up` as a person runs it: it says how to log in, and leaves nothing behind."""
 
-import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.programs import free_port, in_a_terminal, program
+
 pytestmark = pytest.mark.end_to_end
 
+UP = [sys.executable, "-m", "sublet_hub.one_machine", "--device", "simulated"]
+READY = "Stop with Ctrl-C"
 
-def free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        return each.getsockname()[1]
+
+def up(folder: Path, port: int) -> list[str]:
+    return [*UP, "--port", str(port), "--folder", str(folder)]
 
 
 def test_up_tells_how_to_log_in_and_ends_with_all_its_parts(tmp_path):
     port = free_port()
-    told = tmp_path / "told.txt"
-    command = [sys.executable, "-m", "sublet_hub.one_machine", "--device", "simulated"]
-    with told.open("w") as output:
-        up = subprocess.Popen(
-            [*command, "--port", str(port), "--folder", str(tmp_path / "sublet")],
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
-    try:
-        ends = time.monotonic() + 90
-        while "Stop with Ctrl-C" not in told.read_text():
-            assert up.poll() is None, told.read_text()
-            assert time.monotonic() < ends, told.read_text()
-            time.sleep(0.2)
-        assert "SIMULATED" in told.read_text()
-        assert re.search(r"any name and the password\s+\S{8,}", told.read_text())
+    with program(up(tmp_path / "sublet", port), tmp_path / "told.txt") as running:
+        running.wait_for(READY)
+        assert "SIMULATED" in running.told()
+        assert re.search(r"any name and the password\s+\S{8,}", running.told())
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:
             assert page.status == 200
-        parts = psutil.Process(up.pid).children(recursive=True)
+        parts = running.parts()
         assert len(parts) >= 4
-    finally:
-        up.send_signal(signal.SIGINT)
-        up.wait(60)
-    assert up.returncode == 0, told.read_text()
-    _, alive = psutil.wait_procs(parts, timeout=10)
-    assert alive == []
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) == 0, running.told()
+        assert psutil.wait_procs(parts, timeout=10)[1] == []
     private = [tmp_path / "sublet" / "secrets" / name for name in ("password", "service-token")]
     assert [oct(each.stat().st_mode & 0o777) for each in private] == ["0o600", "0o600"]
+
+
+def test_up_ends_with_all_its_parts_when_its_terminal_is_closed(tmp_path):
+    with in_a_terminal(up(tmp_path / "sublet", free_port())) as running:
+        running.wait_for(READY)
+        parts = running.parts()
+        assert len(parts) >= 4
+        running.close_terminal()
+        running.process.wait(60)
+        assert psutil.wait_procs(parts, timeout=10)[1] == []
+
+
+def test_a_second_up_on_the_same_folder_is_refused_and_the_first_goes_on_as_it_was(tmp_path):
+    folder, port = tmp_path / "sublet", free_port()
+    with program(up(folder, port), tmp_path / "told.txt") as running:
+        running.wait_for(READY)
+        parts, before = running.parts(), state_of(folder)
+        second = subprocess.run(
+            up(folder, free_port()), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert second.returncode == 1
+        assert f"in use: process {running.process.pid} runs a hub on it" in second.stderr
+        assert state_of(folder) == before
+        assert all(each.is_running() for each in parts)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:
+            assert page.status == 200
+
+
+def state_of(folder: Path) -> dict[str, object]:
+    """What a second program has changed, on a folder that it may not touch."""
+    secrets = [file for file in (folder / "secrets").rglob("*") if file.is_file()]
+    files = [*secrets, folder / "jupyterhub_config.py", folder / "running"]
+    sockets = {str(each): each.stat().st_ino for each in (folder / "run").iterdir()}
+    return {**sockets, **{str(each): each.read_text() for each in files}}
+
+
+def test_up_after_a_killed_one_stops_what_that_left_and_runs(tmp_path):
+    folder, port = tmp_path / "sublet", free_port()
+    with program(up(folder, port), tmp_path / "first.txt") as killed:
+        killed.wait_for(READY)
+        left = killed.parts()
+        killed.process.kill()
+        killed.process.wait(10)
+        with program(up(folder, port), tmp_path / "second.txt") as running:
+            running.wait_for(READY)
+            assert "A killed run left its hub" in running.told()
+            assert psutil.wait_procs(left, timeout=10)[1] == []
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:
+                assert page.status == 200
 
 
 def test_up_on_a_machine_without_a_card_refuses_nvidia_and_says_what_to_do():

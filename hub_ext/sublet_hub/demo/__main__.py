@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,13 +19,15 @@ from sublet_hub.demo.kernels import Person
 from sublet_hub.demo.record import Record
 from sublet_hub.demo.report import print_report
 from sublet_hub.demo.sampling import gpu_seconds, sample_for_ever
-from sublet_hub.demo.story import Casting, Script, Stage, play
+from sublet_hub.demo.stage import Casting, Script, Stage
+from sublet_hub.demo.story import play
 from sublet_hub.demo.timeline import draw_timeline
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.hub_file import NOTEBOOKS
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
 from sublet_hub.one_machine.places import Places, Ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
 
 SIMULATED_GIB = 80.0
 
@@ -79,8 +80,7 @@ def main(
         raise click.ClickException("no NVIDIA GPU: NVML finds none")
     if found is not None and (poison or without_room_check):
         raise click.ClickException("a real GPU is not broken on purpose: add --device simulated")
-    # Told to stop, it still stops what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    when_told_to_stop(exit_once)
     output.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False, soft_wrap=True)
     gib = found.memory_gib if found else SIMULATED_GIB

@@ -2,143 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sublet_hub.demo.cells import Cells
-from sublet_hub.demo.kernels import CellError, CellOutcome, Kernel, Person
-from sublet_hub.demo.record import GiveBack, Record
-
-PATIENCE_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Casting:
-    """Who plays: name, size of slice, how much they fill."""
-
-    name: str
-    size: str
-    fill_gib: float
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """The numbers of the story."""
-
-    cast: tuple[Casting, Casting, Casting]
-    training_notebook: Path
-    training: dict[str, Any]
-    compute_rounds: int = 100
-
-
-@dataclass(slots=True)
-class Stage:
-    """Everything the acts use."""
-
-    record: Record
-    script: Script
-    cells: Cells
-    admin: Person
-    people: dict[str, Person]
-    kernels: dict[str, Kernel] = field(default_factory=dict)
-    pids: dict[str, int] = field(default_factory=dict)
-    job_id: str = ""
-    before_give_back: Callable[[int], None] | None = None
-    """Breaks the process of this pid on purpose, to show that the demo tells it."""
-
-    @property
-    def submitter(self) -> Person:
-        """Who submits the training notebook: the last of the cast."""
-        return self.people[self.script.cast[2].name]
-
-    def slice_named(self, sample: dict[str, Any], owner: str) -> dict[str, Any] | None:
-        """The notebook slice of an owner in a sample of ``api/gpus``."""
-        return next(
-            (
-                s
-                for s in sample["slices"]
-                if s["lease"]["owner"] == owner and s["lease"]["holder"] == "notebook"
-            ),
-            None,
-        )
-
-    async def gpu(self) -> dict[str, Any]:
-        """The demo's GPU as the admin sees it."""
-        gpus = await self.admin.service("GET", "gpus")
-        first: dict[str, Any] = gpus[0]
-        return first
-
-    async def until(
-        self, what: str, holds: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S
-    ) -> Any:
-        """Wait until ``holds`` answers something true; what never comes is told as wrong."""
-        ends = self.record.seconds() + patience_s
-        while self.record.seconds() < ends:
-            found = await holds()
-            if found:
-                return found
-            await asyncio.sleep(0.1)
-        message = f"{what}: waited {patience_s:g} s in vain"
-        raise TimeoutError(message)
-
-    async def until_idle(self, *owners: str) -> None:
-        """Wait until the agent calls these owners idle."""
-
-        async def all_idle() -> bool:
-            sample = await self.gpu()
-            slices = [self.slice_named(sample, owner) for owner in owners]
-            return all(s and s["report"] and not s["report"]["active"] for s in slices)
-
-        await self.until(f"{', '.join(owners)} to be idle", all_idle)
-
-    async def run(self, owner: str, code: str, timeout_s: float = PATIENCE_S) -> CellOutcome | None:
-        """Run a cell; an error, or no end, is a loss, and so is what the agent tells as lost."""
-        running = asyncio.ensure_future(self.kernels[owner].run(code, timeout_s))
-        losing = asyncio.ensure_future(self._until_lost(owner))
-        try:
-            await asyncio.wait((running, losing), return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
-                self.record.expect(held=False, otherwise=losing.result())
-                return None
-            return running.result()
-        except (CellError, TimeoutError, ConnectionError) as error:
-            what = str(error) or f"no end within {timeout_s:g} s"
-            self.record.expect(held=False, otherwise=f"a cell of {owner} ended with: {what}")
-            return None
-        finally:
-            for each in (running, losing):
-                each.cancel()
-            await asyncio.gather(running, losing, return_exceptions=True)
-
-    async def _until_lost(self, owner: str) -> str:
-        while True:
-            await asyncio.sleep(1)
-            for event in await self.admin.service("GET", "events"):
-                if event["kind"] == "lost" and event["owner"] == owner:
-                    return f"the notebook of {owner} is lost: {event['detail']}"
-
-    async def look(self, owner: str) -> dict[str, Any] | None:
-        """Let an owner look whether everything is there."""
-        outcome = await self.run(owner, self.cells.check())
-        if outcome is None:
-            return None
-        seen: dict[str, Any] = outcome.value()
-        seed = next(c.seed for c in self.script.cast if c.name == owner)
-        record = self.record
-        record.expect(
-            seen["intact"], f"the GPU memory of {owner} is not what it was: its hash differs"
-        )
-        record.expect(
-            seen["answer"] == seed * 7, f"a variable of {owner} is {seen['answer']}, not {seed * 7}"
-        )
-        record.expect(
-            seen["pid"] == self.pids[owner], f"the kernel of {owner} is another process than before"
-        )
-        return {**seen, "took_s": outcome.took_s}
+from sublet_hub.demo.record import GiveBack
+from sublet_hub.demo.stage import Stage
+from sublet_hub.demo.training import (
+    expect_same_training,
+    job_of,
+    job_that_is,
+    reason_to_wait,
+    result_of,
+    submit,
+    training_holds,
+)
 
 
 async def play(stage: Stage) -> None:
@@ -245,54 +122,9 @@ async def training_borrows(stage: Stage) -> None:
         f"every owner is idle: the job trains with {job['memory_mib'] / 1024:.0f} GiB;"
         f" lent by {', '.join(sorted(set(lent))) or 'nobody'}"
     )
-    await stage.until("the training to take GPU memory", lambda: training_holds(stage))
+    training = await stage.until("the training to take GPU memory", lambda: training_holds(stage))
+    stage.training_pids = tuple(training["slice"]["report"]["pids"])
     await tell_who_is_where(stage)
-
-
-async def submit(stage: Stage, submitter: Person, name: str) -> str:
-    """Submit the training notebook; return the job's id."""
-    job = await submitter.service(
-        "POST",
-        "jobs",
-        {
-            "notebook": stage.script.training_notebook.name,
-            "name": name,
-            "parameters": stage.script.training,
-            "memory_mib": "whole",
-        },
-    )
-    job_id: str = job["job_id"]
-    return job_id
-
-
-async def job_of(stage: Stage, job_id: str) -> dict[str, Any]:
-    """The job as its owner sees it; a failed one is a loss."""
-    submitter = stage.submitter
-    job: dict[str, Any] = await submitter.service("GET", f"jobs/{job_id}")
-    if job["state"] in ("failed", "cancelled"):
-        message = f"the training job {job['state']}: {job['reason']}"
-        raise RuntimeError(message)
-    return job
-
-
-async def reason_to_wait(stage: Stage) -> str | None:
-    """The reason a waiting job gives."""
-    job = await job_of(stage, stage.job_id)
-    return job["reason"] if job["state"] in ("waiting", "placed") else None
-
-
-async def job_that_is(stage: Stage, *states: str) -> dict[str, Any] | None:
-    """The job, once it is in one of these states."""
-    job = await job_of(stage, stage.job_id)
-    return job if job["state"] in states else None
-
-
-async def training_holds(stage: Stage) -> dict[str, Any] | None:
-    """The job, once its slice holds GPU memory and its gate is open."""
-    job = await job_of(stage, stage.job_id)
-    report = (job["slice"] or {}).get("report") or {}
-    holds = report.get("memory_mib", 0) > stage.script.training["hold_gib"] * 1024
-    return job if holds and report["gate_open"] else None
 
 
 async def owners_return(stage: Stage) -> None:
@@ -357,6 +189,7 @@ async def training_ends(stage: Stage) -> None:
         f"done: {disturbed['steps']} steps in process {disturbed['pid']}, accuracy"
         f" {disturbed['accuracy']:.3f}; notebook {job['output_notebook']}"
     )
+    expect_same_training(stage, job, disturbed)
     record.expect(disturbed["gpu_memory_intact"], "the training's GPU memory is not what it was")
     record.tell("the same notebook once more, with nobody to disturb it")
     submitter = stage.submitter
@@ -375,20 +208,3 @@ async def training_ends(stage: Stage) -> None:
     for event in await stage.admin.service("GET", "events"):
         told = f"the agent reports {event['owner']}'s slice lost: {event['detail']}"
         record.expect(event["kind"] != "lost", told)
-
-
-async def result_of(stage: Stage, job: dict[str, Any]) -> dict[str, Any]:
-    """What the executed notebook printed last."""
-    submitter = stage.submitter
-    # The server knows its notebooks by their path below its own folder.
-    path = job["output_notebook"]
-    notebook = await submitter.get_notebook(path[path.index("sublet-jobs/") :])
-    printed = [
-        output["text"]
-        for cell in notebook["cells"]
-        for output in cell.get("outputs", [])
-        if output.get("name") == "stdout"
-    ]
-    text = printed[-1] if isinstance(printed[-1], str) else "".join(printed[-1])
-    result: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
-    return result

@@ -1,17 +1,19 @@
 """``make up``: the hub for people, on this machine."""
 
+import contextlib
 import secrets
-import signal
 import sys
 import threading
 from pathlib import Path
 
 import click
 
+from sublet_hub.one_machine.claim import FolderInUseError
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
 from sublet_hub.one_machine.places import Places, Ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.signals import when_told_to_stop
 
 
 @click.command()
@@ -38,22 +40,27 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
         admin_password=secrets.token_urlsafe(24),
         speed=speed,
     )
-    click.echo("Starting JupyterHub with Sublet ...")
+    _say("Starting JupyterHub with Sublet ...")
     stop = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: stop.set())
+    when_told_to_stop(lambda _: stop.set())
     try:
-        with OneMachine(settings, click.echo) as machine:
-            click.echo(_welcome(settings, found.name if found else None))
+        with OneMachine(settings, _say) as machine:
+            _say(_welcome(settings, found.name if found else None))
             while not stop.wait(1):
                 ended = machine.parts.ended()
                 if ended is not None:
                     code = ended.process.returncode
                     message = f"{ended.name} ended with code {code}:\n{ended.last_words()}"
                     raise click.ClickException(message)
-            click.echo("\nStopping ...")
-    except (PartDidNotStartError, FileNotFoundError) as error:
+            _say("\nStopping ...")
+    except (FolderInUseError, PartDidNotStartError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _say(text: str) -> None:
+    """Say something to whoever still listens: the terminal may be gone."""
+    with contextlib.suppress(OSError):
+        click.echo(text)
 
 
 def _welcome(settings: MachineSettings, gpu: str | None) -> str:

@@ -10,9 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sublet_hub.one_machine.claim import FolderClaim
 from sublet_hub.one_machine.hub_file import hub_configuration_text
 from sublet_hub.one_machine.places import NODE, PRIVATE_FILE, Places
-from sublet_hub.one_machine.processes import Parts, answers, own_environment
+from sublet_hub.one_machine.processes import (
+    Parts,
+    answers,
+    listens,
+    own_environment,
+    stop_with_all_it_started,
+)
+from sublet_hub.one_machine.signals import made_to_wait
 
 DEFAULT_QUOTA = """\
 # The quota document: see quota/quota.schema.json for all that it can say. Changes are taken up
@@ -50,18 +58,23 @@ class OneMachine:
 
     settings: MachineSettings
     say: Callable[[str], None]
+    claim: FolderClaim = field(init=False)
     parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
         """Nothing runs yet."""
-        self.parts = Parts(self.settings.places.logs)
+        places = self.settings.places
+        self.claim = FolderClaim(places.claim_file)
+        self.parts = Parts(places.logs, self.claim.note)
 
     def __enter__(self) -> Self:
-        """Start all parts and wait until they answer."""
+        """Start all parts and wait until they answer. ``FolderInUseError`` where others run."""
+        self.claim.take()
         try:
+            self._stop_left_over()
             self._start()
         except BaseException:
-            self.parts.stop()
+            self._stop()
             raise
         return self
 
@@ -72,7 +85,19 @@ class OneMachine:
         traceback: TracebackType | None,
     ) -> None:
         """Stop all parts."""
-        self.parts.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        with made_to_wait():
+            self.parts.stop()
+            self.claim.give_up()
+
+    def _stop_left_over(self) -> None:
+        for each in reversed(self.claim.left_over):
+            process = each.find()
+            if process is not None:
+                self.say(f"A killed run left its {each.name} (process {each.pid}): stopping it ...")
+                stop_with_all_it_started(process)
 
     def _start(self) -> None:
         places = self.settings.places
@@ -93,7 +118,6 @@ class OneMachine:
 
     def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> None:
         settings, places = self.settings, self.settings.places
-        places.simulated_socket.unlink(missing_ok=True)
         part = self.parts.start(
             "simulated-gpus",
             [
@@ -107,7 +131,7 @@ class OneMachine:
             ],
             environment,
         )
-        self.parts.wait(part, places.simulated_socket.exists)
+        self.parts.wait(part, lambda: listens(places.simulated_socket))
 
     def _start_hub(self, python: str, environment: dict[str, str]) -> None:
         places = self.settings.places

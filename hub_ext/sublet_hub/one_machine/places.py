@@ -58,6 +58,11 @@ class Places:
         return f"http://127.0.0.1:{self.ports.service}"
 
     @property
+    def claim_file(self) -> Path:
+        """Who runs on this folder."""
+        return self.folder / "running"
+
+    @property
     def agent_socket(self) -> Path:
         """Where notebooks reach the agent."""
         return self.folder / "run" / "agent.sock"

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import signal
+import socket
 import subprocess
 import time
 import urllib.error
@@ -25,7 +25,7 @@ class Part:
     """One running process."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: psutil.Popen
     log: Path
 
     def last_words(self) -> str:
@@ -36,18 +36,23 @@ class Part:
 
     def stop(self) -> None:
         """Ask it to end, with all that it started; make it end where it does not."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            left = psutil.Process(self.process.pid).children(recursive=True)
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(STOP_GRACE_S)
-            _, alive = psutil.wait_procs(left, timeout=3)
-            for each in alive:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    each.kill()
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        stop_with_all_it_started(self.process)
+
+
+def stop_with_all_it_started(process: psutil.Process) -> None:
+    """Ask a process to end, ours or another's, and what it started; kill what does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        left = process.children(recursive=True)
+        process.terminate()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(STOP_GRACE_S)
+        _, alive = psutil.wait_procs(left, timeout=3)
+        for each in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+    process.wait()
 
 
 @dataclass(slots=True)
@@ -55,13 +60,15 @@ class Parts:
     """All parts of one machine, in the order of their start."""
 
     logs: Path
+    note: Callable[[str, int], None]
+    """Told each part's name and pid, for who has to stop it should we be killed."""
     running: list[Part] = field(default_factory=list)
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Part:
         """Start a part; its output goes to a log of its own."""
         log = self.logs / f"{name}.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(
+            process = psutil.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -72,6 +79,7 @@ class Parts:
             )
         part = Part(name, process, log)
         self.running.append(part)
+        self.note(name, process.pid)
         return part
 
     def wait(self, part: Part, ready: Callable[[], bool], within_s: float = 60) -> None:
@@ -109,6 +117,12 @@ def answers(url: str, token: str = "") -> bool:
             return bool(answer.status < 300)  # noqa: PLR2004 - success
     except (urllib.error.URLError, OSError):
         return False
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody listens at this Unix socket: a killed listener's file stays."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def own_environment(virtual_environment: Path) -> dict[str, str]:
