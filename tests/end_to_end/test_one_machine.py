@@ -81,8 +81,11 @@ def test_up_after_a_killed_one_stops_what_that_left_and_runs(tmp_path):
         left = killed.parts()
         killed.process.kill()
         killed.process.wait(10)
+        closed = folder / "agent" / "closed-gpus.json"
+        closed.write_text("of simulated GPUs that are no more")
         with program(up(folder, port), tmp_path / "second.txt") as running:
             running.wait_for(READY)
+            assert not closed.exists()
             assert "A killed run left its hub" in running.told()
             assert psutil.wait_procs(left, timeout=10)[1] == []
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:

@@ -118,6 +118,8 @@ class OneMachine:
 
     def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> None:
         settings, places = self.settings, self.settings.places
+        # The cards are new with each start: what failed the last time does not matter to these.
+        (places.folder / "agent" / "closed-gpus.json").unlink(missing_ok=True)
         part = self.parts.start(
             "simulated-gpus",
             [
