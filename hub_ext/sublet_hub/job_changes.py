@@ -72,7 +72,9 @@ def who_cancelled(job: JobRecord) -> str:
 
 
 def went_back(job: JobRecord, why: str, now: datetime) -> Change:
-    """It waits again, and begins anew when it is placed."""
+    """It waits again, and begins anew when it is placed; one that is being cancelled is over."""
+    if job.cancel_asked_at is not None:
+        return ended(job, JobMove.CANCEL, now, who_cancelled(job))
     why = storable(why)
     after = job.moved(
         JobMove.GO_BACK,

@@ -3,7 +3,7 @@
 The same suite runs on SQLite and on a real PostgreSQL.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,6 +201,15 @@ def test_a_change_that_the_database_refuses_changes_nothing(url: str, database: 
     assert list(ledger.slices) == [SliceId("s1")]
     assert told == []
     assert list(Ledger(database).slices) == [SliceId("s1")]
+
+
+@pytest.mark.parametrize("goes_on", [job_changes.went_back, job_changes.begins_anew])
+def test_a_job_that_is_being_cancelled_is_not_begun_again(goes_on: Callable[..., Change]) -> None:
+    running = replace(a_job(), state=JobState.RUNNING, slice_id=SliceId("s"), retries=3)
+    asked = replace(running, cancel_asked_at=NOW, cancel_asked_by=running.owner)
+    change = goes_on(asked, "had to leave its GPU", NOW)
+    assert [(j.state, j.reason) for j in change.jobs] == [(JobState.CANCELLED, "by its owner")]
+    assert change.released == ("s",)
 
 
 def test_words_with_what_the_database_does_not_take_are_stored(database: Database) -> None:
