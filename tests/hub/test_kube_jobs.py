@@ -146,6 +146,16 @@ async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its
     assert story.gpu_slices() == []
 
 
+@pytest.mark.parametrize("settings", [replace(SETTINGS, log_bytes=2**20)])
+async def test_a_job_that_prints_empty_lines_is_ended_for_its_log(story: JobsStory) -> None:
+    pod = await story.running()
+    story.cluster.prints(pod, b"\n" * 40_000)
+    await until(lambda: story.kube.names(JOBS) == [], within_s=60)
+    story.kube.running_logs.discard(f"{PODS}/{pod}")
+    story.kube.remove(f"{PODS}/{pod}")
+    await story.until_state("failed", "its log, with the time of each line, grew beyond 1 MiB")
+
+
 async def test_a_job_that_is_cancelled_before_its_pod_runs_leaves_nothing(story: JobsStory) -> None:
     await story.submit()
     await story.cluster.job()

@@ -1,7 +1,8 @@
 """Logs of jobs' pods: whole and once, however often their answers end and their files rotate."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -12,8 +13,10 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_hub.job_files import JobFiles
+from sublet_hub.kube import resources
 from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.log_following import LogFollower
+from sublet_hub.kube_jobs.log_following import LogFollower, PodLog
+from sublet_hub.kube_jobs.log_pace import LogPace
 from sublet_hub.kube_jobs.log_position import LogPosition, StampedLog, read_position
 from sublet_hub.kube_jobs.names import JOB_ID, MANAGED_BY
 from sublet_quota.ids import JobId
@@ -82,6 +85,7 @@ def test_a_log_that_is_cut_anywhere_is_taken_whole_and_once(
             text += taken(log, answer[start : start + size])
         log = resumed(log)
     assert text == b"".join(line.text for line in lines)
+    assert log.position.read == len(answered(lines, LogPosition()))
 
 
 @given(logs(), st.integers(0, 60), st.integers(0, 60))
@@ -116,6 +120,38 @@ def test_a_position_that_cannot_be_read_is_none(written: bytes) -> None:
         read_position(written)
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize("line", [b"\n", b"\x1e\n", b"\x1e" + b"x" * 100 + b"\x1e\n", b"x" * 99])
+async def test_who_prints_much_at_once_is_read_in_parts_with_turns_for_others_between(
+    tmp_path: Path, line: bytes
+) -> None:
+    files = JobFiles(tmp_path)
+    files.prepare(JOB, {})
+    lines = [Line(BEGINNING + number, line) for number in range(20_000)]
+    answer = answered(lines, LogPosition())
+
+    async def read(_since: str) -> AsyncIterator[bytes]:
+        yield answer
+
+    follower = LogFollower(files, JOB, 1, PodLog(read, lambda: True, lambda: False), LogPace())
+    read_by_turn = [0]
+    while not follower.done:
+        await asyncio.sleep(0)
+        read_by_turn.append(follower.bytes_read)
+    assert read_by_turn[-1] == len(answer)
+    assert max(later - before for before, later in pairwise(read_by_turn)) <= 64 * 1024 + 64
+
+
+def test_what_all_logs_together_print_is_read_so_fast_and_no_faster() -> None:
+    pace = LogPace()
+    a_mib = 1024 * 1024
+    assert pace.take(100, now_s=5) == 0
+    rests = [pace.take(a_mib, now_s=10) for _ in range(32)]
+    assert rests[-1] == pytest.approx(2)
+    assert pace.take(a_mib, now_s=11) == pytest.approx(1 + 1 / 16)
+    assert pace.take(100, now_s=13) == 0
+
+
 @dataclass
 class Following:
     """A pod that prints, and where its log goes."""
@@ -137,7 +173,7 @@ class Following:
 
     @asynccontextmanager
     async def follower(self) -> AsyncIterator[LogFollower]:
-        follower = LogFollower(self.files, JOB, 1, self.cluster.log_of(POD))
+        follower = LogFollower(self.files, JOB, 1, self.cluster.log_of(POD), LogPace())
         try:
             yield follower
         finally:
@@ -221,6 +257,20 @@ async def test_a_service_that_starts_again_goes_on_with_a_log_where_it_was(
     assert following.text == "one\ntwo\n"
     progress = following.files.progress_path(JOB, 1).read_text()
     assert progress == '{"cell": 1}\n{"cell": 2}\n{"cell": 3}\n'
+
+
+@pytest.mark.asyncio
+async def test_the_cluster_is_asked_while_more_logs_are_read_than_a_client_has_connections(
+    following: Following,
+) -> None:
+    following.prints(b"one\n")
+    async with asyncio.timeout(60), AsyncExitStack() as answers:
+        for _ in range(105):
+            answer = following.cluster.log(POD)
+            answers.push_async_callback(answer.aclose)  # type: ignore[attr-defined]
+            assert (await anext(answer)).endswith(b" one\n")
+        await following.cluster.delete(resources.PODS, POD)
+    assert PATH not in following.kube.objects
 
 
 @pytest.mark.asyncio

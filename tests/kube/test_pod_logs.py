@@ -10,6 +10,7 @@ import pytest
 from sublet_hub.job_files import JobFiles
 from sublet_hub.kube_jobs.cluster import JobsInCluster
 from sublet_hub.kube_jobs.log_following import LogFollower
+from sublet_hub.kube_jobs.log_pace import LogPace
 from sublet_hub.kube_jobs.names import CONTAINER, JOB_ID, MANAGED_BY, SERVICE
 from sublet_quota.ids import JobId
 
@@ -36,7 +37,7 @@ class Following:
 
     @asynccontextmanager
     async def follower(self) -> AsyncIterator[LogFollower]:
-        follower = LogFollower(self.files, JOB, 1, self.cluster.log_of(POD))
+        follower = LogFollower(self.files, JOB, 1, self.cluster.log_of(POD), LogPace())
         try:
             yield follower
         finally:

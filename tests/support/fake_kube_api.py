@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from sublet_hub.kube.api import KubeApi
 from tornado.httpserver import HTTPServer
@@ -345,7 +344,7 @@ async def way_into(kube: FakeKube) -> AsyncIterator[KubeApi]:
     configuration = Configuration()
     configuration.host = kube.url
     configuration.client_session_kwargs = {"trust_env": False}
-    api = KubeApi(ApiClient(configuration))
+    api = KubeApi(configuration)
     try:
         yield api
     finally:

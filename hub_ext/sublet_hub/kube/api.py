@@ -2,12 +2,17 @@
 
 The client of the ``kubernetes`` package brings the way in: the service account of a pod, whose
 token is read again as it rotates, or a kubeconfig file. Every failure becomes a ``KubeError``.
+
+Streams have connections of their own: there can be one for every job, for as long as it runs, and
+who prints much is to wait for us, not to fill our memory.
 """
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -23,18 +28,31 @@ from sublet_hub.kube.resources import Manifest, Resource, with_query
 MERGE: Final = "application/merge-patch+json"
 _ANSWER_S: Final = 30.0
 _MOST_LINE: Final = 8 * 1024 * 1024
+_MOST_UNREAD: Final = 64 * 1024
 _ERRORS: Final = {404: KubeNotFoundError, 409: KubeConflictError}
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    method: str
+    path: str
+    body: Any = None
+    content: str = "application/json"
+    within_s: float | None = None
+    """``None``: the answer goes on."""
 
 
 class KubeApi:
     """One way into a cluster."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
+    def __init__(self, configuration: Configuration) -> None:
+        self._client = _client_of(configuration, _MOST_LINE)
+        self._for_streams = _client_of(configuration, _MOST_UNREAD, connection_pool_maxsize=0)
 
     async def close(self) -> None:
         """End all connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
+        await self._for_streams.close()  # type: ignore[no-untyped-call]
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
         """One object; ``KubeNotFoundError`` where there is none."""
@@ -76,7 +94,7 @@ class KubeApi:
 
     async def stream(self, path: str, silent_s: float) -> AsyncIterator[bytes]:
         """What is answered, as it comes, until the server ends it or is silent for long."""
-        async with self._request("GET", path, None, "application/json", None) as answer:
+        async with self._asked(_Question("GET", path), self._for_streams) as answer:
             while True:
                 try:
                     async with asyncio.timeout(silent_s):
@@ -89,7 +107,7 @@ class KubeApi:
 
     async def lines(self, path: str, silent_s: float) -> AsyncIterator[Manifest]:
         """The objects that a watch tells of, until the server ends it or is silent for long."""
-        async with self._request("GET", path, None, "application/json", None) as answer:
+        async with self._asked(_Question("GET", path), self._client) as answer:
             while True:
                 try:
                     async with asyncio.timeout(silent_s):
@@ -104,25 +122,30 @@ class KubeApi:
     async def _call(
         self, method: str, path: str, body: Any = None, content: str = "application/json"
     ) -> Manifest:
-        async with self._request(method, path, body, content, _ANSWER_S) as answer:
+        question = _Question(method, path, body, content, _ANSWER_S)
+        async with self._asked(question, self._client) as answer:
             answered: Manifest = json.loads(await answer.read())
             return answered
 
     @asynccontextmanager
-    async def _request(
-        self, method: str, path: str, body: Any, content: str, within_s: float | None
+    async def _asked(
+        self, question: _Question, client: ApiClient
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        limit = aiohttp.ClientTimeout(total=within_s, sock_connect=_ANSWER_S)
+        limit = aiohttp.ClientTimeout(total=question.within_s, sock_connect=_ANSWER_S)
+        method, path = question.method, question.path
         try:
-            method, url, headers, body, _ = await self._client.param_serialize(
+            method, url, headers, body, _ = await client.param_serialize(
                 method,
                 path,
-                header_params={"Content-Type": content, "Accept": "application/json, */*"},
+                header_params={
+                    "Content-Type": question.content,
+                    "Accept": "application/json, */*",
+                },
                 query_params=[],
-                body=body,
+                body=question.body,
                 auth_settings=["BearerToken"],
             )
-            answered = await self._client.call_api(
+            answered = await client.call_api(
                 method, url, header_params=headers, body=body, _request_timeout=limit
             )
             answer: aiohttp.ClientResponse = answered.response
@@ -158,8 +181,16 @@ async def connect(kubeconfig: str = "") -> KubeApi:
             "set SubletHub.kubeconfig to a file"
         )
         raise ConfigurationError(message) from error
-    configuration.client_session_kwargs = {"read_bufsize": _MOST_LINE}
-    return KubeApi(ApiClient(configuration))
+    return KubeApi(configuration)
+
+
+def _client_of(configuration: Configuration, unread: int, **values: Any) -> ApiClient:
+    """A client with its own connections, each of which holds so many unread bytes, or twice."""
+    own = copy.copy(configuration)
+    own.client_session_kwargs = {**(own.client_session_kwargs or {}), "read_bufsize": unread}
+    for name, value in values.items():
+        setattr(own, name, value)
+    return ApiClient(own)
 
 
 def _refused(method: str, path: str, status: int, body: bytes) -> KubeError:

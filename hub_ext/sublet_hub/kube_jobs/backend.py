@@ -259,9 +259,8 @@ class KubernetesJobs:
             self._end_when_told(job, ending)
             return
         self._over_since.pop(job.job_id, None)
-        files = self._books.files
-        written = files.bytes_written(job.job_id, job.attempts)
-        wish = wish_to_end(job, written, self._settings, self._books.now())
+        printed = self._output.bytes_printed(job)
+        wish = wish_to_end(job, printed, self._settings, self._books.now())
         if wish is not None:
             self._endings[job.job_id] = wish
 

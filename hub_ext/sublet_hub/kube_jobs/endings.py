@@ -52,7 +52,8 @@ def wish_to_end(
         if now - job.started_at > limit + _SLACK:
             return Ending(JobMove.FAIL, f"ran for longer than {job.max_run_s} s")
     if log_bytes > settings.log_bytes:
-        why = f"its log grew beyond {settings.log_bytes // 2**20} MiB: print less"
+        most = f"{settings.log_bytes // 2**20} MiB"
+        why = f"its log, with the time of each line, grew beyond {most}: print less"
         return Ending(JobMove.FAIL, why)
     return None
 

@@ -10,6 +10,7 @@ from sublet_hub.job_backend import BackendBooks
 from sublet_hub.kube.resources import Manifest
 from sublet_hub.kube_jobs.cluster import JobsInCluster
 from sublet_hub.kube_jobs.log_following import LogFollower
+from sublet_hub.kube_jobs.log_pace import LogPace
 from sublet_hub.ledger import Change, JobRecord
 from sublet_hub.local_jobs.log_room import make_room_of
 from sublet_hub.local_jobs.progress import ProgressFile
@@ -22,6 +23,7 @@ class JobOutput:
         self._cluster = cluster
         self._books = books
         self._log_bytes = log_bytes
+        self._pace = LogPace()
         self._followers: dict[JobId, LogFollower] = {}
         self._progress: dict[JobId, ProgressFile] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -32,8 +34,14 @@ class JobOutput:
             return
         source = self._cluster.log_of(pods[0]["metadata"]["name"])
         self._followers[job.job_id] = LogFollower(
-            self._books.files, job.job_id, job.attempts, source
+            self._books.files, job.job_id, job.attempts, source, self._pace
         )
+
+    def bytes_printed(self, job: JobRecord) -> int:
+        """How much its log has grown: on disk, or with the time that each line came with."""
+        follower = self._followers.get(job.job_id)
+        read = 0 if follower is None else follower.bytes_read
+        return max(read, self._books.files.bytes_written(job.job_id, job.attempts))
 
     def is_taken(self, job_id: JobId) -> bool:
         """Whether nothing more of a job's log is to come."""

@@ -19,6 +19,7 @@ from sublet_quota.ids import JobId
 
 from sublet_hub.job_files import JobFiles
 from sublet_hub.kube.errors import KubeError
+from sublet_hub.kube_jobs.log_pace import LogPace, parts_of
 from sublet_hub.kube_jobs.log_position import LogPosition, StampedLog, read_position
 
 _LOG = logging.getLogger(__name__)
@@ -35,20 +36,22 @@ class LogSplitter:
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
         """The text and the whole lines of progress that are known now."""
-        text, records = b"", b""
-        while data:
+        text, records, start = [], [], 0
+        while start < len(data):
             if self._record is None:
-                before, found, data = data.partition(SEPARATOR)
-                text += before
-                if found:
-                    self._record = b""
+                found = data.find(SEPARATOR, start)
+                stop = len(data) if found < 0 else found
+                text.append(data[start:stop])
+                self._record = None if found < 0 else b""
             else:
-                inside, ended, data = data.partition(b"\n")
-                self._record += inside
-                if ended or len(self._record) > _MOST_LINE:
-                    records += self._record[:_MOST_LINE] + b"\n"
+                found = data.find(b"\n", start)
+                stop = len(data) if found < 0 else found
+                self._record += data[start:stop]
+                if found >= 0 or len(self._record) > _MOST_LINE:
+                    records.append(self._record[:_MOST_LINE] + b"\n")
                     self._record = None
-        return text, records
+            start = stop + (found >= 0)
+        return b"".join(text), b"".join(records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +69,27 @@ class PodLog:
 class LogFollower:
     """One attempt's log."""
 
-    def __init__(self, files: JobFiles, job_id: JobId, attempt: int, source: PodLog) -> None:
+    def __init__(
+        self, files: JobFiles, job_id: JobId, attempt: int, source: PodLog, pace: LogPace
+    ) -> None:
         self._files = files
         self._job_id = job_id
         self._attempt = attempt
         self._source = source
+        self._pace = pace
         self._position_path = files.progress_path(job_id, attempt).with_suffix(".position")
+        self._position = self._known_position()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def done(self) -> bool:
         """Whether the log has been taken to its end."""
         return self._task.done()
+
+    @property
+    def bytes_read(self) -> int:
+        """How much was printed in this attempt, with the time of each line."""
+        return self._position.read
 
     async def stop(self) -> None:
         """Leave the rest."""
@@ -108,19 +120,19 @@ class LogFollower:
             await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self) -> None:
-        position = self._known_position()
+        position = self._position
         stamped, splitter = StampedLog(position), LogSplitter()
         log = self._files.open_log(self._job_id)
         progress = self._files.open_more_progress(self._job_id, self._attempt)
         try:
-            async with aclosing(self._source.read(position.since)) as parts:  # type: ignore[type-var]
-                async for data in parts:
-                    text, records = _split(stamped, splitter, data)
-                    os.write(log, text)
-                    os.write(progress, records)
-                    if stamped.position != position:
-                        position = stamped.position
-                        self._keep_position(position)
+            async with aclosing(self._source.read(position.since)) as answer:  # type: ignore[type-var]
+                async for data in answer:
+                    for part in parts_of(data):
+                        text, records = _split(stamped, splitter, part)
+                        os.write(log, text)
+                        os.write(progress, records)
+                        self._keep_position(stamped.position)
+                        await self._pace.rest_after(part)
         finally:
             os.close(log)
             os.close(progress)
@@ -132,16 +144,15 @@ class LogFollower:
             return LogPosition()
 
     def _keep_position(self, position: LogPosition) -> None:
+        if position == self._position:
+            return
+        self._position = position
         beside = self._position_path.with_suffix(".position-new")
         beside.write_bytes(position.written())
         beside.replace(self._position_path)
 
 
 def _split(stamped: StampedLog, splitter: LogSplitter, data: bytes) -> tuple[bytes, bytes]:
-    text, records = b"", b""
-    for part in stamped.take(data):
-        more_text, more_records = splitter.take(part.data)
-        if not part.known:
-            text += more_text
-            records += more_records
-    return text, records
+    taken = [(part.known, *splitter.take(part.data)) for part in stamped.take(data)]
+    text = b"".join(text for known, text, _ in taken if not known)
+    return text, b"".join(records for known, _, records in taken if not known)

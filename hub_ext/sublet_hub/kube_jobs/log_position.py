@@ -4,6 +4,8 @@ Bytes cannot be counted from a log's beginning: a kubelet that has rotated it se
 since. So the times of the lines that were taken last are kept, and how much of the last one; a
 log that is asked for again is sent from the whole second before them, and what is known of it is
 passed over. Two streams of a container may be some lines out of order, hence several times.
+
+What is done for a line does not depend on how much comes with it: lines can be one byte long.
 """
 
 import json
@@ -14,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-_STAMP: Final = re.compile(
-    rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)", re.ASCII
-)
+_TIME: Final = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)"
+_STAMP: Final = re.compile(_TIME)
+_STAMPS_OF_LINES: Final = re.compile(rb"^" + _TIME + rb" ", re.MULTILINE)
+_WHOLE_LINES: Final = re.compile(rb"(?:" + _TIME + rb" [^\n]*+\n)++")
 _MOST_STAMP: Final = 40
 _KEPT_LINES: Final = 32
 _SECOND: Final = 10**9
@@ -30,6 +33,8 @@ class LogPosition:
     """Of the lines that were taken last, in nanoseconds since 1970."""
     taken: int = 0
     """Bytes of the last of them."""
+    read: int = 0
+    """Bytes of all lines, with their times: who prints empty lines makes work of these alone."""
 
     @property
     def since(self) -> str:
@@ -41,14 +46,16 @@ class LogPosition:
 
     def written(self) -> bytes:
         """For a file."""
-        return json.dumps({"stamps": self.stamps, "taken": self.taken}).encode()
+        said = {"stamps": self.stamps, "taken": self.taken, "read": self.read}
+        return json.dumps(said).encode()
 
 
 def read_position(written: bytes) -> LogPosition:
     """The position that was written; ``ValueError`` where it is none."""
     try:
         said = json.loads(written)
-        return LogPosition(tuple(int(stamp) for stamp in said["stamps"]), int(said["taken"]))
+        stamps = tuple(int(stamp) for stamp in said["stamps"])
+        return LogPosition(stamps, int(said["taken"]), int(said.get("read", 0)))
     except (KeyError, TypeError, ValueError) as error:
         message = f"{written[:100]!r} is no position in a log"
         raise ValueError(message) from error
@@ -71,6 +78,7 @@ class StampedLog:
         self._unseen = list(position.stamps)
         self._recent = deque(position.stamps, maxlen=_KEPT_LINES)
         self._taken = position.taken
+        self._read = position.read
         self._head = b""
         self._at_start = True
         self._skips: int | None = 0
@@ -79,39 +87,62 @@ class StampedLog:
     @property
     def position(self) -> LogPosition:
         """How far it has been taken now."""
-        return LogPosition(tuple(self._recent), self._taken)
+        return LogPosition(tuple(self._recent), self._taken, self._read)
 
     def take(self, data: bytes) -> Iterator[LogPart]:
         """What the next bytes of the answer bring."""
-        while data:
+        data, self._head = self._head + data, b""
+        start = 0
+        while start < len(data):
+            if self._at_start and not self._unseen:
+                lines = _WHOLE_LINES.match(data, start)
+                if lines is not None:
+                    yield self._take_lines(lines[0])
+                    start = lines.end()
+                    continue
             if self._at_start:
-                data = self._begin_line(data)
-                continue
-            inside, end, data = data.partition(b"\n")
-            yield from self._go_on(inside + end)
-            self._at_start = bool(end)
+                begun = self._begin_line(data, start)
+                if begun is None:
+                    self._head = data[start:]
+                    return
+                start = begun
+            end = data.find(b"\n", start) + 1
+            self._at_start = end > 0
+            stop = end or len(data)
+            yield from self._go_on(data[start:stop])
+            start = stop
 
-    def _begin_line(self, data: bytes) -> bytes:
-        """Take the time off, once all of it is here; returns what follows."""
-        self._head += data
-        before, space, rest = self._head.partition(b" ")
+    def _take_lines(self, lines: bytes) -> LogPart:
+        """Many at once, where none is known: one by one they would cost ten times as much."""
+        last = lines[:-1].rsplit(b"\n", _KEPT_LINES)[-_KEPT_LINES:]
+        for line in last:
+            before, _, text = line.partition(b" ")
+            stamp = _nanoseconds(before)
+            if stamp is not None:
+                self._recent.append(stamp)
+                self._taken = len(text) + 1
+        self._read += len(lines)
+        return LogPart(_STAMPS_OF_LINES.sub(b"", lines), known=False)
+
+    def _begin_line(self, data: bytes, start: int) -> int | None:
+        """Where the line's text begins, behind its time, once all of that is here."""
+        before, space, _ = data[start : start + _MOST_STAMP + 1].partition(b" ")
         if not space and len(before) <= _MOST_STAMP and b"\n" not in before:
-            return b""
+            return None
         stamp = _nanoseconds(before)
         if stamp is None:
             # The rest of a long line whose beginning came before what is sent.
-            rest = self._head
             self._skips = None if self._unseen else 0
-        elif self._is_known(stamp):
+            return start
+        if self._is_known(stamp):
             is_last = stamp == self._before.stamps[-1] and stamp not in self._unseen
             self._skips = self._before.taken if is_last else None
         else:
             self._skips = 0
             self._recent.append(stamp)
             self._taken = 0
-        self._head = b""
-        self._at_start = False
-        return rest
+            self._read += len(before) + 1
+        return start + len(before) + 1
 
     def _is_known(self, stamp: int) -> bool:
         if not self._unseen or stamp > max(self._before.stamps):
@@ -128,6 +159,7 @@ class StampedLog:
         known, new = part[: self._skips], part[self._skips :]
         self._skips -= len(known)
         self._taken += len(new)
+        self._read += len(new)
         if known:
             yield LogPart(known, known=True)
         if new:
