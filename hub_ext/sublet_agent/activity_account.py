@@ -91,6 +91,13 @@ class ActivityAccount:
         if not noted.has_reported:
             noted.asked.add(cell)
 
+    def cell_waits(self, now: datetime) -> None:
+        """A cell is at the gate now, however long ago it asked: it shows no more until it is in.
+
+        Else whoever is judged late, as by an agent that had much to do, would wait for ever.
+        """
+        self._cell_started = now
+
     def cell_is_let_through(self, cell: str, kernel: str, now: datetime) -> None:
         """The gate is open to a cell that asked there."""
         noted = self._kernels.get(kernel)

@@ -179,6 +179,8 @@ class GpuResidency:
             pool = self.gpu.pool
             if served.waiting_since is not None and served.somebody_waits:
                 served.account.waits_for_its_turn(now)
+            if served.requests:
+                served.account.cell_waits(now)
             served.activity = served.account.judge(self.gpu.idle_after, pool.lend_at_least, now)
             active = served.activity.active
             if before is not None and before.active is not active:

@@ -56,6 +56,20 @@ def test_a_cell_makes_it_active_and_its_end_too(account, clock):
     assert active(account, clock)
 
 
+def test_a_cell_at_the_gate_counts_however_late_its_slice_is_judged(account, clock):
+    clock.passes(100)
+    account.cell_enters("c1", "k", clock.now())
+    clock.passes(100)
+    account.cell_waits(clock.now())
+    assert active(account, clock)
+
+
+def test_beyond_the_budget_a_cell_that_stays_at_the_gate_counts_once_in_a_time(account, clock):
+    let_pass(account, clock, 400, doing=lambda: account.cell_waits(clock.now()))
+    active_s = let_pass(account, clock, 400, doing=lambda: account.cell_waits(clock.now()))
+    assert 0 < active_s <= 400 * 10 / 30
+
+
 def test_a_cell_that_runs_on_without_the_gpu_is_idle_then(account, clock):
     account.cell_enters("c1", "k", clock.now())
     number = iter(range(10_000))

@@ -102,6 +102,14 @@ def test_a_waiting_cell_is_told_why_in_one_sentence_without_anybodys_name(world)
     assert waits[0]["reason"] in {"turn", "making-room"}
 
 
+def test_a_cell_is_let_in_however_late_its_slice_is_judged(world):
+    world.serve(world.notebook("a", 20), idle_after_s=1e-6)
+    ada = world.kernel("a")
+    ada.tenant.begin("enter()")
+    world.until(lambda: world.events("gate-opened", "a"))
+    assert ada.tenant.end().startswith("['open'")
+
+
 def test_idle_slices_are_lent_to_a_job_and_given_back_when_their_owner_runs_a_cell(world):
     world.serve(world.notebook("a", 60), world.job("j", 70))
     ada = world.kernel("a")
