@@ -1,5 +1,7 @@
 """Pods' control groups: whose a process is on Kubernetes, and where a pod's group lies."""
 
+import os
+
 import pytest
 from sublet_agent.attribution import Attribution
 from sublet_agent.cgroups import GroupBook, GroupKeeper, Verdict
@@ -126,6 +128,29 @@ def test_a_pod_that_the_service_did_not_name_is_nobodys_whatever_it_says(pods):
     answers.serve(slices)
     assert pods.book.slice_at(11) == Verdict(None)
     assert answers.slice_of(forger) is None
+
+
+def test_before_any_pod_is_named_a_pods_process_is_nobodys_by_its_account(pods):
+    slices = [slice_assignment("a", "GPU-1", 1024, uid=1000)]
+    pods.keeper.serve(lambda: slices)
+    answers = Attribution(pods.table, pods.book.slice_at)
+    answers.serve(slices)
+    assert answers.slice_of(pods.process(11, f"/kubepods/pod{BEN}/c1", uid=1000)) is None
+    assert answers.slice_of(pods.process(12, "/user.slice/session-1.scope", uid=1000)) == "a"
+
+
+def test_in_the_agents_own_pod_the_account_decides_unless_the_service_names_it(tmp_path):
+    (tmp_path / "tree").mkdir()
+    own = tmp_path / "proc" / str(os.getpid())
+    own.mkdir(parents=True)
+    (own / "cgroup").write_text(f"6:freezer:/kubepods/pod{ADA}/c1\n0::/\n")
+    pods = Pods(tmp_path)
+    process = pods.process(12, f"/kubepods/pod{ADA}/c1", uid=1000)
+    answers = Attribution(pods.table, pods.book.slice_at)
+    answers.serve([slice_assignment("a", "GPU-1", 1024, uid=1000)])
+    assert answers.slice_of(process) == "a"
+    pods.keeper.serve(lambda: [of_pod("b", ADA)])
+    assert answers.slice_of(process) == "b"
 
 
 def test_a_group_nested_in_ones_own_and_named_after_another_pod_changes_nothing(pods):

@@ -1,10 +1,12 @@
 """The groups that the agent knows, and what they say of a process.
 
 On one machine a process is the slice's in whose group it is: only root can put it there. On
-Kubernetes the pod decides, and a pod that the service did not name is nobody's. The outermost
-match counts, so that nobody changes sides by making groups below their own.
+Kubernetes the pod decides, and a pod that the service did not name is nobody's, also while none is
+named. The agent's own pod alone tells nothing: it may be the one machine. The outermost match
+counts, so that nobody changes sides by making groups below their own.
 """
 
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +50,7 @@ class GroupBook:
         self._guard = threading.RLock()
         self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
         self._pods: Mapping[str, SliceId] = {}
+        self._own_pod = self.pod_at(os.getpid())
         self._freezing: dict[GpuId, list[Frozen]] = {}
         self._first: dict[SliceId, int] = {}
 
@@ -104,9 +107,10 @@ class GroupBook:
         own = self.own_slice_at(pid)
         if own is not None:
             return Verdict(own)
-        pods = self._pods
-        pod = self.pod_at(pid) if pods else None
-        return None if pod is None else Verdict(pods.get(pod))
+        pods, pod = self._pods, self.pod_at(pid)
+        if pod is None or (pod == self._own_pod and pod not in pods):
+            return None
+        return Verdict(pods.get(pod))
 
     def pod_at(self, pid: int) -> str | None:
         """Return the UID of the pod that a process is in."""
