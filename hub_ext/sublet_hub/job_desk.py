@@ -6,8 +6,8 @@ that its owner may not run, never gets into the queue.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -36,8 +36,10 @@ from sublet_hub.local_jobs.notebook_check import (
 )
 from sublet_hub.owner_accounts import OwnerAccount, OwnerAccounts
 
-_CHECKS_AT_ONCE = 4
-_CHECKS_WAITING = 64
+_CHECKS_AT_ONCE = 12
+_COPIES_AT_ONCE = 12
+"""Apart from checks: copying may take minutes."""
+_OWNERS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class JobDesk:
         self._books = books
         self._intake = intake
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
         self._busy_with: set[UserName] = set()
 
     async def submit(
@@ -75,7 +78,7 @@ class JobDesk:
         path = self._look_at(account, request, may_go_first=may_go_first)
         if isinstance(path, Refusal):
             return path
-        async with self._turn_of(owner):
+        with self._turn_of(owner):
             return await self._take_in(account, request, path, may_go_first=may_go_first)
 
     def check(
@@ -108,8 +111,8 @@ class JobDesk:
         path = locate_notebook(account.template, request.notebook)
         if isinstance(path, Refusal):
             return path
-        async with self._turn_of(owner):
-            facts = await self._intake.inspect(account.template, path)
+        with self._turn_of(owner):
+            facts = await self._inspect(account, path)
         if isinstance(facts, Refusal):
             return facts
         return refuse_parameters(request.parameters, facts)
@@ -160,18 +163,24 @@ class JobDesk:
         """Part of what a job has printed."""
         return self._books.files.read_log(job.job_id, offset, ended=job.state in ENDED)
 
-    @asynccontextmanager
-    async def _turn_of(self, owner: UserName) -> AsyncIterator[None]:
-        """One look at a time for each owner, and few for all. ``TooManyRequestsError``."""
-        if owner in self._busy_with or len(self._busy_with) >= _CHECKS_WAITING:
+    @contextmanager
+    def _turn_of(self, owner: UserName) -> Iterator[None]:
+        """One notebook at a time for each owner. ``TooManyRequestsError``."""
+        if owner in self._busy_with:
             message = "another notebook of yours is being checked: try again when that is done"
             raise TooManyRequestsError(message, retry_after_s=2)
+        if len(self._busy_with) >= _OWNERS_AT_ONCE:
+            message = "many notebooks are being checked: try again in a moment"
+            raise TooManyRequestsError(message, retry_after_s=5)
         self._busy_with.add(owner)
         try:
-            async with self._checks:
-                yield
+            yield
         finally:
             self._busy_with.discard(owner)
+
+    async def _inspect(self, account: OwnerAccount, path: NotebookPath) -> NotebookFacts | Refusal:
+        async with self._checks:
+            return await self._intake.inspect(account.template, path)
 
     def _account(self, owner: UserName, groups: tuple[str, ...]) -> OwnerAccount | Refusal:
         account = self._books.accounts.find(owner)
@@ -203,7 +212,7 @@ class JobDesk:
         *,
         may_go_first: bool,
     ) -> JobRecord | Refusal:
-        facts = await self._intake.inspect(account.template, path)
+        facts = await self._inspect(account, path)
         if isinstance(facts, Refusal):
             return facts
         # Asked again: others were served while the notebook was looked at.
@@ -213,7 +222,8 @@ class JobDesk:
         if refusal is not None:
             return refusal
         job = self._new_job(account, request, path, facts)
-        refusal = await self._intake.take_along(account.template, path, job)
+        async with self._copies:
+            refusal = await self._intake.take_along(account.template, path, job)
         if refusal is not None:
             return refusal
         self._books.files.prepare(job.job_id, request.environment)

@@ -22,6 +22,8 @@ from sublet_hub.local_jobs.owner_process import MOST_OUTPUT, Answer, TooMuchErro
 
 _LOG = logging.getLogger(__name__)
 _BAD_NOTEBOOK = 3
+_RUNNER = ("-P", "-s", "-m", "sublet_lab.runner")
+"""Without what owners have installed for themselves: only the job has that."""
 _MOST_DEPTH = 16
 
 
@@ -85,15 +87,7 @@ async def inspect_notebook(
 
     ``NotebookError`` where the runner itself does not work.
     """
-    command = [
-        account.python,
-        "-P",
-        "-m",
-        "sublet_lab.runner",
-        "check",
-        "--notebook",
-        path.absolute,
-    ]
+    command = [account.python, *_RUNNER, "check", "--notebook", path.absolute]
     try:
         answer = await run_as_owner(account, command, within)
     except TooMuchError:
@@ -143,7 +137,7 @@ async def take_along(
 
     ``NotebookError`` where the runner itself does not work.
     """
-    command = [account.python, "-P", "-m", "sublet_lab.runner", "take"]
+    command = [account.python, *_RUNNER, "take"]
     command += ["--notebook", path.absolute, "--to", to]
     for name in taken:
         command += ["--path", name]

@@ -1,0 +1,149 @@
+"""Notebooks looked at before their jobs are taken: nobody's keeps the others waiting."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sublet_hub.clock import utc_now
+from sublet_hub.errors import NotebookError
+from sublet_hub.job_desk import JobBooks, JobDesk
+from sublet_hub.job_files import JobFiles
+from sublet_hub.ledger import JobRecord
+from sublet_hub.local_jobs.notebook_check import (
+    NotebookFacts,
+    NotebookPath,
+    inspect_notebook,
+    take_along,
+)
+from sublet_quota.ids import UserName
+from sublet_quota.wire.api import AccountTemplate, JobRequest
+
+from tests.support.fake_agent import GIB
+from tests.support.hub_world import HubWorld, until
+
+pytestmark = pytest.mark.asyncio
+REQUEST = JobRequest(notebook="train.ipynb", memory_mib=GIB)
+COLLUDING = [f"mallory-{number}" for number in range(12)]
+PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
+"""One that is no virtual environment's: those have no packages of a user's."""
+FACTS = NotebookFacts(cells=1, kernel_installed=True)
+
+
+@dataclass
+class StuckIntake:
+    """Where notebooks of some owners are never through, each at one step."""
+
+    stuck_in_check: bool = False
+    stuck_in_copy: bool = False
+    stuck: set[str] = field(default_factory=set)
+    sees_files: bool = True
+
+    def refuse(self, account: AccountTemplate, request: JobRequest) -> None:
+        del account, request
+
+    async def inspect(self, account: AccountTemplate, path: NotebookPath) -> NotebookFacts:
+        del path
+        await self._hang(account, hangs=self.stuck_in_check)
+        return FACTS
+
+    async def take_along(
+        self, account: AccountTemplate, path: NotebookPath, job: JobRecord
+    ) -> None:
+        del path, job
+        await self._hang(account, hangs=self.stuck_in_copy)
+
+    async def _hang(self, account: AccountTemplate, *, hangs: bool) -> None:
+        name = Path(account.home).name
+        if hangs and name.startswith("mallory"):
+            self.stuck.add(name)
+            await asyncio.get_running_loop().create_future()
+
+
+@dataclass
+class Desk:
+    world: HubWorld
+    intake: StuckIntake = field(default_factory=StuckIntake)
+
+    def __post_init__(self) -> None:
+        service = self.world.service
+        files = JobFiles(self.world.folder / "jobs")
+        books = JobBooks(service.ledger, service.capacity, service.accounts, files, utc_now)
+        self.desk = JobDesk(books, self.intake)
+
+    async def submit(self, owner: str) -> object:
+        return await self.desk.submit(UserName(owner), (), REQUEST)
+
+    @asynccontextmanager
+    async def hanging(self, owners: list[str]) -> AsyncIterator[None]:
+        """While notebooks of these owners are not through."""
+        submitting = [asyncio.create_task(self.submit(owner)) for owner in owners]
+        await until(lambda: self.intake.stuck == set(owners))
+        yield
+        for each in submitting:
+            each.cancel()
+        await asyncio.gather(*submitting, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def desk(world: HubWorld) -> AsyncIterator[Desk]:
+    await world.agent()
+    for owner in (*COLLUDING, "ada"):
+        await world.slice_for(owner, memory_mib=GIB, compute_milli=1)
+    yield Desk(world)
+
+
+@pytest.mark.parametrize("at", ["stuck_in_check", "stuck_in_copy"])
+async def test_a_few_whose_notebooks_hang_do_not_keep_the_others_from_submitting(
+    desk: Desk, at: str
+) -> None:
+    setattr(desk.intake, at, True)
+    async with desk.hanging(COLLUDING[:4]):
+        assert isinstance(await asyncio.wait_for(desk.submit("ada"), 10), JobRecord)
+
+
+async def test_while_as_many_copy_as_may_a_notebook_is_looked_at(desk: Desk) -> None:
+    desk.intake.stuck_in_copy = True
+    async with desk.hanging(COLLUDING):
+        looked = desk.desk.check_notebook(UserName("ada"), (), REQUEST)
+        assert await asyncio.wait_for(looked, 10) is None
+
+
+def marked_by_whatever_starts(python: str, home: Path) -> Path:
+    """A file that each process of this Python makes that has its owner's own packages."""
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    asks = [python, "-m", "site", "--user-site"]
+    answer = subprocess.run(asks, env=environment, capture_output=True, text=True, check=False)
+    site, mark = Path(answer.stdout.strip()), home / "was-here"
+    site.mkdir(parents=True)
+    (site / "usercustomize.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    return mark
+
+
+async def test_what_an_owner_has_installed_for_themselves_has_no_part_in_the_check(
+    tmp_path: Path,
+) -> None:
+    mark = marked_by_whatever_starts(PYTHON, tmp_path)
+    account = AccountTemplate(
+        uid=os.getuid(),
+        gid=os.getgid(),
+        home=str(tmp_path),
+        notebook_dir=str(tmp_path),
+        python=PYTHON,
+    )
+    path = NotebookPath("train.ipynb", str(tmp_path / "train.ipynb"))
+    within = timedelta(seconds=60)
+    for looks in (
+        inspect_notebook(account, path, within),
+        take_along(account, path, (), str(tmp_path / "copy"), within),
+    ):
+        with pytest.raises(NotebookError):
+            await looks
+    assert not mark.exists()
