@@ -96,7 +96,8 @@ class ServiceLink:
                 log.warning("no link to the hub service: %s", _in_words(error))
             except Exception:
                 log.exception("the link to the hub service failed")
-            if self._clock.monotonic() - began > self._settings.longest_retry_s:
+            if self._heard_at - began > self._settings.first_retry_s:
+                # It was there for a while: the next one is likely to be there soon.
                 wait_s = self._settings.first_retry_s
             # Jitter, so that all nodes do not come back in the same moment.
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret

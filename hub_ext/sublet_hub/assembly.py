@@ -46,6 +46,7 @@ from sublet_hub.queue_times import QueueTimes
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.reconciliation import Patience, Reconciliation
 from sublet_hub.resizing import Resizing
+from sublet_hub.returning_agents import ReturningAgents
 from sublet_hub.service import RequestLimits, Service
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.shares import Shares
@@ -120,6 +121,7 @@ class Assembly:
             capacity=capacity,
             accounts=accounts,
             allocation=Allocation(Books(ledger, capacity, accounts, metrics, now, homes)),
+            returning=ReturningAgents(fleet, settings.agents_return_within),
             pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), intake),
@@ -241,6 +243,7 @@ class Assembly:
 
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
+        self.service.returning.look()
         self.service.pods.reported(view)
         self._meter.take(view)
         self._histories.take(view)

@@ -20,6 +20,7 @@ from sublet_hub.pods import Pods
 from sublet_hub.queue_times import QueueTimes
 from sublet_hub.quota_file import QuotaFile
 from sublet_hub.resizing import Resizing
+from sublet_hub.returning_agents import ReturningAgents
 from sublet_hub.shares import Shares
 from sublet_hub.views import Views
 
@@ -46,6 +47,7 @@ class Service:
     capacity: Capacity
     accounts: OwnerAccounts
     allocation: Allocation
+    returning: ReturningAgents
     pods: Pods
     wishes: OwnerWishes
     resizing: Resizing

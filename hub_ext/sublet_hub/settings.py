@@ -49,5 +49,7 @@ class ServiceSettings:
     hub_check_period: timedelta = timedelta(seconds=10)
     missing_for: timedelta = timedelta(seconds=15)
     """A slice whose server is unknown to the hub for so long is released."""
+    agents_return_within: timedelta = timedelta(seconds=8)
+    """For so long after its start, servers wait for agents that had reported before it."""
     start_within: timedelta = timedelta(minutes=10)
     """A slice whose server never started is released after so long, whatever the hub says."""

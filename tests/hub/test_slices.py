@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 pytestmark = pytest.mark.asyncio
 KEEPS = EventQuery(None, "ada", 2000, "slice-kept")
@@ -307,6 +307,26 @@ async def test_a_restarted_service_knows_slices_lending_and_cards(
         await agent.until(lambda: len(agent.assignments.slices) == 1)
         assert agent.epoch == 2
         assert agent.assignments.lending is False
+
+
+async def test_a_server_that_is_started_right_after_the_service_waits_for_the_agents(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+    waits = settings_for(tmp_path, agents_return_within=timedelta(minutes=10))
+    async with hub_world(tmp_path, hub, waits) as world:
+        asked = asyncio.create_task(world.slice_for("ada"))
+        offers = asyncio.create_task(world.hub_call("GET", "offers?owner=ada"))
+        await asyncio.sleep(0.2)
+        assert not asked.done()
+        assert not offers.done()
+        await world.agent()
+        assert (await asked)["node"] == "node-a"
+        assert any(offer["allowed"] for offer in (await offers)[1]["offers"])
+    async with hub_world(tmp_path, hub) as world:
+        with pytest.raises(AssertionError, match="does not report"):
+            await world.slice_for("bob")
 
 
 async def test_lending_is_switched_by_admins_and_told_to_agents(world: HubWorld) -> None:

@@ -1,0 +1,35 @@
+"""After a start of the service its agents are on their way back: who asks meanwhile waits for them.
+
+Else every restart would refuse the servers that are started in its first seconds, in the words for
+a node that is really away.
+"""
+
+import asyncio
+import contextlib
+import time
+from datetime import timedelta
+
+from sublet_hub.fleet import Fleet
+
+
+class ReturningAgents:
+    """The agents of the nodes that the ledger knows."""
+
+    def __init__(self, fleet: Fleet, within: timedelta) -> None:
+        self._fleet = fleet
+        self._until = time.monotonic() + within.total_seconds()
+        self._all_back = asyncio.Event()
+        self.look()
+
+    def look(self) -> None:
+        """Somebody has reported: all may be back."""
+        if not self._all_back.is_set() and not self._fleet.silent_nodes():
+            self._all_back.set()
+
+    async def wait(self) -> None:
+        """Return when all are back, or when they had time enough since the start."""
+        left_s = self._until - time.monotonic()
+        if left_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._all_back.wait()
