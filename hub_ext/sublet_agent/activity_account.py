@@ -26,6 +26,8 @@ _REPORTED_WITHIN = timedelta(seconds=5)
 _MEASURED_LATE = timedelta(seconds=2)
 """Use that is measured so soon after the owner gave the slice up was before it."""
 _MOST_KERNELS = 256
+_MOST_CELLS_OF_A_KERNEL = 256
+"""Remembered of one that never reports; the newest count."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,18 @@ class _Kernel:
     connection: object | None = None
     """By which it reports; while that is open, it says at once when its level changes."""
     has_reported: bool = False
+
+    def is_let_in(self, cell: str, now: datetime) -> None:
+        """The gate is open to a cell of it."""
+        while len(self.let_through) >= _MOST_CELLS_OF_A_KERNEL:
+            del self.let_through[next(iter(self.let_through))]
+        self.let_through[cell] = now
+
+    def asks_for(self, cell: str) -> None:
+        """A cell of it is at the gate."""
+        self.let_through.pop(cell, None)
+        if not self.has_reported and len(self.asked) < _MOST_CELLS_OF_A_KERNEL:
+            self.asked.add(cell)
 
     def is_fresh(self, now: datetime) -> bool:
         """Whether what it said holds still; a frozen one, say, cannot repeat it."""
@@ -86,10 +100,7 @@ class ActivityAccount:
         """A cell asks at the gate."""
         self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
-        noted = self._kernels[kernel]
-        noted.let_through.pop(cell, None)
-        if not noted.has_reported:
-            noted.asked.add(cell)
+        self._kernels[kernel].asks_for(cell)
 
     def cell_waits(self, now: datetime) -> None:
         """A cell is at the gate now, however long ago it asked: it shows no more until it is in.
@@ -102,7 +113,7 @@ class ActivityAccount:
         """The gate is open to a cell that asked there."""
         noted = self._kernels.get(kernel)
         if noted is not None:
-            noted.let_through[cell] = now
+            noted.is_let_in(cell, now)
 
     def listens(self, now: datetime, *, promised_before: bool) -> None:
         """From now on kernels can report.

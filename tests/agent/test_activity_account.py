@@ -64,6 +64,16 @@ def test_a_cell_at_the_gate_counts_however_late_its_slice_is_judged(account, clo
     assert active(account, clock)
 
 
+def test_of_a_kernel_that_lets_endless_cells_in_and_never_reports_little_is_kept(account, clock):
+    for cell in range(5000):
+        account.cell_enters(f"c{cell}", "k", clock.now())
+        account.cell_is_let_through(f"c{cell}", "k", clock.now())
+    kept = account._kernels["k"]
+    assert len(kept.let_through) <= 256
+    assert "c4999" in kept.let_through
+    assert len(kept.asked) <= 256
+
+
 def test_beyond_the_budget_a_cell_that_stays_at_the_gate_counts_once_in_a_time(account, clock):
     let_pass(account, clock, 400, doing=lambda: account.cell_waits(clock.now()))
     active_s = let_pass(account, clock, 400, doing=lambda: account.cell_waits(clock.now()))
