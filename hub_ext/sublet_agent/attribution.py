@@ -16,6 +16,7 @@ from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups import Verdict
+from sublet_agent.peers import Peer
 from sublet_agent.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.roots import is_root_of
 
@@ -63,18 +64,16 @@ class Attribution:
         for identity in [i for i in tuple(self._known) if not self._table.is_alive(i)]:
             self._known.pop(identity, None)
 
-    def slice_of_pid(self, pid: int, peer_uid: int | None = None) -> SliceId | None:
-        """Return the slice of whoever has this pid now.
+    def slice_of_peer(self, peer: Peer) -> SliceId | None:
+        """Return the slice of a socket's peer, as long as the process that connected runs.
 
-        ``peer_uid`` is the account a socket's peer had when it connected: another one means
-        that the pid has changed hands since.
+        Whoever has its pid afterwards did not connect, and whoever has its connection may be
+        somebody else's. Nor is one that has another account by now what it was.
         """
-        identity = self._table.identify(pid)
-        if identity is None:
+        identity = peer.identity
+        if identity is None or self._table.uid(identity.pid) != peer.uid:
             return None
-        if peer_uid is not None and self._table.uid(pid) != peer_uid:
-            return None
-        return self.slice_of(identity)
+        return self.slice_of(identity) if self._table.is_alive(identity) else None
 
     def slice_of(self, identity: ProcessIdentity) -> SliceId | None:
         """Return the slice of this process, or ``None``: it is foreign."""

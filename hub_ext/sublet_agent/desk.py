@@ -8,13 +8,18 @@ from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
 from sublet_agent.attribution import Attribution
 from sublet_agent.clock import Clock
 from sublet_agent.gates import describe
-from sublet_agent.process_table import ProcessTable
+from sublet_agent.peers import Peer
+from sublet_agent.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.reports import TenantView, share_of
+from sublet_agent.residency import GpuResidency
 from sublet_agent.roster import Roster
-from sublet_agent.slices import GateRequest, ServedSlice
+from sublet_agent.slices import GateRequest, ServedSlice, ToldShare, TrackedProcess
 
 _MOST_KERNELS: Final = 256
 _MOST_ANCESTORS: Final = 16
+_SHARE_GOOD_FOR_S: Final = 0.1
+_REST_AFTER_LOOKING: Final = 20
+"""Looking takes a twentieth of the agent's time at most, however many processes there are."""
 
 
 class TenantDesk:
@@ -28,9 +33,9 @@ class TenantDesk:
         self._table = table
         self._clock = clock
 
-    def slice_of_peer(self, pid: int, uid: int) -> SliceId | None:
-        """Return the slice of a peer, as long as it is assigned here."""
-        slice_id = self._attribution.slice_of_pid(pid, uid)
+    def slice_of_peer(self, peer: Peer) -> SliceId | None:
+        """Return the slice of a peer, as long as it is assigned here and that process runs."""
+        slice_id = self._attribution.slice_of_peer(peer)
         return slice_id if slice_id is not None and self.serves(slice_id) else None
 
     def serves(self, slice_id: SliceId) -> bool:
@@ -96,34 +101,53 @@ class TenantDesk:
         return describe(served.wait, residency.gpu.move, self._clock.now())
 
     def share(self, slice_id: SliceId) -> Share | None:
-        """Say what the slice holds."""
+        """Say what the slice holds, or did a moment ago: it may be asked for very often."""
         found = self._roster.find(slice_id)
         if found is None:
             return None
         residency, served = found
+        began = self._clock.monotonic()
+        if served.told is None or began >= served.told.until:
+            share = self._look_at_share(residency, served)
+            ended = self._clock.monotonic()
+            good_for_s = max(_SHARE_GOOD_FOR_S, (ended - began) * _REST_AFTER_LOOKING)
+            served.told = ToldShare(share, ended + good_for_s)
+        return served.told.share
+
+    def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
         now = self._clock.now()
         view = TenantView(
             now=now,
             wait=describe(served.wait, residency.gpu.move, now) if served.requests else None,
-            kernels={pid: self._kernel_of(served, pid) for pid in served.processes},
+            kernels=self._kernels(served),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
 
     def _note_kernel(self, served: ServedSlice, request: GateRequest) -> None:
-        identity = self._table.identify(request.pid)
-        if identity is not None and served.kernels.get(identity) != request.kernel:
+        process = request.process
+        if process is not None and served.kernels.get(process) != request.kernel:
             if len(served.kernels) >= _MOST_KERNELS:
                 served.kernels.pop(next(iter(served.kernels)))
-            served.kernels[identity] = request.kernel
+            served.kernels[process] = request.kernel
+            served.kernel_of.clear()
 
-    def _kernel_of(self, served: ServedSlice, pid: int) -> str | None:
+    def _kernels(self, served: ServedSlice) -> dict[int, str | None]:
+        """Return the kernels of its processes; each is looked for once."""
+        known = served.kernel_of
+        served.kernel_of = {
+            p.identity: known[p.identity] if p.identity in known else self._kernel_of(served, p)
+            for p in served.processes.values()
+        }
+        return {process.pid: kernel for process, kernel in served.kernel_of.items()}
+
+    def _kernel_of(self, served: ServedSlice, process: TrackedProcess) -> str | None:
         """Return the kernel that a process is, or descends from."""
-        ancestor: int | None = pid
+        identity: ProcessIdentity | None = process.identity
         for _ in range(_MOST_ANCESTORS):
-            identity = None if ancestor is None else self._table.identify(ancestor)
-            if ancestor is None or identity is None:
+            if identity is None:
                 return None
             if identity in served.kernels:
                 return served.kernels[identity]
-            ancestor = self._table.parent(ancestor)
+            ancestor = self._table.parent(identity.pid)
+            identity = None if ancestor is None else self._table.identify(ancestor)
         return None

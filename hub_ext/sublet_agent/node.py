@@ -84,8 +84,8 @@ class NodeAgent:
         self._socket = TenantSocket(
             settings.tenant_socket,
             TenantDesk(self._roster, self._attribution, table, clock),
-            connections_per_slice=settings.connections_per_slice,
-            lines_per_second=settings.lines_per_second,
+            table,
+            settings.socket,
         )
 
     async def start(self) -> None:

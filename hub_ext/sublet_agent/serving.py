@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import logging
 import os
+import resource
 import signal
 from typing import Final
 
@@ -26,6 +27,9 @@ class ServingAgent(SubletAgent):
     def start(self) -> None:
         """Serve until SIGTERM."""
         _end_with_parent()
+        # Each tenant may have many connections, and all of them together not run out of files.
+        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
         try:
             settings, device = self.settings(), self.open_device()
         except (SubletAgentError, OSError) as error:

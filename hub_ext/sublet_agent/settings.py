@@ -48,7 +48,17 @@ class LinkSettings:
     silence_s: float = 30.0
     """After so long without a word from the service nothing is lent."""
     first_retry_s: float = 0.5
-    longest_retry_s: float = 15.0
+    longest_retry_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What each slice, and each account of strangers, may use of the tenants' socket."""
+
+    connections: int = 64
+    connects_per_s: int = 50
+    lines_per_s: int = 200
+    shares_per_s: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +79,7 @@ class AgentSettings:
     device_plugin: DevicePluginSettings | None = None
     """``None``: this node has no kubelet to tell of lendable room."""
     first_suspend_mib_per_s: int = 1700
-    connections_per_slice: int = 64
-    lines_per_second: int = 200
-    """Of one connection; who sends more waits."""
+    socket: SocketLimits = field(default_factory=SocketLimits)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

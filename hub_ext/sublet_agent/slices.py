@@ -13,6 +13,7 @@ from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.residency import Holder, PoolSettings, TransitionKind, Wait
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import SliceAssignment
+from sublet_quota.wire.tenant_socket import Share
 
 from sublet_agent.activity_account import ActivityAccount
 from sublet_agent.devices.interface import Gpu, GpuMemory
@@ -60,10 +61,19 @@ class GateRequest:
     cell: str
     changed: Callable[[], None]
     """Called when the gate opened, or the reason for waiting changed."""
-    pid: int = 0
-    """Of the kernel that asks."""
+    process: ProcessIdentity | None = None
+    """The kernel's that asks; ``None``: it is gone."""
     refused: Callable[[str], None] = lambda _: None
     """Called with the reason when it need not wait here any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldShare:
+    """What a tenant was told of its slice, and until when that is good enough."""
+
+    share: Share
+    until: float
+    """By the monotonic clock."""
 
 
 @dataclass(slots=True)
@@ -96,6 +106,9 @@ class ServedSlice:
     pause_again_at: datetime | None = None
     kernels: dict[ProcessIdentity, str] = field(default_factory=dict)
     """The kernels that have asked at the gate: each speaks for itself there."""
+    kernel_of: dict[ProcessIdentity, str | None] = field(default_factory=dict)
+    """What is known of its processes by the kernels that have asked so far."""
+    told: ToldShare | None = None
     over_cap: bool = False
     gpu_busy_ms: int = 0
     evicting: bool = False

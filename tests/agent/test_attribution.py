@@ -2,6 +2,7 @@
 
 import pytest
 from sublet_agent.attribution import Attribution
+from sublet_agent.peers import Peer
 
 from tests.support.fake_device import FakeTable
 from tests.support.fake_service_link import slice_assignment
@@ -76,12 +77,26 @@ def test_a_reused_pid_is_looked_at_anew(table):
     assert answers.slice_of(first) == "a"
     second = table.add(10, uid=BEN, start=999)
     assert answers.slice_of(second) is None
-    assert answers.slice_of_pid(10) is None
 
 
-def test_a_socket_peer_whose_pid_changed_hands_is_nobody(table):
-    table.add(10, uid=BEN)
-    assert attribution(table, assigned("b", BEN)).slice_of_pid(10, peer_uid=ADA) is None
+def test_a_socket_peer_whose_account_is_another_now_is_nobody(table):
+    peer = Peer(10, ADA, table.add(10, uid=BEN))
+    assert attribution(table, assigned("b", BEN)).slice_of_peer(peer) is None
+
+
+def test_a_reused_pid_does_not_make_an_open_connection_somebody_elses(table):
+    attacker = Peer(10, ADA, table.add(10, uid=ADA, start=100))
+    answers = attribution(table)
+    assert answers.slice_of_peer(attacker) is None
+    victim = Peer(10, ADA, table.add(10, uid=ADA, start=999))
+    answers.serve([assigned("victim", ADA)])
+    assert answers.slice_of_peer(attacker) is None
+    assert answers.slice_of_peer(victim) == "victim"
+
+
+def test_a_socket_peer_that_had_ended_before_it_was_looked_at_is_nobody(table):
+    table.add(10, uid=ADA)
+    assert attribution(table, assigned("a", ADA)).slice_of_peer(Peer(10, ADA, None)) is None
 
 
 def test_roots_processes_are_not_taken_for_a_notebook_by_their_account_alone(table):

@@ -61,7 +61,7 @@ def test_the_group_decides_against_what_a_process_says_of_itself(groups, monkeyp
     groups.serve(*slices)
     answers = Attribution(groups.table, groups.book.slice_at)
     answers.serve(slices)
-    assert answers.slice_of_pid(forger.starts("detached")) == "b"
+    assert answers.slice_of(groups.table.identify(forger.starts("detached"))) == "b"
 
 
 def test_a_process_known_otherwise_is_gathered_into_its_slices_group(groups):

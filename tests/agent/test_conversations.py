@@ -1,0 +1,57 @@
+"""Whose a connection is, when its process ends and others take its pid."""
+
+from sublet_agent.attribution import Attribution
+from sublet_agent.conversations import Speaker
+from sublet_agent.peers import Peer
+
+from tests.support.fake_device import FakeTable
+from tests.support.fake_service_link import slice_assignment
+
+UID = 1001
+
+
+class Desk:
+    """The attribution alone."""
+
+    def __init__(self):
+        self.table = FakeTable()
+        self.answers = Attribution(self.table)
+
+    def assign(self, *slice_ids):
+        self.answers.serve([slice_assignment(s, "GPU-1", 1024, uid=UID) for s in slice_ids])
+
+    def slice_of_peer(self, peer):
+        return self.answers.slice_of_peer(peer)
+
+    def serves(self, slice_id):
+        return not self.answers.is_released(slice_id)
+
+    def connects(self, pid, **fields):
+        return Speaker(self, Peer(pid, UID, self.table.add(pid, uid=UID, **fields)))
+
+
+def test_who_came_before_their_slice_is_its_speaker_as_soon_as_it_is_there():
+    desk = Desk()
+    speaker = desk.connects(10)
+    assert [speaker.slice_id(), speaker.tenant] == [None, f"uid {UID}"]
+    desk.assign("a")
+    assert [speaker.slice_id(), speaker.tenant] == ["a", "slice a"]
+
+
+def test_a_strangers_connection_is_not_the_next_ones_who_has_its_pid():
+    desk = Desk()
+    speaker = desk.connects(10, start=100)
+    desk.table.add(10, uid=UID, start=999)
+    desk.assign("victim")
+    assert speaker.slice_id() is None
+
+
+def test_a_child_that_goes_on_speaking_for_its_slice_is_heard_as_long_as_that_is_served():
+    desk = Desk()
+    desk.assign("a")
+    speaker = desk.connects(10)
+    assert speaker.slice_id() == "a"
+    desk.table.kill(10)
+    assert speaker.slice_id() == "a"
+    desk.assign("b")
+    assert speaker.slice_id() is None

@@ -1,0 +1,112 @@
+"""How much the desk looks into, however often a tenant asks."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.attribution import Attribution
+from sublet_agent.desk import TenantDesk
+from sublet_agent.devices.interface import Gpu, GpuMemory
+from sublet_agent.roster import Roster
+from sublet_agent.settings import ActivitySettings
+from sublet_agent.slices import GateRequest, ServedGpu, ServedSlice, TrackedProcess
+from sublet_quota.residency import Holder
+
+from tests.support.agent_cases import START, FakeClock
+from tests.support.fake_device import GPU, FakeTable
+
+
+@dataclass
+class CountingTable(FakeTable):
+    """Counts how often a parent is asked for, which may take its time."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    takes_s: float = 0
+    parents_asked: int = 0
+
+    def parent(self, pid):
+        self.parents_asked += 1
+        self.clock.passes(self.takes_s)
+        return super().parent(pid)
+
+
+@dataclass
+class OneGpu:
+    """As much of a residency as the desk asks for."""
+
+    slices: dict
+    gpu: ServedGpu = field(
+        default_factory=lambda: ServedGpu(
+            Gpu(GPU, 0, "Fake GPU", 80_000, simulated=True), GpuMemory(80_000, 0, 80_000)
+        )
+    )
+
+    def poke(self):
+        """Nothing is decided here."""
+
+
+class Office:
+    """A desk with one slice of a kernel and ten processes below it."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.table = CountingTable(clock=self.clock)
+        account = ActivityAccount(START, ActivitySettings())
+        self.slice = ServedSlice("a", Holder.NOTEBOOK, GPU, 1000, account, START)
+        self.kernel = self.table.add(10)
+        for pid in range(11, 21):
+            self.slice.processes[pid] = TrackedProcess(self.table.add(pid, parent=pid - 1))
+        roster = Roster(
+            {GPU: OneGpu({"a": self.slice})},
+            Attribution(self.table),
+            self.table,
+            ActivitySettings(),
+        )
+        self.desk = TenantDesk(roster, Attribution(self.table), self.table, self.clock)
+
+    def kernels(self):
+        return {process.kernel for process in self.desk.share("a").processes}
+
+    def enter(self, kernel="k"):
+        self.desk.enter("a", GateRequest(kernel, "c", lambda: None, self.kernel))
+
+
+@pytest.fixture
+def office():
+    return Office()
+
+
+def test_processes_are_told_with_the_kernel_that_they_descend_from(office):
+    assert office.kernels() == {None}
+    office.enter()
+    office.clock.passes(0.1)
+    assert office.kernels() == {"k"}
+
+
+def test_a_share_that_is_asked_for_again_at_once_is_not_looked_into_again(office):
+    office.enter()
+    first = office.desk.share("a")
+    assert all(office.desk.share("a") is first for _ in range(100))
+    office.clock.passes(0.1)
+    assert office.desk.share("a") is not first
+
+
+def test_where_processes_come_from_is_looked_for_once(office):
+    office.enter()
+    office.desk.share("a")
+    asked = office.table.parents_asked
+    for _ in range(20):
+        office.clock.passes(1)
+        office.desk.share("a")
+    assert office.table.parents_asked == asked > 0
+
+
+def test_looking_that_takes_long_is_done_seldom(office):
+    office.table.takes_s = 0.01
+    began = office.clock.monotonic()
+    for turn in range(400):
+        office.enter(f"k{turn}")
+        office.clock.passes(0.1)
+        office.desk.share("a")
+    looked_s = office.table.parents_asked * office.table.takes_s
+    assert 0 < looked_s <= (office.clock.monotonic() - began) / 10

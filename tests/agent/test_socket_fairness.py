@@ -1,0 +1,167 @@
+"""One tenant's flood costs the others, and its own cells at the gate, nothing (THREATS 12)."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sublet_agent.settings import SocketLimits
+from sublet_agent.tenant_socket import TenantSocket, _hang_up
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.tenant_socket import Share
+
+from tests.support.fake_device import FakeTable
+
+ENTER = b'{"type": "enter", "kernel": "k", "cell": "c"}\n'
+SHARE = b'{"type": "share"}\n'
+WITHIN_S = 30
+
+
+class HeardDesk:
+    """Keeps who said what, in order. Connections are of the slices in ``slices``, in order."""
+
+    def __init__(self, *slices: str) -> None:
+        self.slices = list(slices)
+        self.heard: list[str] = []
+        self._news = asyncio.Event()
+
+    def slice_of_peer(self, _peer):
+        return self.slices.pop(0) if self.slices else None
+
+    def serves(self, _slice_id):
+        return True
+
+    def enter(self, slice_id, _request):
+        self._hear(f"{slice_id} enters")
+        return True
+
+    def share(self, slice_id):
+        self._hear(f"{slice_id} asks")
+        return Share(
+            slice_id=slice_id,
+            gpu_id="g",
+            gpu_type="t",
+            simulated=True,
+            cap_mib=1,
+            memory_mib=0,
+            host_mib=0,
+            state=SliceState.RESIDENT,
+            active=True,
+            since=datetime.now(UTC),
+            utilisation_percent=0,
+            lent=False,
+        )
+
+    async def until(self, count, what):
+        async with asyncio.timeout(WITHIN_S):
+            while self.heard.count(what) < count:
+                self._news.clear()
+                await self._news.wait()
+
+    def _hear(self, what):
+        self.heard.append(what)
+        self._news.set()
+
+
+@contextlib.asynccontextmanager
+async def listening(folder: Path, desk: HeardDesk, **limits: int):
+    table = FakeTable()
+    table.add(os.getpid())
+    made = TenantSocket(folder / "socket", desk, table, SocketLimits(**limits))
+    await made.start()
+    try:
+        yield folder / "socket"
+    finally:
+        await made.stop()
+
+
+def connected(stack: contextlib.ExitStack, path: Path) -> socket.socket:
+    line = stack.enter_context(socket.socket(socket.AF_UNIX))
+    line.settimeout(WITHIN_S)
+    line.connect(str(path))
+    return line
+
+
+@pytest.mark.asyncio
+async def test_a_burst_of_one_tenant_does_not_keep_the_next_line_of_another_waiting(tmp_path):
+    desk = HeardDesk("a", "b")
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk) as path:
+            connected(stack, path).sendall(ENTER * 150)
+            connected(stack, path).sendall(ENTER)
+            await desk.until(150, "a enters")
+    assert desk.heard.index("b enters") < 10
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("again", [False, True])
+async def test_connections_of_a_slice_get_no_more_together_than_one(tmp_path, again):
+    desk = HeardDesk(*["a"] * 40, "b")
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk, lines_per_s=20, connects_per_s=1000) as path:
+            began = time.monotonic()
+            for _ in range(40):
+                line = connected(stack, path)
+                line.sendall(ENTER * 20)
+                if again:
+                    line.shutdown(socket.SHUT_WR)
+                await asyncio.sleep(0.01)
+            other = connected(stack, path)
+            other.sendall(ENTER)
+            await desk.until(1, "b enters")
+            passed_s = time.monotonic() - began
+    assert desk.heard.count("a enters") <= 20 + 20 * passed_s
+
+
+@pytest.mark.asyncio
+async def test_a_cell_at_the_gate_does_not_wait_behind_its_own_slices_questions(tmp_path):
+    desk = HeardDesk(*["a"] * 21)
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk, shares_per_s=1) as path:
+            for _ in range(20):
+                connected(stack, path).sendall(SHARE * 20)
+            await desk.until(1, "a asks")
+            connected(stack, path).sendall(ENTER)
+            await desk.until(1, "a enters")
+    assert desk.heard.index("a enters") < 10
+
+
+@pytest.mark.asyncio
+async def test_who_connects_too_often_waits_and_is_served_then(tmp_path):
+    desk = HeardDesk(*["a"] * 8)
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk, connects_per_s=4) as path:
+            for _ in range(8):
+                connected(stack, path).sendall(ENTER)
+            await desk.until(8, "a enters")
+
+
+@pytest.mark.asyncio
+async def test_who_is_refused_and_tries_again_at_once_is_not_looked_up_each_time(tmp_path):
+    desk = HeardDesk(*["a"] * 1000)
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk, connections=2) as path:
+            began = time.monotonic()
+            lines = [connected(stack, path) for _ in range(500)]
+            lines[-1].setblocking(False)
+            async with asyncio.timeout(WITHIN_S):
+                answer = await asyncio.get_running_loop().sock_recv(lines[-1], 1000)
+            passed_s = time.monotonic() - began
+    assert b"2 connections already" in answer
+    looked_up = 1000 - len(desk.slices)
+    assert looked_up <= 3 + passed_s / 0.1
+
+
+@pytest.mark.asyncio
+async def test_a_connection_ends_also_where_the_last_answers_are_not_read():
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with theirs:
+        _, writer = await asyncio.open_unix_connection(sock=ours)
+        writer.write(b"x" * 4_000_000)
+        _hang_up(writer)
+        await asyncio.sleep(0)
+        assert ours.fileno() == -1

@@ -1,0 +1,106 @@
+"""What one tenant may use of the agent's socket, however many connections it makes."""
+
+from sublet_agent.conversations import Speaker
+from sublet_agent.peers import Peer
+from sublet_agent.settings import SocketLimits
+from sublet_agent.tenants import Budget, Tenants
+
+LIMITS = SocketLimits(connections=3, connects_per_s=5, lines_per_s=10, shares_per_s=2)
+
+
+class Names:
+    """A desk that knows slices by pid."""
+
+    def __init__(self, **slices):
+        self.slices = {int(pid[1:]): slice_id for pid, slice_id in slices.items()}
+
+    def slice_of_peer(self, peer):
+        return self.slices.get(peer.pid)
+
+    def serves(self, slice_id):
+        return slice_id in self.slices.values()
+
+    def speaker(self, pid, uid=1000):
+        return Speaker(self, Peer(pid, uid, None))
+
+
+class Time:
+    """Passes when the test says so."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_second_may_be_spent_at_once_and_then_one_after_the_other_in_their_order():
+    budget = Budget(10, 0.0)
+    assert [budget.spend(1, 0.0) for _ in range(13)] == [0.0] * 10 + [0.1, 0.2, 0.3]
+    assert round(budget.spend(1, 0.2), 6) == 0.2
+
+
+def test_no_more_is_saved_than_one_second():
+    budget = Budget(10, 0.0)
+    budget.spend(10, 0.0)
+    assert not budget.is_full(0.5)
+    assert budget.is_full(1.0)
+    assert budget.spend(11, 3600.0) == 0.1
+
+
+def test_who_connects_again_gets_no_new_budget():
+    tenants, desk = Tenants(LIMITS, Time()), Names(p1="a", p2="a", p3="b")
+    first = desk.speaker(1)
+    spent = tenants.place(first).lines
+    spent.spend(10, 0.0)
+    tenants.remove(first)
+    assert tenants.place(desk.speaker(2)).lines is spent
+    assert tenants.place(desk.speaker(3)).lines.spend(1, 0.0) == 0.0
+
+
+def test_asking_for_shares_and_connecting_use_up_nobodys_turn_at_the_gate():
+    tenants, desk = Tenants(LIMITS, Time()), Names(p1="a")
+    tenant = tenants.place(desk.speaker(1))
+    tenant.shares.spend(1000, 0.0)
+    tenant.connects.spend(1000, 0.0)
+    assert tenant.lines.spend(1, 0.0) == 0.0
+
+
+def test_strangers_of_one_account_count_together_and_with_nobody_elses():
+    tenants, desk = Tenants(LIMITS, Time()), Names()
+    assert tenants.place(desk.speaker(1)) is tenants.place(desk.speaker(2))
+    assert tenants.place(desk.speaker(3, uid=1001)) is not tenants.place(desk.speaker(4))
+
+
+def test_a_tenant_has_so_many_connections_and_no_more():
+    tenants, desk = Tenants(LIMITS, Time()), Names(p1="a", p2="b")
+    ours = [desk.speaker(1) for _ in range(3)]
+    for speaker in ours:
+        assert tenants.have_room_for(speaker)
+        tenants.place(speaker)
+    assert not tenants.have_room_for(desk.speaker(1))
+    assert tenants.have_room_for(desk.speaker(2))
+    tenants.remove(ours[0])
+    assert tenants.have_room_for(desk.speaker(1))
+
+
+def test_strangers_whose_slice_is_known_by_now_keep_no_other_stranger_out():
+    time, desk = Time(), Names()
+    tenants = Tenants(LIMITS, time)
+    for _ in range(3):
+        tenants.place(desk.speaker(1))
+    assert not tenants.have_room_for(desk.speaker(2))
+    desk.slices[1] = "a"
+    time.now += 1
+    assert tenants.have_room_for(desk.speaker(2))
+    assert not tenants.have_room_for(desk.speaker(1))
+
+
+def test_who_has_not_spoken_for_a_second_is_forgotten_among_many():
+    time, desk = Time(), Names()
+    tenants = Tenants(LIMITS, time)
+    for uid in range(10_000):
+        speaker = desk.speaker(1, uid=uid)
+        tenants.place(speaker).lines.spend(1, time.now)
+        tenants.remove(speaker)
+        time.now += 0.01
+    assert len(tenants) < 600
