@@ -80,6 +80,10 @@ class TenantSocket:
                     # Too many files are open, say.
                     log.warning("tenants cannot connect: %s", error)
                     await asyncio.sleep(_AFTER_FAILING_S)
+                except Exception:
+                    # The loop must go on: a cell that cannot ask waits for ever otherwise.
+                    log.exception("a tenant's connection was not taken")
+                    await asyncio.sleep(_AFTER_REFUSING_S)
 
     async def _connect_some(self, listener: socket.socket) -> None:
         """Take a few connections; then the rest of the agent has its turn."""

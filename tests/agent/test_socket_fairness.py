@@ -157,6 +157,23 @@ async def test_who_is_refused_and_tries_again_at_once_is_not_looked_up_each_time
 
 
 @pytest.mark.asyncio
+async def test_a_connection_that_fails_to_be_taken_keeps_no_other_out(tmp_path):
+    class FailingOnce(HeardDesk):
+        def slice_of_peer(self, peer):
+            found = super().slice_of_peer(peer)
+            if found == "broken":
+                raise ValueError(found)
+            return found
+
+    desk = FailingOnce("broken", "a")
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk) as path:
+            connected(stack, path).sendall(ENTER)
+            connected(stack, path).sendall(ENTER)
+            await desk.until(1, "a enters")
+
+
+@pytest.mark.asyncio
 async def test_a_connection_ends_also_where_the_last_answers_are_not_read():
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with theirs:
