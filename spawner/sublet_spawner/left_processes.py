@@ -45,7 +45,8 @@ def _names(process: psutil.Process, slice_id: SliceId) -> bool:
 
 
 def _groups_of(process: psutil.Process) -> str:
-    return Path(f"/proc/{process.pid}/cgroup").read_text()
+    # Whoever may make groups may give them names that are no text.
+    return Path(f"/proc/{process.pid}/cgroup").read_text(errors="replace")
 
 
 def _each(processes: list[psutil.Process], action: Callable[[psutil.Process], None]) -> None:

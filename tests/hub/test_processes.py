@@ -13,7 +13,7 @@ from sublet_hub.ledger import ProcessIdentity
 from sublet_hub.local_jobs.processes import JobTree, end_tree, watch_exit
 from sublet_quota.ids import JobId, SliceId
 
-from tests.support.control_groups import control_groups, needs_freezer
+from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
 
 pytestmark = pytest.mark.asyncio
 
@@ -45,7 +45,8 @@ def runs(pid: int) -> bool:
 
 
 async def test_who_left_the_job_and_its_environment_behind_ends_with_it(tmp_path: Path) -> None:
-    with control_groups(needs_freezer(tmp_path), tmp_path) as groups:
+    tree = needs_freezer(tmp_path)
+    with control_groups(tree, tmp_path) as groups, group_that_is_no_text(tree):
         mine = str(uuid.uuid4())
         runner = groups.family()
         groups.serve(groups.slice(mine, runner))

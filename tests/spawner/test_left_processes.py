@@ -8,11 +8,12 @@ import psutil
 from sublet_quota.ids import SliceId
 from sublet_spawner.left_processes import end_processes_of
 
-from tests.support.control_groups import control_groups, needs_freezer
+from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
 
 
 def test_who_emptied_its_environment_is_known_by_the_slices_control_group(tmp_path: Path) -> None:
-    with control_groups(needs_freezer(tmp_path), tmp_path) as groups:
+    tree = needs_freezer(tmp_path)
+    with control_groups(tree, tmp_path) as groups, group_that_is_no_text(tree):
         mine = SliceId(str(uuid.uuid4()))
         server = groups.family()
         groups.serve(groups.slice(mine, server))

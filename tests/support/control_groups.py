@@ -152,6 +152,22 @@ class Groups:
 
 
 @contextmanager
+def group_that_is_no_text(tree: FreezerTree) -> Iterator[None]:
+    """Have a process in a group whose name is no UTF-8: users may have groups of their own."""
+    place = tree.folder / f"sublet-{os.getpid()}-\udcff"
+    place.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        (place / "cgroup.procs").write_text(str(process.pid))
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        until(lambda: not (place / "cgroup.procs").read_text())
+        place.rmdir()
+
+
+@contextmanager
 def control_groups(tree: FreezerTree, folder: Path) -> Iterator[Groups]:
     """Keep groups in a tree while the block lasts, and leave none."""
     groups = Groups(tree, folder)

@@ -204,7 +204,8 @@ class JobTree:
         try:
             if process.uids().real != self.uid:
                 return False
-            groups = Path(f"/proc/{process.pid}/cgroup").read_text()
+            # Whoever may make groups may give them names that are no text.
+            groups = Path(f"/proc/{process.pid}/cgroup").read_text(errors="replace")
             if is_in_group_of(self.slice_id, groups):
                 return True
             return process.environ().get("SUBLET_JOB_ID") == self.job_id

@@ -28,7 +28,7 @@ _CUT: Final = (("traceback", 2000), ("traceback", 0), ("message", 1000), ("messa
 class TakeRequest(BaseModel):
     """The notebook and what its job takes along: the first attempt copies what nobody has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     notebook: Path
     to: Path

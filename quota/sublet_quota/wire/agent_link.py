@@ -11,10 +11,10 @@ from pydantic import Field, TypeAdapter
 
 from sublet_quota.residency import Holder, WaitReason
 from sublet_quota.slice_states import SliceState
-from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 
-class GpuReport(WireModel):
+class GpuReport(AnswerModel):
     """One card, as its agent sees it."""
 
     gpu_id: Name
@@ -38,7 +38,7 @@ class GpuReport(WireModel):
     suspend_mib_per_s: int = Field(default=1700, ge=1)
 
 
-class WaitReport(WireModel):
+class WaitReport(AnswerModel):
     """Why a slice waits, for its owner to read."""
 
     reason: WaitReason
@@ -50,7 +50,7 @@ class WaitReport(WireModel):
     turn_ends: AwareDatetime | None = None
 
 
-class MoveReport(WireModel):
+class MoveReport(AnswerModel):
     """A move of memory in flight."""
 
     kind: Literal["suspending", "resuming"]
@@ -64,7 +64,7 @@ class MoveReport(WireModel):
     service's API adds how old the report is."""
 
 
-class SliceReport(WireModel):
+class SliceReport(AnswerModel):
     """One slice, as its agent sees it."""
 
     slice_id: Name
@@ -152,7 +152,7 @@ class Events(WireModel):
     events: tuple[AgentEvent, ...] = Field(max_length=1000)
 
 
-class SliceAssignment(WireModel):
+class SliceAssignment(AnswerModel):
     """A slice that the agent serves."""
 
     slice_id: Name
@@ -179,7 +179,7 @@ class SliceAssignment(WireModel):
     """The owner needs it no more for now: idle at once, until something new is seen."""
 
 
-class GpuAssignment(WireModel):
+class GpuAssignment(AnswerModel):
     """The policy for one GPU, from its pool."""
 
     gpu_id: Name
@@ -191,14 +191,14 @@ class GpuAssignment(WireModel):
     lend_at_least_s: float = Field(ge=0)
 
 
-class Welcome(WireModel):
+class Welcome(AnswerModel):
     """The service's answer to ``Hello``."""
 
     type: Literal["welcome"] = "welcome"
     epoch: int
 
 
-class Assignments(WireModel):
+class Assignments(AnswerModel):
     """All that the agent's node serves; sent on each change and every five seconds."""
 
     type: Literal["assignments"] = "assignments"
@@ -209,7 +209,7 @@ class Assignments(WireModel):
     slices: tuple[SliceAssignment, ...]
 
 
-class EventsTaken(WireModel):
+class EventsTaken(AnswerModel):
     """These events are stored: the agent may forget them."""
 
     type: Literal["events-taken"] = "events-taken"

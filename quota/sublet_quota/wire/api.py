@@ -8,21 +8,29 @@ bodies of history and resize are in ``sublet_quota.wire.share``.
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from sublet_quota.job_states import JobState
 from sublet_quota.refusal import RefusalReason
 from sublet_quota.residency import Holder
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
-from sublet_quota.wire.schema import AwareDatetime, LongText, Name, PathText, Text, WireModel
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    AwareDatetime,
+    LongText,
+    Name,
+    PathText,
+    Text,
+    WireModel,
+)
 from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
 
 MOST_PARAMETER_BYTES: Final = 16 * 1024
 """Of a job's parameters."""
 
 
-class Problem(WireModel):
+class Problem(AnswerModel):
     """Every answer of 4xx and 5xx: what, with which values, and what to do."""
 
     reason: RefusalReason | Name
@@ -92,7 +100,7 @@ class SliceRequest(WireModel):
     empty for none. Unless nodes share homes, it goes where that is in use."""
 
 
-class Lease(WireModel):
+class Lease(AnswerModel):
     """A slice that was handed out."""
 
     slice_id: Name
@@ -134,7 +142,7 @@ class PodStarted(WireModel):
     template: PodTemplate | None = None
 
 
-class Offer(WireModel):
+class Offer(AnswerModel):
     """A size that the user may have now, or why not."""
 
     size: Name
@@ -146,7 +154,7 @@ class Offer(WireModel):
     why_not: Text | None = None
 
 
-class Offers(WireModel):
+class Offers(AnswerModel):
     """What a user could have now, for the options form."""
 
     owner: Name
@@ -162,7 +170,7 @@ class Offers(WireModel):
 # For users and admins.
 
 
-class SliceInfo(WireModel):
+class SliceInfo(AnswerModel):
     """A slice with what its agent last said of it."""
 
     lease: Lease
@@ -178,7 +186,7 @@ class SliceInfo(WireModel):
     """The last time it was lent that is over."""
 
 
-class Share(WireModel):
+class Share(AnswerModel):
     """The caller's own share."""
 
     owner: Name
@@ -196,7 +204,7 @@ class Share(WireModel):
     week: WeekUse | None = None
 
 
-class GpuInfo(WireModel):
+class GpuInfo(AnswerModel):
     """A card with its slices (admins: with owners)."""
 
     node: Name
@@ -225,6 +233,8 @@ class LendingSwitch(WireModel):
 
 class LendingState(LendingSwitch):
     """All lending, as it was switched last."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     switched_by: Text | None = None
     """Which admin did; told to admins alone."""
@@ -272,7 +282,7 @@ class JobRequest(WireModel):
     gpus: int = Field(default=1, ge=1, le=1024)
 
 
-class JobForecast(WireModel):
+class JobForecast(AnswerModel):
     """What would become of a job, were it submitted now."""
 
     allowed: bool
@@ -290,7 +300,7 @@ class JobForecast(WireModel):
     """Whether it was looked into as on submission: that it is there, its kernel, its parameters."""
 
 
-class JobFailure(WireModel):
+class JobFailure(AnswerModel):
     """Why a job's last attempt failed."""
 
     cell: int | None = Field(default=None, ge=0)
@@ -302,7 +312,7 @@ class JobFailure(WireModel):
     """As the kernel showed it, without colours."""
 
 
-class JobInfo(WireModel):
+class JobInfo(AnswerModel):
     """A job, for its owner and admins."""
 
     job_id: Name
@@ -349,7 +359,7 @@ class JobInfo(WireModel):
     """Waiting: reckoned from how long jobs have waited lately."""
 
 
-class JobLog(WireModel):
+class JobLog(AnswerModel):
     """Part of a job's log."""
 
     text: str
@@ -359,7 +369,7 @@ class JobLog(WireModel):
     ended: bool
 
 
-class EventInfo(WireModel):
+class EventInfo(AnswerModel):
     """An event of the ledger."""
 
     event_id: Name

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from sublet_quota.wire.schema import Name, PathText, Text, WireModel
+from sublet_quota.wire.schema import AnswerModel, Name, PathText, Text
 
 
-class NotebookParameter(WireModel):
+class NotebookParameter(AnswerModel):
     """A variable of the cell tagged ``parameters``."""
 
     name: Name
@@ -22,7 +22,7 @@ class NotebookParameter(WireModel):
     """The comment behind it."""
 
 
-class FolderEntry(WireModel):
+class FolderEntry(AnswerModel):
     """A file or folder beside the notebook, that a job could take along."""
 
     path: PathText
@@ -33,7 +33,7 @@ class FolderEntry(WireModel):
     """Of a folder: of all that would be taken."""
 
 
-class FolderFacts(WireModel):
+class FolderFacts(AnswerModel):
     """What lies in the notebook's folder: all that ``take_along=["."]`` would take.
 
     Hidden files, links, results of earlier jobs and the notebook itself are not counted.
@@ -51,7 +51,7 @@ class FolderFacts(WireModel):
     """How many more there are directly in the folder."""
 
 
-class NotebookInspection(WireModel):
+class NotebookInspection(AnswerModel):
     """``GET notebooks/inspect?path=``: what a dialog needs to make a job of a notebook."""
 
     path: PathText
@@ -70,7 +70,7 @@ class NotebookInspection(WireModel):
     """Why it cannot run as a job as it is, and what to do; empty: it can."""
 
 
-class KernelHolding(WireModel):
+class KernelHolding(AnswerModel):
     """``GET kernels``: one of the server's kernels, and what it holds of the slice."""
 
     kernel_id: Name

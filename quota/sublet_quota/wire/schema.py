@@ -11,10 +11,25 @@ PathText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """A path below a folder, with ``/`` between its parts."""
 Mib = Annotated[int, "MiB"]
 
-__all__ = ["AwareDatetime", "LongText", "Mib", "Name", "PathText", "Text", "WireModel"]
+__all__ = [
+    "AnswerModel",
+    "AwareDatetime",
+    "LongText",
+    "Mib",
+    "Name",
+    "PathText",
+    "Text",
+    "WireModel",
+]
 
 
 class WireModel(BaseModel):
     """Frozen, and strict about what it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnswerModel(WireModel):
+    """What a part of Sublet tells another: the teller may be newer, and say more than is known."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from sublet_quota.slice_states import SliceState
-from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 
-class LentPeriod(WireModel):
+class LentPeriod(AnswerModel):
     """A time in which somebody else used an idle slice's room, or its compute."""
 
     from_: AwareDatetime
@@ -15,7 +15,7 @@ class LentPeriod(WireModel):
     """``a job of NAME`` for who is in one of its owner's groups; else ``a job``."""
 
 
-class HistoryPoint(WireModel):
+class HistoryPoint(AnswerModel):
     """A slice at one moment."""
 
     at: AwareDatetime
@@ -30,7 +30,7 @@ class HistoryPoint(WireModel):
     lent: bool
 
 
-class SliceHistory(WireModel):
+class SliceHistory(AnswerModel):
     """The last hour of a slice, the oldest point first; at most 360 points.
 
     Where the agent or the service was away there is a gap longer than ``step_s``.
@@ -55,7 +55,7 @@ class ResizeRequest(WireModel):
     size: Name | None = None
 
 
-class QuotaShare(WireModel):
+class QuotaShare(AnswerModel):
     """What the caller, and the caller's group, are guaranteed, hold, and may hold at most.
 
     In notebooks' slices: jobs use what is lent, and are on nobody's account.
@@ -79,7 +79,7 @@ class QuotaShare(WireModel):
     """For how long the caller may still keep slices from being lent today."""
 
 
-class WeekUse(WireModel):
+class WeekUse(AnswerModel):
     """What the caller's slices, of notebooks and jobs, used in the last seven days."""
 
     since: AwareDatetime

@@ -11,7 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_se
 
 from sublet_quota.residency import WaitReason
 from sublet_quota.slice_states import SliceState
-from sublet_quota.wire.schema import AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 MAX_LINE_BYTES = 64 * 1024
 MOST_CELLS = 64
@@ -60,7 +60,7 @@ class AskShare(WireModel):
     type: Literal["share"] = "share"
 
 
-class GateWaits(WireModel):
+class GateWaits(AnswerModel):
     """Why the cell waits; sent again as things change, at most twice a second."""
 
     type: Literal["wait"] = "wait"
@@ -75,13 +75,13 @@ class GateWaits(WireModel):
     """One sentence for the owner; names no other user."""
 
 
-class GateOpen(WireModel):
+class GateOpen(AnswerModel):
     """The rest of the cap is free: run."""
 
     type: Literal["open"] = "open"
 
 
-class ShareMove(WireModel):
+class ShareMove(AnswerModel):
     """A move of the slice's own memory, in flight."""
 
     kind: Literal["suspending", "resuming"]
@@ -97,7 +97,7 @@ class ShareMove(WireModel):
     """For how long it has been under way, by the agent's clock: the reader's may be another."""
 
 
-class ShareProcess(WireModel):
+class ShareProcess(AnswerModel):
     """A process of the slice that holds something on the GPU, or had it moved away."""
 
     pid: int = Field(ge=1)
@@ -110,7 +110,7 @@ class ShareProcess(WireModel):
     """In host memory, to come back."""
 
 
-class Share(WireModel):
+class Share(AnswerModel):
     """The sender's slice at this moment."""
 
     type: Literal["share"] = "share"
@@ -142,7 +142,7 @@ class Share(WireModel):
     """A kernel says that a cell runs: the slice cannot be given up."""
 
 
-class Unknown(WireModel):
+class Unknown(AnswerModel):
     """The sender belongs to no slice of this agent, or sent what cannot be read."""
 
     type: Literal["unknown"] = "unknown"
