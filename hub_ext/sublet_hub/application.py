@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sublet_quota import scopes
 from tornado.httpserver import HTTPServer
-from traitlets import Float, Integer, Unicode, default, validate
+from traitlets import Float, Integer, List, Unicode, default, validate
 from traitlets.config import Application
 
 from sublet_hub.assembly import Assembly, Outside
@@ -25,6 +25,7 @@ from sublet_hub.kube_options import KubeOptions
 from sublet_hub.ledger.database import Database
 from sublet_hub.log_redaction import redact_logs
 from sublet_hub.private_files import keep_secret, make_private_folder, read_secret
+from sublet_hub.request_origin import networks_of
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.web import WebSettings, make_server
 
@@ -53,6 +54,12 @@ class SubletHub(KubeOptions, Application):
     ).tag(config=True)
     hub_prefix = Unicode(
         "/hub/", help="The path of the hub's own pages, where browsers log in."
+    ).tag(config=True)
+    proxies_before_hub = List(
+        Unicode(),
+        help="Networks, such as '10.42.0.0/16', of further proxies in front of JupyterHub's: those "
+        "that end TLS, or an ingress. Else all users seem to come from these, and share one bound "
+        "of failed requests. What runs in such a network can make up where it comes from.",
     ).tag(config=True)
     token_file = Unicode(
         "", help="A file (mode 0600) with this service's JupyterHub API token."
@@ -230,6 +237,7 @@ class SubletHub(KubeOptions, Application):
                 version=self.version,
                 metrics_token=metrics_token,
                 cookie_secret=keep_secret(Path(self.state_folder) / "cookie-secret"),
+                proxies_before_hub=networks_of(self.proxies_before_hub),
             ),
         )
         try:

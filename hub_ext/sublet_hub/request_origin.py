@@ -1,13 +1,26 @@
 """Where a request comes from: who is connected to us, and whom that one says to speak for.
 
-A proxy appends to ``X-Forwarded-For`` whom it serves, so the last address there is its own word.
-What stands before that, and every other such header, anybody can have sent. Who connects without
-a proxy can make up the last one, too: what comes from one peer is therefore bounded on top.
+A proxy appends to ``X-Forwarded-For`` whom it serves, so the last address there is its own word. Is
+that the address of a further proxy, named by the administrator, then the one before is that one's
+word, and so on. What stands before that, and every other such header, anybody can have sent. Who
+connects without a proxy can make up the last one, too: what comes from one peer is therefore
+bounded on top.
 """
 
 import ipaddress
+from collections.abc import Iterable
 
 from tornado.httputil import HTTPServerRequest
+
+from sublet_hub.errors import ConfigurationError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Read networks in CIDR, or single addresses. ``ConfigurationError``."""
+    return tuple(_network(text) for text in texts)
 
 
 def peer_of(request: HTTPServerRequest) -> str:
@@ -16,10 +29,42 @@ def peer_of(request: HTTPServerRequest) -> str:
     return str(context.address[0]) if context is not None and context.address else ""
 
 
-def told_address_of(request: HTTPServerRequest) -> str:
-    """The address that the nearest proxy tells, else the peer's."""
-    told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+def told_address_of(request: HTTPServerRequest, proxies: tuple[Network, ...] = ()) -> str:
+    """The address that the farthest of the known proxies tells, else the peer's.
+
+    ``proxies`` are the networks of those in front of the nearest one, which needs no naming.
+    """
+    found: Address | None = None
+    for told in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        address = _address(told.strip())
+        if address is None:
+            break
+        found = address
+        if not any(address in network for network in proxies):
+            break
+    return str(request.remote_ip) if found is None else str(found)
+
+
+def _address(text: str) -> Address | None:
     try:
-        return str(ipaddress.ip_address(told))
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return str(request.remote_ip)
+        return None
+    # A proxy that listens for both kinds of address names IPv4's so.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address if mapped is None else mapped
+
+
+def _network(text: str) -> Network:
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        message = f"proxies_before_hub: {error}: write a network such as '10.42.0.0/16'"
+        raise ConfigurationError(message) from error
+    if network.prefixlen == 0:
+        message = (
+            f"proxies_before_hub: {text} is every address, and whoever sends a request could make "
+            "theirs up: name the networks that hold the proxies"
+        )
+        raise ConfigurationError(message)
+    return network

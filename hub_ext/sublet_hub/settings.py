@@ -12,8 +12,8 @@ class OwnerLimits:
     """What one owner may take of the service itself."""
 
     requests: Rate = field(default_factory=lambda: Rate(burst=100, per_s=20))
-    failed_requests: Rate = field(default_factory=lambda: Rate(burst=60, per_s=2))
-    """Of one address, without a token that the hub knows."""
+    failed_requests: Rate = field(default_factory=lambda: Rate(burst=300, per_s=10))
+    """Of one address, without a token that the hub knows; many users can be behind it."""
     failed_requests_of_a_peer: Rate = field(default_factory=lambda: Rate(burst=1200, per_s=40))
     """The same of all addresses that one peer tells: it can be a proxy, or make them up."""
     wakes: Rate = field(default_factory=lambda: Rate(burst=20, per_s=1 / 30))

@@ -19,7 +19,7 @@ from sublet_hub.api.table import routes_by_path
 from sublet_hub.authentication import ServiceAuth
 from sublet_hub.link.agent_socket import AgentSocket
 from sublet_hub.link.switchboard import Switchboard
-from sublet_hub.request_origin import told_address_of
+from sublet_hub.request_origin import Network, told_address_of
 from sublet_hub.service import Service
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
@@ -36,6 +36,8 @@ class WebSettings:
     version: str
     metrics_token: str | None
     cookie_secret: bytes
+    proxies_before_hub: tuple[Network, ...] = ()
+    """Where further proxies are, in front of JupyterHub's."""
 
 
 class ServiceApplication(Application):
@@ -43,7 +45,7 @@ class ServiceApplication(Application):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Tell the address first: tornado's ``xheaders`` would believe ``X-Real-Ip``."""
-        request.remote_ip = told_address_of(request)
+        request.remote_ip = told_address_of(request, self.settings["proxies_before_hub"])
         return super().find_handler(request, **kwargs)
 
 
@@ -90,6 +92,7 @@ def make_application(
         default_handler_class=UnknownPathHandler,
         log_function=log_request,
         cookie_secret=settings.cookie_secret,
+        proxies_before_hub=settings.proxies_before_hub,
         # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
         xsrf_cookies=False,
         websocket_max_message_size=LARGEST_AGENT_MESSAGE,

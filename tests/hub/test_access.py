@@ -11,6 +11,7 @@ import pytest
 from sublet_hub.api.routes import Access
 from sublet_hub.api.table import ROUTES
 from sublet_hub.limits import Rate
+from sublet_hub.request_origin import networks_of
 from sublet_quota import scopes
 from tornado.web import create_signed_value
 
@@ -207,6 +208,23 @@ async def test_an_address_is_what_the_nearest_proxy_says_and_nothing_that_a_clie
         for client in ("198.51.100.1", "198.51.100.2", "2001:db8::1"):
             answers = [await guess(number, client) for number in range(4)]
             assert answers == [401, 401, 429, 429]
+
+
+async def test_who_guesses_behind_a_proxy_that_ends_tls_keeps_no_one_else_out(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, failed_requests=Rate(2, 0.01))
+    proxies = networks_of(["10.42.0.0/16"])
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits), proxies=proxies) as world:
+
+        async def ask(client: str, token: str) -> int:
+            headers = {"X-Forwarded-For": f"{client}, 10.42.3.4"}
+            return (await world.call("GET", "share", token, None, headers))[0]
+
+        answers = [await ask("198.51.100.1", f"false-{number}") for number in range(4)]
+        assert answers == [401, 401, 429, 429]
+        assert await ask("198.51.100.2", world.user("ada")) == 200
 
 
 async def test_who_makes_addresses_up_must_wait_as_their_own_peer(

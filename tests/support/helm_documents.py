@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 from sublet_agent.application import SubletAgent
 from sublet_hub.application import SubletHub
-from traitlets import Bool, Enum, Float, Integer, TraitType, Unicode
+from traitlets import Bool, Enum, Float, Integer, List, TraitType, Unicode
 from traitlets.config import Application
 
 ROOT: Final = Path(__file__).parents[2]
@@ -174,6 +174,8 @@ def _setting(trait: TraitType[Any, Any]) -> dict[str, Any]:
             about["enum"] = [value for value in trait.values or () if isinstance(value, str)]
         case Unicode():
             about["type"] = "string"
+        case List():
+            about |= {"type": "array", "items": {"type": "string"}}
         case _:
             message = f"{trait.name} is a {type(trait).__name__}: teach this module how to say so"
             raise TypeError(message)

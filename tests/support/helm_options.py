@@ -57,7 +57,12 @@ OPTIONS: Final[Mapping[str, Values]] = {
     "service's place": {
         "service": {
             "port": 9000,
-            "settings": {"hub_check_s": 30, "log_level": "DEBUG", "job_attempts": 5},
+            "settings": {
+                "hub_check_s": 30,
+                "log_level": "DEBUG",
+                "job_attempts": 5,
+                "proxies_before_hub": ["10.42.0.0/16", "fd00:42::/56"],
+            },
             "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
             "podAnnotations": {"example.org/about": "sublet"},
             "nodeSelector": {"pool": "core"},

@@ -23,6 +23,7 @@ from sublet_hub.limits import Rate
 from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.node_secrets import NodeSecrets
 from sublet_hub.private_files import write_private
+from sublet_hub.request_origin import Network
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.web import WebSettings, make_server
 from sublet_quota import scopes
@@ -275,6 +276,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     agents: AgentIdentities | None = None,
     runs: JobRuns | None = None,
     nodes: ClusterNodes | None = None,
+    proxies: tuple[Network, ...] = (),
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
@@ -295,7 +297,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
         assembly.service,
         auth,
         assembly.switchboard,
-        WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32),
+        WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32, proxies),
     )
     socket, port = bind_unused_port()
     server.add_socket(socket)
