@@ -124,7 +124,11 @@ class Assembly:
             returning=ReturningAgents(fleet, settings.agents_return_within),
             pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
-            jobs=JobDesk(JobBooks(ledger, capacity, accounts, self._files, now), intake),
+            jobs=JobDesk(
+                JobBooks(ledger, capacity, accounts, self._files, now),
+                intake,
+                ends_jobs=runs is None or runs.ends_jobs,
+            ),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,

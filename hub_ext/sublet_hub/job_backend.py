@@ -71,6 +71,11 @@ class JobRuns(Protocol):
         ...
 
     @property
+    def ends_jobs(self) -> bool:
+        """Whether jobs that have their place can be ended."""
+        ...
+
+    @property
     def home_is_shared(self) -> bool:
         """Whether several nodes can mount an owner's files at once."""
         ...

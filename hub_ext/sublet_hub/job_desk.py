@@ -56,9 +56,10 @@ class JobBooks:
 class JobDesk:
     """Submits, cancels and shows the logs of jobs."""
 
-    def __init__(self, books: JobBooks, intake: JobIntake) -> None:
+    def __init__(self, books: JobBooks, intake: JobIntake, *, ends_jobs: bool = True) -> None:
         self._books = books
         self._intake = intake
+        self._ends_jobs = ends_jobs
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
         self._busy_with: set[UserName] = set()
@@ -146,11 +147,19 @@ class JobDesk:
     def cancel(self, job: JobRecord, by: UserName) -> JobRecord:
         """Cancel a job; one that runs is ended by its runner, which sees the wish here.
 
-        ``by`` is its owner, or else an admin.
+        ``by`` is its owner, or else an admin. ``ConflictError`` where it is over, or where nobody
+        could end it.
         """
         ledger, now = self._books.ledger, self._books.now()
         if job.state in ENDED:
             message = f"job {job.job_id} is {job.state.value} already"
+            raise ConflictError(message)
+        if job.slice_id is not None and not self._ends_jobs:
+            message = (
+                f"job {job.job_id} is {job.state.value}, and cannot be cancelled: training jobs "
+                "are switched off here, and this service may not delete its pod. Ask an "
+                "administrator to switch them on, or to delete the pod."
+            )
             raise ConflictError(message)
         if job.state is JobState.RUNNING:
             if job.cancel_asked_at is None:

@@ -62,7 +62,10 @@ class KubeOptions(HasTraits):
     job_backend = Enum(
         ("local", "kubernetes", "none"),
         "local",
-        help="Where jobs run: as processes on this machine, or as pods; or that there are no jobs.",
+        help="Where jobs run: as processes on this machine, or as pods; or that there are no jobs. "
+        "Have them end, or cancel them, before you switch them off: those that wait stay until "
+        "they are switched on again, and so do those in a cluster that run, which nobody can "
+        "cancel meanwhile. On this machine those that run end as usual.",
     ).tag(config=True)
     kube_jobs_namespace = Unicode(
         "",
@@ -210,7 +213,9 @@ class KubeOptions(HasTraits):
     def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
         """Where jobs run, as the options say; ``None``: on this machine."""
         if self.job_backend == "none":
-            return NoRuns(home_is_shared=kube is None or self.homes_are_shared)
+            if kube is None:
+                return NoRuns(home_is_shared=True, here=settings)
+            return NoRuns(home_is_shared=self.homes_are_shared)
         if kube is None or self.job_backend == "local":
             return None
         from sublet_hub.kube_jobs.runs import ClusterRuns  # noqa: PLC0415 - the same

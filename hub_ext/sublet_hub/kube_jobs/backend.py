@@ -15,6 +15,7 @@ from sublet_quota.ids import JobId, NodeId, SliceId
 from sublet_quota.job_states import ENDED, JobMove, JobState
 from sublet_quota.wire.api import PodStarted
 
+from sublet_hub import job_changes
 from sublet_hub.job_backend import BackendBooks
 from sublet_hub.kube.errors import KubeConflictError, KubeError
 from sublet_hub.kube.resources import Manifest
@@ -88,6 +89,9 @@ class KubernetesJobs:
     def adopt(self) -> None:
         """Begin to watch; what runs is taken up once the cluster has told of it."""
         self._cluster.start()
+        unseen = job_changes.seen_again(self._books.ledger.live_jobs.values())
+        if unseen.jobs:
+            self._apply(unseen)
         if self._quota is not None:
             self._errands.run("the quota of lent room", self._quota.run())
 

@@ -24,6 +24,11 @@ class ClusterRuns:
         return self._settings.kueue is None
 
     @property
+    def ends_jobs(self) -> bool:
+        """Always: the service may delete their objects."""
+        return True
+
+    @property
     def home_is_shared(self) -> bool:
         """Whether several nodes can mount an owner's files at once."""
         return self._settings.home_is_shared
