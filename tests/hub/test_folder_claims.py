@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 from sublet_hub.one_machine.claim import FolderClaim, FolderInUseError, Started
+from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.places import Places, Ports
 
 CLAIMS_AND_STARTS_A_PART = """
 import subprocess, sys
@@ -78,6 +81,52 @@ def test_what_was_left_is_known_also_to_who_comes_after_a_killed_successor(path)
     claim = FolderClaim(path)
     claim.take()
     assert left in claim.left_over
+    claim.give_up()
+
+
+@pytest.fixture
+def left_running(path) -> Iterator[Started]:
+    """A hub that a killed program has left, and that runs on."""
+    command = [sys.executable, "-c", "import time; time.sleep(100)"]
+    with subprocess.Popen(command) as part:
+        left = Started.of("hub", part.pid)
+        ended = Started("agent", os.getpid(), 0.0)
+        listed = [Started("the program", 1, 0.0), left, ended]
+        path.parent.mkdir()
+        path.write_text("".join(json.dumps(asdict(each)) + "\n" for each in listed))
+        yield left
+        os.kill(part.pid, signal.SIGKILL)
+
+
+def test_what_was_left_and_still_runs_is_known_after_a_folder_was_given_up(path, left_running):
+    for _ in range(2):
+        claim = FolderClaim(path)
+        claim.take()
+        assert left_running in claim.left_over
+        claim.give_up()
+    claim = FolderClaim(path)
+    claim.take()
+    assert claim.left_over == (left_running,)
+    claim.give_up()
+
+
+def test_what_was_left_and_cannot_be_stopped_is_named_and_not_forgotten(
+    path, left_running, monkeypatch
+):
+    def not_allowed(process):
+        raise psutil.AccessDenied(process.pid)
+
+    monkeypatch.setattr(psutil.Process, "terminate", not_allowed)
+    places = Places(path.parent, Ports.free(0))
+    settings = MachineSettings(places, simulated=True, password="", admin_password="")
+    machine = OneMachine(settings, lambda _: None)
+    with pytest.raises(FolderInUseError) as refusal, machine:
+        pass
+    named = f"the hub of a killed run (process {left_running.pid}) cannot be stopped"
+    assert named in str(refusal.value)
+    claim = FolderClaim(path)
+    claim.take()
+    assert claim.left_over == (left_running,)
     claim.give_up()
 
 

@@ -82,8 +82,14 @@ class FolderClaim:
         file.flush()
 
     def give_up(self) -> None:
-        """Let others have the folder: everything that we started has ended."""
-        self._write()
+        """Let others have the folder: everything that we started has ended.
+
+        What was left over and runs on is told to the next one.
+        """
+        self._write(
+            Started.of("the program", os.getpid()),
+            *(each for each in self.left_over if each.find() is not None),
+        )
         self._held().close()
         self._file = None
 

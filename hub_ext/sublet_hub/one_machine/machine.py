@@ -10,7 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sublet_hub.one_machine.claim import FolderClaim
+import psutil
+
+from sublet_hub.one_machine.claim import FolderClaim, FolderInUseError, Started
 from sublet_hub.one_machine.hub_file import hub_configuration_text
 from sublet_hub.one_machine.places import NODE, PRIVATE_FILE, Places
 from sublet_hub.one_machine.processes import (
@@ -97,7 +99,18 @@ class OneMachine:
             process = each.find()
             if process is not None:
                 self.say(f"A killed run left its {each.name} (process {each.pid}): stopping it ...")
-                stop_with_all_it_started(process)
+                self._stop_one_left_over(each, process)
+
+    def _stop_one_left_over(self, left: Started, process: psutil.Process) -> None:
+        try:
+            stop_with_all_it_started(process)
+        except psutil.Error as error:
+            message = (
+                f"{self.settings.places.folder} is in use: the {left.name} of a killed run "
+                f"(process {left.pid}) cannot be stopped: {error}. Stop it as who may, such as by "
+                f"`sudo kill {left.pid}`, then start again."
+            )
+            raise FolderInUseError(message) from error
 
     def _start(self) -> None:
         places = self.settings.places
