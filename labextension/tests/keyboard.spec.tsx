@@ -1,5 +1,5 @@
 import { PromiseDelegate } from '@lumino/coreutils';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { keepChoices } from '../src/panel/KeepPart';
 import { SharePanel } from '../src/panel/SharePanel';
@@ -54,6 +54,17 @@ describe('the keyboard stays where it was', () => {
     expect(await press(part(node, 'give-up'))).toBe('wake');
     api.answers.local = localShare({ active: true });
     expect(await press(part(node, 'wake'))).toBe('give-up');
+  });
+
+  test('when a slice is kept from elsewhere: on the button beside what is gone', async () => {
+    const node = await openPanel(panel, desk);
+    part(node, 'keep-minutes').focus();
+    const until = new Date(Date.now() + 60_000).toISOString();
+    api.answers.share = share({ slices: [slice({ kept_until: until })] });
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(focused()).toBe('keep-end');
   });
 
   test('when a job is cancelled', async () => {
@@ -119,6 +130,60 @@ describe('the keyboard stays where it was', () => {
       desk.model.refresh();
     });
     expect([focused(), part(node, 'keep').getAttribute('aria-disabled')]).toEqual(['keep', 'true']);
+  });
+});
+
+describe('a button that comes to mean something else under the hand', () => {
+  const kept = (): void => {
+    const until = new Date(Date.now() + 60_000).toISOString();
+    api.answers.share = share({ slices: [slice({ kept_until: until })] });
+  };
+  const lent = (): void => {
+    api.answers.local = localShare({ lent: true });
+  };
+  const ended = (): void => {
+    api.answers.jobs = [job({ state: 'done' })];
+  };
+
+  beforeEach(() => {
+    vi.useFakeTimers({ shouldAdvanceTime: true, advanceTimeDelta: 5 });
+    api.answers.jobs = [job({ state: 'running' })];
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  async function afterPoll(change: () => void): Promise<HTMLElement> {
+    const node = await openPanel(panel, desk);
+    change();
+    await doing(() => {
+      desk.model.refresh();
+    });
+    return node;
+  }
+
+  test.each([
+    ['keep-end', kept, 'keep s1 0'],
+    ['wake', lent, 'wake s1'],
+    ['job-again', ended, 'again j1']
+  ])('does nothing at once as %s, and what it says a moment later', async (name, change, deed) => {
+    const node = await afterPoll(change);
+    await press(part(node, name));
+    expect(api.done).toEqual([]);
+    await vi.advanceTimersByTimeAsync(500);
+    await press(part(node, name));
+    expect(api.done).toEqual([deed]);
+  });
+
+  test('does not take back by a double click what its first press did', async () => {
+    const node = await openPanel(panel, desk);
+    lent();
+    await press(part(node, 'give-up'));
+    await doing(() => {
+      part(node, 'wake').dispatchEvent(new MouseEvent('click', { bubbles: true, detail: 2 }));
+    });
+    expect(api.done).toEqual(['give up s1']);
   });
 });
 

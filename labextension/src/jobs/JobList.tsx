@@ -2,7 +2,7 @@
 import * as React from 'react';
 
 import { hasEnded, underWay, type Job } from '../api/jobs';
-import { Button } from '../words/button';
+import { Button, useSteady } from '../words/button';
 import { ProgressBar } from '../words/bar';
 import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
 import { moment } from '../words/format';
@@ -127,6 +127,7 @@ function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element 
 function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element {
   const { trans, model, deeds } = desk;
   const action = useAction(model, hasEnded(job));
+  const steady = useSteady(hasEnded(job) ? 'again' : 'cancel');
   const output = job.output_path;
   const again = async (): Promise<string> => {
     await model.api.again(job.job_id);
@@ -167,9 +168,9 @@ function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element 
         )}
         <Button
           off={action.busy}
-          onClick={() => {
+          onClick={steady(() => {
             action.run(hasEnded(job) ? again : cancel);
-          }}
+          })}
           data-sublet={hasEnded(job) ? 'job-again' : 'job-cancel'}
         >
           {hasEnded(job) ? trans.__('Run again') : trans.__('Cancel')}

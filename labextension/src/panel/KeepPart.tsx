@@ -1,7 +1,7 @@
 /** Keep my slice from being lent for a while, within what is left of that today. */
 import * as React from 'react';
 
-import { Button } from '../words/button';
+import { Button, useHeir, useSteady } from '../words/button';
 import { moment, span } from '../words/format';
 import type { ActionPart } from './SliceActions';
 
@@ -14,6 +14,9 @@ export function KeepPart(props: ActionPart & { now: Date }): React.JSX.Element {
   const [wished, setWished] = React.useState(USUAL_MINUTES);
   const kept = model.slice?.kept_until ?? null;
   const isKept = kept !== null && kept > now;
+  const steady = useSteady(isKept ? 'release' : 'keep');
+  const button = React.useRef<HTMLButtonElement>(null);
+  const select = useHeir<HTMLSelectElement>(button);
   const left = model.share?.value.quota?.keep_left_minutes ?? null;
   const choices = keepChoices(left);
   const minutes = choices.includes(wished) ? wished : (choices.at(-1) ?? 0);
@@ -32,10 +35,11 @@ export function KeepPart(props: ActionPart & { now: Date }): React.JSX.Element {
   return (
     <span className={isKept ? '' : 'sublet-joined'}>
       <Button
+        ref={button}
         off={off || (!isKept && minutes === 0)}
-        onClick={() => {
+        onClick={steady(() => {
           action.run(isKept ? release : keep);
-        }}
+        })}
         data-sublet={isKept ? 'keep-end' : 'keep'}
         title={
           isKept
@@ -47,6 +51,7 @@ export function KeepPart(props: ActionPart & { now: Date }): React.JSX.Element {
       </Button>
       {!isKept && (
         <select
+          ref={select}
           aria-label={trans.__('Keep for how long')}
           value={minutes}
           data-sublet="keep-minutes"

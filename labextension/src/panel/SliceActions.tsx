@@ -2,7 +2,7 @@
 import * as React from 'react';
 
 import type { Situation, Standing } from '../model/situation';
-import { Button } from '../words/button';
+import { Button, useSteady } from '../words/button';
 import { Said, useAction, type Action, type Desk } from '../words/desk';
 import { KeepPart } from './KeepPart';
 import { ResizeForm } from './ResizeForm';
@@ -74,6 +74,7 @@ export function SliceActions(props: {
 function GiveUpButton(props: ActionPart & { isAway: boolean }): React.JSX.Element {
   const { desk, sliceId, action, off, isAway } = props;
   const { trans, model } = desk;
+  const steady = useSteady(isAway ? 'wake' : 'give-up');
   const running = model.local?.value.running_cell === true;
   const giveUp = async (): Promise<string> => {
     await model.api.giveUp(sliceId);
@@ -91,9 +92,9 @@ function GiveUpButton(props: ActionPart & { isAway: boolean }): React.JSX.Elemen
   return (
     <Button
       off={off || (running && !isAway)}
-      onClick={() => {
+      onClick={steady(() => {
         action.run(isAway ? wake : giveUp);
-      }}
+      })}
       data-sublet={isAway ? 'wake' : 'give-up'}
       title={
         isAway
