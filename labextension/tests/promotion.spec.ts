@@ -2,8 +2,6 @@ import { Dialog } from '@jupyterlab/apputils';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { Contents } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
-import { MessageLoop } from '@lumino/messaging';
-import { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
@@ -12,6 +10,7 @@ import { Promotion } from '../src/promote/promotion';
 import { inspection, job } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { deskOf, doing, part, write, type FakeDesk } from './support/page';
+import { button, dialog, dialogs, pressEscape, requestClose } from './support/promoteDialog';
 
 const CONTENTS = {
   driveName: (path: string) => (path.startsWith('RTC:') ? 'RTC' : ''),
@@ -42,26 +41,9 @@ afterEach(async () => {
   desk.model.dispose();
 });
 
-function dialogs(): HTMLElement[] {
-  return [...document.querySelectorAll<HTMLElement>('[data-sublet="promote-dialog"]')];
-}
-
-function dialog(): HTMLElement {
-  const [only] = dialogs();
-  if (only === undefined) {
-    throw new Error(`there is no dialog in: ${document.body.textContent}`);
-  }
-  return only;
-}
-
-function button(label: string): HTMLButtonElement {
-  const found = [...dialog().querySelectorAll<HTMLButtonElement>('.jp-Dialog-button')].find(
-    each => each.textContent === label
-  );
-  if (found === undefined) {
-    throw new Error(`there is no button ${label} in: ${dialog().textContent}`);
-  }
-  return found;
+/** Past what a submission usually takes, and past the moment in which a press is not heeded. */
+async function waitLong(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(10_600);
 }
 
 /** Promote a notebook; what comes of it is put into `told`. */
@@ -108,11 +90,7 @@ describe('while a job is being submitted', () => {
   test('a close request is not followed', async () => {
     await promote();
     await startJob();
-    await doing(() => {
-      for (const each of Dialog.tracker.filter(() => true)) {
-        MessageLoop.sendMessage(each, Widget.Msg.CloseRequest);
-      }
-    });
+    await doing(requestClose);
     expect(dialogs()).toHaveLength(1);
   });
 
@@ -144,6 +122,104 @@ describe('while a job is being submitted', () => {
     });
     expect([dialogs(), told]).toEqual([[], [null]]);
   });
+});
+
+describe('while the submission takes long', () => {
+  const LEAVE = 'Close, and tell me later';
+
+  beforeEach(() => {
+    vi.useFakeTimers({ shouldAdvanceTime: true, advanceTimeDelta: 5 });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test.each<[string, () => void]>([
+    [
+      'a click on the button for that',
+      () => {
+        button(LEAVE).click();
+      }
+    ],
+    [
+      'a click beside it',
+      () => {
+        dialog().click();
+      }
+    ],
+    ['a close request', requestClose]
+  ])('%s closes the dialog, and its job is told later', async (_, close) => {
+    const { told } = await promote();
+    await startJob();
+    await waitLong();
+    expect(part(dialog(), 'submitting').textContent).toContain('you can close this');
+    await doing(close);
+    expect([dialogs(), told]).toEqual([[], []]);
+    await doing(() => {
+      answer.resolve(job({ job_id: 'late' }));
+    });
+    expect(told.map(each => each?.job_id)).toEqual(['late']);
+  });
+
+  test('Escape closes it too, also when the focus was to leave it', async () => {
+    await promote();
+    await startJob();
+    await waitLong();
+    expect(document.activeElement).toBe(button(LEAVE));
+    const behind = document.body.appendChild(document.createElement('button'));
+    behind.focus();
+    behind.remove();
+    expect(document.activeElement).toBe(button(LEAVE));
+    await doing(pressEscape);
+    expect(dialogs()).toEqual([]);
+  });
+
+  test('a refusal after it was closed is told, and opens no dialog', async () => {
+    const { told } = await promote();
+    await startJob();
+    await waitLong();
+    await doing(pressEscape);
+    await doing(() => {
+      answer.reject(new ApiError(409, 'too-many', 'You have 2 jobs.'));
+    });
+    expect(desk.did).toEqual(['failed: Training job train-digits: You have 2 jobs.']);
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
+    expect(told).toEqual([null]);
+  });
+
+  test('who presses to leave as it is refused sees the refusal', async () => {
+    const { told } = await promote();
+    await startJob();
+    await waitLong();
+    await doing(() => {
+      answer.reject(new ApiError(409, 'too-many', 'You have 2 jobs.'));
+    });
+    await doing(() => {
+      button('Cancel').click();
+      pressEscape();
+    });
+    expect(part(dialog(), 'promote-refusal').textContent).toBe('You have 2 jobs.');
+    await vi.advanceTimersByTimeAsync(500);
+    await doing(() => {
+      button('Cancel').click();
+    });
+    expect([dialogs(), told]).toEqual([[], [null]]);
+  });
+});
+
+test('what goes wrong before anything is sent leaves the dialog open to be changed', async () => {
+  api.submit = () => {
+    throw new Error('It cannot be written down.');
+  };
+  const { told } = await promote();
+  await startJob();
+  expect(part(dialog(), 'promote-refusal').textContent).toBe('It cannot be written down.');
+  expect(button('Start training job').disabled).toBe(false);
+  await doing(() => {
+    button('Cancel').click();
+  });
+  expect([dialogs(), told]).toEqual([[], [null]]);
 });
 
 test('a dialog that Lab disposes of before anything was submitted means no job', async () => {

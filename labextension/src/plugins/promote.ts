@@ -64,7 +64,7 @@ export const promotePlugin: JupyterFrontEndPlugin<void> = {
 
     app.commands.addCommand(Commands.promote, {
       label,
-      caption: () => (isPending() ? trans.__('Saving and looking at this notebook…') : caption),
+      caption: () => (isPending() ? trans.__('This notebook is being promoted…') : caption),
       icon: () => (isPending() ? waitingIcon : promoteIcon),
       isVisible: () => model.isPresent,
       isEnabled: () => model.isPresent && notebooks.currentWidget !== null && !isPending(),

@@ -29,6 +29,8 @@ export interface PromoteFormProps {
   refusal: string | null;
   /** The job is on its way: nothing can be changed. */
   submitting: boolean;
+  /** It takes so long that the dialog may be closed meanwhile. */
+  mayLeave: boolean;
   set: (form: Form) => void;
 }
 
@@ -65,6 +67,8 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
       {props.submitting ? (
         <p className="sublet-forecast" role="status" data-sublet="submitting">
           {trans.__('Submitting… What the job runs is being copied.')}
+          {props.mayLeave &&
+            ` ${trans.__('This takes long: you can close this, and are told what came of it.')}`}
         </p>
       ) : (
         <ForecastLine api={props.api} {...part} />

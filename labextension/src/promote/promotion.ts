@@ -6,7 +6,7 @@ import { Signal } from '@lumino/signaling';
 
 import type { Job } from '../api/jobs';
 import type { Desk } from '../words/desk';
-import { PromoteDialog } from './dialog';
+import { LateRefusalError, PromoteDialog } from './dialog';
 import { subjectOf } from './form';
 
 /** Something stands in the way; says what to do, for the user. */
@@ -21,7 +21,7 @@ export class Promotion {
   /** Emitted when a notebook begins or ceases to be promoted. */
   readonly pendingChanged = new Signal<this, void>(this);
 
-  /** Whether this notebook is being promoted: from the click until its dialog is gone. */
+  /** Whether this notebook is being promoted: from the click until its job is taken, or there is none. */
   isPending(path: string): boolean {
     return this.pending.has(this.contents.localPath(path));
   }
@@ -99,7 +99,7 @@ export class Promotion {
   }
 
   private async told(deed: () => Promise<Job | null>): Promise<Job | null> {
-    const { trans, model } = this.desk;
+    const { trans, model, deeds } = this.desk;
     try {
       const job = await deed();
       if (job !== null) {
@@ -108,6 +108,11 @@ export class Promotion {
       return job;
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
+      if (error instanceof LateRefusalError) {
+        // Its owner is at something else by now: no dialog comes between.
+        deeds.tell(text, 'failed');
+        return null;
+      }
       await showErrorMessage(trans.__('This notebook cannot be promoted'), text);
       return null;
     }
