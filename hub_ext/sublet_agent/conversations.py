@@ -33,6 +33,7 @@ _WAIT_REPEAT_S: Final = 2.0
 _MOST_BAD_LINES: Final = 20
 _MOST_GATES: Final = 16
 """Of one connection: a kernel has few subshells."""
+_MOST_WORDS: Final = 1000
 _OPEN_LINE: Final = GateOpen().model_dump_json().encode() + b"\n"
 
 Message = KernelActivity | EnterGate | AskShare
@@ -239,4 +240,4 @@ class Conversation:
 
 def unknown_line(why: str) -> bytes:
     """Return the line that answers whoever is not served."""
-    return Unknown(message=why).model_dump_json().encode() + b"\n"
+    return Unknown(message=why[:_MOST_WORDS]).model_dump_json().encode() + b"\n"

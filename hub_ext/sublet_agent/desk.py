@@ -20,6 +20,8 @@ _MOST_ANCESTORS: Final = 16
 _SHARE_GOOD_FOR_S: Final = 0.1
 _REST_AFTER_LOOKING: Final = 20
 """Looking takes a twentieth of the agent's time at most, however many processes there are."""
+_MOST_REST_S: Final = 1.0
+"""A look may have taken long for another reason, and what it told is old by then."""
 
 
 class TenantDesk:
@@ -107,12 +109,14 @@ class TenantDesk:
             return None
         residency, served = found
         began = self._clock.monotonic()
-        if served.told is None or began >= served.told.until:
+        of = (residency.gpu.generation, served.wait, served.gate_open, bool(served.requests))
+        told = served.told
+        if told is None or began >= told.until or told.of != of:
             share = self._look_at_share(residency, served)
             ended = self._clock.monotonic()
-            good_for_s = max(_SHARE_GOOD_FOR_S, (ended - began) * _REST_AFTER_LOOKING)
-            served.told = ToldShare(share, ended + good_for_s)
-        return served.told.share
+            rest_s = min(_MOST_REST_S, (ended - began) * _REST_AFTER_LOOKING)
+            told = served.told = ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+        return told.share
 
     def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
         now = self._clock.now()

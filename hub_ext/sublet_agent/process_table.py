@@ -5,6 +5,7 @@ A pid alone may be another process's by the time it is used, so every process is
 however often the wall clock is set.
 """
 
+import errno
 import os
 import signal
 from dataclasses import dataclass
@@ -64,6 +65,10 @@ class ProcessTable(Protocol):
     def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
         """Signal exactly this process; ``False`` when it is gone or not ours to signal."""
         ...
+
+
+_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What goes wrong here, and says nothing of the process that is looked at."""
 
 
 class LinuxProcessTable:
@@ -155,7 +160,10 @@ class LinuxProcessTable:
         try:
             with open(f"{self._proc}/{pid}/stat", "rb") as stat:  # noqa: PTH123 - hot path
                 text = stat.read()
-        except OSError:
+        except OSError as error:
+            if error.errno in _OURS:
+                # Nobody has died because we have no file left to look with.
+                raise
             return None
         # The command's name is in brackets and may itself hold brackets and blanks.
         fields = text[text.rfind(b")") + 2 :].decode("ascii", "replace").split()

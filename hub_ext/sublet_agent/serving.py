@@ -27,9 +27,7 @@ class ServingAgent(SubletAgent):
     def start(self) -> None:
         """Serve until SIGTERM."""
         _end_with_parent()
-        # Each tenant may have many connections, and all of them together not run out of files.
-        _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
+        _open_as_many_files_as_allowed()
         try:
             settings, device = self.settings(), self.open_device()
         except (SubletAgentError, OSError) as error:
@@ -41,6 +39,16 @@ class ServingAgent(SubletAgent):
             self.exit(1)
             return
         asyncio.run(_serve(settings, device))
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Each tenant may have many connections, and all of them together not run out of files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError) as error:
+        # The kernel's own bound may be lower by now than what was inherited.
+        log.warning("the limit of open files stays as it is: %s", error)
 
 
 async def _serve(settings: AgentSettings, device: Device) -> None:

@@ -55,7 +55,8 @@ class LinkSettings:
 class SocketLimits:
     """What each slice, and each account of strangers, may use of the tenants' socket."""
 
-    connections: int = 64
+    connections: int = 1024
+    """A kernel has two, and more for its subshells."""
     connects_per_s: int = 50
     lines_per_s: int = 200
     shares_per_s: int = 50

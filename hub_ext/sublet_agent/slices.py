@@ -74,6 +74,8 @@ class ToldShare:
     share: Share
     until: float
     """By the monotonic clock."""
+    of: tuple[object, ...]
+    """What it must not outlive."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ are made, the rest of the agent has its turn.
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 import time
 from pathlib import Path
@@ -28,7 +29,11 @@ _AFTER_REFUSING_S: Final = 0.001
 """Its turn is so long at least: whoever is refused may try again at once."""
 _REFUSED_FOR_S: Final = 0.1
 _MOST_REFUSED: Final = 1024
+_LINGERS_S: Final = 1.0
+_MOST_LINGERING: Final = 64
 _AFTER_FAILING_S: Final = 0.5
+_OWN_FILES: Final = 512
+_FEW_CONNECTIONS: Final = 64
 _BYTES_AS_ONE_LINE: Final = 1024
 """A longer line costs as much as several."""
 
@@ -42,11 +47,11 @@ class TenantSocket:
         self._path = path
         self._desk = desk
         self._table = table
-        self._limits = limits
-        self._tenants = Tenants(limits, time.monotonic)
+        self._tenants = Tenants(limits, _most_connections(), time.monotonic)
         self._refused = _Refused()
         self._listening: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lingering: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen; the folder is the agent's, the socket everybody's."""
@@ -62,7 +67,7 @@ class TenantSocket:
 
     async def stop(self) -> None:
         """Close the socket and all connections."""
-        tasks = set(self._tasks)
+        tasks = self._tasks | self._lingering
         if self._listening is not None:
             tasks.add(self._listening)
         for task in tasks:
@@ -96,7 +101,7 @@ class TenantSocket:
             if why is not None:
                 self._refused.note(pid, why)
                 all_admitted = False
-                _refuse(connection, why)
+                self._refuse(connection, why)
         await asyncio.sleep(0 if all_admitted else _AFTER_REFUSING_S)
 
     def _admit(self, connection: socket.socket) -> str | None:
@@ -105,13 +110,26 @@ class TenantSocket:
         if peer.identity is None:
             return f"process {peer.pid} cannot be seen from here"
         speaker = Speaker(self._desk, peer)
-        if not self._tenants.have_room_for(speaker):
-            return f"there are {self._limits.connections} connections already"
+        why = self._tenants.why_no_room_for(speaker)
+        if why is not None:
+            return why
         self._tenants.place(speaker)
         task = asyncio.create_task(self._serve(connection, speaker))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return None
+
+    def _refuse(self, connection: socket.socket, why: str) -> None:
+        with contextlib.suppress(OSError):
+            connection.setblocking(False)
+            connection.send(unknown_line(why))
+            connection.shutdown(socket.SHUT_WR)
+        if len(self._lingering) >= _MOST_LINGERING:
+            connection.close()
+            return
+        task = asyncio.create_task(_linger(connection))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -141,7 +159,7 @@ class TenantSocket:
     ) -> None:
         conversation = Conversation(self._desk, speaker, writer)
         try:
-            while line := await reader.readline():
+            while line := await self._line(reader, conversation):
                 tenant = self._tenants.place(speaker)
                 await self._tenants.spend(tenant.lines, 1 + len(line) // _BYTES_AS_ONE_LINE)
                 message = conversation.read(line)
@@ -151,10 +169,17 @@ class TenantSocket:
                     await self._tenants.spend(tenant.shares)
                 if message is not None:
                     conversation.hear(message)
-        except ValueError:
-            conversation.refuse(f"a line is longer than {MAX_LINE_BYTES} bytes")
         finally:
             conversation.end()
+
+    @staticmethod
+    async def _line(reader: asyncio.StreamReader, conversation: Conversation) -> bytes:
+        """Return the next line; nothing at the end, which one that is too long is as well."""
+        try:
+            return await reader.readline()
+        except ValueError:
+            conversation.refuse(f"a line is longer than {MAX_LINE_BYTES} bytes")
+            return b""
 
 
 class _Refused:
@@ -176,10 +201,17 @@ class _Refused:
             self._noted[pid] = why, time.monotonic() + _REFUSED_FOR_S
 
 
-def _refuse(connection: socket.socket, why: str) -> None:
-    with connection, contextlib.suppress(OSError):
-        connection.setblocking(False)
-        connection.send(unknown_line(why))
+async def _linger(connection: socket.socket) -> None:
+    """Close when it has spoken: it may look for an answer only then."""
+    with connection, contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_LINGERS_S):
+            await asyncio.get_running_loop().sock_recv(connection, MAX_LINE_BYTES)
+
+
+def _most_connections() -> int:
+    """How many the limit of open files allows, with some left for the agent itself."""
+    most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(_FEW_CONNECTIONS, most_files - _OWN_FILES)
 
 
 def _hang_up(writer: asyncio.StreamWriter) -> None:

@@ -16,6 +16,8 @@ from sublet_agent.settings import SocketLimits
 
 _MANY: Final = 256
 _RECOUNT_S: Final = 1.0
+_SHARED_BY: Final = 8
+"""Where few connections are possible in all, none takes more than this part of them."""
 
 
 class Budget:
@@ -69,9 +71,11 @@ class Tenant:
 class Tenants:
     """All that have spoken lately."""
 
-    def __init__(self, limits: SocketLimits, time: Callable[[], float]) -> None:
-        """``time`` is the event loop's."""
+    def __init__(self, limits: SocketLimits, most: int, time: Callable[[], float]) -> None:
+        """``most`` connections are possible in all; ``time`` is the event loop's."""
         self._limits = limits
+        self._most = most
+        self._most_of_one = min(limits.connections, max(1, most // _SHARED_BY))
         self._time = time
         self._known: dict[str, Tenant] = {}
         self._placed: dict[Speaker, Tenant] = {}
@@ -95,14 +99,16 @@ class Tenants:
         """A connection has ended."""
         self._placed.pop(speaker).speakers.discard(speaker)
 
-    def have_room_for(self, speaker: Speaker) -> bool:
-        """Whether one more connection may be made; who is another's by now counts there."""
-        tenant = self._of(speaker.tenant)
-        if len(tenant.speakers) >= self._limits.connections and tenant.may_recount(self._time()):
+    def why_no_room_for(self, speaker: Speaker) -> str | None:
+        """Why no more connections may be made; who is another's by now counts there."""
+        if len(self._placed) >= self._most:
+            return f"there are {self._most} connections on this node already"
+        tenant, most = self._of(speaker.tenant), self._most_of_one
+        if len(tenant.speakers) >= most and tenant.may_recount(self._time()):
             for other in tuple(tenant.speakers):
                 other.slice_id()
                 self.place(other)
-        return len(tenant.speakers) < self._limits.connections
+        return None if len(tenant.speakers) < most else f"there are {most} connections already"
 
     async def spend(self, budget: Budget, cost: int = 1) -> None:
         """Wait for one's turn, and in any case let the others have theirs."""

@@ -56,8 +56,10 @@ class Office:
         self.kernel = self.table.add(10)
         for pid in range(11, 21):
             self.slice.processes[pid] = TrackedProcess(self.table.add(pid, parent=pid - 1))
+        residency = OneGpu({"a": self.slice})
+        self.gpu = residency.gpu
         roster = Roster(
-            {GPU: OneGpu({"a": self.slice})},
+            {GPU: residency},
             Attribution(self.table),
             self.table,
             ActivitySettings(),
@@ -102,7 +104,7 @@ def test_where_processes_come_from_is_looked_for_once(office):
 
 
 def test_looking_that_takes_long_is_done_seldom(office):
-    office.table.takes_s = 0.01
+    office.table.takes_s = 0.0005
     began = office.clock.monotonic()
     for turn in range(400):
         office.enter(f"k{turn}")
@@ -110,3 +112,26 @@ def test_looking_that_takes_long_is_done_seldom(office):
         office.desk.share("a")
     looked_s = office.table.parents_asked * office.table.takes_s
     assert 0 < looked_s <= (office.clock.monotonic() - began) / 10
+
+
+def test_one_look_that_took_long_does_not_keep_the_share_from_being_told_anew(office):
+    office.table.takes_s = 2
+    office.enter()
+    first = office.desk.share("a")
+    office.clock.passes(1)
+    assert office.desk.share("a") is not first
+
+
+def test_what_was_told_is_forgotten_when_a_move_begins_or_a_cell_waits_for_another_reason(office):
+    office.enter()
+    told = office.desk.share("a")
+    office.desk.share("a")
+    served = office.slice
+    for changes in (
+        lambda: setattr(office.gpu, "generation", office.gpu.generation + 1),
+        lambda: setattr(served, "gate_open", not served.gate_open),
+    ):
+        changes()
+        again = office.desk.share("a")
+        assert again is not told
+        told = again

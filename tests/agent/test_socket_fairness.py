@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import time
 from datetime import UTC, datetime
@@ -154,6 +155,76 @@ async def test_who_is_refused_and_tries_again_at_once_is_not_looked_up_each_time
     assert b"2 connections already" in answer
     looked_up = 1000 - len(desk.slices)
     assert looked_up <= 3 + passed_s / 0.1
+
+
+@pytest.mark.asyncio
+async def test_who_is_refused_can_still_speak_and_then_reads_why(tmp_path):
+    desk = HeardDesk("a", "a", "a")
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk, connections=1) as path:
+            first = connected(stack, path)
+            first.sendall(ENTER)
+            await desk.until(1, "a enters")
+            second = connected(stack, path)
+            second.setblocking(False)
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(WITHIN_S):
+                while not await loop.run_in_executor(None, readable, second):
+                    pass
+                await loop.sock_sendall(second, ENTER)
+                assert b"1 connections already" in await loop.sock_recv(second, 1000)
+
+
+def readable(line):
+    return select.select([line], [], [], 0.1)[0]
+
+
+@pytest.mark.asyncio
+async def test_a_slice_of_many_kernels_has_room_for_all_their_connections(tmp_path):
+    desk = HeardDesk(*["a"] * 300)
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, desk, connects_per_s=1000, lines_per_s=1000) as path:
+            for _ in range(300):
+                connected(stack, path).sendall(ENTER)
+            await desk.until(300, "a enters")
+
+
+@pytest.mark.asyncio
+async def test_a_mistake_of_ours_is_not_told_as_the_tenants_and_is_logged(tmp_path, caplog):
+    class Mistaken(HeardDesk):
+        def enter(self, _slice_id, _request):
+            message = "a mistake"
+            raise ValueError(message)
+
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, Mistaken("a")) as path:
+            line = connected(stack, path)
+            line.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(line, ENTER)
+            async with asyncio.timeout(WITHIN_S):
+                assert await loop.sock_recv(line, 1000) == b""
+    assert "a mistake" in caplog.text
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (b'{"type": "%s"}\n' % (b"x" * 5000), b"cannot be read"),
+        (b"x" * 100_000 + b"\n", b"is longer than"),
+    ],
+    ids=["a long type", "a long line"],
+)
+async def test_long_nonsense_is_answered_with_what_is_wrong(tmp_path, said, answer):
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, HeardDesk("a")) as path:
+            line = connected(stack, path)
+            line.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(line, said)
+            async with asyncio.timeout(WITHIN_S):
+                assert answer in await loop.sock_recv(line, 10_000)
 
 
 @pytest.mark.asyncio

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from sublet_agent.settings import SocketLimits
 from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES
 
 from tests.support.agent_world import agent_world
@@ -102,9 +103,13 @@ def test_a_report_moves_only_its_senders_slice(world):
 
 def test_too_many_connections_of_one_slice_are_refused_and_others_served(world):
     hog = world.kernel("a")
+    most = SocketLimits().connections
+    hog.run("resource = __import__('resource')")
+    hog.run(f"resource.setrlimit(resource.RLIMIT_NOFILE, ({2 * most}, {2 * most}))")
     hog.run(
         "many = [(s := socket.socket(socket.AF_UNIX), "
-        "s.connect(os.environ['SUBLET_AGENT_SOCKET']))[0] for _ in range(80)]"
+        "s.connect(os.environ['SUBLET_AGENT_SOCKET']))[0] "
+        f"for _ in range({most + 16})]"
     )
     other = world.kernel("b")
     other.enter()

@@ -1,0 +1,43 @@
+"""What can be told of a process when looking at it fails."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from sublet_agent import serving
+from sublet_agent.process_table import LinuxProcessTable
+
+
+def test_that_no_file_is_left_to_look_with_is_not_told_as_a_death():
+    table = LinuxProcessTable()
+    own = table.identify(os.getpid())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # No number is below it: whatever is opened now is one too many.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            table.is_alive(own)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert table.is_alive(own)
+
+
+def test_who_has_ended_is_nobody():
+    table = LinuxProcessTable()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+        assert table.identify(ended.pid) is None
+
+
+@pytest.mark.parametrize("error", [ValueError("not allowed"), OSError("not permitted")])
+def test_where_the_limit_of_open_files_cannot_be_raised_the_agent_starts_all_the_same(
+    monkeypatch, error, caplog
+):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(serving.resource, "setrlimit", refuse)
+    serving._open_as_many_files_as_allowed()
+    assert str(error) in caplog.text
