@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 
+from tests.support.programs import ends_with_its_terminal
+
 SIGNALLED = """
 import os, signal
 from sublet_hub.one_machine.signals import exit_once, made_to_wait, when_told_to_stop
@@ -16,7 +18,8 @@ def tell(*numbers):
 
 def run(program: str, *before: str) -> tuple[int, str]:
     command = [*before, sys.executable, "-c", SIGNALLED + program]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    with ends_with_its_terminal():
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     return ended.returncode, ended.stdout
 
 

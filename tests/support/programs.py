@@ -80,6 +80,16 @@ class TerminalProgram(Program):
 
 
 @contextlib.contextmanager
+def ends_with_its_terminal() -> Iterator[None]:
+    """What is started here does so, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextlib.contextmanager
 def program(command: list[str], output: Path) -> Iterator[Program]:
     """Run a program whose words go to a file, and see that it ends."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -98,7 +108,8 @@ def in_a_terminal(command: list[str]) -> Iterator[TerminalProgram]:
     terminal, inside = os.openpty()
     os.set_blocking(terminal, False)
     leading = ["/usr/bin/setsid", "--ctty", *command]
-    process = subprocess.Popen(leading, stdin=inside, stdout=inside, stderr=inside)
+    with ends_with_its_terminal():
+        process = subprocess.Popen(leading, stdin=inside, stdout=inside, stderr=inside)
     os.close(inside)
     running = TerminalProgram(process, terminal=terminal)
     try:
