@@ -234,6 +234,18 @@ describe('what came of an action', () => {
     expect(node.querySelector('[data-sublet="said"]')).toBeNull();
   });
 
+  test('of keeping the slice is told also while it is in use', async () => {
+    const node = await open();
+    await doing(() => {
+      part(node, 'keep').click();
+    });
+    api.answers.local = localShare({ lent: true });
+    await doing(() => {
+      desk.model.refresh();
+    });
+    expect(part(node, 'said').textContent).toContain('Kept: nobody else uses your slice');
+  });
+
   test('of a slice that others use is to have it back', async () => {
     api.answers.local = localShare({ lent: true });
     const node = await open();

@@ -11,6 +11,7 @@ from tests.support.browser_panel import (
     mark,
     open_panel,
     photograph_light_and_dark,
+    when_steady,
 )
 
 pytestmark = pytest.mark.end_to_end
@@ -71,7 +72,7 @@ def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
     )
     expect(long).to_contain_text("suspended")
     photograph_light_and_dark(finn, "jobs")
-    mark(following, "job-cancel").click()
+    when_steady(mark(following, "job-cancel")).click()
     expect(following).to_have_attribute("data-sublet-state", "cancelled")
 
     (home / "go-on").touch()
@@ -95,7 +96,7 @@ def test_a_failed_job_shows_its_cell_and_traceback_and_is_run_again(finn, hub):
     expect(mark(failed, "traceback")).to_contain_text("found['<i>missing</i>']")
     photograph_light_and_dark(finn, "job-failed")
     put_notebook(home / "fail.ipynb", "print('mended')")
-    mark(failed, "job-again").click()
+    when_steady(mark(failed, "job-again")).click()
     expect(mark(failed, "said")).to_have_text("It is in the queue once more, as a new job.")
     again = job_named(panel, "fails", "done")
     mark(again, "job-open").click()

@@ -17,6 +17,7 @@ from tests.support.browser_panel import (
     standings_seen,
     status,
     until_standing,
+    when_steady,
 )
 
 pytestmark = pytest.mark.end_to_end
@@ -96,7 +97,7 @@ def test_a_button_brings_back_what_was_lent(ada, hub):
     until(lambda: hub.job(job)["cells_done"], "the job to run on what is lent")
     until_standing(ada, "lent")
     expect(mark(panel, "kernels")).to_contain_text("memory moved out")
-    mark(panel, "wake").click()
+    when_steady(mark(panel, "wake")).click()
     expect(mark(panel, "kernels")).not_to_contain_text("memory moved out")
     expect(mark(panel, "wake")).to_have_count(0)
     until(lambda: hub.job(job)["state"] == "done", "the job to go on to its end")

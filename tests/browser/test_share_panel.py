@@ -13,6 +13,7 @@ from tests.support.browser_panel import (
     standings_seen,
     status,
     until_standing,
+    when_steady,
 )
 
 pytestmark = pytest.mark.end_to_end
@@ -38,8 +39,7 @@ def bea(in_lab, hub):
 def press(button: Locator) -> None:
     """As who uses no mouse does, on the button that the keyboard is at."""
     expect(button).to_be_focused()
-    expect(button).to_be_enabled()
-    button.page.keyboard.press("Enter")
+    when_steady(button).page.keyboard.press("Enter")
 
 
 def test_the_panel_tells_all_of_ones_share(bea):

@@ -25,6 +25,18 @@ _WATCH_STANDINGS = """\
 }"""
 
 
+STEADY_MS = 700
+"""A button that has come to mean something else does nothing for half a second."""
+
+
+def when_steady(button: Locator) -> Locator:
+    """A button that surely does what it says, as who reads it first would press it."""
+    expect(button).to_be_enabled()
+    button.page.wait_for_timeout(STEADY_MS)
+    expect(button).to_be_enabled()
+    return button
+
+
 def mark(where: Page | Locator, name: str, **attributes: str) -> Locator:
     """What bears a mark, and these of its further attributes."""
     more = "".join(

@@ -38,7 +38,8 @@ export function KeepPart(props: ActionPart & { now: Date }): React.JSX.Element {
         ref={button}
         off={off || (!isKept && minutes === 0)}
         onClick={steady(() => {
-          action.run(isKept ? release : keep);
+          // Kept it is whether it is in use or not.
+          action.run(isKept ? release : keep, true);
         })}
         data-sublet={isKept ? 'keep-end' : 'keep'}
         title={

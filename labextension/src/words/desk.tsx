@@ -40,8 +40,9 @@ export interface Action {
   /** It is being done. */
   busy: boolean;
   /** What came of it, good or bad. */
-  said: { text: string; bad: boolean } | null;
-  run: (deed: () => Promise<string | null>) => void;
+  said: { text: string; bad: boolean; lasts: boolean } | null;
+  /** What is said of a deed that `lasts` outlives what others speak of. */
+  run: (deed: () => Promise<string | null>, lasts?: boolean) => void;
   forget: () => void;
 }
 
@@ -71,19 +72,20 @@ export function useAction(model: ShareModel, passed = false): Action {
   }, [said]);
   React.useEffect(() => {
     if (passed) {
-      setSaid(null);
+      setSaid(before => (before?.lasts === true ? before : null));
     }
   }, [passed]);
-  const run = (deed: () => Promise<string | null>): void => {
+  const run = (deed: () => Promise<string | null>, lasts = false): void => {
     setBusy(true);
     setSaid(null);
     deed()
       .then(
         text => {
-          setSaid(text === null ? null : { text, bad: false });
+          setSaid(text === null ? null : { text, bad: false, lasts });
         },
         (error: unknown) => {
-          setSaid({ text: error instanceof Error ? error.message : String(error), bad: true });
+          const text = error instanceof Error ? error.message : String(error);
+          setSaid({ text, bad: true, lasts });
         }
       )
       .finally(() => {
