@@ -145,7 +145,12 @@ def tidy(folder: Path) -> None:
 
 
 def _remove_cgroups(name: str) -> None:
+    """Remove the run's cgroups, with the containers there that have lost their shims."""
     for root in (*_CGROUPS.glob(name), *_CGROUPS.glob(f"*/{name}")):
+        for listed in root.rglob("cgroup.procs"):
+            with suppress(OSError):
+                for pid in listed.read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
         for group in sorted((root, *root.rglob("*/")), reverse=True):
             if group.is_dir():
                 _remove_cgroup(group)
