@@ -1,13 +1,12 @@
 """What the hub service told this node to serve, kept for the next start."""
 
 import logging
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 from sublet_quota.wire.agent_link import Assignments
 
-from sublet_agent.disk import write_all
+from sublet_agent.disk import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +34,8 @@ class AssignmentsFile:
         before = self._kept
         if before is not None and _content(before) == _content(assignments):
             return
-        fresh = self._path.with_suffix(".new")
         try:
-            handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            try:
-                write_all(handle, assignments.model_dump_json().encode())
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            fresh.replace(self._path)
+            replace_file(self._path, assignments.model_dump_json().encode(), forced=True)
         except OSError as error:
             log.warning("cannot keep the assignments in %s: %s", self._path, error)
             return

@@ -6,13 +6,12 @@ not kept here: it is taken again when it answers.
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from sublet_quota.ids import GpuId
 
-from sublet_agent.disk import write_all
+from sublet_agent.disk import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +33,8 @@ class ClosedGpus:
         """Keep a card closed until the machine is booted again, or the file is removed."""
         self._reasons[gpu_id] = reason
         text = json.dumps({"boot": self._boot_id, "gpus": self._reasons})
-        fresh = self._path.with_suffix(".new")
         try:
-            handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            try:
-                write_all(handle, text.encode())
-            finally:
-                os.close(handle)
-            fresh.replace(self._path)
+            replace_file(self._path, text.encode())
         except OSError as error:
             log.warning("cannot keep in %s that GPU %s failed: %s", self._path, gpu_id, error)
 

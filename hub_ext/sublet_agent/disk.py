@@ -1,6 +1,7 @@
 """Writing to files whose loss would matter."""
 
 import os
+from pathlib import Path
 
 
 def write_all(handle: int, data: bytes) -> None:
@@ -8,3 +9,19 @@ def write_all(handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
+
+
+def replace_file(path: Path, data: bytes, *, forced: bool = False) -> None:
+    """Let a file for our account alone hold just this, or what it held, however we die.
+
+    ``forced`` to disk first: what must outlive the machine. ``OSError``.
+    """
+    fresh = path.with_suffix(".new")
+    handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        write_all(handle, data)
+        if forced:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+    fresh.replace(path)

@@ -22,7 +22,7 @@ from typing import Any, Final
 from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.residency import Holder
 
-from sublet_agent.disk import write_all
+from sublet_agent.disk import replace_file, write_all
 from sublet_agent.errors import JournalError
 from sublet_agent.process_table import ProcessIdentity
 
@@ -121,14 +121,8 @@ class Journal:
         with self._lock:
             self._last = {k: e for k, e in self._last.items() if e.step not in _SETTLED}
             text = "".join(_to_line(e) for e in self._last.values())
-            fresh = self._path.with_suffix(".new")
             try:
-                handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-                try:
-                    write_all(handle, text.encode())
-                finally:
-                    os.close(handle)
-                fresh.replace(self._path)
+                replace_file(self._path, text.encode())
                 opened = os.open(self._path, os.O_WRONLY | os.O_APPEND)
             except OSError as error:
                 message = f"cannot rewrite the journal {self._path}: {error}"

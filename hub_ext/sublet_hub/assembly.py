@@ -35,7 +35,7 @@ from sublet_hub.limits import Guesses, RateLimits
 from sublet_hub.link.assignments import Assigner
 from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.link.switchboard import Switchboard, World
-from sublet_hub.local_jobs.runner import LocalRunner, RunnerBooks
+from sublet_hub.local_jobs.runner import runner_of
 from sublet_hub.loops import Bell, Loop, repeat
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts
@@ -84,11 +84,10 @@ class Assembly:
         now = outside.now
         quota = QuotaFile(settings.quota_file, now)
         make_private_folder(settings.state_folder)
-        self._boot_id = read_boot_id()
         self._files = JobFiles(make_private_folder(settings.state_folder / "jobs"))
         accounts = OwnerAccounts(settings.state_folder / "accounts")
         ledger = Ledger(outside.database)
-        fleet = Fleet(ledger, now, self._boot_id)
+        fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet)
         metrics = ServiceMetrics(ledger, fleet)
         waiting = WaitingReasons()
@@ -204,30 +203,17 @@ class Assembly:
 
     def _make_runner(self) -> JobBackend:
         service, settings = self.service, self._settings
-        if self._outside.runs is not None:
-            return self._outside.runs.backend(
-                BackendBooks(
-                    ledger=service.ledger,
-                    fleet=service.fleet,
-                    capacity=service.capacity,
-                    accounts=service.accounts,
-                    files=self._files,
-                    pods=service.pods,
-                    now=service.now,
-                )
-            )
-        return LocalRunner(
-            RunnerBooks(
-                ledger=service.ledger,
-                fleet=service.fleet,
-                accounts=service.accounts,
-                files=self._files,
-                settings=settings.jobs,
-                log_bytes=settings.limits.log_bytes,
-                boot_id=self._boot_id,
-                now=service.now,
-            )
+        books = BackendBooks(
+            ledger=service.ledger,
+            fleet=service.fleet,
+            capacity=service.capacity,
+            accounts=service.accounts,
+            files=self._files,
+            pods=service.pods,
+            now=service.now,
         )
+        runs = self._outside.runs
+        return runner_of(books, settings) if runs is None else runs.backend(books)
 
     def _connect_parts(self) -> None:
         service = self.service

@@ -15,12 +15,11 @@ from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub import job_changes
-from sublet_hub.clock import read_boot_id
 from sublet_hub.job_backend import BackendBooks, JobBackend
 from sublet_hub.job_intake import JobIntake
 from sublet_hub.ledger import Change, JobRecord
 from sublet_hub.local_jobs.notebook_check import NotebookFacts, NotebookPath
-from sublet_hub.local_jobs.runner import LocalRunner, RunnerBooks
+from sublet_hub.local_jobs.runner import runner_of
 from sublet_hub.settings import ServiceSettings
 
 _REFUSAL: Final = Refusal(
@@ -51,22 +50,7 @@ class NoRuns:
         """Whoever brings jobs of before to their end, or can do nothing with them."""
         if self._here is None:
             return IdleBackend(books)
-        return LastJobs(books, _runner(books, self._here))
-
-
-def _runner(books: BackendBooks, settings: ServiceSettings) -> LocalRunner:
-    return LocalRunner(
-        RunnerBooks(
-            ledger=books.ledger,
-            fleet=books.fleet,
-            accounts=books.accounts,
-            files=books.files,
-            settings=settings.jobs,
-            log_bytes=settings.limits.log_bytes,
-            boot_id=read_boot_id(),
-            now=books.now,
-        )
-    )
+        return LastJobs(books, runner_of(books, self._here))
 
 
 class NoIntake:

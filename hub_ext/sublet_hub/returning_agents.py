@@ -26,7 +26,8 @@ class ReturningAgents:
 
     def look(self) -> None:
         """Somebody has reported: all may be back."""
-        if not self._all_back.is_set() and not self._fleet.silent_nodes():
+        nobody_waits = self._all_back.is_set() or time.monotonic() >= self._until
+        if not nobody_waits and not self._fleet.silent_nodes():
             self._all_back.set()
 
     async def wait(self) -> None:

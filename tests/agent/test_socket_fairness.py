@@ -87,6 +87,14 @@ def connected(stack: contextlib.ExitStack, path: Path) -> socket.socket:
     return line
 
 
+async def answer_to(said: bytes, line: socket.socket) -> bytes:
+    line.setblocking(False)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(WITHIN_S):
+        await loop.sock_sendall(line, said)
+        return await loop.sock_recv(line, 10_000)
+
+
 @pytest.mark.asyncio
 async def test_a_burst_of_one_tenant_does_not_keep_the_next_line_of_another_waiting(tmp_path):
     desk = HeardDesk("a", "b")
@@ -166,13 +174,11 @@ async def test_who_is_refused_can_still_speak_and_then_reads_why(tmp_path):
             first.sendall(ENTER)
             await desk.until(1, "a enters")
             second = connected(stack, path)
-            second.setblocking(False)
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(WITHIN_S):
                 while not await loop.run_in_executor(None, readable, second):
                     pass
-                await loop.sock_sendall(second, ENTER)
-                assert b"1 connections already" in await loop.sock_recv(second, 1000)
+            assert b"1 connections already" in await answer_to(ENTER, second)
 
 
 def readable(line):
@@ -198,12 +204,7 @@ async def test_a_mistake_of_ours_is_not_told_as_the_tenants_and_is_logged(tmp_pa
 
     with contextlib.ExitStack() as stack:
         async with listening(tmp_path, Mistaken("a")) as path:
-            line = connected(stack, path)
-            line.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(line, ENTER)
-            async with asyncio.timeout(WITHIN_S):
-                assert await loop.sock_recv(line, 1000) == b""
+            assert await answer_to(ENTER, connected(stack, path)) == b""
     assert "a mistake" in caplog.text
 
 
@@ -219,12 +220,7 @@ async def test_a_mistake_of_ours_is_not_told_as_the_tenants_and_is_logged(tmp_pa
 async def test_long_nonsense_is_answered_with_what_is_wrong(tmp_path, said, answer):
     with contextlib.ExitStack() as stack:
         async with listening(tmp_path, HeardDesk("a")) as path:
-            line = connected(stack, path)
-            line.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(line, said)
-            async with asyncio.timeout(WITHIN_S):
-                assert answer in await loop.sock_recv(line, 10_000)
+            assert answer in await answer_to(said, connected(stack, path))
 
 
 @pytest.mark.asyncio

@@ -12,6 +12,7 @@ from sublet_hub.api.routes import Access
 from sublet_hub.api.table import ROUTES
 from sublet_hub.limits import Rate
 from sublet_hub.request_origin import networks_of
+from sublet_hub.settings import ServiceSettings
 from sublet_quota import scopes
 from tornado.web import create_signed_value
 
@@ -54,6 +55,11 @@ async def _adas_things(world: HubWorld) -> dict[str, str]:
 
 def _path(route: Any, things: dict[str, str]) -> str:
     return re.sub(r"{(\w+)}", lambda found: things[found[1]], route.path)
+
+
+def settings_with(folder: Path, **limits: Rate) -> ServiceSettings:
+    settings = settings_for(folder)
+    return replace(settings, limits=replace(settings.limits, **limits))
 
 
 async def _call(world: HubWorld, route: Any, token: str | None, things: dict[str, str]) -> int:
@@ -179,9 +185,8 @@ async def test_agents_are_heard_while_the_hub_stalls_and_tokens_are_guessed(
 async def test_who_guesses_must_wait_and_who_was_known_need_not(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_for(tmp_path)
-    limits = replace(settings.limits, failed_requests=Rate(5, 0.01), requests=Rate(6, 0.01))
-    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+    settings = settings_with(tmp_path, failed_requests=Rate(5, 0.01), requests=Rate(6, 0.01))
+    async with hub_world(tmp_path, hub, settings) as world:
         ada, bob = world.user("ada"), world.user("bob")
         await world.call("GET", "share", ada)
         answers = [(await world.call("GET", "share", f"false-{n}"))[0] for n in range(8)]
@@ -196,9 +201,8 @@ async def test_who_guesses_must_wait_and_who_was_known_need_not(
 async def test_an_address_is_what_the_nearest_proxy_says_and_nothing_that_a_client_sends(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_for(tmp_path)
-    limits = replace(settings.limits, failed_requests=Rate(2, 0.01))
-    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+    settings = settings_with(tmp_path, failed_requests=Rate(2, 0.01))
+    async with hub_world(tmp_path, hub, settings) as world:
 
         async def guess(number: int, client: str) -> int:
             made_up = f"203.0.113.{number}"
@@ -213,10 +217,9 @@ async def test_an_address_is_what_the_nearest_proxy_says_and_nothing_that_a_clie
 async def test_who_guesses_behind_a_proxy_that_ends_tls_keeps_no_one_else_out(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_for(tmp_path)
-    limits = replace(settings.limits, failed_requests=Rate(2, 0.01))
+    settings = settings_with(tmp_path, failed_requests=Rate(2, 0.01))
     proxies = networks_of(["10.42.0.0/16"])
-    async with hub_world(tmp_path, hub, replace(settings, limits=limits), proxies=proxies) as world:
+    async with hub_world(tmp_path, hub, settings, proxies=proxies) as world:
 
         async def ask(client: str, token: str) -> int:
             headers = {"X-Forwarded-For": f"{client}, 10.42.3.4"}
@@ -230,9 +233,8 @@ async def test_who_guesses_behind_a_proxy_that_ends_tls_keeps_no_one_else_out(
 async def test_who_makes_addresses_up_must_wait_as_their_own_peer(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_for(tmp_path)
-    limits = replace(settings.limits, failed_requests_of_a_peer=Rate(5, 0.01))
-    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+    settings = settings_with(tmp_path, failed_requests_of_a_peer=Rate(5, 0.01))
+    async with hub_world(tmp_path, hub, settings) as world:
         known = world.user("ada")
         await world.call("GET", "share", known)
         answers = []
@@ -282,9 +284,8 @@ async def test_one_known_user_leaves_room_to_the_others(world: HubWorld) -> None
 async def test_false_tokens_for_metrics_are_guesses_too_and_scrapes_go_on(
     tmp_path: Path, hub: FakeHub
 ) -> None:
-    settings = settings_for(tmp_path)
-    limits = replace(settings.limits, failed_requests=Rate(3, 0.01))
-    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+    settings = settings_with(tmp_path, failed_requests=Rate(3, 0.01))
+    async with hub_world(tmp_path, hub, settings) as world:
         admin = world.admin()
         assert (await world.raw("GET", "metrics", admin)).code == 200
         asked = hub.asked

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from tests.support.fake_tenant_socket import FakeAgent, fake_agent
 from tests.support.job_notebooks import write_notebook
 from tests.support.lab_bodies import job, lease, slice_info
 from tests.support.lab_shares import a_share
+from tests.support.programs import free_port
 from tests.support.real_kernels import RunningKernel, slice_environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,13 +87,6 @@ class JupyterServer:
             client.stop_channels()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextlib.asynccontextmanager
 async def jupyter_server(
     folder: Path, environment: Mapping[str, str]
@@ -111,7 +104,7 @@ async def jupyter_server(
     inherited = {
         k: v for k, v in os.environ.items() if not k.startswith(("SUBLET_", "JUPYTER", "JPY_"))
     }
-    port = _free_port()
+    port = free_port()
     server = JupyterServer(f"http://127.0.0.1:{port}/base/", runtime, folder / "server.log")
     with server.log.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -364,7 +357,7 @@ async def test_without_sublet_there_are_no_routes_and_no_errors(tmp_path: Path):
 
 
 async def test_a_service_that_is_away_is_a_clear_answer():
-    client = ServiceClient(f"http://127.0.0.1:{_free_port()}/services/sublet/", HUB_TOKEN)
+    client = ServiceClient(f"http://127.0.0.1:{free_port()}/services/sublet/", HUB_TOKEN)
     answer = await client.ask("GET", "share", {}, None)
     assert answer.status == 502
     assert json.loads(answer.body)["reason"] == "service-unreachable"

@@ -6,7 +6,6 @@ notebook. The kernel says which groups are frozen; the file says only where to l
 
 import json
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Final
 from sublet_quota.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.trees import FreezerTree
-from sublet_agent.disk import write_all
+from sublet_agent.disk import replace_file
 
 REST: Final = "rest"
 """In a slice's group: everybody who was not set apart."""
@@ -75,13 +74,7 @@ class GroupsFile:
 
     def keep(self, groups: Iterable[SliceGroup]) -> None:
         """Replace the file. Control groups do not outlive the machine, so nothing is forced."""
-        fresh = self._path.with_suffix(".new")
-        handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        try:
-            write_all(handle, json.dumps([_to_fields(g) for g in groups]).encode())
-        finally:
-            os.close(handle)
-        fresh.replace(self._path)
+        replace_file(self._path, json.dumps([_to_fields(g) for g in groups]).encode())
 
 
 def is_anything_frozen(file: Path) -> bool:

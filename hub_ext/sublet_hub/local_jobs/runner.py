@@ -18,8 +18,10 @@ from sublet_quota.ids import JobId, SliceId
 from sublet_quota.job_states import ENDED, JobMove, JobState
 
 from sublet_hub import job_changes
+from sublet_hub.clock import read_boot_id
 from sublet_hub.errors import AccountError
 from sublet_hub.fleet import Fleet
+from sublet_hub.job_backend import BackendBooks
 from sublet_hub.job_files import JobFiles
 from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
 from sublet_hub.ledger.database import LedgerWriteError
@@ -45,7 +47,7 @@ from sublet_hub.local_jobs.processes import (
 from sublet_hub.local_jobs.progress import Progress, ProgressFile
 from sublet_hub.loops import each_for_itself
 from sublet_hub.owner_accounts import OwnerAccounts
-from sublet_hub.settings import JobSettings
+from sublet_hub.settings import JobSettings, ServiceSettings
 from sublet_hub.views import lease_of
 
 _LOG = logging.getLogger(__name__)
@@ -325,3 +327,19 @@ class LocalRunner:
 
     def _apply(self, change: Change) -> None:
         self._books.ledger.apply(change, self._books.now())
+
+
+def runner_of(books: BackendBooks, settings: ServiceSettings) -> LocalRunner:
+    """Make the runner of a service that is set up so."""
+    return LocalRunner(
+        RunnerBooks(
+            ledger=books.ledger,
+            fleet=books.fleet,
+            accounts=books.accounts,
+            files=books.files,
+            settings=settings.jobs,
+            log_bytes=settings.limits.log_bytes,
+            boot_id=read_boot_id(),
+            now=books.now,
+        )
+    )
