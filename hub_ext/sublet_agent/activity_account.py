@@ -9,11 +9,10 @@ all of it.
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
 from sublet_quota.wire.tenant_socket import KernelActivity
-
-from sublet_agent.settings import ActivitySettings
 
 _REFILL: int = 4
 """Idle time refills the budget so many times slower than claims use it up."""
@@ -28,6 +27,33 @@ _MEASURED_LATE = timedelta(seconds=2)
 _MOST_KERNELS = 256
 _MOST_CELLS_OF_A_KERNEL = 256
 """Remembered of one that never reports; the newest count."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivitySettings:
+    """What counts as work, and for how long it counts on a tenant's word alone."""
+
+    wake_cpu_share: float = 0.25
+    """A process that uses so much of one CPU is at work."""
+    unused_budget: timedelta = timedelta(seconds=1200)
+    """So long a slice may be active without any measured use of its GPU. Idle time refills it,
+    four times slower; measured use at once."""
+    claim_counts_for: timedelta = timedelta(seconds=10)
+    """Beyond the budget, a cell or a wake without use of the GPU counts for so long."""
+    busy_wakes_after: timedelta = timedelta(seconds=120)
+    """A suspended slice one of whose cells still runs is woken after so long: that cell may
+    wait inside a GPU call, which nothing shows."""
+
+    @classmethod
+    def of_seconds(
+        cls, wake_cpu_share: float, unused_budget_s: float, busy_wakes_after_s: float
+    ) -> Self:
+        """Return the settings that the command line knows."""
+        return cls(
+            wake_cpu_share=wake_cpu_share,
+            unused_budget=timedelta(seconds=unused_budget_s),
+            busy_wakes_after=timedelta(seconds=busy_wakes_after_s),
+        )
 
 
 @dataclass(slots=True)

@@ -16,17 +16,19 @@ from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, vali
 from traitlets.config import Application
 
 from sublet_agent import __version__
-from sublet_agent.cgroups import GROUPS_NAME, GroupSettings
+from sublet_agent.activity_account import ActivitySettings
+from sublet_agent.cgroups.node_groups import GROUPS_NAME, GroupSettings
 from sublet_agent.device_plugin.options import DevicePluginOptions
-from sublet_agent.devices import find_device
+from sublet_agent.devices.choice import find_device
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SettingsError, SubletAgentError
 from sublet_agent.journal import read_journal
+from sublet_agent.link import LinkSettings
 from sublet_agent.node import JOURNAL_NAME
 from sublet_agent.process_table import LinuxProcessTable
-from sublet_agent.settings import ActivitySettings, AgentSettings, LinkSettings
+from sublet_agent.settings import AgentSettings
 from sublet_agent.thawing import thaw_after_moves
-from sublet_agent.transitions import MoveSettings
+from sublet_agent.transitions.moves import MoveSettings
 from sublet_agent.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
-from sublet_agent.cgroups import Verdict
+from sublet_agent.cgroups.book import Verdict
 from sublet_agent.peers import Peer
 from sublet_agent.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.roots import is_root_of

@@ -10,10 +10,10 @@ from sublet_agent.clock import Clock
 from sublet_agent.gates import describe
 from sublet_agent.peers import Peer
 from sublet_agent.process_table import ProcessIdentity, ProcessTable
-from sublet_agent.reports import TenantView, share_of
 from sublet_agent.residency import GpuResidency
 from sublet_agent.roster import Roster
 from sublet_agent.slices import GateRequest, ServedSlice, ToldShare, TrackedProcess
+from sublet_agent.tenants_share import TenantView, share_of
 
 _MOST_KERNELS: Final = 256
 _MOST_ANCESTORS: Final = 16

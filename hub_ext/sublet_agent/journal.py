@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from sublet_agent.disk import replace_file, write_all
 from sublet_agent.errors import JournalError

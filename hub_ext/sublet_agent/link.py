@@ -10,6 +10,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -29,7 +30,6 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from sublet_agent.clock import Clock
 from sublet_agent.outbox import Outbox
-from sublet_agent.settings import LinkSettings
 
 _LEAST_BETWEEN_S: Final = 0.05
 _EVENTS_AT_ONCE: Final = 500
@@ -38,6 +38,19 @@ _MOST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _CONNECT_TIMEOUT_S: Final = 10.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """How to reach the hub service."""
+
+    service_url: str
+    secret_file: Path
+    status_period_s: float = 1.0
+    silence_s: float = 30.0
+    """After so long without a word from the service nothing is lent."""
+    first_retry_s: float = 0.5
+    longest_retry_s: float = 5.0
 
 
 class ServiceRefusedError(Exception):

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sublet_quota.ids import SliceId
-from sublet_quota.residency import TransitionKind
+from sublet_quota.residency.snapshot import TransitionKind
 
+from sublet_agent.activity_account import ActivitySettings
 from sublet_agent.devices.interface import ProcessState
 from sublet_agent.journal import Target
 from sublet_agent.process_table import ProcessIdentity
 from sublet_agent.residency import GpuResidency
 from sublet_agent.samples import Sample, SampledProcess, SampleRequest, is_due
-from sublet_agent.settings import ActivitySettings
 from sublet_agent.slices import ServedSlice, TrackedProcess
 
 _CPU_WINDOW_S = 1.0

@@ -23,13 +23,13 @@ from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
 from sublet_agent.eviction import Eviction
 from sublet_agent.holds import Hold, Holds
 from sublet_agent.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
+from sublet_agent.hub_link.reports import report_gpu, report_slice
 from sublet_agent.journal import Journal, Target
 from sublet_agent.link import ServiceLink
 from sublet_agent.outbox import Outbox
 from sublet_agent.process_table import LinuxProcessTable
 from sublet_agent.promises import Promises
 from sublet_agent.recovery import Recovered, recover
-from sublet_agent.reports import report_gpu, report_slice
 from sublet_agent.residency import GpuResidency, ResidencyTools
 from sublet_agent.roster import Roster
 from sublet_agent.sampler import GONE, Sampler, SamplerTools
@@ -38,7 +38,7 @@ from sublet_agent.slices import ServedGpu
 from sublet_agent.snapshots import NodeView
 from sublet_agent.tenant_socket import TenantSocket
 from sublet_agent.thawing import thaw_after_moves
-from sublet_agent.transitions import MoveTools
+from sublet_agent.transitions.moves import MoveTools
 
 JOURNAL_NAME: Final = "journal.jsonl"
 _HOST_RESERVE_MIB: Final = 2048
@@ -178,7 +178,8 @@ class NodeAgent:
             clock=self._clock,
             record=self._outbox.record,
             changed=self._tell,
-            settings=self._settings,
+            activity=self._settings.activity,
+            period_s=self._settings.sample_period_s,
         )
         for gpu in self._device.gpus():
             served = ServedGpu(gpu, _first_memory(self._device, gpu))

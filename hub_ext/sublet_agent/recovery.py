@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.attribution import Attribution
@@ -19,7 +19,7 @@ from sublet_agent.devices.interface import Device, DeviceError, ProcessState
 from sublet_agent.holds import Hold
 from sublet_agent.journal import Step, Target
 from sublet_agent.process_table import ProcessIdentity, ProcessTable
-from sublet_agent.transitions import MoveTools
+from sublet_agent.transitions.moves import MoveTools
 
 MOVING: Final = frozenset({Step.SUSPENDING, Step.RESUMING})
 _STATE_TRIES: Final = 5

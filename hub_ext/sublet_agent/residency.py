@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.ids import SliceId
-from sublet_quota.residency import (
+from sublet_quota.residency.actions import (
     Action,
     Decision,
     Evict,
@@ -23,12 +23,12 @@ from sublet_quota.residency import (
     Pause,
     Resume,
     Suspend,
-    TransitionKind,
     Undo,
     Unpause,
     Wait,
-    decide,
 )
+from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import TransitionKind
 
 from sublet_agent.clock import Clock
 from sublet_agent.eviction import Eviction
@@ -38,13 +38,9 @@ from sublet_agent.outbox import EventKind, Record
 from sublet_agent.promises import Promised, Promises
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice
 from sublet_agent.snapshots import NodeView, assemble
-from sublet_agent.transitions import (
-    MovePlan,
-    MoveTools,
-    UndoSwitch,
-    resume_slice,
-    suspend_slice,
-)
+from sublet_agent.transitions.moves import MovePlan, MoveTools, UndoSwitch
+from sublet_agent.transitions.resume import resume_slice
+from sublet_agent.transitions.suspend import suspend_slice
 
 _STEP_FAILED_WAIT_S: Final = 0.5
 

@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import Holder, PoolSettings
+from sublet_quota.residency.snapshot import Holder, PoolSettings
 from sublet_quota.wire.agent_link import Assignments, GpuAssignment, SliceAssignment
 
-from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.activity_account import ActivityAccount, ActivitySettings
 from sublet_agent.attribution import Attribution
 from sublet_agent.journal import Target
 from sublet_agent.process_table import ProcessTable
 from sublet_agent.promises import Promised
 from sublet_agent.recovery import Recovered
 from sublet_agent.residency import GpuResidency
-from sublet_agent.settings import ActivitySettings
 from sublet_agent.slices import ServedSlice, TrackedProcess
 
 log = logging.getLogger(__name__)

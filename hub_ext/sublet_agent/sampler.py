@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_agent.activity_account import ActivitySettings
 from sublet_agent.attribution import Attribution
 from sublet_agent.clock import Clock
 from sublet_agent.holds import Hold, Holds
@@ -16,9 +17,8 @@ from sublet_agent.measurement import Consequences, Measurement, request_for
 from sublet_agent.outbox import Record
 from sublet_agent.residency import GpuResidency
 from sublet_agent.samples import Sample, take_sample
-from sublet_agent.settings import AgentSettings
 from sublet_agent.silent_waits import wake_who_may_wait
-from sublet_agent.transitions import MoveTools
+from sublet_agent.transitions.moves import MoveTools
 
 _ASK_STATES_EVERY_S = 1.0
 _HURRY = 3
@@ -43,7 +43,9 @@ class SamplerTools:
     clock: Clock
     record: Record
     changed: Callable[[], None]
-    settings: AgentSettings
+    activity: ActivitySettings
+    period_s: float
+    """Between two samples of a GPU."""
 
 
 class Sampler:
@@ -52,7 +54,7 @@ class Sampler:
     def __init__(self, residency: GpuResidency, tools: SamplerTools) -> None:
         self._residency = residency
         self._tools = tools
-        self._measurement = Measurement(residency, tools.settings.activity)
+        self._measurement = Measurement(residency, tools.activity)
         self._asked_states = float("-inf")
         self._failures = self._answers = 0
         self._again = asyncio.Event()
@@ -72,7 +74,7 @@ class Sampler:
 
     def _period_s(self) -> float:
         """A job that must stand still may start processes: look for them more often."""
-        period_s = self._tools.settings.sample_period_s
+        period_s = self._tools.period_s
         held = any(s.is_job and not s.gate_open for s in self._residency.slices.values())
         return period_s / _HURRY if held else period_s
 
@@ -97,9 +99,7 @@ class Sampler:
             return
         if ask:
             self._asked_states = monotonic
-        wake_who_may_wait(
-            self._residency, tools.settings.activity.busy_wakes_after, tools.clock.now()
-        )
+        wake_who_may_wait(self._residency, tools.activity.busy_wakes_after, tools.clock.now())
         await self._act(effects)
         if effects.changed:
             tools.changed()

@@ -10,7 +10,8 @@ from typing import Final
 
 from sublet_quota.activity import Activity
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import Holder, PoolSettings, TransitionKind, Wait
+from sublet_quota.residency.actions import Wait
+from sublet_quota.residency.snapshot import Holder, PoolSettings, TransitionKind
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import SliceAssignment
 from sublet_quota.wire.tenant_socket import Share

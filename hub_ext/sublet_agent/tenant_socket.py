@@ -19,8 +19,7 @@ from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, AskShare
 from sublet_agent.conversations import Conversation, Desk, Speaker, unknown_line
 from sublet_agent.peers import peer_of, pid_of
 from sublet_agent.process_table import ProcessTable
-from sublet_agent.settings import SocketLimits
-from sublet_agent.tenants import Tenants
+from sublet_agent.tenants import SocketLimits, Tenants
 
 _BACKLOG: Final = 1024
 _CONNECTING_S: Final = 0.001

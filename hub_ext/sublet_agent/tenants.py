@@ -12,12 +12,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sublet_agent.conversations import Speaker
-from sublet_agent.settings import SocketLimits
 
 _MANY: Final = 256
 _RECOUNT_S: Final = 1.0
 _SHARED_BY: Final = 8
 """Where few connections are possible in all, none takes more than this part of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What each slice, and each account of strangers, may use of the tenants' socket."""
+
+    connections: int = 1024
+    """A kernel has two, and more for its subshells."""
+    connects_per_s: int = 50
+    lines_per_s: int = 200
+    shares_per_s: int = 50
 
 
 class Budget:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from sublet_agent.cgroups import is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.records import is_anything_frozen, thaw_left_over
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.journal import JournalEntry, Step, Target
 from sublet_agent.process_table import ProcessTable

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Final
 
 from sublet_quota.ids import GpuId
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from sublet_agent.devices.interface import Device, DeviceError, ProcessState
 from sublet_agent.journal import JournalEntry, read_journal

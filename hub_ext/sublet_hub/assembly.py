@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sublet_quota.document import QuotaDocument
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
@@ -24,11 +24,13 @@ from sublet_hub.hub_client import HubClient
 from sublet_hub.job_backend import BackendBooks, JobBackend, JobRuns
 from sublet_hub.job_desk import JobBooks, JobDesk
 from sublet_hub.job_files import JobFiles
-from sublet_hub.job_intake import JobIntake, LocalIntake
-from sublet_hub.job_queue import JobNodes, JobQueue, QueueBooks
+from sublet_hub.job_intake import JobIntake
+from sublet_hub.job_queue import JobNodes, JobQueue, QueueBooks, WaitingReasons
 from sublet_hub.job_views import JobSources, JobViews
-from sublet_hub.ledger import Change, EventRecord, Ledger
+from sublet_hub.jobs.backends.local.intake import LocalIntake
+from sublet_hub.ledger.book import Ledger
 from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.ledger.use_store import UseStore
 from sublet_hub.lent_times import LentTimes
 from sublet_hub.limits import Guesses, RateLimits
@@ -52,7 +54,6 @@ from sublet_hub.settings import ServiceSettings
 from sublet_hub.shares import Shares
 from sublet_hub.use_meter import WEEK, UseMeter
 from sublet_hub.views import Views
-from sublet_hub.waiting import WaitingReasons
 
 _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0

@@ -2,6 +2,17 @@
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
+
+def words_of_validation(error: ValidationError) -> str:
+    """What is wrong with a body, in one line. Says no values: they may be secrets."""
+    listed = [
+        f"{'.'.join(str(step) for step in details['loc']) or 'the body'}: {details['msg']}"
+        for details in error.errors(include_url=False, include_input=False)[:10]
+    ]
+    return "; ".join(listed)
+
 
 class SubletHubError(Exception):
     """Root of what ``sublet_hub`` raises. Its text is fit for the person who asked."""

@@ -1,6 +1,8 @@
 """What runs jobs: processes on this machine, or pods in a cluster; the ledger is the same."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,9 +13,24 @@ from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
 from sublet_hub.job_files import JobFiles
 from sublet_hub.job_intake import JobIntake
-from sublet_hub.ledger import Ledger
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.pods import Pods
+
+
+@contextmanager
+def isolate_failures(what: str) -> Iterator[None]:
+    """Have one failure among many things of a step leave the others be.
+
+    A ledger that takes nothing is everybody's failure.
+    """
+    try:
+        yield
+    except LedgerWriteError:
+        raise
+    except Exception:  # noqa: BLE001 (the other part of the one place)
+        _LOG.exception("%s cannot be looked after", what)
 
 
 class JobBackend(Protocol):
@@ -42,6 +59,9 @@ class JobBackend(Protocol):
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
         ...
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

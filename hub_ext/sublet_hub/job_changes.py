@@ -12,7 +12,7 @@ from sublet_quota.ids import SliceId, UserName
 from sublet_quota.job_states import JobMove
 
 from sublet_hub.happenings import Happening, job_event
-from sublet_hub.ledger import Change, JobRecord, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
 from sublet_hub.ledger.texts import storable
 
 _MOST_REASON = 2000

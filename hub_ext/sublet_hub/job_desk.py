@@ -26,14 +26,10 @@ from sublet_hub.capacity import Capacity
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.job_files import JobFiles
 from sublet_hub.job_intake import JobIntake
-from sublet_hub.ledger import JobRecord, Ledger
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath, locate_notebook, refuse_parameters
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.local_jobs.job_environment import refuse_variables
-from sublet_hub.local_jobs.notebook_check import (
-    NotebookFacts,
-    NotebookPath,
-    locate_notebook,
-    refuse_parameters,
-)
 from sublet_hub.owner_accounts import OwnerAccount, OwnerAccounts
 
 _CHECKS_AT_ONCE = 12

@@ -2,19 +2,11 @@
 
 from typing import Protocol
 
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
-from sublet_hub.ledger import JobRecord
-from sublet_hub.local_jobs.accounts import run_as
-from sublet_hub.local_jobs.job_folders import paths_of
-from sublet_hub.local_jobs.notebook_check import (
-    NotebookFacts,
-    NotebookPath,
-    inspect_notebook,
-    take_along,
-)
-from sublet_hub.settings import JobSettings
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
+from sublet_hub.ledger.records import JobRecord
 
 
 class JobIntake(Protocol):
@@ -40,45 +32,3 @@ class JobIntake(Protocol):
     ) -> Refusal | None:
         """Copy the notebook as it is now, and what the job takes along."""
         ...
-
-
-class LocalIntake:
-    """On this machine: processes of the owner look and copy."""
-
-    def __init__(self, settings: JobSettings) -> None:
-        self._settings = settings
-
-    @property
-    def sees_files(self) -> bool:
-        """Always: they are on this machine."""
-        return True
-
-    def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
-        """Say why jobs like this cannot run for this owner. ``AccountError``."""
-        run_as(account)
-        return _refuse_several_gpus(request)
-
-    async def inspect(
-        self, account: AccountTemplate, path: NotebookPath
-    ) -> NotebookFacts | Refusal:
-        """Say what is in the notebook, as its owner reads it."""
-        return await inspect_notebook(account, path, within=self._settings.check_timeout)
-
-    async def take_along(
-        self, account: AccountTemplate, path: NotebookPath, job: JobRecord
-    ) -> Refusal | None:
-        """Copy the notebook as it is now, and what the job takes along, as its owner."""
-        to = str(paths_of(job, account).copy_folder)
-        return await take_along(
-            account, path, job.take_along, to, within=self._settings.copy_timeout
-        )
-
-
-def _refuse_several_gpus(request: JobRequest) -> Refusal | None:
-    if request.gpus == 1:
-        return None
-    message = (
-        f"A job on this machine runs on one GPU, and {request.gpus} were asked for: ask for one. "
-        "Several processes with one GPU each cannot be suspended for an owner."
-    )
-    return Refusal(RefusalReason.BAD_AMOUNT, message, {"asked_gpus": request.gpus, "most_gpus": 1})

@@ -6,9 +6,11 @@ is added up anew once a minute, not in each round.
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.fair_share import (
     NO_PAST_USE,
@@ -22,17 +24,51 @@ from sublet_quota.fair_share import (
 from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
 from sublet_quota.job_states import JobState
-from sublet_quota.residency import Holder
+from sublet_quota.residency.actions import WaitReason
+from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub import job_changes
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
-from sublet_hub.ledger import Change, JobRecord, Ledger, SliceRecord
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts
-from sublet_hub.waiting import WaitingReasons
 
 _PAST_USE_KEPT = timedelta(minutes=1)
+
+
+WORDS_FOR_WAITING: Final = MappingProxyType(
+    {
+        WaitReason.COMING_BACK: "its memory is on its way back to the GPU",
+        WaitReason.MAKING_ROOM: "others are being suspended for it",
+        WaitReason.TURN: "others have their turn",
+        WaitReason.OWNERS_ACTIVE: "an owner is active there",
+        WaitReason.NOT_IDLE_YET: "a slice there is not idle yet, or is kept by its owner",
+        WaitReason.GIVE_BACK_TOO_SLOW: "it could not leave again as quickly as the pool demands",
+        WaitReason.LENDING_OFF: "lending is switched off",
+        WaitReason.FOREIGN_PROCESS: "a process that is not Sublet's uses the GPU",
+        WaitReason.HOST_MEMORY: "the node has too little memory to suspend others into",
+        WaitReason.UNSUSPENDABLE: "what holds the room cannot be suspended",
+        WaitReason.GPU_CLOSED: "the GPU fails and is closed",
+    }
+)
+"""Why a job that has its place does not run, for its owner."""
+
+
+class WaitingReasons:
+    """What the last round of the queue found."""
+
+    def __init__(self) -> None:
+        self._waits: dict[JobId, JobWait] = {}
+
+    def replace(self, waits: Iterable[JobWait]) -> None:
+        """Take a new round's."""
+        self._waits = {wait.job_id: wait for wait in waits}
+
+    def find(self, job_id: JobId) -> JobWait | None:
+        """One job's."""
+        return self._waits.get(job_id)
 
 
 @dataclass(frozen=True, slots=True)

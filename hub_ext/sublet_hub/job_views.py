@@ -8,18 +8,19 @@ from typing import Final
 
 from sublet_quota.ids import SliceId
 from sublet_quota.job_states import ENDED, JobState
-from sublet_quota.residency import WaitReason
+from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobFailure, JobInfo
 
 from sublet_hub.fleet import Fleet
 from sublet_hub.job_files import JobFiles
-from sublet_hub.ledger import JobRecord, Ledger
+from sublet_hub.job_queue import WORDS_FOR_WAITING, WaitingReasons
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.local_jobs.progress import last_failure
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.queue_times import QueueTimes
 from sublet_hub.views import Viewer, Views
-from sublet_hub.waiting import WORDS_FOR_WAITING, WaitingReasons
 
 _MOST_TEXT: Final = 4000
 _FAILURES_KEPT: Final = 500

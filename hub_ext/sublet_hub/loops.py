@@ -8,11 +8,9 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.metrics import ServiceMetrics
 
 _LOG = logging.getLogger(__name__)
@@ -52,20 +50,6 @@ class Bell:
             return
         finally:
             self._event.clear()
-
-
-@contextmanager
-def each_for_itself(what: str) -> Iterator[None]:
-    """Have one failure among many things of a step leave the others be.
-
-    A ledger that takes nothing is everybody's failure.
-    """
-    try:
-        yield
-    except LedgerWriteError:
-        raise
-    except Exception:  # noqa: BLE001 (the other part of the one place)
-        _LOG.exception("%s cannot be looked after", what)
 
 
 async def repeat(loop: Loop, bell: Bell, metrics: ServiceMetrics) -> None:

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from sublet_hub.fleet import Fleet
-from sublet_hub.ledger import Ledger
+from sublet_hub.ledger.book import Ledger
 
 _QUICK_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 _GPU_LABELS = ("node", "gpu")

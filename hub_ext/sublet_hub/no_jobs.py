@@ -17,8 +17,8 @@ from sublet_quota.wire.api import AccountTemplate, JobRequest
 from sublet_hub import job_changes
 from sublet_hub.job_backend import BackendBooks, JobBackend
 from sublet_hub.job_intake import JobIntake
-from sublet_hub.ledger import Change, JobRecord
-from sublet_hub.local_jobs.notebook_check import NotebookFacts, NotebookPath
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
+from sublet_hub.ledger.records import Change, JobRecord
 from sublet_hub.local_jobs.runner import runner_of
 from sublet_hub.settings import ServiceSettings
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
 
-from sublet_hub.ledger import Ledger
+from sublet_hub.ledger.book import Ledger
 
 _LATELY: Final = timedelta(days=7)
 _LEAST: Final = 3

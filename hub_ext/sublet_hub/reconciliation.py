@@ -15,9 +15,10 @@ from sublet_quota.ids import SliceId
 from sublet_hub.allocation import Allocation
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.fleet import Fleet
+from sublet_hub.host.process_identity import is_alive
 from sublet_hub.hub_client import HubClient, HubServers
-from sublet_hub.ledger import Ledger, ProcessIdentity, SliceRecord
-from sublet_hub.local_jobs.processes import is_alive
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.records import ProcessIdentity, SliceRecord
 
 _LOG = logging.getLogger(__name__)
 

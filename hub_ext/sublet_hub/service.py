@@ -11,7 +11,7 @@ from sublet_hub.history import Histories
 from sublet_hub.job_desk import JobDesk
 from sublet_hub.job_queue import JobQueue
 from sublet_hub.job_views import JobViews
-from sublet_hub.ledger import Ledger
+from sublet_hub.ledger.book import Ledger
 from sublet_hub.limits import Guesses, RateLimits
 from sublet_hub.metrics import ServiceMetrics
 from sublet_hub.owner_accounts import OwnerAccounts

@@ -1,6 +1,6 @@
 """One user's share: their slices, what their group and they may have, and the week's use."""
 
-from sublet_quota.document import QuotaDocument
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GroupName, UserName
 from sublet_quota.job_states import JobState
@@ -11,7 +11,8 @@ from sublet_quota.wire.share import QuotaShare
 
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
-from sublet_hub.ledger import Ledger, SliceRecord
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.owner_wishes import OwnerWishes
 from sublet_hub.use_meter import UseMeter
 from sublet_hub.views import Viewer, Views, offers_body

@@ -13,7 +13,6 @@ from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import (
     EventInfo,
     GpuInfo,
-    Lease,
     Offer,
     Offers,
     SliceInfo,
@@ -23,6 +22,7 @@ from sublet_quota.wire.share import LentPeriod
 from sublet_hub.capacity import Capacity
 from sublet_hub.fleet import Fleet
 from sublet_hub.ledger import EventRecord, GpuRecord, Ledger, SliceRecord
+from sublet_hub.slices.lease import lease_of
 
 _MOST_TEXT = 4000
 
@@ -37,28 +37,6 @@ class Viewer:
 
 
 HUB = Viewer(name="", sees_all=True)
-
-
-def lease_of(record: SliceRecord) -> Lease:
-    """The slice as it is told to who holds it."""
-    gpu = record.gpu
-    return Lease(
-        slice_id=record.slice_id,
-        owner=record.owner,
-        server=record.server,
-        holder=record.holder,
-        pool=record.pool,
-        node=gpu.node,
-        gpu_id=gpu.gpu_id,
-        gpu_index=gpu.index,
-        gpu_type=gpu.type,
-        gpu_memory_mib=gpu.memory_mib,
-        simulated=gpu.simulated,
-        memory_mib=record.memory_mib,
-        compute_milli=record.compute_milli,
-        size=record.size,
-        created_at=record.created_at,
-    )
 
 
 def offers_body(found: SliceOffers) -> Offers:

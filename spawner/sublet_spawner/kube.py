@@ -19,13 +19,8 @@ from sublet_quota.home_claim import claim_of
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
 
-from sublet_spawner.account import (
-    Account,
-    account_template,
-    allowed_environment,
-    notebook_folder,
-)
-from sublet_spawner.backends import PlacedBy, PodFields
+from sublet_spawner.account import Account, account_template, allowed_environment, notebook_folder
+from sublet_spawner.backends.records import PlacedBy, PodFields
 from sublet_spawner.choice import SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.kube_choices import KubeChoices

@@ -8,8 +8,10 @@ from sublet_quota.wire.api import Lease
 from traitlets import Dict, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
-from sublet_spawner.backends import BACKENDS, SIMULATED, Backend, Guarantees, SimulatedSettings
+from sublet_spawner.backends import BACKENDS
 from sublet_spawner.backends.reading import read_settings
+from sublet_spawner.backends.records import Backend, Guarantees
+from sublet_spawner.backends.simulated import SIMULATED, SimulatedSettings
 from sublet_spawner.pod_writing import HostFolder
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from kubernetes_asyncio.client import models
 
-from sublet_spawner.backends import CONTAINER, PodFields
+from sublet_spawner.backends.records import CONTAINER, PodFields
 from sublet_spawner.errors import PodError
 
 SLICE_LABEL: Final = "sublet.dev/slice"

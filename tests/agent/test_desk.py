@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field
 
 import pytest
-from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.activity_account import ActivityAccount, ActivitySettings
 from sublet_agent.attribution import Attribution
 from sublet_agent.desk import TenantDesk
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.roster import Roster
-from sublet_agent.settings import ActivitySettings
 from sublet_agent.slices import GateRequest, ServedGpu, ServedSlice, TrackedProcess
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import START, FakeClock
 from tests.support.fake_device import GPU, FakeTable

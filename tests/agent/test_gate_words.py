@@ -8,7 +8,8 @@ from sublet_agent.slices import RunningMove
 from sublet_agent.transitions.moves import UndoSwitch
 from sublet_quota.amounts import MIB_PER_GIB
 from sublet_quota.ids import SliceId
-from sublet_quota.residency import TransitionKind, Wait, WaitReason
+from sublet_quota.residency.actions import Wait, WaitReason
+from sublet_quota.residency.snapshot import TransitionKind
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 COMING, ROOM = WaitReason.COMING_BACK, WaitReason.MAKING_ROOM

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sublet_agent.activity_account import ActivityAccount
-from sublet_agent.settings import ActivitySettings
+from sublet_agent.activity_account import ActivityAccount, ActivitySettings
 
 from tests.support.agent_cases import START, FakeClock, level
 from tests.support.agent_world import agent_world

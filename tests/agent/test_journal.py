@@ -6,7 +6,7 @@ import pytest
 from sublet_agent.errors import JournalError
 from sublet_agent.journal import Journal, Step, Target, read_journal
 from sublet_agent.process_table import ProcessIdentity
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sublet_agent import link
-from sublet_agent.settings import LinkSettings
+from sublet_agent.link import LinkSettings
 
 NEVER: Any = None
 SETTINGS = LinkSettings("http://127.0.0.1:1/", NEVER)

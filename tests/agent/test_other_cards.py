@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sublet_agent.cgroups import GROUPS_NAME
+from sublet_agent.cgroups.node_groups import GROUPS_NAME
 
 from tests.support.agent_world import AgentWorld
 from tests.support.control_groups import leave_no_groups, needs_freezer

@@ -6,7 +6,7 @@ from sublet_agent.holds import Hold
 from sublet_agent.journal import Step
 from sublet_agent.recovery import recover
 from sublet_agent.watchdog import let_owners_run
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench
 from tests.support.fake_device import GPU

@@ -2,8 +2,7 @@
 
 from sublet_agent.conversations import Speaker
 from sublet_agent.peers import Peer
-from sublet_agent.settings import SocketLimits
-from sublet_agent.tenants import Budget, Tenants
+from sublet_agent.tenants import Budget, SocketLimits, Tenants
 
 LIMITS = SocketLimits(connections=3, connects_per_s=5, lines_per_s=10, shares_per_s=2)
 

@@ -1,7 +1,7 @@
 """What a dead agent left frozen is thawed, but not before the driver has ended a restore."""
 
 import pytest
-from sublet_agent.cgroups import is_anything_frozen
+from sublet_agent.cgroups.records import is_anything_frozen
 from sublet_agent.devices.interface import ProcessState
 from sublet_agent.journal import Step
 from sublet_agent.thawing import thaw_after_moves

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.ledger import Change
-from sublet_quota.residency import WaitReason
+from sublet_hub.ledger.records import Change
+from sublet_quota.residency.actions import WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import WaitReport
 

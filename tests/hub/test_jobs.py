@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from sublet_hub.local_jobs import runner
 from sublet_hub.local_jobs.processes import Launch, start_held
-from sublet_quota.residency import WaitReason
+from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 from sublet_quota.wire.api import AccountTemplate
 

@@ -14,14 +14,17 @@ from typing import Any
 import psutil
 import pytest
 from sublet_hub.errors import NotebookError
+from sublet_hub.host.process_identity import is_alive
 from sublet_hub.job_files import JobFiles
-from sublet_hub.ledger import Change, EventRecord, ProcessIdentity, book
+from sublet_hub.jobs.notebook import locate_notebook
+from sublet_hub.ledger import book
 from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.records import Change, EventRecord, ProcessIdentity
 from sublet_hub.local_jobs import log_room, owner_process, processes, runner
 from sublet_hub.local_jobs.log_room import LogRoom, make_room
-from sublet_hub.local_jobs.notebook_check import inspect_notebook, locate_notebook
+from sublet_hub.local_jobs.notebook_check import inspect_notebook
 from sublet_hub.local_jobs.owner_process import run_as_owner
-from sublet_hub.local_jobs.processes import HeldProcess, Launch, is_alive, start_held
+from sublet_hub.local_jobs.processes import HeldProcess, Launch, start_held
 from sublet_hub.local_jobs.progress import Progress, ProgressFile, last_failure
 from sublet_quota.ids import JobId
 from sublet_quota.refusal import Refusal

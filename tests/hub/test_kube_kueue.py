@@ -24,7 +24,7 @@ from sublet_hub.kube_jobs.kueue import (
 )
 from sublet_hub.kube_jobs.lent_quota import LentQuota
 from sublet_hub.kube_jobs.settings import KueueSettings
-from sublet_quota.document import read_quota_document
+from sublet_quota.document.reading import read_quota_document
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into

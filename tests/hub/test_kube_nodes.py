@@ -9,13 +9,7 @@ from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
 
 from tests.support.fake_agent import a_gpu
 from tests.support.hub_world import until
-from tests.support.jobs_on_kube import (
-    JOBS,
-    SETTINGS,
-    JobsStory,
-    a_server,
-    another_agent,
-)
+from tests.support.jobs_on_kube import JOBS, SETTINGS, JobsStory, a_server, another_agent
 
 pytestmark = pytest.mark.asyncio
 

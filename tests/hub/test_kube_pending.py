@@ -8,12 +8,7 @@ import pytest
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
 
 from tests.support.hub_world import until
-from tests.support.jobs_on_kube import (
-    JOBS,
-    NAMESPACE,
-    SETTINGS,
-    JobsStory,
-)
+from tests.support.jobs_on_kube import JOBS, NAMESPACE, SETTINGS, JobsStory
 
 pytestmark = pytest.mark.asyncio
 

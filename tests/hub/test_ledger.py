@@ -16,23 +16,22 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sublet_hub import job_changes
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.ledger import (
+from sublet_hub.ledger import book, migrations
+from sublet_hub.ledger.book import Ledger
+from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
+from sublet_hub.ledger.records import (
     Change,
     EventRecord,
     GpuRecord,
     JobRecord,
-    Ledger,
     LendingRecord,
+    ProcessIdentity,
     SliceRecord,
-    book,
-    migrations,
 )
-from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
-from sublet_hub.ledger.records import ProcessIdentity
 from sublet_hub.ledger.tables import METADATA
 from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.job_states import JobMove, JobState
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from tests.support.postgresql import NoPostgresqlError, PostgresqlServer, postgresql_server
 

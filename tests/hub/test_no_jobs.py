@@ -14,14 +14,7 @@ from sublet_quota.wire.agent_link import AgentEvent
 
 from tests.support.fake_agent import a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
-from tests.support.hub_world import (
-    OTHER_SECRET,
-    FakeHub,
-    HubWorld,
-    hub_world,
-    settings_for,
-    until,
-)
+from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.hub_world_runner import write_interpreter, write_script
 from tests.support.job_notebooks import write_notebook
 from tests.support.jobs_on_kube import SETTINGS, RunsAhead, jobs_story

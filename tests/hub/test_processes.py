@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sublet_hub.ledger import ProcessIdentity
+from sublet_hub.ledger.records import ProcessIdentity
 from sublet_hub.local_jobs.processes import JobTree, end_tree, watch_exit
 from sublet_quota.ids import JobId, SliceId
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import psutil
 import pytest
-from sublet_hub.ledger import EventRecord
 from sublet_hub.ledger.database import EventQuery
-from sublet_quota.residency import WaitReason
+from sublet_hub.ledger.records import EventRecord
+from sublet_quota.residency.actions import WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 

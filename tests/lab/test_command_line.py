@@ -8,15 +8,9 @@ from pathlib import Path
 import pytest
 from sublet_lab.command_line.tables import clock
 from sublet_quota.job_states import JobState
-from sublet_quota.residency import WaitReason
+from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import GpuReport, WaitReport
-from sublet_quota.wire.api import (
-    EventInfo,
-    GpuInfo,
-    JobLog,
-    LendingState,
-    Share,
-)
+from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.lab_bodies import NOW, job, lease, report, slice_info, sublet

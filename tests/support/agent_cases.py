@@ -9,9 +9,9 @@ from sublet_agent.attribution import Attribution
 from sublet_agent.holds import Holds
 from sublet_agent.host_memory import HostMemory
 from sublet_agent.journal import Journal, Target
-from sublet_agent.transitions import MovePlan, MoveSettings, MoveTools
+from sublet_agent.transitions.moves import MovePlan, MoveSettings, MoveTools
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.tenant_socket import KernelActivity
 
 from tests.support.fake_device import GPU, FakeDevice, FakeTable

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sublet_agent.cgroups import GROUPS_NAME, thaw_left_over
+from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_agent.cgroups.records import thaw_left_over
 from sublet_agent.journal import read_journal
 from sublet_agent.process_table import LinuxProcessTable
 from sublet_agent.simulated.errors import CudaCode

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sublet_agent.simulated.card import Card
+from sublet_agent.simulated.card import Card, ProcessIdentity, SimulatedProcess
 from sublet_agent.simulated.driver import OperationRequest
 from sublet_agent.simulated.errors import SimulatedGpuError
 from sublet_agent.simulated.machine import SimulatedMachine
 from sublet_agent.simulated.monitor import Monitor
 from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.simulated.process import ProcessIdentity, SimulatedProcess
 from sublet_agent.simulated.replies import Reply
 from sublet_agent.simulated.speeds import INSTANT, Speeds
 from sublet_agent.simulated.store import CardStore

@@ -6,7 +6,7 @@ from typing import Final
 
 from sublet_quota.environment import SliceEndpoints, slice_environment
 from sublet_quota.ids import GpuId
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import Lease
 
 from sublet_agent.device_plugin.settings import DevicePluginSettings

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sublet_agent.simulated.card import SimulatedProcess
 from sublet_agent.simulated.errors import SimulatedGpuError
-from sublet_agent.simulated.process import SimulatedProcess
 from sublet_agent.simulated.replies import Reply
 
 

@@ -6,20 +6,17 @@ lock without a time-out is dropped with its caller, or nobody could ever ask aga
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-from sublet_agent.simulated.byte_queue import ByteWork
+from sublet_agent.simulated.byte_queue import ByteQueue, ByteWork
+from sublet_agent.simulated.card import Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.errors import CudaCode, OutOfMemoryError, SimulatedGpuError
+from sublet_agent.simulated.fault_plan import FaultPlan
 from sublet_agent.simulated.operations import Operation, OperationKind
-from sublet_agent.simulated.process import DriverState, SimulatedProcess
 from sublet_agent.simulated.replies import Reply
-from sublet_agent.simulated.speeds import EPSILON_S
-
-if TYPE_CHECKING:
-    from sublet_agent.simulated.card import Card
-    from sublet_agent.simulated.machine import SimulatedMachine
+from sublet_agent.simulated.speeds import EPSILON_S, Speeds
 
 _NEEDS: Final = {
     OperationKind.LOCK: DriverState.RUNNING,
@@ -44,10 +41,68 @@ class OperationRequest:
     """For a restore: card ids, old to new."""
 
 
+class Host(Protocol):
+    """The operating system around the machine."""
+
+    def uid_of(self, pid: int) -> int | None:
+        """Return whose process it is; ``None`` where there is none."""
+        ...
+
+    def kill(self, pid: int) -> None:
+        """End a process at once, as the kernel does when memory is short."""
+        ...
+
+
+class DrivenMachine(Protocol):
+    """What the driver needs of the machine that it belongs to."""
+
+    @property
+    def processes(self) -> Mapping[int, SimulatedProcess]:
+        """All processes that use a card, by pid."""
+        ...
+
+    @property
+    def host(self) -> Host:
+        """The operating system around it."""
+        ...
+
+    @property
+    def speeds(self) -> Speeds:
+        """How long things take."""
+        ...
+
+    @property
+    def faults(self) -> FaultPlan:
+        """What was asked to fail."""
+        ...
+
+    @property
+    def bytes(self) -> ByteQueue:
+        """The copying of real bytes that is due."""
+        ...
+
+    @property
+    def time_s(self) -> float:
+        """The machine's time, in seconds."""
+        ...
+
+    def card(self, gpu_id: str) -> Card:
+        """Return a card by its id. ``SimulatedGpuError`` where there is none."""
+        ...
+
+    def settle(self) -> None:
+        """Let everything happen that is due now."""
+        ...
+
+    def end(self, pid: int, how: str) -> None:
+        """Forget a process that has ended."""
+        ...
+
+
 class Driver:
     """Does to processes what the checkpoint API does."""
 
-    def __init__(self, machine: "SimulatedMachine") -> None:
+    def __init__(self, machine: DrivenMachine) -> None:
         self._machine = machine
 
     def request(self, request: OperationRequest, reply: Reply) -> None:
@@ -199,7 +254,7 @@ class Driver:
         operation.fails_with = error
         operation.poisons = poisons
 
-    def _target(self, process: SimulatedProcess, mapping: dict[str, str]) -> "Card":
+    def _target(self, process: SimulatedProcess, mapping: dict[str, str]) -> Card:
         card = process.card
         if mapping:
             wanted = mapping.get(card.gpu_id)
@@ -276,7 +331,7 @@ class Driver:
         self._machine.bytes.add(ByteWork(moving(), process, by_driver=True))
 
     @staticmethod
-    def _no_room(process: SimulatedProcess, card: "Card") -> SimulatedGpuError:
+    def _no_room(process: SimulatedProcess, card: Card) -> SimulatedGpuError:
         return OutOfMemoryError(
             f"restoring process {process.pid} needs {process.held_mib} MiB, and "
             f"{card.store.free_mib} MiB are free on {card.gpu_id}: it is lost"

@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from sublet_agent.simulated.process import ProcessIdentity
+from sublet_agent.simulated.card import ProcessIdentity
 
 _log: Final = logging.getLogger(__name__)
 _CREDENTIALS: Final = struct.Struct("3i")

@@ -9,14 +9,14 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from sublet_quota.ids import GpuId
 
 from sublet_agent.simulated.buffers import Buffer, BufferKind
 from sublet_agent.simulated.byte_queue import ByteQueue
-from sublet_agent.simulated.card import Card
-from sublet_agent.simulated.driver import Driver
+from sublet_agent.simulated.card import Card, DriverState, ProcessIdentity, SimulatedProcess
+from sublet_agent.simulated.driver import Driver, Host
 from sublet_agent.simulated.errors import (
     ContextLostError,
     CudaCode,
@@ -25,23 +25,10 @@ from sublet_agent.simulated.errors import (
     SimulatedGpuError,
 )
 from sublet_agent.simulated.fault_plan import FaultPlan
-from sublet_agent.simulated.process import DriverState, ProcessIdentity, SimulatedProcess
 from sublet_agent.simulated.speeds import EPSILON_S, Speeds
 
 CONTEXT_MIB: Final = 512
 _REMEMBERED: Final = 1000
-
-
-class Host(Protocol):
-    """The operating system around the machine."""
-
-    def uid_of(self, pid: int) -> int | None:
-        """Return whose process it is; ``None`` where there is none."""
-        ...
-
-    def kill(self, pid: int) -> None:
-        """End a process at once, as the kernel does when memory is short."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from typing import Final
 
 from sublet_agent.simulated.buffers import Buffer
 from sublet_agent.simulated.byte_queue import ByteWork
-from sublet_agent.simulated.card import Card
+from sublet_agent.simulated.card import Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.errors import DeviceGoneError
 from sublet_agent.simulated.machine import SimulatedMachine
-from sublet_agent.simulated.process import DriverState, SimulatedProcess
 from sublet_agent.simulated.replies import Reply
 
 Record = dict[str, object]

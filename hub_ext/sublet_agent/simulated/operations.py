@@ -4,14 +4,10 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from sublet_agent.simulated.buffers import Buffer
 from sublet_agent.simulated.errors import SimulatedGpuError
 from sublet_agent.simulated.replies import Reply
-
-if TYPE_CHECKING:
-    from sublet_agent.simulated.card import Card
 
 
 class OperationKind(StrEnum):
@@ -41,8 +37,6 @@ class Operation:
     """The answer at ``not_before_s``, instead of success."""
     poisons: str | None = None
     """What is said of the process when it fails so."""
-    card: "Card | None" = None
-    """Where a restore goes."""
     total_mib: int = 0
     moved_mib: float = 0.0
     unclaimed: deque[Buffer] = field(default_factory=deque)

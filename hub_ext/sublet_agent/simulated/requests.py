@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_agent.simulated.card import ProcessIdentity
 from sublet_agent.simulated.driver import OperationRequest
 from sublet_agent.simulated.errors import CudaCode, NotPermittedError, SimulatedGpuError
 from sublet_agent.simulated.fault_plan import PlannedFault
@@ -15,7 +16,6 @@ from sublet_agent.simulated.fields import Fields
 from sublet_agent.simulated.machine import SimulatedMachine
 from sublet_agent.simulated.monitor import Monitor
 from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.simulated.process import ProcessIdentity
 from sublet_agent.simulated.replies import Reply
 from sublet_agent.simulated.speeds import KERNEL_S
 from sublet_agent.simulated.tenant_calls import Caller, TenantCalls

@@ -10,17 +10,12 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from sublet_agent.simulated.card import ProcessIdentity
 from sublet_agent.simulated.errors import SimulatedGpuError
 from sublet_agent.simulated.host_processes import peer_of
 from sublet_agent.simulated.machine import SimulatedMachine
-from sublet_agent.simulated.process import ProcessIdentity
 from sublet_agent.simulated.requests import Request, Requests
-from sublet_agent.simulated.wire import (
-    MOST_REQUEST_BYTES,
-    FrameError,
-    FrameReader,
-    pack_frame,
-)
+from sublet_agent.simulated.wire import MOST_REQUEST_BYTES, FrameError, FrameReader, pack_frame
 
 _log: Final = logging.getLogger(__name__)
 _SLICES_S: Final = 0.0001

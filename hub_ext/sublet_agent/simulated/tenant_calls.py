@@ -8,10 +8,11 @@ process of the same user shared with it.
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sublet_agent.simulated.buffers import Buffer, BufferKind
 from sublet_agent.simulated.byte_queue import ByteWork
+from sublet_agent.simulated.card import DriverState, ProcessIdentity, SimulatedProcess
 from sublet_agent.simulated.compute import Work
 from sublet_agent.simulated.errors import (
     ContextLostError,
@@ -20,12 +21,9 @@ from sublet_agent.simulated.errors import (
     OutOfMemoryError,
     SimulatedGpuError,
 )
+from sublet_agent.simulated.machine import SimulatedMachine
 from sublet_agent.simulated.pattern import pattern
-from sublet_agent.simulated.process import DriverState, ProcessIdentity, SimulatedProcess
 from sublet_agent.simulated.replies import Reply, WaitingCall
-
-if TYPE_CHECKING:
-    from sublet_agent.simulated.machine import SimulatedMachine
 
 MOST_BUFFERS: Final = 8192
 MOST_QUEUED: Final = 65536
@@ -42,7 +40,7 @@ class Caller:
 class TenantCalls:
     """The calls that any process may make."""
 
-    def __init__(self, machine: "SimulatedMachine") -> None:
+    def __init__(self, machine: SimulatedMachine) -> None:
         self._machine = machine
 
     def _call(self, caller: Caller, reply: Reply, run: Callable[[SimulatedProcess], None]) -> None:

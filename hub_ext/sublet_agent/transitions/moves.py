@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sublet_quota.ids import GpuId, SliceId
 
-from sublet_agent.cgroups import Freezer, NoFreezer
+from sublet_agent.cgroups.stillness import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device
 from sublet_agent.holds import Holds
 from sublet_agent.host_memory import HostMemory

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sublet_agent.cgroups import Stillness
+from sublet_agent.cgroups.stillness import Stillness
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.errors import JournalError
 from sublet_agent.holds import Hold

@@ -2,19 +2,13 @@
 
 from sublet_quota.ids import SliceId
 from sublet_quota.refusal import Refusal
-from sublet_quota.wire.api import (
-    Lease,
-    Offers,
-    PodStarted,
-    SliceInfo,
-    SliceRequest,
-    SliceStarted,
-)
+from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceRequest, SliceStarted
 
 from sublet_hub.api.routes import Access, Call, Nature, Parameter, Route
 from sublet_hub.errors import BadRequestError
 from sublet_hub.service import Service
-from sublet_hub.views import HUB, lease_of, offers_body
+from sublet_hub.slices.lease import lease_of
+from sublet_hub.views import HUB, offers_body
 
 _BIG_BODY = 256 * 1024
 

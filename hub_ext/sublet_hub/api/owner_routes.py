@@ -19,8 +19,8 @@ from sublet_hub.api.routes import Access, Call, Nature, Parameter, Route
 from sublet_hub.authentication import Caller
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.history import STEP_S
-from sublet_hub.ledger import SliceRecord
 from sublet_hub.ledger.database import EventQuery
+from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.service import Service
 from sublet_hub.views import Viewer
 

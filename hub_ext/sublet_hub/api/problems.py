@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from pydantic import ValidationError
 from sublet_quota.errors import AmountError, ForbiddenMoveError
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Problem
@@ -68,12 +67,3 @@ def problem_of_error(error: Exception) -> tuple[int, Problem] | None:
         if isinstance(error, kind):
             return status, Problem(reason=reason, message=str(error)[:_MOST_TEXT])
     return None
-
-
-def words_of_validation(error: ValidationError) -> str:
-    """What is wrong with a body, in one line. Says no values: they may be secrets."""
-    listed = [
-        f"{'.'.join(str(step) for step in details['loc']) or 'the body'}: {details['msg']}"
-        for details in error.errors(include_url=False, include_input=False)[:10]
-    ]
-    return "; ".join(listed)

@@ -19,7 +19,7 @@ from sublet_quota.wire.api import Problem
 from sublet_quota.wire.schema import WireModel
 from tornado.web import HTTPError, RequestHandler
 
-from sublet_hub.api.problems import problem_of_error, problem_of_refusal, words_of_validation
+from sublet_hub.api.problems import problem_of_error, problem_of_refusal
 from sublet_hub.api.routes import Access, Call, Route
 from sublet_hub.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.errors import (
@@ -28,6 +28,7 @@ from sublet_hub.errors import (
     NotAuthenticatedError,
     NotFoundError,
     TooManyRequestsError,
+    words_of_validation,
 )
 from sublet_hub.limits import refuse_for
 from sublet_hub.request_origin import peer_of

@@ -16,19 +16,13 @@ from sublet_quota.job_states import ENDED, JobMove, JobState
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub import job_changes
-from sublet_hub.job_backend import BackendBooks
+from sublet_hub.job_backend import BackendBooks, isolate_failures
 from sublet_hub.kube.errors import KubeConflictError, KubeError
 from sublet_hub.kube.resources import Manifest
 from sublet_hub.kube_jobs.attempts import Attempts, CannotRunError
 from sublet_hub.kube_jobs.changes import placed_by_cluster, pods_started, with_all_slices
 from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.endings import (
-    Ending,
-    back_or_failed,
-    change_of,
-    ending_of,
-    wish_to_end,
-)
+from sublet_hub.kube_jobs.endings import Ending, back_or_failed, change_of, ending_of, wish_to_end
 from sublet_hub.kube_jobs.errands import TRY_AGAIN_AFTER, Errands
 from sublet_hub.kube_jobs.job_nodes import NotYetError
 from sublet_hub.kube_jobs.job_output import JobOutput
@@ -49,9 +43,8 @@ from sublet_hub.kube_jobs.sightings import (
     was_evicted,
     why_not_admitted,
 )
-from sublet_hub.ledger import Change, JobRecord, SliceRecord
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.local_jobs.job_folders import paths_of
-from sublet_hub.loops import each_for_itself
 
 _MOST_REASON: Final = 2000
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
@@ -101,7 +94,7 @@ class KubernetesJobs:
             return
         self._attempts.nodes.begin_round()
         for job in list(self._books.ledger.live_jobs.values()):
-            with each_for_itself(f"job {job.job_id}"):
+            with isolate_failures(f"job {job.job_id}"):
                 self._look_at(job)
         self._pending.keep_only(self._books.ledger.live_jobs)
         self._remove_orphans()

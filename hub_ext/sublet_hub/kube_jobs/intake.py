@@ -9,9 +9,9 @@ the first attempt that begins does.
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 from sublet_hub.kube_jobs.settings import KubeJobSettings
-from sublet_hub.ledger import JobRecord
-from sublet_hub.local_jobs.notebook_check import NotebookFacts, NotebookPath
+from sublet_hub.ledger.records import JobRecord
 
 
 class PodIntake:

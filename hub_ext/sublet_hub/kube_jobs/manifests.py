@@ -10,7 +10,7 @@ from sublet_hub.kube.resources import JOB_SETS, JOBS, TRAIN_JOBS, Manifest, Reso
 from sublet_hub.kube_jobs.names import NODES, TRAINERS_CONTAINER, nodes_mark, object_name
 from sublet_hub.kube_jobs.pod_spec import PlacedJob, annotations_of, labels_of, pod_spec
 from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings, SeveralNodes
-from sublet_hub.ledger import JobRecord
+from sublet_hub.ledger.records import JobRecord
 
 QUEUE_NAME: Final = "kueue.x-k8s.io/queue-name"
 QUEUE_PRIORITY: Final = "kueue.x-k8s.io/priority-class"

@@ -15,6 +15,7 @@ from sublet_quota.environment import HUGE_PAGES
 from sublet_quota.lent_units import RESOURCE
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 
+from sublet_hub.host.owner_environment import is_reserved
 from sublet_hub.kube.resources import Manifest
 from sublet_hub.kube_jobs.names import (
     CONTAINER,
@@ -27,8 +28,7 @@ from sublet_hub.kube_jobs.names import (
     as_label,
 )
 from sublet_hub.kube_jobs.settings import KubeJobSettings
-from sublet_hub.ledger import JobRecord
-from sublet_hub.local_jobs.job_environment import is_reserved
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.local_jobs.job_folders import paths_of
 
 REQUEST_FOLDER: Final = "/run/sublet-job"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.job_states import JobMove, JobState, move_job
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.job_states import JobState
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.ledger.records import (
     EventRecord,

@@ -26,8 +26,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from sublet_hub.api.problems import words_of_validation
-from sublet_hub.errors import LinkError, TooManyRequestsError
+from sublet_hub.errors import LinkError, TooManyRequestsError, words_of_validation
 from sublet_hub.fleet import NodeView
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.link.identity import AgentIdentity, IdentityUnknownError

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sublet_quota.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuReport, Hello, Status
@@ -22,12 +22,25 @@ from sublet_hub.link.assignments import Assigner
 from sublet_hub.link.identity import AgentIdentities
 from sublet_hub.metrics import ServiceMetrics
 
-if TYPE_CHECKING:
-    from sublet_hub.link.agent_socket import AgentSocket
-
 _LOG = logging.getLogger(__name__)
 RESEND_S = 5.0
 EventListener = Callable[[AgentEvent, EventRecord], None]
+
+
+class AgentConnection(Protocol):
+    """What the exchange needs of one agent's connection."""
+
+    def send(self, message: Assignments) -> None:
+        """Tell the agent something."""
+        ...
+
+    def replace(self) -> None:
+        """End it: a newer one of the same node has come."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """End it, and say why."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Switchboard:
         self.metrics = metrics
         self._world = world
         self._assigner = assigner
-        self._sockets: dict[NodeId, AgentSocket] = {}
+        self._sockets: dict[NodeId, AgentConnection] = {}
         self._sequence = 0
         self._to_assign: set[NodeId] = set()
         self._on_status: list[Callable[[NodeView], None]] = []
@@ -64,7 +77,7 @@ class Switchboard:
         """Call ``listener`` for each event that was stored."""
         self._on_event.append(listener)
 
-    def connect(self, socket: "AgentSocket", hello: Hello) -> NodeView:
+    def connect(self, socket: AgentConnection, hello: Hello) -> NodeView:
         """Count a connection; an earlier one of this node ends."""
         node = NodeId(hello.node)
         now = self._world.now()
@@ -79,7 +92,7 @@ class Switchboard:
         _LOG.info("the agent of %s is connected (epoch %d)", node, epoch)
         return view
 
-    def disconnect(self, socket: "AgentSocket", view: NodeView) -> None:
+    def disconnect(self, socket: AgentConnection, view: NodeView) -> None:
         """Note the end of a connection."""
         if self._sockets.get(view.node) is socket:
             del self._sockets[view.node]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sublet_quota.job_states import JobMove
 
 from sublet_hub.job_changes import who_cancelled
-from sublet_hub.ledger import JobRecord
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.local_jobs.processes import Child, JobTree
 from sublet_hub.local_jobs.progress import ProgressFile
 

@@ -7,25 +7,12 @@ from sublet_quota.environment import SliceEndpoints, slice_environment
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, Lease
 
-from sublet_hub.local_jobs.accounts import user_name_of
+from sublet_hub.host.owner_environment import is_reserved, owner_environment
 from sublet_hub.settings import JobSettings
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
-_OURS = ("JUPYTERHUB_", "JPY_", "SUBLET_", "CONFIGPROXY_")
-_CAPS = frozenset(
-    {
-        "CUDA_VISIBLE_DEVICES",
-        "NVIDIA_VISIBLE_DEVICES",
-        "PYTORCH_ALLOC_CONF",
-        "PYTORCH_CUDA_ALLOC_CONF",
-        "XLA_CLIENT_MEM_FRACTION",
-        "XLA_PYTHON_CLIENT_PREALLOCATE",
-        "TF_FORCE_GPU_ALLOW_GROWTH",
-    }
-)
 _MOST_VARIABLES = 100
 _MOST_LENGTH = 4096
-_PLAIN = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 def refuse_variables(asked: Mapping[str, str]) -> Refusal | None:
@@ -44,18 +31,6 @@ def refuse_variables(asked: Mapping[str, str]) -> Refusal | None:
             continue
         return Refusal(RefusalReason.BAD_PARAMETERS, f"the variable {name!r:.80} {why}")
     return None
-
-
-def is_reserved(name: str) -> bool:
-    """Whether the variable is the hub's or Sublet's to set."""
-    return name.upper().startswith(_OURS) or name.upper() in _CAPS
-
-
-def owner_environment(account: AccountTemplate) -> dict[str, str]:
-    """The environment of a process of the owner's, before any slice is added."""
-    name = user_name_of(account)
-    allowed = {k: v for k, v in account.environment.items() if not is_reserved(k)}
-    return {**_PLAIN, **allowed, "HOME": account.home, "USER": name, "LOGNAME": name}
 
 
 def job_environment(

@@ -16,8 +16,8 @@ from typing import Final
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import NotebookError
+from sublet_hub.host.owner_environment import owner_environment
 from sublet_hub.local_jobs.accounts import run_as
-from sublet_hub.local_jobs.job_environment import owner_environment
 
 _LOG = logging.getLogger(__name__)
 MOST_OUTPUT: Final = 256 * 1024

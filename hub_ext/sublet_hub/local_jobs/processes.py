@@ -23,14 +23,14 @@ from sublet_quota.ids import JobId, SliceId
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import AccountError
-from sublet_hub.ledger import ProcessIdentity
+from sublet_hub.host.process_identity import is_alive, started_at
+from sublet_hub.ledger.records import ProcessIdentity
 from sublet_hub.local_jobs.accounts import run_as
 
 _LOG = logging.getLogger(__name__)
 _PIPE_BYTES = 1024 * 1024
 _LOOK_EVERY_S = 0.1
 _KILL_ROUNDS = 50
-_SAME_START_S = 0.02
 _RUNNER_PART = 0.7
 
 
@@ -113,7 +113,7 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
             pass_fds=(reading, launch.progress),
             **run_as(launch.account),
         )
-        start_time = _started_at(psutil.Process(child.pid))
+        start_time = started_at(psutil.Process(child.pid))
     except (OSError, psutil.Error, subprocess.SubprocessError) as error:
         os.close(writing)
         message = f"a process of uid {launch.account.uid} cannot be started: {error}"
@@ -121,24 +121,6 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
     finally:
         os.close(reading)
     return HeldProcess(ProcessIdentity(boot_id, child.pid, start_time), child, writing)
-
-
-def is_alive(identity: ProcessIdentity, boot_id: str) -> bool:
-    """Whether this very process lives (a zombie does not)."""
-    if identity.boot_id != boot_id:
-        return False
-    try:
-        process = psutil.Process(identity.pid)
-        same = abs(_started_at(process) - identity.start_time) < _SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _started_at(process: psutil.Process) -> float:
-    """In seconds since the boot: psutil reckons from the clock, which can be set at any time."""
-    booted = psutil.boot_time()
-    return float(process.create_time() - booted)
 
 
 def watch_exit(identity: ProcessIdentity, ended: Callable[[], None]) -> Callable[[], None]:

@@ -21,34 +21,21 @@ from sublet_hub import job_changes
 from sublet_hub.clock import read_boot_id
 from sublet_hub.errors import AccountError
 from sublet_hub.fleet import Fleet
-from sublet_hub.job_backend import BackendBooks
+from sublet_hub.host.process_identity import is_alive
+from sublet_hub.job_backend import BackendBooks, isolate_failures
 from sublet_hub.job_files import JobFiles
-from sublet_hub.ledger import Change, JobRecord, Ledger, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.book import Ledger
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.local_jobs.endings import (
-    Ending,
-    Run,
-    may_try_again,
-    verdict,
-    was_told_to_end,
-)
+from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
+from sublet_hub.local_jobs.endings import Ending, Run, may_try_again, verdict, was_told_to_end
 from sublet_hub.local_jobs.job_environment import job_environment
 from sublet_hub.local_jobs.job_folders import paths_of
 from sublet_hub.local_jobs.log_room import make_room_of
-from sublet_hub.local_jobs.processes import (
-    Child,
-    JobTree,
-    Launch,
-    end_tree,
-    is_alive,
-    start_held,
-    watch_exit,
-)
+from sublet_hub.local_jobs.processes import Child, JobTree, Launch, end_tree, start_held, watch_exit
 from sublet_hub.local_jobs.progress import Progress, ProgressFile
-from sublet_hub.loops import each_for_itself
 from sublet_hub.owner_accounts import OwnerAccounts
 from sublet_hub.settings import JobSettings, ServiceSettings
-from sublet_hub.views import lease_of
+from sublet_hub.slices.lease import lease_of
 
 _LOG = logging.getLogger(__name__)
 _SILENT_FOR = timedelta(seconds=30)
@@ -108,7 +95,7 @@ class LocalRunner:
         """Look at every job, and do what is due."""
         self._unkilled = [child for child in self._unkilled if child.poll() is None]
         for job in list(self._books.ledger.live_jobs.values()):
-            with each_for_itself(f"job {job.job_id}"):
+            with isolate_failures(f"job {job.job_id}"):
                 if job.state is JobState.PLACED:
                     self._look_at_placed(job)
                 elif job.state is JobState.RUNNING and job.job_id in self._runs:

@@ -13,13 +13,7 @@ from sublet_quota.errors import AmountError
 from sublet_quota.job_states import JobState
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_lab.command_line.service import (
-    REFUSED,
-    SUBMITTING_S,
-    Service,
-    id_in_path,
-    pass_service,
-)
+from sublet_lab.command_line.service import REFUSED, SUBMITTING_S, Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import state_of
 from sublet_lab.command_line.tables import (
     ago,

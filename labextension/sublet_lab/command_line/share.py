@@ -2,7 +2,7 @@
 
 import click
 from sublet_quota.amounts import format_memory
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
 from sublet_quota.wire.share import QuotaShare, WeekUse
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from sublet_quota.job_states import JobState
 from sublet_quota.refusal import RefusalReason
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.schema import (
     AnswerModel,

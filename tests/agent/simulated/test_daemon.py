@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sublet_agent.devices import find_device
+from sublet_agent.devices.choice import find_device
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.simulated.connection import Connection
 

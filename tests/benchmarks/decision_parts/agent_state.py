@@ -3,14 +3,13 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from sublet_agent.activity_account import ActivityAccount
+from sublet_agent.activity_account import ActivityAccount, ActivitySettings
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.process_table import ProcessIdentity
-from sublet_agent.settings import ActivitySettings
 from sublet_agent.slices import ServedGpu, ServedSlice, TrackedProcess
 from sublet_quota.activity import Activity
 from sublet_quota.ids import GpuId, SliceId, UserName
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

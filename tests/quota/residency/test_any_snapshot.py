@@ -5,21 +5,20 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.residency import (
+from sublet_quota.residency.actions import (
     Decision,
     Evict,
-    GpuSnapshot,
     OpenGate,
     Pause,
     Resume,
-    SliceView,
     Suspend,
     Undo,
     Unpause,
     WaitReason,
-    decide,
-    lendable_mib,
 )
+from sublet_quota.residency.lending import lendable_mib
+from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
 from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.any_snapshot import most_it_may_hold_mib, snapshots

@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sublet_quota.residency import WaitReason, decide, lendable_mib
+from sublet_quota.residency.actions import WaitReason
+from sublet_quota.residency.lending import lendable_mib
+from sublet_quota.residency.policy import decide
 
 from tests.quota.residency.gpu_pictures import (
     GIB,

@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sublet_quota.residency import GpuSnapshot, WaitReason, decide
+from sublet_quota.residency.actions import WaitReason
+from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import GpuSnapshot
 from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.gpu_pictures import (

@@ -1,0 +1,83 @@
+"""What the hub service is told of this node's cards and slices."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sublet_quota.amounts import format_memory
+from sublet_quota.residency import Wait
+from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
+
+from sublet_agent.reports import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.slices import ServedGpu, ServedSlice
+from sublet_agent.snapshots import NodeView, lendable_mib, lent_to
+
+
+def report_gpu(
+    gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView, *, not_frozen: str | None = None
+) -> GpuReport:
+    """Return the card as the service is told."""
+    return GpuReport(
+        gpu_id=gpu.gpu.gpu_id,
+        index=gpu.gpu.index,
+        type=gpu.gpu.type,
+        simulated=gpu.gpu.simulated,
+        memory_mib=gpu.gpu.memory_mib,
+        margin_mib=node.margin_mib,
+        used_mib=gpu.memory.used_mib,
+        utilisation_percent=min(100, gpu.utilisation_percent),
+        energy_mj=gpu.energy_mj,
+        closed=gpu.closed,
+        foreign=_foreign(gpu),
+        not_frozen=not_frozen,
+        lendable_mib=lendable_mib(gpu, slices, node),
+        suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
+    )
+
+
+def _foreign(gpu: ServedGpu) -> str | None:
+    if not gpu.foreign:
+        return None
+    pids = ", ".join(str(pid) for pid in sorted(gpu.foreign)[:20])
+    held = format_memory(sum(gpu.foreign.values()))
+    return (
+        f"process {pids} of no slice holds {held}: nothing is suspended or resumed on this GPU "
+        f"until it ends"
+    )
+
+
+def report_slice(
+    served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice], now: datetime
+) -> SliceReport:
+    """Return the slice as the service is told."""
+    move = own_move(served, gpu)
+    return SliceReport(
+        slice_id=served.slice_id,
+        state=served.state(),
+        active=served.active,
+        since=served.activity.since if served.activity is not None else served.state_since,
+        gate_open=served.gate_open,
+        memory_mib=served.held_mib(),
+        host_mib=served.image_mib(),
+        utilisation_percent=utilisation_of(served),
+        gpu_busy_ms=served.gpu_busy_ms,
+        pids=tuple(sorted(served.processes)),
+        wait=_wait(served.wait),
+        move=describe_move(move, now),
+        unsuspendable=trouble(served),
+        over_cap=served.over_cap,
+        running_cell=served.account.runs_a_cell(now),
+        lent_to=lent_to(served, slices),
+    )
+
+
+def _wait(wait: Wait | None) -> WaitReport | None:
+    if wait is None:
+        return None
+    return WaitReport(
+        reason=wait.reason,
+        place=wait.place,
+        waits_for=wait.waits_for,
+        need_mib=wait.need_mib,
+        free_mib=wait.free_mib,
+        turn_ends=wait.turn_ends,
+    )

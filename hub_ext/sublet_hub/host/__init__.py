@@ -1,0 +1,1 @@
+"""This machine: time, processes, accounts, private files."""

@@ -1,0 +1,1 @@
+"""Training jobs, wherever they run."""

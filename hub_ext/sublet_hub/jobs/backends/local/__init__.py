@@ -1,0 +1,1 @@
+"""As processes of this machine, under their owners' accounts."""
