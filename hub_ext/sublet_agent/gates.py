@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.amounts import format_memory
-from sublet_quota.residency import TransitionKind, Wait, WaitReason
+from sublet_quota.residency.actions import Wait, WaitReason
+from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.tenant_socket import GateWaits
 
 from sublet_agent.slices import RunningMove

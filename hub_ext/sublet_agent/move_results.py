@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.residency import TransitionKind
+from sublet_quota.residency.snapshot import TransitionKind
 
 from sublet_agent.outbox import Record
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice, TrackedProcess
-from sublet_agent.transitions import MoveEnd, MoveOutcome
+from sublet_agent.transitions.moves import MoveEnd, MoveOutcome
 
 _FIRST_RETRY_S: Final = 0.25
 _LONGEST_RETRY_S: Final = 30.0

@@ -13,7 +13,7 @@ from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, St
 from sublet_agent import __version__
 from sublet_agent.assignments import AssignmentsFile
 from sublet_agent.attribution import Attribution
-from sublet_agent.cgroups import node_groups
+from sublet_agent.cgroups.node_groups import node_groups
 from sublet_agent.clock import Clock
 from sublet_agent.closed_gpus import ClosedGpus
 from sublet_agent.desk import TenantDesk

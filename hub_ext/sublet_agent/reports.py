@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sublet_quota.residency import TransitionKind
+from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.agent_link import MoveReport
 
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sublet_agent.activity_account import ActivitySettings
-from sublet_agent.cgroups import GroupSettings
+from sublet_agent.cgroups.node_groups import GroupSettings
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.errors import SettingsError
 from sublet_agent.link import LinkSettings

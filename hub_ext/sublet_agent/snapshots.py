@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota import residency
 from sublet_quota.ids import SliceId
-from sublet_quota.residency import GpuSnapshot, SliceView, Transition, TransitionKind
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, Transition, TransitionKind
 from sublet_quota.slice_states import SliceState
 
 from sublet_agent.slices import RunningMove, ServedGpu, ServedSlice

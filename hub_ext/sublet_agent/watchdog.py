@@ -151,4 +151,4 @@ class Watchdog:
 
 def agent_command(arguments: Sequence[str]) -> list[str]:
     """Return the command line of the agent process itself."""
-    return [sys.executable, "-m", "sublet_agent.serving", *arguments]
+    return [sys.executable, "-m", "sublet_agent.app.serving", *arguments]

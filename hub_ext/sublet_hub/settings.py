@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from sublet_hub.limits import Rate
+from sublet_hub.security.rate_limits import Rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sublet_quota.amounts import NOTHING, GpuAmount
-from sublet_quota.document import Guarantee, QuotaDocument
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.sections import Guarantee
 from sublet_quota.gpu_load import Holding
 from sublet_quota.ids import GroupName, PoolName, UserName
 

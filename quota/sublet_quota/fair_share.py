@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from math import exp2, log
 from typing import Final
 
-from sublet_quota.document import QuotaDocument
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.gpu_load import GpuKind
 from sublet_quota.ids import GroupName, JobId, NodeId, UserName
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from sublet_quota.amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.document import Pool
+from sublet_quota.document.sections import Pool
 from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

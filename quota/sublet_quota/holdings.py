@@ -13,10 +13,11 @@ from typing import Final, TypeVar
 
 from sublet_quota.accounts import Accounts
 from sublet_quota.amounts import NOTHING, GpuAmount
-from sublet_quota.document import GpuSelection, QuotaDocument
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.sections import GpuSelection
 from sublet_quota.gpu_load import GpuFacts, GpuKind, GpuLoad, GpuRoom, Holding, matches, room_on
 from sublet_quota.ids import GpuId, PoolName, SliceId, UserName
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.room_index import RoomIndex
 
 _NO_KINDS: Final[Mapping[GpuKind, RoomIndex]] = MappingProxyType({})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sublet_quota.amounts import GpuAmount
-from sublet_quota.document import SliceSize
+from sublet_quota.document.sections import SliceSize
 from sublet_quota.gpu_load import GpuKind
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import PoolName, SizeName

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
-from sublet_quota.document import MemberQuota, QuotaDocument, Unlimited, UserQuota
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.sections import MemberQuota, UserQuota
+from sublet_quota.document.values import Unlimited
 from sublet_quota.ids import GroupName, SizeName, UserName
 
 DEFAULT_MOST_SLICES: Final = 4

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import Final
 
 from sublet_quota.amounts import GpuAmount
-from sublet_quota.document import QuotaDocument, SliceSize
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.sections import SliceSize
 from sublet_quota.gpu_load import GpuKind
 from sublet_quota.home_claim import HomeInUse
 from sublet_quota.ids import PoolName, SizeName

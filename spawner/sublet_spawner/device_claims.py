@@ -12,7 +12,7 @@ from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.clients import shared_client  # type: ignore[import-untyped]
 from sublet_quota.wire.api import PodStarted
 
-from sublet_spawner.backends import DeviceClaim
+from sublet_spawner.backends.records import DeviceClaim
 from sublet_spawner.pod_writing import SLICE_LABEL
 
 _API_VERSION: Final = "resource.k8s.io/v1"

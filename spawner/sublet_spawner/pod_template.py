@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sublet_quota.wire.api import PodTemplate
 
-from sublet_spawner.backends import CONTAINER
+from sublet_spawner.backends.records import CONTAINER
 
 _OF_THE_SERVER_ALONE: Final = frozenset({"jupyterhub-internal-certs"})
 """KubeSpawner's volume with the server's own certificate."""

@@ -5,7 +5,9 @@ import time
 
 import pytest
 from sublet_agent.attribution import Attribution
-from sublet_agent.cgroups import GroupBook, GroupKeeper, Verdict, is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.book import GroupBook, Verdict
+from sublet_agent.cgroups.keeping import GroupKeeper
+from sublet_agent.cgroups.records import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.process_table import LinuxProcessTable
 

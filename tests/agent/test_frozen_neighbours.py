@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from sublet_agent.cgroups import GROUPS_NAME, is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_agent.cgroups.records import is_anything_frozen, thaw_left_over
 from sublet_agent.process_table import LinuxProcessTable
 from sublet_agent.simulated.operations import OperationKind
 

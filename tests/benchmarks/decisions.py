@@ -38,7 +38,7 @@ from sublet_quota.job_queue import lendable_gpus, plan_queue
 from sublet_quota.offers import offers_for
 from sublet_quota.placement import Placement, decide_slice
 from sublet_quota.refusal import Refusal
-from sublet_quota.residency import decide
+from sublet_quota.residency.policy import decide
 
 GOAL_MS = 10.0
 WARM_UP = 300

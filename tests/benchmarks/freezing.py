@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sublet_agent.cgroups import GROUPS_NAME, thaw_left_over
+from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_agent.cgroups.records import thaw_left_over
 from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.process_table import LinuxProcessTable
 

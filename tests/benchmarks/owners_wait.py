@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sublet_hub.demo.kernels import Kernel, Person
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.places import Places, Ports
+from sublet_hub.one_machine.paths import Places, Ports
 
 from tests.support.simulated_gpus import simulated_gpus
 

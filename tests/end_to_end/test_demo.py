@@ -15,7 +15,7 @@ pytestmark = pytest.mark.end_to_end
 
 
 def play(output: Path, *options: str) -> tuple[int, dict, str]:
-    command = [sys.executable, "-m", "sublet_hub.demo", "--device", "simulated"]
+    command = [sys.executable, "-m", "sublet_hub.one_machine.demo", "--device", "simulated"]
     ended = subprocess.run(
         [*command, "--output", str(output), *options],
         capture_output=True,
@@ -52,7 +52,7 @@ def test_without_the_check_for_room_a_notebook_is_lost_and_the_demo_says_so(tmp_
 
 
 def test_a_demo_whose_terminal_is_closed_leaves_nothing_running_however_often_it_is_told(tmp_path):
-    command = [sys.executable, "-m", "sublet_hub.demo", "--device", "simulated"]
+    command = [sys.executable, "-m", "sublet_hub.one_machine.demo", "--device", "simulated"]
     with in_a_terminal([*command, "--output", str(tmp_path / "out")]) as running:
         running.wait_for("has a slice of")
         parts = running.parts()
@@ -67,7 +67,14 @@ def test_a_demo_whose_terminal_is_closed_leaves_nothing_running_however_often_it
 
 
 def test_a_real_gpu_is_never_broken_on_purpose():
-    command = [sys.executable, "-m", "sublet_hub.demo", "--device", "nvidia", "--poison"]
+    command = [
+        sys.executable,
+        "-m",
+        "sublet_hub.one_machine.demo",
+        "--device",
+        "nvidia",
+        "--poison",
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode != 0
     assert "no NVIDIA GPU" in ended.stderr or "not broken on purpose" in ended.stderr

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from nbformat.v4 import new_code_cell, new_notebook
-from sublet_hub.demo.kernels import Kernel, Person
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.support.browser_machine import BrowserMachine, browser_machine

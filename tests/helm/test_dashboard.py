@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.core import GaugeMetricFamily
-from sublet_hub.fleet import Fleet
-from sublet_hub.ledger import Ledger
 from sublet_hub.ledger.database import Database
-from sublet_hub.metrics import ServiceMetrics
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.metrics import ServiceMetrics
 from sublet_quota.job_states import JobState
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
 from tests.support.helm_charts import render
 from tests.support.helm_documents import CHART

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from sublet_hub.application import SubletHub
-from sublet_hub.kube.resources import CLUSTER_QUEUES
-from sublet_hub.kube_jobs.__main__ import main
-from sublet_hub.kube_jobs.kueue import with_lent_quota
+from sublet_hub.app.application import SubletHub
+from sublet_hub.app.kueue_objects import main
+from sublet_hub.jobs.backends.kubernetes.objects.kueue import with_lent_quota
+from sublet_hub.kubernetes_api.resources import CLUSTER_QUEUES
 from sublet_spawner.backends import BACKENDS
 from sublet_spawner.backends.reading import read_settings
 from sublet_spawner.kube import KubeSliceSpawner
@@ -161,7 +161,7 @@ def test_the_chart_takes_the_values_that_the_pages_show() -> None:
 
 def test_the_command_for_groups_queues_works_as_the_page_says(tmp_path: Path) -> None:
     (command,) = re.findall(
-        r"^ +python -m sublet_hub.kube_jobs ((?:.*\\\n)*.*)\|", KUEUE, re.MULTILINE
+        r"^ +python -m sublet_hub.app.kueue_objects ((?:.*\\\n)*.*)\|", KUEUE, re.MULTILINE
     )
     file = tmp_path / "quota.yaml"
     file.write_text("groups: {vision: {guaranteed: {memory: 80GiB}}}")

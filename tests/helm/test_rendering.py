@@ -10,8 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 from sublet_agent.application import SubletAgent
-from sublet_hub.application import SubletHub
-from sublet_quota.document import read_quota_document
+from sublet_hub.app.application import SubletHub
+from sublet_quota.document.reading import read_quota_document
 
 from tests.support.helm_charts import KUBERNETES, render, run_helm
 from tests.support.helm_custom_kinds import is_custom, validate_custom

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sublet_hub.kube_jobs.names import JOB_ID
+from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID
 
 from tests.support.helm_charts import Manifest, Rendered, render
 from tests.support.helm_options import OPTIONS, Values

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 from sublet_agent.application import SubletAgent
-from sublet_hub.application import SubletHub
+from sublet_hub.app.application import SubletHub
 
 from tests.quota.test_quota_document import FULL
 from tests.support.helm_charts import ChartRefusedError, render

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
 from tests.support.hub_world import FakeHub, HubWorld, fake_hub, hub_world

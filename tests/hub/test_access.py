@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sublet_hub.api.routes import Access
-from sublet_hub.api.table import ROUTES
-from sublet_hub.limits import Rate
-from sublet_hub.request_origin import networks_of
+from sublet_hub.security.client_address import networks_of
+from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import ServiceSettings
+from sublet_hub.web.routes.route import Access
+from sublet_hub.web.routes.table import ROUTES
 from sublet_quota import scopes
 from tornado.web import create_signed_value
 

@@ -1,7 +1,7 @@
 """Whether the demo tells training that went on from training that was begun anew."""
 
 import pytest
-from sublet_hub.demo.story import training_ends
+from sublet_hub.one_machine.demo.story import training_ends
 
 from tests.support.demo_cast import stage_of_a_job
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.application import SubletHub
-from sublet_hub.watched_nodes import WatchedNodes
+from sublet_hub.agents.cluster_nodes import WatchedNodes
+from sublet_hub.app.application import SubletHub
 
 from tests.support.fake_agent import a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into

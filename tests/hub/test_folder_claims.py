@@ -11,14 +11,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sublet_hub.one_machine.claim import FolderClaim, FolderInUseError, Started
+from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, Started
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.places import Places, Ports
+from sublet_hub.one_machine.paths import Places, Ports
 
 CLAIMS_AND_STARTS_A_PART = """
 import subprocess, sys
 from pathlib import Path
-from sublet_hub.one_machine.claim import FolderClaim
+from sublet_hub.one_machine.folder_lock import FolderClaim
 claim = FolderClaim(Path(sys.argv[1]))
 claim.take()
 part = subprocess.Popen(["sleep", "100"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

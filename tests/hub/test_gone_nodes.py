@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.gone_nodes import GoneNodes
-from sublet_hub.watched_nodes import WatchedNodes
+from sublet_hub.agents.cluster_nodes import WatchedNodes
+from sublet_hub.agents.departed_nodes import GoneNodes
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.kube_jobs.runs import ClusterRuns
-from sublet_hub.kube_jobs.settings import KubeJobSettings
+from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 
 from tests.support.fake_agent import a_gpu
 from tests.support.fake_kube_api import fake_kube, way_into

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_hub.clock import utc_now
 from sublet_hub.errors import NotebookError
-from sublet_hub.job_desk import JobBooks, JobDesk
-from sublet_hub.job_files import JobFiles
+from sublet_hub.host.clock import utc_now
+from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook, take_along
+from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
+from sublet_hub.jobs.submission import JobBooks, JobDesk
 from sublet_hub.ledger.records import JobRecord
-from sublet_hub.local_jobs.notebook_check import inspect_notebook, take_along
 from sublet_quota.ids import UserName
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 

@@ -14,18 +14,20 @@ from typing import Any
 import psutil
 import pytest
 from sublet_hub.errors import NotebookError
+from sublet_hub.host import owner_process
+from sublet_hub.host.owner_process import run_as_owner
 from sublet_hub.host.process_identity import is_alive
-from sublet_hub.job_files import JobFiles
+from sublet_hub.jobs import log_retention
+from sublet_hub.jobs.backends.local import processes, runner
+from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook
+from sublet_hub.jobs.backends.local.processes import HeldProcess, Launch, start_held
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.jobs.log_retention import LogRoom, make_room
 from sublet_hub.jobs.notebook import locate_notebook
-from sublet_hub.ledger import book
+from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
+from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.records import Change, EventRecord, ProcessIdentity
-from sublet_hub.local_jobs import log_room, owner_process, processes, runner
-from sublet_hub.local_jobs.log_room import LogRoom, make_room
-from sublet_hub.local_jobs.notebook_check import inspect_notebook
-from sublet_hub.local_jobs.owner_process import run_as_owner
-from sublet_hub.local_jobs.processes import HeldProcess, Launch, start_held
-from sublet_hub.local_jobs.progress import Progress, ProgressFile, last_failure
 from sublet_quota.ids import JobId
 from sublet_quota.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
@@ -361,7 +363,7 @@ async def test_an_owners_ended_jobs_keep_bounded_logs_and_leave_none_when_forgot
 ) -> None:
     settings = settings_for(tmp_path)
     settings = replace(settings, limits=replace(settings.limits, log_bytes=10_000))
-    monkeypatch.setattr(log_room, "FULL_LOGS_KEPT", 2)
+    monkeypatch.setattr(log_retention, "FULL_LOGS_KEPT", 2)
     async with hub_world(tmp_path, hub, settings) as world:
         ada = await make_ada(world)
         files = world.assembly._files
@@ -371,8 +373,8 @@ async def test_an_owners_ended_jobs_keep_bounded_logs_and_leave_none_when_forgot
         kept = [files.bytes_kept(job_id) for job_id in job_ids]
         assert sum(kept) < 25_000
         assert max(kept) < 11_000
-        monkeypatch.setattr(book, "MOST_ENDED_JOBS", 1)
-        monkeypatch.setattr(book, "_NEWEST_STAY", 1)
+        monkeypatch.setattr(ledger_module, "MOST_ENDED_JOBS", 1)
+        monkeypatch.setattr(ledger_module, "_NEWEST_STAY", 1)
         last = await ada.submit(["print", "z"])
         await ada.until(last, "done")
         assert list(world.service.ledger.jobs) == [last]

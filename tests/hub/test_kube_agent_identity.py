@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from sublet_hub.kube.agent_tokens import NODE_NAME, AgentTokens, ServiceAccount
-from sublet_hub.kube.api import KubeApi
-from sublet_hub.limits import Rate
-from sublet_hub.link.agent_socket import address_of
-from sublet_hub.link.identity import IdentityUnknownError
+from sublet_hub.agents.connection import address_of
+from sublet_hub.agents.identity import IdentityUnknownError
+from sublet_hub.agents.kubernetes_tokens import NODE_NAME, AgentTokens, ServiceAccount
+from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.security.rate_limits import Rate
 from tornado.httpclient import HTTPClientError
 from tornado.httputil import HTTPServerRequest
 

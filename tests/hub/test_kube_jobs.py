@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.names import JOB_ID, MANAGED_BY
-from sublet_hub.kube_jobs.runs import ClusterRuns
-from sublet_hub.kube_jobs.settings import KubeJobSettings, SeveralNodes
+from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
+from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
+from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings, SeveralNodes
 
 from tests.support.fake_agent import FakeAgent
 from tests.support.fake_kube_api import FakeKube, way_into

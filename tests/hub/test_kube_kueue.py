@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 import yaml
 from click.testing import CliRunner
-from sublet_hub.kube_jobs.__main__ import main
-from sublet_hub.kube_jobs.kueue import (
+from sublet_hub.app.kueue_objects import main
+from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
+from sublet_hub.jobs.backends.kubernetes.objects.kueue import (
     KueueNames,
     group_queue,
     lent_quota_of,
@@ -22,8 +23,7 @@ from sublet_hub.kube_jobs.kueue import (
     queue_objects,
     with_lent_quota,
 )
-from sublet_hub.kube_jobs.lent_quota import LentQuota
-from sublet_hub.kube_jobs.settings import KueueSettings
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings
 from sublet_quota.document.reading import read_quota_document
 
 from tests.support.fake_agent import FakeAgent, a_gpu

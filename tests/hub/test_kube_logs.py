@@ -12,13 +12,13 @@ import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_hub.job_files import JobFiles
-from sublet_hub.kube import resources
-from sublet_hub.kube_jobs.cluster import JobsInCluster
-from sublet_hub.kube_jobs.log_following import LogFollower, PodLog
-from sublet_hub.kube_jobs.log_pace import LogPace
-from sublet_hub.kube_jobs.log_position import LogPosition, StampedLog, read_position
-from sublet_hub.kube_jobs.names import JOB_ID, MANAGED_BY
+from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
+from sublet_hub.jobs.backends.kubernetes.logs.follower import LogFollower, PodLog
+from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
+from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
+from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.kubernetes_api import resources
 from sublet_quota.ids import JobId
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes_validate import validate
-from sublet_hub.kube_jobs.manifests import manifest_of, resource_of
-from sublet_hub.kube_jobs.pod_spec import environment_of, request_of
-from sublet_hub.kube_jobs.settings import KueueSettings, SeveralNodes
+from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
+from sublet_hub.jobs.backends.kubernetes.objects.pod import environment_of, request_of
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings, SeveralNodes
 from sublet_quota.job_states import JobState
 
 from tests.support.jobs_on_kube import SETTINGS, a_job, a_placed_job

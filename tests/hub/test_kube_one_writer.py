@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sublet_hub.private_files import write_private
+from sublet_hub.host.private_files import write_private
 from tornado.httpclient import HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
@@ -31,7 +31,7 @@ class Replica:
         self.base = f"127.0.0.1:{port}/services/sublet/api"
         self.log = folder / f"service-{port}.log"
         self.command = [
-            *(sys.executable, "-m", "sublet_hub.application"),
+            *(sys.executable, "-m", "sublet_hub.app.application"),
             f"--port={port}",
             "--hub-api-url=http://127.0.0.1:1/hub/api",
             f"--token-file={folder / 'token'}",

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sublet_hub.kube_jobs.settings import KubeJobSettings, KueueSettings
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings, KueueSettings
 
 from tests.support.hub_world import until
 from tests.support.jobs_on_kube import JOBS, NAMESPACE, SETTINGS, JobsStory

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from sublet_hub.kube.quantities import parse_quantity
+from sublet_hub.kubernetes_api.quantities import parse_quantity
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sublet_hub.kube_jobs.log_following import LogSplitter
-from sublet_hub.kube_jobs.sightings import (
+from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     Failed,
     Lost,
     Runs,
@@ -20,6 +19,7 @@ from sublet_hub.kube_jobs.sightings import (
     was_evicted,
     why_not_admitted,
 )
+from sublet_hub.jobs.backends.kubernetes.logs.follower import LogSplitter
 
 OWNER = {"metadata": {"name": "sublet-j-1"}, "spec": {}, "status": {}}
 

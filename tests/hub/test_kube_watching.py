@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sublet_hub.kube.resources import PODS
-from sublet_hub.kube.watching import WatchedObjects
+from sublet_hub.kubernetes_api.resources import PODS
+from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
 from tests.support.hub_world import until

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from sublet_hub.kube.api import KubeApi
-from sublet_hub.kube.writer_lease import LeaseTimes, WriterLease
+from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.kubernetes_api.writer_lease import LeaseTimes, WriterLease
 
 from tests.support.fake_kube_api import FakeKube, way_into
 from tests.support.hub_world import until

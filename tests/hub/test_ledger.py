@@ -14,11 +14,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sublet_hub import job_changes
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.ledger import book, migrations
-from sublet_hub.ledger.book import Ledger
+from sublet_hub.jobs import changes
+from sublet_hub.ledger import ledger as ledger_module
+from sublet_hub.ledger import migrations
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
+from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import (
     Change,
     EventRecord,
@@ -117,11 +118,11 @@ def test_what_was_applied_is_there_after_a_restart(database: Database) -> None:
     job = a_job()
     record = replace(a_slice("s2"), holder=Holder.JOB, job_id=job.job_id, kept_until=None)
     ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
-    ledger.apply(job_changes.submitted(job), NOW)
-    ledger.apply(job_changes.placed(job, record, 1.0, NOW), NOW)
+    ledger.apply(changes.submitted(job), NOW)
+    ledger.apply(changes.placed(job, record, 1.0, NOW), NOW)
     process = ProcessIdentity("boot", 4711, 1764000000.25)
     placed = ledger.jobs[job.job_id]
-    ledger.apply(job_changes.started(placed, record, process, "/out.ipynb", NOW), NOW)
+    ledger.apply(changes.started(placed, record, process, "/out.ipynb", NOW), NOW)
     again = Ledger(database)
     assert dict(again.slices) == dict(ledger.slices)
     assert dict(again.jobs) == dict(ledger.jobs)
@@ -202,7 +203,7 @@ def test_a_change_that_the_database_refuses_changes_nothing(url: str, database: 
     assert list(Ledger(database).slices) == [SliceId("s1")]
 
 
-@pytest.mark.parametrize("goes_on", [job_changes.went_back, job_changes.begins_anew])
+@pytest.mark.parametrize("goes_on", [changes.went_back, changes.begins_anew])
 def test_a_job_that_is_being_cancelled_is_not_begun_again(goes_on: Callable[..., Change]) -> None:
     running = replace(a_job(), state=JobState.RUNNING, slice_id=SliceId("s"), retries=3)
     asked = replace(running, cancel_asked_at=NOW, cancel_asked_by=running.owner)
@@ -213,10 +214,10 @@ def test_a_job_that_is_being_cancelled_is_not_begun_again(goes_on: Callable[...,
 
 def test_words_with_what_the_database_does_not_take_are_stored(database: Database) -> None:
     ledger = Ledger(database)
-    ledger.apply(job_changes.submitted(a_job()), NOW)
-    back = job_changes.went_back(replace(a_job(), state=JobState.RUNNING), "a\0b\ud800", NOW)
+    ledger.apply(changes.submitted(a_job()), NOW)
+    back = changes.went_back(replace(a_job(), state=JobState.RUNNING), "a\0b\ud800", NOW)
     ledger.apply(back, NOW)
-    ended = job_changes.ended(ledger.jobs[JobId("j1")], JobMove.CANCEL, NOW, "c\0d\udfff")
+    ended = changes.ended(ledger.jobs[JobId("j1")], JobMove.CANCEL, NOW, "c\0d\udfff")
     ledger.apply(ended, NOW)
     said = EventRecord("e\0", NOW, "evicted", detail="f\0")
     ledger.apply(Change(events=(said,)), NOW)
@@ -230,7 +231,7 @@ def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -
     ledger = Ledger(database)
     old, waiting = a_job("old"), a_job("waiting")
     ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),), jobs=(old, waiting)), NOW)
-    ledger.apply(job_changes.ended(old, JobMove.CANCEL, NOW, "by its owner"), NOW)
+    ledger.apply(changes.ended(old, JobMove.CANCEL, NOW, "by its owner"), NOW)
     later = NOW + timedelta(days=91)
     ledger.apply(Change(events=(EventRecord("new", later, "slice-kept"),)), later)
     assert ledger.forget_before(later - timedelta(days=90)) == (JobId("old"),)
@@ -242,8 +243,8 @@ def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -
 def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book, "MOST_ENDED_JOBS", 3)
-    monkeypatch.setattr(book, "_NEWEST_STAY", 1)
+    monkeypatch.setattr(ledger_module, "MOST_ENDED_JOBS", 3)
+    monkeypatch.setattr(ledger_module, "_NEWEST_STAY", 1)
     ledger = Ledger(database)
     told: list[JobId] = []
     ledger.listen(lambda change: told.extend(change.forgotten))
@@ -254,7 +255,7 @@ def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
         job = replace(a_job(name), started_at=began)
         at = NOW + timedelta(minutes=number)
         ledger.apply(Change(jobs=(job,)), at)
-        ledger.apply(job_changes.ended(job, JobMove.CANCEL, at, "by its owner"), at)
+        ledger.apply(changes.ended(job, JobMove.CANCEL, at, "by its owner"), at)
     assert told == ["a", "b", "c"]
     assert set(ledger.jobs) == {"bobs", "waits", "ran-1", "ran-2", "ran-3"}
     assert dict(Ledger(database).jobs) == dict(ledger.jobs)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_hub.agents.node_secrets import NodeSecrets
 from sublet_hub.errors import TooManyRequestsError
-from sublet_hub.limits import Rate
-from sublet_hub.link.node_secrets import NodeSecrets
-from sublet_hub.private_files import write_private
+from sublet_hub.host.private_files import write_private
+from sublet_hub.security.rate_limits import Rate
 from sublet_quota.wire.agent_link import AgentEvent, Hello
 from tornado.httpclient import HTTPClientError
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.application import SubletHub
-from sublet_hub.no_jobs import NoRuns
+from sublet_hub.app.application import SubletHub
+from sublet_hub.jobs.backends.none import NoRuns
 from sublet_quota.wire.agent_link import AgentEvent
 
 from tests.support.fake_agent import a_gpu

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from kubernetes_validate import validate
-from sublet_hub.kube_jobs.manifests import manifest_of
+from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of
 from sublet_quota.wire.api import PodTemplate
 
 from tests.support.fake_agent import a_gpu, a_report

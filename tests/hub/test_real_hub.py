@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sublet_hub.clock import read_boot_id
+from sublet_hub.host.clock import read_boot_id
 
 from tests.support.fake_agent import FakeAgent
 from tests.support.hub_world_processes import (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from sublet_hub.errors import ConfigurationError
-from sublet_hub.limits import RateLimits
-from sublet_hub.private_files import write_private
-from sublet_hub.request_origin import networks_of, told_address_of
+from sublet_hub.host.private_files import write_private
+from sublet_hub.security.client_address import networks_of, told_address_of
+from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import OwnerLimits
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
@@ -53,7 +53,7 @@ def test_a_service_with_a_bad_network_does_not_start_and_says_why(tmp_path: Path
     command = [
         sys.executable,
         "-m",
-        "sublet_hub.application",
+        "sublet_hub.app.application",
         f"--token-file={tmp_path / 'token'}",
         f"--state-folder={tmp_path / 'state'}",
         f"--SubletHub.node_secrets_folder={tmp_path / 'nodes'}",

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sublet_hub.returning_agents import ReturningAgents
+from sublet_hub.agents.startup_grace import ReturningAgents
 
 
 class SilentFleet:

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sublet_hub.fleet import NodeView
-from sublet_hub.history import MOST_POINTS, Histories
-from sublet_hub.ledger import Change, GpuRecord, Ledger, SliceRecord
 from sublet_hub.ledger.database import Database
-from sublet_hub.ledger.use_store import UseStore
-from sublet_hub.lent_times import LentTimes
-from sublet_hub.use_meter import UseMeter
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
+from sublet_hub.state.fleet import NodeView
+from sublet_hub.usage.lending_periods import LentTimes
+from sublet_hub.usage.meter import UseMeter
+from sublet_hub.usage.slice_history import MOST_POINTS, Histories
+from sublet_hub.usage.store import UseStore
 from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.slice_states import SliceState
 
 from tests.support.fake_agent import a_gpu, a_report

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from kubespawner.slugs import escape_slug, multi_slug, safe_slug
-from sublet_hub.kube_jobs.names import as_label
+from sublet_hub.jobs.backends.kubernetes.objects.names import as_label
 
 from tests.support.helm_charts import RELEASE, render
 from tests.support.helm_programs import find_helm

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 import requests
-from sublet_hub.demo.kernels import Kernel, Person
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 
 from tests.support.helm_programs import find_helm
 from tests.support.kube.api import Api

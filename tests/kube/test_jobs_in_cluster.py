@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sublet_hub.clock import utc_now
-from sublet_hub.kube.agent_tokens import AgentTokens, ServiceAccount
-from sublet_hub.kube.writer_lease import WriterLease
+from sublet_hub.agents.kubernetes_tokens import AgentTokens, ServiceAccount
+from sublet_hub.host.clock import utc_now
+from sublet_hub.kubernetes_api.writer_lease import WriterLease
 
 from tests.support.hub_world import until
 from tests.support.jobs_on_kube import SETTINGS

@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 import yaml
 from click.testing import CliRunner
-from sublet_hub.kube.api import connect
-from sublet_hub.kube.resources import CLUSTER_QUEUES
-from sublet_hub.kube_jobs.__main__ import main
-from sublet_hub.kube_jobs.kueue import lent_quota_of, with_lent_quota
-from sublet_hub.kube_jobs.settings import KueueSettings
+from sublet_hub.app.kueue_objects import main
+from sublet_hub.jobs.backends.kubernetes.objects.kueue import lent_quota_of, with_lent_quota
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings
+from sublet_hub.kubernetes_api.client import connect
+from sublet_hub.kubernetes_api.resources import CLUSTER_QUEUES
 
 from tests.support.fake_agent import GIB, a_gpu
 from tests.support.helm_charts import RELEASE, run_helm

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from nbformat.v4 import new_code_cell, new_notebook
-from sublet_hub.demo.kernels import Kernel, Person
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from tests.support.kube.processes import wait_for

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import pytest_asyncio
-from sublet_hub.demo.kernels import Kernel, Person
+from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 from tornado.httpclient import AsyncHTTPClient
 
 from tests.support.kube.control_plane import NODE

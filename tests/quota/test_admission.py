@@ -12,16 +12,7 @@ from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wish import SliceWish
 
-from tests.support.quota_cases import (
-    H100,
-    L4,
-    gib,
-    gpu,
-    hand_out,
-    holdings,
-    job_slice,
-    notebook,
-)
+from tests.support.quota_cases import H100, L4, gib, gpu, hand_out, holdings, job_slice, notebook
 
 SIZES = dedent(
     """

@@ -8,7 +8,9 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sublet_quota.document import QuotaDocument, QuotaDocumentError, read_quota_document
+from sublet_quota.document.problems import QuotaDocumentError
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
 
 
 def problems(text: str | bytes) -> list[str]:

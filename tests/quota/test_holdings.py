@@ -11,18 +11,9 @@ from sublet_quota.amounts import NOTHING, GpuAmount
 from sublet_quota.gpu_load import GpuFacts, Holding, room_on
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GpuId, GroupName, PoolName, SliceId, UserName
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 
-from tests.support.quota_cases import (
-    H100,
-    L4,
-    document,
-    gib,
-    gpu,
-    holdings,
-    job_slice,
-    notebook,
-)
+from tests.support.quota_cases import H100, L4, document, gib, gpu, holdings, job_slice, notebook
 
 TWO_POOLS = """
     pools:

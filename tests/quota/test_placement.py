@@ -13,16 +13,7 @@ from sublet_quota.placement import Placement, decide_slice
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wish import SliceWish
 
-from tests.support.quota_cases import (
-    H100,
-    L4,
-    document,
-    gib,
-    gpu,
-    hand_out,
-    holdings,
-    notebook,
-)
+from tests.support.quota_cases import H100, L4, document, gib, gpu, hand_out, holdings, notebook
 
 WHOLE_ONLY = "sizes: {s: {memory: 1/1, compute: 1}}\neveryone: {own_amounts: true}"
 ONCE = WHOLE_ONLY + "\npools: {interactive: {memory_overcommit: 1, compute_overcommit: 1}}"

@@ -7,14 +7,10 @@ from fractions import Fraction
 import pytest
 import yaml
 from pydantic import ValidationError
-from sublet_quota.document import (
-    UNLIMITED,
-    GpuShare,
-    Pool,
-    QuotaDocument,
-    SliceSize,
-    read_quota_document,
-)
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
+from sublet_quota.document.sections import Pool, SliceSize
+from sublet_quota.document.values import UNLIMITED, GpuShare
 
 from tests.support.quota_cases import document
 

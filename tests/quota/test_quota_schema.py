@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from sublet_quota.document import read_quota_document
 from sublet_quota.document.json_schema import quota_schema, quota_schema_text
+from sublet_quota.document.reading import read_quota_document
 
 from tests.quota.test_document_problems import CASES
 from tests.quota.test_quota_document import FULL

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import PodStarted
-from sublet_spawner.backends import BACKENDS, CONTAINER
+from sublet_spawner.backends import BACKENDS
 from sublet_spawner.backends.reading import read_settings
+from sublet_spawner.backends.records import CONTAINER
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.errors import PodError
 from sublet_spawner.pod_writing import bytes_of

@@ -132,7 +132,7 @@ class AgentWorld:
 
 @contextmanager
 def agent_world(
-    folder: Path, *agent_options: str, module: str = "sublet_agent.serving", speed: float = 0.0
+    folder: Path, *agent_options: str, module: str = "sublet_agent.app.serving", speed: float = 0.0
 ) -> Iterator[AgentWorld]:
     """Start all three; ``speed`` 0 moves memory in no time."""
     folder.chmod(0o755)

@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 import requests
-from sublet_hub.demo.kernels import Person
+from sublet_hub.one_machine.demo.jupyter_client import Person
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.places import Places, Ports
+from sublet_hub.one_machine.paths import Places, Ports
 from tornado.httpclient import AsyncHTTPClient
 
 QUOTA = """\

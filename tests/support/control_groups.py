@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sublet_agent.cgroups import GroupBook, GroupKeeper, SliceFreezer, thaw_left_over
+from sublet_agent.cgroups.book import GroupBook
+from sublet_agent.cgroups.freezing import SliceFreezer
+from sublet_agent.cgroups.keeping import GroupKeeper
+from sublet_agent.cgroups.records import thaw_left_over
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.process_table import LinuxProcessTable
 

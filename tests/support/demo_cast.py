@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sublet_hub.demo.cells import Cells
-from sublet_hub.demo.kernels import CellOutcome
-from sublet_hub.demo.record import Record
-from sublet_hub.demo.stage import Casting, Script, Stage
+from sublet_hub.one_machine.demo.cells import Cells
+from sublet_hub.one_machine.demo.jupyter_client import CellOutcome
+from sublet_hub.one_machine.demo.record import Record
+from sublet_hub.one_machine.demo.stage import Casting, Script, Stage
 
 CAST = (
     Casting("ada", "large", 50, 1),

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from kubernetes.aio.client.configuration import Configuration
-from sublet_hub.kube.api import KubeApi
+from sublet_hub.kubernetes_api.client import KubeApi
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port

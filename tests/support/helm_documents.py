@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 from sublet_agent.application import SubletAgent
-from sublet_hub.application import SubletHub
+from sublet_hub.app.application import SubletHub
 from traitlets import Bool, Enum, Float, Integer, List, TraitType, Unicode
 from traitlets.config import Application
 

@@ -12,20 +12,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sublet_hub.assembly import Assembly, Outside
-from sublet_hub.authentication import ServiceAuth
-from sublet_hub.clock import read_boot_id, utc_now
-from sublet_hub.gone_nodes import ClusterNodes
-from sublet_hub.hub_client import HubClient
-from sublet_hub.job_backend import JobRuns
+from sublet_hub.agents.departed_nodes import ClusterNodes
+from sublet_hub.agents.identity import AgentIdentities
+from sublet_hub.agents.node_secrets import NodeSecrets
+from sublet_hub.app.assembly import Assembly, Outside
+from sublet_hub.host.clock import read_boot_id, utc_now
+from sublet_hub.host.private_files import write_private
+from sublet_hub.jobs.backend import JobRuns
 from sublet_hub.ledger.database import Database
-from sublet_hub.limits import Rate
-from sublet_hub.link.identity import AgentIdentities
-from sublet_hub.link.node_secrets import NodeSecrets
-from sublet_hub.private_files import write_private
-from sublet_hub.request_origin import Network
+from sublet_hub.security.authentication import ServiceAuth
+from sublet_hub.security.client_address import Network
+from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
-from sublet_hub.web import WebSettings, make_server
+from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.web.server import WebSettings, make_server
 from sublet_quota import scopes
 from tornado.httpclient import HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import requests
-from sublet_hub.private_files import write_private
+from sublet_hub.host.private_files import write_private
 
 from tests.support.hub_world import NODE_SECRET, write_node_secrets
 

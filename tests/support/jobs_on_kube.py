@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sublet_hub.job_backend import BackendBooks, JobBackend
-from sublet_hub.kube.api import KubeApi
-from sublet_hub.kube_jobs.pod_spec import PlacedJob
-from sublet_hub.kube_jobs.runs import ClusterRuns
-from sublet_hub.kube_jobs.settings import KubeJobSettings
-from sublet_hub.ledger import JobRecord
+from sublet_hub.jobs.backend import BackendBooks, JobBackend
+from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
+from sublet_hub.jobs.backends.kubernetes.objects.pod import PlacedJob
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.ledger.records import JobRecord
 from sublet_quota.ids import JobId, UserName
 from sublet_quota.job_states import JobState
 from sublet_quota.wire.api import AccountTemplate, PodTemplate

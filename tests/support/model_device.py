@@ -10,23 +10,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import (
+from sublet_quota.residency.actions import (
     Action,
     Decision,
     Evict,
-    GpuSnapshot,
-    Holder,
     OpenGate,
     Pause,
-    PoolSettings,
     Resume,
-    SliceView,
     Suspend,
-    Transition,
-    TransitionKind,
     Undo,
     Unpause,
-    decide,
+)
+from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import (
+    GpuSnapshot,
+    Holder,
+    PoolSettings,
+    SliceView,
+    Transition,
+    TransitionKind,
 )
 from sublet_quota.slice_states import SliceMove, SliceState, move_slice
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sublet_hub.one_machine.places import Ports
+from sublet_hub.one_machine.paths import Ports
 from sublet_hub.one_machine.processes import answers
 
 START_WITHIN_S = 90.0

@@ -8,13 +8,7 @@ from typing import Any, Final
 from sublet_quota.ids import GpuId
 
 from sublet_agent.devices.driver import ERROR_OF_CODE, DriverCall, DriverDevice
-from sublet_agent.devices.interface import (
-    DeviceError,
-    Gpu,
-    GpuMemory,
-    GpuProcess,
-    HealthEvent,
-)
+from sublet_agent.devices.interface import DeviceError, Gpu, GpuMemory, GpuProcess, HealthEvent
 from sublet_agent.devices.shared_memory import why_not_suspendable
 from sublet_agent.devices.xid import tells_of_the_card
 from sublet_agent.simulated.connection import ThreadConnections

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sublet_quota.amounts import format_memory
-from sublet_quota.residency import Wait
+from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
 
 from sublet_agent.reports import describe_move, own_move, trouble, utilisation_of

@@ -2,7 +2,7 @@
 
 from sublet_quota.wire.api import AccountTemplate
 
-from sublet_hub.local_jobs.accounts import user_name_of
+from sublet_hub.host.accounts import user_name_of
 
 _OURS = ("JUPYTERHUB_", "JPY_", "SUBLET_", "CONFIGPROXY_")
 

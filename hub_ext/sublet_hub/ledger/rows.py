@@ -17,7 +17,7 @@ from sublet_hub.ledger.records import (
     ProcessIdentity,
     SliceRecord,
 )
-from sublet_hub.ledger.texts import storable
+from sublet_hub.ledger.text import storable
 
 LENDING: Final = "lending"
 """As the switch is named."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from sublet_hub.one_machine.claim import FolderInUseError
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
+from sublet_hub.one_machine.folder_lock import FolderInUseError
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.places import Places, Ports
+from sublet_hub.one_machine.paths import Places, Ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
 from sublet_hub.one_machine.signals import when_told_to_stop
 

@@ -12,9 +12,9 @@ from typing import Self
 
 import psutil
 
-from sublet_hub.one_machine.claim import FolderClaim, FolderInUseError, Started
-from sublet_hub.one_machine.hub_file import hub_configuration_text
-from sublet_hub.one_machine.places import NODE, PRIVATE_FILE, Places
+from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, Started
+from sublet_hub.one_machine.hub_configuration import hub_configuration_text
+from sublet_hub.one_machine.paths import NODE, PRIVATE_FILE, Places
 from sublet_hub.one_machine.processes import (
     Parts,
     answers,
@@ -171,7 +171,7 @@ class OneMachine:
         command = [
             python,
             "-m",
-            "sublet_hub.application",
+            "sublet_hub.app.application",
             f"--port={places.ports.service}",
             f"--token-file={places.token_file}",
             f"--state-folder={places.folder / 'service'}",

@@ -1,10 +1,8 @@
 """A slice's record as it is told to who holds the slice."""
 
-from sublet_quota.wire.api import (
-    Lease,
-)
+from sublet_quota.wire.api import Lease
 
-from sublet_hub.ledger import SliceRecord
+from sublet_hub.ledger.records import SliceRecord
 
 
 def lease_of(record: SliceRecord) -> Lease:

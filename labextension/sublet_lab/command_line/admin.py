@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 from sublet_quota.amounts import format_memory
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import EventInfo, GpuInfo, LendingState, LendingSwitch, SliceInfo
 
 from sublet_lab.command_line.service import Service, pass_service

@@ -11,13 +11,7 @@ from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.share import SLICE, which_slice
 from sublet_lab.command_line.slices import size_of
-from sublet_lab.command_line.tables import (
-    json_option,
-    plain,
-    print_json,
-    print_table,
-    wants_json,
-)
+from sublet_lab.command_line.tables import json_option, plain, print_json, print_table, wants_json
 
 _POINTS_A_LINE: Final = 6
 """One line a minute."""

@@ -16,13 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from sublet_quota.wire import api
-from sublet_quota.wire.tenant_socket import (
-    MAX_LINE_BYTES,
-    TO_TENANT,
-    AskShare,
-    Share,
-    Unknown,
-)
+from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, TO_TENANT, AskShare, Share, Unknown
 
 _ANSWER_WITHIN_S: Final = 3.0
 _MOST_BYTES: Final = 8 * 1024 * 1024

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from sublet_quota.residency import Holder, WaitReason
+from sublet_quota.residency.actions import WaitReason
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 

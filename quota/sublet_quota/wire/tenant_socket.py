@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
-from sublet_quota.residency import WaitReason
+from sublet_quota.residency.actions import WaitReason
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sublet_hub.capacity import Capacity
-from sublet_hub.fleet import Fleet
-from sublet_hub.ledger import Change, GpuRecord, Ledger, SliceRecord
 from sublet_hub.ledger.database import Database
-from sublet_quota.document import QuotaDocument, read_quota_document
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.reading import read_quota_document
 from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.holdings import Holdings
 from sublet_quota.ids import GpuId, NodeId, SliceId
 from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.residency import Holder
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, Hello, Status
 from sublet_quota.wish import SliceWish
 

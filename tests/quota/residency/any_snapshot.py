@@ -4,14 +4,11 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import (
-    Decision,
+from sublet_quota.residency.actions import Decision, OpenGate, Pause, Resume
+from sublet_quota.residency.snapshot import (
     GpuSnapshot,
     Holder,
-    OpenGate,
-    Pause,
     PoolSettings,
-    Resume,
     SliceView,
     Transition,
     TransitionKind,

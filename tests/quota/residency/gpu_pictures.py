@@ -9,24 +9,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.residency import (
+from sublet_quota.residency.actions import (
     Action,
     Decision,
     Evict,
-    GpuSnapshot,
-    Holder,
     OpenGate,
     Pause,
-    PoolSettings,
     Resume,
-    SliceView,
     Suspend,
-    Transition,
-    TransitionKind,
     Undo,
     Unpause,
     WaitReason,
-    decide,
+)
+from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import (
+    GpuSnapshot,
+    Holder,
+    PoolSettings,
+    SliceView,
+    Transition,
+    TransitionKind,
 )
 from sublet_quota.slice_states import SliceState
 

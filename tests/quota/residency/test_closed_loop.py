@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from sublet_quota.residency import PoolSettings
+from sublet_quota.residency.snapshot import PoolSettings
 from sublet_quota.slice_states import SliceState
 
 from tests.support.model_device import ModelDevice, ModelSlice

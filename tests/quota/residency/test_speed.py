@@ -4,7 +4,8 @@ import random
 import time
 
 import pytest
-from sublet_quota.residency import GpuSnapshot, decide
+from sublet_quota.residency.policy import decide
+from sublet_quota.residency.snapshot import GpuSnapshot
 
 from tests.quota.residency.gpu_pictures import GIB, gpu, idle, running, stopped, waiting
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import requests
 import yaml
-from sublet_hub.demo.kernels import Person
-from sublet_hub.private_files import write_private
+from sublet_hub.host.private_files import write_private
+from sublet_hub.one_machine.demo.jupyter_client import Person
 
 from tests.support.helm_charts import run_helm
 from tests.support.helm_documents import CHART, ROOT

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import psutil
 import requests
-from sublet_hub.private_files import write_private
+from sublet_hub.host.private_files import write_private
 
 from tests.support.hub_world_processes import free_ports
 from tests.support.kube.api import Api

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from sublet_hub.kube.api import KubeApi, connect
-from sublet_hub.kube_jobs.runs import ClusterRuns
-from sublet_hub.kube_jobs.settings import KubeJobSettings
-from sublet_hub.link.node_secrets import NodeSecrets
-from sublet_hub.private_files import write_private
+from sublet_hub.agents.node_secrets import NodeSecrets
+from sublet_hub.host.private_files import write_private
+from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.kubernetes_api.client import KubeApi, connect
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.hub_world import NODE_SECRET, HubWorld, fake_hub, hub_world, until

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import psutil
 import yaml
-from sublet_hub.demo.kernels import Person
+from sublet_hub.one_machine.demo.jupyter_client import Person
 
 from tests.support.helm_charts import run_helm
 from tests.support.helm_documents import CHART
@@ -144,7 +144,7 @@ class SubletOnCluster:
         (pod,) = self.agent_pods()
         uid = pod["metadata"]["uid"]
         for process in psutil.process_iter(["cmdline"]):
-            ours = "sublet_agent.serving" in (process.info["cmdline"] or ())
+            ours = "sublet_agent.app.serving" in (process.info["cmdline"] or ())
             if ours and uid in self.node.cgroups_of(process.pid):
                 process.kill()
                 return

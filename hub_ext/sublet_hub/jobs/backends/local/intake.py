@@ -3,11 +3,11 @@
 from sublet_quota.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
+from sublet_hub.host.accounts import run_as
+from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook, take_along
+from sublet_hub.jobs.folders import paths_of
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 from sublet_hub.ledger.records import JobRecord
-from sublet_hub.local_jobs.accounts import run_as
-from sublet_hub.local_jobs.job_folders import paths_of
-from sublet_hub.local_jobs.notebook_check import inspect_notebook, take_along
 from sublet_hub.settings import JobSettings
 
 

@@ -1,0 +1,73 @@
+"""What an agent is told: the slices it serves, and the policy for each of its cards."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from sublet_quota.document.sections import Pool
+from sublet_quota.ids import GpuId, JobId, NodeId
+from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
+
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.state.capacity import Capacity
+
+Entitlements = Callable[[], Mapping[JobId, int]]
+"""Each job's place among the jobs; 0 for the most entitled."""
+
+_NO_POOL = Pool(lend=False)
+"""For a card that no pool of the document has: slices already there are served, none lent."""
+
+
+class Assigner:
+    """Makes a node's assignments from ledger and document."""
+
+    def __init__(self, ledger: Ledger, capacity: Capacity, entitlements: Entitlements) -> None:
+        self._ledger = ledger
+        self._capacity = capacity
+        self._entitlements = entitlements
+
+    def assignments(
+        self, node: NodeId, gpus: Iterable[GpuId]
+    ) -> tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]:
+        """The policies of a node's cards, and its slices."""
+        entitlements = self._entitlements()
+        slices = sorted(self._ledger.slices_on_node(node), key=lambda s: s.slice_id)
+        return (
+            tuple(self._gpu(gpu_id) for gpu_id in sorted(gpus)),
+            tuple(_slice(record, entitlements) for record in slices),
+        )
+
+    def _gpu(self, gpu_id: GpuId) -> GpuAssignment:
+        holdings = self._capacity.holdings
+        name = holdings.pool_of(gpu_id)
+        pool = _NO_POOL if name is None else holdings.document.pools[name]
+        return GpuAssignment(
+            gpu_id=gpu_id,
+            pool=name or "none",
+            idle_after_s=pool.idle_after.total_seconds(),
+            lend=pool.lend,
+            give_back_within_s=pool.give_back_within.total_seconds(),
+            turn_s=pool.turn.total_seconds(),
+            lend_at_least_s=pool.lend_at_least.total_seconds(),
+        )
+
+
+def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssignment:
+    entitlement = 0 if record.job_id is None else entitlements.get(record.job_id, 0)
+    return SliceAssignment(
+        slice_id=record.slice_id,
+        holder=record.holder,
+        owner=record.owner,
+        gpu_id=record.gpu.gpu_id,
+        memory_mib=record.memory_mib,
+        compute_milli=record.compute_milli,
+        uid=record.uid,
+        root_pid=record.root_pid,
+        root_start_time=record.root_start_time,
+        pod_uid=None if record.pod is None else record.pod.uid,
+        never_suspended=record.never_suspended,
+        created_at=record.created_at,
+        entitlement=entitlement,
+        kept_until=record.kept_until,
+        wanted_since=record.wanted_since,
+        given_up_at=record.given_up_at,
+    )

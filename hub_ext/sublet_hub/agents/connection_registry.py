@@ -1,0 +1,206 @@
+"""The exchange of all agents' connections: assignments out, reports and events in.
+
+Assignments are levels: sent whole on each change of the ledger that touches the node, and every
+five seconds. Several changes at once are sent as one.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sublet_quota.ids import GpuId, NodeId, SliceId
+from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuReport, Hello, Status
+
+from sublet_hub.agents.assignments import Assigner
+from sublet_hub.agents.identity import AgentIdentities
+from sublet_hub.ledger.events import Happening, event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
+from sublet_hub.state.fleet import Fleet, NodeView
+from sublet_hub.state.metrics import ServiceMetrics
+
+_LOG = logging.getLogger(__name__)
+RESEND_S = 5.0
+EventListener = Callable[[AgentEvent, EventRecord], None]
+
+
+class AgentConnection(Protocol):
+    """What the exchange needs of one agent's connection."""
+
+    def send(self, message: Assignments) -> None:
+        """Tell the agent something."""
+        ...
+
+    def replace(self) -> None:
+        """End it: a newer one of the same node has come."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """End it, and say why."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What connections act on."""
+
+    ledger: Ledger
+    fleet: Fleet
+    now: Callable[[], datetime]
+
+
+class Switchboard:
+    """All agents' connections."""
+
+    def __init__(
+        self, world: World, agents: AgentIdentities, assigner: Assigner, metrics: ServiceMetrics
+    ) -> None:
+        self.agents = agents
+        self.metrics = metrics
+        self._world = world
+        self._assigner = assigner
+        self._sockets: dict[NodeId, AgentConnection] = {}
+        self._sequence = 0
+        self._to_assign: set[NodeId] = set()
+        self._on_status: list[Callable[[NodeView], None]] = []
+        self._on_event: list[EventListener] = []
+        world.ledger.listen(self._ledger_changed)
+
+    def on_status(self, listener: Callable[[NodeView], None]) -> None:
+        """Call ``listener`` after each report of an agent."""
+        self._on_status.append(listener)
+
+    def on_event(self, listener: EventListener) -> None:
+        """Call ``listener`` for each event that was stored."""
+        self._on_event.append(listener)
+
+    def connect(self, socket: AgentConnection, hello: Hello) -> NodeView:
+        """Count a connection; an earlier one of this node ends."""
+        node = NodeId(hello.node)
+        now = self._world.now()
+        epoch = self._world.ledger.epoch(node) + 1
+        told = event(Happening.AGENT_CONNECTED, now, f"{node}, version {hello.version}")
+        self._world.ledger.apply(Change(epoch_of=(node, epoch), events=(told,)), now)
+        before = self._sockets.pop(node, None)
+        view = self._world.fleet.connected(hello, epoch)
+        self._sockets[node] = socket
+        if before is not None:
+            before.replace()
+        _LOG.info("the agent of %s is connected (epoch %d)", node, epoch)
+        return view
+
+    def disconnect(self, socket: AgentConnection, view: NodeView) -> None:
+        """Note the end of a connection."""
+        if self._sockets.get(view.node) is socket:
+            del self._sockets[view.node]
+        self._world.fleet.disconnected(view.node, view.epoch)
+        _LOG.info("the agent of %s is disconnected (epoch %d)", view.node, view.epoch)
+
+    def reported(self, view: NodeView, status: Status) -> None:
+        """Take a report: the fleet's view, and in the ledger the cards that are news."""
+        before = set(view.gpus)
+        news = self._world.fleet.reported(view, status)
+        if news:
+            records = tuple(_gpu_record(view.node, report) for report in news)
+            self._world.ledger.apply(Change(gpus=records), self._world.now())
+        if news or set(view.gpus) != before:
+            self.assign(view.node)
+        for listener in self._on_status:
+            listener(view)
+
+    def happened(self, view: NodeView, told: Events) -> tuple[str, ...]:
+        """Store an agent's events, of its own node alone; returns the ids that it may forget."""
+        own = [(e, self._record(view, e)) for e in told.events if self._is_its_own(view, e)]
+        fresh = self._world.ledger.add_events(tuple(record for _, record in own))
+        for agent_event, record in own:
+            if record.event_id in fresh:
+                for listener in self._on_event:
+                    listener(agent_event, record)
+        return tuple(e.event_id for e in told.events)
+
+    def assign(self, node: NodeId) -> None:
+        """Send the node's assignments soon, with whatever else changes meanwhile."""
+        if not self._to_assign:
+            asyncio.get_running_loop().call_soon(self._send_assignments)
+        self._to_assign.add(node)
+
+    def assign_all(self) -> None:
+        """Send everybody's assignments soon."""
+        for node in self._sockets:
+            self.assign(node)
+
+    async def run(self) -> None:
+        """Send everybody's assignments every five seconds."""
+        while True:
+            self.assign_all()
+            await asyncio.sleep(RESEND_S)
+
+    def close(self) -> None:
+        """End all connections: the service stops."""
+        for socket in list(self._sockets.values()):
+            socket.close(1001, "the service stops")
+
+    def _send_assignments(self) -> None:
+        nodes, self._to_assign = self._to_assign, set()
+        for node in nodes:
+            socket, view = self._sockets.get(node), self._world.fleet.node(node)
+            if socket is not None and view is not None:
+                self._sequence += 1
+                gpus, slices = self._assigner.assignments(node, view.gpus)
+                socket.send(
+                    Assignments(
+                        epoch=view.epoch,
+                        sequence=self._sequence,
+                        lending=self._world.ledger.lending,
+                        gpus=gpus,
+                        slices=slices,
+                    )
+                )
+
+    def _ledger_changed(self, change: Change) -> None:
+        if change.lending is not None or change.released or change.jobs:
+            # Who was released is in no index any more; and the jobs' order concerns everybody.
+            self.assign_all()
+        for node in {record.gpu.node for record in change.slices} & set(self._sockets):
+            self.assign(node)
+
+    def _is_its_own(self, view: NodeView, told: AgentEvent) -> bool:
+        ledger = self._world.ledger
+        gpu = ledger.gpus.get(GpuId(told.gpu_id))
+        record = None if told.slice_id is None else ledger.slices.get(SliceId(told.slice_id))
+        own_gpu = gpu is not None and gpu.node == view.node
+        return own_gpu and (record is None or record.gpu.node == view.node)
+
+    def _record(self, view: NodeView, told: AgentEvent) -> EventRecord:
+        record = self._world.ledger.slices.get(SliceId(told.slice_id or ""))
+        # The node's name is part of the id: no agent can hide another's event by its number.
+        digest = hashlib.sha256(f"{view.node}\0{told.event_id}".encode()).hexdigest()
+        return EventRecord(
+            event_id=digest[:32],
+            at=min(told.at, self._world.now()),
+            kind=told.kind,
+            node=view.node,
+            gpu_id=told.gpu_id,
+            slice_id=told.slice_id,
+            for_slice_id=told.for_slice_id,
+            owner=None if record is None else record.owner,
+            bytes_mib=told.bytes_mib,
+            took_s=told.took_s,
+            detail=told.detail,
+        )
+
+
+def _gpu_record(node: NodeId, report: GpuReport) -> GpuRecord:
+    return GpuRecord(
+        gpu_id=GpuId(report.gpu_id),
+        node=node,
+        index=report.index,
+        type=report.type,
+        memory_mib=report.memory_mib,
+        margin_mib=report.margin_mib,
+        simulated=report.simulated,
+    )

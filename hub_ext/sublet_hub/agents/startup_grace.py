@@ -1,0 +1,40 @@
+"""After a start of the service its agents are on their way back: who asks meanwhile waits for them.
+
+Else every restart would refuse the servers that are started in its first seconds, in the words for
+a node that is really away. Whoever asks first goes on first, however the wait ends: of two requests
+for one server the later one counts.
+"""
+
+import asyncio
+import contextlib
+import time
+from datetime import timedelta
+
+from sublet_hub.state.fleet import Fleet
+
+
+class ReturningAgents:
+    """The agents of the nodes that the ledger knows."""
+
+    def __init__(self, fleet: Fleet, within: timedelta) -> None:
+        self._fleet = fleet
+        self._until = time.monotonic() + within.total_seconds()
+        self._all_back = asyncio.Event()
+        self._first = asyncio.Lock()
+        """Held by who waits longest; the lock keeps the others in their order."""
+        self.look()
+
+    def look(self) -> None:
+        """Somebody has reported: all may be back."""
+        nobody_waits = self._all_back.is_set() or time.monotonic() >= self._until
+        if not nobody_waits and not self._fleet.silent_nodes():
+            self._all_back.set()
+
+    async def wait(self) -> None:
+        """Return when all are back, or when they had time enough since the start; in order."""
+        async with self._first:
+            left_s = self._until - time.monotonic()
+            if left_s > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left_s):
+                        await self._all_back.wait()

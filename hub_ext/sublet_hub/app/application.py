@@ -1,0 +1,286 @@
+"""``sublet-hub``: the hub service as a program, configured with traitlets."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sublet_quota import scopes
+from tornado.httpserver import HTTPServer
+from traitlets import Float, Integer, List, Unicode, default, validate
+from traitlets.config import Application
+
+from sublet_hub.app.assembly import Assembly, Outside
+from sublet_hub.app.kubernetes_options import KubeOptions
+from sublet_hub.errors import ConfigurationError, QuotaFileError
+from sublet_hub.host.clock import utc_now
+from sublet_hub.host.private_files import keep_secret, make_private_folder, read_secret
+from sublet_hub.ledger.database import Database
+from sublet_hub.security.authentication import ServiceAuth
+from sublet_hub.security.client_address import networks_of
+from sublet_hub.security.log_redaction import redact_logs
+from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
+from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.web.server import WebSettings, make_server
+
+if TYPE_CHECKING:
+    from sublet_hub.kubernetes_api.client import KubeApi
+
+
+class SubletHub(KubeOptions, Application):
+    """Keeps the ledger of slices, decides who may have one, queues and runs training jobs."""
+
+    name = "sublet-hub"
+    version = importlib.metadata.version("sublet")
+    description = "Sublet's hub service: an external JupyterHub service named 'sublet'."
+
+    config_file = Unicode("", help="A file of Python or JSON with configuration.").tag(config=True)
+    ip = Unicode("127.0.0.1", help="The address to listen at.").tag(config=True)
+    port = Integer(8901, min=0, max=65535, help="The port to listen at; 0 takes a free one.").tag(
+        config=True
+    )
+    base_prefix = Unicode(
+        f"/services/{scopes.SERVICE_NAME}/",
+        help="The path below which the hub's proxy shows this service, with a slash at both ends.",
+    ).tag(config=True)
+    hub_api_url = Unicode(
+        "http://127.0.0.1:8081/hub/api", help="Where this service reaches JupyterHub's API."
+    ).tag(config=True)
+    hub_prefix = Unicode(
+        "/hub/", help="The path of the hub's own pages, where browsers log in."
+    ).tag(config=True)
+    proxies_before_hub = List(
+        Unicode(),
+        help="Networks, such as '10.42.0.0/16', of further proxies in front of JupyterHub's: those "
+        "that end TLS, or an ingress. Else all users seem to come from these, and share one bound "
+        "of failed requests. What runs in such a network can make up where it comes from.",
+    ).tag(config=True)
+    token_file = Unicode(
+        "", help="A file (mode 0600) with this service's JupyterHub API token."
+    ).tag(config=True)
+    metrics_token_file = Unicode(
+        "",
+        help="A file (mode 0600) with a token that may read /metrics. Without it: admins, and "
+        "requests that come directly from this machine.",
+    ).tag(config=True)
+    state_folder = Unicode(
+        "sublet-hub-state",
+        help="A folder for this service's own files: the ledger (by default), jobs' logs, "
+        "owners' account templates. It is made with mode 0700.",
+    ).tag(config=True)
+    database_url = Unicode(
+        help="SQLAlchemy's URL of the ledger's database. By default SQLite in the state folder; "
+        "for PostgreSQL such as 'postgresql+psycopg://sublet@db/sublet'."
+    ).tag(config=True)
+    quota_file = Unicode(
+        "", help="The quota document (YAML). Without it, the defaults of an empty document."
+    ).tag(config=True)
+    node_secrets_folder = Unicode(
+        help="A folder with one file (mode 0600) per node, named as the node, holding the secret "
+        "by which its agent identifies itself. By default 'nodes' in the state folder."
+    ).tag(config=True)
+    agent_socket = Unicode(
+        "/run/sublet/agent.sock", help="The tenants' socket of this machine's agent, for jobs."
+    ).tag(config=True)
+    simulated_socket = Unicode(
+        "", help="The socket of the simulated GPUs' daemon, for jobs; empty for real GPUs."
+    ).tag(config=True)
+    service_url = Unicode(
+        help="Where users' processes reach this service: through the hub's proxy. By default "
+        "directly, at ip and port."
+    ).tag(config=True)
+    hub_check_s = Float(
+        10.0, min=1, help="How often slices are compared with the hub's servers, in seconds."
+    ).tag(config=True)
+    missing_s = Float(
+        15.0,
+        min=0,
+        help="A slice whose server the hub does not know is released when it is this old and was "
+        "missing twice, in seconds.",
+    ).tag(config=True)
+    start_within_s = Float(
+        600.0,
+        min=1,
+        help="A slice whose server did not start in this time is released, in seconds.",
+    ).tag(config=True)
+    job_grace_s = Float(
+        20.0,
+        min=0,
+        help="A job that must end is told so by SIGTERM, and killed after so many seconds.",
+    ).tag(config=True)
+    job_attempts = Integer(
+        3, min=1, help="How often a job that was lost through no fault of its own is started."
+    ).tag(config=True)
+    job_log_mib = Integer(
+        256, min=1, help="A job whose log grows beyond this is ended, in MiB."
+    ).tag(config=True)
+    retention_days = Float(
+        90.0, min=0.1, help="How long events, ended jobs and released slices are remembered."
+    ).tag(config=True)
+
+    aliases: ClassVar[dict[str, str]] = {  # type: ignore[misc] # traitlets types it otherwise
+        "config": "SubletHub.config_file",
+        "ip": "SubletHub.ip",
+        "port": "SubletHub.port",
+        "base-prefix": "SubletHub.base_prefix",
+        "hub-api-url": "SubletHub.hub_api_url",
+        "token-file": "SubletHub.token_file",
+        "state-folder": "SubletHub.state_folder",
+        "database-url": "SubletHub.database_url",
+        "quota-file": "SubletHub.quota_file",
+        "node-secrets-folder": "SubletHub.node_secrets_folder",
+        "agent-socket": "SubletHub.agent_socket",
+        "simulated-socket": "SubletHub.simulated_socket",
+        "service-url": "SubletHub.service_url",
+        "log-level": "SubletHub.log_level",
+    }
+
+    @default("database_url")
+    def _default_database_url(self) -> str:
+        return f"sqlite:///{Path(self.state_folder).absolute() / 'ledger.sqlite'}"
+
+    @default("node_secrets_folder")
+    def _default_node_secrets_folder(self) -> str:
+        return str(Path(self.state_folder) / "nodes")
+
+    @default("service_url")
+    def _default_service_url(self) -> str:
+        return f"http://{self.ip}:{self.port}{self.base_prefix}"
+
+    @validate("base_prefix")
+    def _slashes(self, proposal: Any) -> str:
+        inner = str(proposal["value"]).strip("/")
+        return f"/{inner}/" if inner else "/"
+
+    def initialize(self, argv: list[str] | None = None) -> None:
+        """Read the command line and the configuration file, and set logging up."""
+        super().initialize(argv)
+        if self.config_file:
+            self.load_config_file(self.config_file)
+        level: Any = self.log_level
+        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        redact_logs()
+
+    def start(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        os.umask(0o077)
+        try:
+            asyncio.run(self._run())
+        except (ConfigurationError, QuotaFileError) as error:
+            self.exit_because(str(error))
+
+    def exit_because(self, message: str) -> None:
+        """End with a message and exit status 1."""
+        sys.stderr.write(f"sublet-hub cannot start: {message}\n")
+        sys.exit(1)
+
+    async def _run(self) -> None:
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopped.set)
+        kube = await self.connect_to_kubernetes()
+        try:
+            async with self.as_the_writer(kube, stopped) as begins:
+                if begins:
+                    await self._serve(*self._listen(kube), stopped)
+        finally:
+            if kube is not None:
+                await kube.close()
+
+    async def _serve(self, assembly: Assembly, server: HTTPServer, stopped: asyncio.Event) -> None:
+        try:
+            self.log.info("listening at http://%s:%d%s", self.ip, self.port, self.base_prefix)
+            assembly.start()
+            await stopped.wait()
+        finally:
+            server.stop()
+            await assembly.stop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(server.close_all_connections(), timeout=2)
+
+    def _listen(self, kube: "KubeApi | None") -> tuple[Assembly, HTTPServer]:
+        if not self.token_file:
+            message = "no token: set token_file to a file with the service's API token"
+            raise ConfigurationError(message)
+        token = read_secret(Path(self.token_file))
+        metrics_token = None
+        if self.metrics_token_file:
+            metrics_token = read_secret(Path(self.metrics_token_file))
+        make_private_folder(Path(self.state_folder))
+        agents = self.agents_of(kube, Path(self.node_secrets_folder), utc_now)
+        database = Database(self.database_url)
+        database.migrate()
+        settings = self._settings()
+        runs = self.runs_of(kube, settings)
+        outside = Outside(
+            database,
+            HubClient(self.hub_api_url, token),
+            agents,
+            utc_now,
+            runs,
+            self.nodes_of(kube),
+        )
+        assembly = Assembly(settings, outside)
+        server = make_server(
+            assembly.service,
+            self._authentication(token),
+            assembly.switchboard,
+            WebSettings(
+                prefix=self.base_prefix,
+                version=self.version,
+                metrics_token=metrics_token,
+                cookie_secret=keep_secret(Path(self.state_folder) / "cookie-secret"),
+                proxies_before_hub=networks_of(self.proxies_before_hub),
+            ),
+        )
+        try:
+            server.listen(self.port, self.ip)
+        except OSError as error:
+            message = f"cannot listen at {self.ip}:{self.port}: {error}"
+            raise ConfigurationError(message) from error
+        return assembly, server
+
+    def _authentication(self, token: str) -> ServiceAuth:
+        return ServiceAuth(
+            api_url=self.hub_api_url,
+            api_token=token,
+            base_url=self.base_prefix,
+            hub_prefix=self.hub_prefix,
+            oauth_client_id=f"service-{scopes.SERVICE_NAME}",
+            access_scopes={f"access:services!service={scopes.SERVICE_NAME}"},
+            allow_token_in_url=False,
+            allow_websocket_cookie_auth=False,
+            cookie_options={"samesite": "Lax", "expires_days": 1},
+        )
+
+    def _settings(self) -> ServiceSettings:
+        return ServiceSettings(
+            state_folder=Path(self.state_folder).absolute(),
+            quota_file=Path(self.quota_file) if self.quota_file else None,
+            jobs=JobSettings(
+                agent_socket=self.agent_socket,
+                simulated_socket=self.simulated_socket or None,
+                service_url=self.service_url,
+                grace=timedelta(seconds=self.job_grace_s),
+                most_attempts=self.job_attempts,
+            ),
+            limits=OwnerLimits(log_bytes=self.job_log_mib * 1024 * 1024),
+            retention=timedelta(days=self.retention_days),
+            hub_check_period=timedelta(seconds=self.hub_check_s),
+            missing_for=timedelta(seconds=self.missing_s),
+            start_within=timedelta(seconds=self.start_within_s),
+        )
+
+
+main = SubletHub.launch_instance
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""Puts the service together from its settings, and runs it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.ids import SliceId
+from sublet_quota.wire.agent_link import AgentEvent
+
+from sublet_hub.agents.assignments import Assigner
+from sublet_hub.agents.connection_registry import Switchboard, World
+from sublet_hub.agents.departed_nodes import ClusterNodes, GoneNodes
+from sublet_hub.agents.identity import AgentIdentities
+from sublet_hub.agents.startup_grace import ReturningAgents
+from sublet_hub.app.loops import Bell, Loop, repeat
+from sublet_hub.host.clock import read_boot_id
+from sublet_hub.host.private_files import make_private_folder
+from sublet_hub.jobs.backend import BackendBooks, JobBackend, JobRuns
+from sublet_hub.jobs.backends.local.intake import LocalIntake
+from sublet_hub.jobs.backends.local.runner import runner_of
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.jobs.intake import JobIntake
+from sublet_hub.jobs.queue import JobNodes, JobQueue, QueueBooks, WaitingReasons
+from sublet_hub.jobs.submission import JobBooks, JobDesk
+from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.events import Happening, event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, EventRecord
+from sublet_hub.security.rate_limits import Guesses, RateLimits
+from sublet_hub.settings import ServiceSettings
+from sublet_hub.slices.allocation import Allocation, Books
+from sublet_hub.slices.home_volumes import Homes, node_of_home
+from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.slices.keep_and_wake import OwnerWishes
+from sublet_hub.slices.owner_accounts import OwnerAccounts
+from sublet_hub.slices.pods import Pods
+from sublet_hub.slices.reconciliation import Patience, Reconciliation
+from sublet_hub.slices.resizing import Resizing
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet, NodeView
+from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.usage.lending_periods import LentTimes
+from sublet_hub.usage.meter import WEEK, UseMeter
+from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.slice_history import SPAN, Histories
+from sublet_hub.usage.store import UseStore
+from sublet_hub.web.routes.context import RequestLimits, Service
+from sublet_hub.web.views.jobs import JobSources, JobViews
+from sublet_hub.web.views.share import Shares
+from sublet_hub.web.views.slices import Views
+
+_LOG = logging.getLogger(__name__)
+_ROUND_S = 1.0
+_MINUTE_S = 60.0
+_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the service speaks to."""
+
+    database: Database
+    hub: HubClient
+    agents: AgentIdentities
+    now: Callable[[], datetime]
+    runs: JobRuns | None = None
+    """Where jobs run; ``None``: on this machine."""
+    nodes: ClusterNodes | None = None
+    """Which nodes there are, and take nothing new; ``None``: as agents report."""
+
+
+class Assembly:
+    """All parts of a service, wired."""
+
+    def __init__(self, settings: ServiceSettings, outside: Outside) -> None:
+        """Make the parts. Raises ``QuotaFileError`` where the quota file is wrong."""
+        self._settings = settings
+        self._outside = outside
+        now = outside.now
+        quota = QuotaFile(settings.quota_file, now)
+        make_private_folder(settings.state_folder)
+        self._files = JobFiles(make_private_folder(settings.state_folder / "jobs"))
+        accounts = OwnerAccounts(settings.state_folder / "accounts")
+        ledger = Ledger(outside.database)
+        fleet = Fleet(ledger, now, read_boot_id())
+        capacity = Capacity(quota.document, ledger, fleet)
+        metrics = ServiceMetrics(ledger, fleet)
+        waiting = WaitingReasons()
+        store = UseStore(outside.database)
+        self._histories = Histories(ledger, store, now)
+        self._meter = UseMeter(ledger, store, now)
+        self._lent_times = LentTimes(ledger, now)
+        self._store = store
+        views = Views(ledger, fleet, capacity)
+        times = QueueTimes(ledger, now)
+        self._bell = Bell()
+        runs, homes = outside.runs, None
+        if runs is None:
+            where = JobNodes(fleet.is_here)
+        elif runs.home_is_shared:
+            where = JobNodes(lambda _: True)
+        else:
+            where = JobNodes(lambda _: True, lambda owner: node_of_home(ledger, owner))
+            homes = Homes(ledger, accounts)
+        intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
+        decides = runs is None or runs.has_own_queue
+        self._queue = JobQueue(
+            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, where, decides)
+        )
+        self.service = Service(
+            now=now,
+            ledger=ledger,
+            fleet=fleet,
+            quota=quota,
+            capacity=capacity,
+            accounts=accounts,
+            allocation=Allocation(Books(ledger, capacity, accounts, metrics, now, homes)),
+            returning=ReturningAgents(fleet, settings.agents_return_within),
+            pods=Pods(ledger, capacity, accounts, now),
+            wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
+            jobs=JobDesk(
+                JobBooks(ledger, capacity, accounts, self._files, now),
+                intake,
+                ends_jobs=runs is None or runs.ends_jobs,
+            ),
+            resizing=Resizing(ledger, fleet, capacity, accounts, now),
+            shares=Shares(ledger, fleet, capacity, views, self._meter),
+            histories=self._histories,
+            queue=self._queue,
+            views=views,
+            job_views=JobViews(
+                JobSources(ledger, fleet, waiting, times, accounts, self._files), views
+            ),
+            times=times,
+            metrics=metrics,
+            limits=RequestLimits(
+                owners=RateLimits(settings.limits.requests),
+                anonymous=Guesses(settings.limits.failed_requests),
+                anonymous_of_a_peer=Guesses(settings.limits.failed_requests_of_a_peer),
+            ),
+        )
+        self.switchboard = Switchboard(
+            World(ledger, fleet, now),
+            outside.agents,
+            Assigner(ledger, capacity, self._queue.entitlements),
+            metrics,
+        )
+        self._runner = self._make_runner()
+        self._reconciliation = Reconciliation(
+            ledger,
+            fleet,
+            self.service.allocation,
+            Patience(settings.missing_for, settings.start_within),
+            now,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._connect_parts()
+
+    def start(self) -> None:
+        """Take up what runs, and start the loops."""
+        self._runner.adopt()
+        settings, quiet = self._settings, Bell()
+        loops = (
+            (Loop("jobs", _ROUND_S, self._jobs_round), self._bell),
+            (Loop("silence", _ROUND_S, self._look_for_silence), Bell()),
+            (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Bell()),
+            (Loop("processes", 5.0, self._reconciliation.look_at_processes), Bell()),
+            (Loop("quota", 2.0, self._look_at_quota), Bell()),
+            (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("retention", _HOUR_S, self._forget), quiet),
+        )
+        create = asyncio.get_running_loop().create_task
+        self._tasks = [create(repeat(*loop, self.service.metrics)) for loop in loops]
+        self._tasks.append(create(self.switchboard.run()))
+        self._tasks += [create(work) for work in self._looking_at_nodes()]
+
+    def _looking_at_nodes(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        nodes, service = self._outside.nodes, self.service
+        if nodes is None:
+            return ()
+        gone = GoneNodes(service.ledger, service.fleet, nodes, service.now)
+        loop = Loop("nodes", _MINUTE_S, gone.forget)
+        return nodes.run(), repeat(loop, Bell(), service.metrics)
+
+    async def stop(self) -> None:
+        """Stop; jobs and slices stay as they are."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.switchboard.close()
+        await self._runner.close()
+        with contextlib.suppress(LedgerWriteError):
+            self._meter.store()
+            self._histories.store(everything=True)
+        self._outside.database.close()
+
+    def _make_runner(self) -> JobBackend:
+        service, settings = self.service, self._settings
+        books = BackendBooks(
+            ledger=service.ledger,
+            fleet=service.fleet,
+            capacity=service.capacity,
+            accounts=service.accounts,
+            files=self._files,
+            pods=service.pods,
+            now=service.now,
+        )
+        runs = self._outside.runs
+        return runner_of(books, settings) if runs is None else runs.backend(books)
+
+    def _connect_parts(self) -> None:
+        service = self.service
+        self.switchboard.on_status(self._reported)
+        self.switchboard.on_event(self._happened)
+        self._runner.on_news(self._bell.ring)
+        service.capacity.on_room(self._bell.ring)
+        if self._outside.nodes is not None:
+            self._outside.nodes.on_cordons(service.capacity.nodes_are_cordoned)
+        service.ledger.listen(self._ledger_changed)
+        service.quota.listen(self._quota_changed)
+
+    def _jobs_round(self) -> None:
+        self._runner.round()
+        if self._queue.decides:
+            self._queue.place_jobs()
+
+    def _reported(self, view: NodeView) -> None:
+        self.service.capacity.reported(view)
+        self.service.returning.look()
+        self.service.pods.reported(view)
+        self._meter.take(view)
+        self._histories.take(view)
+        self._lent_times.take(view)
+        if self.service.ledger.live_jobs:
+            self._bell.ring()
+
+    def _happened(self, told: AgentEvent, record: EventRecord) -> None:
+        del record
+        slice_id = SliceId(told.slice_id or "")
+        if told.kind == "evicted":
+            self._runner.evict(slice_id, told.detail)
+        elif told.kind == "lost":
+            self._runner.lose(slice_id, told.detail)
+
+    def _ledger_changed(self, change: Change) -> None:
+        for job_id in change.forgotten:
+            self._files.remove(job_id)
+        if change.jobs or change.released or change.lending is not None:
+            self._bell.ring()
+
+    def _quota_changed(self, document: QuotaDocument) -> None:
+        service = self.service
+        service.capacity.document_changed(document)
+        now = service.now()
+        service.ledger.apply(Change(events=(event(Happening.QUOTA_LOADED, now),)), now)
+        self.switchboard.assign_all()
+
+    def _look_for_silence(self) -> None:
+        for node in self.service.capacity.look_for_silence():
+            _LOG.warning("the agent of node %s does not report", node)
+            now = self.service.now()
+            told = event(Happening.AGENT_SILENT, now, node)
+            self.service.ledger.apply(Change(events=(told,)), now)
+
+    async def _ask_hub(self) -> None:
+        await self._reconciliation.ask_hub(self._outside.hub)
+
+    def _look_at_quota(self) -> None:
+        quota = self.service.quota
+        if quota.changed() and not quota.reload():
+            now = self.service.now()
+            told = event(Happening.QUOTA_REFUSED, now, str(quota.error)[:4000])
+            self.service.ledger.apply(Change(events=(told,)), now)
+
+    def _store_use(self) -> None:
+        self._meter.store()
+        self._histories.store()
+
+    def _forget(self) -> None:
+        now = self.service.now()
+        cutoff = now - self._settings.retention
+        self._store.forget_before(use=min(cutoff, now - 2 * WEEK), history=now - 2 * SPAN)
+        for job_id in self.service.ledger.forget_before(cutoff):
+            self._files.remove(job_id)

@@ -1,0 +1,1 @@
+"""One attempt of a job: prepare, judge, end."""

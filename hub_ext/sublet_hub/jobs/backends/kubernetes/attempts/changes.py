@@ -1,0 +1,40 @@
+"""What the cluster's word changes in the ledger, beside what every job's moves change: pure."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.job_states import JobMove
+
+from sublet_hub.jobs import changes
+from sublet_hub.ledger.events import Happening, job_event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+
+
+def pods_started(job: JobRecord, pods: tuple[str, ...], output: str, now: datetime) -> Change:
+    """Its pods run."""
+    after = job.moved(
+        JobMove.START,
+        started_at=now,
+        attempts=job.attempts + 1,
+        output_notebook=output,
+        reason="",
+    )
+    told = job_event(Happening.JOB_STARTED, after, now, f"pod {', '.join(pods)}")
+    return Change(jobs=(after,), events=(told,))
+
+
+def placed_by_cluster(
+    job: JobRecord, records: tuple[SliceRecord, ...], gpus_held: float, now: datetime
+) -> Change:
+    """The cluster has put all of its pods on nodes: from now on it has slices there."""
+    first = changes.placed(job, records[0], gpus_held, now)
+    return replace(first, slices=records)
+
+
+def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
+    """The change, that also releases what the job's other pods had."""
+    own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
+    if not change.released:
+        return change
+    return replace(change, released=tuple(sorted(own | set(change.released))))

@@ -1,0 +1,85 @@
+"""The nodes on which jobs can run: where their owners' files are, and the cards they ask for."""
+
+from collections.abc import Collection
+
+from sublet_quota.ids import NodeId
+from sublet_quota.job_states import JobState
+from sublet_quota.refusal import quoted
+
+from sublet_hub.jobs.backend import BackendBooks
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.ledger.records import JobRecord, SliceRecord
+from sublet_hub.slices.home_volumes import node_of_home
+
+
+class NotYetError(Exception):
+    """It has to wait in the queue; the text tells its owner for what."""
+
+
+class NodesForJobs:
+    """Looks them up in the ledger; cards come seldom, so once in a round for each type."""
+
+    def __init__(self, books: BackendBooks, settings: KubeJobSettings) -> None:
+        self._books = books
+        self._settings = settings
+        self._with_type: dict[str, frozenset[NodeId]] = {}
+
+    def begin_round(self) -> None:
+        """Look at all cards again."""
+        self._with_type.clear()
+
+    def only_on(self, job: JobRecord, record: SliceRecord | None = None) -> tuple[NodeId, ...]:
+        """The only nodes that a job can run on; none: on all. ``NotYetError`` where on none.
+
+        A job that our queue has placed goes where that has found room, and nowhere else where its
+        owner's files are in use there already.
+        """
+        home = self._home_of(job)
+        if record is not None and home not in {None, record.gpu.node}:
+            message = f"its owner's files came into use on {home}: it has to run there"
+            raise NotYetError(message)
+        if job.gpu_type is None:
+            return () if home is None else (home,)
+        having = self._having(job.gpu_type)
+        if not having:
+            message = f"waits for a GPU of type {quoted(job.gpu_type)}: no node has one"
+            raise NotYetError(message)
+        if home is None:
+            return tuple(sorted(having))
+        if home not in having:
+            message = (
+                f"waits for its owner's files, which are in use on {home}: that has no GPU of type "
+                f"{quoted(job.gpu_type)}"
+            )
+            raise NotYetError(message)
+        return (home,)
+
+    def is_bound(self, job: JobRecord) -> bool:
+        """Whether its owner's files are in use on a node now, and can be nowhere else."""
+        return self._home_of(job) is not None
+
+    def in_use_elsewhere(self, job: JobRecord, nodes: Collection[NodeId]) -> NodeId | None:
+        """Another node, where its owner's files are in use by what runs: there it has to go."""
+        if self._settings.home_is_shared:
+            return None
+        ledger = self._books.ledger
+        for record in ledger.slices_of_owner(job.owner):
+            other = None if record.job_id is None else ledger.jobs[record.job_id]
+            runs = record.pod is not None if other is None else other.state is JobState.RUNNING
+            if record.job_id != job.job_id and runs and record.gpu.node not in nodes:
+                return record.gpu.node
+        return None
+
+    def _home_of(self, job: JobRecord) -> NodeId | None:
+        if self._settings.home_is_shared:
+            return None
+        return node_of_home(self._books.ledger, job.owner)
+
+    def _having(self, gpu_type: str) -> frozenset[NodeId]:
+        known = self._with_type.get(gpu_type)
+        if known is None:
+            gpus = self._books.capacity.holdings.gpus()
+            lost = self._books.fleet.has_lost
+            known = frozenset(g.node for g in gpus if g.kind.is_type(gpu_type) and not lost(g))
+            self._with_type[gpu_type] = known
+        return known

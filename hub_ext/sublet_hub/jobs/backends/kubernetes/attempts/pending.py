@@ -1,0 +1,94 @@
+"""How long jobs' pods may wait in the cluster, holding room or quota while they do.
+
+A pod that finds no node gives its place to others soon. One that has a node is given longer: large
+images take their time. What Kueue admits though no node takes it is queued again later each time.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.ids import JobId
+from sublet_quota.job_states import JobMove
+
+from sublet_hub.jobs.backends.kubernetes.attempts.endings import Ending
+from sublet_hub.jobs.backends.kubernetes.attempts.status import Waits
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+
+_FIRST_REST: Final = timedelta(minutes=1)
+_LONGEST_REST: Final = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    time: timedelta
+    until: datetime
+
+
+class PendingJobs:
+    """Since when jobs wait for a node, and then for their containers; who rests, and until when."""
+
+    def __init__(self, settings: KubeJobSettings) -> None:
+        self._settings = settings
+        self._without_node: dict[JobId, datetime] = {}
+        self._not_begun: dict[JobId, datetime] = {}
+        self._suits_not: dict[JobId, datetime] = {}
+        self._rests: dict[JobId, _Rest] = {}
+
+    def ending_of(self, job_id: JobId, seen: Waits, wanted: int, now: datetime) -> Ending | None:
+        """The end of an attempt that has waited for too long: it gives its place back, or fails."""
+        settings = self._settings
+        if len(seen.pods) < wanted or not all(pod.node for pod in seen.pods):
+            self._not_begun.pop(job_id, None)
+            since = self._without_node.setdefault(job_id, now)
+            over = now - since > settings.pending_for
+            return Ending(JobMove.GO_BACK, seen.why) if over else None
+        self._without_node.pop(job_id, None)
+        since = self._not_begun.setdefault(job_id, now)
+        if now - since <= settings.begins_within:
+            return None
+        why = f"its pod has not begun within {_written(settings.begins_within)}: {seen.why}"
+        return Ending(JobMove.FAIL, why, may_retry=True)
+
+    def rest(self, job_id: JobId, now: datetime) -> str:
+        """Leave the queue to others for a while, longer each time; returns words for it."""
+        known = self._rests.get(job_id)
+        time = _FIRST_REST if known is None else min(2 * known.time, _LONGEST_REST)
+        self._rests[job_id] = _Rest(time, now + time)
+        return f"it is queued again in {_written(time)}"
+
+    def rests(self, job_id: JobId, now: datetime) -> bool:
+        """Whether it is too early to queue a job again."""
+        known = self._rests.get(job_id)
+        return known is not None and now < known.until
+
+    def suits_no_more(self, job_id: JobId, now: datetime) -> bool:
+        """Whether a queued object has not been what it should be for long enough."""
+        since = self._suits_not.setdefault(job_id, now)
+        return now - since > self._settings.pending_for
+
+    def suits(self, job_id: JobId) -> None:
+        """A queued object is what it should be, or there is none."""
+        self._suits_not.pop(job_id, None)
+
+    def began(self, job_id: JobId) -> None:
+        """It runs: nothing is held against it."""
+        self.forget(job_id)
+        self._rests.pop(job_id, None)
+
+    def forget(self, job_id: JobId) -> None:
+        """It does not wait in the cluster any more."""
+        self._without_node.pop(job_id, None)
+        self._not_begun.pop(job_id, None)
+
+    def keep_only(self, live: Container[JobId]) -> None:
+        """Forget the jobs that are over."""
+        for known in (self._without_node, self._not_begun, self._suits_not, self._rests):
+            for job_id in [each for each in known if each not in live]:
+                del known[job_id]
+
+
+def _written(time: timedelta) -> str:
+    seconds = round(time.total_seconds())
+    return f"{seconds} s" if seconds % 60 else f"{seconds // 60} min"

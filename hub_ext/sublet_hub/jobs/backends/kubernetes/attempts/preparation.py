@@ -1,0 +1,183 @@
+"""What a job's pod is made of, and which card it most likely has, from what the service knows."""
+
+from sublet_quota.fair_share import gpus_held
+from sublet_quota.gpu_load import GpuFacts
+from sublet_quota.ids import GpuId, NodeId, PoolName
+from sublet_quota.lent_units import units_for
+from sublet_quota.residency.snapshot import Holder
+
+from sublet_hub.jobs.backend import BackendBooks
+from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NodesForJobs, NotYetError
+from sublet_hub.jobs.backends.kubernetes.attempts.status import SeenPod
+from sublet_hub.jobs.backends.kubernetes.objects.names import NODES, nodes_mark, slice_id_of
+from sublet_hub.jobs.backends.kubernetes.objects.pod import MOST_REQUEST, PlacedJob, annotations_of
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.kubernetes_api.resources import Manifest
+from sublet_hub.ledger.records import JobRecord, PodIdentity, SliceRecord
+
+
+class CannotRunError(Exception):
+    """This job cannot be made a pod of; the text is for its owner."""
+
+
+class Attempts:
+    """Puts attempts of jobs together."""
+
+    def __init__(self, books: BackendBooks, settings: KubeJobSettings) -> None:
+        self._books = books
+        self._settings = settings
+        self.nodes = NodesForJobs(books, settings)
+
+    def prepare(self, job: JobRecord, record: SliceRecord | None) -> PlacedJob:
+        """Everything that the job's pod depends on. ``CannotRunError``, ``NotYetError``."""
+        books = self._books
+        account = books.accounts.find(job.owner)
+        if account is None or account.template.pod is None:
+            message = (
+                "nothing is known of how its owner's pods are made: start a notebook server once, "
+                "then submit the job again"
+            )
+            raise CannotRunError(message)
+        template = account.template
+        if template.pod is None or template.pod.namespace != self._settings.namespace:
+            message = (
+                f"its owner's volumes are not in the namespace {self._settings.namespace}, where "
+                "this service may start jobs: ask an administrator"
+            )
+            raise CannotRunError(message)
+        only_on = self.nodes.only_on(job, record)
+        memory_mib, units = self._size(job, record)
+        placed = PlacedJob(
+            job=job,
+            account=template,
+            pod=template.pod,
+            asked=books.files.environment(job.job_id),
+            memory_mib=memory_mib,
+            units=units,
+            slice_id=self._slice_id(job, record),
+            simulated=self._is_simulated(record),
+            prefers_node=None if record is None else record.gpu.node,
+            only_on=only_on,
+        )
+        if len(annotations_of(placed).popitem()[1].encode()) > MOST_REQUEST:
+            message = (
+                f"its parameters are larger than {MOST_REQUEST // 1024} KiB: put them into a file "
+                "that the notebook reads"
+            )
+            raise CannotRunError(message)
+        return placed
+
+    def why_anew(self, job: JobRecord, owner: Manifest) -> str | None:
+        """Why an object that is still queued should be made anew: for its pods' nodes."""
+        made_for = (owner["metadata"].get("annotations") or {}).get(NODES) or nodes_mark(())
+        try:
+            only_on = self.nodes.only_on(job)
+        except NotYetError as error:
+            return str(error)
+        if nodes_mark(only_on) == made_for:
+            return None
+        match only_on:
+            case ():
+                where = "on every node"
+            case (node,):
+                where = f"on {node} alone"
+            case _:
+                where = f"on {len(only_on)} nodes"
+        return f"can run {where} now, and is queued anew for that"
+
+    def slices_on(
+        self, job: JobRecord, pods: tuple[SeenPod, ...]
+    ) -> tuple[tuple[SliceRecord, ...], float] | None:
+        """Slices where the cluster has put the job's pods; nothing while a node is not known."""
+        records: list[SliceRecord] = []
+        held = 0.0
+        for rank, pod in enumerate(pods):
+            facts = self._likeliest_card(job, pod.node, {r.gpu.gpu_id for r in records})
+            pool = None if facts is None else self._pool_of(facts)
+            if facts is None or pool is None:
+                return None
+            memory_mib = facts.kind.usable_mib if job.memory_mib is None else job.memory_mib
+            held += gpus_held(memory_mib, facts.kind)
+            records.append(self._slice(job, rank, pod, facts, pool, memory_mib))
+        return tuple(records), held
+
+    def _slice(  # noqa: PLR0913, PLR0917 - the parts of one record
+        self,
+        job: JobRecord,
+        rank: int,
+        pod: SeenPod,
+        facts: GpuFacts,
+        pool: PoolName,
+        memory_mib: int,
+    ) -> SliceRecord:
+        books = self._books
+        account = books.accounts.find(job.owner)
+        return SliceRecord(
+            slice_id=slice_id_of(job.job_id, job.attempts + 1, rank),
+            holder=Holder.JOB,
+            owner=job.owner,
+            groups=(),
+            server="",
+            job_id=job.job_id,
+            size=None,
+            pool=pool,
+            gpu=books.ledger.gpus[facts.gpu_id],
+            memory_mib=memory_mib,
+            compute_milli=job.compute_milli,
+            uid=0 if account is None else account.template.uid,
+            created_at=books.now(),
+            pod=PodIdentity(pod.uid, self._settings.namespace, pod.name, facts.node),
+        )
+
+    def _likeliest_card(
+        self, job: JobRecord, node: str | None, taken: set[GpuId]
+    ) -> GpuFacts | None:
+        """The card of a node that can lend what is needed most tightly, as its agent chooses."""
+        if node is None:
+            return None
+        holdings = self._books.capacity.holdings
+        view = self._books.fleet.node(NodeId(node))
+        found = [gpu for gpu in holdings.gpus() if gpu.node == node and gpu.gpu_id not in taken]
+
+        def rank(gpu: GpuFacts) -> tuple[bool, bool, bool, int, int]:
+            report = None if view is None else view.gpus.get(gpu.gpu_id)
+            lendable = 0 if report is None else report.lendable_mib
+            need = gpu.kind.usable_mib if job.memory_mib is None else job.memory_mib
+            another_type = not gpu.kind.is_type(job.gpu_type)
+            return another_type, gpu.closed is not None, lendable < need, lendable, gpu.index
+
+        return min(found, key=rank, default=None)
+
+    def _pool_of(self, facts: GpuFacts) -> PoolName | None:
+        return self._books.capacity.holdings.pool_of(facts.gpu_id)
+
+    def _size(self, job: JobRecord, record: SliceRecord | None) -> tuple[int, int]:
+        """How much GPU memory, and how many units of it."""
+        holdings = self._books.capacity.holdings
+        unit_mib = self._settings.unit_mib
+        if record is not None:
+            facts = holdings.gpu(record.gpu.gpu_id)
+            usable_mib = record.memory_mib if facts is None else facts.kind.usable_mib
+            return record.memory_mib, units_for(record.memory_mib, usable_mib, unit_mib)
+        known = [gpu for gpu in holdings.gpus() if gpu.kind.is_type(job.gpu_type)]
+        largest_mib = max((gpu.kind.usable_mib for gpu in known), default=0)
+        if largest_mib < (job.memory_mib or 1):
+            message = "waits for a GPU: no agent has told of one that it could use"
+            raise NotYetError(message)
+        if job.memory_mib is not None:
+            return job.memory_mib, units_for(job.memory_mib, largest_mib, unit_mib)
+        # A whole card of those that are open; as the service starts again, none is yet.
+        is_open = (gpu.kind.usable_mib for gpu in known if gpu.closed is None)
+        whole_mib = max(is_open, default=largest_mib)
+        return whole_mib, units_for(whole_mib, whole_mib, unit_mib)
+
+    def _slice_id(self, job: JobRecord, record: SliceRecord | None) -> str | None:
+        """Known before the cluster has placed it; of several pods each has one of its own."""
+        if record is not None:
+            return record.slice_id
+        return slice_id_of(job.job_id, job.attempts + 1) if job.gpus == 1 else None
+
+    def _is_simulated(self, record: SliceRecord | None) -> bool:
+        if record is not None:
+            return record.gpu.simulated
+        return any(gpu.simulated for gpu in self._books.ledger.gpus.values())

@@ -1,0 +1,324 @@
+"""What the cluster's objects say about a job: pure, from their JSON to one of five values.
+
+The pod's word counts before the object's that made it: it knows the exit code and why it ended.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sublet_hub.jobs.backends.kubernetes.objects.names import CONTAINER, TRAINERS_CONTAINER
+from sublet_hub.jobs.progress import Ended
+from sublet_hub.kubernetes_api.resources import Manifest
+
+_MOST_REASON: Final = 2000
+_NODE_ANSWERS_WITHIN: Final = timedelta(minutes=2)
+_TERMINATED: Final = 128 + 15
+_KILLED: Final = 128 + 9
+_BAD_REQUEST: Final = 3
+_DISRUPTED: Final = "DisruptionTarget"
+_NOT_THE_JOBS_FAULT: Final = frozenset(
+    {
+        "Evicted",
+        "Preempting",
+        "NodeLost",
+        "NodeShutdown",
+        "Terminated",
+        "Shutdown",
+        "UnexpectedAdmissionError",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "OutOfsublet.dev/lent",
+        "NodeAffinity",
+        "NodeName",
+    }
+)
+"""Reasons that a kubelet gives for a pod that it did not run, or not to its end."""
+_END_NOT_SEEN: Final = frozenset({"Unknown", "ContainerStatusUnknown"})
+"""Reasons that a container runtime and a kubelet give for a container that was gone when they came
+back, as after a restart of the machine."""
+_CANNOT_BEGIN: Final = frozenset({"InvalidImageName"})
+_BEING_STARTED: Final = frozenset({None, "ContainerCreating", "PodInitializing"})
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPod:
+    """A pod of a job."""
+
+    name: str
+    uid: str
+    node: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """It has not begun, and why."""
+
+    why: str
+    pods: tuple[SeenPod, ...] = ()
+    suspended: bool = False
+    """By Kueue: no pods are wanted now."""
+    unexplained: bool = False
+    """Its status does not say for what its container waits: the kubelet's events may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Its containers run."""
+
+    pods: tuple[SeenPod, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """It is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It ended by itself, and not well."""
+
+    why: str
+    exit_code: int | None = None
+    may_retry: bool = True
+    error: Ended | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The cluster took its pod away, or it was told to end: no fault of its own."""
+
+    why: str
+
+
+Sighting = Waits | Runs | Succeeded | Failed | Lost
+
+
+def look_at(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -> Sighting:
+    """Say what became of a job, from the object that runs it and its pods."""
+    if owner is None and not pods:
+        return Lost("the cluster has it no longer")
+    said = [_look_at_pod(pod) for pod in _newest_first(pods)]
+    for kind in (Failed, Lost):
+        # One that failed by itself explains those that were ended with it.
+        found = next((each for each in said if isinstance(each, kind)), None)
+        if found is not None:
+            return found
+    if said and len(said) >= wanted and all(isinstance(each, Succeeded) for each in said):
+        return Succeeded()
+    if owner is not None:
+        over = _look_at_owner(owner)
+        if over is not None:
+            return over
+    elif not any(isinstance(each, Runs) for each in said):
+        return Lost("the cluster has it no longer")
+    waiting = [each for each in said if isinstance(each, Waits)]
+    seen = tuple(pod for each in said if isinstance(each, Waits | Runs) for pod in each.pods)
+    if waiting:
+        return replace(waiting[0], pods=seen)
+    if len(said) < wanted:
+        return Waits("its pods are being made", seen)
+    return Runs(seen)
+
+
+def seen_pods(pods: Sequence[Manifest]) -> tuple[SeenPod, ...]:
+    """Who the pods are, and where."""
+    return tuple(
+        SeenPod(
+            pod["metadata"]["name"],
+            pod["metadata"]["uid"],
+            pod.get("spec", {}).get("nodeName") or None,
+        )
+        for pod in pods
+    )
+
+
+def is_suspended(owner: Manifest) -> bool:
+    """Whether Kueue has it wait: what pods there are, are going."""
+    return bool((owner.get("spec") or {}).get("suspend"))
+
+
+def belongs_to(pod: Manifest, owner: Manifest) -> bool:
+    """Whether this very object made a pod, not one before it of the same name.
+
+    A node that is dead keeps the pods of those for as long as it is known. A Job's pods name it;
+    those of a JobSet or a TrainJob name a Job of it, but none of them is older than it is.
+    """
+    about, made_by = pod["metadata"], owner["metadata"]
+    for reference in about.get("ownerReferences") or ():
+        if reference.get("controller") and reference["name"] == made_by["name"]:
+            return bool(reference["uid"] == made_by["uid"])
+    return _made_at(about) >= _made_at(made_by)
+
+
+def _made_at(metadata: Manifest) -> datetime:
+    return datetime.fromisoformat(metadata["creationTimestamp"])
+
+
+def is_over(pod: Manifest, now: datetime) -> bool:
+    """Whether nothing of a pod runs any more.
+
+    One that should have ended long ago is on a node that does not answer: nothing there is
+    waited for.
+    """
+    if (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}:
+        return True
+    deleted = pod["metadata"].get("deletionTimestamp")
+    return deleted is not None and now - datetime.fromisoformat(deleted) > _NODE_ANSWERS_WITHIN
+
+
+def has_ended(pod: Manifest) -> bool:
+    """Whether the job's container has ended, whatever else runs in its pod."""
+    phase = (pod.get("status") or {}).get("phase")
+    return phase in {"Succeeded", "Failed"} or "terminated" in _container_state(pod)
+
+
+def _newest_first(pods: Sequence[Manifest]) -> list[Manifest]:
+    return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+
+
+def _look_at_owner(owner: Manifest) -> Sighting | None:
+    status = owner.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("status") != "True":
+            continue
+        match condition.get("type"):
+            case "Complete" | "Completed":
+                return Succeeded()
+            case "Failed":
+                # A pod that failed by itself would have been seen before.
+                return Lost(f"the cluster ended it: {_words(condition)}"[:_MOST_REASON])
+            case _:
+                pass
+    if is_suspended(owner):
+        return Waits("waits in the cluster's queue", suspended=True)
+    return None
+
+
+def _look_at_pod(pod: Manifest) -> Sighting:
+    status = pod.get("status") or {}
+    (seen,) = seen_pods([pod])
+    phase = status.get("phase")
+    if phase == "Succeeded":
+        return Succeeded()
+    disruption = _condition(pod, _DISRUPTED)
+    if phase == "Failed":
+        return _look_at_failed(pod, disruption)
+    if disruption is not None:
+        return Lost(f"the cluster took its pod away: {_words(disruption)}"[:_MOST_REASON])
+    if pod["metadata"].get("deletionTimestamp"):
+        return Lost("its pod was removed")
+    container = _container_state(pod)
+    if phase == "Running" and "terminated" not in container:
+        return Runs((seen,))
+    waiting = container.get("waiting") or {}
+    if waiting.get("reason") in _CANNOT_BEGIN:
+        why = f"its pod cannot begin: {_words(waiting)}"[:_MOST_REASON]
+        return Failed(why, may_retry=False)
+    unexplained = seen.node is not None and waiting.get("reason") in _BEING_STARTED
+    return Waits(_why_pending(pod, waiting), (seen,), unexplained=unexplained)
+
+
+def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> Sighting:
+    status = pod["status"]
+    ended = _container_state(pod).get("terminated") or {}
+    code = ended.get("exitCode")
+    said = _last_word(ended)
+    if disruption is not None:
+        return Lost(f"the cluster took its pod away: {_words(disruption)}"[:_MOST_REASON])
+    if status.get("reason") in _NOT_THE_JOBS_FAULT:
+        return Lost(f"its node did not run it to its end: {_words(status)}"[:_MOST_REASON])
+    if ended.get("reason") in _END_NOT_SEEN:
+        return Lost("its node was restarted, or lost sight of it")
+    if ended.get("reason") == "OOMKilled":
+        why = "it used more host memory than its pod may have, and was killed for it"
+        return Failed(why, code)
+    if said is not None and said.error is not None and code != _TERMINATED:
+        return Failed(str(said.error), code, may_retry=code != _BAD_REQUEST, error=said)
+    if code in {_TERMINATED, _KILLED}:
+        return Lost("it was told to end")
+    how = "without saying how" if code is None else f"with exit status {code}"
+    return Failed(f"its container ended {how}: {_words(ended)}"[:_MOST_REASON], code)
+
+
+def _last_word(ended: Manifest) -> Ended | None:
+    """The runner's last line, as the kubelet read it from the container's ending file."""
+    try:
+        return Ended.model_validate_json(str(ended.get("message") or ""))
+    except ValidationError:
+        return None
+
+
+def _why_pending(pod: Manifest, waiting: Manifest) -> str:
+    scheduled = _condition(pod, "PodScheduled", "False")
+    if scheduled is not None:
+        why = f"the cluster has found no node for it yet: {_words(scheduled)}"
+    elif waiting.get("reason") not in _BEING_STARTED:
+        why = f"its container does not start: {_words(waiting)}"
+    elif pod.get("spec", {}).get("nodeName"):
+        why = "its container is being started"
+    else:
+        why = "the cluster looks for a node"
+    return why[:_MOST_REASON]
+
+
+def _condition(pod: Manifest, kind: str, status: str = "True") -> Manifest | None:
+    found: Any = (pod.get("status") or {}).get("conditions") or ()
+    return next((c for c in found if c.get("type") == kind and c.get("status") == status), None)
+
+
+def _container_state(pod: Manifest) -> Manifest:
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        if container.get("name") in {CONTAINER, TRAINERS_CONTAINER}:
+            state: Manifest = container.get("state") or {}
+            return state
+    return {}
+
+
+def _words(said: Manifest) -> str:
+    reason, message = said.get("reason"), said.get("message")
+    parts = [str(part) for part in (reason, message) if part]
+    return ": ".join(parts) or "no reason was told"
+
+
+def latest_warning(events: Sequence[Manifest]) -> str:
+    """What a kubelet, or whoever else, has warned of last."""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    latest = max(warnings, key=_told_at, default=None)
+    return "" if latest is None else _words(latest)[:_MOST_REASON]
+
+
+def _told_at(event: Manifest) -> str:
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return str(next(filter(None, times), ""))
+
+
+def why_not_admitted(workload: Manifest | None) -> str | None:
+    """Why Kueue does not let a job begin, as its Workload says."""
+    conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
+    for condition in conditions:
+        if condition.get("type") == "QuotaReserved" and condition.get("status") == "False":
+            return f"waits in the cluster's queue: {condition.get('message', '')}"[:_MOST_REASON]
+    return None
+
+
+def was_evicted(workload: Manifest | None) -> str | None:
+    """Why Kueue took a job's room away again."""
+    conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
+    for condition in conditions:
+        if condition.get("type") == "Evicted" and condition.get("status") == "True":
+            return f"the cluster's queue took its room: {_words(condition)}"[:_MOST_REASON]
+    return None
+
+
+def job_of_workload(workload: Manifest) -> str | None:
+    """The name of the object that a Workload stands for."""
+    for owner in workload["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return str(owner["name"])
+    return None

@@ -1,0 +1,405 @@
+"""Runs jobs as pods: what the ledger wants and what the cluster has are made equal, job by job.
+
+A round looks at every job; it comes with each word of a watch. What is to be done in the cluster
+is done in a task, one for each job at a time. Nothing but the ledger and the cluster's objects is
+needed to go on after a restart: an attempt's object has the name that the ledger gives it, and an
+object that belongs to no job's attempt is removed.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.ids import JobId, NodeId, SliceId
+from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.wire.api import PodStarted
+
+from sublet_hub.jobs import changes
+from sublet_hub.jobs.backend import BackendBooks, isolate_failures
+from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
+    placed_by_cluster,
+    pods_started,
+    with_all_slices,
+)
+from sublet_hub.jobs.backends.kubernetes.attempts.endings import (
+    Ending,
+    back_or_failed,
+    change_of,
+    ending_of,
+    wish_to_end,
+)
+from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NotYetError
+from sublet_hub.jobs.backends.kubernetes.attempts.pending import PendingJobs
+from sublet_hub.jobs.backends.kubernetes.attempts.preparation import Attempts, CannotRunError
+from sublet_hub.jobs.backends.kubernetes.attempts.status import (
+    Runs,
+    SeenPod,
+    Sighting,
+    Waits,
+    is_over,
+    is_suspended,
+    look_at,
+    seen_pods,
+    was_evicted,
+    why_not_admitted,
+)
+from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
+from sublet_hub.jobs.backends.kubernetes.job_logs import JobOutput
+from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
+from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, Errands
+from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
+from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.folders import paths_of
+from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError
+from sublet_hub.kubernetes_api.resources import Manifest
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+
+_MOST_REASON: Final = 2000
+_LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
+_CONFLICT_PASSES: Final = timedelta(seconds=2)
+
+
+class KubernetesJobs:
+    """All jobs that run in the cluster."""
+
+    def __init__(
+        self,
+        cluster: JobsInCluster,
+        books: BackendBooks,
+        settings: KubeJobSettings,
+        quota: LentQuota | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._quota = quota
+        self._books = books
+        self._settings = settings
+        self._attempts = Attempts(books, settings)
+        self._on_news: Callable[[], None] = lambda: None
+        self._errands = Errands(books.now)
+        self._output = JobOutput(cluster, books, settings.log_bytes)
+        self._endings: dict[JobId, Ending] = {}
+        self._over_since: dict[JobId, datetime] = {}
+        self._pending = PendingJobs(settings)
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when a round is due at once."""
+        self._on_news = listener
+        self._cluster.on_change(listener)
+        self._errands.on_done = listener
+
+    def adopt(self) -> None:
+        """Begin to watch; what runs is taken up once the cluster has told of it."""
+        self._cluster.start()
+        unseen = changes.seen_again(self._books.ledger.live_jobs.values())
+        if unseen.jobs:
+            self._apply(unseen)
+        if self._quota is not None:
+            self._errands.run("the quota of lent room", self._quota.run())
+
+    def round(self) -> None:
+        """Look at every job, and do what is due."""
+        if not self._cluster.synced:
+            return
+        self._attempts.nodes.begin_round()
+        for job in list(self._books.ledger.live_jobs.values()):
+            with isolate_failures(f"job {job.job_id}"):
+                self._look_at(job)
+        self._pending.keep_only(self._books.ledger.live_jobs)
+        self._remove_orphans()
+
+    def evict(self, slice_id: SliceId, why: str) -> None:
+        """A job had to leave its card: it goes back to the queue."""
+        self._send_back(slice_id, f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+
+    def lose(self, slice_id: SliceId, why: str) -> None:
+        """A job's GPU state is lost: it goes back to the queue, a few times."""
+        self._send_back(slice_id, f"its GPU state was lost: {why}"[:2000])
+
+    async def close(self) -> None:
+        """Stop watching; the jobs run on."""
+        await self._cluster.close()
+        await self._errands.close()
+        await self._output.close()
+
+    # One job.
+
+    def _look_at(self, job: JobRecord) -> None:
+        name = object_name(job)
+        resource = resource_of(job, self._settings)
+        owner = self._cluster.owner(resource, name)
+        pods = self._pods_of(job)
+        ending = self._endings.get(job.job_id)
+        if ending is not None:
+            self._end_when_gone(job, ending, owner, pods)
+            return
+        seen = look_at(owner, pods, job.gpus)
+        match job.state:
+            case JobState.WAITING:
+                self._look_at_waiting(job, owner, seen)
+            case JobState.PLACED:
+                self._look_at_placed(job, owner, seen)
+            case JobState.RUNNING:
+                self._look_at_running(job, seen)
+            case _:
+                pass
+
+    def _look_at_waiting(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
+        """Only where Kueue says who is next: else our queue places it."""
+        if self._settings.kueue is None:
+            return
+        if owner is None:
+            if not self._pending.rests(job.job_id, self._books.now()):
+                self._create(job, None)
+            return
+        if is_suspended(owner):
+            self._look_at_queued(job, owner)
+            return
+        if self._ends_unbegun(job, seen):
+            return
+        pods = seen_pods(self._pods_of(job))
+        slices = self._attempts.slices_on(job, pods) if len(pods) == job.gpus else None
+        if slices is not None:
+            records, held = slices
+            self._apply(placed_by_cluster(job, records, held, self._books.now()))
+            self._on_news()
+        elif isinstance(seen, Waits):
+            self._look_at_pending(job, seen)
+
+    def _look_at_queued(self, job: JobRecord, owner: Manifest) -> None:
+        """Kueue has not let it begin: it is made anew where it can run elsewhere by now."""
+        self._pending.forget(job.job_id)
+        anew = self._attempts.why_anew(job, owner)
+        if anew is None:
+            self._pending.suits(job.job_id)
+        elif self._attempts.nodes.is_bound(job) or self._pending.suits_no_more(
+            job.job_id, self._books.now()
+        ):
+            # That costs its place in the cluster's queue: where it only could run elsewhere, too,
+            # it keeps that for a while.
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, anew)
+            return
+        workload = self._cluster.workload_of(owner["metadata"]["name"])
+        self._say(job.job_id, why_not_admitted(workload) or "waits in the cluster's queue")
+
+    def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
+        record = self._slice_of(job)
+        if record is None:
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, "its slice was gone")
+            return
+        if owner is None:
+            self._create(job, record)
+            self._look_at_pending(job, Waits(job.reason))
+            return
+        if isinstance(seen, Waits):
+            self._note_pods(record, seen.pods)
+            nodes = {NodeId(pod.node) for pod in seen.pods if pod.node}
+            elsewhere = self._attempts.nodes.in_use_elsewhere(job, nodes) if nodes else None
+            if elsewhere is not None:
+                why = f"its owner's files are in use on {elsewhere}, where it has to run"
+                self._end_unbegun(job, Ending(JobMove.GO_BACK, why))
+                return
+            self._look_at_pending(job, seen)
+            return
+        if self._ends_unbegun(job, seen):
+            return
+        self._pending.began(job.job_id)
+        if isinstance(seen, Runs):
+            self._note_pods(record, seen.pods)
+        # One that has ended already has begun, too: the next round sees its end.
+        names = tuple(p["metadata"]["name"] for p in self._pods_of(job))
+        account = self._books.accounts.find(job.owner)
+        output = "" if account is None else str(paths_of(job, account.template).output)
+        self._apply(pods_started(job, names, output, self._books.now()))
+        self._on_news()
+
+    def _ends_unbegun(self, job: JobRecord, seen: Sighting) -> bool:
+        """It is over before it has begun; one that has ended by itself has begun, too."""
+        ending = ending_of(job, seen, self._settings)
+        if ending is None or ending.move is JobMove.FINISH or ending.exit_code is not None:
+            return False
+        self._end_unbegun(job, ending)
+        return True
+
+    def _look_at_pending(self, job: JobRecord, seen: Waits) -> None:
+        self._say(job.job_id, seen.why)
+        ending = self._pending.ending_of(job.job_id, seen, job.gpus, self._books.now())
+        if ending is None:
+            return
+        if seen.unexplained:
+            asking = self._end_with_words(job, ending, seen.pods)
+            self._errands.run(f"what {object_name(job)} waits for", asking)
+        else:
+            self._end_unbegun(job, ending)
+
+    async def _end_with_words(
+        self, job: JobRecord, ending: Ending, pods: tuple[SeenPod, ...]
+    ) -> None:
+        """What a container that is only being started waits for, its kubelet says in events."""
+        warnings = [await self._cluster.warning_of(pod) for pod in pods]
+        words = next(filter(None, warnings), "")
+        now_known = self._books.ledger.live_jobs.get(job.job_id)
+        if now_known is None or now_known.state is not job.state or job.job_id in self._endings:
+            return
+        said = f"{ending.why}: {words}" if words else ending.why
+        self._end_unbegun(now_known, replace(ending, why=said[:_MOST_REASON]))
+
+    def _end_unbegun(self, job: JobRecord, ending: Ending) -> None:
+        """Kueue would admit it again at once: there it leaves its place to others first."""
+        if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
+            rest = self._pending.rest(job.job_id, self._books.now())
+            said = ending.why[: _MOST_REASON - len(rest) - 2]
+            ending = replace(ending, why=f"{said}; {rest}")
+        self._endings[job.job_id] = ending
+        self._on_news()
+
+    def _look_at_running(self, job: JobRecord, seen: Sighting) -> None:
+        self._output.follow(job, self._pods_of(job))
+        job = self._output.note_progress(job)
+        ending = ending_of(job, seen, self._settings)
+        if isinstance(seen, Waits) and seen.suspended:
+            workload = self._cluster.workload_of(object_name(job))
+            why = was_evicted(workload) or "the cluster's queue took its room"
+            ending = Ending(JobMove.GO_BACK, why)
+        if ending is not None:
+            self._end_when_told(job, ending)
+            return
+        self._over_since.pop(job.job_id, None)
+        printed = self._output.bytes_printed(job)
+        wish = wish_to_end(job, printed, self._settings, self._books.now())
+        if wish is not None:
+            self._endings[job.job_id] = wish
+
+    def _end_when_told(self, job: JobRecord, ending: Ending) -> None:
+        """The cluster says that it is over: what it printed last is waited for, not for ever."""
+        now = self._books.now()
+        since = self._over_since.setdefault(job.job_id, now)
+        if not self._output.is_taken(job.job_id) and now - since < _LOG_ENDS_WITHIN:
+            return
+        self._endings[job.job_id] = ending
+        self._on_news()
+
+    def _end_when_gone(
+        self, job: JobRecord, ending: Ending, owner: Manifest | None, pods: list[Manifest]
+    ) -> None:
+        """Its slice is free only when its processes are gone."""
+        now = self._books.now()
+        alive = [pod for pod in pods if not is_over(pod, now)]
+        if alive or (owner is not None and ending.move is JobMove.GO_BACK):
+            if owner is not None:
+                self._delete(job.job_id, owner)
+            return
+        job = self._output.note_progress(job)
+        change = change_of(job, ending, now)
+        self._apply(with_all_slices(self._books.ledger, job, change))
+        self._forget(job.job_id)
+        self._on_news()
+
+    def _send_back(self, slice_id: SliceId, why: str) -> None:
+        record = self._books.ledger.slices.get(slice_id)
+        job_id = None if record is None else record.job_id
+        job = None if job_id is None else self._books.ledger.jobs.get(job_id)
+        if job is None or job.state in ENDED or job.job_id in self._endings:
+            return
+        if job.state is JobState.PLACED:
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, why)
+        else:
+            self._endings[job.job_id] = back_or_failed(job, why, self._settings)
+        self._on_news()
+
+    # What the ledger is told.
+
+    def _note_pods(self, record: SliceRecord, pods: tuple[SeenPod, ...]) -> None:
+        if len(pods) != 1:
+            return
+        (pod,) = pods
+        known = record.pod
+        if known is not None and known.uid == pod.uid and pod.node in {None, record.gpu.node}:
+            return
+        started = PodStarted(
+            pod_uid=pod.uid,
+            namespace=self._settings.namespace,
+            pod_name=pod.name,
+            node=pod.node,
+        )
+        self._books.pods.started(record.slice_id, started)
+
+    def _forget(self, job_id: JobId) -> None:
+        self._endings.pop(job_id, None)
+        self._over_since.pop(job_id, None)
+        self._pending.forget(job_id)
+        self._output.forget(job_id)
+
+    def _pods_of(self, job: JobRecord) -> list[Manifest]:
+        resource = resource_of(job, self._settings)
+        return self._cluster.pods_of(job.job_id, resource, object_name(job))
+
+    def _slice_of(self, job: JobRecord) -> SliceRecord | None:
+        return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
+
+    def _say(self, job_id: JobId, why: str) -> None:
+        """What a job waits for, for its owner."""
+        job = self._books.ledger.live_jobs.get(job_id)
+        why = why[:_MOST_REASON]
+        if job is not None and why and why != job.reason:
+            self._apply(Change(jobs=(replace(job, reason=why),)))
+
+    def _apply(self, change: Change) -> None:
+        self._books.ledger.apply(change, self._books.now())
+
+    # What the cluster is told.
+
+    def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
+        try:
+            manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
+        except NotYetError as error:
+            if record is None:
+                self._say(job.job_id, str(error))
+            else:
+                self._endings[job.job_id] = Ending(JobMove.GO_BACK, str(error))
+            return
+        except CannotRunError as error:
+            self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
+            return
+        self._errands.run(_making(object_name(job)), self._create_or_fail(job.job_id, manifest))
+
+    async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
+        job = self._books.ledger.jobs[job_id]
+        name = manifest["metadata"]["name"]
+        try:
+            await self._cluster.create(resource_of(job, self._settings), manifest)
+            self._errands.rest(_making(name), TRY_AGAIN_AFTER)
+        except KubeConflictError:
+            # The one of an attempt before is being removed, or ours is there and told of soon.
+            self._errands.rest(_making(name), _CONFLICT_PASSES)
+        except KubeError as error:
+            if error.is_final and job_id in self._books.ledger.live_jobs:
+                self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:_MOST_REASON])
+                return
+            self._say(job_id, f"the cluster does not take it yet: {error}")
+            raise
+
+    def _delete(self, job_id: JobId, owner: Manifest) -> None:
+        del job_id
+        name = owner["metadata"]["name"]
+        for resource, value in self._cluster.owners():
+            if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
+                self._errands.run(name, self._cluster.delete(resource, name))
+                return
+
+    def _remove_orphans(self) -> None:
+        """Objects of no attempt that is wanted: of jobs that ended, or were cancelled."""
+        for _, owner in list(self._cluster.owners()):
+            job_id = JobId(owner["metadata"]["labels"][JOB_ID])
+            job = self._books.ledger.live_jobs.get(job_id)
+            wanted = job is not None and object_name(job) == owner["metadata"]["name"]
+            own_queue = self._settings.kueue is None
+            waits = job is not None and job.state is JobState.WAITING and own_queue
+            if not wanted or waits:
+                self._delete(job_id, owner)
+
+
+def _making(name: str) -> str:
+    """What the task is called that makes an object: not the one that removes it."""
+    return f"making {name}"

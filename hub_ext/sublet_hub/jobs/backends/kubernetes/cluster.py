@@ -1,0 +1,185 @@
+"""The jobs' objects and pods in the cluster, as watches tell of them; and changes to them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+from sublet_quota.ids import JobId
+
+from sublet_hub.jobs.backends.kubernetes.attempts.status import (
+    SeenPod,
+    belongs_to,
+    has_ended,
+    job_of_workload,
+    latest_warning,
+)
+from sublet_hub.jobs.backends.kubernetes.logs.follower import PodLog
+from sublet_hub.jobs.backends.kubernetes.objects.names import (
+    ALL_JOBS,
+    CONTAINER,
+    JOB_ID,
+    TRAINERS_CONTAINER,
+)
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings, SeveralNodes
+from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.kubernetes_api.errors import KubeError
+from sublet_hub.kubernetes_api.resources import (
+    EVENTS,
+    JOB_SETS,
+    JOBS,
+    PODS,
+    TRAIN_JOBS,
+    WORKLOADS,
+    Manifest,
+    Resource,
+    with_query,
+)
+from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
+
+_LOG = logging.getLogger(__name__)
+_SILENT_S: Final = 900.0
+"""A log that is silent for so long is asked for again: its connection may have died unheard."""
+_RANK: Final = "batch.kubernetes.io/job-completion-index"
+
+
+class JobsInCluster:
+    """What the service has in the jobs' namespace."""
+
+    def __init__(self, api: KubeApi, settings: KubeJobSettings, *, several_nodes: bool) -> None:
+        self._api = api
+        self._on_change: Callable[[], None] = lambda: None
+        self._namespace = settings.namespace
+        self._owners = {JOBS: self._watched(JOBS, ALL_JOBS)}
+        if several_nodes:
+            kind = JOB_SETS if settings.several_nodes is SeveralNodes.JOB_SET else TRAIN_JOBS
+            self._owners[kind] = self._watched(kind, ALL_JOBS)
+        self._pods = self._watched(PODS, ALL_JOBS)
+        self._workloads = None
+        if settings.kueue is not None:
+            self._workloads = self._watched(WORKLOADS, "")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when the cluster has told of something."""
+        self._on_change = listener
+
+    def start(self) -> None:
+        """Begin to watch."""
+        watches = [*self._owners.values(), self._pods]
+        if self._workloads is not None:
+            watches.append(self._workloads)
+        create = asyncio.get_running_loop().create_task
+        self._tasks = [create(watch.run()) for watch in watches]
+
+    async def close(self) -> None:
+        """Stop watching."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def synced(self) -> bool:
+        """Whether all was listed: before that, nothing follows from what is not here."""
+        return self._pods.synced and all(watch.synced for watch in self._owners.values())
+
+    def owner(self, resource: Resource, name: str) -> Manifest | None:
+        """The object that runs a job."""
+        watch = self._owners.get(resource)
+        return None if watch is None else watch.objects.get(name)
+
+    def owners(self) -> Iterator[tuple[Resource, Manifest]]:
+        """All objects that run jobs."""
+        for resource, watch in self._owners.items():
+            for value in watch.objects.values():
+                yield resource, value
+
+    def pods_of(self, job_id: JobId, resource: Resource, owner_name: str) -> list[Manifest]:
+        """The pods of one attempt, in the order of their ranks."""
+        owner = self.owner(resource, owner_name)
+        pods = [
+            pod
+            for pod in self._pods.objects.values()
+            if pod["metadata"]["labels"][JOB_ID] == job_id
+            and pod["metadata"]["name"].startswith(f"{owner_name}-")
+            and (owner is None or belongs_to(pod, owner))
+        ]
+        return sorted(pods, key=_rank)
+
+    def workload_of(self, owner_name: str) -> Manifest | None:
+        """What Kueue says of a job."""
+        if self._workloads is None:
+            return None
+        found = (w for w in self._workloads.objects.values() if job_of_workload(w) == owner_name)
+        return next(found, None)
+
+    async def create(self, resource: Resource, manifest: Manifest) -> None:
+        """Make an object."""
+        await self._api.create(resource, self._namespace, manifest)
+        _LOG.info("%s %s was made", resource.kind, manifest["metadata"]["name"])
+
+    async def delete(self, resource: Resource, name: str) -> None:
+        """Remove an object and its pods."""
+        await self._api.delete(resource, self._namespace, name)
+        _LOG.info("%s %s was removed", resource.kind, name)
+
+    async def warning_of(self, pod: SeenPod) -> str:
+        """What was warned of last about a pod; nothing where the service may not read that."""
+        about = f"involvedObject.uid={pod.uid}"
+        try:
+            listed = await self._api.list(EVENTS, self._namespace, fields=about)
+        except KubeError as error:
+            _LOG.info("the events of pod %s cannot be read: %s", pod.name, error)
+            return ""
+        return latest_warning(listed["items"])
+
+    def has_pod(self, pod: str) -> bool:
+        """Whether a pod is still there."""
+        return pod in self._pods.objects
+
+    def has_printed_all(self, pod: str) -> bool:
+        """Whether a pod will print nothing more."""
+        known = self._pods.objects.get(pod)
+        return known is None or has_ended(known)
+
+    def log_of(self, pod: str) -> PodLog:
+        """Where a pod's log comes from, for who follows it."""
+        return PodLog(
+            lambda since: self.log(pod, since),
+            lambda: self.has_printed_all(pod),
+            lambda: not self.has_pod(pod),
+        )
+
+    async def log(self, pod: str, since: str = "") -> AsyncIterator[bytes]:
+        """What a pod prints, each line behind its time, until the answer ends."""
+        container = _container_of(self._pods.objects.get(pod) or {})
+        path = with_query(
+            PODS.path(self._namespace, pod, "log"),
+            container=container,
+            follow="true",
+            timestamps="true",
+            sinceTime=since,
+        )
+        stream = self._api.stream(path, _SILENT_S)
+        async with contextlib.aclosing(stream) as parts:  # type: ignore[type-var]
+            async for data in parts:
+                yield data
+
+    def _watched(self, resource: Resource, labels: str) -> WatchedObjects:
+        return WatchedObjects(self._api, resource, self._namespace, labels, self._changed)
+
+    def _changed(self) -> None:
+        self._on_change()
+
+
+def _container_of(pod: Manifest) -> str:
+    """The container that runs the job: the trainer's pods have its runtime's own."""
+    there = {each["name"] for each in pod.get("spec", {}).get("containers", ())}
+    return TRAINERS_CONTAINER if there and CONTAINER not in there else CONTAINER
+
+
+def _rank(pod: Manifest) -> tuple[int, str]:
+    metadata = pod["metadata"]
+    rank = (metadata.get("annotations") or {}).get(_RANK, "0")
+    return int(rank) if rank.isdecimal() else 0, metadata["name"]

@@ -1,0 +1,57 @@
+"""Taking jobs in where the service cannot see its owners' files: they are in volumes of theirs.
+
+What a notebook lacks is then found by the runner in the job's pod, which ends with the same words;
+the notebook server's own inspection has told its owner before. The notebook server (or the command
+in it) copies the notebook and what the job takes along; where a job was submitted from elsewhere,
+the first attempt that begins does.
+"""
+
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate, JobRequest
+
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
+from sublet_hub.ledger.records import JobRecord
+
+
+class PodIntake:
+    """In a cluster."""
+
+    def __init__(self, settings: KubeJobSettings) -> None:
+        self._settings = settings
+
+    @property
+    def sees_files(self) -> bool:
+        """Never: they are in a volume of their owner's."""
+        return False
+
+    def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
+        """Say why jobs like this cannot run for this owner."""
+        if account.pod is None:
+            message = (
+                "nothing is known yet of how your pods are made: start a notebook server once, "
+                "then submit the job again"
+            )
+            return Refusal(RefusalReason.NO_ACCOUNT, message)
+        if request.gpus > 1 and self._settings.kueue is None:
+            message = (
+                f"{request.gpus} GPUs were asked for, and without Kueue nobody here starts several "
+                "pods together: ask for one, or ask an administrator"
+            )
+            numbers = {"asked_gpus": request.gpus, "most_gpus": 1}
+            return Refusal(RefusalReason.BAD_AMOUNT, message, numbers)
+        return None
+
+    async def inspect(
+        self, account: AccountTemplate, path: NotebookPath
+    ) -> NotebookFacts | Refusal:
+        """Nothing is known of it before a pod has its owner's volume."""
+        del account, path
+        return NotebookFacts(cells=0, kernel=None, kernel_installed=True)
+
+    async def take_along(
+        self, account: AccountTemplate, path: NotebookPath, job: JobRecord
+    ) -> Refusal | None:
+        """Its owner's notebook server does, or the job's first attempt."""
+        del account, path, job
+        return None

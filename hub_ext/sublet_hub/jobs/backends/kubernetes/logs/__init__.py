@@ -1,0 +1,1 @@
+"""Copy a pod's log, once, in order, at a bounded rate."""

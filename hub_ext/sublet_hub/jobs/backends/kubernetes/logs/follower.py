@@ -1,0 +1,158 @@
+"""Copies a job's log out of the cluster while it runs: the text here, the progress there.
+
+A line of progress stands behind a record separator, as the runner in the pod writes it. An answer
+that ends says nothing of the pod: kubelets end those that last for hours, and all when they start
+again. So the log is asked for again until its pod is over, from where it was taken to; that is
+kept in a file, for a service that starts again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_quota.ids import JobId
+
+from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace, parts_of
+from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.kubernetes_api.errors import KubeError
+
+_LOG = logging.getLogger(__name__)
+SEPARATOR: Final = b"\x1e"
+_MOST_LINE: Final = 256 * 1024
+_AGAIN_S: Final = 1.0
+
+
+class LogSplitter:
+    """Tells text and progress apart, in parts as they come."""
+
+    def __init__(self) -> None:
+        self._record: bytes | None = None
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        """The text and the whole lines of progress that are known now."""
+        text, records, start = [], [], 0
+        while start < len(data):
+            if self._record is None:
+                found = data.find(SEPARATOR, start)
+                stop = len(data) if found < 0 else found
+                text.append(data[start:stop])
+                self._record = None if found < 0 else b""
+            else:
+                found = data.find(b"\n", start)
+                stop = len(data) if found < 0 else found
+                self._record += data[start:stop]
+                if found >= 0 or len(self._record) > _MOST_LINE:
+                    records.append(self._record[:_MOST_LINE] + b"\n")
+                    self._record = None
+            start = stop + (found >= 0)
+        return b"".join(text), b"".join(records)
+
+
+@dataclass(frozen=True, slots=True)
+class PodLog:
+    """Where a pod's log comes from."""
+
+    read: Callable[[str], AsyncIterator[bytes]]
+    """The log with its times, from a time on, as it grows, until the answer ends."""
+    is_complete: Callable[[], bool]
+    """Whether nothing more will be printed."""
+    is_gone: Callable[[], bool]
+    """Whether the cluster has the pod no longer."""
+
+
+class LogFollower:
+    """One attempt's log."""
+
+    def __init__(
+        self, files: JobFiles, job_id: JobId, attempt: int, source: PodLog, pace: LogPace
+    ) -> None:
+        self._files = files
+        self._job_id = job_id
+        self._attempt = attempt
+        self._source = source
+        self._pace = pace
+        self._position_path = files.progress_path(job_id, attempt).with_suffix(".position")
+        self._position = self._known_position()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def done(self) -> bool:
+        """Whether the log has been taken to its end."""
+        return self._task.done()
+
+    @property
+    def bytes_read(self) -> int:
+        """How much was printed in this attempt, with the time of each line."""
+        return self._position.read
+
+    async def stop(self) -> None:
+        """Leave the rest."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        while True:
+            # Asked before it is read: an answer may have ended before the pod had.
+            complete = self._source.is_complete()
+            try:
+                await self._follow()
+            except KubeError as error:
+                # A container that is being started has no log yet, and a kubelet that has started
+                # again does not know its pods for a moment.
+                if self._source.is_gone():
+                    return
+                _LOG.debug("the log of job %s is not read: %s", self._job_id, error)
+            except OSError:
+                _LOG.exception("the log of job %s cannot be written", self._job_id)
+                return
+            else:
+                if complete:
+                    return
+                if self._source.is_complete():
+                    continue
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _follow(self) -> None:
+        position = self._position
+        stamped, splitter = StampedLog(position), LogSplitter()
+        log = self._files.open_log(self._job_id)
+        progress = self._files.open_more_progress(self._job_id, self._attempt)
+        try:
+            async with aclosing(self._source.read(position.since)) as answer:  # type: ignore[type-var]
+                async for data in answer:
+                    for part in parts_of(data):
+                        text, records = _split(stamped, splitter, part)
+                        os.write(log, text)
+                        os.write(progress, records)
+                        self._keep_position(stamped.position)
+                        await self._pace.rest_after(part)
+        finally:
+            os.close(log)
+            os.close(progress)
+
+    def _known_position(self) -> LogPosition:
+        try:
+            return read_position(self._position_path.read_bytes())
+        except (OSError, ValueError):
+            return LogPosition()
+
+    def _keep_position(self, position: LogPosition) -> None:
+        if position == self._position:
+            return
+        self._position = position
+        beside = self._position_path.with_suffix(".position-new")
+        beside.write_bytes(position.written())
+        beside.replace(self._position_path)
+
+
+def _split(stamped: StampedLog, splitter: LogSplitter, data: bytes) -> tuple[bytes, bytes]:
+    taken = [(part.known, *splitter.take(part.data)) for part in stamped.take(data)]
+    text = b"".join(text for known, text, _ in taken if not known)
+    return text, b"".join(records for known, _, records in taken if not known)

@@ -1,0 +1,49 @@
+"""The names and labels by which a job's objects are known."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from sublet_quota.ids import JobId, SliceId
+from sublet_quota.job_states import JobState
+
+from sublet_hub.ledger.records import JobRecord
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+SERVICE: Final = "sublet"
+JOB_ID: Final = "sublet.dev/job-id"
+SLICE_ID: Final = "sublet.dev/slice-id"
+OWNER: Final = "sublet.dev/owner"
+REQUEST: Final = "sublet.dev/job-request"
+"""The annotation that the pod reads its request from."""
+NODES: Final = "sublet.dev/nodes"
+"""The annotation that tells on which nodes a queued job was to run, by ``nodes_mark``."""
+CONTAINER: Final = "job"
+TRAINERS_CONTAINER: Final = "node"
+"""What Kubeflow's runtime calls its workers, and their container."""
+ALL_JOBS: Final = f"{MANAGED_BY}={SERVICE},{JOB_ID}"
+_NO_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_MOST_LABEL: Final = 63
+
+
+def object_name(job: JobRecord) -> str:
+    """The name of the object that runs the job's next attempt, or the one that runs."""
+    attempt = job.attempts if job.state is JobState.RUNNING else job.attempts + 1
+    return f"sublet-{job.job_id}-{attempt}"
+
+
+def slice_id_of(job_id: JobId, attempt: int, rank: int = 0) -> SliceId:
+    """A slice's id where the cluster, not our queue, places the job: the same when asked again."""
+    text = f"{job_id}/{attempt}/{rank}"
+    return SliceId(hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def nodes_mark(names: Sequence[str]) -> str:
+    """The same for the same nodes, and short for however many."""
+    return hashlib.sha256(",".join(sorted(names)).encode()).hexdigest()[:16] if names else "all"
+
+
+def as_label(text: str) -> str:
+    """A text as a label can have it: for people, not to find things by."""
+    return _NO_LABEL.sub("-", text)[:_MOST_LABEL].strip("-._")

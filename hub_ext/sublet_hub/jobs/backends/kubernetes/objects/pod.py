@@ -1,0 +1,214 @@
+"""The pod of a job: as its owner's servers are made, with lent room in place of their GPU.
+
+Pure: from records to what Kubernetes' API takes. The image, user, volumes and tolerations are the
+owner's own (``PodTemplate``); the environment is by allow-list; there is no token of any kind: a
+job speaks to its node's agent alone, which knows it by its pod's cgroup, and tells its progress
+in its log, which the service reads.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sublet_quota.environment import HUGE_PAGES
+from sublet_quota.lent_units import RESOURCE
+from sublet_quota.wire.api import AccountTemplate, PodTemplate
+
+from sublet_hub.host.owner_environment import is_reserved
+from sublet_hub.jobs.backends.kubernetes.objects.names import (
+    CONTAINER,
+    JOB_ID,
+    MANAGED_BY,
+    OWNER,
+    REQUEST,
+    SERVICE,
+    SLICE_ID,
+    as_label,
+)
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.folders import paths_of
+from sublet_hub.kubernetes_api.resources import Manifest
+from sublet_hub.ledger.records import JobRecord
+
+REQUEST_FOLDER: Final = "/run/sublet-job"
+REQUEST_FILE: Final = "request.json"
+ENDING_FILE: Final = "/dev/termination-log"
+MOST_REQUEST: Final = 192 * 1024
+"""Annotations of an object may be 256 KiB in all."""
+_RUN: Final = ("-P", "-m", "sublet_lab.runner", "pod")
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
+_REQUEST_VOLUME: Final = "sublet-job-request"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedJob:
+    """A job with everything that its pod depends on."""
+
+    job: JobRecord
+    account: AccountTemplate
+    pod: PodTemplate
+    asked: Mapping[str, str]
+    """Variables that its owner asked for."""
+    memory_mib: int
+    """Of GPU memory: its slice's cap."""
+    units: int
+    slice_id: str | None = None
+    simulated: bool = False
+    prefers_node: str | None = None
+    """Where the queue found room."""
+    only_on: tuple[str, ...] = ()
+    """The only nodes that have its owner's files or the cards it asks for; empty: all do."""
+
+
+def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
+    """Labels of a job's objects and pods."""
+    labels = {**dict(settings.labels), MANAGED_BY: SERVICE, JOB_ID: placed.job.job_id}
+    # Never none: the chart's admission policy wants to be told an owner. KubeSpawner says "x", too.
+    labels[OWNER] = as_label(placed.job.owner) or "x"
+    if placed.slice_id is not None:
+        labels[SLICE_ID] = placed.slice_id
+    return labels
+
+
+def annotations_of(placed: PlacedJob) -> dict[str, str]:
+    """Annotations of a job's pods: the request, which the runner reads as a file."""
+    return {REQUEST: json.dumps(request_of(placed), sort_keys=True)}
+
+
+def request_of(placed: PlacedJob) -> dict[str, Any]:
+    """What the runner is asked for."""
+    job = placed.job
+    paths = paths_of(job, placed.account)
+    take = {
+        "notebook": str(paths.original),
+        "to": str(paths.copy_folder),
+        "paths": list(job.take_along),
+    }
+    return {"take": take, "run": paths.run_request(job)}
+
+
+def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Manifest:
+    """The inside of the pod; ``command`` stands before the interpreter's arguments."""
+    template = placed.pod
+    spec: Manifest = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "serviceAccountName": settings.service_account,
+        "terminationGracePeriodSeconds": int(settings.grace.total_seconds()),
+        "containers": [_container(placed, settings, command)],
+        "volumes": [*template.volumes, _request_volume()],
+    }
+    if settings.priority_class:
+        spec["priorityClassName"] = settings.priority_class
+    if template.pod_security_context:
+        spec["securityContext"] = template.pod_security_context
+    if template.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in template.image_pull_secrets]
+    if template.node_selector:
+        spec["nodeSelector"] = dict(template.node_selector)
+    if template.tolerations:
+        spec["tolerations"] = list(template.tolerations)
+    if template.runtime_class_name is not None:
+        spec["runtimeClassName"] = template.runtime_class_name
+    affinity = _affinity(placed)
+    if affinity:
+        spec["affinity"] = {"nodeAffinity": affinity}
+    return spec
+
+
+def _container(placed: PlacedJob, settings: KubeJobSettings, command: tuple[str, ...]) -> Manifest:
+    template = placed.pod
+    units = {RESOURCE: str(placed.units)}
+    # What a suspend moves to host memory is the pod's own, so request and limit both cover it.
+    memory = f"{_mib(settings.memory) + placed.memory_mib}Mi"
+    container: Manifest = {
+        "name": CONTAINER,
+        "image": template.image,
+        "command": [placed.account.python, *command, *_RUN],
+        "args": [
+            "--request-file",
+            f"{REQUEST_FOLDER}/{REQUEST_FILE}",
+            "--ending-file",
+            ENDING_FILE,
+        ],
+        "workingDir": placed.account.notebook_dir,
+        "env": [
+            {"name": name, "value": value}
+            for name, value in sorted(environment_of(placed, settings).items())
+        ],
+        "resources": {
+            "requests": {"cpu": settings.cpu, "memory": memory, **units},
+            "limits": {"memory": memory, **units},
+        },
+        "terminationMessagePath": ENDING_FILE,
+        "volumeMounts": [
+            *template.volume_mounts,
+            {"name": _REQUEST_VOLUME, "mountPath": REQUEST_FOLDER, "readOnly": True},
+        ],
+    }
+    if template.image_pull_policy:
+        container["imagePullPolicy"] = template.image_pull_policy
+    if template.container_security_context:
+        container["securityContext"] = template.container_security_context
+    return container
+
+
+def environment_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
+    """The variables of a job's pod; which card it has, and what part of it, the agent adds."""
+    account = placed.account
+    allowed = {k: v for k, v in account.environment.items() if not is_reserved(k)}
+    variables = {
+        **allowed,
+        **placed.asked,
+        "HOME": account.home,
+        "SUBLET_AGENT_SOCKET": settings.agent_socket,
+        "SUBLET_SERVICE_URL": settings.service_url,
+        "SUBLET_JOB_ID": placed.job.job_id,
+        "SUBLET_ATTEMPT": str(placed.job.attempts + 1),
+        "SUBLET_MEMORY_MIB": str(placed.memory_mib),
+        "SUBLET_COMPUTE_MILLI": str(placed.job.compute_milli),
+    }
+    variables.setdefault("GLIBC_TUNABLES", HUGE_PAGES)
+    if placed.slice_id is not None:
+        variables["SUBLET_SLICE_ID"] = placed.slice_id
+    if placed.simulated and settings.simulated_socket is not None:
+        variables["SUBLET_SIMULATED_SOCKET"] = settings.simulated_socket
+    return variables
+
+
+def _request_volume() -> Manifest:
+    item = {
+        "path": REQUEST_FILE,
+        "fieldRef": {"fieldPath": f"metadata.annotations['{REQUEST}']"},
+    }
+    return {"name": _REQUEST_VOLUME, "downwardAPI": {"items": [item]}}
+
+
+def _affinity(placed: PlacedJob) -> Manifest:
+    affinity: Manifest = {}
+    if placed.only_on:
+        # Of a node's name a term takes one value alone; of several terms one is enough.
+        terms = [_on_node(name) for name in placed.only_on]
+        affinity[_REQUIRED] = {"nodeSelectorTerms": terms}
+    if placed.prefers_node is not None and placed.only_on != (placed.prefers_node,):
+        affinity[_PREFERRED] = [{"weight": 100, "preference": _on_node(placed.prefers_node)}]
+    return affinity
+
+
+def _on_node(name: str) -> Manifest:
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}
+
+
+_SUFFIXES: Final = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+
+
+def _mib(quantity: str) -> int:
+    """Kubernetes' ``4Gi`` in MiB."""
+    number, suffix = quantity[:-2], quantity[-2:]
+    if suffix not in _SUFFIXES or not number.isdecimal():
+        message = f"{quantity!r} is no amount of memory: write it as 4Gi or 512Mi"
+        raise ValueError(message)
+    return int(int(number) * _SUFFIXES[suffix])

@@ -1,0 +1,99 @@
+"""Looks at a notebook as its owner, before a job of it is taken.
+
+A subprocess under the owner's account reads the file: what the owner cannot read, nobody reads
+for them. The path is theirs to choose, but lies below their notebook folder.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pydantic import ValidationError
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate
+
+from sublet_hub.errors import NotebookError
+from sublet_hub.host.owner_process import MOST_OUTPUT, Answer, TooMuchError, run_as_owner
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
+
+_LOG = logging.getLogger(__name__)
+_BAD_NOTEBOOK = 3
+_RUNNER = ("-P", "-s", "-m", "sublet_lab.runner")
+"""Without what owners have installed for themselves: only the job has that."""
+
+
+async def inspect_notebook(
+    account: AccountTemplate, path: NotebookPath, within: timedelta
+) -> NotebookFacts | Refusal:
+    """Ask the runner, as the owner, what is in the notebook.
+
+    ``NotebookError`` where the runner itself does not work.
+    """
+    command = [account.python, *_RUNNER, "check", "--notebook", path.absolute]
+    try:
+        answer = await run_as_owner(account, command, within)
+    except TooMuchError:
+        said = (
+            f"{path.relative}: its parameters are larger than {MOST_OUTPUT // 1024} KiB: put "
+            "them into a file that the notebook reads"
+        )
+        return Refusal(RefusalReason.BAD_NOTEBOOK, said)
+    code = answer.code
+    if code == _BAD_NOTEBOOK:
+        said = _last_line(answer) or "it cannot be read"
+        return Refusal(RefusalReason.BAD_NOTEBOOK, f"{path.relative}: {said}"[:2000])
+    facts = _read_facts(answer.output) if code == 0 else None
+    if facts is None:
+        said = answer.errors[-2000:]
+        _LOG.warning("the runner could not check a notebook (exit %d): %s", code, said)
+        message = (
+            f"{path.relative} could not be checked: {account.python} -m sublet_lab.runner failed "
+            f"with exit status {code}: is Sublet installed there?"
+        )
+        raise NotebookError(message)
+    if not facts.kernel_installed:
+        message = (
+            f"{path.relative} needs the kernel {facts.kernel!r}, which is not installed for you: "
+            "install it, or choose another kernel and save the notebook"
+        )
+        return Refusal(RefusalReason.UNKNOWN_KERNEL, message)
+    return facts
+
+
+def _last_line(answer: Answer) -> str:
+    lines = answer.errors.strip().splitlines() or answer.output.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _read_facts(output: str) -> NotebookFacts | None:
+    try:
+        return NotebookFacts.model_validate_json(output)
+    except ValidationError:
+        return None
+
+
+async def take_along(
+    account: AccountTemplate, path: NotebookPath, taken: Sequence[str], to: str, within: timedelta
+) -> Refusal | None:
+    """Copy the notebook and files beside it, as the owner; says what cannot be taken along.
+
+    ``NotebookError`` where the runner itself does not work.
+    """
+    command = [account.python, *_RUNNER, "take"]
+    command += ["--notebook", path.absolute, "--to", to]
+    for name in taken:
+        command += ["--path", name]
+    message = "the files could not be copied: the runner "
+    try:
+        answer = await run_as_owner(account, command, within)
+    except TooMuchError:
+        raise NotebookError(message + "said too much") from None
+    code = answer.code
+    if code == _BAD_NOTEBOOK:
+        said = _last_line(answer) or "it failed"
+        return Refusal(RefusalReason.BAD_FILES, said[:2000])
+    if code != 0:
+        said = answer.errors[-2000:]
+        _LOG.warning("the runner could not copy files (exit %d): %s", code, said)
+        raise NotebookError(message + f"failed with exit status {code}")
+    return None

@@ -1,0 +1,151 @@
+"""A hub without training jobs: each new one is refused in words, and none is placed.
+
+Of those that were taken in before jobs were switched off, the ones that wait stay in the ledger
+until there are jobs again. The ones that have their place end as usual on this machine. In a
+cluster the service has no rights on their pods any more: they run on unseen, and say so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sublet_quota.ids import SliceId
+from sublet_quota.job_states import JobState
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.wire.api import AccountTemplate, JobRequest
+
+from sublet_hub.jobs import changes
+from sublet_hub.jobs.backend import BackendBooks, JobBackend
+from sublet_hub.jobs.backends.local.runner import runner_of
+from sublet_hub.jobs.intake import JobIntake
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
+from sublet_hub.ledger.records import Change, JobRecord
+from sublet_hub.settings import ServiceSettings
+
+_REFUSAL: Final = Refusal(
+    RefusalReason.NO_JOBS,
+    "This hub runs no training jobs: an administrator has switched them off. Run the notebook in "
+    "your server.",
+)
+_WAITS: Final = "waits until an administrator switches training jobs on again"
+
+
+class NoRuns:
+    """Begins no jobs; ``here``: those of before are processes of this machine, set up so."""
+
+    has_own_queue: Final = False
+
+    def __init__(self, *, home_is_shared: bool, here: ServiceSettings | None = None) -> None:
+        self.home_is_shared = home_is_shared
+        """Whether several nodes can mount an owner's files at once: that binds servers, too."""
+        self.intake: JobIntake = NoIntake()
+        self._here = here
+
+    @property
+    def ends_jobs(self) -> bool:
+        """Whether jobs of before can be ended."""
+        return self._here is not None
+
+    def backend(self, books: BackendBooks) -> JobBackend:
+        """Whoever brings jobs of before to their end, or can do nothing with them."""
+        if self._here is None:
+            return IdleBackend(books)
+        return LastJobs(books, runner_of(books, self._here))
+
+
+class NoIntake:
+    """Takes no jobs in."""
+
+    sees_files: Final = False
+
+    def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
+        """Say that there are no jobs."""
+        del account, request
+        return _REFUSAL
+
+    async def inspect(
+        self, account: AccountTemplate, path: NotebookPath
+    ) -> NotebookFacts | Refusal:
+        """Say that there are no jobs."""
+        del account, path
+        return _REFUSAL
+
+    async def take_along(
+        self, account: AccountTemplate, path: NotebookPath, job: JobRecord
+    ) -> Refusal | None:
+        """Say that there are no jobs."""
+        del account, path, job
+        return _REFUSAL
+
+
+@dataclass(frozen=True, slots=True)
+class LastJobs:
+    """Has the jobs that have their place end as usual."""
+
+    books: BackendBooks
+    runner: JobBackend
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` when a round is due at once."""
+        self.runner.on_news(listener)
+
+    def adopt(self) -> None:
+        """Take up the jobs that ran when the service ended."""
+        self.runner.adopt()
+
+    def round(self) -> None:
+        """Look at every job; tell the owners of those that wait for what."""
+        self.runner.round()
+        _tell_who_waits(self.books)
+
+    def evict(self, slice_id: SliceId, why: str) -> None:
+        """A job had to leave its card: it waits."""
+        self.runner.evict(slice_id, why)
+
+    def lose(self, slice_id: SliceId, why: str) -> None:
+        """A job's GPU state is lost: it waits."""
+        self.runner.lose(slice_id, why)
+
+    async def close(self) -> None:
+        """Stop watching; the jobs run on."""
+        await self.runner.close()
+
+
+@dataclass(frozen=True, slots=True)
+class IdleBackend:
+    """Leaves all jobs as they are."""
+
+    books: BackendBooks
+
+    def on_news(self, listener: Callable[[], None]) -> None:
+        """There are none."""
+
+    def adopt(self) -> None:
+        """Nothing is taken up."""
+
+    def round(self) -> None:
+        """Tell the owners of jobs that wait for what, and of others that nobody sees them."""
+        _tell_who_waits(self.books)
+        ledger = self.books.ledger
+        unseen = changes.unseen(ledger.live_jobs.values())
+        if unseen.jobs:
+            ledger.apply(unseen, self.books.now())
+
+    def evict(self, slice_id: SliceId, why: str) -> None:
+        """Whoever runs jobs again finds out."""
+
+    def lose(self, slice_id: SliceId, why: str) -> None:
+        """The same."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def _tell_who_waits(books: BackendBooks) -> None:
+    told = tuple(
+        replace(job, reason=_WAITS)
+        for job in books.ledger.live_jobs.values()
+        if job.state is JobState.WAITING and job.reason != _WAITS
+    )
+    if told:
+        books.ledger.apply(Change(jobs=told), books.now())

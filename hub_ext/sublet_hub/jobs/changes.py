@@ -1,0 +1,132 @@
+"""What each move of a job changes in the ledger: its state, its slice, and the event.
+
+Pure: from records to a ``Change``. A job has a slice exactly while it is placed or running.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from sublet_quota.ids import SliceId, UserName
+from sublet_quota.job_states import JobMove
+
+from sublet_hub.ledger.events import Happening, job_event
+from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.text import storable
+
+_MOST_REASON = 2000
+_UNSEEN: Final = (
+    "training jobs are switched off: its pod is left to itself, and whether it ends is seen when "
+    "an administrator switches them on again"
+)
+
+
+def submitted(job: JobRecord) -> Change:
+    """A new job waits."""
+    told = job_event(Happening.JOB_SUBMITTED, job, job.submitted_at, job.notebook)
+    return Change(jobs=(job,), events=(told,))
+
+
+def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime) -> Change:
+    """The job has a slice, and waits for its room there."""
+    after = job.moved(
+        JobMove.PLACE,
+        slice_id=record.slice_id,
+        gpus_held=gpus_held,
+        reason=f"waits for its room on GPU {record.gpu.index} of {record.gpu.node}",
+    )
+    told = replace(
+        job_event(Happening.JOB_PLACED, after, now), gpu_id=record.gpu.gpu_id, node=record.gpu.node
+    )
+    return Change(jobs=(after,), slices=(record,), events=(told,))
+
+
+def started(
+    job: JobRecord, record: SliceRecord, process: ProcessIdentity, output: str, now: datetime
+) -> Change:
+    """Its process lives."""
+    after = job.moved(
+        JobMove.START,
+        process=process,
+        started_at=now,
+        attempts=job.attempts + 1,
+        output_notebook=output,
+        reason="",
+    )
+    served = replace(record, root_pid=process.pid, root_start_time=process.start_time)
+    told = job_event(Happening.JOB_STARTED, after, now, f"pid {process.pid}")
+    return Change(jobs=(after,), slices=(served,), events=(told,))
+
+
+def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
+    """It runs, and its runner has to end it."""
+    reason = "is being cancelled" if by == job.owner else "is being cancelled by an admin"
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=reason)
+    return Change(jobs=(asked,))
+
+
+def cancelled(job: JobRecord, by: UserName, now: datetime) -> Change:
+    """It does not run, and is over at once."""
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by)
+    return ended(asked, JobMove.CANCEL, now, who_cancelled(asked))
+
+
+def who_cancelled(job: JobRecord) -> str:
+    """As its owner is told: no admin's name."""
+    return "by its owner" if job.cancel_asked_by in {None, job.owner} else "by an admin"
+
+
+def unseen(jobs: Iterable[JobRecord]) -> Change:
+    """Those that have their place say that nobody can look after them."""
+    cared_for = (job for job in jobs if job.slice_id is not None and job.reason != _UNSEEN)
+    return Change(jobs=tuple(replace(job, reason=_UNSEEN) for job in cared_for))
+
+
+def seen_again(jobs: Iterable[JobRecord]) -> Change:
+    """Those that said so are looked after again."""
+    return Change(jobs=tuple(replace(job, reason="") for job in jobs if job.reason == _UNSEEN))
+
+
+def went_back(job: JobRecord, why: str, now: datetime) -> Change:
+    """It waits again, and begins anew when it is placed; one that is being cancelled is over."""
+    if job.cancel_asked_at is not None:
+        return ended(job, JobMove.CANCEL, now, who_cancelled(job))
+    why = storable(why)
+    after = job.moved(
+        JobMove.GO_BACK,
+        slice_id=None,
+        process=None,
+        started_at=None,
+        cells_done=0,
+        current_cell=None,
+        reason=why,
+    )
+    told = replace(job_event(Happening.JOB_WENT_BACK, job, now, why), slice_id=job.slice_id)
+    return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def begins_anew(job: JobRecord, why: str, now: datetime) -> Change:
+    """Its attempt has failed, and it has retries left: it waits again."""
+    tried = job.failed_attempts + 1
+    said = f"attempt {tried} of {job.retries + 1} failed: {why}"[:_MOST_REASON]
+    change = went_back(job, said, now)
+    (after,) = change.jobs
+    return replace(change, jobs=(replace(after, failed_attempts=tried),))
+
+
+def ended(
+    job: JobRecord, move: JobMove, now: datetime, why: str, exit_code: int | None = None
+) -> Change:
+    """It is done, has failed or was cancelled."""
+    why = storable(why)
+    after = job.moved(move, slice_id=None, ended_at=now, reason=why, exit_code=exit_code)
+    told = replace(
+        job_event(Happening.JOB_ENDED, after, now, f"{after.state.value} {why}".strip()),
+        slice_id=job.slice_id,
+    )
+    return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def _slices_of(job: JobRecord) -> tuple[SliceId, ...]:
+    return () if job.slice_id is None else (job.slice_id,)

@@ -1,0 +1,127 @@
+"""A job's files in the service's state folder: its environment, its log and its progress."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sublet_quota.ids import JobId
+from sublet_quota.wire.api import JobLog
+
+from sublet_hub.host.private_files import make_private_folder, open_private_append, write_private
+
+_MOST_AT_ONCE = 256 * 1024
+_RESERVED_BY_ITSELF = 1024 * 1024
+_ENVIRONMENT = "environment.json"
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """The folder of all jobs' files, each readable by the service alone."""
+
+    folder: Path
+
+    def prepare(self, job_id: JobId, environment: Mapping[str, str]) -> None:
+        """Make the job's folder, with the variables its owner asked for."""
+        folder = make_private_folder(self.folder / job_id)
+        write_private(folder / _ENVIRONMENT, json.dumps(dict(environment)).encode())
+
+    def environment(self, job_id: JobId) -> dict[str, str]:
+        """The variables its owner asked for."""
+        asked: dict[str, str] = json.loads((self.folder / job_id / _ENVIRONMENT).read_bytes())
+        return asked
+
+    def log_path(self, job_id: JobId) -> Path:
+        """What it prints."""
+        return self.folder / job_id / "log"
+
+    def progress_path(self, job_id: JobId, attempt: int) -> Path:
+        """What one process of it says of itself."""
+        return self.folder / job_id / f"progress-{attempt}.jsonl"
+
+    def open_log(self, job_id: JobId) -> int:
+        """A descriptor for its stdout and stderr."""
+        return open_private_append(self.log_path(job_id))
+
+    def open_progress(self, job_id: JobId, attempt: int) -> int:
+        """A descriptor for its progress."""
+        path = self.progress_path(job_id, attempt)
+        path.unlink(missing_ok=True)
+        return open_private_append(path)
+
+    def open_more_progress(self, job_id: JobId, attempt: int) -> int:
+        """A descriptor to add to what a process of it has said already."""
+        return open_private_append(self.progress_path(job_id, attempt))
+
+    def bytes_written(self, job_id: JobId, attempt: int) -> int:
+        """How much room log and progress take."""
+        paths = (self.log_path(job_id), self.progress_path(job_id, attempt))
+        return sum(_room(path.stat()) for path in paths if path.exists())
+
+    def bytes_kept(self, job_id: JobId) -> int:
+        """How much room all takes that its processes have written."""
+        return sum(_room(path.stat()) for path in self._written(job_id))
+
+    def trim(self, job_id: JobId, most_bytes: int) -> None:
+        """Cut each file that its processes have written, and what was reserved beyond its end."""
+        for path in self._written(job_id):
+            status = path.stat()
+            if _room(status) > most_bytes:
+                os.truncate(path, min(status.st_size, most_bytes))
+
+    def drop_log(self, job_id: JobId, why: str) -> None:
+        """Delete what its processes have written; its log says ``why``."""
+        for path in self._written(job_id):
+            path.unlink()
+        write_private(self.log_path(job_id), f"{why}\n".encode())
+
+    def read_log(self, job_id: JobId, offset: int, *, ended: bool) -> JobLog:
+        """Part of what it printed, whole characters only."""
+        try:
+            with self.log_path(job_id).open("rb") as file:
+                file.seek(offset)
+                data = file.read(_MOST_AT_ONCE)
+                more = bool(file.read(1))
+        except FileNotFoundError:
+            data, more = b"", False
+        data = _whole_characters(data) if more or not ended else data
+        return JobLog(
+            text=data.decode("utf-8", "replace"),
+            offset=offset,
+            next_offset=offset + len(data),
+            ended=ended and not more,
+        )
+
+    def remove(self, job_id: JobId) -> None:
+        """Delete everything of a job that is forgotten."""
+        shutil.rmtree(self.folder / job_id, ignore_errors=True)
+
+    def _written(self, job_id: JobId) -> list[Path]:
+        with contextlib.suppress(FileNotFoundError):
+            return [p for p in (self.folder / job_id).iterdir() if p.name != _ENVIRONMENT]
+        return []
+
+
+def _room(status: os.stat_result) -> int:
+    """A file's size, or what is reserved for it where that is more than file systems do unasked.
+
+    A tenant can reserve room behind the end of a file. XFS does so by itself for one that grows,
+    and at most doubles it.
+    """
+    reserved = status.st_blocks * 512
+    unasked = 2 * status.st_size + _RESERVED_BY_ITSELF
+    return reserved if reserved > unasked else status.st_size
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Leave off a character whose last bytes have not come yet."""
+    for length in range(1, min(4, len(data)) + 1):
+        byte = data[-length]
+        if byte & 0xC0 == 0x80:  # noqa: PLR2004 - a character's later byte
+            continue
+        needs = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4  # noqa: PLR2004
+        return data[:-length] if needs > length else data
+    return data

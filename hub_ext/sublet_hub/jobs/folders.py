@@ -1,0 +1,51 @@
+"""Where a job's notebook and its result lie, below its owner's notebook folder."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from sublet_quota.taking_along import copy_folder, job_folder
+from sublet_quota.wire.api import AccountTemplate
+
+from sublet_hub.ledger.records import JobRecord
+
+
+@dataclass(frozen=True, slots=True)
+class JobPaths:
+    """Absolute paths of one job's files."""
+
+    original: PurePosixPath
+    """The owner's notebook, who may write on in it at any time."""
+    copy_folder: PurePosixPath
+    """The notebook as it was submitted, and what the job takes along."""
+    copy: PurePosixPath
+    folder: PurePosixPath
+    """Where it runs: beside what it takes along, else where its owner has it."""
+    output: PurePosixPath
+    """The executed notebook."""
+
+    def run_request(self, job: JobRecord) -> dict[str, Any]:
+        """What the runner is asked for."""
+        return {
+            "notebook": str(self.copy),
+            "original": str(self.original),
+            "folder": str(self.folder),
+            "output": str(self.output),
+            "parameters": job.parameters,
+            "kernel": job.kernel,
+            "max_run_s": job.max_run_s,
+        }
+
+
+def paths_of(job: JobRecord, account: AccountTemplate) -> JobPaths:
+    """Say where the job's files lie."""
+    root = PurePosixPath(account.notebook_dir)
+    original = root / job.notebook
+    copies = root / copy_folder(job.name, job.job_id)
+    return JobPaths(
+        original=original,
+        copy_folder=copies,
+        copy=copies / original.name,
+        folder=copies if job.take_along else original.parent,
+        output=root / job_folder(job.name, job.job_id) / original.name,
+    )

@@ -1,0 +1,59 @@
+"""What the logs of one owner's jobs may take on disk once the jobs have ended."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sublet_quota.ids import JobId
+from sublet_quota.job_states import ENDED
+
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.ledger.ledger import Ledger
+
+FULL_LOGS_KEPT = 8
+"""Of all ended jobs of an owner together."""
+_LOG = logging.getLogger(__name__)
+_NOT_WORTH_DELETING = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class LogRoom:
+    """Limits in bytes."""
+
+    a_job: int
+    an_owner: int
+
+
+async def make_room_of(ledger: Ledger, files: JobFiles, job_id: JobId, log_bytes: int) -> None:
+    """See to the room of a job's owner before its end is told, or right after."""
+    job = ledger.jobs.get(job_id)
+    if job is None:
+        return
+    others = [
+        each
+        for each in ledger.jobs_of_owner(job.owner)
+        if each.state in ENDED and each.job_id != job_id
+    ]
+    others.sort(key=lambda each: each.ended_at or each.submitted_at, reverse=True)
+    newest_first = (job_id, *(each.job_id for each in others))
+    room = LogRoom(log_bytes, FULL_LOGS_KEPT * log_bytes)
+    await asyncio.to_thread(make_room, files, newest_first, room)
+
+
+def make_room(files: JobFiles, newest_first: Iterable[JobId], room: LogRoom) -> None:
+    """Cut what is too long; where all is too much together, the oldest goes."""
+    why = (
+        "[This log was deleted: the logs of your ended jobs took more than "
+        f"{room.an_owner // 2**20} MiB.]"
+    )
+    total = 0
+    for job_id in newest_first:
+        try:
+            files.trim(job_id, room.a_job)
+            kept = files.bytes_kept(job_id)
+            total += kept
+            if total > room.an_owner and kept > _NOT_WORTH_DELETING:
+                files.drop_log(job_id, why)
+        except OSError as error:
+            _LOG.warning("the files of job %s cannot be cut: %s", job_id, error)

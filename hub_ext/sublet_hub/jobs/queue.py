@@ -1,0 +1,225 @@
+"""The queue of waiting jobs: in the order that ``sublet_quota`` finds, placed where room is lent.
+
+Only nodes on which this service can run jobs are asked. Past use wears off slowly, so it
+is added up anew once a minute, not in each round.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from sublet_quota.fair_share import (
+    NO_PAST_USE,
+    JobRun,
+    PastUse,
+    WaitingJob,
+    gpus_held,
+    order_jobs,
+    past_use,
+)
+from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
+from sublet_quota.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
+from sublet_quota.job_states import JobState
+from sublet_quota.residency.actions import WaitReason
+from sublet_quota.residency.snapshot import Holder
+
+from sublet_hub.jobs import changes
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+from sublet_hub.slices.owner_accounts import OwnerAccounts
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.metrics import ServiceMetrics
+
+_PAST_USE_KEPT = timedelta(minutes=1)
+
+
+WORDS_FOR_WAITING: Final = MappingProxyType(
+    {
+        WaitReason.COMING_BACK: "its memory is on its way back to the GPU",
+        WaitReason.MAKING_ROOM: "others are being suspended for it",
+        WaitReason.TURN: "others have their turn",
+        WaitReason.OWNERS_ACTIVE: "an owner is active there",
+        WaitReason.NOT_IDLE_YET: "a slice there is not idle yet, or is kept by its owner",
+        WaitReason.GIVE_BACK_TOO_SLOW: "it could not leave again as quickly as the pool demands",
+        WaitReason.LENDING_OFF: "lending is switched off",
+        WaitReason.FOREIGN_PROCESS: "a process that is not Sublet's uses the GPU",
+        WaitReason.HOST_MEMORY: "the node has too little memory to suspend others into",
+        WaitReason.UNSUSPENDABLE: "what holds the room cannot be suspended",
+        WaitReason.GPU_CLOSED: "the GPU fails and is closed",
+    }
+)
+"""Why a job that has its place does not run, for its owner."""
+
+
+class WaitingReasons:
+    """What the last round of the queue found."""
+
+    def __init__(self) -> None:
+        self._waits: dict[JobId, JobWait] = {}
+
+    def replace(self, waits: Iterable[JobWait]) -> None:
+        """Take a new round's."""
+        self._waits = {wait.job_id: wait for wait in waits}
+
+    def find(self, job_id: JobId) -> JobWait | None:
+        """One job's."""
+        return self._waits.get(job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class JobNodes:
+    """On which nodes jobs can run."""
+
+    reaches: Callable[[NodeId], bool]
+    """Whether any can: on this machine alone, or in the whole cluster."""
+    only_for: Callable[[UserName], NodeId | None] = lambda _: None
+    """The one node on which those of an owner can, where there is only one."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBooks:
+    """What the queue reads and changes."""
+
+    ledger: Ledger
+    fleet: Fleet
+    capacity: Capacity
+    accounts: OwnerAccounts
+    waiting: WaitingReasons
+    metrics: ServiceMetrics
+    now: Callable[[], datetime]
+    nodes: JobNodes
+    decides: bool = True
+    """Whether this queue says who is next; else the cluster's does."""
+
+
+class JobQueue:
+    """Places waiting jobs, and says why the others wait."""
+
+    def __init__(self, books: QueueBooks) -> None:
+        self._books = books
+        self._past = NO_PAST_USE
+        self._past_at: datetime | None = None
+        self._entitlements: Mapping[JobId, int] | None = None
+        books.ledger.listen(self._ledger_changed)
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says who is next; else it can tell only what could be lent now."""
+        return self._books.decides
+
+    def entitlements(self) -> Mapping[JobId, int]:
+        """The place of each job that has a slice, 0 for the most entitled."""
+        if self._entitlements is None:
+            live = self._books.ledger.live_jobs.values()
+            held = [self._waiting(job) for job in live if job.slice_id is not None]
+            ordered = order_jobs(self._books.capacity.holdings.document, held, NO_PAST_USE)
+            self._entitlements = {job.job_id: place for place, job in enumerate(ordered)}
+        return self._entitlements
+
+    def place_jobs(self) -> int:
+        """Place what can be placed; returns how many jobs were."""
+        books = self._books
+        live = books.ledger.live_jobs.values()
+        waiting = [self._waiting(job) for job in live if job.state is JobState.WAITING]
+        if not waiting:
+            books.waiting.replace(())
+            return 0
+        now = books.now()
+        holdings = books.capacity.holdings
+        began = time.perf_counter()
+        ordered = order_jobs(holdings.document, waiting, self._past_use(now))
+        gpus = lendable_gpus(holdings, self._lendable())
+        plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
+        books.metrics.decision("queue", time.perf_counter() - began)
+        books.waiting.replace(plan.waits)
+        return sum(self._place(placement, now) for placement in plan.placements)
+
+    def foresee(self, job: WaitingJob) -> JobWait | None:
+        """What the queue would say of one job more now: nothing where it would start at once."""
+        job = replace(job, node=self._books.nodes.only_for(job.owner))
+        books = self._books
+        live = books.ledger.live_jobs.values()
+        waiting = [*(self._waiting(j) for j in live if j.state is JobState.WAITING), job]
+        holdings = books.capacity.holdings
+        ordered = order_jobs(holdings.document, waiting, self._past_use(books.now()))
+        gpus = lendable_gpus(holdings, self._lendable())
+        plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
+        return next((wait for wait in plan.waits if wait.job_id == job.job_id), None)
+
+    def _lendable(self) -> dict[GpuId, int]:
+        """What the agents say they can lend, less the jobs that they have not heard of yet."""
+        books = self._books
+        lendable: dict[GpuId, int] = {}
+        for view in books.fleet.speaking():
+            if not books.nodes.reaches(view.node):
+                continue
+            for gpu_id, report in view.gpus.items():
+                unheard = sum(
+                    record.memory_mib
+                    for record in books.ledger.slices_on_gpu(gpu_id)
+                    if record.is_job and record.slice_id not in view.slices
+                )
+                lendable[gpu_id] = max(0, report.lendable_mib - unheard)
+        return lendable
+
+    def _place(self, placement: JobPlacement, now: datetime) -> bool:
+        ledger = self._books.ledger
+        job = ledger.jobs[placement.job.job_id]
+        account = self._books.accounts.find(job.owner)
+        gpu = ledger.gpus[placement.gpu_id]
+        # Another job of this owner may have bound their files to a node just now.
+        if account is None or self._books.nodes.only_for(job.owner) not in {None, gpu.node}:
+            return False
+        record = SliceRecord(
+            slice_id=SliceId(secrets.token_hex(16)),
+            holder=Holder.JOB,
+            owner=job.owner,
+            groups=(),
+            server="",
+            job_id=job.job_id,
+            size=None,
+            pool=placement.pool,
+            gpu=gpu,
+            memory_mib=placement.amount.memory_mib,
+            compute_milli=placement.amount.compute_milli,
+            uid=account.template.uid,
+            created_at=now,
+        )
+        facts = self._books.capacity.holdings.gpu(gpu.gpu_id)
+        held = 1.0 if facts is None else gpus_held(record.memory_mib, facts.kind)
+        ledger.apply(changes.placed(job, record, held, now), now)
+        return True
+
+    def _waiting(self, job: JobRecord) -> WaitingJob:
+        return WaitingJob(
+            job_id=job.job_id,
+            owner=job.owner,
+            groups=job.groups,
+            memory_mib=job.memory_mib,
+            compute_milli=job.compute_milli,
+            gpu_type=job.gpu_type,
+            priority=job.priority,
+            submitted_at=job.submitted_at,
+            gpus=job.gpus,
+            node=self._books.nodes.only_for(job.owner),
+        )
+
+    def _past_use(self, now: datetime) -> PastUse:
+        if self._past_at is None or now - self._past_at > _PAST_USE_KEPT:
+            runs = (
+                JobRun(job.owner, job.groups, job.gpus_held, job.started_at, job.ended_at)
+                for job in self._books.ledger.jobs.values()
+                if job.started_at is not None
+            )
+            self._past = past_use(self._books.capacity.holdings.document, runs, now)
+            self._past_at = now
+        return self._past
+
+    def _ledger_changed(self, change: Change) -> None:
+        if change.jobs:
+            self._entitlements = None

@@ -1,0 +1,280 @@
+"""Takes jobs in and cancels them: what users ask; what becomes of the jobs is the runner's part.
+
+A job is refused before anything has changed: a notebook that is not there, that cannot run, or
+that its owner may not run, never gets into the queue.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from pydantic import ValidationError
+from sublet_quota.ids import JobId, UserName
+from sublet_quota.job_admission import JobWish, admit_job
+from sublet_quota.job_names import job_name
+from sublet_quota.job_states import ENDED, JobState
+from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.taking_along import refuse_paths
+from sublet_quota.wire.api import JobLog, JobRequest
+
+from sublet_hub.errors import ConflictError, TooManyRequestsError
+from sublet_hub.jobs import changes
+from sublet_hub.jobs.environment import refuse_variables
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.jobs.intake import JobIntake
+from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath, locate_notebook, refuse_parameters
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import JobRecord
+from sublet_hub.slices.owner_accounts import OwnerAccount, OwnerAccounts
+from sublet_hub.state.capacity import Capacity
+
+_CHECKS_AT_ONCE = 12
+_COPIES_AT_ONCE = 12
+"""Apart from checks: copying may take minutes."""
+_OWNERS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class JobBooks:
+    """What jobs are taken in with."""
+
+    ledger: Ledger
+    capacity: Capacity
+    accounts: OwnerAccounts
+    files: JobFiles
+    now: Callable[[], datetime]
+
+
+class JobDesk:
+    """Submits, cancels and shows the logs of jobs."""
+
+    def __init__(self, books: JobBooks, intake: JobIntake, *, ends_jobs: bool = True) -> None:
+        self._books = books
+        self._intake = intake
+        self._ends_jobs = ends_jobs
+        self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
+        self._busy_with: set[UserName] = set()
+
+    async def submit(
+        self,
+        owner: UserName,
+        groups: tuple[str, ...],
+        request: JobRequest,
+        *,
+        may_go_first: bool = False,
+    ) -> JobRecord | Refusal:
+        """Take a job in, or say why not; of admins one that goes before what is fair, too."""
+        account = self._account(owner, groups)
+        if isinstance(account, Refusal):
+            return account
+        path = self._look_at(account, request, may_go_first=may_go_first)
+        if isinstance(path, Refusal):
+            return path
+        with self._turn_of(owner):
+            return await self._take_in(account, request, path, may_go_first=may_go_first)
+
+    def check(
+        self,
+        owner: UserName,
+        groups: tuple[str, ...],
+        request: JobRequest,
+        *,
+        may_go_first: bool = False,
+    ) -> Refusal | None:
+        """Say why the job would be refused, as far as that is known without its notebook."""
+        account = self._account(owner, groups)
+        if isinstance(account, Refusal):
+            return account
+        path = self._look_at(account, request, may_go_first=may_go_first)
+        return path if isinstance(path, Refusal) else None
+
+    @property
+    def sees_notebooks(self) -> bool:
+        """Whether notebooks can be looked into before their jobs run."""
+        return self._intake.sees_files
+
+    async def check_notebook(
+        self, owner: UserName, groups: tuple[str, ...], request: JobRequest
+    ) -> Refusal | None:
+        """Say why the job would be refused for its notebook. Starts a process of its owner."""
+        account = self._account(owner, groups)
+        if isinstance(account, Refusal):
+            return account
+        path = locate_notebook(account.template, request.notebook)
+        if isinstance(path, Refusal):
+            return path
+        with self._turn_of(owner):
+            facts = await self._inspect(account, path)
+        if isinstance(facts, Refusal):
+            return facts
+        return refuse_parameters(request.parameters, facts)
+
+    async def again(
+        self, job: JobRecord, groups: tuple[str, ...], *, may_go_first: bool = False
+    ) -> JobRecord | Refusal:
+        """Take a job in that asks for the same, as far as who asks may."""
+        try:
+            request = JobRequest(
+                notebook=job.notebook,
+                name=job.name,
+                parameters=job.parameters,
+                memory_mib="whole" if job.memory_mib is None else job.memory_mib,
+                compute_milli=job.compute_milli,
+                gpu_type=job.gpu_type,
+                priority=job.priority if may_go_first else min(job.priority, 0),
+                max_run_s=job.max_run_s,
+                environment=self._books.files.environment(job.job_id),
+                take_along=job.take_along,
+                retries=job.retries,
+                gpus=job.gpus,
+            )
+        except ValidationError as error:
+            # It was taken in when more was allowed.
+            found = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
+            message = f"this job cannot be run again as it was: {found}. Submit its notebook anew."
+            return Refusal(RefusalReason.BAD_PARAMETERS, message[:2000])
+        return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
+
+    def cancel(self, job: JobRecord, by: UserName) -> JobRecord:
+        """Cancel a job; one that runs is ended by its runner, which sees the wish here.
+
+        ``by`` is its owner, or else an admin. ``ConflictError`` where it is over, or where nobody
+        could end it.
+        """
+        ledger, now = self._books.ledger, self._books.now()
+        if job.state in ENDED:
+            message = f"job {job.job_id} is {job.state.value} already"
+            raise ConflictError(message)
+        if job.slice_id is not None and not self._ends_jobs:
+            message = (
+                f"job {job.job_id} is {job.state.value}, and cannot be cancelled: training jobs "
+                "are switched off here, and this service may not delete its pod. Ask an "
+                "administrator to switch them on, or to delete the pod."
+            )
+            raise ConflictError(message)
+        if job.state is JobState.RUNNING:
+            if job.cancel_asked_at is None:
+                ledger.apply(changes.cancel_asked(job, by, now), now)
+        else:
+            ledger.apply(changes.cancelled(job, by, now), now)
+        return ledger.jobs[job.job_id]
+
+    def log(self, job: JobRecord, offset: int) -> JobLog:
+        """Part of what a job has printed."""
+        return self._books.files.read_log(job.job_id, offset, ended=job.state in ENDED)
+
+    @contextmanager
+    def _turn_of(self, owner: UserName) -> Iterator[None]:
+        """One notebook at a time for each owner. ``TooManyRequestsError``."""
+        if owner in self._busy_with:
+            message = "another notebook of yours is being checked: try again when that is done"
+            raise TooManyRequestsError(message, retry_after_s=2)
+        if len(self._busy_with) >= _OWNERS_AT_ONCE:
+            message = "many notebooks are being checked: try again in a moment"
+            raise TooManyRequestsError(message, retry_after_s=5)
+        self._busy_with.add(owner)
+        try:
+            yield
+        finally:
+            self._busy_with.discard(owner)
+
+    async def _inspect(self, account: OwnerAccount, path: NotebookPath) -> NotebookFacts | Refusal:
+        async with self._checks:
+            return await self._intake.inspect(account.template, path)
+
+    def _account(self, owner: UserName, groups: tuple[str, ...]) -> OwnerAccount | Refusal:
+        account = self._books.accounts.find(owner)
+        if account is None:
+            message = (
+                "nothing is known of your account here yet: start a notebook server once, then "
+                "submit the job again"
+            )
+            return Refusal(RefusalReason.NO_ACCOUNT, message)
+        return account.model_copy(update={"groups": groups or account.groups})
+
+    def _look_at(
+        self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
+    ) -> NotebookPath | Refusal:
+        """Whatever can be said without reading the notebook. ``AccountError``."""
+        refusal = (
+            self._intake.refuse(account.template, request)
+            or refuse_variables(request.environment)
+            or refuse_paths(request.take_along)
+            or self._admit(account, request, may_go_first=may_go_first)
+        )
+        return refusal or locate_notebook(account.template, request.notebook)
+
+    async def _take_in(
+        self,
+        account: OwnerAccount,
+        request: JobRequest,
+        path: NotebookPath,
+        *,
+        may_go_first: bool,
+    ) -> JobRecord | Refusal:
+        facts = await self._inspect(account, path)
+        if isinstance(facts, Refusal):
+            return facts
+        # Asked again: others were served while the notebook was looked at.
+        refusal = refuse_parameters(request.parameters, facts) or self._admit(
+            account, request, may_go_first=may_go_first
+        )
+        if refusal is not None:
+            return refusal
+        job = self._new_job(account, request, path, facts)
+        async with self._copies:
+            refusal = await self._intake.take_along(account.template, path, job)
+        if refusal is not None:
+            return refusal
+        self._books.files.prepare(job.job_id, request.environment)
+        self._books.ledger.apply(changes.submitted(job), job.submitted_at)
+        return job
+
+    def _admit(
+        self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
+    ) -> Refusal | None:
+        owner = UserName(account.owner)
+        jobs = self._books.ledger.jobs_of_owner(owner)
+        wish = JobWish(
+            owner=owner,
+            groups=account.groups,
+            memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+            compute_milli=request.compute_milli,
+            gpus=request.gpus,
+            gpu_type=request.gpu_type,
+            priority=request.priority,
+            may_go_first=may_go_first,
+        )
+        live = sum(job.state not in ENDED for job in jobs)
+        return admit_job(self._books.capacity.holdings, wish, live)
+
+    def _new_job(
+        self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts
+    ) -> JobRecord:
+        stem = PurePosixPath(path.relative).stem
+        return JobRecord(
+            job_id=JobId(secrets.token_hex(6)),
+            owner=UserName(account.owner),
+            groups=account.groups,
+            name=job_name(request.name or stem),
+            notebook=path.relative,
+            parameters=request.parameters,
+            kernel=facts.kernel,
+            memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+            compute_milli=request.compute_milli,
+            gpu_type=request.gpu_type,
+            priority=request.priority,
+            max_run_s=request.max_run_s,
+            state=JobState.WAITING,
+            reason="was just submitted",
+            submitted_at=self._books.now(),
+            cells_total=facts.cells or None,
+            take_along=tuple(dict.fromkeys(request.take_along)),
+            retries=request.retries,
+            gpus=request.gpus,
+        )

@@ -1,0 +1,109 @@
+"""A copy of objects in the cluster, kept by a watch: listed once, then told of each change."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.kubernetes_api.errors import KubeError, KubeNotFoundError
+from sublet_hub.kubernetes_api.resources import Manifest, Resource, with_query
+
+_LOG = logging.getLogger(__name__)
+_WATCH_S: Final = 240
+_SILENT_S: Final = 300.0
+_PAUSE_S: Final = 0.5
+_FIRST_RETRY_S: Final = 0.5
+_LONGEST_RETRY_S: Final = 30.0
+_GONE: Final = 410
+
+
+class WatchedObjects:
+    """The objects of a kind that carry labels, by their names."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        resource: Resource,
+        namespace: str,
+        labels: str,
+        changed: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._resource = resource
+        self._namespace = namespace
+        self._labels = labels
+        self._changed = changed
+        self._objects: dict[str, Manifest] = {}
+        self.synced = False
+        """Whether the cluster was listed: before that, nothing follows from what is not here."""
+
+    @property
+    def objects(self) -> Mapping[str, Manifest]:
+        """What the cluster has, as far as was told."""
+        return MappingProxyType(self._objects)
+
+    async def run(self) -> None:
+        """Keep the copy until cancelled."""
+        wait_s = _FIRST_RETRY_S
+        while True:
+            try:
+                version = await self._list()
+                wait_s = _FIRST_RETRY_S
+                while version:
+                    version = await self._watch(version)
+                    # A server that ends watches at once is not asked without a pause.
+                    await asyncio.sleep(_PAUSE_S)
+            except KubeNotFoundError as error:
+                self._there_is_no_such_kind(error)
+                await asyncio.sleep(_LONGEST_RETRY_S)
+            except KubeError as error:
+                _LOG.warning("the %s are not watched: %s", self._resource.plural, error)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+
+    def _there_is_no_such_kind(self, error: KubeError) -> None:
+        """The cluster does not know the kind (yet): then it has no objects of it, for certain."""
+        if not self.synced or self._objects:
+            _LOG.info("there are no %s in this cluster: %s", self._resource.plural, error)
+        self._objects = {}
+        self.synced = True
+        self._changed()
+
+    async def _list(self) -> str:
+        listed = await self._api.list(self._resource, self._namespace, self._labels)
+        self._objects = {item["metadata"]["name"]: item for item in listed["items"]}
+        self.synced = True
+        self._changed()
+        return str(listed["metadata"]["resourceVersion"])
+
+    async def _watch(self, version: str) -> str:
+        """Follow from a version on; returns where to go on, or nothing: list again."""
+        path = with_query(
+            self._resource.path(self._namespace),
+            watch="true",
+            labelSelector=self._labels,
+            resourceVersion=version,
+            allowWatchBookmarks="true",
+            timeoutSeconds=str(_WATCH_S),
+        )
+        async for told in self._api.lines(path, _SILENT_S):
+            value = told["object"]
+            if told["type"] == "ERROR":
+                if value.get("code") == _GONE:
+                    return ""
+                message = f"the watch failed: {value.get('message')}"
+                raise KubeError(message, value.get("code"))
+            version = value["metadata"]["resourceVersion"]
+            if told["type"] != "BOOKMARK":
+                self._take(told["type"], value)
+        return version
+
+    def _take(self, kind: str, value: Manifest) -> None:
+        name = value["metadata"]["name"]
+        if kind == "DELETED":
+            self._objects.pop(name, None)
+        else:
+            self._objects[name] = value
+        self._changed()

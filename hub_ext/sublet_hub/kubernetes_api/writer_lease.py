@@ -1,0 +1,145 @@
+"""Only one service writes: a Lease of the cluster says which of several replicas.
+
+The ledger is read when a service begins, and kept in memory; two that write would each undo what
+the other has done. So a service begins only when the Lease is its own, and one that could not
+renew it in time ends at once: before the Lease can be another's. Whose it is, is judged by how
+long nothing in it has changed by our own clock; what others write of the time is not compared.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError, KubeNotFoundError
+from sublet_hub.kubernetes_api.resources import LEASES, Manifest
+
+_LOG = logging.getLogger(__name__)
+_NOBODY: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """How long a Lease lasts, in seconds; each is less than the one before."""
+
+    lasts_s: float = 15.0
+    """Nothing heard for so long: somebody else may take it."""
+    gives_up_s: float = 10.0
+    """Not renewed for so long: its holder ends."""
+    renews_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse times with which two could hold it."""
+        if not self.lasts_s > self.gives_up_s > self.renews_s > 0:
+            message = f"a lease of {self.lasts_s} s, given up after {self.gives_up_s} s"
+            raise ValueError(message)
+
+
+class WriterLease:
+    """One replica's claim to write."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it is made of
+        self,
+        api: KubeApi,
+        namespace: str,
+        name: str,
+        holder: str,
+        monotonic: Callable[[], float],
+        times: LeaseTimes | None = None,
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._name = name
+        self._holder = holder
+        self._monotonic = monotonic
+        self._times = times or LeaseTimes()
+        self._seen: Manifest | None = None
+        self._seen_at = monotonic()
+
+    async def acquire(self) -> None:
+        """Wait until this replica is the one that writes."""
+        told = ""
+        while True:
+            try:
+                if await self._take():
+                    _LOG.info("this service writes now: it holds the lease %s", self._name)
+                    return
+                holder = (self._seen or {}).get("holderIdentity") or "nobody"
+                if holder != told:
+                    told = holder
+                    _LOG.info("%s writes; this service waits for the lease %s", holder, self._name)
+            except KubeError as error:
+                _LOG.warning("the lease %s cannot be asked for: %s", self._name, error)
+            await asyncio.sleep(self._times.renews_s)
+
+    async def hold(self) -> None:
+        """Renew it; returns when it could not be renewed in time: then nothing may be written."""
+        renewed_at = self._monotonic()
+        while True:
+            left_s = renewed_at + self._times.gives_up_s - self._monotonic()
+            if left_s <= 0:
+                _LOG.error("the lease %s was not renewed in time: this service ends", self._name)
+                return
+            began = self._monotonic()
+            try:
+                async with asyncio.timeout(left_s):
+                    if not await self._take():
+                        _LOG.error("the lease %s is another's: this service ends", self._name)
+                        return
+                    renewed_at = began
+            except (KubeError, TimeoutError) as error:
+                _LOG.warning("the lease %s was not renewed: %s", self._name, error)
+            await asyncio.sleep(self._times.renews_s)
+
+    async def release(self) -> None:
+        """Give it up, so that another begins at once."""
+        try:
+            lease = await self._api.get(LEASES, self._namespace, self._name)
+            if (lease.get("spec") or {}).get("holderIdentity") == self._holder:
+                await self._write(lease, _NOBODY)
+        except KubeError as error:
+            _LOG.warning("the lease %s was not given up: %s", self._name, error)
+
+    async def _take(self) -> bool:
+        """Make or renew it where it is ours, nobody's, or left; returns whether it is ours."""
+        try:
+            lease = await self._api.get(LEASES, self._namespace, self._name)
+        except KubeNotFoundError:
+            lease = None
+        try:
+            if lease is None:
+                made = LEASES.manifest({"name": self._name}, spec=self._spec({}, self._holder))
+                await self._api.create(LEASES, self._namespace, made)
+                return True
+            spec = lease.get("spec") or {}
+            if spec != self._seen:
+                self._seen, self._seen_at = spec, self._monotonic()
+            holder = spec.get("holderIdentity") or _NOBODY
+            lasts_s = float(spec.get("leaseDurationSeconds") or self._times.lasts_s)
+            left = self._monotonic() - self._seen_at > lasts_s
+            if holder not in {self._holder, _NOBODY} and not left:
+                return False
+            await self._write(lease, self._holder)
+        except KubeConflictError:
+            # Somebody was faster.
+            return False
+        return True
+
+    async def _write(self, lease: Manifest, holder: str) -> None:
+        spec = self._spec(lease.get("spec") or {}, holder)
+        await self._api.replace(LEASES, self._namespace, {**lease, "spec": spec})
+
+    def _spec(self, before: Manifest, holder: str) -> Manifest:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        changes = before.get("holderIdentity") != holder
+        return {
+            **before,
+            "holderIdentity": holder,
+            "leaseDurationSeconds": max(1, round(self._times.lasts_s)),
+            "renewTime": now,
+            "acquireTime": now if changes else before.get("acquireTime", now),
+            "leaseTransitions": int(before.get("leaseTransitions") or 0) + int(changes),
+        }

@@ -1,1 +1,0 @@
-"""Jobs as processes on this machine, under their owners' accounts."""

@@ -1,0 +1,181 @@
+"""``make demo``: plays the story, prints it live, and exits non-zero if anything was lost."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from tornado.httpclient import HTTPClientError
+
+from sublet_hub.one_machine.demo.cells import Cells
+from sublet_hub.one_machine.demo.jupyter_client import Person
+from sublet_hub.one_machine.demo.record import Record
+from sublet_hub.one_machine.demo.report import print_report
+from sublet_hub.one_machine.demo.sampling import gpu_seconds, sample_for_ever
+from sublet_hub.one_machine.demo.stage import Casting, Script, Stage
+from sublet_hub.one_machine.demo.story import play
+from sublet_hub.one_machine.demo.timeline import draw_timeline
+from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
+from sublet_hub.one_machine.hub_configuration import NOTEBOOKS
+from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.paths import Places, Ports
+from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
+
+SIMULATED_GIB = 80.0
+
+QUOTA = """\
+pools:
+  interactive:
+    memory_overcommit: 2
+    compute_overcommit: 4
+    idle_after: 3s
+    turn_s: 4
+    give_back_within: 60s
+    lend_at_least: 5s
+sizes:
+  large: {{title: Large, memory: "{large_mib} MiB", compute: 0.5}}
+  medium: {{title: Medium, memory: "{medium_mib} MiB", compute: 0.5}}
+"""
+
+
+@click.command()
+@click.option("--device", type=click.Choice(["auto", "nvidia", "simulated"]), default="auto")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo-output"),
+    show_default=True,
+    help="Folder for the timeline (SVG), the record (JSON) and the logs.",
+)
+@click.option(
+    "--speed",
+    default=10.0,
+    show_default=True,
+    help="Simulated GPU: how much faster than a real H100 memory moves.",
+)
+@click.option(
+    "--poison",
+    is_flag=True,
+    help="Simulated GPU: let a restore fail for good, to see that the demo tells it.",
+)
+@click.option(
+    "--without-room-check",
+    is_flag=True,
+    help="Simulated GPU: switch the check for room off, to see what is lost then.",
+)
+def main(
+    device: str, output: Path, speed: float, *, poison: bool, without_room_check: bool
+) -> None:
+    """Play Sublet's main job on this machine: a hub, three owners, a training job, one GPU."""
+    found = first_nvidia_gpu() if device != "simulated" else None
+    if device == "nvidia" and found is None:
+        raise click.ClickException("no NVIDIA GPU: NVML finds none")
+    if found is not None and (poison or without_room_check):
+        raise click.ClickException("a real GPU is not broken on purpose: add --device simulated")
+    when_told_to_stop(exit_once)
+    output.mkdir(parents=True, exist_ok=True)
+    console = Console(highlight=False, soft_wrap=True)
+    gib = found.memory_gib if found else SIMULATED_GIB
+    device_words = f"real: {found.name}" if found else f"SIMULATED, moves {speed:g} x an H100's"
+    console.print(f"Sublet on one machine; the GPU is {device_words}", markup=False)
+    record = Record(lambda text: console.print(text, markup=False))
+    record.facts["device"] = device_words
+    with tempfile.TemporaryDirectory(prefix="sublet-demo-") as folder:
+        settings = MachineSettings(
+            Places(Path(folder), Ports.free()),
+            simulated=found is None,
+            password=secrets.token_urlsafe(12),
+            admin_password=secrets.token_urlsafe(24),
+            quota=QUOTA.format(large_mib=int(gib * 1024 * 3 / 4), medium_mib=int(gib * 1024 / 2)),
+            speed=speed,
+            gpu_memory_gib=gib,
+            unsafe_skip_room_check=without_room_check,
+        )
+        try:
+            with OneMachine(settings, console.print):
+                record.tell("hub, service and agent answer")
+                asyncio.run(_perform(record, settings, gib, poison=poison))
+        except PartDidNotStartError as error:
+            record.expect(held=False, otherwise=str(error))
+        finally:
+            _keep_logs(settings.places.logs, output)
+    record.facts["gpu_seconds"] = gpu_seconds(record)
+    (output / "demo.json").write_text(json.dumps(record.as_json(), indent=1), encoding="utf-8")
+    draw_timeline(record, output / "timeline.svg")
+    console.print()
+    print_report(record, console)
+    console.print(f"timeline: {output / 'timeline.svg'}; record: {output / 'demo.json'}")
+    if record.wrong:
+        sys.exit(1)
+
+
+async def _perform(record: Record, settings: MachineSettings, gib: float, *, poison: bool) -> None:
+    def person(name: str) -> Person:
+        return Person(settings.places.hub_url, name, settings.password)
+
+    cast = (
+        Casting("ada", "large", round(gib * 0.62), 1),
+        Casting("bea", "large", round(gib * 0.62), 2),
+        Casting("cleo", "medium", round(gib * 0.38), 3),
+    )
+    kind = "simulated" if settings.simulated else "nvidia"
+    stage = Stage(
+        record=record,
+        script=Script(
+            cast=cast,
+            training_notebook=NOTEBOOKS / kind / "train-digits.ipynb",
+            training={"steps": 500, "hold_gib": round(gib / 4), "step_s": 0.03},
+        ),
+        cells=Cells(simulated=settings.simulated),
+        admin=Person(settings.places.hub_url, "admin", settings.admin_password),
+        people={role.name: person(role.name) for role in cast},
+        before_give_back=_poisoner(settings) if poison else None,
+    )
+    sampling = None
+    try:
+        await stage.admin.log_in()
+        sampling = asyncio.ensure_future(sample_for_ever(record, stage.admin))
+        await play(stage)
+    except (TimeoutError, RuntimeError, HTTPClientError, OSError) as error:
+        record.expect(held=False, otherwise=f"the story could not go on: {error}")
+    finally:
+        for kernel in stage.kernels.values():
+            kernel.close()
+        if sampling is not None:
+            sampling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sampling
+
+
+def _poisoner(settings: MachineSettings) -> Callable[[int], None]:
+    def poison(pid: int) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "sublet_agent.simulated.faults",
+            f"--socket={settings.places.simulated_socket}",
+            "poison",
+            f"--pid={pid}",
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return poison
+
+
+def _keep_logs(logs: Path, output: Path) -> None:
+    kept = output / "logs"
+    kept.mkdir(exist_ok=True)
+    for log in logs.glob("*.log"):
+        (kept / log.name).write_bytes(log.read_bytes())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What the acts of the story play with: the cast, their numbers, and what all of them do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sublet_hub.one_machine.demo.cells import Cells
+from sublet_hub.one_machine.demo.jupyter_client import CellError, CellOutcome, Kernel, Person
+from sublet_hub.one_machine.demo.record import Record
+
+PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Casting:
+    """Who plays: name, size of slice, how much they fill."""
+
+    name: str
+    size: str
+    fill_gib: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The numbers of the story."""
+
+    cast: tuple[Casting, Casting, Casting]
+    training_notebook: Path
+    training: dict[str, Any]
+    compute_rounds: int = 100
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything the acts use."""
+
+    record: Record
+    script: Script
+    cells: Cells
+    admin: Person
+    people: dict[str, Person]
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    pids: dict[str, int] = field(default_factory=dict)
+    job_id: str = ""
+    training_pids: tuple[int, ...] = ()
+    """Of the processes on the GPU for the job when it was first seen training."""
+    before_give_back: Callable[[int], None] | None = None
+    """Breaks the process of this pid on purpose, to show that the demo tells it."""
+
+    @property
+    def submitter(self) -> Person:
+        """Who submits the training notebook: the last of the cast."""
+        return self.people[self.script.cast[2].name]
+
+    def slice_named(self, sample: dict[str, Any], owner: str) -> dict[str, Any] | None:
+        """The notebook slice of an owner in a sample of ``api/gpus``."""
+        return next(
+            (
+                s
+                for s in sample["slices"]
+                if s["lease"]["owner"] == owner and s["lease"]["holder"] == "notebook"
+            ),
+            None,
+        )
+
+    async def gpu(self) -> dict[str, Any]:
+        """The demo's GPU as the admin sees it."""
+        gpus = await self.admin.service("GET", "gpus")
+        first: dict[str, Any] = gpus[0]
+        return first
+
+    async def until(
+        self, what: str, holds: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S
+    ) -> Any:
+        """Wait until ``holds`` answers something true; what never comes is told as wrong."""
+        ends = self.record.seconds() + patience_s
+        while self.record.seconds() < ends:
+            found = await holds()
+            if found:
+                return found
+            await asyncio.sleep(0.1)
+        message = f"{what}: waited {patience_s:g} s in vain"
+        raise TimeoutError(message)
+
+    async def until_idle(self, *owners: str) -> None:
+        """Wait until the agent calls these owners idle."""
+
+        async def all_idle() -> bool:
+            sample = await self.gpu()
+            slices = [self.slice_named(sample, owner) for owner in owners]
+            return all(s and s["report"] and not s["report"]["active"] for s in slices)
+
+        await self.until(f"{', '.join(owners)} to be idle", all_idle)
+
+    async def run(self, owner: str, code: str, timeout_s: float = PATIENCE_S) -> CellOutcome | None:
+        """Run a cell; an error, or no end, is a loss, and so is what the agent tells as lost."""
+        running = asyncio.ensure_future(self.kernels[owner].run(code, timeout_s))
+        losing = asyncio.ensure_future(self._until_lost(owner))
+        try:
+            await asyncio.wait((running, losing), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                self.record.expect(held=False, otherwise=losing.result())
+                return None
+            return running.result()
+        except (CellError, TimeoutError, ConnectionError) as error:
+            what = str(error) or f"no end within {timeout_s:g} s"
+            self.record.expect(held=False, otherwise=f"a cell of {owner} ended with: {what}")
+            return None
+        finally:
+            for each in (running, losing):
+                each.cancel()
+            await asyncio.gather(running, losing, return_exceptions=True)
+
+    async def _until_lost(self, owner: str) -> str:
+        while True:
+            await asyncio.sleep(1)
+            for event in await self.admin.service("GET", "events"):
+                if event["kind"] == "lost" and event["owner"] == owner:
+                    return f"the notebook of {owner} is lost: {event['detail']}"
+
+    async def look(self, owner: str) -> dict[str, Any] | None:
+        """Let an owner look whether everything is there."""
+        outcome = await self.run(owner, self.cells.check())
+        if outcome is None:
+            return None
+        seen: dict[str, Any] = outcome.value()
+        seed = next(c.seed for c in self.script.cast if c.name == owner)
+        record = self.record
+        record.expect(
+            seen["intact"], f"the GPU memory of {owner} is not what it was: its hash differs"
+        )
+        record.expect(
+            seen["answer"] == seed * 7, f"a variable of {owner} is {seen['answer']}, not {seed * 7}"
+        )
+        record.expect(
+            seen["pid"] == self.pids[owner], f"the kernel of {owner} is another process than before"
+        )
+        return {**seen, "took_s": outcome.took_s}

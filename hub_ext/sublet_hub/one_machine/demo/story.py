@@ -1,0 +1,210 @@
+"""The story in four acts, played by three owners and a training job on one GPU."""
+
+import asyncio
+import json
+from datetime import datetime
+from typing import Any
+
+from sublet_hub.one_machine.demo.record import GiveBack
+from sublet_hub.one_machine.demo.stage import Stage
+from sublet_hub.one_machine.demo.training import (
+    expect_same_training,
+    job_of,
+    job_that_is,
+    reason_to_wait,
+    result_of,
+    submit,
+    training_holds,
+)
+
+
+async def play(stage: Stage) -> None:
+    """Play the four acts. What goes wrong is in the record; a time-out ends the story."""
+    await curtain(stage)
+    await owners_share(stage)
+    await training_borrows(stage)
+    await owners_return(stage)
+    await training_ends(stage)
+
+
+async def curtain(stage: Stage) -> None:
+    """Log in, start servers with slices, open kernels."""
+    record = stage.record
+    record.begin(0, "Three owners log in and get a slice each")
+    total_mib = promised_mib = 0
+    for role in stage.script.cast:
+        person = stage.people[role.name]
+        await person.log_in()
+        said: list[str] = []
+        await person.start_server({"size": role.size}, said.append)
+        share = await person.service("GET", "share")
+        lease = share["slices"][0]["lease"]
+        total_mib, promised_mib = lease["gpu_memory_mib"], promised_mib + lease["memory_mib"]
+        record.tell(
+            f"{role.name} has a slice of {lease['memory_mib'] / 1024:.0f} GiB on"
+            f" {lease['gpu_type']} ({'simulated' if lease['simulated'] else 'real'})"
+        )
+        stage.kernels[role.name] = await person.open_kernel()
+    record.tell(
+        f"promised {promised_mib / 1024:.0f} GiB on a GPU of {total_mib / 1024:.0f} GiB:"
+        f" overcommit {promised_mib / total_mib:.2f}"
+    )
+    record.facts["gpu_memory_mib"] = total_mib
+    record.facts["promised_mib"] = promised_mib
+
+
+async def owners_share(stage: Stage) -> None:
+    """Act 1: each fills theirs in turn; two who compute at once take turns."""
+    record = stage.record
+    record.begin(1, "Each fills their slice; who is idle makes room")
+    for role in stage.script.cast:
+        outcome = await stage.run(role.name, stage.cells.fill(role.fill_gib, role.seed))
+        if outcome is None:
+            message = f"{role.name} could not fill the slice"
+            raise RuntimeError(message)
+        stage.pids[role.name] = outcome.value()["pid"]
+        record.tell(f"{role.name} filled {role.fill_gib:.0f} GiB in {outcome.took_s:.2f} s")
+        await tell_who_is_where(stage)
+        await stage.until_idle(role.name)
+    first, second, _ = stage.script.cast
+    record.tell(f"{first.name} and {second.name} compute at once; they do not fit together")
+    rounds = stage.script.compute_rounds
+    outcomes = await asyncio.gather(
+        *(stage.run(role.name, stage.cells.compute(rounds)) for role in (first, second))
+    )
+    for role, outcome in zip((first, second), outcomes, strict=True):
+        if outcome is not None:
+            record.tell(
+                f"{role.name} had {rounds * 0.05:.1f} s of GPU time in {outcome.took_s:.1f} s"
+            )
+    events = await stage.admin.service("GET", "events")
+    turns = sum(e["kind"] == "suspended" for e in events)
+    record.expect(turns > 0, "nobody was suspended although they do not fit together")
+    record.tell(f"{turns} suspends so far, no error")
+
+
+async def tell_who_is_where(stage: Stage) -> None:
+    """Say where each owner's memory is."""
+    sample = await stage.gpu()
+    words = []
+    for role in stage.script.cast:
+        found = stage.slice_named(sample, role.name)
+        if found and found["report"]:
+            report = found["report"]
+            held = report["memory_mib"] / 1024
+            kept = report["host_mib"] / 1024
+            where = f"{held:.0f} GiB on the GPU"
+            if report["state"] == "suspended":
+                where = f"suspended, {kept:.0f} GiB in host memory"
+            words.append(f"{role.name} {where}")
+    stage.record.tell("  " + "; ".join(words))
+
+
+async def training_borrows(stage: Stage) -> None:
+    """Act 2: a job waits with its reason, then trains on what is idle."""
+    record = stage.record
+    record.begin(2, "A training notebook is submitted as a job, and borrows what is idle")
+    submitter = stage.submitter
+    busy = stage.script.cast[0].name
+    await submitter.put_notebook(
+        stage.script.training_notebook.name,
+        json.loads(stage.script.training_notebook.read_text(encoding="utf-8")),
+    )
+    computing = asyncio.ensure_future(stage.run(busy, stage.cells.compute(60)))
+    await asyncio.sleep(1)
+    stage.job_id = await submit(stage, submitter, "digits")
+    told = await stage.until("the job's reason to wait", lambda: reason_to_wait(stage))
+    record.tell(f"the job waits: {told}")
+    await computing
+    job = await stage.until("the job to run", lambda: job_that_is(stage, "running"))
+    lent = [s["lease"]["owner"] for s in (await stage.gpu())["slices"] if s["lent_to"]]
+    record.tell(
+        f"every owner is idle: the job trains with {job['memory_mib'] / 1024:.0f} GiB;"
+        f" lent by {', '.join(sorted(set(lent))) or 'nobody'}"
+    )
+    training = await stage.until("the training to take GPU memory", lambda: training_holds(stage))
+    stage.training_pids = tuple(training["slice"]["report"]["pids"])
+    await tell_who_is_where(stage)
+
+
+async def owners_return(stage: Stage) -> None:
+    """Act 3: owners run cells while training has the GPU."""
+    record = stage.record
+    record.begin(3, "Owners run a cell: their GPU comes back")
+    small, large = stage.script.cast[2].name, stage.script.cast[0].name
+    for owner, expected in ((small, "paused"), (large, "suspended")):
+        await stage.until("training to go on", lambda: training_holds(stage))
+        await give_back(stage, owner, expected)
+        await stage.until_idle(owner)
+        record.tell(f"{owner} is idle again")
+
+
+async def give_back(stage: Stage, owner: str, expected: str) -> None:
+    """One give-back, measured."""
+    record = stage.record
+    if stage.before_give_back is not None:
+        stage.before_give_back(stage.pids[owner])
+    before = record.seconds()
+    seen = await stage.look(owner)
+    if seen is None:
+        message = f"{owner} did not get the GPU back"
+        raise RuntimeError(message)
+    await asyncio.sleep(0.3)
+    events = await events_since(stage, before)
+    job = await job_of(stage, stage.job_id)
+    job_slice = job["slice"]["lease"]["slice_id"] if job["slice"] else None
+    training = [e for e in events if e["slice_id"] == job_slice]
+    paused = next((e for e in training if e["kind"] == "paused"), None)
+    was = "suspended" if any(e["kind"] == "suspended" for e in training) else "paused"
+    stopped_after = None
+    if paused is not None:
+        stopped_after = record.seconds(datetime.fromisoformat(paused["at"])) - before
+    moved = sum(e["bytes_mib"] for e in events if e["kind"] in ("suspended", "resumed"))
+    wait_s = max(0.0, seen["took_s"])
+    record.give_backs.append(GiveBack(owner, before, was, wait_s, stopped_after, moved))
+    record.expect(paused is not None, f"training was not paused when {owner} ran a cell")
+    record.expect(was == expected, f"training was {was} for {owner}, not {expected}")
+    stopped = "" if stopped_after is None else f", training stopped after {stopped_after:.3f} s"
+    record.tell(
+        f"{owner} ran a cell: training {was}{stopped}; {moved / 1024:.0f} GiB moved; the cell's"
+        f" result after {wait_s:.2f} s; every variable and byte is there"
+    )
+
+
+async def events_since(stage: Stage, at_s: float) -> list[dict[str, Any]]:
+    """The agent's events since then."""
+    events = await stage.admin.service("GET", "events")
+    return [
+        e for e in events if stage.record.seconds(datetime.fromisoformat(e["at"])) >= at_s - 0.001
+    ]
+
+
+async def training_ends(stage: Stage) -> None:
+    """Act 4: training goes on where it was, ends, and its result is that of a quiet run."""
+    record = stage.record
+    record.begin(4, "Training goes on where it was, and ends")
+    job = await stage.until("the job to end", lambda: job_that_is(stage, "done"))
+    disturbed = await result_of(stage, job)
+    record.tell(
+        f"done: {disturbed['steps']} steps in process {disturbed['pid']}, accuracy"
+        f" {disturbed['accuracy']:.3f}; notebook {job['output_notebook']}"
+    )
+    expect_same_training(stage, job, disturbed)
+    record.expect(disturbed["gpu_memory_intact"], "the training's GPU memory is not what it was")
+    record.tell("the same notebook once more, with nobody to disturb it")
+    submitter = stage.submitter
+    stage.job_id = await submit(stage, submitter, "digits-undisturbed")
+    again = await stage.until("the undisturbed job", lambda: job_that_is(stage, "done"))
+    quiet = await result_of(stage, again)
+    record.expect(
+        disturbed["weights"] == quiet["weights"],
+        "the final weights differ from those of a run that nobody disturbed",
+    )
+    record.tell(f"same final weights: {disturbed['weights'][:16]}")
+    record.facts["weights"] = disturbed["weights"]
+    for role in stage.script.cast:
+        if await stage.look(role.name) is not None:
+            record.tell(f"{role.name}: every variable and byte is there")
+    for event in await stage.admin.service("GET", "events"):
+        told = f"the agent reports {event['owner']}'s slice lost: {event['detail']}"
+        record.expect(event["kind"] != "lost", told)

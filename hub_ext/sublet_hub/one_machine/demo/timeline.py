@@ -1,0 +1,110 @@
+"""The story as a picture: a row a slice, its state by colour and hatching, GPU memory below."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from sublet_hub.one_machine.demo.record import Record
+
+_JOB = "training job"
+_LOOKS = {
+    "computing": ("#2a9d8f", ""),
+    "idle on the GPU": ("#b7d7cf", ""),
+    "waiting": ("#f4a261", "//"),
+    "paused": ("#e9c46a", ".."),
+    "moving": ("#6d597a", "xx"),
+    "suspended": ("#adb5bd", "\\\\"),
+}
+
+
+def look_of(view: dict[str, Any]) -> str:
+    """Say in a word what a slice does in a sample."""
+    if view["moving"]:
+        return "moving"
+    if view["state"] == "suspended":
+        return "waiting" if view["active"] and view["holder"] == "notebook" else "suspended"
+    if view["state"] == "paused":
+        return "paused"
+    if not view["active"]:
+        return "idle on the GPU"
+    return "computing" if view["gate_open"] else "waiting"
+
+
+def _name(view: dict[str, Any], others: set[str]) -> str:
+    """Name a row. The job is run a second time, with nobody to disturb it."""
+    if view["holder"] != "job":
+        return f"{view['owner']}'s notebook"
+    return _JOB if _JOB not in others else "the same, undisturbed"
+
+
+def draw_timeline(record: Record, path: Path) -> None:
+    """Draw the record's samples and give-backs into an SVG file."""
+    mpl.rcParams["svg.hashsalt"] = "sublet"
+    figure = Figure(figsize=(13, 6), layout="constrained")
+    rows, memory = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    names: dict[str, str] = {}
+    for sample in record.samples:
+        for view in sample["slices"]:
+            if view["slice_id"] not in names:
+                names[view["slice_id"]] = _name(view, set(names.values()))
+    order = {slice_id: row for row, slice_id in enumerate(names)}
+    for now, after in zip(record.samples, record.samples[1:], strict=False):
+        for view in now["slices"]:
+            colour, hatch = _LOOKS[look_of(view)]
+            rows.barh(
+                order[view["slice_id"]],
+                after["at_s"] - now["at_s"],
+                left=now["at_s"],
+                color=colour,
+                hatch=hatch,
+                edgecolor=colour if not hatch else "#5c5c5c",
+                linewidth=0,
+                height=0.7,
+            )
+    for number, each in enumerate(record.give_backs):
+        rows.annotate(
+            f"{each.owner} back\nin {each.wait_s:.2f} s",
+            (each.at_s, -0.5),
+            # Side by side: two may follow each other closely.
+            ha="left" if number % 2 else "right",
+            va="bottom",
+            fontsize=8,
+        )
+        for axes in (rows, memory):
+            axes.axvline(each.at_s, color="#c1121f", linewidth=0.8, linestyle="--")
+    rows.set_yticks(list(order.values()), [names[slice_id] for slice_id in order])
+    rows.invert_yaxis()
+    rows.legend(
+        handles=[
+            Patch(facecolor=colour, hatch=hatch, label=word, edgecolor="#5c5c5c")
+            for word, (colour, hatch) in _LOOKS.items()
+        ],
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1.25),
+        ncols=6,
+        frameon=False,
+    )
+    _draw_memory(record, memory, names)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _draw_memory(record: Record, axes: Any, names: dict[str, str]) -> None:
+    times = [sample["at_s"] for sample in record.samples]
+    held = [
+        [
+            sum(v["memory_mib"] for v in sample["slices"] if v["slice_id"] == slice_id) / 1024
+            for sample in record.samples
+        ]
+        for slice_id in names
+    ]
+    if held:
+        axes.stackplot(times, held, labels=[names[slice_id] for slice_id in names], alpha=0.85)
+        axes.legend(loc="upper left", fontsize=8, ncols=5)
+    total = record.facts.get("gpu_memory_mib", 0) / 1024
+    axes.axhline(total, color="black", linewidth=0.8)
+    axes.set_ylim(0, total * 1.25 or 1)
+    axes.set_ylabel("GPU memory, GiB")
+    axes.set_xlabel("seconds")

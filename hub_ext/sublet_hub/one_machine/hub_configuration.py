@@ -1,0 +1,90 @@
+"""JupyterHub's configuration for one machine, as the text of a file that people can read."""
+
+import os
+from pathlib import Path
+
+from sublet_hub.one_machine.paths import Places
+
+NOTEBOOKS = Path(__file__).parent / "notebooks"
+
+_TEXT = '''\
+"""Written by Sublet at each start: change the program's options instead."""
+
+import shutil
+from pathlib import Path
+
+from sublet_spawner.hub_configuration import ADMIN_SCOPES, SubletOnHub, configure
+
+c = get_config()  # noqa: F821
+c.JupyterHub.bind_url = {hub_url!r}
+c.JupyterHub.hub_port = {hub_port}
+c.ConfigurableHTTPProxy.api_url = {proxy_api_url!r}
+c.ConfigurableHTTPProxy.pid_file = {proxy_pid_file!r}
+c.JupyterHub.db_url = {database_url!r}
+c.JupyterHub.cookie_secret_file = {cookie_secret!r}
+c.JupyterHub.authenticator_class = "shared-password"
+c.SharedPasswordAuthenticator.user_password = (Path({secrets!r}) / "password").read_text()
+c.SharedPasswordAuthenticator.admin_password = (Path({secrets!r}) / "admin-password").read_text()
+c.Authenticator.allow_all = True
+c.Authenticator.admin_users = {{"admin"}}
+c.JupyterHub.spawner_class = "sublet-simple"
+c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
+c.Spawner.args = {arguments!r}
+c.Spawner.default_url = "/lab"
+c.Spawner.start_timeout = 120
+c.SimpleLocalProcessSpawner.home_dir_template = {home_template!r}
+
+
+def put_example_notebooks(spawner):
+    """Each user finds the examples in their home folder; what is there already stays."""
+    home = Path(spawner.home_dir)
+    home.mkdir(parents=True, exist_ok=True)
+    for example in Path({notebooks!r}).glob("*.ipynb"):
+        if not (home / example.name).exists():
+            shutil.copyfile(example, home / example.name)
+
+
+c.Spawner.pre_spawn_hook = put_example_notebooks
+# For `sublet` on the admin's command line: a notebook server's own token never has these rights.
+c.JupyterHub.services = [
+    {{"name": "command-line", "api_token": Path({admin_token_file!r}).read_text().strip()}}
+]
+c.JupyterHub.load_roles = [
+    {{"name": "command-line", "scopes": list(ADMIN_SCOPES), "services": ["command-line"]}}
+]
+configure(
+    c,
+    SubletOnHub(
+        token_file=Path({token_file!r}),
+        service_listens_at={service_listens_at!r},
+        service_url={service_url!r},
+        agent_socket={agent_socket!r},
+        simulated_socket={simulated_socket!r},
+    ),
+)
+'''
+
+
+def hub_configuration_text(places: Places, *, python: str, simulated: bool) -> str:
+    """Give the text of ``jupyterhub_config.py``."""
+    hub = places.folder / "hub"
+    return _TEXT.format(
+        hub_url=places.hub_url,
+        hub_port=places.ports.hub,
+        proxy_api_url=f"http://127.0.0.1:{places.ports.proxy_api}",
+        proxy_pid_file=str(hub / "proxy.pid"),
+        database_url=f"sqlite:///{hub / 'hub.sqlite'}",
+        cookie_secret=str(hub / "cookie_secret"),
+        secrets=str(places.token_file.parent),
+        python=python,
+        # Jupyter Server refuses to run as root unless it is told to.
+        arguments=["--allow-root"] if os.geteuid() == 0 else [],
+        home_template=str(places.homes / "{username}"),
+        notebooks=str(NOTEBOOKS / ("simulated" if simulated else "nvidia")),
+        token_file=str(places.token_file),
+        admin_token_file=str(places.admin_token_file),
+        service_listens_at=places.service_listens_at,
+        service_url=places.service_url,
+        agent_socket=str(places.agent_socket),
+        simulated_socket=str(places.simulated_socket) if simulated else "",
+    )

@@ -1,0 +1,163 @@
+"""Hands out notebook servers' slices and takes them back: what the hub asks of the service.
+
+Decides nothing: admission and placement are ``sublet_quota``'s; here their answers become true.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sublet_quota.home_claim import HomeInUse
+from sublet_quota.ids import SliceId, UserName
+from sublet_quota.offers import SliceOffers, offers_for
+from sublet_quota.placement import Placement, decide_slice
+from sublet_quota.refusal import Refusal
+from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.api import SliceRequest, SliceStarted
+from sublet_quota.wish import SliceWish
+
+from sublet_hub.errors import NotFoundError
+from sublet_hub.ledger.events import Happening, slice_event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.slices.home_volumes import Homes
+from sublet_hub.slices.owner_accounts import OwnerAccount, OwnerAccounts
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.metrics import ServiceMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What slices are handed out from."""
+
+    ledger: Ledger
+    capacity: Capacity
+    accounts: OwnerAccounts
+    metrics: ServiceMetrics
+    now: Callable[[], datetime]
+    homes: Homes | None = None
+    """Where homes are in use; ``None``: any number of nodes can have one at once."""
+
+
+class Allocation:
+    """Notebook servers' slices."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    def offers(
+        self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
+    ) -> SliceOffers:
+        """What a user could have now."""
+        holdings = self._books.capacity.holdings
+        return offers_for(holdings, owner, groups, never_suspended=never_suspended)
+
+    def request(self, request: SliceRequest) -> SliceRecord | Refusal:
+        """Hand out a slice to a notebook server, or say why not.
+
+        A slice that this server still held is taken back first: the hub starts a server only
+        when the one before is gone. A refusal gives it back, so that nothing has changed.
+        """
+        books = self._books
+        owner = UserName(request.owner)
+        before = books.ledger.slice_of_server(owner, request.server)
+        held = None if before is None else books.capacity.holdings.remove(before.slice_id)
+        began = time.perf_counter()
+        placement = decide_slice(
+            books.capacity.holdings, _wish(request, self._home(request, before))
+        )
+        books.metrics.decision("slice", time.perf_counter() - began)
+        if held is not None:
+            books.capacity.holdings.put(held)
+        if isinstance(placement, Refusal):
+            return placement
+        now = books.now()
+        record = self._record(request, placement, now)
+        events = [slice_event(Happening.SLICE_CREATED, record, now, str(placement.amount))]
+        if before is not None:
+            events.append(slice_event(Happening.SLICE_RELEASED, before, now, "its server is new"))
+        books.accounts.remember(self._account(owner, request))
+        change = Change(
+            slices=(record,),
+            released=() if before is None else (before.slice_id,),
+            events=tuple(events),
+        )
+        books.ledger.apply(change, now)
+        if books.homes is not None and request.home_claim is not None:
+            books.homes.note(record.slice_id, request.home_claim)
+        return record
+
+    def started(self, slice_id: SliceId, started: SliceStarted) -> None:
+        """Note the server's first process. ``NotFoundError`` for a slice that nobody holds."""
+        record = self.find(slice_id)
+        now = self._books.now()
+        after = replace(record, root_pid=started.root_pid, root_start_time=started.root_start_time)
+        told = slice_event(Happening.SLICE_STARTED, after, now, f"pid {started.root_pid}")
+        self._books.ledger.apply(Change(slices=(after,), events=(told,)), now)
+
+    def release(self, slice_id: SliceId, why: str) -> bool:
+        """Take a slice back; returns whether somebody held it. Jobs' slices end with the job."""
+        record = self._books.ledger.slices.get(slice_id)
+        if record is None or record.is_job:
+            return False
+        now = self._books.now()
+        told = slice_event(Happening.SLICE_RELEASED, record, now, why)
+        self._books.ledger.apply(Change(released=(slice_id,), events=(told,)), now)
+        return True
+
+    def find(self, slice_id: SliceId) -> SliceRecord:
+        """The slice. ``NotFoundError`` when nobody holds it."""
+        record = self._books.ledger.slices.get(slice_id)
+        if record is None:
+            message = f"there is no slice {slice_id}"
+            raise NotFoundError(message)
+        return record
+
+    def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
+        """Where alone the server can be, since its owner's files are in use there."""
+        homes = self._books.homes
+        if homes is None or request.home_claim is None:
+            return None
+        without = None if before is None else before.slice_id
+        return homes.in_use(UserName(request.owner), request.home_claim, without)
+
+    def _account(self, owner: UserName, request: SliceRequest) -> OwnerAccount:
+        """The account as the hub says; how pods are made is known from the pod before."""
+        template, known = request.account, self._books.accounts.find(owner)
+        if template.pod is None and known is not None and known.template.pod is not None:
+            template = template.model_copy(update={"pod": known.template.pod})
+        return OwnerAccount(owner=owner, groups=request.groups, template=template)
+
+    def _record(self, request: SliceRequest, placement: Placement, now: datetime) -> SliceRecord:
+        return SliceRecord(
+            slice_id=SliceId(secrets.token_hex(16)),
+            holder=Holder.NOTEBOOK,
+            owner=placement.owner,
+            groups=placement.groups,
+            server=request.server,
+            job_id=None,
+            size=placement.size,
+            pool=placement.pool,
+            gpu=self._books.ledger.gpus[placement.gpu_id],
+            memory_mib=placement.amount.memory_mib,
+            compute_milli=placement.amount.compute_milli,
+            uid=request.account.uid,
+            created_at=now,
+            never_suspended=request.never_suspended,
+        )
+
+
+def _wish(request: SliceRequest, home: HomeInUse | None) -> SliceWish:
+    return SliceWish(
+        owner=request.owner,
+        groups=request.groups,
+        size=request.size,
+        pool=request.pool,
+        gpu_type=request.gpu_type,
+        memory_mib=request.memory_mib,
+        compute_milli=request.compute_milli,
+        never_suspended=request.never_suspended is not None,
+        home=home,
+    )

@@ -1,0 +1,61 @@
+"""How each owner's spawner runs their processes, as the hub last said; jobs run the same way.
+
+Kept in private files, not in the ledger: an account's environment is its owner's business.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from pydantic import ValidationError
+from sublet_quota.ids import UserName
+from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.schema import Name, WireModel
+
+from sublet_hub.host.private_files import make_private_folder, write_private
+
+_LOG = logging.getLogger(__name__)
+
+
+class OwnerAccount(WireModel):
+    """An owner's account and groups, as they were when a server of theirs last started."""
+
+    owner: Name
+    groups: tuple[Name, ...]
+    template: AccountTemplate
+
+
+class OwnerAccounts:
+    """All owners' accounts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = make_private_folder(folder)
+        self._known: dict[UserName, OwnerAccount] = {}
+
+    def remember(self, account: OwnerAccount) -> None:
+        """Keep what the hub said; written only when it is news."""
+        owner = UserName(account.owner)
+        if self.find(owner) != account:
+            write_private(self._path(owner), account.model_dump_json().encode())
+            self._known[owner] = account
+
+    def find(self, owner: UserName) -> OwnerAccount | None:
+        """What the hub last said of this owner, if it ever did."""
+        known = self._known.get(owner)
+        if known is None:
+            known = self._read(owner)
+            if known is not None:
+                self._known[owner] = known
+        return known
+
+    def _read(self, owner: UserName) -> OwnerAccount | None:
+        try:
+            return OwnerAccount.model_validate_json(self._path(owner).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            _LOG.warning("the account of an owner cannot be read: %s", type(error).__name__)
+            return None
+
+    def _path(self, owner: UserName) -> Path:
+        return self._folder / f"{hashlib.sha256(owner.encode()).hexdigest()}.json"

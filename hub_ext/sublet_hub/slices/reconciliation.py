@@ -1,0 +1,108 @@
+"""Keeps the ledger equal to what is there: slices of servers and processes that are gone end.
+
+Three witnesses, each enough: the hub no longer knows the server (seen twice, so that a server
+that is just being entered is spared); on this machine, the server's first process is dead; or
+the server never told of a process or pod. When the hub is silent, nothing is concluded from it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sublet_quota.ids import SliceId
+
+from sublet_hub.errors import HubUnreachableError
+from sublet_hub.host.process_identity import is_alive
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import ProcessIdentity, SliceRecord
+from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.jupyterhub_client import HubClient, HubServers
+from sublet_hub.state.fleet import Fleet
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait before a slice is taken back."""
+
+    missing_for: timedelta
+    start_within: timedelta
+
+
+class Reconciliation:
+    """Compares the ledger with the hub's servers and this machine's processes."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        allocation: Allocation,
+        patience: Patience,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._fleet = fleet
+        self._allocation = allocation
+        self._patience = patience
+        self._now = now
+        self._missing_since: dict[SliceId, datetime] = {}
+        self._dead: set[SliceId] = set()
+        self.hub_silent_since: datetime | None = None
+
+    async def ask_hub(self, hub: HubClient) -> None:
+        """Compare with the hub's servers; when it does not answer, say so once."""
+        try:
+            servers = await hub.servers()
+        except HubUnreachableError as error:
+            if self.hub_silent_since is None:
+                self.hub_silent_since = self._now()
+                _LOG.warning("slices are not compared with the hub's servers: %s", error)
+            return
+        if self.hub_silent_since is not None:
+            _LOG.info("the hub answers again")
+            self.hub_silent_since = None
+        self.compare(servers)
+
+    def compare(self, hub: HubServers) -> None:
+        """Release the slices of servers that have been unknown to the hub for long enough."""
+        now = self._now()
+        missing: dict[SliceId, datetime] = {}
+        for record in list(self._ledger.slices.values()):
+            if record.is_job or (record.owner, record.server) in hub.servers:
+                continue
+            since = self._missing_since.get(record.slice_id, now)
+            old_enough = now - record.created_at >= self._patience.missing_for
+            if record.slice_id in self._missing_since and old_enough:
+                self._allocation.release(record.slice_id, "the hub has no such server")
+            else:
+                missing[record.slice_id] = since
+        self._missing_since = missing
+
+    def look_at_processes(self) -> None:
+        """Release the slices whose server's first process is dead, or never came."""
+        now = self._now()
+        dead: set[SliceId] = set()
+        for record in list(self._ledger.slices.values()):
+            if record.is_job or record.pod is not None:
+                continue
+            if record.root_pid is None:
+                if now - record.created_at > self._patience.start_within:
+                    self._allocation.release(record.slice_id, "its server never started")
+            elif self._is_dead(record):
+                # Seen twice: the hub may be replacing the process at this moment.
+                if record.slice_id in self._dead:
+                    self._allocation.release(record.slice_id, "its server's process is dead")
+                else:
+                    dead.add(record.slice_id)
+        self._dead = dead
+
+    def _is_dead(self, record: SliceRecord) -> bool:
+        view = self._fleet.node(record.gpu.node)
+        if view is None or not self._fleet.is_here(record.gpu.node):
+            return False
+        if record.root_pid is None or record.root_start_time is None:
+            return False
+        process = ProcessIdentity(view.boot_id, record.root_pid, record.root_start_time)
+        return not is_alive(process, view.boot_id)

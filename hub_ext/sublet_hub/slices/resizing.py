@@ -1,0 +1,85 @@
+"""Gives a slice another size where it is, live; ``sublet_quota.resize`` decides."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.refusal import Refusal
+from sublet_quota.resize import NewSize, Resized, decide_resize
+
+from sublet_hub.errors import ConflictError
+from sublet_hub.ledger.events import Happening, slice_event
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.slices.owner_accounts import OwnerAccounts
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet
+
+
+class Resizing:
+    """Resizes notebooks' slices."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        fleet: Fleet,
+        capacity: Capacity,
+        accounts: OwnerAccounts,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._fleet = fleet
+        self._capacity = capacity
+        self._accounts = accounts
+        self._now = now
+
+    def resize(self, record: SliceRecord, new: NewSize) -> SliceRecord | Refusal:
+        """Give the slice another size, or say why not.
+
+        ``ConflictError`` for a job's, and for one whose size the cluster fixes.
+        """
+        if record.is_job:
+            message = f"slice {record.slice_id} is a training job's: only notebooks' can be resized"
+            raise ConflictError(message)
+        if record.never_suspended is not None:
+            # Engines that keep slices apart themselves never suspend, and are told the size once.
+            message = (
+                "the cluster fixes this slice's size when its server starts: stop the server, and "
+                "pick another size when you start it again"
+            )
+            raise ConflictError(message)
+        if self._fleet.is_silent(record.gpu.node):
+            message = (
+                f"the agent of node {record.gpu.node} does not report: what the slice holds is not "
+                "known, so it keeps its size for now"
+            )
+            raise ConflictError(message)
+        answer = self._decide(record, new)
+        if isinstance(answer, Refusal):
+            return answer
+        now = self._now()
+        after = replace(
+            record,
+            memory_mib=answer.amount.memory_mib,
+            compute_milli=answer.amount.compute_milli,
+            size=answer.size,
+            groups=answer.groups,
+        )
+        told = slice_event(Happening.SLICE_RESIZED, after, now, str(answer.amount))
+        self._ledger.apply(Change(slices=(after,), events=(told,)), now)
+        return after
+
+    def _decide(self, record: SliceRecord, new: NewSize) -> Resized | Refusal:
+        account = self._accounts.find(record.owner)
+        groups = record.groups if account is None else account.groups
+        report = self._fleet.report(record.slice_id)
+        held_mib = 0 if report is None else report.memory_mib + report.host_mib
+        holdings = self._capacity.holdings
+        holding = holdings.remove(record.slice_id)
+        if holding is None:
+            message = f"slice {record.slice_id} is being released"
+            raise ConflictError(message)
+        try:
+            return decide_resize(holdings, holding, groups, new, held_mib)
+        finally:
+            holdings.put(holding)

@@ -1,0 +1,181 @@
+"""What the agents last said: nodes, cards and slices as seen, and since when nobody spoke.
+
+Levels only, never stored: after a restart every node is silent until its agent connects again.
+An agent's word counts for its own node alone: reports of slices and cards that the ledger has
+on another node are dropped here, and counted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sublet_quota.gpu_load import GpuFacts
+from sublet_quota.ids import GpuId, NodeId, SliceId
+from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
+
+from sublet_hub.ledger.ledger import Ledger
+
+SILENT_AFTER = timedelta(seconds=10)
+"""Ten of an agent's reports missed."""
+
+
+@dataclass(slots=True)
+class NodeView:
+    """One node, as its agent last described it."""
+
+    node: NodeId
+    boot_id: str
+    version: str
+    epoch: int
+    connected: bool = True
+    seen_at: datetime | None = None
+    sequence: int = -1
+    acknowledged: int = -1
+    gpus: dict[GpuId, GpuReport] = field(default_factory=dict)
+    slices: dict[SliceId, SliceReport] = field(default_factory=dict)
+
+
+class Fleet:
+    """All nodes, as their agents last described them."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime], boot_id: str) -> None:
+        self._ledger = ledger
+        self._now = now
+        self._boot_id = boot_id
+        self._nodes: dict[NodeId, NodeView] = {}
+        self.cordoned: frozenset[NodeId] = frozenset()
+        """Nodes that take nothing new, as the cluster says: cards there count as closed."""
+        self.dropped_reports = 0
+        """How often an agent spoke of what is not its own."""
+
+    def nodes(self) -> Iterable[NodeView]:
+        """All nodes that have connected since the service started."""
+        return self._nodes.values()
+
+    def node(self, node: NodeId) -> NodeView | None:
+        """One node, when its agent has connected since the service started."""
+        return self._nodes.get(node)
+
+    def connected(self, hello: Hello, epoch: int) -> NodeView:
+        """Begin with a new connection of an agent; what it said before stays until it speaks."""
+        node = NodeId(hello.node)
+        before = self._nodes.get(node)
+        view = NodeView(node, hello.boot_id, hello.version, epoch)
+        if before is not None and before.boot_id == hello.boot_id:
+            view.gpus, view.slices, view.seen_at = before.gpus, before.slices, before.seen_at
+        self._nodes[node] = view
+        return view
+
+    def disconnected(self, node: NodeId, epoch: int) -> None:
+        """End a connection, unless a later one has taken its place."""
+        view = self._nodes.get(node)
+        if view is not None and view.epoch == epoch:
+            view.connected = False
+
+    def reported(self, view: NodeView, status: Status) -> tuple[GpuReport, ...]:
+        """Take an agent's status; returns the cards that the ledger does not know like this."""
+        view.seen_at = self._now()
+        view.acknowledged = status.acknowledged
+        view.gpus = {GpuId(g.gpu_id): g for g in status.gpus if self._is_its_gpu(view, g)}
+        view.slices = {
+            SliceId(s.slice_id): s for s in status.slices if self._is_its_slice(view, s.slice_id)
+        }
+        self.dropped_reports += len(status.gpus) - len(view.gpus)
+        self.dropped_reports += len(status.slices) - len(view.slices)
+        return tuple(g for g in view.gpus.values() if self._is_news(view, g))
+
+    def report(self, slice_id: SliceId) -> SliceReport | None:
+        """What its agent last said of a slice."""
+        record = self._ledger.slices.get(slice_id)
+        view = None if record is None else self._nodes.get(record.gpu.node)
+        return None if view is None else view.slices.get(slice_id)
+
+    def report_as_of_now(self, slice_id: SliceId) -> SliceReport | None:
+        """The same, with the time of a move under way that has passed since."""
+        report = self.report(slice_id)
+        move = None if report is None else report.move
+        record = self._ledger.slices.get(slice_id)
+        seen_at = None if record is None else self.seen_at(record.gpu.node)
+        if report is None or move is None or move.elapsed_s is None or seen_at is None:
+            return report
+        since_s = max(0.0, (self._now() - seen_at).total_seconds())
+        later = move.model_copy(update={"elapsed_s": move.elapsed_s + since_s})
+        return report.model_copy(update={"move": later})
+
+    def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
+        """What its agent last said of a card; closed, where its node is cordoned."""
+        record = self._ledger.gpus.get(gpu_id)
+        view = None if record is None else self._nodes.get(record.node)
+        report = None if view is None else view.gpus.get(gpu_id)
+        if view is None or report is None or report.closed or view.node not in self.cordoned:
+            return report
+        return report.model_copy(update={"closed": f"an admin has cordoned node {view.node}"})
+
+    def is_connected(self, node: NodeId) -> bool:
+        """Whether a node's agent is connected now."""
+        view = self._nodes.get(node)
+        return view is not None and view.connected
+
+    def forget(self, node: NodeId) -> None:
+        """A node without a connected agent is there no more."""
+        self._nodes.pop(node, None)
+
+    def has_lost(self, gpu: GpuFacts) -> bool:
+        """Whether a card's node reports, and has it no more."""
+        view = self._nodes.get(gpu.node)
+        return not self.is_silent(gpu.node) and view is not None and gpu.gpu_id not in view.gpus
+
+    def seen_at(self, node: NodeId) -> datetime | None:
+        """When a node last reported."""
+        view = self._nodes.get(node)
+        return None if view is None else view.seen_at
+
+    def is_silent(self, node: NodeId) -> bool:
+        """Whether a node's agent has not reported for too long."""
+        view = self._nodes.get(node)
+        if view is None or view.seen_at is None or not view.connected:
+            return True
+        return self._now() - view.seen_at > SILENT_AFTER
+
+    def is_here(self, node: NodeId) -> bool:
+        """Whether the node is the machine on which this service runs."""
+        view = self._nodes.get(node)
+        return view is not None and view.boot_id == self._boot_id
+
+    def speaking(self) -> Iterator[NodeView]:
+        """The nodes whose agents report."""
+        return (view for view in self._nodes.values() if not self.is_silent(view.node))
+
+    def silent_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes with cards in the ledger whose agents do not report."""
+        known = {gpu.node for gpu in self._ledger.gpus.values()} | set(self._nodes)
+        return tuple(sorted(node for node in known if self.is_silent(node)))
+
+    def _is_its_slice(self, view: NodeView, slice_id: str) -> bool:
+        record = self._ledger.slices.get(SliceId(slice_id))
+        return record is not None and record.gpu.node == view.node
+
+    def _is_its_gpu(self, view: NodeView, report: GpuReport) -> bool:
+        """A card belongs to who told of it first, until that node is silent and holds nothing."""
+        known = self._ledger.gpus.get(GpuId(report.gpu_id))
+        if known is None or known.node == view.node:
+            return True
+        return self.is_silent(known.node) and not self._ledger.slices_on_gpu(known.gpu_id)
+
+    def _is_news(self, view: NodeView, report: GpuReport) -> bool:
+        known = self._ledger.gpus.get(GpuId(report.gpu_id))
+        return known is None or (
+            known.node,
+            known.index,
+            known.type,
+            known.memory_mib,
+            known.margin_mib,
+            known.simulated,
+        ) != (
+            view.node,
+            report.index,
+            report.type,
+            report.memory_mib,
+            report.margin_mib,
+            report.simulated,
+        )

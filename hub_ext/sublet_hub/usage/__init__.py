@@ -1,0 +1,1 @@
+"""What was used, lent and waited for."""

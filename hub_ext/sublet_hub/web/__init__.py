@@ -1,0 +1,1 @@
+"""HTTP: what callers may ask, and what they are shown."""

@@ -1,0 +1,112 @@
+"""The OpenAPI document, made from the table of routes."""
+
+import re
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+from sublet_quota.wire.api import Problem
+
+from sublet_hub.web.routes.route import Access, Nature, Parameter, Route
+from sublet_hub.web.routes.table import ROUTES
+
+_REFERENCE = "#/components/schemas/{model}"
+_MEANINGS = {
+    400: "The request cannot be read, or asks for what is not possible",
+    401: "No token that the hub knows",
+    403: "The token lacks the scope, or the quota does not allow it",
+    404: "There is no such thing of the caller's",
+    409: "Not possible now; the message says why",
+    429: "Too many requests",
+    503: "The hub or the ledger does not answer",
+}
+_SCHEMAS: dict[Nature, dict[str, Any]] = {
+    Nature.TEXT: {"type": "string", "maxLength": 255},
+    Nature.TEXTS: {"type": "array", "items": {"type": "string", "maxLength": 255}},
+    Nature.NUMBER: {"type": "integer", "minimum": 0},
+    Nature.TIME: {"type": "string", "format": "date-time"},
+}
+
+
+@cache
+def openapi_document(prefix: str, version: str) -> dict[str, Any]:
+    """The document for a service below ``prefix``."""
+    types: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
+    for route in ROUTES:
+        if route.answer is not None:
+            types.append(((route.method, route.path), "serialization", TypeAdapter(route.answer)))
+        if route.body is not None:
+            types.append(((route.method, route.path), "validation", TypeAdapter(route.body)))
+    types.append(("problem", "serialization", TypeAdapter(Problem)))
+    schemas, definitions = TypeAdapter.json_schemas(types, ref_template=_REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        key = (route.method, route.path)
+        operation = _operation(route)
+        if route.body is not None:
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": schemas[key, "validation"]}},
+            }
+        answer: dict[str, Any] = {"description": route.summary}
+        if route.answer is not None:
+            schema = schemas[key, "serialization"]
+            answer["content"] = {"application/json": {"schema": schema}}
+        problem = schemas["problem", "serialization"]
+        operation["responses"] = {str(route.status): answer, **_refusals(route, problem)}
+        paths.setdefault(f"/{route.path}", {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sublet's hub service",
+            "version": version,
+            "description": "Slices of GPUs, lent to training jobs while their owners are idle.",
+        },
+        "servers": [{"url": f"{prefix}api"}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+            },
+        },
+        "security": [{"token": []}],
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    path_parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    words = re.sub(r"[{}]", "", route.path).replace("/", "-")
+    return {
+        "operationId": f"{route.method.lower()}-{words}",
+        "summary": route.summary,
+        "tags": [route.access.value],
+        "parameters": [*path_parameters, *(_query(parameter) for parameter in route.parameters)],
+    }
+
+
+def _query(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.meaning,
+        "schema": _SCHEMAS[parameter.nature],
+    }
+
+
+def _refusals(route: Route, problem: Any) -> dict[str, Any]:
+    statuses = {*route.refusals, 403, 429, 503}
+    if route.access is not Access.HUB:
+        statuses.add(401)
+    return {
+        str(status): {
+            "description": _MEANINGS[status],
+            "content": {"application/json": {"schema": problem}},
+        }
+        for status in sorted(statuses)
+    }

@@ -1,0 +1,87 @@
+"""What needs no user: health, the OpenAPI document, and metrics for who may read them."""
+
+import hmac
+import ipaddress
+import json
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from sublet_hub.errors import NotAllowedError
+from sublet_hub.security.authentication import ServiceAuth, caller_of
+from sublet_hub.web.openapi import openapi_document
+from sublet_hub.web.request_handler import ServiceHandler
+from sublet_hub.web.routes.context import Service
+
+
+class HealthHandler(ServiceHandler):
+    """Whether the service works; says nothing about anybody."""
+
+    def initialize(self, service: Service, version: str) -> None:
+        """Take what is told."""
+        self.service = service
+        self.version = version
+
+    def get(self) -> None:
+        """Say so."""
+        fleet = self.service.fleet
+        said = {
+            "ok": True,
+            "version": self.version,
+            "agents": sum(1 for _ in fleet.speaking()),
+            "silent_agents": len(fleet.silent_nodes()),
+        }
+        self._send(json.dumps(said))
+
+
+class OpenApiHandler(ServiceHandler):
+    """The description of the API."""
+
+    def initialize(self, prefix: str, version: str) -> None:
+        """Take what it describes."""
+        self.prefix = prefix
+        self.version = version
+
+    def get(self) -> None:
+        """Send the document."""
+        self._send(json.dumps(openapi_document(self.prefix, self.version)))
+
+
+class MetricsHandler(ServiceHandler):
+    """Metrics for Prometheus: with its own token, with an admin's, or from this machine."""
+
+    def initialize(self, service: Service, hub_auth: ServiceAuth, token: str | None) -> None:
+        """Take who may read."""
+        self.service = service
+        self.hub_auth = hub_auth
+        self.token = token
+
+    async def prepare(self) -> None:
+        """Let in who may read."""
+        token = self.hub_auth.get_token(self, in_cookie=False) or ""
+        if self.token is not None and hmac.compare_digest(token.encode(), self.token.encode()):
+            return
+        if not token and _came_directly_from_here(self.request):
+            return
+        self._refuse_guessing(token)
+        model = await self.hub_auth.get_user(self, sync=False) if token else None
+        if model is None:
+            self._count_failure()
+        if model is None or not caller_of(model).is_admin:
+            message = "metrics are for admins, and for who has the metrics' own token"
+            raise NotAllowedError(message)
+
+    def get(self) -> None:
+        """Send all metrics."""
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(self.service.metrics.text())
+
+
+def _came_directly_from_here(request: Any) -> bool:
+    """Whether the request is from this machine, and not through a proxy for somebody else."""
+    if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip")):
+        return False
+    try:
+        return ipaddress.ip_address(request.remote_ip).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,62 @@
+"""The service's parts, put together by the application and used by the API."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sublet_hub.agents.startup_grace import ReturningAgents
+from sublet_hub.jobs.queue import JobQueue
+from sublet_hub.jobs.submission import JobDesk
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.security.rate_limits import Guesses, RateLimits
+from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.keep_and_wake import OwnerWishes
+from sublet_hub.slices.owner_accounts import OwnerAccounts
+from sublet_hub.slices.pods import Pods
+from sublet_hub.slices.resizing import Resizing
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.slice_history import Histories
+from sublet_hub.web.views.jobs import JobViews
+from sublet_hub.web.views.share import Shares
+from sublet_hub.web.views.slices import Views
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How often may be asked."""
+
+    owners: RateLimits
+    anonymous: Guesses
+    """Requests of an address that failed to identify anybody."""
+    anonymous_of_a_peer: Guesses
+    """The same of whoever is connected to us, for all addresses that it tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that a request can need."""
+
+    now: Callable[[], datetime]
+    ledger: Ledger
+    fleet: Fleet
+    quota: QuotaFile
+    capacity: Capacity
+    accounts: OwnerAccounts
+    allocation: Allocation
+    returning: ReturningAgents
+    pods: Pods
+    wishes: OwnerWishes
+    resizing: Resizing
+    shares: Shares
+    histories: Histories
+    jobs: JobDesk
+    queue: JobQueue
+    views: Views
+    job_views: JobViews
+    times: QueueTimes
+    metrics: ServiceMetrics
+    limits: RequestLimits

@@ -1,0 +1,84 @@
+"""What would become of a job, were it submitted now."""
+
+from typing import Final
+
+from sublet_quota import scopes
+from sublet_quota.fair_share import WaitingJob
+from sublet_quota.ids import JobId, UserName
+from sublet_quota.wire.api import JobForecast, JobRequest
+
+from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.owner import groups_of
+from sublet_hub.web.routes.problems import problem_of_refusal
+from sublet_hub.web.routes.route import Call, Nature, Parameter
+
+LOOK: Final = Parameter(
+    "look",
+    Nature.NUMBER,
+    "1: its notebook is looked into, too, as on submission; that takes a second or two. "
+    "``notebook_checked`` says whether it was: where users' files are in volumes, it cannot be.",
+)
+_MOST_TEXT: Final = 4000
+
+
+async def forecast(service: Service, call: Call) -> JobForecast:
+    """Whether it is allowed, and how long it would wait; with ``?look=1`` its notebook, too."""
+    request = call.body_as(JobRequest)
+    owner = call.owner(scopes.JOBS)
+    groups = groups_of(service, call.user)
+    first = call.user.is_admin
+    looks = call.number(LOOK.name, 0, 1) == 1 and service.jobs.sees_notebooks
+    refusal = service.jobs.check(owner, groups, request, may_go_first=first)
+    if refusal is None and looks:
+        refusal = await service.jobs.check_notebook(owner, groups, request)
+    if refusal is not None:
+        _, problem = problem_of_refusal(refusal)
+        return JobForecast(allowed=False, problem=problem, message=problem.message)
+    return _foreseen(service, request, owner, groups).model_copy(update={"notebook_checked": looks})
+
+
+def _foreseen(
+    service: Service, request: JobRequest, owner: UserName, groups: tuple[str, ...]
+) -> JobForecast:
+    job = WaitingJob(
+        job_id=JobId("forecast"),
+        owner=owner,
+        groups=groups,
+        memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
+        compute_milli=request.compute_milli,
+        gpu_type=request.gpu_type,
+        priority=request.priority,
+        submitted_at=service.now(),
+        gpus=request.gpus,
+    )
+    if not service.queue.decides:
+        return _left_to_the_cluster(service, job)
+    wait = service.queue.foresee(job)
+    if wait is None:
+        message = "A GPU has room for it: it starts at once."
+        basis = "what GPUs can lend now"
+        return JobForecast(allowed=True, message=message, expected_wait_s=0, basis=basis)
+    message = f"It would wait, at place {wait.place}: {wait.reason}."
+    return _as_usual(service, message).model_copy(update={"place": wait.place})
+
+
+def _left_to_the_cluster(service: Service, job: WaitingJob) -> JobForecast:
+    """Where the cluster's queue decides, ours can tell only what could be lent now."""
+    decides = "the cluster's queue decides when it begins"
+    if job.gpus > 1:
+        basis = "how long jobs on several GPUs wait is not known"
+        message = f"It needs {job.gpus} GPUs at once: {decides}."
+        return JobForecast(allowed=True, message=message, basis=basis)
+    wait = service.queue.foresee(job)
+    now = "A GPU has room for it now" if wait is None else f"Now it would wait: {wait.reason}"
+    return _as_usual(service, f"{now}. In any case {decides}.")
+
+
+def _as_usual(service: Service, message: str) -> JobForecast:
+    usual = service.times.usual_wait()
+    return JobForecast(
+        allowed=True,
+        message=message[:_MOST_TEXT],
+        expected_wait_s=None if usual is None else usual.length.total_seconds(),
+        basis="too few jobs have started lately to say" if usual is None else usual.basis,
+    )

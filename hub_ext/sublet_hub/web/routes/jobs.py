@@ -1,0 +1,149 @@
+"""Training jobs: forecast, submit, list, see, cancel, run again, and read the log."""
+
+from sublet_quota import scopes
+from sublet_quota.ids import JobId, UserName
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
+
+from sublet_hub.errors import NotAllowedError, NotFoundError
+from sublet_hub.ledger.records import JobRecord
+from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.job_forecast import LOOK, forecast
+from sublet_hub.web.routes.owner import OWNER, NoBody, groups_of, viewer_of
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+
+_BIG_BODY = 256 * 1024
+_MOST_OFFSET = 2**62
+
+
+def _own_job(service: Service, call: Call) -> JobRecord:
+    job = service.ledger.jobs.get(JobId(call.path["job_id"]))
+    if job is None or not call.user.may(scopes.JOBS, job.owner):
+        message = f"there is no job {call.path['job_id']} of yours"
+        raise NotFoundError(message)
+    return job
+
+
+async def _submit(service: Service, call: Call) -> JobInfo | Refusal:
+    caller = call.user
+    if caller.kind != "user" or not caller.may(scopes.JOBS, caller.name):
+        message = f"this token lacks the scope {scopes.JOBS}!user={caller.name}"
+        raise NotAllowedError(message)
+    answer = await service.jobs.submit(
+        UserName(caller.name),
+        groups_of(service, caller),
+        call.body_as(JobRequest),
+        may_go_first=caller.is_admin,
+    )
+    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+
+
+async def _again(service: Service, call: Call) -> JobInfo | Refusal:
+    job = _own_job(service, call)
+    own = call.user.name == job.owner
+    groups = groups_of(service, call.user) if own else job.groups
+    answer = await service.jobs.again(job, groups, may_go_first=call.user.is_admin)
+    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+
+
+def _shown(service: Service, call: Call, job: JobRecord) -> JobInfo:
+    return service.job_views.job(job, viewer_of(service, call.user))
+
+
+async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
+    caller = call.user
+    if caller.is_admin and call.text("owner") is None:
+        jobs = tuple(service.ledger.jobs.values())
+    else:
+        jobs = service.ledger.jobs_of_owner(call.owner(scopes.JOBS))
+    newest = sorted(jobs, key=lambda job: (job.submitted_at, job.job_id), reverse=True)
+    most = call.number("limit", 200, 1000)
+    viewer = viewer_of(service, caller)
+    return tuple(service.job_views.job(job, viewer) for job in newest[:most])
+
+
+async def _see(service: Service, call: Call) -> JobInfo:
+    return _shown(service, call, _own_job(service, call))
+
+
+async def _cancel(service: Service, call: Call) -> JobInfo:
+    job = service.jobs.cancel(_own_job(service, call), UserName(call.user.name))
+    return _shown(service, call, job)
+
+
+async def _log(service: Service, call: Call) -> JobLog:
+    offset = call.number("offset", 0, _MOST_OFFSET)
+    return service.jobs.log(_own_job(service, call), offset)
+
+
+JOB_ROUTES = (
+    Route(
+        "GET",
+        "jobs",
+        Access.USER,
+        "My jobs, the newest first; all for admins",
+        _list,
+        tuple[JobInfo, ...],
+        parameters=(
+            OWNER,
+            Parameter("limit", Nature.NUMBER, "At most so many; 200 when left out, 1000 at most."),
+        ),
+        refusals=(400,),
+    ),
+    Route(
+        "POST",
+        "jobs",
+        Access.USER,
+        "Run a notebook as a training job",
+        _submit,
+        JobInfo,
+        body=JobRequest,
+        status=201,
+        most_body_bytes=_BIG_BODY,
+        refusals=(400, 409),
+    ),
+    Route(
+        "POST",
+        "jobs/forecast",
+        Access.USER,
+        "What would become of a job, were it submitted now; nothing is. Of its notebook only the "
+        "path is looked at, unless that is asked for",
+        forecast,
+        JobForecast,
+        body=JobRequest,
+        parameters=(LOOK,),
+        most_body_bytes=_BIG_BODY,
+        refusals=(400, 409),
+    ),
+    Route("GET", "jobs/{job_id}", Access.USER, "A job of mine", _see, JobInfo, refusals=(404,)),
+    Route(
+        "POST",
+        "jobs/{job_id}/cancel",
+        Access.USER,
+        "Cancel a job of mine: it is told to stop, and killed after a grace period",
+        _cancel,
+        JobInfo,
+        refusals=(404, 409),
+    ),
+    Route(
+        "POST",
+        "jobs/{job_id}/again",
+        Access.USER,
+        "Run a job of mine again: a new job that asks for the same",
+        _again,
+        JobInfo,
+        body=NoBody,
+        status=201,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "GET",
+        "jobs/{job_id}/log",
+        Access.USER,
+        "What a job of mine has printed, from an offset in bytes on",
+        _log,
+        JobLog,
+        parameters=(Parameter("offset", Nature.NUMBER, "Where to read from; 0 when left out."),),
+        refusals=(400, 404),
+    ),
+)

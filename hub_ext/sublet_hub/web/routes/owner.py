@@ -1,0 +1,217 @@
+"""For users: their share, their slices, what may be done with them, and what has happened.
+
+What is another's answers as what is not there: nobody learns which ids there are.
+"""
+
+import asyncio
+import time
+from datetime import timedelta
+
+from sublet_quota import scopes
+from sublet_quota.ids import SliceId, UserName
+from sublet_quota.refusal import Refusal
+from sublet_quota.resize import NewSize
+from sublet_quota.wire.api import EventInfo, KeepRequest, Share, SliceInfo
+from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.share import ResizeRequest, SliceHistory
+
+from sublet_hub.errors import NotAllowedError, NotFoundError
+from sublet_hub.ledger.database import EventQuery
+from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.security.authentication import Caller
+from sublet_hub.usage.slice_history import STEP_S
+from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.views.slices import Viewer
+
+_MOST_EVENTS = 1000
+_HEARD_WITHIN_S = 1.5
+"""Agents report at least once a second."""
+OWNER = Parameter("owner", Nature.TEXT, "Another user's (admins).")
+
+
+class NoBody(WireModel):
+    """A POST that says all by its address: ``{}``."""
+
+
+def groups_of(service: Service, caller: Caller) -> tuple[str, ...]:
+    """The caller's groups: as the hub says, else as they were when their server started."""
+    if caller.groups:
+        return caller.groups
+    account = service.accounts.find(UserName(caller.name))
+    return () if account is None else account.groups
+
+
+def viewer_of(service: Service, caller: Caller) -> Viewer:
+    """How this caller is shown things."""
+    return Viewer(caller.name, caller.is_admin, frozenset(groups_of(service, caller)))
+
+
+def own_slice(service: Service, call: Call, scope: str) -> SliceRecord:
+    """The slice of the path, if the caller has ``scope`` for its owner or its server."""
+    record = service.ledger.slices.get(SliceId(call.path["slice_id"]))
+    if record is None or not call.user.may(
+        scope, record.owner, None if record.is_job else record.server
+    ):
+        message = f"there is no slice {call.path['slice_id']} of yours"
+        raise NotFoundError(message)
+    return record
+
+
+async def _share(service: Service, call: Call) -> Share:
+    owner = call.owner(scopes.READ)
+    caller = call.user
+    if caller.name == owner:
+        groups = groups_of(service, caller)
+    else:
+        account = service.accounts.find(owner)
+        groups = () if account is None else account.groups
+    return service.shares.share(owner, groups, viewer_of(service, caller), service.wishes)
+
+
+async def _slices(service: Service, call: Call) -> tuple[SliceInfo, ...]:
+    owner = call.owner(scopes.READ)
+    return service.views.slices(
+        service.ledger.slices_of_owner(owner), viewer_of(service, call.user)
+    )
+
+
+async def _keep(service: Service, call: Call) -> SliceInfo | Refusal:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    minutes = call.body_as(KeepRequest).minutes
+    answer = service.wishes.keep(record, timedelta(minutes=minutes))
+    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+
+
+async def _wake(service: Service, call: Call) -> SliceInfo:
+    record = service.wishes.wake(own_slice(service, call, scopes.ACTIVITY))
+    return _shown(service, call, record)
+
+
+async def _give_up(service: Service, call: Call) -> SliceInfo:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    ends = time.monotonic() + _HEARD_WITHIN_S
+    while time.monotonic() < ends:
+        report = service.fleet.report(record.slice_id)
+        if report is None or not report.running_cell:
+            break
+        # A cell that has just ended still runs in what the agent said last.
+        await asyncio.sleep(0.1)
+    record = own_slice(service, call, scopes.ACTIVITY)
+    after = service.wishes.give_up(record, service.fleet.report(record.slice_id))
+    return _shown(service, call, after)
+
+
+async def _resize(service: Service, call: Call) -> SliceInfo | Refusal:
+    record = own_slice(service, call, scopes.ACTIVITY)
+    asked = call.body_as(ResizeRequest)
+    new = NewSize(asked.size, asked.memory_mib, asked.compute_milli)
+    answer = service.resizing.resize(record, new)
+    return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
+
+
+async def _history(service: Service, call: Call) -> SliceHistory:
+    record = own_slice(service, call, scopes.READ)
+    return SliceHistory(
+        slice_id=record.slice_id,
+        step_s=STEP_S,
+        cap_mib=record.memory_mib,
+        points=service.histories.points(record.slice_id, call.time("since")),
+    )
+
+
+def _shown(service: Service, call: Call, record: SliceRecord) -> SliceInfo:
+    return service.views.slice(record, viewer_of(service, call.user))
+
+
+async def _events(service: Service, call: Call) -> tuple[EventInfo, ...]:
+    caller = call.user
+    asked = call.text("owner")
+    if caller.is_admin:
+        owner = None if asked is None else UserName(asked)
+    elif asked in (None, caller.name) and caller.may(scopes.READ, caller.name):
+        owner = UserName(caller.name)
+    else:
+        message = f"this token lacks the scope {scopes.READ}!user={asked or caller.name}"
+        raise NotAllowedError(message)
+    limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
+    found = service.ledger.events(EventQuery(call.time("since"), owner, limit))
+    viewer = viewer_of(service, caller)
+    return tuple(service.views.event(record, viewer) for record in found)
+
+
+OWNER_ROUTES = (
+    Route("GET", "share", Access.USER, "My share of the GPUs", _share, Share, parameters=(OWNER,)),
+    Route(
+        "GET",
+        "slices",
+        Access.USER,
+        "My slices",
+        _slices,
+        tuple[SliceInfo, ...],
+        parameters=(OWNER,),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/keep",
+        Access.USER,
+        "Do not lend my slice for so many minutes; 0 ends it",
+        _keep,
+        SliceInfo,
+        body=KeepRequest,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/wake",
+        Access.USER,
+        "Bring my slice back, as if a cell had started",
+        _wake,
+        SliceInfo,
+        refusals=(404, 409),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/give-up",
+        Access.USER,
+        "I need my slice no more for now: idle at once; the next cell brings it back",
+        _give_up,
+        SliceInfo,
+        body=NoBody,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "POST",
+        "slices/{slice_id}/resize",
+        Access.USER,
+        "Another size for my slice, where it is; processes started later see it",
+        _resize,
+        SliceInfo,
+        body=ResizeRequest,
+        refusals=(400, 404, 409),
+    ),
+    Route(
+        "GET",
+        "slices/{slice_id}/history",
+        Access.USER,
+        "The last hour of a slice of mine, every ten seconds",
+        _history,
+        SliceHistory,
+        parameters=(Parameter("since", Nature.TIME, "Later than this."),),
+        refusals=(400, 404),
+    ),
+    Route(
+        "GET",
+        "events",
+        Access.USER,
+        "What has happened to my slices and jobs; to all for admins. The oldest first",
+        _events,
+        tuple[EventInfo, ...],
+        parameters=(
+            Parameter("since", Nature.TIME, "Later than this."),
+            Parameter("limit", Nature.NUMBER, "The newest so many, 1000 at most."),
+            OWNER,
+        ),
+        refusals=(400,),
+    ),
+)

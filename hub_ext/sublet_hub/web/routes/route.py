@@ -1,0 +1,146 @@
+"""What a route of the API is: one record, from which handler, limits and OpenAPI all come."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from sublet_quota.ids import UserName
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.schema import WireModel
+
+from sublet_hub.errors import BadRequestError, NotAllowedError
+from sublet_hub.security.authentication import Caller
+from sublet_hub.web.routes.context import Service
+
+_TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_MOST_VALUES = 200
+_MOST_LENGTH = 255
+
+Body = TypeVar("Body", bound=WireModel)
+
+
+class Access(StrEnum):
+    """Who may call a route."""
+
+    HUB = "hub"
+    """Who has the service's own token."""
+    USER = "user"
+    """Users and servers by their scopes, for their own things; admins for all."""
+    ADMIN = "admin"
+
+
+class Nature(StrEnum):
+    """How a query parameter is read."""
+
+    TEXT = "text"
+    TEXTS = "texts"
+    NUMBER = "number"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter."""
+
+    name: str
+    nature: Nature
+    meaning: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was let in and read."""
+
+    caller: Caller | None
+    """``None``: the hub itself."""
+    path: dict[str, str]
+    query: dict[str, list[str]]
+    body: WireModel | None
+
+    def body_as(self, model: type[Body]) -> Body:
+        """The body, which the route's entry promises to be of this model."""
+        if not isinstance(self.body, model):
+            message = f"a body of type {model.__name__} is needed"
+            raise BadRequestError(message)
+        return self.body
+
+    @property
+    def user(self) -> Caller:
+        """The caller of a route for users and admins."""
+        if self.caller is None:
+            message = "this is for users: call with a user's token"
+            raise NotAllowedError(message)
+        return self.caller
+
+    def owner(self, scope: str) -> UserName:
+        """Whose things are asked for: the caller's, or with ``?owner=`` any user's (admins)."""
+        asked = self.text("owner")
+        caller = self.user
+        owner = caller.name if asked is None else asked
+        if not (caller.is_admin or caller.may(scope, owner)):
+            message = f"this token lacks the scope {scope}!user={owner}"
+            raise NotAllowedError(message)
+        return UserName(owner)
+
+    def text(self, name: str) -> str | None:
+        """A query parameter, when it was given."""
+        values = self.texts(name)
+        return values[-1] if values else None
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """All values of a query parameter."""
+        values = self.query.get(name, [])
+        if len(values) > _MOST_VALUES or any(len(v) > _MOST_LENGTH for v in values):
+            message = f"?{name}= has too many values, or one that is too long"
+            raise BadRequestError(message)
+        return tuple(values)
+
+    def number(self, name: str, default: int, most: int) -> int:
+        """A query parameter from 0 to ``most``."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and int(text) <= most):
+            message = f"?{name}={text} is not possible: give a whole number from 0 to {most}"
+            raise BadRequestError(message)
+        return int(text)
+
+    def time(self, name: str) -> datetime | None:
+        """A query parameter that is a time with its zone."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return _TIME.validate_python(text)
+        except ValidationError as error:
+            message = f"?{name}={text} is no time with a zone: write 2026-11-24T09:30:00Z"
+            raise BadRequestError(message) from error
+
+
+Operation = Callable[[Service, Call], Awaitable[Any | Refusal | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path, below ``api/``."""
+
+    method: str
+    path: str
+    """With ``{names}`` for its variable parts."""
+    access: Access
+    summary: str
+    operation: Operation
+    answer: Any
+    """The type of the answer's body; ``None`` for an answer without one."""
+    body: type[WireModel] | None = None
+    status: int = 200
+    parameters: tuple[Parameter, ...] = ()
+    most_body_bytes: int = 64 * 1024
+    refusals: tuple[int, ...] = field(default=())
+    """Statuses of 4xx that are special to it."""
+    asks_hub_anew: bool = False
+    """Believe nothing kept about the token: a right that was just taken away counts."""

@@ -1,0 +1,120 @@
+"""Between spawner and service: offers, and slices handed out and taken back."""
+
+from sublet_quota.ids import SliceId
+from sublet_quota.refusal import Refusal
+from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceRequest, SliceStarted
+
+from sublet_hub.errors import BadRequestError
+from sublet_hub.slices.lease import lease_of
+from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+from sublet_hub.web.views.slices import HUB, offers_body
+
+_BIG_BODY = 256 * 1024
+
+
+async def _offers(service: Service, call: Call) -> Offers:
+    owner = call.text("owner")
+    if not owner:
+        message = "?owner= is missing: whose offers?"
+        raise BadRequestError(message)
+    never_suspended = bool(call.number("never_suspended", default=0, most=1))
+    groups = call.texts("groups")
+    await service.returning.wait()
+    return offers_body(service.allocation.offers(owner, groups, never_suspended=never_suspended))
+
+
+async def _request(service: Service, call: Call) -> Lease | Refusal:
+    request = call.body_as(SliceRequest)
+    await service.returning.wait()
+    answer = service.allocation.request(request)
+    return answer if isinstance(answer, Refusal) else lease_of(answer)
+
+
+async def _started(service: Service, call: Call) -> None:
+    service.allocation.started(SliceId(call.path["slice_id"]), call.body_as(SliceStarted))
+
+
+async def _pod(service: Service, call: Call) -> None:
+    service.pods.started(SliceId(call.path["slice_id"]), call.body_as(PodStarted))
+
+
+async def _info(service: Service, call: Call) -> SliceInfo:
+    return service.views.slice(service.allocation.find(SliceId(call.path["slice_id"])), HUB)
+
+
+async def _release(service: Service, call: Call) -> None:
+    service.allocation.release(SliceId(call.path["slice_id"]), "the hub gave it back")
+
+
+HUB_ROUTES = (
+    Route(
+        "GET",
+        "hub/offers",
+        Access.HUB,
+        "What a user could have now",
+        _offers,
+        Offers,
+        parameters=(
+            Parameter("owner", Nature.TEXT, "The user.", required=True),
+            Parameter("groups", Nature.TEXTS, "The user's groups, once each."),
+            Parameter(
+                "never_suspended", Nature.NUMBER, "1 where the hub's backend cannot suspend."
+            ),
+        ),
+        refusals=(400,),
+    ),
+    Route(
+        "POST",
+        "hub/slices",
+        Access.HUB,
+        "Hand out a slice to a notebook server",
+        _request,
+        Lease,
+        body=SliceRequest,
+        status=201,
+        most_body_bytes=_BIG_BODY,
+        refusals=(400, 409),
+    ),
+    Route(
+        "POST",
+        "hub/slices/{slice_id}/started",
+        Access.HUB,
+        "The server's first process has started",
+        _started,
+        None,
+        body=SliceStarted,
+        status=204,
+        refusals=(400, 404),
+    ),
+    Route(
+        "POST",
+        "hub/slices/{slice_id}/pod",
+        Access.HUB,
+        "The server's pod exists, or has its node now",
+        _pod,
+        None,
+        body=PodStarted,
+        status=204,
+        most_body_bytes=_BIG_BODY,
+        refusals=(400, 404),
+    ),
+    Route(
+        "GET",
+        "hub/slices/{slice_id}",
+        Access.HUB,
+        "A slice, with what its agent says of it",
+        _info,
+        SliceInfo,
+        refusals=(404,),
+    ),
+    Route(
+        "DELETE",
+        "hub/slices/{slice_id}",
+        Access.HUB,
+        "Take a slice back; also when nobody holds it",
+        _release,
+        None,
+        status=204,
+    ),
+)

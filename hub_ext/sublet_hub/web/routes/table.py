@@ -1,0 +1,17 @@
+"""The one table of routes: below ``{prefix}api/``."""
+
+from sublet_hub.web.routes.admin import ADMIN_ROUTES
+from sublet_hub.web.routes.jobs import JOB_ROUTES
+from sublet_hub.web.routes.owner import OWNER_ROUTES
+from sublet_hub.web.routes.route import Route
+from sublet_hub.web.routes.spawner import HUB_ROUTES
+
+ROUTES: tuple[Route, ...] = (*HUB_ROUTES, *OWNER_ROUTES, *JOB_ROUTES, *ADMIN_ROUTES)
+
+
+def routes_by_path() -> dict[str, tuple[Route, ...]]:
+    """The routes of each path; tornado has one handler a path."""
+    found: dict[str, tuple[Route, ...]] = {}
+    for route in ROUTES:
+        found[route.path] = (*found.get(route.path, ()), route)
+    return found

@@ -1,0 +1,101 @@
+"""The tornado application: every route below the prefix, and nothing else."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application, url
+
+from sublet_hub.agents.connection import AgentSocket
+from sublet_hub.agents.connection_registry import Switchboard
+from sublet_hub.security.authentication import ServiceAuth
+from sublet_hub.security.client_address import Network, told_address_of
+from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
+from sublet_hub.web.request_handler import (
+    OAuthCallback,
+    RouteHandler,
+    UnknownPathHandler,
+    log_request,
+)
+from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.table import routes_by_path
+
+LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
+_LARGEST_BODY = 1024 * 1024
+_BODY_WITHIN_S = 30
+_IDLE_CONNECTION_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How the application answers."""
+
+    prefix: str
+    version: str
+    metrics_token: str | None
+    cookie_secret: bytes
+    proxies_before_hub: tuple[Network, ...] = ()
+    """Where further proxies are, in front of JupyterHub's."""
+
+
+class ServiceApplication(Application):
+    """Routes each request by the address that it comes from, as far as that is known."""
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Tell the address first: tornado's ``xheaders`` would believe ``X-Real-Ip``."""
+        request.remote_ip = told_address_of(request, self.settings["proxies_before_hub"])
+        return super().find_handler(request, **kwargs)
+
+
+def make_server(
+    service: Service, hub_auth: ServiceAuth, switchboard: Switchboard, settings: WebSettings
+) -> HTTPServer:
+    """A server of the application, which listens nowhere yet."""
+    return HTTPServer(
+        make_application(service, hub_auth, switchboard, settings),
+        max_body_size=_LARGEST_BODY,
+        body_timeout=_BODY_WITHIN_S,
+        idle_connection_timeout=_IDLE_CONNECTION_S,
+    )
+
+
+def make_application(
+    service: Service, hub_auth: ServiceAuth, switchboard: Switchboard, settings: WebSettings
+) -> Application:
+    """Put the routes together."""
+    prefix = re.escape(settings.prefix)
+    metrics = {"service": service, "hub_auth": hub_auth, "token": settings.metrics_token}
+    rules: list[Any] = [
+        url(prefix + "health", HealthHandler, {"service": service, "version": settings.version}),
+        url(prefix + "metrics", MetricsHandler, metrics),
+        url("/metrics", MetricsHandler, metrics),
+        url(prefix + "oauth_callback", OAuthCallback, {"hub_auth": hub_auth}),
+        url(
+            prefix + r"api/openapi\.json",
+            OpenApiHandler,
+            {"prefix": settings.prefix, "version": settings.version},
+        ),
+        url(prefix + "api/agents/link", AgentSocket, {"switchboard": switchboard}),
+    ]
+    rules += [
+        url(
+            prefix + "api/" + re.sub(r"{(\w+)}", r"(?P<\1>[A-Za-z0-9._-]{1,64})", path),
+            RouteHandler,
+            {"service": service, "hub_auth": hub_auth, "routes": routes},
+        )
+        for path, routes in routes_by_path().items()
+    ]
+    return ServiceApplication(
+        rules,
+        default_handler_class=UnknownPathHandler,
+        log_function=log_request,
+        cookie_secret=settings.cookie_secret,
+        proxies_before_hub=settings.proxies_before_hub,
+        # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
+        xsrf_cookies=False,
+        websocket_max_message_size=LARGEST_AGENT_MESSAGE,
+        websocket_ping_interval=5,
+        websocket_ping_timeout=5,
+    )

@@ -1,0 +1,1 @@
+"""Records and reports as API bodies; who may see whose name."""

@@ -1,0 +1,152 @@
+"""What callers are shown of jobs: how far they are, for whom they wait, and why they failed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Final
+
+from sublet_quota.ids import SliceId
+from sublet_quota.job_states import ENDED, JobState
+from sublet_quota.residency.actions import WaitReason
+from sublet_quota.wire.agent_link import SliceReport
+from sublet_quota.wire.api import JobFailure, JobInfo
+
+from sublet_hub.jobs.files import JobFiles
+from sublet_hub.jobs.progress import last_failure
+from sublet_hub.jobs.queue import WORDS_FOR_WAITING, WaitingReasons
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import JobRecord
+from sublet_hub.slices.owner_accounts import OwnerAccounts
+from sublet_hub.state.fleet import Fleet
+from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.web.views.slices import Viewer, Views
+
+_MOST_TEXT: Final = 4000
+_FAILURES_KEPT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class JobSources:
+    """What is known of jobs, and where."""
+
+    ledger: Ledger
+    fleet: Fleet
+    waiting: WaitingReasons
+    times: QueueTimes
+    accounts: OwnerAccounts
+    files: JobFiles
+
+
+class JobViews:
+    """Puts jobs together with their slices, their places in the queue and their files."""
+
+    def __init__(self, sources: JobSources, views: Views) -> None:
+        self._ledger = sources.ledger
+        self._fleet = sources.fleet
+        self._waiting = sources.waiting
+        self._times = sources.times
+        self._accounts = sources.accounts
+        self._views = views
+        files = sources.files
+        # What a process said at its end does not change any more.
+        self._failure = lru_cache(_FAILURES_KEPT)(
+            lambda job_id, attempt: last_failure(files.progress_path(job_id, attempt))
+        )
+
+    def job(self, job: JobRecord, viewer: Viewer) -> JobInfo:
+        """A job, with its slice and why it waits."""
+        record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
+        wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
+        running = job.state is JobState.RUNNING
+        # Rows of before may tell of more cells than there are.
+        done = job.cells_done if job.cells_total is None else min(job.cells_done, job.cells_total)
+        usual = self._times.usual_wait() if job.state is JobState.WAITING else None
+        return JobInfo(
+            job_id=job.job_id,
+            owner=job.owner,
+            name=job.name,
+            notebook=job.notebook,
+            parameters=job.parameters,
+            state=job.state,
+            reason=(self._reason(job) if wait is None else wait.reason)[:_MOST_TEXT],
+            place=None if wait is None else wait.place,
+            priority=job.priority,
+            memory_mib=job.memory_mib or (0 if record is None else record.memory_mib),
+            slice=None if record is None else self._views.slice(record, viewer),
+            submitted_at=job.submitted_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            cells_done=done,
+            cells_total=job.cells_total,
+            output_notebook=job.output_notebook,
+            exit_code=job.exit_code,
+            output_path=self._output_path(job),
+            current_cell=job.current_cell if running else None,
+            progress=done / job.cells_total if job.cells_total else None,
+            suspended_for=self._suspended_for(job, viewer) if running else None,
+            failure=self._failure_of(job),
+            attempts=job.attempts,
+            retries=job.retries,
+            failed_attempts=job.failed_attempts,
+            gpus=job.gpus,
+            max_run_s=job.max_run_s,
+            take_along=job.take_along,
+            cancelled_by=job.cancel_asked_by if _may_know_who(job, viewer) else None,
+            expected_start=None if usual is None else job.submitted_at + usual.length,
+        )
+
+    def _report(self, job: JobRecord) -> SliceReport | None:
+        return None if job.slice_id is None else self._fleet.report(job.slice_id)
+
+    def _reason(self, job: JobRecord) -> str:
+        """Why a placed job does not run yet, in its agent's words; else what the ledger says."""
+        report = self._report(job)
+        if report is None or report.wait is None:
+            return job.reason
+        why = WORDS_FOR_WAITING[report.wait.reason]
+        if job.state is JobState.PLACED:
+            return f"{job.reason}: {why}"
+        return why if job.cancel_asked_at is None else job.reason
+
+    def _suspended_for(self, job: JobRecord, viewer: Viewer) -> str | None:
+        report = self._report(job)
+        wait = None if report is None else report.wait
+        if wait is None or wait.reason is not WaitReason.OWNERS_ACTIVE:
+            return None
+        return f"for {self._owners(wait.waits_for, viewer)} cell"
+
+    def _owners(self, slice_ids: Iterable[str], viewer: Viewer) -> str:
+        """The first owner that may be named, as whose."""
+        for slice_id in slice_ids:
+            record = self._ledger.slices.get(SliceId(slice_id))
+            if record is not None and record.owner == viewer.name:
+                return "your own"
+            if record is not None and self._views.shows_name(record.owner, record.groups, viewer):
+                return f"{record.owner}'s"
+        return "an owner's"
+
+    def _failure_of(self, job: JobRecord) -> JobFailure | None:
+        waits_again = job.state is JobState.WAITING and job.failed_attempts > 0
+        if job.state is not JobState.FAILED and not waits_again:
+            return None
+        found: JobFailure | None = self._failure(job.job_id, job.attempts)
+        if found is None and job.state in ENDED:
+            return JobFailure(name="", message=job.reason[:_MOST_TEXT])
+        return found
+
+    def _output_path(self, job: JobRecord) -> str | None:
+        """Its result below the owner's notebook folder."""
+        account = self._accounts.find(job.owner)
+        if job.output_notebook is None or account is None:
+            return None
+        output = PurePosixPath(job.output_notebook)
+        folder = PurePosixPath(account.template.notebook_dir)
+        if not output.is_relative_to(folder):
+            return None
+        return str(output.relative_to(folder))[:1000]
+
+
+def _may_know_who(job: JobRecord, viewer: Viewer) -> bool:
+    """An admin's name is for admins."""
+    return viewer.sees_all or job.cancel_asked_by in {viewer.name, job.owner}

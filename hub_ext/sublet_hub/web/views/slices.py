@@ -1,0 +1,190 @@
+"""What callers are shown: ledger and fleet put together as the API's bodies.
+
+Other users' names are shown to admins and within a group that the quota document knows; to
+everybody else a job is "a job", and an owner "another owner". The ids of their slices likewise.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sublet_quota.ids import GpuId, JobId, SliceId
+from sublet_quota.offers import SliceOffers
+from sublet_quota.wire.agent_link import GpuReport, SliceReport
+from sublet_quota.wire.api import EventInfo, GpuInfo, Offer, Offers, SliceInfo
+from sublet_quota.wire.share import LentPeriod
+
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import EventRecord, GpuRecord, SliceRecord
+from sublet_hub.slices.lease import lease_of
+from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.fleet import Fleet
+
+_MOST_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks: their name and groups, and whether they may see everybody's names."""
+
+    name: str
+    sees_all: bool
+    groups: frozenset[str] = frozenset()
+
+
+HUB = Viewer(name="", sees_all=True)
+
+
+def offers_body(found: SliceOffers) -> Offers:
+    """What a user could have now, as the options form gets it."""
+    return Offers(
+        owner=found.rights.owner,
+        offers=tuple(
+            Offer(
+                size=offer.size,
+                title=offer.title,
+                pool=offer.pool,
+                memory_mib=offer.amount.memory_mib,
+                compute_milli=offer.amount.compute_milli,
+                allowed=offer.allowed,
+                why_not=None if offer.refusal is None else offer.refusal.message[:_MOST_TEXT],
+            )
+            for offer in found.offers
+        ),
+        default=found.default,
+        used_mib=found.used.memory_mib,
+        limit_mib=found.rights.limit_mib,
+        slices=found.slices,
+        most_slices=found.rights.most_slices,
+    )
+
+
+class Views:
+    """Puts ledger and fleet together."""
+
+    def __init__(self, ledger: Ledger, fleet: Fleet, capacity: Capacity) -> None:
+        self._ledger = ledger
+        self._fleet = fleet
+        self._capacity = capacity
+
+    def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
+        """A slice with what its agent last said of it."""
+        report = self._fleet.report_as_of_now(record.slice_id)
+        waits_for = () if report is None or report.wait is None else report.wait.waits_for
+        return SliceInfo(
+            lease=lease_of(record),
+            report=None if report is None else self._shown_report(report, viewer),
+            seen_at=self._fleet.seen_at(record.gpu.node),
+            kept_until=record.kept_until,
+            lent_to=() if report is None else self._names(report.lent_to, viewer),
+            waits_for=self._names(waits_for, viewer),
+            lent_since=record.lent_since,
+            last_lent=self._last_lent(record, viewer),
+        )
+
+    def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
+        """Slices, the oldest first."""
+        ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
+        return tuple(self.slice(record, viewer) for record in ordered)
+
+    def event(self, record: EventRecord, viewer: Viewer) -> EventInfo:
+        """An event; for whom room was made, only to who may know that."""
+        made_for = record.for_slice_id
+        return EventInfo(
+            event_id=record.event_id,
+            at=record.at,
+            kind=record.kind,
+            node=record.node,
+            gpu_id=record.gpu_id,
+            slice_id=record.slice_id,
+            for_slice_id=made_for if made_for and self._shows_slice(made_for, viewer) else None,
+            owner=record.owner,
+            bytes_mib=record.bytes_mib,
+            took_s=record.took_s,
+            detail=record.detail,
+        )
+
+    def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
+        """All cards, by node and index."""
+        cards = sorted(self._ledger.gpus.values(), key=lambda gpu: (gpu.node, gpu.index))
+        return tuple(self._gpu(gpu, viewer) for gpu in cards)
+
+    def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
+        slices = self._ledger.slices_on_gpu(gpu.gpu_id)
+        promised = self._ledger.promised_mib(gpu.gpu_id)
+        return GpuInfo(
+            node=gpu.node,
+            pool=self._capacity.holdings.pool_of(gpu.gpu_id) or "none",
+            report=self._fleet.gpu_report(gpu.gpu_id) or _unreported(gpu),
+            slices=self.slices(slices, viewer),
+            promised_mib=promised,
+            overcommit=round(promised / gpu.memory_mib, 3) if gpu.memory_mib else 0.0,
+            seen_at=self._fleet.seen_at(gpu.node),
+            silent=self._fleet.is_silent(gpu.node),
+        )
+
+    def _shown_report(self, report: SliceReport, viewer: Viewer) -> SliceReport:
+        wait = report.wait
+        if wait is not None:
+            waits_for = self._shown_ids(wait.waits_for, viewer)
+            wait = wait.model_copy(update={"waits_for": waits_for})
+        lent_to = self._shown_ids(report.lent_to, viewer)
+        return report.model_copy(update={"wait": wait, "lent_to": lent_to})
+
+    def _shown_ids(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
+        return tuple(each for each in slice_ids if self._shows_slice(each, viewer))
+
+    def _shows_slice(self, slice_id: str, viewer: Viewer) -> bool:
+        """Whether a viewer may know a slice by its id; whose a slice was that is gone, none."""
+        if viewer.sees_all:
+            return True
+        record = self._ledger.slices.get(SliceId(slice_id))
+        return record is not None and self.shows_name(record.owner, record.groups, viewer)
+
+    def _names(self, slice_ids: Iterable[str], viewer: Viewer) -> tuple[str, ...]:
+        return tuple(self._name(SliceId(slice_id), viewer) for slice_id in slice_ids)
+
+    def _name(self, slice_id: SliceId, viewer: Viewer) -> str:
+        record = self._ledger.slices.get(slice_id)
+        if record is None:
+            return "a slice that is gone"
+        if record.job_id is not None:
+            return self.job_name(record.job_id, viewer)
+        if self.shows_name(record.owner, record.groups, viewer):
+            return record.owner
+        return "another owner"
+
+    def _last_lent(self, record: SliceRecord, viewer: Viewer) -> LentPeriod | None:
+        if record.last_lent_from is None or record.last_lent_until is None:
+            return None
+        job_id = record.last_lent_job
+        return LentPeriod(
+            from_=record.last_lent_from,
+            until=record.last_lent_until,
+            to="a job" if job_id is None else self.job_name(job_id, viewer),
+        )
+
+    def job_name(self, job_id: JobId, viewer: Viewer) -> str:
+        """What a viewer is told of whose job it is."""
+        job = self._ledger.jobs.get(job_id)
+        if job is not None and self.shows_name(job.owner, job.groups, viewer):
+            return f"a job of {job.owner}"
+        return "a job"
+
+    def shows_name(self, owner: str, groups: Iterable[str], viewer: Viewer) -> bool:
+        """Whether a viewer may see who it is: themselves, or in one group with them."""
+        if viewer.sees_all or owner == viewer.name:
+            return True
+        known = self._capacity.holdings.document.groups
+        return any(group in viewer.groups and group in known for group in groups)
+
+
+def _unreported(gpu: GpuRecord) -> GpuReport:
+    """A card whose agent has not spoken since the service started: what the ledger knows."""
+    return GpuReport(
+        gpu_id=GpuId(gpu.gpu_id),
+        index=gpu.index,
+        type=gpu.type,
+        simulated=gpu.simulated,
+        memory_mib=gpu.memory_mib,
+        margin_mib=gpu.margin_mib,
+    )
