@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sublet_agent.activity_account import ActivityAccount, ActivitySettings
+from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
 
 from tests.support.agent_cases import START, FakeClock, level
 

@@ -6,14 +6,14 @@ import signal
 import time
 
 import pytest
-from sublet_agent.process_table import LinuxProcessTable
-from sublet_agent.simulated.errors import CudaCode
-from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.watchdog import let_owners_run
+from sublet_agent.app.watchdog import let_owners_run
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
 
-APPLICATION = "sublet_agent.application"
+APPLICATION = "sublet_agent.app.application"
 CANARY = "a-canary-of-a-secret"
 
 

@@ -1,8 +1,8 @@
 """Whose a process is: the account decides, the environment only chooses."""
 
 import pytest
-from sublet_agent.attribution import Attribution
-from sublet_agent.peers import Peer
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.processes.peer import Peer
 
 from tests.support.fake_device import FakeTable
 from tests.support.fake_service_link import slice_assignment

@@ -4,12 +4,12 @@ import os
 import time
 
 import pytest
-from sublet_agent.attribution import Attribution
-from sublet_agent.cgroups.book import GroupBook, Verdict
-from sublet_agent.cgroups.keeping import GroupKeeper
-from sublet_agent.cgroups.records import is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.maintenance import GroupKeeper
+from sublet_agent.cgroups.registry import GroupBook, Verdict
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
-from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.processes.process_table import LinuxProcessTable
 
 from tests.support.control_groups import GPU, control_groups, needs_freezer, until
 

@@ -1,8 +1,8 @@
 """Whose a connection is, when its process ends and others take its pid."""
 
-from sublet_agent.attribution import Attribution
-from sublet_agent.conversations import Speaker
-from sublet_agent.peers import Peer
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.processes.peer import Peer
+from sublet_agent.tenants.connection import Speaker
 
 from tests.support.fake_device import FakeTable
 from tests.support.fake_service_link import slice_assignment

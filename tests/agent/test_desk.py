@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 
 import pytest
-from sublet_agent.activity_account import ActivityAccount, ActivitySettings
-from sublet_agent.attribution import Attribution
-from sublet_agent.desk import TenantDesk
+from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import Gpu, GpuMemory
-from sublet_agent.roster import Roster
-from sublet_agent.slices import GateRequest, ServedGpu, ServedSlice, TrackedProcess
+from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
+from sublet_agent.residency.registry import Roster
+from sublet_agent.residency.state import GateRequest, ServedGpu, ServedSlice, TrackedProcess
+from sublet_agent.tenants.request_handler import TenantDesk
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import START, FakeClock

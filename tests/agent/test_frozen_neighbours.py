@@ -6,16 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
+from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
-from sublet_agent.cgroups.records import is_anything_frozen, thaw_left_over
-from sublet_agent.process_table import LinuxProcessTable
-from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.simulated.machine.operations import OperationKind
 
 from tests.support.agent_world import agent_world
 from tests.support.control_groups import leave_no_groups, needs_freezer
 from tests.support.grabbers import Grabber
 
-APPLICATION = "sublet_agent.application"
+APPLICATION = "sublet_agent.app.application"
 QUICK = "--SubletAgent.tick_s=0.03"
 GRAB_MIB = 30 * 1024
 WITHIN_S = 120.0

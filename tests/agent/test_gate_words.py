@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sublet_agent.gates import describe
-from sublet_agent.slices import RunningMove
-from sublet_agent.transitions.moves import UndoSwitch
+from sublet_agent.moves.plan import UndoSwitch
+from sublet_agent.residency.state import RunningMove
+from sublet_agent.tenants.wait_reasons import describe
 from sublet_quota.amounts import MIB_PER_GIB
 from sublet_quota.ids import SliceId
 from sublet_quota.residency.actions import Wait, WaitReason

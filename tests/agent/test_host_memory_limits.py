@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sublet_agent.host_memory import room_in_limits_mib
+from sublet_agent.moves.host_memory import room_in_limits_mib
 
 MIB = 1024 * 1024
 V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")

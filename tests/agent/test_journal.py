@@ -4,8 +4,8 @@ import json
 
 import pytest
 from sublet_agent.errors import JournalError
-from sublet_agent.journal import Journal, Step, Target, read_journal
-from sublet_agent.process_table import ProcessIdentity
+from sublet_agent.processes.process_table import ProcessIdentity
+from sublet_agent.state_files.journal import Journal, Step, Target, read_journal
 from sublet_quota.residency.snapshot import Holder
 
 

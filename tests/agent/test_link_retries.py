@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sublet_agent import link
-from sublet_agent.link import LinkSettings
+from sublet_agent.hub_link import connection
+from sublet_agent.hub_link.connection import LinkSettings
 
 NEVER: Any = None
 SETTINGS = LinkSettings("http://127.0.0.1:1/", NEVER)
@@ -20,7 +20,7 @@ def waits_between(monkeypatch: pytest.MonkeyPatch, lasted_s: list[float | None])
     """Return how long it waits after links that last so long; ``None``: there was none."""
     clock = SimpleNamespace(now=1000.0)
     clock.monotonic = lambda: clock.now
-    made = link.ServiceLink(SETTINGS, NEVER, NEVER, clock, NEVER, NEVER)  # type: ignore[arg-type]
+    made = connection.ServiceLink(SETTINGS, NEVER, NEVER, clock, NEVER, NEVER)  # type: ignore[arg-type]
     waits: list[float] = []
 
     async def connect() -> None:
@@ -37,8 +37,8 @@ def waits_between(monkeypatch: pytest.MonkeyPatch, lasted_s: list[float | None])
             raise Over
 
     monkeypatch.setattr(made, "_connect_once", connect)
-    monkeypatch.setattr(link.asyncio, "sleep", sleep)
-    monkeypatch.setattr(link.random, "uniform", lambda _low, _high: 1.0)
+    monkeypatch.setattr(connection.asyncio, "sleep", sleep)
+    monkeypatch.setattr(connection.random, "uniform", lambda _low, _high: 1.0)
     with pytest.raises(Over):
         asyncio.run(made.run())
     return waits

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 from sublet_agent.devices.interface import DeviceError, NotSupportedError, ProcessState
-from sublet_agent.holds import Hold
-from sublet_agent.journal import Step
-from sublet_agent.transitions.moves import MoveEnd, MoveSettings, UndoSwitch
-from sublet_agent.transitions.resume import resume_slice
-from sublet_agent.transitions.suspend import suspend_slice
+from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.plan import MoveEnd, MoveSettings, UndoSwitch
+from sublet_agent.moves.resume import resume_slice
+from sublet_agent.moves.suspend import suspend_slice
+from sublet_agent.state_files.journal import Step
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench

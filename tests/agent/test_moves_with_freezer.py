@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from sublet_agent.transitions.moves import MoveEnd, UndoSwitch
-from sublet_agent.transitions.resume import resume_slice
-from sublet_agent.transitions.suspend import suspend_slice
+from sublet_agent.moves.plan import MoveEnd, UndoSwitch
+from sublet_agent.moves.resume import resume_slice
+from sublet_agent.moves.suspend import suspend_slice
 
 from tests.support.agent_cases import Bench
 from tests.support.fake_freezer import FakeFreezer

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from sublet_agent.peers import Peer, peer_of
-from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.processes.peer import Peer, peer_of
+from sublet_agent.processes.process_table import LinuxProcessTable
 
 from tests.support.fake_device import FakeTable
 

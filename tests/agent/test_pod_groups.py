@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from sublet_agent.attribution import Attribution
-from sublet_agent.cgroups.book import GroupBook, Verdict
-from sublet_agent.cgroups.keeping import GroupKeeper
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.cgroups.maintenance import GroupKeeper
 from sublet_agent.cgroups.pods import pod_in, pod_of, pod_places
+from sublet_agent.cgroups.registry import GroupBook, Verdict
 from sublet_agent.cgroups.trees import FreezerTree
 
 from tests.support.fake_device import FakeTable

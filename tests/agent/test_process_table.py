@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from sublet_agent import serving
-from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.app import serving
+from sublet_agent.processes.process_table import LinuxProcessTable
 
 
 def test_that_no_file_is_left_to_look_with_is_not_told_as_a_death():

@@ -1,8 +1,8 @@
 """Nobody is promised room that is not there, whatever was released, resized or not answered."""
 
 import pytest
-from sublet_agent.simulated.errors import CudaCode
-from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
 

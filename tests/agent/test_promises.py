@@ -2,7 +2,7 @@
 
 import json
 
-from sublet_agent.promises import Promised, Promises
+from sublet_agent.state_files.open_gates import Promised, Promises
 
 A, B = Promised(open=frozenset({"a"})), Promised(past=frozenset({"b"}))
 

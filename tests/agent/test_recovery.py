@@ -1,11 +1,11 @@
 """What a new agent does with the processes that the one before left standing still."""
 
 import pytest
+from sublet_agent.app.watchdog import let_owners_run
 from sublet_agent.devices.interface import DeviceError, ProcessState
-from sublet_agent.holds import Hold
-from sublet_agent.journal import Step
-from sublet_agent.recovery import recover
-from sublet_agent.watchdog import let_owners_run
+from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.recovery import recover
+from sublet_agent.state_files.journal import Step
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench

@@ -4,8 +4,8 @@ import time
 from datetime import timedelta
 
 import pytest
-from sublet_agent.simulated.errors import CudaCode
-from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
 

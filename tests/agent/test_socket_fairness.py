@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sublet_agent.tenant_socket import TenantSocket, _hang_up
-from sublet_agent.tenants import SocketLimits
+from sublet_agent.tenants.budgets import SocketLimits
+from sublet_agent.tenants.server import TenantSocket, _hang_up
 from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import Share
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from sublet_agent.tenants import SocketLimits
+from sublet_agent.tenants.budgets import SocketLimits
 from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES
 
 from tests.support.agent_world import agent_world

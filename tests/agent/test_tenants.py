@@ -1,8 +1,8 @@
 """What one tenant may use of the agent's socket, however many connections it makes."""
 
-from sublet_agent.conversations import Speaker
-from sublet_agent.peers import Peer
-from sublet_agent.tenants import Budget, SocketLimits, Tenants
+from sublet_agent.processes.peer import Peer
+from sublet_agent.tenants.budgets import Budget, SocketLimits, Tenants
+from sublet_agent.tenants.connection import Speaker
 
 LIMITS = SocketLimits(connections=3, connects_per_s=5, lines_per_s=10, shares_per_s=2)
 

@@ -1,10 +1,10 @@
 """What a dead agent left frozen is thawed, but not before the driver has ended a restore."""
 
 import pytest
-from sublet_agent.cgroups.records import is_anything_frozen
+from sublet_agent.cgroups.groups_file import is_anything_frozen
 from sublet_agent.devices.interface import ProcessState
-from sublet_agent.journal import Step
-from sublet_agent.thawing import thaw_after_moves
+from sublet_agent.moves.thawing import thaw_after_moves
+from sublet_agent.state_files.journal import Step
 
 from tests.support.agent_cases import Bench
 from tests.support.control_groups import control_groups, needs_freezer

@@ -31,7 +31,7 @@ from decision_parts.service_state import (
     wish,
 )
 from decision_parts.times import Times
-from sublet_agent.snapshots import NodeView, assemble
+from sublet_agent.residency.snapshots import NodeView, assemble
 from sublet_quota.fair_share import NO_PAST_USE, WaitingJob, order_jobs
 from sublet_quota.ids import JobId, SliceId, UserName
 from sublet_quota.job_queue import lendable_gpus, plan_queue

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sublet_agent.cgroups.groups_file import thaw_left_over
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
-from sublet_agent.cgroups.records import thaw_left_over
 from sublet_agent.cgroups.trees import FreezerTree
-from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.processes.process_table import LinuxProcessTable
 
 from tests.support.agent_world import AgentWorld, Kernel, agent_world
 from tests.support.control_groups import GPU, control_groups, freezers, leave_no_groups

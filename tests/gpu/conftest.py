@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sublet_agent.devices.choice import find_device
+from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import Device
 from sublet_agent.devices.nvidia import nvidia_gpus_found
 

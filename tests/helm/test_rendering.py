@@ -9,7 +9,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from sublet_agent.application import SubletAgent
+from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
 from sublet_quota.document.reading import read_quota_document
 

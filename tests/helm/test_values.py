@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from sublet_agent.application import SubletAgent
+from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
 
 from tests.quota.test_quota_document import FULL

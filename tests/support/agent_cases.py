@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sublet_agent.attribution import Attribution
-from sublet_agent.holds import Holds
-from sublet_agent.host_memory import HostMemory
-from sublet_agent.journal import Journal, Target
-from sublet_agent.transitions.moves import MovePlan, MoveSettings, MoveTools
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.moves.host_memory import HostMemory
+from sublet_agent.moves.pausing import Holds
+from sublet_agent.moves.plan import MovePlan, MoveSettings, MoveTools
+from sublet_agent.state_files.journal import Journal, Target
 from sublet_quota.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.tenant_socket import KernelActivity

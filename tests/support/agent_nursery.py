@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 
-from sublet_agent import serving
+from sublet_agent.app import serving
 
 
 def run_agent(argv: list[str], log: str) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sublet_agent.cgroups.book import GroupBook
 from sublet_agent.cgroups.freezing import SliceFreezer
-from sublet_agent.cgroups.keeping import GroupKeeper
-from sublet_agent.cgroups.records import thaw_left_over
+from sublet_agent.cgroups.groups_file import thaw_left_over
+from sublet_agent.cgroups.maintenance import GroupKeeper
+from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
-from sublet_agent.process_table import LinuxProcessTable
+from sublet_agent.processes.process_table import LinuxProcessTable
 
 from tests.support.fake_service_link import slice_assignment
 

@@ -17,7 +17,7 @@ from sublet_agent.devices.interface import (
     PauseTimeoutError,
     ProcessState,
 )
-from sublet_agent.process_table import ProcessIdentity
+from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_quota.ids import GpuId
 
 GPU = GpuId("FAKE-0")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sublet_agent.cgroups.stillness import Stillness
+from sublet_agent.cgroups.freezer import Stillness
 from sublet_quota.ids import GpuId, SliceId
 
 

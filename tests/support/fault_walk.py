@@ -19,14 +19,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sublet_agent.app.watchdog import let_owners_run
+from sublet_agent.cgroups.groups_file import thaw_left_over
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
-from sublet_agent.cgroups.records import thaw_left_over
-from sublet_agent.journal import read_journal
-from sublet_agent.process_table import LinuxProcessTable
-from sublet_agent.simulated.errors import CudaCode
-from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.thawing import thaw_after_moves
-from sublet_agent.watchdog import let_owners_run
+from sublet_agent.moves.thawing import thaw_after_moves
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
+from sublet_agent.state_files.journal import read_journal
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from tests.support.control_groups import freezers, leave_no_groups

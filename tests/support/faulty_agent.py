@@ -1,6 +1,6 @@
 """The agent's own process, with a device that does not answer some questions.
 
-Run as a module in the place of ``sublet_agent.serving``. ``SUBLET_TEST_FAULTS`` names a folder:
+Run as a module in the place of ``sublet_agent.app.serving``. ``SUBLET_TEST_FAULTS`` names a folder:
 while ``state-PID`` is there, the state of that process cannot be read; ``samples`` holds how many
 samples of a card fail.
 """
@@ -8,9 +8,9 @@ samples of a card fail.
 import os
 from pathlib import Path
 
+from sublet_agent.app.serving import main
 from sublet_agent.devices.interface import DeviceError, ProcessState
 from sublet_agent.devices.simulated import SimulatedDevice
-from sublet_agent.serving import main
 from sublet_quota.ids import GpuId
 
 _FAULTS = Path(os.environ["SUBLET_TEST_FAULTS"])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from sublet_agent.application import SubletAgent
+from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
 from traitlets import Bool, Enum, Float, Integer, List, TraitType, Unicode
 from traitlets.config import Application

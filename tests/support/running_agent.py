@@ -22,7 +22,7 @@ class RunningAgent:
     simulated_socket: Path
     service: FakeServiceLink
     options: tuple[str, ...] = ()
-    module: str = "sublet_agent.application"
+    module: str = "sublet_agent.app.application"
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
 

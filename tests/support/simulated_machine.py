@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sublet_agent.simulated.card import Card, ProcessIdentity, SimulatedProcess
-from sublet_agent.simulated.driver import OperationRequest
-from sublet_agent.simulated.errors import SimulatedGpuError
-from sublet_agent.simulated.machine import SimulatedMachine
-from sublet_agent.simulated.monitor import Monitor
-from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.simulated.replies import Reply
-from sublet_agent.simulated.speeds import INSTANT, Speeds
-from sublet_agent.simulated.store import CardStore
-from sublet_agent.simulated.tenant_calls import Caller, TenantCalls
+from sublet_agent.simulated.machine.card import Card, ProcessIdentity, SimulatedProcess
+from sublet_agent.simulated.machine.driver import OperationRequest
+from sublet_agent.simulated.machine.machine import SimulatedMachine
+from sublet_agent.simulated.machine.memory.store import CardStore
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.replies import Reply
+from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
+from sublet_agent.simulated.protocol.errors import SimulatedGpuError
+from sublet_agent.simulated.server.monitor import Monitor
+from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
 from sublet_quota.ids import GpuId
 
 USER = 1000

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 from sublet_quota.ids import GpuId, SliceId
 
-from sublet_agent.cgroups.book import Frozen, GroupBook
-from sublet_agent.cgroups.records import SliceGroup, thaw_surely
-from sublet_agent.cgroups.stillness import Stillness
+from sublet_agent.cgroups.freezer import Stillness
+from sublet_agent.cgroups.groups_file import SliceGroup, thaw_surely
+from sublet_agent.cgroups.registry import Frozen, GroupBook
 from sublet_agent.cgroups.trees import wait_frozen
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from typing import Final
 from sublet_quota.ids import SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
-from sublet_agent.cgroups.book import GroupBook
+from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.cgroups.freezing import SliceFreezer
-from sublet_agent.cgroups.keeping import GroupKeeper
-from sublet_agent.cgroups.stillness import Freezer, NoFreezer
+from sublet_agent.cgroups.maintenance import GroupKeeper
+from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import CGROUPS, find_trees, tree_below
-from sublet_agent.process_table import ProcessTable
+from sublet_agent.processes.process_table import ProcessTable
 
 GROUPS_NAME: Final = "control-groups.json"
 

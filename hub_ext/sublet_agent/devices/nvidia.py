@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from sublet_quota.ids import GpuId
 
-from sublet_agent.devices.driver import DriverCall, DriverDevice
+from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
+from sublet_agent.devices.cuda_ipc import why_not_suspendable
 from sublet_agent.devices.interface import (
     DeviceError,
     Gpu,
@@ -25,7 +26,6 @@ from sublet_agent.devices.interface import (
     HealthEvent,
 )
 from sublet_agent.devices.nvidia_checkpoint import CudaCheckpoint
-from sublet_agent.devices.shared_memory import why_not_suspendable
 from sublet_agent.devices.xid import tells_of_the_card
 
 _log: Final = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sublet_quota.ids import GpuId
 
-from sublet_agent.devices.driver import ERROR_OF_CODE, DriverCall
+from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall
 from sublet_agent.devices.interface import DeviceError, NotSupportedError
 
 LEAST_DRIVER: Final = (12, 8)

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sublet_quota.ids import GpuId
 
-from sublet_agent.devices.driver import ERROR_OF_CODE, DriverCall, DriverDevice
+from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
+from sublet_agent.devices.cuda_ipc import why_not_suspendable
 from sublet_agent.devices.interface import DeviceError, Gpu, GpuMemory, GpuProcess, HealthEvent
-from sublet_agent.devices.shared_memory import why_not_suspendable
 from sublet_agent.devices.xid import tells_of_the_card
-from sublet_agent.simulated.connection import ThreadConnections
-from sublet_agent.simulated.errors import SimulatedGpuError
+from sublet_agent.simulated.protocol.connection import ThreadConnections
+from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 
 _XID: Final = re.compile(r"^XID (\d+)")
 

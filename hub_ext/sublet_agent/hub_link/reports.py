@@ -7,9 +7,9 @@ from sublet_quota.amounts import format_memory
 from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
 
-from sublet_agent.reports import describe_move, own_move, trouble, utilisation_of
-from sublet_agent.slices import ServedGpu, ServedSlice
-from sublet_agent.snapshots import NodeView, lendable_mib, lent_to
+from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.snapshots import NodeView, lendable_mib, lent_to
+from sublet_agent.residency.state import ServedGpu, ServedSlice
 
 
 def report_gpu(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sublet_agent.simulated.connection import ThreadConnections
-from sublet_agent.simulated.errors import CudaCode, SimulatedGpuError
-from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.connection import ThreadConnections
+from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
 
 @dataclass(frozen=True, slots=True)

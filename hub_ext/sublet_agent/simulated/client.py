@@ -19,14 +19,14 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_agent.simulated.errors import (
+from sublet_agent.simulated.protocol.errors import (
     ContextLostError,
     DeviceGoneError,
     OutOfMemoryError,
     SimulatedGpuError,
 )
+from sublet_agent.simulated.protocol.wire import MOST_PAYLOAD_BYTES
 from sublet_agent.simulated.session import Session
-from sublet_agent.simulated.wire import MOST_PAYLOAD_BYTES
 
 __all__ = [
     "Buffer",

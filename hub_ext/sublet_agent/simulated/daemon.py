@@ -20,12 +20,12 @@ from sublet_quota.ids import GpuId
 from traitlets import Bool, Float, Int, Unicode, validate
 from traitlets.config import Application
 
-from sublet_agent.simulated.card import Card
-from sublet_agent.simulated.host_processes import HostProcesses
-from sublet_agent.simulated.machine import CONTEXT_MIB, SimulatedMachine
-from sublet_agent.simulated.server import SimulatedGpuServer
-from sublet_agent.simulated.speeds import INSTANT, Speeds
-from sublet_agent.simulated.store import CardStore
+from sublet_agent.simulated.machine.card import Card
+from sublet_agent.simulated.machine.machine import CONTEXT_MIB, SimulatedMachine
+from sublet_agent.simulated.machine.memory.store import CardStore
+from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
+from sublet_agent.simulated.server.host_processes import HostProcesses
+from sublet_agent.simulated.server.server import SimulatedGpuServer
 
 _BYTES_PER_MIB: Final = 1024 * 1024
 _NAMESPACE: Final = uuid.UUID("6f1b2a52-7f0f-5c0e-9a63-3b1f6d5c8e21")

@@ -10,8 +10,8 @@ import sys
 import click
 
 from sublet_agent.simulated.administration import Administration
-from sublet_agent.simulated.errors import CudaCode, SimulatedGpuError
-from sublet_agent.simulated.operations import OperationKind
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
 _KINDS = click.Choice([kind.value for kind in OperationKind if kind is not OperationKind.STATE])
 _gpu = click.option("--gpu", required=True, help="The card's id, as `inspect` shows it.")

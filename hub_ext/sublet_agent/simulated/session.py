@@ -13,8 +13,12 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from sublet_agent.simulated.connection import ThreadConnections
-from sublet_agent.simulated.errors import DeviceGoneError, OutOfMemoryError, SimulatedGpuError
+from sublet_agent.simulated.protocol.connection import ThreadConnections
+from sublet_agent.simulated.protocol.errors import (
+    DeviceGoneError,
+    OutOfMemoryError,
+    SimulatedGpuError,
+)
 
 _MIB_PER_GIB: Final = 1024
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where CUDA IPC leaves its mark

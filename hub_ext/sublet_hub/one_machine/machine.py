@@ -192,7 +192,7 @@ class OneMachine:
         command = [
             python,
             "-m",
-            "sublet_agent.application",
+            "sublet_agent.app.application",
             f"--node={NODE}",
             f"--service-url={places.service_listens_at}/services/sublet/",
             f"--secret-file={places.node_secrets / NODE}",

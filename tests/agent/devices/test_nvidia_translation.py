@@ -6,7 +6,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from sublet_agent.devices.choice import find_device
+from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import (
     DeviceError,
     GpuGoneError,

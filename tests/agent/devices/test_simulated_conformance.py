@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from sublet_agent.devices.choice import find_device
+from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import Device
 
 from tests.support.device_conformance import DeviceConformance

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sublet_agent.simulated.connection import ThreadConnections
-from sublet_agent.simulated.errors import DeviceGoneError, NotPermittedError, SimulatedGpuError
-from sublet_agent.simulated.pattern import pattern_sha256
+from sublet_agent.simulated.machine.memory.pattern import pattern_sha256
+from sublet_agent.simulated.protocol.connection import ThreadConnections
+from sublet_agent.simulated.protocol.errors import (
+    DeviceGoneError,
+    NotPermittedError,
+    SimulatedGpuError,
+)
 
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus, wait_until
 from tests.support.tenants import TenantError

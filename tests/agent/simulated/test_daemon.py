@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sublet_agent.devices.choice import find_device
+from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import DeviceError
-from sublet_agent.simulated.connection import Connection
+from sublet_agent.simulated.protocol.connection import Connection
 
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus, wait_until
 

@@ -3,11 +3,11 @@
 import math
 
 import pytest
-from sublet_agent.simulated.buffers import SLICE_BYTES
-from sublet_agent.simulated.driver import OperationRequest
-from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.simulated.pattern import pattern_sha256
-from sublet_agent.simulated.speeds import INSTANT, Speeds
+from sublet_agent.simulated.machine.driver import OperationRequest
+from sublet_agent.simulated.machine.memory.buffers import SLICE_BYTES
+from sublet_agent.simulated.machine.memory.pattern import pattern_sha256
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 
 from tests.support.simulated_machine import USER, Bench
 

@@ -3,10 +3,10 @@
 import math
 
 import pytest
-from sublet_agent.simulated.errors import CudaCode
-from sublet_agent.simulated.fault_plan import PlannedFault
-from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.simulated.speeds import Speeds
+from sublet_agent.simulated.machine.fault_plan import PlannedFault
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.speeds import Speeds
+from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.simulated_machine import Bench
 

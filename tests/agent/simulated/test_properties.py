@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_agent.simulated.card import Card
-from sublet_agent.simulated.operations import OperationKind
-from sublet_agent.simulated.speeds import INSTANT, Speeds
+from sublet_agent.simulated.machine.card import Card
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 
 from tests.support.simulated_machine import Bench
 

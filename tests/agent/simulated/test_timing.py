@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from sublet_agent.simulated.speeds import Speeds
+from sublet_agent.simulated.machine.speeds import Speeds
 
 from tests.support.simulated_machine import Bench
 

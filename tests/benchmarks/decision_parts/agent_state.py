@@ -3,10 +3,10 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from sublet_agent.activity_account import ActivityAccount, ActivitySettings
 from sublet_agent.devices.interface import Gpu, GpuMemory
-from sublet_agent.process_table import ProcessIdentity
-from sublet_agent.slices import ServedGpu, ServedSlice, TrackedProcess
+from sublet_agent.processes.process_table import ProcessIdentity
+from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
+from sublet_agent.residency.state import ServedGpu, ServedSlice, TrackedProcess
 from sublet_quota.activity import Activity
 from sublet_quota.ids import GpuId, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder

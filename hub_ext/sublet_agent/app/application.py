@@ -1,0 +1,286 @@
+"""``sublet-agent``: the command line of a node's agent, and its watchdog.
+
+The command starts a small parent process that keeps the agent itself running
+(``sublet_agent.app.serving``) and looks after the owners' processes when it dies.
+"""
+
+import functools
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
+from traitlets.config import Application
+
+from sublet_agent import __version__
+from sublet_agent.app.node_agent import JOURNAL_NAME
+from sublet_agent.app.settings import AgentSettings
+from sublet_agent.app.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
+from sublet_agent.cgroups.node_groups import GROUPS_NAME, GroupSettings
+from sublet_agent.device_plugin.options import DevicePluginOptions
+from sublet_agent.devices.detection import find_device
+from sublet_agent.devices.interface import Device, DeviceError
+from sublet_agent.errors import SettingsError, SubletAgentError
+from sublet_agent.hub_link.connection import LinkSettings
+from sublet_agent.moves.plan import MoveSettings
+from sublet_agent.moves.thawing import thaw_after_moves
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.residency.activity import ActivitySettings
+from sublet_agent.state_files.journal import read_journal
+
+
+class SubletAgent(DevicePluginOptions, Application):
+    """The agent of one node: lends idle slices of its GPUs, and gives them back alive."""
+
+    name = "sublet-agent"
+    version = __version__
+    description = (
+        "The agent of one node with GPUs. It knows which process belongs to which slice, sees "
+        "who is at work, pauses jobs and moves memory between GPU and host, and tells the hub "
+        "service. Run it as root (it acts on every user's processes), or as the account that "
+        "all notebook servers of this machine run under."
+    )
+    examples = """
+    sublet-agent --service-url http://127.0.0.1:8000/services/sublet/ \\
+        --secret-file /etc/sublet/node-secret --node gpu-1
+    sublet-agent --device simulated --simulated-socket /run/sublet/gpus.sock ...
+    """
+    aliases = {
+        "node": "SubletAgent.node",
+        "state-folder": "SubletAgent.state_folder",
+        "tenant-socket": "SubletAgent.tenant_socket",
+        "service-url": "SubletAgent.service_url",
+        "secret-file": "SubletAgent.secret_file",
+        "device": "SubletAgent.device",
+        "simulated-socket": "SubletAgent.simulated_socket",
+        "margin-mib": "SubletAgent.margin_mib",
+        "host-memory-mib": "SubletAgent.host_memory_mib",
+        "config": "SubletAgent.config_file",
+        "log-level": "Application.log_level",
+    }
+    flags = {
+        "unsafe-skip-room-check": (
+            {"SubletAgent": {"unsafe_skip_room_check": True}},
+            "Restore without looking for room. It LOSES notebooks; simulated GPUs only.",
+        ),
+    }
+
+    config_file = Unicode("", help="A configuration file (Python or JSON).").tag(config=True)
+    node = Unicode(
+        help="This machine's name for the hub service. The node's secret belongs to this name."
+    ).tag(config=True)
+    state_folder = Unicode(
+        "/var/lib/sublet-agent",
+        help="Folder for the journal, events and the last assignments; made with mode 0700. "
+        "Keep it over restarts of the agent.",
+    ).tag(config=True)
+    tenant_socket = Unicode(
+        "/run/sublet/agent.sock",
+        help="Path of the Unix socket at which notebook servers and kernels speak to the agent.",
+    ).tag(config=True)
+    service_url = Unicode(
+        "",
+        help="The hub service's address, such as http://127.0.0.1:8000/services/sublet/. "
+        "Empty: serve what was assigned last, and lend as it was then.",
+    ).tag(config=True)
+    secret_file = Unicode(
+        "",
+        help="File with this node's secret, by which the hub service knows it; on Kubernetes the "
+        "token of this pod's service account for the audience 'sublet'. It is read again for each "
+        "connection.",
+    ).tag(config=True)
+    device = Enum(
+        ("auto", "nvidia", "simulated"),
+        "auto",
+        help="Which GPUs: NVIDIA's, simulated ones, or (auto) NVIDIA's where there are some.",
+    ).tag(config=True)
+    simulated_socket = Unicode(
+        "", help="Socket of the daemon of simulated GPUs (sublet-simulated-gpus)."
+    ).tag(config=True)
+    margin_mib = Int(
+        1024,
+        min=0,
+        help="GPU memory in MiB that is never given away: room for at least one new CUDA context.",
+    ).tag(config=True)
+    host_memory_mib = Int(
+        0,
+        min=0,
+        help="Host memory in MiB that images of suspended slices may take in all. 0: what the "
+        "machine has at the start (simulated GPUs: no limit that matters).",
+    ).tag(config=True)
+    tick_s = Float(
+        0.15, min=0.01, help="How often the GPUs and their processes are measured, in seconds."
+    ).tag(config=True)
+    pause_timeout_ms = Int(
+        2000,
+        min=1,
+        help="How long a process may take to come to rest, in ms. A move is put off when one "
+        "takes longer.",
+    ).tag(config=True)
+    wake_cpu_share = Float(
+        0.25, min=0.01, help="A process that uses this share of one CPU counts as at work."
+    ).tag(config=True)
+    unused_budget_s = Float(
+        1200.0,
+        min=0.0,
+        help="How long, in seconds, a slice may count as active by cells and wakes without any "
+        "measured use of its GPU. Idle time refills it; use of the GPU does at once.",
+    ).tag(config=True)
+    busy_wakes_after_s = Float(
+        120.0,
+        min=0.0,
+        help="How long, in seconds, a suspended slice stays away while one of its cells still "
+        "runs. That cell may wait inside a GPU call, which nothing shows, so then it is woken. A "
+        "program that is no kernel may wait so too: its slice comes back for a moment after this "
+        "time, and after twice as long each time that was in vain.",
+    ).tag(config=True)
+    silence_s = Float(
+        30.0,
+        min=1.0,
+        help="After so many seconds without a word from the hub service nothing is lent.",
+    ).tag(config=True)
+    evict_grace_s = Float(
+        10.0, min=0.0, help="How long, in seconds, a job has between SIGTERM and SIGKILL."
+    ).tag(config=True)
+    freeze = Bool(
+        True,
+        help="Freeze the other slices on a GPU (by control groups: needs root) while a slice comes "
+        "back, so that nobody can take its room. Without, whoever begins to use the GPU then is "
+        "paused when the card lists it, which may be too late: the slice's memory would be lost.",
+    ).tag(config=True)
+    freeze_timeout_ms = Int(
+        1000,
+        min=1,
+        help="How long, in ms, the other slices on a GPU may take to come to rest. A slice comes "
+        "back later when they take longer.",
+    ).tag(config=True)
+    cgroup_folder = Unicode(
+        "",
+        help="Where the machine's /sys/fs/cgroup is mounted, for an agent in a container. Empty: "
+        "where the kernel says.",
+    ).tag(config=True)
+    kubelet_cgroup_root = Unicode(
+        "/",
+        help="On Kubernetes: the control group below which the kubelet makes those of pods, where "
+        "it was given one (cgroupRoot in its configuration). Pods elsewhere are nobody's.",
+    ).tag(config=True)
+    unsafe_skip_room_check = Bool(
+        False,
+        help="Restore slices without looking whether there is room. This loses notebooks: it is "
+        "there to show that the check matters, and refused on anything but simulated GPUs.",
+    ).tag(config=True)
+
+    @validate("kubelet_cgroup_root")
+    def _check_root(self, proposal: dict[str, str]) -> str:
+        root = proposal["value"]
+        if not root.startswith("/") or ".." in root.split("/"):
+            message = f"kubelet_cgroup_root is {root!r}: give a path from the root, such as /pods"
+            raise TraitError(message)
+        return root
+
+    @default("log_level")
+    def _tell_what_happens(self) -> int:
+        return logging.INFO
+
+    def initialize(self, argv: Any = None) -> None:
+        """Read the command line and the configuration file."""
+        super().initialize(argv)
+        if self.config_file:
+            self.load_config_file(self.config_file)
+            self.parse_command_line(argv)
+        level = self.log_level if isinstance(self.log_level, int | str) else logging.INFO
+        logging.basicConfig(
+            level=level,
+            format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+            stream=sys.stderr,
+        )
+
+    def start(self) -> None:
+        """Keep the agent running until told to stop."""
+        try:
+            self.settings()
+            self.open_device()
+        except (SubletAgentError, DeviceError, OSError) as error:
+            self.refuse(error)
+        command = agent_command(sys.argv[1:])
+        sys.exit(Watchdog(command, self._after_death).run())
+
+    def settings(self) -> AgentSettings:
+        """Return the settings, and make the state folder; ``SettingsError`` where they are bad."""
+        folder = Path(self.state_folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            message = f"the state folder {folder} cannot be written by this account"
+            raise SettingsError(message)
+        return AgentSettings(
+            node=self.node or socket.gethostname(),
+            state_folder=folder,
+            tenant_socket=Path(self.tenant_socket),
+            link=self._link_settings(),
+            moves=MoveSettings(
+                margin_mib=self.margin_mib,
+                pause_timeout_ms=self.pause_timeout_ms,
+                freeze_within_s=self.freeze_timeout_ms / 1000,
+                skip_room_check=self.unsafe_skip_room_check,
+            ),
+            groups=GroupSettings(
+                freeze=self.freeze,
+                mounted_at=Path(self.cgroup_folder) if self.cgroup_folder else None,
+                pods_below=self.kubelet_cgroup_root,
+            ),
+            activity=ActivitySettings.of_seconds(
+                self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s
+            ),
+            sample_period_s=self.tick_s,
+            host_memory_mib=self.host_memory_mib or None,
+            evict_grace_s=self.evict_grace_s,
+            device_plugin=self.device_plugin_settings(),
+        )
+
+    def open_device(self) -> Device:
+        """Return the node's GPUs."""
+        device = find_device(self.device, self.simulated_socket or None)
+        if self.unsafe_skip_room_check and not device.simulated:
+            message = (
+                "unsafe_skip_room_check loses notebooks, and these are real GPUs: switch it off"
+            )
+            raise SettingsError(message)
+        return device
+
+    def refuse(self, error: Exception) -> None:
+        """Say what is wrong with the set-up, and exit so that nobody tries again."""
+        self.log.error("%s", error)
+        sys.exit(SETTINGS_EXIT)
+
+    def _link_settings(self) -> LinkSettings | None:
+        if not self.service_url:
+            return None
+        if not self.secret_file:
+            message = "service_url is set and secret_file is not: the hub service knows nodes by it"
+            raise SettingsError(message)
+        return LinkSettings(self.service_url, Path(self.secret_file), silence_s=self.silence_s)
+
+    def _after_death(self) -> None:
+        device, table = self._rescue_tools
+        folder = Path(self.state_folder)
+        journal = folder / JOURNAL_NAME
+        # Thawed first: the driver cannot let run who is frozen.
+        thaw_after_moves(folder / GROUPS_NAME, read_journal(journal), device, table)
+        unpaused = let_owners_run(journal, device, table)
+        self.log.warning("let run again: %s", unpaused or "nobody stood still")
+
+    @functools.cached_property
+    def _rescue_tools(self) -> tuple[Device, LinuxProcessTable]:
+        return self.open_device(), LinuxProcessTable()
+
+
+def main() -> None:
+    """Entry point."""
+    SubletAgent.launch_instance()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+"""The agent of one node, put together: devices, recovery, residency, tenants, the hub service."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from sublet_quota.ids import GpuId
+from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
+
+from sublet_agent import __version__
+from sublet_agent.app.settings import AgentSettings
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.cgroups.node_groups import node_groups
+from sublet_agent.clock import Clock
+from sublet_agent.device_plugin.lendable import rooms_of
+from sublet_agent.device_plugin.settings import DevicePluginSettings
+from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
+from sublet_agent.hub_link.connection import ServiceLink
+from sublet_agent.hub_link.reports import report_gpu, report_slice
+from sublet_agent.measurement.loop import GONE, Sampler, SamplerTools
+from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
+from sublet_agent.moves.pausing import Hold, Holds
+from sublet_agent.moves.plan import MoveTools
+from sublet_agent.moves.recovery import Recovered, recover
+from sublet_agent.moves.thawing import thaw_after_moves
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.residency.controller import GpuResidency, ResidencyTools
+from sublet_agent.residency.eviction import Eviction
+from sublet_agent.residency.registry import Roster
+from sublet_agent.residency.snapshots import NodeView
+from sublet_agent.residency.state import ServedGpu
+from sublet_agent.state_files.assignments import AssignmentsFile
+from sublet_agent.state_files.event_log import Outbox
+from sublet_agent.state_files.failed_gpus import ClosedGpus
+from sublet_agent.state_files.journal import Journal, Target
+from sublet_agent.state_files.open_gates import Promises
+from sublet_agent.tenants.request_handler import TenantDesk
+from sublet_agent.tenants.server import TenantSocket
+
+JOURNAL_NAME: Final = "journal.jsonl"
+_HOST_RESERVE_MIB: Final = 2048
+_HEALTH_PERIOD_S: Final = 1.0
+_HOUSEKEEPING_S: Final = 5.0
+_SIMULATED_HOST_MIB: Final = 16 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class NodeAgent:
+    """Everything that runs in the agent's process."""
+
+    def __init__(
+        self, settings: AgentSettings, device: Device, table: LinuxProcessTable, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._device = device
+        self._table = table
+        self._clock = clock
+        self._calls = ThreadPoolExecutor(8, "calls")
+        self._device_calls = ThreadPoolExecutor(16, "device")
+        self._samples = ThreadPoolExecutor(4, "samples")
+        self._groups = node_groups(settings.groups, settings.node, settings.state_folder, table)
+        self._attribution = Attribution(table, self._groups.book.slice_at)
+        self._journal = Journal(settings.state_folder / JOURNAL_NAME)
+        self._outbox = Outbox(
+            settings.state_folder / "events.jsonl",
+            clock,
+            lambda write: asyncio.get_running_loop().call_soon(write),
+        )
+        self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
+        self._assignments = self._kept.load()
+        self._promises = Promises(settings.state_folder / "open-gates.json")
+        self._closed = ClosedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
+        self._holds = Holds(device, self._journal, table, self._device_calls)
+        self._link: ServiceLink | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._moves = self._make_moves()
+        self._residencies: dict[GpuId, GpuResidency] = {}
+        self._roster = Roster(self._residencies, self._attribution, table, settings.activity)
+        self._samplers: dict[GpuId, Sampler] = {}
+        self._socket = TenantSocket(
+            settings.tenant_socket,
+            TenantDesk(self._roster, self._attribution, table, clock),
+            table,
+            settings.socket,
+        )
+
+    async def start(self) -> None:
+        """Recover what an agent before this one left, then serve."""
+        self._make_residencies()
+        now = self._clock.now()
+        slices = self._slices()
+        entries = self._journal.entries()
+        await asyncio.to_thread(
+            thaw_after_moves, self._groups.file, entries, self._device, self._table
+        )
+        await asyncio.to_thread(self._groups.serve, self._slices)
+        self._attribution.serve(slices)
+        if self._assignments is not None:
+            self._roster.apply(self._assignments, now)
+        recovered = await asyncio.to_thread(recover, self._moves, self._attribution, slices)
+        self._roster.adopt(recovered, now)
+        if self._assignments is not None:
+            self._roster.apply(self._assignments, now)
+        self._report_recovery(recovered)
+        # Before anybody is let in: what is on the cards must be known to decide.
+        await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
+        now = self._clock.now()
+        self._roster.keep_promises(self._promises.load(self._residencies), now)
+        for residency in self._residencies.values():
+            residency.begin()
+        await self._socket.start()
+        self._begin_tasks()
+
+    async def stop(self) -> None:
+        """Begin nothing more, finish or undo the moves in flight, and let go."""
+        await self._socket.stop()
+        await _end(self._tasks)
+        await asyncio.gather(*(r.stop() for r in self._residencies.values()))
+        for pool in (self._calls, self._device_calls, self._samples):
+            pool.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._groups.keeper.leave)
+        self._outbox.close()
+        self._promises.close()
+        self._journal.close()
+
+    def _make_moves(self) -> MoveTools:
+        budget = self._settings.host_memory_mib
+        simulated = self._device.simulated
+        # Simulated images are small in truth: the machine's own memory says nothing about them.
+        if budget is None:
+            budget = _SIMULATED_HOST_MIB if simulated else machine_available_mib(0) or 0
+        return MoveTools(
+            device=self._device,
+            journal=self._journal,
+            holds=self._holds,
+            table=self._table,
+            host=HostMemory(
+                budget,
+                (lambda: None) if simulated else (lambda: machine_available_mib(_HOST_RESERVE_MIB)),
+            ),
+            whose=self._whose,
+            own_limit_mib=(lambda _: None) if simulated else self._room_in_limits_mib,
+            monotonic=self._clock.monotonic,
+            settings=self._settings.moves,
+            freezer=self._groups.freezer,
+        )
+
+    def _room_in_limits_mib(self, pid: int) -> int | None:
+        return room_in_limits_mib(pid, *self._groups.limits_of(pid))
+
+    def _slices(self) -> Sequence[SliceAssignment]:
+        return self._assignments.slices if self._assignments is not None else ()
+
+    def _whose(self, pid: int, gpu_id: GpuId) -> Target | None:
+        return self._roster.whose(pid, gpu_id)
+
+    def _make_residencies(self) -> None:
+        eviction = Eviction(self._table, self._holds, self._calls, self._settings.evict_grace_s)
+        tools = ResidencyTools(
+            moves=self._moves,
+            calls=self._calls,
+            clock=self._clock,
+            record=self._outbox.record,
+            changed=self._tell,
+            lending=self._lending,
+            eviction=eviction,
+            promises=self._promises,
+        )
+        sampler_tools = SamplerTools(
+            moves=self._moves,
+            attribution=self._attribution,
+            calls=self._calls,
+            samples=self._samples,
+            clock=self._clock,
+            record=self._outbox.record,
+            changed=self._tell,
+            activity=self._settings.activity,
+            period_s=self._settings.sample_period_s,
+        )
+        for gpu in self._device.gpus():
+            served = ServedGpu(gpu, _first_memory(self._device, gpu))
+            served.closed = self._closed.reasons.get(gpu.gpu_id)
+            rate = float(self._settings.first_suspend_mib_per_s)
+            served.suspend_mib_per_s = served.resume_mib_per_s = rate
+            residency = GpuResidency(served, tools)
+            self._residencies[gpu.gpu_id] = residency
+            self._samplers[gpu.gpu_id] = Sampler(residency, sampler_tools)
+            log.info(
+                "GPU %s: %s %s, %s MiB",
+                gpu.index,
+                gpu.gpu_id,
+                gpu.type,
+                gpu.memory_mib,
+            )
+
+    def _begin_tasks(self) -> None:
+        loops = [s.run() for s in self._samplers.values()]
+        loops += [self._watch_health(), self._keep_house()]
+        if self._settings.link is not None:
+            hello = Hello(
+                node=self._settings.node, boot_id=self._table.boot_id, version=__version__
+            )
+            self._link = ServiceLink(
+                self._settings.link, hello, self._outbox, self._clock, self._status, self._assign
+            )
+            loops.append(self._link.run())
+        if self._settings.device_plugin is not None:
+            loops.append(self._advertise(self._settings.device_plugin))
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+
+    def _lending(self) -> bool:
+        """Whether slices may be lent: not against an admin's word, nor without any word."""
+        if self._assignments is None or not self._assignments.lending:
+            return False
+        return self._link is None or not self._link.silent
+
+    def _tell(self) -> None:
+        if self._link is not None:
+            self._link.tell()
+
+    def _assign(self, assignments: Assignments) -> None:
+        self._assignments = assignments
+        self._kept.keep(assignments)
+        released = self._roster.apply(assignments, self._clock.now())
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._calls, self._groups.serve, self._slices)
+        if released:
+            loop.run_in_executor(self._calls, self._holds.release, released, Hold.POLICY)
+        for residency in self._residencies.values():
+            residency.poke()
+
+    def _view(self) -> NodeView:
+        return NodeView(
+            self._clock.now(),
+            lending=self._lending(),
+            margin_mib=self._settings.moves.margin_mib,
+            host_free_mib=self._moves.host.free_mib(),
+            ahead=self._clock.ahead(),
+        )
+
+    async def _advertise(self, settings: DevicePluginSettings) -> None:
+        # An extra brings its packages.
+        from sublet_agent.device_plugin.kubelet import DevicePlugin  # noqa: PLC0415
+
+        plugin = DevicePlugin(
+            settings,
+            lambda: rooms_of(self._residencies.values(), self._view()),
+            simulated=self._device.simulated,
+        )
+        await plugin.run()
+
+    def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
+        node = self._view()
+        now = node.now
+        return Status(
+            epoch=epoch,
+            sequence=sequence,
+            at=now,
+            gpus=tuple(
+                report_gpu(r.gpu, r.managed(), node, not_frozen=self._groups.problem or None)
+                for r in self._residencies.values()
+            ),
+            slices=tuple(
+                report_slice(s, r.gpu, r.managed(), now).model_copy(
+                    update={"gpu_id": self._roster.seen_elsewhere(s)}
+                )
+                for r, s in self._roster.assigned()
+            ),
+            acknowledged=acknowledged,
+        )
+
+    def _report_recovery(self, recovered: Recovered) -> None:
+        for what, targets in (
+            ("suspended", recovered.suspended),
+            ("paused", recovered.paused_jobs),
+            ("unpaused", recovered.unpaused),
+            ("lost", recovered.lost),
+        ):
+            for target in targets:
+                self._outbox.record(
+                    "recovered",
+                    target.gpu_id,
+                    target.slice_id,
+                    bytes_mib=target.image_mib,
+                    detail=f"process {target.identity.pid} was found; now {what}",
+                )
+
+    async def _watch_health(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                for event in await loop.run_in_executor(self._samples, self._device.health):
+                    sampler = self._samplers.get(event.gpu_id)
+                    if sampler is not None:
+                        reason = f"{event.kind}: {event.detail}"
+                        sampler.close(reason)
+                        if event.kind != GONE:
+                            self._closed.close(event.gpu_id, reason)
+            except DeviceError as error:
+                log.warning("the GPUs' health cannot be read: %s", error)
+            except Exception:
+                log.exception("watching the GPUs' health failed")
+            await asyncio.sleep(_HEALTH_PERIOD_S)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            with contextlib.suppress(Exception):
+                self._roster.drop_empty()
+                await asyncio.to_thread(self._attribution.forget_dead)
+                await asyncio.to_thread(self._journal.compact_if_long)
+                known = self._roster.processes()
+                await asyncio.to_thread(self._groups.tidy, known, self._slices)
+
+
+def _first_memory(device: Device, gpu: Gpu) -> GpuMemory:
+    try:
+        return device.memory(gpu.gpu_id)
+    except DeviceError as error:
+        log.warning("GPU %s does not answer: %s", gpu.gpu_id, error)
+        return GpuMemory(gpu.memory_mib, gpu.memory_mib, 0)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them until all have ended: libraries may swallow a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)

@@ -1,0 +1,136 @@
+"""Which control groups the agent uses, written down before any of them is ever frozen.
+
+The agent's watchdog and the next agent thaw what is in this file: a frozen notebook is a hung
+notebook. The kernel says which groups are frozen; the file says only where to look.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sublet_quota.ids import GpuId, SliceId
+
+from sublet_agent.cgroups.trees import FreezerTree
+from sublet_agent.durable_writes import replace_file
+
+REST: Final = "rest"
+"""In a slice's group: everybody who was not set apart."""
+MOVED: Final = "moved"
+"""In a slice's group: processes whose memory has been moved; they must answer the driver."""
+_TRIES: Final = 3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceGroup:
+    """The control group of one slice: one that the agent made, or a pod's."""
+
+    slice_id: SliceId
+    gpu_id: GpuId
+    tree: FreezerTree
+    place: str
+    pod_uid: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the agent made it, and may move processes into it."""
+        return self.pod_uid is None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Every place of the slice that may be frozen."""
+        return (self.place, self.rest, self.moved) if self.is_own else (self.place,)
+
+    @property
+    def rest(self) -> str:
+        """Where those are who stand still while others of this slice come back."""
+        return f"{self.place}/{REST}"
+
+    @property
+    def moved(self) -> str:
+        """Where those are who must never be frozen while they come back."""
+        return f"{self.place}/{MOVED}"
+
+
+class GroupsFile:
+    """The records, in a file for the agent's account alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> list[SliceGroup]:
+        """Return what was kept; a file that cannot be read is empty."""
+        try:
+            return [_from_fields(fields) for fields in json.loads(self._path.read_bytes())]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("the control groups in %s cannot be read: %s", self._path, error)
+            return []
+
+    def keep(self, groups: Iterable[SliceGroup]) -> None:
+        """Replace the file. Control groups do not outlive the machine, so nothing is forced."""
+        replace_file(self._path, json.dumps([_to_fields(g) for g in groups]).encode())
+
+
+def is_anything_frozen(file: Path) -> bool:
+    """Whether a group in the file was frozen, and nobody thawed it."""
+    return any(g.tree.is_told_to_freeze(p) for g in GroupsFile(file).load() for p in g.places)
+
+
+def thaw_left_over(file: Path) -> list[str]:
+    """Thaw whatever an agent that is dead left frozen; returns the slices."""
+    thawed = []
+    for group in GroupsFile(file).load():
+        left = [place for place in group.places if group.tree.is_told_to_freeze(place)]
+        # All of them, also when one stays frozen.
+        outcomes = [thaw_surely(group.tree, place) for place in left]
+        if left and all(outcomes):
+            thawed.append(str(group.slice_id))
+    return thawed
+
+
+def thaw_surely(tree: FreezerTree, place: str) -> bool:
+    """Thaw a group, again where that fails; ``False`` where it stays frozen."""
+    for _ in range(_TRIES):
+        try:
+            tree.thaw(place)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            log.warning("the group %s is not thawed: %s", place, error)
+        else:
+            return True
+    return False
+
+
+def _to_fields(group: SliceGroup) -> dict[str, object]:
+    return {
+        "slice": group.slice_id,
+        "gpu": group.gpu_id,
+        "version": group.tree.version,
+        "folder": str(group.tree.folder),
+        "root": group.tree.root,
+        "place": group.place,
+        "pod": group.pod_uid,
+    }
+
+
+def _from_fields(fields: dict[str, Any]) -> SliceGroup:
+    version = fields["version"]
+    if version not in (1, 2):
+        message = f"there is no version {version} of control groups"
+        raise ValueError(message)
+    tree = FreezerTree(version, Path(fields["folder"]), str(fields["root"]))
+    pod = fields["pod"]
+    return SliceGroup(
+        SliceId(str(fields["slice"])),
+        GpuId(str(fields["gpu"])),
+        tree,
+        str(fields["place"]),
+        None if pod is None else str(pod),
+    )

@@ -1,0 +1,250 @@
+"""Make the slices' groups, bring their processes in, and remove what is empty.
+
+A slice's first process is moved into a group of the slice with all that descend from it; whoever
+they start afterwards is born there, however it detaches itself. In version 2 the group is made
+below the one that the process is in, so that this one's limits go on holding. Pods' groups are
+the kubelet's: they are only looked up.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote
+
+from sublet_quota.control_groups import slice_group_name
+from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.wire.agent_link import SliceAssignment
+
+from sublet_agent.cgroups.groups_file import SliceGroup
+from sublet_agent.cgroups.pods import pod_places
+from sublet_agent.cgroups.registry import GroupBook
+from sublet_agent.cgroups.trees import FreezerTree
+from sublet_agent.processes.process_table import ProcessTable
+from sublet_agent.processes.slice_roots import family_of, is_root_of
+
+_PREFIX: Final = "sublet-"
+_ROUNDS: Final = 20
+_TRIES: Final = 3
+_MOST_NAME: Final = 150
+
+log = logging.getLogger(__name__)
+
+
+class GroupKeeper:
+    """Keeps the groups of the slices that this node serves. Its methods block."""
+
+    def __init__(
+        self,
+        book: GroupBook,
+        trees: Sequence[FreezerTree],
+        table: ProcessTable,
+        node: str,
+        mark: str,
+    ) -> None:
+        """Find out what works here; ``mark`` tells this agent from others on the machine."""
+        self._book = book
+        self._trees = tuple(trees)
+        self._table = table
+        digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
+        self._parent = f"{_PREFIX}{quote(node, safe='')[:_MOST_NAME]}-{digest}"
+        self._serving = threading.Lock()
+        self._taken_in: dict[SliceId, tuple[int, float | None]] = {}
+        self._complaints: dict[SliceId, str] = {}
+        self._pods_only = False
+        self._tree, self._problem = self._choose()
+
+    @property
+    def problem(self) -> str:
+        """Why not every slice of this node can be frozen, or ``""``."""
+        complaints = "; ".join(sorted(set(self._complaints.copy().values())))
+        return complaints or ("" if self._pods_only else self._problem)
+
+    def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
+        """Give each of these slices its group, and remove those of slices that ended."""
+        with self._serving:
+            # Asked only now: whoever waited here may have been told of others since.
+            slices = slices_now()
+            pods = {s.pod_uid: SliceId(s.slice_id) for s in slices if s.pod_uid is not None}
+            self._book.name_pods(pods)
+            self._pods_only = bool(pods)
+            for assignment in slices:
+                self._serve_one(assignment)
+            self._remove_ended({SliceId(s.slice_id) for s in slices})
+
+    def gather(self, processes: Iterable[tuple[int, SliceId]]) -> None:
+        """Take processes in that are known as a slice's and are in nobody's group."""
+        for pid, slice_id in processes:
+            group = self._book.of(slice_id)
+            if group is not None and group.is_own and self._book.own_slice_at(pid) is None:
+                with suppress(OSError):
+                    group.tree.move(pid, group.rest)
+
+    def leave(self) -> None:
+        """Remove the groups that nobody is in; the others are the next agent's."""
+        with self._serving:
+            self._remove_ended(set())
+
+    def _choose(self) -> tuple[FreezerTree | None, str]:
+        """Find a tree in which this account can make groups that freeze."""
+        problems = []
+        for tree in self._trees:
+            above = "/" if tree.version == 1 else tree.place_of(os.getpid()) or "/"
+            _remove_abandoned(tree, above)
+            for _ in range(_TRIES):
+                problem = self._try_out(tree, f"{above.rstrip('/')}/{self._parent}")
+                if not problem:
+                    return tree, ""
+            problems.append(problem)
+        return None, "; ".join(problems) or "no control groups are mounted here"
+
+    @staticmethod
+    def _try_out(tree: FreezerTree, place: str) -> str:
+        probe = f"{place}/probe-{os.getpid()}"
+        try:
+            tree.make(probe)
+            if not tree.can_freeze(probe):
+                return f"{tree.folder} does not freeze"
+            tree.thaw(probe)
+        except OSError as error:
+            # Another agent, which begins at this moment, may have removed what is empty.
+            return f"{tree.folder}: {error.strerror}"
+        finally:
+            tree.remove(probe)
+            _remove_if_empty(tree, place)
+        return ""
+
+    def _serve_one(self, assignment: SliceAssignment) -> None:
+        slice_id = SliceId(assignment.slice_id)
+        try:
+            if assignment.pod_uid is not None:
+                self._find_pod(assignment, assignment.pod_uid)
+            elif assignment.root_pid is not None and self._tree is not None:
+                self._take_in(assignment, assignment.root_pid, self._tree)
+        except OSError as error:
+            complaint = f"slice {slice_id} has no control group: {error}"
+            if self._complaints.get(slice_id) != complaint:
+                log.warning("%s", complaint)
+            self._complaints[slice_id] = complaint
+        else:
+            self._complaints.pop(slice_id, None)
+
+    def _find_pod(self, assignment: SliceAssignment, uid: str) -> None:
+        slice_id, gpu_id = SliceId(assignment.slice_id), GpuId(assignment.gpu_id)
+        known = self._book.of(slice_id)
+        if known is not None and known.pod_uid == uid and known.tree.exists(known.place):
+            self._book.add(replace(known, gpu_id=gpu_id))
+            return
+        for tree in self._trees:
+            for place in pod_places(uid, self._book.pods_below):
+                if tree.exists(place) and tree.can_freeze(place):
+                    self._book.add(SliceGroup(slice_id, gpu_id, tree, place, uid))
+                    return
+        folders = ", ".join(str(tree.folder) for tree in self._trees) or "no folder"
+        below = self._book.pods_below
+        where = "" if below == "/" else f" below {below}"
+        message = f"pod {uid} has none in {folders}{where}"
+        raise FileNotFoundError(message)
+
+    def _take_in(self, assignment: SliceAssignment, pid: int, tree: FreezerTree) -> None:
+        slice_id = SliceId(assignment.slice_id)
+        root = (pid, assignment.root_start_time)
+        group = self._book.of(slice_id)
+        if group is not None and not (group.is_own and group.tree.exists(group.rest)):
+            group = None
+        if group is not None and self._taken_in.get(slice_id) == root:
+            self._book.add(replace(group, gpu_id=GpuId(assignment.gpu_id)))
+            return
+        if not is_root_of(self._table, pid, assignment):
+            return
+        if self._table.uid(pid) != assignment.uid:
+            log.warning(
+                "slice %s: its first process %s is not of account %s, and is left where it is",
+                slice_id,
+                pid,
+                assignment.uid,
+            )
+            return
+        for attempt in range(_TRIES):
+            group = group or self._make(assignment, pid, tree)
+            if group is None:
+                return
+            try:
+                self._move_family(pid, group)
+            except FileNotFoundError:
+                # Removed, empty as it still was, by another agent that began at this moment.
+                if attempt == _TRIES - 1:
+                    raise
+                group = None
+            else:
+                break
+        self._book.note_first(slice_id, pid)
+        self._taken_in[slice_id] = root
+
+    def _make(self, assignment: SliceAssignment, pid: int, tree: FreezerTree) -> SliceGroup | None:
+        above = "/"
+        if tree.version != 1:
+            place = tree.place_of(pid)
+            if place is None:
+                return None
+            # Never below another slice's group: the outermost would have its processes.
+            above = f"{place}/".split(f"/{self._parent}/")[0]
+        name = slice_group_name(SliceId(assignment.slice_id))
+        place = f"{above.rstrip('/')}/{self._parent}/{name}"
+        group = SliceGroup(SliceId(assignment.slice_id), GpuId(assignment.gpu_id), tree, place)
+        tree.make(group.rest)
+        tree.make(group.moved)
+        self._book.add(group)
+        return group
+
+    def _move_family(self, root: int, group: SliceGroup) -> None:
+        """Move them until nobody is left outside: they start others meanwhile."""
+        us = {os.getpid(), os.getppid()}
+        # A job that a notebook started was born in the notebook's group.
+        movable = {None, self._book.own_slice_at(root)} - {group.slice_id}
+        for _ in range(_ROUNDS):
+            strangers = [
+                pid
+                for pid in family_of(self._table, root)
+                if pid not in us and self._book.own_slice_at(pid) in movable
+            ]
+            if not strangers:
+                return
+            for pid in strangers:
+                group.tree.move(pid, group.rest)
+        log.warning("slice %s starts processes faster than they can be moved", group.slice_id)
+
+    def _remove_ended(self, assigned: set[SliceId]) -> None:
+        for group in self._book.groups():
+            if group.slice_id in assigned:
+                continue
+            if group.is_own:
+                if not group.tree.remove(group.place):
+                    continue
+                _remove_if_empty(group.tree, str(PurePosixPath(group.place).parent))
+            elif group.tree.exists(group.place):
+                # Its pod is still ending.
+                continue
+            self._book.drop(group.slice_id)
+            self._complaints.pop(group.slice_id, None)
+            self._taken_in.pop(group.slice_id, None)
+
+
+def _remove_abandoned(tree: FreezerTree, above: str) -> None:
+    """Remove what agents left behind that were killed, and whose processes ended later."""
+    for name in tree.inside(above):
+        place = f"{above.rstrip('/')}/{name}"
+        if not name.startswith(_PREFIX) or tree.pids(place):
+            continue
+        # An agent that has just made one and put nobody in yet makes it again.
+        tree.remove(place)
+
+
+def _remove_if_empty(tree: FreezerTree, place: str) -> None:
+    if not tree.inside(place):
+        tree.remove(place)

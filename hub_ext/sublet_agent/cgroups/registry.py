@@ -1,0 +1,156 @@
+"""The groups that the agent knows, and what they say of a process.
+
+On one machine a process is the slice's in whose group it is: only root can put it there. On
+Kubernetes the pod decides, and a pod that the service did not name is nobody's, also while none is
+named. The agent's own pod alone tells nothing: it may be the one machine. The outermost match
+counts, so that nobody changes sides by making groups below their own.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sublet_quota.ids import GpuId, SliceId
+
+from sublet_agent.cgroups.groups_file import GroupsFile, SliceGroup
+from sublet_agent.cgroups.pods import pod_of
+from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the groups say of a process: whose it is, or that it is nobody's here."""
+
+    slice_id: SliceId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """One group that is being frozen, or is."""
+
+    tree: FreezerTree
+    place: str
+
+    def holds(self, pid: int) -> bool:
+        """Whether this process is in the group, or in one in it."""
+        at = self.tree.place_of(pid)
+        return at is not None and is_in(at, self.place)
+
+
+class GroupBook:
+    """All groups of this node's slices, and those being frozen now. Safe from any thread."""
+
+    def __init__(self, file: Path, proc: Path = Path("/proc"), pods_below: str = "/") -> None:
+        """``pods_below`` is the group that the kubelet has as its root."""
+        self.pods_below = pods_below
+        self._file = GroupsFile(file)
+        self._proc = proc
+        self._guard = threading.RLock()
+        self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
+        self._pods: Mapping[str, SliceId] = {}
+        self._own_pod = self.pod_at(os.getpid())
+        self._freezing: dict[GpuId, list[Frozen]] = {}
+        self._first: dict[SliceId, int] = {}
+
+    def groups(self) -> Sequence[SliceGroup]:
+        """List all groups."""
+        with self._guard:
+            return tuple(self._groups.values())
+
+    def of(self, slice_id: SliceId) -> SliceGroup | None:
+        """Return a slice's group."""
+        with self._guard:
+            return self._groups.get(slice_id)
+
+    def add(self, group: SliceGroup) -> None:
+        """Take a group in; it is frozen at once where a slice is coming back on its GPU."""
+        with self._guard:
+            if self._groups.get(group.slice_id) == group:
+                return
+            after = {**self._groups, group.slice_id: group}
+            # On disk before it may be frozen: so that it is found, whatever becomes of us.
+            self._file.keep(after.values())
+            self._groups = after
+            under_way = self._freezing.get(group.gpu_id)
+            if under_way is not None:
+                under_way.append(Frozen(group.tree, group.place))
+                group.tree.begin_freezing(group.place)
+
+    def drop(self, slice_id: SliceId) -> None:
+        """Forget a group that is no more."""
+        with self._guard:
+            after = {k: g for k, g in self._groups.items() if k != slice_id}
+            if len(after) < len(self._groups):
+                self._file.keep(after.values())
+                self._groups = after
+            self._first.pop(slice_id, None)
+
+    def note_first(self, slice_id: SliceId, pid: int) -> None:
+        """Say which process of a slice of ours started all others: a notebook's server."""
+        with self._guard:
+            self._first[slice_id] = pid
+
+    def first_of(self, slice_id: SliceId) -> int | None:
+        """Return the pid of a slice's first process, where it is known."""
+        with self._guard:
+            return self._first.get(slice_id)
+
+    def name_pods(self, pods: Mapping[str, SliceId]) -> None:
+        """Say which pods' processes belong to slices, by UID: those that the service named."""
+        with self._guard:
+            self._pods = dict(pods)
+
+    def slice_at(self, pid: int) -> Verdict | None:
+        """Say whose a process is; ``None`` where its groups tell nothing."""
+        own = self.own_slice_at(pid)
+        if own is not None:
+            return Verdict(own)
+        pods, pod = self._pods, self.pod_at(pid)
+        if pod is None or (pod == self._own_pod and pod not in pods):
+            return None
+        return Verdict(pods.get(pod))
+
+    def pod_at(self, pid: int) -> str | None:
+        """Return the UID of the pod that a process is in."""
+        return pod_of(cgroup_lines(pid, self._proc), self.pods_below)
+
+    def own_slice_at(self, pid: int) -> SliceId | None:
+        """Return the slice in whose group, made by the agent, a process is."""
+        own = {(g.tree, g.place): g.slice_id for g in self.groups() if g.is_own}
+        for tree in {tree for tree, _ in own}:
+            parts = (tree.place_of(pid) or "").split("/")
+            for length in range(2, len(parts) + 1):
+                found = own.get((tree, "/".join(parts[:length])))
+                if found is not None:
+                    return found
+        return None
+
+    def begin(self, gpu_id: GpuId, freeze: Iterable[Frozen]) -> None:
+        """Freeze these groups, and each that is added on this GPU, until ``end``.
+
+        ``OSError`` where one cannot be frozen; the others may be by then.
+        """
+        with self._guard:
+            under_way = self._freezing[gpu_id] = []
+            for each in freeze:
+                # Noted first: whatever happens then, it is thawed at the end.
+                under_way.append(each)
+                if each.tree.exists(each.place):
+                    each.tree.begin_freezing(each.place)
+
+    def frozen(self, gpu_id: GpuId) -> Sequence[Frozen]:
+        """List what is frozen on this GPU now."""
+        with self._guard:
+            return tuple(self._freezing.get(gpu_id, ()))
+
+    def end(self, gpu_id: GpuId) -> Sequence[Frozen]:
+        """Freeze no more groups; returns those that are to be thawed."""
+        with self._guard:
+            return tuple(self._freezing.pop(gpu_id, ()))
+
+
+def is_in(place: str, outer: str) -> bool:
+    """Whether a place is another, or lies in it."""
+    return place == outer or place.startswith(f"{outer}/")

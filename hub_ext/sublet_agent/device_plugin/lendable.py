@@ -1,0 +1,24 @@
+"""The room on each card that the kubelet is told of, from what the agent keeps."""
+
+from collections.abc import Iterable
+
+from sublet_agent.device_plugin.units import GpuRoom
+from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.residency.snapshots import NodeView, lendable_mib
+
+
+def rooms_of(residencies: Iterable[GpuResidency], node: NodeView) -> tuple[GpuRoom, ...]:
+    """What jobs have on each card, and what one more could have: told to the service alike."""
+    return tuple(
+        GpuRoom(
+            gpu_id=r.gpu.gpu.gpu_id,
+            memory_mib=r.gpu.gpu.memory_mib,
+            usable_mib=r.gpu.gpu.memory_mib - node.margin_mib,
+            lendable_mib=lendable_mib(r.gpu, r.managed(), node),
+            jobs_mib=tuple(
+                s.cap_mib for s in r.slices.values() if s.is_job and s.assignment is not None
+            ),
+            closed=r.gpu.closed is not None,
+        )
+        for r in residencies
+    )

@@ -1,0 +1,238 @@
+"""The connection to the hub service: the agent opens it, and opens it again.
+
+The node's secret goes in the ``Authorization`` header and nowhere else. Assignments count only
+with the epoch that this connection was welcomed with, and in their order. What the agent sees is
+sent whole at least every second and at once on a change; events until the service has them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import ValidationError
+from sublet_quota.wire.agent_link import (
+    FROM_SERVICE,
+    Assignments,
+    Events,
+    EventsTaken,
+    Hello,
+    Status,
+    Welcome,
+)
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from sublet_agent.clock import Clock
+from sublet_agent.state_files.event_log import Outbox
+
+_LEAST_BETWEEN_S: Final = 0.05
+_EVENTS_AT_ONCE: Final = 500
+_EVENTS_AGAIN_AFTER_S: Final = 3.0
+_MOST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+_CONNECT_TIMEOUT_S: Final = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """How to reach the hub service."""
+
+    service_url: str
+    secret_file: Path
+    status_period_s: float = 1.0
+    silence_s: float = 30.0
+    """After so long without a word from the service nothing is lent."""
+    first_retry_s: float = 0.5
+    longest_retry_s: float = 5.0
+
+
+class ServiceRefusedError(Exception):
+    """The service broke the link's rules; the connection is closed and tried again."""
+
+
+class ServiceLink:
+    """Keeps the connection, and tells how long the service has been silent."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it connects
+        self,
+        settings: LinkSettings,
+        hello: Hello,
+        outbox: Outbox,
+        clock: Clock,
+        status: Callable[[int, int, int], Status],
+        assigned: Callable[[Assignments], None],
+    ) -> None:
+        self._settings = settings
+        self._hello = hello
+        self._outbox = outbox
+        self._clock = clock
+        self._status = status
+        self._assigned = assigned
+        self._changed = asyncio.Event()
+        self._heard_at = clock.monotonic()
+        self._highest_epoch = -1
+        self._acknowledged = -1
+        self._sequence = 0
+        self._offered: tuple[str, ...] = ()
+        self._offered_at = float("-inf")
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was heard from the service for too long."""
+        return self._clock.monotonic() - self._heard_at > self._settings.silence_s
+
+    def tell(self) -> None:
+        """Something changed: send the status at once."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Connect, and again, until cancelled."""
+        wait_s = self._settings.first_retry_s
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await self._connect_once()
+            except (
+                OSError,
+                HTTPClientError,
+                ServiceRefusedError,
+                ValidationError,
+                TimeoutError,
+            ) as error:
+                log.warning("no link to the hub service: %s", _in_words(error))
+            except Exception:
+                log.exception("the link to the hub service failed")
+            if self._heard_at - began > self._settings.first_retry_s:
+                # It was there for a while: the next one is likely to be there soon.
+                wait_s = self._settings.first_retry_s
+            # Jitter, so that all nodes do not come back in the same moment.
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+            wait_s = min(wait_s * 2, self._settings.longest_retry_s)
+
+    async def _connect_once(self) -> None:
+        request = HTTPRequest(
+            _link_url(self._settings.service_url),
+            headers={"Authorization": f"Bearer {_read_secret(self._settings.secret_file)}"},
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            request_timeout=_CONNECT_TIMEOUT_S,
+        )
+        connection = await websocket_connect(
+            request,
+            ping_interval=10,
+            ping_timeout=10,
+            max_message_size=_MOST_MESSAGE_BYTES,
+        )
+        if connection.protocol is not None:
+            # Else a report waits up to 40 ms for the receipt of the one before.
+            connection.protocol.set_nodelay(True)
+        try:
+            await connection.write_message(self._hello.model_dump_json())
+            epoch = await self._welcome(connection)
+            log.info("linked to the hub service (connection %s)", epoch)
+            self._acknowledged = -1
+            self._offered = ()
+            sending = asyncio.create_task(self._send(connection, epoch))
+            try:
+                await self._listen(connection, epoch)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+        finally:
+            connection.close()
+
+    async def _welcome(self, connection: WebSocketClientConnection) -> int:
+        # Not wait_for: before Python 3.12 it may swallow the cancellation that ends the agent.
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            text = await connection.read_message()
+        if text is None:
+            message = f"it closed the connection: {connection.close_reason or 'no reason told'}"
+            raise ServiceRefusedError(message)
+        welcome = FROM_SERVICE.validate_json(text)
+        if not isinstance(welcome, Welcome):
+            message = f"its first message is {welcome.type!r} and not 'welcome'"
+            raise ServiceRefusedError(message)
+        if welcome.epoch < self._highest_epoch:
+            message = (
+                f"it welcomes with epoch {welcome.epoch}, and {self._highest_epoch} was seen "
+                f"before: an old copy of the service; restart the agent if its ledger was reset"
+            )
+            raise ServiceRefusedError(message)
+        self._highest_epoch = welcome.epoch
+        self._heard_at = self._clock.monotonic()
+        return welcome.epoch
+
+    async def _listen(self, connection: WebSocketClientConnection, epoch: int) -> None:
+        while (text := await connection.read_message()) is not None:
+            message = FROM_SERVICE.validate_json(text)
+            self._heard_at = self._clock.monotonic()
+            match message:
+                case Assignments():
+                    self._take(message, epoch)
+                case EventsTaken():
+                    self._outbox.take(message.event_ids)
+                    self._offered = ()
+                    self._changed.set()
+                case Welcome():
+                    detail = "it welcomes twice"
+                    raise ServiceRefusedError(detail)
+        log.warning("the hub service closed the link: %s", connection.close_reason or "no reason")
+
+    def _take(self, assignments: Assignments, epoch: int) -> None:
+        if assignments.epoch != epoch:
+            log.warning("assignments of epoch %s ignored, it is %s", assignments.epoch, epoch)
+            return
+        if assignments.sequence < self._acknowledged:
+            log.warning("assignments %s ignored: a newer one came", assignments.sequence)
+            return
+        self._assigned(assignments)
+        self._acknowledged = assignments.sequence
+        self._changed.set()
+
+    async def _send(self, connection: WebSocketClientConnection, epoch: int) -> None:
+        while True:
+            self._changed.clear()
+            self._sequence += 1
+            status = self._status(epoch, self._sequence, self._acknowledged)
+            await connection.write_message(status.model_dump_json())
+            await self._send_events(connection, epoch)
+            await asyncio.sleep(_LEAST_BETWEEN_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.status_period_s - _LEAST_BETWEEN_S):
+                    await self._changed.wait()
+
+    async def _send_events(self, connection: WebSocketClientConnection, epoch: int) -> None:
+        events = self._outbox.first(_EVENTS_AT_ONCE)
+        ids = tuple(e.event_id for e in events)
+        now = self._clock.monotonic()
+        if not ids or (ids == self._offered and now - self._offered_at < _EVENTS_AGAIN_AFTER_S):
+            return
+        self._offered, self._offered_at = ids, now
+        message = Events(epoch=epoch, events=events)
+        await connection.write_message(message.model_dump_json())
+
+
+def _link_url(service_url: str) -> str:
+    parts = urlsplit(service_url.rstrip("/") + "/api/agents/link")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return urlunsplit((scheme, parts.netloc, parts.path, "", ""))
+
+
+def _read_secret(path: Path) -> str:
+    secret = path.read_text().strip()
+    if not secret:
+        message = f"the file of the node's secret, {path}, is empty"
+        raise ServiceRefusedError(message)
+    return secret
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        return f"a message cannot be read: {error.errors(include_url=False, include_input=False)}"
+    return str(error) or type(error).__name__

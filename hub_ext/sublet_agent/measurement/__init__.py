@@ -1,0 +1,1 @@
+"""What is on the cards, and who uses them."""

@@ -1,0 +1,198 @@
+"""The loop that measures one GPU again and again, and acts on what that shows."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.clock import Clock
+from sublet_agent.measurement.sample import Sample, take_sample
+from sublet_agent.measurement.update import Consequences, Measurement, request_for
+from sublet_agent.measurement.wake_checks import wake_who_may_wait
+from sublet_agent.moves.pausing import Hold, Holds
+from sublet_agent.moves.plan import MoveTools
+from sublet_agent.residency.activity import ActivitySettings
+from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.state_files.event_log import Record
+from sublet_agent.state_files.journal import Target
+
+_ASK_STATES_EVERY_S = 1.0
+_HURRY = 3
+_GONE_AFTER = 3
+"""So many samples without an answer, and the card counts as gone."""
+_BACK_AFTER = 20
+"""So many with an answer, and it is there again."""
+GONE: Final = "gone"
+"""What closes a card only until it answers again."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerTools:
+    """What the samplers of all GPUs work with."""
+
+    moves: MoveTools
+    attribution: Attribution
+    calls: Executor
+    samples: Executor
+    clock: Clock
+    record: Record
+    changed: Callable[[], None]
+    activity: ActivitySettings
+    period_s: float
+    """Between two samples of a GPU."""
+
+
+class Sampler:
+    """Measures one GPU."""
+
+    def __init__(self, residency: GpuResidency, tools: SamplerTools) -> None:
+        self._residency = residency
+        self._tools = tools
+        self._measurement = Measurement(residency, tools.activity)
+        self._asked_states = float("-inf")
+        self._failures = self._answers = 0
+        self._again = asyncio.Event()
+        residency.look_again = self._again.set
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            try:
+                await self.sample_once()
+            except Exception:
+                log.exception("a sample of GPU %s failed", self._residency.gpu.gpu.gpu_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._period_s()):
+                    await self._again.wait()
+            self._again.clear()
+
+    def _period_s(self) -> float:
+        """A job that must stand still may start processes: look for them more often."""
+        period_s = self._tools.period_s
+        held = any(s.is_job and not s.gate_open for s in self._residency.slices.values())
+        return period_s / _HURRY if held else period_s
+
+    async def sample_once(self) -> None:
+        """Measure, take it over, act on it, and let the policy look."""
+        tools = self._tools
+        monotonic = tools.clock.monotonic()
+        ask = monotonic - self._asked_states >= _ASK_STATES_EVERY_S
+        request = request_for(self._residency, tools.clock.now(), ask_states=ask)
+        loop = asyncio.get_running_loop()
+        sample = await loop.run_in_executor(
+            tools.samples,
+            take_sample,
+            tools.moves.device,
+            tools.moves.table,
+            tools.attribution,
+            request,
+        )
+        self._note_answer(sample)
+        effects = self._measurement.absorb(sample, tools.clock.now(), tools.clock.monotonic())
+        if effects is None:
+            return
+        if ask:
+            self._asked_states = monotonic
+        wake_who_may_wait(self._residency, tools.activity.busy_wakes_after, tools.clock.now())
+        await self._act(effects)
+        if effects.changed:
+            tools.changed()
+        self._residency.poke()
+
+    def _note_answer(self, sample: Sample) -> None:
+        gpu = self._residency.gpu
+        if sample.memory is None:
+            self._failures, self._answers = self._failures + 1, 0
+            if self._failures == _GONE_AFTER:
+                self.close(f"{GONE}: {sample.problem}")
+            return
+        self._failures, self._answers = 0, self._answers + 1
+        if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.startswith(GONE):
+            log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, gpu.closed)
+            gpu.closed = None
+            self._tell()
+
+    def close(self, reason: str) -> None:
+        """Take nothing new on this GPU."""
+        gpu = self._residency.gpu
+        self._answers = 0
+        was_gone = gpu.closed is not None and gpu.closed.startswith(GONE)
+        if gpu.closed is None or (was_gone and not reason.startswith(GONE)):
+            gpu.closed = reason
+            self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
+            self._tell()
+
+    def _tell(self) -> None:
+        self._tools.changed()
+        self._residency.poke()
+
+    async def _act(self, effects: Consequences) -> None:
+        tools, holds = self._tools, self._tools.moves.holds
+        for target in effects.found_suspended:
+            holds.adopt(target, Hold.SUSPENDED)
+            tools.moves.host.settle(target.identity, target.image_mib)
+        for identity in effects.found_back:
+            holds.drop(identity, Hold.SUSPENDED)
+            tools.moves.host.release(identity)
+        for identity in effects.ended:
+            tools.moves.host.release(identity)
+        for served in effects.became_over_cap:
+            tools.record(
+                "over-cap",
+                served.gpu_id,
+                served.slice_id,
+                bytes_mib=served.held_mib(),
+                detail=f"it may hold {served.cap_mib} MiB",
+            )
+        timeout_ms = tools.moves.settings.pause_timeout_ms
+        pauses = (
+            (effects.pause_for_policy, Hold.POLICY),
+            (effects.pause_for_slice, Hold.SLICE),
+        )
+        loop = asyncio.get_running_loop()
+        for targets, hold in pauses:
+            if targets:
+                await loop.run_in_executor(tools.calls, holds.pause, targets, hold, timeout_ms)
+        if any(self._needlessly_held(effects.found_paused).values()):
+            async with self._residency.acting:
+                needless = self._needlessly_held(effects.found_paused)
+                await loop.run_in_executor(tools.calls, _let_run, holds, needless)
+        await loop.run_in_executor(tools.samples, holds.settle)
+
+    def _needlessly_held(self, found_paused: list[Target]) -> dict[Hold, list[Target]]:
+        """List those of this GPU whose reason to stand still is no more, by that reason.
+
+        Checked against what is so now, not what was when the sample was taken.
+        """
+        holds = self._tools.moves.holds
+        gpu, slices = self._residency.gpu, self._residency.slices
+        stray = [t for t in found_paused if not holds.of(t.identity)]
+        policy, whole, moved = [], [], []
+        if gpu.move is None:
+            # A move that broke off unexpectedly may have left whom it held.
+            held = holds.held_for(Hold.MOVE)
+            moved = [target for target in held if target.gpu_id == gpu.gpu.gpu_id]
+        for target in holds.held_for(Hold.POLICY):
+            served = slices.get(target.slice_id)
+            if target.gpu_id == gpu.gpu.gpu_id and (served is None or not served.paused):
+                policy.append(target)
+        for target in holds.held_for(Hold.SLICE):
+            served = slices.get(target.slice_id)
+            moving = gpu.move is not None and gpu.move.slice_id == target.slice_id
+            back = served is None or not (served.away() or moving)
+            if target.gpu_id == gpu.gpu.gpu_id and back:
+                whole.append(target)
+        return {Hold.FOUND: stray, Hold.POLICY: policy, Hold.SLICE: whole, Hold.MOVE: moved}
+
+
+def _let_run(holds: Holds, needless: dict[Hold, list[Target]]) -> None:
+    for target in needless[Hold.FOUND]:
+        holds.adopt(target, Hold.FOUND)
+    for hold, targets in needless.items():
+        holds.release(targets, hold)

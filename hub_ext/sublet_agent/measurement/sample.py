@@ -1,0 +1,178 @@
+"""Measure one GPU and its processes; blocking, for a thread of its own."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sublet_quota.ids import GpuId, SliceId
+
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.devices.interface import (
+    Device,
+    DeviceError,
+    GpuGoneError,
+    GpuMemory,
+    ProcessState,
+)
+from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
+
+_LOOK_EVERY = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class SampledProcess:
+    """A process on the card."""
+
+    identity: ProcessIdentity
+    slice_id: SliceId | None
+    memory_mib: int
+    utilisation_percent: int
+    busy_ms: int | None
+    obstacle: str | None
+    """Why it cannot be suspended, where it was looked at in this sample."""
+    looked_at: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured on one card."""
+
+    gpu_id: GpuId
+    generation: int
+    memory: GpuMemory | None
+    """``None``: the card does not answer."""
+    processes: tuple[SampledProcess, ...]
+    unidentified: tuple[int, ...]
+    """Listed, but gone by the time it was looked up."""
+    alive: frozenset[ProcessIdentity]
+    """Those of the known processes that still run."""
+    cpu_s: Mapping[ProcessIdentity, float]
+    states: Mapping[ProcessIdentity, ProcessState]
+    """What the device says of the known processes, where it was asked."""
+    unknown: frozenset[ProcessIdentity]
+    """It was asked for the state of these, and did not answer."""
+    utilisation_percent: int
+    energy_mj: int | None
+    problem: str = ""
+    away_mib: int | None = None
+    """How much of what moves is in host memory; ``None`` where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """What to measure."""
+
+    gpu_id: GpuId
+    generation: int
+    known: Sequence[ProcessIdentity]
+    to_look_at: frozenset[ProcessIdentity]
+    """Known processes whose last look for obstacles is long ago; new ones are always looked at."""
+    ask_states: bool
+    moving: Sequence[ProcessIdentity] = ()
+
+
+def is_due(looked_at: datetime | None, now: datetime) -> bool:
+    """Whether a process should be looked at again for what forbids a suspend."""
+    return looked_at is None or now - looked_at >= _LOOK_EVERY
+
+
+def take_sample(
+    device: Device, table: ProcessTable, attribution: Attribution, request: SampleRequest
+) -> Sample:
+    """Measure; a card that does not answer gives a sample that says so."""
+    alive = frozenset(i for i in request.known if table.is_alive(i))
+    cpu_s = {i: seconds for i in alive if (seconds := table.cpu_s(i.pid)) is not None}
+    try:
+        memory = device.memory(request.gpu_id)
+        listed = device.processes(request.gpu_id)
+        utilisation = device.utilisation_percent(request.gpu_id)
+        energy_mj = device.energy_mj(request.gpu_id)
+    except DeviceError as error:
+        gone = isinstance(error, GpuGoneError)
+        problem = f"the card does not answer: {error}" if gone else str(error)
+        return Sample(
+            request.gpu_id,
+            request.generation,
+            None,
+            (),
+            (),
+            alive,
+            cpu_s,
+            {},
+            frozenset(),
+            0,
+            None,
+            problem,
+        )
+    known = frozenset(request.known)
+    on_card = {p.pid for p in listed}
+    # Whoever is not listed has left the GPU, or was suspended: only the device knows which.
+    ask = [i for i in alive if request.ask_states or i.pid not in on_card]
+    states, unknown = _states(device, ask)
+    processes: list[SampledProcess] = []
+    unidentified: list[int] = []
+    for process in listed:
+        identity = table.identify(process.pid)
+        if identity is None:
+            unidentified.append(process.pid)
+            continue
+        slice_id = attribution.slice_of(identity)
+        look = slice_id is not None and (identity not in known or identity in request.to_look_at)
+        processes.append(
+            SampledProcess(
+                identity,
+                slice_id,
+                process.memory_mib,
+                process.utilisation_percent,
+                process.busy_ms,
+                _obstacle(device, process.pid) if look else None,
+                look,
+            )
+        )
+    return Sample(
+        request.gpu_id,
+        request.generation,
+        memory,
+        tuple(processes),
+        tuple(unidentified),
+        alive,
+        cpu_s,
+        states,
+        unknown,
+        utilisation,
+        energy_mj,
+        away_mib=_away_mib(device, request.moving),
+    )
+
+
+def _away_mib(device: Device, moving: Sequence[ProcessIdentity]) -> int | None:
+    try:
+        away = [device.away_mib(identity.pid) for identity in moving]
+    except DeviceError:
+        return None
+    known = [mib for mib in away if mib is not None]
+    return sum(known) if known and len(known) == len(away) else None
+
+
+def _obstacle(device: Device, pid: int) -> str | None:
+    try:
+        return device.may_be_suspended(pid)
+    except DeviceError:
+        return None
+
+
+def _states(
+    device: Device, ask: Iterable[ProcessIdentity]
+) -> tuple[dict[ProcessIdentity, ProcessState], frozenset[ProcessIdentity]]:
+    """Return the states of those that have one, and whose could not be read."""
+    states: dict[ProcessIdentity, ProcessState] = {}
+    unknown: set[ProcessIdentity] = set()
+    for identity in ask:
+        try:
+            state = device.state(identity.pid)
+        except DeviceError:
+            unknown.add(identity)
+            continue
+        if state is not None:
+            states[identity] = state
+    return states, frozenset(unknown)

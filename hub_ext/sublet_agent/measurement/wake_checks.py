@@ -1,0 +1,38 @@
+"""Wakes suspended slices whose programs may wait inside a GPU call, which nothing shows.
+
+A cell that still runs says so, and wakes its slice. Who is no kernel (a program in a terminal)
+cannot say anything: its slice is looked in on, for a moment, after longer and longer times as
+long as that is in vain. So such a program waits for a bounded time, and the moves it costs
+others stay few.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.residency.state import ServedSlice
+
+_SELDOM: Final = timedelta(hours=1)
+_MOST_DOUBLINGS: Final = 10
+
+
+def wake_who_may_wait(residency: GpuResidency, after: timedelta, now: datetime) -> None:
+    """Wake the slices of this GPU that have been suspended long enough to be looked in on."""
+    for served in residency.slices.values():
+        if served.is_job or served.active or not served.away():
+            continue
+        away_for = now - served.state_since
+        if served.account.runs_a_cell(now):
+            if away_for >= after:
+                served.account.wakes(now)
+        elif _has_silent_programs(served) and away_for >= _patience(served, after):
+            served.account.is_looked_in_on(residency.gpu.idle_after, now)
+
+
+def _has_silent_programs(served: ServedSlice) -> bool:
+    return any(p.identity not in served.kernels for p in served.away())
+
+
+def _patience(served: ServedSlice, after: timedelta) -> timedelta:
+    doublings: int = min(served.account.looked_in_in_vain, _MOST_DOUBLINGS)
+    return max(after, min(after * (1 << doublings), _SELDOM))

@@ -1,0 +1,1 @@
+"""Move a slice's memory between GPU and host, in the safe order."""

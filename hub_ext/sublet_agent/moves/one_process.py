@@ -1,0 +1,139 @@
+"""Move one process, which stands still already: write it down, move it, see what it is now."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from sublet_agent.devices.interface import (
+    DeviceError,
+    NotSupportedError,
+    OutOfGpuMemoryError,
+    ProcessState,
+    ResumeRefusedError,
+)
+from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.plan import MoveEnd, MoveOutcome, MoveTools
+from sublet_agent.state_files.journal import Step, Target
+
+_STATE_TRIES: Final = 5
+_STATE_AGAIN_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a move cannot go on."""
+
+    end: MoveEnd
+    detail: str
+    blame: Target | None = None
+
+
+def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
+    """Look for what is known to lose a process, before it is touched."""
+    reason = tools.device.may_be_suspended(target.identity.pid)
+    if reason is not None:
+        return Objection(MoveEnd.REFUSED, reason, target)
+    room = tools.own_limit_mib(target.identity.pid)
+    if room is not None and room < target.image_mib:
+        detail = f"its memory limit leaves {room} MiB for the {target.image_mib} MiB it holds"
+        # For now: what it holds in its host memory comes and goes.
+        return Objection(MoveEnd.PUT_OFF, detail, target)
+    return None
+
+
+def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objection | None:
+    """Move one paused process out; what became of it is in the outcome."""
+    if not tools.table.is_alive(target.identity):
+        outcome.gone.add(target.identity)
+        return None
+    # CUDA IPC may have begun since the first look, and would cost it its memory.
+    objection = why_not_suspend(tools, target)
+    if objection is not None:
+        return objection
+    tools.journal.write(Step.SUSPENDING, [target])
+    failure: DeviceError | None = None
+    try:
+        tools.device.suspend(target.identity.pid)
+    except DeviceError as error:
+        failure = error
+    try:
+        state = _state_after(tools, target)
+    except DeviceError as error:
+        # As if it were suspended: nothing is lost by that, and much by the contrary.
+        _is_suspended(tools, target, outcome)
+        outcome.unknown.add(target.identity)
+        detail = f"what became of process {target.identity.pid} cannot be read: {error}"
+        return Objection(MoveEnd.PUT_OFF, detail, target)
+    if state is ProcessState.SUSPENDED:
+        _is_suspended(tools, target, outcome)
+        tools.journal.write(Step.SUSPENDED, [target])
+        return None
+    if not tools.table.is_alive(target.identity):
+        outcome.gone.add(target.identity)
+        return None
+    if state is ProcessState.FAILED:
+        outcome.lost[target.identity] = str(failure or "the driver gave it up")
+    if isinstance(failure, NotSupportedError):
+        return Objection(MoveEnd.REFUSED, str(failure), target)
+    detail = f"it is {state} after its suspend: {failure or 'no error was told'}"
+    return Objection(MoveEnd.PUT_OFF, detail, target)
+
+
+def _is_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> None:
+    tools.holds.exchange(target, Hold.MOVE, Hold.SUSPENDED)
+    tools.host.settle(target.identity, target.image_mib)
+    outcome.suspended[target.identity] = target
+
+
+def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
+    """Ask again and again what became of a process: everything depends on it. ``DeviceError``."""
+    for _ in range(_STATE_TRIES):
+        try:
+            return tools.device.state(target.identity.pid)
+        except DeviceError:
+            if not tools.table.is_alive(target.identity):
+                return None
+            time.sleep(_STATE_AGAIN_S)
+    return tools.device.state(target.identity.pid)
+
+
+def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objection | None:
+    """Move one suspended process back, for which there is room; it stays paused.
+
+    Only ``restore_all`` may call this: it keeps everybody else still meanwhile.
+    """
+    pid = target.identity.pid
+    if not tools.table.is_alive(target.identity):
+        outcome.gone.add(target.identity)
+        return None
+    # The driver's word counts: an agent before this one may have got further than it noted.
+    state = tools.device.state(pid)
+    if state is ProcessState.SUSPENDED:
+        tools.journal.write(Step.RESUMING, [target])
+        failure: DeviceError | None = None
+        try:
+            tools.device.resume(pid)
+        except DeviceError as error:
+            failure = error
+        state = tools.device.state(pid)
+        if state is ProcessState.SUSPENDED:
+            if isinstance(failure, OutOfGpuMemoryError | ResumeRefusedError):
+                # It may be poisoned; an error that passes looks the same, so it is tried again.
+                outcome.refused[target.identity] = str(failure)
+            detail = f"it is still suspended: {failure or 'no error was told'}"
+            return Objection(MoveEnd.PUT_OFF, detail, target)
+    if not tools.table.is_alive(target.identity):
+        outcome.gone.add(target.identity)
+        return None
+    if state is ProcessState.FAILED:
+        outcome.lost[target.identity] = "the driver gave it up"
+        return None
+    if state is None:
+        # It has given its CUDA context back: nothing of it is on the GPU or in an image.
+        outcome.gone.add(target.identity)
+        return None
+    tools.holds.exchange(target, Hold.SUSPENDED, Hold.MOVE)
+    tools.host.release(target.identity)
+    outcome.on_gpu.add(target.identity)
+    tools.journal.write(Step.RESUMED, [target])
+    return None

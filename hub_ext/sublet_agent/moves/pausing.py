@@ -1,0 +1,237 @@
+"""Who keeps a process from running, and the device calls that make it so.
+
+A process runs only while nobody holds it. The policy holds the processes of jobs that must let
+owners compute; a move holds all others on its GPU while a slice comes back; a suspended process
+is held by being suspended. Each asks and lets go on its own, and the device is called for the
+first to ask and the last to let go: so nobody unpauses what somebody else still needs still.
+
+All methods may be called from any thread, and block for as long as the device does.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from sublet_agent.devices.interface import (
+    Device,
+    DeviceError,
+    NoGpuContextError,
+    NoSuchProcessError,
+    ProcessState,
+)
+from sublet_agent.errors import JournalError
+from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
+from sublet_agent.state_files.journal import Journal, Step, Target
+
+T = TypeVar("T")
+
+_STANDS_STILL: Final = frozenset({ProcessState.PAUSED, ProcessState.SUSPENDED})
+
+log = logging.getLogger(__name__)
+
+
+class Hold(StrEnum):
+    """Why a process is kept from running."""
+
+    POLICY = "policy"
+    """A job that must let owners compute."""
+    MOVE = "move"
+    """Something on its GPU is being moved."""
+    SLICE = "slice"
+    """Other processes of its slice are suspended."""
+    SUSPENDED = "suspended"
+    FOUND = "found"
+    """It was found paused with nobody holding it, and is about to be let run."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHeld:
+    """A process that could not be paused, and why."""
+
+    target: Target
+    error: Exception
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has left the GPU, so that there is nothing to hold."""
+        return isinstance(self.error, NoSuchProcessError | NoGpuContextError)
+
+
+@dataclass(slots=True)
+class _Held:
+    target: Target
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    holds: set[Hold] = field(default_factory=set)
+    stuck: bool = False
+    """Nobody holds it, but the device would not let it run: tried again."""
+
+
+class Holds:
+    """The processes that are kept from running, on all GPUs of the node."""
+
+    def __init__(
+        self, device: Device, journal: Journal, table: ProcessTable, calls: Executor
+    ) -> None:
+        self._device = device
+        self._journal = journal
+        self._table = table
+        self._calls = calls
+        self._guard = threading.Lock()
+        self._held: dict[ProcessIdentity, _Held] = {}
+
+    def of(self, identity: ProcessIdentity) -> frozenset[Hold]:
+        """Return who holds this process."""
+        held = self._held.get(identity)
+        return frozenset() if held is None else frozenset(held.holds)
+
+    def held_for(self, hold: Hold) -> tuple[Target, ...]:
+        """List the processes held for this reason."""
+        with self._guard:
+            return tuple(h.target for h in self._held.values() if hold in h.holds)
+
+    def adopt(self, target: Target, hold: Hold) -> None:
+        """Take over a process that the device says is paused or suspended already."""
+        held = self._entry(target)
+        with held.lock:
+            held.holds.add(hold)
+
+    def pause(self, targets: Sequence[Target], hold: Hold, timeout_ms: int) -> list[NotHeld]:
+        """Hold all these processes, in parallel; returns those that are not held."""
+        fresh = [t for t in targets if not self.of(t.identity)]
+        try:
+            self._journal.write(Step.PAUSING, fresh)
+        except JournalError:
+            # A paused process is still listed by the device, so a crash would not hide it.
+            log.exception("pausing although it cannot be written down")
+        outcomes = self._for_each(targets, lambda t: self._pause_one(t, hold, timeout_ms))
+        return [o for o in outcomes if o is not None]
+
+    def release(self, targets: Sequence[Target], hold: Hold) -> None:
+        """Let go; whoever is held by nobody else runs on. Never raises for a device's error."""
+        self._write_unpausing([t for t in targets if self.of(t.identity) <= {hold}])
+        self._for_each(targets, lambda t: self._release_one(t, hold))
+
+    def exchange(self, target: Target, old: Hold, new: Hold) -> None:
+        """Go on holding for another reason, with no call to the device."""
+        held = self._entry(target)
+        with held.lock:
+            held.holds.discard(old)
+            held.holds.add(new)
+
+    def drop(self, identity: ProcessIdentity, hold: Hold) -> None:
+        """The reason is no more, as the device says; nothing is to be called."""
+        held = self._held.get(identity)
+        if held is not None:
+            with held.lock:
+                held.holds.discard(hold)
+
+    def forget(self, identity: ProcessIdentity) -> None:
+        """Drop a process that is gone."""
+        with self._guard:
+            self._held.pop(identity, None)
+
+    def settle(self) -> None:
+        """Try again what the device refused to unpause, and drop who is gone."""
+        with self._guard:
+            everyone = tuple(self._held.values())
+        for held in everyone:
+            if not self._table.is_alive(held.target.identity):
+                self.forget(held.target.identity)
+                self._note(Step.GONE, held.target)
+                continue
+            if held.stuck:
+                with held.lock:
+                    if not held.holds:
+                        self._let_run(held)
+
+    def _entry(self, target: Target) -> _Held:
+        with self._guard:
+            held = self._held.get(target.identity)
+            if held is None:
+                held = self._held[target.identity] = _Held(target)
+            return held
+
+    def _pause_one(self, target: Target, hold: Hold, timeout_ms: int) -> NotHeld | None:
+        held = self._entry(target)
+        with held.lock:
+            if not held.holds:
+                error = self._call_pause(target, timeout_ms)
+                if error is not None:
+                    return NotHeld(target, error)
+            held.holds.add(hold)
+        return None
+
+    def _call_pause(self, target: Target, timeout_ms: int) -> DeviceError | None:
+        pid = target.identity.pid
+        if not self._table.is_alive(target.identity):
+            return NoSuchProcessError(f"process {pid} has ended")
+        try:
+            self._device.pause(pid, timeout_ms)
+        except DeviceError as error:
+            # Whatever it says, what counts is whether the process stands still (an agent
+            # before this one may have paused it).
+            return None if self._state(pid) is ProcessState.PAUSED else error
+        except Exception as error:  # one that cannot be paused must not leave the others held
+            log.exception("pausing process %s failed unexpectedly", pid)
+            paused = self._state(pid) is ProcessState.PAUSED
+            return None if paused else DeviceError(repr(error))
+        return None
+
+    def _release_one(self, target: Target, hold: Hold) -> None:
+        held = self._entry(target)
+        with held.lock:
+            if hold not in held.holds and not held.stuck:
+                return
+            held.holds.discard(hold)
+            if not held.holds:
+                self._let_run(held)
+
+    def _let_run(self, held: _Held) -> None:
+        target = held.target
+        try:
+            self._device.unpause(target.identity.pid)
+        except DeviceError as error:
+            held.stuck = self._may_stand_still(target.identity.pid)
+            if held.stuck:
+                log.warning("process %s is not unpaused yet: %s", target.identity.pid, error)
+                return
+        held.stuck = False
+        self._note(Step.RUNNING, target)
+
+    def _state(self, pid: int) -> ProcessState | None:
+        try:
+            return self._device.state(pid)
+        except DeviceError:
+            return None
+
+    def _may_stand_still(self, pid: int) -> bool:
+        """Whether it is not known to run: then it must be neither forgotten nor noted to run."""
+        try:
+            return self._device.state(pid) in _STANDS_STILL
+        except (NoSuchProcessError, NoGpuContextError):
+            return False
+        except DeviceError:
+            return True
+
+    def _note(self, step: Step, target: Target) -> None:
+        try:
+            self._journal.write(step, [target])
+        except JournalError as error:
+            log.warning("%s", error)
+
+    def _write_unpausing(self, targets: Sequence[Target]) -> None:
+        try:
+            self._journal.write(Step.UNPAUSING, targets)
+        except JournalError:
+            # Unpausing is always safe, and leaving somebody paused is not.
+            log.exception("unpausing although it cannot be written down")
+
+    def _for_each(self, targets: Iterable[Target], call: Callable[[Target], T]) -> list[T]:
+        several = list(targets)
+        if len(several) <= 1:
+            return [call(t) for t in several]
+        return list(self._calls.map(call, several))

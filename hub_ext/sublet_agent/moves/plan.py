@@ -1,0 +1,133 @@
+"""What a move of memory is given, and what it answers.
+
+A move runs in a thread of its own from a plan made of values, and touches the agent's state only
+through the journal, the holds and the host memory's budget, which are made for that. What became
+of each process is in its outcome.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sublet_quota.ids import GpuId, SliceId
+
+from sublet_agent.cgroups.freezer import Freezer, NoFreezer
+from sublet_agent.devices.interface import Device
+from sublet_agent.moves.host_memory import HostMemory
+from sublet_agent.moves.pausing import Holds
+from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
+from sublet_agent.state_files.journal import Journal, Target
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSettings:
+    """Bounds and margins of all moves."""
+
+    margin_mib: int = 1024
+    """Left free beside what is restored: at least one new CUDA context."""
+    pause_timeout_ms: int = 2000
+    listing_rounds: int = 5
+    """How often processes born meanwhile are looked for before a move is put off."""
+    freeze_within_s: float = 1.0
+    """How long the other slices on a GPU may take to come to rest before one comes back."""
+    skip_room_check: bool = False
+    """Restore without looking for room. Loses notebooks: for showing that the check matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveTools:
+    """What every move works with."""
+
+    device: Device
+    journal: Journal
+    holds: Holds
+    table: ProcessTable
+    host: HostMemory
+    whose: Callable[[int, GpuId], Target | None]
+    """The process that has this pid, with its slice; ``None`` for a foreign one."""
+    own_limit_mib: Callable[[int], int | None]
+    """How much a process may grow inside its own memory limit; ``None``: unlimited."""
+    monotonic: Callable[[], float]
+    settings: MoveSettings
+    freezer: Freezer = field(default_factory=NoFreezer)
+
+
+@dataclass(frozen=True, slots=True)
+class MovePlan:
+    """The processes of one slice that are to be moved."""
+
+    slice_id: SliceId
+    gpu_id: GpuId
+    processes: tuple[Target, ...]
+
+    @property
+    def bytes_mib(self) -> int:
+        """How much is to be moved."""
+        return sum(t.image_mib for t in self.processes)
+
+
+class MoveEnd(StrEnum):
+    """How a move ended."""
+
+    DONE = "done"
+    UNDONE = "undone"
+    """It was asked back before its bytes began to move."""
+    REFUSED = "refused"
+    """A process cannot be moved, whenever it is tried."""
+    PUT_OFF = "put off"
+    """It did not work now, and everything is as it was."""
+
+
+@dataclass(slots=True)
+class MoveOutcome:
+    """What became of a move and of each process in it."""
+
+    end: MoveEnd = MoveEnd.DONE
+    detail: str = ""
+    blame: ProcessIdentity | None = None
+    """Which process cannot be moved."""
+    suspended: dict[ProcessIdentity, Target] = field(default_factory=dict)
+    """Now in host memory, with how much room each needs to come back."""
+    unknown: set[ProcessIdentity] = field(default_factory=set)
+    """Of ``suspended``: those of which the driver does not say whether they are."""
+    on_gpu: set[ProcessIdentity] = field(default_factory=set)
+    gone: set[ProcessIdentity] = field(default_factory=set)
+    lost: dict[ProcessIdentity, str] = field(default_factory=dict)
+    """Their GPU state cannot be brought back, and what the driver said."""
+    refused: dict[ProcessIdentity, str] = field(default_factory=dict)
+    """There was room, and the driver did not bring them back."""
+    moved_mib: int = 0
+    moved_s: float = 0.0
+    """The time in which bytes moved, for reckoning the rate."""
+    took_s: float = 0.0
+
+
+class UndoSwitch:
+    """Lets a suspend be turned back until its bytes begin to move."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = False
+        self._moving = False
+
+    @property
+    def undoable(self) -> bool:
+        """Whether asking back still helps."""
+        return not self._moving
+
+    def ask(self) -> bool:
+        """Ask the move back; ``False`` when its bytes move already."""
+        with self._lock:
+            if self._moving:
+                return False
+            self._asked = True
+            return True
+
+    def begin_moving(self) -> bool:
+        """Pass the point of no return; ``False`` when the move was asked back."""
+        with self._lock:
+            if self._asked:
+                return False
+            self._moving = True
+            return True

@@ -1,0 +1,142 @@
+"""After a start: find every process that stands still, and take it over.
+
+The device's own word counts; the journal says whom to ask about, and how much room a suspended
+process needs. Processes that the journal does not name (it was lost) are looked for among those
+on the cards and those of the slices that are assigned here.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.agent_link import SliceAssignment
+
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.devices.interface import Device, DeviceError, ProcessState
+from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.plan import MoveTools
+from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
+from sublet_agent.state_files.journal import Step, Target
+
+MOVING: Final = frozenset({Step.SUSPENDING, Step.RESUMING})
+_STATE_TRIES: Final = 5
+_PERHAPS_AWAY: Final = frozenset({Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING, Step.LOST})
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Recovered:
+    """The processes that stood still at the start, and what was done with them."""
+
+    suspended: list[Target] = field(default_factory=list)
+    paused_jobs: list[Target] = field(default_factory=list)
+    unpaused: list[Target] = field(default_factory=list)
+    lost: list[Target] = field(default_factory=list)
+
+
+def recover(
+    tools: MoveTools, attribution: Attribution, assignments: Iterable[SliceAssignment]
+) -> Recovered:
+    """Look at every process that may stand still, let run who may run, adopt the rest."""
+    assigned = {SliceId(s.slice_id): s for s in assignments}
+    recovered = Recovered()
+    unpause: list[Target] = []
+    for target, step in _candidates(tools, attribution, assigned):
+        attribution.remember(target.identity, target.slice_id)
+        match _state(tools.device, target.identity.pid, step):
+            case ProcessState.SUSPENDED:
+                tools.holds.adopt(target, Hold.SUSPENDED)
+                tools.host.settle(target.identity, target.image_mib)
+                (recovered.lost if step is Step.LOST else recovered.suspended).append(target)
+            case ProcessState.FAILED:
+                recovered.lost.append(target)
+            case ProcessState.PAUSED:
+                tools.holds.adopt(target, Hold.POLICY)
+                if target.holder is Holder.JOB and target.slice_id in assigned:
+                    # Owners may be at work: whether it may go on, the policy says.
+                    recovered.paused_jobs.append(target)
+                else:
+                    unpause.append(target)
+            case ProcessState.RUNNING | None:
+                tools.journal.write(Step.RUNNING, [target])
+    # A slice of which a part is suspended must not run without it.
+    away = {t.slice_id for t in recovered.suspended}
+    for target in unpause:
+        if target.slice_id in away:
+            tools.holds.exchange(target, Hold.POLICY, Hold.SLICE)
+    recovered.unpaused = [t for t in unpause if t.slice_id not in away]
+    tools.holds.release(recovered.unpaused, Hold.POLICY)
+    return recovered
+
+
+def _candidates(
+    tools: MoveTools, attribution: Attribution, assigned: dict[SliceId, SliceAssignment]
+) -> Iterable[tuple[Target, Step | None]]:
+    seen: set[ProcessIdentity] = set()
+    # Those first whose move may still be under way in the driver: it answers when that is over,
+    # and until then nobody else may be let run, who could take the room.
+    for entry in sorted(tools.journal.entries(), key=lambda e: e.step not in MOVING):
+        identity = entry.target.identity
+        if not tools.table.is_alive(identity):
+            tools.journal.write(Step.GONE, [entry.target])
+            continue
+        seen.add(identity)
+        yield entry.target, entry.step
+    for gpu in tools.device.gpus():
+        for pid, memory_mib in _listed(tools.device, gpu.gpu_id):
+            target = tools.whose(pid, gpu.gpu_id)
+            if target is not None and target.identity not in seen:
+                seen.add(target.identity)
+                yield replace(target, image_mib=memory_mib), None
+    yield from _unlisted(tools.table, attribution, assigned, seen)
+
+
+def _unlisted(
+    table: ProcessTable,
+    attribution: Attribution,
+    assigned: dict[SliceId, SliceAssignment],
+    seen: set[ProcessIdentity],
+) -> Iterable[tuple[Target, Step | None]]:
+    """Find suspended processes of which no journal tells: their image may be their whole cap."""
+    uids = {s.uid for s in assigned.values()}
+    for pid in table.pids():
+        if table.uid(pid) not in uids:
+            continue
+        identity = table.identify(pid)
+        slice_id = attribution.slice_of(identity) if identity is not None else None
+        assignment = assigned.get(slice_id) if slice_id is not None else None
+        if identity is None or assignment is None or identity in seen:
+            continue
+        seen.add(identity)
+        yield (
+            Target(
+                identity,
+                GpuId(assignment.gpu_id),
+                SliceId(assignment.slice_id),
+                assignment.holder,
+                assignment.memory_mib,
+            ),
+            None,
+        )
+
+
+def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int]]:
+    try:
+        return [(p.pid, p.memory_mib) for p in device.processes(gpu_id)]
+    except DeviceError as error:
+        log.warning("GPU %s does not list its processes: %s", gpu_id, error)
+        return []
+
+
+def _state(device: Device, pid: int, step: Step | None) -> ProcessState | None:
+    for _ in range(_STATE_TRIES):
+        try:
+            return device.state(pid)
+        except DeviceError as error:
+            log.warning("the state of process %s cannot be read: %s", pid, error)
+    # Better to look after a process that runs than to forget one that does not.
+    return ProcessState.SUSPENDED if step in _PERHAPS_AWAY else ProcessState.PAUSED

@@ -1,0 +1,165 @@
+"""Bring processes back: never without room, and with nobody running who could take it.
+
+The order: pause every other process on the GPU; freeze the other slices' control groups, so that
+nobody does anything there and nobody is born; list again, until two listings agree, and pause who
+was born meanwhile elsewhere; read the card's own count of its free memory; compare it with what
+is needed and a margin; only then restore, looking again before each process; thaw, and only then
+let the others run. Where there is no freezer, or a process is in nobody's group, whoever is born
+during the restore is paused as soon as the card lists it. On a time-out everybody runs on and
+nothing is restored. This module alone calls ``restore_one``.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sublet_agent.cgroups.freezer import Stillness
+from sublet_agent.devices.interface import DeviceError
+from sublet_agent.errors import JournalError
+from sublet_agent.moves.one_process import restore_one
+from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.plan import MoveOutcome, MovePlan, MoveTools
+from sublet_agent.state_files.journal import Target
+
+_WATCH_EVERY_S: Final = 0.02
+
+log = logging.getLogger(__name__)
+
+
+def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
+    """Bring the plan's processes back, paused; returns why not all of them, or ``""``.
+
+    Who came back is in ``outcome.on_gpu`` and held for the move. All others run on.
+    """
+    waiting = [t for t in plan.processes if tools.table.is_alive(t.identity)]
+    outcome.gone.update(t.identity for t in plan.processes if t not in waiting)
+    if not waiting:
+        return ""
+    others = _Others(tools, plan)
+    pids = [t.identity.pid for t in waiting]
+    within_s = tools.settings.freeze_within_s
+    try:
+        # Paused before they are frozen: the driver cannot pause who does not answer.
+        obstacle = others.stop()
+        if obstacle:
+            return obstacle
+        with tools.freezer.others_still(plan.gpu_id, plan.slice_id, pids, within_s) as stillness:
+            others.stillness = stillness
+            return stillness.problem or _restore_while_still(tools, waiting, outcome, others)
+    except (DeviceError, JournalError) as error:
+        return str(error)
+    except Exception as error:  # whatever it was, everybody must run on
+        log.exception("slice %s could not be brought back, unexpectedly", plan.slice_id)
+        return repr(error)
+    finally:
+        # Thawed by now, or the driver could not let them run.
+        tools.holds.release(others.paused, Hold.MOVE)
+
+
+def _restore_while_still(
+    tools: MoveTools, waiting: list[Target], outcome: MoveOutcome, others: "_Others"
+) -> str:
+    began = tools.monotonic()
+    while waiting:
+        obstacle = others.stop_until_nothing_changes() or _no_room(tools, waiting)
+        if obstacle:
+            return obstacle
+        target = waiting.pop(0)
+        with _nobody_born_runs(others):
+            objection = restore_one(tools, target, outcome)
+        if objection is not None:
+            return objection.detail
+        if target.identity in outcome.on_gpu:
+            outcome.moved_mib += target.image_mib
+            outcome.moved_s = tools.monotonic() - began
+    return ""
+
+
+@contextlib.contextmanager
+def _nobody_born_runs(others: "_Others") -> Iterator[None]:
+    """Pause who begins to use the GPU while the block lasts."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_EVERY_S):
+            with contextlib.suppress(DeviceError, JournalError):
+                others.stop()
+
+    watcher = threading.Thread(target=watch, name="born-meanwhile")
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+class _Others:
+    """Everybody on the GPU but the processes that come back."""
+
+    def __init__(self, tools: MoveTools, plan: MovePlan) -> None:
+        self._tools = tools
+        self._gpu_id = plan.gpu_id
+        self._own = {t.identity for t in plan.processes}
+        self._listed: frozenset[tuple[int, int]] = frozenset()
+        self.paused: list[Target] = []
+        self.stillness = Stillness()
+
+    def stop_until_nothing_changes(self) -> str:
+        """Stop everybody, and list again until nothing has changed.
+
+        What somebody had asked of the driver right before they froze may still be done after.
+        """
+        before: frozenset[tuple[int, int]] | None = None
+        for _ in range(self._tools.settings.listing_rounds):
+            obstacle = self.stop()
+            if obstacle or self._listed == before:
+                return obstacle
+            before = self._listed
+        return "what is on this GPU does not stop changing"
+
+    def stop(self) -> str:
+        """Pause who does not stand still; returns why that is not possible now, or ``""``."""
+        tools = self._tools
+        for _ in range(tools.settings.listing_rounds):
+            listed = tools.device.processes(self._gpu_id)
+            born: list[Target] = []
+            ending = False
+            for process in listed:
+                target = tools.whose(process.pid, self._gpu_id)
+                if target is None and tools.table.identify(process.pid) is None:
+                    ending = True
+                elif target is None:
+                    return f"process {process.pid} on this GPU belongs to no slice"
+                elif not self._stands_still(target):
+                    born.append(target)
+            if not born and not ending:
+                self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
+                return ""
+            failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
+            failed = {f.target.identity for f in failures}
+            self.paused.extend(t for t in born if t.identity not in failed)
+            for failure in failures:
+                if not failure.gone:
+                    pid = failure.target.identity.pid
+                    return f"process {pid} beside it cannot be paused: {failure.error}"
+        return "processes start and end on this GPU faster than they can be paused"
+
+    def _stands_still(self, target: Target) -> bool:
+        identity = target.identity
+        # There is one move at a time on a GPU: whoever is held for it, is held for this one.
+        held = identity in self._own or Hold.MOVE in self._tools.holds.of(identity)
+        return held or self.stillness.holds(identity.pid)
+
+
+def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:
+    """Return how much room is missing for all that still waits, or ``""``."""
+    if tools.settings.skip_room_check:
+        return ""
+    need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib
+    free_mib = tools.device.memory(waiting[0].gpu_id).free_mib
+    if free_mib >= need_mib:
+        return ""
+    return f"{free_mib} MiB are free, and {need_mib} MiB are needed with the margin"

@@ -1,0 +1,1 @@
+"""Who is on the GPU this second."""

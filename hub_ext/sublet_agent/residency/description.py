@@ -1,0 +1,46 @@
+"""What the hub service and tenants are told alike of a slice: its trouble, move and use."""
+
+from datetime import datetime
+
+from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.wire.agent_link import MoveReport
+
+from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
+
+
+def trouble(served: ServedSlice) -> str | None:
+    """Return what its owner must know: lost memory first, else why it cannot be suspended."""
+    for process in served.processes.values():
+        if process.lost is not None:
+            return (
+                f"the GPU memory of process {process.identity.pid} is lost ({process.lost}): "
+                f"restart its kernel"
+            )
+    return served.unsuspendable()
+
+
+def own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:
+    """Return the move of this slice, if one is under way on its GPU."""
+    return gpu.move if gpu.move is not None and gpu.move.slice_id == served.slice_id else None
+
+
+def utilisation_of(served: ServedSlice) -> int:
+    """Return how much of the GPU's time a slice uses now, in percent."""
+    if served.paused:
+        return 0
+    return min(100, sum(p.utilisation_percent for p in served.on_gpu()))
+
+
+def describe_move(move: RunningMove | None, now: datetime) -> MoveReport | None:
+    """Return a move as it is told, with the time that it has taken so far."""
+    if move is None:
+        return None
+    suspending = move.kind is TransitionKind.SUSPENDING
+    return MoveReport(
+        kind="suspending" if suspending else "resuming",
+        began=move.began,
+        bytes_mib=move.bytes_mib,
+        moved_mib=move.moved_mib,
+        expected_s=move.expected_s,
+        elapsed_s=max(0.0, (now - move.began).total_seconds()),
+    )

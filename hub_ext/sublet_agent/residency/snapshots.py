@@ -1,0 +1,127 @@
+"""From what the agent keeps of a GPU to what the policy sees of it.
+
+Where the agent knows more than the policy has words for, the numbers err on the safe side: bytes
+that belong to a suspended slice but are on the GPU (a process born meanwhile) count as taken, and
+come off the slice's cap, so that they are not counted twice.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sublet_quota import residency
+from sublet_quota.ids import SliceId
+from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, Transition, TransitionKind
+from sublet_quota.slice_states import SliceState
+
+from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What is the same for all GPUs of the node at one moment."""
+
+    now: datetime
+    lending: bool
+    margin_mib: int
+    host_free_mib: int
+    ahead: timedelta = timedelta(0)
+    """By how much ``now`` is later than what the hub's clock says."""
+    unsafe_skip_room_check: bool = False
+    """Who is away and wanted is taken to need no room: brought back into a full GPU, and lost."""
+
+
+def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuSnapshot:
+    """Return the GPU as the policy sees it."""
+    move = gpu.move
+    views = tuple(_view(s, move if _is_moving(s, move) else None, node) for s in slices)
+    if node.unsafe_skip_room_check:
+        views = tuple(
+            replace(v, cap_mib=0, image_mib=0) if v.is_away and v.active else v for v in views
+        )
+    return GpuSnapshot(
+        gpu_id=gpu.gpu.gpu_id,
+        now=node.now,
+        total_mib=gpu.memory.total_mib,
+        margin_mib=node.margin_mib,
+        host_free_mib=node.host_free_mib,
+        suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
+        slices=views,
+        transition=None
+        if move is None
+        else Transition(
+            move.slice_id,
+            move.kind,
+            undoable=move.kind is TransitionKind.SUSPENDING and move.undo.undoable,
+        ),
+        foreign_mib=foreign_mib(gpu, slices),
+        foreign_present=bool(gpu.foreign),
+        lending=node.lending,
+        closed=gpu.closed,
+        settings=gpu.pool,
+    )
+
+
+def foreign_mib(gpu: ServedGpu, slices: Iterable[ServedSlice]) -> int:
+    """Return what is taken on the GPU by others than whole slices."""
+    strays = sum(_stray_mib(s) for s in slices if not _is_moving(s, gpu.move))
+    return sum(gpu.foreign.values()) + gpu.orphans_mib + (gpu.overhead_mib or 0) + strays
+
+
+def _is_moving(served: ServedSlice, move: RunningMove | None) -> bool:
+    return move is not None and move.slice_id == served.slice_id
+
+
+def _stray_mib(served: ServedSlice) -> int:
+    return served.held_mib() if served.state() is SliceState.SUSPENDED else 0
+
+
+def _view(served: ServedSlice, move: RunningMove | None, node: NodeView) -> SliceView:
+    now = node.now
+    state, cap_mib = served.state(), served.cap_mib
+    held_mib, image_mib = served.held_mib(), served.image_mib()
+    if move is not None and move.kind is TransitionKind.SUSPENDING:
+        state, held_mib, image_mib = SliceState.PAUSED, max(move.bytes_mib, held_mib), 0
+    elif move is not None:
+        state, held_mib, image_mib = SliceState.SUSPENDED, 0, max(move.bytes_mib, image_mib)
+    elif state is SliceState.SUSPENDED:
+        cap_mib, held_mib = max(cap_mib - held_mib, image_mib), 0
+    active = served.active
+    assignment = served.assignment
+    kept = None if assignment is None else assignment.kept_until
+    return SliceView(
+        slice_id=served.slice_id,
+        holder=served.holder,
+        cap_mib=cap_mib,
+        state=state,
+        held_mib=held_mib,
+        image_mib=image_mib,
+        active=active,
+        since=_since(served),
+        gate_open=served.gate_open and active and move is None,
+        state_since=served.state_since,
+        waiting_since=served.waiting_since,
+        turn_since=served.turn_since if served.gate_open else None,
+        entitlement=0 if assignment is None else assignment.entitlement,
+        kept_until=kept and kept + node.ahead,
+        runs_a_cell=not served.is_job and served.account.may_run_a_cell(now),
+        past_the_gate=served.past_the_gate(now),
+        unsuspendable=served.unsuspendable(),
+        not_before=served.not_before,
+    )
+
+
+def _since(served: ServedSlice) -> datetime:
+    return served.state_since if served.activity is None else served.activity.since
+
+
+def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> int:
+    """Return how large a job could be that is placed here now, as the policy would seat it."""
+    return residency.lendable_mib(assemble(gpu, slices, node))
+
+
+def lent_to(served: ServedSlice, slices: Iterable[ServedSlice]) -> tuple[SliceId, ...]:
+    """Return the jobs that use this slice's room, or its compute, while it is idle."""
+    if served.is_job or served.active:
+        return ()
+    return tuple(s.slice_id for s in slices if s.is_job and s.gate_open)

@@ -1,0 +1,1 @@
+"""The physics (no I/O, no clock)."""

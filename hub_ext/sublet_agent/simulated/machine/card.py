@@ -1,0 +1,226 @@
+"""One simulated card, and one process that uses it, as the simulated driver knows them."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from sublet_quota.ids import GpuId
+
+from sublet_agent.simulated.machine.compute import WorkQueue
+from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
+from sublet_agent.simulated.machine.memory.store import CardStore
+from sublet_agent.simulated.machine.operations import Operation
+from sublet_agent.simulated.machine.replies import WaitingCall
+from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
+from sublet_agent.simulated.machine.usage import UsageMeter
+
+
+class DriverState(StrEnum):
+    """The checkpoint API's states, in its words."""
+
+    RUNNING = "running"
+    LOCKED = "locked"
+    CHECKPOINTED = "checkpointed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """Who a process is: a pid alone may be another process tomorrow."""
+
+    pid: int
+    uid: int
+    start_time: int
+    """In clock ticks after boot, as ``/proc/PID/stat`` says."""
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedProcess:
+    """What the driver holds for one process, from its first CUDA call until it ends."""
+
+    identity: ProcessIdentity
+    card: "Card"
+    context: Buffer
+    state: DriverState = DriverState.RUNNING
+    buffers: dict[int, Buffer] = field(default_factory=dict)
+    """By the handle that the process chose."""
+    imported: dict[int, "tuple[SimulatedProcess, Buffer]"] = field(default_factory=dict)
+    """Another process's buffers, opened by CUDA IPC, and whose they are."""
+    work: WorkQueue = field(default_factory=WorkQueue)
+    usage: UsageMeter = field(default_factory=UsageMeter)
+    waiting: deque[WaitingCall] = field(default_factory=deque)
+    operation: Operation | None = None
+    """What the driver is doing to it now."""
+    pending: deque[Operation] = field(default_factory=deque)
+    """What it was asked to do next."""
+    poisoned: str | None = None
+    """Why it can never be restored: a lost notebook."""
+    context_lost: str | None = None
+    """Why every CUDA call of it fails from now on."""
+    mps: bool = False
+    mps_limit_mib: int | None = None
+    host_limit_mib: int | None = None
+    """Its container's memory limit, as far as the image counts against it."""
+    has_computed: bool = False
+    imported_ever: bool = False
+    ended: bool = False
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self.identity.pid
+
+    @property
+    def submits(self) -> bool:
+        """Whether its CUDA calls are taken; else they wait."""
+        locking = self.operation is not None and self.operation.locks
+        return self.state is DriverState.RUNNING and not locking
+
+    @property
+    def draining(self) -> bool:
+        """Whether a lock waits for its kernels."""
+        return self.operation is not None and self.operation.locks
+
+    @property
+    def computing_s(self) -> float | None:
+        """Time that it would compute for if alone, ``None`` where it does not compute."""
+        if self.state is not DriverState.RUNNING or self.context_lost:
+            return None
+        return self.work.left_s(draining=self.draining)
+
+    @property
+    def held_mib(self) -> int:
+        """What it holds, on the card or in its image."""
+        return sum(buffer.mib for buffer in self.all_buffers())
+
+    @property
+    def on_card_mib(self) -> int:
+        """What it holds on the card."""
+        return sum(buffer.mib for buffer in self.all_buffers() if buffer.place is not None)
+
+    @property
+    def image_mib(self) -> int:
+        """What the image of it holds in host memory."""
+        if self.state is DriverState.CHECKPOINTED:
+            return self.held_mib
+        return self.operation.image_mib if self.operation is not None else 0
+
+    @property
+    def away_mib(self) -> int:
+        """What of it is in host memory and not on the card, as far as a move has come."""
+        returned_mib = self.operation.returned_mib if self.operation is not None else 0
+        return self.image_mib - returned_mib
+
+    @property
+    def has_managed_memory(self) -> bool:
+        """Whether the driver will refuse to checkpoint it."""
+        return any(buffer.kind is BufferKind.MANAGED for buffer in self.buffers.values())
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether CUDA IPC was used by it."""
+        exported = any(buffer.share_token for buffer in self.buffers.values())
+        return exported or self.imported_ever
+
+    def all_buffers(self) -> Iterator[Buffer]:
+        """Yield its allocations, the context first."""
+        yield self.context
+        yield from self.buffers.values()
+
+
+LEAST_MIB: Final = 1e-6
+"""Less than this still to move is nothing."""
+
+
+class Card:
+    """The physics of one card between two events: everything goes on at a constant rate."""
+
+    def __init__(self, gpu_id: GpuId, index: int, kind: str, store: CardStore) -> None:
+        self.gpu_id: Final = gpu_id
+        self.index: Final = index
+        self.type: Final = kind
+        self.store: Final = store
+        self.processes: dict[int, SimulatedProcess] = {}
+        """By pid, suspended ones too."""
+        self.usage: Final = UsageMeter()
+        self.energy_j = 0.0
+        self.gone: str | None = None
+
+    @property
+    def used_mib(self) -> int:
+        """Memory in use."""
+        return self.store.total_mib - self.store.free_mib
+
+    def next_event_s(self, now_s: float, speeds: Speeds) -> float:
+        """Return when the first of the things under way here is due."""
+        due = math.inf
+        computing = [left for p in self.processes.values() if (left := p.computing_s) is not None]
+        if computing:
+            due = now_s + min(computing) * len(computing)
+        outward, back = self._rates(speeds)
+        for process in self.processes.values():
+            operation = process.operation
+            if operation is None or not operation.begun:
+                continue
+            if operation.not_before_s > now_s:
+                due = min(due, operation.not_before_s)
+            due = min(due, operation.deadline_s)
+            if operation.moves_out:
+                left = operation.left_mib
+                if process.host_limit_mib is not None:
+                    left = min(left, max(0.0, process.host_limit_mib - operation.moved_mib))
+                due = min(due, now_s + left / outward)
+            elif operation.moves_back:
+                left = operation.left_mib
+                if operation.unclaimed:
+                    left = max(0.0, operation.claimed_mib - operation.moved_mib)
+                due = min(due, now_s + left / back)
+        return due
+
+    def progress(self, start_s: float, end_s: float, speeds: Speeds) -> None:
+        """Let time pass. No event lies within."""
+        seconds = end_s - start_s
+        computing = [p for p in self.processes.values() if p.computing_s is not None]
+        self.energy_j += seconds * self._power_w(speeds, computing=bool(computing))
+        for process in computing:
+            process.work.progress(seconds / len(computing))
+            process.usage.add(start_s, end_s, 1 / len(computing))
+        if computing:
+            self.usage.add(start_s, end_s, 1.0)
+        outward, back = self._rates(speeds)
+        for process in self.processes.values():
+            operation = process.operation
+            if operation is not None and (operation.moves_out or operation.moves_back):
+                moved = seconds * (outward if operation.moves_out else back)
+                operation.moved_mib = min(operation.total_mib, operation.moved_mib + moved)
+                if operation.left_mib < LEAST_MIB:
+                    operation.moved_mib = operation.total_mib
+
+    def _rates(self, speeds: Speeds) -> tuple[float, float]:
+        """Return the rates of each move out and each move back, in MiB a second."""
+        operations = [p.operation for p in self.processes.values() if p.operation is not None]
+        outward = sum(1 for operation in operations if operation.moves_out)
+        back = sum(1 for operation in operations if operation.moves_back)
+        return (
+            min(speeds.out_mib_s, speeds.out_total_mib_s / max(1, outward)),
+            min(speeds.back_mib_s, speeds.back_total_mib_s / max(1, back)),
+        )
+
+    def _power_w(self, speeds: Speeds, *, computing: bool) -> float:
+        if self.gone is not None:
+            return 0.0
+        if computing:
+            return speeds.busy_w
+        ready = any(
+            process.has_computed and process.state is not DriverState.CHECKPOINTED
+            for process in self.processes.values()
+        )
+        return speeds.ready_w if ready else speeds.quiet_w
+
+    def due(self, process: SimulatedProcess) -> bool:
+        """Whether the kernels of a process that is being locked have drained."""
+        left = process.computing_s
+        return left is None or left <= EPSILON_S

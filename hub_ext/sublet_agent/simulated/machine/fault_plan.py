@@ -1,0 +1,40 @@
+"""Faults that were asked for: the n-th operation of a kind fails, waits, or poisons."""
+
+from dataclasses import dataclass, field
+
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
+
+
+@dataclass(slots=True)
+class PlannedFault:
+    """What happens to the ``nth`` operation of one kind from now, of any process or of one."""
+
+    kind: OperationKind
+    nth: int = 1
+    pid: int | None = None
+    code: CudaCode | None = None
+    """The error it answers with; nothing is changed then. ``None``: it succeeds."""
+    delay_s: float = 0.0
+    """How much longer it takes."""
+    poisons: bool = False
+    """For a restore: it fails as without room, and the process is lost."""
+
+
+@dataclass(slots=True)
+class FaultPlan:
+    """The faults still to come."""
+
+    faults: list[PlannedFault] = field(default_factory=list)
+
+    def take(self, kind: OperationKind, pid: int) -> PlannedFault | None:
+        """Return the fault for the operation that begins now, if one was planned for it."""
+        due: PlannedFault | None = None
+        for fault in self.faults:
+            if fault.kind is kind and fault.pid in {None, pid}:
+                fault.nth -= 1
+                if fault.nth <= 0 and due is None:
+                    due = fault
+        if due is not None:
+            self.faults.remove(due)
+        return due

@@ -1,0 +1,1 @@
+"""Real bytes at a scale."""

@@ -1,0 +1,89 @@
+"""What the driver does to a process: lock, checkpoint, restore, unlock, each taking its time."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sublet_agent.simulated.machine.memory.buffers import Buffer
+from sublet_agent.simulated.machine.replies import Reply
+from sublet_agent.simulated.protocol.errors import SimulatedGpuError
+
+
+class OperationKind(StrEnum):
+    """The four operations of the checkpoint API, and the question for the state."""
+
+    LOCK = "lock"
+    CHECKPOINT = "checkpoint"
+    RESTORE = "restore"
+    UNLOCK = "unlock"
+    STATE = "state"
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One operation: asked for, then begun, then done. One at a time for each process."""
+
+    kind: OperationKind
+    reply: Reply
+    timeout_s: float | None = None
+    """For a lock: ``None`` waits for ever."""
+    mapping: dict[str, str] = field(default_factory=dict)
+    """For a restore: card ids, old to new."""
+    begun: bool = False
+    not_before_s: float = 0.0
+    deadline_s: float = math.inf
+    fails_with: SimulatedGpuError | None = None
+    """The answer at ``not_before_s``, instead of success."""
+    poisons: str | None = None
+    """What is said of the process when it fails so."""
+    total_mib: int = 0
+    moved_mib: float = 0.0
+    unclaimed: deque[Buffer] = field(default_factory=deque)
+    """For a restore: what has no room on the card yet, in order."""
+    claimed_mib: int = 0
+    slices_left: int = 0
+    """Buffers whose real bytes are still being copied."""
+
+    @property
+    def locks(self) -> bool:
+        """Whether CUDA calls of the process wait already, though it is not locked yet."""
+        return self.kind is OperationKind.LOCK and self.begun
+
+    @property
+    def waits_for_ever(self) -> bool:
+        """Whether it is a lock that was given no bound."""
+        return self.locks and self.timeout_s is None
+
+    @property
+    def moves_out(self) -> bool:
+        """Whether it takes its share of the way to host memory."""
+        return self._moves and self.kind is OperationKind.CHECKPOINT
+
+    @property
+    def moves_back(self) -> bool:
+        """Whether it takes its share of the way to the card."""
+        return self._moves and self.kind is OperationKind.RESTORE
+
+    @property
+    def _moves(self) -> bool:
+        return self.begun and self.fails_with is None and self.left_mib > 0
+
+    @property
+    def left_mib(self) -> float:
+        """What has not moved yet."""
+        return self.total_mib - self.moved_mib
+
+    @property
+    def image_mib(self) -> int:
+        """What of the image there is while a checkpoint is on its way."""
+        if self.kind is OperationKind.CHECKPOINT:
+            return round(self.moved_mib)
+        return 0
+
+    @property
+    def returned_mib(self) -> int:
+        """What of the image is back on the card while a restore is on its way."""
+        if self.kind is OperationKind.RESTORE:
+            return round(self.moved_mib)
+        return 0

@@ -1,0 +1,32 @@
+"""How the physics answers: at once or later, to whoever asked, if they are still there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sublet_agent.simulated.protocol.errors import SimulatedGpuError
+
+
+class Reply(Protocol):
+    """Where the answer to one request goes. Exactly one of the two methods is called, once."""
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        ...
+
+    def succeed(self, result: Mapping[str, object], payload: bytes = b"") -> None:
+        """Answer the request."""
+        ...
+
+    def fail(self, error: SimulatedGpuError) -> None:
+        """Refuse the request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """A CUDA call of a process that is locked or suspended."""
+
+    reply: Reply
+    run: Callable[[], None]

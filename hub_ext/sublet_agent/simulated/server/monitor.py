@@ -1,0 +1,181 @@
+"""What can be read of a simulated machine: as NVML tells it, and the whole truth for inspection."""
+
+from collections.abc import Generator, Iterator
+from typing import Final
+
+from sublet_agent.simulated.machine.byte_queue import ByteWork
+from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProcess
+from sublet_agent.simulated.machine.machine import SimulatedMachine
+from sublet_agent.simulated.machine.memory.buffers import Buffer
+from sublet_agent.simulated.machine.replies import Reply
+from sublet_agent.simulated.protocol.errors import DeviceGoneError
+
+Record = dict[str, object]
+
+
+class Monitor:
+    """Answers questions; changes nothing."""
+
+    def __init__(self, machine: SimulatedMachine) -> None:
+        self._machine: Final = machine
+
+    def gpus(self) -> list[Record]:
+        """List the cards, those that are gone too."""
+        return [
+            {
+                "gpu_id": card.gpu_id,
+                "index": card.index,
+                "type": card.type,
+                "memory_mib": card.store.total_mib,
+            }
+            for card in self._machine.cards.values()
+        ]
+
+    def memory(self, gpu_id: str) -> Record:
+        """Tell the card's memory."""
+        store = self._answering(gpu_id).store
+        return {
+            "total_mib": store.total_mib,
+            "used_mib": store.total_mib - store.free_mib,
+            "free_mib": store.free_mib,
+        }
+
+    def processes(self, gpu_id: str) -> list[Record]:
+        """List the processes with something on the card; a suspended one has nothing."""
+        now = self._machine.time_s
+        return [
+            {
+                "pid": process.pid,
+                "memory_mib": process.on_card_mib,
+                "utilisation_percent": process.usage.percent(now),
+                "busy_ms": int(process.usage.total_s * 1000),
+                "mps": process.mps,
+            }
+            for process in self._answering(gpu_id).processes.values()
+            if process.on_card_mib
+        ]
+
+    def away_mib(self, pid: int) -> int:
+        """Tell how much of a process is in host memory alone, also while it moves."""
+        process = self._machine.processes.get(pid)
+        return 0 if process is None else process.away_mib
+
+    def utilisation_percent(self, gpu_id: str) -> int:
+        """Tell how busy the card was over the last second."""
+        return self._answering(gpu_id).usage.percent(self._machine.time_s)
+
+    def energy_mj(self, gpu_id: str) -> int:
+        """Tell the energy used since the start, in millijoules."""
+        return int(self._answering(gpu_id).energy_j * 1000)
+
+    def health(self, after: int) -> list[Record]:
+        """List what went wrong, from number ``after`` on (exclusive)."""
+        return [
+            {"number": each.number, "gpu_id": each.gpu_id, "kind": each.kind, "detail": each.detail}
+            for each in self._machine.health
+            if each.number > after
+        ]
+
+    def inspect(self, reply: Reply, *, verify: bool) -> None:
+        """Tell everything; with ``verify``, whether each buffer's bytes are what they should be."""
+        if not verify:
+            reply.succeed(self._everything({}))
+            return
+        intact: dict[Buffer, bool | None] = {}
+
+        def steps() -> Iterator[None]:
+            for process in list(self._machine.processes.values()):
+                for buffer in list(process.buffers.values()):
+                    intact[buffer] = yield from _check(process, buffer)
+            reply.succeed(self._everything(intact))
+
+        self._machine.bytes.add(ByteWork(steps(), None, reply))
+
+    def _answering(self, gpu_id: str) -> Card:
+        card = self._machine.card(gpu_id)
+        if card.gone is not None:
+            message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
+            raise DeviceGoneError(message)
+        return card
+
+    def _everything(self, intact: dict[Buffer, bool | None]) -> Record:
+        machine = self._machine
+        return {
+            "simulated": True,
+            "time_s": machine.time_s,
+            "gpus": [
+                {
+                    "gpu_id": card.gpu_id,
+                    "type": card.type,
+                    "total_mib": card.store.total_mib,
+                    "free_mib": card.store.free_mib,
+                    "gone": card.gone,
+                    "energy_mj": int(card.energy_j * 1000),
+                }
+                for card in machine.cards.values()
+            ],
+            "processes": [self._process(each, intact) for each in machine.processes.values()],
+            "ended": [
+                {
+                    "pid": each.identity.pid,
+                    "start_time": each.identity.start_time,
+                    "state": each.state,
+                    "lost": each.lost,
+                    "how": each.how,
+                }
+                for each in machine.ended
+            ],
+        }
+
+    def _process(self, process: SimulatedProcess, intact: dict[Buffer, bool | None]) -> Record:
+        checked = [intact.get(buffer) for buffer in process.buffers.values()]
+        damaged = "its bytes were changed" if False in checked else None
+        failed = "its card is gone" if process.state is DriverState.FAILED else None
+        operation = process.operation
+        return {
+            "pid": process.pid,
+            "uid": process.identity.uid,
+            "start_time": process.identity.start_time,
+            "gpu_id": process.card.gpu_id,
+            "state": process.state.value,
+            "operation": operation.kind.value if operation is not None else None,
+            "pending": len(process.pending),
+            "held_mib": process.held_mib,
+            "on_card_mib": process.on_card_mib,
+            "host_mib": process.image_mib,
+            "host_limit_mib": process.host_limit_mib,
+            "poisoned": process.poisoned is not None,
+            "lost": process.poisoned or process.context_lost or failed or damaged,
+            "mps": process.mps,
+            "managed": process.has_managed_memory,
+            "ipc": process.shares_memory,
+            "waiting_calls": len(process.waiting),
+            "queued_kernels": len(process.work),
+            "busy_ms": int(process.usage.total_s * 1000),
+            "buffers": [
+                {
+                    "handle": buffer.handle,
+                    "mib": buffer.mib,
+                    "on_card": buffer.place is not None,
+                    "sha256": buffer.digest,
+                    "intact": intact.get(buffer),
+                }
+                for buffer in process.buffers.values()
+            ],
+        }
+
+
+def _check(process: SimulatedProcess, buffer: Buffer) -> Generator[None, None, bool | None]:
+    """Hash a buffer where it lies; ``None`` where it changed or moved meanwhile."""
+    expected, version, place = buffer.digest, buffer.version, buffer.place
+    if expected is None:
+        return None
+    hashing = buffer.hashing()
+    while process.operation is None and not process.ended:
+        try:
+            next(hashing)
+        except StopIteration as end:
+            unmoved = buffer.version == version and buffer.place is place
+            return bool(end.value == expected) if unmoved else None
+        yield
+    return None

@@ -1,0 +1,1 @@
+"""What survives the agent, one file each in the state folder."""

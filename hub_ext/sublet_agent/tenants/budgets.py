@@ -1,0 +1,144 @@
+"""What one tenant may use of the agent's socket, so that it costs the others nothing (THREATS 12).
+
+A tenant is a slice, or an account of strangers, with however many connections. Its budgets outlive
+them: who connects again gets no new ones. Connecting, lines, and asking for the share have a budget
+each, so that a cell at the gate does not wait behind a widget that asks too often. Whoever has used
+theirs up waits; nothing is dropped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sublet_agent.tenants.connection import Speaker
+
+_MANY: Final = 256
+_RECOUNT_S: Final = 1.0
+_SHARED_BY: Final = 8
+"""Where few connections are possible in all, none takes more than this part of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What each slice, and each account of strangers, may use of the tenants' socket."""
+
+    connections: int = 1024
+    """A kernel has two, and more for its subshells."""
+    connects_per_s: int = 50
+    lines_per_s: int = 200
+    shares_per_s: int = 50
+
+
+class Budget:
+    """So much a second, and what was saved up in the last one; first come, first served."""
+
+    def __init__(self, per_s: int, now: float) -> None:
+        self._per_s = per_s
+        self._left = float(per_s)
+        self._at = now
+
+    def spend(self, cost: int, now: float) -> float:
+        """Spend it, and return for how many seconds to wait until it may be used."""
+        self._refill(now)
+        self._left -= cost
+        return max(0.0, -self._left / self._per_s)
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as if nothing had ever been spent."""
+        self._refill(now)
+        return self._left >= self._per_s
+
+    def _refill(self, now: float) -> None:
+        self._left = min(float(self._per_s), self._left + (now - self._at) * self._per_s)
+        self._at = now
+
+
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """One of them, and what it has left."""
+
+    connects: Budget
+    lines: Budget
+    shares: Budget
+    speakers: set[Speaker] = field(default_factory=set)
+    """By its open connections."""
+    recounted_at: float = float("-inf")
+
+    def is_as_new(self, now: float) -> bool:
+        """Whether it may be forgotten."""
+        budgets = (self.connects, self.lines, self.shares)
+        return not self.speakers and all(budget.is_full(now) for budget in budgets)
+
+    def may_recount(self, now: float) -> bool:
+        """Whether it is time to look whether its connections are another's by now."""
+        if now - self.recounted_at < _RECOUNT_S:
+            return False
+        self.recounted_at = now
+        return True
+
+
+class Tenants:
+    """All that have spoken lately."""
+
+    def __init__(self, limits: SocketLimits, most: int, time: Callable[[], float]) -> None:
+        """``most`` connections are possible in all; ``time`` is the event loop's."""
+        self._limits = limits
+        self._most = most
+        self._most_of_one = min(limits.connections, max(1, most // _SHARED_BY))
+        self._time = time
+        self._known: dict[str, Tenant] = {}
+        self._placed: dict[Speaker, Tenant] = {}
+        self._tidy_at = _MANY
+
+    def __len__(self) -> int:
+        """Return how many are known."""
+        return len(self._known)
+
+    def place(self, speaker: Speaker) -> Tenant:
+        """Count a connection where its speaker belongs, by what is known of them now."""
+        tenant, before = self._of(speaker.tenant), self._placed.get(speaker)
+        if before is not tenant:
+            if before is not None:
+                before.speakers.discard(speaker)
+            tenant.speakers.add(speaker)
+            self._placed[speaker] = tenant
+        return tenant
+
+    def remove(self, speaker: Speaker) -> None:
+        """A connection has ended."""
+        self._placed.pop(speaker).speakers.discard(speaker)
+
+    def why_no_room_for(self, speaker: Speaker) -> str | None:
+        """Why no more connections may be made; who is another's by now counts there."""
+        if len(self._placed) >= self._most:
+            return f"there are {self._most} connections on this node already"
+        tenant, most = self._of(speaker.tenant), self._most_of_one
+        if len(tenant.speakers) >= most and tenant.may_recount(self._time()):
+            for other in tuple(tenant.speakers):
+                other.slice_id()
+                self.place(other)
+        return None if len(tenant.speakers) < most else f"there are {most} connections already"
+
+    async def spend(self, budget: Budget, cost: int = 1) -> None:
+        """Wait for one's turn, and in any case let the others have theirs."""
+        await asyncio.sleep(budget.spend(cost, self._time()))
+
+    def _of(self, name: str) -> Tenant:
+        tenant = self._known.get(name)
+        if tenant is None:
+            self._tidy()
+            now, limits = self._time(), self._limits
+            tenant = self._known[name] = Tenant(
+                connects=Budget(limits.connects_per_s, now),
+                lines=Budget(limits.lines_per_s, now),
+                shares=Budget(limits.shares_per_s, now),
+            )
+        return tenant
+
+    def _tidy(self) -> None:
+        if len(self._known) < self._tidy_at:
+            return
+        now = self._time()
+        self._known = {name: t for name, t in self._known.items() if not t.is_as_new(now)}
+        self._tidy_at = max(_MANY, 2 * len(self._known))

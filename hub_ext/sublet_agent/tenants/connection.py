@@ -1,0 +1,243 @@
+"""What one connection of a tenant says, and what it is told.
+
+Who speaks is known from the socket's peer, never from what is said (THREATS 1): a tenant can only
+move its own slice. What cannot be read is answered with ``Unknown``.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final, Protocol, assert_never
+
+from pydantic import ValidationError
+from sublet_quota.ids import SliceId
+from sublet_quota.wire.tenant_socket import (
+    FROM_TENANT,
+    MAX_LINE_BYTES,
+    AskShare,
+    EnterGate,
+    GateOpen,
+    GateWaits,
+    KernelActivity,
+    Share,
+    Unknown,
+)
+
+from sublet_agent.processes.peer import Peer
+from sublet_agent.residency.state import GateRequest
+
+_WAIT_PERIOD_S: Final = 0.5
+"""A waiting cell is told about changes at most so often."""
+_FIRST_WAIT_S: Final = 0.05
+"""A gate that opens sooner needs no explanation."""
+_WAIT_REPEAT_S: Final = 2.0
+_MOST_BAD_LINES: Final = 20
+_MOST_GATES: Final = 16
+"""Of one connection: a kernel has few subshells."""
+_MOST_WORDS: Final = 1000
+_OPEN_LINE: Final = GateOpen().model_dump_json().encode() + b"\n"
+
+Message = KernelActivity | EnterGate | AskShare
+
+
+class Desk(Protocol):
+    """What the socket asks of the agent."""
+
+    def slice_of_peer(self, peer: Peer) -> SliceId | None:
+        """Return the slice of a peer, as long as that process runs."""
+        ...
+
+    def serves(self, slice_id: SliceId) -> bool:
+        """Whether the slice is here, and was not taken back."""
+        ...
+
+    def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
+        """A kernel tells its level, by a connection whose end is told."""
+        ...
+
+    def connection_ends(self, slice_id: SliceId, connection: object) -> None:
+        """A connection by which kernels were reported has ended."""
+        ...
+
+    def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there."""
+        ...
+
+    def leave(self, slice_id: SliceId, request: GateRequest) -> None:
+        """The cell waits no longer, and does not run either."""
+        ...
+
+    def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
+        ...
+
+    def waits(self, slice_id: SliceId) -> GateWaits:
+        """Say why its cells wait."""
+        ...
+
+    def share(self, slice_id: SliceId) -> Share | None:
+        """Say what the slice holds."""
+        ...
+
+
+class Speaker:
+    """Who speaks by one connection: a process, and the slice that it is in."""
+
+    def __init__(self, desk: Desk, peer: Peer) -> None:
+        self._desk = desk
+        self.peer = peer
+        self._slice_id: SliceId | None = None
+        self.slice_id()
+
+    @property
+    def tenant(self) -> str:
+        """Whose budgets it uses, by what is known of the speaker.
+
+        Strangers share those of their account: they may belong to a slice that is being made.
+        """
+        return f"uid {self.peer.uid}" if self._slice_id is None else f"slice {self._slice_id}"
+
+    def slice_id(self) -> SliceId | None:
+        """Return the speaker's slice; asked again while it is in none (it may come yet).
+
+        Once told it holds as long as the slice is served: also for a child that goes on speaking.
+        """
+        if self._slice_id is None or not self._desk.serves(self._slice_id):
+            self._slice_id = self._desk.slice_of_peer(self.peer)
+        return self._slice_id
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A cell at the gate, and when its owner is told why."""
+
+    slice_id: SliceId
+    timer: asyncio.TimerHandle
+    told: float = 0.0
+
+
+class Conversation:
+    """One connection: its requests at the gate, and what it was told."""
+
+    def __init__(self, desk: Desk, speaker: Speaker, writer: asyncio.StreamWriter) -> None:
+        self._desk = desk
+        self._speaker = speaker
+        self._writer = writer
+        self._gates: dict[GateRequest, _Waiting] = {}
+        self._reported_for: set[SliceId] = set()
+        self._bad_lines = 0
+
+    def read(self, line: bytes) -> Message | None:
+        """Return what a line says; else answer that it cannot be read."""
+        try:
+            return FROM_TENANT.validate_json(line)
+        except ValidationError as error:
+            self._bad_lines += 1
+            first = error.errors(include_url=False, include_input=False)[0]
+            self.refuse(f"this line cannot be read: {first['msg']}")
+            return None
+
+    @property
+    def is_nonsense(self) -> bool:
+        """Whether too much of it could not be read."""
+        return self._bad_lines >= _MOST_BAD_LINES
+
+    def hear(self, message: Message) -> None:
+        """Do what is asked, for the slice that the speaker is in now."""
+        slice_id = self._speaker.slice_id()
+        if slice_id is None:
+            self.refuse(f"process {self._speaker.peer.pid} belongs to no slice of this node")
+            return
+        match message:
+            case EnterGate():
+                self._enter(slice_id, message)
+            case KernelActivity():
+                self._reported_for.add(slice_id)
+                self._desk.activity(slice_id, message, self)
+            case AskShare():
+                self._tell_share(slice_id)
+            case _:
+                assert_never(message)
+
+    def refuse(self, why: str) -> None:
+        """Answer with ``Unknown``."""
+        self._send(unknown_line(why))
+
+    def end(self) -> None:
+        """Take back what waits at the gate."""
+        for request, waiting in tuple(self._gates.items()):
+            self._forget(request)
+            self._desk.leave(waiting.slice_id, request)
+        for slice_id in self._reported_for:
+            self._desk.connection_ends(slice_id, self)
+
+    def _enter(self, slice_id: SliceId, message: EnterGate) -> None:
+        if len(self._gates) >= _MOST_GATES:
+            self.refuse(f"{_MOST_GATES} cells wait here already")
+            return
+        identity = self._speaker.peer.identity
+        request = GateRequest(message.kernel, message.cell, lambda: None, identity)
+        request.changed = lambda: self._look(request)
+        request.refused = lambda why: self._send_away(request, why)
+        if self._desk.enter(slice_id, request):
+            self._send(_OPEN_LINE)
+            return
+        due = asyncio.get_running_loop().time() + _FIRST_WAIT_S
+        self._gates[request] = _Waiting(slice_id, self._tell_at(due, request))
+
+    def _look(self, request: GateRequest) -> None:
+        """Tell a waiting cell how things stand."""
+        waiting = self._gates.get(request)
+        if waiting is None:
+            return
+        if self._desk.lets_through(waiting.slice_id, request):
+            self._forget(request)
+            self._send(_OPEN_LINE)
+            return
+        due = waiting.told + _WAIT_PERIOD_S
+        if asyncio.get_running_loop().time() >= due:
+            self._tell(request)
+        elif waiting.timer.when() > due:
+            waiting.timer.cancel()
+            waiting.timer = self._tell_at(due, request)
+
+    def _send_away(self, request: GateRequest, why: str) -> None:
+        """Its slice is not served here any more: who asks again is looked up anew."""
+        if request in self._gates:
+            self._forget(request)
+            self.refuse(why)
+
+    def _forget(self, request: GateRequest) -> None:
+        self._gates.pop(request).timer.cancel()
+
+    def _tell(self, request: GateRequest) -> None:
+        waiting = self._gates.get(request)
+        if waiting is None:
+            return
+        waiting.timer.cancel()
+        waiting.told = asyncio.get_running_loop().time()
+        waiting.timer = self._tell_at(waiting.told + _WAIT_REPEAT_S, request)
+        self._send(self._desk.waits(waiting.slice_id).model_dump_json().encode() + b"\n")
+
+    def _tell_at(self, due: float, request: GateRequest) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_at(due, self._tell, request)
+
+    def _tell_share(self, slice_id: SliceId) -> None:
+        share = self._desk.share(slice_id)
+        if share is None:
+            self.refuse("the slice was released")
+            return
+        self._send(share.model_dump_json().encode() + b"\n")
+
+    def _send(self, line: bytes) -> None:
+        if self._writer.is_closing():
+            return
+        if self._writer.transport.get_write_buffer_size() > MAX_LINE_BYTES:
+            # It asks and does not read: whatever it misses is its own.
+            self._writer.transport.abort()
+            return
+        self._writer.write(line)
+
+
+def unknown_line(why: str) -> bytes:
+    """Return the line that answers whoever is not served."""
+    return Unknown(message=why[:_MOST_WORDS]).model_dump_json().encode() + b"\n"

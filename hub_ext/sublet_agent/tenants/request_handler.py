@@ -1,0 +1,157 @@
+"""What tenants' messages lead to; only their own slice, by the socket's credentials."""
+
+from typing import Final
+
+from sublet_quota.ids import SliceId
+from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
+
+from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.clock import Clock
+from sublet_agent.processes.peer import Peer
+from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
+from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.residency.registry import Roster
+from sublet_agent.residency.state import GateRequest, ServedSlice, ToldShare, TrackedProcess
+from sublet_agent.tenants.share import TenantView, share_of
+from sublet_agent.tenants.wait_reasons import describe
+
+_MOST_KERNELS: Final = 256
+_MOST_ANCESTORS: Final = 16
+_SHARE_GOOD_FOR_S: Final = 0.1
+_REST_AFTER_LOOKING: Final = 20
+"""Looking takes a twentieth of the agent's time at most, however many processes there are."""
+_MOST_REST_S: Final = 1.0
+"""A look may have taken long for another reason, and what it told is old by then."""
+
+
+class TenantDesk:
+    """Answers the tenant socket from the roster."""
+
+    def __init__(
+        self, roster: Roster, attribution: Attribution, table: ProcessTable, clock: Clock
+    ) -> None:
+        self._roster = roster
+        self._attribution = attribution
+        self._table = table
+        self._clock = clock
+
+    def slice_of_peer(self, peer: Peer) -> SliceId | None:
+        """Return the slice of a peer, as long as it is assigned here and that process runs."""
+        slice_id = self._attribution.slice_of_peer(peer)
+        return slice_id if slice_id is not None and self.serves(slice_id) else None
+
+    def serves(self, slice_id: SliceId) -> bool:
+        """Whether the slice is here, and was not taken back."""
+        found = self._roster.find(slice_id)
+        return found is not None and not found[1].released
+
+    def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
+        """A kernel tells its level, by a connection whose end is told."""
+        found = self._roster.find(slice_id)
+        if found is None:
+            return
+        residency, served = found
+        served.account.kernel_reports(report, self._clock.now(), connection)
+        if report.busy and not served.gate_open:
+            residency.poke()
+
+    def connection_ends(self, slice_id: SliceId, connection: object) -> None:
+        """A connection by which kernels were reported has ended."""
+        found = self._roster.find(slice_id)
+        if found is not None:
+            found[1].account.connection_ends(connection, self._clock.now())
+
+    def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there.
+
+        An open gate means that the rest of the cap is promised and jobs stand still already.
+        """
+        found = self._roster.find(slice_id)
+        if found is None:
+            return False
+        residency, served = found
+        self._note_kernel(served, request)
+        served.account.cell_enters(request.cell, request.kernel, self._clock.now())
+        if served.gate_open:
+            served.account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
+            return True
+        served.requests.append(request)
+        residency.poke()
+        return False
+
+    def leave(self, slice_id: SliceId, request: GateRequest) -> None:
+        """The cell waits no longer, and does not run either."""
+        found = self._roster.find(slice_id)
+        if found is not None and request in found[1].requests:
+            found[1].requests.remove(request)
+
+    def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
+        """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
+        found = self._roster.find(slice_id)
+        if found is None or not found[1].gate_open:
+            return False
+        found[1].account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
+        self.leave(slice_id, request)
+        return True
+
+    def waits(self, slice_id: SliceId) -> GateWaits:
+        """Say why its cells wait."""
+        found = self._roster.find(slice_id)
+        if found is None:
+            return describe(None, None, self._clock.now())
+        residency, served = found
+        return describe(served.wait, residency.gpu.move, self._clock.now())
+
+    def share(self, slice_id: SliceId) -> Share | None:
+        """Say what the slice holds, or did a moment ago: it may be asked for very often."""
+        found = self._roster.find(slice_id)
+        if found is None:
+            return None
+        residency, served = found
+        began = self._clock.monotonic()
+        of = (residency.gpu.generation, served.wait, served.gate_open, bool(served.requests))
+        told = served.told
+        if told is None or began >= told.until or told.of != of:
+            share = self._look_at_share(residency, served)
+            ended = self._clock.monotonic()
+            rest_s = min(_MOST_REST_S, (ended - began) * _REST_AFTER_LOOKING)
+            told = served.told = ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+        return told.share
+
+    def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
+        now = self._clock.now()
+        view = TenantView(
+            now=now,
+            wait=describe(served.wait, residency.gpu.move, now) if served.requests else None,
+            kernels=self._kernels(served),
+        )
+        return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
+
+    def _note_kernel(self, served: ServedSlice, request: GateRequest) -> None:
+        process = request.process
+        if process is not None and served.kernels.get(process) != request.kernel:
+            if len(served.kernels) >= _MOST_KERNELS:
+                served.kernels.pop(next(iter(served.kernels)))
+            served.kernels[process] = request.kernel
+            served.kernel_of.clear()
+
+    def _kernels(self, served: ServedSlice) -> dict[int, str | None]:
+        """Return the kernels of its processes; each is looked for once."""
+        known = served.kernel_of
+        served.kernel_of = {
+            p.identity: known[p.identity] if p.identity in known else self._kernel_of(served, p)
+            for p in served.processes.values()
+        }
+        return {process.pid: kernel for process, kernel in served.kernel_of.items()}
+
+    def _kernel_of(self, served: ServedSlice, process: TrackedProcess) -> str | None:
+        """Return the kernel that a process is, or descends from."""
+        identity: ProcessIdentity | None = process.identity
+        for _ in range(_MOST_ANCESTORS):
+            if identity is None:
+                return None
+            if identity in served.kernels:
+                return served.kernels[identity]
+            ancestor = self._table.parent(identity.pid)
+            identity = None if ancestor is None else self._table.identify(ancestor)
+        return None

@@ -1,0 +1,79 @@
+"""What a tenant is told of its own slice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sublet_quota.amounts import format_memory
+from sublet_quota.slice_states import SliceState
+from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
+
+from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.snapshots import lent_to
+from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """What a tenant is told beyond what its slice says of itself."""
+
+    now: datetime
+    wait: GateWaits | None
+    kernels: Mapping[int, str | None]
+    """Of each of its processes, the kernel that it belongs to."""
+
+
+def share_of(
+    served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice], view: TenantView
+) -> Share:
+    """Return what a tenant is told about its own slice."""
+    assignment = served.assignment
+    lent = bool(lent_to(served, slices))
+    return Share(
+        slice_id=served.slice_id,
+        gpu_id=gpu.gpu.gpu_id,
+        gpu_type=gpu.gpu.type,
+        simulated=gpu.gpu.simulated,
+        cap_mib=served.cap_mib,
+        memory_mib=served.held_mib(),
+        host_mib=served.image_mib(),
+        state=served.state(),
+        active=served.active,
+        since=served.activity.since if served.activity is not None else served.state_since,
+        utilisation_percent=utilisation_of(served),
+        lent=lent,
+        unsuspendable=trouble(served),
+        message=_message(served, lent=lent),
+        gpu_memory_mib=gpu.gpu.memory_mib,
+        compute_milli=1000 if assignment is None else assignment.compute_milli,
+        move=_share_move(own_move(served, gpu), view.now),
+        wait=view.wait,
+        waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),
+        processes=tuple(
+            ShareProcess(
+                pid=pid,
+                kernel=view.kernels.get(pid),
+                memory_mib=0 if process.suspended else process.memory_mib,
+                host_mib=process.image_mib or 0,
+            )
+            for pid, process in sorted(served.processes.items())
+        ),
+        over_cap=served.over_cap,
+        running_cell=served.account.runs_a_cell(view.now),
+    )
+
+
+def _message(served: ServedSlice, *, lent: bool) -> str:
+    if served.over_cap:
+        held, cap = format_memory(served.held_mib()), format_memory(served.cap_mib)
+        return f"Your processes hold {held} on the GPU, more than your {cap}: free some."
+    if served.state() is SliceState.SUSPENDED:
+        return "Your data is safe in host memory, and comes back when you run a cell."
+    if lent:
+        return "A job uses the GPU while you do not. It stops when you run a cell."
+    return ""
+
+
+def _share_move(move: RunningMove | None, now: datetime) -> ShareMove | None:
+    told = describe_move(move, now)
+    return None if told is None else ShareMove(**told.model_dump())
