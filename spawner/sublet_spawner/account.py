@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate
 
 DEFAULT_ENVIRONMENT_NAMES: Final = (

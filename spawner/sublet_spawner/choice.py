@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sublet_quota.environment import NO_GPU
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.wire.environment import NO_GPU
 
 MAX_NAME_LENGTH: Final = 255
 MOST_AMOUNT: Final = 10**12

@@ -1,8 +1,8 @@
 """Writes into a JupyterHub configuration what Sublet needs, on JupyterHub 5.3 and later.
 
 It adds to what is there already and replaces nothing of the admin's: call it at the end of
-``jupyterhub_config.py``. Rights are the least that the parts need; ``sublet_quota.scopes`` names
-them.
+``jupyterhub_config.py``. Rights are the least that the parts need, by the names in
+``sublet_quota.names.scopes``.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import jupyterhub  # type: ignore[import-untyped]
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
 from kubernetes_asyncio.client.models import V1Volume, V1VolumeMount
 from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
-from sublet_quota.environment import JOB_FILES_BELOW
-from sublet_quota.home_claim import claim_of
-from sublet_quota.refusal import Refusal
+from sublet_quota.names.home_claim import claim_of
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, PodStarted, PodTemplate, SliceRequest
+from sublet_quota.wire.environment import JOB_FILES_BELOW
 
 from sublet_spawner.account import Account, account_template, allowed_environment, notebook_folder
 from sublet_spawner.backends.records import PlacedBy, PodFields

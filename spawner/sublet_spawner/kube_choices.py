@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
 from kubespawner import KubeSpawner  # type: ignore[import-untyped]
-from sublet_quota.environment import NO_GPU
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.wire.environment import NO_GPU
 
 from sublet_spawner.choice import KEYS, SliceChoice
 from sublet_spawner.kube_settings import KubeSliceSettings

@@ -3,8 +3,8 @@
 from pathlib import PurePosixPath
 from typing import Any
 
-from sublet_quota.environment import NO_GPU
 from sublet_quota.wire.api import Lease
+from sublet_quota.wire.environment import NO_GPU
 from traitlets import Dict, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 

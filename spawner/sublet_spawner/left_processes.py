@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
-from sublet_quota.control_groups import is_in_group_of
-from sublet_quota.ids import SliceId
+from sublet_quota.names.control_groups import is_in_group_of
+from sublet_quota.names.ids import SliceId
 
 
 def end_processes_of(slice_id: SliceId, uid: int, grace_s: float) -> int:

@@ -13,8 +13,8 @@ from jupyterhub.spawner import (  # type: ignore[import-untyped]
     LocalProcessSpawner,
     SimpleLocalProcessSpawner,
 )
-from sublet_quota.ids import SliceId
-from sublet_quota.refusal import Refusal
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, SliceStarted
 from traitlets import Bool, Float
 

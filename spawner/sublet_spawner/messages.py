@@ -1,6 +1,6 @@
 """Sentences for the progress page, in the words of the design. They name no other user."""
 
-from sublet_quota.amounts import format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.wire.api import Lease, SliceInfo
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from sublet_quota.amounts import format_compute, format_memory
-from sublet_quota.environment import NO_GPU
+from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.wire.api import Offer, Offers
+from sublet_quota.wire.environment import NO_GPU
 
 FIELD: Final = "size"
 

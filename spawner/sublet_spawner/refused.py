@@ -9,7 +9,7 @@ from html import escape
 from typing import Final
 
 from jupyterhub import spawner as hub_spawner  # type: ignore[import-untyped]
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from tornado.web import HTTPError
 
 SERVICE_UNREACHABLE: Final = "service-unreachable"

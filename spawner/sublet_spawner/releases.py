@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 
 from sublet_spawner.errors import SubletSpawnerError
 from sublet_spawner.service_client import ServiceClient

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from sublet_quota.environment import slice_environment
-from sublet_quota.ids import SliceId
-from sublet_quota.refusal import Refusal
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease
+from sublet_quota.wire.environment import slice_environment
 
 from sublet_spawner.messages import gpu_granted
 from sublet_spawner.slice_settings import SliceSettings

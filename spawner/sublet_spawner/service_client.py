@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
-from sublet_quota.ids import SliceId
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease, Offers, PodStarted, Problem, SliceInfo, SliceRequest
 from sublet_quota.wire.schema import WireModel
 from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sublet_quota.environment import CONTEXT_MIB, NO_GPU, SliceEndpoints
+from sublet_quota.wire.environment import CONTEXT_MIB, NO_GPU, SliceEndpoints
 from traitlets import Bool, Float, Integer, List, Set, Unicode
 from traitlets.config import Configurable
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
 from sqlalchemy.orm import object_session
-from sublet_quota.environment import no_gpu_environment
-from sublet_quota.ids import SliceId
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease, Offers, SliceRequest
+from sublet_quota.wire.environment import no_gpu_environment
 from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from sublet_agent.state_files.failed_gpus import ClosedGpus
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from tests.support.agent_world import agent_world
 

@@ -8,7 +8,7 @@ import pytest
 from sublet_agent.device_plugin.grants import grant
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.device_plugin.units import GpuRoom, WrongUnitsError, advertise, gpu_of, prefer
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from tests.support.agent_world import agent_world
 from tests.support.fake_kubelet import FakeKubelet, PodRefusedError, wait_until

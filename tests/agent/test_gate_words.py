@@ -6,8 +6,8 @@ import pytest
 from sublet_agent.moves.plan import UndoSwitch
 from sublet_agent.residency.state import RunningMove
 from sublet_agent.tenants.wait_reasons import describe
-from sublet_quota.amounts import MIB_PER_GIB
-from sublet_quota.ids import SliceId
+from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.actions import Wait, WaitReason
 from sublet_quota.residency.snapshot import TransitionKind
 

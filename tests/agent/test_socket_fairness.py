@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sublet_agent.tenants.budgets import SocketLimits
 from sublet_agent.tenants.server import TenantSocket, _hang_up
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import Share
 
 from tests.support.fake_device import FakeTable

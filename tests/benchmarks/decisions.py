@@ -32,12 +32,12 @@ from decision_parts.service_state import (
 )
 from decision_parts.times import Times
 from sublet_agent.residency.snapshots import NodeView, assemble
-from sublet_quota.fair_share import NO_PAST_USE, WaitingJob, order_jobs
-from sublet_quota.ids import JobId, SliceId, UserName
-from sublet_quota.job_queue import lendable_gpus, plan_queue
-from sublet_quota.offers import offers_for
-from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.refusal import Refusal
+from sublet_quota.jobs.fair_share import NO_PAST_USE, WaitingJob, order_jobs
+from sublet_quota.jobs.job_queue import lendable_gpus, plan_queue
+from sublet_quota.names.ids import JobId, SliceId, UserName
+from sublet_quota.placement.offers import offers_for
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.policy import decide
 
 GOAL_MS = 10.0

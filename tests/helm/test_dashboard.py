@@ -11,7 +11,7 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.helm_charts import render

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from kubespawner import KubeSpawner
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from sublet_spawner.hub_configuration import SERVER_TOKEN_SCOPES, SERVICE_SCOPES
 from sublet_spawner.kube import KubeSliceSpawner
 from traitlets.config import Config

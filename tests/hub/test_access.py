@@ -13,7 +13,7 @@ from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.web.routes.route import Access
 from sublet_hub.web.routes.table import ROUTES
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from tornado.web import create_signed_value
 
 from tests.support.hub_world import (

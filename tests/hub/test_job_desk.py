@@ -19,7 +19,7 @@ from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 from sublet_hub.jobs.submission import JobBooks, JobDesk
 from sublet_hub.ledger.records import JobRecord
-from sublet_quota.ids import UserName
+from sublet_quota.names.ids import UserName
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from tests.support.fake_agent import GIB

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import WaitReason
-from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import WaitReport
 
 from tests.hub.test_jobs import Ada, make_ada

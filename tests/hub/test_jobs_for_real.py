@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sublet_quota.ids import JobId
+from sublet_quota.names.ids import JobId
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.hub_world import HubWorld, until

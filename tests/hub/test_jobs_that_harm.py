@@ -28,8 +28,8 @@ from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
 from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.records import Change, EventRecord, ProcessIdentity
-from sublet_quota.ids import JobId
-from sublet_quota.refusal import Refusal
+from sublet_quota.names.ids import JobId
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
 
 from tests.hub.test_jobs import make_ada

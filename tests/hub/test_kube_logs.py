@@ -19,7 +19,7 @@ from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, Stamp
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
 from sublet_hub.jobs.files import JobFiles
 from sublet_hub.kubernetes_api import resources
-from sublet_quota.ids import JobId
+from sublet_quota.names.ids import JobId
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
 from tests.support.hub_world import until

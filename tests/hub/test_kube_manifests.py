@@ -15,7 +15,7 @@ from kubernetes_validate import validate
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
 from sublet_hub.jobs.backends.kubernetes.objects.pod import environment_of, request_of
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings, SeveralNodes
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
 
 from tests.support.jobs_on_kube import SETTINGS, a_job, a_placed_job
 

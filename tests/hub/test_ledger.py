@@ -30,8 +30,8 @@ from sublet_hub.ledger.records import (
     SliceRecord,
 )
 from sublet_hub.ledger.tables import METADATA
-from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
-from sublet_quota.job_states import JobMove, JobState
+from sublet_quota.life_cycles.job_states import JobMove, JobState
+from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.postgresql import NoPostgresqlError, PostgresqlServer, postgresql_server

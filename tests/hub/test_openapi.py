@@ -7,7 +7,7 @@ import pytest
 from sublet_hub.web.openapi import openapi_document
 from sublet_hub.web.routes.problems import STATUS_OF_REFUSAL
 from sublet_hub.web.routes.table import ROUTES
-from sublet_quota.refusal import RefusalReason
+from sublet_quota.reasons.refusal import RefusalReason
 
 from tests.support.hub_world import HubWorld
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from sublet_hub.jobs.backends.local.processes import JobTree, end_tree, watch_exit
 from sublet_hub.ledger.records import ProcessIdentity
-from sublet_quota.ids import JobId, SliceId
+from sublet_quota.names.ids import JobId, SliceId
 
 from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.agent_link import MoveReport, SliceReport
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report

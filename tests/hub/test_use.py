@@ -15,9 +15,9 @@ from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import UseMeter
 from sublet_hub.usage.slice_history import MOST_POINTS, Histories
 from sublet_hub.usage.store import UseStore
-from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.slice_states import SliceState
 
 from tests.support.fake_agent import a_gpu, a_report
 

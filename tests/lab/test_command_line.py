@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sublet_lab.command_line.tables import clock
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import GpuReport, WaitReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share

@@ -5,10 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sublet_quota.environment import JOB_FILES_BELOW
-from sublet_quota.job_states import JobState
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.api import JobFailure, JobForecast, Share
+from sublet_quota.wire.environment import JOB_FILES_BELOW
 from sublet_quota.wire.share import HistoryPoint, QuotaShare, SliceHistory, WeekUse
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sublet_lab.server.notebook_inspection import InspectionError, folder_facts, inspect
-from sublet_quota.taking_along import MOST_FILES
+from sublet_quota.jobs.take_along import MOST_FILES
 
 from tests.support.job_notebooks import write_notebook
 

@@ -15,7 +15,7 @@ from sublet_lab.share.magic import share_lines
 from sublet_lab.share.sources import NoAnswerError, ShareSources
 from sublet_lab.share.updates import UPDATES, Updates
 from sublet_lab.share.words import headline, local_lines, standing, used_mib
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
 from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess

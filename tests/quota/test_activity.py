@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
+from sublet_quota.residency.activity import Activity, ActivityEvidence, judge_activity
 
 from tests.support.quota_cases import NOON
 

@@ -6,11 +6,11 @@ from textwrap import dedent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.admission import Admitted, admit
-from sublet_quota.amounts import GpuAmount
-from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.wish import SliceWish
+from sublet_quota.admission.slice_admission import Admitted, admit
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.quota_cases import H100, L4, gib, gpu, hand_out, holdings, job_slice, notebook
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.amounts import (
+from sublet_quota.amounts.gpu_amounts import (
     GpuAmount,
     format_compute,
     format_memory,

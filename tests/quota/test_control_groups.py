@@ -1,8 +1,8 @@
 """By which control groups a slice's processes are known."""
 
 import pytest
-from sublet_quota.control_groups import is_in_group_of, slice_group_name
-from sublet_quota.ids import SliceId
+from sublet_quota.names.control_groups import is_in_group_of, slice_group_name
+from sublet_quota.names.ids import SliceId
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.home_claim import HomeInUse
-from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.refusal import Refusal
-from sublet_quota.wish import SliceWish
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.names.home_claim import HomeInUse
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal
 
 from tests.benchmarks.decision_parts.naive_placement import decide_naively
 from tests.support.quota_cases import H100, L4, document, gpu, hand_out, holdings

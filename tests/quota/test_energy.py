@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.energy import EnergySplit, SliceUse, split_energy
-from sublet_quota.ids import SliceId
+from sublet_quota.amounts.energy import EnergySplit, SliceUse, split_energy
+from sublet_quota.names.ids import SliceId
 
 AMOUNTS = st.integers(0, 10**12)
 USES = st.lists(

@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.environment import (
+from sublet_quota.wire.api import Lease
+from sublet_quota.wire.environment import (
     LEAST_FRACTION,
     SliceEndpoints,
     format_fraction,
@@ -12,7 +13,6 @@ from sublet_quota.environment import (
     resized_environment,
     slice_environment,
 )
-from sublet_quota.wire.api import Lease
 
 ENDPOINTS = SliceEndpoints("/run/a.sock", "http://hub/services/sublet", "/run/gpus.sock")
 

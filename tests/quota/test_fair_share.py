@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.fair_share import (
+from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.jobs.fair_share import (
     NO_PAST_USE,
     JobRun,
     PastUse,
@@ -15,8 +16,7 @@ from sublet_quota.fair_share import (
     order_jobs,
     past_use,
 )
-from sublet_quota.gpu_load import GpuKind
-from sublet_quota.ids import JobId, UserName
+from sublet_quota.names.ids import JobId, UserName
 
 from tests.support.quota_cases import H100, NOON, document
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import pytest
-from sublet_quota.gpu_load import GpuFacts, Holding
-from sublet_quota.placement import gpu_on_node
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding
+from sublet_quota.placement.slice_placement import gpu_on_node
 
 from tests.support.quota_cases import gib, gpu, holdings, notebook
 

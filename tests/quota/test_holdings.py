@@ -6,11 +6,11 @@ from dataclasses import replace
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sublet_quota.accounts import NO_USE
-from sublet_quota.amounts import NOTHING, GpuAmount
-from sublet_quota.gpu_load import GpuFacts, Holding, room_on
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId, GroupName, PoolName, SliceId, UserName
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts, Holding, room_on
+from sublet_quota.holdings.group_totals import NO_USE
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, GroupName, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.quota_cases import H100, L4, document, gib, gpu, holdings, job_slice, notebook

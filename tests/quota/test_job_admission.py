@@ -1,9 +1,9 @@
 """Jobs at submission: only what can never run, and one too many, is refused."""
 
 import pytest
-from sublet_quota.gpu_load import GpuFacts
-from sublet_quota.job_admission import JobWish, admit_job
-from sublet_quota.refusal import RefusalReason
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.jobs.job_admission import JobWish, admit_job
+from sublet_quota.reasons.refusal import RefusalReason
 
 from tests.support.quota_cases import H100, L4, gpu, holdings
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.amounts import GpuAmount
-from sublet_quota.fair_share import WaitingJob
-from sublet_quota.gpu_load import GpuKind
-from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, UserName
-from sublet_quota.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.jobs.fair_share import WaitingJob
+from sublet_quota.jobs.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
+from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, UserName
 
 from tests.support.quota_cases import H100, L4, NOON, gib, gpu, holdings, job_slice
 

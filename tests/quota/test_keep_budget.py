@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sublet_quota.keep_budget import check_keep
-from sublet_quota.refusal import RefusalReason
-from sublet_quota.rights import rights_of
+from sublet_quota.admission.keep_budget import check_keep
+from sublet_quota.document.rights import rights_of
+from sublet_quota.reasons.refusal import RefusalReason
 
 from tests.support.quota_cases import document
 

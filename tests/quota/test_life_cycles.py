@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 from sublet_quota.errors import ForbiddenMoveError
-from sublet_quota.job_states import ENDED, JOB_MOVES, JobMove, JobState, move_job
-from sublet_quota.slice_states import SLICE_MOVES, SliceMove, SliceState, move_slice
+from sublet_quota.life_cycles.job_states import ENDED, JOB_MOVES, JobMove, JobState, move_job
+from sublet_quota.life_cycles.slice_states import SLICE_MOVES, SliceMove, SliceState, move_slice
 
 
 @pytest.mark.parametrize(("state", "move"), list(product(SliceState, SliceMove)))

@@ -2,10 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.offers import offers_for
-from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.refusal import Refusal
-from sublet_quota.wish import SliceWish
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.placement.offers import offers_for
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal
 
 from tests.support.quota_cases import H100, L4, gib, gpu, holdings, notebook
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
-from sublet_quota.holdings import Holdings
-from sublet_quota.home_claim import HomeInUse
-from sublet_quota.ids import NodeId
-from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.wish import SliceWish
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.home_claim import HomeInUse
+from sublet_quota.names.ids import NodeId
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.quota_cases import H100, L4, document, gib, gpu, hand_out, holdings, notebook
 

@@ -1,7 +1,7 @@
 """A refusal is a value that stays as it was made."""
 
 import pytest
-from sublet_quota.refusal import Refusal, RefusalReason, quoted
+from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 
 def test_a_refusals_numbers_cannot_be_changed_afterwards() -> None:

@@ -4,8 +4,8 @@ The GPU has 79 GiB for slices (80 less the margin); the slice is 20 GiB and a qu
 """
 
 import pytest
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.resize import NewSize, Resized, decide_resize
+from sublet_quota.admission.resize import NewSize, Resized, decide_resize
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.quota_cases import gib, holdings, notebook
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sublet_quota.rights import (
+from sublet_quota.document.rights import (
     DEFAULT_KEEP_A_DAY,
     DEFAULT_MOST_JOBS,
     DEFAULT_MOST_SLICES,

@@ -1,9 +1,9 @@
 """Slices that can never make room for others go only where all slices fit together."""
 
 import pytest
-from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.wish import SliceWish
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 from tests.support.quota_cases import gib, gpu, holdings, notebook
 

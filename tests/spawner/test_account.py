@@ -2,7 +2,7 @@ import os
 import pwd
 
 import pytest
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_spawner.account import (
     DEFAULT_ENVIRONMENT_NAMES,
     Account,

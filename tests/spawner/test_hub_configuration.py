@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from sublet_spawner.errors import TokenFileError
 from sublet_spawner.hub_configuration import (
     SERVER_TOKEN_SCOPES,

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import psutil
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_spawner.left_processes import end_processes_of
 
 from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer

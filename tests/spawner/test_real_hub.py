@@ -12,7 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 import requests
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from sublet_quota.wire.api import Problem
 
 from tests.spawner.real_hub import RealHub, proxy_command, real_hub, until

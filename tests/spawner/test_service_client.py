@@ -5,7 +5,7 @@ import secrets
 import socket
 
 import pytest
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, Lease, Problem, SliceRequest, SliceStarted
 from sublet_spawner.errors import ServiceAnswerError, ServiceUnreachableError, TokenFileError
 from sublet_spawner.service_client import ServiceAccess, ServiceClient, read_token

@@ -10,7 +10,7 @@ from sublet_agent.moves.host_memory import HostMemory
 from sublet_agent.moves.pausing import Holds
 from sublet_agent.moves.plan import MovePlan, MoveSettings, MoveTools
 from sublet_agent.state_files.journal import Journal, Target
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.tenant_socket import KernelActivity
 

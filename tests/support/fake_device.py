@@ -18,7 +18,7 @@ from sublet_agent.devices.interface import (
     ProcessState,
 )
 from sublet_agent.processes.process_table import ProcessIdentity
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 GPU = GpuId("FAKE-0")
 BOOT = "boot-1"

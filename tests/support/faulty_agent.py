@@ -11,7 +11,7 @@ from pathlib import Path
 from sublet_agent.app.serving import main
 from sublet_agent.devices.interface import DeviceError, ProcessState
 from sublet_agent.devices.simulated import SimulatedDevice
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 _FAULTS = Path(os.environ["SUBLET_TEST_FAULTS"])
 _state, _utilisation = SimulatedDevice.state, SimulatedDevice.utilisation_percent

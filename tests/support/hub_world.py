@@ -26,7 +26,7 @@ from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.web.server import WebSettings, make_server
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from tornado.httpclient import HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer
 from tornado.simple_httpclient import SimpleAsyncHTTPClient

@@ -14,8 +14,8 @@ from sublet_hub.jobs.backends.kubernetes.objects.pod import PlacedJob
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.ledger.records import JobRecord
-from sublet_quota.ids import JobId, UserName
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 
 from tests.support.fake_agent import FakeAgent, a_gpu

@@ -15,7 +15,7 @@ import pytest
 from sublet_agent.device_plugin.kubelet import DevicePlugin
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.device_plugin.units import GpuRoom
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from tests.support.fake_kubelet import PodRefusedError, wait_until
 

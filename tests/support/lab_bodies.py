@@ -5,9 +5,9 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 from sublet_lab.command_line import main
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobInfo, Lease, SliceInfo
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import Share
 
 

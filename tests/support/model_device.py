@@ -9,7 +9,8 @@ be kept, and no job runs beside an active owner. What the policy wants that brea
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.life_cycles.slice_states import SliceMove, SliceState, move_slice
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.actions import (
     Action,
     Decision,
@@ -30,7 +31,6 @@ from sublet_quota.residency.snapshot import (
     Transition,
     TransitionKind,
 )
-from sublet_quota.slice_states import SliceMove, SliceState, move_slice
 
 
 class RuleBrokenError(AssertionError):

@@ -3,16 +3,16 @@
 from datetime import UTC, datetime
 from textwrap import dedent
 
-from sublet_quota.amounts import MIB_PER_GIB, GpuAmount
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
-from sublet_quota.placement import decide_slice
-from sublet_quota.refusal import Refusal
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
+from sublet_quota.placement.slice_placement import decide_slice
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.wish import SliceWish
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MARGIN_MIB = 1024

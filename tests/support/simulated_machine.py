@@ -13,7 +13,7 @@ from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 from sublet_agent.simulated.server.monitor import Monitor
 from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 USER = 1000
 ROOT = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
 
 from sublet_agent import __version__

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_agent.devices.interface import Device, DeviceError, ProcessState

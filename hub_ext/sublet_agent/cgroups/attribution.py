@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.registry import Verdict

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.freezer import Stillness
 from sublet_agent.cgroups.groups_file import SliceGroup, thaw_surely

@@ -17,8 +17,8 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
-from sublet_quota.control_groups import slice_group_name
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.control_groups import slice_group_name
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.groups_file import SliceGroup

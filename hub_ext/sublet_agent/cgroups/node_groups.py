@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.groups_file import GroupsFile, SliceGroup
 from sublet_agent.cgroups.pods import pod_of

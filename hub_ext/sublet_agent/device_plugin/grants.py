@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sublet_quota.environment import SliceEndpoints, slice_environment
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import Lease
+from sublet_quota.wire.environment import SliceEndpoints, slice_environment
 
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 

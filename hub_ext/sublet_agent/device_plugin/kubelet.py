@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from sublet_quota.ids import GpuId
-from sublet_quota.lent_units import RESOURCE
+from sublet_quota.amounts.lent_units import RESOURCE
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.device_plugin import messages
 from sublet_agent.device_plugin.grants import Grant, grant

@@ -3,7 +3,7 @@
 import importlib.util
 from pathlib import Path
 
-from sublet_quota.lent_units import RESOURCE
+from sublet_quota.amounts.lent_units import RESOURCE
 from traitlets import Bool, HasTraits, Int, Unicode
 
 from sublet_agent.device_plugin.settings import KUBELET_FOLDER, DevicePluginSettings

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sublet_quota.ids import GpuId
-from sublet_quota.lent_units import units_for
+from sublet_quota.amounts.lent_units import units_for
+from sublet_quota.names.ids import GpuId
 
 
 class WrongUnitsError(Exception):

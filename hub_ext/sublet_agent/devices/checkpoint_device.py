@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.devices.interface import (
     DeviceError,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 
 class ProcessState(StrEnum):

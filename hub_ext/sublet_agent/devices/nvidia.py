@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
 from sublet_agent.devices.cuda_ipc import why_not_suspendable

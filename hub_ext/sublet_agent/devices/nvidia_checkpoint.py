@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall
 from sublet_agent.devices.interface import DeviceError, NotSupportedError

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
 from sublet_agent.devices.cuda_ipc import why_not_suspendable

@@ -7,7 +7,7 @@ dropped whole. While a move is in flight, its own slice's processes are left alo
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import TransitionKind
 
 from sublet_agent.devices.interface import ProcessState

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device

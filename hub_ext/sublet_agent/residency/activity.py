@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
 
-from sublet_quota.activity import Activity, ActivityEvidence, judge_activity
+from sublet_quota.residency.activity import Activity, ActivityEvidence, judge_activity
 from sublet_quota.wire.tenant_socket import KernelActivity
 
 _REFILL: int = 4

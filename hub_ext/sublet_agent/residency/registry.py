@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Holder, PoolSettings
 from sublet_quota.wire.agent_link import Assignments, GpuAssignment, SliceAssignment
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sublet_quota import residency
-from sublet_quota.ids import SliceId
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import SliceId
+from sublet_quota.residency import lending
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, Transition, TransitionKind
-from sublet_quota.slice_states import SliceState
 
 from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
 
@@ -117,7 +117,7 @@ def _since(served: ServedSlice) -> datetime:
 
 def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> int:
     """Return how large a job could be that is placed here now, as the policy would seat it."""
-    return residency.lendable_mib(assemble(gpu, slices, node))
+    return lending.lendable_mib(assemble(gpu, slices, node))
 
 
 def lent_to(served: ServedSlice, slices: Iterable[ServedSlice]) -> tuple[SliceId, ...]:

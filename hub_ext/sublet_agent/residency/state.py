@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.activity import Activity
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.actions import Wait
+from sublet_quota.residency.activity import Activity
 from sublet_quota.residency.snapshot import Holder, PoolSettings, TransitionKind
-from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.agent_link import SliceAssignment
 from sublet_quota.wire.tenant_socket import Share
 

@@ -15,8 +15,8 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.amounts import MIB_PER_GIB
-from sublet_quota.ids import GpuId
+from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
+from sublet_quota.names.ids import GpuId
 from traitlets import Bool, Float, Int, Unicode, validate
 from traitlets.config import Application
 

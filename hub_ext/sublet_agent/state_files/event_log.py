@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, Protocol
 
 from pydantic import ValidationError
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_agent.clock import Clock

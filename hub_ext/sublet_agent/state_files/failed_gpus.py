@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.durable_writes import replace_file
 

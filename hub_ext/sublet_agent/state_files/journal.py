@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_agent.durable_writes import replace_file, write_all

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, assert_never
 
 from pydantic import ValidationError
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import (
     FROM_TENANT,
     MAX_LINE_BYTES,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
 
 from sublet_agent.cgroups.attribution import Attribution

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sublet_quota.amounts import format_memory
-from sublet_quota.slice_states import SliceState
+from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sublet_quota.amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.residency.actions import Wait, WaitReason
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.tenant_socket import GateWaits

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from sublet_quota.document.sections import Pool
-from sublet_quota.ids import GpuId, JobId, NodeId
+from sublet_quota.names.ids import GpuId, JobId, NodeId
 from sublet_quota.wire.agent_link import GpuAssignment, SliceAssignment
 
 from sublet_hub.ledger.ledger import Ledger

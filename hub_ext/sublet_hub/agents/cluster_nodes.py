@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.kubernetes_api.errors import KubeError

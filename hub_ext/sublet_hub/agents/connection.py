@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 from sublet_quota.wire.agent_link import (
     FROM_AGENT,
     Assignments,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sublet_quota.ids import GpuId, NodeId, SliceId
+from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuReport, Hello, Status
 
 from sublet_hub.agents.assignments import Assigner

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 
 
 @dataclass(frozen=True, slots=True)

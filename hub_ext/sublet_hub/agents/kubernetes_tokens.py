@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 
 from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
 from sublet_hub.kubernetes_api.client import KubeApi

@@ -11,7 +11,7 @@ import hmac
 import re
 from pathlib import Path
 
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 
 from sublet_hub.agents.identity import AgentIdentity
 from sublet_hub.errors import ConfigurationError

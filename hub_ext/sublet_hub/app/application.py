@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from tornado.httpserver import HTTPServer
 from traitlets import Float, Integer, List, Unicode, default, validate
 from traitlets.config import Application

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_hub.agents.assignments import Assigner

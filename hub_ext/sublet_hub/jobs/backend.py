@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 
 from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.intake import JobIntake

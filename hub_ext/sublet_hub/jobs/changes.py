@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sublet_quota.ids import SliceId, UserName
-from sublet_quota.job_states import JobMove
+from sublet_quota.life_cycles.job_states import JobMove
+from sublet_quota.names.ids import SliceId, UserName
 
 from sublet_hub.ledger.events import Happening, job_event
 from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from sublet_quota.environment import SliceEndpoints, slice_environment
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, Lease
+from sublet_quota.wire.environment import SliceEndpoints, slice_environment
 
 from sublet_hub.host.owner_environment import is_reserved, owner_environment
 from sublet_hub.settings import JobSettings

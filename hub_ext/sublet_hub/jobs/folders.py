@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from sublet_quota.taking_along import copy_folder, job_folder
+from sublet_quota.jobs.take_along import copy_folder, job_folder
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.ledger.records import JobRecord

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sublet_quota.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath

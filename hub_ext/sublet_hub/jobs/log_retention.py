@@ -5,8 +5,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sublet_quota.ids import JobId
-from sublet_quota.job_states import ENDED
+from sublet_quota.life_cycles.job_states import ENDED
+from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.files import JobFiles
 from sublet_hub.ledger.ledger import Ledger

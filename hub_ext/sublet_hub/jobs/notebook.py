@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate
 
 _MOST_DEPTH = 16

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.fair_share import (
+from sublet_quota.jobs.fair_share import (
     NO_PAST_USE,
     JobRun,
     PastUse,
@@ -21,9 +21,9 @@ from sublet_quota.fair_share import (
     order_jobs,
     past_use,
 )
-from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
-from sublet_quota.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
-from sublet_quota.job_states import JobState
+from sublet_quota.jobs.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.residency.snapshot import Holder
 

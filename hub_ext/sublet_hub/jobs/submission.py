@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
-from sublet_quota.ids import JobId, UserName
-from sublet_quota.job_admission import JobWish, admit_job
-from sublet_quota.job_names import job_name
-from sublet_quota.job_states import ENDED, JobState
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.taking_along import refuse_paths
+from sublet_quota.jobs.job_admission import JobWish, admit_job
+from sublet_quota.jobs.take_along import refuse_paths
+from sublet_quota.life_cycles.job_states import ENDED, JobState
+from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.names.job_names import job_name
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import JobLog, JobRequest
 
 from sublet_hub.errors import ConflictError, TooManyRequestsError

@@ -16,8 +16,8 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sublet_quota.ids import NodeId
-from sublet_quota.job_states import ENDED
+from sublet_quota.life_cycles.job_states import ENDED
+from sublet_quota.names.ids import NodeId
 
 from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from sublet_quota.ids import GpuId, JobId, NodeId, SliceId, UserName
-from sublet_quota.job_states import ENDED
+from sublet_quota.life_cycles.job_states import ENDED
+from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.records import (

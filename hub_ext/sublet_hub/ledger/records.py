@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
-from sublet_quota.job_states import JobMove, JobState, move_job
+from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
+from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 

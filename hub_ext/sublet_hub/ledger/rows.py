@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from sublet_quota.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.ledger.records import (

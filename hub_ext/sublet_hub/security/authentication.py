@@ -18,7 +18,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuth,
     check_scopes,
 )
-from sublet_quota import scopes
+from sublet_quota.names import scopes
 from tornado.web import HTTPError
 from traitlets import Instance, default
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sublet_quota.home_claim import HomeInUse
-from sublet_quota.ids import SliceId, UserName
-from sublet_quota.offers import SliceOffers, offers_for
-from sublet_quota.placement import Placement, decide_slice
-from sublet_quota.refusal import Refusal
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.names.home_claim import HomeInUse
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.placement.offers import SliceOffers, offers_for
+from sublet_quota.placement.slice_placement import Placement, decide_slice
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import SliceRequest, SliceStarted
-from sublet_quota.wish import SliceWish
 
 from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.events import Happening, slice_event

@@ -6,8 +6,8 @@ known from their requests, since the service began: a server of before binds nob
 to have the one of the owner's newest pod when it was placed, for its pod is made of that.
 """
 
-from sublet_quota.home_claim import NO_CLAIM, HomeInUse, claim_of
-from sublet_quota.ids import NodeId, SliceId, UserName
+from sublet_quota.names.home_claim import NO_CLAIM, HomeInUse, claim_of
+from sublet_quota.names.ids import NodeId, SliceId, UserName
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sublet_quota.ids import SliceId, UserName
-from sublet_quota.keep_budget import check_keep
-from sublet_quota.refusal import Refusal
-from sublet_quota.rights import rights_of
+from sublet_quota.admission.keep_budget import check_keep
+from sublet_quota.document.rights import rights_of
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
 
 from sublet_hub.errors import ConflictError, TooManyRequestsError

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from pydantic import ValidationError
-from sublet_quota.ids import UserName
+from sublet_quota.names.ids import UserName
 from sublet_quota.wire.api import AccountTemplate
 from sublet_quota.wire.schema import Name, WireModel
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.ids import GpuId, NodeId, SliceId
-from sublet_quota.placement import gpu_on_node
+from sublet_quota.names.ids import GpuId, NodeId, SliceId
+from sublet_quota.placement.slice_placement import gpu_on_node
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.errors import NotFoundError

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.host.process_identity import is_alive

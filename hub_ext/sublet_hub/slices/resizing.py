@@ -1,11 +1,11 @@
-"""Gives a slice another size where it is, live; ``sublet_quota.resize`` decides."""
+"""Gives a slice another size where it is, live; ``sublet_quota.admission.resize`` decides."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.refusal import Refusal
-from sublet_quota.resize import NewSize, Resized, decide_resize
+from sublet_quota.admission.resize import NewSize, Resized, decide_resize
+from sublet_quota.reasons.refusal import Refusal
 
 from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.events import Happening, slice_event

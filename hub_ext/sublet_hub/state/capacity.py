@@ -7,11 +7,11 @@ listener here is quick: sums change by what changed, only a new document adds up
 
 from collections.abc import Callable
 
-from sublet_quota.amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GroupName, NodeId
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName, NodeId
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sublet_quota.gpu_load import GpuFacts
-from sublet_quota.ids import GpuId, NodeId, SliceId
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
 
 from sublet_hub.ledger.ledger import Ledger

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.ids import JobId, SliceId
+from sublet_quota.names.ids import JobId, SliceId
 from sublet_quota.wire.agent_link import SliceReport
 
 from sublet_hub.ledger.ledger import Ledger

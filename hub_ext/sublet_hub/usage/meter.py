@@ -1,7 +1,7 @@
 """What each owner's slices use: GPU time, energy and hours lent, from what agents report.
 
 Reports are compared over stretches of five seconds or more. Energy is split by
-``sublet_quota.energy``; what a card uses when idle is the least power that was ever measured on
+``sublet_quota.amounts.energy``; what a card uses when idle is the least power ever measured on
 it. A stretch in which an agent or the service was away is not known well enough to be split, and
 its energy is nobody's; its GPU time is counted all the same, for the slice's counter ran on.
 """
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.energy import SliceUse, split_energy
-from sublet_quota.ids import GpuId, NodeId, SliceId
-from sublet_quota.slice_states import SliceState
+from sublet_quota.amounts.energy import SliceUse, split_energy
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.share import WeekUse
 

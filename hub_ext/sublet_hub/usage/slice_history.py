@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sublet_quota.ids import SliceId
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.share import HistoryPoint
 

@@ -14,7 +14,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuthenticated,
 )
 from pydantic import TypeAdapter, ValidationError
-from sublet_quota.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Problem
 from sublet_quota.wire.schema import WireModel
 from tornado.web import HTTPError, RequestHandler

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import click
-from sublet_quota.amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import EventInfo, GpuInfo, LendingState, LendingSwitch, SliceInfo
 

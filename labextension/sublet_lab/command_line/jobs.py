@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 import click
 from pydantic import ValidationError
-from sublet_quota.amounts import format_memory, parse_compute, parse_memory
+from sublet_quota.amounts.gpu_amounts import format_memory, parse_compute, parse_memory
 from sublet_quota.errors import AmountError
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_lab.command_line.service import REFUSED, SUBMITTING_S, Service, id_in_path, pass_service

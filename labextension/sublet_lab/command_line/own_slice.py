@@ -3,7 +3,7 @@
 from typing import Final
 
 import click
-from sublet_quota.amounts import format_memory, parse_compute, parse_memory
+from sublet_quota.amounts.gpu_amounts import format_memory, parse_compute, parse_memory
 from sublet_quota.errors import AmountError
 from sublet_quota.wire.api import SliceInfo
 from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory

@@ -1,7 +1,7 @@
 """``sublet share``, ``sublet keep`` and ``sublet wake``: one's own slices."""
 
 import click
-from sublet_quota.amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
 from sublet_quota.wire.share import QuotaShare, WeekUse

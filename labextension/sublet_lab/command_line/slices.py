@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sublet_quota.amounts import format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.wire.api import SliceInfo
 
 from sublet_lab.command_line.tables import duration

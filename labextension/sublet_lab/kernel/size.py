@@ -7,7 +7,7 @@ not waited for: the limits of the server's start hold then, and the agent keeps 
 import os
 from typing import Final
 
-from sublet_quota.environment import resized_environment
+from sublet_quota.wire.environment import resized_environment
 
 from sublet_lab.share.sources import NoAnswerError, ShareSources
 

@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from sublet_quota.taking_along import MOST_BYTES, MOST_DEPTH, MOST_FILES, is_left_out, refuse_paths
+from sublet_quota.jobs.take_along import (
+    MOST_BYTES,
+    MOST_DEPTH,
+    MOST_FILES,
+    is_left_out,
+    refuse_paths,
+)
 
 _CHUNK: Final = 1024 * 1024
 _LEFT_OVER_S: Final = 3600.0

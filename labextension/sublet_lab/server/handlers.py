@@ -15,9 +15,9 @@ from typing import Any, Final
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
-from sublet_quota.environment import resized_environment
-from sublet_quota.refusal import RefusalReason
+from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.wire.api import JobInfo, JobRequest, KeepRequest, Problem, SliceInfo
+from sublet_quota.wire.environment import resized_environment
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from sublet_quota.job_names import job_name
-from sublet_quota.taking_along import MOST_BYTES, MOST_FILES, is_left_out
+from sublet_quota.jobs.take_along import MOST_BYTES, MOST_FILES, is_left_out
+from sublet_quota.names.job_names import job_name
 from sublet_quota.wire.notebook_server import (
     FolderEntry,
     FolderFacts,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import ipywidgets
-from sublet_quota.amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.wire import api
 from sublet_quota.wire.tenant_socket import Share
 

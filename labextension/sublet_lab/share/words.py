@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sublet_quota.amounts import format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.slice_states import SliceState
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
 from sublet_quota.wire.tenant_socket import Share, ShareMove

@@ -6,10 +6,10 @@ from difflib import get_close_matches
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
-from sublet_quota.amounts import format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.document.sections import Guarantee, Limit
 from sublet_quota.document.values import Unlimited
-from sublet_quota.environment import NO_GPU
+from sublet_quota.wire.environment import NO_GPU
 
 if TYPE_CHECKING:
     from sublet_quota.document.quota_document import QuotaDocument

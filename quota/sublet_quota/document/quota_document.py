@@ -29,8 +29,8 @@ from sublet_quota.document.sections import (
     SliceSize,
     UserQuota,
 )
-from sublet_quota.environment import NO_GPU
-from sublet_quota.ids import PoolName, SizeName
+from sublet_quota.names.ids import PoolName, SizeName
+from sublet_quota.wire.environment import NO_GPU
 
 DEFAULT_POOL: Final = PoolName("interactive")
 

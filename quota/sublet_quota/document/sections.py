@@ -1,6 +1,6 @@
 """The sections of a quota document as frozen models.
 
-A key that is left out says nothing: what others say then holds (see ``sublet_quota.rights``).
+A key that is left out says nothing: what others say then holds (``document.rights``).
 The descriptions are the manual: they appear in the published JSON Schema.
 """
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from sublet_quota.amounts import WHOLE_GPU_MILLI, parse_compute, parse_memory
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, parse_compute, parse_memory
 
 _DURATION: Final = re.compile(r"^\s*(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)\s*$", re.ASCII)
 _SECONDS_OF_UNIT: Final = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.room import Room, is_kept, is_moving
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
 

@@ -6,6 +6,7 @@ never plans ahead of what it sees: it names the next move, and is asked again wh
 
 from dataclasses import dataclass, field, replace
 
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import (
     Action,
     Decision,
@@ -25,7 +26,6 @@ from sublet_quota.residency.lending import jobs_behind_owners, seat_jobs
 from sublet_quota.residency.room import Room, is_moving, measure_room
 from sublet_quota.residency.seats import SeatPlan, seat_owners
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
-from sublet_quota.slice_states import SliceState
 
 
 def decide(snapshot: GpuSnapshot) -> Decision:

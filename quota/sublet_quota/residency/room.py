@@ -7,9 +7,9 @@ promised it, and no move in flight may still need it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sublet_quota.ids import SliceId
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKind
-from sublet_quota.slice_states import SliceState
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.residency.leaving import Leaver, RoomMaking
 from sublet_quota.residency.room import Room

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sublet_quota.errors import SubletQuotaError
-from sublet_quota.ids import GpuId, SliceId
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, SliceId
 
 
 class Holder(StrEnum):
@@ -61,7 +61,7 @@ class SliceView:
     image_mib: int
     """In host memory, needing room on the GPU when it is resumed."""
     active: bool
-    """An owner's slice: see ``sublet_quota.activity``. A job's: as long as it has work."""
+    """An owner's slice: see ``residency.activity``. A job's: as long as it has work."""
     since: datetime
     """Since when it is active, or idle."""
     gate_open: bool

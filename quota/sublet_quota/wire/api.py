@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from sublet_quota.job_states import JobState
-from sublet_quota.refusal import RefusalReason
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.schema import (

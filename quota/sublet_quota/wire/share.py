@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from sublet_quota.slice_states import SliceState
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import WaitReason
-from sublet_quota.slice_states import SliceState
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 MAX_LINE_BYTES = 64 * 1024

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.amounts import format_compute, format_memory
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import Backend, Guarantees, KeptBy, PlacedBy, PodFields

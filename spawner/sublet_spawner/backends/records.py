@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from sublet_quota.refusal import Refusal
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Lease
 
 Settings = TypeVar("Settings")

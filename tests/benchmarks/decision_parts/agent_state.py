@@ -7,8 +7,8 @@ from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
 from sublet_agent.residency.state import ServedGpu, ServedSlice, TrackedProcess
-from sublet_quota.activity import Activity
-from sublet_quota.ids import GpuId, SliceId, UserName
+from sublet_quota.names.ids import GpuId, SliceId, UserName
+from sublet_quota.residency.activity import Activity
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 

@@ -7,16 +7,16 @@ the rules of admission by itself; only the reading of the wish and of the rights
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from sublet_quota.amounts import GpuAmount
+from sublet_quota.admission.slice_request import SliceWish, read_wish
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.rights import Rights, as_number, rights_of
 from sublet_quota.document.sections import Guarantee
-from sublet_quota.gpu_load import GpuFacts, GpuLoad, GpuRoom, room_on
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId
-from sublet_quota.refusal import Refusal
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuLoad, GpuRoom, room_on
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.rights import Rights, as_number, rights_of
-from sublet_quota.wish import SliceWish, read_wish
 
 
 @dataclass

@@ -11,15 +11,15 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
+from sublet_quota.admission.slice_request import SliceWish
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
-from sublet_quota.gpu_load import GpuFacts, GpuKind, Holding
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId, NodeId, SliceId
-from sublet_quota.placement import Placement, decide_slice
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GpuId, NodeId, SliceId
+from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, Hello, Status
-from sublet_quota.wish import SliceWish
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GPUS_A_NODE = 8

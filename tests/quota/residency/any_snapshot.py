@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from hypothesis import strategies as st
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.actions import Decision, OpenGate, Pause, Resume
 from sublet_quota.residency.snapshot import (
     GpuSnapshot,
@@ -13,7 +14,6 @@ from sublet_quota.residency.snapshot import (
     Transition,
     TransitionKind,
 )
-from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.gpu_pictures import NOW, ago
 

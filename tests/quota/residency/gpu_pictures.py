@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sublet_quota.ids import GpuId, SliceId
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.actions import (
     Action,
     Decision,
@@ -30,7 +31,6 @@ from sublet_quota.residency.snapshot import (
     Transition,
     TransitionKind,
 )
-from sublet_quota.slice_states import SliceState
 
 GIB = 1024
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import (
     Decision,
     Evict,
@@ -19,7 +20,6 @@ from sublet_quota.residency.actions import (
 from sublet_quota.residency.lending import lendable_mib
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
-from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.any_snapshot import most_it_may_hold_mib, snapshots
 from tests.quota.residency.gpu_pictures import NOW, stopped

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.snapshot import PoolSettings
-from sublet_quota.slice_states import SliceState
 
 from tests.support.model_device import ModelDevice, ModelSlice
 

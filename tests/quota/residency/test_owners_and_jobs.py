@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.slice_states import SliceState
 
 from tests.quota.residency.gpu_pictures import (
     GIB,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.simulated.machine.compute import WorkQueue
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind

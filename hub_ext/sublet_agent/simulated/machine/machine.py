@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.ids import GpuId
+from sublet_quota.names.ids import GpuId
 
 from sublet_agent.simulated.machine.byte_queue import ByteQueue
 from sublet_agent.simulated.machine.card import Card, DriverState, ProcessIdentity, SimulatedProcess

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sublet_quota.ids import SliceId
-from sublet_quota.job_states import JobState
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.jobs import changes

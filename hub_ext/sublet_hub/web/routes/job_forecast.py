@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from sublet_quota import scopes
-from sublet_quota.fair_share import WaitingJob
-from sublet_quota.ids import JobId, UserName
+from sublet_quota.jobs.fair_share import WaitingJob
+from sublet_quota.names import scopes
+from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.wire.api import JobForecast, JobRequest
 
 from sublet_hub.web.routes.context import Service

@@ -1,8 +1,8 @@
 """Training jobs: forecast, submit, list, see, cancel, run again, and read the log."""
 
-from sublet_quota import scopes
-from sublet_quota.ids import JobId, UserName
-from sublet_quota.refusal import Refusal
+from sublet_quota.names import scopes
+from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_hub.errors import NotAllowedError, NotFoundError

@@ -7,10 +7,10 @@ import asyncio
 import time
 from datetime import timedelta
 
-from sublet_quota import scopes
-from sublet_quota.ids import SliceId, UserName
-from sublet_quota.refusal import Refusal
-from sublet_quota.resize import NewSize
+from sublet_quota.admission.resize import NewSize
+from sublet_quota.names import scopes
+from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import EventInfo, KeepRequest, Share, SliceInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory

@@ -3,7 +3,7 @@
 from typing import Final
 
 from sublet_quota.errors import AmountError, ForbiddenMoveError
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Problem
 
 from sublet_hub import errors

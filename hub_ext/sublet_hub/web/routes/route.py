@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
-from sublet_quota.ids import UserName
-from sublet_quota.refusal import Refusal
+from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.schema import WireModel
 
 from sublet_hub.errors import BadRequestError, NotAllowedError

@@ -1,7 +1,7 @@
 """Between spawner and service: offers, and slices handed out and taken back."""
 
-from sublet_quota.ids import SliceId
-from sublet_quota.refusal import Refusal
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceRequest, SliceStarted
 
 from sublet_hub.errors import BadRequestError

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
-from sublet_quota.ids import SliceId
-from sublet_quota.job_states import ENDED, JobState
+from sublet_quota.life_cycles.job_states import ENDED, JobState
+from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobFailure, JobInfo

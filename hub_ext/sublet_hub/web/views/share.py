@@ -1,11 +1,11 @@
 """One user's share: their slices, what their group and they may have, and the week's use."""
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GroupName, UserName
-from sublet_quota.job_states import JobState
-from sublet_quota.offers import offers_for
-from sublet_quota.rights import as_number, rights_of
+from sublet_quota.document.rights import as_number, rights_of
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import GroupName, UserName
+from sublet_quota.placement.offers import offers_for
 from sublet_quota.wire.api import Share
 from sublet_quota.wire.share import QuotaShare
 

@@ -7,8 +7,8 @@ everybody else a job is "a job", and an owner "another owner". The ids of their 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sublet_quota.ids import GpuId, JobId, SliceId
-from sublet_quota.offers import SliceOffers
+from sublet_quota.names.ids import GpuId, JobId, SliceId
+from sublet_quota.placement.offers import SliceOffers
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, Offer, Offers, SliceInfo
 from sublet_quota.wire.share import LentPeriod

@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.ids import JobId, NodeId, SliceId
-from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
+from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.jobs import changes

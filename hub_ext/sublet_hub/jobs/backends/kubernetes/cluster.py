@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
-from sublet_quota.ids import JobId
+from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     SeenPod,

@@ -6,7 +6,7 @@ in it) copies the notebook and what the job takes along; where a job was submitt
 the first attempt that begins does.
 """
 
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sublet_quota.ids import JobId
+from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster

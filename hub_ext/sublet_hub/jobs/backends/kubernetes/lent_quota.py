@@ -9,7 +9,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.lent_units import units_for
+from sublet_quota.amounts.lent_units import units_for
 
 from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.objects.kueue import lent_quota_of, with_lent_quota

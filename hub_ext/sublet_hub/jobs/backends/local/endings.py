@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sublet_quota.job_states import JobMove
+from sublet_quota.life_cycles.job_states import JobMove
 
 from sublet_hub.jobs.backends.local.processes import Child, JobTree
 from sublet_hub.jobs.changes import who_cancelled

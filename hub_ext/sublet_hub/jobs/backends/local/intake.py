@@ -1,6 +1,6 @@
 """Reads and copies the files of a job on this machine, as their owner."""
 
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.host.accounts import run_as

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import ValidationError
-from sublet_quota.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import NotebookError

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from sublet_quota.control_groups import is_in_group_of
-from sublet_quota.ids import JobId, SliceId
+from sublet_quota.names.control_groups import is_in_group_of
+from sublet_quota.names.ids import JobId, SliceId
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import AccountError

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sublet_quota.ids import JobId, SliceId
-from sublet_quota.job_states import ENDED, JobMove, JobState
+from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
+from sublet_quota.names.ids import JobId, SliceId
 
 from sublet_hub.errors import AccountError
 from sublet_hub.host.clock import read_boot_id

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.job_states import JobMove
+from sublet_quota.life_cycles.job_states import JobMove
 
 from sublet_hub.jobs import changes
 from sublet_hub.ledger.events import Happening, job_event

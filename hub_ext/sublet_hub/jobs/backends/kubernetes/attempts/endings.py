@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sublet_quota.job_states import JobMove, JobState
+from sublet_quota.life_cycles.job_states import JobMove, JobState
 
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.backends.kubernetes.attempts.status import Failed, Lost, Sighting, Succeeded

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from sublet_quota.ids import NodeId
-from sublet_quota.job_states import JobState
-from sublet_quota.refusal import quoted
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.refusal import quoted
 
 from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sublet_quota.ids import JobId
-from sublet_quota.job_states import JobMove
+from sublet_quota.life_cycles.job_states import JobMove
+from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.backends.kubernetes.attempts.endings import Ending
 from sublet_hub.jobs.backends.kubernetes.attempts.status import Waits

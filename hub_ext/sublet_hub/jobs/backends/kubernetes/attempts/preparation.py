@@ -1,9 +1,9 @@
 """What a job's pod is made of, and which card it most likely has, from what the service knows."""
 
-from sublet_quota.fair_share import gpus_held
-from sublet_quota.gpu_load import GpuFacts
-from sublet_quota.ids import GpuId, NodeId, PoolName
-from sublet_quota.lent_units import units_for
+from sublet_quota.amounts.lent_units import units_for
+from sublet_quota.holdings.gpu_load import GpuFacts
+from sublet_quota.jobs.fair_share import gpus_held
+from sublet_quota.names.ids import GpuId, NodeId, PoolName
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.jobs.backend import BackendBooks

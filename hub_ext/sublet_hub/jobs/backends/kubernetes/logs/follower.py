@@ -15,7 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.ids import JobId
+from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace, parts_of
 from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position

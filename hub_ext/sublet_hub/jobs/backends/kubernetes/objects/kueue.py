@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_quota.amounts.lent_units import RESOURCE
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.lent_units import RESOURCE
 
 from sublet_hub.jobs.backends.kubernetes.objects.names import MANAGED_BY, SERVICE
 from sublet_hub.kubernetes_api.quantities import parse_quantity

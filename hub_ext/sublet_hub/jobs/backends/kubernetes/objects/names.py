@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from sublet_quota.ids import JobId, SliceId
-from sublet_quota.job_states import JobState
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.names.ids import JobId, SliceId
 
 from sublet_hub.ledger.records import JobRecord
 

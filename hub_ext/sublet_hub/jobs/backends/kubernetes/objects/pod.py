@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sublet_quota.environment import HUGE_PAGES
-from sublet_quota.lent_units import RESOURCE
+from sublet_quota.amounts.lent_units import RESOURCE
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
+from sublet_quota.wire.environment import HUGE_PAGES
 
 from sublet_hub.host.owner_environment import is_reserved
 from sublet_hub.jobs.backends.kubernetes.objects.names import (

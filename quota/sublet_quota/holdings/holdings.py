@@ -11,14 +11,22 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from sublet_quota.accounts import Accounts
-from sublet_quota.amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import GpuSelection
-from sublet_quota.gpu_load import GpuFacts, GpuKind, GpuLoad, GpuRoom, Holding, matches, room_on
-from sublet_quota.ids import GpuId, PoolName, SliceId, UserName
+from sublet_quota.holdings.gpu_load import (
+    GpuFacts,
+    GpuKind,
+    GpuLoad,
+    GpuRoom,
+    Holding,
+    matches,
+    room_on,
+)
+from sublet_quota.holdings.group_totals import Accounts
+from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.room_index import RoomIndex
 
 _NO_KINDS: Final[Mapping[GpuKind, RoomIndex]] = MappingProxyType({})
 _NO_LOAD: Final = GpuLoad()

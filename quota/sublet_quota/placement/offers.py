@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from sublet_quota.amounts import GpuAmount
+from sublet_quota.admission.slice_request import SliceWish, amount_of
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.document.rights import Rights, rights_of
 from sublet_quota.document.sections import SliceSize
-from sublet_quota.gpu_load import GpuKind
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import PoolName, SizeName
-from sublet_quota.placement import decide_slice
-from sublet_quota.refusal import Refusal
-from sublet_quota.rights import Rights, rights_of
-from sublet_quota.wish import SliceWish, amount_of
+from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import PoolName, SizeName
+from sublet_quota.placement.slice_placement import decide_slice
+from sublet_quota.reasons.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)

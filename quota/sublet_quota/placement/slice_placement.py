@@ -9,15 +9,15 @@ who may have what is admission's question and stays there.
 from dataclasses import dataclass
 from functools import partial
 
-from sublet_quota.admission import Admitted, AdmittedKind, admit
-from sublet_quota.amounts import NOTHING, GpuAmount
-from sublet_quota.gpu_load import GpuFacts, GpuRoom
-from sublet_quota.holdings import Holdings
-from sublet_quota.home_claim import HomeInUse
-from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.room_index import Entry, RoomIndex
-from sublet_quota.wish import SliceWish
+from sublet_quota.admission.slice_admission import Admitted, AdmittedKind, admit
+from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.room_index import Entry, RoomIndex
+from sublet_quota.names.home_claim import HomeInUse
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 _Choice = tuple[GpuFacts, GpuRoom, AdmittedKind]
 

@@ -14,8 +14,8 @@ from math import exp2, log
 from typing import Final
 
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.gpu_load import GpuKind
-from sublet_quota.ids import GroupName, JobId, NodeId, UserName
+from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
 
 NOMINAL_RUN_S: Final = 600.0
 """A job that is put in order counts as so much use, so that nobody's jobs all come first."""

@@ -14,20 +14,20 @@ group that the document knows is on no group's account.
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.amounts import WHOLE_GPU_MILLI, GpuAmount
-from sublet_quota.gpu_load import GpuKind
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GroupName, PoolName, SizeName, UserName
-from sublet_quota.quota_limits import (
+from sublet_quota.admission.quota_limits import (
     group_to_charge,
     kept_for_others,
     over_user_limit,
     too_many_slices,
 )
-from sublet_quota.refusal import Refusal, RefusalReason, quoted
-from sublet_quota.rights import Rights, rights_of
-from sublet_quota.room_index import RoomIndex
-from sublet_quota.wish import SliceWish, Wanted, amount_of, read_wish
+from sublet_quota.admission.slice_request import SliceWish, Wanted, amount_of, read_wish
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.document.rights import Rights, rights_of
+from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.holdings.room_index import RoomIndex
+from sublet_quota.names.ids import GroupName, PoolName, SizeName, UserName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 
 @dataclass(frozen=True, slots=True)

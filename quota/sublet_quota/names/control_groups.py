@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from sublet_quota.ids import SliceId
+from sublet_quota.names.ids import SliceId
 
 _MOST_NAME: Final = 150
 _PATH: Final = re.compile(r"^\d+:[^:]*:(/.*)$", re.MULTILINE)

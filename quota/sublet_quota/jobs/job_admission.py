@@ -8,11 +8,11 @@ without an admin's word, are refused.
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.amounts import WHOLE_GPU_MILLI, format_memory
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import PoolName
-from sublet_quota.refusal import Refusal, RefusalReason, quoted
-from sublet_quota.rights import rights_of
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, format_memory
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import PoolName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 _BEYOND_ALL_GPUS: Final = 10**9
 

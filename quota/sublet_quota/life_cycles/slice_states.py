@@ -4,7 +4,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.life_cycle import after_move
+from sublet_quota.life_cycles.life_cycle import after_move
 
 
 class SliceState(StrEnum):

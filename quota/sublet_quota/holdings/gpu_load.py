@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
-from sublet_quota.amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.document.sections import Pool
-from sublet_quota.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
 
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.rights import Rights
+from sublet_quota.document.rights import Rights
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
 def check_keep(rights: Rights, kept_today: timedelta, asked: timedelta) -> Refusal | None:

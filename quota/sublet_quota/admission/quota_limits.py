@@ -1,11 +1,11 @@
 """What quotas limit: a user, the groups a slice is on the account of, what is kept for others."""
 
-from sublet_quota.accounts import less
-from sublet_quota.amounts import GpuAmount, format_compute, format_memory
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GroupName, PoolName
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.rights import Rights, as_number
+from sublet_quota.amounts.gpu_amounts import GpuAmount, format_compute, format_memory
+from sublet_quota.document.rights import Rights, as_number
+from sublet_quota.holdings.group_totals import less
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName, PoolName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
 def too_many_slices(holdings: Holdings, rights: Rights) -> Refusal | None:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from sublet_quota.amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.document.rights import Rights
 from sublet_quota.document.sections import SliceSize
-from sublet_quota.gpu_load import GpuKind
-from sublet_quota.home_claim import HomeInUse
-from sublet_quota.ids import PoolName, SizeName
-from sublet_quota.refusal import Refusal, RefusalReason, quoted
-from sublet_quota.rights import Rights
+from sublet_quota.holdings.gpu_load import GpuKind
+from sublet_quota.names.home_claim import HomeInUse
+from sublet_quota.names.ids import PoolName, SizeName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 _BEYOND_ALL_GPUS: Final = 10**9
 """More MiB, and more milli-GPU, than any request can mean."""

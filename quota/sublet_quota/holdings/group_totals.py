@@ -4,11 +4,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sublet_quota.amounts import NOTHING, GpuAmount
+from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import Guarantee
-from sublet_quota.gpu_load import Holding
-from sublet_quota.ids import GroupName, PoolName, UserName
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.names.ids import GroupName, PoolName, UserName
 
 N = TypeVar("N", UserName, GroupName)
 

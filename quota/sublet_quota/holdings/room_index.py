@@ -3,9 +3,9 @@
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
-from sublet_quota.amounts import GpuAmount
-from sublet_quota.gpu_load import GpuFacts, GpuRoom
-from sublet_quota.ids import GpuId
+from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
+from sublet_quota.names.ids import GpuId
 
 Entry = tuple[int, int, str, int, GpuId]
 """Memory room, compute room, node, index, id: the best fit is the first that is large enough."""

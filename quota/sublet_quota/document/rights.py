@@ -2,7 +2,7 @@
 
 The rule, for each right by itself: what the user's own entry says; else the most generous of
 what the user's groups say; else what ``everyone`` says; else the default below. What a group
-has as a whole is no right of its members: see ``sublet_quota.admission``.
+has as a whole is no right of its members: see ``sublet_quota.admission.slice_admission``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import MemberQuota, UserQuota
 from sublet_quota.document.values import Unlimited
-from sublet_quota.ids import GroupName, SizeName, UserName
+from sublet_quota.names.ids import GroupName, SizeName, UserName
 
 DEFAULT_MOST_SLICES: Final = 4
 DEFAULT_MOST_JOBS: Final = 20

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from sublet_quota.ids import NodeId
+from sublet_quota.names.ids import NodeId
 
 NO_CLAIM: Final = ""
 """The home is on no claim: nothing binds it to a node."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-from sublet_quota.refusal import Refusal, RefusalReason, quoted
+from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 MOST_FILES: Final = 5000
 MOST_BYTES: Final = 1024**3

@@ -6,14 +6,14 @@ that size would be, with the old one out of the way, and needs room on the very 
 
 from dataclasses import dataclass
 
-from sublet_quota.admission import admit
-from sublet_quota.amounts import GpuAmount, format_memory
-from sublet_quota.gpu_load import Holding
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GroupName, SizeName
-from sublet_quota.refusal import Refusal, RefusalReason
-from sublet_quota.rights import rights_of
-from sublet_quota.wish import SliceWish, read_wish
+from sublet_quota.admission.slice_admission import admit
+from sublet_quota.admission.slice_request import SliceWish, read_wish
+from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
+from sublet_quota.document.rights import rights_of
+from sublet_quota.holdings.gpu_load import Holding
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName, SizeName
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
 @dataclass(frozen=True, slots=True)

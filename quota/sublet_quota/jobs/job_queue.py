@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sublet_quota.amounts import GpuAmount, format_memory
-from sublet_quota.fair_share import WaitingJob
-from sublet_quota.gpu_load import GpuFacts, GpuKind
-from sublet_quota.holdings import Holdings
-from sublet_quota.ids import GpuId, JobId, NodeId, PoolName
-from sublet_quota.refusal import quoted
+from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
+from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind
+from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.jobs.fair_share import WaitingJob
+from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName
+from sublet_quota.reasons.refusal import quoted
 
 
 @dataclass(frozen=True, slots=True)

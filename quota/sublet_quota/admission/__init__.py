@@ -1,0 +1,1 @@
+"""Whether somebody may have a slice, or another size of theirs, or why not."""

@@ -1,0 +1,1 @@
+"""Exact amounts of GPU and energy, and their units."""

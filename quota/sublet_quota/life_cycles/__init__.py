@@ -1,0 +1,1 @@
+"""The lives of slices and jobs, each as a table of moves."""

@@ -1,0 +1,1 @@
+"""Which GPU a slice goes to, and what a user could have now."""

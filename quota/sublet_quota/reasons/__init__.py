@@ -1,0 +1,1 @@
+"""Decisions against a request, as values with their reason and numbers."""
