@@ -23,6 +23,7 @@ from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import BackendBooks, JobBackend, JobRuns
 from sublet_hub.jobs.backends.local.intake import LocalIntake
 from sublet_hub.jobs.backends.local.runner import runner_of
+from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.queue import JobNodes, JobQueue, QueueBooks, WaitingReasons
@@ -127,8 +128,8 @@ class Assembly:
             jobs=JobDesk(
                 JobBooks(ledger, capacity, accounts, self._files, now),
                 intake,
-                ends_jobs=runs is None or runs.ends_jobs,
             ),
+            cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobMove
-from sublet_quota.names.ids import SliceId, UserName
+from sublet_quota.names.ids import SliceId
 
 from sublet_hub.ledger.events import Happening, job_event
 from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
@@ -57,19 +57,6 @@ def started(
     served = replace(record, root_pid=process.pid, root_start_time=process.start_time)
     told = job_event(Happening.JOB_STARTED, after, now, f"pid {process.pid}")
     return Change(jobs=(after,), slices=(served,), events=(told,))
-
-
-def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
-    """It runs, and its runner has to end it."""
-    reason = "is being cancelled" if by == job.owner else "is being cancelled by an admin"
-    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=reason)
-    return Change(jobs=(asked,))
-
-
-def cancelled(job: JobRecord, by: UserName, now: datetime) -> Change:
-    """It does not run, and is over at once."""
-    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by)
-    return ended(asked, JobMove.CANCEL, now, who_cancelled(asked))
 
 
 def who_cancelled(job: JobRecord) -> str:

@@ -1,4 +1,4 @@
-"""Takes jobs in and cancels them: what users ask; what becomes of the jobs is the runner's part.
+"""Takes jobs in, as users ask; what becomes of them is their backend's part.
 
 A job is refused before anything has changed: a notebook that is not there, that cannot run, or
 that its owner may not run, never gets into the queue.
@@ -21,7 +21,7 @@ from sublet_quota.names.job_names import job_name
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import JobLog, JobRequest
 
-from sublet_hub.errors import ConflictError, TooManyRequestsError
+from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.environment import refuse_variables
 from sublet_hub.jobs.files import JobFiles
@@ -50,12 +50,11 @@ class JobBooks:
 
 
 class JobDesk:
-    """Submits, cancels and shows the logs of jobs."""
+    """Submits jobs and shows their logs."""
 
-    def __init__(self, books: JobBooks, intake: JobIntake, *, ends_jobs: bool = True) -> None:
+    def __init__(self, books: JobBooks, intake: JobIntake) -> None:
         self._books = books
         self._intake = intake
-        self._ends_jobs = ends_jobs
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
         self._busy_with: set[UserName] = set()
@@ -139,30 +138,6 @@ class JobDesk:
             message = f"this job cannot be run again as it was: {found}. Submit its notebook anew."
             return Refusal(RefusalReason.BAD_PARAMETERS, message[:2000])
         return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
-
-    def cancel(self, job: JobRecord, by: UserName) -> JobRecord:
-        """Cancel a job; one that runs is ended by its runner, which sees the wish here.
-
-        ``by`` is its owner, or else an admin. ``ConflictError`` where it is over, or where nobody
-        could end it.
-        """
-        ledger, now = self._books.ledger, self._books.now()
-        if job.state in ENDED:
-            message = f"job {job.job_id} is {job.state.value} already"
-            raise ConflictError(message)
-        if job.slice_id is not None and not self._ends_jobs:
-            message = (
-                f"job {job.job_id} is {job.state.value}, and cannot be cancelled: training jobs "
-                "are switched off here, and this service may not delete its pod. Ask an "
-                "administrator to switch them on, or to delete the pod."
-            )
-            raise ConflictError(message)
-        if job.state is JobState.RUNNING:
-            if job.cancel_asked_at is None:
-                ledger.apply(changes.cancel_asked(job, by, now), now)
-        else:
-            ledger.apply(changes.cancelled(job, by, now), now)
-        return ledger.jobs[job.job_id]
 
     def log(self, job: JobRecord, offset: int) -> JobLog:
         """Part of what a job has printed."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sublet_hub.agents.startup_grace import ReturningAgents
+from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.jobs.submission import JobDesk
 from sublet_hub.ledger.ledger import Ledger
@@ -54,6 +55,7 @@ class Service:
     shares: Shares
     histories: Histories
     jobs: JobDesk
+    cancellation: JobCancellation
     queue: JobQueue
     views: Views
     job_views: JobViews

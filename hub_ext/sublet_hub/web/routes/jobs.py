@@ -67,7 +67,7 @@ async def _see(service: Service, call: Call) -> JobInfo:
 
 
 async def _cancel(service: Service, call: Call) -> JobInfo:
-    job = service.jobs.cancel(_own_job(service, call), UserName(call.user.name))
+    job = service.cancellation.cancel(_own_job(service, call), UserName(call.user.name))
     return _shown(service, call, job)
 
 

@@ -1,0 +1,60 @@
+"""Cancels jobs: at once where they wait; where they run, their runner is asked to end them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
+from sublet_quota.names.ids import UserName
+
+from sublet_hub.errors import ConflictError
+from sublet_hub.jobs.changes import ended, who_cancelled
+from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.ledger.records import Change, JobRecord
+
+
+def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
+    """A running job is to be cancelled; its runner sees that, and has to end it."""
+    reason = "is being cancelled" if by == job.owner else "is being cancelled by an admin"
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=reason)
+    return Change(jobs=(asked,))
+
+
+def cancelled(job: JobRecord, by: UserName, now: datetime) -> Change:
+    """A job that does not run is cancelled, and over at once."""
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by)
+    return ended(asked, JobMove.CANCEL, now, who_cancelled(asked))
+
+
+class JobCancellation:
+    """Cancels jobs, for owners and admins."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime], *, ends_jobs: bool) -> None:
+        """``ends_jobs``: whether somebody here can end a job that has its place."""
+        self._ledger = ledger
+        self._now = now
+        self._ends_jobs = ends_jobs
+
+    def cancel(self, job: JobRecord, by: UserName) -> JobRecord:
+        """Cancel a job; one that runs is ended by its runner, which sees the wish here.
+
+        ``by`` is its owner, or else an admin. ``ConflictError`` where it is over, or where nobody
+        could end it.
+        """
+        ledger, now = self._ledger, self._now()
+        if job.state in ENDED:
+            message = f"job {job.job_id} is {job.state.value} already"
+            raise ConflictError(message)
+        if job.slice_id is not None and not self._ends_jobs:
+            message = (
+                f"job {job.job_id} is {job.state.value}, and cannot be cancelled: training jobs "
+                "are switched off here, and this service may not delete its pod. Ask an "
+                "administrator to switch them on, or to delete the pod."
+            )
+            raise ConflictError(message)
+        if job.state is JobState.RUNNING:
+            if job.cancel_asked_at is None:
+                ledger.apply(cancel_asked(job, by, now), now)
+        else:
+            ledger.apply(cancelled(job, by, now), now)
+        return ledger.jobs[job.job_id]
