@@ -5,15 +5,23 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEVICE ?= auto
 PROXY_VERSION := 5.3.0
+AREA ?=
+# Tests mostly wait, for kernels, hubs and pods: more processes than cores, and one group of tests in each.
+WORKERS ?= 4
 
 LAB := labextension/dist/package.json
 LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
 	$(wildcard labextension/*.json labextension/scripts/*)
 
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder --durations=20
+NEEDED_BY_browser := browser
+NEEDED_BY_hub := postgresql
+NEEDED_BY_kube := kubernetes
+
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup browser postgresql kubernetes demo up test check format benchmarks schema clean
+.PHONY: help setup browser postgresql kubernetes demo up test quick check format benchmarks schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,29 +29,37 @@ help: ## Say what can be done
 setup: $(VENV)/.ready $(BIN)/configurable-http-proxy $(LAB) ## Virtual environment, packages, node, proxy, JupyterLab extension
 
 browser: ## Chromium for the browser tests, where packages may be installed
-	@.ci/install-chromium
+	@.ci/timed Chromium .ci/install-chromium
 
 demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
-	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
+	@.ci/timed demo $(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
 
 up: setup ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
 
 postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed
-	@.ci/install-postgresql
+	@.ci/timed PostgreSQL .ci/install-postgresql
 
 kubernetes: setup ## What the tests' Kubernetes is made of, built and kept outside the repository
-	@.ci/install-kubernetes "$(VENV)"
+	@.ci/timed Kubernetes .ci/install-kubernetes "$(VENV)"
 
-test: setup browser postgresql kubernetes check ## Every check and test
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+ifeq ($(AREA),)
+test: setup browser postgresql kubernetes check ## Every check and test; AREA=hub (agent, browser, kube, lab, ...): that alone
+	@.ci/timed tests $(PYTEST) $(PYTEST_OPTIONS)
+else
+test: setup $(foreach area,$(AREA),$(NEEDED_BY_$(area)))
+	@.ci/timed "tests of $(AREA)" $(PYTEST) $(addprefix tests/,$(AREA)) $(PYTEST_OPTIONS)
+endif
+
+quick: setup ## Tests for work in between: no browser, no cluster, no whole hub
+	@.ci/timed "quick tests" $(PYTEST) -m "not whole" --ignore=tests/browser --ignore=tests/kube --ignore=tests/end_to_end $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules
-	npm run --silent --prefix labextension check
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@.ci/timed "checks of the front end" npm run --silent --prefix labextension check
+	@.ci/timed formatting $(BIN)/ruff format --check .
+	@.ci/timed lint $(BIN)/ruff check .
+	@.ci/timed types $(BIN)/mypy
+	@.ci/timed "import rules" $(BIN)/lint-imports
 
 format: setup ## Format the code
 	$(BIN)/ruff format .
@@ -57,14 +73,14 @@ clean: ## Remove what setup made
 	rm -rf $(VENV) .sublet demo-output browser-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv .ci/install-node
-	.ci/create-venv "$(PYTHON)" "$(VENV)"
+	@.ci/timed "virtual environment" .ci/create-venv "$(PYTHON)" "$(VENV)"
 	touch $@
 
 $(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy
-	.ci/install-proxy "$(VENV)" "$(PROXY_VERSION)"
+	@.ci/timed proxy .ci/install-proxy "$(VENV)" "$(PROXY_VERSION)"
 	touch -c $@
 
 # Installing the package builds and copies the extension; this does it again when its sources change.
 $(LAB): $(LAB_SOURCES) .ci/build-labextension | $(VENV)/.ready
-	.ci/build-labextension "$(VENV)"
+	@.ci/timed "JupyterLab extension" .ci/build-labextension "$(VENV)"
 	touch $@

@@ -7,19 +7,19 @@ import { LogView } from '../src/jobs/logWidget';
 import { RunningJobs } from '../src/jobs/running';
 import { job } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
-import { deskOf, doing, show, type FakeDesk } from './support/page';
+import { pageContextOf, doing, show, type FakePage } from './support/page';
 import { trans } from './support/words';
 
 let api: FakeApi;
-let desk: FakeDesk;
+let page: FakePage;
 
 beforeEach(() => {
   api = new FakeApi();
-  desk = deskOf(api);
+  page = pageContextOf(api);
 });
 
 afterEach(() => {
-  desk.model.dispose();
+  page.model.dispose();
 });
 
 describe('a log', () => {
@@ -118,9 +118,9 @@ test('jobs that run come first, then those that wait, the next one first', () =>
 describe('the Running tab', () => {
   test('knows how jobs ended though nobody opened the panel, and looks again when told to', async () => {
     api.answers.jobs = [job({ state: 'failed', ended_at: new Date().toISOString() })];
-    const running = new RunningJobs(desk);
+    const running = new RunningJobs(page);
     await doing(() => {
-      desk.model.start();
+      page.model.start();
     });
     expect(running.running().map(each => each.label())).toEqual(['train-digits · failed']);
     expect(api.asked.filter(each => each === 'jobs')).toHaveLength(1);
@@ -140,13 +140,13 @@ describe('the Running tab', () => {
         output_path: 'r.ipynb'
       })
     ];
-    const running = new RunningJobs(desk);
+    const running = new RunningJobs(page);
     let changes = 0;
     running.runningChanged.connect(() => {
       changes += 1;
     });
     await doing(() => {
-      desk.model.start();
+      page.model.start();
     });
     const [first, second] = running.running();
     expect([first?.label(), second?.label()]).toEqual([
@@ -157,11 +157,11 @@ describe('the Running tab', () => {
     second?.open?.();
     first?.open?.();
     first?.shutdown?.();
-    expect(desk.did).toEqual(['open r.ipynb', 'log a']);
+    expect(page.did).toEqual(['open r.ipynb', 'log a']);
     expect(api.done).toEqual(['cancel a']);
     const settled = changes;
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(changes).toBe(settled);
   });
@@ -172,35 +172,35 @@ describe('the Running tab', () => {
     [new ApiError(409, 'conflict', 'job a is done already'), []]
   ])('what comes of cancelling is told: %s', async (problem, told) => {
     api.answers.jobs = [job({ job_id: 'a', state: 'running' })];
-    const running = new RunningJobs(desk);
+    const running = new RunningJobs(page);
     await doing(() => {
-      desk.model.start();
+      page.model.start();
     });
     api.answers.deed = problem;
     await doing(() => {
       running.shutdownAll();
     });
     expect(api.done).toEqual(['cancel a']);
-    expect(desk.did).toEqual(told);
+    expect(page.did).toEqual(told);
   });
 
   test('of many that are cancelled it is told once', async () => {
     api.answers.jobs = ['a', 'b'].map(job_id => job({ job_id }));
-    const running = new RunningJobs(desk);
+    const running = new RunningJobs(page);
     await doing(() => {
-      desk.model.start();
+      page.model.start();
     });
     await doing(() => {
       running.shutdownAll();
     });
-    expect(desk.did).toEqual(['done: 2 jobs are told to stop; what they have computed is saved.']);
+    expect(page.did).toEqual(['done: 2 jobs are told to stop; what they have computed is saved.']);
   });
 
   test('what ended long ago is left out', async () => {
     api.answers.jobs = [job({ state: 'done', ended_at: '2020-01-01T00:00:00Z' })];
-    const running = new RunningJobs(desk);
+    const running = new RunningJobs(page);
     await doing(() => {
-      desk.model.start();
+      page.model.start();
     });
     expect(running.running()).toEqual([]);
   });

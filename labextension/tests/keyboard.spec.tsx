@@ -5,21 +5,21 @@ import { keepChoices } from '../src/panel/KeepPart';
 import { SharePanel } from '../src/panel/SharePanel';
 import { job, kernel, localShare, share, slice } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
-import { deskOf, doing, openPanel, part, type FakeDesk } from './support/page';
+import { pageContextOf, doing, openPanel, part, type FakePage } from './support/page';
 
 let api: FakeApi;
-let desk: FakeDesk;
+let page: FakePage;
 let panel: SharePanel;
 
 beforeEach(() => {
   api = new FakeApi();
-  desk = deskOf(api);
-  panel = new SharePanel(desk);
+  page = pageContextOf(api);
+  panel = new SharePanel(page);
 });
 
 afterEach(() => {
   panel.dispose();
-  desk.model.dispose();
+  page.model.dispose();
 });
 
 /** Press it as who uses no mouse does; gives what has the focus after all is drawn anew. */
@@ -38,7 +38,7 @@ function focused(): string | undefined {
 
 describe('the keyboard stays where it was', () => {
   test('when a slice is kept, and no longer', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     api.keep = async (_, minutes) => {
       const until = new Date(Date.now() + minutes * 60_000);
       api.answers.share = share({ slices: [slice({ kept_until: until.toISOString() })] });
@@ -49,7 +49,7 @@ describe('the keyboard stays where it was', () => {
   });
 
   test('when a slice is given up, lent and brought back', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     api.answers.local = localShare({ lent: true });
     expect(await press(part(node, 'give-up'))).toBe('wake');
     api.answers.local = localShare({ active: true });
@@ -57,19 +57,19 @@ describe('the keyboard stays where it was', () => {
   });
 
   test('when a slice is kept from elsewhere: on the button beside what is gone', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     part(node, 'keep-minutes').focus();
     const until = new Date(Date.now() + 60_000).toISOString();
     api.answers.share = share({ slices: [slice({ kept_until: until })] });
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(focused()).toBe('keep-end');
   });
 
   test('when a job is cancelled', async () => {
     api.answers.jobs = [job({ state: 'running' }), job({ job_id: 'j2', state: 'running' })];
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     api.answers.jobs = [job({ state: 'cancelled' }), job({ job_id: 'j2', state: 'running' })];
     expect(await press(part(node, 'job-cancel'))).toBe('job-again');
     expect(document.activeElement?.closest('[data-sublet-job]')).toBe(
@@ -79,30 +79,30 @@ describe('the keyboard stays where it was', () => {
 
   test('when a cell no longer waits: on its notebook', async () => {
     api.answers.kernels = [kernel({ waits: true })];
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     api.answers.kernels = [kernel({ waits: false })];
     expect(await press(part(node, 'interrupt'))).toBe('kernel');
   });
 
   test('but is left alone where it was elsewhere when a cell no longer waits', async () => {
     api.answers.kernels = [kernel({ waits: true })];
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     part(node, 'resize').focus();
     api.answers.kernels = [kernel({ waits: false })];
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(focused()).toBe('resize');
   });
 
   test('when the form for another size is closed: on the button that opened it', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     await press(part(node, 'resize'));
     expect(await press(part(node, 'resize-close'))).toBe('resize');
   });
 
   test('while something is done, which is not done twice', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     const done = new PromiseDelegate<void>();
     api.giveUp = async id => {
       api.done.push(`give up ${id}`);
@@ -123,11 +123,11 @@ describe('the keyboard stays where it was', () => {
   });
 
   test('when the hub goes away', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     part(node, 'keep').focus();
     api.answers.share = AWAY;
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect([focused(), part(node, 'keep').getAttribute('aria-disabled')]).toEqual(['keep', 'true']);
   });
@@ -155,10 +155,10 @@ describe('a button that comes to mean something else under the hand', () => {
   });
 
   async function afterPoll(change: () => void): Promise<HTMLElement> {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     change();
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     return node;
   }
@@ -177,7 +177,7 @@ describe('a button that comes to mean something else under the hand', () => {
   });
 
   test('does not take back by a double click what its first press did', async () => {
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     lent();
     await press(part(node, 'give-up'));
     await doing(() => {
@@ -189,14 +189,14 @@ describe('a button that comes to mean something else under the hand', () => {
 
 test('a return is announced once, and not with each step', async () => {
   const move = { kind: 'resuming', bytes_mib: 8192, moved_mib: 0, expected_s: 4, elapsed_s: 0 };
-  const node = await openPanel(panel, desk);
+  const node = await openPanel(panel, page);
   const announced = part(node, 'announced');
   expect([announced.getAttribute('role'), announced.textContent]).toEqual(['status', '']);
   const said = new Set<string>();
   for (const moved_mib of [1024, 4096, 8192]) {
     api.answers.local = localShare({ move: { ...move, moved_mib } });
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     said.add(announced.textContent);
     expect(part(node, 'progress').closest('[role="status"], [aria-live]')).toBeNull();
@@ -218,7 +218,7 @@ describe('for how long a slice can be kept', () => {
 
   test('little that is left is offered, and asked for', async () => {
     api.answers.share = share({ quota: { keep_left_minutes: 10 } });
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     expect(part(node, 'keep-minutes').textContent).toBe('10 min (all that is left)');
     await press(part(node, 'keep'));
     expect(api.done).toEqual(['keep s1 10']);
@@ -226,7 +226,7 @@ describe('for how long a slice can be kept', () => {
 
   test('with nothing left nothing is asked for', async () => {
     api.answers.share = share({ quota: { keep_left_minutes: 0 } });
-    const node = await openPanel(panel, desk);
+    const node = await openPanel(panel, page);
     expect(part(node, 'keep-minutes').textContent).toBe('none left today');
     await press(part(node, 'keep'));
     expect(api.done).toEqual([]);

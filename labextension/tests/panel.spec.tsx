@@ -6,28 +6,28 @@ import { whatToDo } from '../src/panel/SliceCard';
 import { StatusItem } from '../src/status/statusItem';
 import { job, kernel, localShare, share, slice } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
-import { deskOf, doing, openPanel, part, show, type FakeDesk } from './support/page';
+import { pageContextOf, doing, openPanel, part, show, type FakePage } from './support/page';
 import { trans } from './support/words';
 
 const HTML = '<img src=x onerror="window.hurt=1"> "it\'s" 🚀';
 
 let api: FakeApi;
-let desk: FakeDesk;
+let page: FakePage;
 let panel: SharePanel;
 
 beforeEach(() => {
   api = new FakeApi();
-  desk = deskOf(api);
-  panel = new SharePanel(desk);
+  page = pageContextOf(api);
+  panel = new SharePanel(page);
 });
 
 afterEach(() => {
   panel.dispose();
-  desk.model.dispose();
+  page.model.dispose();
 });
 
 async function open(): Promise<HTMLElement> {
-  return await openPanel(panel, desk);
+  return await openPanel(panel, page);
 }
 
 describe('the panel', () => {
@@ -76,7 +76,7 @@ describe('the panel', () => {
     part(node, 'job-log').click();
     part(node, 'job-open').click();
     part(node, 'promote').click();
-    expect(desk.did).toEqual(['log j2', 'open sublet-jobs/j1.ipynb', 'promote']);
+    expect(page.did).toEqual(['log j2', 'open sublet-jobs/j1.ipynb', 'promote']);
   });
 
   test('a kernel that waits says so as soon as the agent does', async () => {
@@ -163,7 +163,7 @@ describe('the panel', () => {
     const node = await open();
     api.answers.share = AWAY;
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(part(node, 'hub-away').textContent).toContain('The Sublet service is away.');
     expect(part(node, 'standing').textContent).toBe('idle');
@@ -174,7 +174,7 @@ describe('the panel', () => {
     const node = await open();
     api.answers.local = AWAY;
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(part(node, 'slice').className).toContain('sublet-stale');
     expect(part(node, 'seen-at').textContent).toMatch(/^Last seen at /);
@@ -193,7 +193,7 @@ describe('where nothing was seen yet', () => {
     expect(part(node, 'hub-away').textContent).toContain('The Sublet service is away.');
     api.answers.share = share({ slices: [] });
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(part(node, 'no-slice').textContent).toContain('has no slice of a GPU. Stop it');
   });
@@ -228,7 +228,7 @@ describe('what came of an action', () => {
     const node = await giveUp();
     api.answers.local = localShare({ lent: true });
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(part(node, 'standing').textContent).toBe('lent');
     expect(node.querySelector('[data-sublet="said"]')).toBeNull();
@@ -241,7 +241,7 @@ describe('what came of an action', () => {
     });
     api.answers.local = localShare({ lent: true });
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(part(node, 'said').textContent).toContain('Kept: nobody else uses your slice');
   });
@@ -274,7 +274,7 @@ describe('what came of an action', () => {
     expect(part(node, 'said').textContent).toContain('It is told to stop');
     api.answers.jobs = [job({ state: 'cancelled' })];
     await doing(() => {
-      desk.model.refresh();
+      page.model.refresh();
     });
     expect(part(node, 'job').textContent).toContain('cancelled');
     expect(node.querySelector('[data-sublet="said"]')).toBeNull();
@@ -298,12 +298,12 @@ describe('what cannot be moved', () => {
 describe('the status bar', () => {
   test('tells amount, word and what it means, and opens the panel', async () => {
     let opened = 0;
-    const item = new StatusItem(desk.model, trans, () => {
+    const item = new StatusItem(page.model, trans, () => {
       opened += 1;
     });
     const node = await show(item);
     await doing(() => {
-      desk.model.start();
+      page.model.start();
     });
     const button = part(node, 'status-button');
     expect(button.textContent).toBe('GPU 10 of 40 GiB · idle');
@@ -316,7 +316,7 @@ describe('the status bar', () => {
   });
 
   test('without a slice it is empty', async () => {
-    const item = new StatusItem(desk.model, trans, () => undefined);
+    const item = new StatusItem(page.model, trans, () => undefined);
     expect((await show(item)).textContent).toBe('');
     item.dispose();
   });

@@ -9,7 +9,7 @@ import type { Job } from '../src/api/jobs';
 import { Promotion } from '../src/promote/promotion';
 import { inspection, job } from './support/answers';
 import { FakeApi } from './support/fakeApi';
-import { deskOf, doing, part, write, type FakeDesk } from './support/page';
+import { pageContextOf, doing, part, write, type FakePage } from './support/page';
 import { button, dialog, dialogs, pressEscape, requestClose } from './support/promoteDialog';
 
 const CONTENTS = {
@@ -18,7 +18,7 @@ const CONTENTS = {
 } as Contents.IManager;
 
 let api: FakeApi;
-let desk: FakeDesk;
+let page: FakePage;
 let promotion: Promotion;
 /** What the service says to the job, as soon as the test lets it. */
 let answer: PromiseDelegate<Job>;
@@ -30,15 +30,15 @@ beforeEach(() => {
     api.submitted.push(request);
     return answer.promise;
   };
-  desk = deskOf(api);
-  promotion = new Promotion(desk, CONTENTS);
+  page = pageContextOf(api);
+  promotion = new Promotion(page, CONTENTS);
 });
 
 afterEach(async () => {
   await doing(() => {
     Dialog.flush();
   });
-  desk.model.dispose();
+  page.model.dispose();
 });
 
 /** Past what a submission usually takes, and past the moment in which a press is not heeded. */
@@ -183,7 +183,7 @@ describe('while the submission takes long', () => {
     await doing(() => {
       answer.reject(new ApiError(409, 'too-many', 'You have 2 jobs.'));
     });
-    expect(desk.did).toEqual(['failed: Training job train-digits: You have 2 jobs.']);
+    expect(page.did).toEqual(['failed: Training job train-digits: You have 2 jobs.']);
     expect(document.querySelector('.jp-Dialog')).toBeNull();
     expect(told).toEqual([null]);
   });

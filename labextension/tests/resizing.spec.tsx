@@ -3,25 +3,25 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SharePanel } from '../src/panel/SharePanel';
 import { localShare } from './support/answers';
 import { FakeApi } from './support/fakeApi';
-import { deskOf, doing, openPanel, part, write, type FakeDesk } from './support/page';
+import { pageContextOf, doing, openPanel, part, write, type FakePage } from './support/page';
 
 let api: FakeApi;
-let desk: FakeDesk;
+let page: FakePage;
 let panel: SharePanel;
 
 beforeEach(() => {
   api = new FakeApi();
-  desk = deskOf(api);
-  panel = new SharePanel(desk);
+  page = pageContextOf(api);
+  panel = new SharePanel(page);
 });
 
 afterEach(() => {
   panel.dispose();
-  desk.model.dispose();
+  page.model.dispose();
 });
 
 async function openForm(): Promise<HTMLElement> {
-  const node = await openPanel(panel, desk);
+  const node = await openPanel(panel, page);
   await doing(() => {
     part(node, 'resize').click();
   });

@@ -2,17 +2,23 @@
 import * as React from 'react';
 
 import { hasEnded, underWay, type Job } from '../api/jobs';
-import { Button, useSteady } from '../words/button';
-import { ProgressBar } from '../words/bar';
-import { Said, Section, Sign, useAction, type Desk } from '../words/desk';
-import { moment } from '../words/format';
-import { jobIcon } from '../words/icons';
+import { Button, useSteady } from '../controls/button';
+import { ProgressBar } from '../controls/bar';
+import { Said, Section, Sign, useAction, type PageContext } from '../controls/pageContext';
+import { moment } from '../format/quantities';
+import { jobIcon } from '../controls/icons';
 import { isStopped, limitLine, progressOf, stateLine, stateWord } from './words';
 
 const ENDED_SHOWN = 5;
 
-export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.Element | null {
-  const { trans, model } = desk;
+export function JobSection({
+  page,
+  now
+}: {
+  page: PageContext;
+  now: Date;
+}): React.JSX.Element | null {
+  const { trans, model } = page;
   const [all, setAll] = React.useState(false);
   const seen = model.jobsSeen;
   if (seen === null) {
@@ -29,7 +35,7 @@ export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.
       aside={
         <button
           type="button"
-          onClick={desk.deeds.promote}
+          onClick={page.actions.promote}
           title={trans.__('Run the open notebook as a training job')}
           data-sublet="promote"
         >
@@ -46,7 +52,7 @@ export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.
       ) : (
         <ul className="sublet-jobs">
           {shown.map(job => (
-            <JobItem key={job.job_id} desk={desk} job={job} now={now} />
+            <JobItem key={job.job_id} page={page} job={job} now={now} />
           ))}
         </ul>
       )}
@@ -65,9 +71,9 @@ export function JobSection({ desk, now }: { desk: Desk; now: Date }): React.JSX.
   );
 }
 
-function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element {
-  const { desk, job, now } = props;
-  const { trans } = desk;
+function JobItem(props: { page: PageContext; job: Job; now: Date }): React.JSX.Element {
+  const { page, job, now } = props;
+  const { trans } = page;
   const word = stateWord(job, trans);
   const line = stateLine(job, trans, now);
   const ends = limitLine(job, trans, now);
@@ -118,14 +124,14 @@ function JobItem(props: { desk: Desk; job: Job; now: Date }): React.JSX.Element 
           </pre>
         </details>
       )}
-      <JobActions desk={desk} job={job} />
+      <JobActions page={page} job={job} />
       {at !== null && <time dateTime={at.toISOString()}>{moment(at, now)}</time>}
     </li>
   );
 }
 
-function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element {
-  const { trans, model, deeds } = desk;
+function JobActions({ page, job }: { page: PageContext; job: Job }): React.JSX.Element {
+  const { trans, model, actions } = page;
   const action = useAction(model, hasEnded(job));
   const steady = useSteady(hasEnded(job) ? 'again' : 'cancel');
   const output = job.output_path;
@@ -148,7 +154,7 @@ function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element 
           <button
             type="button"
             onClick={() => {
-              deeds.openNotebook(output);
+              actions.openNotebook(output);
             }}
             data-sublet="job-open"
           >
@@ -159,7 +165,7 @@ function JobActions({ desk, job }: { desk: Desk; job: Job }): React.JSX.Element 
           <button
             type="button"
             onClick={() => {
-              deeds.followLog(job);
+              actions.followLog(job);
             }}
             data-sublet="job-log"
           >

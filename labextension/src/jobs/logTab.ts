@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { SubletApi } from '../api/client';
 import type { Job } from '../api/jobs';
-import { sliceIcon } from '../words/icons';
+import { sliceIcon } from '../controls/icons';
 import { LogView } from './logWidget';
 
 /** A tab that follows this job's log. */

@@ -5,8 +5,8 @@ import { Signal } from '@lumino/signaling';
 
 import { ApiError } from '../api/client';
 import { hasEnded, underWay, type Job } from '../api/jobs';
-import type { Desk } from '../words/desk';
-import { jobIcon } from '../words/icons';
+import type { PageContext } from '../controls/pageContext';
+import { jobIcon } from '../controls/icons';
 import { isStopped, progressOf, stateLine, stateWord } from './words';
 
 /** Ended jobs stay in sight for a while: one looks here for how they ended. */
@@ -15,16 +15,16 @@ const MOST_ENDED = 10;
 const CONFLICT = 409;
 
 export class RunningJobs implements IRunningSessions.IManager {
-  constructor(private readonly desk: Desk) {
-    this.name = desk.trans.__('Training jobs');
-    this.shutdownLabel = desk.trans.__('Cancel');
-    this.shutdownAllLabel = desk.trans.__('Cancel all');
-    this.shutdownAllConfirmationText = desk.trans.__(
+  constructor(private readonly page: PageContext) {
+    this.name = page.trans.__('Training jobs');
+    this.shutdownLabel = page.trans.__('Cancel');
+    this.shutdownAllLabel = page.trans.__('Cancel all');
+    this.shutdownAllConfirmationText = page.trans.__(
       'Cancel all your training jobs? What they have computed is saved.'
     );
-    desk.model.changed.connect(this.onChanged, this);
+    page.model.changed.connect(this.onChanged, this);
     // Jobs that ended before this page was opened belong here too.
-    desk.model.askJobs();
+    page.model.askJobs();
   }
 
   readonly name: string;
@@ -36,7 +36,7 @@ export class RunningJobs implements IRunningSessions.IManager {
 
   running(): IRunningSessions.IRunningItem[] {
     const now = Date.now();
-    const jobs = this.desk.model.jobs;
+    const jobs = this.page.model.jobs;
     const ended = jobs
       .filter(job => hasEnded(job) && now - (job.ended_at?.getTime() ?? 0) < ENDED_SHOWN_FOR_MS)
       .slice(0, MOST_ENDED);
@@ -44,15 +44,15 @@ export class RunningJobs implements IRunningSessions.IManager {
   }
 
   shutdownAll(): void {
-    void this.cancel(underWay(this.desk.model.jobs));
+    void this.cancel(underWay(this.page.model.jobs));
   }
 
   refreshRunning(): void {
-    this.desk.model.askJobs();
+    this.page.model.askJobs();
   }
 
   private item(job: Job): IRunningSessions.IRunningItem {
-    const { trans, deeds } = this.desk;
+    const { trans, actions } = this.page;
     const progress = progressOf(job);
     const word = stateWord(job, trans);
     const far =
@@ -65,9 +65,9 @@ export class RunningJobs implements IRunningSessions.IManager {
       labelTitle: () => `${job.notebook}\n${stateLine(job, trans, new Date())}`,
       open: () => {
         if (job.state === 'done' && output !== null) {
-          deeds.openNotebook(output);
+          actions.openNotebook(output);
         } else {
-          deeds.followLog(job);
+          actions.followLog(job);
         }
       },
       ...(hasEnded(job)
@@ -81,7 +81,7 @@ export class RunningJobs implements IRunningSessions.IManager {
   }
 
   private async cancel(jobs: Job[]): Promise<void> {
-    const { trans, model, deeds } = this.desk;
+    const { trans, model, actions } = this.page;
     const told = await Promise.all(jobs.map(job => this.isTold(job)));
     const names = jobs.filter((_, place) => told[place]).map(job => job.name);
     if (names.length > 0) {
@@ -91,21 +91,21 @@ export class RunningJobs implements IRunningSessions.IManager {
         names.length,
         names[0]
       );
-      deeds.tell(words, 'done');
+      actions.tell(words, 'done');
     }
     model.refresh();
   }
 
   /** Tell a job to stop; says it where it could not be told. */
   private async isTold(job: Job): Promise<boolean> {
-    const { trans, model, deeds } = this.desk;
+    const { trans, model, actions } = this.page;
     try {
       await model.api.cancel(job.job_id);
       return true;
     } catch (error) {
       if (!hasEndedAlready(error)) {
         const why = error instanceof Error ? error.message : String(error);
-        deeds.tell(trans.__('%1 was not cancelled: %2', job.name, why), 'failed');
+        actions.tell(trans.__('%1 was not cancelled: %2', job.name, why), 'failed');
       }
       return false;
     }
@@ -113,7 +113,7 @@ export class RunningJobs implements IRunningSessions.IManager {
 
   /** Lab draws the whole list anew: only where something in it is another. */
   private onChanged(): void {
-    const shown = JSON.stringify(this.desk.model.jobs);
+    const shown = JSON.stringify(this.page.model.jobs);
     if (shown !== this.shown) {
       this.shown = shown;
       this.runningChanged.emit();

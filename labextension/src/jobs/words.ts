@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import { hasEnded, type Job } from '../api/jobs';
-import { limit, moment, secondsBetween, sentence, span } from '../words/format';
+import { limit, moment, secondsBetween, sentence, span } from '../format/quantities';
 
 /** One or two words, told beside the icon. */
 export function stateWord(job: Job, trans: TranslationBundle): string {

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { LocalShare, Move } from '../api/local';
 import type { SliceInfo } from '../api/share';
-import { clock, gib, ofGib, secondsBetween, span } from '../words/format';
+import { clock, gib, ofGib, secondsBetween, span } from '../format/quantities';
 import type { ShareModel } from './share';
 import type { Seen } from './watch';
 

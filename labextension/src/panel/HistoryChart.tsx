@@ -1,14 +1,20 @@
 /** The last hour of my slice: memory, how busy the GPU was with it, and when it was lent. */
 import * as React from 'react';
 
-import { Section, type Desk } from '../words/desk';
-import { clock, gib, span } from '../words/format';
+import { Section, type PageContext } from '../controls/pageContext';
+import { clock, gib, span } from '../format/quantities';
 import { shapesOf } from './historyShapes';
 
 const SIZE = { width: 300, height: 84 };
 
-export function HistoryChart({ desk, now }: { desk: Desk; now: Date }): React.JSX.Element | null {
-  const { trans, model } = desk;
+export function HistoryChart({
+  page,
+  now
+}: {
+  page: PageContext;
+  now: Date;
+}): React.JSX.Element | null {
+  const { trans, model } = page;
   const seen = model.history;
   const pattern = React.useId();
   if (seen === null) {
@@ -78,15 +84,15 @@ export function HistoryChart({ desk, now }: { desk: Desk; now: Date }): React.JS
             <span>{trans.__('cap %1', gib(seen.value.cap_mib))}</span>
             <span>{trans.__('now')}</span>
           </div>
-          <Legend desk={desk} lent={shapes.lent.length > 0} />
+          <Legend page={page} lent={shapes.lent.length > 0} />
         </>
       )}
     </Section>
   );
 }
 
-function Legend({ desk, lent }: { desk: Desk; lent: boolean }): React.JSX.Element {
-  const { trans } = desk;
+function Legend({ page, lent }: { page: PageContext; lent: boolean }): React.JSX.Element {
+  const { trans } = page;
   return (
     <ul className="sublet-legend" aria-label={trans.__('Legend')}>
       <li>

@@ -1,16 +1,16 @@
 /** Keep my slice from being lent for a while, within what is left of that today. */
 import * as React from 'react';
 
-import { Button, useHeir, useSteady } from '../words/button';
-import { moment, span } from '../words/format';
+import { Button, useHeir, useSteady } from '../controls/button';
+import { moment, span } from '../format/quantities';
 import type { ActionPart } from './SliceActions';
 
 const MINUTES: readonly number[] = [15, 30, 60, 120, 240];
 const USUAL_MINUTES = 30;
 
 export function KeepPart(props: ActionPart & { now: Date }): React.JSX.Element {
-  const { desk, sliceId, action, off, now } = props;
-  const { trans, model } = desk;
+  const { page, sliceId, action, off, now } = props;
+  const { trans, model } = page;
   const [wished, setWished] = React.useState(USUAL_MINUTES);
   const kept = model.slice?.kept_until ?? null;
   const isKept = kept !== null && kept > now;

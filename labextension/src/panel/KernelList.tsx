@@ -2,12 +2,12 @@
 import * as React from 'react';
 
 import type { KernelHolding } from '../api/local';
-import { Button, useHeir } from '../words/button';
-import { Said, Section, useAction, type Action, type Desk } from '../words/desk';
-import { fileName, gib } from '../words/format';
+import { Button, useHeir } from '../controls/button';
+import { Said, Section, useAction, type Action, type PageContext } from '../controls/pageContext';
+import { fileName, gib } from '../format/quantities';
 
-export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
-  const { trans, model } = desk;
+export function KernelList({ page }: { page: PageContext }): React.JSX.Element | null {
+  const { trans, model } = page;
   const action = useAction(model);
   const seen = model.kernels;
   if (seen === null) {
@@ -23,7 +23,7 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
           {seen.value.map(each => (
             <KernelItem
               key={each.kernel_id}
-              desk={desk}
+              page={page}
               // The agent tells of a wait first-hand, and the list of kernels comes after.
               kernel={{ ...each, waits: each.waits || waiting.has(each.kernel_id) }}
               action={action}
@@ -37,12 +37,12 @@ export function KernelList({ desk }: { desk: Desk }): React.JSX.Element | null {
 }
 
 function KernelItem(props: {
-  desk: Desk;
+  page: PageContext;
   kernel: KernelHolding;
   action: Action;
 }): React.JSX.Element {
-  const { desk, kernel, action } = props;
-  const { trans, model } = desk;
+  const { page, kernel, action } = props;
+  const { trans, model } = page;
   const item = React.useRef<HTMLLIElement>(null);
   const button = useHeir<HTMLButtonElement>(item);
   const interrupt = async (): Promise<string> => {
@@ -55,7 +55,7 @@ function KernelItem(props: {
         <span className="sublet-cut" title={kernel.notebook ?? kernel.name}>
           {nameOf(kernel)}
         </span>
-        <span className="sublet-quiet">{stateWords(kernel, desk)}</span>
+        <span className="sublet-quiet">{stateWords(kernel, page)}</span>
       </span>
       {kernel.waits && (
         <Button
@@ -84,16 +84,16 @@ function nameOf(kernel: KernelHolding): string {
 }
 
 /** What Jupyter says of it, and where its memory is. */
-function stateWords(kernel: KernelHolding, desk: Desk): string {
-  const { trans } = desk;
-  const words = kernel.waits ? trans.__('waits for the GPU') : jupyterWord(kernel.state, desk);
+function stateWords(kernel: KernelHolding, page: PageContext): string {
+  const { trans } = page;
+  const words = kernel.waits ? trans.__('waits for the GPU') : jupyterWord(kernel.state, page);
   return kernel.host_mib > 0 && kernel.memory_mib === 0
     ? trans.__('%1, memory moved out', words)
     : words;
 }
 
-function jupyterWord(state: string, desk: Desk): string {
-  const { trans } = desk;
+function jupyterWord(state: string, page: PageContext): string {
+  const { trans } = page;
   switch (state) {
     case 'busy':
       return trans.__('running');

@@ -2,10 +2,10 @@
 import * as React from 'react';
 
 import type { Offer } from '../api/share';
-import { UseBar } from '../words/bar';
-import { Section, Sign, type Desk } from '../words/desk';
-import { decimal, gib, percent } from '../words/format';
-import { doneIcon, failedIcon } from '../words/icons';
+import { UseBar } from '../controls/bar';
+import { Section, Sign, type PageContext } from '../controls/pageContext';
+import { decimal, gib, percent } from '../format/quantities';
+import { doneIcon, failedIcon } from '../controls/icons';
 
 interface Account {
   who: string;
@@ -14,8 +14,8 @@ interface Account {
   limit_mib: number | null;
 }
 
-export function QuotaSection({ desk }: { desk: Desk }): React.JSX.Element | null {
-  const { trans, model } = desk;
+export function QuotaSection({ page }: { page: PageContext }): React.JSX.Element | null {
+  const { trans, model } = page;
   const quota = model.share?.value.quota ?? null;
   if (quota === null) {
     return null;
@@ -42,14 +42,14 @@ export function QuotaSection({ desk }: { desk: Desk }): React.JSX.Element | null
       aside={slices !== null && <span className="sublet-quiet">{slices}</span>}
     >
       {accounts.map(account => (
-        <AccountBar key={account.who} desk={desk} account={account} />
+        <AccountBar key={account.who} page={page} account={account} />
       ))}
     </Section>
   );
 }
 
-function AccountBar({ desk, account }: { desk: Desk; account: Account }): React.JSX.Element {
-  const { trans } = desk;
+function AccountBar({ page, account }: { page: PageContext; account: Account }): React.JSX.Element {
+  const { trans } = page;
   const { used_mib, guaranteed_mib, limit_mib } = account;
   const used =
     limit_mib === null
@@ -80,8 +80,8 @@ function AccountBar({ desk, account }: { desk: Desk; account: Account }): React.
   );
 }
 
-export function OfferSection({ desk }: { desk: Desk }): React.JSX.Element | null {
-  const { trans, model } = desk;
+export function OfferSection({ page }: { page: PageContext }): React.JSX.Element | null {
+  const { trans, model } = page;
   const offers = model.share?.value.offers ?? [];
   if (offers.length === 0) {
     return null;
@@ -94,15 +94,15 @@ export function OfferSection({ desk }: { desk: Desk }): React.JSX.Element | null
     >
       <ul className="sublet-list">
         {offers.map(offer => (
-          <OfferItem key={`${offer.pool} ${offer.size}`} desk={desk} offer={offer} />
+          <OfferItem key={`${offer.pool} ${offer.size}`} page={page} offer={offer} />
         ))}
       </ul>
     </Section>
   );
 }
 
-function OfferItem({ desk, offer }: { desk: Desk; offer: Offer }): React.JSX.Element {
-  const { trans } = desk;
+function OfferItem({ page, offer }: { page: PageContext; offer: Offer }): React.JSX.Element {
+  const { trans } = page;
   const word = offer.allowed ? trans.__('available') : trans.__('not now');
   return (
     <li className="sublet-offer" data-sublet="offer" data-sublet-allowed={offer.allowed}>
@@ -123,8 +123,8 @@ function OfferItem({ desk, offer }: { desk: Desk; offer: Offer }): React.JSX.Ele
   );
 }
 
-export function WeekSection({ desk }: { desk: Desk }): React.JSX.Element | null {
-  const { trans, model } = desk;
+export function WeekSection({ page }: { page: PageContext }): React.JSX.Element | null {
+  const { trans, model } = page;
   const week = model.share?.value.week ?? null;
   if (week === null) {
     return null;

@@ -4,19 +4,19 @@ import * as React from 'react';
 
 import type { Resize } from '../api/client';
 import type { Situation } from '../model/situation';
-import { Button } from '../words/button';
-import { Said, useAction, type Desk } from '../words/desk';
-import { isCompute, isMemory, mibOf, milliOf } from '../words/amounts';
-import { gib, gibNumber } from '../words/format';
+import { Button } from '../controls/button';
+import { Said, useAction, type PageContext } from '../controls/pageContext';
+import { isCompute, isMemory, mibOf, milliOf } from '../format/amounts';
+import { gib, gibNumber } from '../format/quantities';
 
 export function ResizeForm(props: {
-  desk: Desk;
+  page: PageContext;
   sliceId: string;
   situation: Situation;
   close: () => void;
 }): React.JSX.Element {
-  const { desk, sliceId, situation } = props;
-  const { trans, model } = desk;
+  const { page, sliceId, situation } = props;
+  const { trans, model } = page;
   const action = useAction(model);
   const compute_milli = model.slice?.lease.compute_milli ?? 1000;
   const [memory, setMemory] = React.useState(gibNumber(situation.cap_mib));

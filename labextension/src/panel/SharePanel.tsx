@@ -6,24 +6,24 @@ import * as React from 'react';
 
 import { JobSection } from '../jobs/JobList';
 import { situationOf } from '../model/situation';
-import { useModel, type Desk } from '../words/desk';
-import { clock, gib, sentence } from '../words/format';
-import { sliceIcon } from '../words/icons';
+import { useModel, type PageContext } from '../controls/pageContext';
+import { clock, gib, sentence } from '../format/quantities';
+import { sliceIcon } from '../controls/icons';
 import { HistoryChart } from './HistoryChart';
 import { KernelList } from './KernelList';
 import { OfferSection, QuotaSection, WeekSection } from './QuotaSection';
 import { SliceCard } from './SliceCard';
 
 export class SharePanel extends ReactWidget {
-  constructor(private readonly desk: Desk) {
+  constructor(private readonly page: PageContext) {
     super();
     this.id = 'sublet-share';
     this.addClass('sublet-panel');
     this.node.dataset.sublet = 'panel';
     this.node.setAttribute('role', 'region');
-    this.node.setAttribute('aria-label', desk.trans.__('My share of the GPUs'));
+    this.node.setAttribute('aria-label', page.trans.__('My share of the GPUs'));
     this.title.icon = sliceIcon;
-    this.title.caption = desk.trans.__('My share of the GPUs');
+    this.title.caption = page.trans.__('My share of the GPUs');
   }
 
   override dispose(): void {
@@ -32,18 +32,18 @@ export class SharePanel extends ReactWidget {
   }
 
   protected override render(): React.JSX.Element {
-    return <Panel desk={this.desk} />;
+    return <Panel page={this.page} />;
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    this.reading ??= this.desk.model.read();
+    this.reading ??= this.page.model.read();
   }
 
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
     if (this.isVisible) {
-      this.reading ??= this.desk.model.read();
+      this.reading ??= this.page.model.read();
     }
   }
 
@@ -60,33 +60,33 @@ export class SharePanel extends ReactWidget {
   private reading: IDisposable | null = null;
 }
 
-function Panel({ desk }: { desk: Desk }): React.JSX.Element {
-  const { trans, model } = desk;
+function Panel({ page }: { page: PageContext }): React.JSX.Element {
+  const { trans, model } = page;
   useModel(model);
   const now = new Date();
   const situation = situationOf(model, trans, now);
   return (
     <div className="sublet-panel-body">
-      <Banner desk={desk} />
+      <Banner page={page} />
       {situation === null ? (
-        <NoSlice desk={desk} />
+        <NoSlice page={page} />
       ) : (
-        <SliceCard desk={desk} situation={situation} now={now} />
+        <SliceCard page={page} situation={situation} now={now} />
       )}
-      <HistoryChart desk={desk} now={now} />
-      <KernelList desk={desk} />
-      <JobSection desk={desk} now={now} />
-      <OtherSlices desk={desk} />
-      <QuotaSection desk={desk} />
-      <OfferSection desk={desk} />
-      <WeekSection desk={desk} />
+      <HistoryChart page={page} now={now} />
+      <KernelList page={page} />
+      <JobSection page={page} now={now} />
+      <OtherSlices page={page} />
+      <QuotaSection page={page} />
+      <OfferSection page={page} />
+      <WeekSection page={page} />
     </div>
   );
 }
 
 /** Nothing is to be shown of a slice: there is none, or it cannot be seen. */
-function NoSlice({ desk }: { desk: Desk }): React.JSX.Element {
-  const { trans, model } = desk;
+function NoSlice({ page }: { page: PageContext }): React.JSX.Element {
+  const { trans, model } = page;
   if (model.share !== null) {
     return (
       <p className="sublet-note" data-sublet="no-slice">
@@ -111,8 +111,8 @@ function NoSlice({ desk }: { desk: Desk }): React.JSX.Element {
 }
 
 /** What concerns all of it: the hub does not answer, or lending is off. */
-function Banner({ desk }: { desk: Desk }): React.JSX.Element | null {
-  const { trans, model } = desk;
+function Banner({ page }: { page: PageContext }): React.JSX.Element | null {
+  const { trans, model } = page;
   const share = model.share;
   if (share === null && model.shareProblem !== null) {
     return (
@@ -146,8 +146,8 @@ function Banner({ desk }: { desk: Desk }): React.JSX.Element | null {
 }
 
 /** Slices of my other servers count towards my quota: they are told here. */
-function OtherSlices({ desk }: { desk: Desk }): React.JSX.Element | null {
-  const { trans, model } = desk;
+function OtherSlices({ page }: { page: PageContext }): React.JSX.Element | null {
+  const { trans, model } = page;
   const others = (model.share?.value.slices ?? []).filter(
     each => each.lease.holder === 'notebook' && each.lease.slice_id !== model.sliceId
   );

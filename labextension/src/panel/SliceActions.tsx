@@ -2,8 +2,8 @@
 import * as React from 'react';
 
 import type { Situation, Standing } from '../model/situation';
-import { Button, useSteady } from '../words/button';
-import { Said, useAction, type Action, type Desk } from '../words/desk';
+import { Button, useSteady } from '../controls/button';
+import { Said, useAction, type Action, type PageContext } from '../controls/pageContext';
 import { KeepPart } from './KeepPart';
 import { ResizeForm } from './ResizeForm';
 
@@ -14,7 +14,7 @@ const IN_USE: readonly Standing[] = ['active', 'lent', 'coming-back', 'waiting']
 const AWAY: readonly Standing[] = ['lent', 'moved-out'];
 
 export interface ActionPart {
-  desk: Desk;
+  page: PageContext;
   sliceId: string;
   action: Action;
   /** Nothing can be done at the moment. */
@@ -22,12 +22,12 @@ export interface ActionPart {
 }
 
 export function SliceActions(props: {
-  desk: Desk;
+  page: PageContext;
   situation: Situation;
   now: Date;
 }): React.JSX.Element | null {
-  const { desk, situation, now } = props;
-  const { trans, model } = desk;
+  const { page, situation, now } = props;
+  const { trans, model } = page;
   const action = useAction(model, IN_USE.includes(situation.standing));
   const [resizing, setResizing] = React.useState(false);
   const resizeButton = React.useRef<HTMLButtonElement>(null);
@@ -35,7 +35,7 @@ export function SliceActions(props: {
   if (sliceId === null || model.share === null) {
     return null;
   }
-  const part = { desk, sliceId, action, off: action.busy || !model.share.fresh };
+  const part = { page, sliceId, action, off: action.busy || !model.share.fresh };
   return (
     <div className="sublet-actions" role="group" aria-label={trans.__('What to do with my slice')}>
       <div className="sublet-row">
@@ -56,7 +56,7 @@ export function SliceActions(props: {
       </div>
       {resizing && (
         <ResizeForm
-          desk={desk}
+          page={page}
           sliceId={sliceId}
           situation={situation}
           close={() => {
@@ -72,8 +72,8 @@ export function SliceActions(props: {
 
 /** One button, whichever of the two it does: the keyboard stays on it. */
 function GiveUpButton(props: ActionPart & { isAway: boolean }): React.JSX.Element {
-  const { desk, sliceId, action, off, isAway } = props;
-  const { trans, model } = desk;
+  const { page, sliceId, action, off, isAway } = props;
+  const { trans, model } = page;
   const steady = useSteady(isAway ? 'wake' : 'give-up');
   const running = model.local?.value.running_cell === true;
   const giveUp = async (): Promise<string> => {

@@ -3,10 +3,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { meaning, word, type Situation } from '../model/situation';
-import { ProgressBar, UseBar, type Part } from '../words/bar';
-import { Sign, type Desk } from '../words/desk';
-import { clock, gib, moment, ofGib, percent, sentence } from '../words/format';
-import { standingIcon, warningIcon } from '../words/icons';
+import { ProgressBar, UseBar, type Part } from '../controls/bar';
+import { Sign, type PageContext } from '../controls/pageContext';
+import { clock, gib, moment, ofGib, percent, sentence } from '../format/quantities';
+import { standingIcon, warningIcon } from '../controls/icons';
 import { SliceActions } from './SliceActions';
 
 interface Facts {
@@ -21,13 +21,13 @@ interface Facts {
 }
 
 export function SliceCard(props: {
-  desk: Desk;
+  page: PageContext;
   situation: Situation;
   now: Date;
 }): React.JSX.Element {
-  const { desk, situation, now } = props;
-  const { trans } = desk;
-  const facts = factsOf(desk, situation);
+  const { page, situation, now } = props;
+  const { trans } = page;
+  const facts = factsOf(page, situation);
   const amount = ofGib(trans, situation.used_mib, situation.cap_mib);
   return (
     <section
@@ -72,7 +72,7 @@ export function SliceCard(props: {
           <span>{situation.progress.text}</span>
         </div>
       )}
-      <WaitNote desk={desk} situation={situation} />
+      <WaitNote page={page} situation={situation} />
       {situation.quiet !== null && (
         <p className="sublet-note" data-sublet="lent">
           {situation.quiet}
@@ -97,7 +97,7 @@ export function SliceCard(props: {
           </>
         )}
       </dl>
-      <SliceActions desk={desk} situation={situation} now={now} />
+      <SliceActions page={page} situation={situation} now={now} />
     </section>
   );
 }
@@ -107,11 +107,11 @@ function announcement({ standing, progress }: Situation, trans: TranslationBundl
   return progress === null ? '' : meaning(standing, trans);
 }
 
-function factsOf(desk: Desk, situation: Situation): Facts {
-  const local = desk.model.local?.value ?? null;
-  const slice = desk.model.slice;
+function factsOf(page: PageContext, situation: Situation): Facts {
+  const local = page.model.local?.value ?? null;
+  const slice = page.model.slice;
   const held = local ?? slice?.report ?? null;
-  const index = slice === null ? '' : ` · ${desk.trans.__('number %1', slice.lease.gpu_index)}`;
+  const index = slice === null ? '' : ` · ${page.trans.__('number %1', slice.lease.gpu_index)}`;
   const on_gpu = Math.min(held?.memory_mib ?? 0, situation.used_mib);
   return {
     gpu: (local?.gpu_type ?? slice?.lease.gpu_type ?? '') + index,
@@ -146,13 +146,13 @@ function SeenAt(props: {
 
 /** Why my cell waits, in the agent's own words. */
 function WaitNote({
-  desk,
+  page,
   situation
 }: {
-  desk: Desk;
+  page: PageContext;
   situation: Situation;
 }): React.JSX.Element | null {
-  const wait = desk.model.local?.value.wait ?? null;
+  const wait = page.model.local?.value.wait ?? null;
   if (wait === null || wait.message === '' || situation.seenAt !== null) {
     return null;
   }

@@ -7,7 +7,7 @@ import { find } from '@lumino/algorithm';
 import { logTab } from '../jobs/logTab';
 import { RunningJobs } from '../jobs/running';
 import { IShareModel, type ShareModel } from '../model/share';
-import { deskOf } from './desk';
+import { pageContextOf } from './pageContext';
 import { Commands, DOMAIN } from './words';
 
 export const jobsPlugin: JupyterFrontEndPlugin<void> = {
@@ -40,7 +40,7 @@ export const jobsPlugin: JupyterFrontEndPlugin<void> = {
     });
     void model.presence.then(isPresent => {
       if (isPresent) {
-        running?.add(new RunningJobs(deskOf(app, model, trans)));
+        running?.add(new RunningJobs(pageContextOf(app, model, trans)));
       }
     });
   }

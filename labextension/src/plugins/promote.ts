@@ -8,8 +8,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { Job } from '../api/jobs';
 import { IShareModel, type ShareModel } from '../model/share';
 import { Promotion } from '../promote/promotion';
-import { promoteIcon, waitingIcon } from '../words/icons';
-import { deskOf } from './desk';
+import { promoteIcon, waitingIcon } from '../controls/icons';
+import { pageContextOf } from './pageContext';
 import { Commands, DOMAIN } from './words';
 
 const SHOWN_MS = 8000;
@@ -29,7 +29,7 @@ export const promotePlugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    const promotion = new Promotion(deskOf(app, model, trans), app.serviceManager.contents);
+    const promotion = new Promotion(pageContextOf(app, model, trans), app.serviceManager.contents);
     const label = trans.__('Promote to Training…');
     const caption = trans.__(
       'Promote to training: run this notebook as a job, on GPUs that are idle'

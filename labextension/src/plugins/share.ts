@@ -16,8 +16,8 @@ import { SubletClient } from '../api/client';
 import { IShareModel, partsOf, ShareModel } from '../model/share';
 import { SharePanel } from '../panel/SharePanel';
 import { StatusItem } from '../status/statusItem';
-import { sliceIcon } from '../words/icons';
-import { deskOf } from './desk';
+import { sliceIcon } from '../controls/icons';
+import { pageContextOf } from './pageContext';
 import { Commands, DOMAIN, SETTINGS } from './words';
 
 const INTERVAL_S = 2;
@@ -84,7 +84,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ): void => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    const panel = new SharePanel(deskOf(app, model, trans));
+    const panel = new SharePanel(pageContextOf(app, model, trans));
     restorer?.add(panel, panel.id);
     app.commands.addCommand(Commands.openPanel, {
       label: trans.__('Show My Share of the GPUs'),

@@ -4,7 +4,7 @@ import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
 import type { Forecast, JobRequest } from '../api/jobs';
-import { span } from '../words/format';
+import { span } from '../format/quantities';
 import { requestOf, type Form, type Problems, type Subject } from './form';
 
 const FORECAST_AFTER_MS = 400;

@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
-import { limit } from '../words/format';
+import { limit } from '../format/quantities';
 import { Choice, Field, TextField } from './fields';
 import {
   longestRunOf,

@@ -11,7 +11,7 @@ import type { Message } from '@lumino/messaging';
 
 import type { SubletApi } from '../api/client';
 import type { Job } from '../api/jobs';
-import { STEADY_MS } from '../words/button';
+import { STEADY_MS } from '../controls/button';
 import { messageOf, PromoteBody } from './body';
 import type { Subject } from './form';
 

@@ -3,8 +3,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { JobRequest } from '../api/jobs';
 import type { NotebookInspection } from '../api/local';
-import { isCompute, isMemory, mibOf, milliOf, numberOf } from '../words/amounts';
-import { bytes, gibNumber } from '../words/format';
+import { isCompute, isMemory, mibOf, milliOf, numberOf } from '../format/amounts';
+import { bytes, gibNumber } from '../format/quantities';
 import { fieldOf, typed, type ParameterField } from './parameters';
 import type { Value } from './python';
 

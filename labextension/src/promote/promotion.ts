@@ -5,7 +5,7 @@ import type { Contents } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 
 import type { Job } from '../api/jobs';
-import type { Desk } from '../words/desk';
+import type { PageContext } from '../controls/pageContext';
 import { LateRefusalError, PromoteDialog } from './dialog';
 import { subjectOf } from './form';
 
@@ -14,7 +14,7 @@ export class CannotPromoteError extends Error {}
 
 export class Promotion {
   constructor(
-    private readonly desk: Desk,
+    private readonly page: PageContext,
     private readonly contents: Contents.IManager
   ) {}
 
@@ -56,7 +56,7 @@ export class Promotion {
   }
 
   private async save(context: DocumentRegistry.Context): Promise<void> {
-    const { trans } = this.desk;
+    const { trans } = this.page;
     if (context.model.readOnly) {
       // What cannot be changed needs no saving, and can be run as it is.
       return;
@@ -81,7 +81,7 @@ export class Promotion {
   }
 
   private async ask(path: string): Promise<Job | null> {
-    const { trans, model } = this.desk;
+    const { trans, model } = this.page;
     const drive = this.contents.driveName(path);
     if (drive !== '' && drive !== 'RTC') {
       throw new CannotPromoteError(
@@ -99,7 +99,7 @@ export class Promotion {
   }
 
   private async told(deed: () => Promise<Job | null>): Promise<Job | null> {
-    const { trans, model, deeds } = this.desk;
+    const { trans, model, actions } = this.page;
     try {
       const job = await deed();
       if (job !== null) {
@@ -110,7 +110,7 @@ export class Promotion {
       const text = error instanceof Error ? error.message : String(error);
       if (error instanceof LateRefusalError) {
         // Its owner is at something else by now: no dialog comes between.
-        deeds.tell(text, 'failed');
+        actions.tell(text, 'failed');
         return null;
       }
       await showErrorMessage(trans.__('This notebook cannot be promoted'), text);

@@ -5,10 +5,10 @@ import * as React from 'react';
 
 import type { ShareModel } from '../model/share';
 import { meaning, situationOf, word, type Situation } from '../model/situation';
-import { ProgressBar } from '../words/bar';
-import { Sign, useModel } from '../words/desk';
-import { clock, gib, ofGib, sentence } from '../words/format';
-import { standingIcon, warningIcon } from '../words/icons';
+import { ProgressBar } from '../controls/bar';
+import { Sign, useModel } from '../controls/pageContext';
+import { clock, gib, ofGib, sentence } from '../format/quantities';
+import { standingIcon, warningIcon } from '../controls/icons';
 
 export class StatusItem extends ReactWidget {
   constructor(

@@ -2,7 +2,7 @@
 import { Widget } from '@lumino/widgets';
 
 import { partsOf, ShareModel } from '../../src/model/share';
-import type { Desk } from '../../src/words/desk';
+import type { PageContext } from '../../src/controls/pageContext';
 import type { FakeApi } from './fakeApi';
 import { trans } from './words';
 
@@ -14,13 +14,13 @@ globalThis.requestIdleCallback = (draw: IdleRequestCallback): number =>
     }, 0)
   );
 
-export interface FakeDesk extends Desk {
-  deeds: Desk['deeds'];
+export interface FakePage extends PageContext {
+  actions: PageContext['actions'];
   /** What was asked of Lab. */
   did: string[];
 }
 
-export function deskOf(api: FakeApi): FakeDesk {
+export function pageContextOf(api: FakeApi): FakePage {
   const did: string[] = [];
   return {
     trans,
@@ -31,7 +31,7 @@ export function deskOf(api: FakeApi): FakeDesk {
       parts: partsOf('service,agent')
     }),
     did,
-    deeds: {
+    actions: {
       openNotebook: path => did.push(`open ${path}`),
       followLog: job => did.push(`log ${job.job_id}`),
       promote: () => did.push('promote'),
@@ -48,7 +48,7 @@ export async function show(widget: Widget): Promise<HTMLElement> {
 }
 
 /** The panel with everything that it asks for. */
-export async function openPanel(panel: Widget, { model }: Desk): Promise<HTMLElement> {
+export async function openPanel(panel: Widget, { model }: PageContext): Promise<HTMLElement> {
   const node = await show(panel);
   await doing(() => {
     model.start();

@@ -3,8 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { readJob } from '../src/api/jobs';
 import { Reader } from '../src/api/reader';
 import { limitLine, stateLine, stateWord } from '../src/jobs/words';
-import { bytes, decimal, gib, limit, ofGib, percent, sentence, span } from '../src/words/format';
-import { mibOf } from '../src/words/amounts';
+import {
+  bytes,
+  decimal,
+  gib,
+  limit,
+  ofGib,
+  percent,
+  sentence,
+  span
+} from '../src/format/quantities';
+import { mibOf } from '../src/format/amounts';
 import { job, slice } from './support/answers';
 import { NOW, trans } from './support/words';
 

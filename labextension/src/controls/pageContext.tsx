@@ -7,7 +7,7 @@ import type { Job } from '../api/jobs';
 import type { ShareModel } from '../model/share';
 
 /** What can be done beyond this page's own parts. */
-export interface Deeds {
+export interface PageActions {
   openNotebook(path: string): void;
   followLog(job: Job): void;
   promote(): void;
@@ -15,10 +15,10 @@ export interface Deeds {
   tell(text: string, outcome: 'done' | 'failed'): void;
 }
 
-export interface Desk {
+export interface PageContext {
   readonly trans: TranslationBundle;
   readonly model: ShareModel;
-  readonly deeds: Deeds;
+  readonly actions: PageActions;
 }
 
 /** Draws anew whenever the model changes; the count has no meaning but to differ. */

@@ -4,12 +4,16 @@ import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { ShareModel } from '../model/share';
-import type { Desk } from '../words/desk';
+import type { PageContext } from '../controls/pageContext';
 import { Commands } from './words';
 
 const TOLD_FOR_MS = 8000;
 
-export function deskOf(app: JupyterFrontEnd, model: ShareModel, trans: TranslationBundle): Desk {
+export function pageContextOf(
+  app: JupyterFrontEnd,
+  model: ShareModel,
+  trans: TranslationBundle
+): PageContext {
   const run = (command: string, args: Record<string, string> = {}): void => {
     if (app.commands.hasCommand(command)) {
       void app.commands.execute(command, args);
@@ -18,7 +22,7 @@ export function deskOf(app: JupyterFrontEnd, model: ShareModel, trans: Translati
   return {
     trans,
     model,
-    deeds: {
+    actions: {
       openNotebook: path => {
         run('docmanager:open', { path });
       },

@@ -1,5 +1,5 @@
 /** Amounts as they are typed: checked as they are sent, whole and within the service's limits. */
-import { gibNumber } from './format';
+import { gibNumber } from './quantities';
 
 const MIB_PER_GIB = 1024;
 const WHOLE_GPU_MILLI = 1000;
