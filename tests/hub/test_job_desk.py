@@ -15,10 +15,11 @@ import pytest_asyncio
 from sublet_hub.errors import NotebookError
 from sublet_hub.host.clock import utc_now
 from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook, take_along
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
-from sublet_hub.jobs.submission import JobBooks, JobDesk
+from sublet_hub.jobs.submission import JobDesk
 from sublet_hub.ledger.records import JobRecord
+from sublet_hub.state.job_files import JobFiles
+from sublet_hub.state.stores import Stores
 from sublet_quota.names.ids import UserName
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
@@ -71,8 +72,10 @@ class Desk:
     def __post_init__(self) -> None:
         service = self.world.service
         files = JobFiles(self.world.folder / "jobs")
-        books = JobBooks(service.ledger, service.capacity, service.accounts, files, utc_now)
-        self.desk = JobDesk(books, self.intake)
+        stores = Stores(
+            service.ledger, service.fleet, service.capacity, service.accounts, files, utc_now
+        )
+        self.desk = JobDesk(stores, self.intake)
 
     async def submit(self, owner: str) -> object:
         return await self.desk.submit(UserName(owner), (), REQUEST)

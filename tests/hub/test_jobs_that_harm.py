@@ -21,13 +21,13 @@ from sublet_hub.jobs import log_retention
 from sublet_hub.jobs.backends.local import processes, runner
 from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook
 from sublet_hub.jobs.backends.local.processes import HeldProcess, Launch, start_held
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.log_retention import LogRoom, make_room
 from sublet_hub.jobs.notebook import locate_notebook
 from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
 from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.records import Change, EventRecord, ProcessIdentity
+from sublet_hub.state.job_files import JobFiles
 from sublet_quota.names.ids import JobId
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate

@@ -185,9 +185,9 @@ async def test_whatever_happens_the_quota_is_kept_on(
             message = "whatever"
             raise RuntimeError(message)
 
-    books = replace(story.runs.books, fleet=Broken())  # type: ignore[arg-type]
+    stores = replace(story.runs.stores, fleet=Broken())  # type: ignore[arg-type]
     async with way_into(story.kube) as api:
-        keeping = asyncio.create_task(LentQuota(api, books, "sublet-lent", 1024).run())
+        keeping = asyncio.create_task(LentQuota(api, stores, "sublet-lent", 1024).run())
         await until(lambda: "whatever" in caplog.text, within_s=60)
         assert not keeping.done()
         keeping.cancel()

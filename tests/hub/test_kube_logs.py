@@ -17,8 +17,8 @@ from sublet_hub.jobs.backends.kubernetes.logs.follower import LogFollower, PodLo
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
 from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.kubernetes_api import resources
+from sublet_hub.state.job_files import JobFiles
 from sublet_quota.names.ids import JobId
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into

@@ -11,7 +11,7 @@ from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogFollower
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
 from sublet_hub.jobs.backends.kubernetes.objects.names import CONTAINER, JOB_ID, MANAGED_BY, SERVICE
-from sublet_hub.jobs.files import JobFiles
+from sublet_hub.state.job_files import JobFiles
 from sublet_quota.names.ids import JobId
 
 from tests.support.hub_world import until

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sublet_hub.jobs.backend import BackendBooks, JobBackend
+from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
 from sublet_hub.jobs.backends.kubernetes.objects.pod import PlacedJob
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.ledger.records import JobRecord
+from sublet_hub.slices.pods import Pods
+from sublet_hub.state.stores import Stores
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
@@ -112,9 +114,9 @@ class RunsAhead(ClusterRuns):
         self.ahead = timedelta()
         self.rounds = 0
 
-    def backend(self, books: BackendBooks) -> JobBackend:
-        self.books = replace(books, now=lambda: books.now() + self.ahead)
-        made = super().backend(self.books)
+    def backend(self, stores: Stores, pods: Pods) -> JobBackend:
+        self.stores = replace(stores, now=lambda: stores.now() + self.ahead)
+        made = super().backend(self.stores, pods)
         take = made.round
 
         def take_and_count() -> None:

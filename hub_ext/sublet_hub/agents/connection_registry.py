@@ -8,8 +8,6 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
@@ -18,10 +16,10 @@ from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuRep
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.ledger.events import Happening, event
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
-from sublet_hub.state.fleet import Fleet, NodeView
+from sublet_hub.state.fleet import NodeView
 from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
 RESEND_S = 5.0
@@ -44,31 +42,22 @@ class AgentConnection(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What connections act on."""
-
-    ledger: Ledger
-    fleet: Fleet
-    now: Callable[[], datetime]
-
-
 class Switchboard:
     """All agents' connections."""
 
     def __init__(
-        self, world: World, agents: AgentIdentities, assigner: Assigner, metrics: ServiceMetrics
+        self, stores: Stores, agents: AgentIdentities, assigner: Assigner, metrics: ServiceMetrics
     ) -> None:
         self.agents = agents
         self.metrics = metrics
-        self._world = world
+        self._stores = stores
         self._assigner = assigner
         self._sockets: dict[NodeId, AgentConnection] = {}
         self._sequence = 0
         self._to_assign: set[NodeId] = set()
         self._on_status: list[Callable[[NodeView], None]] = []
         self._on_event: list[EventListener] = []
-        world.ledger.listen(self._ledger_changed)
+        stores.ledger.listen(self._ledger_changed)
 
     def on_status(self, listener: Callable[[NodeView], None]) -> None:
         """Call ``listener`` after each report of an agent."""
@@ -81,12 +70,12 @@ class Switchboard:
     def connect(self, socket: AgentConnection, hello: Hello) -> NodeView:
         """Count a connection; an earlier one of this node ends."""
         node = NodeId(hello.node)
-        now = self._world.now()
-        epoch = self._world.ledger.epoch(node) + 1
+        now = self._stores.now()
+        epoch = self._stores.ledger.epoch(node) + 1
         told = event(Happening.AGENT_CONNECTED, now, f"{node}, version {hello.version}")
-        self._world.ledger.apply(Change(epoch_of=(node, epoch), events=(told,)), now)
+        self._stores.ledger.apply(Change(epoch_of=(node, epoch), events=(told,)), now)
         before = self._sockets.pop(node, None)
-        view = self._world.fleet.connected(hello, epoch)
+        view = self._stores.fleet.connected(hello, epoch)
         self._sockets[node] = socket
         if before is not None:
             before.replace()
@@ -97,16 +86,16 @@ class Switchboard:
         """Note the end of a connection."""
         if self._sockets.get(view.node) is socket:
             del self._sockets[view.node]
-        self._world.fleet.disconnected(view.node, view.epoch)
+        self._stores.fleet.disconnected(view.node, view.epoch)
         _LOG.info("the agent of %s is disconnected (epoch %d)", view.node, view.epoch)
 
     def reported(self, view: NodeView, status: Status) -> None:
         """Take a report: the fleet's view, and in the ledger the cards that are news."""
         before = set(view.gpus)
-        news = self._world.fleet.reported(view, status)
+        news = self._stores.fleet.reported(view, status)
         if news:
             records = tuple(_gpu_record(view.node, report) for report in news)
-            self._world.ledger.apply(Change(gpus=records), self._world.now())
+            self._stores.ledger.apply(Change(gpus=records), self._stores.now())
         if news or set(view.gpus) != before:
             self.assign(view.node)
         for listener in self._on_status:
@@ -115,7 +104,7 @@ class Switchboard:
     def happened(self, view: NodeView, told: Events) -> tuple[str, ...]:
         """Store an agent's events, of its own node alone; returns the ids that it may forget."""
         own = [(e, self._record(view, e)) for e in told.events if self._is_its_own(view, e)]
-        fresh = self._world.ledger.add_events(tuple(record for _, record in own))
+        fresh = self._stores.ledger.add_events(tuple(record for _, record in own))
         for agent_event, record in own:
             if record.event_id in fresh:
                 for listener in self._on_event:
@@ -147,7 +136,7 @@ class Switchboard:
     def _send_assignments(self) -> None:
         nodes, self._to_assign = self._to_assign, set()
         for node in nodes:
-            socket, view = self._sockets.get(node), self._world.fleet.node(node)
+            socket, view = self._sockets.get(node), self._stores.fleet.node(node)
             if socket is not None and view is not None:
                 self._sequence += 1
                 gpus, slices = self._assigner.assignments(node, view.gpus)
@@ -155,7 +144,7 @@ class Switchboard:
                     Assignments(
                         epoch=view.epoch,
                         sequence=self._sequence,
-                        lending=self._world.ledger.lending,
+                        lending=self._stores.ledger.lending,
                         gpus=gpus,
                         slices=slices,
                     )
@@ -169,19 +158,19 @@ class Switchboard:
             self.assign(node)
 
     def _is_its_own(self, view: NodeView, told: AgentEvent) -> bool:
-        ledger = self._world.ledger
+        ledger = self._stores.ledger
         gpu = ledger.gpus.get(GpuId(told.gpu_id))
         record = None if told.slice_id is None else ledger.slices.get(SliceId(told.slice_id))
         own_gpu = gpu is not None and gpu.node == view.node
         return own_gpu and (record is None or record.gpu.node == view.node)
 
     def _record(self, view: NodeView, told: AgentEvent) -> EventRecord:
-        record = self._world.ledger.slices.get(SliceId(told.slice_id or ""))
+        record = self._stores.ledger.slices.get(SliceId(told.slice_id or ""))
         # The node's name is part of the id: no agent can hide another's event by its number.
         digest = hashlib.sha256(f"{view.node}\0{told.event_id}".encode()).hexdigest()
         return EventRecord(
             event_id=digest[:32],
-            at=min(told.at, self._world.now()),
+            at=min(told.at, self._stores.now()),
             kind=told.kind,
             node=view.node,
             gpu_id=told.gpu_id,

@@ -13,46 +13,47 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_hub.agents.assignments import Assigner
-from sublet_hub.agents.connection_registry import Switchboard, World
+from sublet_hub.agents.connection_registry import Switchboard
 from sublet_hub.agents.departed_nodes import ClusterNodes, GoneNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.startup_grace import ReturningAgents
 from sublet_hub.app.loops import Bell, Loop, repeat
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
-from sublet_hub.jobs.backend import BackendBooks, JobBackend, JobRuns
+from sublet_hub.jobs.backend import JobBackend, JobRuns
 from sublet_hub.jobs.backends.local.intake import LocalIntake
-from sublet_hub.jobs.backends.local.runner import runner_of
+from sublet_hub.jobs.backends.local.runner import LocalRunner
 from sublet_hub.jobs.cancellation import JobCancellation
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.intake import JobIntake
-from sublet_hub.jobs.queue import JobNodes, JobQueue, QueueBooks, WaitingReasons
-from sublet_hub.jobs.submission import JobBooks, JobDesk
+from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
+from sublet_hub.jobs.submission import JobDesk
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import Happening, event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.security.rate_limits import Guesses, RateLimits
 from sublet_hub.settings import ServiceSettings
-from sublet_hub.slices.allocation import Allocation, Books
+from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import OwnerWishes
-from sublet_hub.slices.owner_accounts import OwnerAccounts
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet, NodeView
+from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
+from sublet_hub.state.stores import Stores
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
 from sublet_hub.web.routes.context import RequestLimits, Service
-from sublet_hub.web.views.jobs import JobSources, JobViews
+from sublet_hub.web.views.jobs import JobViews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
 
@@ -92,6 +93,8 @@ class Assembly:
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet)
         metrics = ServiceMetrics(ledger, fleet)
+        stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
+        self._stores = stores
         waiting = WaitingReasons()
         store = UseStore(outside.database)
         self._histories = Histories(ledger, store, now)
@@ -111,9 +114,7 @@ class Assembly:
             homes = Homes(ledger, accounts)
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
-        self._queue = JobQueue(
-            QueueBooks(ledger, fleet, capacity, accounts, waiting, metrics, now, where, decides)
-        )
+        self._queue = JobQueue(stores, waiting, metrics, where, decides=decides)
         self.service = Service(
             now=now,
             ledger=ledger,
@@ -121,23 +122,18 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            allocation=Allocation(Books(ledger, capacity, accounts, metrics, now, homes)),
+            allocation=Allocation(stores, metrics, homes),
             returning=ReturningAgents(fleet, settings.agents_return_within),
             pods=Pods(ledger, capacity, accounts, now),
             wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
-            jobs=JobDesk(
-                JobBooks(ledger, capacity, accounts, self._files, now),
-                intake,
-            ),
+            jobs=JobDesk(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
             queue=self._queue,
             views=views,
-            job_views=JobViews(
-                JobSources(ledger, fleet, waiting, times, accounts, self._files), views
-            ),
+            job_views=JobViews(stores, waiting, times, views),
             times=times,
             metrics=metrics,
             limits=RequestLimits(
@@ -147,7 +143,7 @@ class Assembly:
             ),
         )
         self.switchboard = Switchboard(
-            World(ledger, fleet, now),
+            stores,
             outside.agents,
             Assigner(ledger, capacity, self._queue.entitlements),
             metrics,
@@ -204,18 +200,11 @@ class Assembly:
         self._outside.database.close()
 
     def _make_runner(self) -> JobBackend:
-        service, settings = self.service, self._settings
-        books = BackendBooks(
-            ledger=service.ledger,
-            fleet=service.fleet,
-            capacity=service.capacity,
-            accounts=service.accounts,
-            files=self._files,
-            pods=service.pods,
-            now=service.now,
-        )
-        runs = self._outside.runs
-        return runner_of(books, settings) if runs is None else runs.backend(books)
+        runs, settings = self._outside.runs, self._settings
+        if runs is not None:
+            return runs.backend(self._stores, self.service.pods)
+        log_bytes = settings.limits.log_bytes
+        return LocalRunner(self._stores, settings.jobs, log_bytes, read_boot_id())
 
     def _connect_parts(self) -> None:
         service = self.service

@@ -3,20 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from sublet_quota.names.ids import SliceId
 
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.slices.owner_accounts import OwnerAccounts
 from sublet_hub.slices.pods import Pods
-from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.stores import Stores
 
 
 @contextmanager
@@ -64,19 +58,6 @@ class JobBackend(Protocol):
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BackendBooks:
-    """What a backend reads and changes."""
-
-    ledger: Ledger
-    fleet: Fleet
-    capacity: Capacity
-    accounts: OwnerAccounts
-    files: JobFiles
-    pods: Pods
-    now: Callable[[], datetime]
-
-
 class JobRuns(Protocol):
     """A way of running jobs elsewhere than on this machine."""
 
@@ -100,6 +81,6 @@ class JobRuns(Protocol):
         """Whether several nodes can mount an owner's files at once."""
         ...
 
-    def backend(self, books: BackendBooks) -> JobBackend:
+    def backend(self, stores: Stores, pods: Pods) -> JobBackend:
         """Whoever runs them."""
         ...

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import JobId
 
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.ledger.ledger import Ledger
+from sublet_hub.state.job_files import JobFiles
 
 FULL_LOGS_KEPT = 8
 """Of all ended jobs of an owner together."""

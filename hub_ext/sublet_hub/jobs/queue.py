@@ -28,12 +28,9 @@ from sublet_quota.residency.actions import WaitReason
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.jobs import changes
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
-from sublet_hub.slices.owner_accounts import OwnerAccounts
-from sublet_hub.state.capacity import Capacity
-from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.stores import Stores
 
 _PAST_USE_KEPT = timedelta(minutes=1)
 
@@ -81,99 +78,96 @@ class JobNodes:
     """The one node on which those of an owner can, where there is only one."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueBooks:
-    """What the queue reads and changes."""
-
-    ledger: Ledger
-    fleet: Fleet
-    capacity: Capacity
-    accounts: OwnerAccounts
-    waiting: WaitingReasons
-    metrics: ServiceMetrics
-    now: Callable[[], datetime]
-    nodes: JobNodes
-    decides: bool = True
-    """Whether this queue says who is next; else the cluster's does."""
-
-
 class JobQueue:
     """Places waiting jobs, and says why the others wait."""
 
-    def __init__(self, books: QueueBooks) -> None:
-        self._books = books
+    def __init__(
+        self,
+        stores: Stores,
+        waiting: WaitingReasons,
+        metrics: ServiceMetrics,
+        nodes: JobNodes,
+        *,
+        decides: bool = True,
+    ) -> None:
+        """``decides``: whether this queue says who is next; else the cluster's does."""
+        self._stores = stores
+        self._reasons = waiting
+        self._metrics = metrics
+        self._nodes = nodes
+        self._decides = decides
         self._past = NO_PAST_USE
         self._past_at: datetime | None = None
         self._entitlements: Mapping[JobId, int] | None = None
-        books.ledger.listen(self._ledger_changed)
+        stores.ledger.listen(self._ledger_changed)
 
     @property
     def decides(self) -> bool:
         """Whether it says who is next; else it can tell only what could be lent now."""
-        return self._books.decides
+        return self._decides
 
     def entitlements(self) -> Mapping[JobId, int]:
         """The place of each job that has a slice, 0 for the most entitled."""
         if self._entitlements is None:
-            live = self._books.ledger.live_jobs.values()
+            live = self._stores.ledger.live_jobs.values()
             held = [self._waiting(job) for job in live if job.slice_id is not None]
-            ordered = order_jobs(self._books.capacity.holdings.document, held, NO_PAST_USE)
+            ordered = order_jobs(self._stores.capacity.holdings.document, held, NO_PAST_USE)
             self._entitlements = {job.job_id: place for place, job in enumerate(ordered)}
         return self._entitlements
 
     def place_jobs(self) -> int:
         """Place what can be placed; returns how many jobs were."""
-        books = self._books
-        live = books.ledger.live_jobs.values()
+        stores = self._stores
+        live = stores.ledger.live_jobs.values()
         waiting = [self._waiting(job) for job in live if job.state is JobState.WAITING]
         if not waiting:
-            books.waiting.replace(())
+            self._reasons.replace(())
             return 0
-        now = books.now()
-        holdings = books.capacity.holdings
+        now = stores.now()
+        holdings = stores.capacity.holdings
         began = time.perf_counter()
         ordered = order_jobs(holdings.document, waiting, self._past_use(now))
         gpus = lendable_gpus(holdings, self._lendable())
-        plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
-        books.metrics.decision("queue", time.perf_counter() - began)
-        books.waiting.replace(plan.waits)
+        plan = plan_queue(ordered, gpus, lending=stores.ledger.lending)
+        self._metrics.decision("queue", time.perf_counter() - began)
+        self._reasons.replace(plan.waits)
         return sum(self._place(placement, now) for placement in plan.placements)
 
     def foresee(self, job: WaitingJob) -> JobWait | None:
         """What the queue would say of one job more now: nothing where it would start at once."""
-        job = replace(job, node=self._books.nodes.only_for(job.owner))
-        books = self._books
-        live = books.ledger.live_jobs.values()
+        job = replace(job, node=self._nodes.only_for(job.owner))
+        stores = self._stores
+        live = stores.ledger.live_jobs.values()
         waiting = [*(self._waiting(j) for j in live if j.state is JobState.WAITING), job]
-        holdings = books.capacity.holdings
-        ordered = order_jobs(holdings.document, waiting, self._past_use(books.now()))
+        holdings = stores.capacity.holdings
+        ordered = order_jobs(holdings.document, waiting, self._past_use(stores.now()))
         gpus = lendable_gpus(holdings, self._lendable())
-        plan = plan_queue(ordered, gpus, lending=books.ledger.lending)
+        plan = plan_queue(ordered, gpus, lending=stores.ledger.lending)
         return next((wait for wait in plan.waits if wait.job_id == job.job_id), None)
 
     def _lendable(self) -> dict[GpuId, int]:
         """What the agents say they can lend, less the jobs that they have not heard of yet."""
-        books = self._books
+        stores = self._stores
         lendable: dict[GpuId, int] = {}
-        for view in books.fleet.speaking():
-            if not books.nodes.reaches(view.node):
+        for view in stores.fleet.speaking():
+            if not self._nodes.reaches(view.node):
                 continue
             for gpu_id, report in view.gpus.items():
                 unheard = sum(
                     record.memory_mib
-                    for record in books.ledger.slices_on_gpu(gpu_id)
+                    for record in stores.ledger.slices_on_gpu(gpu_id)
                     if record.is_job and record.slice_id not in view.slices
                 )
                 lendable[gpu_id] = max(0, report.lendable_mib - unheard)
         return lendable
 
     def _place(self, placement: JobPlacement, now: datetime) -> bool:
-        ledger = self._books.ledger
+        ledger = self._stores.ledger
         job = ledger.jobs[placement.job.job_id]
-        account = self._books.accounts.find(job.owner)
+        account = self._stores.accounts.find(job.owner)
         gpu = ledger.gpus[placement.gpu_id]
         # Another job of this owner may have bound their files to a node just now.
-        if account is None or self._books.nodes.only_for(job.owner) not in {None, gpu.node}:
+        if account is None or self._nodes.only_for(job.owner) not in {None, gpu.node}:
             return False
         record = SliceRecord(
             slice_id=SliceId(secrets.token_hex(16)),
@@ -190,7 +184,7 @@ class JobQueue:
             uid=account.template.uid,
             created_at=now,
         )
-        facts = self._books.capacity.holdings.gpu(gpu.gpu_id)
+        facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
         held = 1.0 if facts is None else gpus_held(record.memory_mib, facts.kind)
         ledger.apply(changes.placed(job, record, held, now), now)
         return True
@@ -206,17 +200,17 @@ class JobQueue:
             priority=job.priority,
             submitted_at=job.submitted_at,
             gpus=job.gpus,
-            node=self._books.nodes.only_for(job.owner),
+            node=self._nodes.only_for(job.owner),
         )
 
     def _past_use(self, now: datetime) -> PastUse:
         if self._past_at is None or now - self._past_at > _PAST_USE_KEPT:
             runs = (
                 JobRun(job.owner, job.groups, job.gpus_held, job.started_at, job.ended_at)
-                for job in self._books.ledger.jobs.values()
+                for job in self._stores.ledger.jobs.values()
                 if job.started_at is not None
             )
-            self._past = past_use(self._books.capacity.holdings.document, runs, now)
+            self._past = past_use(self._stores.capacity.holdings.document, runs, now)
             self._past_at = now
         return self._past
 

@@ -6,10 +6,8 @@ that its owner may not run, never gets into the queue.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
@@ -24,13 +22,11 @@ from sublet_quota.wire.api import JobLog, JobRequest
 from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.environment import refuse_variables
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath, locate_notebook, refuse_parameters
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
-from sublet_hub.slices.owner_accounts import OwnerAccount, OwnerAccounts
-from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.owner_accounts import OwnerAccount
+from sublet_hub.state.stores import Stores
 
 _CHECKS_AT_ONCE = 12
 _COPIES_AT_ONCE = 12
@@ -38,22 +34,11 @@ _COPIES_AT_ONCE = 12
 _OWNERS_AT_ONCE = 64
 
 
-@dataclass(frozen=True, slots=True)
-class JobBooks:
-    """What jobs are taken in with."""
-
-    ledger: Ledger
-    capacity: Capacity
-    accounts: OwnerAccounts
-    files: JobFiles
-    now: Callable[[], datetime]
-
-
 class JobDesk:
     """Submits jobs and shows their logs."""
 
-    def __init__(self, books: JobBooks, intake: JobIntake) -> None:
-        self._books = books
+    def __init__(self, stores: Stores, intake: JobIntake) -> None:
+        self._stores = stores
         self._intake = intake
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._copies = asyncio.Semaphore(_COPIES_AT_ONCE)
@@ -127,7 +112,7 @@ class JobDesk:
                 gpu_type=job.gpu_type,
                 priority=job.priority if may_go_first else min(job.priority, 0),
                 max_run_s=job.max_run_s,
-                environment=self._books.files.environment(job.job_id),
+                environment=self._stores.files.environment(job.job_id),
                 take_along=job.take_along,
                 retries=job.retries,
                 gpus=job.gpus,
@@ -141,7 +126,7 @@ class JobDesk:
 
     def log(self, job: JobRecord, offset: int) -> JobLog:
         """Part of what a job has printed."""
-        return self._books.files.read_log(job.job_id, offset, ended=job.state in ENDED)
+        return self._stores.files.read_log(job.job_id, offset, ended=job.state in ENDED)
 
     @contextmanager
     def _turn_of(self, owner: UserName) -> Iterator[None]:
@@ -163,7 +148,7 @@ class JobDesk:
             return await self._intake.inspect(account.template, path)
 
     def _account(self, owner: UserName, groups: tuple[str, ...]) -> OwnerAccount | Refusal:
-        account = self._books.accounts.find(owner)
+        account = self._stores.accounts.find(owner)
         if account is None:
             message = (
                 "nothing is known of your account here yet: start a notebook server once, then "
@@ -206,15 +191,15 @@ class JobDesk:
             refusal = await self._intake.take_along(account.template, path, job)
         if refusal is not None:
             return refusal
-        self._books.files.prepare(job.job_id, request.environment)
-        self._books.ledger.apply(changes.submitted(job), job.submitted_at)
+        self._stores.files.prepare(job.job_id, request.environment)
+        self._stores.ledger.apply(changes.submitted(job), job.submitted_at)
         return job
 
     def _admit(
         self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
     ) -> Refusal | None:
         owner = UserName(account.owner)
-        jobs = self._books.ledger.jobs_of_owner(owner)
+        jobs = self._stores.ledger.jobs_of_owner(owner)
         wish = JobWish(
             owner=owner,
             groups=account.groups,
@@ -226,7 +211,7 @@ class JobDesk:
             may_go_first=may_go_first,
         )
         live = sum(job.state not in ENDED for job in jobs)
-        return admit_job(self._books.capacity.holdings, wish, live)
+        return admit_job(self._stores.capacity.holdings, wish, live)
 
     def _new_job(
         self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts
@@ -247,7 +232,7 @@ class JobDesk:
             max_run_s=request.max_run_s,
             state=JobState.WAITING,
             reason="was just submitted",
-            submitted_at=self._books.now(),
+            submitted_at=self._stores.now(),
             cells_total=facts.cells or None,
             take_along=tuple(dict.fromkeys(request.take_along)),
             retries=request.retries,

@@ -5,8 +5,7 @@ Decides nothing: admission and placement are ``sublet_quota``'s; here their answ
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sublet_quota.admission.slice_request import SliceWish
@@ -20,38 +19,27 @@ from sublet_quota.wire.api import SliceRequest, SliceStarted
 
 from sublet_hub.errors import NotFoundError
 from sublet_hub.ledger.events import Happening, slice_event
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
-from sublet_hub.slices.owner_accounts import OwnerAccount, OwnerAccounts
-from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.metrics import ServiceMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What slices are handed out from."""
-
-    ledger: Ledger
-    capacity: Capacity
-    accounts: OwnerAccounts
-    metrics: ServiceMetrics
-    now: Callable[[], datetime]
-    homes: Homes | None = None
-    """Where homes are in use; ``None``: any number of nodes can have one at once."""
+from sublet_hub.state.owner_accounts import OwnerAccount
+from sublet_hub.state.stores import Stores
 
 
 class Allocation:
     """Notebook servers' slices."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, stores: Stores, metrics: ServiceMetrics, homes: Homes | None = None) -> None:
+        """``homes``: where homes are in use; ``None``: any number of nodes can have one at once."""
+        self._stores = stores
+        self._metrics = metrics
+        self._homes = homes
 
     def offers(
         self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
     ) -> SliceOffers:
         """What a user could have now."""
-        holdings = self._books.capacity.holdings
+        holdings = self._stores.capacity.holdings
         return offers_for(holdings, owner, groups, never_suspended=never_suspended)
 
     def request(self, request: SliceRequest) -> SliceRecord | Refusal:
@@ -60,56 +48,56 @@ class Allocation:
         A slice that this server still held is taken back first: the hub starts a server only
         when the one before is gone. A refusal gives it back, so that nothing has changed.
         """
-        books = self._books
+        stores = self._stores
         owner = UserName(request.owner)
-        before = books.ledger.slice_of_server(owner, request.server)
-        held = None if before is None else books.capacity.holdings.remove(before.slice_id)
+        before = stores.ledger.slice_of_server(owner, request.server)
+        held = None if before is None else stores.capacity.holdings.remove(before.slice_id)
         began = time.perf_counter()
         placement = decide_slice(
-            books.capacity.holdings, _wish(request, self._home(request, before))
+            stores.capacity.holdings, _wish(request, self._home(request, before))
         )
-        books.metrics.decision("slice", time.perf_counter() - began)
+        self._metrics.decision("slice", time.perf_counter() - began)
         if held is not None:
-            books.capacity.holdings.put(held)
+            stores.capacity.holdings.put(held)
         if isinstance(placement, Refusal):
             return placement
-        now = books.now()
+        now = stores.now()
         record = self._record(request, placement, now)
         events = [slice_event(Happening.SLICE_CREATED, record, now, str(placement.amount))]
         if before is not None:
             events.append(slice_event(Happening.SLICE_RELEASED, before, now, "its server is new"))
-        books.accounts.remember(self._account(owner, request))
+        stores.accounts.remember(self._account(owner, request))
         change = Change(
             slices=(record,),
             released=() if before is None else (before.slice_id,),
             events=tuple(events),
         )
-        books.ledger.apply(change, now)
-        if books.homes is not None and request.home_claim is not None:
-            books.homes.note(record.slice_id, request.home_claim)
+        stores.ledger.apply(change, now)
+        if self._homes is not None and request.home_claim is not None:
+            self._homes.note(record.slice_id, request.home_claim)
         return record
 
     def started(self, slice_id: SliceId, started: SliceStarted) -> None:
         """Note the server's first process. ``NotFoundError`` for a slice that nobody holds."""
         record = self.find(slice_id)
-        now = self._books.now()
+        now = self._stores.now()
         after = replace(record, root_pid=started.root_pid, root_start_time=started.root_start_time)
         told = slice_event(Happening.SLICE_STARTED, after, now, f"pid {started.root_pid}")
-        self._books.ledger.apply(Change(slices=(after,), events=(told,)), now)
+        self._stores.ledger.apply(Change(slices=(after,), events=(told,)), now)
 
     def release(self, slice_id: SliceId, why: str) -> bool:
         """Take a slice back; returns whether somebody held it. Jobs' slices end with the job."""
-        record = self._books.ledger.slices.get(slice_id)
+        record = self._stores.ledger.slices.get(slice_id)
         if record is None or record.is_job:
             return False
-        now = self._books.now()
+        now = self._stores.now()
         told = slice_event(Happening.SLICE_RELEASED, record, now, why)
-        self._books.ledger.apply(Change(released=(slice_id,), events=(told,)), now)
+        self._stores.ledger.apply(Change(released=(slice_id,), events=(told,)), now)
         return True
 
     def find(self, slice_id: SliceId) -> SliceRecord:
         """The slice. ``NotFoundError`` when nobody holds it."""
-        record = self._books.ledger.slices.get(slice_id)
+        record = self._stores.ledger.slices.get(slice_id)
         if record is None:
             message = f"there is no slice {slice_id}"
             raise NotFoundError(message)
@@ -117,7 +105,7 @@ class Allocation:
 
     def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
         """Where alone the server can be, since its owner's files are in use there."""
-        homes = self._books.homes
+        homes = self._homes
         if homes is None or request.home_claim is None:
             return None
         without = None if before is None else before.slice_id
@@ -125,7 +113,7 @@ class Allocation:
 
     def _account(self, owner: UserName, request: SliceRequest) -> OwnerAccount:
         """The account as the hub says; how pods are made is known from the pod before."""
-        template, known = request.account, self._books.accounts.find(owner)
+        template, known = request.account, self._stores.accounts.find(owner)
         if template.pod is None and known is not None and known.template.pod is not None:
             template = template.model_copy(update={"pod": known.template.pod})
         return OwnerAccount(owner=owner, groups=request.groups, template=template)
@@ -140,7 +128,7 @@ class Allocation:
             job_id=None,
             size=placement.size,
             pool=placement.pool,
-            gpu=self._books.ledger.gpus[placement.gpu_id],
+            gpu=self._stores.ledger.gpus[placement.gpu_id],
             memory_mib=placement.amount.memory_mib,
             compute_milli=placement.amount.compute_milli,
             uid=request.account.uid,

@@ -11,7 +11,7 @@ from sublet_quota.names.ids import NodeId, SliceId, UserName
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
-from sublet_hub.slices.owner_accounts import OwnerAccounts
+from sublet_hub.state.owner_accounts import OwnerAccounts
 
 
 def node_of_home(ledger: Ledger, owner: UserName) -> NodeId | None:

@@ -23,8 +23,8 @@ from sublet_hub.ledger.events import Happening, slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
-from sublet_hub.slices.owner_accounts import OwnerAccounts
 from sublet_hub.state.capacity import Capacity
+from sublet_hub.state.owner_accounts import OwnerAccounts
 
 _DAY = timedelta(days=1)
 _MOST_EVENTS = 1000

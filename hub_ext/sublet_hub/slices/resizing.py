@@ -11,9 +11,9 @@ from sublet_hub.errors import ConflictError
 from sublet_hub.ledger.events import Happening, slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
-from sublet_hub.slices.owner_accounts import OwnerAccounts
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.owner_accounts import OwnerAccounts
 
 
 class Resizing:

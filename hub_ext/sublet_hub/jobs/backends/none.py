@@ -14,13 +14,16 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
+from sublet_hub.host.clock import read_boot_id
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.backend import BackendBooks, JobBackend
-from sublet_hub.jobs.backends.local.runner import runner_of
+from sublet_hub.jobs.backend import JobBackend
+from sublet_hub.jobs.backends.local.runner import LocalRunner
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 from sublet_hub.ledger.records import Change, JobRecord
 from sublet_hub.settings import ServiceSettings
+from sublet_hub.slices.pods import Pods
+from sublet_hub.state.stores import Stores
 
 _REFUSAL: Final = Refusal(
     RefusalReason.NO_JOBS,
@@ -46,11 +49,14 @@ class NoRuns:
         """Whether jobs of before can be ended."""
         return self._here is not None
 
-    def backend(self, books: BackendBooks) -> JobBackend:
+    def backend(self, stores: Stores, pods: Pods) -> JobBackend:
         """Whoever brings jobs of before to their end, or can do nothing with them."""
+        del pods
         if self._here is None:
-            return IdleBackend(books)
-        return LastJobs(books, runner_of(books, self._here))
+            return IdleBackend(stores)
+        here = self._here
+        runner = LocalRunner(stores, here.jobs, here.limits.log_bytes, read_boot_id())
+        return LastJobs(stores, runner)
 
 
 class NoIntake:
@@ -82,7 +88,7 @@ class NoIntake:
 class LastJobs:
     """Has the jobs that have their place end as usual."""
 
-    books: BackendBooks
+    stores: Stores
     runner: JobBackend
 
     def on_news(self, listener: Callable[[], None]) -> None:
@@ -96,7 +102,7 @@ class LastJobs:
     def round(self) -> None:
         """Look at every job; tell the owners of those that wait for what."""
         self.runner.round()
-        _tell_who_waits(self.books)
+        _tell_who_waits(self.stores)
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """A job had to leave its card: it waits."""
@@ -115,7 +121,7 @@ class LastJobs:
 class IdleBackend:
     """Leaves all jobs as they are."""
 
-    books: BackendBooks
+    stores: Stores
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """There are none."""
@@ -125,11 +131,11 @@ class IdleBackend:
 
     def round(self) -> None:
         """Tell the owners of jobs that wait for what, and of others that nobody sees them."""
-        _tell_who_waits(self.books)
-        ledger = self.books.ledger
+        _tell_who_waits(self.stores)
+        ledger = self.stores.ledger
         unseen = changes.unseen(ledger.live_jobs.values())
         if unseen.jobs:
-            ledger.apply(unseen, self.books.now())
+            ledger.apply(unseen, self.stores.now())
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """Whoever runs jobs again finds out."""
@@ -141,11 +147,11 @@ class IdleBackend:
         """Nothing is open."""
 
 
-def _tell_who_waits(books: BackendBooks) -> None:
+def _tell_who_waits(stores: Stores) -> None:
     told = tuple(
         replace(job, reason=_WAITS)
-        for job in books.ledger.live_jobs.values()
+        for job in stores.ledger.live_jobs.values()
         if job.state is JobState.WAITING and job.reason != _WAITS
     )
     if told:
-        books.ledger.apply(Change(jobs=told), books.now())
+        stores.ledger.apply(Change(jobs=told), stores.now())

@@ -12,12 +12,12 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.security.rate_limits import Guesses, RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.keep_and_wake import OwnerWishes
-from sublet_hub.slices.owner_accounts import OwnerAccounts
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.state.metrics import ServiceMetrics
+from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.slice_history import Histories

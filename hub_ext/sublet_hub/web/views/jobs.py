@@ -1,7 +1,6 @@
 """What callers are shown of jobs: how far they are, for whom they wait, and why they failed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
@@ -12,13 +11,10 @@ from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobFailure, JobInfo
 
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.progress import last_failure
 from sublet_hub.jobs.queue import WORDS_FOR_WAITING, WaitingReasons
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import JobRecord
-from sublet_hub.slices.owner_accounts import OwnerAccounts
-from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.stores import Stores
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.web.views.slices import Viewer, Views
 
@@ -26,29 +22,19 @@ _MOST_TEXT: Final = 4000
 _FAILURES_KEPT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class JobSources:
-    """What is known of jobs, and where."""
-
-    ledger: Ledger
-    fleet: Fleet
-    waiting: WaitingReasons
-    times: QueueTimes
-    accounts: OwnerAccounts
-    files: JobFiles
-
-
 class JobViews:
     """Puts jobs together with their slices, their places in the queue and their files."""
 
-    def __init__(self, sources: JobSources, views: Views) -> None:
-        self._ledger = sources.ledger
-        self._fleet = sources.fleet
-        self._waiting = sources.waiting
-        self._times = sources.times
-        self._accounts = sources.accounts
+    def __init__(
+        self, stores: Stores, waiting: WaitingReasons, times: QueueTimes, views: Views
+    ) -> None:
+        self._ledger = stores.ledger
+        self._fleet = stores.fleet
+        self._waiting = waiting
+        self._times = times
+        self._accounts = stores.accounts
         self._views = views
-        files = sources.files
+        files = stores.files
         # What a process said at its end does not change any more.
         self._failure = lru_cache(_FAILURES_KEPT)(
             lambda job_id, attempt: last_failure(files.progress_path(job_id, attempt))

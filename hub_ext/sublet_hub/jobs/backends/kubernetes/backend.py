@@ -16,7 +16,7 @@ from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.backend import BackendBooks, isolate_failures
+from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
     placed_by_cluster,
     pods_started,
@@ -55,6 +55,8 @@ from sublet_hub.jobs.folders import paths_of
 from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
+from sublet_hub.slices.pods import Pods
+from sublet_hub.state.stores import Stores
 
 _MOST_REASON: Final = 2000
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
@@ -67,18 +69,20 @@ class KubernetesJobs:
     def __init__(
         self,
         cluster: JobsInCluster,
-        books: BackendBooks,
+        stores: Stores,
+        pods: Pods,
         settings: KubeJobSettings,
         quota: LentQuota | None = None,
     ) -> None:
         self._cluster = cluster
         self._quota = quota
-        self._books = books
+        self._stores = stores
+        self._pods = pods
         self._settings = settings
-        self._attempts = Attempts(books, settings)
+        self._attempts = Attempts(stores, settings)
         self._on_news: Callable[[], None] = lambda: None
-        self._errands = Errands(books.now)
-        self._output = JobOutput(cluster, books, settings.log_bytes)
+        self._errands = Errands(stores.now)
+        self._output = JobOutput(cluster, stores, settings.log_bytes)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
         self._pending = PendingJobs(settings)
@@ -92,7 +96,7 @@ class KubernetesJobs:
     def adopt(self) -> None:
         """Begin to watch; what runs is taken up once the cluster has told of it."""
         self._cluster.start()
-        unseen = changes.seen_again(self._books.ledger.live_jobs.values())
+        unseen = changes.seen_again(self._stores.ledger.live_jobs.values())
         if unseen.jobs:
             self._apply(unseen)
         if self._quota is not None:
@@ -103,10 +107,10 @@ class KubernetesJobs:
         if not self._cluster.synced:
             return
         self._attempts.nodes.begin_round()
-        for job in list(self._books.ledger.live_jobs.values()):
+        for job in list(self._stores.ledger.live_jobs.values()):
             with isolate_failures(f"job {job.job_id}"):
                 self._look_at(job)
-        self._pending.keep_only(self._books.ledger.live_jobs)
+        self._pending.keep_only(self._stores.ledger.live_jobs)
         self._remove_orphans()
 
     def evict(self, slice_id: SliceId, why: str) -> None:
@@ -150,7 +154,7 @@ class KubernetesJobs:
         if self._settings.kueue is None:
             return
         if owner is None:
-            if not self._pending.rests(job.job_id, self._books.now()):
+            if not self._pending.rests(job.job_id, self._stores.now()):
                 self._create(job, None)
             return
         if is_suspended(owner):
@@ -162,7 +166,7 @@ class KubernetesJobs:
         slices = self._attempts.slices_on(job, pods) if len(pods) == job.gpus else None
         if slices is not None:
             records, held = slices
-            self._apply(placed_by_cluster(job, records, held, self._books.now()))
+            self._apply(placed_by_cluster(job, records, held, self._stores.now()))
             self._on_news()
         elif isinstance(seen, Waits):
             self._look_at_pending(job, seen)
@@ -174,7 +178,7 @@ class KubernetesJobs:
         if anew is None:
             self._pending.suits(job.job_id)
         elif self._attempts.nodes.is_bound(job) or self._pending.suits_no_more(
-            job.job_id, self._books.now()
+            job.job_id, self._stores.now()
         ):
             # That costs its place in the cluster's queue: where it only could run elsewhere, too,
             # it keeps that for a while.
@@ -209,9 +213,9 @@ class KubernetesJobs:
             self._note_pods(record, seen.pods)
         # One that has ended already has begun, too: the next round sees its end.
         names = tuple(p["metadata"]["name"] for p in self._pods_of(job))
-        account = self._books.accounts.find(job.owner)
+        account = self._stores.accounts.find(job.owner)
         output = "" if account is None else str(paths_of(job, account.template).output)
-        self._apply(pods_started(job, names, output, self._books.now()))
+        self._apply(pods_started(job, names, output, self._stores.now()))
         self._on_news()
 
     def _ends_unbegun(self, job: JobRecord, seen: Sighting) -> bool:
@@ -224,7 +228,7 @@ class KubernetesJobs:
 
     def _look_at_pending(self, job: JobRecord, seen: Waits) -> None:
         self._say(job.job_id, seen.why)
-        ending = self._pending.ending_of(job.job_id, seen, job.gpus, self._books.now())
+        ending = self._pending.ending_of(job.job_id, seen, job.gpus, self._stores.now())
         if ending is None:
             return
         if seen.unexplained:
@@ -239,7 +243,7 @@ class KubernetesJobs:
         """What a container that is only being started waits for, its kubelet says in events."""
         warnings = [await self._cluster.warning_of(pod) for pod in pods]
         words = next(filter(None, warnings), "")
-        now_known = self._books.ledger.live_jobs.get(job.job_id)
+        now_known = self._stores.ledger.live_jobs.get(job.job_id)
         if now_known is None or now_known.state is not job.state or job.job_id in self._endings:
             return
         said = f"{ending.why}: {words}" if words else ending.why
@@ -248,7 +252,7 @@ class KubernetesJobs:
     def _end_unbegun(self, job: JobRecord, ending: Ending) -> None:
         """Kueue would admit it again at once: there it leaves its place to others first."""
         if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
-            rest = self._pending.rest(job.job_id, self._books.now())
+            rest = self._pending.rest(job.job_id, self._stores.now())
             said = ending.why[: _MOST_REASON - len(rest) - 2]
             ending = replace(ending, why=f"{said}; {rest}")
         self._endings[job.job_id] = ending
@@ -267,13 +271,13 @@ class KubernetesJobs:
             return
         self._over_since.pop(job.job_id, None)
         printed = self._output.bytes_printed(job)
-        wish = wish_to_end(job, printed, self._settings, self._books.now())
+        wish = wish_to_end(job, printed, self._settings, self._stores.now())
         if wish is not None:
             self._endings[job.job_id] = wish
 
     def _end_when_told(self, job: JobRecord, ending: Ending) -> None:
         """The cluster says that it is over: what it printed last is waited for, not for ever."""
-        now = self._books.now()
+        now = self._stores.now()
         since = self._over_since.setdefault(job.job_id, now)
         if not self._output.is_taken(job.job_id) and now - since < _LOG_ENDS_WITHIN:
             return
@@ -284,7 +288,7 @@ class KubernetesJobs:
         self, job: JobRecord, ending: Ending, owner: Manifest | None, pods: list[Manifest]
     ) -> None:
         """Its slice is free only when its processes are gone."""
-        now = self._books.now()
+        now = self._stores.now()
         alive = [pod for pod in pods if not is_over(pod, now)]
         if alive or (owner is not None and ending.move is JobMove.GO_BACK):
             if owner is not None:
@@ -292,14 +296,14 @@ class KubernetesJobs:
             return
         job = self._output.note_progress(job)
         change = change_of(job, ending, now)
-        self._apply(with_all_slices(self._books.ledger, job, change))
+        self._apply(with_all_slices(self._stores.ledger, job, change))
         self._forget(job.job_id)
         self._on_news()
 
     def _send_back(self, slice_id: SliceId, why: str) -> None:
-        record = self._books.ledger.slices.get(slice_id)
+        record = self._stores.ledger.slices.get(slice_id)
         job_id = None if record is None else record.job_id
-        job = None if job_id is None else self._books.ledger.jobs.get(job_id)
+        job = None if job_id is None else self._stores.ledger.jobs.get(job_id)
         if job is None or job.state in ENDED or job.job_id in self._endings:
             return
         if job.state is JobState.PLACED:
@@ -323,7 +327,7 @@ class KubernetesJobs:
             pod_name=pod.name,
             node=pod.node,
         )
-        self._books.pods.started(record.slice_id, started)
+        self._pods.started(record.slice_id, started)
 
     def _forget(self, job_id: JobId) -> None:
         self._endings.pop(job_id, None)
@@ -336,17 +340,17 @@ class KubernetesJobs:
         return self._cluster.pods_of(job.job_id, resource, object_name(job))
 
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
-        return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
+        return None if job.slice_id is None else self._stores.ledger.slices.get(job.slice_id)
 
     def _say(self, job_id: JobId, why: str) -> None:
         """What a job waits for, for its owner."""
-        job = self._books.ledger.live_jobs.get(job_id)
+        job = self._stores.ledger.live_jobs.get(job_id)
         why = why[:_MOST_REASON]
         if job is not None and why and why != job.reason:
             self._apply(Change(jobs=(replace(job, reason=why),)))
 
     def _apply(self, change: Change) -> None:
-        self._books.ledger.apply(change, self._books.now())
+        self._stores.ledger.apply(change, self._stores.now())
 
     # What the cluster is told.
 
@@ -365,7 +369,7 @@ class KubernetesJobs:
         self._errands.run(_making(object_name(job)), self._create_or_fail(job.job_id, manifest))
 
     async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
-        job = self._books.ledger.jobs[job_id]
+        job = self._stores.ledger.jobs[job_id]
         name = manifest["metadata"]["name"]
         try:
             await self._cluster.create(resource_of(job, self._settings), manifest)
@@ -374,7 +378,7 @@ class KubernetesJobs:
             # The one of an attempt before is being removed, or ours is there and told of soon.
             self._errands.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
-            if error.is_final and job_id in self._books.ledger.live_jobs:
+            if error.is_final and job_id in self._stores.ledger.live_jobs:
                 self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:_MOST_REASON])
                 return
             self._say(job_id, f"the cluster does not take it yet: {error}")
@@ -392,7 +396,7 @@ class KubernetesJobs:
         """Objects of no attempt that is wanted: of jobs that ended, or were cancelled."""
         for _, owner in list(self._cluster.owners()):
             job_id = JobId(owner["metadata"]["labels"][JOB_ID])
-            job = self._books.ledger.live_jobs.get(job_id)
+            job = self._stores.ledger.live_jobs.get(job_id)
             wanted = job is not None and object_name(job) == owner["metadata"]["name"]
             own_queue = self._settings.kueue is None
             waits = job is not None and job.state is JobState.WAITING and own_queue

@@ -1,6 +1,6 @@
 """Jobs in the cluster, put together."""
 
-from sublet_hub.jobs.backend import BackendBooks, JobBackend
+from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.kubernetes.backend import KubernetesJobs
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.intake import PodIntake
@@ -8,6 +8,8 @@ from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.slices.pods import Pods
+from sublet_hub.state.stores import Stores
 
 
 class ClusterRuns:
@@ -33,11 +35,11 @@ class ClusterRuns:
         """Whether several nodes can mount an owner's files at once."""
         return self._settings.home_is_shared
 
-    def backend(self, books: BackendBooks) -> JobBackend:
+    def backend(self, stores: Stores, pods: Pods) -> JobBackend:
         """Whoever runs them."""
         kueue = self._settings.kueue
         cluster = JobsInCluster(self._api, self._settings, several_nodes=kueue is not None)
         quota = None
         if kueue is not None and kueue.cluster_queue:
-            quota = LentQuota(self._api, books, kueue.cluster_queue, self._settings.unit_mib)
-        return KubernetesJobs(cluster, books, self._settings, quota)
+            quota = LentQuota(self._api, stores, kueue.cluster_queue, self._settings.unit_mib)
+        return KubernetesJobs(cluster, stores, pods, self._settings, quota)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from sublet_quota.names.ids import JobId
 
-from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogFollower
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
@@ -14,14 +13,15 @@ from sublet_hub.jobs.log_retention import make_room_of
 from sublet_hub.jobs.progress import ProgressFile
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import Change, JobRecord
+from sublet_hub.state.stores import Stores
 
 
 class JobOutput:
     """The logs of all jobs that run, and what they say of their progress."""
 
-    def __init__(self, cluster: JobsInCluster, books: BackendBooks, log_bytes: int) -> None:
+    def __init__(self, cluster: JobsInCluster, stores: Stores, log_bytes: int) -> None:
         self._cluster = cluster
-        self._books = books
+        self._stores = stores
         self._log_bytes = log_bytes
         self._pace = LogPace()
         self._followers: dict[JobId, LogFollower] = {}
@@ -34,14 +34,14 @@ class JobOutput:
             return
         source = self._cluster.log_of(pods[0]["metadata"]["name"])
         self._followers[job.job_id] = LogFollower(
-            self._books.files, job.job_id, job.attempts, source, self._pace
+            self._stores.files, job.job_id, job.attempts, source, self._pace
         )
 
     def bytes_printed(self, job: JobRecord) -> int:
         """How much its log has grown: on disk, or with the time that each line came with."""
         follower = self._followers.get(job.job_id)
         read = 0 if follower is None else follower.bytes_read
-        return max(read, self._books.files.bytes_written(job.job_id, job.attempts))
+        return max(read, self._stores.files.bytes_written(job.job_id, job.attempts))
 
     def is_taken(self, job_id: JobId) -> bool:
         """Whether nothing more of a job's log is to come."""
@@ -54,7 +54,7 @@ class JobOutput:
             return job
         file = self._progress.get(job.job_id)
         if file is None:
-            path = self._books.files.progress_path(job.job_id, job.attempts)
+            path = self._stores.files.progress_path(job.job_id, job.attempts)
             file = self._progress[job.job_id] = ProgressFile(path)
         told = file.read()
         after = replace(
@@ -64,7 +64,7 @@ class JobOutput:
             current_cell=told.current_cell,
         )
         if after != job:
-            self._books.ledger.apply(Change(jobs=(after,)), self._books.now())
+            self._stores.ledger.apply(Change(jobs=(after,)), self._stores.now())
         return after
 
     def forget(self, job_id: JobId) -> None:
@@ -78,7 +78,7 @@ class JobOutput:
 
     async def _end(self, job_id: JobId, follower: LogFollower) -> None:
         await follower.stop()
-        await make_room_of(self._books.ledger, self._books.files, job_id, self._log_bytes)
+        await make_room_of(self._stores.ledger, self._stores.files, job_id, self._log_bytes)
 
     async def close(self) -> None:
         """Leave the rest of all logs."""

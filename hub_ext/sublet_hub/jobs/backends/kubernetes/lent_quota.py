@@ -11,11 +11,11 @@ from typing import Final
 
 from sublet_quota.amounts.lent_units import units_for
 
-from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.objects.kueue import lent_quota_of, with_lent_quota
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.kubernetes_api.errors import KubeError
 from sublet_hub.kubernetes_api.resources import CLUSTER_QUEUES
+from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
 _EVERY_S: Final = 2.0
@@ -26,9 +26,9 @@ _READ_EVERY: Final = timedelta(minutes=1)
 class LentQuota:
     """The nominal quota of one ClusterQueue."""
 
-    def __init__(self, api: KubeApi, books: BackendBooks, queue: str, unit_mib: int) -> None:
+    def __init__(self, api: KubeApi, stores: Stores, queue: str, unit_mib: int) -> None:
         self._api = api
-        self._books = books
+        self._stores = stores
         self._queue = queue
         self._unit_mib = unit_mib
         self._written: int | None = None
@@ -51,7 +51,7 @@ class LentQuota:
 
     async def keep(self) -> None:
         """Write the quota, where the queue has another; it is not read anew each time."""
-        units, now = self.units(), self._books.now()
+        units, now = self.units(), self._stores.now()
         was_read = self._read_at is not None and now - self._read_at < _READ_EVERY
         if units == self._written and was_read:
             return
@@ -67,14 +67,14 @@ class LentQuota:
 
     def units(self) -> int:
         """All units of cards whose agents report: what jobs have, and what could still be lent."""
-        books, unit_mib = self._books, self._unit_mib
+        stores, unit_mib = self._stores, self._unit_mib
         total = 0
-        for view in books.fleet.speaking():
+        for view in stores.fleet.speaking():
             for gpu_id, report in view.gpus.items():
-                facts = books.capacity.holdings.gpu(gpu_id)
+                facts = stores.capacity.holdings.gpu(gpu_id)
                 if facts is None:
                     continue
-                jobs = [s for s in books.ledger.slices_on_gpu(gpu_id) if s.is_job]
+                jobs = [s for s in stores.ledger.slices_on_gpu(gpu_id) if s.is_job]
                 usable = facts.kind.usable_mib
                 unheard = sum(s.memory_mib for s in jobs if s.slice_id not in view.slices)
                 lendable = max(0, report.lendable_mib - unheard)

@@ -11,17 +11,16 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, SliceId
 
 from sublet_hub.errors import AccountError
-from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.process_identity import is_alive
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.backend import BackendBooks, isolate_failures
+from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.local.endings import (
     Ending,
     Run,
@@ -38,17 +37,14 @@ from sublet_hub.jobs.backends.local.processes import (
     watch_exit,
 )
 from sublet_hub.jobs.environment import job_environment
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.jobs.folders import paths_of
 from sublet_hub.jobs.log_retention import make_room_of
 from sublet_hub.jobs.progress import Progress, ProgressFile
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
-from sublet_hub.settings import JobSettings, ServiceSettings
+from sublet_hub.settings import JobSettings
 from sublet_hub.slices.lease import lease_of
-from sublet_hub.slices.owner_accounts import OwnerAccounts
-from sublet_hub.state.fleet import Fleet
+from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
 _SILENT_FOR = timedelta(seconds=30)
@@ -63,25 +59,14 @@ _SLACK = timedelta(seconds=15)
 """The runner itself ends a job that runs too long; only when it fails to, the service does."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerBooks:
-    """What the runner reads and changes."""
-
-    ledger: Ledger
-    fleet: Fleet
-    accounts: OwnerAccounts
-    files: JobFiles
-    settings: JobSettings
-    log_bytes: int
-    boot_id: str
-    now: Callable[[], datetime]
-
-
 class LocalRunner:
     """All jobs' processes on this machine."""
 
-    def __init__(self, books: RunnerBooks) -> None:
-        self._books = books
+    def __init__(self, stores: Stores, settings: JobSettings, log_bytes: int, boot_id: str) -> None:
+        self._stores = stores
+        self._settings = settings
+        self._log_bytes = log_bytes
+        self._boot_id = boot_id
         self._runs: dict[JobId, Run] = {}
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
@@ -94,12 +79,12 @@ class LocalRunner:
 
     def adopt(self) -> None:
         """Take up the jobs that ran when the service ended."""
-        for job in list(self._books.ledger.live_jobs.values()):
+        for job in list(self._stores.ledger.live_jobs.values()):
             record = self._slice_of(job)
             if job.state is JobState.WAITING:
                 continue
             if record is None:
-                self._apply(changes.went_back(job, "its slice was gone", self._books.now()))
+                self._apply(changes.went_back(job, "its slice was gone", self._stores.now()))
             elif job.process is not None:
                 self._watch(job, record, job.process, None)
                 _LOG.info("job %s is taken up (pid %d)", job.job_id, job.process.pid)
@@ -107,7 +92,7 @@ class LocalRunner:
     def round(self) -> None:
         """Look at every job, and do what is due."""
         self._unkilled = [child for child in self._unkilled if child.poll() is None]
-        for job in list(self._books.ledger.live_jobs.values()):
+        for job in list(self._stores.ledger.live_jobs.values()):
             with isolate_failures(f"job {job.job_id}"):
                 if job.state is JobState.PLACED:
                     self._look_at_placed(job)
@@ -132,29 +117,29 @@ class LocalRunner:
                     await run.task
 
     def _send_back(self, slice_id: SliceId, why: str) -> None:
-        record = self._books.ledger.slices.get(slice_id)
+        record = self._stores.ledger.slices.get(slice_id)
         job = (
             None
             if record is None or record.job_id is None
-            else self._books.ledger.jobs[record.job_id]
+            else self._stores.ledger.jobs[record.job_id]
         )
         if job is None or job.state in ENDED:
             return
         run = self._runs.get(job.job_id)
         if run is None:
-            self._apply(changes.went_back(job, why, self._books.now()))
+            self._apply(changes.went_back(job, why, self._stores.now()))
         else:
-            settings = self._books.settings
+            settings = self._settings
             again = may_try_again(job, settings.most_attempts)
             move = JobMove.GO_BACK if again else JobMove.FAIL
             self._end(run, Ending(move, why, settings.grace))
 
     def _look_at_placed(self, job: JobRecord) -> None:
-        record, now = self._slice_of(job), self._books.now()
+        record, now = self._slice_of(job), self._stores.now()
         if record is None:
             self._apply(changes.went_back(job, "its slice was gone", now))
             return
-        if self._books.fleet.is_silent(record.gpu.node):
+        if self._stores.fleet.is_silent(record.gpu.node):
             since = self._silent_since.setdefault(job.job_id, now)
             if now - since > _SILENT_FOR:
                 del self._silent_since[job.job_id]
@@ -162,44 +147,44 @@ class LocalRunner:
                 self._apply(changes.went_back(job, why, now))
             return
         self._silent_since.pop(job.job_id, None)
-        report = self._books.fleet.report(record.slice_id)
+        report = self._stores.fleet.report(record.slice_id)
         if report is not None and report.gate_open:
             self._start(job, record)
 
     def _start(self, job: JobRecord, record: SliceRecord) -> None:
-        books = self._books
-        account = books.accounts.find(job.owner)
+        stores = self._stores
+        account = stores.accounts.find(job.owner)
         if account is None:
             why = "nothing is known of its owner's account any more"
-            self._apply(changes.ended(job, JobMove.FAIL, books.now(), why))
+            self._apply(changes.ended(job, JobMove.FAIL, stores.now(), why))
             return
         template = account.template
         paths = paths_of(job, template)
         output = str(paths.output)
-        log = books.files.open_log(job.job_id)
-        progress = books.files.open_progress(job.job_id, job.attempts + 1)
+        log = stores.files.open_log(job.job_id)
+        progress = stores.files.open_progress(job.job_id, job.attempts + 1)
         try:
             environment = job_environment(
                 template,
-                books.files.environment(job.job_id),
+                stores.files.environment(job.job_id),
                 (job.job_id, lease_of(record)),
-                books.settings,
+                self._settings,
             )
             launch = Launch(template, environment, log, progress)
-            held = start_held(launch, books.boot_id)
+            held = start_held(launch, self._boot_id)
         except (AccountError, OSError, ValueError) as error:
-            self._apply(changes.ended(job, JobMove.FAIL, books.now(), str(error)[:2000]))
+            self._apply(changes.ended(job, JobMove.FAIL, stores.now(), str(error)[:2000]))
             return
         finally:
             os.close(log)
             os.close(progress)
         try:
-            self._apply(changes.started(job, record, held.identity, output, books.now()))
+            self._apply(changes.started(job, record, held.identity, output, stores.now()))
         except Exception:
             held.give_up()
             raise
         held.let_go(json.dumps(paths.run_request(job)).encode())
-        self._watch(books.ledger.jobs[job.job_id], record, held.identity, held.child)
+        self._watch(stores.ledger.jobs[job.job_id], record, held.identity, held.child)
 
     def _watch(
         self,
@@ -208,25 +193,25 @@ class LocalRunner:
         process: ProcessIdentity,
         child: Child | None,
     ) -> None:
-        books = self._books
-        path = books.files.progress_path(job.job_id, job.attempts)
-        tree = JobTree(job.job_id, record.uid, process, books.boot_id, record.slice_id)
+        stores = self._stores
+        path = stores.files.progress_path(job.job_id, job.attempts)
+        tree = JobTree(job.job_id, record.uid, process, self._boot_id, record.slice_id)
         run = Run(tree, ProgressFile(path), child, lambda: None)
         self._runs[job.job_id] = run
-        if is_alive(process, books.boot_id):
+        if is_alive(process, self._boot_id):
             run.stop_watch = watch_exit(process, lambda: self._exited(run))
         else:
             self._exited(run)
 
     def _exited(self, run: Run) -> None:
-        run.exited_at = self._books.now()
+        run.exited_at = self._stores.now()
         self._on_news()
 
     def _look_at_running(self, job: JobRecord, run: Run) -> None:
         progress = run.progress.read() if run.exited_at is None else run.progress.read_end()
         job = self._note_progress(job, progress)
-        books = self._books
-        now = books.now()
+        stores = self._stores
+        now = stores.now()
         if run.task is not None and not run.task.done():
             return
         if run.task is not None and run.task.exception() is not None:
@@ -242,26 +227,26 @@ class LocalRunner:
             if self._awaits_agent(job, run, run.exited_at):
                 return
             # Kernels may have outlived their parent: nobody's memory is held by the dead.
-            self._end(run, verdict(job, run, books.settings.most_attempts))
+            self._end(run, verdict(job, run, self._settings.most_attempts))
         elif job.cancel_asked_at is not None:
             why = changes.who_cancelled(job)
-            self._end(run, Ending(JobMove.CANCEL, why, books.settings.grace))
+            self._end(run, Ending(JobMove.CANCEL, why, self._settings.grace))
         elif self._runs_too_long(job, now):
             why = f"ran for longer than {job.max_run_s} s"
-            self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))
-        elif books.files.bytes_written(job.job_id, job.attempts) > books.log_bytes:
-            why = f"its log grew beyond {books.log_bytes // 2**20} MiB: print less"
-            self._end(run, Ending(JobMove.FAIL, why, books.settings.grace))
+            self._end(run, Ending(JobMove.FAIL, why, self._settings.grace))
+        elif stores.files.bytes_written(job.job_id, job.attempts) > self._log_bytes:
+            why = f"its log grew beyond {self._log_bytes // 2**20} MiB: print less"
+            self._end(run, Ending(JobMove.FAIL, why, self._settings.grace))
 
     def _awaits_agent(self, job: JobRecord, run: Run, exited_at: datetime) -> bool:
         """Whether its agent may yet say that it has ended this job."""
-        record, now = self._slice_of(job), self._books.now()
+        record, now = self._slice_of(job), self._stores.now()
         if job.cancel_asked_at is not None or record is None or run.tree.rebooted:
             return False
         if not was_told_to_end(run):
             return False
         if run.agent_heard_at is None:
-            if self._books.fleet.is_silent(record.gpu.node):
+            if self._stores.fleet.is_silent(record.gpu.node):
                 return now - exited_at < _SILENT_AGENT_IS_AWAITED
             run.agent_heard_at = now
         return now - run.agent_heard_at < _EVICTION_IS_TOLD_WITHIN
@@ -295,9 +280,9 @@ class LocalRunner:
             ending = replace(ending, why=why)
         run.stop_watch()
         # Before its end is told: what it has written is not looked at any more.
-        books = self._books
-        await make_room_of(books.ledger, books.files, run.tree.job_id, books.log_bytes)
-        job = self._books.ledger.jobs.get(run.tree.job_id)
+        stores = self._stores
+        await make_room_of(stores.ledger, stores.files, run.tree.job_id, self._log_bytes)
+        job = self._stores.ledger.jobs.get(run.tree.job_id)
         if job is None or job.state is not JobState.RUNNING:
             return
         job = self._note_progress(job, run.progress.read_end())
@@ -314,7 +299,7 @@ class LocalRunner:
         self._on_news()
 
     def _note_end(self, job: JobRecord, ending: Ending, code: int | None) -> None:
-        now = self._books.now()
+        now = self._stores.now()
         if ending.move is JobMove.GO_BACK:
             self._apply(changes.went_back(job, ending.why, now))
         elif ending.may_retry and job.failed_attempts < job.retries:
@@ -323,23 +308,7 @@ class LocalRunner:
             self._apply(changes.ended(job, ending.move, now, ending.why, code))
 
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
-        return None if job.slice_id is None else self._books.ledger.slices.get(job.slice_id)
+        return None if job.slice_id is None else self._stores.ledger.slices.get(job.slice_id)
 
     def _apply(self, change: Change) -> None:
-        self._books.ledger.apply(change, self._books.now())
-
-
-def runner_of(books: BackendBooks, settings: ServiceSettings) -> LocalRunner:
-    """Make the runner of a service that is set up so."""
-    return LocalRunner(
-        RunnerBooks(
-            ledger=books.ledger,
-            fleet=books.fleet,
-            accounts=books.accounts,
-            files=books.files,
-            settings=settings.jobs,
-            log_bytes=settings.limits.log_bytes,
-            boot_id=read_boot_id(),
-            now=books.now,
-        )
-    )
+        self._stores.ledger.apply(change, self._stores.now())

@@ -6,10 +6,10 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import NodeId
 from sublet_quota.reasons.refusal import quoted
 
-from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.ledger.records import JobRecord, SliceRecord
 from sublet_hub.slices.home_volumes import node_of_home
+from sublet_hub.state.stores import Stores
 
 
 class NotYetError(Exception):
@@ -19,8 +19,8 @@ class NotYetError(Exception):
 class NodesForJobs:
     """Looks them up in the ledger; cards come seldom, so once in a round for each type."""
 
-    def __init__(self, books: BackendBooks, settings: KubeJobSettings) -> None:
-        self._books = books
+    def __init__(self, stores: Stores, settings: KubeJobSettings) -> None:
+        self._stores = stores
         self._settings = settings
         self._with_type: dict[str, frozenset[NodeId]] = {}
 
@@ -62,7 +62,7 @@ class NodesForJobs:
         """Another node, where its owner's files are in use by what runs: there it has to go."""
         if self._settings.home_is_shared:
             return None
-        ledger = self._books.ledger
+        ledger = self._stores.ledger
         for record in ledger.slices_of_owner(job.owner):
             other = None if record.job_id is None else ledger.jobs[record.job_id]
             runs = record.pod is not None if other is None else other.state is JobState.RUNNING
@@ -73,13 +73,13 @@ class NodesForJobs:
     def _home_of(self, job: JobRecord) -> NodeId | None:
         if self._settings.home_is_shared:
             return None
-        return node_of_home(self._books.ledger, job.owner)
+        return node_of_home(self._stores.ledger, job.owner)
 
     def _having(self, gpu_type: str) -> frozenset[NodeId]:
         known = self._with_type.get(gpu_type)
         if known is None:
-            gpus = self._books.capacity.holdings.gpus()
-            lost = self._books.fleet.has_lost
+            gpus = self._stores.capacity.holdings.gpus()
+            lost = self._stores.fleet.has_lost
             known = frozenset(g.node for g in gpus if g.kind.is_type(gpu_type) and not lost(g))
             self._with_type[gpu_type] = known
         return known

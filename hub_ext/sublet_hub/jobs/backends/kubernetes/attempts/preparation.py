@@ -6,7 +6,6 @@ from sublet_quota.jobs.fair_share import gpus_held
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
 from sublet_quota.residency.snapshot import Holder
 
-from sublet_hub.jobs.backend import BackendBooks
 from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NodesForJobs, NotYetError
 from sublet_hub.jobs.backends.kubernetes.attempts.status import SeenPod
 from sublet_hub.jobs.backends.kubernetes.objects.names import NODES, nodes_mark, slice_id_of
@@ -14,6 +13,7 @@ from sublet_hub.jobs.backends.kubernetes.objects.pod import MOST_REQUEST, Placed
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import JobRecord, PodIdentity, SliceRecord
+from sublet_hub.state.stores import Stores
 
 
 class CannotRunError(Exception):
@@ -23,15 +23,15 @@ class CannotRunError(Exception):
 class Attempts:
     """Puts attempts of jobs together."""
 
-    def __init__(self, books: BackendBooks, settings: KubeJobSettings) -> None:
-        self._books = books
+    def __init__(self, stores: Stores, settings: KubeJobSettings) -> None:
+        self._stores = stores
         self._settings = settings
-        self.nodes = NodesForJobs(books, settings)
+        self.nodes = NodesForJobs(stores, settings)
 
     def prepare(self, job: JobRecord, record: SliceRecord | None) -> PlacedJob:
         """Everything that the job's pod depends on. ``CannotRunError``, ``NotYetError``."""
-        books = self._books
-        account = books.accounts.find(job.owner)
+        stores = self._stores
+        account = stores.accounts.find(job.owner)
         if account is None or account.template.pod is None:
             message = (
                 "nothing is known of how its owner's pods are made: start a notebook server once, "
@@ -51,7 +51,7 @@ class Attempts:
             job=job,
             account=template,
             pod=template.pod,
-            asked=books.files.environment(job.job_id),
+            asked=stores.files.environment(job.job_id),
             memory_mib=memory_mib,
             units=units,
             slice_id=self._slice_id(job, record),
@@ -110,8 +110,8 @@ class Attempts:
         pool: PoolName,
         memory_mib: int,
     ) -> SliceRecord:
-        books = self._books
-        account = books.accounts.find(job.owner)
+        stores = self._stores
+        account = stores.accounts.find(job.owner)
         return SliceRecord(
             slice_id=slice_id_of(job.job_id, job.attempts + 1, rank),
             holder=Holder.JOB,
@@ -121,11 +121,11 @@ class Attempts:
             job_id=job.job_id,
             size=None,
             pool=pool,
-            gpu=books.ledger.gpus[facts.gpu_id],
+            gpu=stores.ledger.gpus[facts.gpu_id],
             memory_mib=memory_mib,
             compute_milli=job.compute_milli,
             uid=0 if account is None else account.template.uid,
-            created_at=books.now(),
+            created_at=stores.now(),
             pod=PodIdentity(pod.uid, self._settings.namespace, pod.name, facts.node),
         )
 
@@ -135,8 +135,8 @@ class Attempts:
         """The card of a node that can lend what is needed most tightly, as its agent chooses."""
         if node is None:
             return None
-        holdings = self._books.capacity.holdings
-        view = self._books.fleet.node(NodeId(node))
+        holdings = self._stores.capacity.holdings
+        view = self._stores.fleet.node(NodeId(node))
         found = [gpu for gpu in holdings.gpus() if gpu.node == node and gpu.gpu_id not in taken]
 
         def rank(gpu: GpuFacts) -> tuple[bool, bool, bool, int, int]:
@@ -149,11 +149,11 @@ class Attempts:
         return min(found, key=rank, default=None)
 
     def _pool_of(self, facts: GpuFacts) -> PoolName | None:
-        return self._books.capacity.holdings.pool_of(facts.gpu_id)
+        return self._stores.capacity.holdings.pool_of(facts.gpu_id)
 
     def _size(self, job: JobRecord, record: SliceRecord | None) -> tuple[int, int]:
         """How much GPU memory, and how many units of it."""
-        holdings = self._books.capacity.holdings
+        holdings = self._stores.capacity.holdings
         unit_mib = self._settings.unit_mib
         if record is not None:
             facts = holdings.gpu(record.gpu.gpu_id)
@@ -180,4 +180,4 @@ class Attempts:
     def _is_simulated(self, record: SliceRecord | None) -> bool:
         if record is not None:
             return record.gpu.simulated
-        return any(gpu.simulated for gpu in self._books.ledger.gpus.values())
+        return any(gpu.simulated for gpu in self._stores.ledger.gpus.values())

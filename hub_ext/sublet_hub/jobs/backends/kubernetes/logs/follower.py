@@ -19,8 +19,8 @@ from sublet_quota.names.ids import JobId
 
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace, parts_of
 from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
-from sublet_hub.jobs.files import JobFiles
 from sublet_hub.kubernetes_api.errors import KubeError
+from sublet_hub.state.job_files import JobFiles
 
 _LOG = logging.getLogger(__name__)
 SEPARATOR: Final = b"\x1e"
