@@ -112,7 +112,7 @@ async def test_a_server_of_before_the_service_began_binds_nobody(cluster: HubWor
     """Its home may be any of its owner's."""
     assert await a_server(cluster, HOME) == "node-a"
     await cluster.slice_for("bob", size="large")
-    homes = cluster.service.allocation._books.homes
+    homes = cluster.service.allocation._homes
     assert homes is not None
     homes._claims.clear()
     assert await a_server(cluster, "claim-ada--b", "b", size="large") == "node-b"
