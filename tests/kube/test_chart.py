@@ -59,8 +59,7 @@ def chart(
 
 @pytest_asyncio.fixture
 async def ada(chart: ChartOnCluster) -> AsyncIterator[Person]:
-    status, answer = chart.hub.start_server("ada", size="small")
-    assert status in (201, 202), answer
+    chart.hub.start_server("ada", size="small")
     yield chart.person("ada")
     chart.hub.stop_server("ada")
 

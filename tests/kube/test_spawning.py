@@ -157,6 +157,8 @@ async def a_world(
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            # The tests' own connections stay open for others.
+            api.plane.session.close()
             await _until_disconnected(api.plane.port)
 
 

@@ -1,8 +1,8 @@
 """The image of the tests' pods: Debian, Python, JupyterHub, JupyterLab, and this Sublet.
 
 One image serves notebook servers, jobs, the service and the agent: each pod says what it runs.
-What Sublet depends on is a layer of its own, kept by what it consists of; Sublet's wheel is built
-and added anew for every run.
+What Sublet depends on is a layer of its own, and so is Sublet, whose wheel is built anew for every
+run: each layer is kept by what it consists of.
 """
 
 import hashlib
@@ -27,13 +27,14 @@ ENVIRONMENT: Final = "opt/sublet"
 _ROOT: Final = Path(__file__).parents[3]
 _LAYER: Final = "layer.tar"
 _KEPT: Final = 2
+_KEPT_OF_SUBLET: Final = 8
 
 
 def notebook_image(folder: Path) -> Path:
     """Write the image's archive; some minutes the first time, then seconds."""
     base = base_layer()
     dependencies = _dependencies_layer(base)
-    sublet = _sublet_layer(base, dependencies, folder)
+    sublet = _sublet_layer(base, folder)
     start = Start(
         command=["jupyterhub-singleuser"],
         environment={
@@ -69,23 +70,31 @@ def _dependencies_layer(base: Layer) -> Layer:
     return Layer.of(place / _LAYER)
 
 
-def _sublet_layer(base: Layer, dependencies: Layer, folder: Path) -> Layer:
-    """Build Sublet's wheel as pip does, and install it on top of what it depends on."""
+def _sublet_layer(base: Layer, folder: Path) -> Layer:
+    """Build Sublet's wheel as pip does, and install it where what it depends on is in a layer."""
     wheels = folder / "wheels"
-    # The extension of JupyterLab was built before: its hook would do it again.
-    _pip("wheel", "--no-deps", f"--wheel-dir={wheels}", _ROOT, HATCH_BUILD_NO_HOOKS="true")
-    with unpacked(base) as tree:
-        run("tar", "--extract", f"--file={dependencies.path}", f"--directory={tree}")
-        environment = tree / ENVIRONMENT
-        before = {each for each in environment.rglob("*") if not each.is_dir()}
-        shutil.copytree(wheels, tree / "wheels")
-        wheel = next(wheels.glob("sublet-*.whl"))
-        _copy_pip(tree)
-        python = f"/{ENVIRONMENT}/bin/python"
-        _install(tree, python, ["--no-index", "--no-deps", f"/wheels/{wheel.name}"])
-        for each in before:
-            each.unlink()
-        return Layer.of(layer_of_tree(environment, folder / "sublet-layer.tar", ENVIRONMENT))
+    # The extension of JupyterLab was built before: its hook would do it again. What builds a wheel
+    # is installed here: without being told so pip would fetch it for every one.
+    words = ("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", _ROOT)
+    _pip(*words, HATCH_BUILD_NO_HOOKS="true")
+    wheel = next(wheels.glob("sublet-*.whl"))
+    named = base.digest.encode() + wheel.read_bytes()
+    key = hashlib.sha256(named).hexdigest()[:12]
+
+    def make(folder: Path) -> None:
+        with unpacked(base) as tree:
+            python = _make_environment(tree)
+            before = {each for each in (tree / ENVIRONMENT).rglob("*") if not each.is_dir()}
+            shutil.copytree(wheels, tree / "wheels")
+            _install(tree, python, ["--no-index", "--no-deps", f"/wheels/{wheel.name}"])
+            for each in before:
+                each.unlink()
+            layer_of_tree(tree / ENVIRONMENT, folder / _LAYER, ENVIRONMENT)
+
+    place = made_once(cache_folder() / f"image-sublet-{key}", make)
+    os.utime(place)
+    keep_newest("image-sublet-*", _KEPT_OF_SUBLET)
+    return Layer.of(place / _LAYER)
 
 
 def _download(tree: Path, wanted: Sequence[str], constraints: str, wheels: Path) -> None:

@@ -214,8 +214,7 @@ class SubletOnCluster:
 
 def start_sublet(programs: Programs, api: Api, node: Node, folder: Path) -> SubletOnCluster:
     """Start it in the namespace of ``api``; returns when the service hears the node's agent."""
-    hub = HubOnMachine(programs, api, node.network.address, folder)
-    hub.choose_ports()
+    hub = HubOnMachine(programs, api, node.network, folder)
     objects = _rendered(hub, folder)
     for each in objects:
         if each["kind"] in _OURS or each["metadata"]["name"] == f"{RELEASE}-agent":
