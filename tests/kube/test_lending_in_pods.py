@@ -23,7 +23,11 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tests.support.kube.processes import wait_for
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-node"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 WITHIN_S = 240
 FILL = """

@@ -16,7 +16,11 @@ from tests.support.kube.control_plane import NODE
 from tests.support.kube.processes import wait_for
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-node"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 FILL = """
 import hashlib, json, os
