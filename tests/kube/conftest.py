@@ -27,7 +27,9 @@ def kube_folder() -> Iterator[Path]:
 def control_plane(kube_folder: Path) -> Iterator[ControlPlane]:
     programs = Programs(kube_folder)
     try:
-        yield start_control_plane(programs)
+        plane = start_control_plane(programs)
+        yield plane
+        plane.session.close()
     except MissingError as missing:
         pytest.skip(f"no Kubernetes here: {missing}")
     finally:

@@ -19,7 +19,12 @@ from tests.support.kube.manifests import pod, pretended_pod
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube.service_on_plane import WITHIN_S, lend, service, way_in
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-pretended"),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("pretended_nodes"),
+]
 
 
 @pytest.fixture

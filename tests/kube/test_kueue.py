@@ -30,7 +30,12 @@ from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
 from tests.support.kube.service_on_plane import WITHIN_S, Cluster, lend, service
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-pretended"),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("pretended_nodes"),
+]
 
 QUEUE = "sublet-lent"
 CLASSES = ((-10, "sublet-low"), (0, "sublet-normal"))

@@ -23,7 +23,11 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tests.support.kube.processes import wait_for
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-node"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 WITHIN_S = 240
 FILL = """
@@ -264,8 +268,7 @@ async def test_the_owner_of_a_job_whose_pod_cannot_begin_reads_what_its_kubelet_
 ) -> None:
     sublet = story.sublet
     await story.write("away")
-    sublet.kill_service()
-    await asyncio.to_thread(sublet.start_service, job_begins_s="10")
+    await asyncio.to_thread(sublet.restart_service, job_begins_s="10")
     with story.without_home():
         job_id = await story.promote("away")
         failed = await story.until_job(job_id, lambda job: job["ended_at"])
@@ -273,8 +276,7 @@ async def test_the_owner_of_a_job_whose_pod_cannot_begin_reads_what_its_kubelet_
     assert "has not begun within 10 s" in failed["reason"], failed
     # The kubelet's own word, which only events have.
     assert "FailedMount" in failed["reason"], failed
-    sublet.kill_service()
-    await asyncio.to_thread(sublet.start_service)
+    await asyncio.to_thread(sublet.restart_service)
 
 
 async def test_the_service_uses_every_right_that_the_chart_gives_it_and_asks_for_no_other(

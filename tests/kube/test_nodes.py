@@ -19,7 +19,12 @@ from tests.support.kube.pretended_nodes import pretended_node, start_kwok
 from tests.support.kube.processes import wait_for
 from tests.support.kube.service_on_plane import WITHIN_S, Cluster, lend, service
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio, pytest.mark.usefixtures("pretended_nodes")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-pretended"),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("pretended_nodes"),
+]
 
 MANY: Final = 1000
 JOBS: Final = 20

@@ -21,13 +21,16 @@ from tests.support.kube.manifests import container, pod, real_pod
 from tests.support.kube.node import Node
 from tests.support.kube.service_on_plane import WITHIN_S, way_in
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio]
+pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-node"), pytest.mark.asyncio]
 
 JOB = JobId("0123456789ab")
 POD = f"sublet-{JOB}-1-abcde"
-LINES = 300
-PRINTS = f"i=0; while [ $i -lt {LINES} ]; do echo line $i; i=$((i+1)); sleep 0.1; done"
-"""As many as are some seconds' worth: several have the same one."""
+PRINTS = """
+i=0
+until [ -e /told/enough ]; do echo line $i; i=$((i+1)); sleep 0.05; done
+echo end
+"""
+"""Several lines have the same second."""
 
 
 @dataclass
@@ -55,11 +58,20 @@ async def test_a_log_is_whole_and_once_over_restarts_of_its_kubelet_and_of_the_s
 ) -> None:
     files = JobFiles(tmp_path)
     files.prepare(JOB, {})
+    told = tmp_path / "told"
+    told.mkdir()
     prints = container(
-        notebook_image_on_node, imagePullPolicy="Never", command=["/bin/sh", "-c", PRINTS]
+        notebook_image_on_node,
+        imagePullPolicy="Never",
+        command=["/bin/sh", "-c", PRINTS],
+        volumeMounts=[{"name": "told", "mountPath": "/told"}],
     )
     labels = {JOB_ID: JOB, MANAGED_BY: SERVICE}
-    namespace.create(pod(POD, real_pod({**prints, "name": CONTAINER}), **labels))
+    inside = real_pod(
+        {**prints, "name": CONTAINER},
+        volumes=[{"name": "told", "hostPath": {"path": str(told)}}],
+    )
+    namespace.create(pod(POD, inside, **labels))
     async with way_in(namespace) as api:
         settings = replace(SETTINGS, namespace=namespace.namespace)
         cluster = JobsInCluster(api, settings, several_nodes=False)
@@ -71,10 +83,14 @@ async def test_a_log_is_whole_and_once_over_restarts_of_its_kubelet_and_of_the_s
         async with following.follower() as follower:
             await until(following.has_more_than(50), WITHIN_S)
             await asyncio.to_thread(restart_kubelet, node)
-            await until(following.has_more_than(100), WITHIN_S)
+            read = len(following.lines())
+            await until(following.has_more_than(read + 50), WITHIN_S)
+            (told / "enough").touch()
             await until(lambda: follower.done, WITHIN_S)
         await cluster.close()
-    assert following.lines() == [f"line {number}" for number in range(LINES)]
+    *lines, last = following.lines()
+    assert last == "end"
+    assert lines == [f"line {number}" for number in range(len(lines))]
 
 
 def restart_kubelet(node: Node) -> None:

@@ -9,7 +9,11 @@ from tests.support.kube.manifests import job, pod, pretended_pod, priority_class
 from tests.support.kube.pretended_nodes import give_gpus, pretended_node
 from tests.support.kube.processes import wait_for
 
-pytestmark = [pytest.mark.kube, pytest.mark.usefixtures("pretended_nodes")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-pretended"),
+    pytest.mark.usefixtures("pretended_nodes"),
+]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ The agent is a DaemonSet's pod; servers reach it by a socket that their pods mou
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +16,11 @@ from tests.support.kube.control_plane import NODE
 from tests.support.kube.processes import wait_for
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.kube,
+    pytest.mark.xdist_group("kube-node"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 FILL = """
 import hashlib, json, os
@@ -84,25 +87,16 @@ async def test_of_a_crowd_that_comes_at_once_as_many_get_a_slice_as_the_quota_al
     hub = sublet.hub
     names = [f"crowd{number:02}" for number in range(CROWD)]
     hub.add_group("crowd", names)
-    body = {"user_options": {"size": "small"}}
     with ThreadPoolExecutor(CROWD) as at_once:
-        answers = dict(
-            zip(
-                names,
-                at_once.map(lambda name: hub.hub_call("POST", f"users/{name}/server", body), names),
-                strict=True,
-            )
-        )
-    in_words = {name: json.dumps(answer) for name, (_, answer) in answers.items()}
-    began = [name for name, (status, _) in answers.items() if status in (201, 202)]
-    refused = [words for name, words in in_words.items() if name not in began]
-    assert len(began) == FIT, "\n".join(f"{name}: {words}" for name, words in in_words.items())
+        ends = at_once.map(lambda name: hub.try_server(name, size="small"), names)
+        refusals = dict(zip(names, ends, strict=True))
+    began = [name for name, refusal in refusals.items() if refusal is None]
+    refused = [refusal for refusal in refusals.values() if refusal is not None]
+    assert len(began) == FIT, refusals
     assert all("crowd" in words and "2 GiB" in words for words in refused), refused
-    for name in began:
-        wait_for(lambda name=name: hub.is_ready(name), 300, f"the server of {name}")
     owners = [s["lease"]["owner"] for gpu in sublet.gpus() for s in gpu["slices"]]
     assert sorted(each for each in owners if each.startswith("crowd")) == began
     for name in began:
         assert hub.pod_of(name)["status"]["phase"] == "Running"
-    for name in began:
-        hub.stop_server(name)
+    with ThreadPoolExecutor(FIT) as at_once:
+        list(at_once.map(hub.stop_server, began))

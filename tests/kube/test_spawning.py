@@ -26,7 +26,7 @@ from tests.support.kube.api import Api
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube_spawner import point_clients_at
 
-pytestmark = pytest.mark.kube
+pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-pretended")]
 
 POD = "jupyter-ada"
 CLAIMS = "resource.k8s.io/v1"
@@ -157,6 +157,8 @@ async def a_world(
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            # The tests' own connections stay open for others.
+            api.plane.session.close()
             await _until_disconnected(api.plane.port)
 
 

@@ -96,16 +96,14 @@ class Api:
         """Send a request and return what is answered: an object, or text where it is none."""
         token = self.token or self.plane.tokens[self.user]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": content}
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.request(
-                method,
-                self.plane.url + path,
-                headers=headers,
-                json=body,
-                verify=str(self.plane.keys.authority),
-                timeout=_ANSWER_S,
-            )
+        answer = self.plane.session.request(
+            method,
+            self.plane.url + path,
+            headers=headers,
+            json=body,
+            verify=str(self.plane.keys.authority),
+            timeout=_ANSWER_S,
+        )
         if not answer.ok:
             raise RefusedError(answer.status_code, f"{method} {path}: {_message(answer)}")
         if answer.headers.get("Content-Type", "").startswith("application/json"):

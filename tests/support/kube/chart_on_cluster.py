@@ -19,10 +19,9 @@ from sublet_hub.one_machine.demo.jupyter_client import Person
 
 from tests.support.helm_charts import run_helm
 from tests.support.helm_documents import CHART, ROOT
-from tests.support.hub_world_processes import free_ports
 from tests.support.kube.api import Api, Manifest
 from tests.support.kube.control_plane import NODE
-from tests.support.kube.hub_on_machine import ADMIN, BIN, HubOnMachine, hub_account
+from tests.support.kube.hub_on_machine import ADMIN, BIN, HubOnMachine, hub_account, ports_from
 from tests.support.kube.node import Node
 from tests.support.kube.notebook_image import NOTEBOOK
 from tests.support.kube.processes import wait_for
@@ -45,7 +44,7 @@ c = get_config()  # noqa: F821
 c.JupyterHub.bind_url = "http://{address}:{public}"
 c.JupyterHub.hub_ip = "{address}"
 c.JupyterHub.hub_port = {hub}
-c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_api}"
+c.ConfigurableHTTPProxy.api_url = "http://{proxy_address}:{proxy_api}"
 c.ConfigurableHTTPProxy.command = ["{proxy}"]
 c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
@@ -107,6 +106,7 @@ class HubBesideChart(HubOnMachine):
         (self.folder / "z2jh-values.json").write_text(json.dumps(values))
         configuration = _HUB.format(
             **self.ports,
+            proxy_address=self.network.own_address,
             root=str(ROOT),
             address=self.address,
             admin=ADMIN,
@@ -233,10 +233,8 @@ class ChartOnCluster:
 
 def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
     """Install it in the namespace of ``api``, and start a hub beside it."""
-    hub = HubBesideChart(node.programs, api, node.network.address, folder)
+    hub = HubBesideChart(node.programs, api, node.network, folder, ports=ports_from(17201))
     hub.node_folder.mkdir(parents=True)
-    names = ("public", "hub", "proxy_api")
-    hub.ports = dict(zip(names, free_ports(len(names)), strict=True))
     _make_what_z2jh_makes(api, hub)
     _make_volume(api, folder / "volume")
     chart = ChartOnCluster(api, hub, folder)

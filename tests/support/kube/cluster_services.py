@@ -92,7 +92,7 @@ class ClusterServices:
             for port in spec["ports"]:
                 known = self._behind(endpoints.get(key, ()), port.get("name"))
                 if address == self._api.plane.network.service_of_the_api:
-                    known = [("127.0.0.1", self._api.plane.port)]
+                    known = [(self._node.network.own_address, self._api.plane.port)]
                 self._served.behind[address, port["port"]] = known
                 await self._serve((address, port["port"]))
 

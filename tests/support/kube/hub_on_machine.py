@@ -5,6 +5,7 @@ cluster with the rights that KubeSpawner's documentation asks for, and no more.
 """
 
 import json
+import re
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,11 @@ import psutil
 import requests
 from sublet_hub.host.private_files import write_private
 
-from tests.support.hub_world_processes import free_ports
 from tests.support.kube.api import Api
 from tests.support.kube.control_plane import NODE
 from tests.support.kube.notebook_image import NOTEBOOK
 from tests.support.kube.processes import Program, Programs, wait_for
+from tests.support.kube.run_folder import Network
 
 BIN: Final = Path(sys.executable).parent
 ADMIN: Final = "root"
@@ -34,7 +35,7 @@ c = get_config()  # noqa: F821
 c.JupyterHub.bind_url = "http://{address}:{public}"
 c.JupyterHub.hub_ip = "{address}"
 c.JupyterHub.hub_port = {hub}
-c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_api}"
+c.ConfigurableHTTPProxy.api_url = "http://{proxy_address}:{proxy_api}"
 c.ConfigurableHTTPProxy.command = ["{proxy}"]
 c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
@@ -112,18 +113,29 @@ _HUB_RULES: Final = [
 ]
 
 
+def ports_from(first: int) -> Mapping[str, int]:
+    """Return where all of it listens: nobody else does at a run's own addresses."""
+    names = ("public", "hub", "proxy_api", "service")
+    return {name: first + number for number, name in enumerate(names)}
+
+
 @dataclass
 class HubOnMachine:
     """The hub, its proxy and the service, with the ways into them."""
 
     programs: Programs
     api: Api
-    address: str
+    network: Network
     folder: Path
     tests_token: str = field(default_factory=lambda: secrets.token_hex(16))
     running: dict[str, Program] = field(default_factory=dict)
-    ports: dict[str, int] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=lambda: ports_from(17101))
     priority_class: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where hub, proxy and service listen for users and pods."""
+        return self.network.address
 
     @property
     def url(self) -> str:
@@ -135,11 +147,6 @@ class HubOnMachine:
         """The folder of the node in which the agent makes its sockets for servers."""
         return self.folder / "tenants"
 
-    def choose_ports(self) -> None:
-        """Choose where all of it will listen."""
-        names = ("public", "hub", "proxy_api", "service")
-        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-
     def start(self, service_options: Mapping[str, str]) -> None:
         """Start the service, then the hub; returns when both answer through the proxy."""
         self.node_folder.mkdir(parents=True, exist_ok=True)
@@ -147,6 +154,7 @@ class HubOnMachine:
         configuration = _CONFIGURATION.format(
             **self.ports,
             address=self.address,
+            proxy_address=self.network.own_address,
             proxy=BIN / "configurable-http-proxy",
             folder=self.folder,
             node_folder=self.node_folder,
@@ -210,13 +218,22 @@ class HubOnMachine:
         except json.JSONDecodeError:
             return answer.status_code, answer.text
 
-    def start_server(self, user: str, **options: Any) -> tuple[int, Any]:
-        """Start a user's server and wait until it is ready; returns the first answer."""
+    def start_server(self, user: str, **options: Any) -> None:
+        """Start the server of a user, who is made where there is none; returns when it is ready."""
         self.add_user(user)
+        refusal = self.try_server(user, **options)
+        assert refusal is None, f"{refusal}\n{self._story_of(user)}"
+
+    def try_server(self, user: str, **options: Any) -> str | None:
+        """Start a user's server; returns None once it is ready, else why there is none."""
         status, answer = self.hub_call("POST", f"users/{user}/server", {"user_options": options})
         if status == 202:
-            wait_for(lambda: self.is_ready(user), 300, lambda: self._story_of(user))
-        return status, answer
+            # It is only accepted yet, as whatever takes the hub longer than some seconds.
+            status, answer = self.hub_call("GET", f"users/{user}/server/progress")
+            events = re.findall(r"^data:(.*)$", str(answer), re.MULTILINE)
+            last = json.loads(events[-1]) if events else {"message": answer}
+            return None if last.get("ready") else str(last["message"])
+        return None if status == 201 else json.dumps(answer)
 
     def add_user(self, user: str) -> None:
         """Make a user, and a home for them."""
@@ -268,12 +285,6 @@ class HubOnMachine:
         """Stop a user's server, and wait until it is gone."""
         self.hub_call("DELETE", f"users/{user}/server")
         wait_for(lambda: not self._server(user), 120, f"the server of {user} to end")
-
-    def is_ready(self, user: str) -> bool:
-        """Say whether a user's server is ready; fail where it is no longer being started."""
-        server = self._server(user)
-        assert server is not None, f"the server of {user} did not start: {self._story_of(user)}"
-        return bool(server["ready"])
 
     def pod_of(self, user: str) -> dict[str, Any]:
         """Return the pod of a user's server."""

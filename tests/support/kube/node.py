@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.hub_world_processes import free_ports
 from tests.support.kube.api import Api
 from tests.support.kube.containerd import Containerd, start_containerd
 from tests.support.kube.control_plane import NODE, ControlPlane
@@ -25,7 +24,8 @@ from tests.support.kube.run_folder import (
     remember_kernel_settings,
 )
 
-_READY_S: Final = 120.0
+_READY_S: Final = 300.0
+_PORT: Final = 17050
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _NEEDED: Final = (
     *("containerd", "containerd-shim-runc-v2", "ctr", "runc"),
@@ -163,7 +163,7 @@ def _configuration(folder: Path, network: Network) -> dict[str, Any]:
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": network.address,
-        "port": free_ports(1)[0],
+        "port": _PORT,
         "healthzPort": 0,
         "readOnlyPort": 0,
         # Only this machine and its pods reach the address.
@@ -181,7 +181,9 @@ def _configuration(folder: Path, network: Network) -> dict[str, Any]:
         # A developer's disk may be full by the measure of a server.
         "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
-        "nodeStatusUpdateFrequency": "5s",
+        # How late the cluster may learn of lent room, and pods of a changed ConfigMap.
+        "nodeStatusUpdateFrequency": "1s",
+        "syncFrequency": "5s",
         "clusterDNS": [network.address],
         "clusterDomain": "cluster.local",
         "resolvConf": "",

@@ -1,8 +1,8 @@
 """The image of the tests' pods: Debian, Python, JupyterHub, JupyterLab, and this Sublet.
 
 One image serves notebook servers, jobs, the service and the agent: each pod says what it runs.
-What Sublet depends on is a layer of its own, kept by what it consists of; Sublet's wheel is built
-and added anew for every run.
+What Sublet depends on is a layer of its own, and so is Sublet, whose wheel is built anew for every
+run: each layer is kept by what it consists of.
 """
 
 import hashlib
@@ -20,20 +20,29 @@ from packaging.requirements import Requirement
 from tests.support.kube.base_system import base_layer, unpacked
 from tests.support.kube.cache import cache_folder, keep_newest, made_once
 from tests.support.kube.images import Layer, Start, layer_of_tree, write_image
+from tests.support.kube.node import must_be_possible
 from tests.support.kube.processes import run
+from tests.support.kube.programs import MissingError
 
 NOTEBOOK: Final = "sublet.test/notebook:1"
 ENVIRONMENT: Final = "opt/sublet"
 _ROOT: Final = Path(__file__).parents[3]
 _LAYER: Final = "layer.tar"
+# The hub runs on the machine: no pod needs what starts pods, or what a hub's pages are made of.
+# Every node that takes the image unpacks it: a third of its files are these.
+_OF_HUBS: Final = frozenset({"jupyterhub-kubespawner"})
+_UNNEEDED: Final = (
+    "share/jupyterhub/static/components",
+    "lib/python*/site-packages/jedi/third_party",
+)
 _KEPT: Final = 2
+_KEPT_OF_SUBLET: Final = 8
 
 
 def notebook_image(folder: Path) -> Path:
     """Write the image's archive; some minutes the first time, then seconds."""
-    base = base_layer()
-    dependencies = _dependencies_layer(base)
-    sublet = _sublet_layer(base, dependencies, folder)
+    base, dependencies = lasting_layers()
+    sublet = _sublet_layer(base, folder)
     start = Start(
         command=["jupyterhub-singleuser"],
         environment={
@@ -47,12 +56,19 @@ def notebook_image(folder: Path) -> Path:
     return write_image(archive, NOTEBOOK, [base, dependencies, sublet], start)
 
 
+def lasting_layers() -> tuple[Layer, Layer]:
+    """Return the layers that stay as they are when Sublet changes: made once, in minutes."""
+    base = base_layer()
+    return base, _dependencies_layer(base)
+
+
 def _dependencies_layer(base: Layer) -> Layer:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["kubernetes"], "jupyterlab"]
+    wanted = [each for each in wanted if Requirement(each).name not in _OF_HUBS]
     constraints = (_ROOT / ".ci" / "constraints.txt").read_text()
-    named = "\n".join([base.digest, *sorted(wanted), constraints])
+    named = "\n".join([base.digest, *sorted(wanted), constraints, *_UNNEEDED])
     key = hashlib.sha256(named.encode()).hexdigest()[:12]
 
     def make(folder: Path) -> None:
@@ -61,7 +77,11 @@ def _dependencies_layer(base: Layer) -> Layer:
             _download(tree, wanted, constraints, wheels)
             python = _make_environment(tree)
             _install(tree, python, ["--no-index", "--find-links=/wheels", *wanted])
-            layer_of_tree(tree / ENVIRONMENT, folder / _LAYER, ENVIRONMENT)
+            environment = tree / ENVIRONMENT
+            for unneeded in _UNNEEDED:
+                for each in environment.glob(unneeded):
+                    shutil.rmtree(each)
+            layer_of_tree(environment, folder / _LAYER, ENVIRONMENT)
 
     place = made_once(cache_folder() / f"image-dependencies-{key}", make)
     os.utime(place)
@@ -69,23 +89,31 @@ def _dependencies_layer(base: Layer) -> Layer:
     return Layer.of(place / _LAYER)
 
 
-def _sublet_layer(base: Layer, dependencies: Layer, folder: Path) -> Layer:
-    """Build Sublet's wheel as pip does, and install it on top of what it depends on."""
+def _sublet_layer(base: Layer, folder: Path) -> Layer:
+    """Build Sublet's wheel as pip does, and install it where what it depends on is in a layer."""
     wheels = folder / "wheels"
-    # The extension of JupyterLab was built before: its hook would do it again.
-    _pip("wheel", "--no-deps", f"--wheel-dir={wheels}", _ROOT, HATCH_BUILD_NO_HOOKS="true")
-    with unpacked(base) as tree:
-        run("tar", "--extract", f"--file={dependencies.path}", f"--directory={tree}")
-        environment = tree / ENVIRONMENT
-        before = {each for each in environment.rglob("*") if not each.is_dir()}
-        shutil.copytree(wheels, tree / "wheels")
-        wheel = next(wheels.glob("sublet-*.whl"))
-        _copy_pip(tree)
-        python = f"/{ENVIRONMENT}/bin/python"
-        _install(tree, python, ["--no-index", "--no-deps", f"/wheels/{wheel.name}"])
-        for each in before:
-            each.unlink()
-        return Layer.of(layer_of_tree(environment, folder / "sublet-layer.tar", ENVIRONMENT))
+    # The extension of JupyterLab was built before: its hook would do it again. What builds a wheel
+    # is installed here: without being told so pip would fetch it for every one.
+    words = ("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", _ROOT)
+    _pip(*words, HATCH_BUILD_NO_HOOKS="true")
+    wheel = next(wheels.glob("sublet-*.whl"))
+    named = base.digest.encode() + wheel.read_bytes()
+    key = hashlib.sha256(named).hexdigest()[:12]
+
+    def make(folder: Path) -> None:
+        with unpacked(base) as tree:
+            python = _make_environment(tree)
+            before = {each for each in (tree / ENVIRONMENT).rglob("*") if not each.is_dir()}
+            shutil.copytree(wheels, tree / "wheels")
+            _install(tree, python, ["--no-index", "--no-deps", f"/wheels/{wheel.name}"])
+            for each in before:
+                each.unlink()
+            layer_of_tree(tree / ENVIRONMENT, folder / _LAYER, ENVIRONMENT)
+
+    place = made_once(cache_folder() / f"image-sublet-{key}", make)
+    os.utime(place)
+    keep_newest("image-sublet-*", _KEPT_OF_SUBLET)
+    return Layer.of(place / _LAYER)
 
 
 def _download(tree: Path, wanted: Sequence[str], constraints: str, wheels: Path) -> None:
@@ -143,3 +171,18 @@ def _pip(*words: str | Path, **more: str) -> None:
 
 def _clean() -> dict[str, str]:
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+
+
+def main() -> None:
+    """Make what takes long, and say what is missing."""
+    try:
+        must_be_possible()
+        base, dependencies = lasting_layers()
+    except MissingError as missing:
+        print(f"Tests that need pods will be skipped: {missing}")
+        return
+    print(f"The image of the tests' pods in {base.path.parent} and {dependencies.path.parent}")
+
+
+if __name__ == "__main__":
+    main()

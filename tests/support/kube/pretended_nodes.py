@@ -4,20 +4,21 @@ A pod there goes on for ever; with the annotation ``sublet.test/ends`` it ends a
 phase that it says.
 """
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.support.kube.api import Api, Manifest
-from tests.support.kube.control_plane import ControlPlane
+from tests.support.kube.control_plane import GIVEN_UP_S, ControlPlane
 from tests.support.kube.processes import Program
 from tests.support.kube.programs import kwok
 
 GPU: Final = "nvidia.com/gpu"
 ENDS: Final = "sublet.test/ends"
 _MARK: Final = "kwok.x-k8s.io/node"
-# It is renewed four times as often; a node is given up 50 s after it was.
-_LEASE_S: Final = 120
+# It is renewed four times as often; a node is given up `control_plane.GIVEN_UP_S` after it was.
+_LEASE_S: Final = 2 * GIVEN_UP_S
 
 _NODE_IS_READY: Final = """
 {{ $now := Now }}
@@ -83,6 +84,7 @@ _PHASE: Final = ".status.phase"
 def start_kwok(plane: ControlPlane, played: str = "fake") -> Program:
     """Start what plays the pretended nodes of a cluster that say so, and leaves others alone."""
     stages = [
+        # Nodes are made ready; where kwok is given no step of theirs it has some of its own.
         _stage("node-is-ready", "Node", {_READY: "!True"}, {"statusTemplate": _NODE_IS_READY}),
         _stage("pod-runs", "Pod", {_PHASE: "Pending", _DELETED: ""}, {"statusTemplate": _POD_RUNS}),
         _stage(
@@ -109,7 +111,18 @@ def start_kwok(plane: ControlPlane, played: str = "fake") -> Program:
 
 
 def pretended_node(name: str, gpus: int, played: str = "fake", **labels: str) -> Manifest:
-    """Return a node with GPUs, kept apart by a taint from what does not ask for it."""
+    """Return a node with GPUs, kept apart by a taint from what does not ask for it.
+
+    It is ready as it is made: a thousand that kwok has to make ready are a thousand writes more.
+    """
+    now = dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Pretended",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
     room = {"cpu": "64", "memory": "512Gi", "pods": "110", GPU: str(gpus)}
     return {
         "apiVersion": "v1",
@@ -125,7 +138,7 @@ def pretended_node(name: str, gpus: int, played: str = "fake", **labels: str) ->
             },
         },
         "spec": {"taints": [{"key": _MARK, "value": "fake", "effect": "NoSchedule"}]},
-        "status": {"capacity": room, "allocatable": room},
+        "status": {"capacity": room, "allocatable": room, "conditions": [ready]},
     }
 
 

@@ -19,13 +19,7 @@ from tests.support.kube.cache import cache_folder, made_once
 
 KUBERNETES: Final = "1.34.3"
 KWOK: Final = "0.8.0"
-BUILT: Final = (
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-)
+BUILT: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 PACKAGED: Final = ("etcd", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "debootstrap")
 _SOURCE: Final = Path(__file__).parent / "programs"
 _OLDEST_GO: Final = (1, 24)

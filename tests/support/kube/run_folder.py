@@ -21,7 +21,10 @@ from typing import Final
 
 import psutil
 
+from tests.support.kube.cache import alone
+
 _PREFIX: Final = "sublet-kube-"
+_LOCK: Final = "sublet-kube.lock"
 _BRIDGE: Final = "bridge"
 _KERNEL: Final = "kernel.json"
 _NETWORK: Final = "network-number"
@@ -44,6 +47,11 @@ class Network:
 
     bridge: str
     third: int
+
+    @property
+    def own_address(self) -> str:
+        """The loopback address at which the run's programs listen: nobody else's."""
+        return f"127.214.{self.third}.1"
 
     @property
     def address(self) -> str:
@@ -72,9 +80,11 @@ class Network:
 def run_folder() -> Iterator[Path]:
     """Make this run's folder, after tidying what killed runs left; remove it in the end."""
     base = Path(tempfile.gettempdir())
-    for folder in base.glob(_PREFIX + "*"):
-        if not _alive(folder):
-            tidy(folder)
+    # Of runs that begin side by side one tidies.
+    with alone(base / _LOCK):
+        for folder in base.glob(_PREFIX + "*"):
+            if not _alive(folder):
+                tidy(folder)
     started = int(psutil.Process().create_time())
     folder = base / f"{_PREFIX}{os.getpid()}-{started}"
     folder.mkdir(mode=0o755)
@@ -90,20 +100,29 @@ def run_folder() -> Iterator[Path]:
 
 
 def network_of(folder: Path) -> Network:
-    """Return a run's addresses: no route of this machine led there when they were chosen."""
+    """Return a run's addresses: no other run has them, and no route of this machine led there."""
     pid = int(folder.name.split("-")[2])
     bridge = f"sublet{pid}"[:15]
     chosen = folder / _NETWORK
     if chosen.exists():
         return Network(bridge, int(chosen.read_text()))
-    routes = Path("/proc/net/route").read_text()
-    for third in (*range(pid % 250, 250), *range(pid % 250)):
-        # Written as the kernel does: the bytes of 10.214.THIRD.0 backwards.
-        if f"00{third:02X}D60A" not in routes:
-            chosen.write_text(str(third))
-            return Network(bridge, third)
+    with alone(folder.parent / _LOCK):
+        taken = set(_networks_of_others(folder))
+        routes = Path("/proc/net/route").read_text()
+        for third in (*range(pid % 250, 250), *range(pid % 250)):
+            # Written as the kernel does: the bytes of 10.214.THIRD.0 backwards.
+            if third not in taken and f"00{third:02X}D60A" not in routes:
+                chosen.write_text(str(third))
+                return Network(bridge, third)
     message = "every network of 10.214.0.0/16 is taken on this machine"
     raise RuntimeError(message)
+
+
+def _networks_of_others(folder: Path) -> Iterator[int]:
+    for other in folder.parent.glob(f"{_PREFIX}*/{_NETWORK}"):
+        # A run that ends takes its folder away.
+        with suppress(FileNotFoundError):
+            yield int(other.read_text())
 
 
 def remember_bridge(folder: Path, bridge: str) -> None:

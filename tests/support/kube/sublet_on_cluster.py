@@ -126,6 +126,11 @@ class SubletOnCluster:
         """End the service as a power cut would."""
         self.hub.running["service"].kill()
 
+    def restart_service(self, **changed: str) -> None:
+        """End the service as an admin would, and start it again with changed options."""
+        self.hub.running["service"].stop(60)
+        self.start_service(**changed)
+
     def start_service(self, **changed: str) -> None:
         """Start the service again; returns when it answers, and hears the node's agent.
 
@@ -214,8 +219,7 @@ class SubletOnCluster:
 
 def start_sublet(programs: Programs, api: Api, node: Node, folder: Path) -> SubletOnCluster:
     """Start it in the namespace of ``api``; returns when the service hears the node's agent."""
-    hub = HubOnMachine(programs, api, node.network.address, folder)
-    hub.choose_ports()
+    hub = HubOnMachine(programs, api, node.network, folder)
     objects = _rendered(hub, folder)
     for each in objects:
         if each["kind"] in _OURS or each["metadata"]["name"] == f"{RELEASE}-agent":
