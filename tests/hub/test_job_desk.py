@@ -105,14 +105,14 @@ async def test_a_few_whose_notebooks_hang_do_not_keep_the_others_from_submitting
 ) -> None:
     setattr(desk.intake, at, True)
     async with desk.hanging(COLLUDING[:4]):
-        assert isinstance(await asyncio.wait_for(desk.submit("ada"), 10), JobRecord)
+        assert isinstance(await asyncio.wait_for(desk.submit("ada"), 60), JobRecord)
 
 
 async def test_while_as_many_copy_as_may_a_notebook_is_looked_at(desk: Desk) -> None:
     desk.intake.stuck_in_copy = True
     async with desk.hanging(COLLUDING):
         looked = desk.desk.check_notebook(UserName("ada"), (), REQUEST)
-        assert await asyncio.wait_for(looked, 10) is None
+        assert await asyncio.wait_for(looked, 60) is None
 
 
 def marked_by_whatever_starts(python: str, home: Path) -> Path:

@@ -1,16 +1,14 @@
 """Jobs as pods, from their submission to their end, over an API server that a test plays."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.factory import ClusterRuns
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
-from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings, SeveralNodes
+from sublet_hub.jobs.backends.kubernetes.objects.settings import SeveralNodes
 
 from tests.support.fake_agent import FakeAgent
 from tests.support.fake_kube_api import FakeKube, way_into
@@ -32,18 +30,6 @@ pytestmark = pytest.mark.asyncio
 
 async def an_agent(world: HubWorld) -> FakeAgent:
     return await world.agent(boot_id="another-machine")
-
-
-@pytest_asyncio.fixture
-async def story(
-    tmp_path: Path, hub: FakeHub, kube: FakeKube, settings: KubeJobSettings
-) -> AsyncIterator[JobsStory]:
-    async with (
-        way_into(kube) as api,
-        hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world,
-    ):
-        await an_agent(world)
-        yield JobsStory(world, ClusterByHand(kube), await owner_with_pods(world))
 
 
 async def test_a_job_becomes_a_pod_runs_and_is_done(story: JobsStory) -> None:
@@ -235,24 +221,15 @@ async def test_objects_of_no_job_are_removed_and_others_left_alone(
         await until(lambda: kube.names(JOBS) == ["somebody-elses"], within_s=60)
 
 
-async def test_a_pod_that_finds_no_node_gives_its_place_back(
-    tmp_path: Path, hub: FakeHub, kube: FakeKube
-) -> None:
-    settings = replace(SETTINGS, pending_for=timedelta())
-    async with (
-        way_into(kube) as api,
-        hub_world(tmp_path, hub, runs=ClusterRuns(api, settings)) as world,
-    ):
-        await an_agent(world)
-        story = JobsStory(world, ClusterByHand(kube), await owner_with_pods(world))
-        await story.submit()
-        name = await story.cluster.job()
-        full = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}]
-        story.cluster.make_pod(name, conditions=full)
-        await until(
-            lambda: ("DELETE", f"{JOBS}/{name}") in kube.asked,
-            within_s=60,
-        )
+async def test_a_pod_that_finds_no_node_gives_its_place_back(story: JobsStory) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    full = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}]
+    story.cluster.make_pod(name, conditions=full)
+    await story.until_state("placed", "0/1 nodes available")
+    assert ("DELETE", f"{JOBS}/{name}") not in story.kube.asked
+    story.pass_time(SETTINGS.pending_for + timedelta(seconds=1))
+    await until(lambda: ("DELETE", f"{JOBS}/{name}") in story.kube.asked, within_s=60)
 
 
 @pytest.mark.parametrize("status", [403, 422])
@@ -289,7 +266,7 @@ async def test_an_api_server_that_fails_for_a_while_is_asked_again(story: JobsSt
     await until(lambda: ("POST", JOBS) in story.kube.asked, within_s=60)
     assert (await story.job())["state"] == "placed"
     story.kube.refuses.clear()
-    await until(lambda: story.kube.names(JOBS) != [], within_s=60)
+    await story.until_in_time(lambda: story.kube.names(JOBS) != [])
 
 
 @pytest.mark.parametrize("forget", [False, True])
@@ -366,6 +343,7 @@ async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
     assert [held.gpu.node for held in story.gpu_slices()] == ["node-a"]
     await a_server(story.world, "node-b")
     story.kube.refuses.clear()
+    await story.until_in_time(lambda: story.kube.names(JOBS) != [])
     manifest = story.cluster.manifest(await story.cluster.job())
     assert [held.gpu.node for held in story.gpu_slices()] == ["node-b"]
     assert "node-a" not in str(manifest["spec"]["template"]["spec"]["affinity"])

@@ -1,4 +1,4 @@
-"""Two services as processes, over one ledger and one lease: one serves, the other takes over."""
+"""Services as processes, over one ledger and one lease: one serves, another takes over."""
 
 import asyncio
 import json
@@ -21,6 +21,7 @@ from tests.support.hub_world_processes import free_ports
 pytestmark = pytest.mark.asyncio
 
 _WITHIN_S = 180
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/sublet/leases/sublet-hub"
 
 
 class Replica:
@@ -49,6 +50,11 @@ class Replica:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command, stdout=log, stderr=log
             )
+
+    async def waits(self) -> None:
+        """Start, and come as far as one does that may not serve yet."""
+        await self.start()
+        await until(lambda: b"waits for the lease" in self.log.read_bytes(), _WITHIN_S)
 
     async def serves(self) -> bool:
         client = SimpleAsyncHTTPClient(force_instance=True)
@@ -90,47 +96,43 @@ def write_kubeconfig(folder: Path, kube: FakeKube) -> Path:
 
 
 @asynccontextmanager
-async def two_replicas(folder: Path) -> AsyncIterator[tuple[FakeKube, Replica, Replica]]:
+async def replicas(folder: Path, kube: FakeKube) -> AsyncIterator[tuple[Replica, Replica]]:
     write_private(folder / "token", SERVICE_TOKEN.encode())
     write_node_secrets(folder / "nodes")
-    async with fake_kube() as kube:
-        first, second = (Replica(folder, kube, port) for port in free_ports(2))
-        try:
-            await first.start()
-            await until(first.serves, _WITHIN_S)
-            await second.start()
-            await until(lambda: b"waits for the lease" in second.log.read_bytes(), _WITHIN_S)
-            yield kube, first, second
-        finally:
-            for each in (first, second):
-                if each.process is not None:
-                    await each.end(signal.SIGKILL)
+    first, second = (Replica(folder, kube, port) for port in free_ports(2))
+    try:
+        yield first, second
+    finally:
+        for each in (first, second):
+            if each.process is not None:
+                await each.end(signal.SIGKILL)
 
 
-async def test_the_second_serves_from_the_same_ledger_once_the_first_was_killed(
+async def test_one_serves_and_another_when_that_is_killed_cannot_renew_or_is_stopped(
     tmp_path: Path,
 ) -> None:
-    async with two_replicas(tmp_path) as (_, first, second):
+    """One story: each of its services takes a second of computing to start."""
+    async with fake_kube() as kube, replicas(tmp_path, kube) as (first, second):
+        await first.start()
+        await until(first.serves, _WITHIN_S)
         assert await first.agent_epoch() == 1
+
+        await second.waits()
         assert not await second.serves()
-        await first.end(signal.SIGKILL)
-        await until(second.serves, _WITHIN_S)
-        assert await second.agent_epoch() == 2
-
-
-async def test_one_that_cannot_renew_ends_and_one_that_is_stopped_gives_the_lease_up(
-    tmp_path: Path,
-) -> None:
-    async with two_replicas(tmp_path) as (kube, first, second):
-        lease = "/apis/coordination.k8s.io/v1/namespaces/sublet/leases/sublet-hub"
-        kube.change(lease, spec={"holderIdentity": "somebody-else", "leaseDurationSeconds": 1})
-        assert await asyncio.wait_for(first.process.wait(), _WITHIN_S) == 1
-        await until(second.serves, _WITHIN_S)
-        assert await second.end(signal.SIGTERM) == 0
-        assert kube.objects[lease]["spec"]["holderIdentity"] == ""
-
-
-async def test_one_that_waits_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    async with two_replicas(tmp_path) as (_, first, second):
         assert await second.end(signal.SIGTERM) == 0
         assert await first.serves()
+
+        await second.waits()
+        await first.end(signal.SIGKILL)
+        # As if it had said to hold it for a second: nobody is there to say another word.
+        kube.change(LEASE, spec={"leaseDurationSeconds": 1})
+        await until(second.serves, _WITHIN_S)
+        # From the same ledger.
+        assert await second.agent_epoch() == 2
+
+        await first.waits()
+        kube.change(LEASE, spec={"holderIdentity": "somebody-else", "leaseDurationSeconds": 1})
+        assert await asyncio.wait_for(second.process.wait(), _WITHIN_S) == 1
+        await until(first.serves, _WITHIN_S)
+        assert await first.end(signal.SIGTERM) == 0
+        assert kube.objects[LEASE]["spec"]["holderIdentity"] == ""

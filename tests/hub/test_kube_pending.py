@@ -22,7 +22,12 @@ async def admitted_without_a_node(story: JobsStory) -> str:
     name = await story.cluster.job()
     story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
     story.cluster.make_pod(name, conditions=FULL)
-    await story.until_state("waiting", "found no node for it yet")
+
+    async def is_seen() -> bool:
+        # An attempt before it has left its words, and when it is queued again behind them.
+        return str((await story.job())["reason"]).endswith("for it yet: 0/1 nodes are available")
+
+    await until(is_seen, within_s=60)
     return str(story.cluster.manifest(name)["metadata"]["uid"])
 
 

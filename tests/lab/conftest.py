@@ -1,21 +1,50 @@
-"""A fake agent and real kernels."""
+"""A fake agent and real kernels.
+
+A kernel takes seconds to start, so the tests of a module share one, and their agent is as new for
+each of them. Such a test runs on its module's event loop (``loop_scope="module"``).
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
 from tests.support.real_kernels import RunningKernel, running_kernel, slice_environment
 
 
-@pytest_asyncio.fixture
-async def agent(tmp_path: Path) -> AsyncIterator[FakeAgent]:
-    async with fake_agent(tmp_path / "agent.sock") as agent:
+@pytest.fixture(scope="module")
+def kernels_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def agent_of_all(kernels_folder: Path) -> AsyncIterator[FakeAgent]:
+    async with fake_agent(kernels_folder / "agent.sock") as agent:
         yield agent
 
 
-@pytest_asyncio.fixture
-async def kernel(agent: FakeAgent, tmp_path: Path) -> AsyncIterator[RunningKernel]:
-    async with running_kernel(slice_environment(agent.path), tmp_path) as kernel:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def kernel_of_all(
+    agent_of_all: FakeAgent, kernels_folder: Path
+) -> AsyncIterator[RunningKernel]:
+    environment = slice_environment(agent_of_all.path)
+    async with running_kernel(environment, kernels_folder) as kernel:
         yield kernel
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def agent(agent_of_all: FakeAgent) -> AsyncIterator[FakeAgent]:
+    """The module's agent, as new; it hears the end of the test's cells before the next begins."""
+    agent_of_all.renew()
+    await agent_of_all.start()
+    yield agent_of_all
+    await agent_of_all.until(lambda a: not (a.activities and a.activities[-1].busy))
+
+
+@pytest.fixture
+def kernel(kernel_of_all: RunningKernel, agent: FakeAgent) -> RunningKernel:
+    """The module's kernel; what a test leaves in it must not be asked for by another."""
+    del agent
+    return kernel_of_all

@@ -8,7 +8,7 @@ from sublet_quota.wire.tenant_socket import KernelActivity
 from tests.support.fake_tenant_socket import FakeAgent
 from tests.support.real_kernels import RunningKernel
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def _last(agent: FakeAgent) -> KernelActivity | None:

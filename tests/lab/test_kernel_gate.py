@@ -1,14 +1,35 @@
 """The gate before the cells of real kernels, with a fake agent."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.support.fake_tenant_socket import FakeAgent
 from tests.support.real_kernels import RunningKernel, running_kernel, slice_environment
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def impatient_of_all(
+    agent_of_all: FakeAgent, kernels_folder: Path
+) -> AsyncIterator[RunningKernel]:
+    environment = slice_environment(agent_of_all.path)
+    async with running_kernel(
+        environment, kernels_folder, "--SubletGate.agent_patience_s=0.7"
+    ) as kernel:
+        yield kernel
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(impatient_of_all: RunningKernel, agent: FakeAgent) -> RunningKernel:
+    """A kernel that soon runs a cell without the agent's leave, and has just had it for one."""
+    assert (await impatient_of_all.run("pass")).warnings == ""
+    assert len(agent.requests) == 1
+    return impatient_of_all
 
 
 async def test_a_cell_asks_the_agent_by_the_names_that_the_server_knows(
@@ -60,7 +81,7 @@ async def test_an_interrupt_ends_the_waiting_cell_and_takes_its_request_back(
     request = await agent.until(lambda a: a.requests and a.requests[0])
     await kernel.manager.interrupt_kernel()
     await kernel.finish(execution)
-    await asyncio.wait_for(request.hung_up.wait(), 5)
+    await asyncio.wait_for(request.hung_up.wait(), 60)
     assert execution.reply is not None
     assert (execution.reply["status"], execution.reply["ename"]) == ("error", "KeyboardInterrupt")
     assert [e["ename"] for e in execution.contents("error")] == ["KeyboardInterrupt"]
@@ -75,7 +96,7 @@ async def test_an_interrupt_by_message_works_too(agent: FakeAgent, kernel: Runni
     request = await agent.until(lambda a: a.requests and a.requests[0])
     await kernel.control("interrupt_request")
     await kernel.finish(execution)
-    await asyncio.wait_for(request.hung_up.wait(), 5)
+    await asyncio.wait_for(request.hung_up.wait(), 60)
     assert execution.reply is not None
     assert execution.reply["ename"] == "KeyboardInterrupt"
 
@@ -140,7 +161,7 @@ async def test_an_interrupted_cell_is_taken_back_though_a_forked_child_lives(
     request = await agent.until(lambda a: len(a.requests) == 2 and a.requests[1])
     await kernel.manager.interrupt_kernel()
     await kernel.finish(execution)
-    await asyncio.wait_for(request.hung_up.wait(), 5)
+    await asyncio.wait_for(request.hung_up.wait(), 60)
 
 
 async def test_a_restarted_agent_is_asked_again_by_the_same_cell(
@@ -173,34 +194,33 @@ async def test_an_agent_that_restarted_between_cells_is_simply_asked(
     assert execution.contents("display_data") == []
 
 
-async def test_a_cell_runs_with_a_warning_when_the_agent_stays_away(tmp_path: Path):
-    environment = slice_environment(tmp_path / "nobody.sock")
-    async with running_kernel(environment, tmp_path, "--SubletGate.agent_patience_s=0.7") as kernel:
-        first = await kernel.run("print('ran')")
-        assert first.text == "ran\n"
-        assert "without leave from the GPU agent (no agent at" in first.warnings
-        assert "Waiting for this machine's GPU agent" in str(first.contents("display_data"))
-        again = await kernel.run("print('again')")
-        assert again.text == "again\n"
-        assert again.contents("display_data") == []
+async def test_a_cell_runs_with_a_warning_when_the_agent_stays_away(
+    agent: FakeAgent, impatient: RunningKernel
+):
+    await agent.stop()
+    first = await impatient.run("print('ran')")
+    assert first.text == "ran\n"
+    assert "without leave from the GPU agent (no agent at" in first.warnings
+    assert "Waiting for this machine's GPU agent" in str(first.contents("display_data"))
+    again = await impatient.run("print('again')")
+    assert again.text == "again\n"
+    assert again.contents("display_data") == []
 
 
 async def test_a_cell_runs_with_a_warning_when_the_agent_knows_no_such_slice(
-    agent: FakeAgent, tmp_path: Path
+    agent: FakeAgent, impatient: RunningKernel
 ):
     agent.unknown = "no slice here has this process"
-    environment = slice_environment(agent.path)
-    async with running_kernel(environment, tmp_path, "--SubletGate.agent_patience_s=0.4") as kernel:
-        execution = await kernel.run("print('ran')")
+    execution = await impatient.run("print('ran')")
     assert execution.text == "ran\n"
     assert "no slice here has this process" in execution.warnings
 
 
-async def test_a_cell_runs_with_a_warning_when_the_agent_hangs(agent: FakeAgent, tmp_path: Path):
+async def test_a_cell_runs_with_a_warning_when_the_agent_hangs(
+    agent: FakeAgent, impatient: RunningKernel
+):
     agent.hold = True
-    environment = slice_environment(agent.path)
-    async with running_kernel(environment, tmp_path, "--SubletGate.agent_patience_s=0.4") as kernel:
-        execution = await kernel.run("print('ran')")
+    execution = await impatient.run("print('ran')")
     assert execution.text == "ran\n"
     assert "does not answer" in execution.warnings
 

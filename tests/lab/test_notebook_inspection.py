@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from sublet_lab.server import notebook_inspection
 from sublet_lab.server.notebook_inspection import InspectionError, folder_facts, inspect
 from sublet_quota.jobs.take_along import MOST_FILES
 
@@ -155,9 +156,12 @@ def test_what_lies_beyond_the_listed_entries_is_counted_too(tmp_path: Path) -> N
     assert facts.too_large
 
 
-def test_a_folder_with_more_than_is_looked_at_is_too_large(tmp_path: Path) -> None:
+def test_a_folder_with_more_than_is_looked_at_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook_inspection, "_MOST_LOOKED_AT", 300)
     write_notebook(tmp_path / "n.ipynb", "print(1)")
-    for number in range(20_001):
+    for number in range(301):
         (tmp_path / str(number)).mkdir()
     facts = folder_facts(tmp_path / "n.ipynb")
-    assert (len(facts.entries), facts.more, facts.too_large) == (200, 19_801, True)
+    assert (len(facts.entries), facts.more, facts.too_large) == (200, 101, True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from sublet_lab.runner.pod import shorten
+from sublet_lab.runner.pod import run_in_pod, shorten
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -97,15 +97,14 @@ def test_files_are_taken_along_once_and_the_copy_is_what_runs(pod: Pod, tmp_path
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"run": {"notebook": "/a"}}'])
-def test_a_request_that_cannot_be_read_ends_with_words(pod: Pod, tmp_path: Path, text: str) -> None:
+def test_a_request_that_cannot_be_read_ends_with_words(
+    pod: Pod, tmp_path: Path, text: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "request.json"
     file.write_text(text)
-    command = [sys.executable, "-m", "sublet_lab.runner", "pod", "--request-file", str(file)]
-    answer = subprocess.run(
-        [*command, "--ending-file", str(pod.ending)], capture_output=True, check=False, timeout=300
-    )
-    assert answer.returncode == 3
+    assert run_in_pod(file, pod.ending) == 3
     assert "cannot begin" in pod.last_word()["error"]["message"]
+    assert "cannot begin" in capfd.readouterr().out
 
 
 def test_only_the_first_of_several_processes_writes_the_result(pod: Pod, tmp_path: Path) -> None:

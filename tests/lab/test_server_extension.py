@@ -30,6 +30,7 @@ from tests.support.real_kernels import RunningKernel, slice_environment
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TOKEN = "page-token"  # noqa: S105
 HUB_TOKEN = "servers-own-hub-token"  # noqa: S105
+OTHER_EXTENSIONS = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")
 
 
 @dataclass
@@ -95,7 +96,10 @@ async def jupyter_server(
     runtime, kernels = folder / "runtime", folder / "data" / "kernels" / "plain"
     kernels.mkdir(parents=True)
     spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [
+            *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+            "--Completer.use_jedi=False",
+        ],
         "display_name": "Plain",
         "language": "python",
         "env": {"SUBLET_SLICE_ID": ""},
@@ -112,7 +116,8 @@ async def jupyter_server(
             *(f"--port={port}", "--ServerApp.port_retries=0", "--ServerApp.base_url=/base/"),
             f"--IdentityProvider.token={TOKEN}",
             f"--ServerApp.root_dir={folder}",
-            "--LanguageServerManager.autodetect=False",
+            # What else this environment has takes a second and more to load.
+            *(f"--ServerApp.jpserver_extensions={other}=False" for other in OTHER_EXTENSIONS),
             env={
                 **inherited,
                 "HOME": str(folder),
@@ -134,7 +139,7 @@ async def jupyter_server(
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 120)
 
 
 @dataclass

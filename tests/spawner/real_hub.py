@@ -1,4 +1,8 @@
-"""A real JupyterHub as processes of its own, for tests: hub, proxy, and what its spawner starts."""
+"""A real JupyterHub as processes of its own, for tests: hub, proxy, and what its spawner starts.
+
+Most servers are quick ones: what a hub and its spawner do is the same with a real notebook server,
+which takes seconds to be there.
+"""
 
 import asyncio
 import os
@@ -9,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,8 @@ from typing import Any
 import jupyterhub
 import psutil
 import requests
+
+from tests.support import quick_server
 
 CONFIGURATION = """
 from pathlib import Path
@@ -34,8 +40,7 @@ c.JupyterHub.allow_named_servers = True
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"root-of-all"}}
 c.JupyterHub.spawner_class = "sublet_spawner.local.SimpleSliceSpawner"
-c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
-c.Spawner.args = ["--allow-root"]
+c.Spawner.cmd = {quick_server!r}
 c.Spawner.poll_interval = 1
 c.Spawner.environment = {{"GLIBC_TUNABLES": "glibc.malloc.check=1"}}
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/homes/{{username}}"
@@ -59,8 +64,22 @@ configure(
         allow_no_gpu=True,
     ),
 )
+
+
+def set_as_the_user_has_it(spawner):
+    for name, value in {of_users!r}.get(spawner.user.name, {{}}).items():
+        setattr(spawner, name, value)
+
+
+c.Spawner.pre_spawn_hook = set_as_the_user_has_it
 {more}
 """
+REAL_SERVER = {
+    "cmd": [sys.executable, "-m", "jupyterhub.singleuser"],
+    "args": ["--allow-root"],
+    "http_timeout": 120,
+}
+"""A spawner's settings, where a user has a real notebook server."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -135,7 +154,7 @@ class RealHub:
             except requests.ConnectionError:
                 return False
 
-        await until(lambda: asyncio.to_thread(answers), 60, "the hub to answer")
+        await until(lambda: asyncio.to_thread(answers), 120, "the hub to answer")
 
     def call_now(self, method: str, path: str, token: str | None = None, **more: Any):
         headers = {"Authorization": f"token {token or self.admin_token}"}
@@ -146,6 +165,20 @@ class RealHub:
 
     async def call(self, method: str, path: str, token: str | None = None, **more: Any):
         return await asyncio.to_thread(self.call_now, method, path, token, **more)
+
+    async def progress(self, user: str) -> AsyncGenerator[str]:
+        """The lines of a start's progress, each as soon as it is there."""
+        headers = {"Authorization": f"token {self.admin_token}"}
+        url = f"{self.url}/hub/api/users/{user}/server/progress"
+        with requests.Session() as session:
+
+            def get() -> Iterator[str]:
+                answer = session.get(url, headers=headers, timeout=120, stream=True)
+                return answer.iter_lines(chunk_size=1, decode_unicode=True)
+
+            lines = await asyncio.to_thread(get)
+            while (line := await asyncio.to_thread(next, lines, None)) is not None:
+                yield line
 
     async def spawn(self, user: str, options: Any = None, server: str = ""):
         await self.call("POST", f"/users/{user}")
@@ -163,26 +196,41 @@ class RealHub:
             server = await self.server(user, name)
             return server if server and server["ready"] else None
 
-        return await until(is_ready, 60, f"the server of {user} to be ready\n{self.log()[-3000:]}")
+        return await until(is_ready, 120, f"the server of {user} to be ready", self.log)
 
     def log(self) -> str:
         return (self.folder / "hub.log").read_text()
 
 
-async def until(check: Callable[[], Awaitable[Any]], within_s: float, what: str) -> Any:
+async def until(
+    check: Callable[[], Awaitable[Any]],
+    within_s: float,
+    what: str,
+    log: Callable[[], str] = str,
+) -> Any:
     ends = time.monotonic() + within_s
     while True:
         found = await check()
         if found:
             return found
         if time.monotonic() > ends:
-            message = f"waited {within_s} s in vain for {what}"
+            message = f"waited {within_s} s in vain for {what}\n{log()[-3000:]}"
             raise AssertionError(message)
         await asyncio.sleep(0.1)
 
 
-def real_hub(folder: Path, service_url: str, token_file: Path, more: str = "") -> RealHub:
-    """Write the configuration and start the proxy and the hub; ``ready`` waits for them."""
+def real_hub(
+    folder: Path,
+    service_url: str,
+    token_file: Path,
+    *,
+    of_users: Mapping[str, Mapping[str, Any]] | None = None,
+    more: str = "",
+) -> RealHub:
+    """Write the configuration and start the proxy and the hub; ``ready`` waits for them.
+
+    ``of_users`` are the settings of a user's spawner that are other than the rest's.
+    """
     public_port, hub_port, proxy_api_port = free_ports(3)
     admin_token, proxy_token = secrets.token_hex(16), secrets.token_hex(16)
     configuration = folder / "jupyterhub_config.py"
@@ -197,7 +245,8 @@ def real_hub(folder: Path, service_url: str, token_file: Path, more: str = "") -
             token_file=token_file,
             service_origin="/".join(service_url.split("/")[:3]),
             service_url=service_url,
-            python=sys.executable,
+            quick_server=quick_server.COMMAND,
+            of_users=dict(of_users or {}),
             more=more,
         )
     )

@@ -5,7 +5,8 @@ import os
 import pwd
 import re
 import signal
-import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import requests
 from sublet_quota.names import scopes
 from sublet_quota.wire.api import Problem
 
-from tests.spawner.real_hub import RealHub, proxy_command, real_hub, until
+from tests.spawner.real_hub import REAL_SERVER, RealHub, proxy_command, real_hub, until
 from tests.support.fake_service import an_offer, fake_service, some_offers
 
 pytestmark = [
@@ -38,7 +39,7 @@ class Running:
         async def is_released() -> bool:
             return slice_id in self.service.released
 
-        await until(is_released, 20, f"{slice_id} to be released\n{self.hub.log()[-3000:]}")
+        await until(is_released, 60, f"{slice_id} to be released", self.hub.log)
 
     async def started_slice(self, user: str, options=None) -> tuple[str, int]:
         answer = await self.hub.spawn(user, options)
@@ -48,17 +49,30 @@ class Running:
         return slice_id, self.service.started[slice_id].root_pid
 
 
+NEVER_ANSWERED = {"cmd": ["/bin/sleep", "600"], "http_timeout": 1}
+OF_USERS = {
+    "ada": REAL_SERVER,
+    "never-answered": NEVER_ANSWERED,
+    "impatient": {"start_timeout": 1},
+}
+
+
+@asynccontextmanager
+async def running_hub(folder, service, of_users, more: str = "") -> AsyncIterator[RealHub]:
+    hub = real_hub(folder, service.url, service.token_file, of_users=of_users, more=more)
+    try:
+        await hub.ready()
+        yield hub
+    finally:
+        hub.end()
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def shared(tmp_path_factory):
     """One hub for the tests that need no setting of their own; each has users of its own."""
     folder = tmp_path_factory.mktemp("shared-hub")
-    async with fake_service(folder) as service:
-        hub = real_hub(folder, service.url, service.token_file)
-        try:
-            await hub.ready()
-            yield Running(hub, service)
-        finally:
-            hub.end()
+    async with fake_service(folder) as service, running_hub(folder, service, OF_USERS) as hub:
+        yield Running(hub, service)
 
 
 @pytest.fixture
@@ -67,30 +81,12 @@ def running(shared) -> Running:
     service = shared.service
     service.offers, service.problem, service.away = some_offers(), None, False
     service.granting.set()
+    service.hearing.set()
     service.asked.clear()
     service.released_one.clear()
     for record in (service.requests, service.released, service.started, service.slices):
         record.clear()
     return shared
-
-
-@pytest.fixture
-def open_folder():
-    """A folder that any account can enter; pytest's own are closed to others."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
-
-
-async def with_hub(folder, story, more: str = "") -> None:
-    async with fake_service(folder) as service:
-        hub = real_hub(folder, service.url, service.token_file, more)
-        try:
-            await hub.ready()
-            await story(Running(hub, service))
-        finally:
-            hub.end()
 
 
 async def test_a_server_gets_its_slice_and_a_stop_gives_it_back(running):
@@ -129,34 +125,28 @@ async def test_a_server_gets_its_slice_and_a_stop_gives_it_back(running):
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_slice_survives_a_killed_hub_and_is_given_back_when_its_server_is_killed(tmp_path):
-    async def story(running: Running) -> None:
-        hub, service = running.hub, running.service
-        slice_id, pid = await running.started_slice("ada", {"size": "large"})
-        hub.kill()
-        service.started.clear()
-        hub.start()
-        await hub.ready()
-        await hub.until_ready("ada")
-        assert psutil.pid_exists(pid)
-        assert service.released == []
+async def test_a_slice_survives_a_killed_hub_and_is_given_back_when_its_server_is_killed(running):
+    hub, service = running.hub, running.service
+    slice_id, pid = await running.started_slice("fay", {"size": "large"})
+    lost_slice_id, lost_pid = await running.started_slice("gus", {"size": "large"})
+    hub.kill()
+    os.kill(lost_pid, signal.SIGKILL)
+    service.started.clear()
+    hub.start()
+    await hub.ready()
+    await running.until_released(lost_slice_id)
+    await hub.until_ready("fay")
+    assert psutil.pid_exists(pid)
 
-        async def is_told_again() -> bool:
-            return slice_id in service.started
+    async def is_told_again() -> bool:
+        return slice_id in service.started
 
-        await until(is_told_again, 20, "the restarted hub to tell the first process")
-        assert service.started[slice_id].root_pid == pid
+    await until(is_told_again, 60, "the restarted hub to tell the first process")
+    assert service.started[slice_id].root_pid == pid
+    assert service.released == [lost_slice_id]
 
-        os.kill(pid, signal.SIGKILL)
-        await running.until_released(slice_id)
-
-        slice_id, pid = await running.started_slice("ada", {"size": "large"})
-        hub.kill()
-        os.kill(pid, signal.SIGKILL)
-        hub.start()
-        await running.until_released(slice_id)
-
-    await with_hub(tmp_path, story)
+    os.kill(pid, signal.SIGKILL)
+    await running.until_released(slice_id)
 
 
 async def test_a_refusal_has_the_same_words_on_page_and_api_and_changes_nothing(running):
@@ -212,37 +202,29 @@ async def until_page(hub: RealHub, user: str) -> dict:
     return await asyncio.to_thread(as_a_person)
 
 
-async def test_a_start_that_takes_too_long_gives_its_slice_back(tmp_path):
-    async def story(running: Running) -> None:
-        hub, service = running.hub, running.service
-        await hub.spawn("ada", {})
-        await asyncio.wait_for(service.released_one.wait(), 30)
-        assert service.slices == {}
-        server = await hub.server("ada")
-        assert server is None or not server["ready"]
-
-    never_answers = (
-        'c.Spawner.cmd = ["/bin/sleep", "600"]\nc.Spawner.args = []\nc.Spawner.http_timeout = 2'
-    )
-    await with_hub(tmp_path, story, never_answers)
+async def test_a_start_that_takes_too_long_gives_its_slice_back(running):
+    hub, service = running.hub, running.service
+    await hub.spawn("never-answered", {})
+    await asyncio.wait_for(service.released_one.wait(), 60)
+    assert service.slices == {}
+    server = await hub.server("never-answered")
+    assert server is None or not server["ready"]
 
 
-async def test_a_start_while_the_service_hangs_ends_and_leaves_nothing_behind(tmp_path):
-    async def story(running: Running) -> None:
-        hub, service = running.hub, running.service
-        service.granting.clear()
-        await hub.spawn("ada", {})
+async def test_a_start_while_the_service_hangs_ends_and_leaves_nothing_behind(running):
+    hub, service = running.hub, running.service
+    service.granting.clear()
+    await hub.spawn("impatient", {})
+    assert len(service.requests) == 1
 
-        async def has_given_up() -> bool:
-            server = await hub.server("ada")
-            return server is None or not server["pending"]
+    async def has_given_up() -> bool:
+        server = await hub.server("impatient")
+        return server is None or not server["pending"]
 
-        await until(has_given_up, 30, "the start to time out")
-        service.granting.set()
-        await asyncio.wait_for(service.released_one.wait(), 30)
-        assert service.slices == {}
-
-    await with_hub(tmp_path, story, "c.Spawner.start_timeout = 2")
+    await until(has_given_up, 60, "the start to time out")
+    service.granting.set()
+    await asyncio.wait_for(service.released_one.wait(), 60)
+    assert service.slices == {}
 
 
 async def test_named_servers_have_slices_of_their_own(running):
@@ -256,7 +238,7 @@ async def test_named_servers_have_slices_of_their_own(running):
         ("two", "large"),
     }
     await hub.call("DELETE", "/users/cleo/servers/two")
-    await asyncio.wait_for(service.released_one.wait(), 30)
+    await asyncio.wait_for(service.released_one.wait(), 60)
     assert [lease.server for lease in service.slices.values()] == [""]
 
 
@@ -272,33 +254,35 @@ async def test_a_hub_without_its_service_says_so_and_starts_nothing(running):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="starting servers as other accounts needs root")
-async def test_a_server_runs_as_its_users_own_account(tmp_path, open_folder):
-    uids = open_folder / "uids"
-
-    async def story(running: Running) -> None:
-        hub, service = running.hub, running.service
+async def test_a_server_runs_as_its_users_own_account(tmp_path):
+    more = """
+from jupyterhub.auth import DummyAuthenticator
+c.JupyterHub.authenticator_class = DummyAuthenticator
+c.JupyterHub.spawner_class = "sublet_spawner.local.LocalSliceSpawner"
+"""
+    of_users = {"nobody": NEVER_ANSWERED}
+    async with (
+        fake_service(tmp_path) as service,
+        running_hub(tmp_path, service, of_users, more) as hub,
+    ):
         answer = await hub.spawn("has-no-account", {})
         assert answer.status_code == 403
         assert "no system account named 'has-no-account'" in answer.json()["message"]
 
+        # The hub waits for the answer before it looks whether the server is there.
+        service.hearing.clear()
+        spawning = asyncio.create_task(hub.spawn("nobody", {}))
+        await asyncio.wait_for(service.told.wait(), 60)
+        ((slice_id, told),) = service.started.items()
         entry = pwd.getpwnam("nobody")
-        await hub.spawn("nobody", {})
-        await asyncio.wait_for(service.released_one.wait(), 30)
+        process = psutil.Process(told.root_pid)
+        assert (process.name(), process.uids().real) == ("sleep", entry.pw_uid)
+        service.hearing.set()
+        await spawning
+        await asyncio.wait_for(service.released_one.wait(), 60)
+        assert service.released == [slice_id]
         (request,) = service.requests
         assert (request.account.uid, request.account.gid) == (entry.pw_uid, entry.pw_gid)
-        (uid,) = {int(line) for line in uids.read_text().split()}
-        assert uid == entry.pw_uid
-
-    uids.touch()
-    uids.chmod(0o666)
-    tells_its_uid = f'c.Spawner.cmd = ["/bin/sh", "-c", "id -u >> {uids}"]'
-    more = (
-        'c.JupyterHub.spawner_class = "sublet_spawner.local.LocalSliceSpawner"\n'
-        f"{tells_its_uid}\nc.Spawner.args = []\nc.Spawner.http_timeout = 5\n"
-        "from jupyterhub.auth import DummyAuthenticator\n"
-        "c.JupyterHub.authenticator_class = DummyAuthenticator\n"
-    )
-    await with_hub(tmp_path, story, more)
 
 
 async def test_the_progress_page_tells_which_gpu(running):
@@ -306,11 +290,11 @@ async def test_the_progress_page_tells_which_gpu(running):
     running.service.granting.clear()
     spawning = asyncio.create_task(hub.spawn("eve", {}))
     await running.service.asked.wait()
-    progress = asyncio.create_task(hub.call("GET", "/users/eve/server/progress"))
-    await asyncio.sleep(0)
+    events = hub.progress("eve")
+    first = await anext(events)
     running.service.granting.set()
+    text = "".join([first, *[event async for event in events]])
     await spawning
-    text = (await progress).text
     assert "Slice granted (size small): 10 GiB and 0.25 GPU of GPU 0 on node-1" in text
     assert "(simulated)" in text
     assert "Spawning server..." in text

@@ -186,7 +186,7 @@ async def test_a_start_given_up_while_the_service_decides_leaves_no_slice_behind
             await starting
         assert await spawner.poll() == 0
         service.granting.set()
-        await asyncio.wait_for(service.released_one.wait(), 10)
+        await asyncio.wait_for(service.released_one.wait(), 60)
         assert service.slices == {}
 
 
@@ -200,13 +200,13 @@ async def test_a_stop_ends_a_start_that_waits_and_no_process_of_the_hub_is_told(
         starting = asyncio.create_task(spawner.start())
         await service.asked.wait()
         monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
-        await asyncio.wait_for(spawner.stop(now), 10)
+        await asyncio.wait_for(spawner.stop(now), 60)
         with pytest.raises(SubletSpawnerError, match="was given up"):
             await starting
         assert told == []
         assert await spawner.poll() == 0
         service.granting.set()
-        await asyncio.wait_for(service.released_one.wait(), 10)
+        await asyncio.wait_for(service.released_one.wait(), 60)
         assert service.slices == {}
         assert spawner.proc is None
 
@@ -216,7 +216,7 @@ async def test_who_looks_on_from_the_first_moment_sees_what_a_start_says(tmp_pat
         starting = asyncio.create_task(spawner.start())
         await asyncio.sleep(0)
         progress = spawner.progress()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             async for event in progress:
                 if event.get("message") == GRANTED:
                     break
@@ -246,7 +246,7 @@ async def test_a_spawner_that_stops_its_own_start_tells_what_went_wrong(tmp_path
         monkeypatch.setattr(SimpleLocalProcessSpawner, "start", fails)
         monkeypatch.setattr(SimpleLocalProcessSpawner, "stop", stops)
         with pytest.raises(RuntimeError, match="the hook failed"):
-            await asyncio.wait_for(spawner.start(), 10)
+            await asyncio.wait_for(spawner.start(), 60)
         assert stopped == [True]
         assert service.slices == {}
 
@@ -290,7 +290,7 @@ async def test_a_slice_is_given_back_later_when_the_service_is_away(tmp_path):
         assert service.released == []
         assert spawner.get_state()["sublet"] == {"to_release": [slice_id]}
         service.away = False
-        await asyncio.wait_for(service.released_one.wait(), 10)
+        await asyncio.wait_for(service.released_one.wait(), 60)
         assert service.released == [slice_id]
 
 

@@ -118,7 +118,7 @@ class FakeAgent:
         wanted = {event.event_id for event in events}
         await self.until(lambda: wanted <= set(self.taken))
 
-    async def until(self, happened: Any, within_s: float = 5) -> None:
+    async def until(self, happened: Any, within_s: float = 60) -> None:
         async def wait() -> None:
             while not happened():
                 self._news.clear()

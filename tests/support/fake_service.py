@@ -77,6 +77,10 @@ class FakeService:
     """While not set, requests for slices hang."""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """A request for a slice has arrived."""
+    hearing: asyncio.Event = field(default_factory=asyncio.Event)
+    """While not set, who tells of a first process gets no answer."""
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """A first process was told."""
     released_one: asyncio.Event = field(default_factory=asyncio.Event)
     slices: dict[str, Lease] = field(default_factory=dict)
     reports: dict[str, SliceReport] = field(default_factory=dict)
@@ -177,12 +181,14 @@ class _SliceHandler(_Handler):
 
 
 class _StartedHandler(_Handler):
-    def post(self, slice_id: str) -> None:
+    async def post(self, slice_id: str) -> None:
         started = SliceStarted.model_validate_json(self.request.body)
         if slice_id not in self.fake.slices:
             self.unknown()
             return
         self.fake.started[slice_id] = started
+        self.fake.told.set()
+        await self.fake.hearing.wait()
         self.set_status(204)
         self.finish()
 
@@ -212,6 +218,7 @@ async def fake_service(folder: Path) -> AsyncIterator[FakeService]:
     token_file.write_text(f"{token}\n")
     fake = FakeService(token, token_file)
     fake.granting.set()
+    fake.hearing.set()
     base = f"{PREFIX}/api/hub"
     arguments = {"fake": fake}
     application = Application(
@@ -233,5 +240,6 @@ async def fake_service(folder: Path) -> AsyncIterator[FakeService]:
         yield fake
     finally:
         fake.granting.set()
+        fake.hearing.set()
         server.stop()
         await server.close_all_connections()

@@ -61,7 +61,16 @@ class FakeAgent:
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    def renew(self) -> None:
+        """Forget what was heard, and answer as a new one does."""
+        self.hold, self.unknown, self.share = False, None, None
+        self.requests.clear()
+        self.activities.clear()
+
     async def start(self) -> None:
+        """Listen, unless it does."""
+        if self._server is not None:
+            return
         self._server = await asyncio.start_unix_server(self._serve, self.path)
 
     async def stop(self) -> None:

@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +214,7 @@ class HubWorld:
         return agent
 
 
-async def until(happened: Any, within_s: float = 10) -> None:
+async def until(happened: Any, within_s: float = 60) -> None:
     """Poll: for outcomes that no event tells of."""
 
     async def wait() -> None:
@@ -268,6 +270,17 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
         await server.close_all_connections()
 
 
+@cache
+def _new_ledger() -> bytes:
+    """A ledger's file as migrations leave it: they take longer than many a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        made = Database(f"sqlite:///{path}")
+        made.migrate()
+        made.close()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     folder: Path,
@@ -280,7 +293,10 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
-    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    ledger = folder / "ledger.sqlite"
+    if not ledger.exists():
+        ledger.write_bytes(_new_ledger())
+    database = Database(f"sqlite:///{ledger}")
     database.migrate()
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
     identities = agents or secrets

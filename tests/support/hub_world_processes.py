@@ -1,4 +1,7 @@
-"""The hub service as a process of its own, with a real JupyterHub and its proxy beside it."""
+"""The hub service as a process of its own, with a real JupyterHub and its proxy beside it.
+
+Its users' servers are quick ones: to hub and service they are as good as notebook servers.
+"""
 
 import json
 import os
@@ -17,6 +20,7 @@ import psutil
 import requests
 from sublet_hub.host.private_files import write_private
 
+from tests.support import quick_server
 from tests.support.hub_world import NODE_SECRET, write_node_secrets
 
 BIN = Path(sys.executable).parent
@@ -38,8 +42,7 @@ c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"root"}}
 c.JupyterHub.spawner_class = "sublet-simple"
-c.Spawner.cmd = ["{python}", "-m", "jupyterhub.singleuser"]
-c.Spawner.args = ["--allow-root"]
+c.Spawner.cmd = {quick_server!r}
 c.Spawner.poll_interval = 1
 c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/homes/{{username}}"
 c.JupyterHub.services = [{{"name": "tests", "api_token": "{tests_token}"}}]
@@ -127,7 +130,7 @@ class Processes:
         self._start("jupyterhub", command)
 
     def until_ready(self) -> None:
-        wait_for(lambda: self._answers(f"{self.api}/openapi.json"), 60, "the service to answer")
+        wait_for(lambda: self._answers(f"{self.api}/openapi.json"), 180, "the service to answer")
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)
@@ -164,7 +167,7 @@ class Processes:
                 "POST", f"users/{user}/server", {"user_options": {"size": "small"}}
             )
             assert status in (201, 202), answer
-        wait_for(lambda: self.is_ready(user), 60, f"the server of {user}")
+        wait_for(lambda: self.is_ready(user), 120, f"the server of {user}")
         return self.environment_of(user)["JUPYTERHUB_API_TOKEN"]
 
     def is_ready(self, user: str) -> bool:
@@ -242,7 +245,7 @@ def make_processes(folder: Path) -> Processes:
         **found.ports,
         proxy=BIN / "configurable-http-proxy",
         folder=folder,
-        python=sys.executable,
+        quick_server=quick_server.COMMAND,
         tests_token=TESTS_TOKEN,
     )
     write_private(folder / "jupyterhub_config.py", configuration.encode())

@@ -1,7 +1,7 @@
 """Jobs on Kubernetes for tests: records, and a cluster whose programs a test plays by hand."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -263,6 +263,15 @@ class JobsStory:
     def pass_time(self, time: timedelta) -> None:
         assert self.runs is not None
         self.runs.ahead += time
+
+    async def until_in_time(self, happened: Callable[[], bool]) -> None:
+        """Until it has happened, a second passing at each look: what rests goes on soon."""
+
+        def happened_later() -> bool:
+            self.pass_time(timedelta(seconds=1))
+            return happened()
+
+        await until(happened_later, within_s=60)
 
     async def some_rounds(self) -> None:
         """Until every job was looked at twice more."""

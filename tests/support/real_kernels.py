@@ -124,6 +124,8 @@ async def running_kernel(
         "-f",
         "{connection_file}",
         "--HistoryManager.enabled=False",
+        # It takes a second to be imported.
+        "--Completer.use_jedi=False",
         *arguments,
     ]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SUBLET_")}
