@@ -26,6 +26,7 @@ while not pathlib.Path("go-on").exists():
 OWN_WORK = """\
 import pathlib
 import sublet_agent.simulated.client as gpu
+held = gpu.allocate(gib=6)
 while not pathlib.Path("enough").exists():
     gpu.compute(seconds=0.1)"""
 TALL = {"width": 1280, "height": 1400}
@@ -70,6 +71,9 @@ def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
         "Suspended for your own cell; it goes on by itself."
     )
     expect(long).to_contain_text("suspended")
+    expect(mark(panel, "slice")).to_contain_text("6.5 of 10 GiB")
+    # The README shows this one.
+    finn.photograph("share-panel", of=panel)
     photograph_light_and_dark(finn, "jobs")
     when_steady(mark(following, "job-cancel")).click()
     expect(following).to_have_attribute("data-sublet-state", "cancelled")

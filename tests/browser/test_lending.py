@@ -8,9 +8,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser_lab import open_lab, open_notebook, put_notebook
+from tests.support.browser_lab import open_notebook, put_notebook
 from tests.support.browser_machine import until
 from tests.support.browser_panel import (
+    job_named,
     mark,
     open_panel,
     standings_seen,
@@ -127,10 +128,9 @@ def test_owners_who_do_not_fit_take_turns_and_see_nothing_of_each_other(ada, in_
     expect(notebook.output(0).last).to_have_text("had it")
     for owner, its_panel in (("ada", open_panel(ada)), ("eva", panel)):
         hub.submit(owner, notebook="private.ipynb", name=f"of-{owner}")
-        expect(mark(its_panel, "job")).to_contain_text(f"of-{owner}")
+        expect(job_named(its_panel, f"of-{owner}")).to_be_visible()
         other = "eva" if owner == "ada" else "ada"
         expect(its_panel).not_to_contain_text(other, ignore_case=True)
     eva.photograph("side-by-side")
     eva.expect_complaint("403|404")
-    open_lab(eva)
     assert eva.page.goto("/user/ada/lab").status in (403, 404)

@@ -16,6 +16,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Route,
     expect,
@@ -88,11 +89,11 @@ class Visitor:
     expected: list[re.Pattern[str]] = field(default_factory=list)
     """Complaints that the test at hand brings about on purpose."""
 
-    def photograph(self, name: str) -> Path:
-        """Keep what the page shows in the output folder."""
+    def photograph(self, name: str, of: Locator | None = None) -> Path:
+        """Keep what the page shows, or one part of it, in the output folder."""
         OUTPUT.mkdir(exist_ok=True)
         path = OUTPUT / f"{name}.png"
-        self.page.screenshot(path=path)
+        (of or self.page).screenshot(path=path)
         return path
 
     def hold(self, url: re.Pattern[str], but_the_first: int = 0) -> Callable[[], None]:
