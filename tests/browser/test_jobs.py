@@ -72,8 +72,8 @@ def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
     )
     expect(long).to_contain_text("suspended")
     expect(mark(panel, "slice")).to_contain_text("6.5 of 10 GiB")
-    # The README shows this one.
-    finn.photograph("share-panel", of=panel)
+    # The README shows this one, as it was when it was last taken over.
+    finn.photograph_part("share-panel", panel, down_to=long)
     photograph_light_and_dark(finn, "jobs")
     when_steady(mark(following, "job-cancel")).click()
     expect(following).to_have_attribute("data-sublet-state", "cancelled")

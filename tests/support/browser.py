@@ -28,6 +28,7 @@ from tests.support import deaf_to_network_changes
 PATIENCE_MS = 240_000
 """How long a page may take before a test gives up: the machine may be slow and busy."""
 OUTPUT = Path(__file__).parents[2] / "browser-output"
+_BELOW_PX = 12
 _HUB_PAGES_TAKE_THEIR_TIME = """\
 if (location.pathname.startsWith('/hub/')) {
   window.require = { waitSeconds: 0 };
@@ -89,11 +90,22 @@ class Visitor:
     expected: list[re.Pattern[str]] = field(default_factory=list)
     """Complaints that the test at hand brings about on purpose."""
 
-    def photograph(self, name: str, of: Locator | None = None) -> Path:
-        """Keep what the page shows, or one part of it, in the output folder."""
+    def photograph(self, name: str) -> Path:
+        """Keep what the page shows in the output folder."""
         OUTPUT.mkdir(exist_ok=True)
         path = OUTPUT / f"{name}.png"
-        (of or self.page).screenshot(path=path)
+        self.page.screenshot(path=path)
+        return path
+
+    def photograph_part(self, name: str, part: Locator, down_to: Locator) -> Path:
+        """Keep what one part of the page shows, from its top down to the end of something in it."""
+        OUTPUT.mkdir(exist_ok=True)
+        path = OUTPUT / f"{name}.png"
+        top, end = part.bounding_box(), down_to.bounding_box()
+        assert top is not None
+        assert end is not None
+        height = end["y"] + end["height"] + _BELOW_PX - top["y"]
+        self.page.screenshot(path=path, clip={**top, "height": height})
         return path
 
     def hold(self, url: re.Pattern[str], but_the_first: int = 0) -> Callable[[], None]:
