@@ -14,7 +14,7 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 UNTIL_TOLD = """\
 import pathlib

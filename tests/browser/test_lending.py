@@ -20,7 +20,7 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 FILL = """\
 import sublet_agent.simulated.client as gpu

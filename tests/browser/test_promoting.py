@@ -20,7 +20,7 @@ from tests.support.browser_panel import (
     start_job,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 PARAMETERS = """\
 rate = 0.1  # how fast it learns
