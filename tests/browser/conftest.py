@@ -1,4 +1,8 @@
-"""One hub and one browser for each module; who visits is watched, and photographed on failure."""
+"""One hub and one browser for all modules; who visits is watched, and photographed on failure.
+
+Loading JupyterLab is what costs most here. So who has come stays for the tests of the module, with
+the page that is open; a test that needs a page of its own says so.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -51,28 +55,54 @@ def hub(machine) -> Iterator[BrowserMachine]:
     machine.stop_all()
 
 
+@pytest.fixture(scope="module")
+def visitors(hub, browser) -> Iterator[dict[str, Visitor]]:  # noqa: ARG001 - they end before it
+    """Who has come already, by name and how they look at it."""
+    here: dict[str, Visitor] = {}
+    yield here
+    send_away(here)
+
+
+def send_away(here: dict[str, Visitor]) -> None:
+    for visitor in here.values():
+        visitor.context.close()
+    here.clear()
+
+
 @pytest.fixture
-def visit(request, hub, browser) -> Iterator[Callable[..., Visitor]]:
-    """Open a browser of one's own as somebody; its console must stay free of errors."""
-    visitors: list[Visitor] = []
+def visit(request, hub, browser, visitors) -> Iterator[Callable[..., Visitor]]:
+    """Open a browser as somebody, or go on in theirs; its console must stay free of errors."""
 
     def open_browser(name: str, **options: object) -> Visitor:
-        visitors.append(new_visitor(browser, name, hub.places.hub_url, **options))
-        return visitors[-1]
+        key = f"{name} {options}"
+        if key not in visitors:
+            visitors[key] = new_visitor(browser, name, hub.places.hub_url, **options)
+        return visitors[key]
 
     yield open_browser
-    for visitor in visitors:
-        if request.node.stash.get(FAILED, False):
+    complaints = [each for visitor in visitors.values() for each in visitor.unexpected()]
+    failed = request.node.stash.get(FAILED, False)
+    if failed:
+        for visitor in visitors.values():
             visitor.photograph(f"failed-{request.node.name}-{visitor.name}")
-        visitor.context.close()
-    assert [each for visitor in visitors for each in visitor.unexpected()] == []
+    if failed or complaints:
+        # What a failure has left behind is no page for the next test.
+        send_away(visitors)
+    for visitor in visitors.values():
+        visitor.forget_complaints()
+    assert complaints == []
 
 
 @pytest.fixture
 def in_lab(visit, hub) -> Callable[..., Visitor]:
-    """Open a browser as somebody who has logged in, and whose server runs."""
+    """Give the browser of somebody who has logged in, and whose server runs.
 
-    def open_lab(name: str, size: str = "small", **options: object) -> Visitor:
+    In ``a_page_of_its_own`` nothing is open and no kernel runs.
+    """
+
+    def come(
+        name: str, size: str = "small", *, a_page_of_its_own: bool = False, **options: object
+    ) -> Visitor:
         visitor = visit(name, **options)
         # A question of JupyterLab's own would lie over what is photographed.
         put_settings(
@@ -80,7 +110,11 @@ def in_lab(visit, hub) -> Callable[..., Visitor]:
         )
         put_settings(hub.home(name), "sublet-lab:share", pollInterval=1)
         hub.start_server(name, size)
-        log_in(visitor, hub.settings.password, "/hub/home")
+        if not visitor.has_logged_in:
+            log_in(visitor, hub.settings.password, "/hub/home")
+        elif a_page_of_its_own:
+            visitor.leave()
+            hub.end_kernels(name)
         return visitor
 
-    return open_lab
+    return come

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser_lab import open_notebook, put_notebook
+from tests.support.browser_lab import enter_lab, open_notebook, put_notebook
 from tests.support.browser_panel import (
     job_named,
     mark,
@@ -14,7 +14,7 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 UNTIL_TOLD = """\
 import pathlib
@@ -26,22 +26,22 @@ while not pathlib.Path("go-on").exists():
 OWN_WORK = """\
 import pathlib
 import sublet_agent.simulated.client as gpu
+held = gpu.allocate(gib=6)
 while not pathlib.Path("enough").exists():
     gpu.compute(seconds=0.1)"""
 TALL = {"width": 1280, "height": 1400}
 
 
 @pytest.fixture
-def finn(in_lab, hub):
-    home = hub.home("finn")
-    put_notebook(home / "long.ipynb", "print('began')", UNTIL_TOLD, "1", "print('<b>the end</b>')")
-    put_notebook(home / "work.ipynb", OWN_WORK)
-    put_notebook(home / "fail.ipynb", "found = {}", "found['<i>missing</i>']")
+def finn(in_lab):
+    """His page goes on from test to test: each has notebooks of its own."""
     return in_lab("finn", viewport=TALL)
 
 
 def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
     page, home = finn.page, hub.home("finn")
+    put_notebook(home / "long.ipynb", "print('began')", UNTIL_TOLD, "1", "print('<b>the end</b>')")
+    put_notebook(home / "work.ipynb", OWN_WORK)
     notebook = open_notebook(finn, "work.ipynb")
     panel = open_panel(finn)
     hub.submit("finn", notebook="long.ipynb", name="the-long-one")
@@ -71,6 +71,9 @@ def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
         "Suspended for your own cell; it goes on by itself."
     )
     expect(long).to_contain_text("suspended")
+    expect(mark(panel, "slice")).to_contain_text("6.5 of 10 GiB")
+    # The README shows this one, as it was when it was last taken over.
+    finn.photograph_part("share-panel", panel, down_to=long)
     photograph_light_and_dark(finn, "jobs")
     when_steady(mark(following, "job-cancel")).click()
     expect(following).to_have_attribute("data-sublet-state", "cancelled")
@@ -87,14 +90,15 @@ def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
 
 def test_a_failed_job_shows_its_cell_and_traceback_and_is_run_again(finn, hub):
     home = hub.home("finn")
-    open_notebook(finn, "work.ipynb")
+    put_notebook(home / "fail.ipynb", "found = {}", "found['<i>missing</i>']")
+    enter_lab(finn)
     panel = open_panel(finn)
     hub.submit("finn", notebook="fail.ipynb", name="fails", memory_mib=1024)
     failed = job_named(panel, "fails", "failed")
     expect(mark(failed, "job-line")).to_have_text("Cell 2: KeyError: '<i>missing</i>'")
     failed.get_by_text("Traceback", exact=True).click()
     expect(mark(failed, "traceback")).to_contain_text("found['<i>missing</i>']")
-    photograph_light_and_dark(finn, "job-failed")
+    finn.photograph("job-failed")
     put_notebook(home / "fail.ipynb", "print('mended')")
     when_steady(mark(failed, "job-again")).click()
     expect(mark(failed, "said")).to_have_text("It is in the queue once more, as a new job.")

@@ -8,19 +8,19 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser_lab import open_lab, open_notebook, put_notebook
+from tests.support.browser_lab import open_notebook, put_notebook
 from tests.support.browser_machine import until
 from tests.support.browser_panel import (
+    job_named,
     mark,
     open_panel,
-    photograph_light_and_dark,
     standings_seen,
     status,
     until_standing,
     when_steady,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 FILL = """\
 import sublet_agent.simulated.client as gpu
@@ -33,80 +33,78 @@ BUSY = """\
 import pathlib
 while not pathlib.Path("enough").exists():
     gpu.compute(seconds=0.2)
+assert held.sha256() == mark
 print("enough")"""
-TRAINING = {"hold_gib": 55, "steps": 60}
+BORROW = """\
+import sublet_agent.simulated.client as gpu
+held = gpu.allocate(gib=55)
+held.fill(seed=5)
+mark = held.sha256()"""
 WAIT = 'import sublet_agent.simulated.client as gpu; gpu.allocate(gib=1); print("had it")'
 
 
 @pytest.fixture
 def ada(in_lab, hub):
     put_notebook(hub.home("ada") / "think.ipynb", FILL, LOOK, BUSY)
-    return in_lab("ada", "large")
+    (hub.home("ada") / "enough").unlink(missing_ok=True)
+    return in_lab("ada", "large", a_page_of_its_own=True)
 
 
-def test_a_cell_brings_back_what_was_lent_with_every_byte(ada, hub):
-    hub.start_server("cleo", "small")
+def test_a_button_and_a_cell_bring_back_what_was_lent_with_every_byte(ada, hub):
+    """The button is for who waits without a cell: a widget, a script, a thread."""
+    hub.start_server("eva", "large")
+    put_notebook(hub.home("eva") / "borrow.ipynb", BORROW, BUSY)
+    (hub.home("eva") / "enough").unlink(missing_ok=True)
     notebook = open_notebook(ada, "think.ipynb")
     panel = open_panel(ada)
     notebook.run_cell(0)
     expect(notebook.output(0)).to_have_text("filled")
     expect(status(ada)).to_contain_text("GPU 30.5 of 40 GiB · active")
     until_standing(ada, "idle")
-    with standings_seen(ada) as seen:
-        job = hub.submit(
-            "cleo", notebook="train-digits.ipynb", memory_mib=60 * 1024, parameters=TRAINING
-        )
-        until(lambda: hub.job(job)["cells_done"], "the job to run on what is lent")
-        until_standing(ada, "lent")
-        expect(mark(panel, "standing")).to_have_text("lent")
-        # Cleo is not in Ada's group: Ada learns that it is lent, and not to whom.
-        expect(mark(ada.page, "status-lent")).to_have_text(re.compile("^Lent to a job since "))
-        expect(mark(panel, "kernels")).to_contain_text("memory moved out")
-        photograph_light_and_dark(ada, "lent")
-        notebook.start_cell(1)
-        expect(mark(ada.page, "status-progress")).to_contain_text(re.compile("GiB"))
-        expect(notebook.output(1)).to_contain_text("Sublet: ")
-        ada.photograph("coming-back")
-        until(lambda: "cell" in (hub.job(job)["suspended_for"] or "cell"), "the job to make room")
-        expect(notebook.output(1)).to_have_text("intact")
-        expect(status(ada)).to_contain_text("GPU 30.5 of 40 GiB")
-    # A slow machine may see it lent once more before this is asked.
-    steps = [each for each in seen if each in ("lent", "coming-back", "active")]
-    assert steps[:2] == ["lent", "coming-back"]
-    assert steps[2:3] in ([], ["active"])
-    assert "cleo" not in panel.inner_text()
-    expect(mark(panel, "lent")).to_have_text(re.compile(r"^It was lent to a job for \d+ s, until "))
-    expect(mark(panel, "history").get_by_role("img")).to_have_accessible_name(
-        re.compile(r"It held up to 30\.5 GiB of 40 GiB\. It was lent for \d+ s\.")
-    )
-    expect(mark(panel, "lent-span")).not_to_have_count(0)
-    ada.photograph("came-back")
-    until(lambda: hub.job(job)["state"] == "done", "the job to go on to its end")
-
-
-def test_a_button_brings_back_what_was_lent(ada, hub):
-    """For who waits without a cell: a widget, a script, a thread."""
-    hub.start_server("cleo", "small")
-    notebook = open_notebook(ada, "think.ipynb")
-    panel = open_panel(ada)
-    notebook.run_cell(0)
-    until_standing(ada, "idle")
-    job = hub.submit(
-        "cleo", notebook="train-digits.ipynb", memory_mib=60 * 1024, parameters=TRAINING
-    )
+    job = hub.submit("eva", notebook="borrow.ipynb", memory_mib=60 * 1024)
     until(lambda: hub.job(job)["cells_done"], "the job to run on what is lent")
     until_standing(ada, "lent")
     expect(mark(panel, "kernels")).to_contain_text("memory moved out")
     when_steady(mark(panel, "wake")).click()
     expect(mark(panel, "kernels")).not_to_contain_text("memory moved out")
     expect(mark(panel, "wake")).to_have_count(0)
+
+    with standings_seen(ada) as seen:
+        until_standing(ada, "lent")
+        expect(mark(panel, "standing")).to_have_text("lent")
+        # Eva is not in Ada's group: Ada learns that it is lent, and not to whom.
+        expect(mark(ada.page, "status-lent")).to_have_text(re.compile("^Lent to a job since "))
+        expect(mark(panel, "kernels")).to_contain_text("memory moved out")
+        ada.photograph("lent")
+        notebook.start_cell(1)
+        # Ada is at work from then on, so that all of it can be looked at before it is lent again.
+        notebook.start_cell(2)
+        expect(mark(ada.page, "status-progress")).to_contain_text(re.compile("GiB"))
+        expect(notebook.output(1)).to_contain_text("Sublet: ")
+        ada.photograph("coming-back")
+        until(lambda: "cell" in (hub.job(job)["suspended_for"] or ""), "the job to make room")
+        expect(notebook.output(1)).to_have_text("intact")
+        until_standing(ada, "active")
+    steps = [each for each in seen if each in ("lent", "coming-back", "active")]
+    assert steps[-3:] == ["lent", "coming-back", "active"]
+    expect(status(ada)).to_contain_text("GPU 30.5 of 40 GiB")
+    assert "eva" not in panel.inner_text()
+    expect(mark(panel, "lent")).to_have_text(re.compile(r"^It was lent to a job for \d+ s, until "))
+    expect(mark(panel, "history").get_by_role("img")).to_have_accessible_name(
+        re.compile(r"It held up to 30\.5 GiB of 40 GiB\. It was lent for \d+ s\.")
+    )
+    expect(mark(panel, "lent-span")).not_to_have_count(0)
+    ada.photograph("came-back")
+    for owner in ("eva", "ada"):
+        (hub.home(owner) / "enough").touch()
+    expect(notebook.output(2)).to_have_text("enough")
     until(lambda: hub.job(job)["state"] == "done", "the job to go on to its end")
 
 
 def test_owners_who_do_not_fit_take_turns_and_see_nothing_of_each_other(ada, in_lab, hub):
-    put_notebook(hub.home("eva") / "private.ipynb", WAIT)
-    eva = in_lab("eva", "large")
-    (hub.home("ada") / "enough").unlink(missing_ok=True)
+    for owner in ("ada", "eva"):
+        put_notebook(hub.home(owner) / "private.ipynb", WAIT)
+    eva = in_lab("eva", "large", a_page_of_its_own=True)
     busy = open_notebook(ada, "think.ipynb")
     busy.run_cell(0)
     busy.start_cell(2)
@@ -129,11 +127,10 @@ def test_owners_who_do_not_fit_take_turns_and_see_nothing_of_each_other(ada, in_
     (hub.home("ada") / "enough").touch()
     expect(notebook.output(0).last).to_have_text("had it")
     for owner, its_panel in (("ada", open_panel(ada)), ("eva", panel)):
-        hub.submit(owner, notebook="train-digits.ipynb", name=f"of-{owner}")
-        expect(mark(its_panel, "job")).to_contain_text(f"of-{owner}")
+        hub.submit(owner, notebook="private.ipynb", name=f"of-{owner}")
+        expect(job_named(its_panel, f"of-{owner}")).to_be_visible()
         other = "eva" if owner == "ada" else "ada"
         expect(its_panel).not_to_contain_text(other, ignore_case=True)
     eva.photograph("side-by-side")
     eva.expect_complaint("403|404")
-    open_lab(eva)
     assert eva.page.goto("/user/ada/lab").status in (403, 404)

@@ -5,16 +5,18 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser_lab import open_lab, put_settings
-from tests.support.browser_panel import choose, mark, open_panel, status, until_standing
+from tests.support.browser_lab import choose, command, enter_lab, open_lab, put_settings
+from tests.support.browser_panel import mark, open_panel, status, until_standing
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 _HIDE = """\
 hidden => {
   Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
+A_SECOND_MS = 1_000
+A_MINUTE_MS = 60_000
 TEN_MINUTES_MS = 600_000
 OURS = re.compile("/sublet/api/")
 
@@ -30,11 +32,9 @@ def focused(page: Page) -> str | None:
 
 def test_all_of_the_panel_is_reached_by_keyboard_and_has_a_name(eva):
     page = eva.page
-    open_lab(eva)
+    enter_lab(eva)
     until_standing(eva, "idle")
-    page.keyboard.press("Control+Shift+C")
-    page.keyboard.insert_text("Show My Share of the GPUs")
-    page.keyboard.press("Enter")
+    command(page, "Show My Share of the GPUs")
     panel = mark(page, "panel")
     expect(mark(panel, "jobs")).to_be_visible()
     mark(panel, "keep").focus()
@@ -51,7 +51,7 @@ def test_all_of_the_panel_is_reached_by_keyboard_and_has_a_name(eva):
 
 def test_settings_switch_the_status_bar_off_and_on(eva):
     page = eva.page
-    open_lab(eva)
+    enter_lab(eva)
     expect(status(eva)).to_be_visible()
     choose(page, "Settings", "Settings Editor")
     page.locator(".jp-PluginList").get_by_text("Sublet", exact=True).click()
@@ -65,26 +65,39 @@ def test_settings_switch_the_status_bar_off_and_on(eva):
     expect(status(eva)).to_be_visible()
 
 
-def test_a_hidden_tab_asks_nothing_and_one_in_sight_asks_at_once(eva, hub):
+def test_lending_switched_off_is_told_in_the_panel(eva, hub):
+    enter_lab(eva)
+    panel = open_panel(eva)
+    with hub.lending_off():
+        expect(mark(panel, "lending-off")).to_contain_text("An admin has switched lending off")
+    expect(mark(panel, "lending-off")).to_have_count(0)
+
+
+def test_a_hidden_tab_asks_nothing_and_one_in_sight_asks_at_once(in_lab, hub):
+    # Whose clock is played with goes on in no other test.
+    eva = in_lab("eva", locale="en-GB")
     page = eva.page
     put_settings(hub.home("eva"), "sublet-lab:share", pollInterval=20)
     page.clock.install()
     open_lab(eva)
     open_panel(eva)
     with page.expect_request(OURS):
-        page.clock.run_for(TEN_MINUTES_MS)
+        page.clock.run_for(A_MINUTE_MS)
+    page.evaluate(_HIDE, True)
+    # What was about to ask as it was hidden has asked.
+    page.clock.run_for(A_SECOND_MS)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.evaluate(_HIDE, True)
     page.clock.run_for(TEN_MINUTES_MS)
     assert [url for url in asked if OURS.search(url)] == []
     with page.expect_request(OURS):
         page.evaluate(_HIDE, False)
+    eva.leave()
 
 
 def test_what_is_away_leaves_its_last_word_in_grey_with_when_it_was_seen(eva, hub):
     eva.expect_complaint("50[234]")
-    open_lab(eva)
+    enter_lab(eva)
     panel = open_panel(eva)
     expect(mark(panel, "quota")).to_be_visible()
     with hub.without("service"):
@@ -109,9 +122,7 @@ def test_what_is_away_from_the_beginning_is_told_and_nobody_is_told_to_stop_the_
     eva.expect_complaint("50[234]")
     with hub.frozen("agent"), hub.without("service"):
         open_lab(eva)
-        eva.page.keyboard.press("Control+Shift+C")
-        eva.page.keyboard.insert_text("Show My Share of the GPUs")
-        eva.page.keyboard.press("Enter")
+        command(eva.page, "Show My Share of the GPUs")
         panel = mark(eva.page, "panel")
         expect(mark(panel, "unreachable")).to_contain_text("leave this server and its kernels")
         expect(mark(panel, "hub-away")).to_contain_text("Your quota, your training jobs and the")
@@ -120,12 +131,3 @@ def test_what_is_away_from_the_beginning_is_told_and_nobody_is_told_to_stop_the_
     until_standing(eva, "idle")
     expect(mark(panel, "unreachable")).to_have_count(0)
     expect(mark(panel, "hub-away")).to_have_count(0)
-
-
-def test_lending_switched_off_is_told_in_the_panel(eva, hub):
-    hub.call("PUT", "/services/sublet/api/lending", {"lending": False})
-    open_lab(eva)
-    panel = open_panel(eva)
-    expect(mark(panel, "lending-off")).to_contain_text("An admin has switched lending off")
-    hub.call("PUT", "/services/sublet/api/lending", {"lending": True})
-    expect(mark(panel, "lending-off")).to_have_count(0)

@@ -20,7 +20,7 @@ from tests.support.browser_panel import (
     start_job,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 PARAMETERS = """\
 rate = 0.1  # how fast it learns
@@ -37,6 +37,7 @@ colour = "#ff0000"  # of the curve
 shape = (28, 28)
 seed = 12345678901234567891
 verbose: bool = not shuffle"""
+ENDLESS = "import sublet_agent.simulated.client as gpu\nwhile True: gpu.compute(seconds=0.5)"
 INSPECT = re.compile("/sublet/api/notebooks/inspect")
 SUBMIT = re.compile(r"/sublet/api/jobs$")
 LARGER_THAN_ALLOWED = 3 * 1024**3
@@ -45,8 +46,8 @@ HOSTILE = """<img src=x onerror="window.hurt=1"> 'it' & "s" 🚀 """
 
 
 @pytest.fixture
-def dora(in_lab, hub):
-    put_notebook(hub.home("dora") / "train.ipynb", *CELLS, tags=TAGS)
+def dora(in_lab):
+    """Her page goes on from test to test: each has notebooks of its own."""
     return in_lab("dora", viewport=TALL)
 
 
@@ -74,10 +75,16 @@ def open_result(panel: Locator, job: Locator) -> NotebookPage:
     return notebook
 
 
-def test_two_clicks_run_the_notebook_as_it_is_on_the_screen(dora):
+def test_two_clicks_run_the_notebook_as_it_is_on_the_screen_once_however_long_they_take(dora, hub):
+    put_notebook(hub.home("dora") / "train.ipynb", *CELLS, tags=TAGS)
     notebook = open_notebook(dora, "train.ipynb")
     notebook.write(3, f"{TELL}\nprint('not saved before')")
-    dialog = promote(notebook)
+    button = notebook.toolbar.get_by_role("button", name="Promote")
+    with held_back(dora.page, INSPECT):
+        button.click()
+        expect(button).to_be_disabled()
+        dora.photograph("promote-busy")
+    dialog = promote_dialog(dora.page)
     expect(field(dialog, "name")).to_have_value("train")
     expect(mark(dialog, "promote-cells")).to_have_text(
         "train.ipynb · 3 cells run. 1 cell tagged skip or interactive is left out."
@@ -89,11 +96,26 @@ def test_two_clicks_run_the_notebook_as_it_is_on_the_screen(dora):
     expect(mark(dialog, "promote-as-now")).to_contain_text("later edits do not change it")
     expect(mark(dialog, "forecast")).to_contain_text("it starts at once")
     dora.photograph("promote")
-    start_job(dialog)
-    expect(dora.page.get_by_text("train is in the queue as a training job.")).to_be_visible()
-    dora.page.get_by_role("button", name="Show my jobs").click()
+    with held_back(dora.page, SUBMIT):
+        dialog.get_by_role("button", name=START_JOB).click()
+        expect(mark(dialog, "submitting")).to_contain_text("Submitting…")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_disabled()
+        expect(field(dialog, "name")).to_be_disabled()
+        dora.page.keyboard.press("Escape")
+        dora.page.mouse.click(3, 3)
+        expect(mark(dialog, "submitting")).to_be_visible()
+        dora.photograph("promote-submitting")
+    expect(dialog).to_have_count(0)
+    expect(button).to_be_enabled()
+    told = dora.page.locator(
+        ".Toastify__toast", has_text="train is in the queue as a training job."
+    )
+    expect(told).to_be_visible()
+    told.get_by_role("button", name="Show my jobs").click()
     panel = mark(dora.page, "panel")
     result = open_result(panel, job_named(panel, "train"))
+    once = mark(panel, "job").filter(has=dora.page.get_by_text("train", exact=True))
+    expect(once).to_have_count(1)
     expect(result.panel).to_contain_text("rate=0.1 steps=3 label='plain' shuffle=True place=None")
     expect(result.panel).to_contain_text("not saved before")
     dora.photograph("result")
@@ -151,31 +173,6 @@ def test_a_changed_parameter_is_checked_taken_along_and_seen_in_the_result(dora,
     assert dora.page.evaluate("() => window.hurt") is None
 
 
-def test_what_takes_its_time_says_so_and_cannot_be_begun_twice_or_called_off(dora):
-    notebook = open_notebook(dora, "train.ipynb")
-    button = notebook.toolbar.get_by_role("button", name="Promote")
-    with held_back(dora.page, INSPECT):
-        button.click()
-        expect(button).to_be_disabled()
-        dora.photograph("promote-busy")
-    dialog = promote_dialog(dora.page)
-
-    with held_back(dora.page, SUBMIT):
-        dialog.get_by_role("button", name=START_JOB).click()
-        expect(mark(dialog, "submitting")).to_contain_text("Submitting…")
-        expect(dialog.get_by_role("button", name="Cancel")).to_be_disabled()
-        expect(field(dialog, "name")).to_be_disabled()
-        dora.page.keyboard.press("Escape")
-        dora.page.mouse.click(3, 3)
-        expect(mark(dialog, "submitting")).to_be_visible()
-        dora.photograph("promote-submitting")
-    expect(dialog).to_have_count(0)
-    expect(dora.page.get_by_text("train is in the queue as a training job.")).to_be_visible()
-    expect(button).to_be_enabled()
-    panel = open_panel(dora)
-    expect(job_named(panel, "train")).to_have_attribute("data-sublet-state", "done")
-
-
 def test_what_a_job_cannot_be_given_is_refused_and_stays_as_in_the_notebook(dora, hub):
     folder = hub.home("dora") / "crumbs"
     cells = ("shuffle = True", RECKONED, "print(f'{colour=} {shape=} {seed=} {verbose=}')")
@@ -208,9 +205,10 @@ def test_what_a_job_cannot_be_given_is_refused_and_stays_as_in_the_notebook(dora
 
 
 def test_one_job_too_many_is_refused_in_the_dialog_with_what_to_do(dora, hub):
-    endless = {"memory_mib": 60 * 1024, "parameters": {"steps": 100_000, "hold_gib": 1}}
-    jobs = [hub.submit("dora", notebook="train-digits.ipynb", **endless) for _ in range(2)]
-    dialog = promote(open_notebook(dora, "train.ipynb"))
+    put_notebook(hub.home("dora") / "endless.ipynb", ENDLESS)
+    jobs = [hub.submit("dora", notebook="endless.ipynb", memory_mib=60 * 1024) for _ in range(2)]
+    put_notebook(hub.home("dora") / "third.ipynb", "1")
+    dialog = promote(open_notebook(dora, "third.ipynb"))
     words = "'dora' has 2 jobs waiting or running and may have 2. Cancel one, or wait until"
     expect(mark(dialog, "forecast")).to_have_attribute("data-sublet-allowed", "false")
     expect(mark(dialog, "forecast")).to_contain_text(words)
@@ -249,6 +247,8 @@ def test_whatever_a_notebook_is_called_its_name_is_text(dora, hub):
 
 
 def test_a_new_notebook_is_saved_first_and_one_that_cannot_be_read_says_what_to_do(dora, hub):
+    (hub.home("dora") / "broken.ipynb").write_text("{")
+    # The list of files is read anew.
     open_lab(dora)
     choose(dora.page, "File", "New", "Notebook")
     dora.page.get_by_role("button", name=re.compile("^Select")).click()
@@ -264,9 +264,7 @@ def test_a_new_notebook_is_saved_first_and_one_that_cannot_be_read_says_what_to_
     panel = open_panel(dora)
     expect(job_named(panel, "Untitled", "done")).to_be_visible()
 
-    (hub.home("dora") / "broken.ipynb").write_text("{")
     dora.expect_complaint("400")
-    open_lab(dora)
     item = dora.page.locator(".jp-DirListing-item", has_text="broken.ipynb")
     item.click(button="right")
     dora.page.locator(".lm-Menu-itemLabel").get_by_text("Promote to Training…").click()

@@ -16,7 +16,7 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 HOLD = "import sublet_agent.simulated.client as gpu; held = gpu.allocate(gib=4)"
 FILL_UP = "more = gpu.allocate(gib=5)"
@@ -31,9 +31,7 @@ TALL = {"width": 1280, "height": 1250}
 def bea(in_lab, hub):
     put_notebook(hub.home("bea") / "hold.ipynb", HOLD, FILL_UP, FREE, SHARED, WORK)
     put_notebook(hub.home("bea") / "later.ipynb", SEE)
-    visitor = in_lab("bea", viewport=TALL)
-    hub.end_kernels("bea")
-    return visitor
+    return in_lab("bea", a_page_of_its_own=True, viewport=TALL)
 
 
 def press(button: Locator) -> None:
@@ -79,7 +77,7 @@ def test_the_panel_tells_all_of_ones_share(bea):
     expect(mark(panel, "unsuspendable")).to_contain_text(
         re.compile("cannot be moved out and back:.*keep GPU memory within one process")
     )
-    photograph_light_and_dark(bea, "panel-unsuspendable")
+    bea.photograph("panel-unsuspendable")
 
 
 def test_its_buttons_keep_give_up_and_resize_by_keyboard(bea):

@@ -1,8 +1,11 @@
 """The share as a widget in a notebook cell, in a real browser."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser_lab import open_notebook, put_notebook
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
 
 HOLD = "import sublet_agent.simulated.client as gpu; data = gpu.allocate(gib=9.5)"
 SHOW = "from sublet_lab import ShareWidget\nShareWidget()"

@@ -16,6 +16,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Route,
     expect,
@@ -24,17 +25,21 @@ from playwright.sync_api import (
 
 from tests.support import deaf_to_network_changes
 
-PATIENCE_MS = 90_000
+PATIENCE_MS = 240_000
 """How long a page may take before a test gives up: the machine may be slow and busy."""
 OUTPUT = Path(__file__).parents[2] / "browser-output"
-_LOADS_SLOWLY = re.compile(r"Load timeout for modules: .*requirejs", re.DOTALL)
-"""JupyterHub's own pages say so after seven seconds on a busy machine. What a test needs of such a
-page it waits for itself."""
+_BELOW_PX = 12
+_HUB_PAGES_TAKE_THEIR_TIME = """\
+if (location.pathname.startsWith('/hub/')) {
+  window.require = { waitSeconds: 0 };
+}"""
+"""JupyterHub's own pages give their scripts up after seven seconds, which a busy machine may need.
+RequireJS takes its settings from what it finds in its place."""
 
 
 def find_chromium() -> str | None:
-    """A Chromium on this machine."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """A Chromium on this machine: the one without windows does the same with less work."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
@@ -55,8 +60,8 @@ def chromium() -> Iterator[Browser]:
             # The sandbox's helper has rights that it would lose, so there it hears of the network.
             executable_path=_deaf_to_network_changes(found, Path(folder)) if is_root else found,
             chromium_sandbox=not is_root,
-            # Containers have a small /dev/shm.
-            args=["--disable-dev-shm-usage"],
+            # Containers have a small /dev/shm, and no GPU: it would be played by the processor.
+            args=["--disable-dev-shm-usage", "--disable-gpu"],
         )
         try:
             yield browser
@@ -80,8 +85,9 @@ class Visitor:
     name: str
     context: BrowserContext
     page: Page
+    has_logged_in: bool = False
     complaints: list[str] = field(default_factory=list)
-    expected: list[re.Pattern[str]] = field(default_factory=lambda: [_LOADS_SLOWLY])
+    expected: list[re.Pattern[str]] = field(default_factory=list)
     """Complaints that the test at hand brings about on purpose."""
 
     def photograph(self, name: str) -> Path:
@@ -89,6 +95,17 @@ class Visitor:
         OUTPUT.mkdir(exist_ok=True)
         path = OUTPUT / f"{name}.png"
         self.page.screenshot(path=path)
+        return path
+
+    def photograph_part(self, name: str, part: Locator, down_to: Locator) -> Path:
+        """Keep what one part of the page shows, from its top down to the end of something in it."""
+        OUTPUT.mkdir(exist_ok=True)
+        path = OUTPUT / f"{name}.png"
+        top, end = part.bounding_box(), down_to.bounding_box()
+        assert top is not None
+        assert end is not None
+        height = end["y"] + end["height"] + _BELOW_PX - top["y"]
+        self.page.screenshot(path=path, clip={**top, "height": height})
         return path
 
     def hold(self, url: re.Pattern[str], but_the_first: int = 0) -> Callable[[], None]:
@@ -120,6 +137,15 @@ class Visitor:
             each for each in self.complaints if not any(one.search(each) for one in self.expected)
         ]
 
+    def forget_complaints(self) -> None:
+        """The next test begins with a clean console, and expects nothing of it."""
+        self.complaints.clear()
+        self.expected.clear()
+
+    def leave(self) -> None:
+        """Close what the page shows: nothing of it goes on."""
+        self.page.goto("about:blank")
+
 
 def new_visitor(
     browser: Browser, name: str, base_url: str | None = None, **options: object
@@ -130,6 +156,7 @@ def new_visitor(
     )
     context.set_default_timeout(PATIENCE_MS)
     context.set_default_navigation_timeout(PATIENCE_MS)
+    context.add_init_script(_HUB_PAGES_TAKE_THEIR_TIME)
     page = context.new_page()
     visitor = Visitor(name, context, page)
 

@@ -15,6 +15,7 @@ def log_in(visitor: Visitor, password: str, then: str = "/hub/spawn") -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
     page.wait_for_url(re.compile(re.escape(then)))
+    visitor.has_logged_in = True
 
 
 def size(page: Page, title: str) -> Locator:

@@ -2,17 +2,16 @@
 
 import json
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import nbformat
-from playwright.sync_api import APIResponse, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import Visitor
+from tests.support.browser import PATIENCE_MS, Visitor
 from tests.support.browser_hub import until_lab
-
-CREATED = 201
 
 
 def put_notebook(path: Path, *cells: str, tags: dict[int, Sequence[str]] | None = None) -> None:
@@ -72,39 +71,39 @@ class NotebookPage:
         self.page.keyboard.insert_text(text)
 
 
-def ask_server(visitor: Visitor, method: str, path: str, body: object = None) -> APIResponse:
-    """Ask the visitor's own notebook server, or whosever the path names, as its pages do."""
-    xsrf = next(
-        cookie["value"]
-        for cookie in visitor.context.cookies()
-        if cookie["name"] == "_xsrf" and cookie["path"] == f"/user/{visitor.name}/"
-    )
-    return visitor.context.request.fetch(
-        path,
-        method=method,
-        headers={"X-XSRFToken": xsrf, "Content-Type": "application/json"},
-        data=json.dumps(body) if body is not None else None,
-    )
-
-
-def submit_job(visitor: Visitor, **request: object) -> str:
-    """Submit a job through the visitor's notebook server; give its id."""
-    answer = ask_server(visitor, "POST", f"/user/{visitor.name}/sublet/api/jobs", request)
-    assert answer.status == CREATED, answer.text()
-    job_id: str = answer.json()["job_id"]
-    return job_id
-
-
 def open_lab(visitor: Visitor, path: str = "") -> None:
     """Go to JupyterLab, as it is after logging in."""
     visitor.page.goto(f"/user/{quote(visitor.name)}/lab{path}?reset")
     until_lab(visitor)
 
 
+def enter_lab(visitor: Visitor) -> None:
+    """Go to JupyterLab, or stay in the one that is open."""
+    if not is_in_lab(visitor):
+        open_lab(visitor)
+
+
+def is_in_lab(visitor: Visitor) -> bool:
+    """Whether the page shows JupyterLab, and all of it is there."""
+    return "/lab" in urlsplit(visitor.page.url).path and (
+        visitor.page.locator("#jp-main-dock-panel").is_visible()
+    )
+
+
 def open_notebook(visitor: Visitor, path: str) -> NotebookPage:
-    """Open a notebook and wait for its kernel."""
-    open_lab(visitor, f"/tree/{quote(path)}")
+    """Open a notebook, in the JupyterLab that is open if there is one, and wait for its kernel."""
     notebook = NotebookPage(visitor.page)
+    if is_in_lab(visitor):
+        choose(visitor.page, "File", "Open from Path…")
+        asked = visitor.page.get_by_role("dialog")
+        asked.get_by_role("textbox").fill(path)
+        asked.get_by_role("button", name="Open").click()
+    else:
+        open_lab(visitor, f"/tree/{quote(path)}")
+    # The one that was in front is there until this one is.
+    expect(visitor.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-current")).to_have_text(
+        path.rpartition("/")[2]
+    )
     expect(notebook.panel).to_be_visible()
     until_kernel(notebook)
     return notebook
@@ -116,3 +115,25 @@ def until_kernel(notebook: NotebookPage) -> None:
     expect(notebook.panel.locator(".jp-KernelName")).to_contain_text("Python 3")
     status = notebook.panel.locator(".jp-Notebook-ExecutionIndicator")
     expect(status).to_have_attribute("data-status", "idle")
+
+
+def choose(page: Page, menu: str, *items: str) -> None:
+    """Choose from JupyterLab's menu bar, through submenus."""
+    page.locator(".lm-MenuBar-item").get_by_text(menu, exact=True).click()
+    for item in items:
+        page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
+
+
+def command(page: Page, label: str) -> None:
+    """Give a command by JupyterLab's palette, without a mouse."""
+    typed = page.locator(".lm-CommandPalette-input")
+    ends = time.monotonic() + PATIENCE_MS / 1000
+    # Lab takes no shortcut until a moment after it shows itself: who sees no palette presses again.
+    while not typed.is_visible():
+        assert time.monotonic() < ends, "the command palette does not open"
+        page.keyboard.press("Control+Shift+C")
+        page.wait_for_timeout(200)
+    expect(typed).to_be_focused()
+    page.keyboard.insert_text(label)
+    expect(page.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text(label)
+    page.keyboard.press("Enter")

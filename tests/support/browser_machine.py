@@ -74,7 +74,7 @@ class BrowserMachine:
                 self.places.hub_url + path,
                 json=body,
                 headers={"Authorization": f"token {token or self.token}"},
-                timeout=60,
+                timeout=120,
             )
         assert answer.ok, answer.text
         return answer
@@ -83,7 +83,7 @@ class BrowserMachine:
         """Start a user's server, unless it runs, and wait until it answers."""
         if not self._server(user):
             self.call("POST", f"/hub/api/users/{user}/server", {"size": size})
-        until(lambda: self._server(user).get("ready"), f"the server of {user}")
+        until(lambda: self._starting(user)["ready"], f"the server of {user}")
 
     def end_kernels(self, user: str) -> None:
         """End what a test before left in memory, while the server runs on."""
@@ -104,6 +104,15 @@ class BrowserMachine:
             lambda: not self.call("GET", "/hub/api/users?state=active").json(),
             "the servers to stop",
         )
+
+    @contextmanager
+    def lending_off(self) -> Iterator[None]:
+        """Have lending switched off by the admin meanwhile."""
+        self.call("PUT", "/services/sublet/api/lending", {"lending": False})
+        try:
+            yield
+        finally:
+            self.call("PUT", "/services/sublet/api/lending", {"lending": True})
 
     @contextmanager
     def without(self, name: str) -> Iterator[None]:
@@ -155,6 +164,11 @@ class BrowserMachine:
         told: dict[str, Any] = self.call("GET", f"/services/sublet/api/jobs/{job_id}").json()
         return told
 
+    def _starting(self, user: str) -> dict[str, Any]:
+        server = self._server(user)
+        assert server, f"the server of {user} did not start: the hub's log says why"
+        return server
+
     def _server(self, user: str) -> dict[str, Any]:
         servers: dict[str, Any] = self.call("GET", f"/hub/api/users/{user}").json()["servers"]
         return servers.get("", {})
@@ -193,12 +207,12 @@ def browser_machine(
             yield running
 
 
-def until(found: Callable[[], Any], what: str, within_s: float = 120) -> Any:
+def until(found: Callable[[], Any], what: str, within_s: float = 300) -> Any:
     """Ask until there is something, and return it."""
     ends = time.monotonic() + within_s
     while not (answer := found()):
         assert time.monotonic() < ends, f"waited {within_s:g} s in vain for {what}"
-        time.sleep(0.2)
+        time.sleep(0.3)
     return answer
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import Visitor
-from tests.support.browser_lab import NotebookPage
+from tests.support.browser_lab import NotebookPage, choose
 
 START_JOB = "Start training job"
 _WATCH_STANDINGS = """\
@@ -104,13 +104,6 @@ def job_named(panel: Locator, name: str, state: str | None = None) -> Locator:
     """The newest job of this name in the panel's list."""
     jobs = mark(panel, "job", **({} if state is None else {"state": state}))
     return jobs.filter(has=panel.page.get_by_text(name, exact=True)).first
-
-
-def choose(page: Page, menu: str, *items: str) -> None:
-    """Choose from JupyterLab's menu bar, through submenus."""
-    page.locator(".lm-MenuBar-item").get_by_text(menu, exact=True).click()
-    for item in items:
-        page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
 def switch_theme(visitor: Visitor, name: str) -> None:

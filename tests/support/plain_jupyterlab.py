@@ -12,7 +12,8 @@ from pathlib import Path
 from sublet_hub.one_machine.paths import Ports
 from sublet_hub.one_machine.processes import answers
 
-START_WITHIN_S = 90.0
+START_WITHIN_S = 300.0
+END_WITHIN_S = 60.0
 
 
 @contextmanager
@@ -44,4 +45,8 @@ def plain_jupyterlab(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/lab?token={token}"
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()

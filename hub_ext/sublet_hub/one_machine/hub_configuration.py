@@ -31,7 +31,9 @@ c.JupyterHub.spawner_class = "sublet-simple"
 c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = {arguments!r}
 c.Spawner.default_url = "/lab"
-c.Spawner.start_timeout = 120
+# A busy machine takes its time to import a server.
+c.Spawner.start_timeout = 300
+c.Spawner.http_timeout = 300
 c.SimpleLocalProcessSpawner.home_dir_template = {home_template!r}
 
 
