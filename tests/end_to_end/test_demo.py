@@ -41,8 +41,8 @@ def test_the_whole_story_is_played_and_nothing_is_lost(tmp_path):
 def test_a_poisoned_notebook_makes_the_demo_fail_and_say_whose_it_was(tmp_path):
     code, record, told = play(tmp_path / "out", "--poison")
     assert code == 1
-    assert any("the notebook of cleo is lost" in each for each in record["wrong"]), told
-    assert "the notebook of cleo is lost" in told
+    assert any("the notebook of ada is lost" in each for each in record["wrong"]), told
+    assert "the notebook of ada is lost" in told
 
 
 def test_without_the_check_for_room_a_notebook_is_lost_and_the_demo_says_so(tmp_path):
