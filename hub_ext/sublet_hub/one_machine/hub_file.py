@@ -32,6 +32,7 @@ c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = {arguments!r}
 c.Spawner.default_url = "/lab"
 c.Spawner.start_timeout = 120
+c.Spawner.http_timeout = 120  # a process is there at once, and answers when it has loaded
 c.SimpleLocalProcessSpawner.home_dir_template = {home_template!r}
 
 
