@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ def make_demo(*options: str) -> list[str]:
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
     }
     would_run = subprocess.run(
-        ["make", "--dry-run", "demo", *asked],
+        [shutil.which("make") or "make", "--dry-run", "demo", *asked],
         cwd=ROOT,
         env=environment,
         capture_output=True,
