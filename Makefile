@@ -32,7 +32,7 @@ browser: ## Chromium for the browser tests, where packages may be installed
 	@.ci/timed Chromium .ci/install-chromium
 
 demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
-	@.ci/timed demo $(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
+	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
 
 up: setup ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)

@@ -13,6 +13,9 @@ export default defineConfig({
   },
   test: {
     environment: 'happy-dom',
+    // JupyterLab's packages are loaded once a worker: loading them for each file costs more than the tests do.
+    pool: 'threads',
+    isolate: false,
     include: ['tests/**/*.spec.{ts,tsx}'],
     // JupyterLab's packages import styles and name no extensions: let vite read them.
     server: { deps: { inline: [/@jupyterlab/, /@jupyter\//, /@lumino/] } },

@@ -44,6 +44,7 @@ afterEach(async () => {
 /** Past what a submission usually takes, and past the moment in which a press is not heeded. */
 async function waitLong(): Promise<void> {
   await vi.advanceTimersByTimeAsync(10_600);
+  await doing(() => undefined);
 }
 
 /** Promote a notebook; what comes of it is put into `told`. */

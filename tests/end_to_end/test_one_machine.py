@@ -23,47 +23,36 @@ def up(folder: Path, port: int) -> list[str]:
     return [*UP, "--port", str(port), "--folder", str(folder)]
 
 
-def test_up_tells_how_to_log_in_and_ends_with_all_its_parts(tmp_path):
-    port = free_port()
-    with program(up(tmp_path / "sublet", port), tmp_path / "told.txt") as running:
-        running.wait_for(READY)
-        assert "SIMULATED" in running.told()
-        assert re.search(r"any name and the password\s+\S{8,}", running.told())
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:
-            assert page.status == 200
-        parts = running.parts()
-        assert len(parts) >= 4
-        running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(60) == 0, running.told()
-        assert psutil.wait_procs(parts, timeout=10)[1] == []
-    private = [tmp_path / "sublet" / "secrets" / name for name in ("password", "service-token")]
-    assert [oct(each.stat().st_mode & 0o777) for each in private] == ["0o600", "0o600"]
-
-
-def test_up_ends_with_all_its_parts_when_its_terminal_is_closed(tmp_path):
-    with in_a_terminal(up(tmp_path / "sublet", free_port())) as running:
-        running.wait_for(READY)
-        parts = running.parts()
-        assert len(parts) >= 4
-        running.close_terminal()
-        running.process.wait(60)
-        assert psutil.wait_procs(parts, timeout=10)[1] == []
-
-
-def test_a_second_up_on_the_same_folder_is_refused_and_the_first_goes_on_as_it_was(tmp_path):
+def test_up_tells_how_to_log_in_refuses_a_second_on_its_folder_and_ends_with_all_its_parts(
+    tmp_path,
+):
     folder, port = tmp_path / "sublet", free_port()
     with program(up(folder, port), tmp_path / "told.txt") as running:
         running.wait_for(READY)
+        assert "SIMULATED" in running.told()
+        assert re.search(r"any name and the password\s+\S{8,}", running.told())
+        assert_answers(port)
         parts, before = running.parts(), state_of(folder)
+        assert len(parts) >= 4
         second = subprocess.run(
-            up(folder, free_port()), capture_output=True, text=True, timeout=60, check=False
+            up(folder, free_port()), capture_output=True, text=True, timeout=300, check=False
         )
         assert second.returncode == 1
         assert f"in use: process {running.process.pid} runs a hub on it" in second.stderr
         assert state_of(folder) == before
         assert all(each.is_running() for each in parts)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:
-            assert page.status == 200
+        assert_answers(port)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) == 0, running.told()
+        assert psutil.wait_procs(parts, timeout=10)[1] == []
+    private = [folder / "secrets" / name for name in ("password", "service-token")]
+    assert [oct(each.stat().st_mode & 0o777) for each in private] == ["0o600", "0o600"]
+
+
+def assert_answers(port: int) -> None:
+    """The page to log in at is there."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=60) as page:
+        assert page.status == 200
 
 
 def state_of(folder: Path) -> dict[str, object]:
@@ -74,7 +63,7 @@ def state_of(folder: Path) -> dict[str, object]:
     return {**sockets, **{str(each): each.read_text() for each in files}}
 
 
-def test_up_after_a_killed_one_stops_what_that_left_and_runs(tmp_path):
+def test_up_after_a_killed_one_stops_what_that_left_and_ends_itself_with_its_terminal(tmp_path):
     folder, port = tmp_path / "sublet", free_port()
     with program(up(folder, port), tmp_path / "first.txt") as killed:
         killed.wait_for(READY)
@@ -83,13 +72,17 @@ def test_up_after_a_killed_one_stops_what_that_left_and_runs(tmp_path):
         killed.process.wait(10)
         closed = folder / "agent" / "closed-gpus.json"
         closed.write_text("of simulated GPUs that are no more")
-        with program(up(folder, port), tmp_path / "second.txt") as running:
+        with in_a_terminal(up(folder, port)) as running:
             running.wait_for(READY)
             assert not closed.exists()
             assert "A killed run left its hub" in running.told()
             assert psutil.wait_procs(left, timeout=10)[1] == []
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/hub/login", timeout=10) as page:
-                assert page.status == 200
+            assert_answers(port)
+            parts = running.parts()
+            assert len(parts) >= 4
+            running.close_terminal()
+            running.process.wait(60)
+            assert psutil.wait_procs(parts, timeout=10)[1] == []
 
 
 def test_up_on_a_machine_without_a_card_refuses_nvidia_and_says_what_to_do():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-START_WITHIN_S = 90
+START_WITHIN_S = 300
 STOP_WITHIN_S = 60
 
 

@@ -31,9 +31,8 @@ c.JupyterHub.spawner_class = "sublet-simple"
 c.Spawner.cmd = [{python!r}, "-m", "jupyterhub.singleuser"]
 c.Spawner.args = {arguments!r}
 c.Spawner.default_url = "/lab"
-# A busy machine takes its time to import a server.
-c.Spawner.start_timeout = 300
-c.Spawner.http_timeout = 300
+c.Spawner.start_timeout = 300  # a busy machine takes its time to import a server
+c.Spawner.http_timeout = 300  # a process is there at once, and answers when it has loaded
 c.SimpleLocalProcessSpawner.home_dir_template = {home_template!r}
 
 

@@ -16,6 +16,7 @@ from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, St
 from sublet_hub.one_machine.hub_configuration import hub_configuration_text
 from sublet_hub.one_machine.paths import NODE, PRIVATE_FILE, Places
 from sublet_hub.one_machine.processes import (
+    Part,
     Parts,
     answers,
     listens,
@@ -122,18 +123,25 @@ class OneMachine:
         if shutil.which("configurable-http-proxy", path=environment["PATH"]) is None:
             message = "configurable-http-proxy is not here: run `make setup` first"
             raise FileNotFoundError(message)
+        # They start side by side. Who needs another comes after it: the agent asks for GPUs and
+        # service at once, and the hub, which takes the longest, for the service only later.
         if self.settings.simulated:
-            self._start_simulated_gpus(python, environment)
-        # The hub looks for its services as it starts, and waits half a minute for one not there.
-        self._start_service(python, environment)
-        self._start_hub(python, environment)
-        self._start_agent(python, environment)
+            gpus = self._start_simulated_gpus(python, environment)
+        service = self._start_service(python, environment)
+        hub = self._start_hub(python, environment)
+        if self.settings.simulated:
+            self.parts.wait(gpus, lambda: listens(places.simulated_socket))
+        health = f"{places.service_listens_at}/services/sublet/health"
+        self.parts.wait(service, lambda: answers(health))
+        agent = self._start_agent(python, environment)
+        self.parts.wait(hub, lambda: answers(f"{places.hub_url}/hub/api/"))
+        self.parts.wait(agent, self._gpus_are_known)
 
-    def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> None:
+    def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> Part:
         settings, places = self.settings, self.settings.places
         # The cards are new with each start: what failed the last time does not matter to these.
         (places.folder / "agent" / "closed-gpus.json").unlink(missing_ok=True)
-        part = self.parts.start(
+        return self.parts.start(
             "simulated-gpus",
             [
                 python,
@@ -146,9 +154,8 @@ class OneMachine:
             ],
             environment,
         )
-        self.parts.wait(part, lambda: listens(places.simulated_socket))
 
-    def _start_hub(self, python: str, environment: dict[str, str]) -> None:
+    def _start_hub(self, python: str, environment: dict[str, str]) -> Part:
         places = self.settings.places
         for name, password in (
             ("password", self.settings.password),
@@ -159,14 +166,13 @@ class OneMachine:
             file.write_text(password, encoding="utf-8")
         text = hub_configuration_text(places, python=python, simulated=self.settings.simulated)
         places.hub_configuration.write_text(text, encoding="utf-8")
-        part = self.parts.start(
+        return self.parts.start(
             "hub",
             [python, "-m", "jupyterhub", "-f", str(places.hub_configuration)],
             environment,
         )
-        self.parts.wait(part, lambda: answers(f"{places.hub_url}/hub/api/"))
 
-    def _start_service(self, python: str, environment: dict[str, str]) -> None:
+    def _start_service(self, python: str, environment: dict[str, str]) -> Part:
         places = self.settings.places
         command = [
             python,
@@ -183,11 +189,9 @@ class OneMachine:
         ]
         if self.settings.simulated:
             command.append(f"--simulated-socket={places.simulated_socket}")
-        part = self.parts.start("service", command, environment)
-        health = f"{places.service_listens_at}/services/sublet/health"
-        self.parts.wait(part, lambda: answers(health))
+        return self.parts.start("service", command, environment)
 
-    def _start_agent(self, python: str, environment: dict[str, str]) -> None:
+    def _start_agent(self, python: str, environment: dict[str, str]) -> Part:
         settings, places = self.settings, self.settings.places
         command = [
             python,
@@ -204,8 +208,7 @@ class OneMachine:
             command.append(f"--simulated-socket={places.simulated_socket}")
         if settings.unsafe_skip_room_check:
             command.append("--unsafe-skip-room-check")
-        part = self.parts.start("agent", command, environment)
-        self.parts.wait(part, self._gpus_are_known)
+        return self.parts.start("agent", command, environment)
 
     def _gpus_are_known(self) -> bool:
         """Whether the agent has told the service of its GPUs."""

@@ -81,9 +81,9 @@ export function part(node: HTMLElement, name: string): HTMLElement {
   return found;
 }
 
-/** Answers of the fake arrive within a few turns of the loop. */
+/** Answers of the fake arrive within a few turns of the loop, and are drawn in the next ones. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) {
-    await new Promise(resolve => setTimeout(resolve, 5));
+    await new Promise(resolve => setTimeout(resolve, 0));
   }
 }

@@ -36,10 +36,10 @@ pools:
   interactive:
     memory_overcommit: 2
     compute_overcommit: 4
-    idle_after: 3s
-    turn_s: 4
+    idle_after: 1s
+    turn_s: 2
     give_back_within: 60s
-    lend_at_least: 5s
+    lend_at_least: 2s
 sizes:
   large: {{title: Large, memory: "{large_mib} MiB", compute: 0.5}}
   medium: {{title: Medium, memory: "{medium_mib} MiB", compute: 0.5}}
@@ -57,7 +57,7 @@ sizes:
 )
 @click.option(
     "--speed",
-    default=10.0,
+    default=40.0,
     show_default=True,
     help="Simulated GPU: how much faster than a real H100 memory moves.",
 )
@@ -132,12 +132,12 @@ async def _perform(record: Record, settings: MachineSettings, gib: float, *, poi
         script=Script(
             cast=cast,
             training_notebook=NOTEBOOKS / kind / "train-digits.ipynb",
-            training={"steps": 500, "hold_gib": round(gib / 4), "step_s": 0.03},
+            training={"steps": 400, "hold_gib": round(gib / 4), "step_s": 0.02},
         ),
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
         people={role.name: person(role.name) for role in cast},
-        before_give_back=_poisoner(settings) if poison else None,
+        before_first_return=_poisoner(settings) if poison else None,
     )
     sampling = None
     try:

@@ -30,7 +30,7 @@ class Script:
     cast: tuple[Casting, Casting, Casting]
     training_notebook: Path
     training: dict[str, Any]
-    compute_rounds: int = 100
+    compute_rounds: int = 50
 
 
 @dataclass(slots=True)
@@ -47,8 +47,8 @@ class Stage:
     job_id: str = ""
     training_pids: tuple[int, ...] = ()
     """Of the processes on the GPU for the job when it was first seen training."""
-    before_give_back: Callable[[int], None] | None = None
-    """Breaks the process of this pid on purpose, to show that the demo tells it."""
+    before_first_return: Callable[[int], None] | None = None
+    """Breaks the suspended process of this pid on purpose, to show that the demo tells it."""
 
     @property
     def submitter(self) -> Person:
@@ -85,15 +85,17 @@ class Stage:
         message = f"{what}: waited {patience_s:g} s in vain"
         raise TimeoutError(message)
 
-    async def until_idle(self, *owners: str) -> None:
-        """Wait until the agent calls these owners idle."""
+    async def until_idle(self, owner: str) -> None:
+        """Wait until the agent calls this owner idle."""
+        await self.until(f"{owner} to be idle", lambda: self._counts_as(owner, active=False))
 
-        async def all_idle() -> bool:
-            sample = await self.gpu()
-            slices = [self.slice_named(sample, owner) for owner in owners]
-            return all(s and s["report"] and not s["report"]["active"] for s in slices)
+    async def until_active(self, owner: str) -> None:
+        """Wait until the agent calls this owner active."""
+        await self.until(f"{owner} to be active", lambda: self._counts_as(owner, active=True))
 
-        await self.until(f"{', '.join(owners)} to be idle", all_idle)
+    async def _counts_as(self, owner: str, *, active: bool) -> bool:
+        found = self.slice_named(await self.gpu(), owner)
+        return bool(found and found["report"] and found["report"]["active"] is active)
 
     async def run(self, owner: str, code: str, timeout_s: float = PATIENCE_S) -> CellOutcome | None:
         """Run a cell; an error, or no end, is a loss, and so is what the agent tells as lost."""

@@ -1,12 +1,14 @@
 """The story in four acts, played by three owners and a training job on one GPU."""
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
 from sublet_hub.one_machine.demo.record import GiveBack
-from sublet_hub.one_machine.demo.stage import Stage
+from sublet_hub.one_machine.demo.stage import Casting, Stage
 from sublet_hub.one_machine.demo.training import (
     expect_same_training,
     job_of,
@@ -19,38 +21,41 @@ from sublet_hub.one_machine.demo.training import (
 
 
 async def play(stage: Stage) -> None:
-    """Play the four acts. What goes wrong is in the record; a time-out ends the story."""
-    await curtain(stage)
-    await owners_share(stage)
-    await training_borrows(stage)
-    await owners_return(stage)
-    await training_ends(stage)
+    """Play the four acts. What goes wrong is in the record, and ends the story with its act."""
+    for act in (curtain, owners_share, training_borrows, owners_return, training_ends):
+        await act(stage)
+        if stage.record.wrong:
+            return
 
 
 async def curtain(stage: Stage) -> None:
     """Log in, start servers with slices, open kernels."""
     record = stage.record
     record.begin(0, "Three owners log in and get a slice each")
-    total_mib = promised_mib = 0
-    for role in stage.script.cast:
-        person = stage.people[role.name]
-        await person.log_in()
-        said: list[str] = []
-        await person.start_server({"size": role.size}, said.append)
-        share = await person.service("GET", "share")
-        lease = share["slices"][0]["lease"]
-        total_mib, promised_mib = lease["gpu_memory_mib"], promised_mib + lease["memory_mib"]
-        record.tell(
-            f"{role.name} has a slice of {lease['memory_mib'] / 1024:.0f} GiB on"
-            f" {lease['gpu_type']} ({'simulated' if lease['simulated'] else 'real'})"
-        )
-        stage.kernels[role.name] = await person.open_kernel()
+    leases = await asyncio.gather(*(arrive(stage, role) for role in stage.script.cast))
+    total_mib = leases[0]["gpu_memory_mib"]
+    promised_mib = sum(lease["memory_mib"] for lease in leases)
     record.tell(
         f"promised {promised_mib / 1024:.0f} GiB on a GPU of {total_mib / 1024:.0f} GiB:"
         f" overcommit {promised_mib / total_mib:.2f}"
     )
     record.facts["gpu_memory_mib"] = total_mib
     record.facts["promised_mib"] = promised_mib
+
+
+async def arrive(stage: Stage, role: Casting) -> dict[str, Any]:
+    """One owner logs in, and opens a kernel on a server with a slice; its lease."""
+    person = stage.people[role.name]
+    await person.log_in()
+    await person.start_server({"size": role.size})
+    share = await person.service("GET", "share")
+    lease: dict[str, Any] = share["slices"][0]["lease"]
+    stage.record.tell(
+        f"{role.name} has a slice of {lease['memory_mib'] / 1024:.0f} GiB on"
+        f" {lease['gpu_type']} ({'simulated' if lease['simulated'] else 'real'})"
+    )
+    stage.kernels[role.name] = await person.open_kernel()
+    return lease
 
 
 async def owners_share(stage: Stage) -> None:
@@ -68,6 +73,8 @@ async def owners_share(stage: Stage) -> None:
         await stage.until_idle(role.name)
     first, second, _ = stage.script.cast
     record.tell(f"{first.name} and {second.name} compute at once; they do not fit together")
+    if stage.before_first_return is not None:
+        stage.before_first_return(stage.pids[first.name])
     rounds = stage.script.compute_rounds
     outcomes = await asyncio.gather(
         *(stage.run(role.name, stage.cells.compute(rounds)) for role in (first, second))
@@ -110,12 +117,10 @@ async def training_borrows(stage: Stage) -> None:
         stage.script.training_notebook.name,
         json.loads(stage.script.training_notebook.read_text(encoding="utf-8")),
     )
-    computing = asyncio.ensure_future(stage.run(busy, stage.cells.compute(60)))
-    await asyncio.sleep(1)
-    stage.job_id = await submit(stage, submitter, "digits")
-    told = await stage.until("the job's reason to wait", lambda: reason_to_wait(stage))
-    record.tell(f"the job waits: {told}")
-    await computing
+    async with computes_meanwhile(stage, busy):
+        stage.job_id = await submit(stage, submitter, "digits")
+        told = await stage.until("the job's reason to wait", lambda: reason_to_wait(stage))
+        record.tell(f"the job waits: {told}")
     job = await stage.until("the job to run", lambda: job_that_is(stage, "running"))
     lent = [s["lease"]["owner"] for s in (await stage.gpu())["slices"] if s["lent_to"]]
     record.tell(
@@ -125,6 +130,24 @@ async def training_borrows(stage: Stage) -> None:
     training = await stage.until("the training to take GPU memory", lambda: training_holds(stage))
     stage.training_pids = tuple(training["slice"]["report"]["pids"])
     await tell_who_is_where(stage)
+
+
+@contextlib.asynccontextmanager
+async def computes_meanwhile(stage: Stage, owner: str) -> AsyncIterator[None]:
+    """Have an owner run a cell after the other, and be at work before anything else happens."""
+    enough = asyncio.Event()
+
+    async def compute() -> None:
+        while await stage.run(owner, stage.cells.compute(10)) is not None and not enough.is_set():
+            pass
+
+    computing = asyncio.ensure_future(compute())
+    try:
+        await stage.until_active(owner)
+        yield
+    finally:
+        enough.set()
+        await computing
 
 
 async def owners_return(stage: Stage) -> None:
@@ -142,15 +165,14 @@ async def owners_return(stage: Stage) -> None:
 async def give_back(stage: Stage, owner: str, expected: str) -> None:
     """One give-back, measured."""
     record = stage.record
-    if stage.before_give_back is not None:
-        stage.before_give_back(stage.pids[owner])
     before = record.seconds()
     seen = await stage.look(owner)
     if seen is None:
         message = f"{owner} did not get the GPU back"
         raise RuntimeError(message)
-    await asyncio.sleep(0.3)
-    events = await events_since(stage, before)
+    events = await stage.until(
+        f"the agent's account of how {owner} came back", lambda: return_of(stage, owner, before)
+    )
     job = await job_of(stage, stage.job_id)
     job_slice = job["slice"]["lease"]["slice_id"] if job["slice"] else None
     training = [e for e in events if e["slice_id"] == job_slice]
@@ -169,6 +191,23 @@ async def give_back(stage: Stage, owner: str, expected: str) -> None:
         f"{owner} ran a cell: training {was}{stopped}; {moved / 1024:.0f} GiB moved; the cell's"
         f" result after {wait_s:.2f} s; every variable and byte is there"
     )
+
+
+async def return_of(stage: Stage, owner: str, since_s: float) -> list[dict[str, Any]] | None:
+    """The agent's events since then, once its word that this owner's gate opened is among them.
+
+    What it did before comes before: it tells its events in their order.
+    """
+    notebook = stage.slice_named(await stage.gpu(), owner)
+    events = await events_since(stage, since_s)
+    opened = [
+        event
+        for event in events
+        if notebook is not None
+        and event["kind"] == "gate-opened"
+        and event["slice_id"] == notebook["lease"]["slice_id"]
+    ]
+    return events if opened else None
 
 
 async def events_since(stage: Stage, at_s: float) -> list[dict[str, Any]]:

@@ -1,5 +1,8 @@
 """The story as a picture: a row a slice, its state by colour and hatching, GPU memory below."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,16 @@ _LOOKS = {
     "moving": ("#6d597a", "xx"),
     "suspended": ("#adb5bd", "\\\\"),
 }
+
+
+@dataclass(slots=True)
+class Stretch:
+    """A time in which a slice did one thing, in seconds of the record."""
+
+    slice_id: str
+    look: str
+    from_s: float
+    until_s: float
 
 
 def look_of(view: dict[str, Any]) -> str:
@@ -40,6 +53,21 @@ def _name(view: dict[str, Any], others: set[str]) -> str:
     return _JOB if _JOB not in others else "the same, undisturbed"
 
 
+def stretches_of(samples: Sequence[dict[str, Any]]) -> list[Stretch]:
+    """Join samples that follow each other: a bar a sample takes seconds to draw."""
+    found: list[Stretch] = []
+    last: dict[str, Stretch] = {}
+    for now, after in pairwise(samples):
+        for view in now["slices"]:
+            slice_id, look = view["slice_id"], look_of(view)
+            before = last.get(slice_id)
+            if before is None or (before.look, before.until_s) != (look, now["at_s"]):
+                before = last[slice_id] = Stretch(slice_id, look, now["at_s"], now["at_s"])
+                found.append(before)
+            before.until_s = after["at_s"]
+    return found
+
+
 def draw_timeline(record: Record, path: Path) -> None:
     """Draw the record's samples and give-backs into an SVG file."""
     mpl.rcParams["svg.hashsalt"] = "sublet"
@@ -51,19 +79,18 @@ def draw_timeline(record: Record, path: Path) -> None:
             if view["slice_id"] not in names:
                 names[view["slice_id"]] = _name(view, set(names.values()))
     order = {slice_id: row for row, slice_id in enumerate(names)}
-    for now, after in zip(record.samples, record.samples[1:], strict=False):
-        for view in now["slices"]:
-            colour, hatch = _LOOKS[look_of(view)]
-            rows.barh(
-                order[view["slice_id"]],
-                after["at_s"] - now["at_s"],
-                left=now["at_s"],
-                color=colour,
-                hatch=hatch,
-                edgecolor=colour if not hatch else "#5c5c5c",
-                linewidth=0,
-                height=0.7,
-            )
+    for stretch in stretches_of(record.samples):
+        colour, hatch = _LOOKS[stretch.look]
+        rows.barh(
+            order[stretch.slice_id],
+            stretch.until_s - stretch.from_s,
+            left=stretch.from_s,
+            color=colour,
+            hatch=hatch,
+            edgecolor=colour if not hatch else "#5c5c5c",
+            linewidth=0,
+            height=0.7,
+        )
     for number, each in enumerate(record.give_backs):
         rows.annotate(
             f"{each.owner} back\nin {each.wait_s:.2f} s",
