@@ -132,11 +132,15 @@ class AgentWorld:
 
 @contextmanager
 def agent_world(
-    folder: Path, *agent_options: str, module: str = "sublet_agent.serving", speed: float = 0.0
+    folder: Path,
+    *agent_options: str,
+    module: str = "sublet_agent.serving",
+    speed: float = 0.0,
+    beat_s: float = 5.0,
 ) -> Iterator[AgentWorld]:
     """Start all three; ``speed`` 0 moves memory in no time."""
     folder.chmod(0o755)
-    service = FakeServiceLink()
+    service = FakeServiceLink(beat_s=beat_s)
     service.start()
     daemon = ("--speed", str(speed)) if speed else ()
     with simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus:

@@ -220,7 +220,7 @@ def test_an_idle_slice_in_a_cell_comes_home_only_where_its_whole_cap_is_free():
     assert told(gpu(away, idle("B", 40, on=31))) == []
 
 
-@pytest.mark.parametrize("more", [{"runs_a_cell": True}, {"past_the_gate": True}])
-def test_a_slice_whose_cell_may_run_on_comes_home_only_to_its_whole_cap(more):
-    assert told(gpu(idle("A", 60, out=30, **more), idle("B", 40, on=25))) == []
-    assert told(gpu(idle("A", 60, out=30, **more), idle("B", 40, on=20))) == ["resume A"]
+def test_a_slice_past_its_gate_comes_home_only_where_its_whole_cap_is_free():
+    away = idle("A", 50, out=5, past_the_gate=True)
+    assert told(gpu(away, idle("B", 40, on=30))) == ["resume A"]
+    assert told(gpu(away, idle("B", 40, on=31))) == []
