@@ -60,8 +60,8 @@ class Kernel:
 
     def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""
-        self.tenant.run(f"held = gpu.allocate(gib={gib})")
-        return self.tenant.run(f"held.fill({seed})")
+        # One line: in between, on a busy machine, the slice would be idle, lent, and hold it up.
+        return self.tenant.run(f"(held := gpu.allocate(gib={gib})).fill({seed})")
 
     def digest(self) -> str:
         return self.tenant.run("held.sha256()")
