@@ -6,7 +6,7 @@ import time
 import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
-from sublet_agent.cgroups.maintenance import GroupKeeper
+from sublet_agent.cgroups.maintenance import GroupKeeper, agents_group_name
 from sublet_agent.cgroups.registry import GroupBook, Verdict
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
@@ -207,11 +207,22 @@ def test_the_agent_never_freezes_itself(groups):
 def test_what_killed_agents_left_is_removed_once_nobody_is_in_it(groups):
     ada = groups.family()
     groups.serve(groups.slice("a", ada))
-    groups.tree.make("/sublet-another-1234/slice-x/rest")
-    groups.tree.make("/sublet-another-1234/slice-x/moved")
+    another = "/" + agents_group_name("another", str(groups.folder))
+    groups.tree.make(f"{another}/slice-x/rest")
+    groups.tree.make(f"{another}/slice-x/moved")
     groups.begin()
-    assert not groups.tree.exists("/sublet-another-1234")
+    assert not groups.tree.exists(another)
     assert groups.book.slice_at(ada.pid) == Verdict("a")
+
+
+def test_an_empty_group_that_is_no_agents_is_left_alone(groups):
+    theirs = groups.tree.folder / f"sublet-others-{os.getpid()}"
+    theirs.mkdir()
+    try:
+        groups.begin()
+        assert theirs.is_dir()
+    finally:
+        theirs.rmdir()
 
 
 def test_where_no_group_can_be_made_it_is_said_why(tmp_path):

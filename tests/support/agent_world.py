@@ -60,8 +60,8 @@ class Kernel:
 
     def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""
-        self.tenant.run(f"held = gpu.allocate(gib={gib})")
-        return self.tenant.run(f"held.fill({seed})")
+        # One line: in between, on a busy machine, the slice would be idle, lent, and hold it up.
+        return self.tenant.run(f"(held := gpu.allocate(gib={gib})).fill({seed})")
 
     def digest(self) -> str:
         return self.tenant.run("held.sha256()")
@@ -132,11 +132,15 @@ class AgentWorld:
 
 @contextmanager
 def agent_world(
-    folder: Path, *agent_options: str, module: str = "sublet_agent.app.serving", speed: float = 0.0
+    folder: Path,
+    *agent_options: str,
+    module: str = "sublet_agent.app.serving",
+    speed: float = 0.0,
+    beat_s: float = 5.0,
 ) -> Iterator[AgentWorld]:
     """Start all three; ``speed`` 0 moves memory in no time."""
     folder.chmod(0o755)
-    service = FakeServiceLink()
+    service = FakeServiceLink(beat_s=beat_s)
     service.start()
     daemon = ("--speed", str(speed)) if speed else ()
     with simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus:

@@ -18,6 +18,7 @@ from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
 
 from tests.support.fake_service_link import slice_assignment
+from tests.support.left_over_groups import note_groups
 
 GPU = "GPU-1"
 WITHIN_S = 60.0
@@ -104,6 +105,7 @@ class Groups:
 
     def __post_init__(self) -> None:
         self.table = LinuxProcessTable()
+        note_groups("node-1", str(self.folder))
         self.begin()
 
     def begin(self) -> None:

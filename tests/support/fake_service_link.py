@@ -35,6 +35,8 @@ class FakeServiceLink:
     slices: tuple[SliceAssignment, ...] = ()
     lending: bool = True
     take_events: bool = True
+    beat_s: float = 5.0
+    """How often it says something when there is nothing new."""
     port: int = 0
     epoch: int = 0
     sequence: int = 0
@@ -111,7 +113,7 @@ class FakeServiceLink:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(5)
+            await asyncio.sleep(self.beat_s)
             self._push()
 
     def _push(self) -> None:

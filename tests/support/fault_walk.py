@@ -5,14 +5,7 @@ the same story but not the same instants. The outcome is never asked of the agen
 hashed by the daemon and by the programs themselves.
 """
 
-import contextlib
-import json
-import os
 import random
-import select
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -31,10 +24,13 @@ from sublet_quota.wire.agent_link import SliceAssignment
 
 from tests.support.control_groups import freezers, leave_no_groups
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
+from tests.support.left_over_groups import note_groups
+from tests.support.nursery import NurserySprout, nursery
 from tests.support.simulated_gpus import SimulatedGpus
 from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
 
-_SUPPORT = Path(__file__).parent
+_LEAST_STEPS = 100
+_LOOK_EVERY = 100
 CONTEXT_MIB = 512
 MIB = 1024
 _OPERATIONS = (
@@ -62,9 +58,10 @@ class FaultWalk:
     """Cells that ended leave a thread behind, which takes and frees memory when it likes; and in
     every owner's slice somebody starts processes for ever that take memory when they are born.
     Nobody can be promised anything then: running out of memory is no finding, losing bytes is."""
+    steps: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     slices: list[WalkSlice] = field(default_factory=list)
-    agent_pid: int | None = None
+    agent: NurserySprout | None = None
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311 - a walk, not a secret
@@ -72,13 +69,7 @@ class FaultWalk:
         self.table = LinuxProcessTable()
         self._jobs = 0
         self.longest_cell_s = 0.0
-        self._nursery = subprocess.Popen(
-            [sys.executable, str(_SUPPORT / "agent_nursery.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._nursery.stdout is not None
-        assert self._nursery.stdout.readline() == b"ready\n"
+        note_groups("node-1", str(self._groups.resolve()))
         (self.folder / "secret").write_text(self.service.secret)
 
     def close(self) -> None:
@@ -87,11 +78,6 @@ class FaultWalk:
         for each in self.slices:
             each.end()
         leave_no_groups(self._groups)
-        self._nursery.kill()
-        self._nursery.wait()
-        for pipe in (self._nursery.stdin, self._nursery.stdout):
-            if pipe is not None:
-                pipe.close()
 
     @property
     def journal(self) -> Path:
@@ -126,12 +112,21 @@ class FaultWalk:
         self._assign()
         self.start_agent()
 
-    def run(self, steps: int) -> None:
-        """Walk so many steps; every now and then stop and look whether all is well."""
-        for step in range(1, steps + 1):
+    def run(self, for_s: float) -> None:
+        """Walk so long, and a few steps at least; now and then stop and look whether all is well.
+
+        The looks take their own time: what they wait for must happen, however long it takes.
+        """
+        walked_s = 0.0
+        while walked_s < for_s or self.steps < _LEAST_STEPS:
+            began = time.monotonic()
             self.step()
-            if step % 200 == 0 or step == steps:
+            self.steps += 1
+            walked_s += time.monotonic() - began
+            if self.steps % _LOOK_EVERY == 0:
                 self.calm_down()
+        if self.steps % _LOOK_EVERY:
+            self.calm_down()
 
     def step(self) -> None:
         moves: list[tuple[int, Callable[[], None]]] = [
@@ -375,28 +370,20 @@ class FaultWalk:
             "--SubletAgent.busy_wakes_after_s=0.1",
             *self.options,
         ]
-        order = {"argv": argv, "log": str(self.folder / "agent.log")}
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
-        self._nursery.stdin.flush()
-        self.agent_pid = int(self._nursery.stdout.readline())
+        with (self.folder / "agent.log").open("ab") as log:
+            handle = log.fileno()
+            self.agent = nursery().start("sublet_agent.app.serving", argv, handle, handle)
         self.counts["agent started"] += 1
 
     def kill_agent(self) -> None:
-        if self.agent_pid is None:
+        agent, self.agent = self.agent, None
+        if agent is None:
             return
-        handle = None
-        with contextlib.suppress(ProcessLookupError):
-            handle = os.pidfd_open(self.agent_pid)
-        if handle is None:
+        if agent.poll() is not None:
             message = f"the agent ended by itself: see {self.folder / 'agent.log'}"
             raise ViolationError(message)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.agent_pid, signal.SIGKILL)
-        select.select([handle], [], [], 5)
-        os.close(handle)
-        self.agent_pid = None
+        agent.kill()
+        agent.wait()
 
     def _open(self, each: WalkSlice) -> None:
         """Start the slice's first process, which starts all others in it."""

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sublet_agent.cgroups.node_groups import GROUPS_NAME
+
 from tests.support.fake_service_link import FakeServiceLink
+from tests.support.left_over_groups import note_groups
+from tests.support.nursery import NurserySprout, nursery
+
+_WATCHED = "sublet_agent.app.application"
 
 
 @dataclass
@@ -22,8 +28,8 @@ class RunningAgent:
     simulated_socket: Path
     service: FakeServiceLink
     options: tuple[str, ...] = ()
-    module: str = "sublet_agent.app.application"
-    process: subprocess.Popen[bytes] | None = None
+    module: str = _WATCHED
+    process: subprocess.Popen[bytes] | NurserySprout | None = None
     logs: list[Path] = field(default_factory=list)
 
     @property
@@ -35,14 +41,12 @@ class RunningAgent:
         return self.folder / "state" / "journal.jsonl"
 
     def start(self) -> None:
+        note_groups("node-1", str((self.folder / "state" / GROUPS_NAME).resolve()))
         secret = self.folder / "secret"
         secret.write_text(self.service.secret)
         log = self.folder / f"agent-{len(self.logs)}.log"
         self.logs.append(log)
-        command = [
-            sys.executable,
-            "-m",
-            self.module,
+        argv = [
             f"--service-url={self.service.url}",
             f"--secret-file={secret}",
             "--node=node-1",
@@ -53,9 +57,15 @@ class RunningAgent:
             *self.options,
         ]
         with log.open("wb") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+            if self.module == _WATCHED:
+                # Its parent starts programs itself: nothing would be saved.
+                command = [sys.executable, "-m", self.module, *argv]
+                self.process = subprocess.Popen(command, stdout=output, stderr=output)
+            else:
+                handle = output.fileno()
+                self.process = nursery().start(self.module, argv, stdout=handle, stderr=handle)
 
-    def wait_until_serving(self, within_s: float = 20.0) -> None:
+    def wait_until_serving(self, within_s: float = 60.0) -> None:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             assert self.process is not None
@@ -93,7 +103,7 @@ class RunningAgent:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
 
 class TenantLine:

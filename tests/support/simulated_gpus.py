@@ -1,7 +1,6 @@
 """Starts the real daemon of simulated GPUs for a test, and processes that use it."""
 
-import subprocess
-import sys
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +12,10 @@ from typing import Final
 from sublet_agent.devices.simulated import SimulatedDevice
 from sublet_agent.simulated.administration import Administration
 
+from tests.support.nursery import NurserySprout, nursery
 from tests.support.tenants import Tenant
 
-_START_S: Final = 20.0
+_END_S: Final = 60.0
 
 
 @dataclass
@@ -23,7 +23,7 @@ class SimulatedGpus:
     """A running daemon."""
 
     socket: Path
-    process: subprocess.Popen[str]
+    process: NurserySprout
     device: SimulatedDevice
     administration: Administration
     stack: ExitStack = field(default_factory=ExitStack)
@@ -47,15 +47,16 @@ def simulated_gpus(*options: str, instant: bool = True) -> Iterator[SimulatedGpu
     with tempfile.TemporaryDirectory(prefix="sublet-gpus-") as folder:
         Path(folder).chmod(0o755)
         socket = Path(folder) / "gpus.sock"
-        command = [sys.executable, "-m", "sublet_agent.simulated.daemon", "--socket", str(socket)]
-        process = subprocess.Popen(
-            [*command, *(["--instant"] if instant else []), *options],
-            stdout=subprocess.PIPE,
-            text=True,
+        said, says = os.pipe()
+        process = nursery().start(
+            "sublet_agent.simulated.daemon",
+            ["--socket", str(socket), *(["--instant"] if instant else []), *options],
+            stdout=says,
         )
-        assert process.stdout is not None
+        os.close(says)
+        output = os.fdopen(said)
         try:
-            ready = process.stdout.readline()
+            ready = output.readline()
             assert ready.startswith("ready:"), f"the daemon did not start: {ready!r}"
             device = SimulatedDevice(str(socket))
             administration = Administration(str(socket))
@@ -65,8 +66,8 @@ def simulated_gpus(*options: str, instant: bool = True) -> Iterator[SimulatedGpu
             administration.close()
         finally:
             process.terminate()
-            process.wait(timeout=_START_S)
-            process.stdout.close()
+            process.wait(timeout=_END_S)
+            output.close()
 
 
 def wait_until(holds: Callable[[], bool], within_s: float = 10.0) -> None:

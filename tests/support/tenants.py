@@ -1,11 +1,13 @@
 """A Python process that uses a GPU, simulated or real, and does what it is told line by line."""
 
 import os
+import select
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Final
 
+_ANSWERS_WITHIN_S: Final = 120.0
 _PROGRAM: Final = """
 import importlib, os, signal, sys
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
@@ -67,6 +69,9 @@ class Tenant:
     def end(self) -> str:
         """Wait for the line that was begun, and return its value's representation."""
         assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], _ANSWERS_WITHIN_S)[0]:
+            message = f"no answer within {_ANSWERS_WITHIN_S} s: it may stand in a GPU call"
+            raise TenantError(message)
         answer = self.process.stdout.readline()
         verdict, _, rest = answer.rstrip("\n").partition(" ")
         if verdict == "ok":

@@ -9,6 +9,7 @@ the kubelet's: they are only looked up.
 import hashlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -28,12 +29,18 @@ from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.processes.slice_roots import family_of, is_root_of
 
-_PREFIX: Final = "sublet-"
+_AN_AGENTS: Final = re.compile(r"sublet-.+-[0-9a-f]{8}", re.DOTALL)
 _ROUNDS: Final = 20
 _TRIES: Final = 3
 _MOST_NAME: Final = 150
 
 log = logging.getLogger(__name__)
+
+
+def agents_group_name(node: str, mark: str) -> str:
+    """Name the group that has an agent's slices in it."""
+    digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
+    return f"sublet-{quote(node, safe='')[:_MOST_NAME]}-{digest}"
 
 
 class GroupKeeper:
@@ -51,8 +58,7 @@ class GroupKeeper:
         self._book = book
         self._trees = tuple(trees)
         self._table = table
-        digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
-        self._parent = f"{_PREFIX}{quote(node, safe='')[:_MOST_NAME]}-{digest}"
+        self._parent = agents_group_name(node, mark)
         self._serving = threading.Lock()
         self._taken_in: dict[SliceId, tuple[int, float | None]] = {}
         self._complaints: dict[SliceId, str] = {}
@@ -239,7 +245,8 @@ def _remove_abandoned(tree: FreezerTree, above: str) -> None:
     """Remove what agents left behind that were killed, and whose processes ended later."""
     for name in tree.inside(above):
         place = f"{above.rstrip('/')}/{name}"
-        if not name.startswith(_PREFIX) or tree.pids(place):
+        # Others may have groups of their own that begin with this project's name.
+        if not _AN_AGENTS.fullmatch(name) or tree.pids(place):
             continue
         # An agent that has just made one and put nobody in yet makes it again.
         tree.remove(place)

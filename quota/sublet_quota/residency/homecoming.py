@@ -37,7 +37,8 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
         away, key=lambda s: (not _must_come_home(snapshot, s), -s.since.timestamp(), s.slice_id)
     ):
         # A cell of it that still runs may fill its whole cap as soon as it is back.
-        need_mib = room.need_mib(view) if view.runs_a_cell else view.image_mib
+        goes_on = view.runs_a_cell or view.past_the_gate
+        need_mib = room.need_mib(view) if goes_on else view.image_mib
         if need_mib <= free_mib:
             return [Resume(view.slice_id)]
         if _must_come_home(snapshot, view):

@@ -1,6 +1,8 @@
 """Any snapshot that an agent might measure, and what it may mean for the GPU's memory."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from sublet_quota.life_cycles.slice_states import SliceState
@@ -17,26 +19,48 @@ from sublet_quota.residency.snapshot import (
 
 from tests.quota.residency.gpu_pictures import NOW, ago
 
-_seconds = st.sampled_from([0, 1, 30, 59, 60, 61, 200, 5000])
-_amounts = st.sampled_from([0, 1, 5, 10, 20, 30, 39, 40, 41, 60, 80])
-_reasons = st.sampled_from([None, None, None, None, "managed memory"])
+_SECONDS = (0, 1, 30, 59, 60, 61, 200, 5000)
+_AMOUNTS = (0, 1, 5, 10, 20, 30, 39, 40, 41, 60, 80)
+_T = TypeVar("_T")
 
 
-@st.composite
-def _slices(draw: st.DrawFn, name: str) -> SliceView:
-    is_job = draw(st.sampled_from([False, False, True]))
-    active = is_job or draw(st.booleans())
-    away = draw(st.sampled_from([False, False, True]))
-    cap = draw(_amounts)
+class _Chances:
+    """One drawn value, a byte for each question: drawn in the time of one choice, not of twenty.
+
+    A byte of 0 is the first answer, so what hypothesis shrinks gets simple here too.
+    """
+
+    def __init__(self, drawn: bytes) -> None:
+        self._left = iter(drawn)
+
+    def one_of(self, answers: Sequence[_T]) -> _T:
+        return answers[next(self._left) % len(answers)]
+
+    def one_in(self, many: int) -> bool:
+        return next(self._left) % many == many - 1
+
+
+_SLICE = st.binary(min_size=19, max_size=19)
+_SLICES = st.lists(_SLICE, max_size=7)
+_GPU = st.binary(min_size=11, max_size=11)
+
+
+def _slice(name: str, drawn: bytes) -> SliceView:
+    of = _Chances(drawn)
+    is_job = of.one_in(3)
+    active = of.one_in(2) or is_job
+    away = of.one_in(3)
+    cap = of.one_of(_AMOUNTS)
     # Mostly within the cap; a suspended slice has on the GPU only what was born since.
-    size = min(draw(_amounts), cap) if draw(st.integers(0, 5)) else draw(_amounts)
-    held, image = (draw(st.sampled_from([0, 0, 0, 1])), size) if away else (size, 0)
-    paused = held > 0 and draw(st.sampled_from([is_job, False]))
-    gate_open = active and not away and not paused and draw(st.booleans())
+    size = of.one_of(_AMOUNTS)
+    size = size if of.one_in(6) else min(size, cap)
+    born_since = of.one_of((0, 0, 0, 1))
+    held, image = (born_since, size) if away else (size, 0)
+    paused = (of.one_in(2) and is_job) and held > 0
+    gate_open = of.one_in(2) and active and not away and not paused
     on_gpu = SliceState.PAUSED if paused else SliceState.RESIDENT
-    kept = draw(st.sampled_from([None, None, None, -1, 100]))
-    rests = draw(st.sampled_from([None, None, None, -1, 5]))
-    since = ago(draw(_seconds))
+    kept = of.one_of((None, None, None, -1, 100))
+    rests = of.one_of((None, None, None, -1, 5))
     return SliceView(
         slice_id=SliceId(name),
         holder=Holder.JOB if is_job else Holder.NOTEBOOK,
@@ -45,50 +69,54 @@ def _slices(draw: st.DrawFn, name: str) -> SliceView:
         held_mib=held,
         image_mib=image,
         active=active,
-        since=since,
+        since=ago(of.one_of(_SECONDS)),
         gate_open=gate_open,
-        state_since=ago(draw(_seconds)),
-        waiting_since=ago(draw(_seconds)) if active and not gate_open else None,
-        turn_since=ago(draw(_seconds)) if gate_open else None,
-        entitlement=draw(st.integers(0, 2)),
+        state_since=ago(of.one_of(_SECONDS)),
+        waiting_since=_ago_if(of.one_of(_SECONDS), holds=active and not gate_open),
+        turn_since=_ago_if(of.one_of(_SECONDS), holds=gate_open),
+        entitlement=of.one_of((0, 1, 2)),
         kept_until=None if kept is None else NOW + timedelta(seconds=kept),
-        runs_a_cell=not is_job and draw(st.sampled_from([False, False, True])),
-        past_the_gate=not is_job and not gate_open and draw(st.sampled_from([False, False, True])),
-        unsuspendable=draw(_reasons),
+        runs_a_cell=of.one_in(3) and not is_job,
+        past_the_gate=of.one_in(3) and not is_job and not gate_open,
+        unsuspendable=of.one_of((None, None, None, None, "managed memory")),
         not_before=None if rests is None else NOW + timedelta(seconds=rests),
     )
 
 
-@st.composite
-def snapshots(draw: st.DrawFn) -> GpuSnapshot:
-    """Draw a GPU of 81 with a margin of 1, so that amounts are small and often just fit."""
-    slices = [draw(_slices(f"s{i}")) for i in range(draw(st.integers(0, 7)))]
+def _ago_if(seconds: int, *, holds: bool) -> datetime | None:
+    return ago(seconds) if holds else None
+
+
+def _snapshot(drawn_slices: Sequence[bytes], drawn: bytes) -> GpuSnapshot:
+    slices = [_slice(f"s{i}", each) for i, each in enumerate(drawn_slices)]
+    of = _Chances(drawn)
     transition = None
-    if slices and draw(st.booleans()):
-        index = draw(st.integers(0, len(slices) - 1))
-        kind = draw(st.sampled_from(list(TransitionKind)))
-        transition = Transition(
-            slices[index].slice_id,
-            kind,
-            undoable=kind is TransitionKind.SUSPENDING and draw(st.booleans()),
-        )
-        slices[index] = _as_moving(slices[index], kind)
-    foreign_present = draw(st.sampled_from([False, False, False, True]))
+    moves, moving = of.one_in(2), of.one_of(range(len(slices) or 1))
+    kind, undoable = of.one_of(tuple(TransitionKind)), of.one_in(2)
+    if slices and moves:
+        undoable = undoable and kind is TransitionKind.SUSPENDING
+        transition = Transition(slices[moving].slice_id, kind, undoable=undoable)
+        slices[moving] = _as_moving(slices[moving], kind)
     return GpuSnapshot(
         gpu_id=GpuId("GPU-1"),
         now=NOW,
         total_mib=81,
         margin_mib=1,
-        host_free_mib=draw(st.sampled_from([0, 20, 60, 1000, 1000])),
-        suspend_mib_per_s=draw(st.sampled_from([1, 3])),
+        host_free_mib=of.one_of((0, 20, 60, 1000, 1000)),
+        suspend_mib_per_s=of.one_of((1, 3)),
         slices=tuple(slices),
         transition=transition,
-        foreign_mib=draw(st.sampled_from([0, 0, 0, 1, 20])),
-        foreign_present=foreign_present,
-        lending=draw(st.sampled_from([True, True, True, False])),
-        closed=draw(st.sampled_from([None, None, None, "XID 79"])),
-        settings=PoolSettings(lend=draw(st.sampled_from([True, True, True, False]))),
+        foreign_mib=of.one_of((0, 0, 0, 1, 20)),
+        foreign_present=of.one_in(4),
+        lending=not of.one_in(4),
+        closed=of.one_of((None, None, None, "XID 79")),
+        settings=PoolSettings(lend=not of.one_in(4)),
     )
+
+
+def snapshots() -> st.SearchStrategy[GpuSnapshot]:
+    """Draw a GPU of 81 with a margin of 1, so that amounts are small and often just fit."""
+    return st.builds(_snapshot, _SLICES, _GPU)
 
 
 def _as_moving(view: SliceView, kind: TransitionKind) -> SliceView:

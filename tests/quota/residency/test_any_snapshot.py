@@ -24,7 +24,7 @@ from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
 from tests.quota.residency.any_snapshot import most_it_may_hold_mib, snapshots
 from tests.quota.residency.gpu_pictures import NOW, stopped
 
-examples = settings(max_examples=120, deadline=None)
+examples = settings(max_examples=200)
 
 
 def _view(snapshot: GpuSnapshot, name: str) -> SliceView:

@@ -220,3 +220,9 @@ def test_an_idle_slice_in_a_cell_comes_home_only_where_its_whole_cap_is_free():
     away = idle("A", 50, out=5, runs_a_cell=True)
     assert told(gpu(away, idle("B", 40, on=30))) == ["resume A"]
     assert told(gpu(away, idle("B", 40, on=31))) == []
+
+
+def test_a_slice_past_its_gate_comes_home_only_where_its_whole_cap_is_free():
+    away = idle("A", 50, out=5, past_the_gate=True)
+    assert told(gpu(away, idle("B", 40, on=30))) == ["resume A"]
+    assert told(gpu(away, idle("B", 40, on=31))) == []
