@@ -29,8 +29,8 @@ from typing import NoReturn
 
 # What is imported by the modules that are run; these themselves are run anew each time.
 import sublet_agent.app.application
-import sublet_agent.node
-import sublet_agent.simulated.server  # noqa: F401
+import sublet_agent.app.node_agent
+import sublet_agent.simulated.server.server  # noqa: F401
 
 _ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
