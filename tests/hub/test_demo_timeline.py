@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sublet_hub.demo.timeline import stretches_of
+from sublet_hub.one_machine.demo.timeline import stretches_of
 
 
 def sample(at_s: float, **states: str) -> dict[str, Any]:
