@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
+from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 
 from tests.support.agent_cases import START, FakeClock, level
 
@@ -21,7 +21,7 @@ def clock():
 
 @pytest.fixture
 def account():
-    return ActivityAccount(START, SETTINGS)
+    return ActivityRecord(START, SETTINGS)
 
 
 def active(account, clock):

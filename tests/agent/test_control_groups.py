@@ -113,7 +113,7 @@ def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups)
     )
     kernel, other = ada.starts("child"), ada.starts("child")
     # Her first process tells her how far her slice has come.
-    with groups.freezer.others_still(GPU, "a", [kernel], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
         assert stillness.problem == ""
         still = {p: stillness.holds(p) for p in (ada.pid, other, kernel, ben.pid, far.pid)}
         assert still == {
@@ -138,9 +138,9 @@ def test_whoever_was_born_apart_stands_still_the_next_time(groups):
     ada = groups.family()
     groups.serve(groups.slice("a", ada))
     kernel = ada.starts("child")
-    with groups.freezer.others_still(GPU, "a", [kernel], 5.0):
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0):
         born = ada.starts("child")
-    with groups.freezer.others_still(GPU, "a", [kernel], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
         assert stillness.problem == ""
         assert [stillness.holds(p) for p in (born, kernel, ada.pid)] == [True, False, False]
 
@@ -148,7 +148,10 @@ def test_whoever_was_born_apart_stands_still_the_next_time(groups):
 def test_everybody_runs_on_when_the_block_ends_in_an_error(groups):
     ada, ben = groups.family(), groups.family()
     groups.serve(groups.slice("a", ada), groups.slice("b", ben))
-    with pytest.raises(ZeroDivisionError), groups.freezer.others_still(GPU, "a", [ada.pid], 5.0):
+    with (
+        pytest.raises(ZeroDivisionError),
+        groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0),
+    ):
         assert 1 / 0
     assert ben.starts("child")
 
@@ -164,7 +167,7 @@ def test_a_process_stays_apart_so_that_the_next_time_costs_less(groups):
 def test_a_slice_whose_group_is_made_during_a_restore_is_frozen_at_once(groups):
     ada, ben = groups.family(), groups.family()
     groups.serve(groups.slice("a", ada))
-    with groups.freezer.others_still(GPU, "a", [ada.pid], 5.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
         groups.serve(groups.slice("a", ada), groups.slice("b", ben))
         assert stillness.holds(ben.pid)
     assert ben.starts("child")
@@ -173,7 +176,7 @@ def test_a_slice_whose_group_is_made_during_a_restore_is_frozen_at_once(groups):
 def test_a_group_that_cannot_be_frozen_is_a_reason_to_restore_nothing(groups):
     ada, ben = groups.family(), groups.family()
     groups.serve(groups.slice("a", ada), groups.slice("b", ben))
-    with groups.freezer.others_still(GPU, "a", [ada.pid], 0.0) as stillness:
+    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 0.0) as stillness:
         told = stillness.problem
     assert not told or "do not stand still in 0.0 s" in told
     assert ben.starts("child")
@@ -197,7 +200,7 @@ def test_the_agent_never_freezes_itself(groups):
     home = groups.tree.place_of(os.getpid())
     groups.tree.move(os.getpid(), groups.book.of("b").rest)
     try:
-        with groups.freezer.others_still(GPU, "a", [ada.pid], 5.0) as stillness:
+        with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
             assert stillness.problem == ""
             assert not stillness.holds(ben.pid)
     finally:

@@ -2,7 +2,7 @@
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.processes.peer import Peer
-from sublet_agent.tenants.connection import Speaker
+from sublet_agent.tenants.connection import TenantProcess
 
 from tests.support.fake_device import FakeTable
 from tests.support.fake_service_link import slice_assignment
@@ -27,7 +27,7 @@ class Desk:
         return not self.answers.is_released(slice_id)
 
     def connects(self, pid, **fields):
-        return Speaker(self, Peer(pid, UID, self.table.add(pid, uid=UID, **fields)))
+        return TenantProcess(self, Peer(pid, UID, self.table.add(pid, uid=UID, **fields)))
 
 
 def test_who_came_before_their_slice_is_its_speaker_as_soon_as_it_is_there():

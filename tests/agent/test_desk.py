@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import Gpu, GpuMemory
-from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
-from sublet_agent.residency.registry import Roster
+from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
+from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.state import GateRequest, ServedGpu, ServedSlice, TrackedProcess
-from sublet_agent.tenants.request_handler import TenantDesk
+from sublet_agent.tenants.request_handler import TenantRequests
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import START, FakeClock
@@ -50,20 +50,20 @@ class Office:
     def __init__(self):
         self.clock = FakeClock()
         self.table = CountingTable(clock=self.clock)
-        account = ActivityAccount(START, ActivitySettings())
+        account = ActivityRecord(START, ActivitySettings())
         self.slice = ServedSlice("a", Holder.NOTEBOOK, GPU, 1000, account, START)
         self.kernel = self.table.add(10)
         for pid in range(11, 21):
             self.slice.processes[pid] = TrackedProcess(self.table.add(pid, parent=pid - 1))
         residency = OneGpu({"a": self.slice})
         self.gpu = residency.gpu
-        roster = Roster(
+        roster = SliceRegistry(
             {GPU: residency},
             Attribution(self.table),
             self.table,
             ActivitySettings(),
         )
-        self.desk = TenantDesk(roster, Attribution(self.table), self.table, self.clock)
+        self.desk = TenantRequests(roster, Attribution(self.table), self.table, self.clock)
 
     def kernels(self):
         return {process.kernel for process in self.desk.share("a").processes}

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
+from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 
 from tests.support.agent_cases import START, FakeClock, level
 from tests.support.agent_world import agent_world
@@ -19,7 +19,7 @@ def clock():
 
 @pytest.fixture
 def account():
-    return ActivityAccount(START, ActivitySettings())
+    return ActivityRecord(START, ActivitySettings())
 
 
 def judged(account, clock):

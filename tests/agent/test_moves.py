@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from sublet_agent.devices.interface import DeviceError, NotSupportedError, ProcessState
-from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveEnd, MoveSettings, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
@@ -116,7 +116,7 @@ def test_coming_back_from_a_failed_suspend_never_restores_without_room(bench):
     assert bench.states() == {1: "suspended", 2: "paused", 3: "running"}
     assert bench.device.counted()["resume"] == 0
     assert set(outcome.suspended) == {a.identity}
-    assert bench.holds.of(b.identity) == {Hold.SLICE}
+    assert bench.holds.of(b.identity) == {PauseReason.SLICE}
 
 
 def test_a_suspend_is_undone_while_its_bytes_have_not_begun_to_move(bench):
@@ -230,7 +230,7 @@ def test_everybody_else_stands_still_while_a_slice_comes_back(bench):
 def test_a_job_that_the_policy_paused_stays_paused_after_a_resume(bench):
     (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
     job = bench.process("job", 3, GIB, Holder.JOB)
-    bench.holds.pause([job], Hold.POLICY, 100)
+    bench.holds.pause([job], PauseReason.POLICY, 100)
     resume_slice(bench.tools, bench.plan(image))
     assert bench.states() == {1: "running", 3: "paused"}
 
@@ -238,7 +238,7 @@ def test_a_job_that_the_policy_paused_stays_paused_after_a_resume(bench):
 def test_a_job_paused_while_a_slice_comes_back_is_not_let_run_by_the_end_of_that(bench):
     (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
     job = bench.process("job", 3, GIB, Holder.JOB)
-    bench.device.before["resume", 1] = lambda: bench.holds.pause([job], Hold.POLICY, 100)
+    bench.device.before["resume", 1] = lambda: bench.holds.pause([job], PauseReason.POLICY, 100)
     resume_slice(bench.tools, bench.plan(image))
     assert bench.states() == {1: "running", 3: "paused"}
 

@@ -2,7 +2,7 @@
 
 from sublet_agent.processes.peer import Peer
 from sublet_agent.tenants.budgets import Budget, SocketLimits, Tenants
-from sublet_agent.tenants.connection import Speaker
+from sublet_agent.tenants.connection import TenantProcess
 
 LIMITS = SocketLimits(connections=3, connects_per_s=5, lines_per_s=10, shares_per_s=2)
 
@@ -23,7 +23,7 @@ class Names:
         return slice_id in self.slices.values()
 
     def speaker(self, pid, uid=1000):
-        return Speaker(self, Peer(pid, uid, None))
+        return TenantProcess(self, Peer(pid, uid, None))
 
 
 class Time:

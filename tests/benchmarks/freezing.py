@@ -57,7 +57,7 @@ def freezer_alone(tree: FreezerTree, neighbours: int, rounds: int) -> dict[str, 
         freeze_s, thaw_s = [], []
         for _ in range(rounds):
             began = time.perf_counter()
-            with groups.freezer.others_still(GPU, "mine", kernels[:1], 5.0) as stillness:
+            with groups.freezer.freeze_neighbours(GPU, "mine", kernels[:1], 5.0) as stillness:
                 freeze_s.append(time.perf_counter() - began)
                 assert stillness.problem == "", stillness.problem
                 began = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.agents.cluster_nodes import WatchedNodes
-from sublet_hub.agents.departed_nodes import GoneNodes
+from sublet_hub.agents.departed_nodes import DepartedNodes
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -57,7 +57,7 @@ async def forget(world: HubWorld, kube: FakeKube) -> None:
     running = world.service
     async with way_into(kube) as api:
         nodes = WatchedNodes(api)
-        await GoneNodes(running.ledger, running.fleet, nodes, running.now).forget()
+        await DepartedNodes(running.ledger, running.fleet, nodes, running.now).forget()
 
 
 async def silent_agents(world: HubWorld) -> Any:

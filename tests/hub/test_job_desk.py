@@ -16,7 +16,7 @@ from sublet_hub.errors import NotebookError
 from sublet_hub.host.clock import utc_now
 from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook, take_along
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
-from sublet_hub.jobs.submission import JobDesk
+from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.job_files import JobFiles
 from sublet_hub.state.stores import Stores
@@ -75,7 +75,7 @@ class Desk:
         stores = Stores(
             service.ledger, service.fleet, service.capacity, service.accounts, files, utc_now
         )
-        self.desk = JobDesk(stores, self.intake)
+        self.desk = JobSubmission(stores, self.intake)
 
     async def submit(self, owner: str) -> object:
         return await self.desk.submit(UserName(owner), (), REQUEST)

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     Failed,
+    JobStatus,
     Lost,
     Runs,
-    Sighting,
     Succeeded,
     Waits,
     belongs_to,
     is_over,
     latest_warning,
-    look_at,
+    read_status,
     was_evicted,
     why_not_admitted,
 )
@@ -56,7 +56,7 @@ SAID = json.dumps(
     }
 )
 
-CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[Sighting], str]] = [
+CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[JobStatus], str]] = [
     ("nothing is there", None, [], Lost, "no longer"),
     ("no pods yet", OWNER, [], Waits, "being made"),
     (
@@ -201,9 +201,9 @@ CASES: list[tuple[str, dict[str, Any] | None, list[dict[str, Any]], type[Sightin
 
 @pytest.mark.parametrize(("made_by", "pods", "kind", "words"), [c[1:] for c in CASES])
 def test_a_sighting(
-    made_by: dict[str, Any] | None, pods: list[dict[str, Any]], kind: type[Sighting], words: str
+    made_by: dict[str, Any] | None, pods: list[dict[str, Any]], kind: type[JobStatus], words: str
 ) -> None:
-    seen = look_at(made_by, pods)
+    seen = read_status(made_by, pods)
     assert isinstance(seen, kind)
     assert words in getattr(seen, "why", "")
 
@@ -211,29 +211,29 @@ def test_a_sighting(
 def test_a_pod_that_is_being_deleted_is_lost() -> None:
     pod = a_pod("Running", "n")
     pod["metadata"]["deletionTimestamp"] = "2026-11-24T08:00:00Z"
-    assert isinstance(look_at(OWNER, [pod]), Lost)
+    assert isinstance(read_status(OWNER, [pod]), Lost)
 
 
 def test_a_notebook_that_cannot_run_is_not_tried_again() -> None:
-    seen = look_at(OWNER, [a_pod("Failed", "n", containerStatuses=ended(3, SAID))])
+    seen = read_status(OWNER, [a_pod("Failed", "n", containerStatuses=ended(3, SAID))])
     assert isinstance(seen, Failed)
     assert not seen.may_retry
 
 
 def test_several_pods_run_only_together() -> None:
     running = a_pod("Running", "n", containerStatuses=with_state(running={}))
-    assert isinstance(look_at(OWNER, [running], 2), Waits)
-    assert isinstance(look_at(OWNER, [running, a_pod()], 2), Waits)
-    assert isinstance(look_at(OWNER, [running, running], 2), Runs)
+    assert isinstance(read_status(OWNER, [running], 2), Waits)
+    assert isinstance(read_status(OWNER, [running, a_pod()], 2), Waits)
+    assert isinstance(read_status(OWNER, [running, running], 2), Runs)
     done = a_pod("Succeeded", "n", containerStatuses=ended(0))
-    assert isinstance(look_at(OWNER, [done, running], 2), Runs)
-    assert isinstance(look_at(OWNER, [done, done], 2), Succeeded)
+    assert isinstance(read_status(OWNER, [done, running], 2), Runs)
+    assert isinstance(read_status(OWNER, [done, done], 2), Succeeded)
 
 
 def test_of_several_pods_the_one_that_failed_by_itself_explains_the_others() -> None:
     killed = a_pod("Failed", "n", containerStatuses=ended(143))
     failed = a_pod("Failed", "n", containerStatuses=ended(1, SAID))
-    seen = look_at(OWNER, [killed, failed], 2)
+    seen = read_status(OWNER, [killed, failed], 2)
     assert isinstance(seen, Failed)
     assert "ValueError" in seen.why
 

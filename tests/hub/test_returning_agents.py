@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sublet_hub.agents.startup_grace import ReturningAgents
+from sublet_hub.agents.startup_grace import StartupGrace
 
 
 class SilentFleet:
@@ -20,7 +20,7 @@ class SilentFleet:
 @pytest.mark.parametrize(("within_s", "asks"), [(3600, 6), (0, 0)])
 def test_when_nobody_waits_any_more_reports_look_at_no_nodes(within_s: int, asks: int) -> None:
     fleet: Any = SilentFleet()
-    returning = ReturningAgents(fleet, timedelta(seconds=within_s))
+    startup_grace = StartupGrace(fleet, timedelta(seconds=within_s))
     for _ in range(5):
-        returning.look()
+        startup_grace.look()
     assert fleet.asked == asks

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.admission.slice_admission import Admitted, admit
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
@@ -25,7 +25,7 @@ SIZES = dedent(
 
 @dataclass(frozen=True)
 class Case:
-    wish: SliceWish
+    wish: RequestedSlice
     reason: RefusalReason
     words: str
     numbers: dict[str, int] = field(default_factory=dict)
@@ -33,40 +33,40 @@ class Case:
     world: tuple[GpuFacts | Holding, ...] = ()
 
 
-def amounts(mib: int | None, milli: int | None, **others: str) -> SliceWish:
-    return SliceWish("ada", memory_mib=mib, compute_milli=milli, **others)
+def amounts(mib: int | None, milli: int | None, **others: str) -> RequestedSlice:
+    return RequestedSlice("ada", memory_mib=mib, compute_milli=milli, **others)
 
 
 REFUSED = {
     "a pool that is not there": Case(
-        SliceWish("ada", pool="interactiv"),
+        RequestedSlice("ada", pool="interactiv"),
         RefusalReason.UNKNOWN_POOL,
         "There is no pool 'interactiv' (did you mean 'interactive'?). Pick one of: interactive.",
     ),
     "a size that is not there": Case(
-        SliceWish("ada", size="smal"),
+        RequestedSlice("ada", size="smal"),
         RefusalReason.UNKNOWN_SIZE,
         "There is no size 'smal' (did you mean 'small'?). Pick one of: small.",
     ),
     "a size for a group that one is not in": Case(
-        SliceWish("ada", size="big"),
+        RequestedSlice("ada", size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
         "'ada' may not pick size 'big'. Pick one of: small.",
     ),
     "a size that one's own entry leaves out": Case(
-        SliceWish("ada", ("staff",), size="big"),
+        RequestedSlice("ada", ("staff",), size="big"),
         RefusalReason.SIZE_NOT_ALLOWED,
         "'ada' may not pick size 'big'. Pick one of: small.",
         document=SIZES + "\nusers: {ada: {sizes: [small]}}",
     ),
     "no size at all to pick": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.SIZE_NOT_ALLOWED,
         "'ada' may pick no size. Ask an administrator for one.",
         document="everyone: {sizes: []}",
     ),
     "a size in another pool": Case(
-        SliceWish("ada", size="small", pool="slow"),
+        RequestedSlice("ada", size="small", pool="slow"),
         RefusalReason.UNKNOWN_SIZE,
         "Size 'small' lies in pool 'interactive', not in 'slow'.",
         document=SIZES + "\npools: {interactive: {}, slow: {}}",
@@ -93,7 +93,7 @@ REFUSED = {
         amounts(-40960, 100), RefusalReason.BAD_AMOUNT, "memory is -40960: ask for 1 MiB or more."
     ),
     "negative memory alone": Case(
-        SliceWish("ada", memory_mib=-5),
+        RequestedSlice("ada", memory_mib=-5),
         RefusalReason.BAD_AMOUNT,
         "memory is -5: ask for 1 MiB or more.",
     ),
@@ -124,7 +124,7 @@ REFUSED = {
         {"asked_mib": 1024, "asked_milli": 1001, "largest_mib": 80896, "largest_milli": 1000},
     ),
     "a size larger than the GPUs that are there": Case(
-        SliceWish("ada", ("staff",), size="big"),
+        RequestedSlice("ada", ("staff",), size="big"),
         RefusalReason.LARGER_THAN_GPU,
         "40 GiB, 0.5 GPU is more than one GPU of pool 'interactive' can give: at most 23 GiB",
         {"asked_mib": 40960, "asked_milli": 500, "largest_mib": 23552, "largest_milli": 1000},
@@ -145,26 +145,26 @@ REFUSED = {
         document=SIZES + "\neveryone: {own_amounts: false}",
     ),
     "a GPU of a type that is not there": Case(
-        SliceWish("ada", gpu_type="NVIDIA B200"),
+        RequestedSlice("ada", gpu_type="NVIDIA B200"),
         RefusalReason.NO_GPU,
         "Pool 'interactive' has no GPU of type 'NVIDIA B200' now. There are: NVIDIA H100 80GB",
     ),
     "a pool whose GPU is closed": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.GPU_CLOSED,
         "In pool 'interactive' the only GPU is closed to new slices: XID 79. Try again later.",
         {"closed_gpus": 1},
         world=(gpu(closed="XID 79"),),
     ),
     "a type whose GPUs are all closed": Case(
-        SliceWish("ada", gpu_type="*h100*"),
+        RequestedSlice("ada", gpu_type="*h100*"),
         RefusalReason.GPU_CLOSED,
         "In pool 'interactive' all 2 GPUs are closed to new slices: ECC; XID 79. Try again later.",
         {"closed_gpus": 2},
         world=(gpu("a", closed="XID 79"), gpu("b", closed="ECC"), gpu("l", L4)),
     ),
     "one slice too many": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.TOO_MANY_SLICES,
         "'ada' has 1 slice and may have 1. Stop another server first.",
         {"slices": 1, "most_slices": 1},
@@ -172,14 +172,14 @@ REFUSED = {
         world=(notebook("a"),),
     ),
     "no slices for this user": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.TOO_MANY_SLICES,
         "'ada' has 0 slices and may have 0. Stop another server first.",
         {"slices": 0, "most_slices": 0},
         document="users: {ada: {most_slices: 0}}",
     ),
     "memory above the user's limit": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.USER_LIMIT,
         "'ada' has 20 GiB of memory and may have 29 GiB: 10 GiB more is too much. "
         "Stop another server, or pick a smaller size.",
@@ -188,7 +188,7 @@ REFUSED = {
         world=(notebook("a"),),
     ),
     "compute above the user's limit": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.USER_LIMIT,
         "'ada' has 0.25 GPU of compute and may have 0.3 GPU: 0.125 GPU more is too much.",
         {"asked_milli": 125, "used_milli": 250, "limit_milli": 300},
@@ -196,7 +196,7 @@ REFUSED = {
         world=(notebook("a"),),
     ),
     "memory above the group's limit, held by another member": Case(
-        SliceWish("ada", ("lab",)),
+        RequestedSlice("ada", ("lab",)),
         RefusalReason.GROUP_LIMIT,
         "Group 'lab' has 20 GiB of memory and may have 25 GiB: 10 GiB more is too much. "
         "Wait until a member stops a server, or pick a smaller size.",
@@ -205,7 +205,7 @@ REFUSED = {
         world=(notebook("b", "bob", groups=("lab",)),),
     ),
     "one slice of the group too many": Case(
-        SliceWish("ada", ("lab",)),
+        RequestedSlice("ada", ("lab",)),
         RefusalReason.GROUP_LIMIT,
         "Group 'lab' has 1 slice and may have 1. Wait until a member stops a server.",
         {"slices": 1, "most_slices": 1},
@@ -213,7 +213,7 @@ REFUSED = {
         world=(notebook("b", "bob", groups=("lab",)),),
     ),
     "what is guaranteed to another user": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.NO_ROOM,
         "Pool 'interactive' has 59 GiB of memory left, of which 50 GiB is guaranteed to others: "
         "10 GiB more does not fit.",
@@ -224,7 +224,7 @@ REFUSED = {
         world=(notebook("e", "eve"),),
     ),
     "compute that is guaranteed to a group one is not in": Case(
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         RefusalReason.NO_ROOM,
         "Pool 'interactive' has 4 GPU of compute left, of which 3.9 GPU is guaranteed to others",
         {"asked_milli": 125, "free_milli": 4000, "kept_milli": 3900},
@@ -244,40 +244,40 @@ def test_what_is_not_allowed_is_refused_with_words_and_numbers(name: str) -> Non
 
 
 ADMITTED = {
-    "no wish is the first size": (SliceWish("ada"), SIZES, gib(10, 125)),
+    "no wish is the first size": (RequestedSlice("ada"), SIZES, gib(10, 125)),
     "no wish is the default size": (
-        SliceWish("ada", ("staff",)),
+        RequestedSlice("ada", ("staff",)),
         SIZES + "\ndefault_size: big",
         gib(40, 500),
     ),
     "a default one may not pick gives way to the first": (
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         SIZES + "\ndefault_size: big",
         gib(10, 125),
     ),
-    "a size for one's group": (SliceWish("ada", ("staff",), size="big"), SIZES, gib(40, 500)),
+    "a size for one's group": (RequestedSlice("ada", ("staff",), size="big"), SIZES, gib(40, 500)),
     "own amounts within a size": (
-        SliceWish("ada", memory_mib=10240, compute_milli=125),
+        RequestedSlice("ada", memory_mib=10240, compute_milli=125),
         SIZES,
         gib(10, 125),
     ),
     "all that a GPU gives": (
-        SliceWish("ada", memory_mib=79 * 1024, compute_milli=1000),
+        RequestedSlice("ada", memory_mib=79 * 1024, compute_milli=1000),
         "",
         gib(79, 1000),
     ),
     "exactly up to the limit": (
-        SliceWish("ada"),
+        RequestedSlice("ada"),
         SIZES + "\neveryone: {limit: {memory: 10 GiB, compute: 0.125}, most_slices: 1}",
         gib(10, 125),
     ),
     "exactly up to what others are guaranteed": (
-        SliceWish("ada", memory_mib=19 * 1024, compute_milli=1),
+        RequestedSlice("ada", memory_mib=19 * 1024, compute_milli=1),
         "pools: {p: {memory_overcommit: 1}}\nusers: {bob: {guaranteed: {memory: 60 GiB}}}",
         gib(19, 1),
     ),
     "into one's own guarantee": (
-        SliceWish("bob", size="whole"),
+        RequestedSlice("bob", size="whole"),
         (
             "pools: {p: {memory_overcommit: 1}}\n"
             "users: {bob: {guaranteed: {memory: 79 GiB, compute: 1}}}"
@@ -285,7 +285,7 @@ ADMITTED = {
         gib(79, 1000),
     ),
     "into the guarantee of one's group": (
-        SliceWish("bob", ("lab",), size="whole"),
+        RequestedSlice("bob", ("lab",), size="whole"),
         (
             "pools: {p: {memory_overcommit: 1}}\n"
             "groups: {lab: {guaranteed: {memory: 79 GiB, compute: 1}}}"
@@ -293,7 +293,7 @@ ADMITTED = {
         gib(79, 1000),
     ),
     "a guarantee in another pool keeps nothing here": (
-        SliceWish("ada", size="whole"),
+        RequestedSlice("ada", size="whole"),
         "pools: {p: {}, q: {}}\nusers: {bob: {guaranteed: {memory: 500 GiB, pool: q}}}",
         gib(79, 1000),
     ),
@@ -332,7 +332,7 @@ TWO_GROUPS = dedent(
 def test_a_slice_goes_on_the_account_of_one_group(
     groups: tuple[str, ...], world: tuple[Holding, ...], charged: tuple[str, ...]
 ) -> None:
-    answer = admit(holdings(TWO_GROUPS, *world), SliceWish("ada", groups))
+    answer = admit(holdings(TWO_GROUPS, *world), RequestedSlice("ada", groups))
     assert isinstance(answer, Admitted)
     assert [kind.groups for kind in answer.kinds] == [charged]
 
@@ -343,7 +343,7 @@ def test_who_is_in_several_groups_is_refused_only_when_all_are_full() -> None:
         notebook("x", "bob", gib(20), groups=("tight",)),
         notebook("y", "bob", gib(90), groups=("wide",)),
     )
-    answer = admit(held, SliceWish("ada", ("wide", "tight")))
+    answer = admit(held, RequestedSlice("ada", ("wide", "tight")))
     assert isinstance(answer, Refusal)
     assert answer.reason is RefusalReason.GROUP_LIMIT
     assert "'tight'" in answer.message
@@ -351,12 +351,12 @@ def test_who_is_in_several_groups_is_refused_only_when_all_are_full() -> None:
 
 def test_jobs_do_not_count_against_their_owners_limits() -> None:
     text = SIZES + "\neveryone: {limit: {memory: 10 GiB}, most_slices: 1}"
-    assert isinstance(admit(holdings(text, job_slice("j")), SliceWish("ada")), Admitted)
+    assert isinstance(admit(holdings(text, job_slice("j")), RequestedSlice("ada")), Admitted)
 
 
 def test_a_size_as_a_part_is_admitted_on_the_kinds_where_the_limit_allows_it() -> None:
     text = "everyone: {limit: {memory: 20 GiB}}\nsizes: {half: {memory: 1/2, compute: 1/2}}"
-    answer = admit(holdings(text, gpu("h", H100), gpu("l", L4)), SliceWish("ada"))
+    answer = admit(holdings(text, gpu("h", H100), gpu("l", L4)), RequestedSlice("ada"))
     assert isinstance(answer, Admitted)
     assert [(k.kind, k.amount) for k in answer.kinds] == [(L4, gib(11.5, 500))]
 
@@ -365,14 +365,14 @@ def test_a_wish_for_a_type_may_be_a_pattern_or_a_name_with_signs_in_it() -> None
     odd = GpuKind("GPU [test] 80GB", 81920, 1024)
     held = holdings("", gpu("h", H100), gpu("o", odd))
     for wished, kinds in (("GPU [test] 80GB", [odd]), ("*h100*", [H100]), (None, [odd, H100])):
-        answer = admit(held, SliceWish("ada", gpu_type=wished))
+        answer = admit(held, RequestedSlice("ada", gpu_type=wished))
         assert isinstance(answer, Admitted)
         assert [k.kind for k in answer.kinds] == kinds
 
 
 def test_a_gpu_too_small_for_its_margin_is_no_reason_to_fail() -> None:
     tiny = GpuKind("tiny", 512, 1024)
-    answer = admit(holdings("", gpu("t", tiny)), SliceWish("ada"))
+    answer = admit(holdings("", gpu("t", tiny)), RequestedSlice("ada"))
     assert isinstance(answer, Refusal)
     assert answer.reason is RefusalReason.LARGER_THAN_GPU
 
@@ -387,12 +387,12 @@ LIMITED = dedent(
     """
 )
 wishes = st.builds(
-    SliceWish,
+    RequestedSlice,
     owner=st.sampled_from(["ada", "bob", "eve", "zoe"]),
     groups=st.sampled_from([(), ("lab",), ("club",), ("lab", "club"), ("strangers",)]),
     size=st.sampled_from([None, "small", "medium", "large", "whole"]),
 ) | st.builds(
-    SliceWish,
+    RequestedSlice,
     owner=st.sampled_from(["ada", "bob"]),
     groups=st.sampled_from([(), ("lab",)]),
     memory_mib=st.integers(-5, 90_000),
@@ -401,7 +401,7 @@ wishes = st.builds(
 
 
 @given(st.lists(wishes, max_size=30))
-def test_nobody_ever_holds_more_than_their_limits(asked: list[SliceWish]) -> None:
+def test_nobody_ever_holds_more_than_their_limits(asked: list[RequestedSlice]) -> None:
     held = holdings(LIMITED, gpu("a", H100), gpu("b", L4), gpu("c", H100))
     members: dict[str, set[str]] = {}
     for number, wish in enumerate(asked):
@@ -421,7 +421,7 @@ def test_nobody_ever_holds_more_than_their_limits(asked: list[SliceWish]) -> Non
 
 
 @given(st.lists(wishes, max_size=30), st.sampled_from([1, 2]))
-def test_a_guarantee_can_always_be_taken_up(asked: list[SliceWish], gpus: int) -> None:
+def test_a_guarantee_can_always_be_taken_up(asked: list[RequestedSlice], gpus: int) -> None:
     text = LIMITED + "\npools: {p: {memory_overcommit: 1, compute_overcommit: 1}}"
     held = holdings(text, *(gpu(f"g{n}") for n in range(gpus)))
     for number, wish in enumerate(asked):
@@ -429,16 +429,16 @@ def test_a_guarantee_can_always_be_taken_up(asked: list[SliceWish], gpus: int) -
             hand_out(held, wish, f"s{number}")
     whole = GpuAmount(30 * 1024, 500)
     assert whole.fits_in(held.room_in(held.document.first_pool))
-    answer = admit(held, SliceWish("zoe", memory_mib=whole.memory_mib, compute_milli=500))
+    answer = admit(held, RequestedSlice("zoe", memory_mib=whole.memory_mib, compute_milli=500))
     assert isinstance(answer, Admitted)
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.text(max_size=300))
 def test_any_names_get_an_answer(size: str, pool: str, gpu_type: str) -> None:
     for wish in (
-        SliceWish("ada", size=size),
-        SliceWish("ada", pool=pool),
-        SliceWish("ada", gpu_type=gpu_type),
+        RequestedSlice("ada", size=size),
+        RequestedSlice("ada", pool=pool),
+        RequestedSlice("ada", gpu_type=gpu_type),
     ):
         answer = admit(holdings(), wish)
         assert isinstance(answer, Admitted) or len(answer.message) < 2000

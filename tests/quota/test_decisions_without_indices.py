@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
@@ -32,13 +32,13 @@ TIGHTER = document(QUOTA.replace("memory_overcommit: 1.5", "memory_overcommit: 1
 owners = st.sampled_from(["ada", "bob", "eve", "zoe"])
 groups = st.sampled_from([(), ("lab",), ("club",), ("club", "lab"), ("strangers",)])
 wishes = st.builds(
-    SliceWish,
+    RequestedSlice,
     owner=owners,
     groups=groups,
     size=st.sampled_from([None, "eighth", "half", "light"]),
     gpu_type=st.sampled_from([None, None, "*L4"]),
 ) | st.builds(
-    SliceWish,
+    RequestedSlice,
     owner=owners,
     groups=groups,
     pool=st.sampled_from([None, "slow"]),
@@ -51,7 +51,7 @@ changes = st.sampled_from(["nothing", "nothing", "remove", "unsuspendable", "clo
 @settings(max_examples=150)
 @given(st.lists(st.tuples(wishes, changes), max_size=30), st.integers(1, 3))
 def test_a_reference_that_adds_everything_up_anew_decides_the_same(
-    steps: list[tuple[SliceWish, str]], per_kind: int
+    steps: list[tuple[RequestedSlice, str]], per_kind: int
 ) -> None:
     held = holdings(
         QUOTA,

@@ -2,7 +2,7 @@
 
 import pytest
 from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.jobs.job_admission import JobWish, admit_job
+from sublet_quota.jobs.job_admission import RequestedJob, admit_job
 from sublet_quota.reasons.refusal import RefusalReason
 
 from tests.support.quota_cases import H100, L4, gpu, holdings
@@ -10,47 +10,55 @@ from tests.support.quota_cases import H100, L4, gpu, holdings
 TWO = (gpu("h", H100), gpu("l", L4))
 
 REFUSED = {
-    "no memory": (JobWish("ada", memory_mib=0), RefusalReason.BAD_AMOUNT, "1 MiB or more"),
-    "negative memory": (JobWish("ada", memory_mib=-1), RefusalReason.BAD_AMOUNT, "1 MiB or more"),
+    "no memory": (RequestedJob("ada", memory_mib=0), RefusalReason.BAD_AMOUNT, "1 MiB or more"),
+    "negative memory": (
+        RequestedJob("ada", memory_mib=-1),
+        RefusalReason.BAD_AMOUNT,
+        "1 MiB or more",
+    ),
     "beyond all GPUs": (
-        JobWish("ada", memory_mib=10**400),
+        RequestedJob("ada", memory_mib=10**400),
         RefusalReason.BAD_AMOUNT,
         "more memory than any GPU has",
     ),
-    "no compute": (JobWish("ada", compute_milli=0), RefusalReason.BAD_AMOUNT, "1 to 1000"),
-    "two GPUs' compute": (JobWish("ada", compute_milli=2000), RefusalReason.BAD_AMOUNT, "1 to"),
+    "no compute": (RequestedJob("ada", compute_milli=0), RefusalReason.BAD_AMOUNT, "1 to 1000"),
+    "two GPUs' compute": (
+        RequestedJob("ada", compute_milli=2000),
+        RefusalReason.BAD_AMOUNT,
+        "1 to",
+    ),
     "a priority before everybody's fair share": (
-        JobWish("ada", priority=1),
+        RequestedJob("ada", priority=1),
         RefusalReason.PRIORITY_NOT_ALLOWED,
         "ask for 0, or for less",
     ),
     "larger than any GPU": (
-        JobWish("ada", memory_mib=80 * 1024),
+        RequestedJob("ada", memory_mib=80 * 1024),
         RefusalReason.LARGER_THAN_GPU,
         "A job of 80 GiB fits on no GPU: at most 79 GiB on NVIDIA H100 80GB HBM3. Ask for less.",
     ),
     "larger than the GPUs of its type": (
-        JobWish("ada", memory_mib=24 * 1024, gpu_type="*L4"),
+        RequestedJob("ada", memory_mib=24 * 1024, gpu_type="*L4"),
         RefusalReason.LARGER_THAN_GPU,
         "at most 23 GiB on NVIDIA L4",
     ),
     "more GPUs than there are": (
-        JobWish("ada", gpus=3),
+        RequestedJob("ada", gpus=3),
         RefusalReason.BAD_AMOUNT,
         "The job asks for 3 GPUs, each another, and there are 2 that it could use.",
     ),
     "more GPUs than there are of its type": (
-        JobWish("ada", gpus=2, gpu_type="*L4"),
+        RequestedJob("ada", gpus=2, gpu_type="*L4"),
         RefusalReason.BAD_AMOUNT,
         "and there is 1 that it could use. Ask for fewer.",
     ),
     "more GPUs than are large enough": (
-        JobWish("ada", gpus=2, memory_mib=40 * 1024),
+        RequestedJob("ada", gpus=2, memory_mib=40 * 1024),
         RefusalReason.BAD_AMOUNT,
         "and there is 1 that it could use.",
     ),
     "a type that is not there": (
-        JobWish("ada", gpu_type="B200"),
+        RequestedJob("ada", gpu_type="B200"),
         RefusalReason.NO_GPU,
         (
             "There is no GPU of type 'B200' that jobs could use. There are: NVIDIA H100 80GB HBM3, "
@@ -72,24 +80,24 @@ def test_a_job_that_can_never_run_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        JobWish("ada"),
-        JobWish("ada", memory_mib=79 * 1024),
-        JobWish("ada", memory_mib=20 * 1024, gpus=2),
-        JobWish("ada", gpu_type="*l4"),
-        JobWish("ada", priority=-100),
-        JobWish("ada", priority=100, may_go_first=True),
+        RequestedJob("ada"),
+        RequestedJob("ada", memory_mib=79 * 1024),
+        RequestedJob("ada", memory_mib=20 * 1024, gpus=2),
+        RequestedJob("ada", gpu_type="*l4"),
+        RequestedJob("ada", priority=-100),
+        RequestedJob("ada", priority=100, may_go_first=True),
     ],
 )
-def test_a_job_that_fits_some_gpu_may_wait_for_it(wish: JobWish) -> None:
+def test_a_job_that_fits_some_gpu_may_wait_for_it(wish: RequestedJob) -> None:
     assert admit_job(holdings("", *TWO), wish, 0) is None
 
 
 def test_a_closed_gpu_is_waited_for() -> None:
-    assert admit_job(holdings("", gpu(closed="XID 79")), JobWish("ada"), 0) is None
+    assert admit_job(holdings("", gpu(closed="XID 79")), RequestedJob("ada"), 0) is None
 
 
 def test_without_a_pool_that_lends_no_job_can_run() -> None:
-    refusal = admit_job(holdings("pools: {p: {lend: false}}"), JobWish("ada"), 0)
+    refusal = admit_job(holdings("pools: {p: {lend: false}}"), RequestedJob("ada"), 0)
     assert refusal is not None
     assert refusal.reason is RefusalReason.NO_GPU
 
@@ -97,18 +105,18 @@ def test_without_a_pool_that_lends_no_job_can_run() -> None:
 def test_gpus_of_pools_that_do_not_lend_do_not_count() -> None:
     text = "pools: {no: {gpus: {types: ['*H100*']}, lend: false}, yes: {}}"
     gpus: tuple[GpuFacts, ...] = TWO
-    refusal = admit_job(holdings(text, *gpus), JobWish("ada", memory_mib=40 * 1024), 0)
+    refusal = admit_job(holdings(text, *gpus), RequestedJob("ada", memory_mib=40 * 1024), 0)
     assert refusal is not None
     assert refusal.numbers == {"asked_mib": 40960, "largest_mib": 23552}
-    refusal = admit_job(holdings(text, *gpus), JobWish("ada", gpus=2), 0)
+    refusal = admit_job(holdings(text, *gpus), RequestedJob("ada", gpus=2), 0)
     assert refusal is not None
     assert refusal.numbers == {"asked_gpus": 2, "most_gpus": 1}
 
 
 def test_one_job_too_many_is_refused_with_the_numbers() -> None:
     held = holdings("groups: {lab: {each_member: {most_jobs: 2}}}")
-    assert admit_job(held, JobWish("ada", ("lab",)), 1) is None
-    refusal = admit_job(held, JobWish("ada", ("lab",)), 2)
+    assert admit_job(held, RequestedJob("ada", ("lab",)), 1) is None
+    refusal = admit_job(held, RequestedJob("ada", ("lab",)), 2)
     assert refusal is not None
     assert refusal.reason is RefusalReason.TOO_MANY_JOBS
     assert refusal.numbers == {"jobs": 2, "most_jobs": 2}

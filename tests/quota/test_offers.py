@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.placement.offers import offers_for
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
@@ -66,7 +66,7 @@ def test_an_offer_holds_what_a_request_gets(
         *(notebook(f"s{n}", amount=gib(amount)) for n, amount in enumerate(promised)),
     )
     for offer in offers_for(held, "ada", groups, gpu_type).offers:
-        answer = decide_slice(held, SliceWish("ada", groups, offer.size, gpu_type=gpu_type))
+        answer = decide_slice(held, RequestedSlice("ada", groups, offer.size, gpu_type=gpu_type))
         if isinstance(answer, Refusal):
             assert offer.refusal == answer
         else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.home_claim import HomeInUse
@@ -20,8 +20,8 @@ ONCE = WHOLE_ONLY + "\npools: {interactive: {memory_overcommit: 1, compute_overc
 TWICE = WHOLE_ONLY + "\npools: {interactive: {memory_overcommit: 2, compute_overcommit: 2}}"
 
 
-def wish(amount_gib: float, compute_milli: int = 1, gpu_type: str | None = None) -> SliceWish:
-    return SliceWish(
+def wish(amount_gib: float, compute_milli: int = 1, gpu_type: str | None = None) -> RequestedSlice:
+    return RequestedSlice(
         "zoe",
         memory_mib=int(amount_gib * 1024),
         compute_milli=compute_milli,
@@ -31,7 +31,7 @@ def wish(amount_gib: float, compute_milli: int = 1, gpu_type: str | None = None)
 
 @dataclass(frozen=True)
 class Case:
-    wish: SliceWish
+    wish: RequestedSlice
     world: tuple[GpuFacts | Holding, ...]
     place: str
     document: str = TWICE
@@ -219,12 +219,12 @@ odd_kinds = st.builds(
 )
 factors = st.sampled_from(["1", "1.1", "1.5", "2", "3.333"])
 asked_for = st.builds(
-    SliceWish,
+    RequestedSlice,
     owner=st.sampled_from(["ada", "bob"]),
     size=st.sampled_from(["s", "quarter"]),
     gpu_type=st.sampled_from([None, "a"]),
 ) | st.builds(
-    SliceWish,
+    RequestedSlice,
     owner=st.just("eve"),
     memory_mib=st.integers(1, 100_000),
     compute_milli=st.integers(1, 1000),
@@ -239,7 +239,7 @@ asked_for = st.builds(
 )
 def test_no_gpu_is_ever_promised_beyond_its_overcommit(
     gpus: list[tuple[GpuKind, bool]],
-    asked: list[tuple[SliceWish, bool]],
+    asked: list[tuple[RequestedSlice, bool]],
     memory_factor: str,
     compute_factor: str,
 ) -> None:

@@ -1,7 +1,7 @@
 """Slices that can never make room for others go only where all slices fit together."""
 
 import pytest
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
@@ -14,9 +14,9 @@ TWICE = """
 """
 
 
-def wish(amount_gib: int, *, never_suspended: bool) -> SliceWish:
+def wish(amount_gib: int, *, never_suspended: bool) -> RequestedSlice:
     mib = amount_gib * 1024
-    return SliceWish("zoe", memory_mib=mib, compute_milli=1, never_suspended=never_suspended)
+    return RequestedSlice("zoe", memory_mib=mib, compute_milli=1, never_suspended=never_suspended)
 
 
 def test_a_slice_that_is_never_suspended_goes_where_all_fit_together() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.moves.host_memory import HostMemory
-from sublet_agent.moves.pausing import Holds
+from sublet_agent.moves.pausing import PausedProcesses
 from sublet_agent.moves.plan import MovePlan, MoveSettings, MoveTools
 from sublet_agent.state_files.journal import Journal, Target
 from sublet_quota.names.ids import GpuId, SliceId
@@ -68,7 +68,7 @@ class Bench:
         self.pool = ThreadPoolExecutor(8)
         self.journal = Journal(self.folder / "journal.jsonl")
         self.attribution = Attribution(self.table)
-        self.holds = Holds(self.device, self.journal, self.table, self.pool)
+        self.holds = PausedProcesses(self.device, self.journal, self.table, self.pool)
         self.host = HostMemory(self.host_mib, lambda: None)
         self.tools = MoveTools(
             device=self.device,

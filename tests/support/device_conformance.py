@@ -95,7 +95,7 @@ class DeviceConformance:
         assert held is not None
         assert GIB <= held <= 3 * GIB
         assert node.device.state(tenant.pid) is ProcessState.RUNNING
-        assert node.device.may_be_suspended(tenant.pid) is None
+        assert node.device.why_not_suspendable(tenant.pid) is None
 
     def test_a_paused_process_stays_on_the_card_and_its_calls_wait(self, node: Node) -> None:
         tenant = self.filled(node)
@@ -211,12 +211,12 @@ class DeviceConformance:
 
     def test_shared_memory_is_seen_beforehand_on_both_sides(self, node: Node) -> None:
         parent, child = self.filled(node, 256), self.filled(node, 256)
-        assert node.device.may_be_suspended(parent.pid) is None
-        assert node.device.may_be_suspended(child.pid) is None
+        assert node.device.why_not_suspendable(parent.pid) is None
+        assert node.device.why_not_suspendable(child.pid) is None
         token = parent.run("b.share()")
         child.run(f"s = gpu.open_shared({token})")
         for tenant in (parent, child):
-            assert "CUDA IPC" in str(node.device.may_be_suspended(tenant.pid))
+            assert "CUDA IPC" in str(node.device.why_not_suspendable(tenant.pid))
 
     def test_a_resume_without_room_loses_the_process_for_ever(self, node: Node) -> None:
         victim = self.filled(node, 4 * GIB)

@@ -94,7 +94,7 @@ class FakeDevice:
         away = process is not None and process.state is ProcessState.SUSPENDED
         return process.memory_mib if process is not None and away else 0
 
-    def may_be_suspended(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> str | None:
         process = self.processes_here.get(pid)
         return None if process is None else process.unsuspendable
 

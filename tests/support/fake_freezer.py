@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sublet_agent.cgroups.freezer import Stillness
+from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_quota.names.ids import GpuId, SliceId
 
 
@@ -21,12 +21,12 @@ class FakeFreezer:
         self.told.append(("set apart", (slice_id, *pids)))
 
     @contextmanager
-    def others_still(
+    def freeze_neighbours(
         self, _gpu_id: GpuId, _slice_id: SliceId, pids: Sequence[int], _within_s: float
-    ) -> Iterator[Stillness]:
+    ) -> Iterator[FrozenNeighbours]:
         self.told.append(("freeze", tuple(pids)))
         self.when_frozen()
         try:
-            yield Stillness(self.problem, lambda pid: pid in self.frozen)
+            yield FrozenNeighbours(self.problem, lambda pid: pid in self.frozen)
         finally:
             self.told.append(("thaw", ()))

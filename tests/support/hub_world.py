@@ -17,7 +17,7 @@ from typing import Any
 from sublet_hub.agents.departed_nodes import ClusterNodes
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.node_secrets import NodeSecrets
-from sublet_hub.app.assembly import Assembly, Outside
+from sublet_hub.app.assembly import Adapters, Assembly
 from sublet_hub.host.clock import read_boot_id, utc_now
 from sublet_hub.host.private_files import write_private
 from sublet_hub.jobs.backend import JobRuns
@@ -301,7 +301,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
     identities = agents or secrets
     client = HubClient(hub.url, SERVICE_TOKEN)
-    outside = Outside(database, client, identities, utc_now, runs, nodes)
+    outside = Adapters(database, client, identities, utc_now, runs, nodes)
     assembly = Assembly(settings or settings_for(folder), outside)
     auth = ServiceAuth(
         api_url=hub.url,
@@ -312,7 +312,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     server = make_server(
         assembly.service,
         auth,
-        assembly.switchboard,
+        assembly.connections,
         WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32, proxies),
     )
     socket, port = bind_unused_port()

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from textwrap import dedent
 
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB, GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
@@ -80,7 +80,7 @@ def holdings(text: str = "", *entries: GpuFacts | Holding) -> Holdings:
     return Holdings(document(text), gpus or [gpu()], slices)
 
 
-def hand_out(held: Holdings, wish: SliceWish, name: str) -> Holding | Refusal:
+def hand_out(held: Holdings, wish: RequestedSlice, name: str) -> Holding | Refusal:
     """Decide on a wish and, where it is granted, hand the slice out."""
     answer = decide_slice(held, wish)
     if isinstance(answer, Refusal):

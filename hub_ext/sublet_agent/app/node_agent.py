@@ -20,24 +20,24 @@ from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
 from sublet_agent.hub_link.connection import ServiceLink
 from sublet_agent.hub_link.reports import report_gpu, report_slice
-from sublet_agent.measurement.loop import GONE, Sampler, SamplerTools
+from sublet_agent.measurement.loop import GONE, SamplingLoop, SamplingTools
 from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
-from sublet_agent.moves.pausing import Hold, Holds
+from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.moves.recovery import Recovered, recover
 from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.controller import GpuResidency, ResidencyTools
 from sublet_agent.residency.eviction import Eviction
-from sublet_agent.residency.registry import Roster
-from sublet_agent.residency.snapshots import NodeView
+from sublet_agent.residency.registry import SliceRegistry
+from sublet_agent.residency.snapshots import NodeConditions
 from sublet_agent.residency.state import ServedGpu
 from sublet_agent.state_files.assignments import AssignmentsFile
-from sublet_agent.state_files.event_log import Outbox
+from sublet_agent.state_files.event_log import EventLog
 from sublet_agent.state_files.failed_gpus import ClosedGpus
 from sublet_agent.state_files.journal import Journal, Target
-from sublet_agent.state_files.open_gates import Promises
-from sublet_agent.tenants.request_handler import TenantDesk
+from sublet_agent.state_files.open_gates import OpenGatesFile
+from sublet_agent.tenants.request_handler import TenantRequests
 from sublet_agent.tenants.server import TenantSocket
 
 JOURNAL_NAME: Final = "journal.jsonl"
@@ -65,25 +65,25 @@ class NodeAgent:
         self._groups = node_groups(settings.groups, settings.node, settings.state_folder, table)
         self._attribution = Attribution(table, self._groups.book.slice_at)
         self._journal = Journal(settings.state_folder / JOURNAL_NAME)
-        self._outbox = Outbox(
+        self._outbox = EventLog(
             settings.state_folder / "events.jsonl",
             clock,
             lambda write: asyncio.get_running_loop().call_soon(write),
         )
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
-        self._promises = Promises(settings.state_folder / "open-gates.json")
+        self._promises = OpenGatesFile(settings.state_folder / "open-gates.json")
         self._closed = ClosedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
-        self._holds = Holds(device, self._journal, table, self._device_calls)
+        self._holds = PausedProcesses(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._moves = self._make_moves()
         self._residencies: dict[GpuId, GpuResidency] = {}
-        self._roster = Roster(self._residencies, self._attribution, table, settings.activity)
-        self._samplers: dict[GpuId, Sampler] = {}
+        self._roster = SliceRegistry(self._residencies, self._attribution, table, settings.activity)
+        self._samplers: dict[GpuId, SamplingLoop] = {}
         self._socket = TenantSocket(
             settings.tenant_socket,
-            TenantDesk(self._roster, self._attribution, table, clock),
+            TenantRequests(self._roster, self._attribution, table, clock),
             table,
             settings.socket,
         )
@@ -170,7 +170,7 @@ class NodeAgent:
             eviction=eviction,
             promises=self._promises,
         )
-        sampler_tools = SamplerTools(
+        sampler_tools = SamplingTools(
             moves=self._moves,
             attribution=self._attribution,
             calls=self._calls,
@@ -188,7 +188,7 @@ class NodeAgent:
             served.suspend_mib_per_s = served.resume_mib_per_s = rate
             residency = GpuResidency(served, tools)
             self._residencies[gpu.gpu_id] = residency
-            self._samplers[gpu.gpu_id] = Sampler(residency, sampler_tools)
+            self._samplers[gpu.gpu_id] = SamplingLoop(residency, sampler_tools)
             log.info(
                 "GPU %s: %s %s, %s MiB",
                 gpu.index,
@@ -229,12 +229,12 @@ class NodeAgent:
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._calls, self._groups.serve, self._slices)
         if released:
-            loop.run_in_executor(self._calls, self._holds.release, released, Hold.POLICY)
+            loop.run_in_executor(self._calls, self._holds.release, released, PauseReason.POLICY)
         for residency in self._residencies.values():
             residency.poke()
 
-    def _view(self) -> NodeView:
-        return NodeView(
+    def _view(self) -> NodeConditions:
+        return NodeConditions(
             self._clock.now(),
             lending=self._lending(),
             margin_mib=self._settings.moves.margin_mib,

@@ -17,7 +17,7 @@ def _nobody(_pid: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Stillness:
+class FrozenNeighbours:
     """Who stands still while the block lasts."""
 
     problem: str = ""
@@ -33,9 +33,9 @@ class Freezer(Protocol):
         """Let these processes answer the driver also while the rest of their slice is frozen."""
         ...
 
-    def others_still(
+    def freeze_neighbours(
         self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
-    ) -> AbstractContextManager[Stillness]:
+    ) -> AbstractContextManager[FrozenNeighbours]:
         """Freeze everybody on the GPU but these processes of this slice; thaw at the end."""
         ...
 
@@ -46,8 +46,8 @@ class NoFreezer:
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         """Nobody has to be."""
 
-    def others_still(
+    def freeze_neighbours(
         self, _gpu_id: GpuId, _slice_id: SliceId, _pids: Sequence[int], _within_s: float
-    ) -> AbstractContextManager[Stillness]:
+    ) -> AbstractContextManager[FrozenNeighbours]:
         """Freeze nobody."""
-        return nullcontext(Stillness())
+        return nullcontext(FrozenNeighbours())

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from sublet_quota.names.ids import GpuId, SliceId
 
-from sublet_agent.cgroups.freezer import Stillness
+from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_agent.cgroups.groups_file import SliceGroup, thaw_surely
 from sublet_agent.cgroups.registry import Frozen, GroupBook
 from sublet_agent.cgroups.trees import wait_frozen
@@ -42,16 +42,16 @@ class SliceFreezer:
                 log.warning("process %s cannot be set apart: %s", pid, error)
 
     @contextmanager
-    def others_still(
+    def freeze_neighbours(
         self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
-    ) -> Iterator[Stillness]:
+    ) -> Iterator[FrozenNeighbours]:
         """Freeze everybody on the GPU but these processes of this slice; thaw at the end."""
         self._put_back(slice_id, pids)
         first = self._book.first_of(slice_id)
         self.set_apart(slice_id, pids if first is None else [*pids, first])
         try:
             problem = self._freeze(gpu_id, slice_id, pids, within_s)
-            yield Stillness(problem, lambda pid: self._stands_still(gpu_id, pid))
+            yield FrozenNeighbours(problem, lambda pid: self._stands_still(gpu_id, pid))
         finally:
             for each in self._book.end(gpu_id):
                 if not thaw_surely(each.tree, each.place):

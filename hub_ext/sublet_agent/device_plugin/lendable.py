@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from sublet_agent.device_plugin.units import GpuRoom
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.snapshots import NodeView, lendable_mib
+from sublet_agent.residency.snapshots import NodeConditions, lendable_mib
 
 
-def rooms_of(residencies: Iterable[GpuResidency], node: NodeView) -> tuple[GpuRoom, ...]:
+def rooms_of(residencies: Iterable[GpuResidency], node: NodeConditions) -> tuple[GpuRoom, ...]:
     """What jobs have on each card, and what one more could have: told to the service alike."""
     return tuple(
         GpuRoom(

@@ -142,7 +142,7 @@ class Device(Protocol):
         """
         ...
 
-    def may_be_suspended(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> str | None:
         """Return why it cannot be suspended, as far as can be seen beforehand, or ``None``.
 
         CUDA IPC shows as ``/dev/shm/cuda.shm.*`` in its maps. Look right before each suspend.

@@ -105,7 +105,7 @@ class NvidiaDevice(DriverDevice):
         """Neither NVML nor the checkpoint API tells how far a move has come."""
         return
 
-    def may_be_suspended(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> str | None:
         """Return why it cannot be suspended, as far as can be seen beforehand."""
         shared = why_not_suspendable(pid)
         if shared is not None:

@@ -86,7 +86,7 @@ class SimulatedDevice(DriverDevice):
         """Read how much of it is in host memory."""
         return int(self._ask("away", pid=pid)["mib"])
 
-    def may_be_suspended(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> str | None:
         """Return why it cannot be suspended, as far as can be seen beforehand."""
         shared = why_not_suspendable(pid)
         if shared is not None:

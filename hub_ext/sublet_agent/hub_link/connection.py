@@ -29,7 +29,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from sublet_agent.clock import Clock
-from sublet_agent.state_files.event_log import Outbox
+from sublet_agent.state_files.event_log import EventLog
 
 _LEAST_BETWEEN_S: Final = 0.05
 _EVENTS_AT_ONCE: Final = 500
@@ -64,7 +64,7 @@ class ServiceLink:
         self,
         settings: LinkSettings,
         hello: Hello,
-        outbox: Outbox,
+        outbox: EventLog,
         clock: Clock,
         status: Callable[[int, int, int], Status],
         assigned: Callable[[Assignments], None],

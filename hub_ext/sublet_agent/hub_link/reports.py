@@ -8,12 +8,16 @@ from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
-from sublet_agent.residency.snapshots import NodeView, lendable_mib, lent_to
+from sublet_agent.residency.snapshots import NodeConditions, lendable_mib, lent_to
 from sublet_agent.residency.state import ServedGpu, ServedSlice
 
 
 def report_gpu(
-    gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView, *, not_frozen: str | None = None
+    gpu: ServedGpu,
+    slices: Sequence[ServedSlice],
+    node: NodeConditions,
+    *,
+    not_frozen: str | None = None,
 ) -> GpuReport:
     """Return the card as the service is told."""
     return GpuReport(

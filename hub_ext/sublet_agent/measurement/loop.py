@@ -11,13 +11,13 @@ from typing import Final
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.clock import Clock
 from sublet_agent.measurement.sample import Sample, take_sample
-from sublet_agent.measurement.update import Consequences, Measurement, request_for
+from sublet_agent.measurement.update import Consequences, SampleUpdate, request_for
 from sublet_agent.measurement.wake_checks import wake_who_may_wait
-from sublet_agent.moves.pausing import Hold, Holds
+from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.state_files.event_log import Record
+from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.journal import Target
 
 _ASK_STATES_EVERY_S = 1.0
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SamplerTools:
+class SamplingTools:
     """What the samplers of all GPUs work with."""
 
     moves: MoveTools
@@ -41,20 +41,20 @@ class SamplerTools:
     calls: Executor
     samples: Executor
     clock: Clock
-    record: Record
+    record: RecordEvent
     changed: Callable[[], None]
     activity: ActivitySettings
     period_s: float
     """Between two samples of a GPU."""
 
 
-class Sampler:
+class SamplingLoop:
     """Measures one GPU."""
 
-    def __init__(self, residency: GpuResidency, tools: SamplerTools) -> None:
+    def __init__(self, residency: GpuResidency, tools: SamplingTools) -> None:
         self._residency = residency
         self._tools = tools
-        self._measurement = Measurement(residency, tools.activity)
+        self._measurement = SampleUpdate(residency, tools.activity)
         self._asked_states = float("-inf")
         self._failures = self._answers = 0
         self._again = asyncio.Event()
@@ -135,10 +135,10 @@ class Sampler:
     async def _act(self, effects: Consequences) -> None:
         tools, holds = self._tools, self._tools.moves.holds
         for target in effects.found_suspended:
-            holds.adopt(target, Hold.SUSPENDED)
+            holds.adopt(target, PauseReason.SUSPENDED)
             tools.moves.host.settle(target.identity, target.image_mib)
         for identity in effects.found_back:
-            holds.drop(identity, Hold.SUSPENDED)
+            holds.drop(identity, PauseReason.SUSPENDED)
             tools.moves.host.release(identity)
         for identity in effects.ended:
             tools.moves.host.release(identity)
@@ -152,8 +152,8 @@ class Sampler:
             )
         timeout_ms = tools.moves.settings.pause_timeout_ms
         pauses = (
-            (effects.pause_for_policy, Hold.POLICY),
-            (effects.pause_for_slice, Hold.SLICE),
+            (effects.pause_for_policy, PauseReason.POLICY),
+            (effects.pause_for_slice, PauseReason.SLICE),
         )
         loop = asyncio.get_running_loop()
         for targets, hold in pauses:
@@ -165,7 +165,7 @@ class Sampler:
                 await loop.run_in_executor(tools.calls, _let_run, holds, needless)
         await loop.run_in_executor(tools.samples, holds.settle)
 
-    def _needlessly_held(self, found_paused: list[Target]) -> dict[Hold, list[Target]]:
+    def _needlessly_held(self, found_paused: list[Target]) -> dict[PauseReason, list[Target]]:
         """List those of this GPU whose reason to stand still is no more, by that reason.
 
         Checked against what is so now, not what was when the sample was taken.
@@ -176,23 +176,28 @@ class Sampler:
         policy, whole, moved = [], [], []
         if gpu.move is None:
             # A move that broke off unexpectedly may have left whom it held.
-            held = holds.held_for(Hold.MOVE)
+            held = holds.held_for(PauseReason.MOVE)
             moved = [target for target in held if target.gpu_id == gpu.gpu.gpu_id]
-        for target in holds.held_for(Hold.POLICY):
+        for target in holds.held_for(PauseReason.POLICY):
             served = slices.get(target.slice_id)
             if target.gpu_id == gpu.gpu.gpu_id and (served is None or not served.paused):
                 policy.append(target)
-        for target in holds.held_for(Hold.SLICE):
+        for target in holds.held_for(PauseReason.SLICE):
             served = slices.get(target.slice_id)
             moving = gpu.move is not None and gpu.move.slice_id == target.slice_id
             back = served is None or not (served.away() or moving)
             if target.gpu_id == gpu.gpu.gpu_id and back:
                 whole.append(target)
-        return {Hold.FOUND: stray, Hold.POLICY: policy, Hold.SLICE: whole, Hold.MOVE: moved}
+        return {
+            PauseReason.FOUND: stray,
+            PauseReason.POLICY: policy,
+            PauseReason.SLICE: whole,
+            PauseReason.MOVE: moved,
+        }
 
 
-def _let_run(holds: Holds, needless: dict[Hold, list[Target]]) -> None:
-    for target in needless[Hold.FOUND]:
-        holds.adopt(target, Hold.FOUND)
+def _let_run(holds: PausedProcesses, needless: dict[PauseReason, list[Target]]) -> None:
+    for target in needless[PauseReason.FOUND]:
+        holds.adopt(target, PauseReason.FOUND)
     for hold, targets in needless.items():
         holds.release(targets, hold)

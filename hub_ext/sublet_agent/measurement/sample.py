@@ -156,7 +156,7 @@ def _away_mib(device: Device, moving: Sequence[ProcessIdentity]) -> int | None:
 
 def _obstacle(device: Device, pid: int) -> str | None:
     try:
-        return device.may_be_suspended(pid)
+        return device.why_not_suspendable(pid)
     except DeviceError:
         return None
 

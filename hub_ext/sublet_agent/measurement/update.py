@@ -61,7 +61,7 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
     )
 
 
-class Measurement:
+class SampleUpdate:
     """Takes samples of one GPU over."""
 
     def __init__(self, residency: GpuResidency, settings: ActivitySettings) -> None:

@@ -11,7 +11,7 @@ from sublet_agent.devices.interface import (
     ProcessState,
     ResumeRefusedError,
 )
-from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome, MoveTools
 from sublet_agent.state_files.journal import Step, Target
 
@@ -30,7 +30,7 @@ class Objection:
 
 def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
     """Look for what is known to lose a process, before it is touched."""
-    reason = tools.device.may_be_suspended(target.identity.pid)
+    reason = tools.device.why_not_suspendable(target.identity.pid)
     if reason is not None:
         return Objection(MoveEnd.REFUSED, reason, target)
     room = tools.own_limit_mib(target.identity.pid)
@@ -80,7 +80,7 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
 
 
 def _is_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> None:
-    tools.holds.exchange(target, Hold.MOVE, Hold.SUSPENDED)
+    tools.holds.exchange(target, PauseReason.MOVE, PauseReason.SUSPENDED)
     tools.host.settle(target.identity, target.image_mib)
     outcome.suspended[target.identity] = target
 
@@ -132,7 +132,7 @@ def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
         # It has given its CUDA context back: nothing of it is on the GPU or in an image.
         outcome.gone.add(target.identity)
         return None
-    tools.holds.exchange(target, Hold.SUSPENDED, Hold.MOVE)
+    tools.holds.exchange(target, PauseReason.SUSPENDED, PauseReason.MOVE)
     tools.host.release(target.identity)
     outcome.on_gpu.add(target.identity)
     tools.journal.write(Step.RESUMED, [target])

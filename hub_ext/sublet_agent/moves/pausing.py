@@ -34,7 +34,7 @@ _STANDS_STILL: Final = frozenset({ProcessState.PAUSED, ProcessState.SUSPENDED})
 log = logging.getLogger(__name__)
 
 
-class Hold(StrEnum):
+class PauseReason(StrEnum):
     """Why a process is kept from running."""
 
     POLICY = "policy"
@@ -49,7 +49,7 @@ class Hold(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NotHeld:
+class PauseFailure:
     """A process that could not be paused, and why."""
 
     target: Target
@@ -65,12 +65,12 @@ class NotHeld:
 class _Held:
     target: Target
     lock: threading.Lock = field(default_factory=threading.Lock)
-    holds: set[Hold] = field(default_factory=set)
+    holds: set[PauseReason] = field(default_factory=set)
     stuck: bool = False
     """Nobody holds it, but the device would not let it run: tried again."""
 
 
-class Holds:
+class PausedProcesses:
     """The processes that are kept from running, on all GPUs of the node."""
 
     def __init__(
@@ -83,23 +83,25 @@ class Holds:
         self._guard = threading.Lock()
         self._held: dict[ProcessIdentity, _Held] = {}
 
-    def of(self, identity: ProcessIdentity) -> frozenset[Hold]:
+    def of(self, identity: ProcessIdentity) -> frozenset[PauseReason]:
         """Return who holds this process."""
         held = self._held.get(identity)
         return frozenset() if held is None else frozenset(held.holds)
 
-    def held_for(self, hold: Hold) -> tuple[Target, ...]:
+    def held_for(self, hold: PauseReason) -> tuple[Target, ...]:
         """List the processes held for this reason."""
         with self._guard:
             return tuple(h.target for h in self._held.values() if hold in h.holds)
 
-    def adopt(self, target: Target, hold: Hold) -> None:
+    def adopt(self, target: Target, hold: PauseReason) -> None:
         """Take over a process that the device says is paused or suspended already."""
         held = self._entry(target)
         with held.lock:
             held.holds.add(hold)
 
-    def pause(self, targets: Sequence[Target], hold: Hold, timeout_ms: int) -> list[NotHeld]:
+    def pause(
+        self, targets: Sequence[Target], hold: PauseReason, timeout_ms: int
+    ) -> list[PauseFailure]:
         """Hold all these processes, in parallel; returns those that are not held."""
         fresh = [t for t in targets if not self.of(t.identity)]
         try:
@@ -110,19 +112,19 @@ class Holds:
         outcomes = self._for_each(targets, lambda t: self._pause_one(t, hold, timeout_ms))
         return [o for o in outcomes if o is not None]
 
-    def release(self, targets: Sequence[Target], hold: Hold) -> None:
+    def release(self, targets: Sequence[Target], hold: PauseReason) -> None:
         """Let go; whoever is held by nobody else runs on. Never raises for a device's error."""
         self._write_unpausing([t for t in targets if self.of(t.identity) <= {hold}])
         self._for_each(targets, lambda t: self._release_one(t, hold))
 
-    def exchange(self, target: Target, old: Hold, new: Hold) -> None:
+    def exchange(self, target: Target, old: PauseReason, new: PauseReason) -> None:
         """Go on holding for another reason, with no call to the device."""
         held = self._entry(target)
         with held.lock:
             held.holds.discard(old)
             held.holds.add(new)
 
-    def drop(self, identity: ProcessIdentity, hold: Hold) -> None:
+    def drop(self, identity: ProcessIdentity, hold: PauseReason) -> None:
         """The reason is no more, as the device says; nothing is to be called."""
         held = self._held.get(identity)
         if held is not None:
@@ -155,13 +157,13 @@ class Holds:
                 held = self._held[target.identity] = _Held(target)
             return held
 
-    def _pause_one(self, target: Target, hold: Hold, timeout_ms: int) -> NotHeld | None:
+    def _pause_one(self, target: Target, hold: PauseReason, timeout_ms: int) -> PauseFailure | None:
         held = self._entry(target)
         with held.lock:
             if not held.holds:
                 error = self._call_pause(target, timeout_ms)
                 if error is not None:
-                    return NotHeld(target, error)
+                    return PauseFailure(target, error)
             held.holds.add(hold)
         return None
 
@@ -181,7 +183,7 @@ class Holds:
             return None if paused else DeviceError(repr(error))
         return None
 
-    def _release_one(self, target: Target, hold: Hold) -> None:
+    def _release_one(self, target: Target, hold: PauseReason) -> None:
         held = self._entry(target)
         with held.lock:
             if hold not in held.holds and not held.stuck:

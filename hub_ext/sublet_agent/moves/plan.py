@@ -15,7 +15,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device
 from sublet_agent.moves.host_memory import HostMemory
-from sublet_agent.moves.pausing import Holds
+from sublet_agent.moves.pausing import PausedProcesses
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.state_files.journal import Journal, Target
 
@@ -41,7 +41,7 @@ class MoveTools:
 
     device: Device
     journal: Journal
-    holds: Holds
+    holds: PausedProcesses
     table: ProcessTable
     host: HostMemory
     whose: Callable[[int, GpuId], Target | None]

@@ -16,7 +16,7 @@ from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import Device, DeviceError, ProcessState
-from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.state_files.journal import Step, Target
@@ -49,13 +49,13 @@ def recover(
         attribution.remember(target.identity, target.slice_id)
         match _state(tools.device, target.identity.pid, step):
             case ProcessState.SUSPENDED:
-                tools.holds.adopt(target, Hold.SUSPENDED)
+                tools.holds.adopt(target, PauseReason.SUSPENDED)
                 tools.host.settle(target.identity, target.image_mib)
                 (recovered.lost if step is Step.LOST else recovered.suspended).append(target)
             case ProcessState.FAILED:
                 recovered.lost.append(target)
             case ProcessState.PAUSED:
-                tools.holds.adopt(target, Hold.POLICY)
+                tools.holds.adopt(target, PauseReason.POLICY)
                 if target.holder is Holder.JOB and target.slice_id in assigned:
                     # Owners may be at work: whether it may go on, the policy says.
                     recovered.paused_jobs.append(target)
@@ -67,9 +67,9 @@ def recover(
     away = {t.slice_id for t in recovered.suspended}
     for target in unpause:
         if target.slice_id in away:
-            tools.holds.exchange(target, Hold.POLICY, Hold.SLICE)
+            tools.holds.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
     recovered.unpaused = [t for t in unpause if t.slice_id not in away]
-    tools.holds.release(recovered.unpaused, Hold.POLICY)
+    tools.holds.release(recovered.unpaused, PauseReason.POLICY)
     return recovered
 
 

@@ -15,11 +15,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sublet_agent.cgroups.freezer import Stillness
+from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import restore_one
-from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveOutcome, MovePlan, MoveTools
 from sublet_agent.state_files.journal import Target
 
@@ -45,7 +45,9 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
         obstacle = others.stop()
         if obstacle:
             return obstacle
-        with tools.freezer.others_still(plan.gpu_id, plan.slice_id, pids, within_s) as stillness:
+        with tools.freezer.freeze_neighbours(
+            plan.gpu_id, plan.slice_id, pids, within_s
+        ) as stillness:
             others.stillness = stillness
             return stillness.problem or _restore_while_still(tools, waiting, outcome, others)
     except (DeviceError, JournalError) as error:
@@ -55,7 +57,7 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
         return repr(error)
     finally:
         # Thawed by now, or the driver could not let them run.
-        tools.holds.release(others.paused, Hold.MOVE)
+        tools.holds.release(others.paused, PauseReason.MOVE)
 
 
 def _restore_while_still(
@@ -105,7 +107,7 @@ class _Others:
         self._own = {t.identity for t in plan.processes}
         self._listed: frozenset[tuple[int, int]] = frozenset()
         self.paused: list[Target] = []
-        self.stillness = Stillness()
+        self.stillness = FrozenNeighbours()
 
     def stop_until_nothing_changes(self) -> str:
         """Stop everybody, and list again until nothing has changed.
@@ -138,7 +140,7 @@ class _Others:
             if not born and not ending:
                 self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
                 return ""
-            failures = tools.holds.pause(born, Hold.MOVE, tools.settings.pause_timeout_ms)
+            failures = tools.holds.pause(born, PauseReason.MOVE, tools.settings.pause_timeout_ms)
             failed = {f.target.identity for f in failures}
             self.paused.extend(t for t in born if t.identity not in failed)
             for failure in failures:
@@ -150,7 +152,7 @@ class _Others:
     def _stands_still(self, target: Target) -> bool:
         identity = target.identity
         # There is one move at a time on a GPU: whoever is held for it, is held for this one.
-        held = identity in self._own or Hold.MOVE in self._tools.holds.of(identity)
+        held = identity in self._own or PauseReason.MOVE in self._tools.holds.of(identity)
         return held or self.stillness.holds(identity.pid)
 
 

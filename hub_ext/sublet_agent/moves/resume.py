@@ -3,7 +3,7 @@
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import suspend_one
-from sublet_agent.moves.pausing import Hold
+from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome, MovePlan, MoveTools
 from sublet_agent.moves.restore import restore_all
 from sublet_agent.state_files.journal import Target
@@ -28,9 +28,9 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
     running = [t for t in restored if t.identity in outcome.on_gpu]
     if outcome.suspended:
         for target in running:
-            tools.holds.exchange(target, Hold.MOVE, Hold.SLICE)
+            tools.holds.exchange(target, PauseReason.MOVE, PauseReason.SLICE)
     else:
-        tools.holds.release(running, Hold.MOVE)
+        tools.holds.release(running, PauseReason.MOVE)
     for identity in outcome.gone:
         tools.host.release(identity)
     outcome.took_s = tools.monotonic() - began

@@ -99,7 +99,7 @@ class _Kernel:
                 del self.let_through[cell]
 
 
-class ActivityAccount:
+class ActivityRecord:
     """The evidence of one slice, and the judgement on it."""
 
     def __init__(self, known_since: datetime, settings: ActivitySettings) -> None:

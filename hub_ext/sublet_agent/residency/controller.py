@@ -37,10 +37,10 @@ from sublet_agent.moves.suspend import suspend_slice
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.job_pauses import JobPauses
 from sublet_agent.residency.move_results import EndedMove, take_over
-from sublet_agent.residency.snapshots import NodeView, assemble
+from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
-from sublet_agent.state_files.event_log import EventKind, Record
-from sublet_agent.state_files.open_gates import Promised, Promises
+from sublet_agent.state_files.event_log import EventKind, RecordEvent
+from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
 
@@ -55,12 +55,12 @@ class ResidencyTools:
     calls: Executor
     """For pausing and unpausing: short calls, never waiting behind a move of memory."""
     clock: Clock
-    record: Record
+    record: RecordEvent
     changed: Callable[[], None]
     """Called after something changed that the hub service should see at once."""
     lending: Callable[[], bool]
     eviction: Eviction
-    promises: Promises
+    promises: OpenGatesFile
 
 
 class GpuResidency:
@@ -135,7 +135,7 @@ class GpuResidency:
         snapshot = assemble(
             self.gpu,
             managed,
-            NodeView(
+            NodeConditions(
                 now,
                 lending=self._tools.lending(),
                 margin_mib=self._tools.moves.settings.margin_mib,
@@ -160,7 +160,7 @@ class GpuResidency:
     def _keep_promises(self) -> None:
         now = self._tools.clock.now()
         slices = self.slices.values()
-        promised = Promised(
+        promised = OpenGates(
             frozenset(s.slice_id for s in slices if s.gate_open),
             frozenset(s.slice_id for s in slices if s.past_the_gate(now)),
         )

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-from sublet_agent.moves.pausing import Hold, Holds
+from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.state_files.journal import Target
 
@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 class Eviction:
     """Ends the processes of one job slice after another."""
 
-    def __init__(self, table: ProcessTable, holds: Holds, calls: Executor, grace_s: float) -> None:
+    def __init__(
+        self, table: ProcessTable, holds: PausedProcesses, calls: Executor, grace_s: float
+    ) -> None:
         self._table = table
         self._holds = holds
         self._calls = calls
@@ -43,5 +45,5 @@ class Eviction:
                     self._table.send_signal(target.identity, signal.SIGTERM)
             fresh = [t for t in targets if t.identity not in told]
             told.update(t.identity for t in fresh)
-            await loop.run_in_executor(self._calls, self._holds.release, fresh, Hold.POLICY)
+            await loop.run_in_executor(self._calls, self._holds.release, fresh, PauseReason.POLICY)
             await asyncio.sleep(_LOOK_AGAIN_S)

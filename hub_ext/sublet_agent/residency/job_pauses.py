@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from sublet_agent.devices.interface import NotSupportedError
-from sublet_agent.moves.pausing import Hold, Holds, NotHeld
+from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
 from sublet_agent.residency.state import ServedSlice
 from sublet_agent.state_files.event_log import EventKind
 from sublet_agent.state_files.journal import Target
@@ -24,7 +24,7 @@ class _RecordOf(Protocol):
 class JobPauses:
     """Pauses and unpauses the jobs of one GPU."""
 
-    def __init__(self, holds: Holds, calls: Executor, record: _RecordOf) -> None:
+    def __init__(self, holds: PausedProcesses, calls: Executor, record: _RecordOf) -> None:
         self._holds = holds
         self._calls = calls
         self._record = record
@@ -51,7 +51,9 @@ class JobPauses:
                     self._record("paused", job)
         return all(j.failed_pauses == 0 or j.unpausable is not None for j in jobs)
 
-    async def hold(self, targets: Sequence[Target], hold: Hold = Hold.POLICY) -> list[NotHeld]:
+    async def hold(
+        self, targets: Sequence[Target], hold: PauseReason = PauseReason.POLICY
+    ) -> list[PauseFailure]:
         """Pause these processes; returns those that run on."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
@@ -66,9 +68,9 @@ class JobPauses:
             targets.extend(job.targets(job.processes.values()))
             self._record("unpaused", job)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._calls, self._holds.release, targets, Hold.POLICY)
+        await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)
 
-    def _note_failure(self, job: ServedSlice, failure: NotHeld, now: datetime) -> None:
+    def _note_failure(self, job: ServedSlice, failure: PauseFailure, now: datetime) -> None:
         job.failed_pauses += 1
         job.paused = False
         job.pause_again_at = now + _AGAIN_AFTER

@@ -8,7 +8,7 @@ from sublet_quota.residency.snapshot import TransitionKind
 
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome
 from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice, TrackedProcess
-from sublet_agent.state_files.event_log import Record
+from sublet_agent.state_files.event_log import RecordEvent
 
 _FIRST_RETRY_S: Final = 0.25
 _LONGEST_RETRY_S: Final = 30.0
@@ -32,7 +32,7 @@ class EndedMove:
     at: datetime
 
 
-def take_over(gpu: ServedGpu, ended: EndedMove, record: Record) -> None:
+def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
     """Note where each process is now, what was learnt, and when to try again."""
     served, move, outcome, now = ended.served, ended.move, ended.outcome, ended.at
     before = served.state()

@@ -11,16 +11,16 @@ from sublet_quota.wire.agent_link import Assignments, GpuAssignment, SliceAssign
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.moves.recovery import Recovered
 from sublet_agent.processes.process_table import ProcessTable
-from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
+from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.state import ServedSlice, TrackedProcess
 from sublet_agent.state_files.journal import Target
-from sublet_agent.state_files.open_gates import Promised
+from sublet_agent.state_files.open_gates import OpenGates
 
 log = logging.getLogger(__name__)
 
 
-class Roster:
+class SliceRegistry:
     """All slices of the node. Belongs to the event loop."""
 
     def __init__(
@@ -110,14 +110,14 @@ class Roster:
             if found is not None:
                 found[1].paused = True
 
-    def keep_promises(self, promised: Mapping[GpuId, Promised], now: datetime) -> None:
+    def keep_promises(self, promised: Mapping[GpuId, OpenGates], now: datetime) -> None:
         """Cells that an agent before this one let through may be running.
 
         Gates that were open stay so where the slice is on its GPU. Called when kernels can report
         again, however long the recovery took.
         """
         for residency, served in self.assigned():
-            here = promised.get(residency.gpu.gpu.gpu_id, Promised())
+            here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
             before = served.slice_id in here.open | here.past
             served.account.listens(now, promised_before=before)
             whole = not served.away() and not served.paused
@@ -153,7 +153,7 @@ class Roster:
             holder=holder,
             gpu_id=residency.gpu.gpu.gpu_id,
             cap_mib=0,
-            account=ActivityAccount(now, self._settings),
+            account=ActivityRecord(now, self._settings),
             state_since=now,
         )
         residency.slices[slice_id] = served
@@ -197,7 +197,7 @@ class Roster:
         served.holder = Holder.NOTEBOOK
         served.cap_mib = served.image_mib()
         served.activity = None
-        served.account = ActivityAccount(now, self._settings)
+        served.account = ActivityRecord(now, self._settings)
         served.gate_open, served.turn_since, served.waiting_since = False, None, None
         paused, served.paused = served.paused, False
         # Its cells ask again: the slice may be on another card now, or be nobody's.

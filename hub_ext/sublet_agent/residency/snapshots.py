@@ -18,7 +18,7 @@ from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
 
 
 @dataclass(frozen=True, slots=True)
-class NodeView:
+class NodeConditions:
     """What is the same for all GPUs of the node at one moment."""
 
     now: datetime
@@ -31,7 +31,7 @@ class NodeView:
     """Who is away and wanted is taken to need no room: brought back into a full GPU, and lost."""
 
 
-def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> GpuSnapshot:
+def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> GpuSnapshot:
     """Return the GPU as the policy sees it."""
     move = gpu.move
     views = tuple(_view(s, move if _is_moving(s, move) else None, node) for s in slices)
@@ -76,7 +76,7 @@ def _stray_mib(served: ServedSlice) -> int:
     return served.held_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
-def _view(served: ServedSlice, move: RunningMove | None, node: NodeView) -> SliceView:
+def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -> SliceView:
     now = node.now
     state, cap_mib = served.state(), served.cap_mib
     held_mib, image_mib = served.held_mib(), served.image_mib()
@@ -115,7 +115,7 @@ def _since(served: ServedSlice) -> datetime:
     return served.state_since if served.activity is None else served.activity.since
 
 
-def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeView) -> int:
+def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> int:
     """Return how large a job could be that is placed here now, as the policy would seat it."""
     return lending.lendable_mib(assemble(gpu, slices, node))
 

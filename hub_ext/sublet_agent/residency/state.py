@@ -19,7 +19,7 @@ from sublet_quota.wire.tenant_socket import Share
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.moves.plan import UndoSwitch
 from sublet_agent.processes.process_table import ProcessIdentity
-from sublet_agent.residency.activity import ActivityAccount
+from sublet_agent.residency.activity import ActivityRecord
 from sublet_agent.state_files.journal import Target
 
 DEFAULT_IDLE_AFTER: Final = timedelta(seconds=300)
@@ -87,7 +87,7 @@ class ServedSlice:
     holder: Holder
     gpu_id: GpuId
     cap_mib: int
-    account: ActivityAccount
+    account: ActivityRecord
     state_since: datetime
     assignment: SliceAssignment | None = None
     """``None``: it is not served, and some of its processes still hold memory."""

@@ -39,7 +39,7 @@ _MOST_DETAIL: Final = 4000
 log = logging.getLogger(__name__)
 
 
-class Record(Protocol):
+class RecordEvent(Protocol):
     """Write an event down for the hub service."""
 
     def __call__(  # noqa: PLR0913 - the fields of an event
@@ -57,7 +57,7 @@ class Record(Protocol):
         ...
 
 
-class Outbox:
+class EventLog:
     """The events that the service has not taken yet, the oldest first.
 
     Not forced to disk: losing the last ones with the machine loses history, not work.

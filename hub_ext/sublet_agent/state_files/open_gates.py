@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Promised:
+class OpenGates:
     """Slices whose cells were let through."""
 
     open: frozenset[SliceId] = frozenset()
@@ -28,16 +28,16 @@ class Promised:
     """Their gates have closed since, and a cell may run on."""
 
 
-class Promises:
+class OpenGatesFile:
     """What was promised on all GPUs of the node, in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._promised: dict[GpuId, Promised] = {}
+        self._promised: dict[GpuId, OpenGates] = {}
         self._file = -1
         self._length = 0
 
-    def load(self, gpus: Iterable[GpuId]) -> Mapping[GpuId, Promised]:
+    def load(self, gpus: Iterable[GpuId]) -> Mapping[GpuId, OpenGates]:
         """Return what an agent before this one left promised on these GPUs.
 
         It stands until something else is kept for the GPU.
@@ -46,7 +46,7 @@ class Promises:
             kept = json.loads(self._path.read_bytes())
             if isinstance(kept, list):
                 # Of an agent of an earlier version, which told neither GPUs nor gates apart.
-                before = Promised(past=_ids(kept))
+                before = OpenGates(past=_ids(kept))
                 self._promised = dict.fromkeys(gpus, before)
             else:
                 found = {GpuId(name): _promised(value) for name, value in kept.items()}
@@ -57,7 +57,7 @@ class Promises:
             log.warning("the open gates in %s cannot be read: %s", self._path, error)
         return dict(self._promised)
 
-    def keep(self, gpu_id: GpuId, promised: Promised) -> None:
+    def keep(self, gpu_id: GpuId, promised: OpenGates) -> None:
         """Nothing else is promised on the GPU now."""
         if self._promised.get(gpu_id) == promised:
             return
@@ -92,8 +92,8 @@ class Promises:
             self._file = -1
 
 
-def _promised(kept: dict[str, list[str]]) -> Promised:
-    return Promised(_ids(kept["open"]), _ids(kept["past"]))
+def _promised(kept: dict[str, list[str]]) -> OpenGates:
+    return OpenGates(_ids(kept["open"]), _ids(kept["past"]))
 
 
 def _ids(names: list[str]) -> frozenset[SliceId]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sublet_agent.tenants.connection import Speaker
+from sublet_agent.tenants.connection import TenantProcess
 
 _MANY: Final = 256
 _RECOUNT_S: Final = 1.0
@@ -61,7 +61,7 @@ class Tenant:
     connects: Budget
     lines: Budget
     shares: Budget
-    speakers: set[Speaker] = field(default_factory=set)
+    speakers: set[TenantProcess] = field(default_factory=set)
     """By its open connections."""
     recounted_at: float = float("-inf")
 
@@ -88,14 +88,14 @@ class Tenants:
         self._most_of_one = min(limits.connections, max(1, most // _SHARED_BY))
         self._time = time
         self._known: dict[str, Tenant] = {}
-        self._placed: dict[Speaker, Tenant] = {}
+        self._placed: dict[TenantProcess, Tenant] = {}
         self._tidy_at = _MANY
 
     def __len__(self) -> int:
         """Return how many are known."""
         return len(self._known)
 
-    def place(self, speaker: Speaker) -> Tenant:
+    def place(self, speaker: TenantProcess) -> Tenant:
         """Count a connection where its speaker belongs, by what is known of them now."""
         tenant, before = self._of(speaker.tenant), self._placed.get(speaker)
         if before is not tenant:
@@ -105,11 +105,11 @@ class Tenants:
             self._placed[speaker] = tenant
         return tenant
 
-    def remove(self, speaker: Speaker) -> None:
+    def remove(self, speaker: TenantProcess) -> None:
         """A connection has ended."""
         self._placed.pop(speaker).speakers.discard(speaker)
 
-    def why_no_room_for(self, speaker: Speaker) -> str | None:
+    def why_no_room_for(self, speaker: TenantProcess) -> str | None:
         """Why no more connections may be made; who is another's by now counts there."""
         if len(self._placed) >= self._most:
             return f"there are {self._most} connections on this node already"

@@ -39,7 +39,7 @@ _OPEN_LINE: Final = GateOpen().model_dump_json().encode() + b"\n"
 Message = KernelActivity | EnterGate | AskShare
 
 
-class Desk(Protocol):
+class TenantRequests(Protocol):
     """What the socket asks of the agent."""
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
@@ -79,10 +79,10 @@ class Desk(Protocol):
         ...
 
 
-class Speaker:
+class TenantProcess:
     """Who speaks by one connection: a process, and the slice that it is in."""
 
-    def __init__(self, desk: Desk, peer: Peer) -> None:
+    def __init__(self, desk: TenantRequests, peer: Peer) -> None:
         self._desk = desk
         self.peer = peer
         self._slice_id: SliceId | None = None
@@ -115,10 +115,12 @@ class _Waiting:
     told: float = 0.0
 
 
-class Conversation:
+class TenantConnection:
     """One connection: its requests at the gate, and what it was told."""
 
-    def __init__(self, desk: Desk, speaker: Speaker, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, desk: TenantRequests, speaker: TenantProcess, writer: asyncio.StreamWriter
+    ) -> None:
         self._desk = desk
         self._speaker = speaker
         self._writer = writer

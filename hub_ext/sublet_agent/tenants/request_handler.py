@@ -10,7 +10,7 @@ from sublet_agent.clock import Clock
 from sublet_agent.processes.peer import Peer
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.registry import Roster
+from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.state import GateRequest, ServedSlice, ToldShare, TrackedProcess
 from sublet_agent.tenants.share import TenantView, share_of
 from sublet_agent.tenants.wait_reasons import describe
@@ -24,11 +24,11 @@ _MOST_REST_S: Final = 1.0
 """A look may have taken long for another reason, and what it told is old by then."""
 
 
-class TenantDesk:
+class TenantRequests:
     """Answers the tenant socket from the roster."""
 
     def __init__(
-        self, roster: Roster, attribution: Attribution, table: ProcessTable, clock: Clock
+        self, roster: SliceRegistry, attribution: Attribution, table: ProcessTable, clock: Clock
     ) -> None:
         self._roster = roster
         self._attribution = attribution

@@ -19,7 +19,12 @@ from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, AskShare
 from sublet_agent.processes.peer import peer_of, pid_of
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.tenants.budgets import SocketLimits, Tenants
-from sublet_agent.tenants.connection import Conversation, Desk, Speaker, unknown_line
+from sublet_agent.tenants.connection import (
+    TenantConnection,
+    TenantProcess,
+    TenantRequests,
+    unknown_line,
+)
 
 _BACKLOG: Final = 1024
 _CONNECTING_S: Final = 0.001
@@ -42,7 +47,9 @@ log = logging.getLogger(__name__)
 class TenantSocket:
     """The listening socket and its connections."""
 
-    def __init__(self, path: Path, desk: Desk, table: ProcessTable, limits: SocketLimits) -> None:
+    def __init__(
+        self, path: Path, desk: TenantRequests, table: ProcessTable, limits: SocketLimits
+    ) -> None:
         self._path = path
         self._desk = desk
         self._table = table
@@ -108,7 +115,7 @@ class TenantSocket:
         peer = peer_of(connection, self._table)
         if peer.identity is None:
             return f"process {peer.pid} cannot be seen from here"
-        speaker = Speaker(self._desk, peer)
+        speaker = TenantProcess(self._desk, peer)
         why = self._tenants.why_no_room_for(speaker)
         if why is not None:
             return why
@@ -136,7 +143,7 @@ class TenantSocket:
         if error is not None:
             log.error("a tenant's connection broke", exc_info=error)
 
-    async def _serve(self, connection: socket.socket, speaker: Speaker) -> None:
+    async def _serve(self, connection: socket.socket, speaker: TenantProcess) -> None:
         writer: asyncio.StreamWriter | None = None
         try:
             await self._tenants.spend(self._tenants.place(speaker).connects)
@@ -154,9 +161,9 @@ class TenantSocket:
                 _hang_up(writer)
 
     async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaker: Speaker
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaker: TenantProcess
     ) -> None:
-        conversation = Conversation(self._desk, speaker, writer)
+        conversation = TenantConnection(self._desk, speaker, writer)
         try:
             while line := await self._line(reader, conversation):
                 tenant = self._tenants.place(speaker)
@@ -172,7 +179,7 @@ class TenantSocket:
             conversation.end()
 
     @staticmethod
-    async def _line(reader: asyncio.StreamReader, conversation: Conversation) -> bytes:
+    async def _line(reader: asyncio.StreamReader, conversation: TenantConnection) -> bytes:
         """Return the next line; nothing at the end, which one that is too long is as well."""
         try:
             return await reader.readline()

@@ -26,7 +26,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from sublet_hub.agents.connection_registry import Switchboard
+from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
 from sublet_hub.errors import LinkError, TooManyRequestsError, words_of_validation
 from sublet_hub.ledger.database import LedgerWriteError
@@ -51,9 +51,9 @@ def address_of(request: HTTPServerRequest) -> str:
 class AgentSocket(WebSocketHandler):
     """One agent's WebSocket."""
 
-    def initialize(self, switchboard: Switchboard) -> None:
+    def initialize(self, connections: AgentConnections) -> None:
         """Take the exchange that all connections share."""
-        self.switchboard = switchboard
+        self.connections = connections
         self.node: NodeId | None = None
         self.view: NodeView | None = None
         self.expires_at: datetime | None = None
@@ -78,7 +78,7 @@ class AgentSocket(WebSocketHandler):
         self.expires_at = identity.expires_at
 
     async def _identify(self, proof: str) -> AgentIdentity | None:
-        return await self.switchboard.agents.identify(proof, address_of(self.request))
+        return await self.connections.agents.identify(proof, address_of(self.request))
 
     def check_origin(self, origin: str) -> bool:
         """No page may connect."""
@@ -113,7 +113,7 @@ class AgentSocket(WebSocketHandler):
             self.close(_TRY_AGAIN, "the ledger cannot be written")
 
     def _take(self, message: Hello | Status | Events) -> None:
-        self.switchboard.metrics.agent_message(message.type)
+        self.connections.metrics.agent_message(message.type)
         match message:
             case Hello():
                 self._greet(message)
@@ -123,10 +123,10 @@ class AgentSocket(WebSocketHandler):
                     error = f"status {message.sequence} came after {view.sequence}"
                     raise LinkError(error)
                 view.sequence = message.sequence
-                self.switchboard.reported(view, message)
+                self.connections.reported(view, message)
             case Events():
                 view = self._greeted(message.epoch)
-                taken = self.switchboard.happened(view, message)
+                taken = self.connections.happened(view, message)
                 self.send(EventsTaken(event_ids=taken))
 
     def _greet(self, hello: Hello) -> None:
@@ -136,9 +136,9 @@ class AgentSocket(WebSocketHandler):
         if hello.node != self.node:
             error = f"the secret is the one of node {self.node}, not of {hello.node}"
             raise LinkError(error)
-        self.view = self.switchboard.connect(self, hello)
+        self.view = self.connections.connect(self, hello)
         self.send(Welcome(epoch=self.view.epoch))
-        self.switchboard.assign(self.view.node)
+        self.connections.assign(self.view.node)
 
     def _greeted(self, epoch: int) -> NodeView:
         if self.view is None:
@@ -167,7 +167,7 @@ class AgentSocket(WebSocketHandler):
     def on_close(self) -> None:
         """Tell the others that this connection is over."""
         if self.view is not None:
-            self.switchboard.disconnect(self, self.view)
+            self.connections.disconnect(self, self.view)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say why, in text."""

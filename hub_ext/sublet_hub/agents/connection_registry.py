@@ -15,7 +15,7 @@ from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuRep
 
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.identity import AgentIdentities
-from sublet_hub.ledger.events import Happening, event
+from sublet_hub.ledger.events import EventKind, event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
 from sublet_hub.state.fleet import NodeView
 from sublet_hub.state.metrics import ServiceMetrics
@@ -42,7 +42,7 @@ class AgentConnection(Protocol):
         ...
 
 
-class Switchboard:
+class AgentConnections:
     """All agents' connections."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Switchboard:
         node = NodeId(hello.node)
         now = self._stores.now()
         epoch = self._stores.ledger.epoch(node) + 1
-        told = event(Happening.AGENT_CONNECTED, now, f"{node}, version {hello.version}")
+        told = event(EventKind.AGENT_CONNECTED, now, f"{node}, version {hello.version}")
         self._stores.ledger.apply(Change(epoch_of=(node, epoch), events=(told,)), now)
         before = self._sockets.pop(node, None)
         view = self._stores.fleet.connected(hello, epoch)

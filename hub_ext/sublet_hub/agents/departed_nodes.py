@@ -35,7 +35,7 @@ class ClusterNodes(Protocol):
         ...
 
 
-class GoneNodes:
+class DepartedNodes:
     """Compares the nodes that nobody hears of with those of the cluster."""
 
     def __init__(

@@ -13,7 +13,7 @@ from datetime import timedelta
 from sublet_hub.state.fleet import Fleet
 
 
-class ReturningAgents:
+class StartupGrace:
     """The agents of the nodes that the ledger knows."""
 
     def __init__(self, fleet: Fleet, within: timedelta) -> None:

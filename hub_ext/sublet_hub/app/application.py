@@ -16,7 +16,7 @@ from tornado.httpserver import HTTPServer
 from traitlets import Float, Integer, List, Unicode, default, validate
 from traitlets.config import Application
 
-from sublet_hub.app.assembly import Assembly, Outside
+from sublet_hub.app.assembly import Adapters, Assembly
 from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.clock import utc_now
@@ -219,7 +219,7 @@ class SubletHub(KubeOptions, Application):
         database.migrate()
         settings = self._settings()
         runs = self.runs_of(kube, settings)
-        outside = Outside(
+        adapters = Adapters(
             database,
             HubClient(self.hub_api_url, token),
             agents,
@@ -227,11 +227,11 @@ class SubletHub(KubeOptions, Application):
             runs,
             self.nodes_of(kube),
         )
-        assembly = Assembly(settings, outside)
+        assembly = Assembly(settings, adapters)
         server = make_server(
             assembly.service,
             self._authentication(token),
-            assembly.switchboard,
+            assembly.connections,
             WebSettings(
                 prefix=self.base_prefix,
                 version=self.version,

@@ -13,11 +13,11 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
 
 from sublet_hub.agents.assignments import Assigner
-from sublet_hub.agents.connection_registry import Switchboard
-from sublet_hub.agents.departed_nodes import ClusterNodes, GoneNodes
+from sublet_hub.agents.connection_registry import AgentConnections
+from sublet_hub.agents.departed_nodes import ClusterNodes, DepartedNodes
 from sublet_hub.agents.identity import AgentIdentities
-from sublet_hub.agents.startup_grace import ReturningAgents
-from sublet_hub.app.loops import Bell, Loop, repeat
+from sublet_hub.agents.startup_grace import StartupGrace
+from sublet_hub.app.loops import Loop, Wakeup, repeat
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import JobBackend, JobRuns
@@ -26,9 +26,9 @@ from sublet_hub.jobs.backends.local.runner import LocalRunner
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
-from sublet_hub.jobs.submission import JobDesk
+from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.database import Database, LedgerWriteError
-from sublet_hub.ledger.events import Happening, event
+from sublet_hub.ledger.events import EventKind, event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.security.rate_limits import Guesses, RateLimits
@@ -36,7 +36,7 @@ from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.jupyterhub_client import HubClient
-from sublet_hub.slices.keep_and_wake import OwnerWishes
+from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Patience, Reconciliation
 from sublet_hub.slices.resizing import Resizing
@@ -64,7 +64,7 @@ _HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class Adapters:
     """What the service speaks to."""
 
     database: Database
@@ -80,31 +80,31 @@ class Outside:
 class Assembly:
     """All parts of a service, wired."""
 
-    def __init__(self, settings: ServiceSettings, outside: Outside) -> None:
+    def __init__(self, settings: ServiceSettings, adapters: Adapters) -> None:
         """Make the parts. Raises ``QuotaFileError`` where the quota file is wrong."""
         self._settings = settings
-        self._outside = outside
-        now = outside.now
+        self._adapters = adapters
+        now = adapters.now
         quota = QuotaFile(settings.quota_file, now)
         make_private_folder(settings.state_folder)
         self._files = JobFiles(make_private_folder(settings.state_folder / "jobs"))
         accounts = OwnerAccounts(settings.state_folder / "accounts")
-        ledger = Ledger(outside.database)
+        ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
         capacity = Capacity(quota.document, ledger, fleet)
         metrics = ServiceMetrics(ledger, fleet)
         stores = Stores(ledger, fleet, capacity, accounts, self._files, now)
         self._stores = stores
         waiting = WaitingReasons()
-        store = UseStore(outside.database)
+        store = UseStore(adapters.database)
         self._histories = Histories(ledger, store, now)
         self._meter = UseMeter(ledger, store, now)
         self._lent_times = LentTimes(ledger, now)
         self._store = store
         views = Views(ledger, fleet, capacity)
         times = QueueTimes(ledger, now)
-        self._bell = Bell()
-        runs, homes = outside.runs, None
+        self._wakeup = Wakeup()
+        runs, homes = adapters.runs, None
         if runs is None:
             where = JobNodes(fleet.is_here)
         elif runs.home_is_shared:
@@ -123,10 +123,10 @@ class Assembly:
             capacity=capacity,
             accounts=accounts,
             allocation=Allocation(stores, metrics, homes),
-            returning=ReturningAgents(fleet, settings.agents_return_within),
+            startup_grace=StartupGrace(fleet, settings.agents_return_within),
             pods=Pods(ledger, capacity, accounts, now),
-            wishes=OwnerWishes(ledger, capacity, accounts, settings.limits.wakes, now),
-            jobs=JobDesk(stores, intake),
+            keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
+            jobs=JobSubmission(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
@@ -142,9 +142,9 @@ class Assembly:
                 anonymous_of_a_peer=Guesses(settings.limits.failed_requests_of_a_peer),
             ),
         )
-        self.switchboard = Switchboard(
+        self.connections = AgentConnections(
             stores,
-            outside.agents,
+            adapters.agents,
             Assigner(ledger, capacity, self._queue.entitlements),
             metrics,
         )
@@ -162,28 +162,28 @@ class Assembly:
     def start(self) -> None:
         """Take up what runs, and start the loops."""
         self._runner.adopt()
-        settings, quiet = self._settings, Bell()
+        settings, quiet = self._settings, Wakeup()
         loops = (
-            (Loop("jobs", _ROUND_S, self._jobs_round), self._bell),
-            (Loop("silence", _ROUND_S, self._look_for_silence), Bell()),
-            (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Bell()),
-            (Loop("processes", 5.0, self._reconciliation.look_at_processes), Bell()),
-            (Loop("quota", 2.0, self._look_at_quota), Bell()),
+            (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
+            (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
+            (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
+            (Loop("processes", 5.0, self._reconciliation.look_at_processes), Wakeup()),
+            (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
         )
         create = asyncio.get_running_loop().create_task
         self._tasks = [create(repeat(*loop, self.service.metrics)) for loop in loops]
-        self._tasks.append(create(self.switchboard.run()))
+        self._tasks.append(create(self.connections.run()))
         self._tasks += [create(work) for work in self._looking_at_nodes()]
 
     def _looking_at_nodes(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        nodes, service = self._outside.nodes, self.service
+        nodes, service = self._adapters.nodes, self.service
         if nodes is None:
             return ()
-        gone = GoneNodes(service.ledger, service.fleet, nodes, service.now)
+        gone = DepartedNodes(service.ledger, service.fleet, nodes, service.now)
         loop = Loop("nodes", _MINUTE_S, gone.forget)
-        return nodes.run(), repeat(loop, Bell(), service.metrics)
+        return nodes.run(), repeat(loop, Wakeup(), service.metrics)
 
     async def stop(self) -> None:
         """Stop; jobs and slices stay as they are."""
@@ -192,15 +192,15 @@ class Assembly:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self.switchboard.close()
+        self.connections.close()
         await self._runner.close()
         with contextlib.suppress(LedgerWriteError):
             self._meter.store()
             self._histories.store(everything=True)
-        self._outside.database.close()
+        self._adapters.database.close()
 
     def _make_runner(self) -> JobBackend:
-        runs, settings = self._outside.runs, self._settings
+        runs, settings = self._adapters.runs, self._settings
         if runs is not None:
             return runs.backend(self._stores, self.service.pods)
         log_bytes = settings.limits.log_bytes
@@ -208,12 +208,12 @@ class Assembly:
 
     def _connect_parts(self) -> None:
         service = self.service
-        self.switchboard.on_status(self._reported)
-        self.switchboard.on_event(self._happened)
-        self._runner.on_news(self._bell.ring)
-        service.capacity.on_room(self._bell.ring)
-        if self._outside.nodes is not None:
-            self._outside.nodes.on_cordons(service.capacity.nodes_are_cordoned)
+        self.connections.on_status(self._reported)
+        self.connections.on_event(self._happened)
+        self._runner.on_news(self._wakeup.ring)
+        service.capacity.on_room(self._wakeup.ring)
+        if self._adapters.nodes is not None:
+            self._adapters.nodes.on_cordons(service.capacity.nodes_are_cordoned)
         service.ledger.listen(self._ledger_changed)
         service.quota.listen(self._quota_changed)
 
@@ -224,13 +224,13 @@ class Assembly:
 
     def _reported(self, view: NodeView) -> None:
         self.service.capacity.reported(view)
-        self.service.returning.look()
+        self.service.startup_grace.look()
         self.service.pods.reported(view)
         self._meter.take(view)
         self._histories.take(view)
         self._lent_times.take(view)
         if self.service.ledger.live_jobs:
-            self._bell.ring()
+            self._wakeup.ring()
 
     def _happened(self, told: AgentEvent, record: EventRecord) -> None:
         del record
@@ -244,30 +244,30 @@ class Assembly:
         for job_id in change.forgotten:
             self._files.remove(job_id)
         if change.jobs or change.released or change.lending is not None:
-            self._bell.ring()
+            self._wakeup.ring()
 
     def _quota_changed(self, document: QuotaDocument) -> None:
         service = self.service
         service.capacity.document_changed(document)
         now = service.now()
-        service.ledger.apply(Change(events=(event(Happening.QUOTA_LOADED, now),)), now)
-        self.switchboard.assign_all()
+        service.ledger.apply(Change(events=(event(EventKind.QUOTA_LOADED, now),)), now)
+        self.connections.assign_all()
 
     def _look_for_silence(self) -> None:
         for node in self.service.capacity.look_for_silence():
             _LOG.warning("the agent of node %s does not report", node)
             now = self.service.now()
-            told = event(Happening.AGENT_SILENT, now, node)
+            told = event(EventKind.AGENT_SILENT, now, node)
             self.service.ledger.apply(Change(events=(told,)), now)
 
     async def _ask_hub(self) -> None:
-        await self._reconciliation.ask_hub(self._outside.hub)
+        await self._reconciliation.ask_hub(self._adapters.hub)
 
     def _look_at_quota(self) -> None:
         quota = self.service.quota
         if quota.changed() and not quota.reload():
             now = self.service.now()
-            told = event(Happening.QUOTA_REFUSED, now, str(quota.error)[:4000])
+            told = event(EventKind.QUOTA_REFUSED, now, str(quota.error)[:4000])
             self.service.ledger.apply(Change(events=(told,)), now)
 
     def _store_use(self) -> None:

@@ -30,7 +30,7 @@ class Loop:
     step: Step
 
 
-class Bell:
+class Wakeup:
     """Rings a loop before its period is over."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Bell:
             self._event.clear()
 
 
-async def repeat(loop: Loop, bell: Bell, metrics: ServiceMetrics) -> None:
+async def repeat(loop: Loop, wakeup: Wakeup, metrics: ServiceMetrics) -> None:
     """Take the step for ever."""
     failures = 0
     while True:
@@ -70,4 +70,4 @@ async def repeat(loop: Loop, bell: Bell, metrics: ServiceMetrics) -> None:
         # However often the bell rings, a loop leaves most of the time to others.
         rest_s = min(_MOST_REST_S, _REST_PER_WORK * (time.perf_counter() - began))
         await asyncio.sleep(max(back_off_s, rest_s))
-        await bell.wait(loop.period_s)
+        await wakeup.wait(loop.period_s)

@@ -11,7 +11,7 @@ from typing import Final
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import SliceId
 
-from sublet_hub.ledger.events import Happening, job_event
+from sublet_hub.ledger.events import EventKind, job_event
 from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
 from sublet_hub.ledger.text import storable
 
@@ -24,7 +24,7 @@ _UNSEEN: Final = (
 
 def submitted(job: JobRecord) -> Change:
     """A new job waits."""
-    told = job_event(Happening.JOB_SUBMITTED, job, job.submitted_at, job.notebook)
+    told = job_event(EventKind.JOB_SUBMITTED, job, job.submitted_at, job.notebook)
     return Change(jobs=(job,), events=(told,))
 
 
@@ -37,7 +37,7 @@ def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime)
         reason=f"waits for its room on GPU {record.gpu.index} of {record.gpu.node}",
     )
     told = replace(
-        job_event(Happening.JOB_PLACED, after, now), gpu_id=record.gpu.gpu_id, node=record.gpu.node
+        job_event(EventKind.JOB_PLACED, after, now), gpu_id=record.gpu.gpu_id, node=record.gpu.node
     )
     return Change(jobs=(after,), slices=(record,), events=(told,))
 
@@ -55,7 +55,7 @@ def started(
         reason="",
     )
     served = replace(record, root_pid=process.pid, root_start_time=process.start_time)
-    told = job_event(Happening.JOB_STARTED, after, now, f"pid {process.pid}")
+    told = job_event(EventKind.JOB_STARTED, after, now, f"pid {process.pid}")
     return Change(jobs=(after,), slices=(served,), events=(told,))
 
 
@@ -89,7 +89,7 @@ def went_back(job: JobRecord, why: str, now: datetime) -> Change:
         current_cell=None,
         reason=why,
     )
-    told = replace(job_event(Happening.JOB_WENT_BACK, job, now, why), slice_id=job.slice_id)
+    told = replace(job_event(EventKind.JOB_WENT_BACK, job, now, why), slice_id=job.slice_id)
     return Change(jobs=(after,), released=_slices_of(job), events=(told,))
 
 
@@ -109,7 +109,7 @@ def ended(
     why = storable(why)
     after = job.moved(move, slice_id=None, ended_at=now, reason=why, exit_code=exit_code)
     told = replace(
-        job_event(Happening.JOB_ENDED, after, now, f"{after.state.value} {why}".strip()),
+        job_event(EventKind.JOB_ENDED, after, now, f"{after.state.value} {why}".strip()),
         slice_id=job.slice_id,
     )
     return Change(jobs=(after,), released=_slices_of(job), events=(told,))

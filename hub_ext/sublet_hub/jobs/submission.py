@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
-from sublet_quota.jobs.job_admission import JobWish, admit_job
+from sublet_quota.jobs.job_admission import RequestedJob, admit_job
 from sublet_quota.jobs.take_along import refuse_paths
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import JobId, UserName
@@ -34,7 +34,7 @@ _COPIES_AT_ONCE = 12
 _OWNERS_AT_ONCE = 64
 
 
-class JobDesk:
+class JobSubmission:
     """Submits jobs and shows their logs."""
 
     def __init__(self, stores: Stores, intake: JobIntake) -> None:
@@ -200,7 +200,7 @@ class JobDesk:
     ) -> Refusal | None:
         owner = UserName(account.owner)
         jobs = self._stores.ledger.jobs_of_owner(owner)
-        wish = JobWish(
+        wish = RequestedJob(
             owner=owner,
             groups=account.groups,
             memory_mib=None if request.memory_mib == "whole" else request.memory_mib,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from sublet_hub.ledger.records import EventRecord, JobRecord, SliceRecord
 
 
-class Happening(StrEnum):
+class EventKind(StrEnum):
     """The kinds of event that the service itself makes (agents make others)."""
 
     SLICE_CREATED = "slice-created"
@@ -30,13 +30,13 @@ class Happening(StrEnum):
     QUOTA_REFUSED = "quota-refused"
 
 
-def event(kind: Happening, at: datetime, detail: str = "") -> EventRecord:
+def event(kind: EventKind, at: datetime, detail: str = "") -> EventRecord:
     """An event that concerns everybody."""
     return EventRecord(event_id=secrets.token_hex(16), at=at, kind=kind.value, detail=detail)
 
 
 def slice_event(
-    kind: Happening, record: SliceRecord, at: datetime, detail: str = ""
+    kind: EventKind, record: SliceRecord, at: datetime, detail: str = ""
 ) -> EventRecord:
     """An event of one slice."""
     return EventRecord(
@@ -51,7 +51,7 @@ def slice_event(
     )
 
 
-def job_event(kind: Happening, job: JobRecord, at: datetime, detail: str = "") -> EventRecord:
+def job_event(kind: EventKind, job: JobRecord, at: datetime, detail: str = "") -> EventRecord:
     """An event of one job."""
     told = f"{job.job_id}: {detail}" if detail else job.job_id
     return EventRecord(

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.placement.offers import SliceOffers, offers_for
@@ -18,7 +18,7 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import SliceRequest, SliceStarted
 
 from sublet_hub.errors import NotFoundError
-from sublet_hub.ledger.events import Happening, slice_event
+from sublet_hub.ledger.events import EventKind, slice_event
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
 from sublet_hub.state.metrics import ServiceMetrics
@@ -63,9 +63,9 @@ class Allocation:
             return placement
         now = stores.now()
         record = self._record(request, placement, now)
-        events = [slice_event(Happening.SLICE_CREATED, record, now, str(placement.amount))]
+        events = [slice_event(EventKind.SLICE_CREATED, record, now, str(placement.amount))]
         if before is not None:
-            events.append(slice_event(Happening.SLICE_RELEASED, before, now, "its server is new"))
+            events.append(slice_event(EventKind.SLICE_RELEASED, before, now, "its server is new"))
         stores.accounts.remember(self._account(owner, request))
         change = Change(
             slices=(record,),
@@ -82,7 +82,7 @@ class Allocation:
         record = self.find(slice_id)
         now = self._stores.now()
         after = replace(record, root_pid=started.root_pid, root_start_time=started.root_start_time)
-        told = slice_event(Happening.SLICE_STARTED, after, now, f"pid {started.root_pid}")
+        told = slice_event(EventKind.SLICE_STARTED, after, now, f"pid {started.root_pid}")
         self._stores.ledger.apply(Change(slices=(after,), events=(told,)), now)
 
     def release(self, slice_id: SliceId, why: str) -> bool:
@@ -91,7 +91,7 @@ class Allocation:
         if record is None or record.is_job:
             return False
         now = self._stores.now()
-        told = slice_event(Happening.SLICE_RELEASED, record, now, why)
+        told = slice_event(EventKind.SLICE_RELEASED, record, now, why)
         self._stores.ledger.apply(Change(released=(slice_id,), events=(told,)), now)
         return True
 
@@ -137,8 +137,8 @@ class Allocation:
         )
 
 
-def _wish(request: SliceRequest, home: HomeInUse | None) -> SliceWish:
-    return SliceWish(
+def _wish(request: SliceRequest, home: HomeInUse | None) -> RequestedSlice:
+    return RequestedSlice(
         owner=request.owner,
         groups=request.groups,
         size=request.size,

@@ -19,7 +19,7 @@ from sublet_quota.wire.agent_link import SliceReport
 
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.ledger.database import EventQuery
-from sublet_hub.ledger.events import Happening, slice_event
+from sublet_hub.ledger.events import EventKind, slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
@@ -31,7 +31,7 @@ _MOST_EVENTS = 1000
 _ALL_OF_ANY_BUDGET = timedelta(days=36_500)
 
 
-class OwnerWishes:
+class KeepAndWake:
     """Keeps, wakes, and slices given up."""
 
     def __init__(
@@ -64,7 +64,7 @@ class OwnerWishes:
             return refusal
         after = replace(record, kept_until=now + length if length else None)
         told = replace(
-            slice_event(Happening.SLICE_KEPT, after, now, f"{_minutes(length)} minutes"),
+            slice_event(EventKind.SLICE_KEPT, after, now, f"{_minutes(length)} minutes"),
             took_s=length.total_seconds(),
         )
         self._ledger.apply(Change(slices=(after,), events=(told,)), now)
@@ -76,7 +76,7 @@ class OwnerWishes:
         _refuse_too_often(self._wakes, record.owner, "woken")
         now = self._now()
         after = replace(record, wanted_since=now, given_up_at=None)
-        told = slice_event(Happening.SLICE_WANTED, after, now)
+        told = slice_event(EventKind.SLICE_WANTED, after, now)
         self._ledger.apply(Change(slices=(after,), events=(told,)), now)
         return after
 
@@ -93,10 +93,10 @@ class OwnerWishes:
             )
             raise ConflictError(message)
         now = self._now()
-        events = [slice_event(Happening.SLICE_GIVEN_UP, record, now)]
+        events = [slice_event(EventKind.SLICE_GIVEN_UP, record, now)]
         if _is_kept(record, now):
             # What is left of the keep goes back to its budget.
-            events.append(slice_event(Happening.SLICE_KEPT, record, now, "0 minutes"))
+            events.append(slice_event(EventKind.SLICE_KEPT, record, now, "0 minutes"))
         after = replace(record, given_up_at=now, wanted_since=None, kept_until=None)
         self._ledger.apply(Change(slices=(after,), events=tuple(events)), now)
         return after
@@ -116,7 +116,7 @@ class OwnerWishes:
             since=now - _DAY,
             owner=owner,
             limit=_MOST_EVENTS,
-            kind=Happening.SLICE_KEPT.value,
+            kind=EventKind.SLICE_KEPT.value,
         )
         found = self._ledger.events(query)
         if len(found) == _MOST_EVENTS:

@@ -16,7 +16,7 @@ from sublet_quota.placement.slice_placement import gpu_on_node
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.errors import NotFoundError
-from sublet_hub.ledger.events import Happening, slice_event
+from sublet_hub.ledger.events import EventKind, slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, PodIdentity, SliceRecord
 from sublet_hub.state.capacity import Capacity
@@ -59,7 +59,7 @@ class Pods:
         after, events = replace(record, pod=pod), []
         if record.pod is None or record.pod.uid != pod.uid:
             told = f"pod {pod.namespace}/{pod.name}"
-            events.append(slice_event(Happening.SLICE_STARTED, after, now, told))
+            events.append(slice_event(EventKind.SLICE_STARTED, after, now, told))
         if started.node is not None:
             after = self._on_node(after, NodeId(started.node))
         if after.gpu != record.gpu:
@@ -132,4 +132,4 @@ def _pod(known: PodIdentity | None, started: PodStarted) -> PodIdentity:
 
 def _placed(record: SliceRecord, now: datetime) -> EventRecord:
     told = f"the cluster put it on GPU {record.gpu.index} of {record.gpu.node}"
-    return slice_event(Happening.SLICE_PLACED, record, now, told)
+    return slice_event(EventKind.SLICE_PLACED, record, now, told)

@@ -8,7 +8,7 @@ from sublet_quota.admission.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.refusal import Refusal
 
 from sublet_hub.errors import ConflictError
-from sublet_hub.ledger.events import Happening, slice_event
+from sublet_hub.ledger.events import EventKind, slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.state.capacity import Capacity
@@ -65,7 +65,7 @@ class Resizing:
             size=answer.size,
             groups=answer.groups,
         )
-        told = slice_event(Happening.SLICE_RESIZED, after, now, str(answer.amount))
+        told = slice_event(EventKind.SLICE_RESIZED, after, now, str(answer.amount))
         self._ledger.apply(Change(slices=(after,), events=(told,)), now)
         return after
 

@@ -9,7 +9,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, url
 
 from sublet_hub.agents.connection import AgentSocket
-from sublet_hub.agents.connection_registry import Switchboard
+from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network, told_address_of
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
@@ -50,11 +50,11 @@ class ServiceApplication(Application):
 
 
 def make_server(
-    service: Service, hub_auth: ServiceAuth, switchboard: Switchboard, settings: WebSettings
+    service: Service, hub_auth: ServiceAuth, connections: AgentConnections, settings: WebSettings
 ) -> HTTPServer:
     """A server of the application, which listens nowhere yet."""
     return HTTPServer(
-        make_application(service, hub_auth, switchboard, settings),
+        make_application(service, hub_auth, connections, settings),
         max_body_size=_LARGEST_BODY,
         body_timeout=_BODY_WITHIN_S,
         idle_connection_timeout=_IDLE_CONNECTION_S,
@@ -62,7 +62,7 @@ def make_server(
 
 
 def make_application(
-    service: Service, hub_auth: ServiceAuth, switchboard: Switchboard, settings: WebSettings
+    service: Service, hub_auth: ServiceAuth, connections: AgentConnections, settings: WebSettings
 ) -> Application:
     """Put the routes together."""
     prefix = re.escape(settings.prefix)
@@ -77,7 +77,7 @@ def make_application(
             OpenApiHandler,
             {"prefix": settings.prefix, "version": settings.version},
         ),
-        url(prefix + "api/agents/link", AgentSocket, {"switchboard": switchboard}),
+        url(prefix + "api/agents/link", AgentSocket, {"switchboard": connections}),
     ]
     rules += [
         url(

@@ -7,7 +7,7 @@ that size would be, with the old one out of the way, and needs room on the very 
 from dataclasses import dataclass
 
 from sublet_quota.admission.slice_admission import admit
-from sublet_quota.admission.slice_request import SliceWish, read_wish
+from sublet_quota.admission.slice_request import RequestedSlice, read_wish
 from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
@@ -65,16 +65,16 @@ def decide_resize(
     return _no_room(holdings, slice_, amount)
 
 
-def _wish(slice_: Holding, groups: tuple[str, ...], new: NewSize) -> SliceWish:
+def _wish(slice_: Holding, groups: tuple[str, ...], new: NewSize) -> RequestedSlice:
     by_amounts = new.memory_mib is not None or new.compute_milli is not None
     before = slice_.amount
     if new.size is None or by_amounts:
         memory = before.memory_mib if new.memory_mib is None else new.memory_mib
         compute = before.compute_milli if new.compute_milli is None else new.compute_milli
-        return SliceWish(
+        return RequestedSlice(
             slice_.owner, groups, new.size, slice_.pool, memory_mib=memory, compute_milli=compute
         )
-    return SliceWish(slice_.owner, groups, new.size, slice_.pool)
+    return RequestedSlice(slice_.owner, groups, new.size, slice_.pool)
 
 
 def _has_room(holdings: Holdings, slice_: Holding, amount: GpuAmount) -> bool:

@@ -20,7 +20,7 @@ from sublet_quota.admission.quota_limits import (
     over_user_limit,
     too_many_slices,
 )
-from sublet_quota.admission.slice_request import SliceWish, Wanted, amount_of, read_wish
+from sublet_quota.admission.slice_request import RequestedSlice, Wanted, amount_of, read_wish
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
 from sublet_quota.document.rights import Rights, rights_of
 from sublet_quota.holdings.gpu_load import GpuKind
@@ -50,7 +50,7 @@ class Admitted:
     """Never empty."""
 
 
-def admit(holdings: Holdings, wish: SliceWish) -> Admitted | Refusal:
+def admit(holdings: Holdings, wish: RequestedSlice) -> Admitted | Refusal:
     """Say whether the quotas allow what is wished for."""
     rights = rights_of(holdings.document, wish.owner, wish.groups)
     wanted = read_wish(holdings.document, rights, wish)
@@ -85,7 +85,7 @@ _ORDER_OF_CHECKS: Final = (
 
 
 def _kinds_there(
-    holdings: Holdings, wanted: Wanted, wish: SliceWish
+    holdings: Holdings, wanted: Wanted, wish: RequestedSlice
 ) -> tuple[GpuKind, ...] | Refusal:
     """Return the kinds with an open GPU that takes so large a slice, smallest amount first."""
     everywhere = holdings.kinds_in(wanted.pool)

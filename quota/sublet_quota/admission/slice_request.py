@@ -19,7 +19,7 @@ _BEYOND_ALL_GPUS: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class SliceWish:
+class RequestedSlice:
     """A notebook server wants a slice: a size by name, or both amounts, or neither."""
 
     owner: str
@@ -77,7 +77,7 @@ def sizes_for(
     }
 
 
-def read_wish(document: QuotaDocument, rights: Rights, wish: SliceWish) -> Wanted | Refusal:
+def read_wish(document: QuotaDocument, rights: Rights, wish: RequestedSlice) -> Wanted | Refusal:
     """Return what the wish means, or why it means nothing that this user may ask for."""
     if wish.pool is not None and wish.pool not in document.pools:
         return Refusal(
@@ -94,7 +94,7 @@ def read_wish(document: QuotaDocument, rights: Rights, wish: SliceWish) -> Wante
 
 
 def _read_size(
-    document: QuotaDocument, open_sizes: Mapping[SizeName, SliceSize], wish: SliceWish
+    document: QuotaDocument, open_sizes: Mapping[SizeName, SliceSize], wish: RequestedSlice
 ) -> Wanted | Refusal:
     name = wish.size
     offered = [s for s in open_sizes if wish.pool in (None, document.pool_of_size(s))]
@@ -131,7 +131,7 @@ def _read_amounts(
     document: QuotaDocument,
     rights: Rights,
     open_sizes: Mapping[SizeName, SliceSize],
-    wish: SliceWish,
+    wish: RequestedSlice,
 ) -> Wanted | Refusal:
     memory_mib, compute_milli = wish.memory_mib, wish.compute_milli
     for name, value, unit in (

@@ -18,7 +18,7 @@ _BEYOND_ALL_GPUS: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class JobWish:
+class RequestedJob:
     """Somebody wants to submit a training job."""
 
     owner: str
@@ -35,7 +35,7 @@ class JobWish:
     """Whether an admin submits it."""
 
 
-def admit_job(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | None:
+def admit_job(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
     """Return why the job is refused, or nothing; ``live_jobs`` of its owner wait or run."""
     return (
         _bad_amount(wish)
@@ -45,7 +45,7 @@ def admit_job(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | No
     )
 
 
-def _bad_amount(wish: JobWish) -> Refusal | None:
+def _bad_amount(wish: RequestedJob) -> Refusal | None:
     if not 1 <= wish.compute_milli <= WHOLE_GPU_MILLI:
         said = "ask for 1 to 1000 milli-GPU"
         return Refusal(RefusalReason.BAD_AMOUNT, f"A job's compute is a part of one GPU: {said}.")
@@ -59,7 +59,7 @@ def _bad_amount(wish: JobWish) -> Refusal | None:
     return None
 
 
-def _goes_first(wish: JobWish) -> Refusal | None:
+def _goes_first(wish: RequestedJob) -> Refusal | None:
     if wish.priority <= 0 or wish.may_go_first:
         return None
     return Refusal(
@@ -70,7 +70,7 @@ def _goes_first(wish: JobWish) -> Refusal | None:
     )
 
 
-def _too_many(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | None:
+def _too_many(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
     most = rights_of(holdings.document, wish.owner, wish.groups).most_jobs
     if most is None or live_jobs < most:
         return None
@@ -82,7 +82,7 @@ def _too_many(holdings: Holdings, wish: JobWish, live_jobs: int) -> Refusal | No
     )
 
 
-def _never_fits(holdings: Holdings, wish: JobWish) -> Refusal | None:
+def _never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal | None:
     lending = [name for name, pool in holdings.document.pools.items() if pool.lend]
     if not lending:
         message = "No pool lends its GPUs to jobs. Ask an administrator to let one."
@@ -107,7 +107,9 @@ def _never_fits(holdings: Holdings, wish: JobWish) -> Refusal | None:
     )
 
 
-def _too_few_gpus(holdings: Holdings, wish: JobWish, lending: frozenset[str]) -> Refusal | None:
+def _too_few_gpus(
+    holdings: Holdings, wish: RequestedJob, lending: frozenset[str]
+) -> Refusal | None:
     if wish.gpus <= 1:
         return None
     there = sum(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from sublet_quota.admission.slice_request import SliceWish, amount_of
+from sublet_quota.admission.slice_request import RequestedSlice, amount_of
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.rights import Rights, rights_of
 from sublet_quota.document.sections import SliceSize
@@ -54,7 +54,7 @@ def offers_for(
     """Return what ``owner`` could have now; ``never_suspended`` as in their wish."""
     document = holdings.document
     rights = rights_of(document, owner, groups)
-    wish = SliceWish(owner, groups, gpu_type=gpu_type, never_suspended=never_suspended)
+    wish = RequestedSlice(owner, groups, gpu_type=gpu_type, never_suspended=never_suspended)
     offers = tuple(
         _offer(holdings, SizeName(name), size, replace(wish, size=name))
         for name, size in document.sizes.items()
@@ -72,7 +72,7 @@ def offers_for(
     )
 
 
-def _offer(holdings: Holdings, name: SizeName, size: SliceSize, wish: SliceWish) -> SizeOffer:
+def _offer(holdings: Holdings, name: SizeName, size: SliceSize, wish: RequestedSlice) -> SizeOffer:
     pool = holdings.document.pool_of_size(name)
     answer = decide_slice(holdings, wish)
     if isinstance(answer, Refusal):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from sublet_quota.admission.slice_admission import Admitted, AdmittedKind, admit
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuRoom
 from sublet_quota.holdings.holdings import Holdings
@@ -35,7 +35,7 @@ class Placement:
     """On whose account it is: keep these with the slice (``Holding.groups``)."""
 
 
-def decide_slice(holdings: Holdings, wish: SliceWish) -> Placement | Refusal:
+def decide_slice(holdings: Holdings, wish: RequestedSlice) -> Placement | Refusal:
     """Admit and place a slice, or say why not."""
     admitted = admit(holdings, wish)
     if isinstance(admitted, Refusal):

@@ -124,13 +124,13 @@ def test_health_tells_of_cards_and_not_of_programs(
 
 
 def test_an_mps_client_is_seen_beforehand(device: NvidiaDevice, card: FakeCard) -> None:
-    assert device.may_be_suspended(PID) is None
+    assert device.why_not_suspendable(PID) is None
     card.mps = {PID: 1}
-    assert device.may_be_suspended(PID) == "it is an MPS client"
+    assert device.why_not_suspendable(PID) == "it is an MPS client"
 
 
 def test_what_is_gone_or_unreadable_must_not_be_suspended(device: NvidiaDevice) -> None:
-    assert "is gone" in str(device.may_be_suspended(2**22 - 1))
+    assert "is gone" in str(device.why_not_suspendable(2**22 - 1))
 
 
 @pytest.mark.parametrize(

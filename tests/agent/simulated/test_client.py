@@ -202,19 +202,19 @@ def test_cuda_ipc_shows_in_the_maps_of_both_and_in_neither_before(gpus: Simulate
     parent.run("b = gpu.allocate(gib=1); h = b.fill(3)")
     child.run("gpu.memory_info()")
     for tenant in (parent, child):
-        assert gpus.device.may_be_suspended(tenant.pid) is None
+        assert gpus.device.why_not_suspendable(tenant.pid) is None
     token = parent.run("b.share()")
     child.run(f"s = gpu.open_shared({token})")
     for tenant in (parent, child):
         assert "cuda.shm." in Path(f"/proc/{tenant.pid}/maps").read_text()
-        assert "CUDA IPC" in str(gpus.device.may_be_suspended(tenant.pid))
+        assert "CUDA IPC" in str(gpus.device.why_not_suspendable(tenant.pid))
     assert repr(child.run("s.sha256()")) == repr(parent.run("h"))
 
 
 def test_an_mps_client_is_seen_beforehand(gpus: SimulatedGpus) -> None:
     tenant = gpus.tenant(CUDA_MPS_PINNED_DEVICE_MEM_LIMIT="0=10G")
     tenant.run("gpu.join_mps()")
-    assert gpus.device.may_be_suspended(tenant.pid) == "it is an MPS client"
+    assert gpus.device.why_not_suspendable(tenant.pid) == "it is an MPS client"
     with pytest.raises(TenantError, match="MPS limit is 10240 MiB"):
         tenant.run("gpu.allocate(gib=11)")
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.processes.process_table import ProcessIdentity
-from sublet_agent.residency.activity import ActivityAccount, ActivitySettings
+from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.state import ServedGpu, ServedSlice, TrackedProcess
 from sublet_quota.names.ids import GpuId, SliceId, UserName
 from sublet_quota.residency.activity import Activity
@@ -36,7 +36,7 @@ def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[Serve
             holder=Holder.JOB if is_job else Holder.NOTEBOOK,
             gpu_id=gpu.gpu.gpu_id,
             cap_mib=cap,
-            account=ActivityAccount(since, ActivitySettings()),
+            account=ActivityRecord(since, ActivitySettings()),
             state_since=since,
             assignment=SliceAssignment(
                 slice_id=slice_id,

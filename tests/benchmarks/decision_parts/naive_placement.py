@@ -7,7 +7,7 @@ the rules of admission by itself; only the reading of the wish and of the rights
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from sublet_quota.admission.slice_request import SliceWish, read_wish
+from sublet_quota.admission.slice_request import RequestedSlice, read_wish
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import Rights, as_number, rights_of
@@ -63,7 +63,7 @@ def add_up(holdings: Holdings) -> Sums:
     return sums
 
 
-def decide_naively(holdings: Holdings, asked: SliceWish) -> GpuId | None:
+def decide_naively(holdings: Holdings, asked: RequestedSlice) -> GpuId | None:
     """Return the GPU that the slice goes to, or nothing where it is refused."""
     document = holdings.document
     rights = rights_of(document, asked.owner, asked.groups)

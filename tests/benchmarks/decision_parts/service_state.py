@@ -11,7 +11,7 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
-from sublet_quota.admission.slice_request import SliceWish
+from sublet_quota.admission.slice_request import RequestedSlice
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
@@ -63,13 +63,13 @@ class Scene:
     only_type: int | None = None
 
 
-def wish(rng: random.Random, sizes: tuple[str, ...]) -> SliceWish:
+def wish(rng: random.Random, sizes: tuple[str, ...]) -> RequestedSlice:
     """Return what somebody may ask for."""
     owner, group = f"user{rng.randrange(USERS)}", rng.randrange(GROUPS)
     groups = (f"g{group}", f"g{(group * 7 + 1) % GROUPS}", "not-in-the-document")
     if rng.random() < 0.2:
-        return SliceWish(owner, groups, memory_mib=rng.randrange(256, 2048), compute_milli=50)
-    return SliceWish(owner, groups, rng.choice(sizes))
+        return RequestedSlice(owner, groups, memory_mib=rng.randrange(256, 2048), compute_milli=50)
+    return RequestedSlice(owner, groups, rng.choice(sizes))
 
 
 def make_gpus(scene: Scene) -> list[GpuRecord]:

@@ -7,7 +7,7 @@ from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
 
 from sublet_hub.errors import QuotaFileError
-from sublet_hub.ledger.events import Happening, event
+from sublet_hub.ledger.events import EventKind, event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import Service
 from sublet_hub.web.routes.owner import viewer_of
@@ -43,7 +43,7 @@ async def _switch_lending(service: Service, call: Call) -> LendingState:
     now = service.now()
     what = f"{'on' if asked.lending else 'off'} by {call.user.name}"
     told = event(
-        Happening.LENDING_SWITCHED, now, f"{what}: {asked.reason}" if asked.reason else what
+        EventKind.LENDING_SWITCHED, now, f"{what}: {asked.reason}" if asked.reason else what
     )
     switched = LendingRecord(asked.lending, asked.reason, call.user.name, now)
     service.ledger.apply(Change(lending=switched, events=(told,)), now)

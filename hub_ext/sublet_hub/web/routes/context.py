@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sublet_hub.agents.startup_grace import ReturningAgents
+from sublet_hub.agents.startup_grace import StartupGrace
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.queue import JobQueue
-from sublet_hub.jobs.submission import JobDesk
+from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.security.rate_limits import Guesses, RateLimits
 from sublet_hub.slices.allocation import Allocation
-from sublet_hub.slices.keep_and_wake import OwnerWishes
+from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
@@ -48,13 +48,13 @@ class Service:
     capacity: Capacity
     accounts: OwnerAccounts
     allocation: Allocation
-    returning: ReturningAgents
+    startup_grace: StartupGrace
     pods: Pods
-    wishes: OwnerWishes
+    keep_and_wake: KeepAndWake
     resizing: Resizing
     shares: Shares
     histories: Histories
-    jobs: JobDesk
+    jobs: JobSubmission
     cancellation: JobCancellation
     queue: JobQueue
     views: Views

@@ -66,7 +66,7 @@ async def _share(service: Service, call: Call) -> Share:
     else:
         account = service.accounts.find(owner)
         groups = () if account is None else account.groups
-    return service.shares.share(owner, groups, viewer_of(service, caller), service.wishes)
+    return service.shares.share(owner, groups, viewer_of(service, caller), service.keep_and_wake)
 
 
 async def _slices(service: Service, call: Call) -> tuple[SliceInfo, ...]:
@@ -79,12 +79,12 @@ async def _slices(service: Service, call: Call) -> tuple[SliceInfo, ...]:
 async def _keep(service: Service, call: Call) -> SliceInfo | Refusal:
     record = own_slice(service, call, scopes.ACTIVITY)
     minutes = call.body_as(KeepRequest).minutes
-    answer = service.wishes.keep(record, timedelta(minutes=minutes))
+    answer = service.keep_and_wake.keep(record, timedelta(minutes=minutes))
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
 
 async def _wake(service: Service, call: Call) -> SliceInfo:
-    record = service.wishes.wake(own_slice(service, call, scopes.ACTIVITY))
+    record = service.keep_and_wake.wake(own_slice(service, call, scopes.ACTIVITY))
     return _shown(service, call, record)
 
 
@@ -98,7 +98,7 @@ async def _give_up(service: Service, call: Call) -> SliceInfo:
         # A cell that has just ended still runs in what the agent said last.
         await asyncio.sleep(0.1)
     record = own_slice(service, call, scopes.ACTIVITY)
-    after = service.wishes.give_up(record, service.fleet.report(record.slice_id))
+    after = service.keep_and_wake.give_up(record, service.fleet.report(record.slice_id))
     return _shown(service, call, after)
 
 

@@ -20,13 +20,13 @@ async def _offers(service: Service, call: Call) -> Offers:
         raise BadRequestError(message)
     never_suspended = bool(call.number("never_suspended", default=0, most=1))
     groups = call.texts("groups")
-    await service.returning.wait()
+    await service.startup_grace.wait()
     return offers_body(service.allocation.offers(owner, groups, never_suspended=never_suspended))
 
 
 async def _request(service: Service, call: Call) -> Lease | Refusal:
     request = call.body_as(SliceRequest)
-    await service.returning.wait()
+    await service.startup_grace.wait()
     answer = service.allocation.request(request)
     return answer if isinstance(answer, Refusal) else lease_of(answer)
 

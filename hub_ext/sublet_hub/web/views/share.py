@@ -11,7 +11,7 @@ from sublet_quota.wire.share import QuotaShare
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import SliceRecord
-from sublet_hub.slices.keep_and_wake import OwnerWishes
+from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
 from sublet_hub.usage.meter import UseMeter
@@ -31,14 +31,14 @@ class Shares:
         self._meter = meter
 
     def share(
-        self, owner: UserName, groups: tuple[str, ...], viewer: Viewer, wishes: OwnerWishes
+        self, owner: UserName, groups: tuple[str, ...], viewer: Viewer, keep_and_wake: KeepAndWake
     ) -> Share:
         """One owner's share."""
         holdings = self._capacity.holdings
         own = self._ledger.slices_of_owner(owner)
         states = [job.state for job in self._ledger.live_jobs.values() if job.owner == owner]
         silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
-        keep_left = wishes.keep_left(owner, groups)
+        keep_left = keep_and_wake.keep_left(owner, groups)
         quota = _quota(holdings, owner, groups, own)
         quota = quota.model_copy(update={"keep_left_minutes": int(keep_left.total_seconds() // 60)})
         return Share(

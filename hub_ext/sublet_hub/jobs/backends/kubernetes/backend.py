@@ -33,13 +33,13 @@ from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NotYetError
 from sublet_hub.jobs.backends.kubernetes.attempts.pending import PendingJobs
 from sublet_hub.jobs.backends.kubernetes.attempts.preparation import Attempts, CannotRunError
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
+    JobStatus,
     Runs,
     SeenPod,
-    Sighting,
     Waits,
     is_over,
     is_suspended,
-    look_at,
+    read_status,
     seen_pods,
     was_evicted,
     why_not_admitted,
@@ -47,7 +47,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.job_logs import JobOutput
 from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
-from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, Errands
+from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, ObjectTasks
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
@@ -81,7 +81,7 @@ class KubernetesJobs:
         self._settings = settings
         self._attempts = Attempts(stores, settings)
         self._on_news: Callable[[], None] = lambda: None
-        self._errands = Errands(stores.now)
+        self._object_tasks = ObjectTasks(stores.now)
         self._output = JobOutput(cluster, stores, settings.log_bytes)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
@@ -91,7 +91,7 @@ class KubernetesJobs:
         """Call ``listener`` when a round is due at once."""
         self._on_news = listener
         self._cluster.on_change(listener)
-        self._errands.on_done = listener
+        self._object_tasks.on_done = listener
 
     def adopt(self) -> None:
         """Begin to watch; what runs is taken up once the cluster has told of it."""
@@ -100,7 +100,7 @@ class KubernetesJobs:
         if unseen.jobs:
             self._apply(unseen)
         if self._quota is not None:
-            self._errands.run("the quota of lent room", self._quota.run())
+            self._object_tasks.run("the quota of lent room", self._quota.run())
 
     def round(self) -> None:
         """Look at every job, and do what is due."""
@@ -124,7 +124,7 @@ class KubernetesJobs:
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
         await self._cluster.close()
-        await self._errands.close()
+        await self._object_tasks.close()
         await self._output.close()
 
     # One job.
@@ -138,7 +138,7 @@ class KubernetesJobs:
         if ending is not None:
             self._end_when_gone(job, ending, owner, pods)
             return
-        seen = look_at(owner, pods, job.gpus)
+        seen = read_status(owner, pods, job.gpus)
         match job.state:
             case JobState.WAITING:
                 self._look_at_waiting(job, owner, seen)
@@ -149,7 +149,7 @@ class KubernetesJobs:
             case _:
                 pass
 
-    def _look_at_waiting(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
+    def _look_at_waiting(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         """Only where Kueue says who is next: else our queue places it."""
         if self._settings.kueue is None:
             return
@@ -187,7 +187,7 @@ class KubernetesJobs:
         workload = self._cluster.workload_of(owner["metadata"]["name"])
         self._say(job.job_id, why_not_admitted(workload) or "waits in the cluster's queue")
 
-    def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: Sighting) -> None:
+    def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         record = self._slice_of(job)
         if record is None:
             self._endings[job.job_id] = Ending(JobMove.GO_BACK, "its slice was gone")
@@ -218,7 +218,7 @@ class KubernetesJobs:
         self._apply(pods_started(job, names, output, self._stores.now()))
         self._on_news()
 
-    def _ends_unbegun(self, job: JobRecord, seen: Sighting) -> bool:
+    def _ends_unbegun(self, job: JobRecord, seen: JobStatus) -> bool:
         """It is over before it has begun; one that has ended by itself has begun, too."""
         ending = ending_of(job, seen, self._settings)
         if ending is None or ending.move is JobMove.FINISH or ending.exit_code is not None:
@@ -233,7 +233,7 @@ class KubernetesJobs:
             return
         if seen.unexplained:
             asking = self._end_with_words(job, ending, seen.pods)
-            self._errands.run(f"what {object_name(job)} waits for", asking)
+            self._object_tasks.run(f"what {object_name(job)} waits for", asking)
         else:
             self._end_unbegun(job, ending)
 
@@ -258,7 +258,7 @@ class KubernetesJobs:
         self._endings[job.job_id] = ending
         self._on_news()
 
-    def _look_at_running(self, job: JobRecord, seen: Sighting) -> None:
+    def _look_at_running(self, job: JobRecord, seen: JobStatus) -> None:
         self._output.follow(job, self._pods_of(job))
         job = self._output.note_progress(job)
         ending = ending_of(job, seen, self._settings)
@@ -366,17 +366,19 @@ class KubernetesJobs:
         except CannotRunError as error:
             self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
             return
-        self._errands.run(_making(object_name(job)), self._create_or_fail(job.job_id, manifest))
+        self._object_tasks.run(
+            _making(object_name(job)), self._create_or_fail(job.job_id, manifest)
+        )
 
     async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
         job = self._stores.ledger.jobs[job_id]
         name = manifest["metadata"]["name"]
         try:
             await self._cluster.create(resource_of(job, self._settings), manifest)
-            self._errands.rest(_making(name), TRY_AGAIN_AFTER)
+            self._object_tasks.rest(_making(name), TRY_AGAIN_AFTER)
         except KubeConflictError:
             # The one of an attempt before is being removed, or ours is there and told of soon.
-            self._errands.rest(_making(name), _CONFLICT_PASSES)
+            self._object_tasks.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
             if error.is_final and job_id in self._stores.ledger.live_jobs:
                 self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:_MOST_REASON])
@@ -389,7 +391,7 @@ class KubernetesJobs:
         name = owner["metadata"]["name"]
         for resource, value in self._cluster.owners():
             if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
-                self._errands.run(name, self._cluster.delete(resource, name))
+                self._object_tasks.run(name, self._cluster.delete(resource, name))
                 return
 
     def _remove_orphans(self) -> None:

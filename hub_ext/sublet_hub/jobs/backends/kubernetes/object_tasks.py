@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 TRY_AGAIN_AFTER: Final = timedelta(seconds=10)
 
 
-class Errands:
+class ObjectTasks:
     """Tasks by the names of what they change."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from sublet_quota.life_cycles.job_states import JobMove
 
 from sublet_hub.jobs import changes
-from sublet_hub.ledger.events import Happening, job_event
+from sublet_hub.ledger.events import EventKind, job_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 
@@ -20,7 +20,7 @@ def pods_started(job: JobRecord, pods: tuple[str, ...], output: str, now: dateti
         output_notebook=output,
         reason="",
     )
-    told = job_event(Happening.JOB_STARTED, after, now, f"pod {', '.join(pods)}")
+    told = job_event(EventKind.JOB_STARTED, after, now, f"pod {', '.join(pods)}")
     return Change(jobs=(after,), events=(told,))
 
 

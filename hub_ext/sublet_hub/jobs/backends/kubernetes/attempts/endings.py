@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.backends.kubernetes.attempts.status import Failed, Lost, Sighting, Succeeded
+from sublet_hub.jobs.backends.kubernetes.attempts.status import Failed, JobStatus, Lost, Succeeded
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.ledger.records import Change, JobRecord
 
@@ -24,7 +24,7 @@ class Ending:
     may_retry: bool = False
 
 
-def ending_of(job: JobRecord, seen: Sighting, settings: KubeJobSettings) -> Ending | None:
+def ending_of(job: JobRecord, seen: JobStatus, settings: KubeJobSettings) -> Ending | None:
     """The end that the cluster tells of; nothing while the job goes on."""
     match seen:
         case Succeeded():

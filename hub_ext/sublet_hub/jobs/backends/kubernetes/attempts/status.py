@@ -95,10 +95,10 @@ class Lost:
     why: str
 
 
-Sighting = Waits | Runs | Succeeded | Failed | Lost
+JobStatus = Waits | Runs | Succeeded | Failed | Lost
 
 
-def look_at(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -> Sighting:
+def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -> JobStatus:
     """Say what became of a job, from the object that runs it and its pods."""
     if owner is None and not pods:
         return Lost("the cluster has it no longer")
@@ -181,7 +181,7 @@ def _newest_first(pods: Sequence[Manifest]) -> list[Manifest]:
     return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
 
 
-def _look_at_owner(owner: Manifest) -> Sighting | None:
+def _look_at_owner(owner: Manifest) -> JobStatus | None:
     status = owner.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("status") != "True":
@@ -199,7 +199,7 @@ def _look_at_owner(owner: Manifest) -> Sighting | None:
     return None
 
 
-def _look_at_pod(pod: Manifest) -> Sighting:
+def _look_at_pod(pod: Manifest) -> JobStatus:
     status = pod.get("status") or {}
     (seen,) = seen_pods([pod])
     phase = status.get("phase")
@@ -223,7 +223,7 @@ def _look_at_pod(pod: Manifest) -> Sighting:
     return Waits(_why_pending(pod, waiting), (seen,), unexplained=unexplained)
 
 
-def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> Sighting:
+def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> JobStatus:
     status = pod["status"]
     ended = _container_state(pod).get("terminated") or {}
     code = ended.get("exitCode")
