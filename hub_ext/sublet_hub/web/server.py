@@ -77,7 +77,7 @@ def make_application(
             OpenApiHandler,
             {"prefix": settings.prefix, "version": settings.version},
         ),
-        url(prefix + "api/agents/link", AgentSocket, {"switchboard": connections}),
+        url(prefix + "api/agents/link", AgentSocket, {"connections": connections}),
     ]
     rules += [
         url(
