@@ -188,15 +188,19 @@ def _levels(agent: FakeAgent, kernel: str) -> list[KernelActivity]:
 
 
 async def test_cells_of_kernels_without_the_gate_are_reported_and_others_left_alone(
-    server: JupyterServer, agent: FakeAgent
+    server: JupyterServer, agent: FakeAgent, tmp_path: Path
 ):
     async with server.kernel("plain") as (kernel_id, plain):
-        execution = plain.begin("import time; time.sleep(2.5); print('ran')")
+        ends = tmp_path / "ends"
+        execution = plain.begin(
+            f"import os, time\nwhile not os.path.exists({str(ends)!r}): time.sleep(0.02)"
+        )
         level = await agent.until(lambda a: _levels(a, kernel_id), 90)
         assert level[0].busy
         # It may have begun before the extension was connected.
         assert level[0].cell in {execution.msg_id, MISSED_CELL}
         await agent.until(lambda a: [x.busy for x in _levels(a, kernel_id)].count(True) >= 2)
+        ends.touch()
         await plain.finish(execution)
         await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
         before = len(_levels(agent, kernel_id))
