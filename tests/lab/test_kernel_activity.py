@@ -1,6 +1,7 @@
 """What real kernels tell a fake agent of their cells."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from sublet_quota.wire.tenant_socket import KernelActivity
@@ -25,13 +26,19 @@ async def _level(agent: FakeAgent, *, busy: bool) -> KernelActivity:
     return level
 
 
+def _runs_until(sign: Path) -> str:
+    """Code that runs until there is a file, so that its level stays until the test has seen it."""
+    return f"import os, time\nwhile not os.path.exists({str(sign)!r}): time.sleep(0.02)\n"
+
+
 async def test_a_running_cell_is_told_as_busy_again_and_again_and_its_end_once(
-    agent: FakeAgent, kernel: RunningKernel
+    agent: FakeAgent, kernel: RunningKernel, tmp_path: Path
 ):
-    execution = kernel.begin("import time; time.sleep(2.5)")
+    execution = kernel.begin(_runs_until(tmp_path / "ends"))
     busy = await _level(agent, busy=True)
     assert busy.cell == execution.msg_id
     await agent.until(lambda a: [x.busy for x in a.activities].count(True) >= 2)
+    (tmp_path / "ends").touch()
     await kernel.finish(execution)
     idle = await _level(agent, busy=False)
     assert idle.cell is None
@@ -40,17 +47,20 @@ async def test_a_running_cell_is_told_as_busy_again_and_again_and_its_end_once(
 
 
 async def test_a_cell_at_input_is_idle_until_it_is_answered(
-    agent: FakeAgent, kernel: RunningKernel
+    agent: FakeAgent, kernel: RunningKernel, tmp_path: Path
 ):
-    code = "import time\nname = input('who? ')\ntime.sleep(0.2)\nprint(name)"
+    asks, ends = tmp_path / "asks", tmp_path / "ends"
+    code = f"{_runs_until(asks)}name = input('who? ')\n{_runs_until(ends)}print(name)"
     execution = kernel.begin(code, allow_stdin=True)
     await _level(agent, busy=True)
+    asks.touch()
     async with asyncio.timeout(90):
         prompt = await kernel.client.get_stdin_msg()
     assert prompt["content"]["prompt"] == "who? "
     await _level(agent, busy=False)
     kernel.client.input("ada")
     await _level(agent, busy=True)
+    ends.touch()
     await kernel.finish(execution)
     assert execution.text == "ada\n"
 
@@ -67,15 +77,16 @@ async def test_a_waiting_cell_is_busy_and_an_interrupted_one_idle(
 
 
 async def test_the_level_is_told_again_to_a_restarted_agent(
-    agent: FakeAgent, kernel: RunningKernel
+    agent: FakeAgent, kernel: RunningKernel, tmp_path: Path
 ):
-    execution = kernel.begin("import time; time.sleep(3)")
+    execution = kernel.begin(_runs_until(tmp_path / "ends"))
     await _level(agent, busy=True)
     await agent.stop()
     agent.activities.clear()
     await agent.start()
     told = await _level(agent, busy=True)
     assert told.cell == execution.msg_id
+    (tmp_path / "ends").touch()
     await kernel.finish(execution)
 
 

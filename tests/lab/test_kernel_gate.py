@@ -155,7 +155,15 @@ with context.Pool(2) as pool:
 async def test_an_interrupted_cell_is_taken_back_though_a_forked_child_lives(
     agent: FakeAgent, kernel: RunningKernel
 ):
-    await kernel.run("import os, time\nif os.fork() == 0:\n    time.sleep(20); os._exit(0)")
+    # Interrupts are for all that the kernel has started: this child is to do nothing but live.
+    code = """
+import os, signal, time
+before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+if os.fork() == 0:
+    time.sleep(20); os._exit(0)
+signal.signal(signal.SIGINT, before)
+"""
+    await kernel.run(code)
     agent.hold = True
     execution = kernel.begin("pass")
     request = await agent.until(lambda a: len(a.requests) == 2 and a.requests[1])

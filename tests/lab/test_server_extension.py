@@ -188,15 +188,19 @@ def _levels(agent: FakeAgent, kernel: str) -> list[KernelActivity]:
 
 
 async def test_cells_of_kernels_without_the_gate_are_reported_and_others_left_alone(
-    server: JupyterServer, agent: FakeAgent
+    server: JupyterServer, agent: FakeAgent, tmp_path: Path
 ):
     async with server.kernel("plain") as (kernel_id, plain):
-        execution = plain.begin("import time; time.sleep(2.5); print('ran')")
+        ends = tmp_path / "ends"
+        execution = plain.begin(
+            f"import os, time\nwhile not os.path.exists({str(ends)!r}): time.sleep(0.02)"
+        )
         level = await agent.until(lambda a: _levels(a, kernel_id), 90)
         assert level[0].busy
         # It may have begun before the extension was connected.
         assert level[0].cell in {execution.msg_id, MISSED_CELL}
         await agent.until(lambda a: [x.busy for x in _levels(a, kernel_id)].count(True) >= 2)
+        ends.touch()
         await plain.finish(execution)
         await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
         before = len(_levels(agent, kernel_id))
@@ -214,15 +218,21 @@ async def test_cells_of_kernels_without_the_gate_are_reported_and_others_left_al
 
 @pytest.mark.parametrize("name", ["plain", "python3"])
 async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
-    server: JupyterServer, agent: FakeAgent, name: str
+    server: JupyterServer, agent: FakeAgent, tmp_path: Path, name: str
 ):
     """It may stand in a GPU call, and no cell could run meanwhile."""
     async with server.kernel(name) as (kernel_id, kernel):
-        await kernel.run(
-            "import time\n"
+        ends = tmp_path / "ends"
+        prepares = kernel.begin(
+            "import os, time\n"
             "def opened(comm, message): time.sleep(message['content']['data']['s'])\n"
-            "get_ipython().kernel.comm_manager.register_target('slow', opened)"
+            "get_ipython().kernel.comm_manager.register_target('slow', opened)\n"
+            f"while not os.path.exists({str(ends)!r}): time.sleep(0.02)"
         )
+        # A cell of a moment may be told of later, or not at all.
+        await agent.until(lambda a: _levels(a, kernel_id))
+        ends.touch()
+        await kernel.finish(prepares)
         teller = f"{kernel_id} {BESIDE_CELLS}" if name == "python3" else kernel_id
         await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
         heard = len(_levels(agent, teller))

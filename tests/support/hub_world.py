@@ -294,10 +294,11 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     ledger = folder / "ledger.sqlite"
-    if not ledger.exists():
-        ledger.write_bytes(_new_ledger())
     database = Database(f"sqlite:///{ledger}")
-    database.migrate()
+    if ledger.exists():
+        database.migrate()
+    else:
+        ledger.write_bytes(_new_ledger())
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
     identities = agents or secrets
     client = HubClient(hub.url, SERVICE_TOKEN)
