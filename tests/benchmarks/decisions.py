@@ -31,7 +31,7 @@ from decision_parts.service_state import (
     wish,
 )
 from decision_parts.times import Times
-from sublet_agent.residency.snapshots import NodeView, assemble
+from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_quota.jobs.fair_share import NO_PAST_USE, WaitingJob, order_jobs
 from sublet_quota.jobs.job_queue import lendable_gpus, plan_queue
 from sublet_quota.names.ids import JobId, SliceId, UserName
@@ -160,7 +160,7 @@ def measure_residency(rounds: int) -> Iterator[tuple[int, Times]]:
         times = []
         for _ in range(rounds):
             gpu, slices = served_slices(count, rng)
-            node = NodeView(NOW, lending=True, margin_mib=1024, host_free_mib=500_000)
+            node = NodeConditions(NOW, lending=True, margin_mib=1024, host_free_mib=500_000)
             began = time.perf_counter()
             decide(assemble(gpu, slices, node))
             times.append(time.perf_counter() - began)

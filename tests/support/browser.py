@@ -28,7 +28,7 @@ from tests.support import deaf_to_network_changes
 PATIENCE_MS = 240_000
 """How long a page may take before a test gives up: the machine may be slow and busy."""
 OUTPUT = Path(__file__).parents[2] / "browser-output"
-_BELOW_PX = 12
+_BELOW_PX = 5
 _HUB_PAGES_TAKE_THEIR_TIME = """\
 if (location.pathname.startsWith('/hub/')) {
   window.require = { waitSeconds: 0 };
