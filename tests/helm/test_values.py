@@ -10,7 +10,7 @@ import yaml
 from sublet_agent.app.application import SubletAgent
 from sublet_hub.app.application import SubletHub
 
-from tests.quota.test_quota_document import FULL
+from tests.quota.document.test_quota_document import FULL
 from tests.support.helm_charts import ChartRefusedError, render
 from tests.support.helm_documents import (
     CHART,

@@ -39,7 +39,7 @@ from tests.support.jobs_on_kube import (
     owner_with_pods,
 )
 
-EXPECTED = Path(__file__).parent / "jobs" / "kueue-objects.yaml"
+EXPECTED = Path(__file__).parent / "expected" / "kueue-objects.yaml"
 QUEUE = "/apis/kueue.x-k8s.io/v1beta2/clusterqueues/sublet-lent"
 WORKLOADS = f"/apis/kueue.x-k8s.io/v1beta2/namespaces/{NAMESPACE}/workloads"
 JOB_SETS = f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{NAMESPACE}/jobsets"

@@ -14,7 +14,7 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
-from tests.hub.test_jobs import Ada, make_ada
+from tests.hub.jobs.test_jobs import Ada, make_ada
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 

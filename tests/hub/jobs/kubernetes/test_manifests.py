@@ -19,7 +19,7 @@ from sublet_quota.life_cycles.job_states import JobState
 
 from tests.support.jobs_on_kube import SETTINGS, a_job, a_placed_job
 
-EXPECTED = Path(__file__).parent / "jobs"
+EXPECTED = Path(__file__).parent / "expected"
 KUEUE = replace(
     SETTINGS, kueue=KueueSettings("sublet-lent", "", ((0, "sublet-normal"), (10, "sublet-high")))
 )

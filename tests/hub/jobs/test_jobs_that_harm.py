@@ -32,7 +32,7 @@ from sublet_quota.names.ids import JobId
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
 
-from tests.hub.test_jobs import make_ada
+from tests.hub.jobs.test_jobs import make_ada
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 

@@ -11,10 +11,10 @@ import yaml
 from sublet_quota.document.json_schema import quota_schema, quota_schema_text
 from sublet_quota.document.reading import read_quota_document
 
-from tests.quota.test_document_problems import CASES
-from tests.quota.test_quota_document import FULL
+from tests.quota.document.test_problems import CASES
+from tests.quota.document.test_quota_document import FULL
 
-PUBLISHED = Path(__file__).parents[2] / "quota" / "quota.schema.json"
+PUBLISHED = Path(__file__).parents[3] / "quota" / "quota.schema.json"
 BEYOND_A_SCHEMA = (
     "pool that is not",
     "size that is not",
