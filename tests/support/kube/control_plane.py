@@ -150,6 +150,9 @@ def start_control_plane(programs: Programs) -> ControlPlane:
             "--kubelet-preferred-address-types=InternalIP",
             "--allow-privileged=true",
             "--delete-collection-workers=8",
+            # It keeps pods off a node until a controller has seen that this is ready: a thousand
+            # writes for a thousand nodes, which are ready as they are made.
+            "--disable-admission-plugins=TaintNodesByCondition",
             # Clients ask for a list as a watch, which this etcd cannot serve: they would wait for a
             # minute and more before they ask for it as a list.
             "--feature-gates=WatchList=false",
