@@ -72,6 +72,8 @@ def test_jobs_are_followed_from_the_queue_to_their_end(finn, hub):
     )
     expect(long).to_contain_text("suspended")
     expect(mark(panel, "slice")).to_contain_text("6.5 of 10 GiB")
+    expect(mark(panel, "kernels")).to_contain_text("6.5 GiB")
+    expect(mark(panel, "history").get_by_role("img")).to_be_visible()
     # The README shows this one, as it was when it was last taken over.
     finn.photograph_part("share-panel", panel, down_to=long)
     photograph_light_and_dark(finn, "jobs")
