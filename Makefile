@@ -13,7 +13,7 @@ LAB := labextension/dist/package.json
 LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
 	$(wildcard labextension/*.json labextension/scripts/*)
 
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder --durations=20
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder --durations=20
 NEEDED_BY_browser := browser
 NEEDED_BY_hub := postgresql
 NEEDED_BY_kube := kubernetes
@@ -21,7 +21,7 @@ NEEDED_BY_kube := kubernetes
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup browser postgresql kubernetes demo up test quick check format benchmarks schema clean
+.PHONY: help setup browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,10 @@ format: setup ## Format the code
 
 benchmarks: setup ## Print the figures, each beside its baseline
 	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; PYTHONPATH=. $(BIN)/python $$each; done
+
+picture: setup browser ## Take the share panel's picture for the README anew
+	$(BIN)/python -m pytest tests/browser/test_jobs.py -k queue_to_their_end
+	cp browser-output/share-panel.png labextension/docs/share-panel.png
 
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules

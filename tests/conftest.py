@@ -1,8 +1,8 @@
 """What holds for all tests: which run side by side, and an event loop ends with what it had open.
 
-Several processes run the tests (``--dist=loadgroup``): those of a file go to one process in their
-order, and so do those of files that share something expensive, by ``pytest.mark.xdist_group``.
-What takes longest begins first.
+Several processes run the tests: those of a file go to one process in their order, and so do those
+of a folder whose files share something expensive, a cluster or a hub with a browser. What takes
+longest begins first.
 
 Each loop has HTTP clients of its own, and JupyterHub's are never closed: where each asked for names
 by a thread and an inotify instance of its own, the hundreds of tests' loops would use up all that
@@ -14,16 +14,26 @@ import inspect
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp.connector
 import aiohttp.resolver
 import pytest
 import pytest_asyncio
+from xdist.scheduler import LoadScopeScheduling
 
 aiohttp.connector.DefaultResolver = aiohttp.resolver.ThreadedResolver  # type: ignore[misc]
 _PATIENCE_S = 1.0
-_LONGEST_FIRST = ("kube", "browser", "end_to_end", "spawner", "hub", "lab", "agent")
-_TESTS = Path(__file__).parent
+_TOGETHER = ("tests/kube/node/", "tests/kube/pretended/", "tests/browser/")
+"""Folders of which one process runs all files."""
+_LONGEST_FIRST = (
+    *_TOGETHER,
+    "tests/end_to_end/",
+    "tests/agent/app/",
+    "tests/spawner/",
+    "tests/hub/",
+)
+_ROOT = Path(__file__).parents[1]
 
 
 @pytest_asyncio.fixture
@@ -40,14 +50,25 @@ async def loop_at_rest() -> AsyncIterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn_of)
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            group = str(item.path.relative_to(_TESTS).with_suffix(""))
-            item.add_marker(pytest.mark.xdist_group(group))
         if inspect.iscoroutinefunction(getattr(item, "obj", None)):
             # The first to be set up is the last to be torn down.
             item.fixturenames.insert(0, loop_at_rest.__name__)  # type: ignore[attr-defined]
 
 
 def _turn_of(item: pytest.Item) -> int:
-    area = item.path.relative_to(_TESTS).parts[0]
-    return _LONGEST_FIRST.index(area) if area in _LONGEST_FIRST else len(_LONGEST_FIRST)
+    path = item.path.relative_to(_ROOT).as_posix()
+    turns = (turn for turn, area in enumerate(_LONGEST_FIRST) if path.startswith(area))
+    return next(turns, len(_LONGEST_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _FilesAndFolders(config, log)
+
+
+class _FilesAndFolders(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a file, or a folder that stays together, to one process (xdist's groups need marks)."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return next((folder for folder in _TOGETHER if path.startswith(folder)), path)

@@ -14,7 +14,9 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 UNTIL_TOLD = """\
 import pathlib

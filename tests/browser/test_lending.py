@@ -20,7 +20,9 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 FILL = """\
 import sublet_agent.simulated.client as gpu

@@ -8,7 +8,9 @@ from playwright.sync_api import Page, expect
 from tests.support.browser_lab import choose, command, enter_lab, open_lab, put_settings
 from tests.support.browser_panel import mark, open_panel, status, until_standing
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 _HIDE = """\
 hidden => {

@@ -20,7 +20,9 @@ from tests.support.browser_panel import (
     start_job,
 )
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 PARAMETERS = """\
 rate = 0.1  # how fast it learns

@@ -16,7 +16,9 @@ from tests.support.browser_panel import (
     when_steady,
 )
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 HOLD = "import sublet_agent.simulated.client as gpu; held = gpu.allocate(gib=4)"
 FILL_UP = "more = gpu.allocate(gib=5)"

@@ -5,7 +5,9 @@ from playwright.sync_api import expect
 
 from tests.support.browser_lab import open_notebook, put_notebook
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 HOLD = "import sublet_agent.simulated.client as gpu; data = gpu.allocate(gib=9.5)"
 SHOW = "from sublet_lab import ShareWidget\nShareWidget()"

@@ -7,7 +7,9 @@ from playwright.sync_api import expect
 
 from tests.support.browser_hub import log_in, size, start, until_lab
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 
 def test_the_form_shows_the_sizes_and_why_others_are_not_to_be_had(visit, hub):

@@ -9,7 +9,9 @@ from tests.support.browser import new_visitor
 from tests.support.browser_lab import NotebookPage, put_notebook, until_kernel
 from tests.support.plain_jupyterlab import plain_jupyterlab
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.end_to_end,
+]
 
 
 def test_without_a_hub_nothing_shows_and_nothing_breaks(browser, tmp_path):

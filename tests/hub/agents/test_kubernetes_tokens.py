@@ -120,6 +120,7 @@ async def test_other_tokens_are_nobodys(
         a_token(lasts_s=-10),
         f"a.{base64.urlsafe_b64encode(b'[' * 5000).decode()}.c",
     ],
+    ids=["a secret", "no JSON", "too long", "another's", "nobody's", "expired", "nested"],
 )
 async def test_what_cannot_be_a_token_for_us_is_not_asked_about(
     kube: FakeKube, agents: AgentTokens, proof: str

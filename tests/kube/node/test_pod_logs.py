@@ -21,7 +21,7 @@ from tests.support.kube.manifests import container, pod, real_pod
 from tests.support.kube.node import Node
 from tests.support.kube.service_on_plane import WITHIN_S, way_in
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-node"), pytest.mark.asyncio]
+pytestmark = [pytest.mark.kube, pytest.mark.asyncio]
 
 JOB = JobId("0123456789ab")
 POD = f"sublet-{JOB}-1-abcde"

@@ -32,7 +32,6 @@ from tests.support.kube.service_on_plane import WITHIN_S, Cluster, lend, service
 
 pytestmark = [
     pytest.mark.kube,
-    pytest.mark.xdist_group("kube-pretended"),
     pytest.mark.asyncio,
     pytest.mark.usefixtures("pretended_nodes"),
 ]

@@ -16,7 +16,9 @@ from tests.support.kube.manifests import container, pod, real_pod
 from tests.support.kube.node import Node
 from tests.support.kubelet_conformance import KubeletSuite
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-node")]
+pytestmark = [
+    pytest.mark.kube,
+]
 
 _LENT = "sublet.dev/lent"
 _WITHIN_S = 120

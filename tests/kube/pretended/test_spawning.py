@@ -26,7 +26,9 @@ from tests.support.kube.api import Api
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube_spawner import point_clients_at
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-pretended")]
+pytestmark = [
+    pytest.mark.kube,
+]
 
 POD = "jupyter-ada"
 CLAIMS = "resource.k8s.io/v1"

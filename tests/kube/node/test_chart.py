@@ -21,7 +21,9 @@ from tests.support.kube.node import Node
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-node")]
+pytestmark = [
+    pytest.mark.kube,
+]
 
 FILL = """
 import json, os

@@ -9,7 +9,9 @@ from tests.support.kube.manifests import container, pod, real_pod
 from tests.support.kube.node import Node
 from tests.support.kube.processes import wait_for
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-node")]
+pytestmark = [
+    pytest.mark.kube,
+]
 
 
 def test_a_pod_is_a_process_whose_cgroup_names_the_pod(namespace: Api, node: Node) -> None:

@@ -11,7 +11,6 @@ from tests.support.kube.processes import wait_for
 
 pytestmark = [
     pytest.mark.kube,
-    pytest.mark.xdist_group("kube-pretended"),
     pytest.mark.usefixtures("pretended_nodes"),
 ]
 

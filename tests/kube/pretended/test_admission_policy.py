@@ -13,7 +13,9 @@ from tests.support.kube.api import Api, RefusedError
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
 
-pytestmark = [pytest.mark.kube, pytest.mark.xdist_group("kube-pretended")]
+pytestmark = [
+    pytest.mark.kube,
+]
 
 KINDS = (
     *("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),

@@ -18,7 +18,6 @@ from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
 pytestmark = [
     pytest.mark.kube,
-    pytest.mark.xdist_group("kube-node"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
