@@ -18,7 +18,10 @@ CANARY = "a-canary-of-a-secret"
 
 
 def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+    # Whose cell runs on while the agent is away may count as idle, and is suspended for the other:
+    # a call of it then waits until the agent looks whether it might.
+    options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.busy_wakes_after_s=1")
+    with agent_world(tmp_path, *options, module=APPLICATION) as world:
         world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter()
