@@ -92,7 +92,9 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       icon: sliceIcon,
       isVisible: () => model.isPresent,
       isEnabled: () => model.isPresent,
-      execute: () => {
+      execute: async () => {
+        // Lab closes side bars while it restores how they were.
+        await app.restored;
         app.shell.activateById(panel.id);
       }
     });
