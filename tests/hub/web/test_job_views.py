@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
 from tests.hub.jobs.test_jobs import Ada, make_ada

@@ -7,12 +7,12 @@ from typing import Final
 
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason, queue_clause, wait_clause
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobFailure, JobInfo
 
 from sublet_hub.jobs.progress import last_failure
-from sublet_hub.jobs.queue import WORDS_FOR_WAITING, WaitingReasons
+from sublet_hub.jobs.queue import WaitingReasons
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.queue_waits import QueueTimes
@@ -55,7 +55,7 @@ class JobViews:
             notebook=job.notebook,
             parameters=job.parameters,
             state=job.state,
-            reason=(self._reason(job) if wait is None else wait.reason)[:_MOST_TEXT],
+            reason=(self._reason(job) if wait is None else queue_clause(wait.why))[:_MOST_TEXT],
             place=None if wait is None else wait.place,
             priority=job.priority,
             memory_mib=job.memory_mib or (0 if record is None else record.memory_mib),
@@ -90,7 +90,7 @@ class JobViews:
         report = self._report(job)
         if report is None or report.wait is None:
             return job.reason
-        why = WORDS_FOR_WAITING[report.wait.reason]
+        why = wait_clause(report.wait.reason)
         if job.state is JobState.PLACED:
             return f"{job.reason}: {why}"
         return why if job.cancel_asked_at is None else job.reason
