@@ -107,6 +107,15 @@ class QueueWait:
     kept: KeptGpu | None = None
 
 
+class JobsOff(StrEnum):
+    """Why nobody does anything for a job of a hub whose training jobs are switched off."""
+
+    WAITS = "waits"
+    """It waits, and is placed by nobody."""
+    UNATTENDED = "unattended"
+    """Its pod runs on, and nobody may look after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Words:
     """A reason for a cell's owner, and as a clause about any slice or job."""
@@ -202,6 +211,20 @@ def cell_sentence(wait: CellWait) -> str:
 def wait_clause(reason: WaitReason) -> str:
     """Return why a slice or a placed job waits, to stand behind a colon or in brackets."""
     return _WORDS[reason].clause
+
+
+def jobs_off_clause(why: JobsOff) -> str:
+    """Return why nobody does anything for a job, for its owner."""
+    match why:
+        case JobsOff.WAITS:
+            return "waits until an administrator switches training jobs on again"
+        case JobsOff.UNATTENDED:
+            return (
+                "training jobs are switched off: its pod is left to itself, and whether it ends is "
+                "seen when an administrator switches them on again"
+            )
+        case _:
+            assert_never(why)
 
 
 def queue_clause(wait: QueueWait) -> str:

@@ -5,11 +5,13 @@ from sublet_quota.names.ids import NodeId
 from sublet_quota.reasons.waiting import (
     AwaitedMove,
     CellWait,
+    JobsOff,
     KeptGpu,
     QueueReason,
     QueueWait,
     WaitReason,
     cell_sentence,
+    jobs_off_clause,
     queue_clause,
     wait_clause,
 )
@@ -77,3 +79,8 @@ def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
 def test_a_job_that_one_node_alone_can_run_is_told_so(reason: QueueReason) -> None:
     told = queue_clause(QueueWait(reason, need_mib=GIB, node=NodeId("node-b")))
     assert told.endswith("it runs on node-b alone, where its owner's files are in use")
+
+
+@pytest.mark.parametrize("why", JobsOff)
+def test_who_waits_for_jobs_to_be_switched_on_is_told_who_can_do_that(why: JobsOff) -> None:
+    assert "an administrator" in jobs_off_clause(why)
