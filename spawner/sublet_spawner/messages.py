@@ -1,6 +1,7 @@
 """Sentences for the progress page, in the words of the design. They name no other user."""
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import Lease, SliceInfo
 
 
@@ -30,8 +31,7 @@ def how_it_waits(info: SliceInfo) -> str:
     if report is None or report.wait is None:
         return f"The slice is ready on {info.lease.node}"
     wait = report.wait
-    reason = wait.reason.value.replace("-", " ")
-    text = f"The slice waits: {reason}, place {wait.place}"
+    text = f"The slice waits: {wait_clause(wait.reason)}, place {wait.place}"
     if wait.need_mib:
         text += f", {format_memory(wait.need_mib)} needed and {format_memory(wait.free_mib)} free"
     return text

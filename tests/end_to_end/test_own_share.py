@@ -192,7 +192,7 @@ async def test_a_notebook_is_promoted_followed_fails_and_is_run_again(ada: Scien
     assert ended["state"] == "done"
     # Nobody computes any more: the slice that was idle meanwhile was lent to the jobs.
     share = await ada.until("share", lambda s: s["slices"][0]["last_lent"] is not None)
-    assert share["slices"][0]["last_lent"]["to"] == "a job of ada"
+    assert share["slices"][0]["last_lent"]["to"] == "a job of yours"
     week = (await ada.until("share", lambda s: s["week"]["gpu_hours"] > 0))["week"]
     assert week["lent_hours"] > 0
 

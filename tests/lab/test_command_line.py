@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sublet_lab.command_line.tables import clock
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import GpuReport, WaitReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share
 
@@ -238,7 +238,11 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
     )
     service.answer("GET gpus", [gpu])
     shown = sublet("gpus").output
-    for text in ("simulated; closed: XID 79", "lent to eve", "waits (turn, place 1) for ada"):
+    for text in (
+        "simulated; closed: XID 79",
+        "lent to eve",
+        "waits (others have their turn, place 1) for ada",
+    ):
         assert text in shown
     assert json.loads(sublet("gpus", "--json").output)[0]["promised_mib"] == 163840
 

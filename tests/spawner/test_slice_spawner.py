@@ -438,7 +438,7 @@ async def test_progress_tells_of_the_slice_and_of_what_it_waits_for(tmp_path):
         assert [message for message in messages if message != "Spawning server..."] == [
             "Asking for a GPU slice: the default size",
             GRANTED,
-            "The slice waits: turn, place 2, 10 GiB needed and 512 MiB free",
+            "The slice waits: others have their turn, place 2, 10 GiB needed and 512 MiB free",
             "The slice is ready on node-1",
         ]
 

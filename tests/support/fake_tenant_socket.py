@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.tenant_socket import (
     FROM_TENANT,
     AskShare,

@@ -133,7 +133,13 @@ class Assembly:
             histories=self._histories,
             queue=self._queue,
             views=views,
-            job_views=JobViews(stores, waiting, times, views),
+            job_views=JobViews(
+                stores,
+                waiting,
+                times,
+                views,
+                (lambda _: None) if runs is None else runs.why_untouched,
+            ),
             times=times,
             metrics=metrics,
             limits=RequestLimits(

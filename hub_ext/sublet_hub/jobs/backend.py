@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.waiting import JobsOff
 
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
 
@@ -79,6 +81,10 @@ class JobRuns(Protocol):
     @property
     def home_is_shared(self) -> bool:
         """Whether several nodes can mount an owner's files at once."""
+        ...
+
+    def why_untouched(self, job: JobRecord) -> JobsOff | None:
+        """Why nobody here does anything for a live job; ``None`` where somebody does."""
         ...
 
     def backend(self, stores: Stores, pods: Pods) -> JobBackend:

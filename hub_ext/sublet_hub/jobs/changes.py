@@ -3,10 +3,8 @@
 Pure: from records to a ``Change``. A job has a slice exactly while it is placed or running.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import SliceId
@@ -16,10 +14,6 @@ from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceR
 from sublet_hub.ledger.text import storable
 
 _MOST_REASON = 2000
-_UNSEEN: Final = (
-    "training jobs are switched off: its pod is left to itself, and whether it ends is seen when "
-    "an administrator switches them on again"
-)
 
 
 def submitted(job: JobRecord) -> Change:
@@ -62,17 +56,6 @@ def started(
 def who_cancelled(job: JobRecord) -> str:
     """As its owner is told: no admin's name."""
     return "by its owner" if job.cancel_asked_by in {None, job.owner} else "by an admin"
-
-
-def unseen(jobs: Iterable[JobRecord]) -> Change:
-    """Those that have their place say that nobody can look after them."""
-    cared_for = (job for job in jobs if job.slice_id is not None and job.reason != _UNSEEN)
-    return Change(jobs=tuple(replace(job, reason=_UNSEEN) for job in cared_for))
-
-
-def seen_again(jobs: Iterable[JobRecord]) -> Change:
-    """Those that said so are looked after again."""
-    return Change(jobs=tuple(replace(job, reason="") for job in jobs if job.reason == _UNSEEN))
 
 
 def went_back(job: JobRecord, why: str, now: datetime) -> Change:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Final
 
 from sublet_quota.jobs.fair_share import (
     NO_PAST_USE,
@@ -24,7 +22,6 @@ from sublet_quota.jobs.fair_share import (
 from sublet_quota.jobs.job_queue import JobPlacement, JobWait, lendable_gpus, plan_queue
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
-from sublet_quota.residency.actions import WaitReason
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.jobs import changes
@@ -33,24 +30,6 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
 
 _PAST_USE_KEPT = timedelta(minutes=1)
-
-
-WORDS_FOR_WAITING: Final = MappingProxyType(
-    {
-        WaitReason.COMING_BACK: "its memory is on its way back to the GPU",
-        WaitReason.MAKING_ROOM: "others are being suspended for it",
-        WaitReason.TURN: "others have their turn",
-        WaitReason.OWNERS_ACTIVE: "an owner is active there",
-        WaitReason.NOT_IDLE_YET: "a slice there is not idle yet, or is kept by its owner",
-        WaitReason.GIVE_BACK_TOO_SLOW: "it could not leave again as quickly as the pool demands",
-        WaitReason.LENDING_OFF: "lending is switched off",
-        WaitReason.FOREIGN_PROCESS: "a process that is not Sublet's uses the GPU",
-        WaitReason.HOST_MEMORY: "the node has too little memory to suspend others into",
-        WaitReason.UNSUSPENDABLE: "what holds the room cannot be suspended",
-        WaitReason.GPU_CLOSED: "the GPU fails and is closed",
-    }
-)
-"""Why a job that has its place does not run, for its owner."""
 
 
 class WaitingReasons:

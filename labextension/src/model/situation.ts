@@ -215,7 +215,7 @@ function leftFor(trans: TranslationBundle, seconds: number): string {
 
 function lentLine(slice: SliceInfo, trans: TranslationBundle, now: Date): string | null {
   if (slice.lent_to.length > 0) {
-    const to = slice.lent_to.map(each => whose(each, slice, trans)).join(', ');
+    const to = slice.lent_to.join(', ');
     return slice.lent_since === null
       ? trans.__('Lent to %1.', to)
       : trans.__('Lent to %1 since %2.', to, clock(slice.lent_since));
@@ -230,13 +230,8 @@ function lentLine(slice: SliceInfo, trans: TranslationBundle, now: Date): string
   const lasted = span(trans, secondsBetween(last.from_, last.until));
   return trans.__(
     'It was lent to %1 for %2, until %3.',
-    whose(last.to, slice, trans),
+    last.to,
     lasted,
     clock(last.until)
   );
-}
-
-/** Who runs a job of their own in their own slice need not be told their own name. */
-function whose(to: string, slice: SliceInfo, trans: TranslationBundle): string {
-  return to === `a job of ${slice.lease.owner}` ? trans.__('a job of yours') : to;
 }

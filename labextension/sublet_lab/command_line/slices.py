@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
 
 from sublet_lab.command_line.tables import duration
@@ -41,7 +42,7 @@ def remarks_on(info: SliceInfo) -> str:
     if report is not None and report.wait is not None:
         wait = report.wait
         others = f" for {', '.join(info.waits_for)}" if info.waits_for else ""
-        remarks.append(f"waits ({wait.reason}, place {wait.place}){others}")
+        remarks.append(f"waits ({wait_clause(wait.reason)}, place {wait.place}){others}")
     if info.lent_to:
         remarks.append(f"lent to {', '.join(info.lent_to)}")
     if info.kept_until is not None and info.kept_until > datetime.now(UTC):

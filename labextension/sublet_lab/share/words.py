@@ -12,7 +12,7 @@ from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse

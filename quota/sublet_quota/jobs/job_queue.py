@@ -9,14 +9,14 @@ A job that can run on one node alone is placed there, or waits for that node.
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName
-from sublet_quota.reasons.refusal import quoted
+from sublet_quota.reasons.waiting import KeptGpu, QueueReason, QueueWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,7 @@ class JobWait:
     job_id: JobId
     place: int
     """1 for the next."""
-    reason: str
-    """One sentence for its owner; names no other user."""
-    need_mib: int | None
-    """``None``: a whole GPU, and none is there."""
-    most_mib: int
-    """The most that one GPU could lend it now."""
+    why: QueueWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,48 +98,37 @@ def _need_on(job: WaitingJob, kind: GpuKind) -> int:
 
 
 def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWait:
+    return JobWait(job.job_id, place, _why(job, room, lending=lending))
+
+
+def _why(job: WaitingJob, room: "_Room", *, lending: bool) -> QueueWait:
     kinds = room.kinds_for(job)
-    there = "" if job.node is None else f" of {job.node}"
     large_enough = [kind for kind in kinds if 0 < _need_on(job, kind) <= kind.usable_mib]
     need = min((_need_on(job, kind) for kind in large_enough or kinds), default=job.memory_mib)
-    most = room.most_lendable(job)
+    of_all = QueueWait(
+        reason=QueueReason.TOO_LITTLE_IDLE,
+        need_mib=need,
+        most_mib=room.most_lendable(job),
+        is_whole=job.memory_mib is None,
+        gpu_type=job.gpu_type,
+        node=job.node,
+    )
     if not lending:
-        reason = "lending is switched off: no job begins until it is on again"
-    elif not kinds:
-        asked = f" of type {quoted(job.gpu_type)}" if job.gpu_type else ""
-        reason = f"no GPU{asked}{there} is open to jobs now"
-    elif not large_enough:
+        return replace(of_all, reason=QueueReason.LENDING_OFF)
+    if not kinds:
+        return replace(of_all, reason=QueueReason.NO_GPU)
+    if not large_enough:
         largest = max(kind.usable_mib for kind in kinds)
-        reason = (
-            f"needs {format_memory(need or 0)}, and the largest GPU{there} that is open to jobs "
-            f"now gives {format_memory(largest)}"
-        )
-    elif (kept := room.keep_for(job)) is not None:
-        reason = (
-            f"needs {_written(job, kept.facts.kind)}: {_gpu(kept)} is kept for it until the jobs "
-            "there are done"
-        )
-    else:
-        reason = (
-            f"needs {_needed(job, need)}, and the most that one GPU{there} can lend now is "
-            f"{format_memory(most)}: it begins when more slices are idle"
-        )
-    if job.node is not None and lending:
-        reason += f"; it runs on {job.node} alone, where its owner's files are in use"
-    return JobWait(job.job_id, place, reason, need, most)
-
-
-def _written(job: WaitingJob, kind: GpuKind) -> str:
-    return _needed(job, _need_on(job, kind))
-
-
-def _needed(job: WaitingJob, need: int | None) -> str:
-    amount = format_memory(need or 0)
-    return f"a whole GPU ({amount})" if job.memory_mib is None else amount
-
-
-def _gpu(gpu: LendableGpu) -> str:
-    return f"GPU {gpu.facts.index} of {gpu.facts.node}"
+        return replace(of_all, reason=QueueReason.LARGER_THAN_GPU, largest_mib=largest)
+    kept = room.keep_for(job)
+    if kept is None:
+        return of_all
+    return replace(
+        of_all,
+        reason=QueueReason.GPU_KEPT,
+        need_mib=_need_on(job, kept.facts.kind),
+        kept=KeptGpu(kept.facts.node, kept.facts.index),
+    )
 
 
 _Entry = tuple[int, str, int, GpuId]

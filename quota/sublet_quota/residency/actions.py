@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.waiting import WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +63,6 @@ class Evict:
 
 
 Action = Pause | Unpause | Suspend | Resume | OpenGate | Undo | Evict
-
-
-class WaitReason(StrEnum):
-    """Why an active slice is not running yet."""
-
-    COMING_BACK = "coming-back"
-    """Its own bytes are on their way back."""
-    MAKING_ROOM = "making-room"
-    """Others are being suspended for it."""
-    TURN = "turn"
-    """Other active owners have their turn."""
-    OWNERS_ACTIVE = "owners-active"
-    """A job waits: an owner is active on this GPU."""
-    NOT_IDLE_YET = "not-idle-yet"
-    """A job waits: a slice that may not be moved holds the room."""
-    GIVE_BACK_TOO_SLOW = "give-back-too-slow"
-    """A job waits: it could not leave within the pool's ``give_back_within``."""
-    LENDING_OFF = "lending-off"
-    FOREIGN_PROCESS = "foreign-process"
-    HOST_MEMORY = "host-memory"
-    UNSUSPENDABLE = "unsuspendable"
-    GPU_CLOSED = "gpu-closed"
 
 
 @dataclass(frozen=True, slots=True)

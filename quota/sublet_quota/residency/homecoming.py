@@ -5,7 +5,8 @@ else's move, with one exception: what was lent against its owner's wish, or may 
 more, comes home even if a job has to leave for it.
 """
 
-from sublet_quota.residency.actions import Action, Resume, Suspend, WaitReason
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.actions import Action, Resume, Suspend
 from sublet_quota.residency.leaving import choose_leavers, list_leavers
 from sublet_quota.residency.room import Room, is_kept
 from sublet_quota.residency.seats import SeatPlan

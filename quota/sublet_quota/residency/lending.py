@@ -8,7 +8,7 @@ leaves as a whole, so all bytes of a job count that might ever be in an owner's 
 from collections.abc import Sequence
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.leaving import Leaver, RoomMaking, list_leavers
 from sublet_quota.residency.room import Room, is_kept, measure_room
 from sublet_quota.residency.seats import SeatPlan, Waiting

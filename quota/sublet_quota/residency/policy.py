@@ -7,6 +7,7 @@ never plans ahead of what it sees: it names the next move, and is asked again wh
 from dataclasses import dataclass, field, replace
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import (
     Action,
     Decision,
@@ -18,7 +19,6 @@ from sublet_quota.residency.actions import (
     Undo,
     Unpause,
     Wait,
-    WaitReason,
 )
 from sublet_quota.residency.homecoming import bring_home
 from sublet_quota.residency.leaving import Leaver, choose_leavers, list_leavers

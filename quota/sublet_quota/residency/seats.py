@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.leaving import Leaver, RoomMaking
 from sublet_quota.residency.room import Room
 from sublet_quota.residency.snapshot import SliceView

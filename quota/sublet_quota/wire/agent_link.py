@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 MAX_LINE_BYTES = 64 * 1024

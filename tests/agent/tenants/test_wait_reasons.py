@@ -8,7 +8,8 @@ from sublet_agent.residency.state import RunningMove
 from sublet_agent.tenants.wait_reasons import describe
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.actions import Wait, WaitReason
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.residency.actions import Wait
 from sublet_quota.residency.snapshot import TransitionKind
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from sublet_hub.jobs.backends.local import runner
 from sublet_hub.jobs.backends.local.processes import Launch, start_held
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 from sublet_quota.wire.api import AccountTemplate
 

@@ -12,7 +12,7 @@ import pytest
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.records import EventRecord
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 
 from tests.support.fake_agent import GIB, a_gpu, a_report

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change
+from sublet_hub.web.views.slices import Viewer
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
 from tests.hub.jobs.test_jobs import Ada, make_ada
@@ -366,6 +367,8 @@ async def test_names_are_shown_within_a_group_that_the_quota_document_knows(
         jobs = world.service.ledger.jobs
         await until(lambda: jobs[job["job_id"]].process is not None, PATIENCE_S)
         its = jobs[job["job_id"]].slice_id
+        own = Viewer("ben", sees_all=False)
+        assert world.service.views.job_name(job["job_id"], own) == "a job of yours"
 
         made.agent.says[lease["slice_id"]] = a_report(
             lease["slice_id"], active=False, lent_to=(its,)

@@ -10,6 +10,7 @@ from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.jobs.job_queue import LendableGpu, QueuePlan, lendable_gpus, plan_queue
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, UserName
+from sublet_quota.reasons.waiting import queue_clause
 
 from tests.support.quota_cases import H100, L4, NOON, gib, gpu, holdings, job_slice
 
@@ -181,7 +182,7 @@ def test_the_queue(name: str) -> None:
     assert [w.job_id for w in plan.waits] == list(case.waits)
     assert [w.place for w in plan.waits] == list(range(1, len(case.waits) + 1))
     for wait in plan.waits:
-        assert case.waits[wait.job_id] in wait.reason
+        assert case.waits[wait.job_id] in queue_clause(wait.why)
 
 
 def test_a_whole_gpu_is_what_slices_can_fill_of_it() -> None:
@@ -287,4 +288,4 @@ def test_small_jobs_that_keep_coming_do_not_starve_a_large_one() -> None:
 def test_a_reason_names_no_other_user() -> None:
     jobs = [replace(job("i", 60), owner=UserName("bob")), job("j", 60)]
     plan = plan_queue(jobs, [lends("a", 79)], lending=True)
-    assert "bob" not in plan.waits[0].reason
+    assert "bob" not in queue_clause(plan.waits[0].why)

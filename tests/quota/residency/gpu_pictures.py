@@ -10,6 +10,7 @@ from typing import Any
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import (
     Action,
     Decision,
@@ -20,7 +21,6 @@ from sublet_quota.residency.actions import (
     Suspend,
     Undo,
     Unpause,
-    WaitReason,
 )
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import (

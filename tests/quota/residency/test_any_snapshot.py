@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import (
     Decision,
     Evict,
@@ -15,7 +16,6 @@ from sublet_quota.residency.actions import (
     Suspend,
     Undo,
     Unpause,
-    WaitReason,
 )
 from sublet_quota.residency.lending import lendable_mib
 from sublet_quota.residency.policy import decide

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.lending import lendable_mib
 from sublet_quota.residency.policy import decide
 

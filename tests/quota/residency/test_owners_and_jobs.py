@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import Holder
 

@@ -6,21 +6,21 @@ cluster the service has no rights on their pods any more: they run on unseen, an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.waiting import JobsOff
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.host.clock import read_boot_id
-from sublet_hub.jobs import changes
 from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.local.runner import LocalRunner
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
-from sublet_hub.ledger.records import Change, JobRecord
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
@@ -30,7 +30,6 @@ _REFUSAL: Final = Refusal(
     "This hub runs no training jobs: an administrator has switched them off. Run the notebook in "
     "your server.",
 )
-_WAITS: Final = "waits until an administrator switches training jobs on again"
 
 
 class NoRuns:
@@ -48,6 +47,12 @@ class NoRuns:
     def ends_jobs(self) -> bool:
         """Whether jobs of before can be ended."""
         return self._here is not None
+
+    def why_untouched(self, job: JobRecord) -> JobsOff | None:
+        """Why nobody here does anything for a job; ``None`` where somebody does."""
+        if job.state is JobState.WAITING:
+            return JobsOff.WAITS
+        return JobsOff.UNATTENDED if self._here is None else None
 
     def backend(self, stores: Stores, pods: Pods) -> JobBackend:
         """Whoever brings jobs of before to their end, or can do nothing with them."""
@@ -100,9 +105,8 @@ class LastJobs:
         self.runner.adopt()
 
     def round(self) -> None:
-        """Look at every job; tell the owners of those that wait for what."""
+        """Look at every job that has its place."""
         self.runner.round()
-        _tell_who_waits(self.stores)
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """A job had to leave its card: it waits."""
@@ -130,12 +134,7 @@ class IdleBackend:
         """Nothing is taken up."""
 
     def round(self) -> None:
-        """Tell the owners of jobs that wait for what, and of others that nobody sees them."""
-        _tell_who_waits(self.stores)
-        ledger = self.stores.ledger
-        unseen = changes.unseen(ledger.live_jobs.values())
-        if unseen.jobs:
-            ledger.apply(unseen, self.stores.now())
+        """Nothing is looked at."""
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """Whoever runs jobs again finds out."""
@@ -145,13 +144,3 @@ class IdleBackend:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-def _tell_who_waits(stores: Stores) -> None:
-    told = tuple(
-        replace(job, reason=_WAITS)
-        for job in stores.ledger.live_jobs.values()
-        if job.state is JobState.WAITING and job.reason != _WAITS
-    )
-    if told:
-        stores.ledger.apply(Change(jobs=told), stores.now())

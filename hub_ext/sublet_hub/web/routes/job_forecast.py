@@ -5,6 +5,7 @@ from typing import Final
 from sublet_quota.jobs.fair_share import WaitingJob
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.reasons.waiting import queue_clause
 from sublet_quota.wire.api import JobForecast, JobRequest
 
 from sublet_hub.web.routes.context import Service
@@ -58,7 +59,7 @@ def _foreseen(
         message = "A GPU has room for it: it starts at once."
         basis = "what GPUs can lend now"
         return JobForecast(allowed=True, message=message, expected_wait_s=0, basis=basis)
-    message = f"It would wait, at place {wait.place}: {wait.reason}."
+    message = f"It would wait, at place {wait.place}: {queue_clause(wait.why)}."
     return _as_usual(service, message).model_copy(update={"place": wait.place})
 
 
@@ -70,7 +71,11 @@ def _left_to_the_cluster(service: Service, job: WaitingJob) -> JobForecast:
         message = f"It needs {job.gpus} GPUs at once: {decides}."
         return JobForecast(allowed=True, message=message, basis=basis)
     wait = service.queue.foresee(job)
-    now = "A GPU has room for it now" if wait is None else f"Now it would wait: {wait.reason}"
+    now = (
+        "A GPU has room for it now"
+        if wait is None
+        else f"Now it would wait: {queue_clause(wait.why)}"
+    )
     return _as_usual(service, f"{now}. In any case {decides}.")
 
 

@@ -1,18 +1,24 @@
 """What callers are shown of jobs: how far they are, for whom they wait, and why they failed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.actions import WaitReason
+from sublet_quota.reasons.waiting import (
+    JobsOff,
+    WaitReason,
+    jobs_off_clause,
+    queue_clause,
+    wait_clause,
+)
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobFailure, JobInfo
 
 from sublet_hub.jobs.progress import last_failure
-from sublet_hub.jobs.queue import WORDS_FOR_WAITING, WaitingReasons
+from sublet_hub.jobs.queue import WaitingReasons
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.stores import Stores
 from sublet_hub.usage.queue_waits import QueueTimes
@@ -26,14 +32,21 @@ class JobViews:
     """Puts jobs together with their slices, their places in the queue and their files."""
 
     def __init__(
-        self, stores: Stores, waiting: WaitingReasons, times: QueueTimes, views: Views
+        self,
+        stores: Stores,
+        waiting: WaitingReasons,
+        times: QueueTimes,
+        views: Views,
+        why_untouched: Callable[[JobRecord], JobsOff | None],
     ) -> None:
+        """``why_untouched``: of a live job, why nobody here does anything for it."""
         self._ledger = stores.ledger
         self._fleet = stores.fleet
         self._waiting = waiting
         self._times = times
         self._accounts = stores.accounts
         self._views = views
+        self._why_untouched = why_untouched
         files = stores.files
         # What a process said at its end does not change any more.
         self._failure = lru_cache(_FAILURES_KEPT)(
@@ -55,7 +68,7 @@ class JobViews:
             notebook=job.notebook,
             parameters=job.parameters,
             state=job.state,
-            reason=(self._reason(job) if wait is None else wait.reason)[:_MOST_TEXT],
+            reason=(self._reason(job) if wait is None else queue_clause(wait.why))[:_MOST_TEXT],
             place=None if wait is None else wait.place,
             priority=job.priority,
             memory_mib=job.memory_mib or (0 if record is None else record.memory_mib),
@@ -87,10 +100,13 @@ class JobViews:
 
     def _reason(self, job: JobRecord) -> str:
         """Why a placed job does not run yet, in its agent's words; else what the ledger says."""
+        untouched = None if job.state in ENDED else self._why_untouched(job)
+        if untouched is not None:
+            return jobs_off_clause(untouched)
         report = self._report(job)
         if report is None or report.wait is None:
             return job.reason
-        why = WORDS_FOR_WAITING[report.wait.reason]
+        why = wait_clause(report.wait.reason)
         if job.state is JobState.PLACED:
             return f"{job.reason}: {why}"
         return why if job.cancel_asked_at is None else job.reason

@@ -166,6 +166,8 @@ class Views:
     def job_name(self, job_id: JobId, viewer: Viewer) -> str:
         """What a viewer is told of whose job it is."""
         job = self._ledger.jobs.get(job_id)
+        if job is not None and job.owner == viewer.name:
+            return "a job of yours"
         if job is not None and self.shows_name(job.owner, job.groups, viewer):
             return f"a job of {job.owner}"
         return "a job"

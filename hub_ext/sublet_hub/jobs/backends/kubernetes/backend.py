@@ -15,7 +15,6 @@ from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.wire.api import PodStarted
 
-from sublet_hub.jobs import changes
 from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
     placed_by_cluster,
@@ -96,9 +95,6 @@ class KubernetesJobs:
     def adopt(self) -> None:
         """Begin to watch; what runs is taken up once the cluster has told of it."""
         self._cluster.start()
-        unseen = changes.seen_again(self._stores.ledger.live_jobs.values())
-        if unseen.jobs:
-            self._apply(unseen)
         if self._quota is not None:
             self._object_tasks.run("the quota of lent room", self._quota.run())
 

@@ -1,5 +1,7 @@
 """Jobs in the cluster, put together."""
 
+from sublet_quota.reasons.waiting import JobsOff
+
 from sublet_hub.jobs.backend import JobBackend
 from sublet_hub.jobs.backends.kubernetes.backend import KubernetesJobs
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
@@ -8,6 +10,7 @@ from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.ledger.records import JobRecord
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
 
@@ -34,6 +37,11 @@ class ClusterRuns:
     def home_is_shared(self) -> bool:
         """Whether several nodes can mount an owner's files at once."""
         return self._settings.home_is_shared
+
+    def why_untouched(self, job: JobRecord) -> JobsOff | None:
+        """All jobs are looked after."""
+        del job
+        return None
 
     def backend(self, stores: Stores, pods: Pods) -> JobBackend:
         """Whoever runs them."""

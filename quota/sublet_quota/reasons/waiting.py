@@ -1,0 +1,266 @@
+"""Why a cell, a slice or a job waits: codes with their numbers, and the one table of their words.
+
+Whoever decides gives a code and numbers; who shows them to people asks here for the words: kernel
+output, panel, widget, spawn page, command line and log say the same. None names another user.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.refusal import quoted
+
+
+class WaitReason(StrEnum):
+    """Why an active slice is not running yet."""
+
+    COMING_BACK = "coming-back"
+    """Its own bytes are on their way back."""
+    MAKING_ROOM = "making-room"
+    """Others are being suspended for it."""
+    TURN = "turn"
+    """Other active owners have their turn."""
+    OWNERS_ACTIVE = "owners-active"
+    """A job waits: an owner is active on this GPU."""
+    NOT_IDLE_YET = "not-idle-yet"
+    """A job waits: a slice that may not be moved holds the room."""
+    GIVE_BACK_TOO_SLOW = "give-back-too-slow"
+    """A job waits: it could not leave within the pool's ``give_back_within``."""
+    LENDING_OFF = "lending-off"
+    FOREIGN_PROCESS = "foreign-process"
+    HOST_MEMORY = "host-memory"
+    UNSUSPENDABLE = "unsuspendable"
+    GPU_CLOSED = "gpu-closed"
+
+
+class AwaitedMove(StrEnum):
+    """The move of memory under way on the GPU, as whoever waits there is concerned by it."""
+
+    OWN_RETURNS = "own-returns"
+    """One's own bytes are coming back."""
+    OWN_LEAVES = "own-leaves"
+    """One's own bytes are still on their way out, and come back after that."""
+    OTHERS_LEAVE = "others-leave"
+    """Another slice's bytes leave, and that makes room."""
+    ANOTHERS = "anothers"
+    """It does nothing for whoever waits, and has to end first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellWait:
+    """A cell at its slice's gate: why it waits, and the numbers of that."""
+
+    reason: WaitReason
+    place: int = 1
+    """1 for the next."""
+    others: int = 0
+    """How many slices it waits for."""
+    need_mib: int = 0
+    move: AwaitedMove | None = None
+    moving_mib: int = 0
+    """How much the move takes, where that is awaited."""
+    seconds_left: float | None = None
+    """Until the move or another's turn ends; ``None``: not known."""
+
+
+class QueueReason(StrEnum):
+    """Why a job is not placed on a GPU yet."""
+
+    LENDING_OFF = "lending-off"
+    NO_GPU = "no-gpu"
+    """No GPU of its type, or on its node, is open to jobs."""
+    LARGER_THAN_GPU = "larger-than-gpu"
+    GPU_KEPT = "gpu-kept"
+    """A GPU is kept for it until the jobs there are done."""
+    TOO_LITTLE_IDLE = "too-little-idle"
+    """No GPU can lend so much now."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGpu:
+    """The GPU that is kept for a waiting job."""
+
+    node: NodeId
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueWait:
+    """A job in the queue: why it waits, and the numbers of that."""
+
+    reason: QueueReason
+    need_mib: int | None = None
+    """``None``: a whole GPU, and none is there."""
+    most_mib: int = 0
+    """The most that one GPU could lend it now."""
+    largest_mib: int = 0
+    """What the largest GPU gives that is open to it, where it needs more than that."""
+    is_whole: bool = False
+    """Whether it asks for a whole GPU, however large that is."""
+    gpu_type: str | None = None
+    node: NodeId | None = None
+    """The one node on which it can run, where there is only one."""
+    kept: KeptGpu | None = None
+
+
+class JobsOff(StrEnum):
+    """Why nobody does anything for a job of a hub whose training jobs are switched off."""
+
+    WAITS = "waits"
+    """It waits, and is placed by nobody."""
+    UNATTENDED = "unattended"
+    """Its pod runs on, and nobody may look after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A reason for a cell's owner, and as a clause about any slice or job."""
+
+    cell: str
+    clause: str
+
+
+_WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
+    {
+        WaitReason.COMING_BACK: _Words(
+            "Your {own} come back to the GPU next.",
+            "its memory is on its way back to the GPU",
+        ),
+        WaitReason.MAKING_ROOM: _Words(
+            "Room for your {own} is being made.",
+            "others are being suspended for it",
+        ),
+        WaitReason.TURN: _Words(
+            "{others} at work on this GPU, and not all fit at once: you are number {place} in "
+            "line, and it is another's turn.{ends}",
+            "others have their turn",
+        ),
+        WaitReason.OWNERS_ACTIVE: _Words(
+            "The job waits: {others} at work on this GPU.",
+            "an owner is active there",
+        ),
+        WaitReason.NOT_IDLE_YET: _Words(
+            "The job waits until a slice on this GPU is idle and may be lent.",
+            "a slice there is not idle yet, or is kept by its owner",
+        ),
+        WaitReason.GIVE_BACK_TOO_SLOW: _Words(
+            "The job waits: it is too large to make room in time for an owner's return.",
+            "it could not leave again as quickly as the pool demands",
+        ),
+        WaitReason.LENDING_OFF: _Words(
+            "The job waits: lending is switched off.",
+            "lending is switched off",
+        ),
+        WaitReason.FOREIGN_PROCESS: _Words(
+            "A process that Sublet does not know uses this GPU, so nothing can be moved safely. "
+            "Ask your admin.",
+            "a process that is not Sublet's uses the GPU",
+        ),
+        WaitReason.HOST_MEMORY: _Words(
+            "The machine has no memory left to set others' data aside in. Ask your admin.",
+            "the node has too little memory to suspend others into",
+        ),
+        WaitReason.UNSUSPENDABLE: _Words(
+            "What is in the way on this GPU cannot be moved. Ask your admin.",
+            "what holds the room cannot be suspended",
+        ),
+        WaitReason.GPU_CLOSED: _Words(
+            "This GPU reported an error and takes nothing new. Ask your admin.",
+            "the GPU fails and is closed",
+        ),
+    }
+)
+_MOVES: Final[Mapping[AwaitedMove, str]] = MappingProxyType(
+    {
+        AwaitedMove.OWN_RETURNS: "Your {moving} are coming back to the GPU{about}.",
+        AwaitedMove.OWN_LEAVES: (
+            "Your {moving} are on their way out, and come back as soon as they have arrived{about}."
+        ),
+        AwaitedMove.OTHERS_LEAVE: (
+            "Room for your {own} is being made: {moving} are being moved away{about}."
+        ),
+    }
+)
+_ANOTHERS_FIRST: Final = " First ends another's move on this GPU{about}."
+PREPARING: Final = "Your slice is being prepared."
+"""Of a cell whose slice the GPU's policy has not looked at yet."""
+
+
+def cell_sentence(wait: CellWait) -> str:
+    """Return why a cell waits, as a sentence for its owner."""
+    sentence = _WORDS[wait.reason].cell
+    if wait.move is AwaitedMove.ANOTHERS:
+        sentence += _ANOTHERS_FIRST
+    elif wait.move is not None:
+        sentence = _MOVES[wait.move]
+    left = wait.seconds_left
+    return sentence.format(
+        own=_amount(wait.need_mib),
+        moving=_amount(wait.moving_mib),
+        about="" if left is None else f", about {left:.0f} s left",
+        others="Another owner is" if wait.others <= 1 else f"{wait.others} others are",
+        place=wait.place,
+        ends="" if left is None else f" It ends in about {left:.0f} s.",
+    )
+
+
+def wait_clause(reason: WaitReason) -> str:
+    """Return why a slice or a placed job waits, to stand behind a colon or in brackets."""
+    return _WORDS[reason].clause
+
+
+def jobs_off_clause(why: JobsOff) -> str:
+    """Return why nobody does anything for a job, for its owner."""
+    match why:
+        case JobsOff.WAITS:
+            return "waits until an administrator switches training jobs on again"
+        case JobsOff.UNATTENDED:
+            return (
+                "training jobs are switched off: its pod is left to itself, and whether it ends is "
+                "seen when an administrator switches them on again"
+            )
+        case _:
+            assert_never(why)
+
+
+def queue_clause(wait: QueueWait) -> str:
+    """Return why a job is still in the queue, to stand behind a colon."""
+    there = "" if wait.node is None else f" of {wait.node}"
+    match wait.reason:
+        case QueueReason.LENDING_OFF:
+            return "lending is switched off: no job begins until it is on again"
+        case QueueReason.NO_GPU:
+            asked = f" of type {quoted(wait.gpu_type)}" if wait.gpu_type else ""
+            why = f"no GPU{asked}{there} is open to jobs now"
+        case QueueReason.LARGER_THAN_GPU:
+            why = (
+                f"needs {format_memory(wait.need_mib or 0)}, and the largest GPU{there} that is "
+                f"open to jobs now gives {format_memory(wait.largest_mib)}"
+            )
+        case QueueReason.GPU_KEPT:
+            kept = wait.kept
+            gpu = "a GPU" if kept is None else f"GPU {kept.index} of {kept.node}"
+            why = f"needs {_needed(wait)}: {gpu} is kept for it until the jobs there are done"
+        case QueueReason.TOO_LITTLE_IDLE:
+            why = (
+                f"needs {_needed(wait)}, and the most that one GPU{there} can lend now is "
+                f"{format_memory(wait.most_mib)}: it begins when more slices are idle"
+            )
+        case _:
+            assert_never(wait.reason)
+    if wait.node is not None:
+        why += f"; it runs on {wait.node} alone, where its owner's files are in use"
+    return why
+
+
+def _needed(wait: QueueWait) -> str:
+    amount = format_memory(wait.need_mib or 0)
+    return f"a whole GPU ({amount})" if wait.is_whole else amount
+
+
+def _amount(mib: int) -> str:
+    return format_memory(mib) if mib else "data"

@@ -1,0 +1,86 @@
+"""Why something waits, in words: every code has them, with its numbers, and nobody is named."""
+
+import pytest
+from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.waiting import (
+    AwaitedMove,
+    CellWait,
+    JobsOff,
+    KeptGpu,
+    QueueReason,
+    QueueWait,
+    WaitReason,
+    cell_sentence,
+    jobs_off_clause,
+    queue_clause,
+    wait_clause,
+)
+
+GIB = 1024
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+def test_every_reason_is_a_sentence_for_a_cell_and_a_clause_for_others(reason: WaitReason) -> None:
+    told = cell_sentence(CellWait(reason, place=3, others=2, need_mib=10 * GIB))
+    assert told[0].isupper() or told[0].isdigit()
+    assert told.endswith(".")
+    assert "{" not in told
+    clause = wait_clause(reason)
+    assert not clause.endswith(".")
+    assert clause[0].islower()
+
+
+def test_no_two_reasons_are_told_alike() -> None:
+    assert len({wait_clause(reason) for reason in WaitReason}) == len(WaitReason)
+    assert len({cell_sentence(CellWait(reason)) for reason in WaitReason}) == len(WaitReason)
+
+
+@pytest.mark.parametrize("move", AwaitedMove)
+def test_every_move_that_is_awaited_is_told_with_its_time(move: AwaitedMove) -> None:
+    wait = CellWait(
+        WaitReason.MAKING_ROOM, need_mib=4 * GIB, move=move, moving_mib=8 * GIB, seconds_left=15.2
+    )
+    told = cell_sentence(wait)
+    assert "about 15 s left" in told
+    assert ("8 GiB" in told) is (move is not AwaitedMove.ANOTHERS)
+
+
+def test_the_line_and_the_end_of_anothers_turn_are_told() -> None:
+    told = cell_sentence(CellWait(WaitReason.TURN, place=2, others=3, seconds_left=40.0))
+    assert told == (
+        "3 others are at work on this GPU, and not all fit at once: you are number 2 in line, and "
+        "it is another's turn. It ends in about 40 s."
+    )
+
+
+@pytest.mark.parametrize("reason", QueueReason)
+def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
+    wait = QueueWait(
+        reason,
+        need_mib=20 * GIB,
+        most_mib=12 * GIB,
+        largest_mib=16 * GIB,
+        gpu_type="H100",
+        kept=KeptGpu(NodeId("node-a"), 1),
+    )
+    told = queue_clause(wait)
+    assert not told.endswith(".")
+    expected = {
+        QueueReason.LENDING_OFF: "switched off",
+        QueueReason.NO_GPU: "no GPU of type 'H100'",
+        QueueReason.LARGER_THAN_GPU: "needs 20 GiB, and the largest GPU that is open to jobs now",
+        QueueReason.GPU_KEPT: "GPU 1 of node-a is kept for it",
+        QueueReason.TOO_LITTLE_IDLE: "the most that one GPU can lend now is 12 GiB",
+    }
+    assert expected[reason] in told
+
+
+@pytest.mark.parametrize("reason", [r for r in QueueReason if r is not QueueReason.LENDING_OFF])
+def test_a_job_that_one_node_alone_can_run_is_told_so(reason: QueueReason) -> None:
+    told = queue_clause(QueueWait(reason, need_mib=GIB, node=NodeId("node-b")))
+    assert told.endswith("it runs on node-b alone, where its owner's files are in use")
+
+
+@pytest.mark.parametrize("why", JobsOff)
+def test_who_waits_for_jobs_to_be_switched_on_is_told_who_can_do_that(why: JobsOff) -> None:
+    assert "an administrator" in jobs_off_clause(why)
