@@ -33,7 +33,7 @@ class GroupSettings:
     """The group that the kubelet has as its root."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroups:
     """What knows, fills and freezes the groups of this node's slices."""
 
@@ -83,11 +83,14 @@ def node_groups(
     mounted_at = settings.mounted_at
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))
-    if settings.freeze:
-        groups = NodeGroups(file, book, keeper, SliceFreezer(book), mounted_at or CGROUPS)
-    else:
-        why = "freezing is switched off (SubletAgent.freeze)"
-        groups = NodeGroups(file, book, keeper, NoFreezer(), mounted_at or CGROUPS, why)
+    groups = NodeGroups(
+        file=file,
+        book=book,
+        keeper=keeper,
+        freezer=SliceFreezer(book) if settings.freeze else NoFreezer(),
+        mounted_at=mounted_at or CGROUPS,
+        switched_off="" if settings.freeze else "freezing is switched off (SubletAgent.freeze)",
+    )
     if groups.problem:
         log.warning(
             "slices cannot be frozen while another comes back, so whoever begins to use a GPU "

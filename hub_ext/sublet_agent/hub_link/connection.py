@@ -60,8 +60,9 @@ class ServiceRefusedError(Exception):
 class ServiceLink:
     """Keeps the connection, and tells how long the service has been silent."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it connects
+    def __init__(  # noqa: PLR0913 - what it connects
         self,
+        *,
         settings: LinkSettings,
         hello: Hello,
         outbox: EventLog,

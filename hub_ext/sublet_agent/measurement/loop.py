@@ -115,7 +115,7 @@ class SamplingLoop:
         self._failures, self._answers = 0, self._answers + 1
         if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.startswith(GONE):
             log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, gpu.closed)
-            gpu.closed = None
+            gpu.reopen()
             self._tell()
 
     def close(self, reason: str) -> None:
@@ -124,7 +124,7 @@ class SamplingLoop:
         self._answers = 0
         was_gone = gpu.closed is not None and gpu.closed.startswith(GONE)
         if gpu.closed is None or (was_gone and not reason.startswith(GONE)):
-            gpu.closed = reason
+            gpu.close(reason)
             self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
             self._tell()
 
@@ -184,8 +184,7 @@ class SamplingLoop:
                 policy.append(target)
         for target in holds.held_for(PauseReason.SLICE):
             served = slices.get(target.slice_id)
-            moving = gpu.move is not None and gpu.move.slice_id == target.slice_id
-            back = served is None or not (served.away() or moving)
+            back = served is None or not (served.away() or gpu.is_moving(target.slice_id))
             if target.gpu_id == gpu.gpu.gpu_id and back:
                 whole.append(target)
         return {

@@ -19,7 +19,7 @@ from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 _LOOK_EVERY = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampledProcess:
     """A process on the card."""
 
@@ -33,7 +33,7 @@ class SampledProcess:
     looked_at: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """What was measured on one card."""
 
@@ -58,7 +58,7 @@ class Sample:
     """How much of what moves is in host memory; ``None`` where that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
     """What to measure."""
 
@@ -91,18 +91,18 @@ def take_sample(
         gone = isinstance(error, GpuGoneError)
         problem = f"the card does not answer: {error}" if gone else str(error)
         return Sample(
-            request.gpu_id,
-            request.generation,
-            None,
-            (),
-            (),
-            alive,
-            cpu_s,
-            {},
-            frozenset(),
-            0,
-            None,
-            problem,
+            gpu_id=request.gpu_id,
+            generation=request.generation,
+            memory=None,
+            processes=(),
+            unidentified=(),
+            alive=alive,
+            cpu_s=cpu_s,
+            states={},
+            unknown=frozenset(),
+            utilisation_percent=0,
+            energy_mj=None,
+            problem=problem,
         )
     known = frozenset(request.known)
     on_card = {p.pid for p in listed}
@@ -120,27 +120,27 @@ def take_sample(
         look = slice_id is not None and (identity not in known or identity in request.to_look_at)
         processes.append(
             SampledProcess(
-                identity,
-                slice_id,
-                process.memory_mib,
-                process.utilisation_percent,
-                process.busy_ms,
-                _obstacle(device, process.pid) if look else None,
-                look,
+                identity=identity,
+                slice_id=slice_id,
+                memory_mib=process.memory_mib,
+                utilisation_percent=process.utilisation_percent,
+                busy_ms=process.busy_ms,
+                obstacle=_obstacle(device, process.pid) if look else None,
+                looked_at=look,
             )
         )
     return Sample(
-        request.gpu_id,
-        request.generation,
-        memory,
-        tuple(processes),
-        tuple(unidentified),
-        alive,
-        cpu_s,
-        states,
-        unknown,
-        utilisation,
-        energy_mj,
+        gpu_id=request.gpu_id,
+        generation=request.generation,
+        memory=memory,
+        processes=tuple(processes),
+        unidentified=tuple(unidentified),
+        alive=alive,
+        cpu_s=cpu_s,
+        states=states,
+        unknown=unknown,
+        utilisation_percent=utilisation,
+        energy_mj=energy_mj,
         away_mib=_away_mib(device, request.moving),
     )
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.snapshot import TransitionKind
 
-from sublet_agent.devices.interface import ProcessState
+from sublet_agent.devices.interface import GpuMemory, ProcessState
 from sublet_agent.measurement.sample import Sample, SampledProcess, SampleRequest, is_due
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.state import ServedSlice, TrackedProcess
+from sublet_agent.residency.served_gpu import CardReading
+from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
 
 _CPU_WINDOW_S = 1.0
@@ -42,22 +43,20 @@ class Consequences:
 def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> SampleRequest:
     """Say what to measure on this GPU."""
     # The device answers for a process that is being moved only when that is over.
-    moving = residency.gpu.move.slice_id if residency.gpu.move is not None else None
-    processes = [
-        p for s in residency.slices.values() if s.slice_id != moving for p in s.processes.values()
-    ]
+    gpu = residency.gpu
+    at_rest: list[TrackedProcess] = []
+    moving: list[TrackedProcess] = []
+    for served in residency.slices.values():
+        kind = moving if gpu.is_moving(served.slice_id) else at_rest
+        kind.extend(served.processes.values())
+    due = (p for p in at_rest if not p.suspended and is_due(p.looked_at, now))
     return SampleRequest(
-        residency.gpu.gpu.gpu_id,
-        residency.gpu.generation,
-        tuple(p.identity for p in processes),
-        frozenset(p.identity for p in processes if not p.suspended and is_due(p.looked_at, now)),
-        ask_states,
-        tuple(
-            p.identity
-            for s in residency.slices.values()
-            if s.slice_id == moving
-            for p in s.processes.values()
-        ),
+        gpu_id=gpu.gpu.gpu_id,
+        generation=gpu.generation,
+        known=tuple(p.identity for p in at_rest),
+        to_look_at=frozenset(p.identity for p in due),
+        ask_states=ask_states,
+        moving=tuple(p.identity for p in moving),
     )
 
 
@@ -74,30 +73,11 @@ class SampleUpdate:
         if sample.generation != self._gpu.generation:
             return None
         effects = Consequences()
-        moving = self._gpu.move.slice_id if self._gpu.move is not None else None
         listed: set[ProcessIdentity] = set()
-        foreign: dict[int, int] = {}
-        strays: set[SliceId] = set()
         if sample.memory is not None:
-            self._gpu.memory, self._gpu.measured = sample.memory, True
-            self._gpu.utilisation_percent = sample.utilisation_percent
-            self._gpu.energy_mj = sample.energy_mj
-            for process in sample.processes:
-                served = self._slice_of(process)
-                if served is None:
-                    foreign[process.identity.pid] = process.memory_mib
-                    if process.slice_id is not None:
-                        strays.add(process.slice_id)
-                    continue
-                listed.add(process.identity)
-                if served.slice_id != moving:
-                    self._note_process(served, process, effects, now)
-            effects.changed |= foreign.keys() != self._gpu.foreign.keys()
-            self._gpu.foreign = foreign
-            effects.changed |= strays != self._gpu.strays
-            self._gpu.strays = frozenset(strays)
+            listed = self._note_listed(sample, sample.memory, effects, now)
         for served in tuple(self._residency.slices.values()):
-            if served.slice_id != moving:
+            if not self._gpu.is_moving(served.slice_id):
                 self._note_states(served, sample, effects)
                 self._note_the_dead(served, sample, listed, effects)
             self._note_cpu(served, sample, now, monotonic)
@@ -105,6 +85,33 @@ class SampleUpdate:
         self._note_overhead(sample)
         self._note_move(sample)
         return effects
+
+    def _note_listed(
+        self, sample: Sample, memory: GpuMemory, effects: Consequences, now: datetime
+    ) -> set[ProcessIdentity]:
+        """Take over who is on the card; return those that belong to its slices."""
+        listed: set[ProcessIdentity] = set()
+        foreign: dict[int, int] = {}
+        strays: set[SliceId] = set()
+        for process in sample.processes:
+            served = self._slice_of(process)
+            if served is None:
+                foreign[process.identity.pid] = process.memory_mib
+                if process.slice_id is not None:
+                    strays.add(process.slice_id)
+                continue
+            listed.add(process.identity)
+            if not self._gpu.is_moving(served.slice_id):
+                self._note_process(served, process, effects, now)
+        reading = CardReading(
+            memory=memory,
+            utilisation_percent=sample.utilisation_percent,
+            energy_mj=sample.energy_mj,
+            foreign=foreign,
+            strays=frozenset(strays),
+        )
+        effects.changed |= self._gpu.read(reading)
+        return listed
 
     def _slice_of(self, process: SampledProcess) -> ServedSlice | None:
         if process.slice_id is None:
@@ -115,9 +122,8 @@ class SampleUpdate:
     def _note_process(
         self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
     ) -> None:
-        pid = sampled.identity.pid
-        process = served.processes.get(pid)
-        if process is None or process.identity != sampled.identity:
+        process = served.find(sampled.identity)
+        if process is None:
             process = self._note_birth(served, sampled, effects, now)
         if served.paused or served.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
@@ -131,8 +137,7 @@ class SampleUpdate:
     def _note_birth(
         self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
     ) -> TrackedProcess:
-        process = TrackedProcess(sampled.identity, busy_ms=sampled.busy_ms)
-        served.processes[sampled.identity.pid] = process
+        process = served.track(sampled.identity, busy_ms=sampled.busy_ms)
         effects.changed = True
         if served.away():
             served.account.wakes(now)
@@ -160,8 +165,7 @@ class SampleUpdate:
             used_ms = sampled.busy_ms - (process.busy_ms or 0)
             process.busy_ms = sampled.busy_ms
             if used_ms > 0:
-                served.gpu_busy_ms += used_ms
-                served.account.gpu_is_used(now)
+                served.uses_gpu(used_ms, now)
         elif sampled.utilisation_percent > 0 and not served.paused:
             served.account.gpu_is_used(now)
 
@@ -197,7 +201,7 @@ class SampleUpdate:
         listed: set[ProcessIdentity],
         effects: Consequences,
     ) -> None:
-        for pid, process in tuple(served.processes.items()):
+        for process in tuple(served.processes.values()):
             dead = process.identity not in sample.alive and process.identity not in listed
             # A process that runs on without a context has nothing more to be looked after.
             left = (
@@ -208,7 +212,7 @@ class SampleUpdate:
                 and process.identity not in sample.unknown
             )
             if dead or left:
-                del served.processes[pid]
+                served.forget(process.identity)
                 effects.changed = True
                 if dead:
                     effects.ended.append(process.identity)
@@ -231,27 +235,16 @@ class SampleUpdate:
             process.cpu_s, process.cpu_at = used, monotonic
 
     def _note_cap(self, served: ServedSlice, effects: Consequences) -> None:
-        over = served.held_mib() > served.cap_mib and served.assignment is not None
-        if over and not served.over_cap:
-            effects.became_over_cap.append(served)
-        effects.changed |= over is not served.over_cap
-        served.over_cap = over
+        if served.check_cap():
+            effects.changed = True
+            if served.over_cap:
+                effects.became_over_cap.append(served)
 
     def _note_move(self, sample: Sample) -> None:
         move = self._gpu.move
-        if move is None or sample.away_mib is None:
-            return
-        suspending = move.kind is TransitionKind.SUSPENDING
-        moved_mib = sample.away_mib if suspending else move.bytes_mib - sample.away_mib
-        move.moved_mib = max(0, min(moved_mib, move.bytes_mib))
+        if move is not None and sample.away_mib is not None:
+            move.note_away(sample.away_mib)
 
     def _note_overhead(self, sample: Sample) -> None:
-        gpu = self._gpu
-        if sample.memory is None or gpu.move is not None:
-            return
-        listed_mib = sum(p.memory_mib for p in sample.processes)
-        unaccounted = max(0, sample.memory.used_mib - listed_mib)
-        # Memory and processes are read one after the other: only the least ever seen is sure.
-        gpu.overhead_mib = (
-            unaccounted if gpu.overhead_mib is None else min(gpu.overhead_mib, unaccounted)
-        )
+        if sample.memory is not None and self._gpu.move is None:
+            self._gpu.note_unaccounted(sum(p.memory_mib for p in sample.processes))

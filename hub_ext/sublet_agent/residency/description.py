@@ -5,7 +5,8 @@ from datetime import datetime
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.agent_link import MoveReport
 
-from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
+from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 
 
 def trouble(served: ServedSlice) -> str | None:
@@ -21,7 +22,7 @@ def trouble(served: ServedSlice) -> str | None:
 
 def own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:
     """Return the move of this slice, if one is under way on its GPU."""
-    return gpu.move if gpu.move is not None and gpu.move.slice_id == served.slice_id else None
+    return gpu.move if gpu.is_moving(served.slice_id) else None
 
 
 def utilisation_of(served: ServedSlice) -> int:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from sublet_agent.devices.interface import NotSupportedError
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
-from sublet_agent.residency.state import ServedSlice
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.state_files.event_log import EventKind
 from sublet_agent.state_files.journal import Target
 
@@ -36,8 +36,8 @@ class JobPauses:
         """
         wanted: dict[Target, ServedSlice] = {}
         for job in jobs:
-            job.gate_open, job.turn_since, job.paused = False, None, True
-            if job.pause_again_at is None or now >= job.pause_again_at:
+            job.pause()
+            if job.is_pausing_due(now):
                 wanted.update(dict.fromkeys(job.targets(job.on_gpu()), job))
         failures = await self.hold(list(wanted)) if wanted else []
         failed = {f.target: f for f in failures if not f.gone}
@@ -45,11 +45,12 @@ class JobPauses:
             own = [failed[t] for t in failed if wanted[t] is job]
             if own:
                 self._note_failure(job, own[0], now)
-            elif job.pause_again_at is None or now >= job.pause_again_at:
-                job.failed_pauses, job.pause_again_at, job.unpausable = 0, None, None
+            elif job.is_pausing_due(now):
+                job.pausing_works()
                 if job.on_gpu():
                     self._record("paused", job)
-        return all(j.failed_pauses == 0 or j.unpausable is not None for j in jobs)
+        failures_of = [job.pause_failures for job in jobs]
+        return all(f.count == 0 or f.unpausable is not None for f in failures_of)
 
     async def hold(
         self, targets: Sequence[Target], hold: PauseReason = PauseReason.POLICY
@@ -64,17 +65,16 @@ class JobPauses:
         """Let these jobs go on."""
         targets: list[Target] = []
         for job in jobs:
-            job.paused = False
+            job.unpause()
             targets.extend(job.targets(job.processes.values()))
             self._record("unpaused", job)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)
 
     def _note_failure(self, job: ServedSlice, failure: PauseFailure, now: datetime) -> None:
-        job.failed_pauses += 1
-        job.paused = False
-        job.pause_again_at = now + _AGAIN_AFTER
-        if job.failed_pauses >= _TRIES or isinstance(failure.error, NotSupportedError):
-            if job.unpausable is None:
+        job.pausing_fails(now + _AGAIN_AFTER)
+        failures = job.pause_failures
+        if failures.count >= _TRIES or isinstance(failure.error, NotSupportedError):
+            if failures.unpausable is None:
                 self._record("refused-move", job, detail=f"it cannot be paused: {failure.error}")
-            job.unpausable = f"process {failure.target.identity.pid}: {failure.error}"
+            job.mark_unpausable(f"process {failure.target.identity.pid}: {failure.error}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.residency.snapshot import Holder, PoolSettings
+from sublet_quota.residency.snapshot import PoolSettings
 from sublet_quota.wire.agent_link import Assignments, GpuAssignment, SliceAssignment
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -13,7 +13,8 @@ from sublet_agent.moves.recovery import Recovered
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.state import ServedSlice, TrackedProcess
+from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
 from sublet_agent.state_files.open_gates import OpenGates
 
@@ -54,8 +55,9 @@ class SliceRegistry:
         """
         if served.assignment is None or served.assignment.pod_uid is None or served.processes:
             return None
-        cards = (r.gpu for r in self.residencies.values() if served.slice_id in r.gpu.strays)
-        return next((gpu.gpu.gpu_id for gpu in cards), None)
+        cards = (r.gpu for r in self.residencies.values())
+        seen = (gpu for gpu in cards if served.slice_id in gpu.reading.strays)
+        return next((gpu.gpu.gpu_id for gpu in seen), None)
 
     def assigned(self) -> Iterable[tuple[GpuResidency, ServedSlice]]:
         """Return every slice that the service assigned."""
@@ -108,7 +110,7 @@ class SliceRegistry:
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:
-                found[1].paused = True
+                found[1].pause()
 
     def keep_promises(self, promised: Mapping[GpuId, OpenGates], now: datetime) -> None:
         """Cells that an agent before this one let through may be running.
@@ -121,15 +123,14 @@ class SliceRegistry:
             before = served.slice_id in here.open | here.past
             served.account.listens(now, promised_before=before)
             whole = not served.away() and not served.paused
-            if served.slice_id in here.open and whole and served.active:
-                served.gate_open, served.turn_since = True, now
+            if served.slice_id in here.open and whole:
+                served.open_gate(now)
 
     def drop_empty(self) -> None:
         """Forget released slices of which nothing is left."""
         for residency in self.residencies.values():
-            move = residency.gpu.move
             for slice_id, served in tuple(residency.slices.items()):
-                moving = move is not None and move.slice_id == slice_id
+                moving = residency.gpu.is_moving(slice_id)
                 if served.assignment is None and not served.processes and not moving:
                     del residency.slices[slice_id]
 
@@ -140,22 +141,12 @@ class SliceRegistry:
             residency = next(iter(self.residencies.values()))
         served = residency.slices.get(target.slice_id)
         if served is None:
-            served = self._new(target.slice_id, Holder.NOTEBOOK, residency, now)
-        process = TrackedProcess(target.identity)
-        served.processes[target.identity.pid] = process
-        return process
+            served = self._new(target.slice_id, residency, now)
+        return served.track(target.identity)
 
-    def _new(
-        self, slice_id: SliceId, holder: Holder, residency: GpuResidency, now: datetime
-    ) -> ServedSlice:
-        served = ServedSlice(
-            slice_id=slice_id,
-            holder=holder,
-            gpu_id=residency.gpu.gpu.gpu_id,
-            cap_mib=0,
-            account=ActivityRecord(now, self._settings),
-            state_since=now,
-        )
+    def _new(self, slice_id: SliceId, residency: GpuResidency, now: datetime) -> ServedSlice:
+        account = ActivityRecord(now, self._settings)
+        served = ServedSlice(slice_id, residency.gpu.gpu.gpu_id, account, now)
         residency.slices[slice_id] = served
         return served
 
@@ -171,13 +162,9 @@ class SliceRegistry:
         slice_id = SliceId(assignment.slice_id)
         served = residency.slices.get(slice_id)
         if served is None:
-            served = self._new(slice_id, assignment.holder, residency, now)
+            served = self._new(slice_id, residency, now)
         before = served.assignment
-        if served.gate_open and not served.is_job and assignment.memory_mib > served.cap_mib:
-            # What it may have more is not promised yet; it is at once where there is room.
-            served.gate_open, served.turn_since, served.waiting_since = False, None, now
-        served.holder, served.cap_mib = assignment.holder, assignment.memory_mib
-        served.released = False
+        differs = served.assign(assignment, now)
         wanted = assignment.wanted_since
         if wanted is not None and (before is None or before.wanted_since != wanted):
             served.account.wakes(now)
@@ -185,39 +172,26 @@ class SliceRegistry:
         # An agent that has just started knows of no cell yet, and lets nobody's slice go by it.
         if given_up is not None and before is not None and before.given_up_at != given_up:
             served.account.gives_up(residency.gpu.idle_after, now)
-        if before != assignment:
-            served.assignment = assignment
+        if differs:
             residency.poke()
 
     def _release(
         self, residency: GpuResidency, served: ServedSlice, now: datetime
     ) -> Sequence[Target]:
         """The slice was taken back: what is left of it is brought back and let run."""
-        served.assignment, served.released = None, True
-        served.holder = Holder.NOTEBOOK
-        served.cap_mib = served.image_mib()
-        served.activity = None
-        served.account = ActivityRecord(now, self._settings)
-        served.gate_open, served.turn_since, served.waiting_since = False, None, None
-        paused, served.paused = served.paused, False
-        # Its cells ask again: the slice may be on another card now, or be nobody's.
-        requests, served.requests = served.requests, []
-        for request in requests:
-            request.refused(f"slice {served.slice_id} is no longer on this GPU")
+        free = served.release(ActivityRecord(now, self._settings))
         residency.poke()
-        return served.targets(served.on_gpu()) if paused else ()
+        return free
 
     def _set_pool(self, assignment: GpuAssignment) -> None:
         residency = self.residencies.get(GpuId(assignment.gpu_id))
         if residency is None:
             return
-        residency.gpu.idle_after = timedelta(seconds=assignment.idle_after_s)
         pool = PoolSettings(
             turn=timedelta(seconds=assignment.turn_s),
             give_back_within=timedelta(seconds=assignment.give_back_within_s),
             lend=assignment.lend,
             lend_at_least=timedelta(seconds=assignment.lend_at_least_s),
         )
-        if residency.gpu.pool != pool:
-            residency.gpu.pool = pool
+        if residency.gpu.set_pool(pool, timedelta(seconds=assignment.idle_after_s)):
             residency.poke()

@@ -23,7 +23,7 @@ from sublet_quota.wire.tenant_socket import (
 )
 
 from sublet_agent.processes.peer import Peer
-from sublet_agent.residency.state import GateRequest
+from sublet_agent.residency.gate import GateRequest
 
 _WAIT_PERIOD_S: Final = 0.5
 """A waiting cell is told about changes at most so often."""

@@ -10,13 +10,12 @@ from sublet_agent.clock import Clock
 from sublet_agent.processes.peer import Peer
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.registry import SliceRegistry
-from sublet_agent.residency.state import GateRequest, ServedSlice, ToldShare, TrackedProcess
+from sublet_agent.residency.served_slice import ServedSlice, ToldShare
 from sublet_agent.tenants.share import TenantView, share_of
 from sublet_agent.tenants.wait_reasons import describe
 
-_MOST_KERNELS: Final = 256
-_MOST_ANCESTORS: Final = 16
 _SHARE_GOOD_FOR_S: Final = 0.1
 _REST_AFTER_LOOKING: Final = 20
 """Looking takes a twentieth of the agent's time at most, however many processes there are."""
@@ -70,29 +69,21 @@ class TenantRequests:
         if found is None:
             return False
         residency, served = found
-        self._note_kernel(served, request)
-        served.account.cell_enters(request.cell, request.kernel, self._clock.now())
-        if served.gate_open:
-            served.account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
+        if served.enter_gate(request, self._clock.now()):
             return True
-        served.requests.append(request)
         residency.poke()
         return False
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
         """The cell waits no longer, and does not run either."""
         found = self._roster.find(slice_id)
-        if found is not None and request in found[1].requests:
-            found[1].requests.remove(request)
+        if found is not None:
+            found[1].leave_gate(request)
 
     def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
         """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
         found = self._roster.find(slice_id)
-        if found is None or not found[1].gate_open:
-            return False
-        found[1].account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
-        self.leave(slice_id, request)
-        return True
+        return found is not None and found[1].lets_through(request, self._clock.now())
 
     def waits(self, slice_id: SliceId) -> GateWaits:
         """Say why its cells wait."""
@@ -100,7 +91,7 @@ class TenantRequests:
         if found is None:
             return describe(None, None, self._clock.now())
         residency, served = found
-        return describe(served.wait, residency.gpu.move, self._clock.now())
+        return describe(served.gate.wait, residency.gpu.move, self._clock.now())
 
     def share(self, slice_id: SliceId) -> Share | None:
         """Say what the slice holds, or did a moment ago: it may be asked for very often."""
@@ -109,49 +100,27 @@ class TenantRequests:
             return None
         residency, served = found
         began = self._clock.monotonic()
-        of = (residency.gpu.generation, served.wait, served.gate_open, bool(served.requests))
+        of = (residency.gpu.generation, served.gate.wait, served.gate_open, bool(served.requests))
         told = served.told
         if told is None or began >= told.until or told.of != of:
             share = self._look_at_share(residency, served)
             ended = self._clock.monotonic()
             rest_s = min(_MOST_REST_S, (ended - began) * _REST_AFTER_LOOKING)
-            told = served.told = ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+            told = ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+            served.remember_told(told)
         return told.share
 
     def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
         now = self._clock.now()
         view = TenantView(
             now=now,
-            wait=describe(served.wait, residency.gpu.move, now) if served.requests else None,
-            kernels=self._kernels(served),
+            wait=describe(served.gate.wait, residency.gpu.move, now) if served.requests else None,
+            kernels=served.kernels.of(
+                [p.identity for p in served.processes.values()], self._parent
+            ),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
 
-    def _note_kernel(self, served: ServedSlice, request: GateRequest) -> None:
-        process = request.process
-        if process is not None and served.kernels.get(process) != request.kernel:
-            if len(served.kernels) >= _MOST_KERNELS:
-                served.kernels.pop(next(iter(served.kernels)))
-            served.kernels[process] = request.kernel
-            served.kernel_of.clear()
-
-    def _kernels(self, served: ServedSlice) -> dict[int, str | None]:
-        """Return the kernels of its processes; each is looked for once."""
-        known = served.kernel_of
-        served.kernel_of = {
-            p.identity: known[p.identity] if p.identity in known else self._kernel_of(served, p)
-            for p in served.processes.values()
-        }
-        return {process.pid: kernel for process, kernel in served.kernel_of.items()}
-
-    def _kernel_of(self, served: ServedSlice, process: TrackedProcess) -> str | None:
-        """Return the kernel that a process is, or descends from."""
-        identity: ProcessIdentity | None = process.identity
-        for _ in range(_MOST_ANCESTORS):
-            if identity is None:
-                return None
-            if identity in served.kernels:
-                return served.kernels[identity]
-            ancestor = self._table.parent(identity.pid)
-            identity = None if ancestor is None else self._table.identify(ancestor)
-        return None
+    def _parent(self, process: ProcessIdentity) -> ProcessIdentity | None:
+        parent = self._table.parent(process.pid)
+        return None if parent is None else self._table.identify(parent)

@@ -9,8 +9,9 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import lent_to
-from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
 
 
 @dataclass(frozen=True, slots=True)

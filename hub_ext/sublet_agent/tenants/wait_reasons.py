@@ -9,7 +9,7 @@ from sublet_quota.residency.actions import Wait, WaitReason
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.tenant_socket import GateWaits
 
-from sublet_agent.residency.state import RunningMove
+from sublet_agent.residency.served_gpu import RunningMove
 
 _SENTENCES: Final[Mapping[WaitReason, str]] = {
     WaitReason.COMING_BACK: "Your {own} come back to the GPU next.",
