@@ -19,8 +19,6 @@ from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
 
-_CPU_WINDOW_S = 1.0
-
 
 @dataclass(slots=True)
 class Consequences:
@@ -127,11 +125,9 @@ class SampleUpdate:
             process = self._note_birth(served, sampled, effects, now)
         if served.paused or served.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
-        process.memory_mib = sampled.memory_mib
-        process.utilisation_percent = sampled.utilisation_percent
+        process.holds(sampled.memory_mib, sampled.utilisation_percent)
         if sampled.looked_at:
-            process.looked_at = now
-            self._note_obstacle(process, sampled.obstacle, effects, now)
+            effects.changed |= process.is_looked_at(sampled.obstacle, now)
         self._note_use(served, process, sampled, now)
 
     def _note_birth(
@@ -148,22 +144,11 @@ class SampleUpdate:
             served.account.gpu_is_used(now)
         return process
 
-    def _note_obstacle(
-        self, process: TrackedProcess, obstacle: str | None, effects: Consequences, now: datetime
-    ) -> None:
-        if obstacle is not None:
-            effects.changed |= process.unsuspendable != obstacle
-            process.unsuspendable, process.unsuspendable_until = obstacle, None
-        elif process.unsuspendable_until is not None and now >= process.unsuspendable_until:
-            process.unsuspendable, process.unsuspendable_until = None, None
-            effects.changed = True
-
     def _note_use(
         self, served: ServedSlice, process: TrackedProcess, sampled: SampledProcess, now: datetime
     ) -> None:
         if sampled.busy_ms is not None:
-            used_ms = sampled.busy_ms - (process.busy_ms or 0)
-            process.busy_ms = sampled.busy_ms
+            used_ms = process.has_used(sampled.busy_ms)
             if used_ms > 0:
                 served.uses_gpu(used_ms, now)
         elif sampled.utilisation_percent > 0 and not served.paused:
@@ -174,11 +159,11 @@ class SampleUpdate:
         for process in served.processes.values():
             state = sample.states.get(process.identity)
             if state is ProcessState.SUSPENDED and not process.suspended:
-                process.image_mib, process.memory_mib = process.memory_mib, 0
+                process.goes_away(process.memory_mib)
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
             elif state is ProcessState.SUSPENDED and process.memory_mib:
-                process.memory_mib = 0
+                process.holds(0, process.utilisation_percent)
                 effects.changed = True
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
                 # Born meanwhile, and the call that should have paused it did not work.
@@ -190,7 +175,7 @@ class SampleUpdate:
                 and process.suspended
                 and process.lost is None
             ):
-                process.memory_mib, process.image_mib = process.image_mib or 0, None
+                process.comes_back()
                 effects.found_back.append(process.identity)
                 effects.changed = True
 
@@ -222,17 +207,9 @@ class SampleUpdate:
     ) -> None:
         for process in served.processes.values():
             used = sample.cpu_s.get(process.identity)
-            if used is None:
-                continue
-            if process.cpu_s is None:
-                process.cpu_s, process.cpu_at = used, monotonic
-                continue
-            passed = monotonic - process.cpu_at
-            if passed < _CPU_WINDOW_S:
-                continue
-            if (used - process.cpu_s) / passed >= self._settings.wake_cpu_share:
+            share = None if used is None else process.cpu_share(used, monotonic)
+            if share is not None and share >= self._settings.wake_cpu_share:
                 served.account.wakes(now)
-            process.cpu_s, process.cpu_at = used, monotonic
 
     def _note_cap(self, served: ServedSlice, effects: Consequences) -> None:
         if served.check_cap():

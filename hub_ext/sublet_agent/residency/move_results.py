@@ -68,22 +68,18 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
 def _note_processes(served: ServedSlice, outcome: MoveOutcome) -> None:
     for identity, target in outcome.suspended.items():
         tracked = served.find(identity) or served.track(identity)
-        tracked.image_mib = target.image_mib
         # What may still be on the card is not free until the card says so.
-        tracked.memory_mib = target.image_mib if identity in outcome.unknown else 0
-        # What the driver itself computed while it moved the bytes is nobody's work.
-        tracked.cpu_s = None
+        on_card_mib = target.image_mib if identity in outcome.unknown else 0
+        tracked.goes_away(target.image_mib, on_card_mib)
     for identity in outcome.on_gpu:
         tracked = served.find(identity) or served.track(identity)
-        if tracked.image_mib is not None:
-            tracked.memory_mib, tracked.image_mib = tracked.image_mib, None
-            tracked.cpu_s, tracked.refusals = None, 0
+        tracked.comes_back()
     for identity in outcome.gone:
         served.forget(identity)
     for identity, detail in outcome.lost.items():
         known = served.find(identity)
         if known is not None:
-            known.lost = detail
+            known.loses(detail)
 
 
 def _count_refusals(served: ServedSlice, outcome: MoveOutcome) -> None:
@@ -91,16 +87,15 @@ def _count_refusals(served: ServedSlice, outcome: MoveOutcome) -> None:
         detail = outcome.refused.get(process.identity)
         if detail is None:
             continue
-        process.refusals += 1
-        if process.refusals >= _REFUSALS:
-            process.lost = outcome.lost[process.identity] = detail
+        if process.is_refused() >= _REFUSALS:
+            process.loses(detail)
+            outcome.lost[process.identity] = detail
 
 
 def _mark_unsuspendable(served: ServedSlice, outcome: MoveOutcome) -> None:
     for process in served.processes.values():
         if process.identity == outcome.blame:
-            process.unsuspendable = outcome.detail
-            process.unsuspendable_until = None
+            process.cannot_be_suspended(outcome.detail)
 
 
 def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspending: bool) -> None:
@@ -109,5 +104,4 @@ def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspen
     served.moving_fails(now + timedelta(seconds=wait_s))
     if suspending and served.move_failures.count >= _TRIES:
         for process in served.on_gpu():
-            process.unsuspendable = outcome.detail
-            process.unsuspendable_until = now + _LET_BE_FOR
+            process.cannot_be_suspended(outcome.detail, until=now + _LET_BE_FOR)

@@ -102,11 +102,11 @@ class SliceRegistry:
     def adopt(self, recovered: Recovered, now: datetime) -> None:
         """Take over what stood still at the start."""
         for target in recovered.suspended:
-            self._adopted(target, now).image_mib = target.image_mib
+            self._adopted(target, now).goes_away(target.image_mib)
         for target in recovered.lost:
-            self._adopted(target, now).lost = "it was lost before this agent started"
+            self._adopted(target, now).loses("it was lost before this agent started")
         for target in (*recovered.paused_jobs, *recovered.unpaused):
-            self._adopted(target, now).memory_mib = target.image_mib
+            self._adopted(target, now).holds(target.image_mib)
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:

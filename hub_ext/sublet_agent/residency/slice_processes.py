@@ -1,7 +1,6 @@
 """The processes of a slice that have something on a GPU, and the kernels that they belong to."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -9,35 +8,148 @@ from sublet_agent.processes.process_table import ProcessIdentity
 
 _MOST_KERNELS: Final = 256
 _MOST_ANCESTORS: Final = 16
+_CPU_WINDOW_S: Final = 1.0
 
 
-@dataclass(slots=True)
 class TrackedProcess:
     """A process of a slice that has, or had, something on a GPU."""
 
-    identity: ProcessIdentity
-    memory_mib: int = 0
-    """On the GPU at the last sample."""
-    utilisation_percent: int = 0
-    busy_ms: int | None = None
-    cpu_s: float | None = None
-    cpu_at: float = 0.0
-    image_mib: int | None = None
-    """Suspended: how much room it needs to come back."""
-    refusals: int = 0
-    """How often the driver did not bring it back although there was room."""
-    lost: str | None = None
-    """Its GPU state cannot be brought back, and why."""
-    unsuspendable: str | None = None
-    unsuspendable_until: datetime | None = None
-    """A reason that may pass; ``None``: it stays as long as the process."""
-    looked_at: datetime | None = None
-    """When it was last looked at for what forbids a suspend."""
+    __slots__ = (
+        "_busy_ms",
+        "_cpu_at",
+        "_cpu_s",
+        "_identity",
+        "_image_mib",
+        "_looked_at",
+        "_lost",
+        "_memory_mib",
+        "_refusals",
+        "_unsuspendable",
+        "_unsuspendable_until",
+        "_utilisation_percent",
+    )
+
+    def __init__(self, identity: ProcessIdentity, busy_ms: int | None = None) -> None:
+        self._identity = identity
+        self._memory_mib = 0
+        self._utilisation_percent = 0
+        self._busy_ms = busy_ms
+        self._cpu_s: float | None = None
+        self._cpu_at = 0.0
+        self._image_mib: int | None = None
+        self._refusals = 0
+        self._lost: str | None = None
+        self._unsuspendable: str | None = None
+        self._unsuspendable_until: datetime | None = None
+        self._looked_at: datetime | None = None
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """Which process it is."""
+        return self._identity
+
+    @property
+    def memory_mib(self) -> int:
+        """How much it held on the GPU at the last sample."""
+        return self._memory_mib
+
+    @property
+    def utilisation_percent(self) -> int:
+        """How much of the GPU's time it used at the last sample."""
+        return self._utilisation_percent
+
+    @property
+    def image_mib(self) -> int | None:
+        """How much room it needs to come back; ``None``: it is not suspended."""
+        return self._image_mib
 
     @property
     def suspended(self) -> bool:
         """Whether its bytes are in host memory."""
-        return self.image_mib is not None
+        return self._image_mib is not None
+
+    @property
+    def lost(self) -> str | None:
+        """Why its GPU state cannot be brought back; ``None``: it can."""
+        return self._lost
+
+    @property
+    def unsuspendable(self) -> str | None:
+        """Why it can be paused but not suspended; ``None``: it can be suspended."""
+        return self._unsuspendable
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """When it was last looked at for what forbids a suspend."""
+        return self._looked_at
+
+    def holds(self, memory_mib: int, utilisation_percent: int = 0) -> None:
+        """Note what it holds and uses of the GPU, as measured."""
+        self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
+
+    def has_used(self, busy_ms: int) -> int:
+        """Return how much of ``busy_ms``, the GPU time since its start, is new, in milliseconds."""
+        used_ms = busy_ms - (self._busy_ms or 0)
+        self._busy_ms = busy_ms
+        return used_ms
+
+    def cpu_share(self, used_s: float, monotonic: float) -> float | None:
+        """Return which share of one CPU it used lately, from its CPU time since its start.
+
+        ``None`` until a second has passed since the last answer, or since its bytes moved.
+        """
+        if self._cpu_s is None:
+            self._cpu_s, self._cpu_at = used_s, monotonic
+            return None
+        passed_s = monotonic - self._cpu_at
+        if passed_s < _CPU_WINDOW_S:
+            return None
+        share = (used_s - self._cpu_s) / passed_s
+        self._cpu_s, self._cpu_at = used_s, monotonic
+        return share
+
+    def is_looked_at(self, obstacle: str | None, now: datetime) -> bool:
+        """Note what forbids a suspend, if anything; return whether that is news.
+
+        A reason of before that nothing is seen of any more holds until its time has passed, or
+        for as long as the process lives.
+        """
+        self._looked_at = now
+        if obstacle is not None:
+            news = self._unsuspendable != obstacle
+            self.cannot_be_suspended(obstacle)
+            return news
+        if self._unsuspendable_until is not None and now >= self._unsuspendable_until:
+            self._unsuspendable, self._unsuspendable_until = None, None
+            return True
+        return False
+
+    def cannot_be_suspended(self, reason: str, until: datetime | None = None) -> None:
+        """Note why it cannot be suspended; without a time, as long as it lives."""
+        self._unsuspendable, self._unsuspendable_until = reason, until
+
+    def goes_away(self, image_mib: int, on_card_mib: int = 0) -> None:
+        """Note that its bytes are in host memory, and what may still be on the card of them.
+
+        What the driver itself computed while it moved the bytes is nobody's work.
+        """
+        self._image_mib, self._memory_mib = image_mib, on_card_mib
+        self._cpu_s = None
+
+    def comes_back(self) -> None:
+        """Note that its bytes are on the card, where they were away."""
+        if self._image_mib is not None:
+            self._memory_mib, self._image_mib = self._image_mib, None
+            self._cpu_s, self._refusals = None, 0
+
+    def is_refused(self) -> int:
+        """Count that the driver did not bring it back although there was room; return the count."""
+        self._refusals += 1
+        return self._refusals
+
+    def loses(self, reason: str) -> None:
+        """Note that its GPU state cannot be brought back, and why."""
+        self._lost = reason
 
 
 class SliceKernels:

@@ -355,15 +355,16 @@ def test_a_released_slice_has_no_assignment_gate_judgement_or_cells(served):
 
 
 def test_a_released_slice_has_a_way_back_for_what_is_away(owners):
-    owners.track(process(1)).image_mib = 300
-    owners.track(process(2)).memory_mib = 200
+    owners.track(process(1)).goes_away(300)
+    owners.track(process(2)).holds(200)
     owners.release(account())
     assert (owners.cap_mib, owners.active) == (300, True)
 
 
 def test_a_released_job_that_was_paused_names_who_may_run_now(job):
     here, away = job.track(process(1)), job.track(process(2))
-    here.memory_mib, away.image_mib = 200, 300
+    here.holds(200)
+    away.goes_away(300)
     job.pause()
     assert [(t.identity, t.holder) for t in job.release(account())] == [
         (here.identity, Holder.NOTEBOOK)
@@ -372,7 +373,7 @@ def test_a_released_job_that_was_paused_names_who_may_run_now(job):
 
 
 def test_a_released_slice_that_was_not_paused_names_nobody(job):
-    job.track(process(1)).memory_mib = 200
+    job.track(process(1)).holds(200)
     assert job.release(account()) == ()
 
 
@@ -395,9 +396,9 @@ def test_a_slice_that_is_assigned_again_is_not_released(owners):
 )
 def test_where_its_state_is_follows_from_its_processes(job, paused, on_gpu, away, state):
     if on_gpu:
-        job.track(process(1)).memory_mib = 200
+        job.track(process(1)).holds(200)
     if away:
-        job.track(process(2)).image_mib = 300
+        job.track(process(2)).goes_away(300)
     if paused:
         job.pause()
     assert job.state() is state
@@ -428,7 +429,8 @@ def test_a_process_with_the_pid_of_an_earlier_one_takes_its_place(owners):
     tracked = owners.track(later, busy_ms=5)
     assert owners.find(earlier) is None
     assert owners.find(later) is tracked
-    assert (dict(owners.processes), tracked.busy_ms) == ({1: tracked}, 5)
+    assert dict(owners.processes) == {1: tracked}
+    assert tracked.has_used(12) == 7
 
 
 def test_only_the_process_that_is_meant_is_forgotten(owners):
@@ -453,13 +455,13 @@ def test_going_over_the_cap_and_back_is_told_once_each(owners):
     tracked = owners.track(process(1))
     seen = []
     for held_mib in (CAP_MIB, CAP_MIB + 1, CAP_MIB + 2, CAP_MIB):
-        tracked.memory_mib = held_mib
+        tracked.holds(held_mib)
         seen.append((owners.check_cap(), owners.over_cap))
     assert seen == [(False, False), (True, True), (False, True), (True, False)]
 
 
 def test_a_slice_that_is_not_assigned_has_no_cap_to_go_over(unserved):
-    unserved.track(process(1)).memory_mib = 5
+    unserved.track(process(1)).holds(5)
     assert not unserved.check_cap()
 
 

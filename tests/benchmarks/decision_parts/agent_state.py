@@ -50,8 +50,9 @@ def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[Serve
         served.assign(assignment, since)
         for pid in range(3):
             process = served.track(ProcessIdentity("boot", 1000 * number + pid, 1))
-            process.memory_mib = 0 if away else held // 3
-            process.image_mib = held // 3 if away else None
+            process.holds(held // 3)
+            if away:
+                process.goes_away(held // 3)
         served.judge(_IDLE_AFTER, timedelta(minutes=1), since)
         if not away and not is_job:
             served.open_gate(since)
