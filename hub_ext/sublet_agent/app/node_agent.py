@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 class NodeAgent:
-    """Everything that runs in the agent's process."""
+    """The parts of an agent's process, connected."""
 
     def __init__(
         self, settings: AgentSettings, device: Device, table: LinuxProcessTable, clock: Clock
@@ -333,7 +333,7 @@ def _first_memory(device: Device, gpu: Gpu) -> GpuMemory:
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel them until all have ended: libraries may swallow a cancellation."""
+    """Cancel tasks until all have ended: libraries may swallow a cancellation."""
     pending = set(tasks)
     while pending:
         for task in pending:

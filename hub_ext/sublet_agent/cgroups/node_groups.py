@@ -35,7 +35,7 @@ class GroupSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroups:
-    """What knows, fills and freezes the groups of this node's slices."""
+    """The control groups of this node's slices: what knows, fills and freezes them."""
 
     file: Path
     book: GroupBook
@@ -50,7 +50,7 @@ class NodeGroups:
         return self.switched_off or self.keeper.problem
 
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
-        """Bring groups and slices in line; what goes wrong is logged, and tried again."""
+        """Bring groups and slices in line; what goes wrong is logged, and tried again next time."""
         try:
             self.keeper.serve(slices_now)
         except Exception:
@@ -77,7 +77,7 @@ class NodeGroups:
 def node_groups(
     settings: GroupSettings, node: str, state_folder: Path, table: ProcessTable
 ) -> NodeGroups:
-    """Find out what this machine's control groups can do for this agent, and say so."""
+    """Return the groups that this machine lets the agent have; what it does not is logged."""
     file = state_folder / GROUPS_NAME
     book = GroupBook(file, pods_below=settings.pods_below)
     mounted_at = settings.mounted_at

@@ -21,7 +21,7 @@ _LOOK_EVERY = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledProcess:
-    """A process on the card."""
+    """A process that a card lists, with what it holds and uses there."""
 
     identity: ProcessIdentity
     slice_id: SliceId | None
@@ -60,7 +60,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
-    """What to measure."""
+    """What to measure on one card, and of which processes."""
 
     gpu_id: GpuId
     generation: int
@@ -72,14 +72,17 @@ class SampleRequest:
 
 
 def is_due(looked_at: datetime | None, now: datetime) -> bool:
-    """Whether a process should be looked at again for what forbids a suspend."""
+    """Whether a process is to be looked at again for what forbids a suspend.
+
+    ``looked_at``: when it was last; ``None`` for never.
+    """
     return looked_at is None or now - looked_at >= _LOOK_EVERY
 
 
 def take_sample(
     device: Device, table: ProcessTable, attribution: Attribution, request: SampleRequest
 ) -> Sample:
-    """Measure; a card that does not answer gives a sample that says so."""
+    """Return what is measured on one card; of one that does not answer, a sample that says so."""
     alive = frozenset(i for i in request.known if table.is_alive(i))
     cpu_s = {i: seconds for i in alive if (seconds := table.cpu_s(i.pid)) is not None}
     try:
@@ -164,7 +167,7 @@ def _obstacle(device: Device, pid: int) -> str | None:
 def _states(
     device: Device, ask: Iterable[ProcessIdentity]
 ) -> tuple[dict[ProcessIdentity, ProcessState], frozenset[ProcessIdentity]]:
-    """Return the states of those that have one, and whose could not be read."""
+    """Return the states of the processes that have one, and the processes that are unreadable."""
     states: dict[ProcessIdentity, ProcessState] = {}
     unknown: set[ProcessIdentity] = set()
     for identity in ask:

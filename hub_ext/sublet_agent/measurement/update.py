@@ -22,7 +22,7 @@ from sublet_agent.state_files.journal import Target
 
 @dataclass(slots=True)
 class Consequences:
-    """What has to be done because of a sample."""
+    """What follows from a sample, for the loop to do."""
 
     pause_for_policy: list[Target] = field(default_factory=list)
     """New processes of jobs that are paused."""
@@ -39,7 +39,7 @@ class Consequences:
 
 
 def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> SampleRequest:
-    """Say what to measure on this GPU."""
+    """Return what to measure on this GPU; ``ask_states`` asks for all processes' states."""
     # The device answers for a process that is being moved only when that is over.
     gpu = residency.gpu
     at_rest: list[TrackedProcess] = []
@@ -59,7 +59,7 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
 
 
 class SampleUpdate:
-    """Takes samples of one GPU over."""
+    """The step from samples of one GPU to what is known of it and of its slices."""
 
     def __init__(self, residency: GpuResidency, settings: ActivitySettings) -> None:
         self._residency = residency
@@ -67,7 +67,7 @@ class SampleUpdate:
         self._settings = settings
 
     def absorb(self, sample: Sample, now: datetime, monotonic: float) -> Consequences | None:
-        """Take the sample over; ``None`` when it is stale."""
+        """Take a sample over, and return what follows from it; ``None`` when it is stale."""
         if sample.generation != self._gpu.generation:
             return None
         effects = Consequences()
@@ -87,7 +87,7 @@ class SampleUpdate:
     def _note_listed(
         self, sample: Sample, memory: GpuMemory, effects: Consequences, now: datetime
     ) -> set[ProcessIdentity]:
-        """Take over who is on the card; return those that belong to its slices."""
+        """Take over which processes are on the card; return those of its slices."""
         listed: set[ProcessIdentity] = set()
         foreign: dict[int, int] = {}
         strays: set[SliceId] = set()
@@ -155,7 +155,7 @@ class SampleUpdate:
             served.account.gpu_is_used(now)
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
-        """The device's word beats what is believed here."""
+        """Take over what the device says of processes: that beats what is believed here."""
         for process in served.processes.values():
             state = sample.states.get(process.identity)
             if state is ProcessState.SUSPENDED and not process.suspended:

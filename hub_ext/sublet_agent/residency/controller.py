@@ -65,7 +65,7 @@ class ResidencyTools:
 
 
 class GpuResidency:
-    """Decides and acts for one GPU."""
+    """The loop that decides about the slices of one GPU, and acts."""
 
     def __init__(self, gpu: ServedGpu, tools: ResidencyTools) -> None:
         self.gpu = gpu
@@ -83,12 +83,12 @@ class GpuResidency:
         self._background: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
-        """What is on the GPU is known: from now on decide and act."""
+        """Decide and act from now on; what is on the GPU must be known before."""
         self._begun = True
         self.poke()
 
     def poke(self) -> None:
-        """Something happened: step as soon as the one in progress is over."""
+        """Begin a step, or another one after the one in progress."""
         self._dirty = True
         # On a card of which nothing was seen yet, everything would seem to be free.
         known = self.gpu.measured or self.gpu.closed is not None
@@ -151,7 +151,7 @@ class GpuResidency:
             self._tools.changed()
 
     def _count_orphans(self, managed: list[ServedSlice]) -> None:
-        """What is left of released slices is in no view, and takes room nonetheless."""
+        """Count what is left of released slices: that is in no view, and takes room nonetheless."""
         known = {s.slice_id for s in managed}
         orphans = (s for s in self.slices.values() if s.slice_id not in known)
         self.gpu.note_orphans(sum(s.held_mib() for s in orphans))
@@ -171,7 +171,7 @@ class GpuResidency:
             self._tools.changed()
 
     async def _act(self, decision: Decision, now: datetime) -> bool:
-        """Take the actions in their order; tells whether anything was done."""
+        """Take the actions in their order; return whether anything was done."""
         try:
             return await self._take_all(decision, now)
         finally:
@@ -303,4 +303,4 @@ class GpuResidency:
 
 
 def _nobody_looks() -> None:
-    """There is no sampler yet."""
+    """Stand in for the sampler until there is one."""

@@ -10,7 +10,7 @@ from sublet_agent.residency.served_slice import ServedSlice
 
 
 def trouble(served: ServedSlice) -> str | None:
-    """Return what its owner must know: lost memory first, else why it cannot be suspended."""
+    """Return what a slice's owner must know: lost memory first, else why it is unsuspendable."""
     for process in served.processes.values():
         if process.lost is not None:
             return (
@@ -21,7 +21,7 @@ def trouble(served: ServedSlice) -> str | None:
 
 
 def own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:
-    """Return the move of this slice, if one is under way on its GPU."""
+    """Return the move of this slice; ``None`` while its GPU moves nothing of it."""
     return gpu.move if gpu.is_moving(served.slice_id) else None
 
 
@@ -33,7 +33,7 @@ def utilisation_of(served: ServedSlice) -> int:
 
 
 def describe_move(move: RunningMove | None, now: datetime) -> MoveReport | None:
-    """Return a move as it is told, with the time that it has taken so far."""
+    """Return a move as hub and tenants are told, with the time that it has taken so far."""
     if move is None:
         return None
     suspending = move.kind is TransitionKind.SUSPENDING

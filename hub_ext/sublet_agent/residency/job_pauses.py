@@ -22,7 +22,7 @@ class _RecordOf(Protocol):
 
 
 class JobPauses:
-    """Pauses and unpauses the jobs of one GPU."""
+    """The pauses of the jobs of one GPU."""
 
     def __init__(self, holds: PausedProcesses, calls: Executor, record: _RecordOf) -> None:
         self._holds = holds
@@ -30,9 +30,10 @@ class JobPauses:
         self._record = record
 
     async def pause(self, jobs: Sequence[ServedSlice], now: datetime) -> bool:
-        """Pause these jobs; whether all stand still, or are known not to and counted so.
+        """Pause these jobs; return whether all stand still, or are known as unpausable.
 
-        Their gates close before, so that nothing of theirs is let through meanwhile.
+        Their gates close before, so that no cell of theirs is let through meanwhile. A job whose
+        pause fails is tried again a second later, and after three failures counts as unpausable.
         """
         wanted: dict[Target, ServedSlice] = {}
         for job in jobs:
@@ -55,7 +56,7 @@ class JobPauses:
     async def hold(
         self, targets: Sequence[Target], hold: PauseReason = PauseReason.POLICY
     ) -> list[PauseFailure]:
-        """Pause these processes; returns those that run on."""
+        """Pause these processes for this reason; return those that run on."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._calls, self._holds.pause, targets, hold, _TIMEOUT_MS

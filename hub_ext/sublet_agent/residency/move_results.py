@@ -31,7 +31,10 @@ class EndedMove:
 
 
 def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
-    """Note where each process is now, what was learnt, and when to try again."""
+    """Note where each process of a moved slice is now, the rate, and when to try again.
+
+    What an owner or an admin should know is recorded as an event.
+    """
     served, move, outcome, now = ended.served, ended.move, ended.outcome, ended.at
     before = served.state()
     _note_processes(served, outcome)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SliceRegistry:
-    """All slices of the node. Belongs to the event loop."""
+    """The slices of the node, by GPU. Only code on the event loop may call it, but for `whose`."""
 
     def __init__(
         self,
@@ -37,7 +37,10 @@ class SliceRegistry:
         self._settings = settings
 
     def find(self, slice_id: SliceId) -> tuple[GpuResidency, ServedSlice] | None:
-        """Return the slice with its GPU's residency: of the card it is assigned to, if any."""
+        """Return the slice with its GPU's residency; ``None`` where no GPU has it.
+
+        A slice that is on several GPUs is found on the one that it is assigned to, if any.
+        """
         left: tuple[GpuResidency, ServedSlice] | None = None
         for residency in self.residencies.values():
             served = residency.slices.get(slice_id)
@@ -48,10 +51,10 @@ class SliceRegistry:
         return left
 
     def seen_elsewhere(self, served: ServedSlice) -> GpuId | None:
-        """Return the card that a pod's processes use, where it is another than the assigned one.
+        """Return the GPU that a pod's processes use, where it is another than the assigned one.
 
-        On Kubernetes the device plugin picks the card. Nothing while a process of the slice is on
-        its own card: that one counts.
+        On Kubernetes the device plugin picks the GPU. ``None`` while a process of the slice is on
+        the assigned one: that counts.
         """
         if served.assignment is None or served.assignment.pod_uid is None or served.processes:
             return None
@@ -60,19 +63,22 @@ class SliceRegistry:
         return next((gpu.gpu.gpu_id for gpu in seen), None)
 
     def assigned(self) -> Iterable[tuple[GpuResidency, ServedSlice]]:
-        """Return every slice that the service assigned."""
+        """Return every slice that the service assigned, with its GPU's residency."""
         for residency in self.residencies.values():
             for served in residency.slices.values():
                 if served.assignment is not None:
                     yield residency, served
 
     def processes(self) -> list[tuple[int, SliceId]]:
-        """List every process on the GPUs that is a slice's, with its slice."""
+        """Return the pid of every process on the GPUs that is a slice's, with its slice."""
         slices = (s for r in self.residencies.values() for s in r.slices.values())
         return [(pid, s.slice_id) for s in slices for pid in s.processes]
 
     def whose(self, pid: int, gpu_id: GpuId) -> Target | None:
-        """Return the process with this pid as one of a slice on that GPU. Any thread may ask."""
+        """Return the process with this pid as one of a slice on that GPU. Any thread may ask.
+
+        ``None``: it is foreign there, or is gone.
+        """
         identity = self._table.identify(pid)
         slice_id = self._attribution.slice_of(identity) if identity is not None else None
         if identity is None or slice_id is None:
@@ -83,7 +89,10 @@ class SliceRegistry:
         return Target(identity, gpu_id, slice_id, served.holder)
 
     def apply(self, assignments: Assignments, now: datetime) -> list[Target]:
-        """Serve these slices from now on; returns processes that nothing keeps paused any more."""
+        """Serve these slices from now on, and release all others.
+
+        Returns the processes of released slices that nothing keeps paused any more.
+        """
         self._attribution.serve(assignments.slices)
         for gpu in assignments.gpus:
             self._set_pool(gpu)
@@ -100,7 +109,11 @@ class SliceRegistry:
         return released
 
     def adopt(self, recovered: Recovered, now: datetime) -> None:
-        """Take over what stood still at the start."""
+        """Take over the processes that stood still when this agent started.
+
+        Those of slices that nobody serves are kept with a slice of their own: they get their
+        memory back.
+        """
         for target in recovered.suspended:
             self._adopted(target, now).goes_away(target.image_mib)
         for target in recovered.lost:
@@ -113,10 +126,10 @@ class SliceRegistry:
                 found[1].pause()
 
     def keep_promises(self, promised: Mapping[GpuId, OpenGates], now: datetime) -> None:
-        """Cells that an agent before this one let through may be running.
+        """Open the gates that an agent before this one had open, where the slice is on its GPU.
 
-        Gates that were open stay so where the slice is on its GPU. Called when kernels can report
-        again, however long the recovery took.
+        Cells that it let through may be running. To be called when kernels can report again,
+        however long the recovery took.
         """
         for residency, served in self.assigned():
             here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
@@ -178,7 +191,10 @@ class SliceRegistry:
     def _release(
         self, residency: GpuResidency, served: ServedSlice, now: datetime
     ) -> Sequence[Target]:
-        """The slice was taken back: what is left of it is brought back and let run."""
+        """Release a slice: what is left of it is brought back and let run.
+
+        Returns its processes that nothing keeps paused any more.
+        """
         free = served.release(ActivityRecord(now, self._settings))
         residency.poke()
         return free

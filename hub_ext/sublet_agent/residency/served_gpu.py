@@ -123,7 +123,7 @@ class ServedGpu:
 
     @property
     def pool(self) -> PoolSettings:
-        """How its pool wants its slices treated."""
+        """How the GPU's pool wants its slices treated."""
         return self._pool
 
     @property
@@ -208,15 +208,15 @@ class ServedGpu:
         self._orphans_mib = held_mib
 
     def set_pool(self, pool: PoolSettings, idle_after: timedelta) -> bool:
-        """Take over its pool's settings; return whether those that the policy sees are others."""
+        """Take over the pool's settings; return whether those that the policy sees are others."""
         differs = self._pool != pool
         self._pool, self._idle_after = pool, idle_after
         return differs
 
     def close(self, reason: str) -> None:
-        """Take nothing new from now on."""
+        """Take nothing new on this GPU from now on, for this reason."""
         self._closed = reason
 
     def reopen(self) -> None:
-        """Take slices again."""
+        """Take slices on this GPU again."""
         self._closed = None

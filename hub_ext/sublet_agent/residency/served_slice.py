@@ -111,123 +111,123 @@ class ServedSlice:
 
     @property
     def slice_id(self) -> SliceId:
-        """Its name."""
+        """The name of the slice."""
         return self._slice_id
 
     @property
     def gpu_id(self) -> GpuId:
-        """The GPU that it is served on."""
+        """The GPU that the slice is served on."""
         return self._gpu_id
 
     @property
     def account(self) -> ActivityRecord:
-        """The evidence of its owner's activity."""
+        """The evidence of the activity of the slice's owner."""
         return self._account
 
     @property
     def assignment(self) -> SliceAssignment | None:
         """What the hub service assigned.
 
-        ``None``: it is not served, and some of its processes still hold memory.
+        ``None``: the slice is not served, and some of its processes still hold memory.
         """
         return self._assignment
 
     @property
     def released(self) -> bool:
-        """Whether the service took it back.
+        """Whether the hub service took the slice back.
 
-        Else, without an assignment, the service has not spoken yet.
+        Where it did not, and assigned nothing, it has not spoken yet.
         """
         return self._released
 
     @property
     def holder(self) -> Holder:
-        """To what it belongs; a released job's slice counts as a notebook's."""
+        """To what the slice belongs; a released one counts as a notebook's."""
         return Holder.NOTEBOOK if self._assignment is None else self._assignment.holder
 
     @property
     def is_job(self) -> bool:
-        """Whether it belongs to a training job."""
+        """Whether the slice belongs to a training job."""
         return self.holder is Holder.JOB
 
     @property
     def cap_mib(self) -> int:
-        """How much its processes may hold together; of a released one: what was away then."""
+        """How much all its processes may hold; of a released slice, what was away then."""
         return self._cap_mib
 
     @property
     def processes(self) -> Mapping[int, TrackedProcess]:
-        """Its processes that have, or had, something on the GPU, by pid."""
+        """The slice's processes that have, or had, something on the GPU, by pid."""
         return MappingProxyType(self._processes)
 
     @property
     def activity(self) -> Activity | None:
-        """The last judgement on its owner; ``None``: a job's, or not judged yet."""
+        """The last judgement on the owner; ``None``: a job's slice, or not judged yet."""
         return self._activity
 
     @property
     def gate(self) -> Gate:
-        """The gate before its cells."""
+        """The gate before the slice's cells."""
         return self._gate
 
     @property
     def gate_open(self) -> bool:
-        """Whether its cells may run."""
+        """Whether the slice's cells may run."""
         return self._gate.is_open
 
     @property
     def requests(self) -> tuple[GateRequest, ...]:
-        """The cells that wait at its gate, in the order in which they came."""
+        """The cells that wait at the gate, in the order in which they came."""
         return tuple(self._requests)
 
     @property
     def paused(self) -> bool:
-        """Whether its processes, also new ones, are kept from the GPU: a job's only."""
+        """Whether a job's processes, also new ones, are kept from the GPU."""
         return self._paused
 
     @property
     def evicting(self) -> bool:
-        """Whether its processes were asked to end: a job's only."""
+        """Whether a job's processes were asked to end."""
         return self._evicting
 
     @property
     def state_since(self) -> datetime:
-        """When it was last moved, or was first served."""
+        """When the slice was last moved, or first known."""
         return self._state_since
 
     @property
     def move_failures(self) -> MoveFailures:
-        """The moves of it that did not work."""
+        """The moves of the slice that did not work."""
         return self._move_failures
 
     @property
     def pause_failures(self) -> PauseFailures:
-        """The pauses of it that did not work."""
+        """The pauses of a job that did not work."""
         return self._pause_failures
 
     @property
     def kernels(self) -> SliceKernels:
-        """The kernels that have asked at its gate."""
+        """The kernels that have asked at the gate."""
         return self._kernels
 
     @property
     def told(self) -> ToldShare | None:
-        """What its tenant was told last."""
+        """What the tenant was told of the slice last."""
         return self._told
 
     @property
     def over_cap(self) -> bool:
-        """Whether it held more than its cap when that was last looked at."""
+        """Whether the slice held more than its cap when that was last looked at."""
         return self._over_cap
 
     @property
     def gpu_busy_ms(self) -> int:
-        """How long its processes have used the GPU, in milliseconds."""
+        """How long the slice's processes have used the GPU, in milliseconds."""
         return self._gpu_busy_ms
 
     @property
     def active(self) -> bool:
-        """Whether it has work: an owner's by what was seen, a job as long as it is assigned."""
+        """Whether the slice has work: an owner's by what was seen, a job's while it is assigned."""
         if self._assignment is None:
             # Released: what is still suspended gets its way back, the rest is nobody's work.
             return bool(self.away())
@@ -236,23 +236,23 @@ class ServedSlice:
         return self._activity is None or self._activity.active
 
     def on_gpu(self) -> list[TrackedProcess]:
-        """Return its processes whose bytes are on the GPU."""
+        """Return the slice's processes whose bytes are on the GPU."""
         return [p for p in self._processes.values() if not p.suspended and p.lost is None]
 
     def away(self) -> list[TrackedProcess]:
-        """Return its processes that are suspended and can come back."""
+        """Return the slice's processes that are suspended and can come back."""
         return [p for p in self._processes.values() if p.suspended and p.lost is None]
 
     def held_mib(self) -> int:
-        """Return how much it holds on the GPU, or may hold there."""
+        """Return how much the slice holds on the GPU, or may hold there, in MiB."""
         return sum(p.memory_mib for p in self._processes.values() if p.lost is None)
 
     def image_mib(self) -> int:
-        """Return how much of it is in host memory."""
+        """Return how much of the slice is in host memory, in MiB."""
         return sum(p.image_mib or 0 for p in self.away())
 
     def state(self) -> SliceState:
-        """Return where its GPU state is, moves in flight left aside."""
+        """Return where the slice's GPU state is, moves in flight left aside."""
         if self.away():
             return SliceState.SUSPENDED
         if self._paused and self.on_gpu():
@@ -266,7 +266,7 @@ class ServedSlice:
         return self._account.may_run_a_promised_cell(now)
 
     def unsuspendable(self) -> str | None:
-        """Return why it can be paused but not suspended."""
+        """Return why the slice can be paused but not suspended; ``None``: it can be suspended."""
         if self._pause_failures.unpausable is not None:
             return self._pause_failures.unpausable
         if self._assignment is not None and self._assignment.never_suspended is not None:
@@ -274,7 +274,7 @@ class ServedSlice:
         return next((p.unsuspendable for p in self._processes.values() if p.unsuspendable), None)
 
     def targets(self, processes: Iterable[TrackedProcess]) -> tuple[Target, ...]:
-        """Name these processes of it to the device's callers."""
+        """Return these processes of the slice as the device's callers know them."""
         return tuple(
             Target(
                 p.identity,
@@ -287,7 +287,7 @@ class ServedSlice:
         )
 
     def assign(self, assignment: SliceAssignment, now: datetime) -> bool:
-        """Serve it by this assignment from now on; return whether that differs from before.
+        """Serve the slice by this assignment from now on; return whether that differs from before.
 
         The gate of an owner's slice that grows closes: what it may have more is not promised yet.
         """
@@ -299,9 +299,9 @@ class ServedSlice:
         return differs
 
     def release(self, account: ActivityRecord) -> tuple[Target, ...]:
-        """Serve it no longer; return its processes that nothing keeps paused any more.
+        """Serve the slice no longer; return its processes that nothing keeps paused any more.
 
-        The rest of it has the new ``account``, and a cap of what is still away. Its cells are
+        What is left has the new ``account``, and a cap of what is still away. Its cells are
         refused and ask again: the slice may be on another GPU now, or be nobody's.
         """
         self._assignment, self._released = None, True
@@ -315,7 +315,7 @@ class ServedSlice:
         return self.targets(self.on_gpu()) if paused else ()
 
     def judge(self, idle_after: timedelta, lend_at_least: timedelta, now: datetime) -> bool:
-        """Bring activity, promise and waiting in line; return whether its owner's activity changed.
+        """Bring activity, gate and waiting in line; return whether an owner turned active or idle.
 
         A slice without work has a closed gate and waits for nothing; one with work and a closed
         gate waits since now, or longer.
@@ -339,7 +339,7 @@ class ServedSlice:
         return changed
 
     def open_gate(self, now: datetime) -> timedelta | None:
-        """Open its gate, and let its processes run; return how long it waited for that.
+        """Open the gate, and let the slice's processes run; return how long it waited for that.
 
         ``None``: the gate was open already, or there is no work. The cells that wait are not
         called yet: the promise has to be kept on disk before.
@@ -351,7 +351,7 @@ class ServedSlice:
         return timedelta(0) if waiting_since is None else now - waiting_since
 
     def show_wait(self, wait: Wait | None) -> None:
-        """Tell the cells at its closed gate why they wait; an open gate has no wait."""
+        """Tell the cells at a closed gate why they wait; an open gate has no wait."""
         if not self.gate_open and self._gate.wait != wait:
             self._gate = replace(self._gate, wait=wait)
             self.call_requests()
@@ -389,40 +389,40 @@ class ServedSlice:
             self._requests.remove(request)
 
     def pause(self) -> None:
-        """Keep its processes from the GPU, and close its gate before."""
+        """Keep a job's processes from the GPU, and close its gate before."""
         self._close_gate()
         self._paused = True
 
     def unpause(self) -> None:
-        """Let its processes onto the GPU; its gate stays as it is."""
+        """Let a job's processes onto the GPU; its gate stays as it is."""
         self._paused = False
 
     def is_pausing_due(self, now: datetime) -> bool:
-        """Whether pausing it may be tried: not right after it did not work."""
+        """Whether pausing a job may be tried: not right after that did not work."""
         again_at = self._pause_failures.again_at
         return again_at is None or now >= again_at
 
     def pausing_works(self) -> None:
-        """Forget the pauses that did not work."""
+        """Note that a pause of the job worked: those that did not are forgotten."""
         self._pause_failures = PauseFailures()
 
     def pausing_fails(self, again_at: datetime) -> None:
-        """Count a pause that did not work: it is not paused, and tried again at that time."""
+        """Count a pause that did not work: the job runs, and is paused again at that time."""
         self._paused = False
         failures = self._pause_failures
         self._pause_failures = replace(failures, count=failures.count + 1, again_at=again_at)
 
     def mark_unpausable(self, reason: str) -> None:
-        """Note that it cannot be paused, and why, until a pause of it works."""
+        """Note that a job cannot be paused, and why, until a pause of it works."""
         self._pause_failures = replace(self._pause_failures, unpausable=reason)
 
     def begin_suspend(self, now: datetime) -> None:
-        """Close its gate: its bytes leave. With work, it waits for its room from now on."""
+        """Close the gate, as the slice's bytes leave; with work, it waits for its room from now on."""
         self._close_gate()
         self._gate = replace(self._gate, waiting_since=now if self.active else None)
 
     def evict(self) -> bool:
-        """Close its gate for good: its processes have to end; ``False``: that was said before."""
+        """Close a job's gate for good, as its processes have to end; return whether that is new."""
         if self._evicting:
             return False
         self._close_gate()
@@ -430,11 +430,11 @@ class ServedSlice:
         return True
 
     def note_moved(self, now: datetime) -> None:
-        """Note when its GPU state came to be where it is."""
+        """Note when the slice's GPU state came to be where it is."""
         self._state_since = now
 
     def moving_works(self) -> None:
-        """Forget the moves that did not work."""
+        """Note that a move of the slice worked: those that did not are forgotten."""
         self._move_failures = MoveFailures()
 
     def moving_fails(self, not_before: datetime) -> None:
@@ -442,7 +442,7 @@ class ServedSlice:
         self._move_failures = MoveFailures(self._move_failures.count + 1, not_before)
 
     def put_off_moves(self, not_before: datetime) -> None:
-        """Begin no move of it before that time, for a reason that is not its own."""
+        """Begin no move of the slice before that time, for a reason that is not its own."""
         self._move_failures = replace(self._move_failures, not_before=not_before)
 
     def find(self, identity: ProcessIdentity) -> TrackedProcess | None:
@@ -461,18 +461,18 @@ class ServedSlice:
             del self._processes[identity.pid]
 
     def uses_gpu(self, used_ms: int, now: datetime) -> None:
-        """Count use of the GPU that was measured, in milliseconds."""
+        """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
         self._gpu_busy_ms += used_ms
         self._account.gpu_is_used(now)
 
     def check_cap(self) -> bool:
-        """Compare what it holds with its cap; return whether it went over it, or back below."""
+        """Compare what the slice holds with its cap; return whether it went over, or back below."""
         before = self._over_cap
         self._over_cap = self._assignment is not None and self.held_mib() > self._cap_mib
         return self._over_cap is not before
 
     def remember_told(self, told: ToldShare) -> None:
-        """Remember what its tenant was told."""
+        """Remember what the tenant was told of the slice."""
         self._told = told
 
     def _close_gate(self) -> None:

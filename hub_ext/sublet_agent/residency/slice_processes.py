@@ -45,56 +45,56 @@ class TrackedProcess:
 
     @property
     def identity(self) -> ProcessIdentity:
-        """Which process it is."""
+        """The boot, pid and start time by which the process is known."""
         return self._identity
 
     @property
     def memory_mib(self) -> int:
-        """How much it held on the GPU at the last sample."""
+        """How much the process held on the GPU at the last sample."""
         return self._memory_mib
 
     @property
     def utilisation_percent(self) -> int:
-        """How much of the GPU's time it used at the last sample."""
+        """How much of the GPU's time the process used at the last sample."""
         return self._utilisation_percent
 
     @property
     def image_mib(self) -> int | None:
-        """How much room it needs to come back; ``None``: it is not suspended."""
+        """How much room a suspended process needs to come back; ``None``: it is not suspended."""
         return self._image_mib
 
     @property
     def suspended(self) -> bool:
-        """Whether its bytes are in host memory."""
+        """Whether the process's bytes are in host memory."""
         return self._image_mib is not None
 
     @property
     def lost(self) -> str | None:
-        """Why its GPU state cannot be brought back; ``None``: it can."""
+        """Why the process's GPU state cannot be brought back; ``None``: it can."""
         return self._lost
 
     @property
     def unsuspendable(self) -> str | None:
-        """Why it can be paused but not suspended; ``None``: it can be suspended."""
+        """Why the process can be paused but not suspended; ``None``: it can be suspended."""
         return self._unsuspendable
 
     @property
     def looked_at(self) -> datetime | None:
-        """When it was last looked at for what forbids a suspend."""
+        """When the process was last looked at for what forbids a suspend."""
         return self._looked_at
 
     def holds(self, memory_mib: int, utilisation_percent: int = 0) -> None:
-        """Note what it holds and uses of the GPU, as measured."""
+        """Note what the process holds and uses of the GPU, as measured."""
         self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
 
     def has_used(self, busy_ms: int) -> int:
-        """Return how much of ``busy_ms``, the GPU time since its start, is new, in milliseconds."""
+        """Return how much of ``busy_ms``, a process's GPU time so far, is new, in milliseconds."""
         used_ms = busy_ms - (self._busy_ms or 0)
         self._busy_ms = busy_ms
         return used_ms
 
     def cpu_share(self, used_s: float, monotonic: float) -> float | None:
-        """Return which share of one CPU it used lately, from its CPU time since its start.
+        """Return which share of one CPU the process used lately, from its CPU time so far.
 
         ``None`` until a second has passed since the last answer, or since its bytes moved.
         """
@@ -125,11 +125,11 @@ class TrackedProcess:
         return False
 
     def cannot_be_suspended(self, reason: str, until: datetime | None = None) -> None:
-        """Note why it cannot be suspended; without a time, as long as it lives."""
+        """Note why the process cannot be suspended; without a time, for as long as it lives."""
         self._unsuspendable, self._unsuspendable_until = reason, until
 
     def goes_away(self, image_mib: int, on_card_mib: int = 0) -> None:
-        """Note that its bytes are in host memory, and what may still be on the card of them.
+        """Note that a process's bytes are in host memory, and how many may be on the card, too.
 
         What the driver itself computed while it moved the bytes is nobody's work.
         """
@@ -137,18 +137,18 @@ class TrackedProcess:
         self._cpu_s = None
 
     def comes_back(self) -> None:
-        """Note that its bytes are on the card, where they were away."""
+        """Note that a process's bytes are on the card again, where they were away."""
         if self._image_mib is not None:
             self._memory_mib, self._image_mib = self._image_mib, None
             self._cpu_s, self._refusals = None, 0
 
     def is_refused(self) -> int:
-        """Count that the driver did not bring it back although there was room; return the count."""
+        """Count a restore that the driver refused although there was room; return the count."""
         self._refusals += 1
         return self._refusals
 
     def loses(self, reason: str) -> None:
-        """Note that its GPU state cannot be brought back, and why."""
+        """Note that the process's GPU state cannot be brought back, and why."""
         self._lost = reason
 
 

@@ -64,7 +64,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
 
 
 def foreign_mib(gpu: ServedGpu, slices: Iterable[ServedSlice]) -> int:
-    """Return what is taken on the GPU by others than whole slices."""
+    """Return how much is taken on the GPU, in MiB, by others than whole slices."""
     strays = sum(_stray_mib(s) for s in slices if not gpu.is_moving(s.slice_id))
     foreign = sum(gpu.reading.foreign.values())
     return foreign + gpu.orphans_mib + (gpu.overhead_mib or 0) + strays
@@ -114,7 +114,7 @@ def _since(served: ServedSlice) -> datetime:
 
 
 def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> int:
-    """Return how large a job could be that is placed here now, as the policy would seat it."""
+    """Return how large a job could be that is placed on the GPU now, in MiB, by the policy."""
     return lending.lendable_mib(assemble(gpu, slices, node))
 
 

@@ -24,7 +24,7 @@ _MOST_REST_S: Final = 1.0
 
 
 class TenantRequests:
-    """Answers the tenant socket from the roster."""
+    """The answers to the tenant socket, from the slices that are served on this node."""
 
     def __init__(
         self, roster: SliceRegistry, attribution: Attribution, table: ProcessTable, clock: Clock
@@ -35,7 +35,7 @@ class TenantRequests:
         self._clock = clock
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
-        """Return the slice of a peer, as long as it is assigned here and that process runs."""
+        """Return the slice of a peer's process, as long as it runs and the slice is served here."""
         slice_id = self._attribution.slice_of_peer(peer)
         return slice_id if slice_id is not None and self.serves(slice_id) else None
 
@@ -45,7 +45,7 @@ class TenantRequests:
         return found is not None and not found[1].released
 
     def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
-        """A kernel tells its level, by a connection whose end is told."""
+        """Take a kernel's report, which came by this connection."""
         found = self._roster.find(slice_id)
         if found is None:
             return
@@ -55,13 +55,13 @@ class TenantRequests:
             residency.poke()
 
     def connection_ends(self, slice_id: SliceId, connection: object) -> None:
-        """A connection by which kernels were reported has ended."""
+        """Note that a connection by which kernels were reported has ended."""
         found = self._roster.find(slice_id)
         if found is not None:
             found[1].account.connection_ends(connection, self._clock.now())
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
-        """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there.
+        """Return whether a cell that asks at the gate may run now; else ``request`` waits there.
 
         An open gate means that the rest of the cap is promised and jobs stand still already.
         """
@@ -75,7 +75,7 @@ class TenantRequests:
         return False
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
-        """The cell waits no longer, and does not run either."""
+        """Forget a cell that waits no longer, and does not run either."""
         found = self._roster.find(slice_id)
         if found is not None:
             found[1].leave_gate(request)
@@ -86,7 +86,7 @@ class TenantRequests:
         return found is not None and found[1].lets_through(request, self._clock.now())
 
     def waits(self, slice_id: SliceId) -> GateWaits:
-        """Say why its cells wait."""
+        """Return why the slice's cells wait."""
         found = self._roster.find(slice_id)
         if found is None:
             return describe(None, None, self._clock.now())
@@ -94,7 +94,10 @@ class TenantRequests:
         return describe(served.gate.wait, residency.gpu.move, self._clock.now())
 
     def share(self, slice_id: SliceId) -> Share | None:
-        """Say what the slice holds, or did a moment ago: it may be asked for very often."""
+        """Return what the slice holds, or did a moment ago; ``None`` where no GPU has it.
+
+        A tenant may ask very often: looking takes a twentieth of the time at most.
+        """
         found = self._roster.find(slice_id)
         if found is None:
             return None

@@ -51,7 +51,10 @@ _ANOTHERS_FIRST: Final = " First ends another's move on this GPU{about}."
 
 
 def describe(wait: Wait | None, move: RunningMove | None, now: datetime) -> GateWaits:
-    """Say why the cell waits, and for how long where that is known."""
+    """Return why a cell waits, in words for its owner, and for how long where that is known.
+
+    ``wait``: as the policy said; ``None`` before it has spoken. ``move``: the one in flight.
+    """
     if wait is None:
         return GateWaits(reason=WaitReason.MAKING_ROOM, message="Your slice is being prepared.")
     moving_mib, seconds_left, sentence = 0, None, _SENTENCES[wait.reason]
