@@ -153,7 +153,7 @@ class SamplingLoop:
                 "over-cap",
                 served.gpu_id,
                 served.slice_id,
-                bytes_mib=served.held_mib(),
+                bytes_mib=served.processes.held_mib(),
                 detail=f"it may hold {served.cap_mib} MiB",
             )
         timeout_ms = tools.moves.settings.pause_timeout_ms
@@ -191,7 +191,7 @@ class SamplingLoop:
                 policy.append(target)
         for target in holds.held_for(PauseReason.SLICE):
             served = slices.get(target.slice_id)
-            back = served is None or not (served.away() or gpu.is_moving(target.slice_id))
+            back = served is None or not (served.processes.away() or gpu.is_moving(target.slice_id))
             if target.gpu_id == gpu.gpu.gpu_id and back:
                 whole.append(target)
         return {

@@ -46,7 +46,7 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
     moving: list[TrackedProcess] = []
     for served in residency.slices.values():
         kind = moving if gpu.is_moving(served.slice_id) else at_rest
-        kind.extend(served.processes.values())
+        kind.extend(served.processes)
     due = (p for p in at_rest if not p.suspended and is_due(p.looked_at, now))
     return SampleRequest(
         gpu_id=gpu.gpu.gpu_id,
@@ -120,10 +120,10 @@ class SampleUpdate:
     def _note_process(
         self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
     ) -> None:
-        process = served.find(sampled.identity)
+        process = served.processes.find(sampled.identity)
         if process is None:
             process = self._note_birth(served, sampled, effects, now)
-        if served.paused or served.away():
+        if served.paused or served.processes.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
         process.holds(sampled.memory_mib, sampled.utilisation_percent)
         if sampled.looked_at:
@@ -133,9 +133,9 @@ class SampleUpdate:
     def _note_birth(
         self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
     ) -> TrackedProcess:
-        process = served.track(sampled.identity, busy_ms=sampled.busy_ms)
+        process = served.processes.track(sampled.identity, busy_ms=sampled.busy_ms)
         effects.changed = True
-        if served.away():
+        if served.processes.away():
             served.account.wakes(now)
             effects.pause_for_slice.extend(served.targets([process]))
         elif served.paused:
@@ -156,7 +156,7 @@ class SampleUpdate:
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
         """Take over what the device says of processes: that beats what is believed here."""
-        for process in served.processes.values():
+        for process in served.processes:
             state = sample.states.get(process.identity)
             if state is ProcessState.SUSPENDED and not process.suspended:
                 process.goes_away(process.memory_mib)
@@ -168,7 +168,7 @@ class SampleUpdate:
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
                 # Born meanwhile, and the call that should have paused it did not work.
                 effects.pause_for_policy.extend(served.targets([process]))
-            elif state is ProcessState.PAUSED and not served.paused and not served.away():
+            elif state is ProcessState.PAUSED and not served.paused and not served.processes.away():
                 effects.found_paused.extend(served.targets([process]))
             elif (
                 state in (ProcessState.RUNNING, ProcessState.PAUSED)
@@ -186,7 +186,7 @@ class SampleUpdate:
         listed: set[ProcessIdentity],
         effects: Consequences,
     ) -> None:
-        for process in tuple(served.processes.values()):
+        for process in served.processes:
             dead = process.identity not in sample.alive and process.identity not in listed
             # A process that runs on without a context has nothing more to be looked after.
             left = (
@@ -197,7 +197,7 @@ class SampleUpdate:
                 and process.identity not in sample.unknown
             )
             if dead or left:
-                served.forget(process.identity)
+                served.processes.forget(process.identity)
                 effects.changed = True
                 if dead:
                     effects.ended.append(process.identity)
@@ -205,7 +205,7 @@ class SampleUpdate:
     def _note_cpu(
         self, served: ServedSlice, sample: Sample, now: datetime, monotonic: float
     ) -> None:
-        for process in served.processes.values():
+        for process in served.processes:
             used = sample.cpu_s.get(process.identity)
             share = None if used is None else process.cpu_share(used, monotonic)
             if share is not None and share >= self._settings.wake_cpu_share:

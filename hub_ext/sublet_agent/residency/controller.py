@@ -108,7 +108,7 @@ class GpuResidency:
         return [
             s
             for _, s in sorted(self.slices.items())
-            if s.assignment is not None or s.away() or self.gpu.is_moving(s.slice_id)
+            if s.assignment is not None or s.processes.away() or self.gpu.is_moving(s.slice_id)
         ]
 
     async def _steps(self) -> None:
@@ -154,7 +154,7 @@ class GpuResidency:
         """Count what is left of released slices: that is in no view, and takes room nonetheless."""
         known = {s.slice_id for s in managed}
         orphans = (s for s in self.slices.values() if s.slice_id not in known)
-        self.gpu.note_orphans(sum(s.held_mib() for s in orphans))
+        self.gpu.note_orphans(sum(s.processes.held_mib() for s in orphans))
 
     def _keep_promises(self) -> None:
         now = self._tools.clock.now()
@@ -235,7 +235,7 @@ class GpuResidency:
             loop.call_later((not_before - now).total_seconds(), self.poke)
             return False
         suspending = kind is TransitionKind.SUSPENDING
-        processes = served.on_gpu() if suspending else served.away()
+        processes = served.processes.on_gpu() if suspending else served.processes.away()
         plan = MovePlan(served.slice_id, self.gpu.gpu.gpu_id, served.targets(processes))
         rate = self.gpu.suspend_mib_per_s if suspending else self.gpu.resume_mib_per_s
         move = RunningMove(
@@ -274,7 +274,7 @@ class GpuResidency:
         if not served.evict():
             return False
         self._record("evicted", served, for_slice_id=action.room_for, detail=action.reason)
-        current = lambda: served.targets(served.processes.values())  # noqa: E731
+        current = lambda: served.targets(served.processes)  # noqa: E731
         self._in_background(self._tools.eviction.end(current))
         return True
 

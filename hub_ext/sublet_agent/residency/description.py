@@ -11,7 +11,7 @@ from sublet_agent.residency.served_slice import ServedSlice
 
 def trouble(served: ServedSlice) -> str | None:
     """Return what a slice's owner must know: lost memory first, else why it is unsuspendable."""
-    for process in served.processes.values():
+    for process in served.processes:
         if process.lost is not None:
             return (
                 f"the GPU memory of process {process.identity.pid} is lost ({process.lost}): "
@@ -29,7 +29,7 @@ def utilisation_of(served: ServedSlice) -> int:
     """Return how much of the GPU's time a slice uses now, in percent."""
     if served.paused:
         return 0
-    return min(100, sum(p.utilisation_percent for p in served.on_gpu()))
+    return min(100, sum(p.utilisation_percent for p in served.processes.on_gpu()))
 
 
 def describe_move(move: RunningMove | None, now: datetime) -> MoveReport | None:

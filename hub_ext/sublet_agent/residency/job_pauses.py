@@ -39,7 +39,7 @@ class JobPauses:
         for job in jobs:
             job.pause()
             if job.is_pausing_due(now):
-                wanted.update(dict.fromkeys(job.targets(job.on_gpu()), job))
+                wanted.update(dict.fromkeys(job.targets(job.processes.on_gpu()), job))
         failures = await self.hold(list(wanted)) if wanted else []
         failed = {f.target: f for f in failures if not f.gone}
         for job in jobs:
@@ -48,7 +48,7 @@ class JobPauses:
                 self._note_failure(job, own[0], now)
             elif job.is_pausing_due(now):
                 job.pausing_works()
-                if job.on_gpu():
+                if job.processes.on_gpu():
                     self._record("paused", job)
         failures_of = [job.pause_failures for job in jobs]
         return all(f.count == 0 or f.unpausable is not None for f in failures_of)
@@ -67,7 +67,7 @@ class JobPauses:
         targets: list[Target] = []
         for job in jobs:
             job.unpause()
-            targets.extend(job.targets(job.processes.values()))
+            targets.extend(job.targets(job.processes))
             self._record("unpaused", job)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)

@@ -70,23 +70,23 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
 
 def _note_processes(served: ServedSlice, outcome: MoveOutcome) -> None:
     for identity, target in outcome.suspended.items():
-        tracked = served.find(identity) or served.track(identity)
+        tracked = served.processes.find(identity) or served.processes.track(identity)
         # What may still be on the card is not free until the card says so.
         on_card_mib = target.image_mib if identity in outcome.unknown else 0
         tracked.goes_away(target.image_mib, on_card_mib)
     for identity in outcome.on_gpu:
-        tracked = served.find(identity) or served.track(identity)
+        tracked = served.processes.find(identity) or served.processes.track(identity)
         tracked.comes_back()
     for identity in outcome.gone:
-        served.forget(identity)
+        served.processes.forget(identity)
     for identity, detail in outcome.lost.items():
-        known = served.find(identity)
+        known = served.processes.find(identity)
         if known is not None:
             known.loses(detail)
 
 
 def _count_refusals(served: ServedSlice, outcome: MoveOutcome) -> None:
-    for process in served.processes.values():
+    for process in served.processes:
         detail = outcome.refused.get(process.identity)
         if detail is None:
             continue
@@ -96,7 +96,7 @@ def _count_refusals(served: ServedSlice, outcome: MoveOutcome) -> None:
 
 
 def _mark_unsuspendable(served: ServedSlice, outcome: MoveOutcome) -> None:
-    for process in served.processes.values():
+    for process in served.processes:
         if process.identity == outcome.blame:
             process.cannot_be_suspended(outcome.detail)
 
@@ -106,5 +106,5 @@ def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspen
     wait_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2**before)
     served.moving_fails(now + timedelta(seconds=wait_s))
     if suspending and served.move_failures.count >= _TRIES:
-        for process in served.on_gpu():
+        for process in served.processes.on_gpu():
             process.cannot_be_suspended(outcome.detail, until=now + _LET_BE_FOR)

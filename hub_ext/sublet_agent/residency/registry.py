@@ -72,7 +72,7 @@ class SliceRegistry:
     def processes(self) -> list[tuple[int, SliceId]]:
         """Return the pid of every process on the GPUs that is a slice's, with its slice."""
         slices = (s for r in self.residencies.values() for s in r.slices.values())
-        return [(pid, s.slice_id) for s in slices for pid in s.processes]
+        return [(p.identity.pid, s.slice_id) for s in slices for p in s.processes]
 
     def whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         """Return the process with this pid as one of a slice on that GPU. Any thread may ask.
@@ -135,7 +135,7 @@ class SliceRegistry:
             here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
             before = served.slice_id in here.open | here.past
             served.account.listens(now, promised_before=before)
-            whole = not served.away() and not served.paused
+            whole = not served.processes.away() and not served.paused
             if served.slice_id in here.open and whole:
                 served.open_gate(now)
 
@@ -155,7 +155,7 @@ class SliceRegistry:
         served = residency.slices.get(target.slice_id)
         if served is None:
             served = self._new(target.slice_id, residency, now)
-        return served.track(target.identity)
+        return served.processes.track(target.identity)
 
     def _new(self, slice_id: SliceId, residency: GpuResidency, now: datetime) -> ServedSlice:
         account = ActivityRecord(now, self._settings)

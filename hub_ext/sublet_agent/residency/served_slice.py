@@ -6,10 +6,9 @@ verbs of ``ServedSlice``, which keep its parts in line with each other.
 Where a slice's GPU state is, is nowhere written down: it follows from where its processes are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
@@ -17,12 +16,10 @@ from sublet_quota.residency.actions import Wait
 from sublet_quota.residency.activity import Activity
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
-from sublet_quota.wire.tenant_socket import Share
 
-from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivityRecord
-from sublet_agent.residency.gate import Gate, GateRequest
-from sublet_agent.residency.slice_processes import SliceKernels, TrackedProcess
+from sublet_agent.residency.gate import Gate, GateRequest, SliceKernels
+from sublet_agent.residency.slice_processes import SliceProcesses, TrackedProcess
 from sublet_agent.state_files.journal import Target
 
 
@@ -46,17 +43,6 @@ class PauseFailures:
     """Why the job counts as one that cannot be paused; ``None``: it does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToldShare:
-    """What a tenant was told of its slice, and until when that is good enough."""
-
-    share: Share
-    until: float
-    """By the monotonic clock."""
-    of: tuple[object, ...]
-    """What it must not outlive."""
-
-
 class ServedSlice:
     """A slice on a GPU, what its processes hold, and what was promised to it.
 
@@ -65,6 +51,7 @@ class ServedSlice:
     """
 
     __slots__ = (
+        "__weakref__",
         "_account",
         "_activity",
         "_assignment",
@@ -83,7 +70,6 @@ class ServedSlice:
         "_requests",
         "_slice_id",
         "_state_since",
-        "_told",
     )
 
     def __init__(
@@ -96,7 +82,7 @@ class ServedSlice:
         self._assignment: SliceAssignment | None = None
         self._cap_mib = 0
         self._released = False
-        self._processes: dict[int, TrackedProcess] = {}
+        self._processes = SliceProcesses()
         self._activity: Activity | None = None
         self._gate = Gate()
         self._requests: list[GateRequest] = []
@@ -105,7 +91,6 @@ class ServedSlice:
         self._move_failures = MoveFailures()
         self._pause_failures = PauseFailures()
         self._kernels = SliceKernels()
-        self._told: ToldShare | None = None
         self._over_cap = False
         self._gpu_busy_ms = 0
 
@@ -143,7 +128,9 @@ class ServedSlice:
     @property
     def holder(self) -> Holder:
         """To what the slice belongs; a released one counts as a notebook's."""
-        return Holder.NOTEBOOK if self._assignment is None else self._assignment.holder
+        # Asked by other threads, too: what is assigned may change in between.
+        assignment = self._assignment
+        return Holder.NOTEBOOK if assignment is None else assignment.holder
 
     @property
     def is_job(self) -> bool:
@@ -156,9 +143,9 @@ class ServedSlice:
         return self._cap_mib
 
     @property
-    def processes(self) -> Mapping[int, TrackedProcess]:
-        """The slice's processes that have, or had, something on the GPU, by pid."""
-        return MappingProxyType(self._processes)
+    def processes(self) -> SliceProcesses:
+        """The slice's processes that have, or had, something on the GPU."""
+        return self._processes
 
     @property
     def activity(self) -> Activity | None:
@@ -211,11 +198,6 @@ class ServedSlice:
         return self._kernels
 
     @property
-    def told(self) -> ToldShare | None:
-        """What the tenant was told of the slice last."""
-        return self._told
-
-    @property
     def over_cap(self) -> bool:
         """Whether the slice held more than its cap when that was last looked at."""
         return self._over_cap
@@ -230,32 +212,16 @@ class ServedSlice:
         """Whether the slice has work: an owner's by what was seen, a job's while it is assigned."""
         if self._assignment is None:
             # Released: what is still suspended gets its way back, the rest is nobody's work.
-            return bool(self.away())
+            return bool(self._processes.away())
         if self.is_job:
             return not self._evicting
         return self._activity is None or self._activity.active
 
-    def on_gpu(self) -> list[TrackedProcess]:
-        """Return the slice's processes whose bytes are on the GPU."""
-        return [p for p in self._processes.values() if not p.suspended and p.lost is None]
-
-    def away(self) -> list[TrackedProcess]:
-        """Return the slice's processes that are suspended and can come back."""
-        return [p for p in self._processes.values() if p.suspended and p.lost is None]
-
-    def held_mib(self) -> int:
-        """Return how much the slice holds on the GPU, or may hold there, in MiB."""
-        return sum(p.memory_mib for p in self._processes.values() if p.lost is None)
-
-    def image_mib(self) -> int:
-        """Return how much of the slice is in host memory, in MiB."""
-        return sum(p.image_mib or 0 for p in self.away())
-
     def state(self) -> SliceState:
         """Return where the slice's GPU state is, moves in flight left aside."""
-        if self.away():
+        if self._processes.away():
             return SliceState.SUSPENDED
-        if self._paused and self.on_gpu():
+        if self._paused and self._processes.on_gpu():
             return SliceState.PAUSED
         return SliceState.RESIDENT
 
@@ -271,7 +237,7 @@ class ServedSlice:
             return self._pause_failures.unpausable
         if self._assignment is not None and self._assignment.never_suspended is not None:
             return self._assignment.never_suspended
-        return next((p.unsuspendable for p in self._processes.values() if p.unsuspendable), None)
+        return next((p.unsuspendable for p in self._processes if p.unsuspendable), None)
 
     def targets(self, processes: Iterable[TrackedProcess]) -> tuple[Target, ...]:
         """Return these processes of the slice as the device's callers know them."""
@@ -305,14 +271,14 @@ class ServedSlice:
         refused and ask again: the slice may be on another GPU now, or be nobody's.
         """
         self._assignment, self._released = None, True
-        self._cap_mib = self.image_mib()
+        self._cap_mib = self._processes.image_mib()
         self._activity, self._account = None, account
         self._gate = Gate()
         paused, self._paused = self._paused, False
         requests, self._requests = self._requests, []
         for request in requests:
             request.refused(f"slice {self._slice_id} is no longer on this GPU")
-        return self.targets(self.on_gpu()) if paused else ()
+        return self.targets(self._processes.on_gpu()) if paused else ()
 
     def judge(self, idle_after: timedelta, lend_at_least: timedelta, now: datetime) -> bool:
         """Bring activity, gate and waiting in line; return whether an owner turned active or idle.
@@ -417,7 +383,7 @@ class ServedSlice:
         self._pause_failures = replace(self._pause_failures, unpausable=reason)
 
     def begin_suspend(self, now: datetime) -> None:
-        """Close the gate, as the slice's bytes leave; with work, it waits for its room from now on."""
+        """Close the gate, as the slice's bytes leave; with work, it waits for room from now on."""
         self._close_gate()
         self._gate = replace(self._gate, waiting_since=now if self.active else None)
 
@@ -445,21 +411,6 @@ class ServedSlice:
         """Begin no move of the slice before that time, for a reason that is not its own."""
         self._move_failures = replace(self._move_failures, not_before=not_before)
 
-    def find(self, identity: ProcessIdentity) -> TrackedProcess | None:
-        """Return what is known of this process; ``None`` where it is not one of the slice's."""
-        process = self._processes.get(identity.pid)
-        return process if process is not None and process.identity == identity else None
-
-    def track(self, identity: ProcessIdentity, busy_ms: int | None = None) -> TrackedProcess:
-        """Return a new record of this process, in place of one that had its pid before it."""
-        process = self._processes[identity.pid] = TrackedProcess(identity, busy_ms=busy_ms)
-        return process
-
-    def forget(self, identity: ProcessIdentity) -> None:
-        """Forget this process, where it is one of the slice's."""
-        if self.find(identity) is not None:
-            del self._processes[identity.pid]
-
     def uses_gpu(self, used_ms: int, now: datetime) -> None:
         """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
         self._gpu_busy_ms += used_ms
@@ -468,12 +419,8 @@ class ServedSlice:
     def check_cap(self) -> bool:
         """Compare what the slice holds with its cap; return whether it went over, or back below."""
         before = self._over_cap
-        self._over_cap = self._assignment is not None and self.held_mib() > self._cap_mib
+        self._over_cap = self._assignment is not None and self._processes.held_mib() > self._cap_mib
         return self._over_cap is not before
-
-    def remember_told(self, told: ToldShare) -> None:
-        """Remember what the tenant was told of the slice."""
-        self._told = told
 
     def _close_gate(self) -> None:
         """Close the gate; one that is closed stays as it is."""

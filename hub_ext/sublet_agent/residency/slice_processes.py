@@ -1,13 +1,11 @@
-"""The processes of a slice that have something on a GPU, and the kernels that they belong to."""
+"""The processes of a slice that have, or had, something on a GPU."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
 from sublet_agent.processes.process_table import ProcessIdentity
 
-_MOST_KERNELS: Final = 256
-_MOST_ANCESTORS: Final = 16
 _CPU_WINDOW_S: Final = 1.0
 
 
@@ -152,54 +150,50 @@ class TrackedProcess:
         self._lost = reason
 
 
-class SliceKernels:
-    """The kernels of a slice that have asked at its gate, and which of its processes are theirs.
+class SliceProcesses:
+    """The processes of one slice on its GPU; iterating gives those at that moment."""
 
-    Each kernel speaks for itself: 256 are remembered, the oldest are forgotten first.
-    """
+    __slots__ = ("_by_pid",)
 
     def __init__(self) -> None:
-        self._kernels: dict[ProcessIdentity, str] = {}
-        self._of: dict[ProcessIdentity, str | None] = {}
-        """What is known of processes by the kernels that have asked so far."""
+        self._by_pid: dict[int, TrackedProcess] = {}
 
-    def note(self, process: ProcessIdentity, kernel: str) -> None:
-        """Remember that this process is that kernel."""
-        if self._kernels.get(process) == kernel:
-            return
-        if len(self._kernels) >= _MOST_KERNELS:
-            self._kernels.pop(next(iter(self._kernels)))
-        self._kernels[process] = kernel
-        self._of.clear()
+    def __iter__(self) -> Iterator[TrackedProcess]:
+        return iter(tuple(self._by_pid.values()))
 
-    def has(self, process: ProcessIdentity) -> bool:
-        """Whether this process is a kernel that has asked."""
-        return process in self._kernels
+    def __len__(self) -> int:
+        return len(self._by_pid)
 
-    def of(
-        self,
-        processes: Iterable[ProcessIdentity],
-        parent: Callable[[ProcessIdentity], ProcessIdentity | None],
-    ) -> dict[int, str | None]:
-        """Return, by pid, the kernel that each process is or descends from.
+    def on_gpu(self) -> list[TrackedProcess]:
+        """Return the processes whose bytes are on the GPU."""
+        return [p for p in self._by_pid.values() if not p.suspended and p.lost is None]
 
-        ``parent`` returns the process that another was started by, or ``None`` where there is
-        none; a process is asked for once, until another kernel asks at the gate.
+    def away(self) -> list[TrackedProcess]:
+        """Return the processes that are suspended and can come back."""
+        return [p for p in self._by_pid.values() if p.suspended and p.lost is None]
+
+    def held_mib(self) -> int:
+        """Return how much the processes hold on the GPU, or may hold there, in MiB."""
+        return sum(p.memory_mib for p in self._by_pid.values() if p.lost is None)
+
+    def image_mib(self) -> int:
+        """Return how much of the processes is in host memory, in MiB."""
+        return sum(p.image_mib or 0 for p in self.away())
+
+    def find(self, identity: ProcessIdentity) -> TrackedProcess | None:
+        """Return what is known of this process; ``None`` where it is not among them."""
+        process = self._by_pid.get(identity.pid)
+        return process if process is not None and process.identity == identity else None
+
+    def track(self, identity: ProcessIdentity, busy_ms: int | None = None) -> TrackedProcess:
+        """Return a new record of this process, in place of one that had its pid before it.
+
+        ``busy_ms``: how much GPU time it had used by then, where that is known.
         """
-        known = self._of
-        self._of = {p: known[p] if p in known else self._find(p, parent) for p in processes}
-        return {process.pid: kernel for process, kernel in self._of.items()}
+        process = self._by_pid[identity.pid] = TrackedProcess(identity, busy_ms)
+        return process
 
-    def _find(
-        self,
-        process: ProcessIdentity,
-        parent: Callable[[ProcessIdentity], ProcessIdentity | None],
-    ) -> str | None:
-        ancestor: ProcessIdentity | None = process
-        for _ in range(_MOST_ANCESTORS):
-            if ancestor is None:
-                return None
-            if ancestor in self._kernels:
-                return self._kernels[ancestor]
-            ancestor = parent(ancestor)
-        return None
+    def forget(self, identity: ProcessIdentity) -> None:
+        """Forget this process, where it is among them."""
+        if self.find(identity) is not None:
+            del self._by_pid[identity.pid]

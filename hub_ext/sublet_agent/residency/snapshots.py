@@ -71,13 +71,13 @@ def foreign_mib(gpu: ServedGpu, slices: Iterable[ServedSlice]) -> int:
 
 
 def _stray_mib(served: ServedSlice) -> int:
-    return served.held_mib() if served.state() is SliceState.SUSPENDED else 0
+    return served.processes.held_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
 def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -> SliceView:
     now = node.now
     state, cap_mib = served.state(), served.cap_mib
-    held_mib, image_mib = served.held_mib(), served.image_mib()
+    held_mib, image_mib = served.processes.held_mib(), served.processes.image_mib()
     if move is not None and move.kind is TransitionKind.SUSPENDING:
         state, held_mib, image_mib = SliceState.PAUSED, max(move.bytes_mib, held_mib), 0
     elif move is not None:

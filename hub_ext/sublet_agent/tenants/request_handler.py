@@ -1,6 +1,8 @@
 """What tenants' messages lead to; only their own slice, by the socket's credentials."""
 
+from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
@@ -12,7 +14,7 @@ from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.registry import SliceRegistry
-from sublet_agent.residency.served_slice import ServedSlice, ToldShare
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.share import TenantView, share_of
 from sublet_agent.tenants.wait_reasons import describe
 
@@ -21,6 +23,17 @@ _REST_AFTER_LOOKING: Final = 20
 """Looking takes a twentieth of the agent's time at most, however many processes there are."""
 _MOST_REST_S: Final = 1.0
 """A look may have taken long for another reason, and what it told is old by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ToldShare:
+    """What a tenant was told of its slice, and until when that is good enough."""
+
+    share: Share
+    until: float
+    """By the monotonic clock."""
+    of: tuple[object, ...]
+    """What it must not outlive."""
 
 
 class TenantRequests:
@@ -33,6 +46,7 @@ class TenantRequests:
         self._attribution = attribution
         self._table = table
         self._clock = clock
+        self._told: WeakKeyDictionary[ServedSlice, _ToldShare] = WeakKeyDictionary()
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
         """Return the slice of a peer's process, as long as it runs and the slice is served here."""
@@ -104,13 +118,13 @@ class TenantRequests:
         residency, served = found
         began = self._clock.monotonic()
         of = (residency.gpu.generation, served.gate.wait, served.gate_open, bool(served.requests))
-        told = served.told
+        told = self._told.get(served)
         if told is None or began >= told.until or told.of != of:
             share = self._look_at_share(residency, served)
             ended = self._clock.monotonic()
             rest_s = min(_MOST_REST_S, (ended - began) * _REST_AFTER_LOOKING)
-            told = ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
-            served.remember_told(told)
+            told = _ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+            self._told[served] = told
         return told.share
 
     def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
@@ -118,9 +132,7 @@ class TenantRequests:
         view = TenantView(
             now=now,
             wait=describe(served.gate.wait, residency.gpu.move, now) if served.requests else None,
-            kernels=served.kernels.of(
-                [p.identity for p in served.processes.values()], self._parent
-            ),
+            kernels=served.kernels.of([p.identity for p in served.processes], self._parent),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
 

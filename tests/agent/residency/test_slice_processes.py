@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from sublet_agent.processes.process_table import ProcessIdentity
-from sublet_agent.residency.slice_processes import SliceKernels, TrackedProcess
+from sublet_agent.residency.slice_processes import SliceProcesses, TrackedProcess
 
 from tests.support.agent_cases import START
 from tests.support.fake_device import BOOT
@@ -112,16 +112,43 @@ def test_when_it_was_looked_at_is_known(process):
     assert process.looked_at == START
 
 
-def test_a_process_is_its_kernels_up_to_16_generations_below_it():
-    kernels = SliceKernels()
-    kernels.note(identity(1), "k")
-    processes = [identity(pid) for pid in (1, 16, 17, 99)]
-    parents = {identity(pid): identity(pid - 1) for pid in range(2, 20)}
-    assert kernels.of(processes, parents.get) == {1: "k", 16: "k", 17: None, 99: None}
+@pytest.fixture
+def processes():
+    return SliceProcesses()
 
 
-def test_so_many_kernels_are_remembered_and_the_oldest_forgotten():
-    kernels = SliceKernels()
-    for pid in range(257):
-        kernels.note(identity(pid), f"k{pid}")
-    assert [kernels.has(identity(pid)) for pid in (0, 1, 256)] == [False, True, True]
+def test_a_process_with_the_pid_of_an_earlier_one_takes_its_place(processes):
+    earlier, later = ProcessIdentity(BOOT, 1, 1), ProcessIdentity(BOOT, 1, 2)
+    processes.track(earlier)
+    tracked = processes.track(later, busy_ms=5)
+    assert processes.find(earlier) is None
+    assert processes.find(later) is tracked
+    assert list(processes) == [tracked]
+    assert tracked.has_used(12) == 7
+
+
+def test_only_the_process_that_is_meant_is_forgotten(processes):
+    processes.track(ProcessIdentity(BOOT, 1, 2))
+    processes.forget(ProcessIdentity(BOOT, 1, 1))
+    processes.forget(identity(7))
+    assert len(processes) == 1
+    processes.forget(ProcessIdentity(BOOT, 1, 2))
+    assert not processes
+
+
+def test_processes_may_be_forgotten_while_one_goes_through_them(processes):
+    for pid in range(5):
+        processes.track(identity(pid))
+    for process in processes:
+        processes.forget(process.identity)
+    assert not processes
+
+
+def test_what_is_lost_is_neither_on_the_gpu_nor_away_and_counts_nowhere(processes):
+    here, away, lost = (processes.track(identity(pid)) for pid in (1, 2, 3))
+    here.holds(200)
+    away.goes_away(300)
+    lost.goes_away(400, 400)
+    lost.loses("the driver says so")
+    assert (processes.on_gpu(), processes.away()) == ([here], [away])
+    assert (processes.held_mib(), processes.image_mib()) == (200, 300)

@@ -57,7 +57,7 @@ class Office:
         self.slice.assign(slice_assignment("a", GPU, 1000), START)
         self.kernel = self.table.add(10)
         for pid in range(11, 21):
-            self.slice.track(self.table.add(pid, parent=pid - 1))
+            self.slice.processes.track(self.table.add(pid, parent=pid - 1))
         residency = OneGpu({"a": self.slice})
         self.gpu = residency.gpu
         roster = SliceRegistry(
