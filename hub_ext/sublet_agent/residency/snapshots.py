@@ -114,7 +114,7 @@ def _since(served: ServedSlice) -> datetime:
 
 
 def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> int:
-    """Return how large a job could be that is placed on the GPU now, in MiB, by the policy."""
+    """Return how large a job the policy would seat on the GPU now, in MiB."""
     return lending.lendable_mib(assemble(gpu, slices, node))
 
 

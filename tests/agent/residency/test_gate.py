@@ -1,4 +1,4 @@
-"""A gate is open or closed; a slice knows its kernels that have asked there, and their processes."""
+"""A gate is open or closed; the kernels that have asked there are known with their processes."""
 
 from datetime import timedelta
 
