@@ -9,7 +9,7 @@ be kept, and no job runs beside an active owner. What the policy wants that brea
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sublet_quota.life_cycles.slice_states import SliceMove, SliceState, move_slice
+from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.actions import (
     Action,
@@ -262,10 +262,12 @@ class ModelDevice:
             case Pause():
                 self._close_gate(served)
                 if served.held_mib:
-                    served.state = move_slice(served.state, SliceMove.PAUSE)
+                    _demand_state(served, SliceState.RESIDENT)
+                    served.state = SliceState.PAUSED
                 return True
             case Unpause():
-                served.state = move_slice(served.state, SliceMove.UNPAUSE)
+                _demand_state(served, SliceState.PAUSED)
+                served.state = SliceState.RESIDENT
                 return True
             case OpenGate():
                 _demand(not served.gate_open, f"the gate of {served.name} is open already")
@@ -301,7 +303,7 @@ class ModelDevice:
         _demand(not self.foreign_present, "a slice moves beside a foreign process")
         _demand(served.unsuspendable is None, f"{served.name} cannot be suspended")
         _demand(served.held_mib <= self.host_free_mib, "host memory is exceeded")
-        move_slice(served.state, SliceMove.SUSPEND)
+        _demand_state(served, SliceState.RESIDENT, SliceState.PAUSED)
         self._close_gate(served)
         takes = timedelta(seconds=0.5 + served.held_mib / self.suspend_mib_per_s)
         self.move = ModelMove(served, TransitionKind.SUSPENDING, self.now, self.now + takes)
@@ -310,7 +312,7 @@ class ModelDevice:
     def _begin_resume(self, served: ModelSlice) -> bool:
         _demand(self.move is None, "two slices move at once")
         _demand(not self.foreign_present, "a slice moves beside a foreign process")
-        move_slice(served.state, SliceMove.RESUME)
+        _demand_state(served, SliceState.SUSPENDED)
         free_mib = self.total_mib - self.used_mib
         _demand(
             free_mib >= served.image_mib + self.margin_mib,
@@ -378,6 +380,10 @@ class ModelDevice:
             most_mib <= self.total_mib - self.margin_mib,
             f"{most_mib} MiB are promised of {self.total_mib - self.margin_mib}",
         )
+
+
+def _demand_state(served: ModelSlice, *states: SliceState) -> None:
+    _demand(served.state in states, f"{served.name} is {served.state.value}")
 
 
 def _demand(rule: bool, broken: str) -> None:  # noqa: FBT001

@@ -30,8 +30,8 @@ from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.controller import GpuResidency, ResidencyTools
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.registry import SliceRegistry
+from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
-from sublet_agent.residency.state import ServedGpu
 from sublet_agent.state_files.assignments import AssignmentsFile
 from sublet_agent.state_files.event_log import EventLog
 from sublet_agent.state_files.failed_gpus import ClosedGpus
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 class NodeAgent:
-    """Everything that runs in the agent's process."""
+    """The parts of an agent's process, connected."""
 
     def __init__(
         self, settings: AgentSettings, device: Device, table: LinuxProcessTable, clock: Clock
@@ -182,10 +182,12 @@ class NodeAgent:
             period_s=self._settings.sample_period_s,
         )
         for gpu in self._device.gpus():
-            served = ServedGpu(gpu, _first_memory(self._device, gpu))
-            served.closed = self._closed.reasons.get(gpu.gpu_id)
-            rate = float(self._settings.first_suspend_mib_per_s)
-            served.suspend_mib_per_s = served.resume_mib_per_s = rate
+            served = ServedGpu(
+                gpu,
+                _first_memory(self._device, gpu),
+                closed=self._closed.reasons.get(gpu.gpu_id),
+                first_mib_per_s=float(self._settings.first_suspend_mib_per_s),
+            )
             residency = GpuResidency(served, tools)
             self._residencies[gpu.gpu_id] = residency
             self._samplers[gpu.gpu_id] = SamplingLoop(residency, sampler_tools)
@@ -205,7 +207,12 @@ class NodeAgent:
                 node=self._settings.node, boot_id=self._table.boot_id, version=__version__
             )
             self._link = ServiceLink(
-                self._settings.link, hello, self._outbox, self._clock, self._status, self._assign
+                settings=self._settings.link,
+                hello=hello,
+                outbox=self._outbox,
+                clock=self._clock,
+                status=self._status,
+                assigned=self._assign,
             )
             loops.append(self._link.run())
         if self._settings.device_plugin is not None:
@@ -326,7 +333,7 @@ def _first_memory(device: Device, gpu: Gpu) -> GpuMemory:
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel them until all have ended: libraries may swallow a cancellation."""
+    """Cancel tasks until all have ended: libraries may swallow a cancellation."""
     pending = set(tasks)
     while pending:
         for task in pending:

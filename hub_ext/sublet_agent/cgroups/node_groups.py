@@ -33,9 +33,9 @@ class GroupSettings:
     """The group that the kubelet has as its root."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGroups:
-    """What knows, fills and freezes the groups of this node's slices."""
+    """The control groups of this node's slices: what knows, fills and freezes them."""
 
     file: Path
     book: GroupBook
@@ -50,7 +50,7 @@ class NodeGroups:
         return self.switched_off or self.keeper.problem
 
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
-        """Bring groups and slices in line; what goes wrong is logged, and tried again."""
+        """Bring groups and slices in line; what goes wrong is logged, and tried again next time."""
         try:
             self.keeper.serve(slices_now)
         except Exception:
@@ -77,17 +77,20 @@ class NodeGroups:
 def node_groups(
     settings: GroupSettings, node: str, state_folder: Path, table: ProcessTable
 ) -> NodeGroups:
-    """Find out what this machine's control groups can do for this agent, and say so."""
+    """Return the groups that this machine lets the agent have; what it does not is logged."""
     file = state_folder / GROUPS_NAME
     book = GroupBook(file, pods_below=settings.pods_below)
     mounted_at = settings.mounted_at
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))
-    if settings.freeze:
-        groups = NodeGroups(file, book, keeper, SliceFreezer(book), mounted_at or CGROUPS)
-    else:
-        why = "freezing is switched off (SubletAgent.freeze)"
-        groups = NodeGroups(file, book, keeper, NoFreezer(), mounted_at or CGROUPS, why)
+    groups = NodeGroups(
+        file=file,
+        book=book,
+        keeper=keeper,
+        freezer=SliceFreezer(book) if settings.freeze else NoFreezer(),
+        mounted_at=mounted_at or CGROUPS,
+        switched_off="" if settings.freeze else "freezing is switched off (SubletAgent.freeze)",
+    )
     if groups.problem:
         log.warning(
             "slices cannot be frozen while another comes back, so whoever begins to use a GPU "

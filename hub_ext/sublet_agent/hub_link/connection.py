@@ -58,10 +58,11 @@ class ServiceRefusedError(Exception):
 
 
 class ServiceLink:
-    """Keeps the connection, and tells how long the service has been silent."""
+    """The agent's connection to the hub service, made again whenever it breaks."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it connects
+    def __init__(  # noqa: PLR0913 - what it connects
         self,
+        *,
         settings: LinkSettings,
         hello: Hello,
         outbox: EventLog,
@@ -89,11 +90,11 @@ class ServiceLink:
         return self._clock.monotonic() - self._heard_at > self._settings.silence_s
 
     def tell(self) -> None:
-        """Something changed: send the status at once."""
+        """Send the status at once, as something in it has changed."""
         self._changed.set()
 
     async def run(self) -> None:
-        """Connect, and again, until cancelled."""
+        """Connect, and again when the connection breaks, until cancelled."""
         wait_s = self._settings.first_retry_s
         while True:
             began = self._clock.monotonic()

@@ -8,8 +8,9 @@ from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.served_gpu import ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, lendable_mib, lent_to
-from sublet_agent.residency.state import ServedGpu, ServedSlice
 
 
 def report_gpu(
@@ -27,9 +28,9 @@ def report_gpu(
         simulated=gpu.gpu.simulated,
         memory_mib=gpu.gpu.memory_mib,
         margin_mib=node.margin_mib,
-        used_mib=gpu.memory.used_mib,
-        utilisation_percent=min(100, gpu.utilisation_percent),
-        energy_mj=gpu.energy_mj,
+        used_mib=gpu.reading.memory.used_mib,
+        utilisation_percent=min(100, gpu.reading.utilisation_percent),
+        energy_mj=gpu.reading.energy_mj,
         closed=gpu.closed,
         foreign=_foreign(gpu),
         not_frozen=not_frozen,
@@ -39,10 +40,11 @@ def report_gpu(
 
 
 def _foreign(gpu: ServedGpu) -> str | None:
-    if not gpu.foreign:
+    foreign = gpu.reading.foreign
+    if not foreign:
         return None
-    pids = ", ".join(str(pid) for pid in sorted(gpu.foreign)[:20])
-    held = format_memory(sum(gpu.foreign.values()))
+    pids = ", ".join(str(pid) for pid in sorted(foreign)[:20])
+    held = format_memory(sum(foreign.values()))
     return (
         f"process {pids} of no slice holds {held}: nothing is suspended or resumed on this GPU "
         f"until it ends"
@@ -60,12 +62,12 @@ def report_slice(
         active=served.active,
         since=served.activity.since if served.activity is not None else served.state_since,
         gate_open=served.gate_open,
-        memory_mib=served.held_mib(),
-        host_mib=served.image_mib(),
+        memory_mib=served.processes.held_mib(),
+        host_mib=served.processes.image_mib(),
         utilisation_percent=utilisation_of(served),
         gpu_busy_ms=served.gpu_busy_ms,
-        pids=tuple(sorted(served.processes)),
-        wait=_wait(served.wait),
+        pids=tuple(sorted(p.identity.pid for p in served.processes)),
+        wait=_wait(served.gate.wait),
         move=describe_move(move, now),
         unsuspendable=trouble(served),
         over_cap=served.over_cap,

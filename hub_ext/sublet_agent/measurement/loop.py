@@ -49,7 +49,7 @@ class SamplingTools:
 
 
 class SamplingLoop:
-    """Measures one GPU."""
+    """The loop that measures one GPU."""
 
     def __init__(self, residency: GpuResidency, tools: SamplingTools) -> None:
         self._residency = residency
@@ -73,13 +73,16 @@ class SamplingLoop:
             self._again.clear()
 
     def _period_s(self) -> float:
-        """A job that must stand still may start processes: look for them more often."""
+        """Return how long to wait for the next sample, in seconds.
+
+        A job that must stand still may start processes: they are looked for more often.
+        """
         period_s = self._tools.period_s
         held = any(s.is_job and not s.gate_open for s in self._residency.slices.values())
         return period_s / _HURRY if held else period_s
 
     async def sample_once(self) -> None:
-        """Measure, take it over, act on it, and let the policy look."""
+        """Take a sample, act on what it shows, and let the policy look."""
         tools = self._tools
         monotonic = tools.clock.monotonic()
         ask = monotonic - self._asked_states >= _ASK_STATES_EVERY_S
@@ -115,16 +118,19 @@ class SamplingLoop:
         self._failures, self._answers = 0, self._answers + 1
         if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.startswith(GONE):
             log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, gpu.closed)
-            gpu.closed = None
+            gpu.reopen()
             self._tell()
 
     def close(self, reason: str) -> None:
-        """Take nothing new on this GPU."""
+        """Take nothing new on this GPU, for this reason.
+
+        A card that had not answered is closed for good by any other reason.
+        """
         gpu = self._residency.gpu
         self._answers = 0
         was_gone = gpu.closed is not None and gpu.closed.startswith(GONE)
         if gpu.closed is None or (was_gone and not reason.startswith(GONE)):
-            gpu.closed = reason
+            gpu.close(reason)
             self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
             self._tell()
 
@@ -147,7 +153,7 @@ class SamplingLoop:
                 "over-cap",
                 served.gpu_id,
                 served.slice_id,
-                bytes_mib=served.held_mib(),
+                bytes_mib=served.processes.held_mib(),
                 detail=f"it may hold {served.cap_mib} MiB",
             )
         timeout_ms = tools.moves.settings.pause_timeout_ms
@@ -166,9 +172,10 @@ class SamplingLoop:
         await loop.run_in_executor(tools.samples, holds.settle)
 
     def _needlessly_held(self, found_paused: list[Target]) -> dict[PauseReason, list[Target]]:
-        """List those of this GPU whose reason to stand still is no more, by that reason.
+        """Return the paused processes of this GPU that have no reason to stand still any more.
 
-        Checked against what is so now, not what was when the sample was taken.
+        They are sorted by that reason, and checked against what is so now, not against what was
+        when the sample was taken.
         """
         holds = self._tools.moves.holds
         gpu, slices = self._residency.gpu, self._residency.slices
@@ -184,8 +191,7 @@ class SamplingLoop:
                 policy.append(target)
         for target in holds.held_for(PauseReason.SLICE):
             served = slices.get(target.slice_id)
-            moving = gpu.move is not None and gpu.move.slice_id == target.slice_id
-            back = served is None or not (served.away() or moving)
+            back = served is None or not (served.processes.away() or gpu.is_moving(target.slice_id))
             if target.gpu_id == gpu.gpu.gpu_id and back:
                 whole.append(target)
         return {

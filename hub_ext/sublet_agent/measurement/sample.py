@@ -19,9 +19,9 @@ from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 _LOOK_EVERY = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampledProcess:
-    """A process on the card."""
+    """A process that a card lists, with what it holds and uses there."""
 
     identity: ProcessIdentity
     slice_id: SliceId | None
@@ -33,7 +33,7 @@ class SampledProcess:
     looked_at: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """What was measured on one card."""
 
@@ -58,9 +58,9 @@ class Sample:
     """How much of what moves is in host memory; ``None`` where that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
-    """What to measure."""
+    """What to measure on one card, and of which processes."""
 
     gpu_id: GpuId
     generation: int
@@ -72,14 +72,17 @@ class SampleRequest:
 
 
 def is_due(looked_at: datetime | None, now: datetime) -> bool:
-    """Whether a process should be looked at again for what forbids a suspend."""
+    """Whether a process is to be looked at again for what forbids a suspend.
+
+    ``looked_at``: when it was last; ``None`` for never.
+    """
     return looked_at is None or now - looked_at >= _LOOK_EVERY
 
 
 def take_sample(
     device: Device, table: ProcessTable, attribution: Attribution, request: SampleRequest
 ) -> Sample:
-    """Measure; a card that does not answer gives a sample that says so."""
+    """Return what is measured on one card; of one that does not answer, a sample that says so."""
     alive = frozenset(i for i in request.known if table.is_alive(i))
     cpu_s = {i: seconds for i in alive if (seconds := table.cpu_s(i.pid)) is not None}
     try:
@@ -91,18 +94,18 @@ def take_sample(
         gone = isinstance(error, GpuGoneError)
         problem = f"the card does not answer: {error}" if gone else str(error)
         return Sample(
-            request.gpu_id,
-            request.generation,
-            None,
-            (),
-            (),
-            alive,
-            cpu_s,
-            {},
-            frozenset(),
-            0,
-            None,
-            problem,
+            gpu_id=request.gpu_id,
+            generation=request.generation,
+            memory=None,
+            processes=(),
+            unidentified=(),
+            alive=alive,
+            cpu_s=cpu_s,
+            states={},
+            unknown=frozenset(),
+            utilisation_percent=0,
+            energy_mj=None,
+            problem=problem,
         )
     known = frozenset(request.known)
     on_card = {p.pid for p in listed}
@@ -120,27 +123,27 @@ def take_sample(
         look = slice_id is not None and (identity not in known or identity in request.to_look_at)
         processes.append(
             SampledProcess(
-                identity,
-                slice_id,
-                process.memory_mib,
-                process.utilisation_percent,
-                process.busy_ms,
-                _obstacle(device, process.pid) if look else None,
-                look,
+                identity=identity,
+                slice_id=slice_id,
+                memory_mib=process.memory_mib,
+                utilisation_percent=process.utilisation_percent,
+                busy_ms=process.busy_ms,
+                obstacle=_obstacle(device, process.pid) if look else None,
+                looked_at=look,
             )
         )
     return Sample(
-        request.gpu_id,
-        request.generation,
-        memory,
-        tuple(processes),
-        tuple(unidentified),
-        alive,
-        cpu_s,
-        states,
-        unknown,
-        utilisation,
-        energy_mj,
+        gpu_id=request.gpu_id,
+        generation=request.generation,
+        memory=memory,
+        processes=tuple(processes),
+        unidentified=tuple(unidentified),
+        alive=alive,
+        cpu_s=cpu_s,
+        states=states,
+        unknown=unknown,
+        utilisation_percent=utilisation,
+        energy_mj=energy_mj,
         away_mib=_away_mib(device, request.moving),
     )
 
@@ -164,7 +167,7 @@ def _obstacle(device: Device, pid: int) -> str | None:
 def _states(
     device: Device, ask: Iterable[ProcessIdentity]
 ) -> tuple[dict[ProcessIdentity, ProcessState], frozenset[ProcessIdentity]]:
-    """Return the states of those that have one, and whose could not be read."""
+    """Return the states of the processes that have one, and the processes that are unreadable."""
     states: dict[ProcessIdentity, ProcessState] = {}
     unknown: set[ProcessIdentity] = set()
     for identity in ask:

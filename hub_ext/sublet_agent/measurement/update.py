@@ -8,22 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.residency.snapshot import TransitionKind
 
-from sublet_agent.devices.interface import ProcessState
+from sublet_agent.devices.interface import GpuMemory, ProcessState
 from sublet_agent.measurement.sample import Sample, SampledProcess, SampleRequest, is_due
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.state import ServedSlice, TrackedProcess
+from sublet_agent.residency.served_gpu import CardReading
+from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
-
-_CPU_WINDOW_S = 1.0
 
 
 @dataclass(slots=True)
 class Consequences:
-    """What has to be done because of a sample."""
+    """What follows from a sample, for the loop to do."""
 
     pause_for_policy: list[Target] = field(default_factory=list)
     """New processes of jobs that are paused."""
@@ -40,29 +39,27 @@ class Consequences:
 
 
 def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> SampleRequest:
-    """Say what to measure on this GPU."""
+    """Return what to measure on this GPU; ``ask_states`` asks for all processes' states."""
     # The device answers for a process that is being moved only when that is over.
-    moving = residency.gpu.move.slice_id if residency.gpu.move is not None else None
-    processes = [
-        p for s in residency.slices.values() if s.slice_id != moving for p in s.processes.values()
-    ]
+    gpu = residency.gpu
+    at_rest: list[TrackedProcess] = []
+    moving: list[TrackedProcess] = []
+    for served in residency.slices.values():
+        kind = moving if gpu.is_moving(served.slice_id) else at_rest
+        kind.extend(served.processes)
+    due = (p for p in at_rest if not p.suspended and is_due(p.looked_at, now))
     return SampleRequest(
-        residency.gpu.gpu.gpu_id,
-        residency.gpu.generation,
-        tuple(p.identity for p in processes),
-        frozenset(p.identity for p in processes if not p.suspended and is_due(p.looked_at, now)),
-        ask_states,
-        tuple(
-            p.identity
-            for s in residency.slices.values()
-            if s.slice_id == moving
-            for p in s.processes.values()
-        ),
+        gpu_id=gpu.gpu.gpu_id,
+        generation=gpu.generation,
+        known=tuple(p.identity for p in at_rest),
+        to_look_at=frozenset(p.identity for p in due),
+        ask_states=ask_states,
+        moving=tuple(p.identity for p in moving),
     )
 
 
 class SampleUpdate:
-    """Takes samples of one GPU over."""
+    """The step from samples of one GPU to what is known of it and of its slices."""
 
     def __init__(self, residency: GpuResidency, settings: ActivitySettings) -> None:
         self._residency = residency
@@ -70,34 +67,15 @@ class SampleUpdate:
         self._settings = settings
 
     def absorb(self, sample: Sample, now: datetime, monotonic: float) -> Consequences | None:
-        """Take the sample over; ``None`` when it is stale."""
+        """Take a sample over, and return what follows from it; ``None`` when it is stale."""
         if sample.generation != self._gpu.generation:
             return None
         effects = Consequences()
-        moving = self._gpu.move.slice_id if self._gpu.move is not None else None
         listed: set[ProcessIdentity] = set()
-        foreign: dict[int, int] = {}
-        strays: set[SliceId] = set()
         if sample.memory is not None:
-            self._gpu.memory, self._gpu.measured = sample.memory, True
-            self._gpu.utilisation_percent = sample.utilisation_percent
-            self._gpu.energy_mj = sample.energy_mj
-            for process in sample.processes:
-                served = self._slice_of(process)
-                if served is None:
-                    foreign[process.identity.pid] = process.memory_mib
-                    if process.slice_id is not None:
-                        strays.add(process.slice_id)
-                    continue
-                listed.add(process.identity)
-                if served.slice_id != moving:
-                    self._note_process(served, process, effects, now)
-            effects.changed |= foreign.keys() != self._gpu.foreign.keys()
-            self._gpu.foreign = foreign
-            effects.changed |= strays != self._gpu.strays
-            self._gpu.strays = frozenset(strays)
+            listed = self._note_listed(sample, sample.memory, effects, now)
         for served in tuple(self._residency.slices.values()):
-            if served.slice_id != moving:
+            if not self._gpu.is_moving(served.slice_id):
                 self._note_states(served, sample, effects)
                 self._note_the_dead(served, sample, listed, effects)
             self._note_cpu(served, sample, now, monotonic)
@@ -105,6 +83,33 @@ class SampleUpdate:
         self._note_overhead(sample)
         self._note_move(sample)
         return effects
+
+    def _note_listed(
+        self, sample: Sample, memory: GpuMemory, effects: Consequences, now: datetime
+    ) -> set[ProcessIdentity]:
+        """Take over which processes are on the card; return those of its slices."""
+        listed: set[ProcessIdentity] = set()
+        foreign: dict[int, int] = {}
+        strays: set[SliceId] = set()
+        for process in sample.processes:
+            served = self._slice_of(process)
+            if served is None:
+                foreign[process.identity.pid] = process.memory_mib
+                if process.slice_id is not None:
+                    strays.add(process.slice_id)
+                continue
+            listed.add(process.identity)
+            if not self._gpu.is_moving(served.slice_id):
+                self._note_process(served, process, effects, now)
+        reading = CardReading(
+            memory=memory,
+            utilisation_percent=sample.utilisation_percent,
+            energy_mj=sample.energy_mj,
+            foreign=foreign,
+            strays=frozenset(strays),
+        )
+        effects.changed |= self._gpu.read(reading)
+        return listed
 
     def _slice_of(self, process: SampledProcess) -> ServedSlice | None:
         if process.slice_id is None:
@@ -115,26 +120,22 @@ class SampleUpdate:
     def _note_process(
         self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
     ) -> None:
-        pid = sampled.identity.pid
-        process = served.processes.get(pid)
-        if process is None or process.identity != sampled.identity:
+        process = served.processes.find(sampled.identity)
+        if process is None:
             process = self._note_birth(served, sampled, effects, now)
-        if served.paused or served.away():
+        if served.paused or served.processes.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
-        process.memory_mib = sampled.memory_mib
-        process.utilisation_percent = sampled.utilisation_percent
+        process.holds(sampled.memory_mib, sampled.utilisation_percent)
         if sampled.looked_at:
-            process.looked_at = now
-            self._note_obstacle(process, sampled.obstacle, effects, now)
+            effects.changed |= process.is_looked_at(sampled.obstacle, now)
         self._note_use(served, process, sampled, now)
 
     def _note_birth(
         self, served: ServedSlice, sampled: SampledProcess, effects: Consequences, now: datetime
     ) -> TrackedProcess:
-        process = TrackedProcess(sampled.identity, busy_ms=sampled.busy_ms)
-        served.processes[sampled.identity.pid] = process
+        process = served.processes.track(sampled.identity, busy_ms=sampled.busy_ms)
         effects.changed = True
-        if served.away():
+        if served.processes.away():
             served.account.wakes(now)
             effects.pause_for_slice.extend(served.targets([process]))
         elif served.paused:
@@ -143,50 +144,38 @@ class SampleUpdate:
             served.account.gpu_is_used(now)
         return process
 
-    def _note_obstacle(
-        self, process: TrackedProcess, obstacle: str | None, effects: Consequences, now: datetime
-    ) -> None:
-        if obstacle is not None:
-            effects.changed |= process.unsuspendable != obstacle
-            process.unsuspendable, process.unsuspendable_until = obstacle, None
-        elif process.unsuspendable_until is not None and now >= process.unsuspendable_until:
-            process.unsuspendable, process.unsuspendable_until = None, None
-            effects.changed = True
-
     def _note_use(
         self, served: ServedSlice, process: TrackedProcess, sampled: SampledProcess, now: datetime
     ) -> None:
         if sampled.busy_ms is not None:
-            used_ms = sampled.busy_ms - (process.busy_ms or 0)
-            process.busy_ms = sampled.busy_ms
+            used_ms = process.has_used(sampled.busy_ms)
             if used_ms > 0:
-                served.gpu_busy_ms += used_ms
-                served.account.gpu_is_used(now)
+                served.uses_gpu(used_ms, now)
         elif sampled.utilisation_percent > 0 and not served.paused:
             served.account.gpu_is_used(now)
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
-        """The device's word beats what is believed here."""
-        for process in served.processes.values():
+        """Take over what the device says of processes: that beats what is believed here."""
+        for process in served.processes:
             state = sample.states.get(process.identity)
             if state is ProcessState.SUSPENDED and not process.suspended:
-                process.image_mib, process.memory_mib = process.memory_mib, 0
+                process.goes_away(process.memory_mib)
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
             elif state is ProcessState.SUSPENDED and process.memory_mib:
-                process.memory_mib = 0
+                process.holds(0, process.utilisation_percent)
                 effects.changed = True
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
                 # Born meanwhile, and the call that should have paused it did not work.
                 effects.pause_for_policy.extend(served.targets([process]))
-            elif state is ProcessState.PAUSED and not served.paused and not served.away():
+            elif state is ProcessState.PAUSED and not served.paused and not served.processes.away():
                 effects.found_paused.extend(served.targets([process]))
             elif (
                 state in (ProcessState.RUNNING, ProcessState.PAUSED)
                 and process.suspended
                 and process.lost is None
             ):
-                process.memory_mib, process.image_mib = process.image_mib or 0, None
+                process.comes_back()
                 effects.found_back.append(process.identity)
                 effects.changed = True
 
@@ -197,7 +186,7 @@ class SampleUpdate:
         listed: set[ProcessIdentity],
         effects: Consequences,
     ) -> None:
-        for pid, process in tuple(served.processes.items()):
+        for process in served.processes:
             dead = process.identity not in sample.alive and process.identity not in listed
             # A process that runs on without a context has nothing more to be looked after.
             left = (
@@ -208,7 +197,7 @@ class SampleUpdate:
                 and process.identity not in sample.unknown
             )
             if dead or left:
-                del served.processes[pid]
+                served.processes.forget(process.identity)
                 effects.changed = True
                 if dead:
                     effects.ended.append(process.identity)
@@ -216,42 +205,23 @@ class SampleUpdate:
     def _note_cpu(
         self, served: ServedSlice, sample: Sample, now: datetime, monotonic: float
     ) -> None:
-        for process in served.processes.values():
+        for process in served.processes:
             used = sample.cpu_s.get(process.identity)
-            if used is None:
-                continue
-            if process.cpu_s is None:
-                process.cpu_s, process.cpu_at = used, monotonic
-                continue
-            passed = monotonic - process.cpu_at
-            if passed < _CPU_WINDOW_S:
-                continue
-            if (used - process.cpu_s) / passed >= self._settings.wake_cpu_share:
+            share = None if used is None else process.cpu_share(used, monotonic)
+            if share is not None and share >= self._settings.wake_cpu_share:
                 served.account.wakes(now)
-            process.cpu_s, process.cpu_at = used, monotonic
 
     def _note_cap(self, served: ServedSlice, effects: Consequences) -> None:
-        over = served.held_mib() > served.cap_mib and served.assignment is not None
-        if over and not served.over_cap:
-            effects.became_over_cap.append(served)
-        effects.changed |= over is not served.over_cap
-        served.over_cap = over
+        if served.check_cap():
+            effects.changed = True
+            if served.over_cap:
+                effects.became_over_cap.append(served)
 
     def _note_move(self, sample: Sample) -> None:
         move = self._gpu.move
-        if move is None or sample.away_mib is None:
-            return
-        suspending = move.kind is TransitionKind.SUSPENDING
-        moved_mib = sample.away_mib if suspending else move.bytes_mib - sample.away_mib
-        move.moved_mib = max(0, min(moved_mib, move.bytes_mib))
+        if move is not None and sample.away_mib is not None:
+            move.note_away(sample.away_mib)
 
     def _note_overhead(self, sample: Sample) -> None:
-        gpu = self._gpu
-        if sample.memory is None or gpu.move is not None:
-            return
-        listed_mib = sum(p.memory_mib for p in sample.processes)
-        unaccounted = max(0, sample.memory.used_mib - listed_mib)
-        # Memory and processes are read one after the other: only the least ever seen is sure.
-        gpu.overhead_mib = (
-            unaccounted if gpu.overhead_mib is None else min(gpu.overhead_mib, unaccounted)
-        )
+        if sample.memory is not None and self._gpu.move is None:
+            self._gpu.note_unaccounted(sum(p.memory_mib for p in sample.processes))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.state import ServedSlice
+from sublet_agent.residency.served_slice import ServedSlice
 
 _SELDOM: Final = timedelta(hours=1)
 _MOST_DOUBLINGS: Final = 10
@@ -19,7 +19,7 @@ _MOST_DOUBLINGS: Final = 10
 def wake_who_may_wait(residency: GpuResidency, after: timedelta, now: datetime) -> None:
     """Wake the slices of this GPU that have been suspended long enough to be looked in on."""
     for served in residency.slices.values():
-        if served.is_job or served.active or not served.away():
+        if served.is_job or served.active or not served.processes.away():
             continue
         away_for = now - served.state_since
         if served.account.runs_a_cell(now):
@@ -30,7 +30,7 @@ def wake_who_may_wait(residency: GpuResidency, after: timedelta, now: datetime) 
 
 
 def _has_silent_programs(served: ServedSlice) -> bool:
-    return any(p.identity not in served.kernels for p in served.away())
+    return any(not served.kernels.has(p.identity) for p in served.processes.away())
 
 
 def _patience(served: ServedSlice, after: timedelta) -> timedelta:

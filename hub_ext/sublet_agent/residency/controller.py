@@ -25,7 +25,6 @@ from sublet_quota.residency.actions import (
     Suspend,
     Undo,
     Unpause,
-    Wait,
 )
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import TransitionKind
@@ -37,12 +36,14 @@ from sublet_agent.moves.suspend import suspend_slice
 from sublet_agent.residency.eviction import Eviction
 from sublet_agent.residency.job_pauses import JobPauses
 from sublet_agent.residency.move_results import EndedMove, take_over
+from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, assemble
-from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
 from sublet_agent.state_files.event_log import EventKind, RecordEvent
 from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
+_BROKEN_MOVE_WAIT: Final = timedelta(seconds=5)
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class ResidencyTools:
 
 
 class GpuResidency:
-    """Decides and acts for one GPU."""
+    """The loop that decides about the slices of one GPU, and acts."""
 
     def __init__(self, gpu: ServedGpu, tools: ResidencyTools) -> None:
         self.gpu = gpu
@@ -82,12 +83,12 @@ class GpuResidency:
         self._background: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
-        """What is on the GPU is known: from now on decide and act."""
+        """Decide and act from now on; what is on the GPU must be known before."""
         self._begun = True
         self.poke()
 
     def poke(self) -> None:
-        """Something happened: step as soon as the one in progress is over."""
+        """Begin a step, or another one after the one in progress."""
         self._dirty = True
         # On a card of which nothing was seen yet, everything would seem to be free.
         known = self.gpu.measured or self.gpu.closed is not None
@@ -104,11 +105,10 @@ class GpuResidency:
 
     def managed(self) -> list[ServedSlice]:
         """Return the slices that the policy decides about, in a steady order."""
-        moving = self.gpu.move.slice_id if self.gpu.move is not None else None
         return [
             s
             for _, s in sorted(self.slices.items())
-            if s.assignment is not None or s.away() or s.slice_id == moving
+            if s.assignment is not None or s.processes.away() or self.gpu.is_moving(s.slice_id)
         ]
 
     async def _steps(self) -> None:
@@ -151,11 +151,10 @@ class GpuResidency:
             self._tools.changed()
 
     def _count_orphans(self, managed: list[ServedSlice]) -> None:
-        """What is left of released slices is in no view, and takes room nonetheless."""
+        """Count what is left of released slices: that is in no view, and takes room nonetheless."""
         known = {s.slice_id for s in managed}
-        self.gpu.orphans_mib = sum(
-            s.held_mib() for s in self.slices.values() if s.slice_id not in known
-        )
+        orphans = (s for s in self.slices.values() if s.slice_id not in known)
+        self.gpu.note_orphans(sum(s.processes.held_mib() for s in orphans))
 
     def _keep_promises(self) -> None:
         now = self._tools.clock.now()
@@ -167,37 +166,19 @@ class GpuResidency:
         self._tools.promises.keep(self.gpu.gpu.gpu_id, promised)
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
-        """Bring activity, promise and waiting in line with each other."""
-        if served.is_job or served.assignment is None:
-            active = served.active
-        else:
-            before = served.activity
-            pool = self.gpu.pool
-            if served.waiting_since is not None and served.somebody_waits:
-                served.account.waits_for_its_turn(now)
-            if served.requests:
-                served.account.cell_waits(now)
-            served.activity = served.account.judge(self.gpu.idle_after, pool.lend_at_least, now)
-            active = served.activity.active
-            if before is not None and before.active is not active:
-                self._record("active" if active else "idle", served)
-                self._tools.changed()
-        if not active:
-            served.gate_open, served.turn_since, served.waiting_since = False, None, None
-            self._show_wait(served, None)
-        elif not served.gate_open and served.waiting_since is None:
-            served.waiting_since = now
+        if served.judge(self.gpu.idle_after, self.gpu.pool.lend_at_least, now):
+            self._record("active" if served.active else "idle", served)
+            self._tools.changed()
 
     async def _act(self, decision: Decision, now: datetime) -> bool:
-        """Take the actions in their order; tells whether anything was done."""
+        """Take the actions in their order; return whether anything was done."""
         try:
             return await self._take_all(decision, now)
         finally:
             # After the moves began, so that it can be said how long they take.
             waits = {w.slice_id: w for w in decision.waits}
             for served in self.slices.values():
-                if not served.gate_open:
-                    self._show_wait(served, waits.get(served.slice_id))
+                served.show_wait(waits.get(served.slice_id))
 
     async def _take_all(self, decision: Decision, now: datetime) -> bool:
         pauses = [self.slices[a.slice_id] for a in decision.actions if isinstance(a, Pause)]
@@ -234,17 +215,13 @@ class GpuResidency:
                 return self._evict(served, action)
 
     def _open_gate(self, served: ServedSlice, now: datetime) -> bool:
-        if not served.active or served.gate_open:
+        waited = served.open_gate(now)
+        if waited is None:
             return False
-        waited = served.waiting_since
-        served.gate_open, served.turn_since, served.waiting_since = True, now, None
-        served.paused = False
+        # On disk before a cell runs: an agent after this one must know that it may.
         self._keep_promises()
-        self._show_wait(served, None)
-        for request in tuple(served.requests):
-            request.changed()
-        took_s = 0.0 if waited is None else (now - waited).total_seconds()
-        self._record("gate-opened", served, took_s=took_s)
+        served.call_requests()
+        self._record("gate-opened", served, took_s=waited.total_seconds())
         return True
 
     def _begin(
@@ -252,12 +229,13 @@ class GpuResidency:
     ) -> bool:
         if self.gpu.move is not None or self._stopping:
             return False
-        if served.not_before is not None and now < served.not_before:
+        not_before = served.move_failures.not_before
+        if not_before is not None and now < not_before:
             loop = asyncio.get_running_loop()
-            loop.call_later((served.not_before - now).total_seconds(), self.poke)
+            loop.call_later((not_before - now).total_seconds(), self.poke)
             return False
         suspending = kind is TransitionKind.SUSPENDING
-        processes = served.on_gpu() if suspending else served.away()
+        processes = served.processes.on_gpu() if suspending else served.processes.away()
         plan = MovePlan(served.slice_id, self.gpu.gpu.gpu_id, served.targets(processes))
         rate = self.gpu.suspend_mib_per_s if suspending else self.gpu.resume_mib_per_s
         move = RunningMove(
@@ -270,10 +248,8 @@ class GpuResidency:
             room_for=room_for,
         )
         if suspending:
-            served.gate_open, served.turn_since = False, None
-            served.waiting_since = now if served.active else None
-        self.gpu.move = move
-        self.gpu.generation += 1
+            served.begin_suspend(now)
+        self.gpu.begin_move(move)
         self._in_background(self._move(served, plan, move))
         return True
 
@@ -288,19 +264,17 @@ class GpuResidency:
             take_over(self.gpu, ended, self._tools.record)
         except Exception:
             log.exception("GPU %s: a move failed unexpectedly", self.gpu.gpu.gpu_id)
-            served.not_before = self._tools.clock.now() + timedelta(seconds=5)
+            served.put_off_moves(self._tools.clock.now() + _BROKEN_MOVE_WAIT)
         finally:
-            self.gpu.move = None
-            self.gpu.generation += 1
+            self.gpu.end_move()
             self._tools.changed()
             self.poke()
 
     def _evict(self, served: ServedSlice, action: Evict) -> bool:
-        if served.evicting:
+        if not served.evict():
             return False
-        served.evicting, served.gate_open = True, False
         self._record("evicted", served, for_slice_id=action.room_for, detail=action.reason)
-        current = lambda: served.targets(served.processes.values())  # noqa: E731
+        current = lambda: served.targets(served.processes)  # noqa: E731
         self._in_background(self._tools.eviction.end(current))
         return True
 
@@ -308,12 +282,6 @@ class GpuResidency:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    def _show_wait(self, served: ServedSlice, wait: Wait | None) -> None:
-        if served.wait != wait:
-            served.wait = wait
-            for request in tuple(served.requests):
-                request.changed()
 
     def _record(
         self,
@@ -335,4 +303,4 @@ class GpuResidency:
 
 
 def _nobody_looks() -> None:
-    """There is no sampler yet."""
+    """Stand in for the sampler until there is one."""

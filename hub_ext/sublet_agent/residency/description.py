@@ -5,12 +5,13 @@ from datetime import datetime
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.agent_link import MoveReport
 
-from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
+from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 
 
 def trouble(served: ServedSlice) -> str | None:
-    """Return what its owner must know: lost memory first, else why it cannot be suspended."""
-    for process in served.processes.values():
+    """Return what a slice's owner must know: lost memory first, else why it is unsuspendable."""
+    for process in served.processes:
         if process.lost is not None:
             return (
                 f"the GPU memory of process {process.identity.pid} is lost ({process.lost}): "
@@ -20,19 +21,19 @@ def trouble(served: ServedSlice) -> str | None:
 
 
 def own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:
-    """Return the move of this slice, if one is under way on its GPU."""
-    return gpu.move if gpu.move is not None and gpu.move.slice_id == served.slice_id else None
+    """Return the move of this slice; ``None`` while its GPU moves nothing of it."""
+    return gpu.move if gpu.is_moving(served.slice_id) else None
 
 
 def utilisation_of(served: ServedSlice) -> int:
     """Return how much of the GPU's time a slice uses now, in percent."""
     if served.paused:
         return 0
-    return min(100, sum(p.utilisation_percent for p in served.on_gpu()))
+    return min(100, sum(p.utilisation_percent for p in served.processes.on_gpu()))
 
 
 def describe_move(move: RunningMove | None, now: datetime) -> MoveReport | None:
-    """Return a move as it is told, with the time that it has taken so far."""
+    """Return a move as hub and tenants are told, with the time that it has taken so far."""
     if move is None:
         return None
     suspending = move.kind is TransitionKind.SUSPENDING

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from sublet_agent.devices.interface import NotSupportedError
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
-from sublet_agent.residency.state import ServedSlice
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.state_files.event_log import EventKind
 from sublet_agent.state_files.journal import Target
 
@@ -22,7 +22,7 @@ class _RecordOf(Protocol):
 
 
 class JobPauses:
-    """Pauses and unpauses the jobs of one GPU."""
+    """The pauses of the jobs of one GPU."""
 
     def __init__(self, holds: PausedProcesses, calls: Executor, record: _RecordOf) -> None:
         self._holds = holds
@@ -30,31 +30,33 @@ class JobPauses:
         self._record = record
 
     async def pause(self, jobs: Sequence[ServedSlice], now: datetime) -> bool:
-        """Pause these jobs; whether all stand still, or are known not to and counted so.
+        """Pause these jobs; return whether all stand still, or are known as unpausable.
 
-        Their gates close before, so that nothing of theirs is let through meanwhile.
+        Their gates close before, so that no cell of theirs is let through meanwhile. A job whose
+        pause fails is tried again a second later, and after three failures counts as unpausable.
         """
         wanted: dict[Target, ServedSlice] = {}
         for job in jobs:
-            job.gate_open, job.turn_since, job.paused = False, None, True
-            if job.pause_again_at is None or now >= job.pause_again_at:
-                wanted.update(dict.fromkeys(job.targets(job.on_gpu()), job))
+            job.pause()
+            if job.is_pausing_due(now):
+                wanted.update(dict.fromkeys(job.targets(job.processes.on_gpu()), job))
         failures = await self.hold(list(wanted)) if wanted else []
         failed = {f.target: f for f in failures if not f.gone}
         for job in jobs:
             own = [failed[t] for t in failed if wanted[t] is job]
             if own:
                 self._note_failure(job, own[0], now)
-            elif job.pause_again_at is None or now >= job.pause_again_at:
-                job.failed_pauses, job.pause_again_at, job.unpausable = 0, None, None
-                if job.on_gpu():
+            elif job.is_pausing_due(now):
+                job.pausing_works()
+                if job.processes.on_gpu():
                     self._record("paused", job)
-        return all(j.failed_pauses == 0 or j.unpausable is not None for j in jobs)
+        failures_of = [job.pause_failures for job in jobs]
+        return all(f.count == 0 or f.unpausable is not None for f in failures_of)
 
     async def hold(
         self, targets: Sequence[Target], hold: PauseReason = PauseReason.POLICY
     ) -> list[PauseFailure]:
-        """Pause these processes; returns those that run on."""
+        """Pause these processes for this reason; return those that run on."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._calls, self._holds.pause, targets, hold, _TIMEOUT_MS
@@ -64,17 +66,16 @@ class JobPauses:
         """Let these jobs go on."""
         targets: list[Target] = []
         for job in jobs:
-            job.paused = False
-            targets.extend(job.targets(job.processes.values()))
+            job.unpause()
+            targets.extend(job.targets(job.processes))
             self._record("unpaused", job)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)
 
     def _note_failure(self, job: ServedSlice, failure: PauseFailure, now: datetime) -> None:
-        job.failed_pauses += 1
-        job.paused = False
-        job.pause_again_at = now + _AGAIN_AFTER
-        if job.failed_pauses >= _TRIES or isinstance(failure.error, NotSupportedError):
-            if job.unpausable is None:
+        job.pausing_fails(now + _AGAIN_AFTER)
+        failures = job.pause_failures
+        if failures.count >= _TRIES or isinstance(failure.error, NotSupportedError):
+            if failures.unpausable is None:
                 self._record("refused-move", job, detail=f"it cannot be paused: {failure.error}")
-            job.unpausable = f"process {failure.target.identity.pid}: {failure.error}"
+            job.mark_unpausable(f"process {failure.target.identity.pid}: {failure.error}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sublet_quota.names.ids import GpuId, SliceId
-from sublet_quota.residency.snapshot import Holder, PoolSettings
+from sublet_quota.residency.snapshot import PoolSettings
 from sublet_quota.wire.agent_link import Assignments, GpuAssignment, SliceAssignment
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -13,7 +13,8 @@ from sublet_agent.moves.recovery import Recovered
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.controller import GpuResidency
-from sublet_agent.residency.state import ServedSlice, TrackedProcess
+from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.slice_processes import TrackedProcess
 from sublet_agent.state_files.journal import Target
 from sublet_agent.state_files.open_gates import OpenGates
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SliceRegistry:
-    """All slices of the node. Belongs to the event loop."""
+    """The slices of the node, by GPU. Only code on the event loop may call it, but for `whose`."""
 
     def __init__(
         self,
@@ -36,7 +37,10 @@ class SliceRegistry:
         self._settings = settings
 
     def find(self, slice_id: SliceId) -> tuple[GpuResidency, ServedSlice] | None:
-        """Return the slice with its GPU's residency: of the card it is assigned to, if any."""
+        """Return the slice with its GPU's residency; ``None`` where no GPU has it.
+
+        A slice that is on several GPUs is found on the one that it is assigned to, if any.
+        """
         left: tuple[GpuResidency, ServedSlice] | None = None
         for residency in self.residencies.values():
             served = residency.slices.get(slice_id)
@@ -47,30 +51,34 @@ class SliceRegistry:
         return left
 
     def seen_elsewhere(self, served: ServedSlice) -> GpuId | None:
-        """Return the card that a pod's processes use, where it is another than the assigned one.
+        """Return the GPU that a pod's processes use, where it is another than the assigned one.
 
-        On Kubernetes the device plugin picks the card. Nothing while a process of the slice is on
-        its own card: that one counts.
+        On Kubernetes the device plugin picks the GPU. ``None`` while a process of the slice is on
+        the assigned one: that counts.
         """
         if served.assignment is None or served.assignment.pod_uid is None or served.processes:
             return None
-        cards = (r.gpu for r in self.residencies.values() if served.slice_id in r.gpu.strays)
-        return next((gpu.gpu.gpu_id for gpu in cards), None)
+        cards = (r.gpu for r in self.residencies.values())
+        seen = (gpu for gpu in cards if served.slice_id in gpu.reading.strays)
+        return next((gpu.gpu.gpu_id for gpu in seen), None)
 
     def assigned(self) -> Iterable[tuple[GpuResidency, ServedSlice]]:
-        """Return every slice that the service assigned."""
+        """Return every slice that the service assigned, with its GPU's residency."""
         for residency in self.residencies.values():
             for served in residency.slices.values():
                 if served.assignment is not None:
                     yield residency, served
 
     def processes(self) -> list[tuple[int, SliceId]]:
-        """List every process on the GPUs that is a slice's, with its slice."""
+        """Return the pid of every process on the GPUs that is a slice's, with its slice."""
         slices = (s for r in self.residencies.values() for s in r.slices.values())
-        return [(pid, s.slice_id) for s in slices for pid in s.processes]
+        return [(p.identity.pid, s.slice_id) for s in slices for p in s.processes]
 
     def whose(self, pid: int, gpu_id: GpuId) -> Target | None:
-        """Return the process with this pid as one of a slice on that GPU. Any thread may ask."""
+        """Return the process with this pid as one of a slice on that GPU. Any thread may ask.
+
+        ``None``: it is foreign there, or is gone.
+        """
         identity = self._table.identify(pid)
         slice_id = self._attribution.slice_of(identity) if identity is not None else None
         if identity is None or slice_id is None:
@@ -81,7 +89,10 @@ class SliceRegistry:
         return Target(identity, gpu_id, slice_id, served.holder)
 
     def apply(self, assignments: Assignments, now: datetime) -> list[Target]:
-        """Serve these slices from now on; returns processes that nothing keeps paused any more."""
+        """Serve these slices from now on, and release all others.
+
+        Returns the processes of released slices that nothing keeps paused any more.
+        """
         self._attribution.serve(assignments.slices)
         for gpu in assignments.gpus:
             self._set_pool(gpu)
@@ -98,38 +109,41 @@ class SliceRegistry:
         return released
 
     def adopt(self, recovered: Recovered, now: datetime) -> None:
-        """Take over what stood still at the start."""
+        """Take over the processes that stood still when this agent started.
+
+        Those of slices that nobody serves are kept with a slice of their own: they get their
+        memory back.
+        """
         for target in recovered.suspended:
-            self._adopted(target, now).image_mib = target.image_mib
+            self._adopted(target, now).goes_away(target.image_mib)
         for target in recovered.lost:
-            self._adopted(target, now).lost = "it was lost before this agent started"
+            self._adopted(target, now).loses("it was lost before this agent started")
         for target in (*recovered.paused_jobs, *recovered.unpaused):
-            self._adopted(target, now).memory_mib = target.image_mib
+            self._adopted(target, now).holds(target.image_mib)
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:
-                found[1].paused = True
+                found[1].pause()
 
     def keep_promises(self, promised: Mapping[GpuId, OpenGates], now: datetime) -> None:
-        """Cells that an agent before this one let through may be running.
+        """Open the gates that an agent before this one had open, where the slice is on its GPU.
 
-        Gates that were open stay so where the slice is on its GPU. Called when kernels can report
-        again, however long the recovery took.
+        Cells that it let through may be running. To be called when kernels can report again,
+        however long the recovery took.
         """
         for residency, served in self.assigned():
             here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
             before = served.slice_id in here.open | here.past
             served.account.listens(now, promised_before=before)
-            whole = not served.away() and not served.paused
-            if served.slice_id in here.open and whole and served.active:
-                served.gate_open, served.turn_since = True, now
+            whole = not served.processes.away() and not served.paused
+            if served.slice_id in here.open and whole:
+                served.open_gate(now)
 
     def drop_empty(self) -> None:
         """Forget released slices of which nothing is left."""
         for residency in self.residencies.values():
-            move = residency.gpu.move
             for slice_id, served in tuple(residency.slices.items()):
-                moving = move is not None and move.slice_id == slice_id
+                moving = residency.gpu.is_moving(slice_id)
                 if served.assignment is None and not served.processes and not moving:
                     del residency.slices[slice_id]
 
@@ -140,22 +154,12 @@ class SliceRegistry:
             residency = next(iter(self.residencies.values()))
         served = residency.slices.get(target.slice_id)
         if served is None:
-            served = self._new(target.slice_id, Holder.NOTEBOOK, residency, now)
-        process = TrackedProcess(target.identity)
-        served.processes[target.identity.pid] = process
-        return process
+            served = self._new(target.slice_id, residency, now)
+        return served.processes.track(target.identity)
 
-    def _new(
-        self, slice_id: SliceId, holder: Holder, residency: GpuResidency, now: datetime
-    ) -> ServedSlice:
-        served = ServedSlice(
-            slice_id=slice_id,
-            holder=holder,
-            gpu_id=residency.gpu.gpu.gpu_id,
-            cap_mib=0,
-            account=ActivityRecord(now, self._settings),
-            state_since=now,
-        )
+    def _new(self, slice_id: SliceId, residency: GpuResidency, now: datetime) -> ServedSlice:
+        account = ActivityRecord(now, self._settings)
+        served = ServedSlice(slice_id, residency.gpu.gpu.gpu_id, account, now)
         residency.slices[slice_id] = served
         return served
 
@@ -171,13 +175,9 @@ class SliceRegistry:
         slice_id = SliceId(assignment.slice_id)
         served = residency.slices.get(slice_id)
         if served is None:
-            served = self._new(slice_id, assignment.holder, residency, now)
+            served = self._new(slice_id, residency, now)
         before = served.assignment
-        if served.gate_open and not served.is_job and assignment.memory_mib > served.cap_mib:
-            # What it may have more is not promised yet; it is at once where there is room.
-            served.gate_open, served.turn_since, served.waiting_since = False, None, now
-        served.holder, served.cap_mib = assignment.holder, assignment.memory_mib
-        served.released = False
+        differs = served.assign(assignment, now)
         wanted = assignment.wanted_since
         if wanted is not None and (before is None or before.wanted_since != wanted):
             served.account.wakes(now)
@@ -185,39 +185,29 @@ class SliceRegistry:
         # An agent that has just started knows of no cell yet, and lets nobody's slice go by it.
         if given_up is not None and before is not None and before.given_up_at != given_up:
             served.account.gives_up(residency.gpu.idle_after, now)
-        if before != assignment:
-            served.assignment = assignment
+        if differs:
             residency.poke()
 
     def _release(
         self, residency: GpuResidency, served: ServedSlice, now: datetime
     ) -> Sequence[Target]:
-        """The slice was taken back: what is left of it is brought back and let run."""
-        served.assignment, served.released = None, True
-        served.holder = Holder.NOTEBOOK
-        served.cap_mib = served.image_mib()
-        served.activity = None
-        served.account = ActivityRecord(now, self._settings)
-        served.gate_open, served.turn_since, served.waiting_since = False, None, None
-        paused, served.paused = served.paused, False
-        # Its cells ask again: the slice may be on another card now, or be nobody's.
-        requests, served.requests = served.requests, []
-        for request in requests:
-            request.refused(f"slice {served.slice_id} is no longer on this GPU")
+        """Release a slice: what is left of it is brought back and let run.
+
+        Returns its processes that nothing keeps paused any more.
+        """
+        free = served.release(ActivityRecord(now, self._settings))
         residency.poke()
-        return served.targets(served.on_gpu()) if paused else ()
+        return free
 
     def _set_pool(self, assignment: GpuAssignment) -> None:
         residency = self.residencies.get(GpuId(assignment.gpu_id))
         if residency is None:
             return
-        residency.gpu.idle_after = timedelta(seconds=assignment.idle_after_s)
         pool = PoolSettings(
             turn=timedelta(seconds=assignment.turn_s),
             give_back_within=timedelta(seconds=assignment.give_back_within_s),
             lend=assignment.lend,
             lend_at_least=timedelta(seconds=assignment.lend_at_least_s),
         )
-        if residency.gpu.pool != pool:
-            residency.gpu.pool = pool
+        if residency.gpu.set_pool(pool, timedelta(seconds=assignment.idle_after_s)):
             residency.poke()

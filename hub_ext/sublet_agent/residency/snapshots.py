@@ -14,7 +14,8 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.residency import lending
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, Transition, TransitionKind
 
-from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
+from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class NodeConditions:
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> GpuSnapshot:
     """Return the GPU as the policy sees it."""
     move = gpu.move
-    views = tuple(_view(s, move if _is_moving(s, move) else None, node) for s in slices)
+    views = tuple(_view(s, move if gpu.is_moving(s.slice_id) else None, node) for s in slices)
     if node.unsafe_skip_room_check:
         views = tuple(
             replace(v, cap_mib=0, image_mib=0) if v.is_away and v.active else v for v in views
@@ -42,7 +43,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
     return GpuSnapshot(
         gpu_id=gpu.gpu.gpu_id,
         now=node.now,
-        total_mib=gpu.memory.total_mib,
+        total_mib=gpu.reading.memory.total_mib,
         margin_mib=node.margin_mib,
         host_free_mib=node.host_free_mib,
         suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
@@ -55,7 +56,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
             undoable=move.kind is TransitionKind.SUSPENDING and move.undo.undoable,
         ),
         foreign_mib=foreign_mib(gpu, slices),
-        foreign_present=bool(gpu.foreign),
+        foreign_present=bool(gpu.reading.foreign),
         lending=node.lending,
         closed=gpu.closed,
         settings=gpu.pool,
@@ -63,23 +64,20 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
 
 
 def foreign_mib(gpu: ServedGpu, slices: Iterable[ServedSlice]) -> int:
-    """Return what is taken on the GPU by others than whole slices."""
-    strays = sum(_stray_mib(s) for s in slices if not _is_moving(s, gpu.move))
-    return sum(gpu.foreign.values()) + gpu.orphans_mib + (gpu.overhead_mib or 0) + strays
-
-
-def _is_moving(served: ServedSlice, move: RunningMove | None) -> bool:
-    return move is not None and move.slice_id == served.slice_id
+    """Return how much is taken on the GPU, in MiB, by others than whole slices."""
+    strays = sum(_stray_mib(s) for s in slices if not gpu.is_moving(s.slice_id))
+    foreign = sum(gpu.reading.foreign.values())
+    return foreign + gpu.orphans_mib + (gpu.overhead_mib or 0) + strays
 
 
 def _stray_mib(served: ServedSlice) -> int:
-    return served.held_mib() if served.state() is SliceState.SUSPENDED else 0
+    return served.processes.held_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
 def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -> SliceView:
     now = node.now
     state, cap_mib = served.state(), served.cap_mib
-    held_mib, image_mib = served.held_mib(), served.image_mib()
+    held_mib, image_mib = served.processes.held_mib(), served.processes.image_mib()
     if move is not None and move.kind is TransitionKind.SUSPENDING:
         state, held_mib, image_mib = SliceState.PAUSED, max(move.bytes_mib, held_mib), 0
     elif move is not None:
@@ -100,14 +98,14 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         since=_since(served),
         gate_open=served.gate_open and active and move is None,
         state_since=served.state_since,
-        waiting_since=served.waiting_since,
-        turn_since=served.turn_since if served.gate_open else None,
+        waiting_since=served.gate.waiting_since,
+        turn_since=served.gate.turn_since,
         entitlement=0 if assignment is None else assignment.entitlement,
         kept_until=kept and kept + node.ahead,
         runs_a_cell=not served.is_job and served.account.may_run_a_cell(now),
         past_the_gate=served.past_the_gate(now),
         unsuspendable=served.unsuspendable(),
-        not_before=served.not_before,
+        not_before=served.move_failures.not_before,
     )
 
 
@@ -116,7 +114,7 @@ def _since(served: ServedSlice) -> datetime:
 
 
 def lendable_mib(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> int:
-    """Return how large a job could be that is placed here now, as the policy would seat it."""
+    """Return how large a job the policy would seat on the GPU now, in MiB."""
     return lending.lendable_mib(assemble(gpu, slices, node))
 
 

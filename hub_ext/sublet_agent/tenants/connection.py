@@ -23,7 +23,7 @@ from sublet_quota.wire.tenant_socket import (
 )
 
 from sublet_agent.processes.peer import Peer
-from sublet_agent.residency.state import GateRequest
+from sublet_agent.residency.gate import GateRequest
 
 _WAIT_PERIOD_S: Final = 0.5
 """A waiting cell is told about changes at most so often."""
@@ -43,7 +43,7 @@ class TenantRequests(Protocol):
     """What the socket asks of the agent."""
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
-        """Return the slice of a peer, as long as that process runs."""
+        """Return the slice of a peer's process, as long as it runs."""
         ...
 
     def serves(self, slice_id: SliceId) -> bool:
@@ -51,19 +51,19 @@ class TenantRequests(Protocol):
         ...
 
     def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
-        """A kernel tells its level, by a connection whose end is told."""
+        """Take a kernel's report, which came by this connection."""
         ...
 
     def connection_ends(self, slice_id: SliceId, connection: object) -> None:
-        """A connection by which kernels were reported has ended."""
+        """Note that a connection by which kernels were reported has ended."""
         ...
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
-        """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there."""
+        """Return whether a cell that asks at the gate may run now; else ``request`` waits there."""
         ...
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
-        """The cell waits no longer, and does not run either."""
+        """Forget a cell that waits no longer, and does not run either."""
         ...
 
     def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
@@ -71,16 +71,16 @@ class TenantRequests(Protocol):
         ...
 
     def waits(self, slice_id: SliceId) -> GateWaits:
-        """Say why its cells wait."""
+        """Return why the slice's cells wait."""
         ...
 
     def share(self, slice_id: SliceId) -> Share | None:
-        """Say what the slice holds."""
+        """Return what the slice holds; ``None`` where no GPU has it."""
         ...
 
 
 class TenantProcess:
-    """Who speaks by one connection: a process, and the slice that it is in."""
+    """The speaker of one connection: a process, and the slice that it is in."""
 
     def __init__(self, desk: TenantRequests, peer: Peer) -> None:
         self._desk = desk
@@ -90,7 +90,7 @@ class TenantProcess:
 
     @property
     def tenant(self) -> str:
-        """Whose budgets it uses, by what is known of the speaker.
+        """The name of whoever's budgets the speaker uses, by what is known of it.
 
         Strangers share those of their account: they may belong to a slice that is being made.
         """
@@ -140,7 +140,7 @@ class TenantConnection:
 
     @property
     def is_nonsense(self) -> bool:
-        """Whether too much of it could not be read."""
+        """Whether too many lines of the connection could not be read."""
         return self._bad_lines >= _MOST_BAD_LINES
 
     def hear(self, message: Message) -> None:
@@ -203,7 +203,7 @@ class TenantConnection:
             waiting.timer = self._tell_at(due, request)
 
     def _send_away(self, request: GateRequest, why: str) -> None:
-        """Its slice is not served here any more: who asks again is looked up anew."""
+        """Refuse a cell whose slice is not served here any more; the next one is looked up anew."""
         if request in self._gates:
             self._forget(request)
             self.refuse(why)

@@ -1,6 +1,8 @@
 """What tenants' messages lead to; only their own slice, by the socket's credentials."""
 
+from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
@@ -10,13 +12,12 @@ from sublet_agent.clock import Clock
 from sublet_agent.processes.peer import Peer
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.residency.controller import GpuResidency
+from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.registry import SliceRegistry
-from sublet_agent.residency.state import GateRequest, ServedSlice, ToldShare, TrackedProcess
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.share import TenantView, share_of
 from sublet_agent.tenants.wait_reasons import describe
 
-_MOST_KERNELS: Final = 256
-_MOST_ANCESTORS: Final = 16
 _SHARE_GOOD_FOR_S: Final = 0.1
 _REST_AFTER_LOOKING: Final = 20
 """Looking takes a twentieth of the agent's time at most, however many processes there are."""
@@ -24,8 +25,19 @@ _MOST_REST_S: Final = 1.0
 """A look may have taken long for another reason, and what it told is old by then."""
 
 
+@dataclass(frozen=True, slots=True)
+class _ToldShare:
+    """What a tenant was told of its slice, and until when that is good enough."""
+
+    share: Share
+    until: float
+    """By the monotonic clock."""
+    of: tuple[object, ...]
+    """What it must not outlive."""
+
+
 class TenantRequests:
-    """Answers the tenant socket from the roster."""
+    """The answers to the tenant socket, from the slices that are served on this node."""
 
     def __init__(
         self, roster: SliceRegistry, attribution: Attribution, table: ProcessTable, clock: Clock
@@ -34,9 +46,10 @@ class TenantRequests:
         self._attribution = attribution
         self._table = table
         self._clock = clock
+        self._told: WeakKeyDictionary[ServedSlice, _ToldShare] = WeakKeyDictionary()
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
-        """Return the slice of a peer, as long as it is assigned here and that process runs."""
+        """Return the slice of a peer's process, as long as it runs and the slice is served here."""
         slice_id = self._attribution.slice_of_peer(peer)
         return slice_id if slice_id is not None and self.serves(slice_id) else None
 
@@ -46,7 +59,7 @@ class TenantRequests:
         return found is not None and not found[1].released
 
     def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
-        """A kernel tells its level, by a connection whose end is told."""
+        """Take a kernel's report, which came by this connection."""
         found = self._roster.find(slice_id)
         if found is None:
             return
@@ -56,13 +69,13 @@ class TenantRequests:
             residency.poke()
 
     def connection_ends(self, slice_id: SliceId, connection: object) -> None:
-        """A connection by which kernels were reported has ended."""
+        """Note that a connection by which kernels were reported has ended."""
         found = self._roster.find(slice_id)
         if found is not None:
             found[1].account.connection_ends(connection, self._clock.now())
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
-        """A cell asks at the gate; ``True``: it may run now. Else ``request`` stays there.
+        """Return whether a cell that asks at the gate may run now; else ``request`` waits there.
 
         An open gate means that the rest of the cap is promised and jobs stand still already.
         """
@@ -70,88 +83,59 @@ class TenantRequests:
         if found is None:
             return False
         residency, served = found
-        self._note_kernel(served, request)
-        served.account.cell_enters(request.cell, request.kernel, self._clock.now())
-        if served.gate_open:
-            served.account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
+        if served.enter_gate(request, self._clock.now()):
             return True
-        served.requests.append(request)
         residency.poke()
         return False
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
-        """The cell waits no longer, and does not run either."""
+        """Forget a cell that waits no longer, and does not run either."""
         found = self._roster.find(slice_id)
-        if found is not None and request in found[1].requests:
-            found[1].requests.remove(request)
+        if found is not None:
+            found[1].leave_gate(request)
 
     def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
         """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
         found = self._roster.find(slice_id)
-        if found is None or not found[1].gate_open:
-            return False
-        found[1].account.cell_is_let_through(request.cell, request.kernel, self._clock.now())
-        self.leave(slice_id, request)
-        return True
+        return found is not None and found[1].lets_through(request, self._clock.now())
 
     def waits(self, slice_id: SliceId) -> GateWaits:
-        """Say why its cells wait."""
+        """Return why the slice's cells wait."""
         found = self._roster.find(slice_id)
         if found is None:
             return describe(None, None, self._clock.now())
         residency, served = found
-        return describe(served.wait, residency.gpu.move, self._clock.now())
+        return describe(served.gate.wait, residency.gpu.move, self._clock.now())
 
     def share(self, slice_id: SliceId) -> Share | None:
-        """Say what the slice holds, or did a moment ago: it may be asked for very often."""
+        """Return what the slice holds, or did a moment ago; ``None`` where no GPU has it.
+
+        A tenant may ask very often: looking takes a twentieth of the time at most.
+        """
         found = self._roster.find(slice_id)
         if found is None:
             return None
         residency, served = found
         began = self._clock.monotonic()
-        of = (residency.gpu.generation, served.wait, served.gate_open, bool(served.requests))
-        told = served.told
+        of = (residency.gpu.generation, served.gate.wait, served.gate_open, bool(served.requests))
+        told = self._told.get(served)
         if told is None or began >= told.until or told.of != of:
             share = self._look_at_share(residency, served)
             ended = self._clock.monotonic()
             rest_s = min(_MOST_REST_S, (ended - began) * _REST_AFTER_LOOKING)
-            told = served.told = ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+            told = _ToldShare(share, ended + max(_SHARE_GOOD_FOR_S, rest_s), of)
+            self._told[served] = told
         return told.share
 
     def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
         now = self._clock.now()
         view = TenantView(
             now=now,
-            wait=describe(served.wait, residency.gpu.move, now) if served.requests else None,
-            kernels=self._kernels(served),
+            wait=describe(served.gate.wait, residency.gpu.move, now) if served.requests else None,
+            kernels=served.kernels.of([p.identity for p in served.processes], self._parent),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)
 
-    def _note_kernel(self, served: ServedSlice, request: GateRequest) -> None:
-        process = request.process
-        if process is not None and served.kernels.get(process) != request.kernel:
-            if len(served.kernels) >= _MOST_KERNELS:
-                served.kernels.pop(next(iter(served.kernels)))
-            served.kernels[process] = request.kernel
-            served.kernel_of.clear()
-
-    def _kernels(self, served: ServedSlice) -> dict[int, str | None]:
-        """Return the kernels of its processes; each is looked for once."""
-        known = served.kernel_of
-        served.kernel_of = {
-            p.identity: known[p.identity] if p.identity in known else self._kernel_of(served, p)
-            for p in served.processes.values()
-        }
-        return {process.pid: kernel for process, kernel in served.kernel_of.items()}
-
-    def _kernel_of(self, served: ServedSlice, process: TrackedProcess) -> str | None:
-        """Return the kernel that a process is, or descends from."""
-        identity: ProcessIdentity | None = process.identity
-        for _ in range(_MOST_ANCESTORS):
-            if identity is None:
-                return None
-            if identity in served.kernels:
-                return served.kernels[identity]
-            ancestor = self._table.parent(identity.pid)
-            identity = None if ancestor is None else self._table.identify(ancestor)
-        return None
+    def _parent(self, process: ProcessIdentity) -> ProcessIdentity | None:
+        parent = self._table.parent(process.pid)
+        return None if parent is None else self._table.identify(parent)

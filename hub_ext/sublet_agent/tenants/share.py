@@ -9,8 +9,9 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import lent_to
-from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def share_of(
         gpu_type=gpu.gpu.type,
         simulated=gpu.gpu.simulated,
         cap_mib=served.cap_mib,
-        memory_mib=served.held_mib(),
-        host_mib=served.image_mib(),
+        memory_mib=served.processes.held_mib(),
+        host_mib=served.processes.image_mib(),
         state=served.state(),
         active=served.active,
         since=served.activity.since if served.activity is not None else served.state_since,
@@ -51,12 +52,12 @@ def share_of(
         waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),
         processes=tuple(
             ShareProcess(
-                pid=pid,
-                kernel=view.kernels.get(pid),
+                pid=process.identity.pid,
+                kernel=view.kernels.get(process.identity.pid),
                 memory_mib=0 if process.suspended else process.memory_mib,
                 host_mib=process.image_mib or 0,
             )
-            for pid, process in sorted(served.processes.items())
+            for process in sorted(served.processes, key=lambda p: p.identity.pid)
         ),
         over_cap=served.over_cap,
         running_cell=served.account.runs_a_cell(view.now),
@@ -65,7 +66,7 @@ def share_of(
 
 def _message(served: ServedSlice, *, lent: bool) -> str:
     if served.over_cap:
-        held, cap = format_memory(served.held_mib()), format_memory(served.cap_mib)
+        held, cap = format_memory(served.processes.held_mib()), format_memory(served.cap_mib)
         return f"Your processes hold {held} on the GPU, more than your {cap}: free some."
     if served.state() is SliceState.SUSPENDED:
         return "Your data is safe in host memory, and comes back when you run a cell."

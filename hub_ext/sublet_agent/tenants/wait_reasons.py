@@ -15,7 +15,7 @@ from sublet_quota.residency.actions import Wait
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.tenant_socket import GateWaits
 
-from sublet_agent.residency.state import RunningMove
+from sublet_agent.residency.served_gpu import RunningMove
 
 _UNDER_WAY: Final = frozenset({WaitReason.COMING_BACK, WaitReason.MAKING_ROOM})
 _MOVES: Final[Mapping[tuple[WaitReason, TransitionKind, bool], AwaitedMove]] = {

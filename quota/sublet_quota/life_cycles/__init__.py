@@ -1,1 +1,1 @@
-"""The lives of slices and jobs, each as a table of moves."""
+"""The states of slices and jobs; a job's life as a table of moves."""

@@ -1,10 +1,10 @@
-"""The life of a training job as a table."""
+"""The life of a training job as a table of moves; a move that is not in the table raises."""
 
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.life_cycles.life_cycle import after_move
+from sublet_quota.errors import ForbiddenMoveError
 
 
 class JobState(StrEnum):
@@ -56,4 +56,12 @@ ENDED: Final = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 def move_job(state: JobState, move: JobMove) -> JobState:
     """Return the state after ``move``; ``ForbiddenMoveError`` where there is no such move."""
-    return after_move(JOB_MOVES, state, move, "the job")
+    try:
+        return JOB_MOVES[state, move]
+    except KeyError:
+        allowed = sorted(m.value for s, m in JOB_MOVES if s is state)
+        message = (
+            f"the job is {state.value} and cannot {move.value}: "
+            f"from there it can {', '.join(allowed) or 'do nothing more'}"
+        )
+        raise ForbiddenMoveError(message) from None

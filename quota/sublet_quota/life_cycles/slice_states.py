@@ -1,10 +1,10 @@
-"""Where a slice's GPU state is, and the moves between these places."""
+"""Where a slice's GPU state is.
+
+A slice has no table of moves: its state follows from where each of its processes is, as measured.
+A process that ends, is born, or is brought back beside another changes it, too.
+"""
 
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final
-
-from sublet_quota.life_cycles.life_cycle import after_move
 
 
 class SliceState(StrEnum):
@@ -18,38 +18,3 @@ class SliceState(StrEnum):
     """Data in pinned host memory, moved by the process itself; its context still on the GPU."""
     SUSPENDED = "suspended"
     """All of it in host memory, moved by the driver."""
-
-
-class SliceMove(StrEnum):
-    """What can be done to a slice."""
-
-    PAUSE = "pause"
-    UNPAUSE = "unpause"
-    PARK = "park"
-    UNPARK = "unpark"
-    SUSPEND = "suspend"
-    RESUME = "resume"
-
-
-_R, _P, _K, _S = SliceState.RESIDENT, SliceState.PAUSED, SliceState.PARKED, SliceState.SUSPENDED
-
-SLICE_MOVES: Final = MappingProxyType(
-    {
-        (_R, SliceMove.PAUSE): _P,
-        (_P, SliceMove.UNPAUSE): _R,
-        # Parking is done by the process itself, so it must be free to run.
-        (_R, SliceMove.PARK): _K,
-        (_K, SliceMove.UNPARK): _R,
-        # A suspend locks first: a resident slice goes the whole way in one move.
-        (_R, SliceMove.SUSPEND): _S,
-        (_P, SliceMove.SUSPEND): _S,
-        (_K, SliceMove.SUSPEND): _S,
-        # A resume ends unlocked. What was parked before its suspend is parked again by a move.
-        (_S, SliceMove.RESUME): _R,
-    }
-)
-
-
-def move_slice(state: SliceState, move: SliceMove) -> SliceState:
-    """Return the state after ``move``; ``ForbiddenMoveError`` where there is no such move."""
-    return after_move(SLICE_MOVES, state, move, "the slice")

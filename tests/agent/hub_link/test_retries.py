@@ -20,7 +20,14 @@ def waits_between(monkeypatch: pytest.MonkeyPatch, lasted_s: list[float | None])
     """Return how long it waits after links that last so long; ``None``: there was none."""
     clock = SimpleNamespace(now=1000.0)
     clock.monotonic = lambda: clock.now
-    made = connection.ServiceLink(SETTINGS, NEVER, NEVER, clock, NEVER, NEVER)  # type: ignore[arg-type]
+    made = connection.ServiceLink(
+        settings=SETTINGS,
+        hello=NEVER,  # type: ignore[arg-type]
+        outbox=NEVER,  # type: ignore[arg-type]
+        clock=clock,
+        status=NEVER,
+        assigned=NEVER,
+    )
     waits: list[float] = []
 
     async def connect() -> None:

@@ -6,13 +6,15 @@ import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
+from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.registry import SliceRegistry
-from sublet_agent.residency.state import GateRequest, ServedGpu, ServedSlice, TrackedProcess
+from sublet_agent.residency.served_gpu import ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.tenants.request_handler import TenantRequests
-from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import START, FakeClock
 from tests.support.fake_device import GPU, FakeTable
+from tests.support.fake_service_link import slice_assignment
 
 
 @dataclass
@@ -51,10 +53,11 @@ class Office:
         self.clock = FakeClock()
         self.table = CountingTable(clock=self.clock)
         account = ActivityRecord(START, ActivitySettings())
-        self.slice = ServedSlice("a", Holder.NOTEBOOK, GPU, 1000, account, START)
+        self.slice = ServedSlice("a", GPU, account, START)
+        self.slice.assign(slice_assignment("a", GPU, 1000), START)
         self.kernel = self.table.add(10)
         for pid in range(11, 21):
-            self.slice.processes[pid] = TrackedProcess(self.table.add(pid, parent=pid - 1))
+            self.slice.processes.track(self.table.add(pid, parent=pid - 1))
         residency = OneGpu({"a": self.slice})
         self.gpu = residency.gpu
         roster = SliceRegistry(
@@ -127,8 +130,8 @@ def test_what_was_told_is_forgotten_when_a_move_begins_or_a_cell_waits_for_anoth
     office.desk.share("a")
     served = office.slice
     for changes in (
-        lambda: setattr(office.gpu, "generation", office.gpu.generation + 1),
-        lambda: setattr(served, "gate_open", not served.gate_open),
+        office.gpu.end_move,
+        lambda: served.open_gate(office.clock.now()),
     ):
         changes()
         again = office.desk.share("a")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sublet_agent.moves.plan import UndoSwitch
-from sublet_agent.residency.state import RunningMove
+from sublet_agent.residency.served_gpu import RunningMove
 from sublet_agent.tenants.wait_reasons import describe
 from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
 from sublet_quota.names.ids import SliceId
@@ -31,7 +31,14 @@ def wait(reason: WaitReason) -> Wait:
 
 def move(whose: str, kind: TransitionKind) -> RunningMove:
     began = NOW - timedelta(seconds=5)
-    return RunningMove(SliceId(whose), kind, UndoSwitch(), began, 48 * MIB_PER_GIB, 20.0)
+    return RunningMove(
+        slice_id=SliceId(whose),
+        kind=kind,
+        undo=UndoSwitch(),
+        began=began,
+        bytes_mib=48 * MIB_PER_GIB,
+        expected_s=20.0,
+    )
 
 
 @pytest.mark.parametrize(

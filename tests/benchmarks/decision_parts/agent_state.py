@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
-from sublet_agent.residency.state import ServedGpu, ServedSlice, TrackedProcess
+from sublet_agent.residency.served_gpu import ServedGpu
+from sublet_agent.residency.served_slice import ServedSlice
 from sublet_quota.names.ids import GpuId, SliceId, UserName
-from sublet_quota.residency.activity import Activity
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+_IDLE_AFTER = timedelta(hours=2)
 
 
 def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[ServedSlice]]:
@@ -31,34 +32,29 @@ def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[Serve
         held = cap * rng.randrange(30, 100) // 100
         since = NOW - timedelta(seconds=rng.randrange(5, 4000))
         slice_id = SliceId(f"slice{number:02}")
-        served = ServedSlice(
+        account = ActivityRecord(since, ActivitySettings())
+        if not active:
+            account.gives_up(_IDLE_AFTER, since)
+        served = ServedSlice(slice_id, gpu.gpu.gpu_id, account, since)
+        assignment = SliceAssignment(
             slice_id=slice_id,
             holder=Holder.JOB if is_job else Holder.NOTEBOOK,
+            owner=UserName(f"user{number}"),
             gpu_id=gpu.gpu.gpu_id,
-            cap_mib=cap,
-            account=ActivityRecord(since, ActivitySettings()),
-            state_since=since,
-            assignment=SliceAssignment(
-                slice_id=slice_id,
-                holder=Holder.JOB if is_job else Holder.NOTEBOOK,
-                owner=UserName(f"user{number}"),
-                gpu_id=gpu.gpu.gpu_id,
-                memory_mib=cap,
-                compute_milli=100,
-                uid=1000 + number,
-                created_at=since,
-                entitlement=number,
-            ),
-            activity=Activity(active, since, since + timedelta(hours=2) if active else None),
-            gate_open=active and not away and not is_job,
-            waiting_since=since if active and away else None,
-            turn_since=since if active and not away else None,
+            memory_mib=cap,
+            compute_milli=100,
+            uid=1000 + number,
+            created_at=since,
+            entitlement=number,
         )
+        served.assign(assignment, since)
         for pid in range(3):
-            served.processes[1000 * number + pid] = TrackedProcess(
-                ProcessIdentity("boot", 1000 * number + pid, 1),
-                memory_mib=0 if away else held // 3,
-                image_mib=held // 3 if away else None,
-            )
+            process = served.processes.track(ProcessIdentity("boot", 1000 * number + pid, 1))
+            process.holds(held // 3)
+            if away:
+                process.goes_away(held // 3)
+        served.judge(_IDLE_AFTER, timedelta(minutes=1), since)
+        if not away and not is_job:
+            served.open_gate(since)
         slices.append(served)
     return gpu, slices

@@ -1,0 +1,428 @@
+"""What the agent keeps of a slice that it serves.
+
+This is the state of the event loop: only code that runs there may change it, and only by the
+verbs of ``ServedSlice``, which keep its parts in line with each other.
+
+Where a slice's GPU state is, is nowhere written down: it follows from where its processes are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.residency.actions import Wait
+from sublet_quota.residency.activity import Activity
+from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.agent_link import SliceAssignment
+
+from sublet_agent.residency.activity import ActivityRecord
+from sublet_agent.residency.gate import Gate, GateRequest, SliceKernels
+from sublet_agent.residency.slice_processes import SliceProcesses, TrackedProcess
+from sublet_agent.state_files.journal import Target
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFailures:
+    """Moves of a slice that did not work, since the last one that did."""
+
+    count: int = 0
+    not_before: datetime | None = None
+    """When a move of the slice is tried again; ``None``: at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseFailures:
+    """Pauses of a job that did not work, since the last one that did."""
+
+    count: int = 0
+    again_at: datetime | None = None
+    """When pausing the job is tried again; ``None``: at any time."""
+    unpausable: str | None = None
+    """Why the job counts as one that cannot be paused; ``None``: it does not."""
+
+
+class ServedSlice:
+    """A slice on a GPU, what its processes hold, and what was promised to it.
+
+    A new one is served for nobody yet: its gate is closed, it has no processes, and counts as
+    the slice of a notebook without a cap.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_account",
+        "_activity",
+        "_assignment",
+        "_cap_mib",
+        "_evicting",
+        "_gate",
+        "_gpu_busy_ms",
+        "_gpu_id",
+        "_kernels",
+        "_move_failures",
+        "_over_cap",
+        "_pause_failures",
+        "_paused",
+        "_processes",
+        "_released",
+        "_requests",
+        "_slice_id",
+        "_state_since",
+    )
+
+    def __init__(
+        self, slice_id: SliceId, gpu_id: GpuId, account: ActivityRecord, now: datetime
+    ) -> None:
+        self._slice_id = slice_id
+        self._gpu_id = gpu_id
+        self._account = account
+        self._state_since = now
+        self._assignment: SliceAssignment | None = None
+        self._cap_mib = 0
+        self._released = False
+        self._processes = SliceProcesses()
+        self._activity: Activity | None = None
+        self._gate = Gate()
+        self._requests: list[GateRequest] = []
+        self._paused = False
+        self._evicting = False
+        self._move_failures = MoveFailures()
+        self._pause_failures = PauseFailures()
+        self._kernels = SliceKernels()
+        self._over_cap = False
+        self._gpu_busy_ms = 0
+
+    @property
+    def slice_id(self) -> SliceId:
+        """The name of the slice."""
+        return self._slice_id
+
+    @property
+    def gpu_id(self) -> GpuId:
+        """The GPU that the slice is served on."""
+        return self._gpu_id
+
+    @property
+    def account(self) -> ActivityRecord:
+        """The evidence of the activity of the slice's owner."""
+        return self._account
+
+    @property
+    def assignment(self) -> SliceAssignment | None:
+        """What the hub service assigned.
+
+        ``None``: the slice is not served, and some of its processes still hold memory.
+        """
+        return self._assignment
+
+    @property
+    def released(self) -> bool:
+        """Whether the hub service took the slice back.
+
+        Where it did not, and assigned nothing, it has not spoken yet.
+        """
+        return self._released
+
+    @property
+    def holder(self) -> Holder:
+        """To what the slice belongs; a released one counts as a notebook's."""
+        # Asked by other threads, too: what is assigned may change in between.
+        assignment = self._assignment
+        return Holder.NOTEBOOK if assignment is None else assignment.holder
+
+    @property
+    def is_job(self) -> bool:
+        """Whether the slice belongs to a training job."""
+        return self.holder is Holder.JOB
+
+    @property
+    def cap_mib(self) -> int:
+        """How much all its processes may hold; of a released slice, what was away then."""
+        return self._cap_mib
+
+    @property
+    def processes(self) -> SliceProcesses:
+        """The slice's processes that have, or had, something on the GPU."""
+        return self._processes
+
+    @property
+    def activity(self) -> Activity | None:
+        """The last judgement on the owner; ``None``: a job's slice, or not judged yet."""
+        return self._activity
+
+    @property
+    def gate(self) -> Gate:
+        """The gate before the slice's cells."""
+        return self._gate
+
+    @property
+    def gate_open(self) -> bool:
+        """Whether the slice's cells may run."""
+        return self._gate.is_open
+
+    @property
+    def requests(self) -> tuple[GateRequest, ...]:
+        """The cells that wait at the gate, in the order in which they came."""
+        return tuple(self._requests)
+
+    @property
+    def paused(self) -> bool:
+        """Whether a job's processes, also new ones, are kept from the GPU."""
+        return self._paused
+
+    @property
+    def evicting(self) -> bool:
+        """Whether a job's processes were asked to end."""
+        return self._evicting
+
+    @property
+    def state_since(self) -> datetime:
+        """When the slice was last moved, or first known."""
+        return self._state_since
+
+    @property
+    def move_failures(self) -> MoveFailures:
+        """The moves of the slice that did not work."""
+        return self._move_failures
+
+    @property
+    def pause_failures(self) -> PauseFailures:
+        """The pauses of a job that did not work."""
+        return self._pause_failures
+
+    @property
+    def kernels(self) -> SliceKernels:
+        """The kernels that have asked at the gate."""
+        return self._kernels
+
+    @property
+    def over_cap(self) -> bool:
+        """Whether the slice held more than its cap when that was last looked at."""
+        return self._over_cap
+
+    @property
+    def gpu_busy_ms(self) -> int:
+        """How long the slice's processes have used the GPU, in milliseconds."""
+        return self._gpu_busy_ms
+
+    @property
+    def active(self) -> bool:
+        """Whether the slice has work: an owner's by what was seen, a job's while it is assigned."""
+        if self._assignment is None:
+            # Released: what is still suspended gets its way back, the rest is nobody's work.
+            return bool(self._processes.away())
+        if self.is_job:
+            return not self._evicting
+        return self._activity is None or self._activity.active
+
+    def state(self) -> SliceState:
+        """Return where the slice's GPU state is, moves in flight left aside."""
+        if self._processes.away():
+            return SliceState.SUSPENDED
+        if self._paused and self._processes.on_gpu():
+            return SliceState.PAUSED
+        return SliceState.RESIDENT
+
+    def past_the_gate(self, now: datetime) -> bool:
+        """Return whether a cell may still run that was let through before the gate closed."""
+        if self.is_job or self.gate_open:
+            return False
+        return self._account.may_run_a_promised_cell(now)
+
+    def unsuspendable(self) -> str | None:
+        """Return why the slice can be paused but not suspended; ``None``: it can be suspended."""
+        if self._pause_failures.unpausable is not None:
+            return self._pause_failures.unpausable
+        if self._assignment is not None and self._assignment.never_suspended is not None:
+            return self._assignment.never_suspended
+        return next((p.unsuspendable for p in self._processes if p.unsuspendable), None)
+
+    def targets(self, processes: Iterable[TrackedProcess]) -> tuple[Target, ...]:
+        """Return these processes of the slice as the device's callers know them."""
+        return tuple(
+            Target(
+                p.identity,
+                self._gpu_id,
+                self._slice_id,
+                self.holder,
+                p.image_mib if p.image_mib is not None else p.memory_mib,
+            )
+            for p in processes
+        )
+
+    def assign(self, assignment: SliceAssignment, now: datetime) -> bool:
+        """Serve the slice by this assignment from now on; return whether that differs from before.
+
+        The gate of an owner's slice that grows closes: what it may have more is not promised yet.
+        """
+        if self.gate_open and not self.is_job and assignment.memory_mib > self._cap_mib:
+            self._gate = Gate(waiting_since=now)
+        differs = self._assignment != assignment
+        self._assignment, self._cap_mib = assignment, assignment.memory_mib
+        self._released = False
+        return differs
+
+    def release(self, account: ActivityRecord) -> tuple[Target, ...]:
+        """Serve the slice no longer; return its processes that nothing keeps paused any more.
+
+        What is left has the new ``account``, and a cap of what is still away. Its cells are
+        refused and ask again: the slice may be on another GPU now, or be nobody's.
+        """
+        self._assignment, self._released = None, True
+        self._cap_mib = self._processes.image_mib()
+        self._activity, self._account = None, account
+        self._gate = Gate()
+        paused, self._paused = self._paused, False
+        requests, self._requests = self._requests, []
+        for request in requests:
+            request.refused(f"slice {self._slice_id} is no longer on this GPU")
+        return self.targets(self._processes.on_gpu()) if paused else ()
+
+    def judge(self, idle_after: timedelta, lend_at_least: timedelta, now: datetime) -> bool:
+        """Bring activity, gate and waiting in line; return whether an owner turned active or idle.
+
+        A slice without work has a closed gate and waits for nothing; one with work and a closed
+        gate waits since now, or longer.
+        """
+        changed = False
+        if not self.is_job and self._assignment is not None:
+            before = self._activity
+            # A kernel may have died meanwhile: then nothing is left that waits.
+            if self._gate.waiting_since is not None and (self._requests or self._processes):
+                self._account.waits_for_its_turn(now)
+            if self._requests:
+                self._account.cell_waits(now)
+            self._activity = self._account.judge(idle_after, lend_at_least, now)
+            changed = before is not None and before.active is not self._activity.active
+        if not self.active:
+            told, self._gate = self._gate.wait, Gate()
+            if told is not None:
+                self.call_requests()
+        elif not self.gate_open and self._gate.waiting_since is None:
+            self._gate = replace(self._gate, waiting_since=now)
+        return changed
+
+    def open_gate(self, now: datetime) -> timedelta | None:
+        """Open the gate, and let the slice's processes run; return how long it waited for that.
+
+        ``None``: the gate was open already, or there is no work. The cells that wait are not
+        called yet: the promise has to be kept on disk before.
+        """
+        if self.gate_open or not self.active:
+            return None
+        waiting_since = self._gate.waiting_since
+        self._gate, self._paused = Gate(turn_since=now), False
+        return timedelta(0) if waiting_since is None else now - waiting_since
+
+    def show_wait(self, wait: Wait | None) -> None:
+        """Tell the cells at a closed gate why they wait; an open gate has no wait."""
+        if not self.gate_open and self._gate.wait != wait:
+            self._gate = replace(self._gate, wait=wait)
+            self.call_requests()
+
+    def call_requests(self) -> None:
+        """Tell the cells that wait that something has changed for them."""
+        for request in tuple(self._requests):
+            request.changed()
+
+    def enter_gate(self, request: GateRequest, now: datetime) -> bool:
+        """Return whether this cell may run now; else it waits at the gate.
+
+        Its coming is evidence of work in any case.
+        """
+        if request.process is not None:
+            self._kernels.note(request.process, request.kernel)
+        self._account.cell_enters(request.cell, request.kernel, now)
+        if self.gate_open:
+            self._account.cell_is_let_through(request.cell, request.kernel, now)
+            return True
+        self._requests.append(request)
+        return False
+
+    def lets_through(self, request: GateRequest, now: datetime) -> bool:
+        """Return whether the gate is open by now: then this cell runs, and waits no longer."""
+        if not self.gate_open:
+            return False
+        self._account.cell_is_let_through(request.cell, request.kernel, now)
+        self.leave_gate(request)
+        return True
+
+    def leave_gate(self, request: GateRequest) -> None:
+        """Forget a cell that waits no longer, where it waited."""
+        if request in self._requests:
+            self._requests.remove(request)
+
+    def pause(self) -> None:
+        """Keep a job's processes from the GPU, and close its gate before."""
+        self._close_gate()
+        self._paused = True
+
+    def unpause(self) -> None:
+        """Let a job's processes onto the GPU; its gate stays as it is."""
+        self._paused = False
+
+    def is_pausing_due(self, now: datetime) -> bool:
+        """Whether pausing a job may be tried: not right after that did not work."""
+        again_at = self._pause_failures.again_at
+        return again_at is None or now >= again_at
+
+    def pausing_works(self) -> None:
+        """Note that a pause of the job worked: those that did not are forgotten."""
+        self._pause_failures = PauseFailures()
+
+    def pausing_fails(self, again_at: datetime) -> None:
+        """Count a pause that did not work: the job runs, and is paused again at that time."""
+        self._paused = False
+        failures = self._pause_failures
+        self._pause_failures = replace(failures, count=failures.count + 1, again_at=again_at)
+
+    def mark_unpausable(self, reason: str) -> None:
+        """Note that a job cannot be paused, and why, until a pause of it works."""
+        self._pause_failures = replace(self._pause_failures, unpausable=reason)
+
+    def begin_suspend(self, now: datetime) -> None:
+        """Close the gate, as the slice's bytes leave; with work, it waits for room from now on."""
+        self._close_gate()
+        self._gate = replace(self._gate, waiting_since=now if self.active else None)
+
+    def evict(self) -> bool:
+        """Close a job's gate for good, as its processes have to end; return whether that is new."""
+        if self._evicting:
+            return False
+        self._close_gate()
+        self._evicting = True
+        return True
+
+    def note_moved(self, now: datetime) -> None:
+        """Note when the slice's GPU state came to be where it is."""
+        self._state_since = now
+
+    def moving_works(self) -> None:
+        """Note that a move of the slice worked: those that did not are forgotten."""
+        self._move_failures = MoveFailures()
+
+    def moving_fails(self, not_before: datetime) -> None:
+        """Count a move that did not work; the next one begins at that time at the earliest."""
+        self._move_failures = MoveFailures(self._move_failures.count + 1, not_before)
+
+    def put_off_moves(self, not_before: datetime) -> None:
+        """Begin no move of the slice before that time, for a reason that is not its own."""
+        self._move_failures = replace(self._move_failures, not_before=not_before)
+
+    def uses_gpu(self, used_ms: int, now: datetime) -> None:
+        """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
+        self._gpu_busy_ms += used_ms
+        self._account.gpu_is_used(now)
+
+    def check_cap(self) -> bool:
+        """Compare what the slice holds with its cap; return whether it went over, or back below."""
+        before = self._over_cap
+        self._over_cap = self._assignment is not None and self._processes.held_mib() > self._cap_mib
+        return self._over_cap is not before
+
+    def _close_gate(self) -> None:
+        """Close the gate; one that is closed stays as it is."""
+        if self.gate_open:
+            self._gate = Gate()

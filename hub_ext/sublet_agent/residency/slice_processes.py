@@ -1,0 +1,199 @@
+"""The processes of a slice that have, or had, something on a GPU."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from sublet_agent.processes.process_table import ProcessIdentity
+
+_CPU_WINDOW_S: Final = 1.0
+
+
+class TrackedProcess:
+    """A process of a slice that has, or had, something on a GPU."""
+
+    __slots__ = (
+        "_busy_ms",
+        "_cpu_at",
+        "_cpu_s",
+        "_identity",
+        "_image_mib",
+        "_looked_at",
+        "_lost",
+        "_memory_mib",
+        "_refusals",
+        "_unsuspendable",
+        "_unsuspendable_until",
+        "_utilisation_percent",
+    )
+
+    def __init__(self, identity: ProcessIdentity, busy_ms: int | None = None) -> None:
+        self._identity = identity
+        self._memory_mib = 0
+        self._utilisation_percent = 0
+        self._busy_ms = busy_ms
+        self._cpu_s: float | None = None
+        self._cpu_at = 0.0
+        self._image_mib: int | None = None
+        self._refusals = 0
+        self._lost: str | None = None
+        self._unsuspendable: str | None = None
+        self._unsuspendable_until: datetime | None = None
+        self._looked_at: datetime | None = None
+
+    @property
+    def identity(self) -> ProcessIdentity:
+        """The boot, pid and start time by which the process is known."""
+        return self._identity
+
+    @property
+    def memory_mib(self) -> int:
+        """How much the process held on the GPU at the last sample."""
+        return self._memory_mib
+
+    @property
+    def utilisation_percent(self) -> int:
+        """How much of the GPU's time the process used at the last sample."""
+        return self._utilisation_percent
+
+    @property
+    def image_mib(self) -> int | None:
+        """How much room a suspended process needs to come back; ``None``: it is not suspended."""
+        return self._image_mib
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the process's bytes are in host memory."""
+        return self._image_mib is not None
+
+    @property
+    def lost(self) -> str | None:
+        """Why the process's GPU state cannot be brought back; ``None``: it can."""
+        return self._lost
+
+    @property
+    def unsuspendable(self) -> str | None:
+        """Why the process can be paused but not suspended; ``None``: it can be suspended."""
+        return self._unsuspendable
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the process was last looked at for what forbids a suspend."""
+        return self._looked_at
+
+    def holds(self, memory_mib: int, utilisation_percent: int = 0) -> None:
+        """Note what the process holds and uses of the GPU, as measured."""
+        self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
+
+    def has_used(self, busy_ms: int) -> int:
+        """Return how much of ``busy_ms``, a process's GPU time so far, is new, in milliseconds."""
+        used_ms = busy_ms - (self._busy_ms or 0)
+        self._busy_ms = busy_ms
+        return used_ms
+
+    def cpu_share(self, used_s: float, monotonic: float) -> float | None:
+        """Return which share of one CPU the process used lately, from its CPU time so far.
+
+        ``None`` until a second has passed since the last answer, or since its bytes moved.
+        """
+        if self._cpu_s is None:
+            self._cpu_s, self._cpu_at = used_s, monotonic
+            return None
+        passed_s = monotonic - self._cpu_at
+        if passed_s < _CPU_WINDOW_S:
+            return None
+        share = (used_s - self._cpu_s) / passed_s
+        self._cpu_s, self._cpu_at = used_s, monotonic
+        return share
+
+    def is_looked_at(self, obstacle: str | None, now: datetime) -> bool:
+        """Note what forbids a suspend, if anything; return whether that is news.
+
+        A reason of before that nothing is seen of any more holds until its time has passed, or
+        for as long as the process lives.
+        """
+        self._looked_at = now
+        if obstacle is not None:
+            news = self._unsuspendable != obstacle
+            self.cannot_be_suspended(obstacle)
+            return news
+        if self._unsuspendable_until is not None and now >= self._unsuspendable_until:
+            self._unsuspendable, self._unsuspendable_until = None, None
+            return True
+        return False
+
+    def cannot_be_suspended(self, reason: str, until: datetime | None = None) -> None:
+        """Note why the process cannot be suspended; without a time, for as long as it lives."""
+        self._unsuspendable, self._unsuspendable_until = reason, until
+
+    def goes_away(self, image_mib: int, on_card_mib: int = 0) -> None:
+        """Note that a process's bytes are in host memory, and how many may be on the card, too.
+
+        What the driver itself computed while it moved the bytes is nobody's work.
+        """
+        self._image_mib, self._memory_mib = image_mib, on_card_mib
+        self._cpu_s = None
+
+    def comes_back(self) -> None:
+        """Note that a process's bytes are on the card again, where they were away."""
+        if self._image_mib is not None:
+            self._memory_mib, self._image_mib = self._image_mib, None
+            self._cpu_s, self._refusals = None, 0
+
+    def is_refused(self) -> int:
+        """Count a restore that the driver refused although there was room; return the count."""
+        self._refusals += 1
+        return self._refusals
+
+    def loses(self, reason: str) -> None:
+        """Note that the process's GPU state cannot be brought back, and why."""
+        self._lost = reason
+
+
+class SliceProcesses:
+    """The processes of one slice on its GPU; iterating gives those at that moment."""
+
+    __slots__ = ("_by_pid",)
+
+    def __init__(self) -> None:
+        self._by_pid: dict[int, TrackedProcess] = {}
+
+    def __iter__(self) -> Iterator[TrackedProcess]:
+        return iter(tuple(self._by_pid.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_pid)
+
+    def on_gpu(self) -> list[TrackedProcess]:
+        """Return the processes whose bytes are on the GPU."""
+        return [p for p in self._by_pid.values() if not p.suspended and p.lost is None]
+
+    def away(self) -> list[TrackedProcess]:
+        """Return the processes that are suspended and can come back."""
+        return [p for p in self._by_pid.values() if p.suspended and p.lost is None]
+
+    def held_mib(self) -> int:
+        """Return how much the processes hold on the GPU, or may hold there, in MiB."""
+        return sum(p.memory_mib for p in self._by_pid.values() if p.lost is None)
+
+    def image_mib(self) -> int:
+        """Return how much of the processes is in host memory, in MiB."""
+        return sum(p.image_mib or 0 for p in self.away())
+
+    def find(self, identity: ProcessIdentity) -> TrackedProcess | None:
+        """Return what is known of this process; ``None`` where it is not among them."""
+        process = self._by_pid.get(identity.pid)
+        return process if process is not None and process.identity == identity else None
+
+    def track(self, identity: ProcessIdentity, busy_ms: int | None = None) -> TrackedProcess:
+        """Return a new record of this process, in place of one that had its pid before it.
+
+        ``busy_ms``: how much GPU time it had used by then, where that is known.
+        """
+        process = self._by_pid[identity.pid] = TrackedProcess(identity, busy_ms)
+        return process
+
+    def forget(self, identity: ProcessIdentity) -> None:
+        """Forget this process, where it is among them."""
+        if self.find(identity) is not None:
+            del self._by_pid[identity.pid]
