@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { SharePanel } from '../src/panel/SharePanel';
-import { whatToDo } from '../src/panel/SliceCard';
 import { StatusItem } from '../src/status/statusItem';
 import { job, kernel, localShare, share, slice } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
@@ -283,15 +282,20 @@ describe('what came of an action', () => {
 
 describe('what cannot be moved', () => {
   test('is told with the reason and what to do', async () => {
-    api.answers.local = localShare({ unsuspendable: 'process 7 has managed memory' });
+    api.answers.local = localShare({
+      unsuspendable: 'process 7 has managed memory',
+      advice: 'Allocate ordinary memory instead of managed memory.'
+    });
     const node = await open();
     expect(part(node, 'unsuspendable').textContent).toMatch(
       /process 7 has managed memory\. .*instead of managed memory/
     );
   });
 
-  test('where the reason says what to do, nothing is added', () => {
-    expect(whatToDo('memory is lost: restart its kernel', trans)).toBe('');
+  test('where there is no advice, none is added', async () => {
+    api.answers.local = localShare({ unsuspendable: 'its engine says managed, shared, MPS' });
+    const node = await open();
+    expect(part(node, 'unsuspendable').textContent).toMatch(/managed, shared, MPS\.\s*$/);
   });
 });
 

@@ -19,6 +19,7 @@ from sublet_agent.devices.interface import (
 )
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.obstacles import Unsuspendable
 
 GPU = GpuId("FAKE-0")
 BOOT = "boot-1"
@@ -31,7 +32,7 @@ class FakeProcess:
     pid: int
     memory_mib: int
     state: ProcessState = ProcessState.RUNNING
-    unsuspendable: str | None = None
+    unsuspendable: Unsuspendable | None = None
     endless: bool = False
     busy_ms: int = 0
     poisoned: bool = False
@@ -94,7 +95,7 @@ class FakeDevice:
         away = process is not None and process.state is ProcessState.SUSPENDED
         return process.memory_mib if process is not None and away else 0
 
-    def why_not_suspendable(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         process = self.processes_here.get(pid)
         return None if process is None else process.unsuspendable
 

@@ -7,10 +7,12 @@ process succeeds, and restoring it then fails for ever. Simulated processes map 
 from pathlib import Path
 from typing import Final
 
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+
 _MARK: Final = "/cuda.shm."
 
 
-def why_not_suspendable(pid: int) -> str | None:
+def why_not_suspendable(pid: int) -> Unsuspendable | None:
     """Return why the process must not be suspended, as its memory maps tell, or ``None``.
 
     What cannot be read counts as a reason: a mistake here loses a notebook.
@@ -18,9 +20,11 @@ def why_not_suspendable(pid: int) -> str | None:
     try:
         maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return f"process {pid} is gone"
+        return Unsuspendable(Obstacle.UNREADABLE, f"process {pid} is gone")
     except OSError as error:
-        return f"the memory maps of process {pid} cannot be read: {error.strerror}"
+        detail = f"the memory maps of process {pid} cannot be read: {error.strerror}"
+        return Unsuspendable(Obstacle.UNREADABLE, detail)
     if _MARK in maps:
-        return "it shares GPU memory with another process (CUDA IPC)"
+        detail = "it shares GPU memory with another process (CUDA IPC)"
+        return Unsuspendable(Obstacle.CUDA_IPC, detail)
     return None

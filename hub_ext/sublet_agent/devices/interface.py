@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.obstacles import Unsuspendable
 
 
 class ProcessState(StrEnum):
@@ -142,7 +143,7 @@ class Device(Protocol):
         """
         ...
 
-    def why_not_suspendable(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why it cannot be suspended, as far as can be seen beforehand, or ``None``.
 
         CUDA IPC shows as ``/dev/shm/cuda.shm.*`` in its maps. Look right before each suspend.

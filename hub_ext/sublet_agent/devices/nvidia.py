@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
 from sublet_agent.devices.cuda_ipc import why_not_suspendable
@@ -105,7 +106,7 @@ class NvidiaDevice(DriverDevice):
         """Neither NVML nor the checkpoint API tells how far a move has come."""
         return
 
-    def why_not_suspendable(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why it cannot be suspended, as far as can be seen beforehand."""
         shared = why_not_suspendable(pid)
         if shared is not None:
@@ -113,7 +114,7 @@ class NvidiaDevice(DriverDevice):
         listing = self._nvml.nvmlDeviceGetMPSComputeRunningProcesses
         for gpu in self._gpus:
             if any(each.pid == pid for each in self._ask_or(gpu.gpu_id, listing, ())):
-                return "it is an MPS client"
+                return Unsuspendable(Obstacle.MPS, "it is an MPS client")
         return None
 
     def close(self) -> None:

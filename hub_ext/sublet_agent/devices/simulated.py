@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
 from sublet_agent.devices.cuda_ipc import why_not_suspendable
@@ -86,7 +87,7 @@ class SimulatedDevice(DriverDevice):
         """Read how much of it is in host memory."""
         return int(self._ask("away", pid=pid)["mib"])
 
-    def why_not_suspendable(self, pid: int) -> str | None:
+    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why it cannot be suspended, as far as can be seen beforehand."""
         shared = why_not_suspendable(pid)
         if shared is not None:
@@ -94,7 +95,7 @@ class SimulatedDevice(DriverDevice):
         for gpu in self.gpus():
             listed = self._ask("processes", gpu_id=gpu.gpu_id)["processes"]
             if any(each["pid"] == pid and each["mps"] for each in listed):
-                return "it is an MPS client"
+                return Unsuspendable(Obstacle.MPS, "it is an MPS client")
         return None
 
     def close(self) -> None:

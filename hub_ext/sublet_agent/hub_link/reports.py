@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.reasons.obstacles import advice_on
 from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
 
@@ -56,6 +57,7 @@ def report_slice(
 ) -> SliceReport:
     """Return the slice as the service is told."""
     move = own_move(served, gpu)
+    why = trouble(served)
     return SliceReport(
         slice_id=served.slice_id,
         state=served.state(),
@@ -69,7 +71,9 @@ def report_slice(
         pids=tuple(sorted(p.identity.pid for p in served.processes)),
         wait=_wait(served.gate.wait),
         move=describe_move(move, now),
-        unsuspendable=trouble(served),
+        unsuspendable=None if why is None else why.detail,
+        obstacle=None if why is None else why.obstacle,
+        advice="" if why is None else advice_on(why.obstacle),
         over_cap=served.over_cap,
         running_cell=served.account.runs_a_cell(now),
         lent_to=lent_to(served, slices),

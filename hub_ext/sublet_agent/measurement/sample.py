@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import (
@@ -28,7 +29,7 @@ class SampledProcess:
     memory_mib: int
     utilisation_percent: int
     busy_ms: int | None
-    obstacle: str | None
+    obstacle: Unsuspendable | None
     """Why it cannot be suspended, where it was looked at in this sample."""
     looked_at: bool
 
@@ -157,7 +158,7 @@ def _away_mib(device: Device, moving: Sequence[ProcessIdentity]) -> int | None:
     return sum(known) if known and len(known) == len(away) else None
 
 
-def _obstacle(device: Device, pid: int) -> str | None:
+def _obstacle(device: Device, pid: int) -> Unsuspendable | None:
     try:
         return device.why_not_suspendable(pid)
     except DeviceError:

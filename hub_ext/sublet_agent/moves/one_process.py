@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_quota.reasons.obstacles import Obstacle
+
 from sublet_agent.devices.interface import (
     DeviceError,
     NotSupportedError,
@@ -26,13 +28,15 @@ class Objection:
     end: MoveEnd
     detail: str
     blame: Target | None = None
+    obstacle: Obstacle | None = None
+    """Of a move that is refused: by what."""
 
 
 def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
     """Look for what is known to lose a process, before it is touched."""
     reason = tools.device.why_not_suspendable(target.identity.pid)
     if reason is not None:
-        return Objection(MoveEnd.REFUSED, reason, target)
+        return Objection(MoveEnd.REFUSED, reason.detail, target, reason.obstacle)
     room = tools.own_limit_mib(target.identity.pid)
     if room is not None and room < target.image_mib:
         detail = f"its memory limit leaves {room} MiB for the {target.image_mib} MiB it holds"
@@ -74,7 +78,7 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     if state is ProcessState.FAILED:
         outcome.lost[target.identity] = str(failure or "the driver gave it up")
     if isinstance(failure, NotSupportedError):
-        return Objection(MoveEnd.REFUSED, str(failure), target)
+        return Objection(MoveEnd.REFUSED, str(failure), target, Obstacle.NOT_SUPPORTED)
     detail = f"it is {state} after its suspend: {failure or 'no error was told'}"
     return Objection(MoveEnd.PUT_OFF, detail, target)
 

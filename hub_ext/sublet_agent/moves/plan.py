@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.obstacles import Obstacle
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.devices.interface import Device
@@ -85,6 +86,8 @@ class MoveOutcome:
 
     end: MoveEnd = MoveEnd.DONE
     detail: str = ""
+    obstacle: Obstacle | None = None
+    """Of a suspend that was refused: by what."""
     blame: ProcessIdentity | None = None
     """Which process cannot be moved."""
     suspended: dict[ProcessIdentity, Target] = field(default_factory=dict)

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from sublet_quota.reasons.obstacles import Obstacle
+
 from sublet_agent.devices.interface import DeviceError, GpuProcess, NotSupportedError
 from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import Objection, suspend_one, why_not_suspend
@@ -51,6 +53,7 @@ def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOut
     if objection is not None:
         course.outcome.end = objection.end
         course.outcome.detail = objection.detail
+        course.outcome.obstacle = objection.obstacle
         course.outcome.blame = objection.blame.identity if objection.blame else None
         _bring_back(course)
     _let_the_rest_run(course)
@@ -78,7 +81,9 @@ def _pause_all(course: _Course) -> Objection | None:
             if not failure.gone:
                 refused = isinstance(failure.error, NotSupportedError)
                 end = MoveEnd.REFUSED if refused else MoveEnd.PUT_OFF
-                return Objection(end, f"it cannot be paused: {failure.error}", failure.target)
+                obstacle = Obstacle.NOT_SUPPORTED if refused else None
+                detail = f"it cannot be paused: {failure.error}"
+                return Objection(end, detail, failure.target, obstacle)
         listed = tools.device.processes(plan.gpu_id)
         fresh = _born_meanwhile(course, listed)
         if not fresh:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.agent_link import MoveReport
 
@@ -9,14 +10,15 @@ from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 
 
-def trouble(served: ServedSlice) -> str | None:
+def trouble(served: ServedSlice) -> Unsuspendable | None:
     """Return what a slice's owner must know: lost memory first, else why it is unsuspendable."""
     for process in served.processes:
         if process.lost is not None:
-            return (
+            detail = (
                 f"the GPU memory of process {process.identity.pid} is lost ({process.lost}): "
                 f"restart its kernel"
             )
+            return Unsuspendable(Obstacle.LOST, detail)
     return served.unsuspendable()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import TransitionKind
 
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome
@@ -98,7 +99,8 @@ def _count_refusals(served: ServedSlice, outcome: MoveOutcome) -> None:
 def _mark_unsuspendable(served: ServedSlice, outcome: MoveOutcome) -> None:
     for process in served.processes:
         if process.identity == outcome.blame:
-            process.cannot_be_suspended(outcome.detail)
+            obstacle = outcome.obstacle or Obstacle.NOT_SUPPORTED
+            process.cannot_be_suspended(Unsuspendable(obstacle, outcome.detail))
 
 
 def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspending: bool) -> None:
@@ -107,4 +109,5 @@ def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspen
     served.moving_fails(now + timedelta(seconds=wait_s))
     if suspending and served.move_failures.count >= _TRIES:
         for process in served.processes.on_gpu():
-            process.cannot_be_suspended(outcome.detail, until=now + _LET_BE_FOR)
+            why = Unsuspendable(Obstacle.FAILED_BEFORE, outcome.detail)
+            process.cannot_be_suspended(why, until=now + _LET_BE_FOR)

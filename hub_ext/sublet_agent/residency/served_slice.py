@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.actions import Wait
 from sublet_quota.residency.activity import Activity
 from sublet_quota.residency.snapshot import Holder
@@ -231,12 +232,12 @@ class ServedSlice:
             return False
         return self._account.may_run_a_promised_cell(now)
 
-    def unsuspendable(self) -> str | None:
+    def unsuspendable(self) -> Unsuspendable | None:
         """Return why the slice can be paused but not suspended; ``None``: it can be suspended."""
         if self._pause_failures.unpausable is not None:
-            return self._pause_failures.unpausable
+            return Unsuspendable(Obstacle.CANNOT_PAUSE, self._pause_failures.unpausable)
         if self._assignment is not None and self._assignment.never_suspended is not None:
-            return self._assignment.never_suspended
+            return Unsuspendable(Obstacle.ENGINE, self._assignment.never_suspended)
         return next((p.unsuspendable for p in self._processes if p.unsuspendable), None)
 
     def targets(self, processes: Iterable[TrackedProcess]) -> tuple[Target, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from sublet_quota.reasons.obstacles import Unsuspendable
+
 from sublet_agent.processes.process_table import ProcessIdentity
 
 _CPU_WINDOW_S: Final = 1.0
@@ -37,7 +39,7 @@ class TrackedProcess:
         self._image_mib: int | None = None
         self._refusals = 0
         self._lost: str | None = None
-        self._unsuspendable: str | None = None
+        self._unsuspendable: Unsuspendable | None = None
         self._unsuspendable_until: datetime | None = None
         self._looked_at: datetime | None = None
 
@@ -72,7 +74,7 @@ class TrackedProcess:
         return self._lost
 
     @property
-    def unsuspendable(self) -> str | None:
+    def unsuspendable(self) -> Unsuspendable | None:
         """Why the process can be paused but not suspended; ``None``: it can be suspended."""
         return self._unsuspendable
 
@@ -106,7 +108,7 @@ class TrackedProcess:
         self._cpu_s, self._cpu_at = used_s, monotonic
         return share
 
-    def is_looked_at(self, obstacle: str | None, now: datetime) -> bool:
+    def is_looked_at(self, obstacle: Unsuspendable | None, now: datetime) -> bool:
         """Note what forbids a suspend, if anything; return whether that is news.
 
         A reason of before that nothing is seen of any more holds until its time has passed, or
@@ -122,7 +124,7 @@ class TrackedProcess:
             return True
         return False
 
-    def cannot_be_suspended(self, reason: str, until: datetime | None = None) -> None:
+    def cannot_be_suspended(self, reason: Unsuspendable, until: datetime | None = None) -> None:
         """Note why the process cannot be suspended; without a time, for as long as it lives."""
         self._unsuspendable, self._unsuspendable_until = reason, until
 

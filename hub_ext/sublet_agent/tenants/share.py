@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.obstacles import advice_on
 from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
@@ -30,6 +31,7 @@ def share_of(
     """Return what a tenant is told about its own slice."""
     assignment = served.assignment
     lent = bool(lent_to(served, slices))
+    why = trouble(served)
     return Share(
         slice_id=served.slice_id,
         gpu_id=gpu.gpu.gpu_id,
@@ -43,7 +45,9 @@ def share_of(
         since=served.activity.since if served.activity is not None else served.state_since,
         utilisation_percent=utilisation_of(served),
         lent=lent,
-        unsuspendable=trouble(served),
+        unsuspendable=None if why is None else why.detail,
+        obstacle=None if why is None else why.obstacle,
+        advice="" if why is None else advice_on(why.obstacle),
         message=_message(served, lent=lent),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,

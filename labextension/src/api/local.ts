@@ -39,6 +39,8 @@ export interface LocalShare {
   utilisation_percent: number;
   lent: boolean;
   unsuspendable: string | null;
+  /** What can be done about that, as sentences. */
+  advice: string;
   message: string;
   move: Move | null;
   wait: Wait | null;
@@ -111,6 +113,7 @@ export function readLocalShare(r: Reader): LocalShare {
     utilisation_percent: r.number('utilisation_percent'),
     lent: r.flag('lent'),
     unsuspendable: r.maybeText('unsuspendable'),
+    advice: r.text('advice'),
     message: r.text('message'),
     move: r.maybe('move', readMove),
     wait: r.maybe('wait', readWait),

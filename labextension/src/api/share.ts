@@ -28,6 +28,8 @@ export interface SliceReport {
   host_mib: number;
   utilisation_percent: number;
   unsuspendable: string | null;
+  /** What can be done about that, as sentences. */
+  advice: string;
   over_cap: boolean;
   /** Its processes wait for room or for their turn. */
   waits: boolean;
@@ -183,6 +185,7 @@ function readReport(r: Reader): SliceReport {
     host_mib: r.number('host_mib'),
     utilisation_percent: r.number('utilisation_percent'),
     unsuspendable: r.maybeText('unsuspendable'),
+    advice: r.text('advice'),
     over_cap: r.flag('over_cap'),
     waits: r.maybe('wait', each => each) !== null
   };

@@ -228,10 +228,5 @@ function lentLine(slice: SliceInfo, trans: TranslationBundle, now: Date): string
     return null;
   }
   const lasted = span(trans, secondsBetween(last.from_, last.until));
-  return trans.__(
-    'It was lent to %1 for %2, until %3.',
-    last.to,
-    lasted,
-    clock(last.until)
-  );
+  return trans.__('It was lent to %1 for %2, until %3.', last.to, lasted, clock(last.until));
 }

@@ -16,6 +16,7 @@ interface Facts {
   utilisation_percent: number | null;
   kept_until: Date | null;
   unsuspendable: string | null;
+  advice: string;
   over_cap: boolean;
   parts: Part[];
 }
@@ -120,6 +121,7 @@ function factsOf(page: PageContext, situation: Situation): Facts {
     utilisation_percent: situation.seenAt === null ? (held?.utilisation_percent ?? null) : null,
     kept_until: slice?.kept_until ?? null,
     unsuspendable: held?.unsuspendable ?? null,
+    advice: held?.advice ?? '',
     over_cap: held?.over_cap ?? false,
     parts: [
       { kind: 'on-gpu', amount: on_gpu },
@@ -193,32 +195,10 @@ function Warnings(props: {
               'Your slice cannot be moved out and back: %1.',
               facts.unsuspendable.replace(/\.$/, '')
             )}{' '}
-            {whatToDo(facts.unsuspendable, trans)}
+            {facts.advice}
           </Sign>
         </div>
       )}
     </>
   );
-}
-
-/** What its owner can do about it, where the reason does not say so itself. */
-export function whatToDo(reason: string, trans: TranslationBundle): string {
-  const said = reason.toLowerCase();
-  if (said.includes('restart')) {
-    return '';
-  }
-  if (said.includes('managed')) {
-    return trans.__(
-      'It is never lent meanwhile. To change that, allocate ordinary GPU memory instead of managed memory, and restart the kernel.'
-    );
-  }
-  if (said.includes('ipc') || said.includes('shared') || said.includes('imported')) {
-    return trans.__(
-      'It is never lent meanwhile. To change that, keep GPU memory within one process (share data between workers on the CPU), and restart the kernel.'
-    );
-  }
-  if (said.includes('mps')) {
-    return trans.__('It is never lent meanwhile: a process under MPS cannot be moved.');
-  }
-  return trans.__('It is never lent meanwhile. Restarting the kernel that holds it helps.');
 }

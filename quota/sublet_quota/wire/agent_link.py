@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
@@ -86,6 +87,10 @@ class SliceReport(AnswerModel):
     wait: WaitReport | None = None
     move: MoveReport | None = None
     unsuspendable: Text | None = None
+    obstacle: Obstacle | None = None
+    """The code of what ``unsuspendable`` tells in words."""
+    advice: Text = ""
+    """What its owner can do about that."""
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""

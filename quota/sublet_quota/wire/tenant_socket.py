@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
@@ -127,6 +128,10 @@ class Share(AnswerModel):
     utilisation_percent: int
     lent: bool
     unsuspendable: Text | None = None
+    obstacle: Obstacle | None = None
+    """The code of what ``unsuspendable`` tells in words."""
+    advice: Text = ""
+    """What its owner can do about that."""
     message: Text = ""
     gpu_memory_mib: int = 0
     """Of the whole card."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
+from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.support.agent_world import agent_world
 
@@ -174,6 +175,8 @@ def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
     ada.enter()
     ada.run("m = gpu.allocate_managed(gib=10)")
     world.until(lambda: world.report("a").unsuspendable is not None)
+    assert world.report("a").obstacle is Obstacle.NOT_SUPPORTED
+    assert "instead of managed memory" in world.report("a").advice
     assert world.truth(ada.pid) == "running"
     assert not world.report("j").gate_open
     assert world.status.gpus[0].lendable_mib <= 39 * 1024
@@ -186,7 +189,8 @@ def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(worl
     ada.enter()
     ada.fill(30, 1)
     idle(world, "a")
-    assert world.report("a").unsuspendable == why
+    said = world.report("a")
+    assert (said.unsuspendable, said.obstacle, said.advice) == (why, Obstacle.ENGINE, "")
     assert world.status.gpus[0].lendable_mib <= 39 * 1024
     assert not world.report("j").gate_open
     assert world.truth(ada.pid) == "running"
@@ -198,7 +202,7 @@ def test_ipc_is_seen_beforehand_and_never_suspended(world):
     ada.enter()
     hers = ada.fill(10, 1)
     ada.run("held.share()")
-    world.until(lambda: world.report("a").unsuspendable is not None)
+    world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
     idle(world, "a")
     assert ada.digest() == hers
     assert world.gpus.administration.inspect().lost == ()

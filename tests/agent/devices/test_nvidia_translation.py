@@ -20,10 +20,12 @@ from sublet_agent.devices.interface import (
     ResumeRefusedError,
 )
 from sublet_agent.devices.nvidia import NvidiaDevice
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from tests.support.nvidia_fakes import CUresult, FakeCard, FakeDriver, FakeNvml
 
 PID = os.getpid()
+MPS = Unsuspendable(Obstacle.MPS, "it is an MPS client")
 
 
 @pytest.fixture
@@ -126,7 +128,7 @@ def test_health_tells_of_cards_and_not_of_programs(
 def test_an_mps_client_is_seen_beforehand(device: NvidiaDevice, card: FakeCard) -> None:
     assert device.why_not_suspendable(PID) is None
     card.mps = {PID: 1}
-    assert device.why_not_suspendable(PID) == "it is an MPS client"
+    assert device.why_not_suspendable(PID) == MPS
 
 
 def test_what_is_gone_or_unreadable_must_not_be_suspended(device: NvidiaDevice) -> None:

@@ -9,11 +9,13 @@ from sublet_agent.moves.plan import MoveEnd, MoveSettings, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
 from sublet_agent.state_files.journal import Step
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench
 
 GIB = 1024
+SHARES = Unsuspendable(Obstacle.CUDA_IPC, "it shares memory")
 
 
 @pytest.fixture
@@ -68,17 +70,17 @@ def test_every_change_of_a_process_is_written_down_before_it_is_made(bench):
 @pytest.mark.parametrize("which", [1, 2])
 def test_a_process_that_cannot_be_suspended_keeps_its_whole_slice_on_the_gpu(bench, which):
     a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB)
-    bench.device.processes_here[which].unsuspendable = "it shares memory by CUDA IPC"
+    bench.device.processes_here[which].unsuspendable = SHARES
     outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
     assert outcome.end is MoveEnd.REFUSED
-    assert outcome.detail == "it shares memory by CUDA IPC"
+    assert (outcome.obstacle, outcome.detail) == (Obstacle.CUDA_IPC, "it shares memory")
     assert bench.device.calls == []
 
 
 def test_ipc_that_begins_after_the_first_look_is_seen_right_before_the_suspend(bench):
     a = bench.process("s", 1, GIB)
     bench.device.before["pause", 1] = lambda: setattr(
-        bench.device.processes_here[1], "unsuspendable", "CUDA IPC"
+        bench.device.processes_here[1], "unsuspendable", SHARES
     )
     outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
     assert outcome.end is MoveEnd.REFUSED

@@ -13,6 +13,7 @@ from sublet_agent.residency.served_slice import (
 )
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.actions import Wait, WaitReason
 from sublet_quota.residency.snapshot import Holder
 
@@ -273,7 +274,7 @@ def test_a_job_that_cannot_be_paused_cannot_be_suspended_either_until_a_pause_wo
     job.pausing_fails(after(1))
     job.mark_unpausable("it hangs")
     job.pausing_fails(after(2))
-    assert job.unsuspendable() == "it hangs"
+    assert job.unsuspendable() == Unsuspendable(Obstacle.CANNOT_PAUSE, "it hangs")
     job.pausing_works()
     assert job.unsuspendable() is None
     assert job.pause_failures == PauseFailures()

@@ -5,11 +5,15 @@ from datetime import timedelta
 import pytest
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.residency.slice_processes import SliceProcesses, TrackedProcess
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from tests.support.agent_cases import START
 from tests.support.fake_device import BOOT
 
 PASSING = START + timedelta(seconds=60)
+IPC = Unsuspendable(Obstacle.CUDA_IPC, "it shares memory")
+MPS = Unsuspendable(Obstacle.MPS, "it is an MPS client")
+BUSY = Unsuspendable(Obstacle.FAILED_BEFORE, "it was busy")
 
 
 def identity(pid):
@@ -87,22 +91,22 @@ def test_what_the_driver_computes_while_bytes_move_is_no_work_of_the_process(pro
 
 
 def test_an_obstacle_is_news_once(process):
-    assert process.is_looked_at("CUDA IPC", START)
-    assert not process.is_looked_at("CUDA IPC", START)
-    assert process.is_looked_at("MPS", START)
-    assert process.unsuspendable == "MPS"
+    assert process.is_looked_at(IPC, START)
+    assert not process.is_looked_at(IPC, START)
+    assert process.is_looked_at(MPS, START)
+    assert process.unsuspendable == MPS
 
 
 def test_an_obstacle_that_is_not_seen_any_more_stays(process):
-    process.is_looked_at("CUDA IPC", START)
+    process.is_looked_at(IPC, START)
     assert not process.is_looked_at(None, PASSING)
-    assert process.unsuspendable == "CUDA IPC"
+    assert process.unsuspendable == IPC
 
 
 def test_a_reason_that_may_pass_holds_until_its_time_and_its_end_is_news(process):
-    process.cannot_be_suspended("it was busy", until=PASSING)
+    process.cannot_be_suspended(BUSY, until=PASSING)
     assert not process.is_looked_at(None, START)
-    assert process.unsuspendable == "it was busy"
+    assert process.unsuspendable == BUSY
     assert process.is_looked_at(None, PASSING)
     assert process.unsuspendable is None
 

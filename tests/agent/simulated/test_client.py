@@ -15,6 +15,7 @@ from sublet_agent.simulated.protocol.errors import (
     NotPermittedError,
     SimulatedGpuError,
 )
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus, wait_until
 from tests.support.tenants import TenantError
@@ -22,6 +23,7 @@ from tests.support.tenants import TenantError
 MIB_OF_GIB = 1024
 NOBODY = 65534
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="needs root to start other users")
+MPS = Unsuspendable(Obstacle.MPS, "it is an MPS client")
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +216,7 @@ def test_cuda_ipc_shows_in_the_maps_of_both_and_in_neither_before(gpus: Simulate
 def test_an_mps_client_is_seen_beforehand(gpus: SimulatedGpus) -> None:
     tenant = gpus.tenant(CUDA_MPS_PINNED_DEVICE_MEM_LIMIT="0=10G")
     tenant.run("gpu.join_mps()")
-    assert gpus.device.why_not_suspendable(tenant.pid) == "it is an MPS client"
+    assert gpus.device.why_not_suspendable(tenant.pid) == MPS
     with pytest.raises(TenantError, match="MPS limit is 10240 MiB"):
         tenant.run("gpu.allocate(gib=11)")
 

@@ -1,0 +1,61 @@
+"""Why a slice can be paused but not suspended: the codes, and what its owner can do about each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Obstacle(StrEnum):
+    """What keeps a slice's memory where it is."""
+
+    CUDA_IPC = "cuda-ipc"
+    """A process shares GPU memory with another: it could not be brought back."""
+    MPS = "mps"
+    NOT_SUPPORTED = "not-supported"
+    """The driver does not move this process: managed memory, say."""
+    ENGINE = "engine"
+    """The engine that shares the GPU has processes that the driver cannot move."""
+    UNREADABLE = "unreadable"
+    """What a process shares cannot be seen, and a mistake would lose its memory."""
+    FAILED_BEFORE = "failed-before"
+    """It was tried several times, and did not work."""
+    CANNOT_PAUSE = "cannot-pause"
+    LOST = "lost"
+    """A process's GPU memory is lost already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsuspendable:
+    """That a slice or process cannot be suspended: by which obstacle, and what was seen of it."""
+
+    obstacle: Obstacle
+    detail: str
+    """A clause for people: what the driver, the process's memory maps or the engine say."""
+
+
+_NEVER_LENT: Final = "It is never lent meanwhile."
+_ADVICE: Final[Mapping[Obstacle, str]] = MappingProxyType(
+    {
+        Obstacle.CUDA_IPC: (
+            f"{_NEVER_LENT} To change that, keep GPU memory within one process (share data between "
+            "workers on the CPU), and restart the kernel."
+        ),
+        Obstacle.MPS: f"{_NEVER_LENT} A process under MPS cannot be moved.",
+        Obstacle.NOT_SUPPORTED: (
+            f"{_NEVER_LENT} To change that, allocate ordinary GPU memory instead of managed "
+            "memory, and restart the kernel."
+        ),
+        Obstacle.ENGINE: "",
+        Obstacle.UNREADABLE: f"{_NEVER_LENT} Restarting the kernel that holds it may help.",
+        Obstacle.FAILED_BEFORE: f"{_NEVER_LENT} It is tried again in a while.",
+        Obstacle.CANNOT_PAUSE: f"{_NEVER_LENT} Restarting the kernel that holds it helps.",
+        Obstacle.LOST: "",
+    }
+)
+
+
+def advice_on(obstacle: Obstacle) -> str:
+    """Return what an owner can do about an obstacle, as sentences; empty where none is needed."""
+    return _ADVICE[obstacle]
