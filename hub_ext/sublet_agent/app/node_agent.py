@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
 
 from sublet_agent import __version__
@@ -20,7 +21,7 @@ from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
 from sublet_agent.hub_link.connection import ServiceLink
 from sublet_agent.hub_link.reports import report_gpu, report_slice
-from sublet_agent.measurement.loop import GONE, SamplingLoop, SamplingTools
+from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
 from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
 from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
@@ -34,7 +35,7 @@ from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
 from sublet_agent.state_files.assignments import AssignmentsFile
 from sublet_agent.state_files.event_log import EventLog
-from sublet_agent.state_files.failed_gpus import ClosedGpus
+from sublet_agent.state_files.failed_gpus import FailedGpus
 from sublet_agent.state_files.journal import Journal, Target
 from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_agent.tenants.request_handler import TenantRequests
@@ -73,7 +74,7 @@ class NodeAgent:
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
         self._promises = OpenGatesFile(settings.state_folder / "open-gates.json")
-        self._closed = ClosedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
+        self._closed = FailedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
         self._holds = PausedProcesses(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -303,9 +304,9 @@ class NodeAgent:
                 for event in await loop.run_in_executor(self._samples, self._device.health):
                     sampler = self._samplers.get(event.gpu_id)
                     if sampler is not None:
-                        reason = f"{event.kind}: {event.detail}"
+                        reason = ClosedGpu(event.fault, event.detail)
                         sampler.close(reason)
-                        if event.kind != GONE:
+                        if event.fault is not GpuFault.GONE:
                             self._closed.close(event.gpu_id, reason)
             except DeviceError as error:
                 log.warning("the GPUs' health cannot be read: %s", error)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 
@@ -63,9 +64,9 @@ class HealthEvent:
     """Something wrong with a card."""
 
     gpu_id: GpuId
-    kind: str
-    """``xid``, ``ecc`` or ``gone``."""
+    fault: GpuFault
     detail: str
+    """The driver's own words."""
 
 
 class DeviceError(Exception):

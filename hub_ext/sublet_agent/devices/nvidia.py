@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
@@ -201,9 +202,9 @@ class NvidiaDevice(DriverDevice):
                     _log.warning("the cards' events cannot be read: %s", error)
                 return
             if event.eventType == nvml.nvmlEventTypeDoubleBitEccError:
-                yield HealthEvent(gpu_id, "ecc", "uncorrectable memory error")
+                yield HealthEvent(gpu_id, GpuFault.ECC, "uncorrectable memory error")
             elif tells_of_the_card(event.eventData):
-                yield HealthEvent(gpu_id, "xid", f"XID {event.eventData}")
+                yield HealthEvent(gpu_id, GpuFault.XID, f"XID {event.eventData}")
             else:
                 _log.info("card %s: XID %d, a program's own mistake", gpu_id, event.eventData)
 
@@ -215,7 +216,7 @@ class NvidiaDevice(DriverDevice):
                 self.memory(gpu.gpu_id)
             except GpuGoneError as error:
                 self._gone.add(gpu.gpu_id)
-                yield HealthEvent(gpu.gpu_id, "gone", str(error))
+                yield HealthEvent(gpu.gpu_id, GpuFault.GONE, str(error))
 
     def _ask(self, gpu_id: GpuId, ask: Callable[[Any], Any]) -> Any:
         handle = self._handles.get(gpu_id)

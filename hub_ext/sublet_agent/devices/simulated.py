@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
@@ -78,7 +79,7 @@ class SimulatedDevice(DriverDevice):
                 events = []
             self._health_seen = newest
         return [
-            HealthEvent(GpuId(each["gpu_id"]), each["kind"], each["detail"])
+            HealthEvent(GpuId(each["gpu_id"]), GpuFault(each["kind"]), each["detail"])
             for each in events
             if (xid := _XID.match(each["detail"])) is None or tells_of_the_card(int(xid[1]))
         ]

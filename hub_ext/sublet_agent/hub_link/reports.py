@@ -32,7 +32,7 @@ def report_gpu(
         used_mib=gpu.reading.memory.used_mib,
         utilisation_percent=min(100, gpu.reading.utilisation_percent),
         energy_mj=gpu.reading.energy_mj,
-        closed=gpu.closed,
+        closed=None if gpu.closed is None else gpu.closed.words,
         foreign=_foreign(gpu),
         not_frozen=not_frozen,
         lendable_mib=lendable_mib(gpu, slices, node),

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
+
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.clock import Clock
@@ -26,8 +27,6 @@ _GONE_AFTER = 3
 """So many samples without an answer, and the card counts as gone."""
 _BACK_AFTER = 20
 """So many with an answer, and it is there again."""
-GONE: Final = "gone"
-"""What closes a card only until it answers again."""
 
 log = logging.getLogger(__name__)
 
@@ -113,25 +112,30 @@ class SamplingLoop:
         if sample.memory is None:
             self._failures, self._answers = self._failures + 1, 0
             if self._failures == _GONE_AFTER:
-                self.close(f"{GONE}: {sample.problem}")
+                self.close(ClosedGpu(GpuFault.GONE, str(sample.problem)))
             return
         self._failures, self._answers = 0, self._answers + 1
-        if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.startswith(GONE):
-            log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, gpu.closed)
+        if (
+            self._answers >= _BACK_AFTER
+            and gpu.closed is not None
+            and gpu.closed.fault is GpuFault.GONE
+        ):
+            was = gpu.closed.words
+            log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, was)
             gpu.reopen()
             self._tell()
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: ClosedGpu) -> None:
         """Take nothing new on this GPU, for this reason.
 
         A card that had not answered is closed for good by any other reason.
         """
         gpu = self._residency.gpu
         self._answers = 0
-        was_gone = gpu.closed is not None and gpu.closed.startswith(GONE)
-        if gpu.closed is None or (was_gone and not reason.startswith(GONE)):
+        was_gone = gpu.closed is not None and gpu.closed.fault is GpuFault.GONE
+        if gpu.closed is None or (was_gone and reason.fault is not GpuFault.GONE):
             gpu.close(reason)
-            self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
+            self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason.words)
             self._tell()
 
     def _tell(self) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.residency.snapshot import PoolSettings, TransitionKind
 
 from sublet_agent.devices.interface import Gpu, GpuMemory
@@ -81,7 +82,7 @@ class ServedGpu:
         gpu: Gpu,
         memory: GpuMemory,
         *,
-        closed: str | None = None,
+        closed: ClosedGpu | None = None,
         first_mib_per_s: float = _FIRST_RATE_MIB_PER_S,
     ) -> None:
         self._gpu = gpu
@@ -132,7 +133,7 @@ class ServedGpu:
         return self._idle_after
 
     @property
-    def closed(self) -> str | None:
+    def closed(self) -> ClosedGpu | None:
         """Why the card takes nothing new; ``None``: it does."""
         return self._closed
 
@@ -213,7 +214,7 @@ class ServedGpu:
         self._pool, self._idle_after = pool, idle_after
         return differs
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: ClosedGpu) -> None:
         """Take nothing new on this GPU from now on, for this reason."""
         self._closed = reason
 

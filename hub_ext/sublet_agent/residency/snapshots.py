@@ -58,7 +58,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
         foreign_mib=foreign_mib(gpu, slices),
         foreign_present=bool(gpu.reading.foreign),
         lending=node.lending,
-        closed=gpu.closed,
+        closed=None if gpu.closed is None else gpu.closed.words,
         settings=gpu.pool,
     )
 

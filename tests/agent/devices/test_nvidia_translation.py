@@ -121,7 +121,7 @@ def test_health_tells_of_cards_and_not_of_programs(
     nvml.event(card, nvml.nvmlEventTypeXidCriticalError, 31)
     nvml.event(card, nvml.nvmlEventTypeDoubleBitEccError, 0)
     card.lost = True
-    assert [each.kind for each in device.health()] == ["xid", "ecc", "gone"]
+    assert [each.fault for each in device.health()] == ["xid", "ecc", "gone"]
     assert device.health() == []
 
 

@@ -8,6 +8,7 @@ from sublet_agent.errors import SubletAgentError
 from sublet_agent.moves.plan import UndoSwitch
 from sublet_agent.residency.served_gpu import CardReading, RunningMove, ServedGpu
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.residency.snapshot import PoolSettings, TransitionKind
 
 from tests.support.agent_cases import START
@@ -134,8 +135,8 @@ def test_settings_of_the_pool_are_taken_over_and_told_where_the_policy_sees_othe
 
 
 def test_a_card_is_closed_for_a_reason_until_it_is_opened_again(gpu):
-    gpu.close("XID 79")
-    assert gpu.closed == "XID 79"
+    gpu.close(ClosedGpu(GpuFault.XID, "XID 79"))
+    assert gpu.closed == ClosedGpu(GpuFault.XID, "XID 79")
     gpu.reopen()
     assert gpu.closed is None
 

@@ -187,7 +187,7 @@ def test_health_reports_each_event_once_and_leaves_out_programs_own_mistakes(
     gpus.administration.report_xid(gpus.gpu_id, 79, "fallen off the bus")
     gpus.administration.report_xid(gpus.gpu_id, 31, "page fault")
     gpus.administration.report_ecc(gpus.gpu_id)
-    assert [each.kind for each in device.health()] == ["xid", "ecc"]
+    assert [each.fault for each in device.health()] == ["xid", "ecc"]
     assert device.health() == []
     # As a driver: who begins to watch later hears nothing of it.
     assert find_device("simulated", str(gpus.socket)).health() == []

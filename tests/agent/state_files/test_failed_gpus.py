@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from sublet_agent.state_files.failed_gpus import ClosedGpus
+from sublet_agent.state_files.failed_gpus import FailedGpus
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 
 from tests.support.agent_world import agent_world
 
@@ -30,10 +31,18 @@ def test_a_card_that_failed_stays_closed_for_the_next_agent_until_the_machine_is
 def test_closed_cards_that_cannot_be_read_close_none(tmp_path, left):
     path = tmp_path / "closed-gpus.json"
     path.write_text(left.replace("%s", '"b"'))
-    closed = ClosedGpus(path, "b")
+    closed = FailedGpus(path, "b")
     assert closed.reasons == {}
-    closed.close(GpuId("GPU-1"), "ecc: twice")
-    assert ClosedGpus(path, "b").reasons == {"GPU-1": "ecc: twice"}
+    twice = ClosedGpu(GpuFault.ECC, "twice")
+    closed.close(GpuId("GPU-1"), twice)
+    assert FailedGpus(path, "b").reasons == {"GPU-1": twice}
+
+
+def test_cards_that_an_older_agent_closed_by_words_stay_closed(tmp_path):
+    path = tmp_path / "closed-gpus.json"
+    path.write_text(json.dumps({"boot": "b", "gpus": {"GPU-1": "xid: XID 79"}}))
+    reasons = FailedGpus(path, "b").reasons
+    assert reasons == {"GPU-1": ClosedGpu(GpuFault.XID, "XID 79")}
 
 
 def test_a_card_that_did_not_answer_for_a_while_is_open_again(tmp_path, monkeypatch):

@@ -1,0 +1,29 @@
+"""Why a GPU takes nothing new: the code of the fault, with what the driver says."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class GpuFault(StrEnum):
+    """What is wrong with a card."""
+
+    GONE = "gone"
+    """It does not answer: closed only until it does again."""
+    XID = "xid"
+    """The driver reported an error of the card."""
+    ECC = "ecc"
+    """Memory errors that could not be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedGpu:
+    """That a card is closed to new slices, and why."""
+
+    fault: GpuFault
+    detail: str
+    """The driver's own words."""
+
+    @property
+    def words(self) -> str:
+        """The fault and its detail, as hub, admins and refusals tell it."""
+        return f"{self.fault.value}: {self.detail}"
