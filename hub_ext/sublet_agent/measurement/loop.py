@@ -8,6 +8,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_quota.wire.event_kinds import EventKind
+
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.clock import Clock
 from sublet_agent.measurement.sample import Sample, take_sample
@@ -125,7 +127,7 @@ class SamplingLoop:
         was_gone = gpu.closed is not None and gpu.closed.startswith(GONE)
         if gpu.closed is None or (was_gone and not reason.startswith(GONE)):
             gpu.closed = reason
-            self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason)
+            self._tools.record(EventKind.GPU_CLOSED, gpu.gpu.gpu_id, detail=reason)
             self._tell()
 
     def _tell(self) -> None:
@@ -144,7 +146,7 @@ class SamplingLoop:
             tools.moves.host.release(identity)
         for served in effects.became_over_cap:
             tools.record(
-                "over-cap",
+                EventKind.OVER_CAP,
                 served.gpu_id,
                 served.slice_id,
                 bytes_mib=served.held_mib(),

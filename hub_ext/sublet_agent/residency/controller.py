@@ -29,6 +29,7 @@ from sublet_quota.residency.actions import (
 )
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.clock import Clock
 from sublet_agent.moves.plan import MovePlan, MoveTools, UndoSwitch
@@ -39,7 +40,7 @@ from sublet_agent.residency.job_pauses import JobPauses
 from sublet_agent.residency.move_results import EndedMove, take_over
 from sublet_agent.residency.snapshots import NodeConditions, assemble
 from sublet_agent.residency.state import RunningMove, ServedGpu, ServedSlice
-from sublet_agent.state_files.event_log import EventKind, RecordEvent
+from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
@@ -180,7 +181,7 @@ class GpuResidency:
             served.activity = served.account.judge(self.gpu.idle_after, pool.lend_at_least, now)
             active = served.activity.active
             if before is not None and before.active is not active:
-                self._record("active" if active else "idle", served)
+                self._record(EventKind.ACTIVE if active else EventKind.IDLE, served)
                 self._tools.changed()
         if not active:
             served.gate_open, served.turn_since, served.waiting_since = False, None, None
@@ -244,7 +245,7 @@ class GpuResidency:
         for request in tuple(served.requests):
             request.changed()
         took_s = 0.0 if waited is None else (now - waited).total_seconds()
-        self._record("gate-opened", served, took_s=took_s)
+        self._record(EventKind.GATE_OPENED, served, took_s=took_s)
         return True
 
     def _begin(
@@ -299,7 +300,7 @@ class GpuResidency:
         if served.evicting:
             return False
         served.evicting, served.gate_open = True, False
-        self._record("evicted", served, for_slice_id=action.room_for, detail=action.reason)
+        self._record(EventKind.EVICTED, served, for_slice_id=action.room_for, detail=action.reason)
         current = lambda: served.targets(served.processes.values())  # noqa: E731
         self._in_background(self._tools.eviction.end(current))
         return True

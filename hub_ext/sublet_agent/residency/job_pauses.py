@@ -6,10 +6,11 @@ from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from sublet_quota.wire.event_kinds import EventKind
+
 from sublet_agent.devices.interface import NotSupportedError
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
 from sublet_agent.residency.state import ServedSlice
-from sublet_agent.state_files.event_log import EventKind
 from sublet_agent.state_files.journal import Target
 
 _TIMEOUT_MS: Final = 2000
@@ -48,7 +49,7 @@ class JobPauses:
             elif job.pause_again_at is None or now >= job.pause_again_at:
                 job.failed_pauses, job.pause_again_at, job.unpausable = 0, None, None
                 if job.on_gpu():
-                    self._record("paused", job)
+                    self._record(EventKind.PAUSED, job)
         return all(j.failed_pauses == 0 or j.unpausable is not None for j in jobs)
 
     async def hold(
@@ -66,7 +67,7 @@ class JobPauses:
         for job in jobs:
             job.paused = False
             targets.extend(job.targets(job.processes.values()))
-            self._record("unpaused", job)
+            self._record(EventKind.UNPAUSED, job)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)
 
@@ -76,5 +77,7 @@ class JobPauses:
         job.pause_again_at = now + _AGAIN_AFTER
         if job.failed_pauses >= _TRIES or isinstance(failure.error, NotSupportedError):
             if job.unpausable is None:
-                self._record("refused-move", job, detail=f"it cannot be paused: {failure.error}")
+                self._record(
+                    EventKind.REFUSED_MOVE, job, detail=f"it cannot be paused: {failure.error}"
+                )
             job.unpausable = f"process {failure.target.identity.pid}: {failure.error}"

@@ -6,31 +6,15 @@ import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.clock import Clock
 from sublet_agent.durable_writes import write_all
-
-EventKind = Literal[
-    "active",
-    "idle",
-    "gate-opened",
-    "paused",
-    "unpaused",
-    "suspended",
-    "resumed",
-    "undone",
-    "evicted",
-    "refused-move",
-    "over-cap",
-    "lost",
-    "gpu-closed",
-    "recovered",
-]
 
 _MOST_EVENTS: Final = 10_000
 _COMPACT_AT_LINES: Final = 4 * _MOST_EVENTS

@@ -16,10 +16,11 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.ledger.database import EventQuery
-from sublet_hub.ledger.events import EventKind, slice_event
+from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
@@ -116,7 +117,7 @@ class KeepAndWake:
             since=now - _DAY,
             owner=owner,
             limit=_MOST_EVENTS,
-            kind=EventKind.SLICE_KEPT.value,
+            kind=EventKind.SLICE_KEPT,
         )
         found = self._ledger.events(query)
         if len(found) == _MOST_EVENTS:

@@ -22,6 +22,7 @@ from sublet_hub.jobs.backends.local.processes import Launch, start_held
 from sublet_quota.residency.actions import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
@@ -88,7 +89,7 @@ async def ada(world: HubWorld) -> AsyncIterator[Ada]:
     yield await make_ada(world)
 
 
-def _an_event(kind: str, slice_id: str, **values: Any) -> AgentEvent:
+def _an_event(kind: EventKind, slice_id: str, **values: Any) -> AgentEvent:
     facts = {"event_id": f"e-{kind}-{slice_id}", "at": datetime.now(UTC), "gpu_id": "SIM-0"}
     return AgentEvent(**{**facts, "kind": kind, "slice_id": slice_id, **values})
 
@@ -210,7 +211,7 @@ async def test_an_evicted_job_goes_back_to_the_queue_and_runs_again(ada: Ada) ->
     job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
     first = await ada.until_file("pid")
     slice_id = (await ada.see(job_id))["slice"]["lease"]["slice_id"]
-    await ada.agent.tell(_an_event("evicted", slice_id, detail="managed memory"))
+    await ada.agent.tell(_an_event(EventKind.EVICTED, slice_id, detail="managed memory"))
     await until(lambda: (ada.home / "pid").read_text() not in ("", first))
     (ada.home / "go").touch()
     await ada.until(job_id, "done")
@@ -288,7 +289,7 @@ async def test_a_job_that_was_evicted_while_the_service_was_away_runs_again(
         rounds.round()
         assert (await ada.see(job_id))["state"] == "running"
         agent = await world.agent()
-        await agent.tell(_an_event("evicted", slice_id, detail="managed memory"))
+        await agent.tell(_an_event(EventKind.EVICTED, slice_id, detail="managed memory"))
         job = await ada.until(job_id, "done", "failed")
         assert (job["state"], job["attempts"], job["failed_attempts"]) == ("done", 2, 0)
 
