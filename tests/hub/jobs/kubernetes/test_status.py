@@ -6,11 +6,8 @@ from typing import Any
 
 import pytest
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
-    Failed,
     JobStatus,
-    Lost,
     Runs,
-    Succeeded,
     Waits,
     belongs_to,
     is_over,
@@ -20,6 +17,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     why_not_admitted,
 )
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogSplitter
+from sublet_hub.jobs.endings import Failed, Lost, Succeeded
 
 OWNER = {"metadata": {"name": "sublet-j-1"}, "spec": {}, "status": {}}
 

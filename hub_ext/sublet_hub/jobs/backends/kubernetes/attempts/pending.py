@@ -12,9 +12,9 @@ from typing import Final
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import JobId
 
-from sublet_hub.jobs.backends.kubernetes.attempts.endings import Ending
 from sublet_hub.jobs.backends.kubernetes.attempts.status import Waits
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.endings import Ending
 
 _FIRST_REST: Final = timedelta(minutes=1)
 _LONGEST_REST: Final = timedelta(minutes=30)
