@@ -42,8 +42,6 @@ class Sample:
     memory: GpuMemory | None
     """``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
-    unidentified: tuple[int, ...]
-    """Listed, but gone by the time it was looked up."""
     alive: frozenset[ProcessIdentity]
     """Those of the known processes that still run."""
     cpu_s: Mapping[ProcessIdentity, float]
@@ -95,7 +93,6 @@ def take_sample(
             request.generation,
             None,
             (),
-            (),
             alive,
             cpu_s,
             {},
@@ -110,11 +107,10 @@ def take_sample(
     ask = [i for i in alive if request.ask_states or i.pid not in on_card]
     states, unknown = _states(device, ask)
     processes: list[SampledProcess] = []
-    unidentified: list[int] = []
     for process in listed:
         identity = table.identify(process.pid)
         if identity is None:
-            unidentified.append(process.pid)
+            # Listed, but gone by the time it was looked up.
             continue
         slice_id = attribution.slice_of(identity)
         look = slice_id is not None and (identity not in known or identity in request.to_look_at)
@@ -134,7 +130,6 @@ def take_sample(
         request.generation,
         memory,
         tuple(processes),
-        tuple(unidentified),
         alive,
         cpu_s,
         states,

@@ -117,7 +117,6 @@ class ServedSlice:
     evicting: bool = False
     released: bool = False
     """The service took it back; else, without an assignment, the service has not spoken yet."""
-    state_seen: SliceState = SliceState.RESIDENT
 
     @property
     def is_job(self) -> bool:

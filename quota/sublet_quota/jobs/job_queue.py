@@ -51,8 +51,6 @@ class JobWait:
     """One sentence for its owner; names no other user."""
     need_mib: int | None
     """``None``: a whole GPU, and none is there."""
-    most_mib: int
-    """The most that one GPU could lend it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,6 @@ def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWa
     there = "" if job.node is None else f" of {job.node}"
     large_enough = [kind for kind in kinds if 0 < _need_on(job, kind) <= kind.usable_mib]
     need = min((_need_on(job, kind) for kind in large_enough or kinds), default=job.memory_mib)
-    most = room.most_lendable(job)
     if not lending:
         reason = "lending is switched off: no job begins until it is on again"
     elif not kinds:
@@ -127,11 +124,11 @@ def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWa
     else:
         reason = (
             f"needs {_needed(job, need)}, and the most that one GPU{there} can lend now is "
-            f"{format_memory(most)}: it begins when more slices are idle"
+            f"{format_memory(room.most_lendable(job))}: it begins when more slices are idle"
         )
     if job.node is not None and lending:
         reason += f"; it runs on {job.node} alone, where its owner's files are in use"
-    return JobWait(job.job_id, place, reason, need, most)
+    return JobWait(job.job_id, place, reason, need)
 
 
 def _written(job: WaitingJob, kind: GpuKind) -> str:

@@ -58,7 +58,6 @@ _SILENT_AGENT_IS_AWAITED = timedelta(seconds=60)
 """What it has to say of a job's end, it says when it is back."""
 _CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
 _ENDED_WITHOUT_WORDS = "what it said at its end cannot be stored: see its log"
-_FULL_LOGS_KEPT = 8
 
 
 class LocalRunner:
