@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sublet_quota.admission.keep_budget import check_keep
+from sublet_quota.admission.keep_budget import refuse_keep
 from sublet_quota.document.rights import rights_of
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
@@ -60,7 +60,7 @@ class KeepAndWake:
         account = self._accounts.find(record.owner)
         groups = record.groups if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
-        refusal = check_keep(rights, self._kept(record.owner, record.slice_id, now), length)
+        refusal = refuse_keep(rights, self._kept(record.owner, record.slice_id, now), length)
         if refusal is not None:
             return refusal
         after = replace(record, kept_until=now + length if length else None)
@@ -159,7 +159,7 @@ def _is_kept(record: SliceRecord, now: datetime) -> bool:
 
 
 def _refuse_too_often(limits: RateLimits, owner: UserName, what: str) -> None:
-    wait_s = limits.take(owner, time.monotonic())
+    wait_s = limits.take_or_wait_s(owner, time.monotonic())
     if wait_s > 0:
         retry = math.ceil(wait_s)
         message = f"your slices were {what} too often: try again in {retry} s"

@@ -34,7 +34,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     is_suspended,
     read_status,
     seen_pods,
-    was_evicted,
+    why_evicted,
     why_not_admitted,
 )
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
@@ -180,7 +180,7 @@ class KubernetesJobs:
         self._pending.forget(job.job_id)
         anew = self._attempts.why_anew(job, owner)
         if anew is None:
-            self._pending.suits(job.job_id)
+            self._pending.note_suitable(job.job_id)
         elif self._attempts.nodes.is_bound(job) or self._pending.suits_no_more(
             job.job_id, self._stores.now()
         ):
@@ -212,7 +212,7 @@ class KubernetesJobs:
             return
         if self._ends_unbegun(job, seen):
             return
-        self._pending.began(job.job_id)
+        self._pending.note_begun(job.job_id)
         if isinstance(seen, Runs):
             self._note_pods(record, seen.pods)
         # One that has ended already has begun, too: the next round sees its end.
@@ -268,7 +268,7 @@ class KubernetesJobs:
         ending = self._ending_of(job, seen)
         if isinstance(seen, Waits) and seen.suspended:
             workload = self._cluster.workload_of(object_name(job))
-            why = was_evicted(workload) or "the cluster's queue took its room"
+            why = why_evicted(workload) or "the cluster's queue took its room"
             ending = Ending(JobMove.GO_BACK, why)
         if ending is not None:
             self._end_when_told(job, ending)

@@ -286,7 +286,7 @@ def why_not_admitted(workload: Manifest | None) -> str | None:
     return None
 
 
-def was_evicted(workload: Manifest | None) -> str | None:
+def why_evicted(workload: Manifest | None) -> str | None:
     """Why Kueue took a job's room away again."""
     conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
     for condition in conditions:
