@@ -49,8 +49,6 @@ class JobWait:
     """1 for the next."""
     reason: str
     """One sentence for its owner; names no other user."""
-    need_mib: int | None
-    """``None``: a whole GPU, and none is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ def _wait(job: WaitingJob, place: int, room: "_Room", *, lending: bool) -> JobWa
         )
     if job.node is not None and lending:
         reason += f"; it runs on {job.node} alone, where its owner's files are in use"
-    return JobWait(job.job_id, place, reason, need)
+    return JobWait(job.job_id, place, reason)
 
 
 def _written(job: WaitingJob, kind: GpuKind) -> str:
