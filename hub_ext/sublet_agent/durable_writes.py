@@ -16,12 +16,23 @@ def replace_file(path: Path, data: bytes, *, forced: bool = False) -> None:
 
     ``forced`` to disk first: what must outlive the machine. ``OSError``.
     """
+    os.close(replace_open_file(path, data, forced=forced))
+
+
+def replace_open_file(path: Path, data: bytes, *, forced: bool = False) -> int:
+    """Replace a file as ``replace_file`` does, and return a handle that appends to the new one.
+
+    It is opened before it has the file's name: who appends to a log never writes where nobody
+    reads. ``OSError``, and then the file is what it was.
+    """
     fresh = path.with_suffix(".new")
-    handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
     try:
         write_all(handle, data)
         if forced:
             os.fsync(handle)
-    finally:
+        fresh.replace(path)
+    except BaseException:
         os.close(handle)
-    fresh.replace(path)
+        raise
+    return handle

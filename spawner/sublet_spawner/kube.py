@@ -201,7 +201,7 @@ class KubeSliceSpawner(KubeChoices):
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
         """Add what the pod waits for, in words."""
-        return [*super().progress_sources(log), self._tell_of_pod(log)]
+        return [*super().progress_sources(log), self._tell_of_pod()]
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
         """Create the pod as it is after the admin's hook, and follow it from then on."""
@@ -243,9 +243,9 @@ class KubeSliceSpawner(KubeChoices):
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
-    async def _tell_of_pod(self, log: StartLog) -> AsyncGenerator[Event, None]:
+    async def _tell_of_pod(self) -> AsyncGenerator[Event, None]:
         told = None
-        while self._in_start and not log.ended:
+        while self._in_start:
             pod = self._seen_pod()
             if pod is not None:
                 message = what_it_waits_for(pod, self.events)

@@ -16,7 +16,6 @@ class StartLog:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._ended = False
         self._changed = asyncio.Event()
 
     def tell(self, message: str, progress: int | None = None) -> None:
@@ -29,25 +28,13 @@ class StartLog:
         self._events.append(event)
         self._wake()
 
-    @property
-    def ended(self) -> bool:
-        """Whether no more events come."""
-        return self._ended
-
-    def end(self) -> None:
-        """No more events come."""
-        self._ended = True
-        self._wake()
-
     async def follow(self) -> AsyncGenerator[Event, None]:
-        """Yield every event from the first on, until the end."""
+        """Yield every event from the first on, for as long as somebody reads."""
         told = 0
         while True:
             while told < len(self._events):
                 yield self._events[told]
                 told += 1
-            if self._ended:
-                return
             await self._changed.wait()
 
     def _wake(self) -> None:

@@ -55,7 +55,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
         """Give what a start is told of by: what the spawner beneath tells, and the slice."""
-        return [log.follow(), super().progress(), self._tell_of_waiting(log)]
+        return [log.follow(), super().progress(), self._tell_of_waiting()]
 
     # What the user chooses.
 
@@ -321,9 +321,9 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self.log.warning("%s starts without a GPU: %s", self._log_name, reason)
         self.tell(f"{reason}: starting without a GPU", 20)
 
-    async def _tell_of_waiting(self, log: StartLog) -> AsyncGenerator[Event, None]:
+    async def _tell_of_waiting(self) -> AsyncGenerator[Event, None]:
         """Look at the new slice until its agent has taken it over."""
-        while not (log.ended or (self._slice_id is None and not self._in_start)):
+        while self._slice_id is not None or self._in_start:
             if self._slice_id is not None:
                 try:
                     info = await self._client().slice_info(self._slice_id)

@@ -10,6 +10,7 @@ from typing import Final
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent import __version__
 from sublet_agent.app.settings import AgentSettings
@@ -290,7 +291,7 @@ class NodeAgent:
         ):
             for target in targets:
                 self._outbox.record(
-                    "recovered",
+                    EventKind.RECOVERED,
                     target.gpu_id,
                     target.slice_id,
                     bytes_mib=target.image_mib,

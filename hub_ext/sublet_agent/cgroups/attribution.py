@@ -32,7 +32,7 @@ class Attribution:
     """Answers whose a process is; safe to ask from any thread.
 
     Answers are kept by the process's identity: a kernel stays its slice's after its server
-    died, and after the slice was released (``released`` tells).
+    died, and after the slice was released.
     """
 
     def __init__(
@@ -50,10 +50,6 @@ class Attribution:
     def serve(self, slices: Sequence[SliceAssignment]) -> None:
         """Take over the slices of this node."""
         self._assigned = {SliceId(s.slice_id): s for s in slices}
-
-    def is_released(self, slice_id: SliceId) -> bool:
-        """Whether this slice is no longer assigned to this node."""
-        return slice_id not in self._assigned
 
     def remember(self, identity: ProcessIdentity, slice_id: SliceId) -> None:
         """Keep what the journal knew of a process."""

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.clock import Clock
@@ -135,7 +136,7 @@ class SamplingLoop:
         was_gone = gpu.closed is not None and gpu.closed.fault is GpuFault.GONE
         if gpu.closed is None or (was_gone and reason.fault is not GpuFault.GONE):
             gpu.close(reason)
-            self._tools.record("gpu-closed", gpu.gpu.gpu_id, detail=reason.words)
+            self._tools.record(EventKind.GPU_CLOSED, gpu.gpu.gpu_id, detail=reason.words)
             self._tell()
 
     def _tell(self) -> None:
@@ -154,7 +155,7 @@ class SamplingLoop:
             tools.moves.host.release(identity)
         for served in effects.became_over_cap:
             tools.record(
-                "over-cap",
+                EventKind.OVER_CAP,
                 served.gpu_id,
                 served.slice_id,
                 bytes_mib=served.processes.held_mib(),

@@ -43,8 +43,6 @@ class Sample:
     memory: GpuMemory | None
     """``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
-    unidentified: tuple[int, ...]
-    """Listed, but gone by the time it was looked up."""
     alive: frozenset[ProcessIdentity]
     """Those of the known processes that still run."""
     cpu_s: Mapping[ProcessIdentity, float]
@@ -99,7 +97,6 @@ def take_sample(
             generation=request.generation,
             memory=None,
             processes=(),
-            unidentified=(),
             alive=alive,
             cpu_s=cpu_s,
             states={},
@@ -114,11 +111,10 @@ def take_sample(
     ask = [i for i in alive if request.ask_states or i.pid not in on_card]
     states, unknown = _states(device, ask)
     processes: list[SampledProcess] = []
-    unidentified: list[int] = []
     for process in listed:
         identity = table.identify(process.pid)
         if identity is None:
-            unidentified.append(process.pid)
+            # Listed, but gone by the time it was looked up.
             continue
         slice_id = attribution.slice_of(identity)
         look = slice_id is not None and (identity not in known or identity in request.to_look_at)
@@ -138,7 +134,6 @@ def take_sample(
         generation=request.generation,
         memory=memory,
         processes=tuple(processes),
-        unidentified=tuple(unidentified),
         alive=alive,
         cpu_s=cpu_s,
         states=states,

@@ -29,14 +29,23 @@ class Peer:
     """``None``: it had ended before it was looked at."""
 
 
+def credentials_of(connection: socket.socket) -> tuple[int, int]:
+    """Return the pid and the uid that whoever connected had then."""
+    size = _CREDENTIALS.size
+    pid, uid, _ = _CREDENTIALS.unpack(
+        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    )
+    return pid, uid
+
+
 def pid_of(connection: socket.socket) -> int:
     """Return the pid that whoever connected had then."""
-    return _credentials(connection)[0]
+    return credentials_of(connection)[0]
 
 
 def peer_of(connection: socket.socket, table: ProcessTable) -> Peer:
     """Return who connected; asked as soon as the connection is there."""
-    pid, uid = _credentials(connection)
+    pid, uid = credentials_of(connection)
     try:
         handle = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
     except OSError as error:
@@ -49,14 +58,6 @@ def peer_of(connection: socket.socket, table: ProcessTable) -> Peer:
         return Peer(pid, uid, identity if _runs(handle) else None)
     finally:
         os.close(handle)
-
-
-def _credentials(connection: socket.socket) -> tuple[int, int]:
-    size = _CREDENTIALS.size
-    pid, uid, _ = _CREDENTIALS.unpack(
-        connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    )
-    return pid, uid
 
 
 def _runs(handle: int) -> bool:

@@ -28,6 +28,7 @@ from sublet_quota.residency.actions import (
 )
 from sublet_quota.residency.policy import decide
 from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.clock import Clock
 from sublet_agent.moves.plan import MovePlan, MoveTools, UndoSwitch
@@ -39,7 +40,7 @@ from sublet_agent.residency.move_results import EndedMove, take_over
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, assemble
-from sublet_agent.state_files.event_log import EventKind, RecordEvent
+from sublet_agent.state_files.event_log import RecordEvent
 from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
@@ -167,7 +168,7 @@ class GpuResidency:
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
         if served.judge(self.gpu.idle_after, self.gpu.pool.lend_at_least, now):
-            self._record("active" if served.active else "idle", served)
+            self._record(EventKind.ACTIVE if served.active else EventKind.IDLE, served)
             self._tools.changed()
 
     async def _act(self, decision: Decision, now: datetime) -> bool:
@@ -221,7 +222,7 @@ class GpuResidency:
         # On disk before a cell runs: an agent after this one must know that it may.
         self._keep_promises()
         served.call_requests()
-        self._record("gate-opened", served, took_s=waited.total_seconds())
+        self._record(EventKind.GATE_OPENED, served, took_s=waited.total_seconds())
         return True
 
     def _begin(
@@ -273,7 +274,7 @@ class GpuResidency:
     def _evict(self, served: ServedSlice, action: Evict) -> bool:
         if not served.evict():
             return False
-        self._record("evicted", served, for_slice_id=action.room_for, detail=action.reason)
+        self._record(EventKind.EVICTED, served, for_slice_id=action.room_for, detail=action.reason)
         current = lambda: served.targets(served.processes)  # noqa: E731
         self._in_background(self._tools.eviction.end(current))
         return True

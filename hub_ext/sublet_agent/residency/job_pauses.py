@@ -6,10 +6,11 @@ from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from sublet_quota.wire.event_kinds import EventKind
+
 from sublet_agent.devices.interface import NotSupportedError
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
 from sublet_agent.residency.served_slice import ServedSlice
-from sublet_agent.state_files.event_log import EventKind
 from sublet_agent.state_files.journal import Target
 
 _TIMEOUT_MS: Final = 2000
@@ -49,7 +50,7 @@ class JobPauses:
             elif job.is_pausing_due(now):
                 job.pausing_works()
                 if job.processes.on_gpu():
-                    self._record("paused", job)
+                    self._record(EventKind.PAUSED, job)
         failures_of = [job.pause_failures for job in jobs]
         return all(f.count == 0 or f.unpausable is not None for f in failures_of)
 
@@ -68,7 +69,7 @@ class JobPauses:
         for job in jobs:
             job.unpause()
             targets.extend(job.targets(job.processes))
-            self._record("unpaused", job)
+            self._record(EventKind.UNPAUSED, job)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)
 
@@ -77,5 +78,7 @@ class JobPauses:
         failures = job.pause_failures
         if failures.count >= _TRIES or isinstance(failure.error, NotSupportedError):
             if failures.unpausable is None:
-                self._record("refused-move", job, detail=f"it cannot be paused: {failure.error}")
+                self._record(
+                    EventKind.REFUSED_MOVE, job, detail=f"it cannot be paused: {failure.error}"
+                )
             job.mark_unpausable(f"process {failure.target.identity.pid}: {failure.error}")

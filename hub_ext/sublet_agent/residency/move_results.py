@@ -6,6 +6,7 @@ from typing import Final
 
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import TransitionKind
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
@@ -41,7 +42,12 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
     _note_processes(served, outcome)
     _count_refusals(served, outcome)
     for identity, detail in outcome.lost.items():
-        record("lost", gpu.gpu.gpu_id, served.slice_id, detail=f"process {identity.pid}: {detail}")
+        record(
+            EventKind.LOST,
+            gpu.gpu.gpu_id,
+            served.slice_id,
+            detail=f"process {identity.pid}: {detail}",
+        )
     if served.state() is not before or outcome.end is MoveEnd.DONE:
         served.note_moved(now)
     gpu.learn_rate(move.kind, outcome.moved_mib, outcome.moved_s)
@@ -50,7 +56,7 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
         case MoveEnd.DONE:
             served.moving_works()
             record(
-                "suspended" if suspending else "resumed",
+                EventKind.SUSPENDED if suspending else EventKind.RESUMED,
                 gpu.gpu.gpu_id,
                 served.slice_id,
                 for_slice_id=move.room_for,
@@ -58,15 +64,17 @@ def take_over(gpu: ServedGpu, ended: EndedMove, record: RecordEvent) -> None:
                 took_s=outcome.took_s,
             )
         case MoveEnd.UNDONE:
-            record("undone", gpu.gpu.gpu_id, served.slice_id, for_slice_id=move.room_for)
+            record(EventKind.UNDONE, gpu.gpu.gpu_id, served.slice_id, for_slice_id=move.room_for)
         case MoveEnd.REFUSED:
             if suspending:
                 _mark_unsuspendable(served, outcome)
-            record("refused-move", gpu.gpu.gpu_id, served.slice_id, detail=outcome.detail)
+            record(EventKind.REFUSED_MOVE, gpu.gpu.gpu_id, served.slice_id, detail=outcome.detail)
         case MoveEnd.PUT_OFF:
             _put_off(served, outcome, now, suspending=suspending)
             if served.move_failures.count == 1:
-                record("refused-move", gpu.gpu.gpu_id, served.slice_id, detail=outcome.detail)
+                record(
+                    EventKind.REFUSED_MOVE, gpu.gpu.gpu_id, served.slice_id, detail=outcome.detail
+                )
 
 
 def _note_processes(served: ServedSlice, outcome: MoveOutcome) -> None:

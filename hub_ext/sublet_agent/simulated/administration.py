@@ -17,7 +17,6 @@ class BufferTruth:
     """One buffer, as it really is."""
 
     mib: int
-    on_card: bool
     sha256: str | None
     intact: bool | None
     """Whether its bytes are what its program last put there; ``None`` where not checked."""
@@ -43,9 +42,7 @@ class ProcessTruth:
     """Why its work is lost; ``None`` where it is not."""
     mps: bool
     managed: bool
-    ipc: bool
     waiting_calls: int
-    queued_kernels: int
     busy_ms: int
     buffers: tuple[BufferTruth, ...]
 
@@ -175,12 +172,10 @@ def _process(answer: Mapping[str, Any]) -> ProcessTruth:
             lost=answer["lost"],
             mps=answer["mps"],
             managed=answer["managed"],
-            ipc=answer["ipc"],
             waiting_calls=answer["waiting_calls"],
-            queued_kernels=answer["queued_kernels"],
             busy_ms=answer["busy_ms"],
             buffers=tuple(
-                BufferTruth(each["mib"], each["on_card"], each["sha256"], each["intact"])
+                BufferTruth(each["mib"], each["sha256"], each["intact"])
                 for each in answer["buffers"]
             ),
         )

@@ -6,31 +6,15 @@ import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.clock import Clock
-from sublet_agent.durable_writes import write_all
-
-EventKind = Literal[
-    "active",
-    "idle",
-    "gate-opened",
-    "paused",
-    "unpaused",
-    "suspended",
-    "resumed",
-    "undone",
-    "evicted",
-    "refused-move",
-    "over-cap",
-    "lost",
-    "gpu-closed",
-    "recovered",
-]
+from sublet_agent.durable_writes import replace_open_file, write_all
 
 _MOST_EVENTS: Final = 10_000
 _COMPACT_AT_LINES: Final = 4 * _MOST_EVENTS
@@ -156,12 +140,10 @@ class EventLog:
             self._events[event.event_id] = event
 
     def _rewrite(self) -> None:
-        fresh = self._path.with_suffix(".new")
         lines = [event.model_dump_json() for event in self._events.values()]
         try:
-            handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_APPEND, 0o600)
-            write_all(handle, "".join(f"{line}\n" for line in lines).encode())
-            fresh.replace(self._path)
+            text = "".join(f"{line}\n" for line in lines)
+            handle = replace_open_file(self._path, text.encode())
         except OSError as error:
             log.warning("cannot shorten %s: %s", self._path, error)
             return

@@ -22,7 +22,7 @@ from typing import Any, Final
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.residency.snapshot import Holder
 
-from sublet_agent.durable_writes import replace_file, write_all
+from sublet_agent.durable_writes import replace_open_file, write_all
 from sublet_agent.errors import JournalError
 from sublet_agent.processes.process_table import ProcessIdentity
 
@@ -122,8 +122,7 @@ class Journal:
             self._last = {k: e for k, e in self._last.items() if e.step not in _SETTLED}
             text = "".join(_to_line(e) for e in self._last.values())
             try:
-                replace_file(self._path, text.encode())
-                opened = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+                opened = replace_open_file(self._path, text.encode())
             except OSError as error:
                 message = f"cannot rewrite the journal {self._path}: {error}"
                 raise JournalError(message) from error

@@ -12,10 +12,11 @@ from typing import Protocol
 
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.wire.agent_link import AgentEvent, Assignments, Events, GpuReport, Hello, Status
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.identity import AgentIdentities
-from sublet_hub.ledger.events import EventKind, event
+from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
 from sublet_hub.state.fleet import NodeView
 from sublet_hub.state.metrics import ServiceMetrics
@@ -171,7 +172,7 @@ class AgentConnections:
         return EventRecord(
             event_id=digest[:32],
             at=min(told.at, self._stores.now()),
-            kind=told.kind,
+            kind=told.kind.value,
             node=view.node,
             gpu_id=told.gpu_id,
             slice_id=told.slice_id,

@@ -99,9 +99,9 @@ class AgentTokens:
 
     def _take_question(self, address: str, now: datetime) -> None:
         """Its own first: who has none left takes nothing from the others."""
-        wait_s = self._in_vain.take(address, now.timestamp())
+        wait_s = self._in_vain.take_or_wait_s(address, now.timestamp())
         if wait_s == 0 and address not in self._agents_from:
-            wait_s = self._questions.take("", now.timestamp())
+            wait_s = self._questions.take_or_wait_s("", now.timestamp())
         if wait_s > 0:
             message = "too many tokens to ask Kubernetes about: try again"
             raise IdentityUnknownError(message)

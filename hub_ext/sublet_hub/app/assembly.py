@@ -11,6 +11,7 @@ from typing import Any
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.agent_link import AgentEvent
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.connection_registry import AgentConnections
@@ -28,7 +29,7 @@ from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.database import Database, LedgerWriteError
-from sublet_hub.ledger.events import EventKind, event
+from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.security.rate_limits import Guesses, RateLimits
@@ -241,9 +242,9 @@ class Assembly:
     def _happened(self, told: AgentEvent, record: EventRecord) -> None:
         del record
         slice_id = SliceId(told.slice_id or "")
-        if told.kind == "evicted":
+        if told.kind is EventKind.EVICTED:
             self._runner.evict(slice_id, told.detail)
-        elif told.kind == "lost":
+        elif told.kind is EventKind.LOST:
             self._runner.lose(slice_id, told.detail)
 
     def _ledger_changed(self, change: Change) -> None:

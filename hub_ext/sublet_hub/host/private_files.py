@@ -23,15 +23,19 @@ def make_private_folder(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write the file whole, readable by the service's account alone."""
+def write_private(path: Path, content: bytes, *, forced: bool = True) -> None:
+    """Write the file whole, readable by the service's account alone.
+
+    ``forced`` to disk first, as it must outlive the machine; not for what is written often.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if forced:
+                file.flush()
+                os.fsync(file.fileno())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

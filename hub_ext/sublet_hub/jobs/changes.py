@@ -8,8 +8,9 @@ from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import SliceId
+from sublet_quota.wire.event_kinds import EventKind
 
-from sublet_hub.ledger.events import EventKind, job_event
+from sublet_hub.ledger.events import job_event
 from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
 from sublet_hub.ledger.text import storable
 

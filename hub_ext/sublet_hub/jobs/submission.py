@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 
 from pydantic import ValidationError
-from sublet_quota.jobs.job_admission import RequestedJob, admit_job
+from sublet_quota.jobs.job_admission import RequestedJob, refuse_job
 from sublet_quota.jobs.take_along import refuse_paths
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import JobId, UserName
@@ -62,7 +62,7 @@ class JobSubmission:
         with self._turn_of(owner):
             return await self._take_in(account, request, path, may_go_first=may_go_first)
 
-    def check(
+    def refuse(
         self,
         owner: UserName,
         groups: tuple[str, ...],
@@ -82,7 +82,7 @@ class JobSubmission:
         """Whether notebooks can be looked into before their jobs run."""
         return self._intake.sees_files
 
-    async def check_notebook(
+    async def refuse_notebook(
         self, owner: UserName, groups: tuple[str, ...], request: JobRequest
     ) -> Refusal | None:
         """Say why the job would be refused for its notebook. Starts a process of its owner."""
@@ -165,7 +165,7 @@ class JobSubmission:
             self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)
             or refuse_paths(request.take_along)
-            or self._admit(account, request, may_go_first=may_go_first)
+            or self._refuse(account, request, may_go_first=may_go_first)
         )
         return refusal or locate_notebook(account.template, request.notebook)
 
@@ -181,7 +181,7 @@ class JobSubmission:
         if isinstance(facts, Refusal):
             return facts
         # Asked again: others were served while the notebook was looked at.
-        refusal = refuse_parameters(request.parameters, facts) or self._admit(
+        refusal = refuse_parameters(request.parameters, facts) or self._refuse(
             account, request, may_go_first=may_go_first
         )
         if refusal is not None:
@@ -195,7 +195,7 @@ class JobSubmission:
         self._stores.ledger.apply(changes.submitted(job), job.submitted_at)
         return job
 
-    def _admit(
+    def _refuse(
         self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
     ) -> Refusal | None:
         owner = UserName(account.owner)
@@ -211,7 +211,7 @@ class JobSubmission:
             may_go_first=may_go_first,
         )
         live = sum(job.state not in ENDED for job in jobs)
-        return admit_job(self._stores.capacity.holdings, wish, live)
+        return refuse_job(self._stores.capacity.holdings, wish, live)
 
     def _new_job(
         self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts

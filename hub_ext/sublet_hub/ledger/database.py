@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import NodeId
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows
@@ -55,7 +56,7 @@ class EventQuery:
     owner: str | None
     """``None``: everybody's."""
     limit: int
-    kind: str | None = None
+    kind: EventKind | None = None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -145,7 +146,7 @@ class Database:
         if query.owner is not None:
             found = found.where(EVENTS.c.owner == query.owner)
         if query.kind is not None:
-            found = found.where(EVENTS.c.kind == query.kind)
+            found = found.where(EVENTS.c.kind == query.kind.value)
         with self._engine.connect() as connection:
             newest_first = [rows.event_of_row(row) for row in connection.execute(found).mappings()]
         return tuple(reversed(newest_first))

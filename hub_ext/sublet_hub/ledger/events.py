@@ -2,32 +2,10 @@
 
 import secrets
 from datetime import datetime
-from enum import StrEnum
+
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.records import EventRecord, JobRecord, SliceRecord
-
-
-class EventKind(StrEnum):
-    """The kinds of event that the service itself makes (agents make others)."""
-
-    SLICE_CREATED = "slice-created"
-    SLICE_STARTED = "slice-started"
-    SLICE_PLACED = "slice-placed"
-    SLICE_RELEASED = "slice-released"
-    SLICE_KEPT = "slice-kept"
-    SLICE_WANTED = "slice-wanted"
-    SLICE_GIVEN_UP = "slice-given-up"
-    SLICE_RESIZED = "slice-resized"
-    JOB_SUBMITTED = "job-submitted"
-    JOB_PLACED = "job-placed"
-    JOB_STARTED = "job-started"
-    JOB_WENT_BACK = "job-went-back"
-    JOB_ENDED = "job-ended"
-    LENDING_SWITCHED = "lending-switched"
-    AGENT_CONNECTED = "agent-connected"
-    AGENT_SILENT = "agent-silent"
-    QUOTA_LOADED = "quota-loaded"
-    QUOTA_REFUSED = "quota-refused"
 
 
 def event(kind: EventKind, at: datetime, detail: str = "") -> EventRecord:

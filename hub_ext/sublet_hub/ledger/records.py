@@ -147,6 +147,7 @@ class EventRecord:
     event_id: str
     at: datetime
     kind: str
+    """A value of ``EventKind``, unless another version of the service has written it."""
     node: str | None = None
     gpu_id: str | None = None
     slice_id: str | None = None

@@ -25,21 +25,21 @@ class RateLimits:
         self._rate = rate
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, key: str, monotonic_s: float) -> float:
+    def take_or_wait_s(self, key: str, monotonic_s: float) -> float:
         """Take one; returns 0, or for how many seconds there is none to take."""
-        wait_s = self.wait(key, monotonic_s)
+        wait_s = self.wait_s(key, monotonic_s)
         if wait_s == 0:
             level, _ = self._buckets[key]
             self._buckets[key] = (level - 1, monotonic_s)
         return wait_s
 
     def give_back(self, key: str) -> None:
-        """Undo one ``take``: what it was taken for turned out to be in order."""
+        """Undo one ``take_or_wait_s``: what it was taken for turned out to be in order."""
         if key in self._buckets:
             level, seen_s = self._buckets[key]
             self._buckets[key] = (min(self._rate.burst, level + 1), seen_s)
 
-    def wait(self, key: str, monotonic_s: float) -> float:
+    def wait_s(self, key: str, monotonic_s: float) -> float:
         """For how many seconds there is none to take; 0 when there is."""
         level, seen_s = self._buckets.get(key, (self._rate.burst, monotonic_s))
         level = min(self._rate.burst, level + (monotonic_s - seen_s) * self._rate.per_s)
@@ -62,11 +62,11 @@ class Guesses:
     def refuse(self, address: str, *, known: bool) -> None:
         """``TooManyRequestsError`` where too many came from there."""
         if not known:
-            refuse_for(self._limits.wait(address, time.monotonic()))
+            refuse_for(self._limits.wait_s(address, time.monotonic()))
 
     def count(self, address: str) -> None:
         """One more came from there."""
-        self._limits.take(address, time.monotonic())
+        self._limits.take_or_wait_s(address, time.monotonic())
 
 
 def refuse_for(wait_s: float) -> None:

@@ -16,9 +16,10 @@ from sublet_quota.placement.slice_placement import Placement, decide_slice
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import SliceRequest, SliceStarted
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import NotFoundError
-from sublet_hub.ledger.events import EventKind, slice_event
+from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.slices.home_volumes import Homes
 from sublet_hub.state.metrics import ServiceMetrics

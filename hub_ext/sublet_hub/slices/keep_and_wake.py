@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sublet_quota.admission.keep_budget import check_keep
+from sublet_quota.admission.keep_budget import refuse_keep
 from sublet_quota.document.rights import rights_of
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.agent_link import SliceReport
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConflictError, TooManyRequestsError
 from sublet_hub.ledger.database import EventQuery
-from sublet_hub.ledger.events import EventKind, slice_event
+from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, SliceRecord
 from sublet_hub.security.rate_limits import Rate, RateLimits
@@ -59,7 +60,7 @@ class KeepAndWake:
         account = self._accounts.find(record.owner)
         groups = record.groups if account is None else account.groups
         rights = rights_of(self._capacity.holdings.document, record.owner, groups)
-        refusal = check_keep(rights, self._kept(record.owner, record.slice_id, now), length)
+        refusal = refuse_keep(rights, self._kept(record.owner, record.slice_id, now), length)
         if refusal is not None:
             return refusal
         after = replace(record, kept_until=now + length if length else None)
@@ -116,7 +117,7 @@ class KeepAndWake:
             since=now - _DAY,
             owner=owner,
             limit=_MOST_EVENTS,
-            kind=EventKind.SLICE_KEPT.value,
+            kind=EventKind.SLICE_KEPT,
         )
         found = self._ledger.events(query)
         if len(found) == _MOST_EVENTS:
@@ -158,7 +159,7 @@ def _is_kept(record: SliceRecord, now: datetime) -> bool:
 
 
 def _refuse_too_often(limits: RateLimits, owner: UserName, what: str) -> None:
-    wait_s = limits.take(owner, time.monotonic())
+    wait_s = limits.take_or_wait_s(owner, time.monotonic())
     if wait_s > 0:
         retry = math.ceil(wait_s)
         message = f"your slices were {what} too often: try again in {retry} s"

@@ -14,9 +14,10 @@ from datetime import datetime
 from sublet_quota.names.ids import GpuId, NodeId, SliceId
 from sublet_quota.placement.slice_placement import gpu_on_node
 from sublet_quota.wire.api import PodStarted
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import NotFoundError
-from sublet_hub.ledger.events import EventKind, slice_event
+from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord, PodIdentity, SliceRecord
 from sublet_hub.state.capacity import Capacity

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sublet_quota.admission.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConflictError
-from sublet_hub.ledger.events import EventKind, slice_event
+from sublet_hub.ledger.events import slice_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, SliceRecord
 from sublet_hub.state.capacity import Capacity

@@ -45,8 +45,6 @@ class Fleet:
         self._nodes: dict[NodeId, NodeView] = {}
         self.cordoned: frozenset[NodeId] = frozenset()
         """Nodes that take nothing new, as the cluster says: cards there count as closed."""
-        self.dropped_reports = 0
-        """How often an agent spoke of what is not its own."""
 
     def nodes(self) -> Iterable[NodeView]:
         """All nodes that have connected since the service started."""
@@ -80,8 +78,6 @@ class Fleet:
         view.slices = {
             SliceId(s.slice_id): s for s in status.slices if self._is_its_slice(view, s.slice_id)
         }
-        self.dropped_reports += len(status.gpus) - len(view.gpus)
-        self.dropped_reports += len(status.slices) - len(view.slices)
         return tuple(g for g in view.gpus.values() if self._is_news(view, g))
 
     def report(self, slice_id: SliceId) -> SliceReport | None:

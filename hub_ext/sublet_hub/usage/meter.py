@@ -150,9 +150,9 @@ class UseMeter:
             )
             for held in slices
         ]
-        split = split_energy(used_mj, round(card.idle_mw * gapless_s), uses)
+        parts_mj = split_energy(used_mj, round(card.idle_mw * gapless_s), uses)
         for held in slices:
-            part_mj = split.parts_mj[held.record.slice_id]
+            part_mj = parts_mj[held.record.slice_id]
             if part_mj:
                 self._add(replace(self._part(held.record, now), energy_mj=part_mj))
 

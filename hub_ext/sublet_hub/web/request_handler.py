@@ -174,7 +174,7 @@ class RouteHandler(ServiceHandler):
             raise NotAuthenticatedError(message)
         caller = caller_of(model)
         owners = self.service.limits.owners
-        refuse_for(owners.take(f"{caller.kind}:{caller.name}", time.monotonic()))
+        refuse_for(owners.take_or_wait_s(f"{caller.kind}:{caller.name}", time.monotonic()))
         if not caller.may_enter:
             message = "this token lacks the scope access:services!service=sublet"
             raise NotAllowedError(message)

@@ -1,23 +1,13 @@
 """What each of the server's kernels holds of its slice: Jupyter's sessions and the agent's word.
 
-A kernel with Sublet's gate is known to the agent by its id. Others are found by their processes,
-where server and agent number processes alike: not from inside a container of its own.
+A kernel with Sublet's gate is known to the agent by its id. Others are found by their processes.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import psutil
 from sublet_quota.wire.notebook_server import KernelHolding
 from sublet_quota.wire.tenant_socket import Share, ShareProcess
-
-
-def processes_of(kernels: Any) -> dict[str, frozenset[int]]:
-    """The pids of each kernel of a ``MappingKernelManager`` with its descendants. Blocks."""
-    return {
-        kernel_id: _descendants(_pid_of(kernels.get_kernel(kernel_id)))
-        for kernel_id in kernels.list_kernel_ids()
-    }
 
 
 def join(
@@ -48,19 +38,3 @@ def join(
         )
         for kernel in kernels
     )
-
-
-def _pid_of(kernel: Any) -> int | None:
-    """The first process of a kernel, where it runs as one here."""
-    pid = getattr(getattr(kernel, "provisioner", None), "pid", None)
-    return pid if isinstance(pid, int) and pid > 0 else None
-
-
-def _descendants(pid: int | None) -> frozenset[int]:
-    if pid is None:
-        return frozenset()
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return frozenset({pid})
-    return frozenset({pid, *(child.pid for child in children)})

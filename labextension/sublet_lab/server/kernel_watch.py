@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from jupyter_client.session import Session
 
 from sublet_lab.kernel.cells import GATE_FEATURE
+from sublet_lab.server.kernel_processes import pid_of
 
 _LOOK_AGAIN_S = 0.5
 _REPEAT_S = 2.0
@@ -122,7 +123,7 @@ class KernelWatch:
             session=Session(config=kernel.session.config, key=kernel.session.key),
             ports=ports,
             seen_at=asyncio.get_running_loop().time(),
-            process=_process_of(kernel),
+            process=pid_of(kernel),
         )
         iopub, control = kernel.connect_iopub(), kernel.connect_control()
         watched.streams += [iopub, control]
@@ -216,13 +217,9 @@ def _works_on(watched: _Watched, now: float) -> str | None:
     return next((call for call, (_, began) in calls if now - began >= _LONG_CALL_S), None)
 
 
-def _process_of(kernel: Any) -> int | None:
-    return getattr(getattr(kernel, "provisioner", None), "pid", None)
-
-
 def _follow_process(watched: _Watched) -> None:
     """See a restart, of which iopub may tell nothing while it connects anew."""
-    process = _process_of(watched.kernel)
+    process = pid_of(watched.kernel)
     if process is not None and process != watched.process:
         watched.forget_work()
         watched.process = process

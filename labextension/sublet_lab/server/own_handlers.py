@@ -13,7 +13,8 @@ from tornado import web
 
 from sublet_lab.server.agent_link import NoShareError, ask_share
 from sublet_lab.server.handlers import Handler, SubletHandler
-from sublet_lab.server.kernel_holdings import join, processes_of
+from sublet_lab.server.kernel_holdings import join
+from sublet_lab.server.kernel_processes import processes_of
 from sublet_lab.server.notebook_inspection import InspectionError, inspect
 from sublet_lab.server.service_client import Answer
 

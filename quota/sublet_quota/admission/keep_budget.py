@@ -6,7 +6,7 @@ from sublet_quota.document.rights import Rights
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
-def check_keep(rights: Rights, kept_today: timedelta, asked: timedelta) -> Refusal | None:
+def refuse_keep(rights: Rights, kept_today: timedelta, asked: timedelta) -> Refusal | None:
     """Return why the owner may not keep a slice for ``asked`` more, or nothing.
 
     ``kept_today`` is what was granted in the last 24 hours, less what was given up unused.

@@ -8,7 +8,7 @@ from sublet_quota.names.ids import GroupName, PoolName
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
-def too_many_slices(holdings: Holdings, rights: Rights) -> Refusal | None:
+def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
     """Refuse one slice more than a user may have."""
     held = holdings.accounts.of_user(rights.owner, None).slices
     if rights.most_slices is None or held < rights.most_slices:
@@ -21,14 +21,16 @@ def too_many_slices(holdings: Holdings, rights: Rights) -> Refusal | None:
     )
 
 
-def over_user_limit(holdings: Holdings, rights: Rights, amount: GpuAmount) -> Refusal | None:
+def refuse_beyond_user_limit(
+    holdings: Holdings, rights: Rights, amount: GpuAmount
+) -> Refusal | None:
     """Refuse what would take a user beyond their limits."""
     held = holdings.accounts.of_user(rights.owner, None).amount
     limits = (rights.limit_mib, rights.limit_milli)
-    return _over_limit(f"'{rights.owner}'", RefusalReason.USER_LIMIT, amount, held, limits)
+    return _refuse_beyond_limit(f"'{rights.owner}'", RefusalReason.USER_LIMIT, amount, held, limits)
 
 
-def _over_limit(
+def _refuse_beyond_limit(
     who: str,
     reason: RefusalReason,
     amount: GpuAmount,
@@ -66,7 +68,7 @@ def group_to_charge(
     refusals: list[Refusal] = []
     with_room: list[GroupName] = []
     for group in rights.groups:
-        refusal = _over_group_limits(holdings, group, amount)
+        refusal = _refuse_beyond_group_limits(holdings, group, amount)
         if refusal is None:
             with_room.append(group)
         else:
@@ -79,7 +81,9 @@ def group_to_charge(
     return (with_room[0],)
 
 
-def _over_group_limits(holdings: Holdings, group: GroupName, amount: GpuAmount) -> Refusal | None:
+def _refuse_beyond_group_limits(
+    holdings: Holdings, group: GroupName, amount: GpuAmount
+) -> Refusal | None:
     quota = holdings.document.groups[group]
     use = holdings.accounts.of_group(group, None)
     most = as_number(quota.most_slices, None)
@@ -91,10 +95,12 @@ def _over_group_limits(holdings: Holdings, group: GroupName, amount: GpuAmount) 
             {"slices": use.slices, "most_slices": most},
         )
     limits = (as_number(quota.limit.memory, None), as_number(quota.limit.compute, None))
-    return _over_limit(f"Group '{group}'", RefusalReason.GROUP_LIMIT, amount, use.amount, limits)
+    return _refuse_beyond_limit(
+        f"Group '{group}'", RefusalReason.GROUP_LIMIT, amount, use.amount, limits
+    )
 
 
-def kept_for_others(
+def refuse_what_is_kept_for_others(
     holdings: Holdings,
     rights: Rights,
     pool: PoolName,

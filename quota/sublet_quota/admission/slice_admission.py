@@ -16,9 +16,9 @@ from typing import Final
 
 from sublet_quota.admission.quota_limits import (
     group_to_charge,
-    kept_for_others,
-    over_user_limit,
-    too_many_slices,
+    refuse_beyond_user_limit,
+    refuse_one_more_slice,
+    refuse_what_is_kept_for_others,
 )
 from sublet_quota.admission.slice_request import RequestedSlice, Wanted, amount_of, read_wish
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
@@ -59,7 +59,7 @@ def admit(holdings: Holdings, wish: RequestedSlice) -> Admitted | Refusal:
     kinds = _kinds_there(holdings, wanted, wish)
     if isinstance(kinds, Refusal):
         return kinds
-    if (refusal := too_many_slices(holdings, rights)) is not None:
+    if (refusal := refuse_one_more_slice(holdings, rights)) is not None:
         return refusal
     refusals: list[Refusal] = []
     admitted: list[AdmittedKind] = []
@@ -144,13 +144,13 @@ def _admit_on(
     amount = wanted.on(kind)
     if not wanted.may_be_had_on(kind):
         return _above_all_sizes(rights, wanted, kind)
-    over = over_user_limit(holdings, rights, amount)
+    over = refuse_beyond_user_limit(holdings, rights, amount)
     if over is not None:
         return over
     groups = group_to_charge(holdings, rights, wanted.pool, amount)
     if isinstance(groups, Refusal):
         return groups
-    taken = kept_for_others(holdings, rights, wanted.pool, amount, groups)
+    taken = refuse_what_is_kept_for_others(holdings, rights, wanted.pool, amount, groups)
     return AdmittedKind(kind, amount, groups) if taken is None else taken
 
 

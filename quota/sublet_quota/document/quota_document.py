@@ -125,11 +125,3 @@ class QuotaDocument(Section):
     def pool_of_size(self, name: SizeName) -> PoolName:
         """Return the pool that the size lies in."""
         return PoolName(self.sizes[name].pool or self.first_pool)
-
-    def sizes_in(self, pool: PoolName) -> Mapping[SizeName, SliceSize]:
-        """Return the sizes that lie in a pool, in the order of the document."""
-        return {
-            SizeName(name): size
-            for name, size in self.sizes.items()
-            if self.pool_of_size(SizeName(name)) == pool
-        }

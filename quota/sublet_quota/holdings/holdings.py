@@ -47,7 +47,6 @@ class Holdings:
         self.accounts = Accounts(document)
         """What users and groups hold."""
         self._slices: dict[SliceId, Holding] = {}
-        self._of_user: defaultdict[UserName, set[SliceId]] = defaultdict(set)
         self._on_gpu: defaultdict[GpuId, set[SliceId]] = defaultdict(set)
         self._loads: dict[GpuId, GpuLoad] = {}
         self._gpus: dict[GpuId, GpuFacts] = {}
@@ -92,7 +91,6 @@ class Holdings:
             return
         self.remove(holding.slice_id)
         self._slices[holding.slice_id] = holding
-        self._of_user[holding.owner].add(holding.slice_id)
         self._on_gpu[holding.gpu_id].add(holding.slice_id)
         self._set_load(holding.gpu_id, self.load(holding.gpu_id).plus(holding))
         if holding.holder is Holder.NOTEBOOK:
@@ -103,7 +101,6 @@ class Holdings:
         holding = self._slices.pop(slice_id, None)
         if holding is None:
             return None
-        _drop(self._of_user, holding.owner, slice_id)
         _drop(self._on_gpu, holding.gpu_id, slice_id)
         self._set_load(holding.gpu_id, self.load(holding.gpu_id).minus(holding))
         if holding.holder is Holder.NOTEBOOK:
@@ -123,10 +120,6 @@ class Holdings:
     def slices(self) -> Iterator[Holding]:
         """All slices."""
         return iter(self._slices.values())
-
-    def slices_of(self, owner: UserName) -> tuple[Holding, ...]:
-        """A user's slices, jobs' too, by id."""
-        return tuple(self._slices[s] for s in sorted(self._of_user.get(owner, ())))
 
     def slices_on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
         """The slices on a GPU, jobs' too, by id."""

@@ -35,17 +35,17 @@ class RequestedJob:
     """Whether an admin submits it."""
 
 
-def admit_job(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
+def refuse_job(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
     """Return why the job is refused, or nothing; ``live_jobs`` of its owner wait or run."""
     return (
-        _bad_amount(wish)
-        or _goes_first(wish)
-        or _too_many(holdings, wish, live_jobs)
-        or _never_fits(holdings, wish)
+        _refuse_amount(wish)
+        or _refuse_going_first(wish)
+        or _refuse_too_many(holdings, wish, live_jobs)
+        or _refuse_what_never_fits(holdings, wish)
     )
 
 
-def _bad_amount(wish: RequestedJob) -> Refusal | None:
+def _refuse_amount(wish: RequestedJob) -> Refusal | None:
     if not 1 <= wish.compute_milli <= WHOLE_GPU_MILLI:
         said = "ask for 1 to 1000 milli-GPU"
         return Refusal(RefusalReason.BAD_AMOUNT, f"A job's compute is a part of one GPU: {said}.")
@@ -59,7 +59,7 @@ def _bad_amount(wish: RequestedJob) -> Refusal | None:
     return None
 
 
-def _goes_first(wish: RequestedJob) -> Refusal | None:
+def _refuse_going_first(wish: RequestedJob) -> Refusal | None:
     if wish.priority <= 0 or wish.may_go_first:
         return None
     return Refusal(
@@ -70,7 +70,7 @@ def _goes_first(wish: RequestedJob) -> Refusal | None:
     )
 
 
-def _too_many(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
+def _refuse_too_many(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
     most = rights_of(holdings.document, wish.owner, wish.groups).most_jobs
     if most is None or live_jobs < most:
         return None
@@ -82,7 +82,7 @@ def _too_many(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal
     )
 
 
-def _never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal | None:
+def _refuse_what_never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal | None:
     lending = [name for name, pool in holdings.document.pools.items() if pool.lend]
     if not lending:
         message = "No pool lends its GPUs to jobs. Ask an administrator to let one."
@@ -97,7 +97,7 @@ def _never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal | None:
         return Refusal(RefusalReason.NO_GPU, message)
     largest = max(kinds, key=lambda kind: (kind.usable_mib, kind.type))
     if (wish.memory_mib or 1) <= largest.usable_mib:
-        return _too_few_gpus(holdings, wish, frozenset(lending))
+        return _refuse_too_few_gpus(holdings, wish, frozenset(lending))
     asked_mib = wish.memory_mib or 0
     return Refusal(
         RefusalReason.LARGER_THAN_GPU,
@@ -107,7 +107,7 @@ def _never_fits(holdings: Holdings, wish: RequestedJob) -> Refusal | None:
     )
 
 
-def _too_few_gpus(
+def _refuse_too_few_gpus(
     holdings: Holdings, wish: RequestedJob, lending: frozenset[str]
 ) -> Refusal | None:
     if wish.gpus <= 1:

@@ -38,8 +38,6 @@ class Activity:
 
     active: bool
     since: datetime
-    changes_at: datetime | None
-    """Active: when it becomes idle if nothing more is seen."""
 
 
 def judge_activity(
@@ -59,9 +57,9 @@ def judge_activity(
     active = now - last < idle_after
     if active:
         began = before.since if before is not None and before.active else now
-        return Activity(active=True, since=began, changes_at=last + idle_after)
+        return Activity(active=True, since=began)
     ended = min(now, last + idle_after)
     if before is not None and not before.active:
         # Work may have come and gone between two judgements: idle since the later of the two.
         ended = max(ended, before.since)
-    return Activity(active=False, since=ended, changes_at=None)
+    return Activity(active=False, since=ended)

@@ -59,7 +59,7 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
     )
     jobs_mib = sum(room.full_mib[s.slice_id] for s in room.views if s.is_job)
     harmless_mib = snapshot.usable_mib - _owners_mib(room) - jobs_mib
-    returnable_mib = _can_leave_in_time_mib(snapshot) - jobs_mib
+    returnable_mib = _leaving_in_time_mib(snapshot) - jobs_mib
     return max(0, min(snapshot.usable_mib - taken_mib, max(harmless_mib, returnable_mib)))
 
 
@@ -100,7 +100,7 @@ def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> Wai
         # One that has begun was let in by this rule: a rate that falls later strands nobody.
         jobs_mib = sum(room.full_mib[s.slice_id] for s in (*seated, job))
         may_be_in_the_way = _owners_mib(room) + jobs_mib > snapshot.usable_mib
-        if may_be_in_the_way and jobs_mib > _can_leave_in_time_mib(snapshot):
+        if may_be_in_the_way and jobs_mib > _leaving_in_time_mib(snapshot):
             return WaitReason.GIVE_BACK_TOO_SLOW
     return None
 
@@ -109,7 +109,7 @@ def _owners_mib(room: Room) -> int:
     return sum(room.full_mib[s.slice_id] for s in room.views if not s.is_job)
 
 
-def _can_leave_in_time_mib(snapshot: GpuSnapshot) -> int:
+def _leaving_in_time_mib(snapshot: GpuSnapshot) -> int:
     return int(snapshot.suspend_mib_per_s * snapshot.settings.give_back_within.total_seconds())
 
 

@@ -51,10 +51,10 @@ def full_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
     """
     beyond_mib = view.cap_mib - snapshot.usable_mib
     owed = snapshot.usable_mib if 0 < beyond_mib <= snapshot.margin_mib else view.cap_mib
-    return max(owed, _has_mib(snapshot, view))
+    return max(owed, _total_mib(snapshot, view))
 
 
-def _has_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
+def _total_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
     if is_moving(snapshot, view):
         # Each of the two may already count bytes that are on their way.
         return max(view.held_mib, view.image_mib)
@@ -67,7 +67,7 @@ def _committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
         if transition.kind is TransitionKind.RESUMING and view.active:
             return full
         # A suspend may have to be undone: its room is free when the whole slice is out.
-        return full if _goes_on_by_itself(view) else _has_mib(snapshot, view)
+        return full if _goes_on_by_itself(view) else _total_mib(snapshot, view)
     on_its_own = _goes_on_by_itself(view) and not view.is_job and not view.is_away
     stays_or_may_grow = _stays_whatever_happens(view) or on_its_own
     if view.gate_open or (stays_or_may_grow and view.held_mib > 0):

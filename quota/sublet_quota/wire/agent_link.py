@@ -7,12 +7,13 @@ The agent authenticates with ``Authorization: Bearer <the node's secret>``.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
 
 
@@ -120,28 +121,20 @@ class Status(WireModel):
     """The sequence of the last ``Assignments`` that is in force here."""
 
 
+def _told_by_agents(kind: EventKind) -> EventKind:
+    if kind not in TOLD_BY_AGENTS:
+        message = f"{kind.value} is the service's own word: an agent tells {sorted(TOLD_BY_AGENTS)}"
+        raise ValueError(message)
+    return kind
+
+
 class AgentEvent(WireModel):
     """Something that happened to a slice or a GPU, for the record and the timeline."""
 
     event_id: Name
     """Unique for ever: told again after a lost connection, stored once."""
     at: AwareDatetime
-    kind: Literal[
-        "active",
-        "idle",
-        "gate-opened",
-        "paused",
-        "unpaused",
-        "suspended",
-        "resumed",
-        "undone",
-        "evicted",
-        "refused-move",
-        "over-cap",
-        "lost",
-        "gpu-closed",
-        "recovered",
-    ]
+    kind: Annotated[EventKind, AfterValidator(_told_by_agents)]
     gpu_id: Name
     slice_id: Name | None = None
     for_slice_id: Name | None = None

@@ -375,6 +375,7 @@ class EventInfo(AnswerModel):
     event_id: Name
     at: AwareDatetime
     kind: Name
+    """A value of ``EventKind``; a newer service may tell others."""
     node: Name | None
     gpu_id: Name | None
     slice_id: Name | None

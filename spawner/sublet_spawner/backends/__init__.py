@@ -14,7 +14,6 @@ from sublet_spawner.backends.records import (
     Backend,
     DeviceClaim,
     Guarantees,
-    KeptBy,
     PlacedBy,
     PodFields,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "Backend",
     "DeviceClaim",
     "Guarantees",
-    "KeptBy",
     "PlacedBy",
     "PodFields",
     "SimulatedSettings",

@@ -10,7 +10,6 @@ from sublet_quota.wire.api import Lease
 from sublet_spawner.backends.records import (
     Backend,
     Guarantees,
-    KeptBy,
     PlacedBy,
     PodFields,
     percent,
@@ -54,9 +53,7 @@ class MpsSettings:
 def _time_slicing_guarantees(settings: TimeSlicingSettings) -> Guarantees:
     hard = settings.driver_memory_limit
     return Guarantees(
-        memory_cap=KeptBy.ENGINE if hard else KeptBy.SUBLET,
         memory=_DRIVER_MEMORY if hard else _COOPERATIVE_MEMORY,
-        compute_cap=KeptBy.SUBLET,
         compute=_SHARED_COMPUTE,
         placed_by=PlacedBy.SUBLET,
         not_lendable=_LIMITED_BY_DRIVER if hard else None,
@@ -75,11 +72,9 @@ def _write_time_slicing(lease: Lease, settings: TimeSlicingSettings) -> PodField
 def _whole_gpu_guarantees(settings: WholeGpuSettings) -> Guarantees:
     hard = settings.driver_memory_limit
     return Guarantees(
-        memory_cap=KeptBy.ENGINE if hard else KeptBy.SUBLET,
         memory=_DRIVER_MEMORY
         if hard
         else f"no other server is on your card; {_COOPERATIVE_MEMORY}",
-        compute_cap=KeptBy.ENGINE,
         compute="no other server is on your card",
         placed_by=PlacedBy.CLUSTER,
         not_lendable=_LIMITED_BY_DRIVER if hard else None,
@@ -97,9 +92,7 @@ def _write_whole_gpu(lease: Lease, settings: WholeGpuSettings) -> PodFields:
 def _mps_guarantees(settings: MpsSettings) -> Guarantees:
     del settings
     return Guarantees(
-        memory_cap=KeptBy.ENGINE,
         memory="the MPS server keeps each of your processes to your share",
-        compute_cap=KeptBy.ENGINE,
         compute="the MPS server gives each of your processes no more than your share",
         placed_by=PlacedBy.CLUSTER,
         not_lendable="the driver can neither pause nor suspend programs under MPS",

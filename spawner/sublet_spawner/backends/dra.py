@@ -9,7 +9,6 @@ from sublet_spawner.backends.records import (
     Backend,
     DeviceClaim,
     Guarantees,
-    KeptBy,
     PlacedBy,
     PodFields,
 )
@@ -33,7 +32,6 @@ class DraSettings:
 def _guarantees(settings: DraSettings) -> Guarantees:
     shared = settings.share_memory
     return Guarantees(
-        memory_cap=KeptBy.SUBLET,
         memory=(
             "the cluster counts your share and does not enforce it; "
             if shared
@@ -41,7 +39,6 @@ def _guarantees(settings: DraSettings) -> Guarantees:
         )
         + "PyTorch, JAX and TensorFlow are told your share when they start, and the node's agent "
         "watches all of your processes together",
-        compute_cap=KeptBy.SUBLET if shared else KeptBy.ENGINE,
         compute=(
             "cards take turns; while one is full, the node's agent sees to each one's share"
             if shared

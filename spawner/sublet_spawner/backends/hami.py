@@ -7,7 +7,6 @@ from sublet_quota.wire.api import Lease
 from sublet_spawner.backends.records import (
     Backend,
     Guarantees,
-    KeptBy,
     PlacedBy,
     PodFields,
     percent,
@@ -32,9 +31,7 @@ class HamiSettings:
 
 def _guarantees(settings: HamiSettings) -> Guarantees:
     return Guarantees(
-        memory_cap=KeptBy.ENGINE,
         memory="HAMi's library, loaded into your programs, keeps them to your share",
-        compute_cap=KeptBy.ENGINE,
         compute="HAMi's library slows your programs down to your share",
         placed_by=PlacedBy.SUBLET if settings.sublet_places else PlacedBy.CLUSTER,
         not_lendable="suspending programs with HAMi's library in them has not been seen to work",

@@ -11,7 +11,6 @@ from sublet_spawner.backends.records import (
     CONTAINER,
     Backend,
     Guarantees,
-    KeptBy,
     PlacedBy,
     PodFields,
 )
@@ -54,9 +53,7 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
     match settings.sharing_mode:
         case SharingMode.NV_FRACTIONS:
             return Guarantees(
-                memory_cap=KeptBy.ENGINE,
                 memory="the driver keeps your server to its share of the card's memory",
-                compute_cap=KeptBy.NOBODY,
                 compute="shared with the card's other servers, whoever asks first",
                 placed_by=PlacedBy.CLUSTER,
                 not_lendable="suspending a server under NvFractions, which may connect it to MPS, "
@@ -65,9 +62,7 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
             )
         case SharingMode.HAMI_CORE:
             return Guarantees(
-                memory_cap=KeptBy.ENGINE,
                 memory="HAMi's library, loaded into your programs, keeps them to your share",
-                compute_cap=KeptBy.NOBODY,
                 compute="shared with the card's other servers, whoever asks first",
                 placed_by=PlacedBy.CLUSTER,
                 not_lendable="suspending programs with HAMi's library in them has not been seen to "
@@ -76,11 +71,9 @@ def _guarantees(settings: KaiSettings) -> Guarantees:
             )
         case SharingMode.NON_MEMORY_ENFORCED:
             return Guarantees(
-                memory_cap=KeptBy.SUBLET,
                 memory="KAI counts your share and does not enforce it; PyTorch, JAX and TensorFlow "
                 "are told it when they start, and the node's agent watches all of your processes "
                 "together",
-                compute_cap=KeptBy.SUBLET,
                 compute="cards take turns; while one is full, the node's agent sees to each one's "
                 "share",
                 placed_by=PlacedBy.CLUSTER,

@@ -8,7 +8,7 @@ from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Lease
 
-from sublet_spawner.backends.records import Backend, Guarantees, KeptBy, PlacedBy, PodFields
+from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFields
 
 _PROFILE: Final = re.compile(r"^([1-9])g\.([1-9][0-9]{0,3})gb$")
 _MIB_PER_GB: Final = 1024
@@ -37,9 +37,7 @@ class MigSettings:
 def _guarantees(settings: MigSettings) -> Guarantees:
     del settings
     return Guarantees(
-        memory_cap=KeptBy.ENGINE,
         memory="the card itself keeps your part apart, with a little less than its name says",
-        compute_cap=KeptBy.ENGINE,
         compute="the card itself keeps your part apart",
         placed_by=PlacedBy.CLUSTER,
         not_lendable="the driver cannot suspend programs on a part of a card",

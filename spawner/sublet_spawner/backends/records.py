@@ -16,16 +16,6 @@ from sublet_quota.wire.api import Lease
 Settings = TypeVar("Settings")
 
 
-class KeptBy(StrEnum):
-    """Who keeps a slice within its share."""
-
-    ENGINE = "engine"
-    """The cluster's engine, the driver or the card: a program cannot go beyond it."""
-    SUBLET = "sublet"
-    """Variables that frameworks read when they start, and the agent's watch."""
-    NOBODY = "nobody"
-
-
 class PlacedBy(StrEnum):
     """Who chooses the node that a slice's pod runs on."""
 
@@ -39,9 +29,7 @@ class PlacedBy(StrEnum):
 class Guarantees:
     """What a slice under a backend is sure of, each with a sentence for its owner."""
 
-    memory_cap: KeptBy
     memory: str
-    compute_cap: KeptBy
     compute: str
     placed_by: PlacedBy
     not_lendable: str | None = None

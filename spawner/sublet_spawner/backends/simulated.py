@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sublet_quota.wire.api import Lease
 
-from sublet_spawner.backends.records import Backend, Guarantees, KeptBy, PlacedBy, PodFields
+from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,7 @@ class SimulatedSettings:
 def _guarantees(settings: SimulatedSettings) -> Guarantees:
     del settings
     return Guarantees(
-        memory_cap=KeptBy.SUBLET,
         memory="the simulated card's client keeps each program to your share",
-        compute_cap=KeptBy.SUBLET,
         compute="the simulated card's programs take turns",
         placed_by=PlacedBy.SUBLET,
     )

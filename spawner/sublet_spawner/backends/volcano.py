@@ -7,7 +7,6 @@ from sublet_quota.wire.api import Lease
 from sublet_spawner.backends.records import (
     Backend,
     Guarantees,
-    KeptBy,
     PlacedBy,
     PodFields,
     percent,
@@ -31,9 +30,7 @@ class VolcanoSettings:
 def _guarantees(settings: VolcanoSettings) -> Guarantees:
     del settings
     return Guarantees(
-        memory_cap=KeptBy.ENGINE,
         memory="Volcano's vGPU library, loaded into your programs, keeps them to your share",
-        compute_cap=KeptBy.ENGINE,
         compute="Volcano's vGPU library slows your programs down to your share",
         placed_by=PlacedBy.CLUSTER,
         not_lendable="suspending programs with Volcano's vGPU library in them has not been seen to "

@@ -117,7 +117,6 @@ def test_a_kernel_stays_its_slices_after_the_server_died_and_after_the_release(t
     table.parents[11] = 1
     answers.serve([])
     assert answers.slice_of(kernel) == "a"
-    assert answers.is_released("a")
 
 
 def test_the_dead_are_forgotten(table):

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sublet_agent.simulated.machine.memory.pattern import pattern_sha256
 from sublet_agent.simulated.protocol.connection import ThreadConnections
 from sublet_agent.simulated.protocol.errors import (
     DeviceGoneError,
@@ -17,6 +16,7 @@ from sublet_agent.simulated.protocol.errors import (
 )
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
+from tests.support.memory_patterns import pattern_sha256
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus, wait_until
 from tests.support.tenants import TenantError
 

@@ -5,10 +5,10 @@ import math
 import pytest
 from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.memory.buffers import SLICE_BYTES
-from sublet_agent.simulated.machine.memory.pattern import pattern_sha256
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 
+from tests.support.memory_patterns import pattern_sha256
 from tests.support.simulated_machine import USER, Bench
 
 GIB = 1024

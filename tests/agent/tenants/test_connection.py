@@ -16,15 +16,17 @@ class Desk:
     def __init__(self):
         self.table = FakeTable()
         self.answers = Attribution(self.table)
+        self.assigned = ()
 
     def assign(self, *slice_ids):
+        self.assigned = slice_ids
         self.answers.serve([slice_assignment(s, "GPU-1", 1024, uid=UID) for s in slice_ids])
 
     def slice_of_peer(self, peer):
         return self.answers.slice_of_peer(peer)
 
     def serves(self, slice_id):
-        return not self.answers.is_released(slice_id)
+        return slice_id in self.assigned
 
     def connects(self, pid, **fields):
         return TenantProcess(self, Peer(pid, UID, self.table.add(pid, uid=UID, **fields)))

@@ -142,13 +142,11 @@ async def test_an_agent_says_nothing_of_another_nodes_slices_and_cards(world: Hu
     slice_id, gpu_id = lease["slice_id"], lease["gpu_id"]
     await holder.until(lambda: holder.assignments.slices)
     await until(lambda: world.service.fleet.report(slice_id) is not None)
-    before = world.service.fleet.dropped_reports
     other.gpus = (a_gpu(gpu_id, type="Forged"),)
     await other.report(slices=(a_report(slice_id, memory_mib=77_777),))
     await other.tell(_event(1, slice_id=slice_id, kind="lost"), _event(2, gpu_id=gpu_id))
     fleet = world.service.fleet
     assert fleet.report(slice_id).memory_mib != 77_777
-    assert fleet.dropped_reports >= before + 2
     assert world.service.ledger.gpus[gpu_id].type != "Forged"
     _, events = await world.call("GET", "events", world.admin())
     assert not [e for e in events if e["kind"] in {"lost", "suspended"}]

@@ -111,7 +111,7 @@ async def test_a_few_whose_notebooks_hang_do_not_keep_the_others_from_submitting
 async def test_while_as_many_copy_as_may_a_notebook_is_looked_at(desk: Desk) -> None:
     desk.intake.stuck_in_copy = True
     async with desk.hanging(COLLUDING):
-        looked = desk.desk.check_notebook(UserName("ada"), (), REQUEST)
+        looked = desk.desk.refuse_notebook(UserName("ada"), (), REQUEST)
         assert await asyncio.wait_for(looked, 60) is None
 
 

@@ -19,9 +19,11 @@ import pytest
 import pytest_asyncio
 from sublet_hub.jobs.backends.local import runner
 from sublet_hub.jobs.backends.local.processes import Launch, start_held
+from sublet_hub.ledger.records import Change
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 from sublet_quota.wire.api import AccountTemplate
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
@@ -88,7 +90,7 @@ async def ada(world: HubWorld) -> AsyncIterator[Ada]:
     yield await make_ada(world)
 
 
-def _an_event(kind: str, slice_id: str, **values: Any) -> AgentEvent:
+def _an_event(kind: EventKind, slice_id: str, **values: Any) -> AgentEvent:
     facts = {"event_id": f"e-{kind}-{slice_id}", "at": datetime.now(UTC), "gpu_id": "SIM-0"}
     return AgentEvent(**{**facts, "kind": kind, "slice_id": slice_id, **values})
 
@@ -210,7 +212,7 @@ async def test_an_evicted_job_goes_back_to_the_queue_and_runs_again(ada: Ada) ->
     job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
     first = await ada.until_file("pid")
     slice_id = (await ada.see(job_id))["slice"]["lease"]["slice_id"]
-    await ada.agent.tell(_an_event("evicted", slice_id, detail="managed memory"))
+    await ada.agent.tell(_an_event(EventKind.EVICTED, slice_id, detail="managed memory"))
     await until(lambda: (ada.home / "pid").read_text() not in ("", first))
     (ada.home / "go").touch()
     await ada.until(job_id, "done")
@@ -222,20 +224,18 @@ async def test_a_job_that_dies_of_a_signal_says_so(ada: Ada) -> None:
     assert "signal 9" in job["reason"]
 
 
-async def test_a_job_that_runs_too_long_is_ended(tmp_path: Path, hub: FakeHub) -> None:
+async def test_a_job_that_its_runner_does_not_end_in_time_is_ended(
+    tmp_path: Path, hub: FakeHub
+) -> None:
     async with hub_world(tmp_path, hub) as world:
         ada = await make_ada(world)
-        job_id = await ada.submit(["write", "pid", "pid"], ["wait", "never"], max_run_s=1)
+        job_id = await ada.submit(["write", "pid", "pid"], ["wait", "never"], max_run_s=60)
         await ada.until_file("pid")
-        job = world.service.ledger.jobs[job_id]
-        started = job.started_at
-        assert started is not None
-        assert (await ada.see(job_id))["max_run_s"] == 1
-        runs = world.assembly._runner
-        assert not runs._runs_too_long(job, started)
-        assert runs._runs_too_long(job, datetime.fromtimestamp(started.timestamp() + 20, UTC))
-        await world.call("POST", f"jobs/{job_id}/cancel", ada.token)
-        await ada.until(job_id, "cancelled")
+        ledger, now = world.service.ledger, datetime.now(UTC)
+        long_ago = replace(ledger.jobs[job_id], started_at=now - timedelta(seconds=80))
+        ledger.apply(Change(jobs=(long_ago,)), now)
+        job = await ada.until(job_id, "failed")
+        assert (job["max_run_s"], job["reason"]) == (60, "ran for longer than 60 s")
 
 
 async def test_a_restarted_service_takes_up_the_running_job(tmp_path: Path, hub: FakeHub) -> None:
@@ -288,7 +288,7 @@ async def test_a_job_that_was_evicted_while_the_service_was_away_runs_again(
         rounds.round()
         assert (await ada.see(job_id))["state"] == "running"
         agent = await world.agent()
-        await agent.tell(_an_event("evicted", slice_id, detail="managed memory"))
+        await agent.tell(_an_event(EventKind.EVICTED, slice_id, detail="managed memory"))
         job = await ada.until(job_id, "done", "failed")
         assert (job["state"], job["attempts"], job["failed_attempts"]) == ("done", 2, 0)
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 from sublet_hub.app.application import SubletHub
 from sublet_hub.jobs.backends.none import NoRuns
 from sublet_quota.wire.agent_link import AgentEvent
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import a_gpu
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -121,7 +122,7 @@ async def test_a_job_that_has_to_leave_its_gpu_waits_for_jobs_to_be_switched_on(
         (agent,) = world.agents
         slice_id = job["slice"]["lease"]["slice_id"]
         told = {"event_id": "e1", "at": datetime.now(UTC), "gpu_id": "SIM-0"}
-        await agent.tell(AgentEvent(**told, kind="evicted", slice_id=slice_id))
+        await agent.tell(AgentEvent(**told, kind=EventKind.EVICTED, slice_id=slice_id))
         await until(_is_so(world, path, "waiting", "switches training jobs on"))
 
 

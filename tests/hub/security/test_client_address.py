@@ -67,4 +67,4 @@ def test_a_service_with_a_bad_network_does_not_start_and_says_why(tmp_path: Path
 
 def test_a_few_false_tokens_a_second_keep_nobody_out_who_has_the_same_address() -> None:
     limits = RateLimits(OwnerLimits().failed_requests)
-    assert all(limits.take("192.0.2.1", number / 5) == 0 for number in range(3000))
+    assert all(limits.take_or_wait_s("192.0.2.1", number / 5) == 0 for number in range(3000))

@@ -14,12 +14,13 @@ from sublet_hub.ledger.records import EventRecord
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
+from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 
 pytestmark = pytest.mark.asyncio
-KEEPS = EventQuery(None, "ada", 2000, "slice-kept")
+KEEPS = EventQuery(None, "ada", 2000, EventKind.SLICE_KEPT)
 
 
 async def test_a_server_gets_a_slice_and_the_agent_is_told(world: HubWorld) -> None:
@@ -157,7 +158,7 @@ async def test_events_name_the_slice_that_room_was_made_for_to_its_owner_and_to_
         suspended = AgentEvent(
             event_id=f"e-{other}",
             at=datetime.now(UTC),
-            kind="suspended",
+            kind=EventKind.SUSPENDED,
             gpu_id="SIM-0",
             slice_id=adas["slice_id"],
             for_slice_id=made_for["slice_id"],

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sublet_quota.admission.keep_budget import check_keep
+from sublet_quota.admission.keep_budget import refuse_keep
 from sublet_quota.document.rights import rights_of
 from sublet_quota.reasons.refusal import RefusalReason
 
@@ -18,14 +18,14 @@ def minutes(number: int) -> timedelta:
 
 @pytest.mark.parametrize(("kept", "asked"), [(0, 120), (60, 60), (119, 1), (120, 0), (500, 0)])
 def test_within_the_days_budget_a_slice_may_be_kept(kept: int, asked: int) -> None:
-    assert check_keep(RIGHTS, minutes(kept), minutes(asked)) is None
+    assert refuse_keep(RIGHTS, minutes(kept), minutes(asked)) is None
 
 
 @pytest.mark.parametrize(
     ("kept", "asked", "left"), [(0, 121, 120), (60, 61, 60), (120, 1, 0), (500, 1, 0)]
 )
 def test_beyond_it_is_refused_with_what_is_left(kept: int, asked: int, left: int) -> None:
-    refusal = check_keep(RIGHTS, minutes(kept), minutes(asked))
+    refusal = refuse_keep(RIGHTS, minutes(kept), minutes(asked))
     assert refusal is not None
     assert refusal.reason is RefusalReason.KEEP_BUDGET
     assert refusal.numbers == {"asked_min": asked, "left_min": left, "most_min": 120}

@@ -181,4 +181,3 @@ def test_sizes_lie_in_the_first_pool_unless_they_say_another() -> None:
         """
     )
     assert (two.pool_of_size("a"), two.pool_of_size("b")) == ("fast", "slow")
-    assert list(two.sizes_in("slow")) == ["b"]

@@ -2,7 +2,7 @@
 
 import pytest
 from sublet_quota.holdings.gpu_load import GpuFacts
-from sublet_quota.jobs.job_admission import RequestedJob, admit_job
+from sublet_quota.jobs.job_admission import RequestedJob, refuse_job
 from sublet_quota.reasons.refusal import RefusalReason
 
 from tests.support.quota_cases import H100, L4, gpu, holdings
@@ -71,7 +71,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_job_that_can_never_run_is_refused(name: str) -> None:
     wish, reason, words = REFUSED[name]
-    refusal = admit_job(holdings("", *TWO), wish, 0)
+    refusal = refuse_job(holdings("", *TWO), wish, 0)
     assert refusal is not None
     assert refusal.reason is reason
     assert words in refusal.message
@@ -89,15 +89,15 @@ def test_a_job_that_can_never_run_is_refused(name: str) -> None:
     ],
 )
 def test_a_job_that_fits_some_gpu_may_wait_for_it(wish: RequestedJob) -> None:
-    assert admit_job(holdings("", *TWO), wish, 0) is None
+    assert refuse_job(holdings("", *TWO), wish, 0) is None
 
 
 def test_a_closed_gpu_is_waited_for() -> None:
-    assert admit_job(holdings("", gpu(closed="XID 79")), RequestedJob("ada"), 0) is None
+    assert refuse_job(holdings("", gpu(closed="XID 79")), RequestedJob("ada"), 0) is None
 
 
 def test_without_a_pool_that_lends_no_job_can_run() -> None:
-    refusal = admit_job(holdings("pools: {p: {lend: false}}"), RequestedJob("ada"), 0)
+    refusal = refuse_job(holdings("pools: {p: {lend: false}}"), RequestedJob("ada"), 0)
     assert refusal is not None
     assert refusal.reason is RefusalReason.NO_GPU
 
@@ -105,18 +105,18 @@ def test_without_a_pool_that_lends_no_job_can_run() -> None:
 def test_gpus_of_pools_that_do_not_lend_do_not_count() -> None:
     text = "pools: {no: {gpus: {types: ['*H100*']}, lend: false}, yes: {}}"
     gpus: tuple[GpuFacts, ...] = TWO
-    refusal = admit_job(holdings(text, *gpus), RequestedJob("ada", memory_mib=40 * 1024), 0)
+    refusal = refuse_job(holdings(text, *gpus), RequestedJob("ada", memory_mib=40 * 1024), 0)
     assert refusal is not None
     assert refusal.numbers == {"asked_mib": 40960, "largest_mib": 23552}
-    refusal = admit_job(holdings(text, *gpus), RequestedJob("ada", gpus=2), 0)
+    refusal = refuse_job(holdings(text, *gpus), RequestedJob("ada", gpus=2), 0)
     assert refusal is not None
     assert refusal.numbers == {"asked_gpus": 2, "most_gpus": 1}
 
 
 def test_one_job_too_many_is_refused_with_the_numbers() -> None:
     held = holdings("groups: {lab: {each_member: {most_jobs: 2}}}")
-    assert admit_job(held, RequestedJob("ada", ("lab",)), 1) is None
-    refusal = admit_job(held, RequestedJob("ada", ("lab",)), 2)
+    assert refuse_job(held, RequestedJob("ada", ("lab",)), 1) is None
+    refusal = refuse_job(held, RequestedJob("ada", ("lab",)), 2)
     assert refusal is not None
     assert refusal.reason is RefusalReason.TOO_MANY_JOBS
     assert refusal.numbers == {"jobs": 2, "most_jobs": 2}

@@ -7,6 +7,7 @@ from typing import Final
 from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
 MOST_TEXT: Final = 256
+_MOST_PID: Final = 2**31 - 1
 
 
 class Fields:
@@ -25,6 +26,14 @@ class Fields:
     def whole_or_none(self, name: str, least: int, most: int) -> int | None:
         """Return a whole number within bounds, ``None`` where it is not given."""
         return None if self._message.get(name) is None else self.whole(name, least, most)
+
+    def pid(self) -> int:
+        """Return the process that the request is about."""
+        return self.whole("pid", 1, _MOST_PID)
+
+    def pid_or_none(self) -> int | None:
+        """Return the process that the request is about, ``None`` where it is about any."""
+        return self.whole_or_none("pid", 1, _MOST_PID)
 
     def seconds(self, name: str, least: float) -> float:
         """Return a time; ``null`` is for ever."""

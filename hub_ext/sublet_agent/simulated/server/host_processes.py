@@ -4,16 +4,14 @@ import logging
 import os
 import signal
 import socket
-import struct
 from pathlib import Path
 from typing import Final
 
+from sublet_agent.processes.peer import credentials_of
+from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.simulated.machine.card import ProcessIdentity
 
 _log: Final = logging.getLogger(__name__)
-_CREDENTIALS: Final = struct.Struct("3i")
-_START_TIME_FIELD: Final = 22
-_FIELDS_BEFORE_STATE: Final = 3
 
 
 class HostProcesses:
@@ -40,23 +38,21 @@ class HostProcesses:
             _log.warning("process %d is not ours to end: only its GPU state is gone", pid)
 
 
-def peer_of(connection: socket.socket) -> tuple[ProcessIdentity, int] | None:
+def peer_of(connection: socket.socket, table: ProcessTable) -> tuple[ProcessIdentity, int] | None:
     """Return who is on the other side and a pidfd of it; ``None`` where it has ended already.
 
     The pidfd is opened before the start time is read, so both are of the same process.
     """
-    size = _CREDENTIALS.size
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    pid, uid = credentials_of(connection)
     try:
         watched = os.pidfd_open(pid)
     except OSError:
         return None
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        found = table.identify(pid)
     except OSError:
+        found = None
+    if found is None:
         os.close(watched)
         return None
-    after_name = stat[stat.rindex(")") + 2 :].split()
-    start_time = int(after_name[_START_TIME_FIELD - _FIELDS_BEFORE_STATE])
-    return ProcessIdentity(pid, uid, start_time), watched
+    return ProcessIdentity(pid, uid, found.start_ticks), watched

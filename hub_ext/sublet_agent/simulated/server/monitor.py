@@ -10,7 +10,7 @@ from sublet_agent.simulated.machine.memory.buffers import Buffer
 from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.protocol.errors import DeviceGoneError
 
-RecordEvent = dict[str, object]
+Facts = dict[str, object]
 
 
 class Monitor:
@@ -19,7 +19,7 @@ class Monitor:
     def __init__(self, machine: SimulatedMachine) -> None:
         self._machine: Final = machine
 
-    def gpus(self) -> list[RecordEvent]:
+    def gpus(self) -> list[Facts]:
         """List the cards, those that are gone too."""
         return [
             {
@@ -31,7 +31,7 @@ class Monitor:
             for card in self._machine.cards.values()
         ]
 
-    def memory(self, gpu_id: str) -> RecordEvent:
+    def memory(self, gpu_id: str) -> Facts:
         """Tell the card's memory."""
         store = self._answering(gpu_id).store
         return {
@@ -40,7 +40,7 @@ class Monitor:
             "free_mib": store.free_mib,
         }
 
-    def processes(self, gpu_id: str) -> list[RecordEvent]:
+    def processes(self, gpu_id: str) -> list[Facts]:
         """List the processes with something on the card; a suspended one has nothing."""
         now = self._machine.time_s
         return [
@@ -68,7 +68,7 @@ class Monitor:
         """Tell the energy used since the start, in millijoules."""
         return int(self._answering(gpu_id).energy_j * 1000)
 
-    def health(self, after: int) -> list[RecordEvent]:
+    def health(self, after: int) -> list[Facts]:
         """List what went wrong, from number ``after`` on (exclusive)."""
         return [
             {"number": each.number, "gpu_id": each.gpu_id, "kind": each.kind, "detail": each.detail}
@@ -98,7 +98,7 @@ class Monitor:
             raise DeviceGoneError(message)
         return card
 
-    def _everything(self, intact: dict[Buffer, bool | None]) -> RecordEvent:
+    def _everything(self, intact: dict[Buffer, bool | None]) -> Facts:
         machine = self._machine
         return {
             "simulated": True,
@@ -127,7 +127,7 @@ class Monitor:
             ],
         }
 
-    def _process(self, process: SimulatedProcess, intact: dict[Buffer, bool | None]) -> RecordEvent:
+    def _process(self, process: SimulatedProcess, intact: dict[Buffer, bool | None]) -> Facts:
         checked = [intact.get(buffer) for buffer in process.buffers.values()]
         damaged = "its bytes were changed" if False in checked else None
         failed = "its card is gone" if process.state is DriverState.FAILED else None

@@ -23,7 +23,6 @@ from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
 
 _MOST_HANDLE: Final = 2**53
 _MOST_MIB: Final = 2**30
-_MOST_PID: Final = 2**31 - 1
 _LEAST_KERNEL_S: Final = 1e-4
 _MOST_SEED: Final = 2**62
 
@@ -88,7 +87,7 @@ class Requests:
                 {"processes": self._monitor.processes(self._gpu(request))}
             ),
             "away": lambda request, reply: reply.succeed(
-                {"mib": self._monitor.away_mib(self._pid(request))}
+                {"mib": self._monitor.away_mib(request.fields.pid())}
             ),
             "utilisation": lambda request, reply: reply.succeed(
                 {"percent": self._monitor.utilisation_percent(self._gpu(request))}
@@ -131,10 +130,6 @@ class Requests:
     @staticmethod
     def _gpu(request: Request) -> str:
         return request.fields.text("gpu_id")
-
-    @staticmethod
-    def _pid(request: Request) -> int:
-        return request.fields.whole("pid", 1, _MOST_PID)
 
     def _hello(self, _: Request, reply: Reply) -> None:
         stores = [card.store for card in self._machine.cards.values()]
@@ -196,7 +191,7 @@ class Requests:
         kind = OperationKind(str(request.message["verb"]))
         asked = OperationRequest(
             kind=kind,
-            pid=self._pid(request),
+            pid=fields.pid(),
             caller_uid=request.peer.uid,
             timeout_ms=fields.whole_or_none("timeout_ms", 0, 2**31) or 0,
             mapping=fields.texts("mapping"),
@@ -215,7 +210,7 @@ class Requests:
             fault = PlannedFault(
                 kind=OperationKind(fields.text("operation")),
                 nth=fields.whole_or_none("nth", 1, _MOST_HANDLE) or 1,
-                pid=fields.whole_or_none("pid", 1, _MOST_PID),
+                pid=fields.pid_or_none(),
                 code=CudaCode(code) if code is not None else None,
                 delay_s=fields.seconds("delay_s", 0.0),
                 poisons=fields.flag("poisons"),
@@ -251,7 +246,7 @@ class Requests:
 
     def _lose_context(self, request: Request, reply: Reply) -> None:
         self._check_admin(request)
-        process = self._machine.processes.get(self._pid(request))
+        process = self._machine.processes.get(request.fields.pid())
         if process is None:
             message = "that process has no CUDA context"
             raise SimulatedGpuError(message, CudaCode.NOT_INITIALIZED)
@@ -260,7 +255,7 @@ class Requests:
 
     def _limit_host_memory(self, request: Request, reply: Reply) -> None:
         self._check_admin(request)
-        process = self._machine.processes.get(self._pid(request))
+        process = self._machine.processes.get(request.fields.pid())
         if process is None:
             message = "that process has no CUDA context"
             raise SimulatedGpuError(message, CudaCode.NOT_INITIALIZED)

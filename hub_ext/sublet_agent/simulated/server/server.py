@@ -7,9 +7,11 @@ request never waits for more than a fraction of a millisecond.
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Mapping
 from typing import Final
 
+from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.simulated.machine.card import ProcessIdentity
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
@@ -37,6 +39,7 @@ class SimulatedGpuServer:
         self._machine: Final = machine
         self._requests: Final = Requests(machine, admin_uid)
         self._loop: Final = loop
+        self._table: Final = LinuxProcessTable()
         self._unlimited: Final = {0, admin_uid}
         self._began: Final = loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -60,6 +63,10 @@ class SimulatedGpuServer:
             self._loop.remove_reader(watched)
             os.close(watched)
         self._watched.clear()
+
+    def find_peer(self, connection: socket.socket) -> tuple[ProcessIdentity, int] | None:
+        """Return who connected and a pidfd of it; ``None`` where it has ended already."""
+        return peer_of(connection, self._table)
 
     def admit(self, connection: "PeerConnection", peer: ProcessIdentity, watched: int) -> bool:
         """Take a connection in and watch its process; whether there is room for it."""
@@ -163,7 +170,7 @@ class PeerConnection(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):  # pragma: no cover
             return
         self._transport = transport
-        found = peer_of(transport.get_extra_info("socket"))
+        found = self._server.find_peer(transport.get_extra_info("socket"))
         if found is None:
             transport.abort()
             return

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sublet_quota.wire.event_kinds import EventKind
+
 from sublet_hub.one_machine.demo.cells import Cells
 from sublet_hub.one_machine.demo.jupyter_client import CellError, CellOutcome, Kernel, Person
 from sublet_hub.one_machine.demo.record import Record
@@ -120,7 +122,7 @@ class Stage:
         while True:
             await asyncio.sleep(1)
             for event in await self.admin.service("GET", "events"):
-                if event["kind"] == "lost" and event["owner"] == owner:
+                if event["kind"] == EventKind.LOST and event["owner"] == owner:
                     return f"the notebook of {owner} is lost: {event['detail']}"
 
     async def look(self, owner: str) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
+from sublet_quota.wire.event_kinds import EventKind
+
 from sublet_hub.one_machine.demo.record import GiveBack
 from sublet_hub.one_machine.demo.stage import Casting, Stage
 from sublet_hub.one_machine.demo.training import (
@@ -85,7 +87,7 @@ async def owners_share(stage: Stage) -> None:
                 f"{role.name} had {rounds * 0.05:.1f} s of GPU time in {outcome.took_s:.1f} s"
             )
     events = await stage.admin.service("GET", "events")
-    turns = sum(e["kind"] == "suspended" for e in events)
+    turns = sum(e["kind"] == EventKind.SUSPENDED for e in events)
     record.expect(turns > 0, "nobody was suspended although they do not fit together")
     record.tell(f"{turns} suspends so far, no error")
 
@@ -176,12 +178,14 @@ async def give_back(stage: Stage, owner: str, expected: str) -> None:
     job = await job_of(stage, stage.job_id)
     job_slice = job["slice"]["lease"]["slice_id"] if job["slice"] else None
     training = [e for e in events if e["slice_id"] == job_slice]
-    paused = next((e for e in training if e["kind"] == "paused"), None)
-    was = "suspended" if any(e["kind"] == "suspended" for e in training) else "paused"
+    paused = next((e for e in training if e["kind"] == EventKind.PAUSED), None)
+    was = "suspended" if any(e["kind"] == EventKind.SUSPENDED for e in training) else "paused"
     stopped_after = None
     if paused is not None:
         stopped_after = record.seconds(datetime.fromisoformat(paused["at"])) - before
-    moved = sum(e["bytes_mib"] for e in events if e["kind"] in ("suspended", "resumed"))
+    moved = sum(
+        e["bytes_mib"] for e in events if e["kind"] in (EventKind.SUSPENDED, EventKind.RESUMED)
+    )
     wait_s = max(0.0, seen["took_s"])
     record.give_backs.append(GiveBack(owner, before, was, wait_s, stopped_after, moved))
     record.expect(paused is not None, f"training was not paused when {owner} ran a cell")
@@ -204,7 +208,7 @@ async def return_of(stage: Stage, owner: str, since_s: float) -> list[dict[str, 
         event
         for event in events
         if notebook is not None
-        and event["kind"] == "gate-opened"
+        and event["kind"] == EventKind.GATE_OPENED
         and event["slice_id"] == notebook["lease"]["slice_id"]
     ]
     return events if opened else None
@@ -246,4 +250,4 @@ async def training_ends(stage: Stage) -> None:
             record.tell(f"{role.name}: every variable and byte is there")
     for event in await stage.admin.service("GET", "events"):
         told = f"the agent reports {event['owner']}'s slice lost: {event['detail']}"
-        record.expect(event["kind"] != "lost", told)
+        record.expect(event["kind"] != EventKind.LOST, told)

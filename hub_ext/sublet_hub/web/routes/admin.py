@@ -4,10 +4,11 @@ from typing import Any
 
 from pydantic import Field
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
+from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
 
 from sublet_hub.errors import QuotaFileError
-from sublet_hub.ledger.events import EventKind, event
+from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import Service
 from sublet_hub.web.routes.owner import viewer_of

@@ -29,9 +29,9 @@ async def forecast(service: Service, call: Call) -> JobForecast:
     groups = groups_of(service, call.user)
     first = call.user.is_admin
     looks = call.number(LOOK.name, 0, 1) == 1 and service.jobs.sees_notebooks
-    refusal = service.jobs.check(owner, groups, request, may_go_first=first)
+    refusal = service.jobs.refuse(owner, groups, request, may_go_first=first)
     if refusal is None and looks:
-        refusal = await service.jobs.check_notebook(owner, groups, request)
+        refusal = await service.jobs.refuse_notebook(owner, groups, request)
     if refusal is not None:
         _, problem = problem_of_refusal(refusal)
         return JobForecast(allowed=False, problem=problem, message=problem.message)

@@ -6,20 +6,18 @@ from typing import Any
 
 import pytest
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
-    Failed,
     JobStatus,
-    Lost,
     Runs,
-    Succeeded,
     Waits,
     belongs_to,
     is_over,
     latest_warning,
     read_status,
-    was_evicted,
+    why_evicted,
     why_not_admitted,
 )
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogSplitter
+from sublet_hub.jobs.endings import Failed, Lost, Succeeded
 
 OWNER = {"metadata": {"name": "sublet-j-1"}, "spec": {}, "status": {}}
 
@@ -294,9 +292,9 @@ def test_kueue_says_why_a_job_waits_and_why_it_had_to_go() -> None:
     waits = {"status": {"conditions": condition("QuotaReserved", "False", message="2 more needed")}}
     evicted = {"status": {"conditions": condition("Evicted", reason="Preempted", message="room")}}
     assert "2 more needed" in (why_not_admitted(waits) or "")
-    assert "Preempted: room" in (was_evicted(evicted) or "")
+    assert "Preempted: room" in (why_evicted(evicted) or "")
     assert why_not_admitted(None) is None
-    assert was_evicted({"status": {}}) is None
+    assert why_evicted({"status": {}}) is None
 
 
 LOG = b'hello\n\x1e{"cell": 1}\npart\x1e{"cell": 2}\n of a line\n\x1e{"ended": true}\n'

@@ -22,12 +22,3 @@ def pattern(seed: int, offset: int, length: int) -> bytes:
     blocks = b"".join(pattern_block(seed, index) for index in range(first, last))
     skipped = offset - first * BLOCK_BYTES
     return blocks[skipped : skipped + length]
-
-
-def pattern_sha256(seed: int, length: int) -> str:
-    """Return the hash that a buffer of ``length`` real bytes filled with ``seed`` must have."""
-    digest = hashlib.sha256()
-    step = 1024 * BLOCK_BYTES
-    for offset in range(0, length, step):
-        digest.update(pattern(seed, offset, min(step, length - offset)))
-    return digest.hexdigest()

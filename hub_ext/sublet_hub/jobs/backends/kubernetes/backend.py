@@ -21,13 +21,6 @@ from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
     pods_started,
     with_all_slices,
 )
-from sublet_hub.jobs.backends.kubernetes.attempts.endings import (
-    Ending,
-    back_or_failed,
-    change_of,
-    ending_of,
-    wish_to_end,
-)
 from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NotYetError
 from sublet_hub.jobs.backends.kubernetes.attempts.pending import PendingJobs
 from sublet_hub.jobs.backends.kubernetes.attempts.preparation import Attempts, CannotRunError
@@ -40,7 +33,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     is_suspended,
     read_status,
     seen_pods,
-    was_evicted,
+    why_evicted,
     why_not_admitted,
 )
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
@@ -50,6 +43,16 @@ from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, Ob
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.endings import (
+    Ending,
+    Lost,
+    PrintedLog,
+    change_of,
+    ending_of,
+    evicted,
+    lost_gpu_state,
+    wish_to_end,
+)
 from sublet_hub.jobs.folders import paths_of
 from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError
 from sublet_hub.kubernetes_api.resources import Manifest
@@ -59,6 +62,7 @@ from sublet_hub.state.stores import Stores
 
 _MOST_REASON: Final = 2000
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
+_LOG_NAME: Final = "its log, with the time of each line,"
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
 
 
@@ -111,11 +115,11 @@ class KubernetesJobs:
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """A job had to leave its card: it goes back to the queue."""
-        self._send_back(slice_id, f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+        self._send_back(slice_id, evicted(why))
 
     def lose(self, slice_id: SliceId, why: str) -> None:
         """A job's GPU state is lost: it goes back to the queue, a few times."""
-        self._send_back(slice_id, f"its GPU state was lost: {why}"[:2000])
+        self._send_back(slice_id, lost_gpu_state(why))
 
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
@@ -172,7 +176,7 @@ class KubernetesJobs:
         self._pending.forget(job.job_id)
         anew = self._attempts.why_anew(job, owner)
         if anew is None:
-            self._pending.suits(job.job_id)
+            self._pending.note_suitable(job.job_id)
         elif self._attempts.nodes.is_bound(job) or self._pending.suits_no_more(
             job.job_id, self._stores.now()
         ):
@@ -204,7 +208,7 @@ class KubernetesJobs:
             return
         if self._ends_unbegun(job, seen):
             return
-        self._pending.began(job.job_id)
+        self._pending.note_begun(job.job_id)
         if isinstance(seen, Runs):
             self._note_pods(record, seen.pods)
         # One that has ended already has begun, too: the next round sees its end.
@@ -216,7 +220,7 @@ class KubernetesJobs:
 
     def _ends_unbegun(self, job: JobRecord, seen: JobStatus) -> bool:
         """It is over before it has begun; one that has ended by itself has begun, too."""
-        ending = ending_of(job, seen, self._settings)
+        ending = self._ending_of(job, seen)
         if ending is None or ending.move is JobMove.FINISH or ending.exit_code is not None:
             return False
         self._end_unbegun(job, ending)
@@ -257,19 +261,25 @@ class KubernetesJobs:
     def _look_at_running(self, job: JobRecord, seen: JobStatus) -> None:
         self._output.follow(job, self._pods_of(job))
         job = self._output.note_progress(job)
-        ending = ending_of(job, seen, self._settings)
+        ending = self._ending_of(job, seen)
         if isinstance(seen, Waits) and seen.suspended:
             workload = self._cluster.workload_of(object_name(job))
-            why = was_evicted(workload) or "the cluster's queue took its room"
+            why = why_evicted(workload) or "the cluster's queue took its room"
             ending = Ending(JobMove.GO_BACK, why)
         if ending is not None:
             self._end_when_told(job, ending)
             return
         self._over_since.pop(job.job_id, None)
-        printed = self._output.bytes_printed(job)
-        wish = wish_to_end(job, printed, self._settings, self._stores.now())
+        printed = PrintedLog(self._output.bytes_printed(job), self._settings.log_bytes, _LOG_NAME)
+        wish = wish_to_end(job, printed, self._stores.now())
         if wish is not None:
             self._endings[job.job_id] = wish
+
+    def _ending_of(self, job: JobRecord, seen: JobStatus) -> Ending | None:
+        """The end that the cluster tells of; nothing while the job goes on."""
+        if isinstance(seen, Waits | Runs):
+            return None
+        return ending_of(job, seen, self._settings.most_attempts)
 
     def _end_when_told(self, job: JobRecord, ending: Ending) -> None:
         """The cluster says that it is over: what it printed last is waited for, not for ever."""
@@ -296,16 +306,16 @@ class KubernetesJobs:
         self._forget(job.job_id)
         self._on_news()
 
-    def _send_back(self, slice_id: SliceId, why: str) -> None:
+    def _send_back(self, slice_id: SliceId, seen: Lost) -> None:
         record = self._stores.ledger.slices.get(slice_id)
         job_id = None if record is None else record.job_id
         job = None if job_id is None else self._stores.ledger.jobs.get(job_id)
         if job is None or job.state in ENDED or job.job_id in self._endings:
             return
         if job.state is JobState.PLACED:
-            self._endings[job.job_id] = Ending(JobMove.GO_BACK, why)
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, seen.why)
         else:
-            self._endings[job.job_id] = back_or_failed(job, why, self._settings)
+            self._endings[job.job_id] = ending_of(job, seen, self._settings.most_attempts)
         self._on_news()
 
     # What the ledger is told.

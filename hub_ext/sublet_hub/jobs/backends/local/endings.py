@@ -1,29 +1,15 @@
-"""What a job's process is while it is watched, and what its end means for the job."""
+"""What a job's process is while it is watched, and what can be seen of its end."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sublet_quota.life_cycles.job_states import JobMove
-
 from sublet_hub.jobs.backends.local.processes import Child, JobTree
-from sublet_hub.jobs.changes import who_cancelled
+from sublet_hub.jobs.endings import Ending, Failed, Lost, Seen, Succeeded
 from sublet_hub.jobs.progress import ProgressFile
-from sublet_hub.ledger.records import JobRecord
 
 _FAILS_AGAIN = frozenset({"NotebookError", "TooLong"})
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a job's processes are being ended, and what becomes of it then."""
-
-    move: JobMove
-    why: str
-    grace: timedelta
-    may_retry: bool = False
-    """A failure that another attempt may not meet."""
 
 
 @dataclass(slots=True)
@@ -40,35 +26,25 @@ class Run:
     """Since when, after the exit, its node's agent reports."""
     ending: Ending | None = None
     """What it is being ended for: also when that has to be tried again."""
+    grace: timedelta = timedelta()
+    """How long its processes may take to end."""
     task: asyncio.Task[None] | None = None
 
 
-def may_try_again(job: JobRecord, most_attempts: int) -> bool:
-    """Whether a job that was lost through no fault of its own is started once more."""
-    return job.attempts - job.failed_attempts < most_attempts
-
-
-def verdict(job: JobRecord, run: Run, most_attempts: int) -> Ending:
-    """What an exit means, from what the job said last and from how it ended."""
+def seen_of(run: Run) -> Seen:
+    """What an exit was, from what the job said last and from how it ended."""
     said = run.progress.read_end().ended
-    if job.cancel_asked_at is not None:
-        return Ending(JobMove.CANCEL, who_cancelled(job), timedelta())
     if said is not None and said.ok:
-        return Ending(JobMove.FINISH, "", timedelta())
+        return Succeeded()
     if said is not None and not _never_began(run):
         why = "failed without saying why" if said.error is None else str(said.error)
-        may_retry = said.error is None or said.error.name not in _FAILS_AGAIN
-        return Ending(JobMove.FAIL, why, timedelta(), may_retry)
-    return _verdict_of_the_silent(job, run, most_attempts)
-
-
-def _verdict_of_the_silent(job: JobRecord, run: Run, most_attempts: int) -> Ending:
-    rebooted = run.tree.rebooted
-    if (rebooted or _never_began(run)) and may_try_again(job, most_attempts):
-        why = "its machine was restarted" if rebooted else "it was lost before it began"
-        return Ending(JobMove.GO_BACK, why, timedelta())
-    why = f"its process ended {_how(run.child)}"
-    return Ending(JobMove.FAIL, why, timedelta(), may_retry=True)
+        return Failed(why, may_retry=said.error is None or said.error.name not in _FAILS_AGAIN)
+    silent = Failed(f"its process ended {_how(run.child)}")
+    if run.tree.rebooted:
+        return Lost("its machine was restarted", at_last=silent)
+    if _never_began(run):
+        return Lost("it was lost before it began", at_last=silent)
+    return silent
 
 
 def _never_began(run: Run) -> bool:

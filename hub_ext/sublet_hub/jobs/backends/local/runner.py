@@ -21,13 +21,7 @@ from sublet_hub.errors import AccountError
 from sublet_hub.host.process_identity import is_alive
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.backend import isolate_failures
-from sublet_hub.jobs.backends.local.endings import (
-    Ending,
-    Run,
-    may_try_again,
-    verdict,
-    was_told_to_end,
-)
+from sublet_hub.jobs.backends.local.endings import Run, seen_of, was_told_to_end
 from sublet_hub.jobs.backends.local.processes import (
     Child,
     JobTree,
@@ -35,6 +29,16 @@ from sublet_hub.jobs.backends.local.processes import (
     end_tree,
     start_held,
     watch_exit,
+)
+from sublet_hub.jobs.endings import (
+    Ending,
+    Lost,
+    PrintedLog,
+    change_of,
+    ending_of,
+    evicted,
+    lost_gpu_state,
+    wish_to_end,
 )
 from sublet_hub.jobs.environment import job_environment
 from sublet_hub.jobs.folders import paths_of
@@ -54,9 +58,6 @@ _SILENT_AGENT_IS_AWAITED = timedelta(seconds=60)
 """What it has to say of a job's end, it says when it is back."""
 _CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
 _ENDED_WITHOUT_WORDS = "what it said at its end cannot be stored: see its log"
-_FULL_LOGS_KEPT = 8
-_SLACK = timedelta(seconds=15)
-"""The runner itself ends a job that runs too long; only when it fails to, the service does."""
 
 
 class LocalRunner:
@@ -101,11 +102,11 @@ class LocalRunner:
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """End a job that an owner needs the room of; it goes back to the queue."""
-        self._send_back(slice_id, f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+        self._send_back(slice_id, evicted(why))
 
     def lose(self, slice_id: SliceId, why: str) -> None:
         """End a job whose GPU state is lost; it goes back to the queue, a few times."""
-        self._send_back(slice_id, f"its GPU state was lost: {why}"[:2000])
+        self._send_back(slice_id, lost_gpu_state(why))
 
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
@@ -116,7 +117,7 @@ class LocalRunner:
                 with contextlib.suppress(asyncio.CancelledError):
                     await run.task
 
-    def _send_back(self, slice_id: SliceId, why: str) -> None:
+    def _send_back(self, slice_id: SliceId, seen: Lost) -> None:
         record = self._stores.ledger.slices.get(slice_id)
         job = (
             None
@@ -125,14 +126,11 @@ class LocalRunner:
         )
         if job is None or job.state in ENDED:
             return
-        run = self._runs.get(job.job_id)
+        run, settings = self._runs.get(job.job_id), self._settings
         if run is None:
-            self._apply(changes.went_back(job, why, self._stores.now()))
+            self._apply(changes.went_back(job, seen.why, self._stores.now()))
         else:
-            settings = self._settings
-            again = may_try_again(job, settings.most_attempts)
-            move = JobMove.GO_BACK if again else JobMove.FAIL
-            self._end(run, Ending(move, why, settings.grace))
+            self._end(run, ending_of(job, seen, settings.most_attempts), settings.grace)
 
     def _look_at_placed(self, job: JobRecord) -> None:
         record, now = self._slice_of(job), self._stores.now()
@@ -211,7 +209,6 @@ class LocalRunner:
         progress = run.progress.read() if run.exited_at is None else run.progress.read_end()
         job = self._note_progress(job, progress)
         stores = self._stores
-        now = stores.now()
         if run.task is not None and not run.task.done():
             return
         if run.task is not None and run.task.exception() is not None:
@@ -220,23 +217,20 @@ class LocalRunner:
             )
             run.task = None
             if run.ending is not None:
-                self._end(run, run.ending)
+                self._end(run, run.ending, run.grace)
                 return
         run.task = None
         if run.exited_at is not None:
             if self._awaits_agent(job, run, run.exited_at):
                 return
             # Kernels may have outlived their parent: nobody's memory is held by the dead.
-            self._end(run, verdict(job, run, self._settings.most_attempts))
-        elif job.cancel_asked_at is not None:
-            why = changes.who_cancelled(job)
-            self._end(run, Ending(JobMove.CANCEL, why, self._settings.grace))
-        elif self._runs_too_long(job, now):
-            why = f"ran for longer than {job.max_run_s} s"
-            self._end(run, Ending(JobMove.FAIL, why, self._settings.grace))
-        elif stores.files.bytes_written(job.job_id, job.attempts) > self._log_bytes:
-            why = f"its log grew beyond {self._log_bytes // 2**20} MiB: print less"
-            self._end(run, Ending(JobMove.FAIL, why, self._settings.grace))
+            ending = ending_of(job, seen_of(run), self._settings.most_attempts)
+            self._end(run, ending, timedelta())
+            return
+        printed = stores.files.bytes_written(job.job_id, job.attempts)
+        wish = wish_to_end(job, PrintedLog(printed, self._log_bytes), stores.now())
+        if wish is not None:
+            self._end(run, wish, self._settings.grace)
 
     def _awaits_agent(self, job: JobRecord, run: Run, exited_at: datetime) -> bool:
         """Whether its agent may yet say that it has ended this job."""
@@ -264,18 +258,13 @@ class LocalRunner:
         self._apply(Change(jobs=(after,)))
         return after
 
-    def _runs_too_long(self, job: JobRecord, now: datetime) -> bool:
-        if job.max_run_s is None or job.started_at is None:
-            return False
-        return now - job.started_at > timedelta(seconds=job.max_run_s) + _SLACK
-
-    def _end(self, run: Run, ending: Ending) -> None:
+    def _end(self, run: Run, ending: Ending, grace: timedelta) -> None:
         if run.task is None:
-            run.ending = ending
+            run.ending, run.grace = ending, grace
             run.task = asyncio.get_running_loop().create_task(self._end_all(run, ending))
 
     async def _end_all(self, run: Run, ending: Ending) -> None:
-        if not await end_tree(run.tree, ending.grace.total_seconds()):
+        if not await end_tree(run.tree, run.grace.total_seconds()):
             why = f"{ending.why}; {_CANNOT_BE_KILLED}" if ending.why else _CANNOT_BE_KILLED
             ending = replace(ending, why=why)
         run.stop_watch()
@@ -289,23 +278,15 @@ class LocalRunner:
         code = None if run.child is None else run.child.poll()
         if run.child is not None and code is None:
             self._unkilled.append(run.child)
+        ending, now = replace(ending, exit_code=code), stores.now()
         try:
-            self._note_end(job, ending, code)
+            self._apply(change_of(job, ending, now))
         except LedgerWriteError:
             # It may be the job's own words that cannot be stored: it must not run for ever.
             _LOG.exception("the end of job %s cannot be stored in its own words", job.job_id)
-            self._note_end(job, replace(ending, why=_ENDED_WITHOUT_WORDS), code)
+            self._apply(change_of(job, replace(ending, why=_ENDED_WITHOUT_WORDS), now))
         del self._runs[job.job_id]
         self._on_news()
-
-    def _note_end(self, job: JobRecord, ending: Ending, code: int | None) -> None:
-        now = self._stores.now()
-        if ending.move is JobMove.GO_BACK:
-            self._apply(changes.went_back(job, ending.why, now))
-        elif ending.may_retry and job.failed_attempts < job.retries:
-            self._apply(changes.begins_anew(job, ending.why, now))
-        else:
-            self._apply(changes.ended(job, ending.move, now, ending.why, code))
 
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
         return None if job.slice_id is None else self._stores.ledger.slices.get(job.slice_id)

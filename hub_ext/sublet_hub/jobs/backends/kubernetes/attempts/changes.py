@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import JobMove
+from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.jobs import changes
-from sublet_hub.ledger.events import EventKind, job_event
+from sublet_hub.ledger.events import job_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 

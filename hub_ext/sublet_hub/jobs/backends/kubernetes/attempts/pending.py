@@ -12,9 +12,9 @@ from typing import Final
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import JobId
 
-from sublet_hub.jobs.backends.kubernetes.attempts.endings import Ending
 from sublet_hub.jobs.backends.kubernetes.attempts.status import Waits
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.endings import Ending
 
 _FIRST_REST: Final = timedelta(minutes=1)
 _LONGEST_REST: Final = timedelta(minutes=30)
@@ -68,11 +68,11 @@ class PendingJobs:
         since = self._suits_not.setdefault(job_id, now)
         return now - since > self._settings.pending_for
 
-    def suits(self, job_id: JobId) -> None:
+    def note_suitable(self, job_id: JobId) -> None:
         """A queued object is what it should be, or there is none."""
         self._suits_not.pop(job_id, None)
 
-    def began(self, job_id: JobId) -> None:
+    def note_begun(self, job_id: JobId) -> None:
         """It runs: nothing is held against it."""
         self.forget(job_id)
         self._rests.pop(job_id, None)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sublet_hub.jobs.backends.kubernetes.objects.names import CONTAINER, TRAINERS_CONTAINER
+from sublet_hub.jobs.endings import Failed, Lost, Seen, Succeeded
 from sublet_hub.jobs.progress import Ended
 from sublet_hub.kubernetes_api.resources import Manifest
 
@@ -73,29 +74,7 @@ class Runs:
     pods: tuple[SeenPod, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
-    """It is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """It ended by itself, and not well."""
-
-    why: str
-    exit_code: int | None = None
-    may_retry: bool = True
-    error: Ended | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The cluster took its pod away, or it was told to end: no fault of its own."""
-
-    why: str
-
-
-JobStatus = Waits | Runs | Succeeded | Failed | Lost
+JobStatus = Waits | Runs | Seen
 
 
 def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -> JobStatus:
@@ -238,7 +217,7 @@ def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> JobStatus:
         why = "it used more host memory than its pod may have, and was killed for it"
         return Failed(why, code)
     if said is not None and said.error is not None and code != _TERMINATED:
-        return Failed(str(said.error), code, may_retry=code != _BAD_REQUEST, error=said)
+        return Failed(str(said.error), code, may_retry=code != _BAD_REQUEST)
     if code in {_TERMINATED, _KILLED}:
         return Lost("it was told to end")
     how = "without saying how" if code is None else f"with exit status {code}"
@@ -307,7 +286,7 @@ def why_not_admitted(workload: Manifest | None) -> str | None:
     return None
 
 
-def was_evicted(workload: Manifest | None) -> str | None:
+def why_evicted(workload: Manifest | None) -> str | None:
     """Why Kueue took a job's room away again."""
     conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
     for condition in conditions:

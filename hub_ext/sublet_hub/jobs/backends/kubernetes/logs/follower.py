@@ -17,6 +17,7 @@ from typing import Final
 
 from sublet_quota.names.ids import JobId
 
+from sublet_hub.host.private_files import write_private
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace, parts_of
 from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
 from sublet_hub.kubernetes_api.errors import KubeError
@@ -147,9 +148,7 @@ class LogFollower:
         if position == self._position:
             return
         self._position = position
-        beside = self._position_path.with_suffix(".position-new")
-        beside.write_bytes(position.written())
-        beside.replace(self._position_path)
+        write_private(self._position_path, position.written(), forced=False)
 
 
 def _split(stamped: StampedLog, splitter: LogSplitter, data: bytes) -> tuple[bytes, bytes]:

@@ -1,0 +1,124 @@
+"""How a job's attempt ends, and what becomes of the job then: on processes as on pods. Pure.
+
+A backend says what it has seen of an attempt; what that means is decided here alone.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.life_cycles.job_states import JobMove, JobState
+
+from sublet_hub.jobs import changes
+from sublet_hub.ledger.records import Change, JobRecord
+
+_MOST_REASON: Final = 2000
+_SLACK: Final = timedelta(seconds=15)
+"""The runner itself ends a job that runs too long; only when it fails to, the service does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """An attempt is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt ended by itself, and not well."""
+
+    why: str
+    exit_code: int | None = None
+    may_retry: bool = True
+    """Another attempt may not meet this failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An attempt was ended from outside, through no fault of its own."""
+
+    why: str
+    at_last: Failed | None = None
+    """What it counts as once the job was lost too often; ``None``: the job has failed for good."""
+
+
+Seen = Succeeded | Failed | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What becomes of a job once nothing of its attempt runs any more."""
+
+    move: JobMove
+    why: str
+    exit_code: int | None = None
+    may_retry: bool = False
+    """A failure after which the job begins anew while it has retries left."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedLog:
+    """How much an attempt has printed, and how much it may."""
+
+    printed_bytes: int
+    most_bytes: int
+    name: str = "its log"
+    """The subject of the sentence that says it is too much."""
+
+
+def evicted(why: str) -> Lost:
+    """The loss of an attempt that its agent ended, as an owner needs the room."""
+    return Lost(f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+
+
+def lost_gpu_state(why: str) -> Lost:
+    """The loss of an attempt whose GPU memory can never come back."""
+    return Lost(f"its GPU state was lost: {why}"[:_MOST_REASON])
+
+
+def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
+    """What is to become of a job whose attempt was seen to end.
+
+    A job is lost ``most_attempts`` times before that is a failure; attempts that failed by
+    themselves do not count among these.
+    """
+    if isinstance(seen, Succeeded):
+        return Ending(JobMove.FINISH, "", 0)
+    if job.cancel_asked_at is not None:
+        code = seen.exit_code if isinstance(seen, Failed) else None
+        return Ending(JobMove.CANCEL, changes.who_cancelled(job), code)
+    if isinstance(seen, Lost):
+        if job.attempts - job.failed_attempts < most_attempts:
+            return Ending(JobMove.GO_BACK, seen.why)
+        often = f"{seen.why}; it was begun {job.attempts} times, and is not tried again"
+        seen = seen.at_last or Failed(often, may_retry=False)
+    return Ending(JobMove.FAIL, seen.why, seen.exit_code, seen.may_retry)
+
+
+def wish_to_end(job: JobRecord, log: PrintedLog, now: datetime) -> Ending | None:
+    """Why a job that runs must end: its owner's or an admin's wish, or a limit; else ``None``."""
+    if job.cancel_asked_at is not None:
+        return Ending(JobMove.CANCEL, changes.who_cancelled(job))
+    if job.max_run_s is not None and job.started_at is not None:
+        limit = timedelta(seconds=job.max_run_s)
+        if now - job.started_at > limit + _SLACK:
+            return Ending(JobMove.FAIL, f"ran for longer than {job.max_run_s} s")
+    if log.printed_bytes > log.most_bytes:
+        why = f"{log.name} grew beyond {log.most_bytes // 2**20} MiB: print less"
+        return Ending(JobMove.FAIL, why)
+    return None
+
+
+def change_of(job: JobRecord, ending: Ending, now: datetime) -> Change:
+    """What an ending changes in the ledger."""
+    if ending.may_retry and job.state is not JobState.RUNNING:
+        # It never began, but an attempt it was: the next one's object has a name of its own.
+        job = replace(job, attempts=job.attempts + 1)
+    goes_on = ending.move is JobMove.GO_BACK or ending.may_retry
+    if goes_on and job.state is JobState.WAITING:
+        # The cluster had taken it, and the ledger did not know where to.
+        job = replace(job, state=JobState.PLACED)
+    if ending.move is JobMove.GO_BACK:
+        return changes.went_back(job, ending.why, now)
+    if ending.may_retry and job.failed_attempts < job.retries:
+        return changes.begins_anew(job, ending.why, now)
+    return changes.ended(job, ending.move, now, ending.why, ending.exit_code)

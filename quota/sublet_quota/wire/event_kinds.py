@@ -1,0 +1,67 @@
+"""What an event is about: as agents tell it, the ledger keeps it and pages show it."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class EventKind(StrEnum):
+    """The kinds of event: on the wire and in the ledger by their values."""
+
+    ACTIVE = "active"
+    IDLE = "idle"
+    GATE_OPENED = "gate-opened"
+    PAUSED = "paused"
+    UNPAUSED = "unpaused"
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    UNDONE = "undone"
+    """A move was taken back before its end."""
+    EVICTED = "evicted"
+    """A job has to leave its node: it cannot be suspended, and an owner needs its room."""
+    REFUSED_MOVE = "refused-move"
+    OVER_CAP = "over-cap"
+    LOST = "lost"
+    """A process's memory can never come back."""
+    GPU_CLOSED = "gpu-closed"
+    RECOVERED = "recovered"
+    """An agent that began anew has found a process, and has put it right."""
+
+    SLICE_CREATED = "slice-created"
+    SLICE_STARTED = "slice-started"
+    SLICE_PLACED = "slice-placed"
+    SLICE_RELEASED = "slice-released"
+    SLICE_KEPT = "slice-kept"
+    SLICE_WANTED = "slice-wanted"
+    SLICE_GIVEN_UP = "slice-given-up"
+    SLICE_RESIZED = "slice-resized"
+    JOB_SUBMITTED = "job-submitted"
+    JOB_PLACED = "job-placed"
+    JOB_STARTED = "job-started"
+    JOB_WENT_BACK = "job-went-back"
+    JOB_ENDED = "job-ended"
+    LENDING_SWITCHED = "lending-switched"
+    AGENT_CONNECTED = "agent-connected"
+    AGENT_SILENT = "agent-silent"
+    QUOTA_LOADED = "quota-loaded"
+    QUOTA_REFUSED = "quota-refused"
+
+
+TOLD_BY_AGENTS: Final = frozenset(
+    {
+        EventKind.ACTIVE,
+        EventKind.IDLE,
+        EventKind.GATE_OPENED,
+        EventKind.PAUSED,
+        EventKind.UNPAUSED,
+        EventKind.SUSPENDED,
+        EventKind.RESUMED,
+        EventKind.UNDONE,
+        EventKind.EVICTED,
+        EventKind.REFUSED_MOVE,
+        EventKind.OVER_CAP,
+        EventKind.LOST,
+        EventKind.GPU_CLOSED,
+        EventKind.RECOVERED,
+    }
+)
+"""What agents see and do. The other kinds are the service's own, and refused from an agent."""
