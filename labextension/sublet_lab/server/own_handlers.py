@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sublet_quota.wire.notebook_server import KernelHolding, LiteralReading, LiteralsRequest
 from tornado import web
 
-from sublet_lab.server.agent_link import NoShareError, ask_share
+from sublet_lab.agent_share import NoShareError, ask_share
 from sublet_lab.server.handlers import Handler, SubletHandler
 from sublet_lab.server.kernel_holdings import join, processes_of
 from sublet_lab.server.notebook_inspection import InspectionError, inspect
