@@ -5,6 +5,7 @@ import type { LiteralReading } from '../api/local';
 const READ_AFTER_MS = 300;
 
 export class TypedTexts {
+  /** `changed` is called when texts were read, or could not be. */
   constructor(
     private readonly api: Pick<SubletApi, 'readLiterals'>,
     private readonly changed: () => void
@@ -31,12 +32,12 @@ export class TypedTexts {
     this.stop();
     try {
       const found = await this.api.readLiterals(texts);
-      found.slice(0, texts.length).forEach((reading, index) => {
-        this.readings.set(texts[index] ?? '', reading);
-      });
       if (found.length !== texts.length) {
         throw new Error('The notebook server has not read what is typed: reload the page.');
       }
+      found.forEach((reading, index) => {
+        this.readings.set(texts[index] ?? '', reading);
+      });
     } catch (error) {
       this.failure = messageOf(error);
       throw error;
