@@ -44,7 +44,8 @@ describe('a question that hangs', () => {
     [25, 'jobs', api => api.jobs()],
     [25, 'slices/s1/history', api => api.history('s1')],
     [25, 'jobs/j1/log?offset=0', api => api.log('j1', 0)],
-    [60, 'notebooks/inspect?path=a.ipynb', api => api.inspect('a.ipynb')]
+    [60, 'notebooks/inspect?path=a.ipynb', api => api.inspect('a.ipynb')],
+    [5, 'notebooks/literals', api => api.readLiterals(['1'])]
   ])('is given up after %i s: %s', async (seconds, path, ask) => {
     let problem: unknown = null;
     ask(client()).catch((error: unknown) => {
@@ -79,5 +80,27 @@ describe('a question that hangs', () => {
     answer = () => Promise.resolve(new Response('{"owner": "ada"}'));
     await expect(client().share()).resolves.toMatchObject({ owner: 'ada' });
     expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('what Python reads in texts', () => {
+  test.each([
+    [{ type: 'int', value: 3, problem: null }],
+    [{ type: 'tuple', value: null, problem: 'tuple' }],
+    [{ type: 'dict', value: { a: [null, true] }, problem: null }],
+    [{ type: null, value: null, problem: 'not-a-literal' }]
+  ])('%j is told as it is', async told => {
+    answer = () => Promise.resolve(new Response(JSON.stringify([told])));
+    await expect(client().readLiterals(['…'])).resolves.toEqual([told]);
+  });
+
+  test.each([
+    ['a problem of a newer server', { type: 'set', value: null, problem: 'too-odd' }],
+    ['the silence of an older one', {}]
+  ])('%s is no literal', async (_, told) => {
+    answer = () => Promise.resolve(new Response(JSON.stringify([told])));
+    await expect(client().readLiterals(['…'])).resolves.toMatchObject([
+      { value: null, problem: 'not-a-literal' }
+    ]);
   });
 });

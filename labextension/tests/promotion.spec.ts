@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import type { Job } from '../src/api/jobs';
+import type { LiteralReading } from '../src/api/local';
 import { Promotion } from '../src/promote/promotion';
-import { inspection, job } from './support/answers';
+import { inspection, job, literal } from './support/answers';
 import { FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, part, write, type FakePage } from './support/page';
 import { button, dialog, dialogs, pressEscape, requestClose } from './support/promoteDialog';
@@ -257,7 +258,9 @@ describe('Enter', () => {
     '[data-sublet=take-files] input[type=checkbox]'
   ])('on %s is its own, and starts no job', async where => {
     api.answers.inspection = inspection({
-      parameters: [{ name: 'note', type: 'str', default: '"a\\nb"' }],
+      parameters: [
+        { name: 'note', type: 'str', default: '"a\\nb"', reading: literal('str', 'a\nb') }
+      ],
       folder: { files: 1, entries: [{ path: 'a.csv', kind: 'file', files: 1, bytes: 5 }] }
     });
     await promote();
@@ -348,9 +351,9 @@ describe('a second click on the same notebook', () => {
 });
 
 describe('a parameter that is true or false', () => {
-  async function options(written: string): Promise<[string, string[]]> {
+  async function options(written: string, reading?: LiteralReading): Promise<[string, string[]]> {
     api.answers.inspection = inspection({
-      parameters: [{ name: 'shuffle', type: 'bool', default: written }]
+      parameters: [{ name: 'shuffle', type: 'bool', default: written, reading }]
     });
     await promote();
     const select = dialog().querySelector<HTMLSelectElement>('[data-sublet-field=shuffle] select');
@@ -358,7 +361,7 @@ describe('a parameter that is true or false', () => {
   }
 
   test('is shown with its value', async () => {
-    expect(await options('False')).toEqual(['False', ['True', 'False']]);
+    expect(await options('False', literal('bool', false))).toEqual(['False', ['True', 'False']]);
   });
 
   test('and as it is in the notebook where that is reckoned', async () => {

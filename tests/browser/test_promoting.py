@@ -155,7 +155,7 @@ def test_a_changed_parameter_is_checked_taken_along_and_seen_in_the_result(dora,
     )
     dora.photograph("promote-wrong-types")
     field(dialog, "rate").fill("0.5")
-    field(dialog, "steps").fill("7")
+    field(dialog, "steps").fill("0x7")  # as Python writes it, too
     field(dialog, "label").fill(HOSTILE)
     field(dialog, "shuffle").select_option("False")
     more = mark(dialog, "promote-more").locator("summary")

@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sublet_lab.server import notebook_inspection
 from sublet_lab.server.notebook_inspection import InspectionError, folder_facts, inspect
 from sublet_quota.jobs.take_along import MOST_FILES
+from sublet_quota.wire.notebook_server import LiteralProblem
 
 from tests.support.job_notebooks import write_notebook
 
@@ -29,9 +30,45 @@ def test_parameters_come_with_types_defaults_and_the_comments_behind_them(tmp_pa
         ("name", "str", '"it\'s"'),
         ("layers", "list", "[1, 2]"),
     ]
+    assert [p.reading.value for p in found.parameters] == [3, 0.1, "it's", [1, 2]]
     assert found.parameters[0].help == "how long to train"
     assert (found.path, found.name, found.cells) == ("fit.ipynb", "fit", 2)
     assert found.problems == ()
+
+
+UNSENT = """
+size = (1, 2)
+seed = 12345678901234567891
+labels = {1: "cat"}
+on = not off
+optimizer = None
+"""
+
+
+def test_defaults_that_no_page_could_send_say_why(tmp_path: Path) -> None:
+    write_notebook(tmp_path / "fit.ipynb", "print(1)", parameters=UNSENT)
+    found = inspect(tmp_path, "fit.ipynb")
+    assert [(p.type, p.reading.type, p.reading.problem) for p in found.parameters] == [
+        ("None", "tuple", LiteralProblem.TUPLE),
+        ("int", "int", LiteralProblem.LARGE_INTEGER),
+        ("dict", "dict", LiteralProblem.KEY),
+        ("None", None, LiteralProblem.NOT_A_LITERAL),
+        ("None", "NoneType", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("length", "problem"), [(10_000, None), (20_000, LiteralProblem.TOO_LARGE)]
+)
+def test_a_default_that_is_cut_is_read_wholly_or_not_at_all(
+    tmp_path: Path, length: int, problem: LiteralProblem | None
+) -> None:
+    # Where it is cut it would be another text, well written.
+    text = f"'{'a' * 3996}' 'b{'c' * (length - 4000)}'"
+    write_notebook(tmp_path / "fit.ipynb", "print(1)", parameters=f"note = {text}")
+    (note,) = inspect(tmp_path, "fit.ipynb").parameters
+    assert (len(note.default), note.reading.problem) == (4000, problem)
+    assert note.reading.value == (None if problem else "a" * 3996 + "b" + "c" * (length - 4000))
 
 
 def test_cells_that_are_left_out_are_counted_and_do_not_run(tmp_path: Path) -> None:

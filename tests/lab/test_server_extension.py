@@ -333,7 +333,7 @@ async def test_whatever_is_not_in_the_table_goes_nowhere(
 async def test_nobody_passes_without_the_pages_token(
     server: JupyterServer, service: FakeHubService
 ):
-    own = ("local-share", "kernels", "notebooks/inspect?path=a.ipynb")
+    own = ("local-share", "kernels", "notebooks/inspect?path=a.ipynb", "notebooks/literals")
     for path in ("share", "jobs", "slices/s/keep", "lending", *own):
         for method in ("GET", "POST"):
             answer = await server.ask(method, f"sublet/api/{path}", {}, token=None)
@@ -357,6 +357,7 @@ async def test_its_own_requests_are_no_activity_of_the_server(
     assert (await server.ask("GET", "sublet/api/share")).code == 200
     for own in ("kernels", "local-share", "notebooks/inspect?path=x.ipynb"):
         await server.ask("GET", f"sublet/api/{own}")
+    assert (await server.ask("POST", LITERALS, {"texts": ["1"]})).code == 200
     after = json.loads((await server.ask("GET", "api/status?no_track_activity=1")).body)
     assert after["last_activity"] == before["last_activity"]
 
@@ -386,11 +387,57 @@ async def test_a_notebook_is_described_and_a_bad_path_refused(
     answer = await server.ask("GET", f"{path}a%20b/fit.ipynb")
     found = json.loads(answer.body)
     assert (answer.code, found["path"], found["cells"]) == (200, "a b/fit.ipynb", 2)
-    assert found["parameters"][0] == {"name": "rate", "type": "int", "default": "1", "help": ""}
+    reading = {"type": "int", "value": 1, "problem": None}
+    assert found["parameters"][0] == {
+        "name": "rate",
+        "type": "int",
+        "default": "1",
+        "reading": reading,
+        "help": "",
+    }
     for bad in ("..%2fx.ipynb", "%2fetc%2fpasswd", "new.ipynb", "", "a%00.ipynb"):
         answer = await server.ask("GET", path + bad)
         assert (answer.code, json.loads(answer.body)["reason"]) == (400, "bad-notebook")
     assert service.asked == []
+
+
+LITERALS = "sublet/api/notebooks/literals"
+
+
+async def test_what_is_typed_as_a_parameter_is_read_by_python(
+    server: JupyterServer, service: FakeHubService
+):
+    deep = "-" * 16_000 + "1"
+    texts = ["0.5", "(1, 2)", "many", "'" + "a" * 20_000 + "'", "'\\d'" * 3000, deep]
+    answer = await server.ask("POST", LITERALS, {"texts": texts})
+    half, pair, many, long, odd, nested = json.loads(answer.body)
+    assert answer.code == 200
+    assert half == {"type": "float", "value": 0.5, "problem": None}
+    assert pair == {"type": "tuple", "value": None, "problem": "tuple"}
+    assert many == {"type": None, "value": None, "problem": "not-a-literal"}
+    assert (long["problem"], nested["problem"]) == ("too-large", "too-large")
+    assert odd["value"] == "\\d" * 3000
+    assert "SyntaxWarning" not in server.log.read_text()
+    assert service.asked == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"texts": "3"}, 400),
+        ({"texts": [3]}, 400),
+        ({}, 400),
+        ({"texts": ["1"] * 1001}, 400),
+        (b'{"texts": ["\\ud83d"]}', 400),
+        (b"x", 400),
+        ({"texts": ["x" * 300_000]}, 413),
+    ],
+)
+async def test_a_question_for_literals_that_is_none_is_refused(
+    server: JupyterServer, body: Any, status: int
+):
+    answer = await server.ask("POST", LITERALS, body)
+    assert (answer.code, "message" in json.loads(answer.body)) == (status, True)
 
 
 async def test_kernels_are_shown_with_what_they_hold(server: JupyterServer, agent: FakeAgent):

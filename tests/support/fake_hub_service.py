@@ -27,6 +27,8 @@ class FakeHubService:
     url: str
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    location: str | None = None
+    """Where its answers say that it is."""
 
     def answer(
         self, request: str, body: BaseModel | list[Any] | dict[str, Any] | None, status: int = 200
@@ -61,6 +63,8 @@ def fake_hub_service() -> Iterator[FakeHubService]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
+            if service.location is not None:
+                self.send_header("Location", service.location)
             self.end_headers()
             self.wfile.write(text)
 

@@ -15,8 +15,10 @@ import {
 import {
   readInspection,
   readKernel,
+  readLiteral,
   readLocalShare,
   type KernelHolding,
+  type LiteralReading,
   type LocalShare,
   type NotebookInspection
 } from './local';
@@ -33,6 +35,11 @@ export class ApiError extends Error {
   ) {
     super(message);
   }
+}
+
+/** What went wrong, in words for the user. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 export interface Resize {
@@ -53,6 +60,8 @@ export interface SubletApi {
   wake(sliceId: string): Promise<void>;
   resize(sliceId: string, wanted: Resize): Promise<void>;
   inspect(path: string): Promise<NotebookInspection>;
+  /** As many readings as texts, in order. */
+  readLiterals(texts: readonly string[]): Promise<LiteralReading[]>;
   forecast(request: JobRequest): Promise<Forecast>;
   submit(request: JobRequest): Promise<Job>;
   jobs(): Promise<Job[]>;
@@ -71,6 +80,8 @@ const POST_PATIENCE_S = 60;
 const SUBMISSION_PATIENCE_S = 900;
 /** A notebook's folder is looked through, which takes its time on slow disks. */
 const INSPECTION_PATIENCE_S = 60;
+/** Somebody has pressed a button, and waits for it. */
+const READING_PATIENCE_S = 5;
 
 export class SubletClient implements SubletApi {
   constructor(private readonly settings: ServerConnection.ISettings) {}
@@ -115,6 +126,11 @@ export class SubletClient implements SubletApi {
     const query = URLExt.objectToQueryString({ path });
     const found = await this.get(`notebooks/inspect${query}`, INSPECTION_PATIENCE_S);
     return readInspection(new Reader(found));
+  }
+
+  async readLiterals(texts: readonly string[]): Promise<LiteralReading[]> {
+    const found = await this.post('notebooks/literals', { texts }, READING_PATIENCE_S);
+    return readList(found, readLiteral);
   }
 
   async forecast(request: JobRequest): Promise<Forecast> {
@@ -174,7 +190,7 @@ export class SubletClient implements SubletApi {
       response = await ServerConnection.makeRequest(url, init, this.settings);
       text = await response.text();
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       throw new ApiError(0, 'unreachable', `The notebook server cannot be reached: ${why}`);
     }
     const answer = parse(text);

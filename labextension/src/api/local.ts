@@ -1,5 +1,5 @@
-/** What this notebook server says by itself: `local-share`, `kernels` and `notebooks/inspect`. */
-import type { Reader } from './reader';
+/** What this notebook server says by itself: `local-share`, `kernels` and `notebooks/…`. */
+import type { Json, Reader } from './reader';
 import type { SliceState } from './share';
 import { SLICE_STATES } from './share';
 
@@ -59,11 +59,34 @@ export interface KernelHolding {
   waits: boolean;
 }
 
+/** Why a text is no value that a job is given just as Python reads it. */
+export const LITERAL_PROBLEMS = [
+  'not-a-literal',
+  'too-large',
+  'tuple',
+  'key',
+  'not-in-json',
+  'infinite',
+  'large-integer',
+  'whole-float'
+] as const;
+export type LiteralProblem = (typeof LITERAL_PROBLEMS)[number];
+
+/** What Python reads in a text. */
+export interface LiteralReading {
+  /** Python's name of the value's type; `null`: no literal. */
+  type: string | null;
+  /** `null` where there is a problem, but for finite numbers. */
+  value: Json;
+  problem: LiteralProblem | null;
+}
+
 export interface NotebookParameter {
   name: string;
   type: string;
   /** As it is written in the cell. */
   default: string;
+  reading: LiteralReading;
   help: string;
 }
 
@@ -144,12 +167,25 @@ export function readInspection(r: Reader): NotebookInspection {
       name: each.text('name'),
       type: each.text('type'),
       default: each.text('default'),
+      reading: each.object('reading', readLiteral),
       help: each.text('help')
     })),
     left_out: r.number('left_out'),
     environment: r.texts('environment'),
     folder: r.object('folder', readFolder),
     problems: r.texts('problems')
+  };
+}
+
+/** A server of before tells no type: then it is no literal. */
+export function readLiteral(r: Reader): LiteralReading {
+  const type = r.maybeText('type');
+  const problem = r.maybeText('problem');
+  const isPlain = type !== null && problem === null;
+  return {
+    type,
+    value: r.json('value'),
+    problem: isPlain ? null : r.oneOf('problem', LITERAL_PROBLEMS, 'not-a-literal')
   };
 }
 

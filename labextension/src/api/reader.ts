@@ -5,6 +5,8 @@
  * another kind than expected, gets its default instead of breaking the page.
  */
 
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
 export class Reader {
   private readonly fields: Readonly<Record<string, unknown>>;
 
@@ -65,6 +67,12 @@ export class Reader {
 
   object<T>(name: string, read: (each: Reader) => T): T {
     return read(new Reader(this.fields[name]));
+  }
+
+  /** Whatever it is. */
+  json(name: string): Json {
+    // Answers are parsed JSON, which holds nothing else.
+    return (this.fields[name] ?? null) as Json;
   }
 
   /** A JSON object as it is. */

@@ -5,7 +5,6 @@ import * as React from 'react';
 import type { SubletApi } from '../api/client';
 import type { Forecast, JobRequest } from '../api/jobs';
 import { span } from '../format/quantities';
-import { requestOf, type Form, type Problems, type Subject } from './form';
 
 const FORECAST_AFTER_MS = 400;
 
@@ -19,13 +18,14 @@ interface Answer {
 export function ForecastLine(props: {
   api: SubletApi;
   trans: TranslationBundle;
-  subject: Subject;
-  form: Form;
-  problems: Problems;
+  /** `null`: it is wrong, or not known yet. */
+  request: JobRequest | null;
+  isWrong: boolean;
+  /** Why it will not be known, as it seems. */
+  unreadable: string | null;
 }): React.JSX.Element {
-  const { api, trans, subject, form, problems } = props;
-  const wrong = Object.keys(problems).length > 0;
-  const request = JSON.stringify(wrong ? null : requestOf(form, subject, trans));
+  const { api, trans, isWrong } = props;
+  const request = JSON.stringify(props.request);
   const [answer, setAnswer] = React.useState<Answer | null>(null);
   React.useEffect(() => {
     let late = false;
@@ -53,6 +53,7 @@ export function ForecastLine(props: {
     };
   }, [api, request]);
   const forecast = answer?.request === request ? answer.forecast : null;
+  const told = props.request === null ? props.unreadable : forecast;
   return (
     <p
       className="sublet-forecast"
@@ -62,7 +63,7 @@ export function ForecastLine(props: {
         typeof forecast === 'object' && forecast !== null ? forecast.allowed : undefined
       }
     >
-      {wrong ? trans.__('Correct what is marked first.') : forecastWords(forecast, trans)}
+      {isWrong ? trans.__('Correct what is marked first.') : forecastWords(told, trans)}
     </p>
   );
 }

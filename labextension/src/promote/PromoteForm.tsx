@@ -9,14 +9,14 @@ import {
   longestRunOf,
   MOST_RETRIES,
   nameHelp,
-  problemsOf,
+  requestOf,
   type Form,
   type Problems,
   type Subject
 } from './form';
 import { FilesPart } from './FilesPart';
 import { ForecastLine } from './ForecastLine';
-import type { ParameterField } from './parameters';
+import type { ParameterField, Readings } from './parameters';
 
 const SECRET = /TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY/i;
 
@@ -25,6 +25,10 @@ export interface PromoteFormProps {
   trans: TranslationBundle;
   subject: Subject;
   form: Form;
+  problems: Problems;
+  readings: Readings;
+  /** Why what is typed could not be read. */
+  unreadable: string | null;
   /** Why the last attempt to submit was refused. */
   refusal: string | null;
   /** The job is on its way: nothing can be changed. */
@@ -35,8 +39,9 @@ export interface PromoteFormProps {
 }
 
 export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
-  const { trans, subject, form } = props;
-  const problems = problemsOf(form, subject, trans);
+  const { trans, subject, form, problems } = props;
+  const isWrong = Object.keys(problems).length > 0;
+  const request = isWrong ? null : requestOf(form, subject, props.readings, trans);
   const set = (change: Partial<Form>): void => {
     props.set({ ...form, ...change });
   };
@@ -71,7 +76,13 @@ export function PromoteForm(props: PromoteFormProps): React.JSX.Element {
             ` ${trans.__('This takes long: you can close this, and are told what came of it.')}`}
         </p>
       ) : (
-        <ForecastLine api={props.api} {...part} />
+        <ForecastLine
+          api={props.api}
+          trans={trans}
+          request={request}
+          isWrong={isWrong}
+          unreadable={props.unreadable}
+        />
       )}
     </div>
   );

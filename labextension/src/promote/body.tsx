@@ -4,10 +4,19 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import type { SubletApi } from '../api/client';
+import { messageOf, type SubletApi } from '../api/client';
 import type { Job } from '../api/jobs';
-import { firstForm, problemsOf, requestOf, type Form, type Subject } from './form';
+import {
+  firstForm,
+  problemsOf,
+  requestOf,
+  unreadOf,
+  type Form,
+  type Problems,
+  type Subject
+} from './form';
 import { PromoteForm } from './PromoteForm';
+import { TypedTexts } from './readings';
 
 export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job | null> {
   constructor(
@@ -17,6 +26,11 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
   ) {
     super();
     this.form = firstForm(subject);
+    this.texts = new TypedTexts(api, () => {
+      if (!this.isDisposed) {
+        this.update();
+      }
+    });
     this.addClass('sublet-promote-body');
   }
 
@@ -33,18 +47,31 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
     return this.job;
   }
 
+  override dispose(): void {
+    this.texts.stop();
+    super.dispose();
+  }
+
   /** Whether the job was taken. */
   async submit(): Promise<boolean> {
-    const problems = problemsOf(this.form, this.subject, this.trans);
-    if (Object.keys(problems).length > 0 || this.subject.inspection.problems.length > 0) {
-      this.refuse(this.trans.__('Correct what is marked below, and start it again.'));
+    const { form, subject, trans } = this;
+    const { readings } = this.texts;
+    const unread = unreadOf(form, subject, readings);
+    if (unread.length > 0 && !(await this.readNow(unread))) {
+      return false;
+    }
+    const isWrong = Object.keys(problemsOf(form, subject, readings, trans)).length > 0;
+    const request = isWrong ? null : requestOf(form, subject, readings, trans);
+    if (request === null || subject.inspection.problems.length > 0) {
+      this.isSubmitting = false;
+      this.refuse(trans.__('Correct what is marked below, and start it again.'));
       return false;
     }
     this.isSubmitting = true;
     this.refusal = null;
     this.update();
     try {
-      this.submission = this.api.submit(requestOf(this.form, this.subject, this.trans));
+      this.submission = this.api.submit(request);
       this.job = await this.submission;
       return true;
     } catch (error) {
@@ -59,23 +86,30 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
   }
 
   offerToLeave(): void {
-    this.mayLeave = this.isSubmitting;
+    this.mayLeave = this.submission !== null;
     this.update();
   }
 
   protected override render(): React.JSX.Element {
+    const { readings, failure } = this.texts;
+    const before = failure === null ? this.problems : {};
+    this.problems = problemsOf(this.form, this.subject, readings, this.trans, before);
     return (
       <PromoteForm
         api={this.api}
         trans={this.trans}
         subject={this.subject}
         form={this.form}
+        problems={this.problems}
+        readings={readings}
+        unreadable={failure}
         refusal={this.refusal}
         submitting={this.isSubmitting}
         mayLeave={this.mayLeave}
         set={form => {
           this.form = form;
           this.refusal = null;
+          this.texts.readSoon(unreadOf(form, this.subject, readings));
           this.update();
         }}
       />
@@ -87,8 +121,26 @@ export class PromoteBody extends ReactWidget implements Dialog.IBodyWidget<Job |
     this.update();
     this.node.scrollTop = 0;
   }
-}
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  /** Whether these were read: who starts a job at once has not waited for that. */
+  private async readNow(texts: readonly string[]): Promise<boolean> {
+    this.isSubmitting = true;
+    this.refusal = null;
+    this.update();
+    try {
+      await this.texts.read(texts);
+      // A dialog that has gone meanwhile submits nothing.
+      return !this.isDisposed;
+    } catch (error) {
+      this.isSubmitting = false;
+      if (!this.isDisposed) {
+        this.refuse(messageOf(error));
+      }
+      return false;
+    }
+  }
+
+  private readonly texts: TypedTexts;
+  /** As they are shown. */
+  private problems: Problems = {};
 }

@@ -9,10 +9,10 @@ import { Dialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 
-import type { SubletApi } from '../api/client';
+import { messageOf, type SubletApi } from '../api/client';
 import type { Job } from '../api/jobs';
 import { STEADY_MS } from '../controls/button';
-import { messageOf, PromoteBody } from './body';
+import { PromoteBody } from './body';
 import type { Subject } from './form';
 
 /** Lab's buttons, by their place. */

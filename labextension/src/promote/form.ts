@@ -3,10 +3,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { JobRequest } from '../api/jobs';
 import type { NotebookInspection } from '../api/local';
+import type { Json } from '../api/reader';
 import { isCompute, isMemory, mibOf, milliOf, numberOf } from '../format/amounts';
 import { bytes, gibNumber } from '../format/quantities';
-import { fieldOf, typed, type ParameterField } from './parameters';
-import type { Value } from './python';
+import { fieldOf, isPython, typed, type ParameterField, type Readings } from './parameters';
 
 export type Take = 'nothing' | 'everything' | 'some';
 
@@ -83,8 +83,22 @@ export function firstForm(subject: Subject): Form {
   };
 }
 
-/** What is wrong, by the field's name, each with what to do. */
-export function problemsOf(form: Form, subject: Subject, trans: TranslationBundle): Problems {
+/** What was typed as a parameter, and is Python's to read before the request can be written. */
+export function unreadOf(form: Form, subject: Subject, readings: Readings): string[] {
+  const texts = subject.fields
+    .filter(field => isPython(field) && isChanged(form, field))
+    .map(field => textOf(form, field));
+  return [...new Set(texts)].filter(text => !readings.has(text));
+}
+
+/** What is wrong, by the field's name, each with what to do; `before`: as it was told last. */
+export function problemsOf(
+  form: Form,
+  subject: Subject,
+  readings: Readings,
+  trans: TranslationBundle,
+  before: Problems = {}
+): Problems {
   const found: Record<string, string> = {};
   if (form.name.trim() === '') {
     found.name = trans.__('Give the job a name.');
@@ -109,10 +123,13 @@ export function problemsOf(form: Form, subject: Subject, trans: TranslationBundl
       MOST_RUN_S / S_PER_HOUR
     );
   }
-  for (const field of subject.fields) {
-    const problem = typed(field, form.parameters[field.name] ?? '', trans).problem;
-    if (problem !== null && isChanged(form, field)) {
-      found[`parameter:${field.name}`] = problem;
+  for (const field of subject.fields.filter(each => isChanged(form, each))) {
+    const name = `parameter:${field.name}`;
+    const known = typed(field, textOf(form, field), readings, trans);
+    // What is being corrected stays marked until it is read.
+    const problem = known === null ? before[name] : known.problem;
+    if (problem != null) {
+      found[name] = problem;
     }
   }
   const takes = takeProblem(form, subject, trans);
@@ -129,11 +146,25 @@ export function nameHelp(form: Form, trans: TranslationBundle): string {
     : '';
 }
 
-/** The request; only what differs from the notebook is said, so its own defaults stay its own. */
-export function requestOf(form: Form, subject: Subject, trans: TranslationBundle): JobRequest {
-  const parameters: [string, Value][] = subject.fields
-    .filter(field => isChanged(form, field))
-    .map(field => [field.name, typed(field, form.parameters[field.name] ?? '', trans).value]);
+/**
+ * The request; only what differs from the notebook is said, so its own defaults stay its own.
+ *
+ * `null` while something typed is not read.
+ */
+export function requestOf(
+  form: Form,
+  subject: Subject,
+  readings: Readings,
+  trans: TranslationBundle
+): JobRequest | null {
+  const parameters: [string, Json][] = [];
+  for (const field of subject.fields.filter(each => isChanged(form, each))) {
+    const known = typed(field, textOf(form, field), readings, trans);
+    if (known === null) {
+      return null;
+    }
+    parameters.push([field.name, known.value]);
+  }
   const environment = Object.entries(form.environment).filter(([, value]) => value !== '');
   const size = form.whole
     ? { memory_mib: 'whole' as const, gpus: Number(form.gpus) }
@@ -199,7 +230,11 @@ function taken(form: Form): string[] {
 }
 
 function isChanged(form: Form, field: ParameterField): boolean {
-  return (form.parameters[field.name] ?? field.initial) !== field.initial;
+  return textOf(form, field) !== field.initial;
+}
+
+function textOf(form: Form, field: ParameterField): string {
+  return form.parameters[field.name] ?? field.initial;
 }
 
 function isCount(text: string): boolean {

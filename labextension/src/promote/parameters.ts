@@ -1,8 +1,8 @@
 /** The parameters of a notebook as fields: what is shown, and what is made of what is typed. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { NotebookParameter } from '../api/local';
-import { readLiteral, writeLiteral, type Literal, type Loss, type Value } from './python';
+import type { LiteralProblem, LiteralReading, NotebookParameter } from '../api/local';
+import type { Json } from '../api/reader';
 
 export type Kind = 'int' | 'float' | 'bool' | 'str' | 'list' | 'dict' | 'any';
 
@@ -14,54 +14,70 @@ export interface ParameterField {
   initial: string;
 }
 
-export type Typed = { value: Value; problem: null } | { value: null; problem: string };
+export type Typed = { value: Json; problem: null } | { value: null; problem: string };
+
+/** What Python reads in texts, as far as that is known. */
+export type Readings = ReadonlyMap<string, LiteralReading>;
 
 /** A parameter as a field. */
 export function fieldOf(parameter: NotebookParameter): ParameterField {
-  const written = literalOrNull(parameter.default)?.value ?? null;
-  const kind = kindOf(parameter.type, written, parameter.default.trim() === 'None');
-  const initial =
-    kind === 'str' && typeof written === 'string'
-      ? written
-      : kind === 'bool' && typeof written === 'boolean'
-        ? writeLiteral(written)
-        : parameter.default;
-  return { name: parameter.name, kind, help: parameter.help, initial };
+  const { name, help, reading } = parameter;
+  const kind = kindOf(parameter.type, reading);
+  return { name, kind, help, initial: initialOf(kind, reading) ?? parameter.default };
 }
 
-/** What a field's text stands for, or what is wrong with it and what to do instead. */
-export function typed(field: ParameterField, text: string, trans: TranslationBundle): Typed {
+/** Whether a field's text is Python's to read: texts and choices are what they are. */
+export function isPython(field: ParameterField): boolean {
+  return field.kind !== 'str' && field.kind !== 'bool';
+}
+
+/**
+ * What a field's text stands for, or what is wrong with it and what to do instead.
+ *
+ * `null` where that is Python's to read, and not known yet.
+ */
+export function typed(
+  field: ParameterField,
+  text: string,
+  readings: Readings,
+  trans: TranslationBundle
+): Typed | null {
   if (field.kind === 'str') {
     return { value: text, problem: null };
   }
-  const read = literalOrNull(text);
-  if (read === null || !fits(field.kind, read.value, text)) {
+  if (field.kind === 'bool') {
+    return text === 'True' || text === 'False'
+      ? { value: text === 'True', problem: null }
+      : { value: null, problem: wanted(field, trans) };
+  }
+  const reading = readings.get(text);
+  if (reading === undefined) {
+    return null;
+  }
+  const { value, problem } = reading;
+  if (problem === 'too-large') {
+    return { value: null, problem: unsent(problem, field, trans) };
+  }
+  if (problem === 'not-a-literal' || !fits(field.kind, reading.type)) {
     return { value: null, problem: wanted(field, trans) };
   }
   // A float that is nothing else arrives as one: who runs the notebook sees to that.
-  const kept = field.kind === 'float' && read.loss !== 'infinite';
-  return read.loss === null || kept
-    ? { value: read.value, problem: null }
-    : { value: null, problem: `${lost(read.loss, field, trans)} ${whatToDo(trans)}` };
+  const isKept = field.kind === 'float' && problem !== 'infinite';
+  return problem === null || isKept
+    ? { value, problem: null }
+    : { value: null, problem: `${unsent(problem, field, trans)} ${whatToDo(trans)}` };
 }
 
-function fits(kind: Kind, value: Value, text: string): boolean {
-  switch (kind) {
-    case 'int':
-      return typeof value === 'number' && !/[.eE]/.test(text);
-    case 'float':
-      return typeof value === 'number';
-    case 'bool':
-      return typeof value === 'boolean';
-    case 'str':
-      return typeof value === 'string';
-    case 'list':
-      return Array.isArray(value);
-    case 'dict':
-      return value !== null && typeof value === 'object' && !Array.isArray(value);
-    case 'any':
-      return true;
-  }
+/** Types of what may stand in a field; a tuple is told why it cannot be a list's place. */
+const FITTING: Readonly<Record<'int' | 'float' | 'list' | 'dict', readonly string[]>> = {
+  int: ['int'],
+  float: ['int', 'float'],
+  list: ['list', 'tuple'],
+  dict: ['dict']
+};
+
+function fits(kind: Exclude<Kind, 'str' | 'bool'>, type: string | null): boolean {
+  return kind === 'any' || (type !== null && FITTING[kind].includes(type));
 }
 
 function wanted(field: ParameterField, trans: TranslationBundle): string {
@@ -86,8 +102,22 @@ function wanted(field: ParameterField, trans: TranslationBundle): string {
 }
 
 /** What a job cannot be given from here. */
-function lost(loss: Loss, field: ParameterField, trans: TranslationBundle): string {
-  switch (loss) {
+function unsent(
+  problem: Exclude<LiteralProblem, 'not-a-literal'>,
+  field: ParameterField,
+  trans: TranslationBundle
+): string {
+  switch (problem) {
+    case 'too-large':
+      return trans.__(
+        '%1 is too long or too deeply nested: put it into a file that the notebook reads, and give its path.',
+        field.name
+      );
+    case 'not-in-json':
+      return trans.__(
+        '%1: only numbers, text, True, False, None, lists and dictionaries can be given to a job.',
+        field.name
+      );
     case 'large-integer':
       return trans.__(
         '%1: an integer beyond %2 would lose digits on its way to the job.',
@@ -112,7 +142,7 @@ function whatToDo(trans: TranslationBundle): string {
   return trans.__('Set it in the notebook’s parameters cell, and leave this field as it was.');
 }
 
-function kindOf(type: string, written: Value, isNone: boolean): Kind {
+function kindOf(type: string, reading: LiteralReading): Kind {
   switch (type) {
     case 'int':
     case 'float':
@@ -122,24 +152,27 @@ function kindOf(type: string, written: Value, isNone: boolean): Kind {
       return type;
     case 'str':
       // A text that is reckoned (an f-string, a sum) is shown as it is written, and typed so too.
-      return typeof written === 'string' || isNone ? type : 'any';
+      return typeof reading.value === 'string' || reading.type === 'NoneType' ? type : 'any';
     default:
       break;
   }
-  if (typeof written === 'boolean') {
+  if (typeof reading.value === 'boolean') {
     return 'bool';
   }
-  if (typeof written === 'string') {
+  if (typeof reading.value === 'string') {
     return 'str';
   }
   // An integer's literal may well stand for any number.
   return 'any';
 }
 
-function literalOrNull(text: string): Literal | null {
-  try {
-    return readLiteral(text.trim());
-  } catch {
-    return null;
+/** A field's first text where that is not what is written in the cell. */
+function initialOf(kind: Kind, { value }: LiteralReading): string | null {
+  if (kind === 'str' && typeof value === 'string') {
+    return value;
   }
+  if (kind === 'bool' && typeof value === 'boolean') {
+    return value ? 'True' : 'False';
+  }
+  return null;
 }

@@ -3,13 +3,11 @@
 import json
 import os
 import stat
-import urllib.error
-import urllib.request
 from http import HTTPStatus
 from http.client import responses
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -17,11 +15,16 @@ from sublet_quota.wire.api import Problem
 from sublet_quota.wire.schema import WireModel
 
 from sublet_lab.command_line.tables import plain, print_json, wants_json
+from sublet_lab.service_calls import (
+    ServiceAddressError,
+    ServiceAwayError,
+    api_address,
+    call_service,
+)
 
 _TIMEOUT_S = 30.0
 SUBMITTING_S = 400.0
 """A job's notebook is read meanwhile, and its files are copied."""
-_MOST_BYTES = 64 * 1024 * 1024
 REFUSED = 1
 NO_ANSWER = 3
 
@@ -53,21 +56,12 @@ class NoAnswerError(click.ClickException):
     exit_code = NO_ANSWER
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The token goes to the address that was given, and nowhere else."""
-
-    def redirect_request(self, *_request: Any) -> None:
-        """Never follow."""
-
-
 class Service:
     """Asks with the caller's own token. It is never an argument: others could read it."""
 
     def __init__(self, url: str | None, token_file: Path | None) -> None:
         self._url = url
         self._token_file = token_file
-        # No proxies of the environment: the service is near, and the token is not for them.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
 
     def get(self, kind: type[T], path: str, **query: str | int | None) -> T:
         """What the service answers at ``path``, as ``kind``."""
@@ -101,22 +95,15 @@ class Service:
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if method == "POST" and data is None:
             data = b""
-        headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
-        if data:
-            headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 (checked)
         try:
-            with self._opener.open(request, timeout=patience_s) as response:
-                text = response.read(_MOST_BYTES)
-        except urllib.error.HTTPError as error:
-            with error:
-                _raise_problem(error.code, error.read(_MOST_BYTES))
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            message = f"The Sublet service at {self._url} does not answer: {reason}"
+            answer = call_service(method, url, self._token(), data, patience_s)
+        except ServiceAwayError as error:
+            message = f"The Sublet service at {self._url} does not answer: {error}"
             raise NoAnswerError(message) from error
+        if not answer.is_success:
+            _raise_problem(answer.status, answer.body)
         try:
-            return TypeAdapter(kind).validate_json(text)
+            return TypeAdapter(kind).validate_json(answer.body)
         except ValidationError as error:
             message = (
                 f"The service at {self._url} answered what this `sublet` does not understand"
@@ -131,10 +118,10 @@ class Service:
                 " terminals; elsewhere give --url or set SUBLET_SERVICE_URL."
             )
             raise NoAnswerError(message)
-        if urlsplit(self._url).scheme not in {"http", "https"}:
-            message = f"{self._url!r} is no http or https address"
-            raise NoAnswerError(message)
-        return self._url.rstrip("/") + "/api/"
+        try:
+            return api_address(self._url)
+        except ServiceAddressError as error:
+            raise NoAnswerError(str(error)) from error
 
     def _token(self) -> str:
         if self._token_file is None:

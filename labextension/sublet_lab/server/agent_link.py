@@ -1,48 +1,12 @@
-"""What the notebook server tells its node's agent, and asks it."""
+"""What the notebook server tells its node's agent of kernels."""
 
 import asyncio
 import logging
 import time
 
-from pydantic import ValidationError
-from sublet_quota.wire.schema import WireModel
-from sublet_quota.wire.tenant_socket import (
-    MAX_LINE_BYTES,
-    TO_TENANT,
-    AskShare,
-    KernelActivity,
-    Share,
-    Unknown,
-)
+from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, KernelActivity
 
-_ANSWER_WITHIN_S = 3.0
-
-
-class NoShareError(Exception):
-    """The agent cannot say what this server's slice holds; says why."""
-
-
-async def ask_share(socket_path: str) -> Share:
-    """What the agent says of this server's slice at this moment."""
-    try:
-        async with asyncio.timeout(_ANSWER_WITHIN_S):
-            reader, writer = await asyncio.open_unix_connection(socket_path, limit=MAX_LINE_BYTES)
-            try:
-                writer.write(_line(AskShare()))
-                answer = TO_TENANT.validate_json(await reader.readline())
-            finally:
-                writer.transport.abort()
-    except (OSError, ValidationError, ValueError) as error:
-        message = "this machine's GPU agent does not answer"
-        raise NoShareError(message) from error
-    match answer:
-        case Share():
-            return answer
-        case Unknown(message=message):
-            raise NoShareError(message)
-        case _:
-            message = f"this machine's GPU agent answered {answer.type!r}"
-            raise NoShareError(message)
+_TELL_WITHIN_S = 3.0
 
 
 class AgentLink:
@@ -67,11 +31,11 @@ class AgentLink:
             cell=cell[:255] if cell else None,
         )
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(_TELL_WITHIN_S):
                 if self._writer is None:
                     await self._connect()
                 assert self._writer is not None  # noqa: S101 (connected above)
-                self._writer.write(_line(level))
+                self._writer.write(level.model_dump_json().encode() + b"\n")
                 await self._writer.drain()
         except OSError as error:
             if not self._away:
@@ -107,7 +71,3 @@ class AgentLink:
             writer.transport.abort()
             self._writer = None
             self._reading = None
-
-
-def _line(message: WireModel) -> bytes:
-    return message.model_dump_json().encode() + b"\n"

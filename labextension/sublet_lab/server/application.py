@@ -15,7 +15,12 @@ from traitlets import Unicode, default
 from sublet_lab.server.agent_link import AgentLink
 from sublet_lab.server.handlers import forwarding_handlers
 from sublet_lab.server.kernel_watch import KernelWatch
-from sublet_lab.server.own_handlers import inspect_handler, kernels_handler, local_share_handler
+from sublet_lab.server.own_handlers import (
+    inspect_handler,
+    kernels_handler,
+    literals_handler,
+    local_share_handler,
+)
 from sublet_lab.server.service_client import ServiceClient
 
 PAGE_OPTION = "subletParts"
@@ -62,6 +67,7 @@ class SubletLab(ExtensionApp):
             self.handlers.extend(forwarding_handlers(client))
             root = "" if self.serverapp is None else str(self.serverapp.root_dir)
             self.handlers.append(inspect_handler(root))
+            self.handlers.append(literals_handler())
             there.append("service")
         if self.agent_socket:
             self.handlers.append(local_share_handler(self.agent_socket))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -76,6 +76,7 @@ ROUTES: Final = (
 )
 
 Handler = tuple[str, type[web.RequestHandler], dict[str, Any]]
+Body = TypeVar("Body", bound=WireModel)
 
 
 def forwarding_handlers(service: ServiceClient) -> list[Handler]:
@@ -108,6 +109,19 @@ class SubletHandler(APIHandler):
         problem = Problem(reason=reason, message=message[:4000])
         self.answer(Answer(status, problem.model_dump_json().encode()))
 
+    def read_body(self, kind: type[Body]) -> Body | None:
+        """The request's body, checked; nothing where it was refused."""
+        sent = self.request.body
+        if len(sent) > _MOST_BODY_BYTES:
+            message = f"The body has {len(sent)} bytes; at most {_MOST_BODY_BYTES} are taken."
+            self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", message)
+            return None
+        try:
+            return kind.model_validate_json(sent or b"{}")
+        except ValidationError as error:
+            self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", _in_words(error))
+            return None
+
 
 class ForwardHandler(SubletHandler):
     """Passes the requests of one route on."""
@@ -134,17 +148,9 @@ class ForwardHandler(SubletHandler):
         """Pass a POST on, its body checked and written anew."""
         if self.route.post is None:
             raise web.HTTPError(HTTPStatus.METHOD_NOT_ALLOWED)
-        sent = self.request.body
-        if len(sent) > _MOST_BODY_BYTES:
-            message = f"The body has {len(sent)} bytes; at most {_MOST_BODY_BYTES} are taken."
-            self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", message)
-            return
-        try:
-            checked = self.route.post.model_validate_json(sent or b"{}")
-        except ValidationError as error:
-            self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", _in_words(error))
-            return
-        await self.post_checked(ids, checked)
+        checked = self.read_body(self.route.post)
+        if checked is not None:
+            await self.post_checked(ids, checked)
 
     async def post_checked(self, ids: tuple[str, ...], checked: WireModel) -> None:
         """Pass on what was posted."""

@@ -5,25 +5,29 @@ Jupyter itself follows them, for it is the server's own user who reads. Of the f
 names and sizes are read, and no link there is followed.
 """
 
-import ast
 import os
 import re
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sublet_quota.jobs.take_along import MOST_BYTES, MOST_FILES, is_left_out
 from sublet_quota.names.job_names import job_name
 from sublet_quota.wire.notebook_server import (
     FolderEntry,
     FolderFacts,
+    LiteralReading,
     NotebookInspection,
     NotebookParameter,
 )
 
 from sublet_lab.runner.taking_along import Budget, TooLargeError, count_files
+from sublet_lab.server.python_literals import read_literal
+
+if TYPE_CHECKING:
+    from sublet_lab.runner.notebook import Parameter
 
 _MOST_PATH: Final = 1000
 _MOST_TEXT: Final = 4000
@@ -38,7 +42,7 @@ _READS_VARIABLE: Final = re.compile(
     (?P<quote>['"])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,127})(?P=quote)""",
     re.VERBOSE,
 )
-_PLAIN: Final = (bool, int, float, str, list, dict)
+_PLAIN: Final = frozenset({"bool", "int", "float", "str", "list", "dict"})
 _OURS: Final = ("JUPYTERHUB_", "JPY_", "SUBLET_")
 
 
@@ -104,14 +108,7 @@ def inspect(root: Path, asked: str) -> NotebookInspection:
         name=job_name(file.stem),
         cells=described.cells,
         parameters=tuple(
-            NotebookParameter(
-                name=p.name[:255],
-                type=(p.type if p.type != "None" else _type_of(p.default))[:_MOST_TEXT],
-                default=p.default[:_MOST_TEXT],
-                help=p.help[:_MOST_TEXT],
-            )
-            for p in described.parameters
-            if p.name
+            _parameter(p, read_literal(p.default)) for p in described.parameters if p.name
         ),
         left_out=sum(not runs_in_a_job(cell) for cell in code),
         environment=tuple(_variables("\n".join(str(cell.source) for cell in code))),
@@ -120,13 +117,17 @@ def inspect(root: Path, asked: str) -> NotebookInspection:
     )
 
 
-def _type_of(default: str) -> str:
-    """The type of a default that is written out; ``None`` where it is not."""
-    try:
-        value = ast.literal_eval(default)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return "None"
-    return type(value).__name__ if isinstance(value, _PLAIN) else "None"
+def _parameter(described: "Parameter", reading: LiteralReading) -> NotebookParameter:
+    """A parameter, its type by what is written where none is declared."""
+    written = reading.type if reading.type in _PLAIN else None
+    declared = described.type if described.type != "None" else written
+    return NotebookParameter(
+        name=described.name[:255],
+        type=(declared or "None")[:_MOST_TEXT],
+        default=described.default[:_MOST_TEXT],
+        reading=reading,
+        help=described.help[:_MOST_TEXT],
+    )
 
 
 def _variables(source: str) -> Iterator[str]:

@@ -8,22 +8,29 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from pydantic import TypeAdapter
-from sublet_quota.wire.notebook_server import KernelHolding
+from sublet_quota.wire.notebook_server import KernelHolding, LiteralReading, LiteralsRequest
 from tornado import web
 
-from sublet_lab.server.agent_link import NoShareError, ask_share
+from sublet_lab.agent_share import NoShareError, ask_share
 from sublet_lab.server.handlers import Handler, SubletHandler
 from sublet_lab.server.kernel_holdings import join
 from sublet_lab.server.kernel_processes import processes_of
 from sublet_lab.server.notebook_inspection import InspectionError, inspect
+from sublet_lab.server.python_literals import read_literal
 from sublet_lab.server.service_client import Answer
 
 _HOLDINGS: TypeAdapter[tuple[KernelHolding, ...]] = TypeAdapter(tuple[KernelHolding, ...])
+_READINGS: TypeAdapter[tuple[LiteralReading, ...]] = TypeAdapter(tuple[LiteralReading, ...])
 
 
 def inspect_handler(root: str) -> Handler:
     """The handler that describes a notebook, for the dialog that makes a job of it."""
     return (r"/sublet/api/notebooks/inspect", InspectHandler, {"root": root})
+
+
+def literals_handler() -> Handler:
+    """The handler that reads what is typed into that dialog as parameters."""
+    return (r"/sublet/api/notebooks/literals", LiteralsHandler, {})
 
 
 def local_share_handler(agent_socket: str) -> Handler:
@@ -61,6 +68,20 @@ class InspectHandler(SubletHandler):
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-notebook", message)
             return
         self.answer(Answer(HTTPStatus.OK, found.model_dump_json().encode()))
+
+
+class LiteralsHandler(SubletHandler):
+    """What texts stand for in Python."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Read the texts, beside the server's loop."""
+        asked = self.read_body(LiteralsRequest)
+        if asked is None:
+            return
+        readings = await asyncio.to_thread(lambda: tuple(map(read_literal, asked.texts)))
+        self.answer(Answer(HTTPStatus.OK, _READINGS.dump_json(readings)))
 
 
 class LocalShareHandler(SubletHandler):

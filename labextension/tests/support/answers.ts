@@ -5,10 +5,12 @@ import {
   readKernel,
   readLocalShare,
   type KernelHolding,
+  type LiteralProblem,
+  type LiteralReading,
   type LocalShare,
   type NotebookInspection
 } from '../../src/api/local';
-import { Reader } from '../../src/api/reader';
+import { Reader, type Json } from '../../src/api/reader';
 import { readHistory, readShare, type Share, type SliceHistory } from '../../src/api/share';
 
 type Fields = Record<string, unknown>;
@@ -89,3 +91,14 @@ export function inspection(fields: Fields = {}): NotebookInspection {
     })
   );
 }
+
+/** A literal that arrives as it is written, unless a problem is given. */
+export function literal(
+  type: string,
+  value: Json,
+  problem: LiteralProblem | null = null
+): LiteralReading {
+  return { type, value, problem };
+}
+
+export const NO_LITERAL: LiteralReading = { type: null, value: null, problem: 'not-a-literal' };

@@ -1,9 +1,14 @@
 /** Sublet by hand: answers what a test puts in, and remembers what it was told to do. */
 import { ApiError, type Resize, type SubletApi } from '../../src/api/client';
 import type { Forecast, Job, JobLog, JobRequest } from '../../src/api/jobs';
-import type { KernelHolding, LocalShare, NotebookInspection } from '../../src/api/local';
+import type {
+  KernelHolding,
+  LiteralReading,
+  LocalShare,
+  NotebookInspection
+} from '../../src/api/local';
 import type { Share, SliceHistory } from '../../src/api/share';
-import { history, inspection, job, localShare, share } from './answers';
+import { history, inspection, job, localShare, NO_LITERAL, share } from './answers';
 
 export type Answer<T> = T | ApiError;
 
@@ -21,6 +26,8 @@ export class FakeApi implements SubletApi {
     history: Answer<SliceHistory>;
     jobs: Answer<Job[]>;
     inspection: Answer<NotebookInspection>;
+    /** By text; what is not there is no literal. */
+    readings: Answer<Readonly<Record<string, LiteralReading>>>;
     forecast: Answer<Forecast>;
     submit: Answer<Job>;
     log: Answer<JobLog>;
@@ -32,6 +39,7 @@ export class FakeApi implements SubletApi {
     history: history([]),
     jobs: [],
     inspection: inspection(),
+    readings: {},
     forecast: {
       allowed: true,
       problem: null,
@@ -52,6 +60,11 @@ export class FakeApi implements SubletApi {
   jobs = (): Promise<Job[]> => this.tell('jobs', this.answers.jobs);
   inspect = (path: string): Promise<NotebookInspection> =>
     this.tell(`inspect ${path}`, this.answers.inspection);
+  readLiterals = async (texts: readonly string[]): Promise<LiteralReading[]> => {
+    const known = await this.tell(`read ${texts.join(' | ')}`, this.answers.readings);
+    return texts.map(text => known[text] ?? NO_LITERAL);
+  };
+
   log = (id: string, offset: number): Promise<JobLog> =>
     this.tell(`log ${id} ${offset}`, this.answers.log);
   forecast = (): Promise<Forecast> => this.tell('forecast', this.answers.forecast);

@@ -1,10 +1,48 @@
 """What a notebook server answers by itself below its ``/sublet/api/``, for its own front ends."""
 
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from sublet_quota.wire.schema import AnswerModel, Name, PathText, Text
+from sublet_quota.wire.schema import AnswerModel, Name, PathText, Text, WireModel
+
+
+class LiteralProblem(StrEnum):
+    """Why a text is no value that a job is given just as Python reads it."""
+
+    NOT_A_LITERAL = "not-a-literal"
+    """Also where it is no Python."""
+    TOO_LARGE = "too-large"
+    """Too long, or too deeply nested."""
+    TUPLE = "tuple"
+    """JSON has lists alone."""
+    KEY = "key"
+    """JSON has keys of text alone."""
+    NOT_IN_JSON = "not-in-json"
+    """Sets, bytes, complex numbers, ``...`` and halves of characters."""
+    INFINITE = "infinite"
+    """JSON has no infinite numbers."""
+    LARGE_INTEGER = "large-integer"
+    """Beyond 2^53 - 1 a page's numbers lose digits."""
+    WHOLE_FLOAT = "whole-float"
+    """A page writes 2.0 as 2, which Python reads as an integer."""
+
+
+class LiteralReading(AnswerModel):
+    """What Python reads in a text, and whether it survives JSON and a page's numbers."""
+
+    type: Name | None
+    """Python's name of the value's type, such as ``int`` or ``NoneType``; ``None``: no literal."""
+    value: JsonValue = None
+    """Of a text without a problem, and of a finite number with one: it may do as a float."""
+    problem: LiteralProblem | None
+
+
+class LiteralsRequest(WireModel):
+    """``POST notebooks/literals``: texts to read; the answer has as many readings, in order."""
+
+    texts: Annotated[tuple[str, ...], Field(max_length=1000)]
 
 
 class NotebookParameter(AnswerModel):
@@ -17,7 +55,9 @@ class NotebookParameter(AnswerModel):
     ``None`` where neither says. Only a declared type is held against what a job is given.
     """
     default: Text
-    """As it is written in the cell."""
+    """As it is written in the cell; cut where it is longer than can be shown."""
+    reading: LiteralReading
+    """The whole default, as Python reads it."""
     help: Text = ""
     """The comment behind it."""
 

@@ -11,6 +11,7 @@ SENT = {
     "JobRequest",
     "KeepRequest",
     "LendingSwitch",
+    "LiteralsRequest",
     "PodStarted",
     "PodTemplate",
     "ResizeRequest",

@@ -1,0 +1,63 @@
+"""What the agent of this machine says of one's slice at this moment: asked, and read.
+
+A notebook server asks by its loop. Kernels block, in a thread or before their first cell.
+"""
+
+import asyncio
+import socket
+from typing import Final
+
+from pydantic import ValidationError
+from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, TO_TENANT, AskShare, Share, Unknown
+
+ANSWER_WITHIN_S: Final = 3.0
+_QUESTION: Final = AskShare().model_dump_json().encode() + b"\n"
+_SILENT: Final = "This machine's GPU agent does not answer."
+
+
+class NoShareError(Exception):
+    """The agent cannot say what the slice holds; says why."""
+
+
+async def ask_share(socket_path: str) -> Share:
+    """What the agent says. ``NoShareError``, after at most ``ANSWER_WITHIN_S``."""
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(socket_path, limit=MAX_LINE_BYTES)
+            try:
+                writer.write(_QUESTION)
+                line = await reader.readline()
+            finally:
+                writer.transport.abort()
+    except (OSError, ValueError) as error:
+        raise NoShareError(_SILENT) from error
+    return _share_in(line)
+
+
+def ask_share_blocking(socket_path: str, within_s: float) -> Share:
+    """What the agent says. ``NoShareError``, also where one step of it takes longer."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(within_s)
+            connection.connect(socket_path)
+            connection.sendall(_QUESTION)
+            with connection.makefile("rb") as answers:
+                line = answers.readline(MAX_LINE_BYTES)
+    except OSError as error:
+        raise NoShareError(_SILENT) from error
+    return _share_in(line)
+
+
+def _share_in(line: bytes) -> Share:
+    try:
+        answer = TO_TENANT.validate_json(line)
+    except ValidationError as error:
+        raise NoShareError(_SILENT) from error
+    match answer:
+        case Share():
+            return answer
+        case Unknown(message=message):
+            raise NoShareError(message)
+        case _:
+            message = f"This machine's GPU agent answered {answer.type!r}."
+            raise NoShareError(message)

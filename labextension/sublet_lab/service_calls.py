@@ -1,0 +1,76 @@
+"""Blocking requests to the hub service: of a command, and of a kernel's thread.
+
+The token goes to the service's own address and nowhere else. A notebook server must not block, and
+asks by ``server.service_client``.
+"""
+
+import urllib.request
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+class ServiceAddressError(Exception):
+    """What was given as the service's address is none."""
+
+
+class ServiceAwayError(Exception):
+    """The service does not answer; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAnswer:
+    """What the service answered, of whatever status."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked for."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+class _AsAnswered(urllib.request.HTTPErrorProcessor):
+    """Gives every answer back as it is: no redirect is followed, no status is an error."""
+
+    def http_response(self, _request: Any, response: Any) -> Any:
+        """Whatever came."""
+        return response
+
+    https_response = http_response
+
+
+# No proxies of the environment: the service is near, and the token is not for them.
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}), _AsAnswered())
+
+
+def api_address(service_url: str) -> str:
+    """Where the paths of the service's API begin. ``ServiceAddressError``."""
+    if urlsplit(service_url).scheme not in {"http", "https"}:
+        message = f"{service_url!r} is no http or https address."
+        raise ServiceAddressError(message)
+    return service_url.rstrip("/") + "/api/"
+
+
+def call_service(
+    method: str, address: str, token: str, body: bytes | None, within_s: float
+) -> ServiceAnswer:
+    """Ask at an address below ``api_address``, and wait. ``ServiceAwayError``."""
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    if body:
+        headers["Content-Type"] = "application/json"
+    request = urllib.request.Request(address, body, headers, method=method)  # noqa: S310 (checked)
+    try:
+        with _OPENER.open(request, timeout=within_s) as response:
+            return ServiceAnswer(response.status, response.read(_MOST_BYTES))
+    except (OSError, HTTPException) as error:
+        raise ServiceAwayError(str(getattr(error, "reason", error))) from error
+    except ValueError:
+        # Such an error says the whole token.
+        message = "this address, or this token, can be in no request"
+        raise ServiceAwayError(message) from None
