@@ -52,7 +52,7 @@ test: setup $(foreach area,$(AREA),$(NEEDED_BY_$(area)))
 endif
 
 quick: setup ## Tests for work in between: no browser, no cluster, no whole hub
-	@.ci/timed "quick tests" $(PYTEST) -m "not whole" --ignore=tests/browser --ignore=tests/kube --ignore=tests/end_to_end $(PYTEST_OPTIONS)
+	@.ci/timed "quick tests" $(PYTEST) -m "not whole" $(PYTEST_OPTIONS)
 
 check: setup ## Formatting, lint, types, import rules
 	@.ci/timed "checks of the front end" npm run --silent --prefix labextension check

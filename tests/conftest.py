@@ -33,6 +33,19 @@ _LONGEST_FIRST = (
     "tests/spawner/",
     "tests/hub/",
 )
+_WHOLE = (
+    *_TOGETHER,
+    "tests/agent/app/",
+    "tests/end_to_end/",
+    "tests/hub/app/",
+    "tests/hub/jobs/test_jobs_for_real.py",
+    "tests/lab/test_kernel_",
+    "tests/lab/test_runner",
+    "tests/lab/test_server_extension.py",
+    "tests/lab_ui/",
+    "tests/spawner/test_real_hub.py",
+)
+"""What `make quick` leaves out: whatever starts a whole hub, agent, kernel or front end."""
 _ROOT = Path(__file__).parents[1]
 
 
@@ -50,15 +63,21 @@ async def loop_at_rest() -> AsyncIterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn_of)
     for item in items:
+        if _path_of(item).startswith(_WHOLE):
+            item.add_marker(pytest.mark.whole)
         if inspect.iscoroutinefunction(getattr(item, "obj", None)):
             # The first to be set up is the last to be torn down.
             item.fixturenames.insert(0, loop_at_rest.__name__)  # type: ignore[attr-defined]
 
 
 def _turn_of(item: pytest.Item) -> int:
-    path = item.path.relative_to(_ROOT).as_posix()
+    path = _path_of(item)
     turns = (turn for turn, area in enumerate(_LONGEST_FIRST) if path.startswith(area))
     return next(turns, len(_LONGEST_FIRST))
+
+
+def _path_of(item: pytest.Item) -> str:
+    return item.path.relative_to(_ROOT).as_posix()
 
 
 @pytest.hookimpl(optionalhook=True)
