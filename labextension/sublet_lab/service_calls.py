@@ -38,7 +38,7 @@ class ServiceAnswer:
 class _AsAnswered(urllib.request.HTTPErrorProcessor):
     """Gives every answer back as it is: no redirect is followed, no status is an error."""
 
-    def http_response(self, _request: Any, response: Any) -> Any:
+    def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002 (the base's)
         """Whatever came."""
         return response
 
