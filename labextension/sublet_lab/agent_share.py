@@ -8,7 +8,7 @@ import socket
 from typing import Final
 
 from pydantic import ValidationError
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, TO_TENANT, AskShare, Share, Unknown
+from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, TO_TENANT, AskShare, LocalShare, Unknown
 
 ANSWER_WITHIN_S: Final = 3.0
 _QUESTION: Final = AskShare().model_dump_json().encode() + b"\n"
@@ -19,7 +19,7 @@ class NoShareError(Exception):
     """The agent cannot say what the slice holds; says why."""
 
 
-async def ask_share(socket_path: str) -> Share:
+async def ask_share(socket_path: str) -> LocalShare:
     """What the agent says. ``NoShareError``, after at most ``ANSWER_WITHIN_S``."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -34,7 +34,7 @@ async def ask_share(socket_path: str) -> Share:
     return _share_in(line)
 
 
-def ask_share_blocking(socket_path: str, within_s: float) -> Share:
+def ask_share_blocking(socket_path: str, within_s: float) -> LocalShare:
     """What the agent says. ``NoShareError``, also where one step of it takes longer."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -48,13 +48,13 @@ def ask_share_blocking(socket_path: str, within_s: float) -> Share:
     return _share_in(line)
 
 
-def _share_in(line: bytes) -> Share:
+def _share_in(line: bytes) -> LocalShare:
     try:
         answer = TO_TENANT.validate_json(line)
     except ValidationError as error:
         raise NoShareError(_SILENT) from error
     match answer:
-        case Share():
+        case LocalShare():
             return answer
         case Unknown(message=message):
             raise NoShareError(message)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from sublet_lab.agent_share import NoShareError, ask_share, ask_share_blocking
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, GateOpen, Share, Unknown
+from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, GateOpen, LocalShare, Unknown
 
 from tests.support.fake_tenant_socket import fake_agent
 from tests.support.lab_shares import a_share
 
-Ask = Callable[[str], Awaitable[Share]]
+Ask = Callable[[str], Awaitable[LocalShare]]
 
 
-async def wait_for_it(socket_path: str) -> Share:
+async def wait_for_it(socket_path: str) -> LocalShare:
     return await asyncio.to_thread(ask_share_blocking, socket_path, 10)
 
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from sublet_lab.server.kernel_watch import BESIDE_CELLS, MISSED_CELL
 from sublet_lab.server.service_client import ServiceClient
-from sublet_quota.wire.tenant_socket import KernelActivity, Share, ShareProcess
+from sublet_quota.wire.tenant_socket import KernelActivity, LocalShare, ShareProcess
 from tornado.httpclient import HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
@@ -346,7 +346,7 @@ async def test_the_local_share_is_the_agents_answer(server: JupyterServer, agent
     assert (refused.code, json.loads(refused.body)["message"]) == (503, "no slice here")
     agent.share = a_share()
     answer = await server.ask("GET", "sublet/api/local-share")
-    assert Share.model_validate_json(answer.body) == agent.share
+    assert LocalShare.model_validate_json(answer.body) == agent.share
 
 
 async def test_its_own_requests_are_no_activity_of_the_server(

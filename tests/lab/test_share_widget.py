@@ -18,7 +18,7 @@ from sublet_lab.share.words import headline, local_lines, standing, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
-from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
+from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
 
 from tests.support.fake_hub_service import fake_hub_service
 from tests.support.fake_tenant_socket import fake_agent
@@ -60,7 +60,7 @@ def the_service_says(**values: Any) -> api.Share:
 class Told:
     """Sources that say what the test tells them to."""
 
-    share: Share | None = None
+    share: LocalShare | None = None
     asked: int = 0
     looked: int = 0
     service_answers: bool = True
@@ -69,7 +69,7 @@ class Told:
     def now(self) -> datetime:
         return self.at
 
-    def local(self) -> Share:
+    def local(self) -> LocalShare:
         self.looked += 1
         if self.share is None:
             message = "nobody <b>answers</b>"

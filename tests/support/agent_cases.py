@@ -68,12 +68,12 @@ class Bench:
         self.pool = ThreadPoolExecutor(8)
         self.journal = Journal(self.folder / "journal.jsonl")
         self.attribution = Attribution(self.table)
-        self.holds = PausedProcesses(self.device, self.journal, self.table, self.pool)
+        self.paused_processes = PausedProcesses(self.device, self.journal, self.table, self.pool)
         self.host = HostMemory(self.host_mib, lambda: None)
         self.tools = MoveTools(
             device=self.device,
             journal=self.journal,
-            holds=self.holds,
+            paused_processes=self.paused_processes,
             table=self.table,
             host=self.host,
             whose=self.whose,

@@ -19,7 +19,7 @@ from sublet_quota.wire.tenant_socket import (
     GateOpen,
     GateWaits,
     KernelActivity,
-    Share,
+    LocalShare,
     Unknown,
 )
 
@@ -53,7 +53,7 @@ class FakeAgent:
     path: Path
     hold: bool = False
     unknown: str | None = None
-    share: Share | None = None
+    share: LocalShare | None = None
     requests: list[Request] = field(default_factory=list)
     activities: list[KernelActivity] = field(default_factory=list)
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.wire.tenant_socket import Share
+from sublet_quota.wire.tenant_socket import LocalShare
 
 
-def a_share(**values: Any) -> Share:
+def a_share(**values: Any) -> LocalShare:
     facts: dict[str, Any] = {
         "slice_id": "slice-1",
         "gpu_id": "SIM-0",
@@ -22,4 +22,4 @@ def a_share(**values: Any) -> Share:
         "utilisation_percent": 12,
         "lent": False,
     }
-    return Share(**{**facts, **values})
+    return LocalShare(**{**facts, **values})

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sublet_agent.simulated.machine.card import Card, ProcessIdentity, SimulatedProcess
+from sublet_agent.simulated.machine.card import CallerIdentity, Card, SimulatedProcess
 from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.store import CardStore
@@ -108,7 +108,7 @@ class Bench:
 
     def tenant(self, pid: int, uid: int = USER, gpu: str | None = None) -> "BenchTenant":
         self.host.uids[pid] = uid
-        return BenchTenant(self, Caller(ProcessIdentity(pid, uid, pid), gpu))
+        return BenchTenant(self, Caller(CallerIdentity(pid, uid, pid), gpu))
 
     def operate(
         self,

@@ -67,25 +67,27 @@ class NodeAgent:
         self._groups = node_groups(settings.groups, settings.node, settings.state_folder, table)
         self._attribution = Attribution(table, self._groups.book.slice_at)
         self._journal = Journal(settings.state_folder / JOURNAL_NAME)
-        self._outbox = EventLog(
+        self._event_log = EventLog(
             settings.state_folder / "events.jsonl",
             clock,
             lambda write: asyncio.get_running_loop().call_soon(write),
         )
         self._kept = AssignmentsFile(settings.state_folder / "assignments.json")
         self._assignments = self._kept.load()
-        self._promises = OpenGatesFile(settings.state_folder / "open-gates.json")
+        self._open_gates = OpenGatesFile(settings.state_folder / "open-gates.json")
         self._closed = FailedGpus(settings.state_folder / "closed-gpus.json", table.boot_id)
-        self._holds = PausedProcesses(device, self._journal, table, self._device_calls)
+        self._paused_processes = PausedProcesses(device, self._journal, table, self._device_calls)
         self._link: ServiceLink | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._moves = self._make_moves()
         self._residencies: dict[GpuId, GpuResidency] = {}
-        self._roster = SliceRegistry(self._residencies, self._attribution, table, settings.activity)
+        self._registry = SliceRegistry(
+            self._residencies, self._attribution, table, settings.activity
+        )
         self._samplers: dict[GpuId, SamplingLoop] = {}
         self._socket = TenantSocket(
             settings.tenant_socket,
-            TenantRequests(self._roster, self._attribution, table, clock),
+            TenantRequests(self._registry, self._attribution, table, clock),
             table,
             settings.socket,
         )
@@ -102,16 +104,16 @@ class NodeAgent:
         await asyncio.to_thread(self._groups.serve, self._slices)
         self._attribution.serve(slices)
         if self._assignments is not None:
-            self._roster.apply(self._assignments, now)
+            self._registry.apply(self._assignments, now)
         recovered = await asyncio.to_thread(recover, self._moves, self._attribution, slices)
-        self._roster.adopt(recovered, now)
+        self._registry.adopt(recovered, now)
         if self._assignments is not None:
-            self._roster.apply(self._assignments, now)
+            self._registry.apply(self._assignments, now)
         self._report_recovery(recovered)
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
         now = self._clock.now()
-        self._roster.keep_promises(self._promises.load(self._residencies), now)
+        self._registry.keep_promises(self._open_gates.load(self._residencies), now)
         for residency in self._residencies.values():
             residency.begin()
         await self._socket.start()
@@ -125,8 +127,8 @@ class NodeAgent:
         for pool in (self._calls, self._device_calls, self._samples):
             pool.shutdown(wait=True, cancel_futures=True)
         await asyncio.to_thread(self._groups.keeper.leave)
-        self._outbox.close()
-        self._promises.close()
+        self._event_log.close()
+        self._open_gates.close()
         self._journal.close()
 
     def _make_moves(self) -> MoveTools:
@@ -138,7 +140,7 @@ class NodeAgent:
         return MoveTools(
             device=self._device,
             journal=self._journal,
-            holds=self._holds,
+            paused_processes=self._paused_processes,
             table=self._table,
             host=HostMemory(
                 budget,
@@ -158,19 +160,21 @@ class NodeAgent:
         return self._assignments.slices if self._assignments is not None else ()
 
     def _whose(self, pid: int, gpu_id: GpuId) -> Target | None:
-        return self._roster.whose(pid, gpu_id)
+        return self._registry.whose(pid, gpu_id)
 
     def _make_residencies(self) -> None:
-        eviction = Eviction(self._table, self._holds, self._calls, self._settings.evict_grace_s)
+        eviction = Eviction(
+            self._table, self._paused_processes, self._calls, self._settings.evict_grace_s
+        )
         tools = ResidencyTools(
             moves=self._moves,
             calls=self._calls,
             clock=self._clock,
-            record=self._outbox.record,
+            record=self._event_log.record,
             changed=self._tell,
             lending=self._lending,
             eviction=eviction,
-            promises=self._promises,
+            open_gates=self._open_gates,
         )
         sampler_tools = SamplingTools(
             moves=self._moves,
@@ -178,7 +182,7 @@ class NodeAgent:
             calls=self._calls,
             samples=self._samples,
             clock=self._clock,
-            record=self._outbox.record,
+            record=self._event_log.record,
             changed=self._tell,
             activity=self._settings.activity,
             period_s=self._settings.sample_period_s,
@@ -211,7 +215,7 @@ class NodeAgent:
             self._link = ServiceLink(
                 settings=self._settings.link,
                 hello=hello,
-                outbox=self._outbox,
+                event_log=self._event_log,
                 clock=self._clock,
                 status=self._status,
                 assigned=self._assign,
@@ -234,11 +238,13 @@ class NodeAgent:
     def _assign(self, assignments: Assignments) -> None:
         self._assignments = assignments
         self._kept.keep(assignments)
-        released = self._roster.apply(assignments, self._clock.now())
+        released = self._registry.apply(assignments, self._clock.now())
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._calls, self._groups.serve, self._slices)
         if released:
-            loop.run_in_executor(self._calls, self._holds.release, released, PauseReason.POLICY)
+            loop.run_in_executor(
+                self._calls, self._paused_processes.release, released, PauseReason.POLICY
+            )
         for residency in self._residencies.values():
             residency.poke()
 
@@ -275,9 +281,9 @@ class NodeAgent:
             ),
             slices=tuple(
                 report_slice(s, r.gpu, r.managed(), now).model_copy(
-                    update={"gpu_id": self._roster.seen_elsewhere(s)}
+                    update={"gpu_id": self._registry.seen_elsewhere(s)}
                 )
-                for r, s in self._roster.assigned()
+                for r, s in self._registry.assigned()
             ),
             acknowledged=acknowledged,
         )
@@ -290,7 +296,7 @@ class NodeAgent:
             ("lost", recovered.lost),
         ):
             for target in targets:
-                self._outbox.record(
+                self._event_log.record(
                     EventKind.RECOVERED,
                     target.gpu_id,
                     target.slice_id,
@@ -319,10 +325,10 @@ class NodeAgent:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             with contextlib.suppress(Exception):
-                self._roster.drop_empty()
+                self._registry.drop_empty()
                 await asyncio.to_thread(self._attribution.forget_dead)
                 await asyncio.to_thread(self._journal.compact_if_long)
-                known = self._roster.processes()
+                known = self._registry.processes()
                 await asyncio.to_thread(self._groups.tidy, known, self._slices)
 
 

@@ -22,7 +22,7 @@ class FrozenNeighbours:
 
     problem: str = ""
     """Why not everybody does who could: then nothing may be restored."""
-    holds: Callable[[int], bool] = _nobody
+    has_frozen: Callable[[int], bool] = _nobody
     """Whether this process is frozen: it needs no pausing, and could not answer the driver."""
 
 

@@ -35,7 +35,7 @@ class SliceFreezer:
         if group is None or not group.is_own:
             return
         rest = Frozen(group.tree, group.rest)
-        for pid in filter(rest.holds, pids):
+        for pid in filter(rest.has_frozen, pids):
             try:
                 group.tree.move(pid, group.moved)
             except OSError as error:
@@ -90,7 +90,7 @@ class SliceFreezer:
 
     def _stands_still(self, gpu_id: GpuId, pid: int) -> bool:
         frozen = self._book.frozen(gpu_id)
-        if any(each.holds(pid) for each in frozen):
+        if any(each.has_frozen(pid) for each in frozen):
             return True
         # Seen from inside a container a path may begin elsewhere: then the pod's name says it.
         places = {(f.tree, f.place) for f in frozen}
@@ -103,12 +103,12 @@ def _rest_of(group: SliceGroup, pids: Sequence[int]) -> Frozen | None:
     if not group.is_own:
         return None
     rest = Frozen(group.tree, group.rest)
-    return None if any(map(rest.holds, pids)) else rest
+    return None if any(map(rest.has_frozen, pids)) else rest
 
 
 def _holds_us(whom: Frozen) -> bool:
     """Whether the agent itself is in this group: frozen, it could thaw nobody."""
-    if any(map(whom.holds, (os.getpid(), os.getppid()))):
+    if any(map(whom.has_frozen, (os.getpid(), os.getppid()))):
         log.warning("the agent runs in the control group %s, which is not frozen", whom.place)
         return True
     return False

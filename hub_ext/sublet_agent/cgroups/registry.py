@@ -33,7 +33,7 @@ class Frozen:
     tree: FreezerTree
     place: str
 
-    def holds(self, pid: int) -> bool:
+    def has_frozen(self, pid: int) -> bool:
         """Whether this process is in the group, or in one in it."""
         at = self.tree.place_of(pid)
         return at is not None and is_in(at, self.place)

@@ -65,14 +65,14 @@ class ServiceLink:
         *,
         settings: LinkSettings,
         hello: Hello,
-        outbox: EventLog,
+        event_log: EventLog,
         clock: Clock,
         status: Callable[[int, int, int], Status],
         assigned: Callable[[Assignments], None],
     ) -> None:
         self._settings = settings
         self._hello = hello
-        self._outbox = outbox
+        self._event_log = event_log
         self._clock = clock
         self._status = status
         self._assigned = assigned
@@ -177,7 +177,7 @@ class ServiceLink:
                 case Assignments():
                     self._take(message, epoch)
                 case EventsTaken():
-                    self._outbox.take(message.event_ids)
+                    self._event_log.take(message.event_ids)
                     self._offered = ()
                     self._changed.set()
                 case Welcome():
@@ -209,7 +209,7 @@ class ServiceLink:
                     await self._changed.wait()
 
     async def _send_events(self, connection: WebSocketClientConnection, epoch: int) -> None:
-        events = self._outbox.first(_EVENTS_AT_ONCE)
+        events = self._event_log.first(_EVENTS_AT_ONCE)
         ids = tuple(e.event_id for e in events)
         now = self._clock.monotonic()
         if not ids or (ids == self._offered and now - self._offered_at < _EVENTS_AGAIN_AFTER_S):

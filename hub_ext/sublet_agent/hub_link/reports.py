@@ -75,7 +75,7 @@ def report_slice(
         obstacle=None if why is None else why.obstacle,
         advice="" if why is None else advice_on(why.obstacle),
         over_cap=served.over_cap,
-        running_cell=served.account.runs_a_cell(now),
+        running_cell=served.activity_record.runs_a_cell(now),
         lent_to=lent_to(served, slices),
     )
 

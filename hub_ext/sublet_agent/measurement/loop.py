@@ -144,12 +144,12 @@ class SamplingLoop:
         self._residency.poke()
 
     async def _act(self, effects: Consequences) -> None:
-        tools, holds = self._tools, self._tools.moves.holds
+        tools, paused_processes = self._tools, self._tools.moves.paused_processes
         for target in effects.found_suspended:
-            holds.adopt(target, PauseReason.SUSPENDED)
+            paused_processes.adopt(target, PauseReason.SUSPENDED)
             tools.moves.host.settle(target.identity, target.image_mib)
         for identity in effects.found_back:
-            holds.drop(identity, PauseReason.SUSPENDED)
+            paused_processes.drop(identity, PauseReason.SUSPENDED)
             tools.moves.host.release(identity)
         for identity in effects.ended:
             tools.moves.host.release(identity)
@@ -167,14 +167,16 @@ class SamplingLoop:
             (effects.pause_for_slice, PauseReason.SLICE),
         )
         loop = asyncio.get_running_loop()
-        for targets, hold in pauses:
+        for targets, pause_reason in pauses:
             if targets:
-                await loop.run_in_executor(tools.calls, holds.pause, targets, hold, timeout_ms)
+                await loop.run_in_executor(
+                    tools.calls, paused_processes.pause, targets, pause_reason, timeout_ms
+                )
         if any(self._needlessly_held(effects.found_paused).values()):
             async with self._residency.acting:
                 needless = self._needlessly_held(effects.found_paused)
-                await loop.run_in_executor(tools.calls, _let_run, holds, needless)
-        await loop.run_in_executor(tools.samples, holds.settle)
+                await loop.run_in_executor(tools.calls, _let_run, paused_processes, needless)
+        await loop.run_in_executor(tools.samples, paused_processes.settle)
 
     def _needlessly_held(self, found_paused: list[Target]) -> dict[PauseReason, list[Target]]:
         """Return the paused processes of this GPU that have no reason to stand still any more.
@@ -182,19 +184,19 @@ class SamplingLoop:
         They are sorted by that reason, and checked against what is so now, not against what was
         when the sample was taken.
         """
-        holds = self._tools.moves.holds
+        paused_processes = self._tools.moves.paused_processes
         gpu, slices = self._residency.gpu, self._residency.slices
-        stray = [t for t in found_paused if not holds.of(t.identity)]
+        stray = [t for t in found_paused if not paused_processes.of(t.identity)]
         policy, whole, moved = [], [], []
         if gpu.move is None:
             # A move that broke off unexpectedly may have left whom it held.
-            held = holds.held_for(PauseReason.MOVE)
+            held = paused_processes.held_for(PauseReason.MOVE)
             moved = [target for target in held if target.gpu_id == gpu.gpu.gpu_id]
-        for target in holds.held_for(PauseReason.POLICY):
+        for target in paused_processes.held_for(PauseReason.POLICY):
             served = slices.get(target.slice_id)
             if target.gpu_id == gpu.gpu.gpu_id and (served is None or not served.paused):
                 policy.append(target)
-        for target in holds.held_for(PauseReason.SLICE):
+        for target in paused_processes.held_for(PauseReason.SLICE):
             served = slices.get(target.slice_id)
             back = served is None or not (served.processes.away() or gpu.is_moving(target.slice_id))
             if target.gpu_id == gpu.gpu.gpu_id and back:
@@ -207,8 +209,8 @@ class SamplingLoop:
         }
 
 
-def _let_run(holds: PausedProcesses, needless: dict[PauseReason, list[Target]]) -> None:
+def _let_run(paused_processes: PausedProcesses, needless: dict[PauseReason, list[Target]]) -> None:
     for target in needless[PauseReason.FOUND]:
-        holds.adopt(target, PauseReason.FOUND)
-    for hold, targets in needless.items():
-        holds.release(targets, hold)
+        paused_processes.adopt(target, PauseReason.FOUND)
+    for pause_reason, targets in needless.items():
+        paused_processes.release(targets, pause_reason)

@@ -125,7 +125,7 @@ class SampleUpdate:
             process = self._note_birth(served, sampled, effects, now)
         if served.paused or served.processes.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
-        process.holds(sampled.memory_mib, sampled.utilisation_percent)
+        process.is_measured(sampled.memory_mib, sampled.utilisation_percent)
         if sampled.looked_at:
             effects.changed |= process.is_looked_at(sampled.obstacle, now)
         self._note_use(served, process, sampled, now)
@@ -136,12 +136,12 @@ class SampleUpdate:
         process = served.processes.track(sampled.identity, busy_ms=sampled.busy_ms)
         effects.changed = True
         if served.processes.away():
-            served.account.wakes(now)
+            served.activity_record.wakes(now)
             effects.pause_for_slice.extend(served.targets([process]))
         elif served.paused:
             effects.pause_for_policy.extend(served.targets([process]))
         if sampled.busy_ms:
-            served.account.gpu_is_used(now)
+            served.activity_record.gpu_is_used(now)
         return process
 
     def _note_use(
@@ -152,7 +152,7 @@ class SampleUpdate:
             if used_ms > 0:
                 served.uses_gpu(used_ms, now)
         elif sampled.utilisation_percent > 0 and not served.paused:
-            served.account.gpu_is_used(now)
+            served.activity_record.gpu_is_used(now)
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
         """Take over what the device says of processes: that beats what is believed here."""
@@ -163,7 +163,7 @@ class SampleUpdate:
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
             elif state is ProcessState.SUSPENDED and process.memory_mib:
-                process.holds(0, process.utilisation_percent)
+                process.is_measured(0, process.utilisation_percent)
                 effects.changed = True
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
                 # Born meanwhile, and the call that should have paused it did not work.
@@ -209,7 +209,7 @@ class SampleUpdate:
             used = sample.cpu_s.get(process.identity)
             share = None if used is None else process.cpu_share(used, monotonic)
             if share is not None and share >= self._settings.wake_cpu_share:
-                served.account.wakes(now)
+                served.activity_record.wakes(now)
 
     def _note_cap(self, served: ServedSlice, effects: Consequences) -> None:
         if served.check_cap():

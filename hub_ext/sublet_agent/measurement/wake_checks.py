@@ -22,11 +22,11 @@ def wake_who_may_wait(residency: GpuResidency, after: timedelta, now: datetime) 
         if served.is_job or served.active or not served.processes.away():
             continue
         away_for = now - served.state_since
-        if served.account.runs_a_cell(now):
+        if served.activity_record.runs_a_cell(now):
             if away_for >= after:
-                served.account.wakes(now)
+                served.activity_record.wakes(now)
         elif _has_silent_programs(served) and away_for >= _patience(served, after):
-            served.account.is_looked_in_on(residency.gpu.idle_after, now)
+            served.activity_record.is_looked_in_on(residency.gpu.idle_after, now)
 
 
 def _has_silent_programs(served: ServedSlice) -> bool:
@@ -34,5 +34,5 @@ def _has_silent_programs(served: ServedSlice) -> bool:
 
 
 def _patience(served: ServedSlice, after: timedelta) -> timedelta:
-    doublings: int = min(served.account.looked_in_in_vain, _MOST_DOUBLINGS)
+    doublings: int = min(served.activity_record.looked_in_in_vain, _MOST_DOUBLINGS)
     return max(after, min(after * (1 << doublings), _SELDOM))

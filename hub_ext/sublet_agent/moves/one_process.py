@@ -84,7 +84,7 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
 
 
 def _is_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> None:
-    tools.holds.exchange(target, PauseReason.MOVE, PauseReason.SUSPENDED)
+    tools.paused_processes.exchange(target, PauseReason.MOVE, PauseReason.SUSPENDED)
     tools.host.settle(target.identity, target.image_mib)
     outcome.suspended[target.identity] = target
 
@@ -136,7 +136,7 @@ def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
         # It has given its CUDA context back: nothing of it is on the GPU or in an image.
         outcome.gone.add(target.identity)
         return None
-    tools.holds.exchange(target, PauseReason.SUSPENDED, PauseReason.MOVE)
+    tools.paused_processes.exchange(target, PauseReason.SUSPENDED, PauseReason.MOVE)
     tools.host.release(target.identity)
     outcome.on_gpu.add(target.identity)
     tools.journal.write(Step.RESUMED, [target])

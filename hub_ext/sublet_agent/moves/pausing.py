@@ -65,7 +65,7 @@ class PauseFailure:
 class _Held:
     target: Target
     lock: threading.Lock = field(default_factory=threading.Lock)
-    holds: set[PauseReason] = field(default_factory=set)
+    paused_processes: set[PauseReason] = field(default_factory=set)
     stuck: bool = False
     """Nobody holds it, but the device would not let it run: tried again."""
 
@@ -86,21 +86,23 @@ class PausedProcesses:
     def of(self, identity: ProcessIdentity) -> frozenset[PauseReason]:
         """Return who holds this process."""
         held = self._held.get(identity)
-        return frozenset() if held is None else frozenset(held.holds)
+        return frozenset() if held is None else frozenset(held.paused_processes)
 
-    def held_for(self, hold: PauseReason) -> tuple[Target, ...]:
+    def held_for(self, pause_reason: PauseReason) -> tuple[Target, ...]:
         """List the processes held for this reason."""
         with self._guard:
-            return tuple(h.target for h in self._held.values() if hold in h.holds)
+            return tuple(
+                h.target for h in self._held.values() if pause_reason in h.paused_processes
+            )
 
-    def adopt(self, target: Target, hold: PauseReason) -> None:
+    def adopt(self, target: Target, pause_reason: PauseReason) -> None:
         """Take over a process that the device says is paused or suspended already."""
         held = self._entry(target)
         with held.lock:
-            held.holds.add(hold)
+            held.paused_processes.add(pause_reason)
 
     def pause(
-        self, targets: Sequence[Target], hold: PauseReason, timeout_ms: int
+        self, targets: Sequence[Target], pause_reason: PauseReason, timeout_ms: int
     ) -> list[PauseFailure]:
         """Hold all these processes, in parallel; returns those that are not held."""
         fresh = [t for t in targets if not self.of(t.identity)]
@@ -109,27 +111,27 @@ class PausedProcesses:
         except JournalError:
             # A paused process is still listed by the device, so a crash would not hide it.
             log.exception("pausing although it cannot be written down")
-        outcomes = self._for_each(targets, lambda t: self._pause_one(t, hold, timeout_ms))
+        outcomes = self._for_each(targets, lambda t: self._pause_one(t, pause_reason, timeout_ms))
         return [o for o in outcomes if o is not None]
 
-    def release(self, targets: Sequence[Target], hold: PauseReason) -> None:
+    def release(self, targets: Sequence[Target], pause_reason: PauseReason) -> None:
         """Let go; whoever is held by nobody else runs on. Never raises for a device's error."""
-        self._write_unpausing([t for t in targets if self.of(t.identity) <= {hold}])
-        self._for_each(targets, lambda t: self._release_one(t, hold))
+        self._write_unpausing([t for t in targets if self.of(t.identity) <= {pause_reason}])
+        self._for_each(targets, lambda t: self._release_one(t, pause_reason))
 
     def exchange(self, target: Target, old: PauseReason, new: PauseReason) -> None:
         """Go on holding for another reason, with no call to the device."""
         held = self._entry(target)
         with held.lock:
-            held.holds.discard(old)
-            held.holds.add(new)
+            held.paused_processes.discard(old)
+            held.paused_processes.add(new)
 
-    def drop(self, identity: ProcessIdentity, hold: PauseReason) -> None:
+    def drop(self, identity: ProcessIdentity, pause_reason: PauseReason) -> None:
         """The reason is no more, as the device says; nothing is to be called."""
         held = self._held.get(identity)
         if held is not None:
             with held.lock:
-                held.holds.discard(hold)
+                held.paused_processes.discard(pause_reason)
 
     def forget(self, identity: ProcessIdentity) -> None:
         """Drop a process that is gone."""
@@ -147,7 +149,7 @@ class PausedProcesses:
                 continue
             if held.stuck:
                 with held.lock:
-                    if not held.holds:
+                    if not held.paused_processes:
                         self._let_run(held)
 
     def _entry(self, target: Target) -> _Held:
@@ -157,14 +159,16 @@ class PausedProcesses:
                 held = self._held[target.identity] = _Held(target)
             return held
 
-    def _pause_one(self, target: Target, hold: PauseReason, timeout_ms: int) -> PauseFailure | None:
+    def _pause_one(
+        self, target: Target, pause_reason: PauseReason, timeout_ms: int
+    ) -> PauseFailure | None:
         held = self._entry(target)
         with held.lock:
-            if not held.holds:
+            if not held.paused_processes:
                 error = self._call_pause(target, timeout_ms)
                 if error is not None:
                     return PauseFailure(target, error)
-            held.holds.add(hold)
+            held.paused_processes.add(pause_reason)
         return None
 
     def _call_pause(self, target: Target, timeout_ms: int) -> DeviceError | None:
@@ -183,13 +187,13 @@ class PausedProcesses:
             return None if paused else DeviceError(repr(error))
         return None
 
-    def _release_one(self, target: Target, hold: PauseReason) -> None:
+    def _release_one(self, target: Target, pause_reason: PauseReason) -> None:
         held = self._entry(target)
         with held.lock:
-            if hold not in held.holds and not held.stuck:
+            if pause_reason not in held.paused_processes and not held.stuck:
                 return
-            held.holds.discard(hold)
-            if not held.holds:
+            held.paused_processes.discard(pause_reason)
+            if not held.paused_processes:
                 self._let_run(held)
 
     def _let_run(self, held: _Held) -> None:

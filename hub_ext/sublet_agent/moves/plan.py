@@ -42,7 +42,7 @@ class MoveTools:
 
     device: Device
     journal: Journal
-    holds: PausedProcesses
+    paused_processes: PausedProcesses
     table: ProcessTable
     host: HostMemory
     whose: Callable[[int, GpuId], Target | None]

@@ -49,13 +49,13 @@ def recover(
         attribution.remember(target.identity, target.slice_id)
         match _state(tools.device, target.identity.pid, step):
             case ProcessState.SUSPENDED:
-                tools.holds.adopt(target, PauseReason.SUSPENDED)
+                tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
                 tools.host.settle(target.identity, target.image_mib)
                 (recovered.lost if step is Step.LOST else recovered.suspended).append(target)
             case ProcessState.FAILED:
                 recovered.lost.append(target)
             case ProcessState.PAUSED:
-                tools.holds.adopt(target, PauseReason.POLICY)
+                tools.paused_processes.adopt(target, PauseReason.POLICY)
                 if target.holder is Holder.JOB and target.slice_id in assigned:
                     # Owners may be at work: whether it may go on, the policy says.
                     recovered.paused_jobs.append(target)
@@ -67,9 +67,9 @@ def recover(
     away = {t.slice_id for t in recovered.suspended}
     for target in unpause:
         if target.slice_id in away:
-            tools.holds.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
+            tools.paused_processes.exchange(target, PauseReason.POLICY, PauseReason.SLICE)
     recovered.unpaused = [t for t in unpause if t.slice_id not in away]
-    tools.holds.release(recovered.unpaused, PauseReason.POLICY)
+    tools.paused_processes.release(recovered.unpaused, PauseReason.POLICY)
     return recovered
 
 

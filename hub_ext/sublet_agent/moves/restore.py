@@ -57,7 +57,7 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
         return repr(error)
     finally:
         # Thawed by now, or the driver could not let them run.
-        tools.holds.release(others.paused, PauseReason.MOVE)
+        tools.paused_processes.release(others.paused, PauseReason.MOVE)
 
 
 def _restore_while_still(
@@ -140,7 +140,9 @@ class _Others:
             if not born and not ending:
                 self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
                 return ""
-            failures = tools.holds.pause(born, PauseReason.MOVE, tools.settings.pause_timeout_ms)
+            failures = tools.paused_processes.pause(
+                born, PauseReason.MOVE, tools.settings.pause_timeout_ms
+            )
             failed = {f.target.identity for f in failures}
             self.paused.extend(t for t in born if t.identity not in failed)
             for failure in failures:
@@ -152,8 +154,10 @@ class _Others:
     def _stands_still(self, target: Target) -> bool:
         identity = target.identity
         # There is one move at a time on a GPU: whoever is held for it, is held for this one.
-        held = identity in self._own or PauseReason.MOVE in self._tools.holds.of(identity)
-        return held or self.stillness.holds(identity.pid)
+        held = identity in self._own or PauseReason.MOVE in self._tools.paused_processes.of(
+            identity
+        )
+        return held or self.stillness.has_frozen(identity.pid)
 
 
 def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:

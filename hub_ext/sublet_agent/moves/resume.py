@@ -28,9 +28,9 @@ def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
     running = [t for t in restored if t.identity in outcome.on_gpu]
     if outcome.suspended:
         for target in running:
-            tools.holds.exchange(target, PauseReason.MOVE, PauseReason.SLICE)
+            tools.paused_processes.exchange(target, PauseReason.MOVE, PauseReason.SLICE)
     else:
-        tools.holds.release(running, PauseReason.MOVE)
+        tools.paused_processes.release(running, PauseReason.MOVE)
     for identity in outcome.gone:
         tools.host.release(identity)
     outcome.took_s = tools.monotonic() - began

@@ -73,7 +73,9 @@ def _pause_all(course: _Course) -> Objection | None:
     tools, plan = course.tools, course.plan
     fresh = list(plan.processes)
     for _ in range(tools.settings.listing_rounds):
-        failures = tools.holds.pause(fresh, PauseReason.MOVE, tools.settings.pause_timeout_ms)
+        failures = tools.paused_processes.pause(
+            fresh, PauseReason.MOVE, tools.settings.pause_timeout_ms
+        )
         failed = {f.target.identity for f in failures}
         course.paused.update({t.identity.pid: t for t in fresh if t.identity not in failed})
         course.outcome.gone.update(f.target.identity for f in failures if f.gone)
@@ -107,7 +109,7 @@ def _take_stock(course: _Course, held_mib: dict[int, int]) -> Objection | None:
         else:
             # It left the GPU before it was paused: nothing of it is to be moved.
             del course.paused[pid]
-            tools.holds.release([target], PauseReason.MOVE)
+            tools.paused_processes.release([target], PauseReason.MOVE)
             course.outcome.gone.add(target.identity)
     wanted = {t.identity: t.image_mib for t in course.paused.values()}
     most_mib = tools.device.memory(course.plan.gpu_id).total_mib - tools.settings.margin_mib
@@ -150,9 +152,9 @@ def _let_the_rest_run(course: _Course) -> None:
     if outcome.suspended:
         # Part of its slice is away: it must not run without the rest.
         for target in on_gpu:
-            tools.holds.exchange(target, PauseReason.MOVE, PauseReason.SLICE)
+            tools.paused_processes.exchange(target, PauseReason.MOVE, PauseReason.SLICE)
     else:
-        tools.holds.release(on_gpu, PauseReason.MOVE)
+        tools.paused_processes.release(on_gpu, PauseReason.MOVE)
     for target in on_gpu:
         tools.host.release(target.identity)
         if tools.table.is_alive(target.identity):

@@ -62,7 +62,7 @@ class ResidencyTools:
     """Called after something changed that the hub service should see at once."""
     lending: Callable[[], bool]
     eviction: Eviction
-    promises: OpenGatesFile
+    open_gates: OpenGatesFile
 
 
 class GpuResidency:
@@ -72,7 +72,7 @@ class GpuResidency:
         self.gpu = gpu
         self.slices: dict[SliceId, ServedSlice] = {}
         self._tools = tools
-        self._pauses = JobPauses(tools.moves.holds, tools.calls, self._record)
+        self._pauses = JobPauses(tools.moves.paused_processes, tools.calls, self._record)
         self.look_again: Callable[[], None] = _nobody_looks
         """Asks for a new sample at once."""
         self.acting = asyncio.Lock()
@@ -164,7 +164,7 @@ class GpuResidency:
             frozenset(s.slice_id for s in slices if s.gate_open),
             frozenset(s.slice_id for s in slices if s.past_the_gate(now)),
         )
-        self._tools.promises.keep(self.gpu.gpu.gpu_id, promised)
+        self._tools.open_gates.keep(self.gpu.gpu.gpu_id, promised)
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
         if served.judge(self.gpu.idle_after, self.gpu.pool.lend_at_least, now):

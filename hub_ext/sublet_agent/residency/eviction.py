@@ -19,10 +19,14 @@ class Eviction:
     """Ends the processes of one job slice after another."""
 
     def __init__(
-        self, table: ProcessTable, holds: PausedProcesses, calls: Executor, grace_s: float
+        self,
+        table: ProcessTable,
+        paused_processes: PausedProcesses,
+        calls: Executor,
+        grace_s: float,
     ) -> None:
         self._table = table
-        self._holds = holds
+        self._paused_processes = paused_processes
         self._calls = calls
         self._grace_s = grace_s
 
@@ -45,5 +49,7 @@ class Eviction:
                     self._table.send_signal(target.identity, signal.SIGTERM)
             fresh = [t for t in targets if t.identity not in told]
             told.update(t.identity for t in fresh)
-            await loop.run_in_executor(self._calls, self._holds.release, fresh, PauseReason.POLICY)
+            await loop.run_in_executor(
+                self._calls, self._paused_processes.release, fresh, PauseReason.POLICY
+            )
             await asyncio.sleep(_LOOK_AGAIN_S)

@@ -25,8 +25,10 @@ class _RecordOf(Protocol):
 class JobPauses:
     """The pauses of the jobs of one GPU."""
 
-    def __init__(self, holds: PausedProcesses, calls: Executor, record: _RecordOf) -> None:
-        self._holds = holds
+    def __init__(
+        self, paused_processes: PausedProcesses, calls: Executor, record: _RecordOf
+    ) -> None:
+        self._paused_processes = paused_processes
         self._calls = calls
         self._record = record
 
@@ -41,7 +43,7 @@ class JobPauses:
             job.pause()
             if job.is_pausing_due(now):
                 wanted.update(dict.fromkeys(job.targets(job.processes.on_gpu()), job))
-        failures = await self.hold(list(wanted)) if wanted else []
+        failures = await self.pause_reason(list(wanted)) if wanted else []
         failed = {f.target: f for f in failures if not f.gone}
         for job in jobs:
             own = [failed[t] for t in failed if wanted[t] is job]
@@ -54,13 +56,13 @@ class JobPauses:
         failures_of = [job.pause_failures for job in jobs]
         return all(f.count == 0 or f.unpausable is not None for f in failures_of)
 
-    async def hold(
-        self, targets: Sequence[Target], hold: PauseReason = PauseReason.POLICY
+    async def pause_reason(
+        self, targets: Sequence[Target], pause_reason: PauseReason = PauseReason.POLICY
     ) -> list[PauseFailure]:
         """Pause these processes for this reason; return those that run on."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._calls, self._holds.pause, targets, hold, _TIMEOUT_MS
+            self._calls, self._paused_processes.pause, targets, pause_reason, _TIMEOUT_MS
         )
 
     async def unpause(self, jobs: Sequence[ServedSlice]) -> None:
@@ -71,7 +73,9 @@ class JobPauses:
             targets.extend(job.targets(job.processes))
             self._record(EventKind.UNPAUSED, job)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._calls, self._holds.release, targets, PauseReason.POLICY)
+        await loop.run_in_executor(
+            self._calls, self._paused_processes.release, targets, PauseReason.POLICY
+        )
 
     def _note_failure(self, job: ServedSlice, failure: PauseFailure, now: datetime) -> None:
         job.pausing_fails(now + _AGAIN_AFTER)

@@ -119,7 +119,7 @@ class SliceRegistry:
         for target in recovered.lost:
             self._adopted(target, now).loses("it was lost before this agent started")
         for target in (*recovered.paused_jobs, *recovered.unpaused):
-            self._adopted(target, now).holds(target.image_mib)
+            self._adopted(target, now).is_measured(target.image_mib)
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:
@@ -134,7 +134,7 @@ class SliceRegistry:
         for residency, served in self.assigned():
             here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
             before = served.slice_id in here.open | here.past
-            served.account.listens(now, promised_before=before)
+            served.activity_record.listens(now, promised_before=before)
             whole = not served.processes.away() and not served.paused
             if served.slice_id in here.open and whole:
                 served.open_gate(now)
@@ -158,8 +158,8 @@ class SliceRegistry:
         return served.processes.track(target.identity)
 
     def _new(self, slice_id: SliceId, residency: GpuResidency, now: datetime) -> ServedSlice:
-        account = ActivityRecord(now, self._settings)
-        served = ServedSlice(slice_id, residency.gpu.gpu.gpu_id, account, now)
+        activity_record = ActivityRecord(now, self._settings)
+        served = ServedSlice(slice_id, residency.gpu.gpu.gpu_id, activity_record, now)
         residency.slices[slice_id] = served
         return served
 
@@ -180,11 +180,11 @@ class SliceRegistry:
         differs = served.assign(assignment, now)
         wanted = assignment.wanted_since
         if wanted is not None and (before is None or before.wanted_since != wanted):
-            served.account.wakes(now)
+            served.activity_record.wakes(now)
         given_up = assignment.given_up_at
         # An agent that has just started knows of no cell yet, and lets nobody's slice go by it.
         if given_up is not None and before is not None and before.given_up_at != given_up:
-            served.account.gives_up(residency.gpu.idle_after, now)
+            served.activity_record.gives_up(residency.gpu.idle_after, now)
         if differs:
             residency.poke()
 

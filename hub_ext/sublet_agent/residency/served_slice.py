@@ -53,8 +53,8 @@ class ServedSlice:
 
     __slots__ = (
         "__weakref__",
-        "_account",
         "_activity",
+        "_activity_record",
         "_assignment",
         "_cap_mib",
         "_evicting",
@@ -74,11 +74,11 @@ class ServedSlice:
     )
 
     def __init__(
-        self, slice_id: SliceId, gpu_id: GpuId, account: ActivityRecord, now: datetime
+        self, slice_id: SliceId, gpu_id: GpuId, activity_record: ActivityRecord, now: datetime
     ) -> None:
         self._slice_id = slice_id
         self._gpu_id = gpu_id
-        self._account = account
+        self._activity_record = activity_record
         self._state_since = now
         self._assignment: SliceAssignment | None = None
         self._cap_mib = 0
@@ -106,9 +106,9 @@ class ServedSlice:
         return self._gpu_id
 
     @property
-    def account(self) -> ActivityRecord:
+    def activity_record(self) -> ActivityRecord:
         """The evidence of the activity of the slice's owner."""
-        return self._account
+        return self._activity_record
 
     @property
     def assignment(self) -> SliceAssignment | None:
@@ -230,7 +230,7 @@ class ServedSlice:
         """Return whether a cell may still run that was let through before the gate closed."""
         if self.is_job or self.gate_open:
             return False
-        return self._account.may_run_a_promised_cell(now)
+        return self._activity_record.may_run_a_promised_cell(now)
 
     def unsuspendable(self) -> Unsuspendable | None:
         """Return why the slice can be paused but not suspended; ``None``: it can be suspended."""
@@ -265,15 +265,15 @@ class ServedSlice:
         self._released = False
         return differs
 
-    def release(self, account: ActivityRecord) -> tuple[Target, ...]:
+    def release(self, activity_record: ActivityRecord) -> tuple[Target, ...]:
         """Serve the slice no longer; return its processes that nothing keeps paused any more.
 
-        What is left has the new ``account``, and a cap of what is still away. Its cells are
+        What is left has the new ``activity_record``, and a cap of what is still away. Its cells are
         refused and ask again: the slice may be on another GPU now, or be nobody's.
         """
         self._assignment, self._released = None, True
         self._cap_mib = self._processes.image_mib()
-        self._activity, self._account = None, account
+        self._activity, self._activity_record = None, activity_record
         self._gate = Gate()
         paused, self._paused = self._paused, False
         requests, self._requests = self._requests, []
@@ -292,10 +292,10 @@ class ServedSlice:
             before = self._activity
             # A kernel may have died meanwhile: then nothing is left that waits.
             if self._gate.waiting_since is not None and (self._requests or self._processes):
-                self._account.waits_for_its_turn(now)
+                self._activity_record.waits_for_its_turn(now)
             if self._requests:
-                self._account.cell_waits(now)
-            self._activity = self._account.judge(idle_after, lend_at_least, now)
+                self._activity_record.cell_waits(now)
+            self._activity = self._activity_record.judge(idle_after, lend_at_least, now)
             changed = before is not None and before.active is not self._activity.active
         if not self.active:
             told, self._gate = self._gate.wait, Gate()
@@ -335,9 +335,9 @@ class ServedSlice:
         """
         if request.process is not None:
             self._kernels.note(request.process, request.kernel)
-        self._account.cell_enters(request.cell, request.kernel, now)
+        self._activity_record.cell_enters(request.cell, request.kernel, now)
         if self.gate_open:
-            self._account.cell_is_let_through(request.cell, request.kernel, now)
+            self._activity_record.cell_is_let_through(request.cell, request.kernel, now)
             return True
         self._requests.append(request)
         return False
@@ -346,7 +346,7 @@ class ServedSlice:
         """Return whether the gate is open by now: then this cell runs, and waits no longer."""
         if not self.gate_open:
             return False
-        self._account.cell_is_let_through(request.cell, request.kernel, now)
+        self._activity_record.cell_is_let_through(request.cell, request.kernel, now)
         self.leave_gate(request)
         return True
 
@@ -415,7 +415,7 @@ class ServedSlice:
     def uses_gpu(self, used_ms: int, now: datetime) -> None:
         """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
         self._gpu_busy_ms += used_ms
-        self._account.gpu_is_used(now)
+        self._activity_record.gpu_is_used(now)
 
     def check_cap(self) -> bool:
         """Compare what the slice holds with its cap; return whether it went over, or back below."""

@@ -83,7 +83,7 @@ class TrackedProcess:
         """When the process was last looked at for what forbids a suspend."""
         return self._looked_at
 
-    def holds(self, memory_mib: int, utilisation_percent: int = 0) -> None:
+    def is_measured(self, memory_mib: int, utilisation_percent: int = 0) -> None:
         """Note what the process holds and uses of the GPU, as measured."""
         self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
 

@@ -102,7 +102,7 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
         turn_since=served.gate.turn_since,
         entitlement=0 if assignment is None else assignment.entitlement,
         kept_until=kept and kept + node.ahead,
-        runs_a_cell=not served.is_job and served.account.may_run_a_cell(now),
+        runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),
         past_the_gate=served.past_the_gate(now),
         unsuspendable=None if (why := served.unsuspendable()) is None else why.detail,
         not_before=served.move_failures.not_before,

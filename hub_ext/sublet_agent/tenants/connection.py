@@ -18,7 +18,7 @@ from sublet_quota.wire.tenant_socket import (
     GateOpen,
     GateWaits,
     KernelActivity,
-    Share,
+    LocalShare,
     Unknown,
 )
 
@@ -74,7 +74,7 @@ class TenantRequests(Protocol):
         """Return why the slice's cells wait."""
         ...
 
-    def share(self, slice_id: SliceId) -> Share | None:
+    def share(self, slice_id: SliceId) -> LocalShare | None:
         """Return what the slice holds; ``None`` where no GPU has it."""
         ...
 
@@ -82,8 +82,8 @@ class TenantRequests(Protocol):
 class TenantProcess:
     """The speaker of one connection: a process, and the slice that it is in."""
 
-    def __init__(self, desk: TenantRequests, peer: Peer) -> None:
-        self._desk = desk
+    def __init__(self, tenant_requests: TenantRequests, peer: Peer) -> None:
+        self._tenant_requests = tenant_requests
         self.peer = peer
         self._slice_id: SliceId | None = None
         self.slice_id()
@@ -101,8 +101,8 @@ class TenantProcess:
 
         Once told it holds as long as the slice is served: also for a child that goes on speaking.
         """
-        if self._slice_id is None or not self._desk.serves(self._slice_id):
-            self._slice_id = self._desk.slice_of_peer(self.peer)
+        if self._slice_id is None or not self._tenant_requests.serves(self._slice_id):
+            self._slice_id = self._tenant_requests.slice_of_peer(self.peer)
         return self._slice_id
 
 
@@ -119,9 +119,9 @@ class TenantConnection:
     """One connection: its requests at the gate, and what it was told."""
 
     def __init__(
-        self, desk: TenantRequests, speaker: TenantProcess, writer: asyncio.StreamWriter
+        self, tenant_requests: TenantRequests, speaker: TenantProcess, writer: asyncio.StreamWriter
     ) -> None:
-        self._desk = desk
+        self._tenant_requests = tenant_requests
         self._speaker = speaker
         self._writer = writer
         self._gates: dict[GateRequest, _Waiting] = {}
@@ -154,7 +154,7 @@ class TenantConnection:
                 self._enter(slice_id, message)
             case KernelActivity():
                 self._reported_for.add(slice_id)
-                self._desk.activity(slice_id, message, self)
+                self._tenant_requests.activity(slice_id, message, self)
             case AskShare():
                 self._tell_share(slice_id)
             case _:
@@ -168,9 +168,9 @@ class TenantConnection:
         """Take back what waits at the gate."""
         for request, waiting in tuple(self._gates.items()):
             self._forget(request)
-            self._desk.leave(waiting.slice_id, request)
+            self._tenant_requests.leave(waiting.slice_id, request)
         for slice_id in self._reported_for:
-            self._desk.connection_ends(slice_id, self)
+            self._tenant_requests.connection_ends(slice_id, self)
 
     def _enter(self, slice_id: SliceId, message: EnterGate) -> None:
         if len(self._gates) >= _MOST_GATES:
@@ -180,7 +180,7 @@ class TenantConnection:
         request = GateRequest(message.kernel, message.cell, lambda: None, identity)
         request.changed = lambda: self._look(request)
         request.refused = lambda why: self._send_away(request, why)
-        if self._desk.enter(slice_id, request):
+        if self._tenant_requests.enter(slice_id, request):
             self._send(_OPEN_LINE)
             return
         due = asyncio.get_running_loop().time() + _FIRST_WAIT_S
@@ -191,7 +191,7 @@ class TenantConnection:
         waiting = self._gates.get(request)
         if waiting is None:
             return
-        if self._desk.lets_through(waiting.slice_id, request):
+        if self._tenant_requests.lets_through(waiting.slice_id, request):
             self._forget(request)
             self._send(_OPEN_LINE)
             return
@@ -218,13 +218,13 @@ class TenantConnection:
         waiting.timer.cancel()
         waiting.told = asyncio.get_running_loop().time()
         waiting.timer = self._tell_at(waiting.told + _WAIT_REPEAT_S, request)
-        self._send(self._desk.waits(waiting.slice_id).model_dump_json().encode() + b"\n")
+        self._send(self._tenant_requests.waits(waiting.slice_id).model_dump_json().encode() + b"\n")
 
     def _tell_at(self, due: float, request: GateRequest) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_at(due, self._tell, request)
 
     def _tell_share(self, slice_id: SliceId) -> None:
-        share = self._desk.share(slice_id)
+        share = self._tenant_requests.share(slice_id)
         if share is None:
             self.refuse("the slice was released")
             return

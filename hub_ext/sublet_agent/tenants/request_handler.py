@@ -5,7 +5,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, Share
+from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, LocalShare
 
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.clock import Clock
@@ -29,7 +29,7 @@ _MOST_REST_S: Final = 1.0
 class _ToldShare:
     """What a tenant was told of its slice, and until when that is good enough."""
 
-    share: Share
+    share: LocalShare
     until: float
     """By the monotonic clock."""
     of: tuple[object, ...]
@@ -40,9 +40,9 @@ class TenantRequests:
     """The answers to the tenant socket, from the slices that are served on this node."""
 
     def __init__(
-        self, roster: SliceRegistry, attribution: Attribution, table: ProcessTable, clock: Clock
+        self, registry: SliceRegistry, attribution: Attribution, table: ProcessTable, clock: Clock
     ) -> None:
-        self._roster = roster
+        self._registry = registry
         self._attribution = attribution
         self._table = table
         self._clock = clock
@@ -55,31 +55,31 @@ class TenantRequests:
 
     def serves(self, slice_id: SliceId) -> bool:
         """Whether the slice is here, and was not taken back."""
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         return found is not None and not found[1].released
 
     def activity(self, slice_id: SliceId, report: KernelActivity, connection: object) -> None:
         """Take a kernel's report, which came by this connection."""
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         if found is None:
             return
         residency, served = found
-        served.account.kernel_reports(report, self._clock.now(), connection)
+        served.activity_record.kernel_reports(report, self._clock.now(), connection)
         if report.busy and not served.gate_open:
             residency.poke()
 
     def connection_ends(self, slice_id: SliceId, connection: object) -> None:
         """Note that a connection by which kernels were reported has ended."""
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         if found is not None:
-            found[1].account.connection_ends(connection, self._clock.now())
+            found[1].activity_record.connection_ends(connection, self._clock.now())
 
     def enter(self, slice_id: SliceId, request: GateRequest) -> bool:
         """Return whether a cell that asks at the gate may run now; else ``request`` waits there.
 
         An open gate means that the rest of the cap is promised and jobs stand still already.
         """
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         if found is None:
             return False
         residency, served = found
@@ -90,29 +90,29 @@ class TenantRequests:
 
     def leave(self, slice_id: SliceId, request: GateRequest) -> None:
         """Forget a cell that waits no longer, and does not run either."""
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         if found is not None:
             found[1].leave_gate(request)
 
     def lets_through(self, slice_id: SliceId, request: GateRequest) -> bool:
         """Whether the slice's gate is open by now: then its cell runs, and waits no longer."""
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         return found is not None and found[1].lets_through(request, self._clock.now())
 
     def waits(self, slice_id: SliceId) -> GateWaits:
         """Return why the slice's cells wait."""
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         if found is None:
             return describe(None, None, self._clock.now())
         residency, served = found
         return describe(served.gate.wait, residency.gpu.move, self._clock.now())
 
-    def share(self, slice_id: SliceId) -> Share | None:
+    def share(self, slice_id: SliceId) -> LocalShare | None:
         """Return what the slice holds, or did a moment ago; ``None`` where no GPU has it.
 
         A tenant may ask very often: looking takes a twentieth of the time at most.
         """
-        found = self._roster.find(slice_id)
+        found = self._registry.find(slice_id)
         if found is None:
             return None
         residency, served = found
@@ -127,7 +127,7 @@ class TenantRequests:
             self._told[served] = told
         return told.share
 
-    def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> Share:
+    def _look_at_share(self, residency: GpuResidency, served: ServedSlice) -> LocalShare:
         now = self._clock.now()
         view = TenantView(
             now=now,

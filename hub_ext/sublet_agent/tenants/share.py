@@ -7,7 +7,7 @@ from datetime import datetime
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import advice_on
-from sublet_quota.wire.tenant_socket import GateWaits, Share, ShareMove, ShareProcess
+from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
 
 from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
@@ -27,12 +27,12 @@ class TenantView:
 
 def share_of(
     served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice], view: TenantView
-) -> Share:
+) -> LocalShare:
     """Return what a tenant is told about its own slice."""
     assignment = served.assignment
     lent = bool(lent_to(served, slices))
     why = trouble(served)
-    return Share(
+    return LocalShare(
         slice_id=served.slice_id,
         gpu_id=gpu.gpu.gpu_id,
         gpu_type=gpu.gpu.type,
@@ -64,7 +64,7 @@ def share_of(
             for process in sorted(served.processes, key=lambda p: p.identity.pid)
         ),
         over_cap=served.over_cap,
-        running_cell=served.account.runs_a_cell(view.now),
+        running_cell=served.activity_record.runs_a_cell(view.now),
     )
 
 

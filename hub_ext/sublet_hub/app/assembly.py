@@ -53,7 +53,7 @@ from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
-from sublet_hub.web.routes.context import RequestLimits, Service
+from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobViews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
@@ -116,7 +116,7 @@ class Assembly:
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, decides=decides)
-        self.service = Service(
+        self.service = ServiceParts(
             now=now,
             ledger=ledger,
             fleet=fleet,

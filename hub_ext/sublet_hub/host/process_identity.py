@@ -2,12 +2,12 @@
 
 import psutil
 
-from sublet_hub.ledger.records import ProcessIdentity
+from sublet_hub.ledger.records import StartedProcess
 
 _SAME_START_S = 0.02
 
 
-def is_alive(identity: ProcessIdentity, boot_id: str) -> bool:
+def is_alive(identity: StartedProcess, boot_id: str) -> bool:
     """Whether this very process lives (a zombie does not)."""
     if identity.boot_id != boot_id:
         return False

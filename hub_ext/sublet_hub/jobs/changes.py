@@ -11,7 +11,7 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import job_event
-from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
 from sublet_hub.ledger.text import storable
 
 _MOST_REASON = 2000
@@ -38,7 +38,7 @@ def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime)
 
 
 def started(
-    job: JobRecord, record: SliceRecord, process: ProcessIdentity, output: str, now: datetime
+    job: JobRecord, record: SliceRecord, process: StartedProcess, output: str, now: datetime
 ) -> Change:
     """Its process lives."""
     after = job.moved(

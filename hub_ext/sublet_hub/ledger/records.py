@@ -81,7 +81,7 @@ class SliceRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessIdentity:
+class StartedProcess:
     """A process: a pid alone can be another process's after a while."""
 
     boot_id: str
@@ -116,7 +116,7 @@ class JobRecord:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     slice_id: SliceId | None = None
-    process: ProcessIdentity | None = None
+    process: StartedProcess | None = None
     gpus_held: float = 0.0
     """What part of a GPU it keeps from other jobs, once it has a slice."""
     attempts: int = 0

@@ -14,8 +14,8 @@ from sublet_hub.ledger.records import (
     JobRecord,
     LendingRecord,
     PodIdentity,
-    ProcessIdentity,
     SliceRecord,
+    StartedProcess,
 )
 from sublet_hub.ledger.text import storable
 
@@ -137,7 +137,7 @@ def job_of_row(row: Row) -> JobRecord:
     values["state"] = JobState(row["state"])
     process = None
     if row["pid"] is not None:
-        process = ProcessIdentity(row["boot_id"], row["pid"], row["pid_start_time"])
+        process = StartedProcess(row["boot_id"], row["pid"], row["pid_start_time"])
     return JobRecord(process=process, **values)
 
 

@@ -15,7 +15,7 @@ from sublet_quota.names.ids import SliceId
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.host.process_identity import is_alive
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import ProcessIdentity, SliceRecord
+from sublet_hub.ledger.records import SliceRecord, StartedProcess
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.jupyterhub_client import HubClient, HubServers
 from sublet_hub.state.fleet import Fleet
@@ -104,5 +104,5 @@ class Reconciliation:
             return False
         if record.root_pid is None or record.root_start_time is None:
             return False
-        process = ProcessIdentity(view.boot_id, record.root_pid, record.root_start_time)
+        process = StartedProcess(view.boot_id, record.root_pid, record.root_start_time)
         return not is_alive(process, view.boot_id)

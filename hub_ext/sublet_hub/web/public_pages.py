@@ -11,13 +11,13 @@ from sublet_hub.errors import NotAllowedError
 from sublet_hub.security.authentication import ServiceAuth, caller_of
 from sublet_hub.web.openapi import openapi_document
 from sublet_hub.web.request_handler import ServiceHandler
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 
 
 class HealthHandler(ServiceHandler):
     """Whether the service works; says nothing about anybody."""
 
-    def initialize(self, service: Service, version: str) -> None:
+    def initialize(self, service: ServiceParts, version: str) -> None:
         """Take what is told."""
         self.service = service
         self.version = version
@@ -50,7 +50,7 @@ class OpenApiHandler(ServiceHandler):
 class MetricsHandler(ServiceHandler):
     """Metrics for Prometheus: with its own token, with an admin's, or from this machine."""
 
-    def initialize(self, service: Service, hub_auth: ServiceAuth, token: str | None) -> None:
+    def initialize(self, service: ServiceParts, hub_auth: ServiceAuth, token: str | None) -> None:
         """Take who may read."""
         self.service = service
         self.hub_auth = hub_auth

@@ -30,7 +30,7 @@ from sublet_hub.errors import (
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.client_address import peer_of
 from sublet_hub.security.rate_limits import refuse_for
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
 from sublet_hub.web.routes.route import Access, Call, Route
 
@@ -46,7 +46,7 @@ _SECURITY_HEADERS = {
 class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     """What all of the service's handlers share: headers, errors as ``Problem``, and guesses."""
 
-    service: Service
+    service: ServiceParts
     hub_auth: ServiceAuth
 
     def set_default_headers(self) -> None:
@@ -124,7 +124,7 @@ class RouteHandler(ServiceHandler):
     """The routes of one path."""
 
     def initialize(
-        self, service: Service, hub_auth: ServiceAuth, routes: tuple[Route, ...]
+        self, service: ServiceParts, hub_auth: ServiceAuth, routes: tuple[Route, ...]
     ) -> None:
         """Take the path's routes by method."""
         self.service = service

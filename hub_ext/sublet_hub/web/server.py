@@ -19,7 +19,7 @@ from sublet_hub.web.request_handler import (
     UnknownPathHandler,
     log_request,
 )
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.table import routes_by_path
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
@@ -50,7 +50,10 @@ class ServiceApplication(Application):
 
 
 def make_server(
-    service: Service, hub_auth: ServiceAuth, connections: AgentConnections, settings: WebSettings
+    service: ServiceParts,
+    hub_auth: ServiceAuth,
+    connections: AgentConnections,
+    settings: WebSettings,
 ) -> HTTPServer:
     """A server of the application, which listens nowhere yet."""
     return HTTPServer(
@@ -62,7 +65,10 @@ def make_server(
 
 
 def make_application(
-    service: Service, hub_auth: ServiceAuth, connections: AgentConnections, settings: WebSettings
+    service: ServiceParts,
+    hub_auth: ServiceAuth,
+    connections: AgentConnections,
+    settings: WebSettings,
 ) -> Application:
     """Put the routes together."""
     prefix = re.escape(settings.prefix)

@@ -13,7 +13,7 @@ from sublet_quota.wire.tenant_socket import (
     TO_TENANT,
     GateOpen,
     GateWaits,
-    Share,
+    LocalShare,
     Unknown,
 )
 
@@ -53,7 +53,7 @@ class AgentConnection:
         """Write one line; a broken connection shows in the next ``receive``."""
         self._writer.write(message.model_dump_json().encode() + b"\n")
 
-    async def receive(self) -> GateWaits | GateOpen | Share | Unknown:
+    async def receive(self) -> GateWaits | GateOpen | LocalShare | Unknown:
         """The agent's next line; ``AgentAwayError`` where none will come, or it is unreadable."""
         try:
             line = await self._reader.readline()

@@ -9,7 +9,7 @@ suspended process then blocks in its first CUDA call until the agent is back.
 import asyncio
 import threading
 
-from sublet_quota.wire.tenant_socket import EnterGate, GateOpen, GateWaits, Share, Unknown
+from sublet_quota.wire.tenant_socket import EnterGate, GateOpen, GateWaits, LocalShare, Unknown
 from traitlets import Float
 from traitlets.config import Configurable
 
@@ -91,7 +91,7 @@ class Gate:
                         notice.say(wait.message)
                     case Unknown(message=message):
                         raise AgentAwayError(message)  # noqa: TRY301 (hangs up on the way)
-                    case Share():
+                    case LocalShare():
                         continue
         except BaseException:
             connection.close()

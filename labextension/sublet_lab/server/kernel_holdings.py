@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sublet_quota.wire.notebook_server import KernelHolding
-from sublet_quota.wire.tenant_socket import Share, ShareProcess
+from sublet_quota.wire.tenant_socket import LocalShare, ShareProcess
 
 
 def join(
     kernels: Iterable[Mapping[str, Any]],
     sessions: Iterable[Mapping[str, Any]],
     pids: Mapping[str, frozenset[int]],
-    share: Share,
+    share: LocalShare,
 ) -> tuple[KernelHolding, ...]:
     """What each kernel holds; ``kernels`` and ``sessions`` as Jupyter Server's API lists them."""
     paths = {s["kernel"]["id"]: s.get("path") for s in sessions if s.get("kernel")}

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.wire import api
-from sublet_quota.wire.tenant_socket import Share
+from sublet_quota.wire.tenant_socket import LocalShare
 
 from sublet_lab.share.sources import NoAnswerError, Sources
 
 _ASK_AGAIN_AFTER: Final = timedelta(seconds=30)
 _TRY_AGAIN_AFTER: Final = timedelta(seconds=5)
 
-Seen = Share | NoAnswerError
+Seen = LocalShare | NoAnswerError
 
 
 class SharedLook:
@@ -34,7 +34,7 @@ class SharedLook:
             self._service_key = None
             return error
 
-    def service(self, share: Share, now: datetime) -> api.Share | None:
+    def service(self, share: LocalShare, now: datetime) -> api.Share | None:
         """What the service said when something last changed, or a while ago at the most."""
         key = (share.lent, share.active, share.state, share.cap_mib)
         with self._lock:

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from pydantic import ValidationError
 from sublet_quota.wire import api
-from sublet_quota.wire.tenant_socket import Share
+from sublet_quota.wire.tenant_socket import LocalShare
 
 from sublet_lab.agent_share import ANSWER_WITHIN_S, NoShareError, ask_share_blocking
 from sublet_lab.service_calls import (
@@ -30,7 +30,7 @@ class NoAnswerError(Exception):
 class Sources(Protocol):
     """Who says what one's slice holds."""
 
-    def local(self) -> Share:
+    def local(self) -> LocalShare:
         """What the agent says at this moment. ``NoAnswerError``."""
         ...
 
@@ -60,7 +60,7 @@ class ShareSources:
             no_gpu_reason=known.get("SUBLET_NO_GPU_REASON") or None,
         )
 
-    def local(self, within_s: float = ANSWER_WITHIN_S) -> Share:
+    def local(self, within_s: float = ANSWER_WITHIN_S) -> LocalShare:
         """What the agent says at this moment. ``NoAnswerError``."""
         if self.agent_socket is None:
             reason = self.no_gpu_reason or "This process has no Sublet slice."

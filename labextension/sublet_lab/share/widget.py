@@ -13,7 +13,7 @@ from typing import Any, Final
 import ipywidgets
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.wire import api
-from sublet_quota.wire.tenant_socket import Share
+from sublet_quota.wire.tenant_socket import LocalShare
 
 from sublet_lab.share import words
 from sublet_lab.share.looks import Seen, SharedLook, shared_look
@@ -104,7 +104,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
             _set(self._move.layout, display="none")
             self._show_away(_RETIRED)
 
-    def _show(self, share: Share, now: datetime) -> None:
+    def _show(self, share: LocalShare, now: datetime) -> None:
         how = words.standing(share)
         used_mib = words.used_mib(share)
         used, cap = format_memory(used_mib), format_memory(share.cap_mib)
@@ -130,7 +130,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         details = "<br>".join(_escaped(line, "span") for line in lines)
         _set(self._details, value=f'<div style="line-height: 1.5">{details}</div>')
 
-    def _show_move(self, share: Share, now: datetime) -> None:
+    def _show_move(self, share: LocalShare, now: datetime) -> None:
         move = share.move
         if move is None:
             _set(self._move.layout, display="none")

@@ -16,7 +16,7 @@ from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
-from sublet_quota.wire.tenant_socket import Share, ShareMove
+from sublet_quota.wire.tenant_socket import LocalShare, ShareMove
 
 NEARLY_FULL: Final = 0.9
 """Of its cap: from here on a share warns."""
@@ -37,7 +37,7 @@ _COMING_BACK: Final = Standing("↻", "coming back")
 _RETURNS: Final = frozenset({WaitReason.COMING_BACK, WaitReason.MAKING_ROOM})
 
 
-def standing(share: Share) -> Standing:
+def standing(share: LocalShare) -> Standing:
     """How the slice stands at this moment."""
     if share.move is not None and share.move.kind == "resuming":
         return _COMING_BACK
@@ -54,7 +54,7 @@ def standing(share: Share) -> Standing:
     return Standing("○", "idle")
 
 
-def used_mib(share: Share) -> int:
+def used_mib(share: LocalShare) -> int:
     """How much is in use, on the GPU and in host memory."""
     if share.move is None:
         return share.memory_mib + share.host_mib
@@ -62,14 +62,14 @@ def used_mib(share: Share) -> int:
     return max(share.memory_mib, share.host_mib, share.move.bytes_mib)
 
 
-def headline(share: Share, as_of: datetime | None = None) -> str:
+def headline(share: LocalShare, as_of: datetime | None = None) -> str:
     """``GPU 10 GiB of 40 GiB: active``; with ``as_of``, also when that was so."""
     used, cap = format_memory(used_mib(share)), format_memory(share.cap_mib)
     when = "" if as_of is None else f", as of {as_of.astimezone():%H:%M}"
     return f"GPU {used} of {cap}: {standing(share).word}{when}"
 
 
-def local_lines(share: Share) -> list[str]:
+def local_lines(share: LocalShare) -> list[str]:
     """What the agent says."""
     simulated = ", simulated" if share.simulated else ""
     lines = [
@@ -93,7 +93,7 @@ def local_lines(share: Share) -> list[str]:
     return lines
 
 
-def process_lines(share: Share) -> list[str]:
+def process_lines(share: LocalShare) -> list[str]:
     """What each process of it holds."""
     return [
         f"process {p.pid}"
@@ -145,7 +145,7 @@ def elapsed_s(move: ShareMove, now: datetime) -> float:
     return max(0.0, (now - move.began).total_seconds())
 
 
-def is_nearly_full(share: Share) -> bool:
+def is_nearly_full(share: LocalShare) -> bool:
     """Whether it is near its cap, or beyond it."""
     return share.over_cap or used_mib(share) >= NEARLY_FULL * share.cap_mib > 0
 

@@ -111,7 +111,7 @@ class ShareProcess(AnswerModel):
     """In host memory, to come back."""
 
 
-class Share(AnswerModel):
+class LocalShare(AnswerModel):
     """The sender's slice at this moment."""
 
     type: Literal["share"] = "share"
@@ -155,6 +155,6 @@ class Unknown(AnswerModel):
 
 
 FromTenant = Annotated[KernelActivity | EnterGate | AskShare, Field(discriminator="type")]
-ToTenant = Annotated[GateWaits | GateOpen | Share | Unknown, Field(discriminator="type")]
+ToTenant = Annotated[GateWaits | GateOpen | LocalShare | Unknown, Field(discriminator="type")]
 FROM_TENANT: TypeAdapter[KernelActivity | EnterGate | AskShare] = TypeAdapter(FromTenant)
-TO_TENANT: TypeAdapter[GateWaits | GateOpen | Share | Unknown] = TypeAdapter(ToTenant)
+TO_TENANT: TypeAdapter[GateWaits | GateOpen | LocalShare | Unknown] = TypeAdapter(ToTenant)

@@ -115,7 +115,7 @@ def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups)
     # Her first process tells her how far her slice has come.
     with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
         assert stillness.problem == ""
-        still = {p: stillness.holds(p) for p in (ada.pid, other, kernel, ben.pid, far.pid)}
+        still = {p: stillness.has_frozen(p) for p in (ada.pid, other, kernel, ben.pid, far.pid)}
         assert still == {
             ada.pid: False,
             other: True,
@@ -131,7 +131,7 @@ def test_while_a_slice_comes_back_everybody_else_on_the_gpu_stands_still(groups)
             assert ben.process.stdout.readline() == ""
     os.set_blocking(ben.process.stdout.fileno(), True)
     ben.others.append(int(ben.process.stdout.readline()))
-    assert not stillness.holds(ben.pid)
+    assert not stillness.has_frozen(ben.pid)
 
 
 def test_whoever_was_born_apart_stands_still_the_next_time(groups):
@@ -142,7 +142,11 @@ def test_whoever_was_born_apart_stands_still_the_next_time(groups):
         born = ada.starts("child")
     with groups.freezer.freeze_neighbours(GPU, "a", [kernel], 5.0) as stillness:
         assert stillness.problem == ""
-        assert [stillness.holds(p) for p in (born, kernel, ada.pid)] == [True, False, False]
+        assert [stillness.has_frozen(p) for p in (born, kernel, ada.pid)] == [
+            True,
+            False,
+            False,
+        ]
 
 
 def test_everybody_runs_on_when_the_block_ends_in_an_error(groups):
@@ -169,7 +173,7 @@ def test_a_slice_whose_group_is_made_during_a_restore_is_frozen_at_once(groups):
     groups.serve(groups.slice("a", ada))
     with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
         groups.serve(groups.slice("a", ada), groups.slice("b", ben))
-        assert stillness.holds(ben.pid)
+        assert stillness.has_frozen(ben.pid)
     assert ben.starts("child")
 
 
@@ -202,7 +206,7 @@ def test_the_agent_never_freezes_itself(groups):
     try:
         with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
             assert stillness.problem == ""
-            assert not stillness.holds(ben.pid)
+            assert not stillness.has_frozen(ben.pid)
     finally:
         groups.tree.move(os.getpid(), home)
 

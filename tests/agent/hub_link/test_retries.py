@@ -23,7 +23,7 @@ def waits_between(monkeypatch: pytest.MonkeyPatch, lasted_s: list[float | None])
     made = connection.ServiceLink(
         settings=SETTINGS,
         hello=NEVER,  # type: ignore[arg-type]
-        outbox=NEVER,  # type: ignore[arg-type]
+        event_log=NEVER,  # type: ignore[arg-type]
         clock=clock,
         status=NEVER,
         assigned=NEVER,

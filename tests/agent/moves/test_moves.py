@@ -118,7 +118,7 @@ def test_coming_back_from_a_failed_suspend_never_restores_without_room(bench):
     assert bench.states() == {1: "suspended", 2: "paused", 3: "running"}
     assert bench.device.counted()["resume"] == 0
     assert set(outcome.suspended) == {a.identity}
-    assert bench.holds.of(b.identity) == {PauseReason.SLICE}
+    assert bench.paused_processes.of(b.identity) == {PauseReason.SLICE}
 
 
 def test_a_suspend_is_undone_while_its_bytes_have_not_begun_to_move(bench):
@@ -232,7 +232,7 @@ def test_everybody_else_stands_still_while_a_slice_comes_back(bench):
 def test_a_job_that_the_policy_paused_stays_paused_after_a_resume(bench):
     (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
     job = bench.process("job", 3, GIB, Holder.JOB)
-    bench.holds.pause([job], PauseReason.POLICY, 100)
+    bench.paused_processes.pause([job], PauseReason.POLICY, 100)
     resume_slice(bench.tools, bench.plan(image))
     assert bench.states() == {1: "running", 3: "paused"}
 
@@ -240,7 +240,9 @@ def test_a_job_that_the_policy_paused_stays_paused_after_a_resume(bench):
 def test_a_job_paused_while_a_slice_comes_back_is_not_let_run_by_the_end_of_that(bench):
     (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
     job = bench.process("job", 3, GIB, Holder.JOB)
-    bench.device.before["resume", 1] = lambda: bench.holds.pause([job], PauseReason.POLICY, 100)
+    bench.device.before["resume", 1] = lambda: bench.paused_processes.pause(
+        [job], PauseReason.POLICY, 100
+    )
     resume_slice(bench.tools, bench.plan(image))
     assert bench.states() == {1: "running", 3: "paused"}
 
@@ -365,9 +367,9 @@ def test_a_neighbour_that_the_driver_does_not_unpause_at_once_is_tried_again(ben
     bench.device.fail("unpause", 2, DeviceError("an error that passes"))
     resume_slice(bench.tools, bench.plan(image))
     assert bench.states()[2] == "paused"
-    bench.holds.settle()
+    bench.paused_processes.settle()
     assert bench.states()[2] == "running"
-    assert bench.holds.of(other.identity) == frozenset()
+    assert bench.paused_processes.of(other.identity) == frozenset()
 
 
 def test_what_an_agent_before_this_one_brought_back_already_is_only_let_run(bench):
@@ -397,7 +399,7 @@ def test_a_move_that_breaks_off_unexpectedly_leaves_nobody_held(bench, call):
     outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
     assert outcome.end is MoveEnd.PUT_OFF
     assert bench.states() == {1: "running", 2: "running"}
-    assert [bench.holds.of(t.identity) for t in (a, b)] == [frozenset(), frozenset()]
+    assert [bench.paused_processes.of(t.identity) for t in (a, b)] == [frozenset(), frozenset()]
     assert bench.host.free_mib() == 10**6
 
 
@@ -412,4 +414,4 @@ def test_a_return_that_breaks_off_unexpectedly_leaves_it_whole_and_the_others_ru
     outcome = resume_slice(bench.tools, bench.plan(*images))
     assert outcome.end is MoveEnd.PUT_OFF
     assert bench.states() == {1: "suspended", 3: "running"}
-    assert bench.holds.of(other.identity) == frozenset()
+    assert bench.paused_processes.of(other.identity) == frozenset()

@@ -46,7 +46,7 @@ def test_a_paused_job_waits_for_what_the_policy_says(bench):
     recovered = recover(bench.tools, bench.attribution, [assigned("j", Holder.JOB)])
     assert [t.identity.pid for t in recovered.paused_jobs] == [1]
     assert bench.states() == {1: "paused"}
-    assert bench.holds.of(target.identity) == {PauseReason.POLICY}
+    assert bench.paused_processes.of(target.identity) == {PauseReason.POLICY}
 
 
 def test_a_paused_job_that_is_assigned_no_more_runs_on(bench):
@@ -76,7 +76,7 @@ def test_a_slice_of_which_a_part_is_away_waits_for_that_part(bench):
     other = left(bench, "s", 2, Step.PAUSING, ProcessState.PAUSED)
     recover(bench.tools, bench.attribution, [assigned("s")])
     assert bench.states() == {1: "suspended", 2: "paused"}
-    assert bench.holds.of(other.identity) == {PauseReason.SLICE}
+    assert bench.paused_processes.of(other.identity) == {PauseReason.SLICE}
 
 
 def test_a_state_that_cannot_be_read_is_not_taken_for_running(bench, monkeypatch):

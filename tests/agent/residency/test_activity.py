@@ -20,257 +20,275 @@ def clock():
 
 
 @pytest.fixture
-def account():
+def activity_record():
     return ActivityRecord(START, SETTINGS)
 
 
-def active(account, clock):
-    return account.judge(IDLE_AFTER, AGAIN, clock.now()).active
+def active(activity_record, clock):
+    return activity_record.judge(IDLE_AFTER, AGAIN, clock.now()).active
 
 
-def let_pass(account, clock, seconds, each=1, doing=None):
+def let_pass(activity_record, clock, seconds, each=1, doing=None):
     """Let time pass and judge; returns for how long the slice was active."""
     active_s = 0
     for _ in range(int(seconds / each)):
         clock.passes(each)
         if doing is not None:
             doing()
-        active_s += each * active(account, clock)
+        active_s += each * active(activity_record, clock)
     return active_s
 
 
-def test_a_slice_is_active_from_when_it_is_known_until_idle_after(account, clock):
-    assert active(account, clock)
+def test_a_slice_is_active_from_when_it_is_known_until_idle_after(activity_record, clock):
+    assert active(activity_record, clock)
     clock.passes(61)
-    assert not active(account, clock)
+    assert not active(activity_record, clock)
 
 
-def test_a_cell_makes_it_active_and_its_end_too(account, clock):
+def test_a_cell_makes_it_active_and_its_end_too(activity_record, clock):
     clock.passes(100)
-    account.cell_enters("c1", "k", clock.now())
-    assert active(account, clock)
+    activity_record.cell_enters("c1", "k", clock.now())
+    assert active(activity_record, clock)
     clock.passes(50)
-    account.kernel_reports(level("k", 2, None), clock.now())
+    activity_record.kernel_reports(level("k", 2, None), clock.now())
     clock.passes(50)
-    assert active(account, clock)
+    assert active(activity_record, clock)
 
 
-def test_a_cell_at_the_gate_counts_however_late_its_slice_is_judged(account, clock):
+def test_a_cell_at_the_gate_counts_however_late_its_slice_is_judged(activity_record, clock):
     clock.passes(100)
-    account.cell_enters("c1", "k", clock.now())
+    activity_record.cell_enters("c1", "k", clock.now())
     clock.passes(100)
-    account.cell_waits(clock.now())
-    assert active(account, clock)
+    activity_record.cell_waits(clock.now())
+    assert active(activity_record, clock)
 
 
-def test_of_a_kernel_that_lets_endless_cells_in_and_never_reports_little_is_kept(account, clock):
+def test_of_a_kernel_that_lets_endless_cells_in_and_never_reports_little_is_kept(
+    activity_record, clock
+):
     for cell in range(5000):
-        account.cell_enters(f"c{cell}", "k", clock.now())
-        account.cell_is_let_through(f"c{cell}", "k", clock.now())
-    kept = account._kernels["k"]
+        activity_record.cell_enters(f"c{cell}", "k", clock.now())
+        activity_record.cell_is_let_through(f"c{cell}", "k", clock.now())
+    kept = activity_record._kernels["k"]
     assert len(kept.let_through) <= 256
     assert "c4999" in kept.let_through
     assert len(kept.asked) <= 256
 
 
-def test_beyond_the_budget_a_cell_that_stays_at_the_gate_counts_once_in_a_time(account, clock):
-    let_pass(account, clock, 400, doing=lambda: account.cell_waits(clock.now()))
-    active_s = let_pass(account, clock, 400, doing=lambda: account.cell_waits(clock.now()))
+def test_beyond_the_budget_a_cell_that_stays_at_the_gate_counts_once_in_a_time(
+    activity_record, clock
+):
+    let_pass(activity_record, clock, 400, doing=lambda: activity_record.cell_waits(clock.now()))
+    active_s = let_pass(
+        activity_record, clock, 400, doing=lambda: activity_record.cell_waits(clock.now())
+    )
     assert 0 < active_s <= 400 * 10 / 30
 
 
-def test_a_cell_that_runs_on_without_the_gpu_is_idle_then(account, clock):
-    account.cell_enters("c1", "k", clock.now())
+def test_a_cell_that_runs_on_without_the_gpu_is_idle_then(activity_record, clock):
+    activity_record.cell_enters("c1", "k", clock.now())
     number = iter(range(10_000))
 
     def still_busy():
-        account.kernel_reports(level("k", next(number), "c1"), clock.now())
+        activity_record.kernel_reports(level("k", next(number), "c1"), clock.now())
 
-    assert let_pass(account, clock, 100, each=2, doing=still_busy) <= 62
+    assert let_pass(activity_record, clock, 100, each=2, doing=still_busy) <= 62
 
 
-def test_measured_use_keeps_it_active_whatever_is_said(account, clock):
+def test_measured_use_keeps_it_active_whatever_is_said(activity_record, clock):
     def uses():
-        account.gpu_is_used(clock.now())
+        activity_record.gpu_is_used(clock.now())
 
-    assert let_pass(account, clock, 3000, each=10, doing=uses) == 3000
+    assert let_pass(activity_record, clock, 3000, each=10, doing=uses) == 3000
 
 
-def test_a_tenant_that_always_claims_to_be_busy_is_lent_from_after_the_budget(account, clock):
+def test_a_tenant_that_always_claims_to_be_busy_is_lent_from_after_the_budget(
+    activity_record, clock
+):
     cells = iter(range(10**6))
 
     def always_a_new_cell():
-        account.cell_enters(f"c{next(cells)}", "k", clock.now())
+        activity_record.cell_enters(f"c{next(cells)}", "k", clock.now())
 
-    assert let_pass(account, clock, 300, doing=always_a_new_cell) >= 290
-    assert let_pass(account, clock, 600, doing=always_a_new_cell) <= 600 * 0.3
+    assert let_pass(activity_record, clock, 300, doing=always_a_new_cell) >= 290
+    assert let_pass(activity_record, clock, 600, doing=always_a_new_cell) <= 600 * 0.3
 
 
-def test_the_wakes_of_a_spamming_tenant_are_few(account, clock):
+def test_the_wakes_of_a_spamming_tenant_are_few(activity_record, clock):
     changes, before = 0, True
     for _ in range(3600):
         clock.passes(1)
-        account.wakes(clock.now())
-        now = active(account, clock)
+        activity_record.wakes(clock.now())
+        now = active(activity_record, clock)
         changes, before = changes + (now is not before), now
     assert changes <= 2 * 3600 / 30
 
 
-def test_who_is_doubted_still_gets_a_turn_soon(account, clock):
+def test_who_is_doubted_still_gets_a_turn_soon(activity_record, clock):
     cells = iter(range(10**6))
     let_pass(
-        account,
+        activity_record,
         clock,
         400,
-        doing=lambda: account.cell_enters(f"c{next(cells)}", "k", clock.now()),
+        doing=lambda: activity_record.cell_enters(f"c{next(cells)}", "k", clock.now()),
     )
-    let_pass(account, clock, 60)
-    account.cell_enters("now", "k", clock.now())
-    assert let_pass(account, clock, AGAIN.total_seconds() + 1) > 0
+    let_pass(activity_record, clock, 60)
+    activity_record.cell_enters("now", "k", clock.now())
+    assert let_pass(activity_record, clock, AGAIN.total_seconds() + 1) > 0
 
 
-def test_a_claim_beyond_the_budget_is_remembered_until_it_may_count(account, clock):
-    let_pass(account, clock, 400, doing=lambda: account.wakes(clock.now()))
-    while active(account, clock):
+def test_a_claim_beyond_the_budget_is_remembered_until_it_may_count(activity_record, clock):
+    let_pass(activity_record, clock, 400, doing=lambda: activity_record.wakes(clock.now()))
+    while active(activity_record, clock):
         clock.passes(1)
     clock.passes(1)
-    account.wakes(clock.now())
-    assert not active(account, clock)
-    assert let_pass(account, clock, 31) > 0
+    activity_record.wakes(clock.now())
+    assert not active(activity_record, clock)
+    assert let_pass(activity_record, clock, 31) > 0
 
 
-def test_one_measured_use_makes_up_for_all_claims(account, clock):
-    let_pass(account, clock, 400, doing=lambda: account.wakes(clock.now()))
-    account.gpu_is_used(clock.now())
-    assert let_pass(account, clock, 59) == 59
+def test_one_measured_use_makes_up_for_all_claims(activity_record, clock):
+    let_pass(activity_record, clock, 400, doing=lambda: activity_record.wakes(clock.now()))
+    activity_record.gpu_is_used(clock.now())
+    assert let_pass(activity_record, clock, 59) == 59
 
 
-def test_idle_time_refills_the_budget(account, clock):
-    let_pass(account, clock, 400, doing=lambda: account.wakes(clock.now()))
-    let_pass(account, clock, 1300, each=10)
-    account.wakes(clock.now())
-    assert let_pass(account, clock, 59) == 59
+def test_idle_time_refills_the_budget(activity_record, clock):
+    let_pass(activity_record, clock, 400, doing=lambda: activity_record.wakes(clock.now()))
+    let_pass(activity_record, clock, 1300, each=10)
+    activity_record.wakes(clock.now())
+    assert let_pass(activity_record, clock, 59) == 59
 
 
-def test_waiting_for_a_turn_does_not_wear_off(account, clock):
-    account.cell_enters("c1", "k", clock.now())
+def test_waiting_for_a_turn_does_not_wear_off(activity_record, clock):
+    activity_record.cell_enters("c1", "k", clock.now())
     assert (
-        let_pass(account, clock, 600, doing=lambda: account.waits_for_its_turn(clock.now())) == 600
+        let_pass(
+            activity_record,
+            clock,
+            600,
+            doing=lambda: activity_record.waits_for_its_turn(clock.now()),
+        )
+        == 600
     )
-    assert let_pass(account, clock, 100) <= 60
+    assert let_pass(activity_record, clock, 100) <= 60
 
 
-def test_turns_in_which_nothing_is_shown_come_to_an_end(account, clock):
-    account.cell_enters("c1", "k", clock.now())
+def test_turns_in_which_nothing_is_shown_come_to_an_end(activity_record, clock):
+    activity_record.cell_enters("c1", "k", clock.now())
     has_turn = 0
-    while active(account, clock):
+    while active(activity_record, clock):
         for _ in range(20):
             clock.passes(1)
-            account.waits_for_its_turn(clock.now())
-            active(account, clock)
+            activity_record.waits_for_its_turn(clock.now())
+            active(activity_record, clock)
         for _ in range(10):
             clock.passes(1)
-            has_turn += active(account, clock)
+            has_turn += active(activity_record, clock)
     assert has_turn <= 60
 
 
-def test_an_old_report_that_comes_late_changes_nothing(account, clock):
-    account.kernel_reports(level("k", 5, None), clock.now())
+def test_an_old_report_that_comes_late_changes_nothing(activity_record, clock):
+    activity_record.kernel_reports(level("k", 5, None), clock.now())
     clock.passes(5)
-    account.kernel_reports(level("k", 4, "c"), clock.now())
-    assert not account.runs_a_cell(clock.now())
+    activity_record.kernel_reports(level("k", 4, "c"), clock.now())
+    assert not activity_record.runs_a_cell(clock.now())
 
 
-def test_a_cell_is_past_the_gate_from_when_it_is_let_through_until_it_ends(account, clock):
-    account.kernel_reports(level("k", 1, "c1"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
-    account.cell_enters("c1", "k", clock.now())
-    account.kernel_reports(level("k", 2, "c1"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
-    account.cell_is_let_through("c1", "k", clock.now())
-    account.kernel_reports(level("k", 3, "c1"), clock.now())
-    assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports(level("k", 4, "c2"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
-    account.cell_enters("c2", "k", clock.now())
-    account.cell_is_let_through("c2", "k", clock.now())
-    account.kernel_reports(level("k", 5, None), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
+def test_a_cell_is_past_the_gate_from_when_it_is_let_through_until_it_ends(activity_record, clock):
+    activity_record.kernel_reports(level("k", 1, "c1"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.cell_enters("c1", "k", clock.now())
+    activity_record.kernel_reports(level("k", 2, "c1"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.cell_is_let_through("c1", "k", clock.now())
+    activity_record.kernel_reports(level("k", 3, "c1"), clock.now())
+    assert activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("k", 4, "c2"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.cell_enters("c2", "k", clock.now())
+    activity_record.cell_is_let_through("c2", "k", clock.now())
+    activity_record.kernel_reports(level("k", 5, None), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(account, clock):
+def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(
+    activity_record, clock
+):
     # However long its recovery took.
     clock.passes(30)
-    account.listens(clock.now(), promised_before=True)
-    assert account.may_run_a_promised_cell(clock.now())
+    activity_record.listens(clock.now(), promised_before=True)
+    assert activity_record.may_run_a_promised_cell(clock.now())
     clock.passes(1)
-    account.kernel_reports(level("k", 1, "c1"), clock.now())
+    activity_record.kernel_reports(level("k", 1, "c1"), clock.now())
     clock.passes(5)
-    assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports(level("late", 1, "c3"), clock.now())
+    assert activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("late", 1, "c3"), clock.now())
     # It was at the gate: it asks again.
-    account.cell_enters("c1", "k", clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
+    activity_record.cell_enters("c1", "k", clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_cells_that_run_beside_one_another_each_keep_their_promise(account, clock):
+def test_cells_that_run_beside_one_another_each_keep_their_promise(activity_record, clock):
     for cell in ("c1", "c2"):
-        account.cell_enters(cell, "k", clock.now())
-        account.cell_is_let_through(cell, "k", clock.now())
-    account.kernel_reports(level("k", 1, "c1", "c2"), clock.now())
-    account.kernel_reports(level("k", 2, "c1"), clock.now())
-    account.cell_enters("c3", "k", clock.now())
-    account.kernel_reports(level("k", 3, "c1", "c3"), clock.now())
-    assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports(level("k", 4, "c3"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
+        activity_record.cell_enters(cell, "k", clock.now())
+        activity_record.cell_is_let_through(cell, "k", clock.now())
+    activity_record.kernel_reports(level("k", 1, "c1", "c2"), clock.now())
+    activity_record.kernel_reports(level("k", 2, "c1"), clock.now())
+    activity_record.cell_enters("c3", "k", clock.now())
+    activity_record.kernel_reports(level("k", 3, "c1", "c3"), clock.now())
+    assert activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("k", 4, "c3"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_a_report_from_before_a_cell_was_let_through_does_not_take_its_promise(account, clock):
+def test_a_report_from_before_a_cell_was_let_through_does_not_take_its_promise(
+    activity_record, clock
+):
     """Reports and the gate have a connection each."""
-    account.kernel_reports(level("k", 1, "a"), clock.now())
-    account.cell_enters("b", "k", clock.now())
-    account.cell_is_let_through("b", "k", clock.now())
+    activity_record.kernel_reports(level("k", 1, "a"), clock.now())
+    activity_record.cell_enters("b", "k", clock.now())
+    activity_record.cell_is_let_through("b", "k", clock.now())
     for late in (level("k", 2, None), level("k", 3, "a")):
-        account.kernel_reports(late, clock.now())
-    account.kernel_reports(level("k", 4, "b"), clock.now())
-    assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports(level("k", 5, "c"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
+        activity_record.kernel_reports(late, clock.now())
+    activity_record.kernel_reports(level("k", 4, "b"), clock.now())
+    assert activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("k", 5, "c"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_a_cell_that_ended_before_a_report_could_name_it_keeps_no_promise(account, clock):
-    account.cell_enters("short", "k", clock.now())
-    account.cell_is_let_through("short", "k", clock.now())
+def test_a_cell_that_ended_before_a_report_could_name_it_keeps_no_promise(activity_record, clock):
+    activity_record.cell_enters("short", "k", clock.now())
+    activity_record.cell_is_let_through("short", "k", clock.now())
     clock.passes(6)
-    account.kernel_reports(level("k", 1, "next"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("k", 1, "next"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
 def test_who_asks_before_its_kernels_first_report_was_not_let_through_by_an_agent_before(
-    account, clock
+    activity_record, clock
 ):
-    account.listens(clock.now(), promised_before=True)
-    account.cell_enters("asks", "k", clock.now())
-    account.kernel_reports(level("k", 1, "runs", "asks"), clock.now())
+    activity_record.listens(clock.now(), promised_before=True)
+    activity_record.cell_enters("asks", "k", clock.now())
+    activity_record.kernel_reports(level("k", 1, "runs", "asks"), clock.now())
     clock.passes(4)
-    assert account.may_run_a_promised_cell(clock.now())
-    account.kernel_reports(level("k", 2, "asks"), clock.now())
-    assert not account.may_run_a_promised_cell(clock.now())
+    assert activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("k", 2, "asks"), clock.now())
+    assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_what_a_kernel_said_holds_while_it_is_connected_and_a_little_longer(account, clock):
+def test_what_a_kernel_said_holds_while_it_is_connected_and_a_little_longer(activity_record, clock):
     """One that is frozen for long, or computes without letting others run, cannot repeat it."""
     first, second = object(), object()
-    account.kernel_reports(level("k", 1, "c"), clock.now(), first)
+    activity_record.kernel_reports(level("k", 1, "c"), clock.now(), first)
     clock.passes(600)
-    assert account.runs_a_cell(clock.now())
-    account.kernel_reports(level("k", 2, "c"), clock.now(), second)
-    account.connection_ends(first, clock.now())
+    assert activity_record.runs_a_cell(clock.now())
+    activity_record.kernel_reports(level("k", 2, "c"), clock.now(), second)
+    activity_record.connection_ends(first, clock.now())
     clock.passes(600)
-    assert account.runs_a_cell(clock.now())
-    account.connection_ends(second, clock.now())
+    assert activity_record.runs_a_cell(clock.now())
+    activity_record.connection_ends(second, clock.now())
     clock.passes(9)
-    assert account.runs_a_cell(clock.now())
+    assert activity_record.runs_a_cell(clock.now())
     clock.passes(2)
-    assert not account.runs_a_cell(clock.now())
+    assert not activity_record.runs_a_cell(clock.now())

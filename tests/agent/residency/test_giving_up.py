@@ -18,51 +18,51 @@ def clock():
 
 
 @pytest.fixture
-def account():
+def activity_record():
     return ActivityRecord(START, ActivitySettings())
 
 
-def judged(account, clock):
-    return account.judge(IDLE_AFTER, AGAIN, clock.now())
+def judged(activity_record, clock):
+    return activity_record.judge(IDLE_AFTER, AGAIN, clock.now())
 
 
-def run_a_cell(account, clock, cell, sequence):
-    account.cell_enters(cell, "k", clock.now())
+def run_a_cell(activity_record, clock, cell, sequence):
+    activity_record.cell_enters(cell, "k", clock.now())
     clock.passes(1)
-    account.kernel_reports(level("k", sequence, None), clock.now())
+    activity_record.kernel_reports(level("k", sequence, None), clock.now())
 
 
-def test_who_gives_up_is_idle_from_that_moment_on(account, clock):
-    run_a_cell(account, clock, "c1", 1)
-    assert judged(account, clock).active
-    account.gives_up(IDLE_AFTER, clock.now())
-    after = judged(account, clock)
+def test_who_gives_up_is_idle_from_that_moment_on(activity_record, clock):
+    run_a_cell(activity_record, clock, "c1", 1)
+    assert judged(activity_record, clock).active
+    activity_record.gives_up(IDLE_AFTER, clock.now())
+    after = judged(activity_record, clock)
     assert (after.active, after.since) == (False, clock.now())
 
 
-def test_use_from_before_that_is_measured_late_does_not_bring_it_back(account, clock):
-    account.gives_up(IDLE_AFTER, clock.now())
+def test_use_from_before_that_is_measured_late_does_not_bring_it_back(activity_record, clock):
+    activity_record.gives_up(IDLE_AFTER, clock.now())
     clock.passes(1)
-    account.gpu_is_used(clock.now())
-    assert not judged(account, clock).active
+    activity_record.gpu_is_used(clock.now())
+    assert not judged(activity_record, clock).active
     clock.passes(5)
-    account.gpu_is_used(clock.now())
-    assert judged(account, clock).active
+    activity_record.gpu_is_used(clock.now())
+    assert judged(activity_record, clock).active
 
 
-def test_the_next_cell_brings_it_back_and_its_use_counts_at_once(account, clock):
-    account.gives_up(IDLE_AFTER, clock.now())
-    run_a_cell(account, clock, "c1", 1)
-    assert judged(account, clock).active
-    account.gpu_is_used(clock.now())
+def test_the_next_cell_brings_it_back_and_its_use_counts_at_once(activity_record, clock):
+    activity_record.gives_up(IDLE_AFTER, clock.now())
+    run_a_cell(activity_record, clock, "c1", 1)
+    assert judged(activity_record, clock).active
+    activity_record.gpu_is_used(clock.now())
     clock.passes(299)
-    assert judged(account, clock).active
+    assert judged(activity_record, clock).active
 
 
-def test_a_running_cell_is_not_given_up(account, clock):
-    account.cell_enters("c1", "k", clock.now())
-    account.gives_up(IDLE_AFTER, clock.now())
-    assert judged(account, clock).active
+def test_a_running_cell_is_not_given_up(activity_record, clock):
+    activity_record.cell_enters("c1", "k", clock.now())
+    activity_record.gives_up(IDLE_AFTER, clock.now())
+    assert judged(activity_record, clock).active
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def after(seconds):
     return START + timedelta(seconds=seconds)
 
 
-def account():
+def activity_record():
     return ActivityRecord(START, ActivitySettings())
 
 
@@ -48,7 +48,7 @@ def judge(served, now=START):
 
 
 def served_as(holder):
-    served = ServedSlice(SliceId("s"), GPU, account(), START)
+    served = ServedSlice(SliceId("s"), GPU, activity_record(), START)
     served.assign(assignment(holder=holder), START)
     return served
 
@@ -67,7 +67,7 @@ class Cell:
 
 @pytest.fixture
 def unserved():
-    return ServedSlice(SliceId("s"), GPU, account(), START)
+    return ServedSlice(SliceId("s"), GPU, activity_record(), START)
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_a_cell_that_was_let_through_is_past_the_gate_when_that_closes(owners, w
     assert not owners.past_the_gate(START)
     owners.begin_suspend(START)
     assert owners.past_the_gate(START)
-    owners.account.kernel_reports(level("k", 1, None), after(6))
+    owners.activity_record.kernel_reports(level("k", 1, None), after(6))
     assert not owners.past_the_gate(after(6))
 
 
@@ -335,41 +335,41 @@ def test_a_released_slice_has_no_assignment_gate_judgement_or_cells(served):
     judge(served)
     served.enter_gate(cell.request, START)
     served.open_gate(START)
-    fresh = account()
+    fresh = activity_record()
     served.release(fresh)
     assert served.released
     assert (served.assignment, served.holder) == (None, Holder.NOTEBOOK)
     assert (served.gate, served.requests, served.activity) == (Gate(), (), None)
-    assert served.account is fresh
+    assert served.activity_record is fresh
     assert cell.refusals == ["slice s is no longer on this GPU"]
     assert not served.active
 
 
 def test_a_released_slice_has_a_way_back_for_what_is_away(owners):
     owners.processes.track(process(1)).goes_away(300)
-    owners.processes.track(process(2)).holds(200)
-    owners.release(account())
+    owners.processes.track(process(2)).is_measured(200)
+    owners.release(activity_record())
     assert (owners.cap_mib, owners.active) == (300, True)
 
 
 def test_a_released_job_that_was_paused_names_who_may_run_now(job):
     here, away = job.processes.track(process(1)), job.processes.track(process(2))
-    here.holds(200)
+    here.is_measured(200)
     away.goes_away(300)
     job.pause()
-    assert [(t.identity, t.holder) for t in job.release(account())] == [
+    assert [(t.identity, t.holder) for t in job.release(activity_record())] == [
         (here.identity, Holder.NOTEBOOK)
     ]
     assert not job.paused
 
 
 def test_a_released_slice_that_was_not_paused_names_nobody(job):
-    job.processes.track(process(1)).holds(200)
-    assert job.release(account()) == ()
+    job.processes.track(process(1)).is_measured(200)
+    assert job.release(activity_record()) == ()
 
 
 def test_a_slice_that_is_assigned_again_is_not_released(owners):
-    owners.release(account())
+    owners.release(activity_record())
     owners.assign(assignment(), START)
     assert not owners.released
 
@@ -387,7 +387,7 @@ def test_a_slice_that_is_assigned_again_is_not_released(owners):
 )
 def test_where_its_state_is_follows_from_its_processes(job, paused, on_gpu, away, state):
     if on_gpu:
-        job.processes.track(process(1)).holds(200)
+        job.processes.track(process(1)).is_measured(200)
     if away:
         job.processes.track(process(2)).goes_away(300)
     if paused:
@@ -427,11 +427,11 @@ def test_going_over_the_cap_and_back_is_told_once_each(owners):
     tracked = owners.processes.track(process(1))
     seen = []
     for held_mib in (CAP_MIB, CAP_MIB + 1, CAP_MIB + 2, CAP_MIB):
-        tracked.holds(held_mib)
+        tracked.is_measured(held_mib)
         seen.append((owners.check_cap(), owners.over_cap))
     assert seen == [(False, False), (True, True), (False, True), (True, False)]
 
 
 def test_a_slice_that_is_not_assigned_has_no_cap_to_go_over(unserved):
-    unserved.processes.track(process(1)).holds(5)
+    unserved.processes.track(process(1)).is_measured(5)
     assert not unserved.check_cap()

@@ -35,7 +35,7 @@ def test_nothing_of_a_process_can_be_assigned_from_elsewhere(process, name):
 
 
 def test_what_goes_away_holds_nothing_on_the_card_and_as_much_when_it_is_back(process):
-    process.holds(300, 50)
+    process.is_measured(300, 50)
     process.goes_away(300)
     assert (process.suspended, process.memory_mib, process.image_mib) == (True, 0, 300)
     process.comes_back()
@@ -48,7 +48,7 @@ def test_what_may_still_be_on_the_card_counts_there(process):
 
 
 def test_what_was_never_away_holds_what_it_held_when_it_comes_back(process):
-    process.holds(200)
+    process.is_measured(200)
     process.comes_back()
     assert process.memory_mib == 200
 
@@ -150,7 +150,7 @@ def test_processes_may_be_forgotten_while_one_goes_through_them(processes):
 
 def test_what_is_lost_is_neither_on_the_gpu_nor_away_and_counts_nowhere(processes):
     here, away, lost = (processes.track(identity(pid)) for pid in (1, 2, 3))
-    here.holds(200)
+    here.is_measured(200)
     away.goes_away(300)
     lost.goes_away(400, 400)
     lost.loses("the driver says so")

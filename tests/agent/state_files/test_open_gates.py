@@ -27,10 +27,10 @@ def test_the_first_gpu_that_speaks_leaves_the_others_promises(tmp_path):
 
 def test_what_could_not_be_written_is_written_the_next_time(tmp_path):
     path = tmp_path / "folder" / "gates.json"
-    promises = OpenGatesFile(path)
-    promises.keep("g1", A)
+    open_gates = OpenGatesFile(path)
+    open_gates.keep("g1", A)
     path.parent.mkdir()
-    promises.keep("g1", A)
+    open_gates.keep("g1", A)
     assert OpenGatesFile(path).load(["g1"]) == {"g1": A}
 
 

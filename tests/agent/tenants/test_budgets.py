@@ -50,71 +50,79 @@ def test_no_more_is_saved_than_one_second():
 
 
 def test_who_connects_again_gets_no_new_budget():
-    tenants, desk = Tenants(LIMITS, MANY, Time()), Names(p1="a", p2="a", p3="b")
-    first = desk.speaker(1)
+    tenants, tenant_requests = Tenants(LIMITS, MANY, Time()), Names(p1="a", p2="a", p3="b")
+    first = tenant_requests.speaker(1)
     spent = tenants.place(first).lines
     spent.spend(10, 0.0)
     tenants.remove(first)
-    assert tenants.place(desk.speaker(2)).lines is spent
-    assert tenants.place(desk.speaker(3)).lines.spend(1, 0.0) == 0.0
+    assert tenants.place(tenant_requests.speaker(2)).lines is spent
+    assert tenants.place(tenant_requests.speaker(3)).lines.spend(1, 0.0) == 0.0
 
 
 def test_asking_for_shares_and_connecting_use_up_nobodys_turn_at_the_gate():
-    tenants, desk = Tenants(LIMITS, MANY, Time()), Names(p1="a")
-    tenant = tenants.place(desk.speaker(1))
+    tenants, tenant_requests = Tenants(LIMITS, MANY, Time()), Names(p1="a")
+    tenant = tenants.place(tenant_requests.speaker(1))
     tenant.shares.spend(1000, 0.0)
     tenant.connects.spend(1000, 0.0)
     assert tenant.lines.spend(1, 0.0) == 0.0
 
 
 def test_strangers_of_one_account_count_together_and_with_nobody_elses():
-    tenants, desk = Tenants(LIMITS, MANY, Time()), Names()
-    assert tenants.place(desk.speaker(1)) is tenants.place(desk.speaker(2))
-    assert tenants.place(desk.speaker(3, uid=1001)) is not tenants.place(desk.speaker(4))
+    tenants, tenant_requests = Tenants(LIMITS, MANY, Time()), Names()
+    assert tenants.place(tenant_requests.speaker(1)) is tenants.place(tenant_requests.speaker(2))
+    assert tenants.place(tenant_requests.speaker(3, uid=1001)) is not tenants.place(
+        tenant_requests.speaker(4)
+    )
 
 
 def test_a_tenant_has_so_many_connections_and_no_more():
-    tenants, desk = Tenants(LIMITS, MANY, Time()), Names(p1="a", p2="b")
-    ours = [desk.speaker(1) for _ in range(3)]
+    tenants, tenant_requests = Tenants(LIMITS, MANY, Time()), Names(p1="a", p2="b")
+    ours = [tenant_requests.speaker(1) for _ in range(3)]
     for speaker in ours:
         assert not tenants.why_no_room_for(speaker)
         tenants.place(speaker)
-    assert tenants.why_no_room_for(desk.speaker(1))
-    assert not tenants.why_no_room_for(desk.speaker(2))
+    assert tenants.why_no_room_for(tenant_requests.speaker(1))
+    assert not tenants.why_no_room_for(tenant_requests.speaker(2))
     tenants.remove(ours[0])
-    assert not tenants.why_no_room_for(desk.speaker(1))
+    assert not tenants.why_no_room_for(tenant_requests.speaker(1))
 
 
 def test_where_few_are_possible_in_all_no_tenant_takes_most_of_them():
     limits = SocketLimits(connections=1000)
-    tenants, desk = Tenants(limits, 16, Time()), Names(**{f"p{n}": f"s{n}" for n in range(9)})
+    tenants, tenant_requests = (
+        Tenants(limits, 16, Time()),
+        Names(**{f"p{n}": f"s{n}" for n in range(9)}),
+    )
     for pid in range(8):
         for _ in range(2):
-            assert not tenants.why_no_room_for(desk.speaker(pid))
-            tenants.place(desk.speaker(pid))
+            assert not tenants.why_no_room_for(tenant_requests.speaker(pid))
+            tenants.place(tenant_requests.speaker(pid))
         if pid < 7:
-            assert tenants.why_no_room_for(desk.speaker(pid)) == "there are 2 connections already"
-    why = tenants.why_no_room_for(desk.speaker(8))
+            assert (
+                tenants.why_no_room_for(tenant_requests.speaker(pid))
+                == "there are 2 connections already"
+            )
+    why = tenants.why_no_room_for(tenant_requests.speaker(8))
     assert why == "there are 16 connections on this node already"
 
 
 def test_strangers_whose_slice_is_known_by_now_keep_no_other_stranger_out():
-    time, desk = Time(), Names()
+    time, tenant_requests = Time(), Names()
     tenants = Tenants(LIMITS, MANY, time)
     for _ in range(3):
-        tenants.place(desk.speaker(1))
-    assert tenants.why_no_room_for(desk.speaker(2))
-    desk.slices[1] = "a"
+        tenants.place(tenant_requests.speaker(1))
+    assert tenants.why_no_room_for(tenant_requests.speaker(2))
+    tenant_requests.slices[1] = "a"
     time.now += 1
-    assert not tenants.why_no_room_for(desk.speaker(2))
-    assert tenants.why_no_room_for(desk.speaker(1))
+    assert not tenants.why_no_room_for(tenant_requests.speaker(2))
+    assert tenants.why_no_room_for(tenant_requests.speaker(1))
 
 
 def test_who_has_not_spoken_for_a_second_is_forgotten_among_many():
-    time, desk = Time(), Names()
+    time, tenant_requests = Time(), Names()
     tenants = Tenants(LIMITS, MANY, time)
     for uid in range(10_000):
-        speaker = desk.speaker(1, uid=uid)
+        speaker = tenant_requests.speaker(1, uid=uid)
         tenants.place(speaker).lines.spend(1, time.now)
         tenants.remove(speaker)
         time.now += 0.01

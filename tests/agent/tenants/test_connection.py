@@ -33,27 +33,27 @@ class Desk:
 
 
 def test_who_came_before_their_slice_is_its_speaker_as_soon_as_it_is_there():
-    desk = Desk()
-    speaker = desk.connects(10)
+    tenant_requests = Desk()
+    speaker = tenant_requests.connects(10)
     assert [speaker.slice_id(), speaker.tenant] == [None, f"uid {UID}"]
-    desk.assign("a")
+    tenant_requests.assign("a")
     assert [speaker.slice_id(), speaker.tenant] == ["a", "slice a"]
 
 
 def test_a_strangers_connection_is_not_the_next_ones_who_has_its_pid():
-    desk = Desk()
-    speaker = desk.connects(10, start=100)
-    desk.table.add(10, uid=UID, start=999)
-    desk.assign("victim")
+    tenant_requests = Desk()
+    speaker = tenant_requests.connects(10, start=100)
+    tenant_requests.table.add(10, uid=UID, start=999)
+    tenant_requests.assign("victim")
     assert speaker.slice_id() is None
 
 
 def test_a_child_that_goes_on_speaking_for_its_slice_is_heard_as_long_as_that_is_served():
-    desk = Desk()
-    desk.assign("a")
-    speaker = desk.connects(10)
+    tenant_requests = Desk()
+    tenant_requests.assign("a")
+    speaker = tenant_requests.connects(10)
     assert speaker.slice_id() == "a"
-    desk.table.kill(10)
+    tenant_requests.table.kill(10)
     assert speaker.slice_id() == "a"
-    desk.assign("b")
+    tenant_requests.assign("b")
     assert speaker.slice_id() is None

@@ -52,27 +52,29 @@ class Office:
     def __init__(self):
         self.clock = FakeClock()
         self.table = CountingTable(clock=self.clock)
-        account = ActivityRecord(START, ActivitySettings())
-        self.slice = ServedSlice("a", GPU, account, START)
+        activity_record = ActivityRecord(START, ActivitySettings())
+        self.slice = ServedSlice("a", GPU, activity_record, START)
         self.slice.assign(slice_assignment("a", GPU, 1000), START)
         self.kernel = self.table.add(10)
         for pid in range(11, 21):
             self.slice.processes.track(self.table.add(pid, parent=pid - 1))
         residency = OneGpu({"a": self.slice})
         self.gpu = residency.gpu
-        roster = SliceRegistry(
+        registry = SliceRegistry(
             {GPU: residency},
             Attribution(self.table),
             self.table,
             ActivitySettings(),
         )
-        self.desk = TenantRequests(roster, Attribution(self.table), self.table, self.clock)
+        self.tenant_requests = TenantRequests(
+            registry, Attribution(self.table), self.table, self.clock
+        )
 
     def kernels(self):
-        return {process.kernel for process in self.desk.share("a").processes}
+        return {process.kernel for process in self.tenant_requests.share("a").processes}
 
     def enter(self, kernel="k"):
-        self.desk.enter("a", GateRequest(kernel, "c", lambda: None, self.kernel))
+        self.tenant_requests.enter("a", GateRequest(kernel, "c", lambda: None, self.kernel))
 
 
 @pytest.fixture
@@ -89,19 +91,19 @@ def test_processes_are_told_with_the_kernel_that_they_descend_from(office):
 
 def test_a_share_that_is_asked_for_again_at_once_is_not_looked_into_again(office):
     office.enter()
-    first = office.desk.share("a")
-    assert all(office.desk.share("a") is first for _ in range(100))
+    first = office.tenant_requests.share("a")
+    assert all(office.tenant_requests.share("a") is first for _ in range(100))
     office.clock.passes(0.1)
-    assert office.desk.share("a") is not first
+    assert office.tenant_requests.share("a") is not first
 
 
 def test_where_processes_come_from_is_looked_for_once(office):
     office.enter()
-    office.desk.share("a")
+    office.tenant_requests.share("a")
     asked = office.table.parents_asked
     for _ in range(20):
         office.clock.passes(1)
-        office.desk.share("a")
+        office.tenant_requests.share("a")
     assert office.table.parents_asked == asked > 0
 
 
@@ -111,7 +113,7 @@ def test_looking_that_takes_long_is_done_seldom(office):
     for turn in range(400):
         office.enter(f"k{turn}")
         office.clock.passes(0.1)
-        office.desk.share("a")
+        office.tenant_requests.share("a")
     looked_s = office.table.parents_asked * office.table.takes_s
     assert 0 < looked_s <= (office.clock.monotonic() - began) / 10
 
@@ -119,21 +121,21 @@ def test_looking_that_takes_long_is_done_seldom(office):
 def test_one_look_that_took_long_does_not_keep_the_share_from_being_told_anew(office):
     office.table.takes_s = 2
     office.enter()
-    first = office.desk.share("a")
+    first = office.tenant_requests.share("a")
     office.clock.passes(1)
-    assert office.desk.share("a") is not first
+    assert office.tenant_requests.share("a") is not first
 
 
 def test_what_was_told_is_forgotten_when_a_move_begins_or_a_cell_waits_for_another_reason(office):
     office.enter()
-    told = office.desk.share("a")
-    office.desk.share("a")
+    told = office.tenant_requests.share("a")
+    office.tenant_requests.share("a")
     served = office.slice
     for changes in (
         office.gpu.end_move,
         lambda: served.open_gate(office.clock.now()),
     ):
         changes()
-        again = office.desk.share("a")
+        again = office.tenant_requests.share("a")
         assert again is not told
         told = again

@@ -13,7 +13,7 @@ import pytest
 from sublet_agent.tenants.budgets import SocketLimits
 from sublet_agent.tenants.server import TenantSocket, _hang_up
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.wire.tenant_socket import Share
+from sublet_quota.wire.tenant_socket import LocalShare
 
 from tests.support.fake_device import FakeTable
 
@@ -42,7 +42,7 @@ class HeardDesk:
 
     def share(self, slice_id):
         self._hear(f"{slice_id} asks")
-        return Share(
+        return LocalShare(
             slice_id=slice_id,
             gpu_id="g",
             gpu_type="t",
@@ -69,10 +69,10 @@ class HeardDesk:
 
 
 @contextlib.asynccontextmanager
-async def listening(folder: Path, desk: HeardDesk, **limits: int):
+async def listening(folder: Path, tenant_requests: HeardDesk, **limits: int):
     table = FakeTable()
     table.add(os.getpid())
-    made = TenantSocket(folder / "socket", desk, table, SocketLimits(**limits))
+    made = TenantSocket(folder / "socket", tenant_requests, table, SocketLimits(**limits))
     await made.start()
     try:
         yield folder / "socket"
@@ -97,21 +97,23 @@ async def answer_to(said: bytes, line: socket.socket) -> bytes:
 
 @pytest.mark.asyncio
 async def test_a_burst_of_one_tenant_does_not_keep_the_next_line_of_another_waiting(tmp_path):
-    desk = HeardDesk("a", "b")
+    tenant_requests = HeardDesk("a", "b")
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk) as path:
+        async with listening(tmp_path, tenant_requests) as path:
             connected(stack, path).sendall(ENTER * 150)
             connected(stack, path).sendall(ENTER)
-            await desk.until(150, "a enters")
-    assert desk.heard.index("b enters") < 10
+            await tenant_requests.until(150, "a enters")
+    assert tenant_requests.heard.index("b enters") < 10
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("again", [False, True])
 async def test_connections_of_a_slice_get_no_more_together_than_one(tmp_path, again):
-    desk = HeardDesk(*["a"] * 40, "b")
+    tenant_requests = HeardDesk(*["a"] * 40, "b")
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk, lines_per_s=20, connects_per_s=1000) as path:
+        async with listening(
+            tmp_path, tenant_requests, lines_per_s=20, connects_per_s=1000
+        ) as path:
             began = time.monotonic()
             for _ in range(40):
                 line = connected(stack, path)
@@ -121,39 +123,39 @@ async def test_connections_of_a_slice_get_no_more_together_than_one(tmp_path, ag
                 await asyncio.sleep(0.01)
             other = connected(stack, path)
             other.sendall(ENTER)
-            await desk.until(1, "b enters")
+            await tenant_requests.until(1, "b enters")
             passed_s = time.monotonic() - began
-    assert desk.heard.count("a enters") <= 20 + 20 * passed_s
+    assert tenant_requests.heard.count("a enters") <= 20 + 20 * passed_s
 
 
 @pytest.mark.asyncio
 async def test_a_cell_at_the_gate_does_not_wait_behind_its_own_slices_questions(tmp_path):
-    desk = HeardDesk(*["a"] * 21)
+    tenant_requests = HeardDesk(*["a"] * 21)
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk, shares_per_s=1) as path:
+        async with listening(tmp_path, tenant_requests, shares_per_s=1) as path:
             for _ in range(20):
                 connected(stack, path).sendall(SHARE * 20)
-            await desk.until(1, "a asks")
+            await tenant_requests.until(1, "a asks")
             connected(stack, path).sendall(ENTER)
-            await desk.until(1, "a enters")
-    assert desk.heard.index("a enters") < 10
+            await tenant_requests.until(1, "a enters")
+    assert tenant_requests.heard.index("a enters") < 10
 
 
 @pytest.mark.asyncio
 async def test_who_connects_too_often_waits_and_is_served_then(tmp_path):
-    desk = HeardDesk(*["a"] * 8)
+    tenant_requests = HeardDesk(*["a"] * 8)
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk, connects_per_s=4) as path:
+        async with listening(tmp_path, tenant_requests, connects_per_s=4) as path:
             for _ in range(8):
                 connected(stack, path).sendall(ENTER)
-            await desk.until(8, "a enters")
+            await tenant_requests.until(8, "a enters")
 
 
 @pytest.mark.asyncio
 async def test_who_is_refused_and_tries_again_at_once_is_not_looked_up_each_time(tmp_path):
-    desk = HeardDesk(*["a"] * 1000)
+    tenant_requests = HeardDesk(*["a"] * 1000)
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk, connections=2) as path:
+        async with listening(tmp_path, tenant_requests, connections=2) as path:
             began = time.monotonic()
             lines = [connected(stack, path) for _ in range(500)]
             lines[-1].setblocking(False)
@@ -161,18 +163,18 @@ async def test_who_is_refused_and_tries_again_at_once_is_not_looked_up_each_time
                 answer = await asyncio.get_running_loop().sock_recv(lines[-1], 1000)
             passed_s = time.monotonic() - began
     assert b"2 connections already" in answer
-    looked_up = 1000 - len(desk.slices)
+    looked_up = 1000 - len(tenant_requests.slices)
     assert looked_up <= 3 + passed_s / 0.1
 
 
 @pytest.mark.asyncio
 async def test_who_is_refused_can_still_speak_and_then_reads_why(tmp_path):
-    desk = HeardDesk("a", "a", "a")
+    tenant_requests = HeardDesk("a", "a", "a")
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk, connections=1) as path:
+        async with listening(tmp_path, tenant_requests, connections=1) as path:
             first = connected(stack, path)
             first.sendall(ENTER)
-            await desk.until(1, "a enters")
+            await tenant_requests.until(1, "a enters")
             second = connected(stack, path)
             loop = asyncio.get_running_loop()
             async with asyncio.timeout(WITHIN_S):
@@ -187,12 +189,14 @@ def readable(line):
 
 @pytest.mark.asyncio
 async def test_a_slice_of_many_kernels_has_room_for_all_their_connections(tmp_path):
-    desk = HeardDesk(*["a"] * 300)
+    tenant_requests = HeardDesk(*["a"] * 300)
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk, connects_per_s=1000, lines_per_s=1000) as path:
+        async with listening(
+            tmp_path, tenant_requests, connects_per_s=1000, lines_per_s=1000
+        ) as path:
             for _ in range(300):
                 connected(stack, path).sendall(ENTER)
-            await desk.until(300, "a enters")
+            await tenant_requests.until(300, "a enters")
 
 
 @pytest.mark.asyncio
@@ -232,12 +236,12 @@ async def test_a_connection_that_fails_to_be_taken_keeps_no_other_out(tmp_path):
                 raise ValueError(found)
             return found
 
-    desk = FailingOnce("broken", "a")
+    tenant_requests = FailingOnce("broken", "a")
     with contextlib.ExitStack() as stack:
-        async with listening(tmp_path, desk) as path:
+        async with listening(tmp_path, tenant_requests) as path:
             connected(stack, path).sendall(ENTER)
             connected(stack, path).sendall(ENTER)
-            await desk.until(1, "a enters")
+            await tenant_requests.until(1, "a enters")
 
 
 @pytest.mark.asyncio

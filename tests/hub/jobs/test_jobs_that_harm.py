@@ -26,7 +26,7 @@ from sublet_hub.jobs.notebook import locate_notebook
 from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
 from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
-from sublet_hub.ledger.records import Change, EventRecord, ProcessIdentity
+from sublet_hub.ledger.records import Change, EventRecord, StartedProcess
 from sublet_hub.state.job_files import JobFiles
 from sublet_quota.names.ids import JobId
 from sublet_quota.reasons.refusal import Refusal
@@ -298,8 +298,8 @@ async def test_an_eviction_that_cannot_be_stored_for_a_while_is_still_one(
 
 def test_a_process_is_still_itself_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     process = psutil.Process()
-    itself = ProcessIdentity("boot", process.pid, process.create_time() - psutil.boot_time())
-    another = ProcessIdentity("boot", process.pid, itself.start_time - 0.5)
+    itself = StartedProcess("boot", process.pid, process.create_time() - psutil.boot_time())
+    another = StartedProcess("boot", process.pid, itself.start_time - 0.5)
     booted = psutil.boot_time()
     for set_by in (0, 1, -3600):
         monkeypatch.setattr("psutil._pslinux.boot_time", lambda by=set_by: booted + by)

@@ -26,8 +26,8 @@ from sublet_hub.ledger.records import (
     GpuRecord,
     JobRecord,
     LendingRecord,
-    ProcessIdentity,
     SliceRecord,
+    StartedProcess,
 )
 from sublet_hub.ledger.tables import METADATA
 from sublet_quota.life_cycles.job_states import JobMove, JobState
@@ -120,7 +120,7 @@ def test_what_was_applied_is_there_after_a_restart(database: Database) -> None:
     ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),)), NOW)
     ledger.apply(changes.submitted(job), NOW)
     ledger.apply(changes.placed(job, record, 1.0, NOW), NOW)
-    process = ProcessIdentity("boot", 4711, 1764000000.25)
+    process = StartedProcess("boot", 4711, 1764000000.25)
     placed = ledger.jobs[job.job_id]
     ledger.apply(changes.started(placed, record, process, "/out.ipynb", NOW), NOW)
     again = Ledger(database)

@@ -28,7 +28,7 @@ class DriverState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessIdentity:
+class CallerIdentity:
     """Who a process is: a pid alone may be another process tomorrow."""
 
     pid: int
@@ -41,7 +41,7 @@ class ProcessIdentity:
 class SimulatedProcess:
     """What the driver holds for one process, from its first CUDA call until it ends."""
 
-    identity: ProcessIdentity
+    identity: CallerIdentity
     card: "Card"
     context: Buffer
     state: DriverState = DriverState.RUNNING

@@ -14,7 +14,7 @@ from typing import Final
 from sublet_quota.names.ids import GpuId
 
 from sublet_agent.simulated.machine.byte_queue import ByteQueue
-from sublet_agent.simulated.machine.card import Card, DriverState, ProcessIdentity, SimulatedProcess
+from sublet_agent.simulated.machine.card import CallerIdentity, Card, DriverState, SimulatedProcess
 from sublet_agent.simulated.machine.driver import Driver, Host
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
@@ -35,7 +35,7 @@ _REMEMBERED: Final = 1000
 class Ended:
     """What is remembered of a process after it ended."""
 
-    identity: ProcessIdentity
+    identity: CallerIdentity
     state: DriverState
     lost: str | None
     how: str
@@ -105,7 +105,7 @@ class SimulatedMachine:
             raise SimulatedGpuError(message, CudaCode.INVALID_DEVICE)
         return found
 
-    def process_of(self, identity: ProcessIdentity, gpu_id: str | None) -> SimulatedProcess:
+    def process_of(self, identity: CallerIdentity, gpu_id: str | None) -> SimulatedProcess:
         """Return the process, making its context with its first CUDA call."""
         known = self.processes.get(identity.pid)
         if known is not None and known.identity.start_time != identity.start_time:

@@ -9,7 +9,7 @@ from typing import Final
 
 from sublet_agent.processes.peer import credentials_of
 from sublet_agent.processes.process_table import ProcessTable
-from sublet_agent.simulated.machine.card import ProcessIdentity
+from sublet_agent.simulated.machine.card import CallerIdentity
 
 _log: Final = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class HostProcesses:
             _log.warning("process %d is not ours to end: only its GPU state is gone", pid)
 
 
-def peer_of(connection: socket.socket, table: ProcessTable) -> tuple[ProcessIdentity, int] | None:
+def peer_of(connection: socket.socket, table: ProcessTable) -> tuple[CallerIdentity, int] | None:
     """Return who is on the other side and a pidfd of it; ``None`` where it has ended already.
 
     The pidfd is opened before the start time is read, so both are of the same process.
@@ -55,4 +55,4 @@ def peer_of(connection: socket.socket, table: ProcessTable) -> tuple[ProcessIden
     if found is None:
         os.close(watched)
         return None
-    return ProcessIdentity(pid, uid, found.start_ticks), watched
+    return CallerIdentity(pid, uid, found.start_ticks), watched

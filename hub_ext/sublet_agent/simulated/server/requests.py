@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_agent.simulated.machine.card import ProcessIdentity
+from sublet_agent.simulated.machine.card import CallerIdentity
 from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.machine import SimulatedMachine
@@ -31,7 +31,7 @@ _MOST_SEED: Final = 2**62
 class Request:
     """One request, with what the kernel says of the process that sent it."""
 
-    peer: ProcessIdentity
+    peer: CallerIdentity
     message: Mapping[str, object]
     payload: bytes
 

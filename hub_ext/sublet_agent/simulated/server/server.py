@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sublet_agent.processes.process_table import LinuxProcessTable
-from sublet_agent.simulated.machine.card import ProcessIdentity
+from sublet_agent.simulated.machine.card import CallerIdentity
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 from sublet_agent.simulated.protocol.wire import (
@@ -44,7 +44,7 @@ class SimulatedGpuServer:
         self._began: Final = loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._slicing = False
-        self._watched: Final[dict[int, tuple[ProcessIdentity, int]]] = {}
+        self._watched: Final[dict[int, tuple[CallerIdentity, int]]] = {}
         self._connections: Final[dict[int, set[PeerConnection]]] = {}
         self._of_user: Final[dict[int, int]] = {}
 
@@ -64,11 +64,11 @@ class SimulatedGpuServer:
             os.close(watched)
         self._watched.clear()
 
-    def find_peer(self, connection: socket.socket) -> tuple[ProcessIdentity, int] | None:
+    def find_peer(self, connection: socket.socket) -> tuple[CallerIdentity, int] | None:
         """Return who connected and a pidfd of it; ``None`` where it has ended already."""
         return peer_of(connection, self._table)
 
-    def admit(self, connection: "PeerConnection", peer: ProcessIdentity, watched: int) -> bool:
+    def admit(self, connection: "PeerConnection", peer: CallerIdentity, watched: int) -> bool:
         """Take a connection in and watch its process; whether there is room for it."""
         known = self._watched.get(peer.pid)
         if known is not None and known[0].start_time != peer.start_time:
@@ -89,7 +89,7 @@ class SimulatedGpuServer:
         self._of_user[peer.uid] = of_user + 1
         return True
 
-    def forget(self, connection: "PeerConnection", peer: ProcessIdentity) -> None:
+    def forget(self, connection: "PeerConnection", peer: CallerIdentity) -> None:
         """Drop what a closed connection asked for and nobody will read."""
         connections = self._connections.get(peer.pid, set())
         if connection in connections:
@@ -157,7 +157,7 @@ class PeerConnection(asyncio.Protocol):
         self._server: Final = server
         self._frames: Final = FrameReader(MOST_REQUEST_BYTES)
         self._transport: asyncio.Transport | None = None
-        self._peer: ProcessIdentity | None = None
+        self._peer: CallerIdentity | None = None
         self._answering = False
 
     @property

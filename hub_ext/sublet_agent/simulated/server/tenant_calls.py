@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sublet_agent.simulated.machine.byte_queue import ByteWork
-from sublet_agent.simulated.machine.card import DriverState, ProcessIdentity, SimulatedProcess
+from sublet_agent.simulated.machine.card import CallerIdentity, DriverState, SimulatedProcess
 from sublet_agent.simulated.machine.compute import Work
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
@@ -33,7 +33,7 @@ MOST_QUEUED: Final = 65536
 class Caller:
     """Who calls, and on which card its context is to be."""
 
-    identity: ProcessIdentity
+    identity: CallerIdentity
     gpu_id: str | None
 
 

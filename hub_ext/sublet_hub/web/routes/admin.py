@@ -10,7 +10,7 @@ from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
 from sublet_hub.errors import QuotaFileError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import viewer_of
 from sublet_hub.web.routes.route import Access, Call, Route
 
@@ -25,11 +25,11 @@ class QuotaInForce(WireModel):
     """Not empty: the file is wrong now, and the document of before is in force."""
 
 
-async def _gpus(service: Service, call: Call) -> tuple[GpuInfo, ...]:
+async def _gpus(service: ServiceParts, call: Call) -> tuple[GpuInfo, ...]:
     return service.views.gpus(viewer_of(service, call.user))
 
 
-async def _lending(service: Service, call: Call) -> LendingState:
+async def _lending(service: ServiceParts, call: Call) -> LendingState:
     record = service.ledger.lending_record
     return LendingState(
         lending=record.on,
@@ -39,7 +39,7 @@ async def _lending(service: Service, call: Call) -> LendingState:
     )
 
 
-async def _switch_lending(service: Service, call: Call) -> LendingState:
+async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
     asked = call.body_as(LendingSwitch)
     now = service.now()
     what = f"{'on' if asked.lending else 'off'} by {call.user.name}"
@@ -51,7 +51,7 @@ async def _switch_lending(service: Service, call: Call) -> LendingState:
     return await _lending(service, call)
 
 
-async def _quota(service: Service, call: Call) -> QuotaInForce:
+async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     del call
     quota = service.quota
     return QuotaInForce(
@@ -62,7 +62,7 @@ async def _quota(service: Service, call: Call) -> QuotaInForce:
     )
 
 
-async def _reload_quota(service: Service, call: Call) -> QuotaInForce:
+async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
     if not service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
     return await _quota(service, call)

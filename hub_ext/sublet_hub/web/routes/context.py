@@ -38,7 +38,7 @@ class RequestLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceParts:
     """Everything that a request can need."""
 
     now: Callable[[], datetime]

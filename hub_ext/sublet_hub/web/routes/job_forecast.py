@@ -8,7 +8,7 @@ from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.reasons.waiting import queue_clause
 from sublet_quota.wire.api import JobForecast, JobRequest
 
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import groups_of
 from sublet_hub.web.routes.problems import problem_of_refusal
 from sublet_hub.web.routes.route import Call, Nature, Parameter
@@ -22,7 +22,7 @@ LOOK: Final = Parameter(
 _MOST_TEXT: Final = 4000
 
 
-async def forecast(service: Service, call: Call) -> JobForecast:
+async def forecast(service: ServiceParts, call: Call) -> JobForecast:
     """Whether it is allowed, and how long it would wait; with ``?look=1`` its notebook, too."""
     request = call.body_as(JobRequest)
     owner = call.owner(scopes.JOBS)
@@ -39,7 +39,7 @@ async def forecast(service: Service, call: Call) -> JobForecast:
 
 
 def _foreseen(
-    service: Service, request: JobRequest, owner: UserName, groups: tuple[str, ...]
+    service: ServiceParts, request: JobRequest, owner: UserName, groups: tuple[str, ...]
 ) -> JobForecast:
     job = WaitingJob(
         job_id=JobId("forecast"),
@@ -63,7 +63,7 @@ def _foreseen(
     return _as_usual(service, message).model_copy(update={"place": wait.place})
 
 
-def _left_to_the_cluster(service: Service, job: WaitingJob) -> JobForecast:
+def _left_to_the_cluster(service: ServiceParts, job: WaitingJob) -> JobForecast:
     """Where the cluster's queue decides, ours can tell only what could be lent now."""
     decides = "the cluster's queue decides when it begins"
     if job.gpus > 1:
@@ -79,7 +79,7 @@ def _left_to_the_cluster(service: Service, job: WaitingJob) -> JobForecast:
     return _as_usual(service, f"{now}. In any case {decides}.")
 
 
-def _as_usual(service: Service, message: str) -> JobForecast:
+def _as_usual(service: ServiceParts, message: str) -> JobForecast:
     usual = service.times.usual_wait()
     return JobForecast(
         allowed=True,

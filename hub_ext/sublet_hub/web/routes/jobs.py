@@ -7,7 +7,7 @@ from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger.records import JobRecord
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
 from sublet_hub.web.routes.owner import OWNER, NoBody, groups_of, viewer_of
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
@@ -16,7 +16,7 @@ _BIG_BODY = 256 * 1024
 _MOST_OFFSET = 2**62
 
 
-def _own_job(service: Service, call: Call) -> JobRecord:
+def _own_job(service: ServiceParts, call: Call) -> JobRecord:
     job = service.ledger.jobs.get(JobId(call.path["job_id"]))
     if job is None or not call.user.may(scopes.JOBS, job.owner):
         message = f"there is no job {call.path['job_id']} of yours"
@@ -24,7 +24,7 @@ def _own_job(service: Service, call: Call) -> JobRecord:
     return job
 
 
-async def _submit(service: Service, call: Call) -> JobInfo | Refusal:
+async def _submit(service: ServiceParts, call: Call) -> JobInfo | Refusal:
     caller = call.user
     if caller.kind != "user" or not caller.may(scopes.JOBS, caller.name):
         message = f"this token lacks the scope {scopes.JOBS}!user={caller.name}"
@@ -38,7 +38,7 @@ async def _submit(service: Service, call: Call) -> JobInfo | Refusal:
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
 
-async def _again(service: Service, call: Call) -> JobInfo | Refusal:
+async def _again(service: ServiceParts, call: Call) -> JobInfo | Refusal:
     job = _own_job(service, call)
     own = call.user.name == job.owner
     groups = groups_of(service, call.user) if own else job.groups
@@ -46,11 +46,11 @@ async def _again(service: Service, call: Call) -> JobInfo | Refusal:
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
 
-def _shown(service: Service, call: Call, job: JobRecord) -> JobInfo:
+def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
     return service.job_views.job(job, viewer_of(service, call.user))
 
 
-async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
+async def _list(service: ServiceParts, call: Call) -> tuple[JobInfo, ...]:
     caller = call.user
     if caller.is_admin and call.text("owner") is None:
         jobs = tuple(service.ledger.jobs.values())
@@ -62,16 +62,16 @@ async def _list(service: Service, call: Call) -> tuple[JobInfo, ...]:
     return tuple(service.job_views.job(job, viewer) for job in newest[:most])
 
 
-async def _see(service: Service, call: Call) -> JobInfo:
+async def _see(service: ServiceParts, call: Call) -> JobInfo:
     return _shown(service, call, _own_job(service, call))
 
 
-async def _cancel(service: Service, call: Call) -> JobInfo:
+async def _cancel(service: ServiceParts, call: Call) -> JobInfo:
     job = service.cancellation.cancel(_own_job(service, call), UserName(call.user.name))
     return _shown(service, call, job)
 
 
-async def _log(service: Service, call: Call) -> JobLog:
+async def _log(service: ServiceParts, call: Call) -> JobLog:
     offset = call.number("offset", 0, _MOST_OFFSET)
     return service.jobs.log(_own_job(service, call), offset)
 

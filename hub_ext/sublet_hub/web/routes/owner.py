@@ -20,7 +20,7 @@ from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.usage.slice_history import STEP_S
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.slices import Viewer
 
@@ -34,7 +34,7 @@ class NoBody(WireModel):
     """A POST that says all by its address: ``{}``."""
 
 
-def groups_of(service: Service, caller: Caller) -> tuple[str, ...]:
+def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
     """The caller's groups: as the hub says, else as they were when their server started."""
     if caller.groups:
         return caller.groups
@@ -42,12 +42,12 @@ def groups_of(service: Service, caller: Caller) -> tuple[str, ...]:
     return () if account is None else account.groups
 
 
-def viewer_of(service: Service, caller: Caller) -> Viewer:
+def viewer_of(service: ServiceParts, caller: Caller) -> Viewer:
     """How this caller is shown things."""
     return Viewer(caller.name, caller.is_admin, frozenset(groups_of(service, caller)))
 
 
-def own_slice(service: Service, call: Call, scope: str) -> SliceRecord:
+def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
     """The slice of the path, if the caller has ``scope`` for its owner or its server."""
     record = service.ledger.slices.get(SliceId(call.path["slice_id"]))
     if record is None or not call.user.may(
@@ -58,7 +58,7 @@ def own_slice(service: Service, call: Call, scope: str) -> SliceRecord:
     return record
 
 
-async def _share(service: Service, call: Call) -> Share:
+async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     caller = call.user
     if caller.name == owner:
@@ -69,26 +69,26 @@ async def _share(service: Service, call: Call) -> Share:
     return service.shares.share(owner, groups, viewer_of(service, caller), service.keep_and_wake)
 
 
-async def _slices(service: Service, call: Call) -> tuple[SliceInfo, ...]:
+async def _slices(service: ServiceParts, call: Call) -> tuple[SliceInfo, ...]:
     owner = call.owner(scopes.READ)
     return service.views.slices(
         service.ledger.slices_of_owner(owner), viewer_of(service, call.user)
     )
 
 
-async def _keep(service: Service, call: Call) -> SliceInfo | Refusal:
+async def _keep(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
     record = own_slice(service, call, scopes.ACTIVITY)
     minutes = call.body_as(KeepRequest).minutes
     answer = service.keep_and_wake.keep(record, timedelta(minutes=minutes))
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
 
-async def _wake(service: Service, call: Call) -> SliceInfo:
+async def _wake(service: ServiceParts, call: Call) -> SliceInfo:
     record = service.keep_and_wake.wake(own_slice(service, call, scopes.ACTIVITY))
     return _shown(service, call, record)
 
 
-async def _give_up(service: Service, call: Call) -> SliceInfo:
+async def _give_up(service: ServiceParts, call: Call) -> SliceInfo:
     record = own_slice(service, call, scopes.ACTIVITY)
     ends = time.monotonic() + _HEARD_WITHIN_S
     while time.monotonic() < ends:
@@ -102,7 +102,7 @@ async def _give_up(service: Service, call: Call) -> SliceInfo:
     return _shown(service, call, after)
 
 
-async def _resize(service: Service, call: Call) -> SliceInfo | Refusal:
+async def _resize(service: ServiceParts, call: Call) -> SliceInfo | Refusal:
     record = own_slice(service, call, scopes.ACTIVITY)
     asked = call.body_as(ResizeRequest)
     new = NewSize(asked.size, asked.memory_mib, asked.compute_milli)
@@ -110,7 +110,7 @@ async def _resize(service: Service, call: Call) -> SliceInfo | Refusal:
     return answer if isinstance(answer, Refusal) else _shown(service, call, answer)
 
 
-async def _history(service: Service, call: Call) -> SliceHistory:
+async def _history(service: ServiceParts, call: Call) -> SliceHistory:
     record = own_slice(service, call, scopes.READ)
     return SliceHistory(
         slice_id=record.slice_id,
@@ -120,11 +120,11 @@ async def _history(service: Service, call: Call) -> SliceHistory:
     )
 
 
-def _shown(service: Service, call: Call, record: SliceRecord) -> SliceInfo:
+def _shown(service: ServiceParts, call: Call, record: SliceRecord) -> SliceInfo:
     return service.views.slice(record, viewer_of(service, call.user))
 
 
-async def _events(service: Service, call: Call) -> tuple[EventInfo, ...]:
+async def _events(service: ServiceParts, call: Call) -> tuple[EventInfo, ...]:
     caller = call.user
     asked = call.text("owner")
     if caller.is_admin:

@@ -13,7 +13,7 @@ from sublet_quota.wire.schema import WireModel
 
 from sublet_hub.errors import BadRequestError, NotAllowedError
 from sublet_hub.security.authentication import Caller
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _MOST_VALUES = 200
@@ -121,7 +121,7 @@ class Call:
             raise BadRequestError(message) from error
 
 
-Operation = Callable[[Service, Call], Awaitable[Any | Refusal | None]]
+Operation = Callable[[ServiceParts, Call], Awaitable[Any | Refusal | None]]
 
 
 @dataclass(frozen=True, slots=True)

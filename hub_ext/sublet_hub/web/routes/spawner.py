@@ -6,14 +6,14 @@ from sublet_quota.wire.api import Lease, Offers, PodStarted, SliceInfo, SliceReq
 
 from sublet_hub.errors import BadRequestError
 from sublet_hub.slices.lease import lease_of
-from sublet_hub.web.routes.context import Service
+from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.slices import HUB, offers_body
 
 _BIG_BODY = 256 * 1024
 
 
-async def _offers(service: Service, call: Call) -> Offers:
+async def _offers(service: ServiceParts, call: Call) -> Offers:
     owner = call.text("owner")
     if not owner:
         message = "?owner= is missing: whose offers?"
@@ -24,26 +24,26 @@ async def _offers(service: Service, call: Call) -> Offers:
     return offers_body(service.allocation.offers(owner, groups, never_suspended=never_suspended))
 
 
-async def _request(service: Service, call: Call) -> Lease | Refusal:
+async def _request(service: ServiceParts, call: Call) -> Lease | Refusal:
     request = call.body_as(SliceRequest)
     await service.startup_grace.wait()
     answer = service.allocation.request(request)
     return answer if isinstance(answer, Refusal) else lease_of(answer)
 
 
-async def _started(service: Service, call: Call) -> None:
+async def _started(service: ServiceParts, call: Call) -> None:
     service.allocation.started(SliceId(call.path["slice_id"]), call.body_as(SliceStarted))
 
 
-async def _pod(service: Service, call: Call) -> None:
+async def _pod(service: ServiceParts, call: Call) -> None:
     service.pods.started(SliceId(call.path["slice_id"]), call.body_as(PodStarted))
 
 
-async def _info(service: Service, call: Call) -> SliceInfo:
+async def _info(service: ServiceParts, call: Call) -> SliceInfo:
     return service.views.slice(service.allocation.find(SliceId(call.path["slice_id"])), HUB)
 
 
-async def _release(service: Service, call: Call) -> None:
+async def _release(service: ServiceParts, call: Call) -> None:
     service.allocation.release(SliceId(call.path["slice_id"]), "the hub gave it back")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from sublet_hub.jobs.backends.local.processes import JobTree, end_tree, watch_exit
-from sublet_hub.ledger.records import ProcessIdentity
+from sublet_hub.ledger.records import StartedProcess
 from sublet_quota.names.ids import JobId, SliceId
 
 from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio
 async def test_a_watch_that_is_stopped_twice_leaves_the_next_descriptor_alone() -> None:
     child = await asyncio.create_subprocess_exec(sys.executable, "-S", "-E", "-c", "pass")
     ended = asyncio.Event()
-    stop = watch_exit(ProcessIdentity("boot", child.pid, 0.0), ended.set)
+    stop = watch_exit(StartedProcess("boot", child.pid, 0.0), ended.set)
     await asyncio.wait_for(ended.wait(), 60)
     await child.wait()
     # The number of the watch's descriptor is free, and goes to who opens one next.
@@ -53,7 +53,7 @@ async def test_who_left_the_job_and_its_environment_behind_ends_with_it(tmp_path
         escaped = runner.starts("detached")
         runner.process.kill()
         runner.process.wait()
-        root = ProcessIdentity("boot", runner.pid, 0.0)
+        root = StartedProcess("boot", runner.pid, 0.0)
         for uid, slice_id, ends in (
             (os.getuid(), str(uuid.uuid4()), False),
             (54321, mine, False),

@@ -25,7 +25,7 @@ from sublet_quota.wire.api import AccountTemplate
 from sublet_hub.errors import AccountError
 from sublet_hub.host.accounts import run_as
 from sublet_hub.host.process_identity import is_alive, started_at
-from sublet_hub.ledger.records import ProcessIdentity
+from sublet_hub.ledger.records import StartedProcess
 
 _LOG = logging.getLogger(__name__)
 _PIPE_BYTES = 1024 * 1024
@@ -56,7 +56,7 @@ class Child(subprocess.Popen[bytes]):
 class HeldProcess:
     """A process that waits for its request: it does nothing, and ends if none comes."""
 
-    identity: ProcessIdentity
+    identity: StartedProcess
     child: Child
     request_pipe: int
 
@@ -120,10 +120,10 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
         raise AccountError(message) from error
     finally:
         os.close(reading)
-    return HeldProcess(ProcessIdentity(boot_id, child.pid, start_time), child, writing)
+    return HeldProcess(StartedProcess(boot_id, child.pid, start_time), child, writing)
 
 
-def watch_exit(identity: ProcessIdentity, ended: Callable[[], None]) -> Callable[[], None]:
+def watch_exit(identity: StartedProcess, ended: Callable[[], None]) -> Callable[[], None]:
     """Call ``ended`` once when the process has ended; returns what stops the watch.
 
     A pidfd also tells of processes that are not our children: those we adopted.
@@ -159,7 +159,7 @@ class JobTree:
 
     job_id: JobId
     uid: int
-    root: ProcessIdentity
+    root: StartedProcess
     boot_id: str
     slice_id: SliceId
 

@@ -45,7 +45,7 @@ from sublet_hub.jobs.folders import paths_of
 from sublet_hub.jobs.log_retention import make_room_of
 from sublet_hub.jobs.progress import Progress, ProgressFile
 from sublet_hub.ledger.database import LedgerWriteError
-from sublet_hub.ledger.records import Change, JobRecord, ProcessIdentity, SliceRecord
+from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
 from sublet_hub.settings import JobSettings
 from sublet_hub.slices.lease import lease_of
 from sublet_hub.state.stores import Stores
@@ -188,7 +188,7 @@ class LocalRunner:
         self,
         job: JobRecord,
         record: SliceRecord,
-        process: ProcessIdentity,
+        process: StartedProcess,
         child: Child | None,
     ) -> None:
         stores = self._stores
