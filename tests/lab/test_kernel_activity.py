@@ -71,6 +71,8 @@ async def test_a_waiting_cell_is_busy_and_an_interrupted_one_idle(
     agent.hold = True
     execution = kernel.begin("pass")
     await _level(agent, busy=True)
+    # An interrupt before the cell is at the gate stops what the kernel does then, and not the cell.
+    await agent.until(lambda a: a.requests)
     await kernel.manager.interrupt_kernel()
     await kernel.finish(execution)
     await _level(agent, busy=False)

@@ -400,10 +400,13 @@ def test_a_tenant_that_only_claims_to_work_is_lent_from_and_moved_seldom(tmp_pat
 
 
 def test_a_silent_tenant_loses_nothing_its_use_of_the_gpu_keeps_it(world):
-    world.serve(world.notebook("a", 60), world.job("j", 70))
+    notebook = world.notebook("a", 60)
+    world.serve(notebook)
     silent = world.kernel("a")
     silent.fill(50, 1)
     silent.tenant.begin("[gpu.compute(0.02) for _ in range(80)] and None")
+    # Only now: a slice that computes nothing yet would be idle, and lent.
+    world.serve(notebook, world.job("j", 70))
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         assert world.truth(silent.pid) == "running"
