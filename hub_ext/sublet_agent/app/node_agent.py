@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from sublet_quota.names.ids import GpuId
-from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
+from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -313,7 +313,7 @@ class NodeAgent:
                     if sampler is not None:
                         reason = ClosedGpu(event.fault, event.detail)
                         sampler.close(reason)
-                        if event.fault is not GpuFault.GONE:
+                        if not reason.may_pass:
                             self._closed.close(event.gpu_id, reason)
             except DeviceError as error:
                 log.warning("the GPUs' health cannot be read: %s", error)

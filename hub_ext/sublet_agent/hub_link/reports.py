@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sublet_quota.amounts.gpu_amounts import format_memory
-from sublet_quota.reasons.obstacles import advice_on
 from sublet_quota.residency.actions import Wait
 from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
 
-from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.description import (
+    describe_move,
+    describe_trouble,
+    own_move,
+    since_of,
+    utilisation_of,
+)
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, lendable_mib, lent_to
@@ -57,12 +62,11 @@ def report_slice(
 ) -> SliceReport:
     """Return the slice as the service is told."""
     move = own_move(served, gpu)
-    why = trouble(served)
     return SliceReport(
         slice_id=served.slice_id,
         state=served.state(),
         active=served.active,
-        since=served.activity.since if served.activity is not None else served.state_since,
+        since=since_of(served),
         gate_open=served.gate_open,
         memory_mib=served.processes.held_mib(),
         host_mib=served.processes.image_mib(),
@@ -71,9 +75,7 @@ def report_slice(
         pids=tuple(sorted(p.identity.pid for p in served.processes)),
         wait=_wait(served.gate.wait),
         move=describe_move(move, now),
-        unsuspendable=None if why is None else why.detail,
-        obstacle=None if why is None else why.obstacle,
-        advice="" if why is None else advice_on(why.obstacle),
+        **describe_trouble(served),
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(now),
         lent_to=lent_to(served, slices),

@@ -116,11 +116,7 @@ class SamplingLoop:
                 self.close(ClosedGpu(GpuFault.GONE, str(sample.problem)))
             return
         self._failures, self._answers = 0, self._answers + 1
-        if (
-            self._answers >= _BACK_AFTER
-            and gpu.closed is not None
-            and gpu.closed.fault is GpuFault.GONE
-        ):
+        if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.may_pass:
             was = gpu.closed.words
             log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, was)
             gpu.reopen()
@@ -133,8 +129,7 @@ class SamplingLoop:
         """
         gpu = self._residency.gpu
         self._answers = 0
-        was_gone = gpu.closed is not None and gpu.closed.fault is GpuFault.GONE
-        if gpu.closed is None or (was_gone and reason.fault is not GpuFault.GONE):
+        if gpu.closed is None or (gpu.closed.may_pass and not reason.may_pass):
             gpu.close(reason)
             self._tools.record(EventKind.GPU_CLOSED, gpu.gpu.gpu_id, detail=reason.words)
             self._tell()

@@ -1,8 +1,9 @@
 """What the hub service and tenants are told alike of a slice: its trouble, move and use."""
 
 from datetime import datetime
+from typing import TypedDict
 
-from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable, advice_on
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.agent_link import MoveReport
 
@@ -20,6 +21,27 @@ def trouble(served: ServedSlice) -> Unsuspendable | None:
             )
             return Unsuspendable(Obstacle.LOST, detail)
     return served.unsuspendable()
+
+
+class Trouble(TypedDict):
+    """The fields of a report that tell what keeps a slice from being suspended."""
+
+    unsuspendable: str | None
+    obstacle: Obstacle | None
+    advice: str
+
+
+def describe_trouble(served: ServedSlice) -> Trouble:
+    """Return a slice's trouble as it is told: in words, by its code, with what to do about it."""
+    why = trouble(served)
+    if why is None:
+        return Trouble(unsuspendable=None, obstacle=None, advice="")
+    return Trouble(unsuspendable=why.detail, obstacle=why.obstacle, advice=advice_on(why.obstacle))
+
+
+def since_of(served: ServedSlice) -> datetime:
+    """Return since when a slice is active or idle; of one not judged, since when it is there."""
+    return served.state_since if served.activity is None else served.activity.since
 
 
 def own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:

@@ -6,10 +6,15 @@ from datetime import datetime
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.reasons.obstacles import advice_on
 from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
 
-from sublet_agent.residency.description import describe_move, own_move, trouble, utilisation_of
+from sublet_agent.residency.description import (
+    describe_move,
+    describe_trouble,
+    own_move,
+    since_of,
+    utilisation_of,
+)
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import lent_to
@@ -31,7 +36,6 @@ def share_of(
     """Return what a tenant is told about its own slice."""
     assignment = served.assignment
     lent = bool(lent_to(served, slices))
-    why = trouble(served)
     return LocalShare(
         slice_id=served.slice_id,
         gpu_id=gpu.gpu.gpu_id,
@@ -42,12 +46,10 @@ def share_of(
         host_mib=served.processes.image_mib(),
         state=served.state(),
         active=served.active,
-        since=served.activity.since if served.activity is not None else served.state_since,
+        since=since_of(served),
         utilisation_percent=utilisation_of(served),
         lent=lent,
-        unsuspendable=None if why is None else why.detail,
-        obstacle=None if why is None else why.obstacle,
-        advice="" if why is None else advice_on(why.obstacle),
+        **describe_trouble(served),
         message=_message(served, lent=lent),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,

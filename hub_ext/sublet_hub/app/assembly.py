@@ -23,7 +23,7 @@ from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.private_files import make_private_folder
 from sublet_hub.jobs.backend import JobBackend, JobRuns
 from sublet_hub.jobs.backends.local.intake import LocalIntake
-from sublet_hub.jobs.backends.local.runner import LocalRunner
+from sublet_hub.jobs.backends.local.runner import runner_of
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
@@ -210,8 +210,7 @@ class Assembly:
         runs, settings = self._adapters.runs, self._settings
         if runs is not None:
             return runs.backend(self._stores, self.service.pods)
-        log_bytes = settings.limits.log_bytes
-        return LocalRunner(self._stores, settings.jobs, log_bytes, read_boot_id())
+        return runner_of(self._stores, settings)
 
     def _connect_parts(self) -> None:
         service = self.service

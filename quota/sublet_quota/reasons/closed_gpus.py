@@ -24,6 +24,11 @@ class ClosedGpu:
     """The driver's own words."""
 
     @property
+    def may_pass(self) -> bool:
+        """Whether the card is open again as soon as it answers."""
+        return self.fault is GpuFault.GONE
+
+    @property
     def words(self) -> str:
         """The fault and its detail, as hub, admins and refusals tell it."""
         return f"{self.fault.value}: {self.detail}"

@@ -15,9 +15,8 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.reasons.waiting import JobsOff
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
-from sublet_hub.host.clock import read_boot_id
 from sublet_hub.jobs.backend import JobBackend
-from sublet_hub.jobs.backends.local.runner import LocalRunner
+from sublet_hub.jobs.backends.local.runner import runner_of
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 from sublet_hub.ledger.records import JobRecord
@@ -59,9 +58,7 @@ class NoRuns:
         del pods
         if self._here is None:
             return IdleBackend(stores)
-        here = self._here
-        runner = LocalRunner(stores, here.jobs, here.limits.log_bytes, read_boot_id())
-        return LastJobs(stores, runner)
+        return LastJobs(stores, runner_of(stores, self._here))
 
 
 class NoIntake:

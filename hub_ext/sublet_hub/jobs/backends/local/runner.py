@@ -18,6 +18,7 @@ from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, SliceId
 
 from sublet_hub.errors import AccountError
+from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.process_identity import is_alive
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.backend import isolate_failures
@@ -46,7 +47,7 @@ from sublet_hub.jobs.log_retention import make_room_of
 from sublet_hub.jobs.progress import Progress, ProgressFile
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
-from sublet_hub.settings import JobSettings
+from sublet_hub.settings import JobSettings, ServiceSettings
 from sublet_hub.slices.lease import lease_of
 from sublet_hub.state.stores import Stores
 
@@ -293,3 +294,8 @@ class LocalRunner:
 
     def _apply(self, change: Change) -> None:
         self._stores.ledger.apply(change, self._stores.now())
+
+
+def runner_of(stores: Stores, settings: ServiceSettings) -> LocalRunner:
+    """Return the runner of a service that is set up so."""
+    return LocalRunner(stores, settings.jobs, settings.limits.log_bytes, read_boot_id())
