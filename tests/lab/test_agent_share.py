@@ -47,8 +47,8 @@ SAID = {
         "This machine's GPU agent does not answer.",
     ),
     "something else": (
-        GateOpen().model_dump_json().encode() + b"\n",
-        f"This machine's GPU agent answered {GateOpen().type!r}.",
+        GateOpen(cell="c").model_dump_json().encode() + b"\n",
+        "This machine's GPU agent answered 'open'.",
     ),
     "why not": (Unknown(message="Busy.").model_dump_json().encode() + b"\n", "Busy."),
 }

@@ -81,7 +81,7 @@ async def test_an_interrupt_ends_the_waiting_cell_and_takes_its_request_back(
     request = await agent.until(lambda a: a.requests and a.requests[0])
     await kernel.manager.interrupt_kernel()
     await kernel.finish(execution)
-    await asyncio.wait_for(request.hung_up.wait(), 60)
+    await asyncio.wait_for(request.taken_back.wait(), 60)
     assert execution.reply is not None
     assert (execution.reply["status"], execution.reply["ename"]) == ("error", "KeyboardInterrupt")
     assert [e["ename"] for e in execution.contents("error")] == ["KeyboardInterrupt"]
@@ -96,7 +96,7 @@ async def test_an_interrupt_by_message_works_too(agent: FakeAgent, kernel: Runni
     request = await agent.until(lambda a: a.requests and a.requests[0])
     await kernel.control("interrupt_request")
     await kernel.finish(execution)
-    await asyncio.wait_for(request.hung_up.wait(), 60)
+    await asyncio.wait_for(request.taken_back.wait(), 60)
     assert execution.reply is not None
     assert execution.reply["ename"] == "KeyboardInterrupt"
 
@@ -171,7 +171,7 @@ signal.signal(signal.SIGINT, before)
     request = await agent.until(lambda a: len(a.requests) == 2 and a.requests[1])
     await kernel.manager.interrupt_kernel()
     await kernel.finish(execution)
-    await asyncio.wait_for(request.hung_up.wait(), 60)
+    await asyncio.wait_for(request.taken_back.wait(), 60)
 
 
 async def test_a_restarted_agent_is_asked_again_by_the_same_cell(

@@ -19,6 +19,7 @@ from sublet_quota.wire.tenant_socket import (
     GateOpen,
     GateWaits,
     KernelActivity,
+    LeaveGate,
     LocalShare,
     Unknown,
 )
@@ -32,15 +33,20 @@ class Request:
 
     enter: EnterGate
     writer: asyncio.StreamWriter
-    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    taken_back: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wait(self, message: str, seconds_left: float | None = None) -> None:
         self.answer(
-            GateWaits(reason=WaitReason.MAKING_ROOM, message=message, seconds_left=seconds_left)
+            GateWaits(
+                cell=self.enter.cell,
+                reason=WaitReason.MAKING_ROOM,
+                message=message,
+                seconds_left=seconds_left,
+            )
         )
 
     def open(self) -> None:
-        self.answer(GateOpen())
+        self.answer(GateOpen(cell=self.enter.cell))
 
     def answer(self, message: BaseModel) -> None:
         self.writer.write(message.model_dump_json().encode() + b"\n")
@@ -56,6 +62,8 @@ class FakeAgent:
     share: LocalShare | None = None
     requests: list[Request] = field(default_factory=list)
     activities: list[KernelActivity] = field(default_factory=list)
+    heard_lines: list[tuple[object, BaseModel]] = field(default_factory=list)
+    """All that was said, in order, each with its connection."""
     heard: asyncio.Condition = field(default_factory=asyncio.Condition)
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -66,6 +74,7 @@ class FakeAgent:
         self.hold, self.unknown, self.share = False, None, None
         self.requests.clear()
         self.activities.clear()
+        self.heard_lines.clear()
 
     async def start(self) -> None:
         """Listen, unless it does."""
@@ -83,6 +92,11 @@ class FakeAgent:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._server = None
         self.path.unlink(missing_ok=True)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._writers)
 
     async def until(self, seen: Callable[["FakeAgent"], T], within_s: float = 90) -> T:
         """Wait until ``seen`` returns something true, and return that."""
@@ -103,7 +117,7 @@ class FakeAgent:
                     await self._hear(line, writer, waiting)
         finally:
             for request in waiting:
-                request.hung_up.set()
+                request.taken_back.set()
             self._writers.discard(writer)
             self._tasks.discard(task)
             writer.close()
@@ -114,15 +128,21 @@ class FakeAgent:
         self, line: bytes, writer: asyncio.StreamWriter, waiting: list[Request]
     ) -> None:
         async with self.heard:
-            match FROM_TENANT.validate_json(line):
+            message = FROM_TENANT.validate_json(line)
+            self.heard_lines.append((writer, message))
+            match message:
                 case EnterGate() as enter:
                     request = Request(enter, writer)
                     self.requests.append(request)
                     waiting.append(request)
                     if self.unknown is not None:
-                        request.answer(Unknown(message=self.unknown))
+                        request.answer(Unknown(cell=enter.cell, message=self.unknown))
                     elif not self.hold:
                         request.open()
+                case LeaveGate(cell=cell):
+                    for request in waiting:
+                        if request.enter.cell == cell:
+                            request.taken_back.set()
                 case KernelActivity() as activity:
                     self.activities.append(activity)
                 case AskShare():

@@ -18,7 +18,9 @@ import threading
 import time
 
 import sublet_agent.simulated.client as gpu
-from sublet_lab.kernel.activity import ActivityReporter
+from sublet_lab.kernel.kernel_link import KernelLink
+
+from tests.support.gated_cell import gated_cell
 
 PROMISED_S = 0.1
 """A bit less than the walk's ``turn_s``, after which others may have an unused promise."""
@@ -72,12 +74,10 @@ def grab_now_and_then(cap_mib: int, seed: int) -> None:
         buffer.free()
 
 
-def enter_gate(path: str, cell: str) -> int:
-    """Wait until the agent lets the cell run; returns how often the agent had to be asked."""
-    asked = 0
+def enter_gate(path: str, cell: str) -> None:
+    """Wait until the agent lets a job's cell run."""
     request = json.dumps({"type": "enter", "kernel": f"k{os.getpid()}", "cell": cell})
     while True:
-        asked += 1
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(path)
@@ -85,7 +85,7 @@ def enter_gate(path: str, cell: str) -> int:
                 for line in connection.makefile("rb"):
                     kind = json.loads(line)["type"]
                     if kind == "open":
-                        return asked
+                        return
                     if kind == "unknown":
                         break
         except OSError:
@@ -107,7 +107,7 @@ def main() -> None:
     late = True
     """Only a cell in a process with nothing on the GPU yet can lose its promise: it cannot be kept
     from beginning later, and on a busy machine it may take longer than the promise holds."""
-    activity = ActivityReporter(agent, f"k{os.getpid()}")
+    link = KernelLink(agent, f"k{os.getpid()}")
     tolerated = (gpu.OutOfMemoryError,) if may_run_out else ()
     print(json.dumps({"ready": os.getpid()}), flush=True)
     greedy = bool(os.environ.get("WALK_GREEDY"))
@@ -115,8 +115,7 @@ def main() -> None:
         command = line.split()
         try:
             if command[0] == "cell":
-                with activity.running(command[1]):
-                    asked = enter_gate(agent, command[1])
+                with gated_cell(link, command[1]):
                     opened = time.monotonic()
                     gpu.compute(0.002)
                     late = late and time.monotonic() - opened > PROMISED_S
@@ -129,7 +128,7 @@ def main() -> None:
                     grab = (int(os.environ["WALK_CAP_MIB"]), int(os.environ["WALK_SEED"]))
                     threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
                     greedy = False
-                answer = {"cell": command[1], "held_mib": work.held_mib, "asked": asked}
+                answer = {"cell": command[1], "held_mib": work.held_mib}
             else:
                 for cell in itertools.count():
                     enter_gate(agent, f"job-{cell}")

@@ -20,8 +20,6 @@ _FRESH = timedelta(seconds=10)
 """What a kernel said whose connection has ended holds for so long: it reports again, or is gone."""
 _HEARD_WITHIN = timedelta(seconds=3)
 """So long after its start an agent may not have heard yet that a cell runs."""
-_REPORTED_WITHIN = timedelta(seconds=5)
-"""A cell that was let through and that no report names after so long was over before one could."""
 _MEASURED_LATE = timedelta(seconds=2)
 """Use that is measured so soon after the owner gave the slice up was before it."""
 _MOST_KERNELS = 256
@@ -62,19 +60,19 @@ class _Kernel:
     busy: bool
     cell: str | None
     reported: datetime
-    let_through: dict[str, datetime | None] = field(default_factory=dict)
-    """Its cells that were let through its slice's gate: when, or ``None`` once reported."""
+    let_through: dict[str, None] = field(default_factory=dict)
+    """Its cells that were let through its slice's gate, in that order."""
     asked: set[str] = field(default_factory=set)
     """Its cells at the gate before its first report."""
     connection: object | None = None
     """By which it reports; while that is open, it says at once when its level changes."""
     has_reported: bool = False
 
-    def is_let_in(self, cell: str, now: datetime) -> None:
-        """The gate is open to a cell of it."""
+    def is_let_in(self, cell: str) -> None:
+        """Note that the gate is open to one of the kernel's cells."""
         while len(self.let_through) >= _MOST_CELLS_OF_A_KERNEL:
             del self.let_through[next(iter(self.let_through))]
-        self.let_through[cell] = now
+        self.let_through[cell] = None
 
     def asks_for(self, cell: str) -> None:
         """A cell of it is at the gate."""
@@ -86,17 +84,12 @@ class _Kernel:
         """Whether what it said holds still; a frozen one, say, cannot repeat it."""
         return self.connection is not None or now - self.reported < _FRESH
 
-    def runs(self, running: frozenset[str], now: datetime) -> None:
-        """It says which cells run.
+    def runs(self, running: frozenset[str]) -> None:
+        """Note which of the kernel's cells run: all others are over, or have not asked yet.
 
-        Reports and the gate have a connection each, so a report may be older than what was let
-        through meanwhile: only what was reported before, or should have been, is over.
+        A kernel asks for a cell first, and names it in each level that comes after.
         """
-        for cell, since in tuple(self.let_through.items()):
-            if cell in running:
-                self.let_through[cell] = None
-            elif since is None or now - since > _REPORTED_WITHIN:
-                del self.let_through[cell]
+        self.let_through = {cell: None for cell in self.let_through if cell in running}
 
 
 class ActivityRecord:
@@ -135,11 +128,11 @@ class ActivityRecord:
         """
         self._cell_started = now
 
-    def cell_is_let_through(self, cell: str, kernel: str, now: datetime) -> None:
+    def cell_is_let_through(self, cell: str, kernel: str) -> None:
         """The gate is open to a cell that asked there."""
         noted = self._kernels.get(kernel)
         if noted is not None:
-            noted.is_let_in(cell, now)
+            noted.is_let_in(cell)
 
     def listens(self, now: datetime, *, promised_before: bool) -> None:
         """From now on kernels can report.
@@ -168,10 +161,10 @@ class ActivityRecord:
         noted, running = self._kernels[kernel], report.running()
         noted.connection = connection
         if not noted.has_reported and self._may_be_unheard_of(now):
-            noted.let_through |= dict.fromkeys(running - noted.asked, now)
+            noted.let_through |= dict.fromkeys(running - noted.asked)
         noted.has_reported = True
         noted.asked.clear()
-        noted.runs(running, now)
+        noted.runs(running)
 
     def connection_ends(self, connection: object, now: datetime) -> None:
         """Kernels reported by it: what they said last holds for a while."""

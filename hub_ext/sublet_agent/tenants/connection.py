@@ -13,12 +13,15 @@ from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import (
     FROM_TENANT,
     MAX_LINE_BYTES,
+    AgentAnswer,
     AskShare,
     EnterGate,
     GateOpen,
     GateWaits,
     KernelActivity,
+    LeaveGate,
     LocalShare,
+    TenantMessage,
     Unknown,
 )
 
@@ -34,9 +37,6 @@ _MOST_BAD_LINES: Final = 20
 _MOST_GATES: Final = 16
 """Of one connection: a kernel has few subshells."""
 _MOST_WORDS: Final = 1000
-_OPEN_LINE: Final = GateOpen().model_dump_json().encode() + b"\n"
-
-Message = KernelActivity | EnterGate | AskShare
 
 
 class TenantRequests(Protocol):
@@ -128,7 +128,7 @@ class TenantConnection:
         self._reported_for: set[SliceId] = set()
         self._bad_lines = 0
 
-    def read(self, line: bytes) -> Message | None:
+    def read(self, line: bytes) -> TenantMessage | None:
         """Return what a line says; else answer that it cannot be read."""
         try:
             return FROM_TENANT.validate_json(line)
@@ -143,15 +143,18 @@ class TenantConnection:
         """Whether too many lines of the connection could not be read."""
         return self._bad_lines >= _MOST_BAD_LINES
 
-    def hear(self, message: Message) -> None:
+    def hear(self, message: TenantMessage) -> None:
         """Do what is asked, for the slice that the speaker is in now."""
         slice_id = self._speaker.slice_id()
         if slice_id is None:
-            self.refuse(f"process {self._speaker.peer.pid} belongs to no slice of this node")
+            why = f"process {self._speaker.peer.pid} belongs to no slice of this node"
+            self.refuse(why, message.cell if isinstance(message, EnterGate) else None)
             return
         match message:
             case EnterGate():
                 self._enter(slice_id, message)
+            case LeaveGate():
+                self._leave(message)
             case KernelActivity():
                 self._reported_for.add(slice_id)
                 self._tenant_requests.activity(slice_id, message, self)
@@ -160,9 +163,9 @@ class TenantConnection:
             case _:
                 assert_never(message)
 
-    def refuse(self, why: str) -> None:
-        """Answer with ``Unknown``."""
-        self._send(unknown_line(why))
+    def refuse(self, why: str, cell: str | None = None) -> None:
+        """Answer with ``Unknown``; of a cell at the gate, naming it."""
+        self._send(unknown_line(why, cell))
 
     def end(self) -> None:
         """Take back what waits at the gate."""
@@ -174,17 +177,24 @@ class TenantConnection:
 
     def _enter(self, slice_id: SliceId, message: EnterGate) -> None:
         if len(self._gates) >= _MOST_GATES:
-            self.refuse(f"{_MOST_GATES} cells wait here already")
+            self.refuse(f"{_MOST_GATES} cells wait here already", message.cell)
             return
         identity = self._speaker.peer.identity
         request = GateRequest(message.kernel, message.cell, lambda: None, identity)
         request.changed = lambda: self._look(request)
         request.refused = lambda why: self._send_away(request, why)
         if self._tenant_requests.enter(slice_id, request):
-            self._send(_OPEN_LINE)
+            self._open(request)
             return
         due = asyncio.get_running_loop().time() + _FIRST_WAIT_S
         self._gates[request] = _Waiting(slice_id, self._tell_at(due, request))
+
+    def _leave(self, message: LeaveGate) -> None:
+        """Take back what a cell has asked; one that is through already is past that."""
+        for request, waiting in tuple(self._gates.items()):
+            if (request.kernel, request.cell) == (message.kernel, message.cell):
+                self._forget(request)
+                self._tenant_requests.leave(waiting.slice_id, request)
 
     def _look(self, request: GateRequest) -> None:
         """Tell a waiting cell how things stand."""
@@ -193,7 +203,7 @@ class TenantConnection:
             return
         if self._tenant_requests.lets_through(waiting.slice_id, request):
             self._forget(request)
-            self._send(_OPEN_LINE)
+            self._open(request)
             return
         due = waiting.told + _WAIT_PERIOD_S
         if asyncio.get_running_loop().time() >= due:
@@ -206,7 +216,7 @@ class TenantConnection:
         """Refuse a cell whose slice is not served here any more; the next one is looked up anew."""
         if request in self._gates:
             self._forget(request)
-            self.refuse(why)
+            self.refuse(why, request.cell)
 
     def _forget(self, request: GateRequest) -> None:
         self._gates.pop(request).timer.cancel()
@@ -218,7 +228,8 @@ class TenantConnection:
         waiting.timer.cancel()
         waiting.told = asyncio.get_running_loop().time()
         waiting.timer = self._tell_at(waiting.told + _WAIT_REPEAT_S, request)
-        self._send(self._tenant_requests.waits(waiting.slice_id).model_dump_json().encode() + b"\n")
+        wait = self._tenant_requests.waits(waiting.slice_id)
+        self._send_answer(wait.model_copy(update={"cell": request.cell}))
 
     def _tell_at(self, due: float, request: GateRequest) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_at(due, self._tell, request)
@@ -228,7 +239,13 @@ class TenantConnection:
         if share is None:
             self.refuse("the slice was released")
             return
-        self._send(share.model_dump_json().encode() + b"\n")
+        self._send_answer(share)
+
+    def _open(self, request: GateRequest) -> None:
+        self._send_answer(GateOpen(cell=request.cell))
+
+    def _send_answer(self, answer: AgentAnswer) -> None:
+        self._send(answer.model_dump_json().encode() + b"\n")
 
     def _send(self, line: bytes) -> None:
         if self._writer.is_closing():
@@ -240,6 +257,6 @@ class TenantConnection:
         self._writer.write(line)
 
 
-def unknown_line(why: str) -> bytes:
-    """Return the line that answers whoever is not served."""
-    return Unknown(message=why[:_MOST_WORDS]).model_dump_json().encode() + b"\n"
+def unknown_line(why: str, cell: str | None = None) -> bytes:
+    """Return the line that answers whoever is not served, or a ``cell`` that is refused."""
+    return Unknown(cell=cell, message=why[:_MOST_WORDS]).model_dump_json().encode() + b"\n"

@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sublet_lab.kernel.activity import ActivityReporter
 from sublet_lab.kernel.cells import GatedCells
-from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.gate import SubletGate
+from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.size import take_current_size
 from sublet_lab.share.magic import register_magic
 
@@ -29,14 +29,8 @@ def load_ipython_extension(ipython: Any) -> None:
     register_magic(ipython)
     if not socket_path or not in_slice or hasattr(kernel, _LOADED):
         return
-    name = _kernel_name(kernel)
-    settings = SubletGate(parent=ipython)
-    cells = GatedCells(
-        kernel,
-        gate=Gate(socket_path, name, settings),
-        activity=ActivityReporter(socket_path, name),
-        settings=settings,
-    )
+    link = KernelLink(socket_path, _kernel_name(kernel))
+    cells = GatedCells(kernel, link, SubletGate(parent=ipython))
     cells.install()
     setattr(kernel, _LOADED, cells)
     take_current_size()

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from sublet_lab.kernel.activity import ActivityReporter
 from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.notice import WaitNotice
 
 GATE_FEATURE = "sublet gate"
@@ -26,12 +26,10 @@ GATE_FEATURE = "sublet gate"
 class GatedCells:
     """The gate before one kernel's cells."""
 
-    def __init__(
-        self, kernel: Any, gate: Gate, activity: ActivityReporter, settings: SubletGate
-    ) -> None:
+    def __init__(self, kernel: Any, link: KernelLink, settings: SubletGate) -> None:
         self._kernel = kernel
-        self._gate = gate
-        self._activity = activity
+        self._link = link
+        self._gate = Gate(link, settings)
         self._settings = settings
         self._pid = os.getpid()
         self._execute: Callable[..., Awaitable[dict[str, Any]]] = kernel.do_execute
@@ -54,8 +52,7 @@ class GatedCells:
             delattr(kernel, name)
         for handlers in (kernel.shell_handlers, kernel.control_handlers):
             handlers["kernel_info_request"] = kernel.kernel_info_request
-        self._gate.close()
-        self._activity.close()
+        self._link.close()
 
     async def _gated_execute(
         self,
@@ -68,11 +65,11 @@ class GatedCells:
         if silent or self._pid != os.getpid():
             return await self._execute(code, silent, *args, **kwargs)
         cell = self._cell_id()
-        with self._activity.running(cell):
+        with self._link.running(cell) as request:
             notice = WaitNotice(self._publish, self._settings.notice_after_s)
             with _interrupts_cancel_this_task() as interrupts:
                 try:
-                    no_leave = await self._gate.enter(cell, notice)
+                    no_leave = await self._gate.enter(request, notice)
                 except asyncio.CancelledError:
                     if not interrupts.cancelled:
                         raise
@@ -86,7 +83,7 @@ class GatedCells:
 
     def _counted_as_idle(self, ask: Callable[..., str]) -> Callable[..., str]:
         def ask_and_count_as_idle(*args: Any, **kwargs: Any) -> str:
-            with self._activity.waiting_for_input(self._cell_id()):
+            with self._link.waiting_for_input(self._cell_id()):
                 return ask(*args, **kwargs)
 
         return ask_and_count_as_idle

@@ -2,7 +2,8 @@
 
 One JSON object a line. Who speaks is known from the socket's peer credentials, so no message
 names a slice. A connection belongs to one kernel, or to one notebook server that reports for
-kernels which cannot report themselves.
+kernels which cannot report themselves. A kernel asks for its cells, takes requests back and tells
+its levels over the same one: what comes later was later.
 """
 
 from typing import Annotated, Any, Literal
@@ -47,7 +48,8 @@ class KernelActivity(WireModel):
 class EnterGate(WireModel):
     """A cell wants to run. Answered by ``GateWaits`` while it must wait, then ``GateOpen``.
 
-    Closing the connection takes the request back: an interrupted cell.
+    Each level that the kernel tells from here on names the cell, until it is over. Closing the
+    connection takes the request back, as ``LeaveGate`` does.
     """
 
     type: Literal["enter"] = "enter"
@@ -55,8 +57,16 @@ class EnterGate(WireModel):
     cell: Name
 
 
+class LeaveGate(WireModel):
+    """A cell waits no longer: it was interrupted, or runs without leave. Not answered."""
+
+    type: Literal["leave"] = "leave"
+    kernel: Name
+    cell: Name
+
+
 class AskShare(WireModel):
-    """What does the sender's slice hold? Answered by ``Share``."""
+    """What does the sender's slice hold? Answered by ``LocalShare``."""
 
     type: Literal["share"] = "share"
 
@@ -65,6 +75,8 @@ class GateWaits(AnswerModel):
     """Why the cell waits; sent again as things change, at most twice a second."""
 
     type: Literal["wait"] = "wait"
+    cell: Name | None = None
+    """The cell that is answered; ``None`` as part of a share: any of the slice's."""
     reason: WaitReason
     place: int = 1
     need_mib: int = 0
@@ -80,6 +92,8 @@ class GateOpen(AnswerModel):
     """The rest of the cap is free: run."""
 
     type: Literal["open"] = "open"
+    cell: Name
+    """The cell that is answered."""
 
 
 class ShareMove(AnswerModel):
@@ -151,10 +165,16 @@ class Unknown(AnswerModel):
     """The sender belongs to no slice of this agent, or sent what cannot be read."""
 
     type: Literal["unknown"] = "unknown"
+    cell: Name | None = None
+    """The cell whose request is refused, if one's is."""
     message: Text
 
 
-FromTenant = Annotated[KernelActivity | EnterGate | AskShare, Field(discriminator="type")]
-ToTenant = Annotated[GateWaits | GateOpen | LocalShare | Unknown, Field(discriminator="type")]
-FROM_TENANT: TypeAdapter[KernelActivity | EnterGate | AskShare] = TypeAdapter(FromTenant)
-TO_TENANT: TypeAdapter[GateWaits | GateOpen | LocalShare | Unknown] = TypeAdapter(ToTenant)
+TenantMessage = KernelActivity | EnterGate | LeaveGate | AskShare
+AgentAnswer = GateWaits | GateOpen | LocalShare | Unknown
+FROM_TENANT: TypeAdapter[TenantMessage] = TypeAdapter(
+    Annotated[TenantMessage, Field(discriminator="type")]
+)
+TO_TENANT: TypeAdapter[AgentAnswer] = TypeAdapter(
+    Annotated[AgentAnswer, Field(discriminator="type")]
+)

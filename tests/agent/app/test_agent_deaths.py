@@ -73,11 +73,11 @@ def test_a_cell_that_was_let_through_keeps_its_promise_over_two_deaths_of_the_ag
         pool = {"turn_s": 0.2, "idle_after_s": 60.0}
         world.serve(world.notebook("a", 60), world.notebook("b", 50), **pool)
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(20, 1)
-        ada.run("from sublet_lab.kernel.activity import ActivityReporter")
-        ada.run("cell = ActivityReporter(os.environ['SUBLET_AGENT_SOCKET'], 'k').running('c0')")
+        ada.run("from sublet_lab.kernel.kernel_link import KernelLink")
+        ada.run("from tests.support.gated_cell import gated_cell")
+        ada.run("cell = gated_cell(KernelLink(os.environ['SUBLET_AGENT_SOCKET'], 'k'), 'c0')")
         ada.run("cell.__enter__()")
+        hers = ada.fill(20, 1)
         # Its cell runs on past a gate that closes when its turn ends.
         _cannot_be_suspended(world, ada)
         for _ in range(2):

@@ -68,7 +68,7 @@ def test_of_a_kernel_that_lets_endless_cells_in_and_never_reports_little_is_kept
 ):
     for cell in range(5000):
         activity_record.cell_enters(f"c{cell}", "k", clock.now())
-        activity_record.cell_is_let_through(f"c{cell}", "k", clock.now())
+        activity_record.cell_is_let_through(f"c{cell}", "k")
     kept = activity_record._kernels["k"]
     assert len(kept.let_through) <= 256
     assert "c4999" in kept.let_through
@@ -201,13 +201,13 @@ def test_a_cell_is_past_the_gate_from_when_it_is_let_through_until_it_ends(activ
     activity_record.cell_enters("c1", "k", clock.now())
     activity_record.kernel_reports(level("k", 2, "c1"), clock.now())
     assert not activity_record.may_run_a_promised_cell(clock.now())
-    activity_record.cell_is_let_through("c1", "k", clock.now())
+    activity_record.cell_is_let_through("c1", "k")
     activity_record.kernel_reports(level("k", 3, "c1"), clock.now())
     assert activity_record.may_run_a_promised_cell(clock.now())
     activity_record.kernel_reports(level("k", 4, "c2"), clock.now())
     assert not activity_record.may_run_a_promised_cell(clock.now())
     activity_record.cell_enters("c2", "k", clock.now())
-    activity_record.cell_is_let_through("c2", "k", clock.now())
+    activity_record.cell_is_let_through("c2", "k")
     activity_record.kernel_reports(level("k", 5, None), clock.now())
     assert not activity_record.may_run_a_promised_cell(clock.now())
 
@@ -232,7 +232,7 @@ def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(
 def test_cells_that_run_beside_one_another_each_keep_their_promise(activity_record, clock):
     for cell in ("c1", "c2"):
         activity_record.cell_enters(cell, "k", clock.now())
-        activity_record.cell_is_let_through(cell, "k", clock.now())
+        activity_record.cell_is_let_through(cell, "k")
     activity_record.kernel_reports(level("k", 1, "c1", "c2"), clock.now())
     activity_record.kernel_reports(level("k", 2, "c1"), clock.now())
     activity_record.cell_enters("c3", "k", clock.now())
@@ -242,25 +242,22 @@ def test_cells_that_run_beside_one_another_each_keep_their_promise(activity_reco
     assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_a_report_from_before_a_cell_was_let_through_does_not_take_its_promise(
+def test_a_level_after_a_cells_request_that_does_not_name_it_says_that_it_is_over(
     activity_record, clock
 ):
-    """Reports and the gate have a connection each."""
+    """A kernel's requests and levels come in order, so nothing has to be guessed."""
     activity_record.kernel_reports(level("k", 1, "a"), clock.now())
     activity_record.cell_enters("b", "k", clock.now())
-    activity_record.cell_is_let_through("b", "k", clock.now())
-    for late in (level("k", 2, None), level("k", 3, "a")):
-        activity_record.kernel_reports(late, clock.now())
-    activity_record.kernel_reports(level("k", 4, "b"), clock.now())
+    activity_record.cell_is_let_through("b", "k")
+    activity_record.kernel_reports(level("k", 2, "a", "b"), clock.now())
     assert activity_record.may_run_a_promised_cell(clock.now())
-    activity_record.kernel_reports(level("k", 5, "c"), clock.now())
+    activity_record.kernel_reports(level("k", 3, "a"), clock.now())
     assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
-def test_a_cell_that_ended_before_a_report_could_name_it_keeps_no_promise(activity_record, clock):
+def test_a_cell_that_ended_before_a_level_could_name_it_keeps_no_promise(activity_record, clock):
     activity_record.cell_enters("short", "k", clock.now())
-    activity_record.cell_is_let_through("short", "k", clock.now())
-    clock.passes(6)
+    activity_record.cell_is_let_through("short", "k")
     activity_record.kernel_reports(level("k", 1, "next"), clock.now())
     assert not activity_record.may_run_a_promised_cell(clock.now())
 

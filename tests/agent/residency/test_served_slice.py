@@ -197,9 +197,9 @@ def test_a_cell_waits_before_a_closed_gate_until_it_opens(owners):
     cell = Cell()
     assert not owners.enter_gate(cell.request, START)
     assert owners.requests == (cell.request,)
-    assert not owners.lets_through(cell.request, START)
+    assert not owners.lets_through(cell.request)
     owners.open_gate(after(1))
-    assert owners.lets_through(cell.request, after(1))
+    assert owners.lets_through(cell.request)
     assert owners.requests == ()
 
 
@@ -216,7 +216,7 @@ def test_a_cell_that_was_let_through_is_past_the_gate_when_that_closes(owners, w
         owners.enter_gate(cell.request, START)
     owners.open_gate(START)
     if waits_first:
-        owners.lets_through(cell.request, START)
+        owners.lets_through(cell.request)
     else:
         owners.enter_gate(cell.request, START)
     assert not owners.past_the_gate(START)

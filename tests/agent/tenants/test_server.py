@@ -44,6 +44,7 @@ def test_a_process_of_no_slice_is_told_so(line):
     line.send(type="enter", kernel="k", cell="c")
     answer = line.receive()
     assert answer["type"] == "unknown"
+    assert answer["cell"] == "c"
     assert "belongs to no slice" in answer["message"]
 
 

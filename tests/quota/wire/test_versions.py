@@ -24,6 +24,7 @@ SENT = {
     "Events",
     "Hello",
     "KernelActivity",
+    "LeaveGate",
     "Status",
 }
 

@@ -1,0 +1,204 @@
+"""What a kernel says to its agent: in order, over one connection, to whoever is there."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sublet_lab.kernel.kernel_link import AgentAway, KernelLink
+from sublet_quota.wire.tenant_socket import GateOpen, GateWaits, KernelActivity
+
+from tests.support.fake_tenant_socket import FakeAgent, fake_agent
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[FakeAgent]:
+    async with fake_agent(tmp_path / "agent.sock") as agent:
+        yield agent
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Iterator[KernelLink]:
+    link = KernelLink(str(tmp_path / "agent.sock"), "k")
+    yield link
+    link.close()
+
+
+def said(agent: FakeAgent) -> list[str]:
+    """What was said, levels that repeat left out."""
+    words: list[str] = []
+    for _, message in agent.heard_lines:
+        if isinstance(message, KernelActivity):
+            word = f"level {' '.join(sorted(message.running()))}".strip()
+        else:
+            word = f"{message.type} {message.cell}"
+        if not words or words[-1] != word:
+            words.append(word)
+    return words
+
+
+async def until_said(agent: FakeAgent, *words: str) -> None:
+    async with asyncio.timeout(60):
+        await agent.until(lambda a: said(a) == list(words))
+
+
+async def answered(request: object) -> object:
+    async with asyncio.timeout(60):
+        return await request.answer()
+
+
+async def test_a_cell_asks_before_the_first_level_that_names_it_and_all_by_one_connection(
+    agent: FakeAgent, link: KernelLink
+):
+    with link.running("a") as request:
+        assert await answered(request) == GateOpen(cell="a")
+        with link.running("b") as beside:
+            assert await answered(beside) == GateOpen(cell="b")
+            await until_said(agent, "enter a", "level a", "enter b", "level a b")
+    await agent.until(lambda a: said(a)[-1] == "level")
+    assert len({connection for connection, _ in agent.heard_lines}) == 1
+    asked = [m.cell for _, m in agent.heard_lines if not isinstance(m, KernelActivity)]
+    assert asked == ["a", "b"]
+
+
+async def test_a_request_is_taken_back_before_the_level_that_names_its_cell_no_more(
+    agent: FakeAgent, link: KernelLink
+):
+    agent.hold = True
+    with link.running("a"):
+        await until_said(agent, "enter a", "level a")
+    await until_said(agent, "enter a", "level a", "leave a", "level")
+
+
+async def test_a_cell_that_runs_without_leave_takes_its_request_back_and_is_told_as_running(
+    agent: FakeAgent, link: KernelLink
+):
+    agent.hold = True
+    with link.running("a") as request:
+        await until_said(agent, "enter a", "level a")
+        link.take_back(request)
+        link.take_back(request)
+        await until_said(agent, "enter a", "level a", "leave a")
+        await until_said(agent, "enter a", "level a", "leave a", "level a")
+    await until_said(agent, "enter a", "level a", "leave a", "level a", "level")
+
+
+async def test_each_of_two_waiting_cells_gets_its_own_answers(agent: FakeAgent, link: KernelLink):
+    agent.hold = True
+    with link.running("a") as first, link.running("b") as second:
+        asked = await agent.until(lambda a: len(a.requests) == 2 and list(a.requests))
+        asked[1].wait("Room is made.")
+        answer = await answered(second)
+        assert isinstance(answer, GateWaits)
+        assert answer.message == "Room is made."
+        asked[0].open()
+        assert await answered(first) == GateOpen(cell="a")
+        asked[1].open()
+        assert await answered(second) == GateOpen(cell="b")
+
+
+async def test_the_next_agent_is_asked_by_who_waits_before_it_is_told_what_runs(
+    agent: FakeAgent, link: KernelLink
+):
+    with link.running("through") as through:
+        assert await answered(through) == GateOpen(cell="through")
+        agent.hold = True
+        with link.running("waits") as waits:
+            await agent.until(lambda a: len(a.requests) == 2)
+            await agent.stop()
+            assert isinstance(await answered(waits), AgentAway)
+            agent.renew()
+            await agent.start()
+            while isinstance(answer := await answered(waits), AgentAway):
+                pass
+            assert answer == GateOpen(cell="waits")
+            await until_said(agent, "enter waits", "level through waits")
+
+
+async def test_an_idle_kernel_leaves_an_agent_that_went_away_alone(
+    agent: FakeAgent, link: KernelLink
+):
+    with link.running("a") as request:
+        assert await answered(request) == GateOpen(cell="a")
+    await agent.until(lambda a: said(a)[-1] == "level")
+    await agent.stop()
+    agent.renew()
+    await agent.start()
+    await asyncio.sleep(0.6)
+    assert agent.heard_lines == []
+    with link.running("b") as request:
+        assert await answered(request) == GateOpen(cell="b")
+
+
+async def test_a_level_that_an_agent_did_not_hear_is_told_to_the_next(
+    agent: FakeAgent, link: KernelLink
+):
+    with link.running("a") as request:
+        assert await answered(request) == GateOpen(cell="a")
+        await agent.stop()
+        while not isinstance(await answered_soon(link), AgentAway):
+            pass
+    agent.renew()
+    await agent.start()
+    await until_said(agent, "level")
+
+
+async def answered_soon(link: KernelLink) -> object:
+    """What another cell is answered now."""
+    with link.running("other") as request:
+        return await answered(request)
+
+
+async def test_nonsense_from_an_agent_is_an_agent_that_is_away(tmp_path: Path, link: KernelLink):
+    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"nonsense\n")
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_unix_server(speaks, tmp_path / "agent.sock"):
+        with link.running("a") as request:
+            answer = await answered(request)
+    assert answer == AgentAway("the connection to the agent broke: unreadable line")
+
+
+async def test_an_agent_that_refuses_to_serve_is_quoted(tmp_path: Path, link: KernelLink):
+    async def refuses(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'{"type": "unknown", "message": "too many connections"}\n')
+        writer.write_eof()
+        writer.close()
+
+    async with await asyncio.start_unix_server(refuses, tmp_path / "agent.sock"):
+        with link.running("a") as request:
+            answers = {(await answered(request)).why for _ in range(3)}
+    assert "too many connections" in answers
+
+
+def open_files() -> Iterator[int]:
+    """The inodes of this process's open files."""
+    for descriptor in range(1024):
+        with contextlib.suppress(OSError):
+            yield os.fstat(descriptor).st_ino
+
+
+async def test_a_forked_child_holds_no_copy_of_the_connection(agent: FakeAgent, link: KernelLink):
+    with link.running("a") as request:
+        assert await answered(request) == GateOpen(cell="a")
+        connection = link._connection
+        assert connection is not None
+        its_socket = os.fstat(connection.fileno()).st_ino
+        assert its_socket in open_files()
+        reads, writes = os.pipe()
+        if os.fork() == 0:
+            os.write(writes, b"held" if its_socket in open_files() else b"free")
+            os._exit(0)
+        assert os.read(reads, 4) == b"free"
+        os.close(writes)
+        os.close(reads)
+    await agent.until(lambda a: said(a)[-1] == "level")
