@@ -102,7 +102,7 @@ def test_what_is_away_leaves_its_last_word_in_grey_with_when_it_was_seen(eva, hu
     enter_lab(eva)
     panel = open_panel(eva)
     expect(mark(panel, "quota")).to_be_visible()
-    with hub.without("service"):
+    with hub.without_service():
         expect(mark(panel, "hub-away")).to_contain_text(
             re.compile(r"The hub does not answer\. What is grey was last seen at \d+:\d+:\d+")
         )
@@ -122,7 +122,7 @@ def test_what_is_away_leaves_its_last_word_in_grey_with_when_it_was_seen(eva, hu
 
 def test_what_is_away_from_the_beginning_is_told_and_nobody_is_told_to_stop_the_server(eva, hub):
     eva.expect_complaint("50[234]")
-    with hub.frozen("agent"), hub.without("service"):
+    with hub.frozen("agent"), hub.without_service():
         open_lab(eva)
         command(eva.page, "Show My Share of the GPUs")
         panel = mark(eva.page, "panel")

@@ -115,10 +115,10 @@ class BrowserMachine:
             self.call("PUT", "/services/sublet/api/lending", {"lending": True})
 
     @contextmanager
-    def without(self, name: str) -> Iterator[None]:
-        """Have a part of the machine ended meanwhile, and started again as it was."""
+    def without_service(self) -> Iterator[None]:
+        """Have the hub service ended meanwhile, and started again as it was; then it answers."""
         parts = self.machine.parts
-        part = next(part for part in parts.running if part.name == name)
+        part = next(part for part in parts.running if part.name == "service")
         process = psutil.Process(part.process.pid)
         command, environment = process.cmdline(), process.environ()
         part.stop()
@@ -126,7 +126,13 @@ class BrowserMachine:
         try:
             yield
         finally:
-            parts.start(name, command, environment)
+            parts.start(part.name, command, environment)
+            until(self._service_answers, "the service to answer")
+
+    def _service_answers(self) -> bool:
+        headers = {"Authorization": f"token {self.token}"}
+        address = self.places.hub_url + "/services/sublet/api/jobs"
+        return requests.get(address, headers=headers, timeout=120).ok
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
+from tests.support.lag import measured_lag
 
 APPLICATION = "sublet_agent.app.application"
 CANARY = "a-canary-of-a-secret"
@@ -109,10 +110,12 @@ def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_pa
         unlock.delay(OperationKind.RESTORE, 0.6, pid=ada.pid)
         ada.tenant.begin("enter()[0]")
         world.until(lambda: world.truth(ben.pid) == "locked")
-        os.kill(world.agent.child_pid(), signal.SIGKILL)
-        died = time.monotonic()
-        world.until(lambda: world.truth(ben.pid) == "running", 5)
-        assert time.monotonic() - died < 2.5
+        with measured_lag() as lag:
+            os.kill(world.agent.child_pid(), signal.SIGKILL)
+            died = time.monotonic()
+            world.until(lambda: world.truth(ben.pid) == "running", 60)
+            took_s = time.monotonic() - died
+        assert took_s - lag.total_s < 2.5
         with pytest.raises(Exception, match="JSONDecodeError"):
             ada.tenant.end()
         world.agent.wait_until_serving()

@@ -1,7 +1,11 @@
-"""A decision about a crowded GPU is quick: an owner's cell waits for it."""
+"""A decision about a crowded GPU is quick: an owner's cell waits for it.
+
+Work is counted, not timed: calls are the same on every machine, however busy. How long decisions
+take is printed by ``tests/benchmarks/decisions.py`` (10,000 calls: about a millisecond).
+"""
 
 import random
-import time
+import sys
 
 import pytest
 from sublet_quota.residency.policy import decide
@@ -29,17 +33,28 @@ def crowded(chance: random.Random, host_gib: int) -> GpuSnapshot:
     return gpu(*slices, host_free_mib=host_gib * GIB)
 
 
-def best_of_three_ms(snapshot: GpuSnapshot) -> float:
-    taken = []
-    for _ in range(3):
-        began = time.perf_counter()
+def calls_of(snapshot: GpuSnapshot) -> int:
+    """How many functions a decision calls."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
         decide(snapshot)
-        taken.append(time.perf_counter() - began)
-    return 1000 * min(taken)
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
-@pytest.mark.parametrize("host_gib", [1000, 30], ids=["host memory to spare", "little of it"])
-def test_a_decision_about_64_slices_takes_less_than_10_ms_at_the_99th_percentile(host_gib):
+@pytest.mark.parametrize(
+    ("host_gib", "most"),
+    [(1000, 9_000), (30, 20_000)],
+    ids=["host memory to spare", "little of it"],
+)
+def test_a_decision_about_64_slices_is_little_work_at_the_99th_percentile(host_gib, most):
     chance = random.Random(1)  # noqa: S311 - the same seed gives the same GPUs
-    taken = sorted(best_of_three_ms(crowded(chance, host_gib)) for _ in range(100))
-    assert taken[98] < 10
+    counted = sorted(calls_of(crowded(chance, host_gib)) for _ in range(100))
+    assert counted[98] < most
