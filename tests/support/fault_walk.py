@@ -179,16 +179,24 @@ class FaultWalk:
             self._assign()
 
     def job_starts_if_it_may(self) -> None:
-        """The service starts a job when the agent says that its gate is open."""
+        """The service starts a job when the agent says that its gate is open.
+
+        It makes its context, and takes memory once the agent has seen it: who takes all of it at
+        once, as an owner comes, can be too quick for being paused (grabbers of greedy walks are).
+        """
         for each in self.slices:
             report = self.service.report(each.slice_id) if each.job else None
             if report is not None and report.gate_open and not each.tenants:
                 self._open(each)
                 self._assign()
                 tenant = self._tenant(each, each.cap_mib - CONTEXT_MIB - 64)
-                tenant.tell("job")
+                tenant.tell("begin")
                 each.tenants.append(tenant)
                 self.counts["job started"] += 1
+            for tenant in each.tenants if report is not None and report.memory_mib else ():
+                if not tenant.works:
+                    tenant.works = True
+                    tenant.tell("job")
 
     def _job_goes(self) -> None:
         for each in [s for s in self.slices if s.job]:

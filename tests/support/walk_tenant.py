@@ -3,8 +3,9 @@
 Forked by ``walk_root``. Reads commands, one a line, and answers with one JSON object a line:
 ``cell N`` tells the agent that a cell runs, as kernels do, asks at its gate (again, while the
 agent is away), then checks every buffer by its hash, computes, and changes something within its
-cap; now and then it leaves the GPU alone for longer than a slice stays active. ``job`` does so
-for ever, several rounds a cell. A greedy one also takes and frees memory in between, unasked.
+cap; now and then it leaves the GPU alone for longer than a slice stays active. ``begin`` makes a
+job's context, ``job`` does as cells do for ever, several rounds a cell. A greedy one also takes
+and frees memory in between, unasked.
 """
 
 import contextlib
@@ -129,6 +130,9 @@ def main() -> None:
                     threading.Thread(target=grab_now_and_then, args=grab, daemon=True).start()
                     greedy = False
                 answer = {"cell": command[1], "held_mib": work.held_mib}
+            elif command[0] == "begin":
+                gpu.compute(0.001)
+                answer = {"begun": os.getpid()}
             else:
                 for cell in itertools.count():
                     enter_gate(agent, f"job-{cell}")

@@ -26,6 +26,8 @@ class WalkTenant:
     stdout: int
     busy_since: float | None = field(default_factory=time.monotonic)
     cells: int = 0
+    works: bool = False
+    """As a job that was told to."""
     text: bytes = b""
 
     def __post_init__(self) -> None:
