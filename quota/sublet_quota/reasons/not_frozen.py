@@ -19,7 +19,7 @@ class NotFrozen(StrEnum):
     NO_FREEZER = "no-freezer"
     """There are control groups, and the kernel offers no freezing for them."""
     NO_ACCESS = "no-access"
-    """The agent's account cannot make control groups, or not put processes into them."""
+    """The agent cannot make control groups: it is not root, say, or may only read them."""
     SLICE_WITHOUT_GROUP = "slice-without-group"
     """The control group of a slice is not found, or cannot be made: the others are frozen."""
 
@@ -38,10 +38,12 @@ _CLAUSES: Final[Mapping[NotFrozen, str]] = MappingProxyType(
         NotFrozen.SWITCHED_OFF: "freezing is switched off (SubletAgent.freeze)",
         NotFrozen.NO_CONTROL_GROUPS: "no control groups are mounted there",
         NotFrozen.NO_FREEZER: "the control groups there cannot be frozen",
-        NotFrozen.NO_ACCESS: "its agent may not make control groups: it needs root, or a tree of "
-        "its own",
-        NotFrozen.SLICE_WITHOUT_GROUP: "a slice there has no control group, its agent's log says "
-        "which",
+        NotFrozen.NO_ACCESS: (
+            "its agent cannot make control groups: it needs root, or a tree that it may write to"
+        ),
+        NotFrozen.SLICE_WITHOUT_GROUP: (
+            "a slice there has no control group, and its agent's log says which"
+        ),
     }
 )
 
