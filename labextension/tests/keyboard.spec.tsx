@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { keepChoices } from '../src/panel/KeepPart';
 import { SharePanel } from '../src/panel/SharePanel';
-import { job, kernel, localShare, share, slice } from './support/answers';
+import { AT_WORK, job, kernel, LENT, localShare, share, slice, standing } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, openPanel, part, type FakePage } from './support/page';
 
@@ -50,9 +50,9 @@ describe('the keyboard stays where it was', () => {
 
   test('when a slice is given up, lent and brought back', async () => {
     const node = await openPanel(panel, page);
-    api.answers.local = localShare({ lent: true });
+    api.answers.local = localShare(LENT);
     expect(await press(part(node, 'give-up'))).toBe('wake');
-    api.answers.local = localShare({ active: true });
+    api.answers.local = localShare(AT_WORK);
     expect(await press(part(node, 'wake'))).toBe('give-up');
   });
 
@@ -139,7 +139,7 @@ describe('a button that comes to mean something else under the hand', () => {
     api.answers.share = share({ slices: [slice({ kept_until: until })] });
   };
   const lent = (): void => {
-    api.answers.local = localShare({ lent: true });
+    api.answers.local = localShare(LENT);
   };
   const ended = (): void => {
     api.answers.jobs = [job({ state: 'done' })];
@@ -194,14 +194,17 @@ test('a return is announced once, and not with each step', async () => {
   expect([announced.getAttribute('role'), announced.textContent]).toEqual(['status', '']);
   const said = new Set<string>();
   for (const moved_mib of [1024, 4096, 8192]) {
-    api.answers.local = localShare({ move: { ...move, moved_mib } });
+    api.answers.local = localShare({
+      standing: standing('coming-back', 'coming back'),
+      move: { ...move, moved_mib }
+    });
     await doing(() => {
       page.model.refresh();
     });
     said.add(announced.textContent);
     expect(part(node, 'progress').closest('[role="status"], [aria-live]')).toBeNull();
   }
-  expect([...said]).toEqual(['Your data is on its way back to the GPU.']);
+  expect([...said]).toEqual(['What coming back means.']);
 });
 
 describe('for how long a slice can be kept', () => {

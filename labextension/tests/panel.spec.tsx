@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ApiError } from '../src/api/client';
 import { SharePanel } from '../src/panel/SharePanel';
 import { StatusItem } from '../src/status/statusItem';
-import { job, kernel, localShare, share, slice } from './support/answers';
+import { job, kernel, LENT, localShare, share, slice, standing } from './support/answers';
 import { AWAY, FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, openPanel, part, show, type FakePage } from './support/page';
 import { trans } from './support/words';
@@ -39,6 +39,14 @@ describe('the panel', () => {
     expect(card.querySelector('[role="meter"]')?.getAttribute('aria-valuetext')).toBe(
       '10 of 40 GiB'
     );
+  });
+
+  test('tells a standing that it does not know by the words it came with', async () => {
+    api.answers.local = localShare({ standing: standing('adrift', 'far away') });
+    const node = await open();
+    expect(part(node, 'standing').textContent).toBe('far away');
+    expect(part(node, 'standing').querySelector('svg')).not.toBeNull();
+    expect(part(node, 'slice').textContent).toContain('What far away means.');
   });
 
   test('what users wrote is text, never HTML', async () => {
@@ -225,7 +233,7 @@ describe('what came of an action', () => {
 
   test('is forgotten when the slice is in use again', async () => {
     const node = await giveUp();
-    api.answers.local = localShare({ lent: true });
+    api.answers.local = localShare(LENT);
     await doing(() => {
       page.model.refresh();
     });
@@ -238,7 +246,7 @@ describe('what came of an action', () => {
     await doing(() => {
       part(node, 'keep').click();
     });
-    api.answers.local = localShare({ lent: true });
+    api.answers.local = localShare(LENT);
     await doing(() => {
       page.model.refresh();
     });
@@ -246,7 +254,7 @@ describe('what came of an action', () => {
   });
 
   test('of a slice that others use is to have it back', async () => {
-    api.answers.local = localShare({ lent: true });
+    api.answers.local = localShare(LENT);
     const node = await open();
     expect(node.querySelector('[data-sublet="give-up"]')).toBeNull();
     await doing(() => {
@@ -311,9 +319,7 @@ describe('the status bar', () => {
     });
     const button = part(node, 'status-button');
     expect(button.textContent).toBe('GPU 10 of 40 GiB · idle');
-    expect(button.getAttribute('aria-label')).toMatch(
-      /^GPU 10 of 40 GiB\. idle\. Nothing of yours/
-    );
+    expect(button.getAttribute('aria-label')).toBe('GPU 10 of 40 GiB. idle. What idle means');
     button.click();
     expect(opened).toBe(1);
     item.dispose();

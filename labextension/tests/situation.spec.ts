@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { partsOf, ShareModel } from '../src/model/share';
 import { situationOf, type Situation } from '../src/model/situation';
-import { localShare, share, slice } from './support/answers';
+import { AT_WORK, localShare, share, slice, standing } from './support/answers';
 import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
 import { before, NOW, trans } from './support/words';
 
@@ -35,18 +35,29 @@ const RESUMING = {
 };
 
 describe('how things stand', () => {
-  test.each([
-    ['active', { active: true }],
-    ['idle', {}],
-    ['lent', { lent: true }],
-    ['moved-out', { state: 'suspended', memory_mib: 0, host_mib: 10240 }],
-    ['coming-back', { move: RESUMING }],
-    ['coming-back', { wait: { reason: 'making-room' } }],
-    ['waiting', { active: true, wait: { reason: 'turn', place: 2 } }],
-    ['leaving', { move: { ...RESUMING, kind: 'suspending' } }]
-  ])('%s', async (standing, fields) => {
-    api.answers.local = localShare(fields);
-    expect((await look())?.standing).toBe(standing);
+  test('is the agent’s own word', async () => {
+    api.answers.local = localShare({ standing: standing('moved-out', 'moved out') });
+    expect((await look())?.standing).toEqual({
+      code: 'moved-out',
+      word: 'moved out',
+      meaning: 'What moved out means.'
+    });
+  });
+
+  test('of a code that is not known here is told as it came', async () => {
+    api.answers.local = localShare({ standing: { code: 'adrift' } });
+    expect((await look())?.standing).toEqual({ code: 'adrift', word: 'adrift', meaning: '' });
+  });
+
+  test('is unknown where an answer does not say it', async () => {
+    api.answers.local = localShare({ standing: null });
+    expect((await look())?.standing).toMatchObject({ code: 'unknown', word: 'unknown' });
+  });
+
+  test('is the service’s word where the agent cannot be asked', async () => {
+    api.answers.local = ABSENT;
+    api.answers.share = share({ slices: [slice({ standing: standing('waiting') })] });
+    expect((await look())?.standing.code).toBe('waiting');
   });
 
   test('what was moved out is still mine', async () => {
@@ -81,28 +92,36 @@ describe('how things stand', () => {
   });
 });
 
+const MOVED_OUT = {
+  standing: standing('moved-out'),
+  standing_with_next_cell: standing('coming-back', 'coming back'),
+  state: 'suspended',
+  memory_mib: 0,
+  host_mib: 10240
+};
+
 test('when a cell is run and its memory is away it comes back, before the agent has said so', async () => {
-  api.answers.local = localShare({ state: 'suspended', memory_mib: 0, host_mib: 10240 });
+  api.answers.local = localShare(MOVED_OUT);
   await look();
   model.expectReturn();
   expect(situationOf(model, trans, NOW)).toMatchObject({
-    standing: 'coming-back',
+    standing: { code: 'coming-back', word: 'coming back', meaning: 'What coming back means.' },
     progress: { fraction: null, text: '10 GiB' }
   });
   // The kernel takes a moment to get to the cell.
   await vi.advanceTimersByTimeAsync(1000);
-  expect(situationOf(model, trans, NOW)?.standing).toBe('coming-back');
-  api.answers.local = localShare({ active: true });
+  expect(situationOf(model, trans, NOW)?.standing.code).toBe('coming-back');
+  api.answers.local = localShare(AT_WORK);
   await vi.advanceTimersByTimeAsync(300);
-  expect(situationOf(model, trans, NOW)?.standing).toBe('active');
+  expect(situationOf(model, trans, NOW)?.standing.code).toBe('active');
 });
 
 test('what was expected to come back and does not is told as it is', async () => {
-  api.answers.local = localShare({ state: 'suspended', memory_mib: 0, host_mib: 10240 });
+  api.answers.local = localShare(MOVED_OUT);
   await look();
   model.expectReturn();
   await vi.advanceTimersByTimeAsync(10_000);
-  expect(situationOf(model, trans, NOW)?.standing).toBe('moved-out');
+  expect(situationOf(model, trans, NOW)?.standing.code).toBe('moved-out');
 });
 
 describe('lent meanwhile', () => {
@@ -133,7 +152,7 @@ describe('when somebody is away', () => {
     api.answers.local = AWAY;
     await vi.advanceTimersByTimeAsync(5000);
     expect(situationOf(model, trans, NOW)).toMatchObject({
-      standing: 'away',
+      standing: { code: 'away', word: 'not reachable' },
       used_mib: 10240,
       problem: 'The Sublet service is away.'
     });
@@ -144,13 +163,13 @@ describe('when somebody is away', () => {
     api.answers.local = AWAY;
     api.answers.share = share({ agents_silent: ['n1'] });
     const situation = await look();
-    expect(situation?.standing).toBe('away');
+    expect(situation?.standing.code).toBe('away');
     expect(situation?.seenAt?.toISOString()).toBe('2026-11-24T11:59:30.000Z');
   });
 
   test('the hub: the slice is still told first-hand', async () => {
     api.answers.share = AWAY;
-    expect((await look())?.standing).toBe('idle');
+    expect((await look())?.standing.code).toBe('idle');
   });
 
   test('no Sublet: nothing is shown', async () => {

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from sublet_lab.command_line.tables import clock
 from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.reasons.not_frozen import NotFrozen
+from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
-from sublet_quota.wire.agent_link import GpuReport, WaitReport
+from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, WaitReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share
+from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.lab_bodies import NOW, job, lease, report, slice_info, sublet
@@ -40,7 +43,7 @@ def test_share_shows_slices_and_what_is_lent(service: FakeHubService):
     shown = sublet("share")
     assert shown.exit_code == 0, shown.output
     assert "40 GiB (guaranteed 0 MiB, limit 80 GiB)" in shown.output
-    assert "suspended, idle 3 min" in shown.output
+    assert "moved out, idle 3 min" in shown.output
     assert "0 MiB + 8 GiB in host memory" in shown.output
     assert "lent to a job" in shown.output
     assert service.asked[0].headers["Authorization"] == "Bearer a-token"
@@ -215,6 +218,7 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
             active=True,
             wait=WaitReport(reason=WaitReason.TURN, place=1, waits_for=("s-1",)),
         ),
+        standing=tell_standing(Standing.WAITING),
         lent_to=(),
         waits_for=("ada",),
     )
@@ -229,6 +233,8 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
             memory_mib=81920,
             used_mib=40960,
             closed="XID 79",
+            foreign=ForeignProcesses(count=1, pids=(42,), held_mib=2048),
+            not_frozen=NotFrozen.SWITCHED_OFF,
         ),
         slices=(slice_info(lent_to=("eve",)), waiting),
         promised_mib=163840,
@@ -239,7 +245,9 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
     service.answer("GET gpus", [gpu])
     shown = sublet("gpus").output
     for text in (
-        "simulated; closed: XID 79",
+        "simulated; closed: XID 79; pause only: process 42 of no slice holds 2 GiB: nothing",
+        "not all are frozen while one comes back: freezing is switched off",
+        "waiting, active 3 min",
         "lent to eve",
         "waits (others have their turn, place 1) for ada",
     ):

@@ -14,11 +14,13 @@ from sublet_lab.share.looks import Seen, SharedLook, shared_look
 from sublet_lab.share.magic import share_lines
 from sublet_lab.share.sources import NoAnswerError, ShareSources
 from sublet_lab.share.updates import UPDATES, Updates
-from sublet_lab.share.words import headline, local_lines, standing, used_mib
+from sublet_lab.share.words import headline, local_lines, sign, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.standings import Standing, standing_word
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
-from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
+from sublet_quota.wire.standing import ToldStanding, tell_standing
+from sublet_quota.wire.tenant_socket import LocalShare, ShareMove, ShareProcess
 
 from tests.support.fake_hub_service import fake_hub_service
 from tests.support.fake_tenant_socket import fake_agent
@@ -103,33 +105,22 @@ def shown(widget: Any) -> str:
     return f"{headline_.value} {memory.children[1].value} {details.value}"
 
 
-def in_state(**values: Any) -> dict[str, Any]:
-    return {"active": False, **values}
-
-
 MOVE = ShareMove(kind="resuming", began=datetime.now(UTC), bytes_mib=1024, expected_s=4)
-WAIT = GateWaits(reason="turn", message="You are number 2 in line.")
 
 
-@pytest.mark.parametrize(
-    ("values", "word"),
-    [
-        ({"active": True}, "active"),
-        (in_state(), "idle"),
-        (in_state(lent=True), "lent"),
-        (in_state(state=SliceState.SUSPENDED, memory_mib=0, host_mib=1024), "moved out"),
-        ({"wait": WAIT}, "waiting"),
-        ({"wait": WAIT, "move": MOVE}, "coming back"),
-        ({"wait": GateWaits(reason="making-room", message="Room is made.")}, "coming back"),
-        ({"wait": GateWaits(reason="coming-back", message="It comes.")}, "coming back"),
-        (in_state(move=MOVE.model_copy(update={"kind": "suspending"})), "moving out"),
-    ],
-)
-def test_each_state_has_a_sign_and_a_word_of_its_own(values: dict[str, Any], word: str) -> None:
-    share = a_share(**values)
-    assert standing(share).word == word
-    assert headline(share) == f"GPU 1 GiB of 40 GiB: {word}"
-    assert standing(share).sign
+UNKNOWN = ToldStanding(code="adrift", word="far\x1b away", meaning="Gone.")
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_each_standing_is_shown_by_a_sign_and_by_the_word_that_is_told(standing: Standing) -> None:
+    share = a_share(standing=tell_standing(standing))
+    assert headline(share) == f"GPU 1 GiB of 40 GiB: {standing_word(standing)}"
+    assert sign(share) != sign(a_share(standing=UNKNOWN))
+
+
+def test_a_standing_that_is_not_known_is_shown_by_a_dot_and_the_word_that_is_told() -> None:
+    share = a_share(standing=UNKNOWN)
+    assert (sign(share), headline(share)) == ("·", "GPU 1 GiB of 40 GiB: far\\x1b away")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +150,7 @@ def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: A
     told.share = a_share(processes=(ShareProcess(pid=7, kernel="abcdef", memory_mib=1024),))
     widget.update()
     text = shown(widget)
-    for words in ("1 GiB of 40 GiB", "active", "process 7", "group lab: 80 GiB", "2 running"):
+    for words in ("● GPU 1 GiB of 40 GiB: active", "process 7", "group lab: 80 GiB", "2 running"):
         assert words in text
     progress = widget.children[1].children[0]
     assert (progress.value, progress.max, progress.bar_style) == (1024, 40960, "")

@@ -46,7 +46,8 @@ def freezers(folder: Path) -> dict[int, FreezerTree]:
     found = {}
     for tree in find_trees():
         book = GroupBook(folder / f"probe-{tree.version}.json")
-        if not GroupKeeper(book, [tree], LinuxProcessTable(), "probe", str(folder)).problem:
+        keeper = GroupKeeper(book, [tree], LinuxProcessTable(), "probe", str(folder))
+        if keeper.unfrozen is None:
             found[tree.version] = tree
     return found
 

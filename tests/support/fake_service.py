@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sublet_quota.reasons.standings import activity_of
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import (
     Lease,
@@ -23,6 +24,7 @@ from sublet_quota.wire.api import (
     SliceRequest,
     SliceStarted,
 )
+from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
@@ -170,7 +172,8 @@ class _SliceHandler(_Handler):
             self.unknown()
             return
         report = self.fake.reports.get(slice_id)
-        self.answer(200, SliceInfo(lease=lease, report=report, seen_at=None))
+        standing = None if report is None else tell_standing(activity_of(active=report.active))
+        self.answer(200, SliceInfo(lease=lease, report=report, standing=standing, seen_at=None))
 
     def delete(self, slice_id: str) -> None:
         self.fake.slices.pop(slice_id, None)

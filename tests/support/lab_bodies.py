@@ -7,9 +7,11 @@ from click.testing import CliRunner, Result
 from sublet_lab.command_line import main
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.standings import Standing
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import JobInfo, Lease, SliceInfo
+from sublet_quota.wire.standing import tell_standing
 
 NOW = datetime.now(UTC)
 
@@ -51,6 +53,7 @@ def slice_info(**changes: Any) -> SliceInfo:
     values: dict[str, Any] = {
         "lease": lease(),
         "report": report(),
+        "standing": tell_standing(Standing.MOVED_OUT),
         "seen_at": NOW,
         "lent_to": ("a job",),
     }

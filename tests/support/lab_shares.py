@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.standings import SliceFacts, standing_of
+from sublet_quota.wire.standing import tell_standing
 from sublet_quota.wire.tenant_socket import LocalShare
 
 
 def a_share(**values: Any) -> LocalShare:
+    """Return a share of these values, and of the standing that follows unless it is one of them."""
     facts: dict[str, Any] = {
         "slice_id": "slice-1",
         "gpu_id": "SIM-0",
@@ -22,4 +25,15 @@ def a_share(**values: Any) -> LocalShare:
         "utilisation_percent": 12,
         "lent": False,
     }
-    return LocalShare(**{**facts, **values})
+    facts |= values
+    move, wait = facts.get("move"), facts.get("wait")
+    follows = standing_of(
+        SliceFacts(
+            state=facts["state"],
+            active=facts["active"],
+            lent=facts["lent"],
+            move=None if move is None else move.kind,
+            wait=None if wait is None else wait.reason,
+        )
+    )
+    return LocalShare(**{"standing": tell_standing(follows), **facts})

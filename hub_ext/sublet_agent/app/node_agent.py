@@ -271,12 +271,14 @@ class NodeAgent:
     def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
         node = self._view()
         now = node.now
+        unfrozen = self._groups.unfrozen
+        not_frozen = None if unfrozen is None else unfrozen.why
         return Status(
             epoch=epoch,
             sequence=sequence,
             at=now,
             gpus=tuple(
-                report_gpu(r.gpu, r.managed(), node, not_frozen=self._groups.problem or None)
+                report_gpu(r.gpu, r.managed(), node, not_frozen=not_frozen)
                 for r in self._residencies.values()
             ),
             slices=tuple(

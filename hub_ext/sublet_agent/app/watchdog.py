@@ -1,7 +1,7 @@
 """The agent's parent process: when the agent dies, owners compute on within two seconds.
 
 It unpauses the processes of resident owners that the dead agent had paused, and starts the agent
-again, which picks up the rest. It never touches a parked or suspended process, resumes nobody,
+again, which picks up the rest. It never touches a suspended process, resumes nobody,
 and leaves jobs paused: an owner may be at work beside them.
 """
 

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from sublet_quota.names.control_groups import slice_group_name
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.groups_file import SliceGroup
@@ -63,13 +64,15 @@ class GroupKeeper:
         self._taken_in: dict[SliceId, tuple[int, float | None]] = {}
         self._complaints: dict[SliceId, str] = {}
         self._pods_only = False
-        self._tree, self._problem = self._choose()
+        self._tree, self._no_tree = self._choose()
 
     @property
-    def problem(self) -> str:
-        """Why not every slice of this node can be frozen, or ``""``."""
+    def unfrozen(self) -> UnfrozenSlices | None:
+        """Why not every slice of this node can be frozen; ``None``: every one can."""
         complaints = "; ".join(sorted(set(self._complaints.copy().values())))
-        return complaints or ("" if self._pods_only else self._problem)
+        if complaints:
+            return UnfrozenSlices(NotFrozen.SLICE_WITHOUT_GROUP, complaints)
+        return None if self._pods_only else self._no_tree
 
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
         """Give each of these slices its group, and remove those of slices that ended."""
@@ -96,34 +99,46 @@ class GroupKeeper:
         with self._serving:
             self._remove_ended(set())
 
-    def _choose(self) -> tuple[FreezerTree | None, str]:
-        """Find a tree in which this account can make groups that freeze."""
-        problems = []
+    def _choose(self) -> tuple[FreezerTree | None, UnfrozenSlices | None]:
+        """Find a tree in which this account can make groups that freeze, or say why none is."""
+        failures = []
         for tree in self._trees:
-            above = "/" if tree.version == 1 else tree.place_of(os.getpid()) or "/"
-            _remove_abandoned(tree, above)
-            for _ in range(_TRIES):
-                problem = self._try_out(tree, f"{above.rstrip('/')}/{self._parent}")
-                if not problem:
-                    return tree, ""
-            problems.append(problem)
-        return None, "; ".join(problems) or "no control groups are mounted here"
+            failure = self._try_tree(tree)
+            if failure is None:
+                return tree, None
+            failures.append(failure)
+        if not failures:
+            return None, UnfrozenSlices(NotFrozen.NO_CONTROL_GROUPS)
+        # What an admin can change comes before what the kernel lacks.
+        reasons = {failure.why for failure in failures}
+        why = NotFrozen.NO_ACCESS if NotFrozen.NO_ACCESS in reasons else NotFrozen.NO_FREEZER
+        return None, UnfrozenSlices(why, "; ".join(failure.detail for failure in failures))
+
+    def _try_tree(self, tree: FreezerTree) -> UnfrozenSlices | None:
+        above = "/" if tree.version == 1 else tree.place_of(os.getpid()) or "/"
+        _remove_abandoned(tree, above)
+        failure = None
+        for _ in range(_TRIES):
+            failure = self._try_out(tree, f"{above.rstrip('/')}/{self._parent}")
+            if failure is None:
+                break
+        return failure
 
     @staticmethod
-    def _try_out(tree: FreezerTree, place: str) -> str:
+    def _try_out(tree: FreezerTree, place: str) -> UnfrozenSlices | None:
         probe = f"{place}/probe-{os.getpid()}"
         try:
             tree.make(probe)
             if not tree.can_freeze(probe):
-                return f"{tree.folder} does not freeze"
+                return UnfrozenSlices(NotFrozen.NO_FREEZER, f"{tree.folder} does not freeze")
             tree.thaw(probe)
         except OSError as error:
             # Another agent, which begins at this moment, may have removed what is empty.
-            return f"{tree.folder}: {error.strerror}"
+            return UnfrozenSlices(NotFrozen.NO_ACCESS, f"{tree.folder}: {error.strerror}")
         finally:
             tree.remove(probe)
             _remove_if_empty(tree, place)
-        return ""
+        return None
 
     def _serve_one(self, assignment: SliceAssignment) -> None:
         slice_id = SliceId(assignment.slice_id)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices, not_frozen_clause
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
@@ -42,12 +43,12 @@ class NodeGroups:
     keeper: GroupKeeper
     freezer: Freezer
     mounted_at: Path
-    switched_off: str = ""
+    switched_off: bool = False
 
     @property
-    def problem(self) -> str:
-        """Why slices are not, or not all, frozen while another comes back; ``""``: they are."""
-        return self.switched_off or self.keeper.problem
+    def unfrozen(self) -> UnfrozenSlices | None:
+        """Why slices are not, or not all, frozen while another comes back; ``None``: they are."""
+        return UnfrozenSlices(NotFrozen.SWITCHED_OFF) if self.switched_off else self.keeper.unfrozen
 
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
         """Bring groups and slices in line; what goes wrong is logged, and tried again next time."""
@@ -89,12 +90,14 @@ def node_groups(
         keeper=keeper,
         freezer=SliceFreezer(book) if settings.freeze else NoFreezer(),
         mounted_at=mounted_at or CGROUPS,
-        switched_off="" if settings.freeze else "freezing is switched off (SubletAgent.freeze)",
+        switched_off=not settings.freeze,
     )
-    if groups.problem:
+    unfrozen = groups.unfrozen
+    if unfrozen is not None:
         log.warning(
             "slices cannot be frozen while another comes back, so whoever begins to use a GPU "
-            "then is paused only when it is seen: %s",
-            groups.problem,
+            "then is paused only when it is seen: %s%s",
+            not_frozen_clause(unfrozen.why),
+            f" ({unfrozen.detail})" if unfrozen.detail else "",
         )
     return groups

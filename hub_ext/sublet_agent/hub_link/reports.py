@@ -3,9 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.residency.actions import Wait
-from sublet_quota.wire.agent_link import GpuReport, SliceReport, WaitReport
+from sublet_quota.wire.agent_link import (
+    MOST_FOREIGN_PIDS,
+    ForeignProcesses,
+    GpuReport,
+    SliceReport,
+    WaitReport,
+)
 
 from sublet_agent.residency.description import (
     describe_move,
@@ -24,7 +30,7 @@ def report_gpu(
     slices: Sequence[ServedSlice],
     node: NodeConditions,
     *,
-    not_frozen: str | None = None,
+    not_frozen: NotFrozen | None = None,
 ) -> GpuReport:
     """Return the card as the service is told."""
     return GpuReport(
@@ -45,15 +51,14 @@ def report_gpu(
     )
 
 
-def _foreign(gpu: ServedGpu) -> str | None:
+def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
     foreign = gpu.reading.foreign
     if not foreign:
         return None
-    pids = ", ".join(str(pid) for pid in sorted(foreign)[:20])
-    held = format_memory(sum(foreign.values()))
-    return (
-        f"process {pids} of no slice holds {held}: nothing is suspended or resumed on this GPU "
-        f"until it ends"
+    return ForeignProcesses(
+        count=len(foreign),
+        pids=tuple(sorted(foreign)[:MOST_FOREIGN_PIDS]),
+        held_mib=sum(foreign.values()),
     )
 
 

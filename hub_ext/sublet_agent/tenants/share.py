@@ -6,6 +6,9 @@ from datetime import datetime
 
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_with_next_cell
+from sublet_quota.wire.agent_link import MoveReport
+from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
 
 from sublet_agent.residency.description import (
@@ -15,7 +18,7 @@ from sublet_agent.residency.description import (
     since_of,
     utilisation_of,
 )
-from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
+from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import lent_to
 
@@ -36,6 +39,8 @@ def share_of(
     """Return what a tenant is told about its own slice."""
     assignment = served.assignment
     lent = bool(lent_to(served, slices))
+    move = describe_move(own_move(served, gpu), view.now)
+    host_mib = served.processes.image_mib()
     return LocalShare(
         slice_id=served.slice_id,
         gpu_id=gpu.gpu.gpu_id,
@@ -43,7 +48,9 @@ def share_of(
         simulated=gpu.gpu.simulated,
         cap_mib=served.cap_mib,
         memory_mib=served.processes.held_mib(),
-        host_mib=served.processes.image_mib(),
+        host_mib=host_mib,
+        standing=_standing(served, move, view.wait, lent=lent),
+        standing_with_next_cell=_with_next_cell(host_mib),
         state=served.state(),
         active=served.active,
         since=since_of(served),
@@ -53,7 +60,7 @@ def share_of(
         message=_message(served, lent=lent),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,
-        move=_share_move(own_move(served, gpu), view.now),
+        move=None if move is None else ShareMove(**move.model_dump()),
         wait=view.wait,
         waiting_kernels=tuple(sorted({r.kernel for r in served.requests})),
         processes=tuple(
@@ -81,6 +88,19 @@ def _message(served: ServedSlice, *, lent: bool) -> str:
     return ""
 
 
-def _share_move(move: RunningMove | None, now: datetime) -> ShareMove | None:
-    told = describe_move(move, now)
-    return None if told is None else ShareMove(**told.model_dump())
+def _standing(
+    served: ServedSlice, move: MoveReport | None, wait: GateWaits | None, *, lent: bool
+) -> ToldStanding:
+    facts = SliceFacts(
+        state=served.state(),
+        active=served.active,
+        lent=lent,
+        move=None if move is None else move.kind,
+        wait=None if wait is None else wait.reason,
+    )
+    return tell_standing(standing_of(facts))
+
+
+def _with_next_cell(host_mib: int) -> ToldStanding | None:
+    standing = standing_with_next_cell(host_mib)
+    return None if standing is None else tell_standing(standing)

@@ -27,7 +27,9 @@ MOST_POINTS: Final = 360
 _STORE_EACH: Final = 30
 _POINT: Final = struct.Struct("<IIIBBB")
 """Seconds since the epoch, MiB on the GPU, MiB in host memory, percent, state, flags."""
-_STATES: Final = tuple(SliceState)
+_NUMBERS: Final = {SliceState.RESIDENT: 0, SliceState.PAUSED: 1, SliceState.SUSPENDED: 3}
+"""Of the states, as they are stored: a number stays with its state, and is not given again."""
+_STATES: Final = {number: state for state, number in _NUMBERS.items()}
 _ACTIVE, _LENT = 1, 2
 _MOST: Final = 2**32 - 1
 
@@ -118,7 +120,7 @@ def _packed(report: SliceReport, step: _Step, at: int) -> bytes:
         min(report.memory_mib, _MOST),
         min(report.host_mib, _MOST),
         round(step.utilisation / step.reports),
-        _STATES.index(report.state),
+        _NUMBERS[report.state],
         step.flags,
     )
 

@@ -2,6 +2,7 @@
 import type { Json, Reader } from './reader';
 import type { SliceState } from './share';
 import { SLICE_STATES } from './share';
+import { readStanding, type Standing } from './standing';
 
 export interface Move {
   kind: 'suspending' | 'resuming';
@@ -33,6 +34,9 @@ export interface LocalShare {
   host_mib: number;
   gpu_memory_mib: number;
   compute_milli: number;
+  standing: Standing;
+  /** How it stands as soon as a cell is run, where memory has to come back for that. */
+  standing_with_next_cell: Standing | null;
   state: SliceState;
   active: boolean;
   since: Date | null;
@@ -130,6 +134,8 @@ export function readLocalShare(r: Reader): LocalShare {
     host_mib: r.number('host_mib'),
     gpu_memory_mib: r.number('gpu_memory_mib'),
     compute_milli: r.number('compute_milli', 1000),
+    standing: r.object('standing', readStanding),
+    standing_with_next_cell: r.maybe('standing_with_next_cell', readStanding),
     state: r.oneOf('state', SLICE_STATES, 'resident'),
     active: r.flag('active'),
     since: r.maybeTime('since'),

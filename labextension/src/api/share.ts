@@ -1,7 +1,8 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
 import type { Reader } from './reader';
+import { readStanding, type Standing } from './standing';
 
-export const SLICE_STATES = ['resident', 'paused', 'parked', 'suspended'] as const;
+export const SLICE_STATES = ['resident', 'paused', 'suspended'] as const;
 export type SliceState = (typeof SLICE_STATES)[number];
 
 export interface Lease {
@@ -44,6 +45,8 @@ export interface LentPeriod {
 export interface SliceInfo {
   lease: Lease;
   report: SliceReport | null;
+  /** How it stood by that report. */
+  standing: Standing | null;
   seen_at: Date | null;
   kept_until: Date | null;
   lent_to: string[];
@@ -128,6 +131,7 @@ export function readSlice(r: Reader): SliceInfo {
   return {
     lease: r.object('lease', readLease),
     report: r.maybe('report', readReport),
+    standing: r.maybe('standing', readStanding),
     seen_at: r.maybeTime('seen_at'),
     kept_until: r.maybeTime('kept_until'),
     lent_to: r.texts('lent_to'),

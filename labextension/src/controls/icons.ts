@@ -2,7 +2,6 @@
 import { LabIcon } from '@jupyterlab/ui-components';
 
 import type { JobState } from '../api/jobs';
-import type { Standing } from '../model/situation';
 
 const LINE =
   'fill="none" stroke="currentColor" stroke-width="1.4" stroke-linecap="round" stroke-linejoin="round"';
@@ -68,17 +67,20 @@ const cancelledIcon = icon(
   '<circle cx="8" cy="8" r="5.5"/><path d="M4.2 11.8l7.600-7.600"/>'
 );
 
-export function standingIcon(standing: Standing): LabIcon {
-  return {
-    active: activeIcon,
-    idle: idleIcon,
-    lent: lentIcon,
-    'moved-out': movedOutIcon,
-    'coming-back': comingBackIcon,
-    waiting: waitingIcon,
-    leaving: leavingIcon,
-    away: awayIcon
-  }[standing];
+const STANDING_ICONS: ReadonlyMap<string, LabIcon> = new Map([
+  ['active', activeIcon],
+  ['idle', idleIcon],
+  ['lent', lentIcon],
+  ['moved-out', movedOutIcon],
+  ['coming-back', comingBackIcon],
+  ['waiting', waitingIcon],
+  ['leaving', leavingIcon],
+  ['away', awayIcon]
+]);
+
+/** By the code of a standing; Sublet's own where the code is not known. */
+export function standingIcon(code: string): LabIcon {
+  return STANDING_ICONS.get(code) ?? sliceIcon;
 }
 
 export function jobIcon(state: JobState, suspended: boolean): LabIcon {

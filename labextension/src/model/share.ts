@@ -7,6 +7,7 @@ import type { SubletApi } from '../api/client';
 import { hasEnded, type Job } from '../api/jobs';
 import type { KernelHolding, LocalShare } from '../api/local';
 import type { Share, SliceHistory, SliceInfo } from '../api/share';
+import type { Standing } from '../api/standing';
 import { Watch, type Seen } from './watch';
 
 const HISTORY_EVERY_S = 10;
@@ -223,16 +224,14 @@ export class ShareModel implements IDisposable {
     this._changed.emit();
   }
 
-  /** A cell was run while memory of the slice was away, and the agent does not yet tell of it. */
-  get returnIsExpected(): boolean {
+  /**
+   * How the slice stands by a cell that was run while memory of it was away, until the agent tells
+   * of that itself; `null`: nothing is expected to come back.
+   */
+  get expectedReturn(): Standing | null {
     const local = this.local;
-    return (
-      local !== null &&
-      local.fresh &&
-      local.value.host_mib > 0 &&
-      Date.now() < this.hurryUntil &&
-      !this.returnIsTold
-    );
+    const isExpected = Date.now() < this.hurryUntil && !this.returnIsTold;
+    return local?.fresh === true && isExpected ? local.value.standing_with_next_cell : null;
   }
 
   /** Ask everything anew: something was just done. */
@@ -323,14 +322,14 @@ export class ShareModel implements IDisposable {
     }
     // An answer may be older than the cell that was run: the kernel takes a moment to get to it.
     this.returnIsTold ||= local.active || local.wait !== null || local.move?.kind === 'resuming';
-    const standing = `${local.state} ${String(local.active)} ${String(local.lent)}`;
-    if (this.lastStanding !== null && standing !== this.lastStanding) {
+    const facts = `${local.state} ${String(local.active)} ${String(local.lent)}`;
+    if (this.lastFacts !== null && facts !== this.lastFacts) {
       this._share.refresh();
       if (this.detailsStarted) {
         this._kernels.refresh();
       }
     }
-    this.lastStanding = standing;
+    this.lastFacts = facts;
   }
 
   private readonly onVisible = (): void => {
@@ -354,7 +353,7 @@ export class ShareModel implements IDisposable {
   private returnIsTold = false;
   private detailsStarted = false;
   private jobsAreAwaited = false;
-  private lastStanding: string | null = null;
+  private lastFacts: string | null = null;
   private _isDisposed = false;
 }
 

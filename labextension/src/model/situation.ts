@@ -3,12 +3,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { LocalShare, Move } from '../api/local';
 import type { SliceInfo } from '../api/share';
+import type { Standing } from '../api/standing';
 import { clock, gib, ofGib, secondsBetween, span } from '../format/quantities';
 import type { ShareModel } from './share';
 import type { Seen } from './watch';
-
-export type Standing =
-  'active' | 'idle' | 'lent' | 'moved-out' | 'coming-back' | 'waiting' | 'leaving' | 'away';
 
 export interface Progress {
   /** Between 0 and 1; `null` where it is not known. */
@@ -18,6 +16,7 @@ export interface Progress {
 }
 
 export interface Situation {
+  /** As agent or service told it; `away` where that is not of now. */
   standing: Standing;
   used_mib: number;
   cap_mib: number;
@@ -44,9 +43,10 @@ export function situationOf(
   const local = model.local;
   const slice = model.slice;
   const quiet = slice === null ? null : lentLine(slice, trans, now);
-  if (local !== null && model.returnIsExpected) {
+  const expected = model.expectedReturn;
+  if (local !== null && expected !== null) {
     return {
-      standing: 'coming-back',
+      standing: expected,
       ...amounts(local.value, local.value.cap_mib),
       progress: { fraction: null, text: gib(local.value.host_mib) },
       quiet,
@@ -56,7 +56,7 @@ export function situationOf(
   }
   if (local !== null) {
     return {
-      standing: local.fresh ? standingOf(local.value) : 'away',
+      standing: local.fresh ? local.value.standing : away(trans),
       ...amounts(local.value, local.value.cap_mib),
       progress: local.fresh ? progressOf(local, trans, now) : null,
       quiet,
@@ -67,12 +67,11 @@ export function situationOf(
   if (slice === null) {
     return null;
   }
-  const report = slice.report;
+  const { report, standing } = slice;
   const silent = model.share?.value.agents_silent.includes(slice.lease.node) === true;
-  const old = model.share?.fresh !== true || silent || report === null;
-  const lent = slice.lent_to.length > 0;
+  const old = model.share?.fresh !== true || silent || standing === null;
   return {
-    standing: old ? 'away' : report.active ? 'active' : lent ? 'lent' : restOf(report.state),
+    standing: old ? away(trans) : standing,
     ...amounts(report ?? { memory_mib: 0, host_mib: 0, over_cap: false }, slice.lease.memory_mib),
     progress: null,
     quiet,
@@ -83,71 +82,13 @@ export function situationOf(
   };
 }
 
-/** The word for it, told beside its icon. */
-export function word(standing: Standing, trans: TranslationBundle): string {
-  switch (standing) {
-    case 'active':
-      return trans.__('active');
-    case 'idle':
-      return trans.__('idle');
-    case 'lent':
-      return trans.__('lent');
-    case 'moved-out':
-      return trans.__('moved out');
-    case 'coming-back':
-      return trans.__('coming back');
-    case 'waiting':
-      return trans.__('waiting');
-    case 'leaving':
-      return trans.__('moving out');
-    case 'away':
-      return trans.__('not reachable');
-  }
-}
-
-/** What the word means, in one sentence. */
-export function meaning(standing: Standing, trans: TranslationBundle): string {
-  switch (standing) {
-    case 'active':
-      return trans.__('You are at work: your slice is all yours.');
-    case 'idle':
-      return trans.__('Nothing of yours uses the GPU at the moment.');
-    case 'lent':
-      return trans.__(
-        'A training job uses your slice while you think. Run a cell to have it back.'
-      );
-    case 'moved-out':
-      return trans.__('Your data waits in host memory. It comes back with your next cell.');
-    case 'coming-back':
-      return trans.__('Your data is on its way back to the GPU.');
-    case 'waiting':
-      return trans.__('Your cell waits for its turn or for room on the GPU.');
-    case 'leaving':
-      return trans.__('Your data is being moved to host memory, to make room for others.');
-    case 'away':
-      return trans.__('This is how things stood when they were last seen.');
-  }
-}
-
-function standingOf(local: LocalShare): Standing {
-  if (local.move?.kind === 'resuming') {
-    return 'coming-back';
-  }
-  if (local.wait !== null) {
-    const returns = local.wait.reason === 'coming-back' || local.wait.reason === 'making-room';
-    return returns ? 'coming-back' : 'waiting';
-  }
-  if (local.move?.kind === 'suspending') {
-    return 'leaving';
-  }
-  if (local.lent) {
-    return 'lent';
-  }
-  return local.active ? 'active' : restOf(local.state);
-}
-
-function restOf(state: LocalShare['state']): Standing {
-  return state === 'suspended' || state === 'parked' ? 'moved-out' : 'idle';
+/** Only a page can know this, so it has the words for it. */
+function away(trans: TranslationBundle): Standing {
+  return {
+    code: 'away',
+    word: trans.__('not reachable'),
+    meaning: trans.__('This is how things stood when they were last seen.')
+  };
 }
 
 function amounts(

@@ -1,17 +1,17 @@
 /** What I can do with my slice: keep it, give it up, have it back, or have it larger or smaller. */
 import * as React from 'react';
 
-import type { Situation, Standing } from '../model/situation';
+import type { Situation } from '../model/situation';
 import { Button, useSteady } from '../controls/button';
 import { Said, useAction, type Action, type PageContext } from '../controls/pageContext';
 import { KeepPart } from './KeepPart';
 import { ResizeForm } from './ResizeForm';
 
 /** It is in use again, by me or another: what was said of it before has passed. */
-const IN_USE: readonly Standing[] = ['active', 'lent', 'coming-back', 'waiting'];
+const IN_USE: readonly string[] = ['active', 'lent', 'coming-back', 'waiting'];
 
 /** Others have its room or its compute. */
-const AWAY: readonly Standing[] = ['lent', 'moved-out'];
+const AWAY: readonly string[] = ['lent', 'moved-out'];
 
 export interface ActionPart {
   page: PageContext;
@@ -28,7 +28,7 @@ export function SliceActions(props: {
 }): React.JSX.Element | null {
   const { page, situation, now } = props;
   const { trans, model } = page;
-  const action = useAction(model, IN_USE.includes(situation.standing));
+  const action = useAction(model, IN_USE.includes(situation.standing.code));
   const [resizing, setResizing] = React.useState(false);
   const resizeButton = React.useRef<HTMLButtonElement>(null);
   const sliceId = model.sliceId;
@@ -40,7 +40,7 @@ export function SliceActions(props: {
     <div className="sublet-actions" role="group" aria-label={trans.__('What to do with my slice')}>
       <div className="sublet-row">
         <KeepPart {...part} now={now} />
-        <GiveUpButton {...part} isAway={AWAY.includes(situation.standing)} />
+        <GiveUpButton {...part} isAway={AWAY.includes(situation.standing.code)} />
         <Button
           ref={resizeButton}
           off={part.off}

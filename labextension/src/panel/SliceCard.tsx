@@ -2,7 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { meaning, word, type Situation } from '../model/situation';
+import type { Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
 import { clock, gib, moment, ofGib, percent, sentence } from '../format/quantities';
@@ -35,11 +35,11 @@ export function SliceCard(props: {
       className={situation.seenAt === null ? 'sublet-slice' : 'sublet-slice sublet-stale'}
       aria-label={trans.__('My slice')}
       data-sublet="slice"
-      data-sublet-standing={situation.standing}
+      data-sublet-standing={situation.standing.code}
     >
       <header className="sublet-slice-head">
-        <span className={`sublet-chip sublet-is-${situation.standing}`} data-sublet="standing">
-          <Sign icon={standingIcon(situation.standing)}>{word(situation.standing, trans)}</Sign>
+        <span className={`sublet-chip sublet-is-${situation.standing.code}`} data-sublet="standing">
+          <Sign icon={standingIcon(situation.standing.code)}>{situation.standing.word}</Sign>
         </span>
         {facts.simulated && (
           <span
@@ -58,15 +58,16 @@ export function SliceCard(props: {
         parts={facts.parts}
         warn={situation.nearCap}
       />
-      <p className="sublet-quiet">{meaning(situation.standing, trans)}</p>
+      <p className="sublet-quiet">{situation.standing.meaning}</p>
+      {/* For screen readers, once: its progress changes several times a second. */}
       <p className="sublet-unseen" role="status" data-sublet="announced">
-        {announcement(situation, trans)}
+        {situation.progress === null ? '' : situation.standing.meaning}
       </p>
       <SeenAt situation={situation} trans={trans} />
       {situation.progress !== null && (
         <div className="sublet-return" data-sublet="progress">
           <ProgressBar
-            label={word(situation.standing, trans)}
+            label={situation.standing.word}
             text={situation.progress.text}
             fraction={situation.progress.fraction}
           />
@@ -101,11 +102,6 @@ export function SliceCard(props: {
       <SliceActions page={page} situation={situation} now={now} />
     </section>
   );
-}
-
-/** For screen readers, once: its progress changes several times a second. */
-function announcement({ standing, progress }: Situation, trans: TranslationBundle): string {
-  return progress === null ? '' : meaning(standing, trans);
 }
 
 function factsOf(page: PageContext, situation: Situation): Facts {

@@ -4,7 +4,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { ShareModel } from '../model/share';
-import { meaning, situationOf, word, type Situation } from '../model/situation';
+import { situationOf, type Situation } from '../model/situation';
 import { ProgressBar } from '../controls/bar';
 import { Sign, useModel } from '../controls/pageContext';
 import { clock, gib, ofGib, sentence } from '../format/quantities';
@@ -38,7 +38,7 @@ function Status(props: {
     return null;
   }
   const amount = trans.__('GPU %1', ofGib(trans, situation.used_mib, situation.cap_mib));
-  const stands = word(situation.standing, trans);
+  const stands = situation.standing;
   const details = detailsOf(situation, trans);
   return (
     <button
@@ -48,14 +48,14 @@ function Status(props: {
       }
       onClick={props.open}
       title={details.join('\n')}
-      aria-label={[amount, stands, ...details].map(each => each.replace(/\.$/, '')).join('. ')}
+      aria-label={[amount, stands.word, ...details].map(each => each.replace(/\.$/, '')).join('. ')}
       data-sublet="status-button"
-      data-sublet-standing={situation.standing}
+      data-sublet-standing={stands.code}
       data-sublet-near-cap={situation.nearCap}
     >
-      <Sign icon={standingIcon(situation.standing)}>
+      <Sign icon={standingIcon(stands.code)}>
         {amount}
-        <span className="sublet-word"> · {stands}</span>
+        <span className="sublet-word"> · {stands.word}</span>
       </Sign>
       {situation.nearCap && (
         <Sign icon={warningIcon} className="sublet-warn">
@@ -65,7 +65,7 @@ function Status(props: {
       {situation.progress !== null && (
         <span className="sublet-status-progress" data-sublet="status-progress">
           <ProgressBar
-            label={stands}
+            label={stands.word}
             text={situation.progress.text}
             fraction={situation.progress.fraction}
           />
@@ -82,7 +82,7 @@ function Status(props: {
 }
 
 function detailsOf(situation: Situation, trans: TranslationBundle): string[] {
-  const details = [meaning(situation.standing, trans)];
+  const details = [situation.standing.meaning];
   if (situation.nearCap) {
     details.push(
       trans.__(

@@ -5,6 +5,8 @@ from datetime import datetime
 
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.reasons.foreign_processes import foreign_clause
+from sublet_quota.reasons.not_frozen import not_frozen_clause
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.api import EventInfo, GpuInfo, LendingState, LendingSwitch, SliceInfo
 
@@ -76,14 +78,21 @@ def _notebooks_first(info: SliceInfo) -> tuple[bool, str]:
 
 
 def _remarks(gpu: GpuInfo) -> str:
-    report = gpu.report
-    remarks = [
-        "simulated" if report.simulated else "",
-        f"closed: {report.closed}" if report.closed else "",
-        f"pause only: {report.foreign}" if report.foreign else "",
-        f"no word from its agent, last seen {ago(gpu.seen_at)}" if gpu.silent else "",
-    ]
-    return "; ".join(remark for remark in remarks if remark)
+    report, foreign = gpu.report, gpu.report.foreign
+    remarks = []
+    if report.simulated:
+        remarks.append("simulated")
+    if report.closed:
+        remarks.append(f"closed: {report.closed}")
+    if foreign is not None:
+        who = foreign_clause(foreign.count, foreign.pids, foreign.held_mib)
+        remarks.append(f"pause only: {who}")
+    if report.not_frozen is not None:
+        why = not_frozen_clause(report.not_frozen)
+        remarks.append(f"not all are frozen while one comes back: {why}")
+    if gpu.silent:
+        remarks.append(f"no word from its agent, last seen {ago(gpu.seen_at)}")
+    return "; ".join(remarks)
 
 
 @click.group()

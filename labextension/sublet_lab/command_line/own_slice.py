@@ -5,6 +5,7 @@ from typing import Final
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory, parse_compute, parse_memory
 from sublet_quota.errors import AmountError
+from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_word
 from sublet_quota.wire.api import SliceInfo
 from sublet_quota.wire.share import HistoryPoint, ResizeRequest, SliceHistory
 
@@ -97,13 +98,15 @@ def history(service: Service, slice_id: str | None) -> None:
 
 
 def _line(minute: tuple[HistoryPoint, ...]) -> tuple[str, ...]:
-    first = minute[0]
+    first, last = minute[0], minute[-1]
+    # That it was lent has a column of its own.
+    facts = SliceFacts(state=last.state, active=any(point.active for point in minute), lent=False)
     busy = round(sum(point.utilisation_percent for point in minute) / len(minute))
     return (
         f"{first.at.astimezone():%H:%M}",
         format_memory(max(point.memory_mib for point in minute)),
         format_memory(max(point.host_mib for point in minute)),
         f"{busy} %",
-        f"{minute[-1].state}, {'active' if any(p.active for p in minute) else 'idle'}",
+        standing_word(standing_of(facts)),
         "lent" if any(point.lent for point in minute) else "",
     )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.reasons.standings import activity_of, standing_word
 from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
 
@@ -15,13 +16,13 @@ def size_of(info: SliceInfo) -> str:
 
 
 def state_of(info: SliceInfo) -> str:
-    """Where it is, and whether its owner works."""
-    report = info.report
-    if report is None:
+    """How it stands, and for how long its owner has worked, or has not."""
+    report, standing = info.report, info.standing
+    if report is None or standing is None:
         return "unknown to its agent"
-    working = "active" if report.active else "idle"
-    since = duration(datetime.now(UTC) - report.since)
-    return f"{report.state}, {working} {since}"
+    activity = activity_of(active=report.active)
+    since = f"{standing_word(activity)} {duration(datetime.now(UTC) - report.since)}"
+    return since if standing.code == activity else f"{standing.word}, {since}"
 
 
 def held_by(info: SliceInfo) -> str:

@@ -105,7 +105,6 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
             self._show_away(_RETIRED)
 
     def _show(self, share: LocalShare, now: datetime) -> None:
-        how = words.standing(share)
         used_mib = words.used_mib(share)
         used, cap = format_memory(used_mib), format_memory(share.cap_mib)
         headline = words.headline(share, as_of=now if self._quiet else None)
@@ -114,7 +113,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         if self._quiet:
             lines.append("not updated while you are idle")
         # Set all at once: a change that is none is not sent.
-        _set(self._headline, value=_escaped(f"{how.sign} {headline}", "b"))
+        _set(self._headline, value=_escaped(f"{words.sign(share)} {headline}", "b"))
         _set(
             self._memory,
             max=max(1, share.cap_mib, used_mib),

@@ -1,18 +1,18 @@
 """A share in words: the same in the widget and in what ``%sublet`` prints.
 
-Numbers and words follow the rules of JupyterLab's panel (``src/model/situation.ts``). Plain text,
-one fact a line. Names of GPUs, users and groups come from others: their control characters are
-shown, not obeyed, and the widget escapes them once more.
+How the slice stands is the agent's own word; numbers follow the rules of JupyterLab's panel
+(``src/model/situation.ts``). Plain text, one fact a line. Names of GPUs, users and groups come
+from others: their control characters are shown, not obeyed, and the widget escapes them once more.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
-from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.reasons.standings import Standing, activity_of, standing_word
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
@@ -25,33 +25,23 @@ _CONTROLS: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How a slice stands, told by a sign and by a word."""
+_SIGNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Standing.ACTIVE: "●",
+        Standing.IDLE: "○",
+        Standing.LENT: "⇄",
+        Standing.MOVED_OUT: "○",
+        Standing.COMING_BACK: "↻",
+        Standing.WAITING: "…",
+        Standing.LEAVING: "↧",
+    }
+)
+_UNKNOWN_SIGN: Final = "·"
 
-    sign: str
-    word: str
 
-
-_COMING_BACK: Final = Standing("↻", "coming back")
-_RETURNS: Final = frozenset({WaitReason.COMING_BACK, WaitReason.MAKING_ROOM})
-
-
-def standing(share: LocalShare) -> Standing:
-    """How the slice stands at this moment."""
-    if share.move is not None and share.move.kind == "resuming":
-        return _COMING_BACK
-    if share.wait is not None:
-        return _COMING_BACK if share.wait.reason in _RETURNS else Standing("…", "waiting")
-    if share.move is not None:
-        return Standing("↧", "moving out")
-    if share.lent:
-        return Standing("⇄", "lent")
-    if share.active:
-        return Standing("●", "active")
-    if share.state in {SliceState.SUSPENDED, SliceState.PARKED}:
-        return Standing("○", "moved out")
-    return Standing("○", "idle")
+def sign(share: LocalShare) -> str:
+    """The sign of how the slice stands; a dot where a newer agent tells what is not known here."""
+    return _SIGNS.get(share.standing.code, _UNKNOWN_SIGN)
 
 
 def used_mib(share: LocalShare) -> int:
@@ -66,15 +56,16 @@ def headline(share: LocalShare, as_of: datetime | None = None) -> str:
     """``GPU 10 GiB of 40 GiB: active``; with ``as_of``, also when that was so."""
     used, cap = format_memory(used_mib(share)), format_memory(share.cap_mib)
     when = "" if as_of is None else f", as of {as_of.astimezone():%H:%M}"
-    return f"GPU {used} of {cap}: {standing(share).word}{when}"
+    return f"GPU {used} of {cap}: {plain(share.standing.word)}{when}"
 
 
 def local_lines(share: LocalShare) -> list[str]:
     """What the agent says."""
     simulated = ", simulated" if share.simulated else ""
+    activity = standing_word(activity_of(active=share.active))
     lines = [
         f"{plain(share.gpu_type)}{simulated}; compute share {format_compute(share.compute_milli)}",
-        f"{'active' if share.active else 'idle'} since {share.since.astimezone():%H:%M:%S}",
+        f"{activity} since {share.since.astimezone():%H:%M:%S}",
     ]
     if share.active or share.utilisation_percent:
         lines.append(f"uses {share.utilisation_percent} % of the GPU's time")

@@ -15,6 +15,17 @@ import { readHistory, readShare, type Share, type SliceHistory } from '../../src
 
 type Fields = Record<string, unknown>;
 
+/** As agent and service tell it; a test makes the words its own. */
+export function standing(code: string, word = code): Fields {
+  return { code, word, meaning: `What ${word} means.` };
+}
+
+/** Of an agent's answer, where a job uses the slice. */
+export const LENT: Fields = { lent: true, standing: standing('lent') };
+
+/** Of an agent's answer, where the owner is at work. */
+export const AT_WORK: Fields = { active: true, standing: standing('active') };
+
 export function localShare(fields: Fields = {}): LocalShare {
   return readLocalShare(
     new Reader({
@@ -26,6 +37,7 @@ export function localShare(fields: Fields = {}): LocalShare {
       memory_mib: 10240,
       host_mib: 0,
       gpu_memory_mib: 81920,
+      standing: standing('idle'),
       state: 'resident',
       active: false,
       ...fields
@@ -47,6 +59,7 @@ export function slice(fields: Fields = {}): Fields {
       compute_milli: 500
     },
     report: { state: 'resident', active: false, memory_mib: 10240 },
+    standing: standing('idle'),
     seen_at: '2026-11-24T11:59:30Z',
     ...fields
   };

@@ -14,7 +14,5 @@ class SliceState(StrEnum):
     """On the GPU and free to run. A slice without any process on the GPU counts as resident."""
     PAUSED = "paused"
     """On the GPU with its CUDA calls blocked."""
-    PARKED = "parked"
-    """Data in pinned host memory, moved by the process itself; its context still on the GPU."""
     SUSPENDED = "suspended"
     """All of it in host memory, moved by the driver."""

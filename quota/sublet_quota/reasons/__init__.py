@@ -1,1 +1,1 @@
-"""Decisions against a request, as values with their reason and numbers."""
+"""How things stand and why: codes with their numbers, and the one table of each code's words."""

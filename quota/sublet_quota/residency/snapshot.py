@@ -106,7 +106,7 @@ class SliceView:
     @property
     def is_away(self) -> bool:
         """Whether bytes of it have to come back before it may run."""
-        return self.state in (SliceState.SUSPENDED, SliceState.PARKED) or self.image_mib > 0
+        return self.state is SliceState.SUSPENDED or self.image_mib > 0
 
     @property
     def is_over_cap(self) -> bool:

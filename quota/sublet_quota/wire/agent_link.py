@@ -5,16 +5,29 @@ next. ``epoch`` is the service's count of the agent's connections; an older one 
 The agent authenticates with ``Authorization: Bearer <the node's secret>``.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
+
+MOST_FOREIGN_PIDS: Final = 20
+
+
+class ForeignProcesses(AnswerModel):
+    """Processes of no slice that use a card; nothing is suspended or resumed beside them."""
+
+    count: int = Field(ge=1)
+    pids: tuple[int, ...] = Field(max_length=MOST_FOREIGN_PIDS)
+    """Of the first of them, as the agent's machine numbers processes."""
+    held_mib: int = Field(ge=0)
+    """On the card, by all of them together."""
 
 
 class GpuReport(AnswerModel):
@@ -32,10 +45,10 @@ class GpuReport(AnswerModel):
     energy_mj: int | None = None
     closed: Text | None = None
     """Why it takes nothing new (XID, ECC, gone), or nothing."""
-    foreign: Text | None = None
-    """Who else computes here, when the GPU is pause-only for it."""
-    not_frozen: Text | None = None
-    """Why the other slices are not frozen while one comes back, or nothing: they are."""
+    foreign: ForeignProcesses | None = None
+    """Who else uses the card, which is pause-only for as long as somebody does."""
+    not_frozen: NotFrozen | None = None
+    """Why the other slices are not all frozen while one comes back, or nothing: they are."""
     lendable_mib: int = Field(default=0, ge=0)
     """What a job could get here within ``idle_after`` of everybody's last cell."""
     suspend_mib_per_s: int = Field(default=1700, ge=1)

@@ -14,6 +14,7 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.standing import ToldStanding
 
 MAX_LINE_BYTES = 64 * 1024
 MOST_CELLS = 64
@@ -136,6 +137,10 @@ class LocalShare(AnswerModel):
     cap_mib: int
     memory_mib: int
     host_mib: int
+    standing: ToldStanding
+    """What ``state``, ``active``, ``lent``, ``move`` and ``wait`` come to, in one word."""
+    standing_with_next_cell: ToldStanding | None = None
+    """How the slice stands as soon as a cell is run, where memory has to come back for that."""
     state: SliceState
     active: bool
     since: AwareDatetime

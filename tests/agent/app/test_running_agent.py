@@ -217,7 +217,9 @@ def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
     ada.fill(30, 1)
     stranger.run("b = gpu.allocate(gib=1)")
     world.until(lambda: world.status.gpus[0].foreign is not None)
-    assert str(stranger.pid) in world.status.gpus[0].foreign
+    foreign = world.status.gpus[0].foreign
+    assert (foreign.count, foreign.pids) == (1, (stranger.pid,))
+    assert foreign.held_mib >= 1024
     assert world.status.gpus[0].lendable_mib == 0
     # Only now, so that nothing could be lent before the stranger was seen.
     world.service.assign(a, j)

@@ -7,9 +7,11 @@ import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.maintenance import GroupKeeper, agents_group_name
+from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
 from sublet_agent.cgroups.registry import GroupBook, Verdict
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices
 
 from tests.support.control_groups import GPU, control_groups, needs_freezer, until
 
@@ -236,10 +238,28 @@ def test_where_no_group_can_be_made_it_is_said_why(tmp_path):
     (tmp_path / "tree").mkdir()
     tree = FreezerTree(1, tmp_path / "tree")
     keeper = GroupKeeper(GroupBook(tmp_path / "g.json"), [tree], LinuxProcessTable(), "n", "m")
-    assert keeper.problem == f"{tmp_path / 'tree'} does not freeze"
+    detail = f"{tmp_path / 'tree'} does not freeze"
+    assert keeper.unfrozen == UnfrozenSlices(NotFrozen.NO_FREEZER, detail)
     assert list((tmp_path / "tree").iterdir()) == []
     nothing = GroupKeeper(GroupBook(tmp_path / "g.json"), [], LinuxProcessTable(), "n", "m")
-    assert nothing.problem == "no control groups are mounted here"
+    assert nothing.unfrozen == UnfrozenSlices(NotFrozen.NO_CONTROL_GROUPS)
+
+
+def test_a_tree_that_the_account_may_not_change_is_told_before_one_that_cannot_freeze(tmp_path):
+    (tmp_path / "tree").mkdir()
+    # A file where a folder is needed fails as a forbidden one does, and also for root.
+    (tmp_path / "file").touch()
+    trees = [FreezerTree(2, tmp_path / "tree"), FreezerTree(1, tmp_path / "file")]
+    keeper = GroupKeeper(GroupBook(tmp_path / "g.json"), trees, LinuxProcessTable(), "n", "m")
+    assert keeper.unfrozen.why is NotFrozen.NO_ACCESS
+    assert f"{tmp_path / 'tree'} does not freeze; {tmp_path / 'file'}: " in keeper.unfrozen.detail
+
+
+def test_where_freezing_is_switched_off_that_is_what_is_told(tmp_path, caplog):
+    settings = GroupSettings(freeze=False, mounted_at=tmp_path)
+    groups = node_groups(settings, "n", tmp_path, LinuxProcessTable())
+    assert groups.unfrozen == UnfrozenSlices(NotFrozen.SWITCHED_OFF)
+    assert "freezing is switched off (SubletAgent.freeze)" in caplog.text
 
 
 MOUNTS = r"""

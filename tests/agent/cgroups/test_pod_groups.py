@@ -8,6 +8,7 @@ from sublet_agent.cgroups.maintenance import GroupKeeper
 from sublet_agent.cgroups.pods import pod_in, pod_of, pod_places
 from sublet_agent.cgroups.registry import GroupBook, Verdict
 from sublet_agent.cgroups.trees import FreezerTree
+from sublet_quota.reasons.not_frozen import NotFrozen
 
 from tests.support.fake_device import FakeTable
 from tests.support.fake_service_link import slice_assignment
@@ -189,7 +190,7 @@ def test_a_pods_group_is_found_wherever_the_kubelet_made_it(pods, place):
     pods.keeper.serve(lambda: [of_pod("a", ADA)])
     assert pods.book.of("a").place == place
     assert not pods.book.of("a").is_own
-    assert pods.keeper.problem == ""
+    assert pods.keeper.unfrozen is None
 
 
 def test_a_pods_group_is_found_below_the_root_that_the_kubelet_was_given(tmp_path):
@@ -202,17 +203,18 @@ def test_a_pods_group_is_found_below_the_root_that_the_kubelet_was_given(tmp_pat
     pods.keeper.serve(lambda: slices)
     assert pods.book.of("a").place == place
     assert pods.book.of("b") is None
-    assert f"pod {BEN} has none in" in pods.keeper.problem
+    assert f"pod {BEN} has none in" in pods.keeper.unfrozen.detail
     pods.process(10, f"{place}/c1", uid=1000)
     assert pods.book.slice_at(10) == Verdict("a")
 
 
 def test_a_pod_without_a_group_is_told_until_it_has_one(pods):
     pods.keeper.serve(lambda: [of_pod("a", ADA)])
-    assert f"slice a has no control group: pod {ADA} has none in" in pods.keeper.problem
+    assert pods.keeper.unfrozen.why is NotFrozen.SLICE_WITHOUT_GROUP
+    assert f"slice a has no control group: pod {ADA} has none in" in pods.keeper.unfrozen.detail
     pods.make(f"/kubepods/burstable/pod{ADA}")
     pods.keeper.serve(lambda: [of_pod("a", ADA)])
-    assert pods.keeper.problem == ""
+    assert pods.keeper.unfrozen is None
 
 
 def test_a_pods_group_is_never_removed_by_the_agent(pods):

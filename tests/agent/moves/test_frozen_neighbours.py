@@ -10,6 +10,7 @@ from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_quota.reasons.not_frozen import NotFrozen
 
 from tests.support.agent_world import agent_world
 from tests.support.control_groups import leave_no_groups, needs_freezer
@@ -101,7 +102,7 @@ def test_without_the_freezer_such_a_loop_loses_the_notebook_and_it_is_said_that_
     world, tmp_path
 ):
     ada, ben, _ = begin(world)
-    assert world.status.gpus[0].not_frozen == "freezing is switched off (SubletAgent.freeze)"
+    assert world.status.gpus[0].not_frozen is NotFrozen.SWITCHED_OFF
     grabber = Grabber(ben, GRAB_MIB, tmp_path / "rest")
     for _ in range(TRIES):
         his_turn(world, ada, ben)

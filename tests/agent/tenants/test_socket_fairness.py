@@ -13,6 +13,8 @@ import pytest
 from sublet_agent.tenants.budgets import SocketLimits
 from sublet_agent.tenants.server import TenantSocket, _hang_up
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.standings import Standing
+from sublet_quota.wire.standing import tell_standing
 from sublet_quota.wire.tenant_socket import LocalShare
 
 from tests.support.fake_device import FakeTable
@@ -50,6 +52,7 @@ class HeardDesk:
             cap_mib=1,
             memory_mib=0,
             host_mib=0,
+            standing=tell_standing(Standing.ACTIVE),
             state=SliceState.RESIDENT,
             active=True,
             since=datetime.now(UTC),

@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 import pytest
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.wire.agent_link import MoveReport, SliceReport
+from sublet_quota.reasons.standings import Standing
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.wire.agent_link import MoveReport, SliceReport, WaitReport
+from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
@@ -84,13 +87,14 @@ async def test_who_is_in_no_group_has_no_groups_numbers(world: HubWorld) -> None
     }
 
 
+@pytest.mark.parametrize("state", SliceState)
 async def test_history_is_what_the_agent_said_and_outlives_the_service(
-    tmp_path: Path, hub: FakeHub
+    tmp_path: Path, hub: FakeHub, state: SliceState
 ) -> None:
     async with hub_world(tmp_path, hub) as world:
         agent = await world.agent()
         report = {"memory_mib": 700, "host_mib": 30, "utilisation_percent": 40, "active": True}
-        agent.says = _OfEverySlice(state=SliceState.PAUSED, **report)
+        agent.says = _OfEverySlice(state=state, **report)
         lease = await world.slice_for("ada", size="small")
         path = f"slices/{lease['slice_id']}/history"
         await until(lambda: world.service.fleet.report(lease["slice_id"]) is not None, 60)
@@ -99,13 +103,13 @@ async def test_history_is_what_the_agent_said_and_outlives_the_service(
         assert history["cap_mib"] == lease["memory_mib"]
         (point,) = history["points"]
         at = datetime.fromisoformat(point.pop("at"))
-        assert point == {**report, "state": "paused", "lent": False}
+        assert point == {**report, "state": state, "lent": False}
         later = quote((at + timedelta(seconds=1)).isoformat())
         _, rest = await world.call("GET", f"{path}?since={later}", world.user("ada"))
         assert rest["points"] == []
     async with hub_world(tmp_path, hub) as world:
         _, again = await world.call("GET", path, world.user("ada"))
-        assert [p["memory_mib"] for p in again["points"]] == [700]
+        assert [(p["memory_mib"], p["state"]) for p in again["points"]] == [(700, state)]
 
 
 @pytest.mark.parametrize(
@@ -150,6 +154,39 @@ async def test_how_long_a_move_has_lasted_counts_on_between_reports(world: HubWo
     shown = share["slices"][0]["report"]["move"]
     assert 2 < shown["elapsed_s"] < 60
     assert shown["moved_mib"] == 4
+
+
+MOVE = MoveReport(kind="suspending", began=datetime.now(UTC), bytes_mib=8, expected_s=9)
+TURN = WaitReport(reason=WaitReason.TURN, place=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "standing"),
+    [
+        ({"active": False}, Standing.IDLE),
+        ({"active": False, "state": SliceState.SUSPENDED}, Standing.MOVED_OUT),
+        ({"active": False, "lent_to": ("somebody",)}, Standing.LENT),
+        ({"active": False, "move": MOVE}, Standing.LEAVING),
+        ({"wait": TURN}, Standing.WAITING),
+        ({}, Standing.ACTIVE),
+    ],
+)
+async def test_a_slice_stands_as_its_agent_last_said(
+    world: HubWorld, values: dict[str, Any], standing: Standing
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    await told(world, agent, lease["slice_id"], **values)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    assert share["slices"][0]["standing"] == tell_standing(standing).model_dump()
+
+
+async def test_a_slice_that_no_agent_has_told_of_has_no_standing(world: HubWorld) -> None:
+    await world.agent()
+    lease = await world.slice_for("ada")
+    world.service.fleet.forget(lease["node"])
+    _, share = await world.call("GET", "share", world.user("ada"))
+    assert share["slices"][0]["standing"] is None
 
 
 async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.placement.offers import SliceOffers
+from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, Offer, Offers, SliceInfo
 from sublet_quota.wire.share import LentPeriod
+from sublet_quota.wire.standing import ToldStanding, tell_standing
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import EventRecord, GpuRecord, SliceRecord
@@ -73,6 +75,7 @@ class Views:
         return SliceInfo(
             lease=lease_of(record),
             report=None if report is None else self._shown_report(report, viewer),
+            standing=None if report is None else _standing(report),
             seen_at=self._fleet.seen_at(record.gpu.node),
             kept_until=record.kept_until,
             lent_to=() if report is None else self._names(report.lent_to, viewer),
@@ -178,6 +181,17 @@ class Views:
             return True
         known = self._capacity.holdings.document.groups
         return any(group in viewer.groups and group in known for group in groups)
+
+
+def _standing(report: SliceReport) -> ToldStanding:
+    facts = SliceFacts(
+        state=report.state,
+        active=report.active,
+        lent=bool(report.lent_to),
+        move=None if report.move is None else report.move.kind,
+        wait=None if report.wait is None else report.wait.reason,
+    )
+    return tell_standing(standing_of(facts))
 
 
 def _unreported(gpu: GpuRecord) -> GpuReport:

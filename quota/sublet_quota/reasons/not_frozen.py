@@ -1,0 +1,53 @@
+"""Why neighbours are not frozen while a slice comes back: the codes, and the table of their words.
+
+Whoever begins to use a GPU then is paused only when the card lists it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class NotFrozen(StrEnum):
+    """What keeps a node's agent from freezing slices."""
+
+    SWITCHED_OFF = "switched-off"
+    NO_CONTROL_GROUPS = "no-control-groups"
+    """None are mounted where the agent looks."""
+    NO_FREEZER = "no-freezer"
+    """There are control groups, and the kernel offers no freezing for them."""
+    NO_ACCESS = "no-access"
+    """The agent cannot make control groups: it is not root, say, or may only read them."""
+    SLICE_WITHOUT_GROUP = "slice-without-group"
+    """The control group of a slice is not found, or cannot be made: the others are frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnfrozenSlices:
+    """That not every slice of a node can be frozen, and why."""
+
+    why: NotFrozen
+    detail: str = ""
+    """For the agent's log: which folder or slice, and what the kernel says."""
+
+
+_CLAUSES: Final[Mapping[NotFrozen, str]] = MappingProxyType(
+    {
+        NotFrozen.SWITCHED_OFF: "freezing is switched off (SubletAgent.freeze)",
+        NotFrozen.NO_CONTROL_GROUPS: "no control groups are mounted there",
+        NotFrozen.NO_FREEZER: "the control groups there cannot be frozen",
+        NotFrozen.NO_ACCESS: (
+            "its agent cannot make control groups: it needs root, or a tree that it may write to"
+        ),
+        NotFrozen.SLICE_WITHOUT_GROUP: (
+            "a slice there has no control group, and its agent's log says which"
+        ),
+    }
+)
+
+
+def not_frozen_clause(why: NotFrozen) -> str:
+    """Return why slices of a node are not all frozen, to stand behind a colon."""
+    return _CLAUSES[why]

@@ -1,0 +1,21 @@
+"""How a slice stands, as agent and service tell it: the code together with its words."""
+
+from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
+from sublet_quota.wire.schema import AnswerModel, Name, Text
+
+
+class ToldStanding(AnswerModel):
+    """A standing, to be shown by these very words."""
+
+    code: Name
+    """A value of ``Standing``; a newer part may tell others. Signs and colours go by it."""
+    word: Text
+    meaning: Text
+    """The word explained, in a sentence for the slice's owner."""
+
+
+def tell_standing(standing: Standing) -> ToldStanding:
+    """Return a standing with its words."""
+    return ToldStanding(
+        code=standing.value, word=standing_word(standing), meaning=standing_meaning(standing)
+    )

@@ -1,0 +1,42 @@
+"""What the service is told of a card: who else uses it, and whether slices are frozen there."""
+
+import pytest
+from sublet_agent.devices.interface import Gpu, GpuMemory
+from sublet_agent.hub_link.reports import report_gpu
+from sublet_agent.residency.served_gpu import CardReading, ServedGpu
+from sublet_agent.residency.snapshots import NodeConditions
+from sublet_quota.reasons.not_frozen import NotFrozen
+from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport
+
+from tests.support.agent_cases import START
+from tests.support.fake_device import GPU
+
+MEMORY = GpuMemory(80_000, 0, 80_000)
+NODE = NodeConditions(START, lending=True, margin_mib=1000, host_free_mib=1000)
+
+
+@pytest.fixture
+def gpu() -> ServedGpu:
+    return ServedGpu(Gpu(GPU, 0, "Fake GPU", 80_000, simulated=True), MEMORY)
+
+
+def test_a_card_that_slices_alone_use_has_nobody_foreign_and_freezes(gpu: ServedGpu) -> None:
+    report = report_gpu(gpu, (), NODE)
+    assert (report.foreign, report.not_frozen) == (None, None)
+
+
+def test_who_else_uses_a_card_is_counted_added_up_and_named_by_pid(gpu: ServedGpu) -> None:
+    gpu.read(CardReading(MEMORY, foreign={9: 100, 7: 300}))
+    foreign = report_gpu(gpu, (), NODE).foreign
+    assert foreign == ForeignProcesses(count=2, pids=(7, 9), held_mib=400)
+
+
+def test_of_many_processes_twenty_are_named_and_all_are_counted(gpu: ServedGpu) -> None:
+    gpu.read(CardReading(MEMORY, foreign=dict.fromkeys(range(1, 31), 10)))
+    foreign = report_gpu(gpu, (), NODE).foreign
+    assert foreign == ForeignProcesses(count=30, pids=tuple(range(1, 21)), held_mib=300)
+
+
+def test_why_slices_are_not_frozen_is_told_by_its_code(gpu: ServedGpu) -> None:
+    told = report_gpu(gpu, (), NODE, not_frozen=NotFrozen.NO_ACCESS).model_dump_json()
+    assert GpuReport.model_validate_json(told).not_frozen is NotFrozen.NO_ACCESS
