@@ -323,6 +323,10 @@ class JobInfo(AnswerModel):
     state: JobState
     reason: Text
     """Waiting: why, and the place in the queue. Failed: the cell and the error."""
+    reason_code: Name | None = None
+    """What ``reason`` says, for programs: a value of ``QueueReason`` for who waits in the queue, of
+    ``WaitReason`` for who waits on its GPU, of ``JobsOff`` where jobs are switched off, and else of
+    ``JobReasonCode``; a newer service may tell others."""
     place: int | None
     priority: int
     memory_mib: int

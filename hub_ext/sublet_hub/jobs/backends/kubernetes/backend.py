@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, NodeId, SliceId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.jobs.backend import isolate_failures
@@ -43,6 +44,7 @@ from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, Ob
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.changes import waits_for
 from sublet_hub.jobs.endings import (
     Ending,
     Lost,
@@ -60,9 +62,7 @@ from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
 
-_MOST_REASON: Final = 2000
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
-_LOG_NAME: Final = "its log, with the time of each line,"
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
 
 
@@ -185,12 +185,13 @@ class KubernetesJobs:
             self._endings[job.job_id] = Ending(JobMove.GO_BACK, anew)
             return
         workload = self._cluster.workload_of(owner["metadata"]["name"])
-        self._say(job.job_id, why_not_admitted(workload) or "waits in the cluster's queue")
+        self._say(job.job_id, why_not_admitted(workload))
 
     def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         record = self._slice_of(job)
         if record is None:
-            self._endings[job.job_id] = Ending(JobMove.GO_BACK, "its slice was gone")
+            gone = JobReason(JobReasonCode.SLICE_GONE)
+            self._endings[job.job_id] = Ending(JobMove.GO_BACK, gone)
             return
         if owner is None:
             self._create(job, record)
@@ -201,7 +202,7 @@ class KubernetesJobs:
             nodes = {NodeId(pod.node) for pod in seen.pods if pod.node}
             elsewhere = self._attempts.nodes.in_use_elsewhere(job, nodes) if nodes else None
             if elsewhere is not None:
-                why = f"its owner's files are in use on {elsewhere}, where it has to run"
+                why = JobReason(JobReasonCode.FILES_ELSEWHERE, {"node": elsewhere})
                 self._end_unbegun(job, Ending(JobMove.GO_BACK, why))
                 return
             self._look_at_pending(job, seen)
@@ -246,15 +247,15 @@ class KubernetesJobs:
         now_known = self._stores.ledger.live_jobs.get(job.job_id)
         if now_known is None or now_known.state is not job.state or job.job_id in self._endings:
             return
-        said = f"{ending.why}: {words}" if words else ending.why
-        self._end_unbegun(now_known, replace(ending, why=said[:_MOST_REASON]))
+        told = ": ".join(filter(None, (ending.why.told, words)))
+        self._end_unbegun(now_known, replace(ending, why=replace(ending.why, told=told)))
 
     def _end_unbegun(self, job: JobRecord, ending: Ending) -> None:
         """Kueue would admit it again at once: there it leaves its place to others first."""
         if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
             rest = self._pending.rest(job.job_id, self._stores.now())
-            said = ending.why[: _MOST_REASON - len(rest) - 2]
-            ending = replace(ending, why=f"{said}; {rest}")
+            why = ending.why.under(rest_s=round(rest.total_seconds()))
+            ending = replace(ending, why=why)
         self._endings[job.job_id] = ending
         self._on_news()
 
@@ -264,13 +265,13 @@ class KubernetesJobs:
         ending = self._ending_of(job, seen)
         if isinstance(seen, Waits) and seen.suspended:
             workload = self._cluster.workload_of(object_name(job))
-            why = why_evicted(workload) or "the cluster's queue took its room"
-            ending = Ending(JobMove.GO_BACK, why)
+            ending = Ending(JobMove.GO_BACK, why_evicted(workload))
         if ending is not None:
             self._end_when_told(job, ending)
             return
         self._over_since.pop(job.job_id, None)
-        printed = PrintedLog(self._output.bytes_printed(job), self._settings.log_bytes, _LOG_NAME)
+        printed_bytes, most_bytes = self._output.bytes_printed(job), self._settings.log_bytes
+        printed = PrintedLog(printed_bytes, most_bytes, is_stamped=True)
         wish = wish_to_end(job, printed, self._stores.now())
         if wish is not None:
             self._endings[job.job_id] = wish
@@ -348,12 +349,12 @@ class KubernetesJobs:
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
         return None if job.slice_id is None else self._stores.ledger.slices.get(job.slice_id)
 
-    def _say(self, job_id: JobId, why: str) -> None:
+    def _say(self, job_id: JobId, why: JobReason) -> None:
         """What a job waits for, for its owner."""
         job = self._stores.ledger.live_jobs.get(job_id)
-        why = why[:_MOST_REASON]
-        if job is not None and why and why != job.reason:
-            self._apply(Change(jobs=(replace(job, reason=why),)))
+        change = None if job is None else waits_for(job, why)
+        if change is not None:
+            self._apply(change)
 
     def _apply(self, change: Change) -> None:
         self._stores.ledger.apply(change, self._stores.now())
@@ -365,12 +366,12 @@ class KubernetesJobs:
             manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
         except NotYetError as error:
             if record is None:
-                self._say(job.job_id, str(error))
+                self._say(job.job_id, error.why)
             else:
-                self._endings[job.job_id] = Ending(JobMove.GO_BACK, str(error))
+                self._endings[job.job_id] = Ending(JobMove.GO_BACK, error.why)
             return
         except CannotRunError as error:
-            self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
+            self._endings[job.job_id] = Ending(JobMove.FAIL, error.why)
             return
         self._object_tasks.run(
             _making(object_name(job)), self._create_or_fail(job.job_id, manifest)
@@ -387,9 +388,10 @@ class KubernetesJobs:
             self._object_tasks.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
             if error.is_final and job_id in self._stores.ledger.live_jobs:
-                self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:_MOST_REASON])
+                refused = JobReason(JobReasonCode.CLUSTER_REFUSED, told=str(error))
+                self._endings[job_id] = Ending(JobMove.FAIL, refused)
                 return
-            self._say(job_id, f"the cluster does not take it yet: {error}")
+            self._say(job_id, JobReason(JobReasonCode.NOT_TAKEN_YET, told=str(error)))
             raise
 
     def _delete(self, job_id: JobId, owner: Manifest) -> None:
