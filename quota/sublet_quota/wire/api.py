@@ -290,6 +290,11 @@ class JobForecast(AnswerModel):
     """Why it would be refused."""
     message: Text
     """One sentence for its owner."""
+    reason_code: Name | None = None
+    """Why it would wait, for programs: a value of ``QueueReason``; a newer service may tell others.
+
+    ``None`` where it would not wait for a GPU.
+    """
     place: int | None = Field(default=None, ge=1)
     """In the queue; ``None``: it would start at once, or is not allowed."""
     expected_wait_s: float | None = Field(default=None, ge=0)

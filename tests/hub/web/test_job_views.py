@@ -269,6 +269,7 @@ async def test_a_forecast_says_nothing_where_nothing_is_known(ada: Ada) -> None:
     await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
     answer = await forecast(ada)
     assert (answer["place"], answer["expected_wait_s"]) == (1, None)
+    assert answer["reason_code"] == "too-little-idle"
     assert "too few" in answer["basis"]
 
 

@@ -42,8 +42,9 @@ from sublet_hub.jobs.backends.kubernetes.job_logs import JobOutput
 from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
 from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, ObjectTasks
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
-from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
+from sublet_hub.jobs.backends.kubernetes.objects.names import object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.backends.kubernetes.removal import Removal
 from sublet_hub.jobs.changes import waits_for
 from sublet_hub.jobs.endings import (
     Ending,
@@ -64,6 +65,7 @@ from sublet_hub.state.stores import Stores
 
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
+_SLICE_GONE: Final = Ending(JobMove.GO_BACK, JobReason(JobReasonCode.SLICE_GONE))
 
 
 class KubernetesJobs:
@@ -85,6 +87,7 @@ class KubernetesJobs:
         self._attempts = Attempts(stores, settings)
         self._on_news: Callable[[], None] = lambda: None
         self._object_tasks = ObjectTasks(stores.now)
+        self._removal = Removal(cluster, self._object_tasks)
         self._output = JobOutput(cluster, stores, settings.log_bytes)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
@@ -111,7 +114,8 @@ class KubernetesJobs:
             with isolate_failures(f"job {job.job_id}"):
                 self._look_at(job)
         self._pending.keep_only(self._stores.ledger.live_jobs)
-        self._remove_orphans()
+        own_queue = self._settings.kueue is None
+        self._removal.remove_orphans(self._stores.ledger.live_jobs, own_queue=own_queue)
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """A job had to leave its card: it goes back to the queue."""
@@ -126,8 +130,6 @@ class KubernetesJobs:
         await self._cluster.close()
         await self._object_tasks.close()
         await self._output.close()
-
-    # One job.
 
     def _look_at(self, job: JobRecord) -> None:
         name = object_name(job)
@@ -190,8 +192,7 @@ class KubernetesJobs:
     def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         record = self._slice_of(job)
         if record is None:
-            gone = JobReason(JobReasonCode.SLICE_GONE)
-            self._endings[job.job_id] = Ending(JobMove.GO_BACK, gone)
+            self._endings[job.job_id] = _SLICE_GONE
             return
         if owner is None:
             self._create(job, record)
@@ -254,8 +255,7 @@ class KubernetesJobs:
         """Kueue would admit it again at once: there it leaves its place to others first."""
         if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
             rest = self._pending.rest(job.job_id, self._stores.now())
-            why = ending.why.under(rest_s=round(rest.total_seconds()))
-            ending = replace(ending, why=why)
+            ending = replace(ending, why=ending.why.under(rest_s=round(rest.total_seconds())))
         self._endings[job.job_id] = ending
         self._on_news()
 
@@ -299,7 +299,7 @@ class KubernetesJobs:
         alive = [pod for pod in pods if not is_over(pod, now)]
         if alive or (owner is not None and ending.move is JobMove.GO_BACK):
             if owner is not None:
-                self._delete(job.job_id, owner)
+                self._removal.remove(owner)
             return
         job = self._output.note_progress(job)
         change = change_of(job, ending, now)
@@ -318,8 +318,6 @@ class KubernetesJobs:
         else:
             self._endings[job.job_id] = ending_of(job, seen, self._settings.most_attempts)
         self._on_news()
-
-    # What the ledger is told.
 
     def _note_pods(self, record: SliceRecord, pods: tuple[SeenPod, ...]) -> None:
         if len(pods) != 1:
@@ -359,8 +357,6 @@ class KubernetesJobs:
     def _apply(self, change: Change) -> None:
         self._stores.ledger.apply(change, self._stores.now())
 
-    # What the cluster is told.
-
     def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
         try:
             manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
@@ -393,25 +389,6 @@ class KubernetesJobs:
                 return
             self._say(job_id, JobReason(JobReasonCode.NOT_TAKEN_YET, told=str(error)))
             raise
-
-    def _delete(self, job_id: JobId, owner: Manifest) -> None:
-        del job_id
-        name = owner["metadata"]["name"]
-        for resource, value in self._cluster.owners():
-            if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
-                self._object_tasks.run(name, self._cluster.delete(resource, name))
-                return
-
-    def _remove_orphans(self) -> None:
-        """Objects of no attempt that is wanted: of jobs that ended, or were cancelled."""
-        for _, owner in list(self._cluster.owners()):
-            job_id = JobId(owner["metadata"]["labels"][JOB_ID])
-            job = self._stores.ledger.live_jobs.get(job_id)
-            wanted = job is not None and object_name(job) == owner["metadata"]["name"]
-            own_queue = self._settings.kueue is None
-            waits = job is not None and job.state is JobState.WAITING and own_queue
-            if not wanted or waits:
-                self._delete(job_id, owner)
 
 
 def _making(name: str) -> str:
