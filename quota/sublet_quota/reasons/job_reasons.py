@@ -24,7 +24,7 @@ class JobReasonCode(StrEnum):
 
     TOLD_BEFORE = "told-before"
     """Another version of the service knew, and its words alone are left."""
-    # On its way through the queue.
+
     SUBMITTED = "submitted"
     PLACED = "placed"
     """It has a slice, and waits for its room there."""
@@ -38,7 +38,7 @@ class JobReasonCode(StrEnum):
     CANCELLED = "cancelled"
     """By its owner."""
     CANCELLED_BY_ADMIN = "cancelled-by-admin"
-    # What it did itself.
+
     CELL_FAILED = "cell-failed"
     NOTEBOOK_FAILED = "notebook-failed"
     """Before its first cell, or in none of them."""
@@ -49,14 +49,14 @@ class JobReasonCode(StrEnum):
     """The same of a log whose lines have their time, which counts, too."""
     END_NOT_STORED = "end-not-stored"
     """The ledger does not take its own words."""
-    # What its agent, or its machine, did to it.
+
     EVICTED = "evicted"
     """An owner needs the room, and it could not be suspended."""
     GPU_STATE_LOST = "gpu-state-lost"
     SLICE_GONE = "slice-gone"
     AGENT_SILENT = "agent-silent"
     MACHINE_RESTARTED = "machine-restarted"
-    # As a process of this machine.
+
     ACCOUNT_UNKNOWN = "account-unknown"
     CANNOT_START = "cannot-start"
     LOST_UNBEGUN = "lost-unbegun"
@@ -66,7 +66,7 @@ class JobReasonCode(StrEnum):
     """Nobody has its exit status."""
     KILLED_BY_SIGNAL = "killed-by-signal"
     EXITED = "exited"
-    # In the cluster: before there are pods.
+
     POD_UNKNOWN = "pod-unknown"
     """Nothing is known of how its owner's pods are made."""
     OTHER_NAMESPACE = "other-namespace"
@@ -89,7 +89,7 @@ class JobReasonCode(StrEnum):
     """The API server took no object for it, and is asked again."""
     CLUSTER_REFUSED = "cluster-refused"
     """The same for good."""
-    # In the cluster: what its pods say.
+
     PODS_BEING_MADE = "pods-being-made"
     NODE_SOUGHT = "node-sought"
     UNSCHEDULABLE = "unschedulable"
