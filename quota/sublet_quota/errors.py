@@ -11,3 +11,7 @@ class AmountError(SubletQuotaError, ValueError):
 
 class ForbiddenMoveError(SubletQuotaError):
     """A move that the table of a life cycle does not have."""
+
+
+class ReasonError(SubletQuotaError, ValueError):
+    """A reason without the numbers that its words need, or with others."""

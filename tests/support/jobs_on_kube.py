@@ -18,6 +18,7 @@ from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import JobId, UserName
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 
 from tests.support.fake_agent import FakeAgent, a_gpu
@@ -85,7 +86,7 @@ def a_job(**values: Any) -> JobRecord:
         "priority": 0,
         "max_run_s": None,
         "state": JobState.WAITING,
-        "reason": "",
+        "reason": JobReason(JobReasonCode.SUBMITTED),
         "submitted_at": datetime(2026, 11, 24, 8, tzinfo=UTC),
     }
     return JobRecord(**{**facts, **values})

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import UserName
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
 from sublet_hub.errors import ConflictError
 from sublet_hub.jobs.changes import ended, who_cancelled
@@ -15,8 +16,9 @@ from sublet_hub.ledger.records import Change, JobRecord
 
 def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
     """A running job is to be cancelled; its runner sees that, and has to end it."""
-    reason = "is being cancelled" if by == job.owner else "is being cancelled by an admin"
-    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=reason)
+    by_owner = by == job.owner
+    code = JobReasonCode.CANCEL_ASKED if by_owner else JobReasonCode.CANCEL_ASKED_BY_ADMIN
+    asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=JobReason(code))
     return Change(jobs=(asked,))
 
 

@@ -1,6 +1,7 @@
 """What each move of a job changes in the ledger: its state, its slice, and the event.
 
-Pure: from records to a ``Change``. A job has a slice exactly while it is placed or running.
+Pure: from records to a ``Change``. A job has a slice exactly while it is placed or running. What a
+reason tells in words from outside is made storable here, as it enters the record.
 """
 
 from dataclasses import replace
@@ -8,13 +9,12 @@ from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import job_event
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
 from sublet_hub.ledger.text import storable
-
-_MOST_REASON = 2000
 
 
 def submitted(job: JobRecord) -> Change:
@@ -29,7 +29,7 @@ def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime)
         JobMove.PLACE,
         slice_id=record.slice_id,
         gpus_held=gpus_held,
-        reason=f"waits for its room on GPU {record.gpu.index} of {record.gpu.node}",
+        reason=JobReason(JobReasonCode.PLACED, {"gpu": record.gpu.index, "node": record.gpu.node}),
     )
     told = replace(
         job_event(EventKind.JOB_PLACED, after, now), gpu_id=record.gpu.gpu_id, node=record.gpu.node
@@ -47,23 +47,30 @@ def started(
         started_at=now,
         attempts=job.attempts + 1,
         output_notebook=output,
-        reason="",
+        reason=JobReason(JobReasonCode.BEGUN),
     )
     served = replace(record, root_pid=process.pid, root_start_time=process.start_time)
     told = job_event(EventKind.JOB_STARTED, after, now, f"pid {process.pid}")
     return Change(jobs=(after,), slices=(served,), events=(told,))
 
 
-def who_cancelled(job: JobRecord) -> str:
+def who_cancelled(job: JobRecord) -> JobReason:
     """As its owner is told: no admin's name."""
-    return "by its owner" if job.cancel_asked_by in {None, job.owner} else "by an admin"
+    by_owner = job.cancel_asked_by in {None, job.owner}
+    return JobReason(JobReasonCode.CANCELLED if by_owner else JobReasonCode.CANCELLED_BY_ADMIN)
 
 
-def went_back(job: JobRecord, why: str, now: datetime) -> Change:
+def waits_for(job: JobRecord, why: JobReason) -> Change | None:
+    """It waits as before, and for something else; ``None`` where that is the same."""
+    why = _storable(why)
+    return None if why == job.reason else Change(jobs=(replace(job, reason=why),))
+
+
+def went_back(job: JobRecord, why: JobReason, now: datetime) -> Change:
     """It waits again, and begins anew when it is placed; one that is being cancelled is over."""
     if job.cancel_asked_at is not None:
         return ended(job, JobMove.CANCEL, now, who_cancelled(job))
-    why = storable(why)
+    why = _storable(why)
     after = job.moved(
         JobMove.GO_BACK,
         slice_id=None,
@@ -73,30 +80,41 @@ def went_back(job: JobRecord, why: str, now: datetime) -> Change:
         current_cell=None,
         reason=why,
     )
-    told = replace(job_event(EventKind.JOB_WENT_BACK, job, now, why), slice_id=job.slice_id)
+    told = replace(
+        job_event(EventKind.JOB_WENT_BACK, job, now, job_clause(why)), slice_id=job.slice_id
+    )
     return Change(jobs=(after,), released=_slices_of(job), events=(told,))
 
 
-def begins_anew(job: JobRecord, why: str, now: datetime) -> Change:
+def begins_anew(job: JobRecord, why: JobReason, now: datetime) -> Change:
     """Its attempt has failed, and it has retries left: it waits again."""
     tried = job.failed_attempts + 1
-    said = f"attempt {tried} of {job.retries + 1} failed: {why}"[:_MOST_REASON]
-    change = went_back(job, said, now)
+    change = went_back(job, why.under(attempt=tried, of_attempts=job.retries + 1), now)
     (after,) = change.jobs
     return replace(change, jobs=(replace(after, failed_attempts=tried),))
 
 
 def ended(
-    job: JobRecord, move: JobMove, now: datetime, why: str, exit_code: int | None = None
+    job: JobRecord,
+    move: JobMove,
+    now: datetime,
+    why: JobReason,
+    exit_code: int | None = None,
 ) -> Change:
     """It is done, has failed or was cancelled."""
-    why = storable(why)
+    why = _storable(why)
     after = job.moved(move, slice_id=None, ended_at=now, reason=why, exit_code=exit_code)
     told = replace(
-        job_event(EventKind.JOB_ENDED, after, now, f"{after.state.value} {why}".strip()),
+        job_event(
+            EventKind.JOB_ENDED, after, now, f"{after.state.value} {job_clause(why)}".strip()
+        ),
         slice_id=job.slice_id,
     )
     return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def _storable(reason: JobReason) -> JobReason:
+    return replace(reason, told=storable(reason.told))
 
 
 def _slices_of(job: JobRecord) -> tuple[SliceId, ...]:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobMove, JobState
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
 from sublet_hub.jobs import changes
 from sublet_hub.ledger.records import Change, JobRecord
 
-_MOST_REASON: Final = 2000
 _SLACK: Final = timedelta(seconds=15)
 """The runner itself ends a job that runs too long; only when it fails to, the service does."""
 
@@ -26,7 +26,7 @@ class Succeeded:
 class Failed:
     """An attempt ended by itself, and not well."""
 
-    why: str
+    why: JobReason
     exit_code: int | None = None
     may_retry: bool = True
     """Another attempt may not meet this failure."""
@@ -36,7 +36,7 @@ class Failed:
 class Lost:
     """An attempt was ended from outside, through no fault of its own."""
 
-    why: str
+    why: JobReason
     at_last: Failed | None = None
     """What it counts as once the job was lost too often; ``None``: the job has failed for good."""
 
@@ -49,7 +49,7 @@ class Ending:
     """What becomes of a job once nothing of its attempt runs any more."""
 
     move: JobMove
-    why: str
+    why: JobReason
     exit_code: int | None = None
     may_retry: bool = False
     """A failure after which the job begins anew while it has retries left."""
@@ -61,18 +61,18 @@ class PrintedLog:
 
     printed_bytes: int
     most_bytes: int
-    name: str = "its log"
-    """The subject of the sentence that says it is too much."""
+    is_stamped: bool = False
+    """Whether the time of each line is in it, and counts."""
 
 
 def evicted(why: str) -> Lost:
     """The loss of an attempt that its agent ended, as an owner needs the room."""
-    return Lost(f"had to leave its GPU: {why}" if why else "had to leave its GPU")
+    return Lost(JobReason(JobReasonCode.EVICTED, told=why))
 
 
 def lost_gpu_state(why: str) -> Lost:
     """The loss of an attempt whose GPU memory can never come back."""
-    return Lost(f"its GPU state was lost: {why}"[:_MOST_REASON])
+    return Lost(JobReason(JobReasonCode.GPU_STATE_LOST, told=why))
 
 
 def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
@@ -82,15 +82,14 @@ def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
     themselves do not count among these.
     """
     if isinstance(seen, Succeeded):
-        return Ending(JobMove.FINISH, "", 0)
+        return Ending(JobMove.FINISH, JobReason(JobReasonCode.DONE), 0)
     if job.cancel_asked_at is not None:
         code = seen.exit_code if isinstance(seen, Failed) else None
         return Ending(JobMove.CANCEL, changes.who_cancelled(job), code)
     if isinstance(seen, Lost):
         if job.attempts - job.failed_attempts < most_attempts:
             return Ending(JobMove.GO_BACK, seen.why)
-        often = f"{seen.why}; it was begun {job.attempts} times, and is not tried again"
-        seen = seen.at_last or Failed(often, may_retry=False)
+        seen = seen.at_last or Failed(seen.why.under(begun_times=job.attempts), may_retry=False)
     return Ending(JobMove.FAIL, seen.why, seen.exit_code, seen.may_retry)
 
 
@@ -101,10 +100,11 @@ def wish_to_end(job: JobRecord, log: PrintedLog, now: datetime) -> Ending | None
     if job.max_run_s is not None and job.started_at is not None:
         limit = timedelta(seconds=job.max_run_s)
         if now - job.started_at > limit + _SLACK:
-            return Ending(JobMove.FAIL, f"ran for longer than {job.max_run_s} s")
+            why = JobReason(JobReasonCode.RAN_TOO_LONG, {"limit_s": job.max_run_s})
+            return Ending(JobMove.FAIL, why)
     if log.printed_bytes > log.most_bytes:
-        why = f"{log.name} grew beyond {log.most_bytes // 2**20} MiB: print less"
-        return Ending(JobMove.FAIL, why)
+        code = JobReasonCode.STAMPED_LOG_TOO_LONG if log.is_stamped else JobReasonCode.LOG_TOO_LONG
+        return Ending(JobMove.FAIL, JobReason(code, {"limit_mib": log.most_bytes // 2**20}))
     return None
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     TypeAdapter,
 )
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.api import JobFailure
 
 from sublet_hub.ledger.text import storable
@@ -56,10 +57,13 @@ class CellError(BaseModel):
     message: _Said = ""
     traceback: _Said = ""
 
-    def __str__(self) -> str:
-        """For the owner: ``cell 3: ValueError: no such file``."""
-        where = "" if self.cell is None else f"cell {self.cell}: "
-        return f"{where}{self.name}: {self.message}"[:_MOST_REASON]
+    @property
+    def reason(self) -> JobReason:
+        """Why its job has failed; for the owner ``cell 3: ValueError: no such file``."""
+        told = f"{self.name}: {self.message}"
+        if self.cell is None:
+            return JobReason(JobReasonCode.NOTEBOOK_FAILED, told=told)
+        return JobReason(JobReasonCode.CELL_FAILED, {"cell": self.cell}, told)
 
 
 class Ended(BaseModel):

@@ -16,6 +16,7 @@ from sublet_quota.jobs.take_along import refuse_paths
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.names.job_names import job_name
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import JobLog, JobRequest
 
@@ -231,7 +232,7 @@ class JobSubmission:
             priority=request.priority,
             max_run_s=request.max_run_s,
             state=JobState.WAITING,
-            reason="was just submitted",
+            reason=JobReason(JobReasonCode.SUBMITTED),
             submitted_at=self._stores.now(),
             cells_total=facts.cells or None,
             take_along=tuple(dict.fromkeys(request.take_along)),

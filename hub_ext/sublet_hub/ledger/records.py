@@ -10,6 +10,7 @@ from typing import Any
 
 from sublet_quota.life_cycles.job_states import JobMove, JobState, move_job
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.reasons.job_reasons import JobReason
 from sublet_quota.residency.snapshot import Holder
 
 
@@ -109,7 +110,7 @@ class JobRecord:
     priority: int
     max_run_s: int | None
     state: JobState
-    reason: str
+    reason: JobReason
     submitted_at: datetime
     cells_total: int | None = None
     cells_done: int = 0

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.ledger.records import (
@@ -21,6 +22,8 @@ from sublet_hub.ledger.text import storable
 
 LENDING: Final = "lending"
 """As the switch is named."""
+_IN_SEVERAL_COLUMNS: Final = frozenset({"process", "reason"})
+"""Of a job."""
 Row = Mapping[Any, Any]
 
 
@@ -117,7 +120,7 @@ def _pod_of_row(row: Row) -> PodIdentity | None:
 def row_of_job(job: JobRecord) -> dict[str, Any]:
     """The job as a row of ``jobs``."""
     row: dict[str, Any] = {
-        name: getattr(job, name) for name in JobRecord.__slots__ if name != "process"
+        name: getattr(job, name) for name in JobRecord.__slots__ if name not in _IN_SEVERAL_COLUMNS
     }
     row["groups"] = list(job.groups)
     row["take_along"] = list(job.take_along)
@@ -126,19 +129,32 @@ def row_of_job(job: JobRecord) -> dict[str, Any]:
     row["boot_id"] = None if process is None else process.boot_id
     row["pid"] = None if process is None else process.pid
     row["pid_start_time"] = None if process is None else process.start_time
+    reason = job.reason
+    row["reason_code"] = reason.code.value
+    row["reason_numbers"] = dict(reason.numbers)
+    row["reason_told"] = reason.told
     return row
 
 
 def job_of_row(row: Row) -> JobRecord:
     """The job of a row of ``jobs``."""
-    values = {name: row[name] for name in JobRecord.__slots__ if name != "process"}
+    values = {name: row[name] for name in JobRecord.__slots__ if name not in _IN_SEVERAL_COLUMNS}
     values["groups"] = tuple(row["groups"])
     values["take_along"] = tuple(row["take_along"])
     values["state"] = JobState(row["state"])
     process = None
     if row["pid"] is not None:
         process = StartedProcess(row["boot_id"], row["pid"], row["pid_start_time"])
-    return JobRecord(process=process, **values)
+    return JobRecord(process=process, reason=_reason_of_row(row), **values)
+
+
+def _reason_of_row(row: Row) -> JobReason:
+    """Why the job is as it is; of a reason that another version has written, what is left of it."""
+    code, told = row["reason_code"], row["reason_told"]
+    try:
+        return JobReason(JobReasonCode(code), row["reason_numbers"], told)
+    except ValueError:
+        return JobReason(JobReasonCode.TOLD_BEFORE, told=told or code)
 
 
 def row_of_lending(lending: LendingRecord) -> dict[str, Any]:

@@ -95,7 +95,6 @@ JOBS = sa.Table(
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("max_run_s", sa.BigInteger),
     sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("reason", sa.Text, nullable=False),
     sa.Column("submitted_at", UtcDateTime, nullable=False),
     sa.Column("cells_total", sa.Integer),
     sa.Column("cells_done", sa.Integer, nullable=False),
@@ -116,6 +115,9 @@ JOBS = sa.Table(
     sa.Column("failed_attempts", sa.Integer, nullable=False),
     sa.Column("gpus", sa.Integer, nullable=False),
     sa.Column("current_cell", sa.Integer),
+    sa.Column("reason_code", sa.String(64), nullable=False),
+    sa.Column("reason_numbers", sa.JSON, nullable=False),
+    sa.Column("reason_told", sa.Text, nullable=False),
 )
 
 EVENTS = sa.Table(

@@ -110,9 +110,9 @@ class QueueWait:
 class JobsOff(StrEnum):
     """Why nobody does anything for a job of a hub whose training jobs are switched off."""
 
-    WAITS = "waits"
+    WAITS = "jobs-off"
     """It waits, and is placed by nobody."""
-    UNATTENDED = "unattended"
+    UNATTENDED = "jobs-off-unattended"
     """Its pod runs on, and nobody may look after it."""
 
 

@@ -293,6 +293,11 @@ class JobForecast(AnswerModel):
     """Why it would be refused."""
     message: Text
     """One sentence for its owner."""
+    reason_code: Name | None = None
+    """Why it would wait, for programs: a value of ``QueueReason``; a newer service may tell others.
+
+    ``None`` where it would not wait for a GPU.
+    """
     place: int | None = Field(default=None, ge=1)
     """In the queue; ``None``: it would start at once, or is not allowed."""
     expected_wait_s: float | None = Field(default=None, ge=0)
@@ -326,6 +331,10 @@ class JobInfo(AnswerModel):
     state: JobState
     reason: Text
     """Waiting: why, and the place in the queue. Failed: the cell and the error."""
+    reason_code: Name | None = None
+    """What ``reason`` says, for programs: a value of ``QueueReason`` for who waits in the queue, of
+    ``WaitReason`` for who waits on its GPU, of ``JobsOff`` where jobs are switched off, and else of
+    ``JobReasonCode``; a newer service may tell others."""
     place: int | None
     priority: int
     memory_mib: int

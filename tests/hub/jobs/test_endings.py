@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sublet_hub.jobs.changes import waits_for
 from sublet_hub.jobs.endings import (
     Ending,
     Failed,
@@ -18,9 +19,10 @@ from sublet_hub.jobs.endings import (
     lost_gpu_state,
     wish_to_end,
 )
-from sublet_hub.ledger.records import JobRecord
+from sublet_hub.ledger.records import Change, JobRecord
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.names.ids import JobId, SliceId, UserName
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MIB = 2**20
@@ -44,7 +46,7 @@ def a_job(**facts: Any) -> JobRecord:
         priority=0,
         max_run_s=None,
         state=JobState.RUNNING,
-        reason="",
+        reason=JobReason(JobReasonCode.BEGUN),
         submitted_at=NOW,
         started_at=NOW,
         slice_id=SliceId("s1"),
@@ -56,67 +58,75 @@ def a_job(**facts: Any) -> JobRecord:
 CANCELLED = {"cancel_asked_at": NOW, "cancel_asked_by": "ada"}
 BY_ADMIN = {"cancel_asked_at": NOW, "cancel_asked_by": "root"}
 LAST_TIME = {"attempts": 3}
-SILENT = Failed("its process ended while the service was away")
+SILENT = Failed(JobReason(JobReasonCode.ENDED_UNSEEN))
+OH = JobReason(JobReasonCode.NOTEBOOK_FAILED, told="oh")
+NODE_DIED = JobReason(JobReasonCode.NODE_GAVE_UP, told="it died")
+BY_OWNER = JobReason(JobReasonCode.CANCELLED)
+DONE = Ending(JobMove.FINISH, JobReason(JobReasonCode.DONE), 0)
 
 ENDINGS: dict[str, tuple[dict[str, Any], Seen, Ending]] = {
-    "done": ({}, Succeeded(), Ending(JobMove.FINISH, "", 0)),
+    "done": ({}, Succeeded(), DONE),
     "done before its wish to be cancelled was acted on": (
         CANCELLED,
         Succeeded(),
-        Ending(JobMove.FINISH, "", 0),
+        DONE,
     ),
-    "failed": ({}, Failed("oh", 1), Ending(JobMove.FAIL, "oh", 1, may_retry=True)),
+    "failed": ({}, Failed(OH, 1), Ending(JobMove.FAIL, OH, 1, may_retry=True)),
     "failed as it will again": (
         {},
-        Failed("oh", 3, may_retry=False),
-        Ending(JobMove.FAIL, "oh", 3),
+        Failed(OH, 3, may_retry=False),
+        Ending(JobMove.FAIL, OH, 3),
     ),
     "failed while it was cancelled": (
         CANCELLED,
-        Failed("told to end", 143),
-        Ending(JobMove.CANCEL, "by its owner", 143),
+        Failed(JobReason(JobReasonCode.TOLD_TO_END), 143),
+        Ending(JobMove.CANCEL, BY_OWNER, 143),
     ),
     "lost while it was cancelled": (
         BY_ADMIN,
-        Lost("its node died"),
-        Ending(JobMove.CANCEL, "by an admin"),
+        Lost(NODE_DIED),
+        Ending(JobMove.CANCEL, JobReason(JobReasonCode.CANCELLED_BY_ADMIN)),
     ),
-    "lost": ({}, Lost("its node died"), Ending(JobMove.GO_BACK, "its node died")),
+    "lost": ({}, Lost(NODE_DIED), Ending(JobMove.GO_BACK, NODE_DIED)),
     "lost for the second time": (
         {"attempts": 2},
-        Lost("its node died"),
-        Ending(JobMove.GO_BACK, "its node died"),
+        Lost(NODE_DIED),
+        Ending(JobMove.GO_BACK, NODE_DIED),
     ),
     "lost too often": (
         LAST_TIME,
-        Lost("its node died"),
-        Ending(JobMove.FAIL, "its node died; it was begun 3 times, and is not tried again"),
+        Lost(NODE_DIED),
+        Ending(JobMove.FAIL, NODE_DIED.under(begun_times=3)),
     ),
     "lost, and not too often: what failed by itself does not count": (
         {**LAST_TIME, "failed_attempts": 1},
-        Lost("its node died"),
-        Ending(JobMove.GO_BACK, "its node died"),
+        Lost(NODE_DIED),
+        Ending(JobMove.GO_BACK, NODE_DIED),
     ),
     "lost too often, where that counts as a failed attempt": (
         LAST_TIME,
-        Lost("its machine was restarted", at_last=SILENT),
+        Lost(JobReason(JobReasonCode.MACHINE_RESTARTED), at_last=SILENT),
         Ending(JobMove.FAIL, SILENT.why, may_retry=True),
     ),
     "evicted": (
         {},
         evicted("managed memory"),
-        Ending(JobMove.GO_BACK, "had to leave its GPU: managed memory"),
+        Ending(JobMove.GO_BACK, JobReason(JobReasonCode.EVICTED, told="managed memory")),
     ),
-    "evicted without a word": ({}, evicted(""), Ending(JobMove.GO_BACK, "had to leave its GPU")),
+    "evicted without a word": (
+        {},
+        evicted(""),
+        Ending(JobMove.GO_BACK, JobReason(JobReasonCode.EVICTED)),
+    ),
     "evicted while it was cancelled": (
         CANCELLED,
         evicted("managed memory"),
-        Ending(JobMove.CANCEL, "by its owner"),
+        Ending(JobMove.CANCEL, BY_OWNER),
     ),
     "its GPU memory is lost": (
         {},
         lost_gpu_state("an error"),
-        Ending(JobMove.GO_BACK, "its GPU state was lost: an error"),
+        Ending(JobMove.GO_BACK, JobReason(JobReasonCode.GPU_STATE_LOST, told="an error")),
     ),
 }
 
@@ -134,9 +144,14 @@ WISHES: dict[str, tuple[dict[str, Any], PrintedLog, timedelta, Ending | None]] =
         CANCELLED,
         SHORT_LOG,
         timedelta(),
-        Ending(JobMove.CANCEL, "by its owner"),
+        Ending(JobMove.CANCEL, BY_OWNER),
     ),
-    "an admin does": (BY_ADMIN, SHORT_LOG, timedelta(), Ending(JobMove.CANCEL, "by an admin")),
+    "an admin does": (
+        BY_ADMIN,
+        SHORT_LOG,
+        timedelta(),
+        Ending(JobMove.CANCEL, JobReason(JobReasonCode.CANCELLED_BY_ADMIN)),
+    ),
     "its runner has time to end it by itself": (
         {"max_run_s": 60},
         SHORT_LOG,
@@ -147,20 +162,26 @@ WISHES: dict[str, tuple[dict[str, Any], PrintedLog, timedelta, Ending | None]] =
         {"max_run_s": 60},
         SHORT_LOG,
         timedelta(seconds=76),
-        Ending(JobMove.FAIL, "ran for longer than 60 s"),
+        Ending(JobMove.FAIL, JobReason(JobReasonCode.RAN_TOO_LONG, {"limit_s": 60})),
     ),
     "its log is as long as it may be": ({}, PrintedLog(MIB, MIB), timedelta(), None),
     "its log is too long": (
         {},
-        PrintedLog(2 * MIB + 1, 2 * MIB, "its log, with the time of each line,"),
+        PrintedLog(2 * MIB + 1, 2 * MIB),
         timedelta(),
-        Ending(JobMove.FAIL, "its log, with the time of each line, grew beyond 2 MiB: print less"),
+        Ending(JobMove.FAIL, JobReason(JobReasonCode.LOG_TOO_LONG, {"limit_mib": 2})),
+    ),
+    "its log is too long with the time of each line": (
+        {},
+        PrintedLog(2 * MIB + 1, 2 * MIB, is_stamped=True),
+        timedelta(),
+        Ending(JobMove.FAIL, JobReason(JobReasonCode.STAMPED_LOG_TOO_LONG, {"limit_mib": 2})),
     ),
     "a wish comes before a limit": (
         CANCELLED,
         PrintedLog(2, 1),
         timedelta(),
-        Ending(JobMove.CANCEL, "by its owner"),
+        Ending(JobMove.CANCEL, BY_OWNER),
     ),
 }
 
@@ -174,12 +195,12 @@ def test_why_a_running_job_must_end(
 
 WAITS = {"state": JobState.WAITING, "slice_id": None}
 PLACED = {"state": JobState.PLACED}
-BACK = Ending(JobMove.GO_BACK, "its node died")
-FAILED = Ending(JobMove.FAIL, "oh", 1, may_retry=True)
+BACK = Ending(JobMove.GO_BACK, NODE_DIED)
+FAILED = Ending(JobMove.FAIL, OH, 1, may_retry=True)
 
 CHANGES: dict[str, tuple[dict[str, Any], Ending, tuple[JobState, int, int]]] = {
-    "done": ({}, Ending(JobMove.FINISH, "", 0), (JobState.DONE, 1, 0)),
-    "cancelled": ({}, Ending(JobMove.CANCEL, "by its owner"), (JobState.CANCELLED, 1, 0)),
+    "done": ({}, DONE, (JobState.DONE, 1, 0)),
+    "cancelled": ({}, Ending(JobMove.CANCEL, BY_OWNER), (JobState.CANCELLED, 1, 0)),
     "goes back": ({}, BACK, (JobState.WAITING, 1, 0)),
     "goes back, of which the ledger did not know that it was placed": (
         {**WAITS, "attempts": 0},
@@ -195,7 +216,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Ending, tuple[JobState, int, int]]] = {
     ),
     "failed as it will again": (
         {"retries": 1},
-        Ending(JobMove.FAIL, "oh", 3),
+        Ending(JobMove.FAIL, OH, 3),
         (JobState.FAILED, 1, 0),
     ),
     "failed before it began, which was an attempt": (
@@ -218,4 +239,19 @@ def test_what_an_ending_changes(
 
 def test_a_job_that_is_over_keeps_its_exit_code_and_why() -> None:
     (job,) = change_of(a_job(), FAILED, NOW).jobs
-    assert (job.exit_code, job.reason, job.ended_at) == (1, "oh", NOW)
+    assert (job.exit_code, job.reason, job.ended_at) == (1, OH, NOW)
+
+
+def test_who_waits_for_its_next_attempt_and_the_record_are_told_which_one_failed() -> None:
+    change = change_of(a_job(retries=2, failed_attempts=1, attempts=2), FAILED, NOW)
+    (job,), (event,) = change.jobs, change.events
+    assert job.reason == OH.under(attempt=2, of_attempts=3)
+    assert job_clause(job.reason) == "attempt 2 of 3 failed: oh"
+    assert event.detail == "j1: attempt 2 of 3 failed: oh"
+
+
+def test_what_a_job_waits_for_is_written_once() -> None:
+    why = JobReason(JobReasonCode.UNSCHEDULABLE, told="0/3\0 nodes")
+    (waiting,) = (waits_for(a_job(**WAITS), why) or Change()).jobs
+    assert waiting.reason.told == "0/3\ufffd nodes"
+    assert waits_for(waiting, why) is None

@@ -125,6 +125,7 @@ async def test_a_job_waits_with_place_and_reason_until_there_is_room(ada: Ada) -
     job = await ada.see(job_id)
     assert job["state"] == "waiting"
     assert "10 GiB" in job["reason"]
+    assert job["reason_code"] == "too-little-idle"
     ada.agent.gpus = (a_gpu(),)
     await ada.agent.report()
     await ada.until(job_id, "done")
@@ -142,7 +143,8 @@ async def test_a_placed_job_starts_only_when_its_gate_opens(ada: Ada) -> None:
     job = await ada.see(job_id)
     assert job["slice"]["lease"]["memory_mib"] == 79 * GIB
     assert job["started_at"] is None
-    assert job["reason"].endswith("an owner is active there")
+    assert job["reason"] == "waits for its room on GPU 0 of node-a: an owner is active there"
+    assert job["reason_code"] == "owners-active"
     ada.agent.says = {}
     await ada.agent.report()
     await ada.until(job_id, "done")

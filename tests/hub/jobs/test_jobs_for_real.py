@@ -33,7 +33,7 @@ async def test_a_notebook_is_executed_with_its_parameters_as_its_owner(world: Hu
 
     await until(lambda: ended[job["job_id"]].ended_at is not None, 180)
     done = ended[job["job_id"]]
-    assert (done.state, done.reason) == ("done", "")
+    assert (done.state, done.reason.code) == ("done", "done")
     assert done.cells_done == done.cells_total == 5
     output = Path(done.output_notebook or "")
     assert output.is_relative_to(home / "sublet-jobs")

@@ -261,7 +261,7 @@ async def test_a_job_whose_end_cannot_be_stored_in_its_words_ends_without_them(
     write = Database.write
 
     def write_or_refuse(self: Database, change: Change, now: datetime) -> tuple[EventRecord, ...]:
-        if any("not to be stored" in job.reason for job in change.jobs):
+        if any("not to be stored" in job.reason.told for job in change.jobs):
             message = "refused"
             raise LedgerWriteError(message)
         return write(self, change, now)

@@ -61,7 +61,8 @@ async def test_a_job_of_before_waits_in_words_until_there_are_jobs_again(
 
         async def says_so() -> bool:
             _, told = await world.call("GET", f"jobs/{job['job_id']}", world.user("ada"))
-            return told["state"] == "waiting" and "switches training jobs on" in told["reason"]
+            is_told = "switches training jobs on" in told["reason"]
+            return told["state"] == "waiting" and is_told and told["reason_code"] == "jobs-off"
 
         await until(says_so)
 

@@ -4,6 +4,7 @@ The same suite runs on SQLite and on a real PostgreSQL.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,15 +30,18 @@ from sublet_hub.ledger.records import (
     SliceRecord,
     StartedProcess,
 )
+from sublet_hub.ledger.rows import job_of_row, row_of_job
 from sublet_hub.ledger.tables import METADATA
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.postgresql import NoPostgresqlError, PostgresqlServer, postgresql_server
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
+BY_OWNER = JobReason(JobReasonCode.CANCELLED)
 
 
 def a_slice(slice_id: str = "s1", owner: str = "ada", server: str = "") -> SliceRecord:
@@ -74,7 +78,7 @@ def a_job(job_id: str = "j1") -> JobRecord:
         priority=0,
         max_run_s=None,
         state=JobState.WAITING,
-        reason="",
+        reason=JobReason(JobReasonCode.SUBMITTED),
         submitted_at=NOW,
     )
 
@@ -140,19 +144,110 @@ def test_why_by_whom_and_when_lending_was_switched_is_there_after_a_restart(
     assert (again.lending_record, again.lending) == (off, False)
 
 
-def test_a_switch_from_before_reasons_were_kept_stays_as_it_was(url: str) -> None:
+@contextmanager
+def migrating(url: str) -> Iterator[tuple[Config, sa.Connection]]:
+    """What Alembic's commands take, and the connection that they use."""
     engine = sa.create_engine(url)
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        yield config, connection
+    engine.dispose()
+
+
+def test_a_switch_from_before_reasons_were_kept_stays_as_it_was(url: str) -> None:
+    with migrating(url) as (config, connection):
         command.upgrade(config, "0007")
         connection.execute(sa.text("INSERT INTO switches (name, \"on\") VALUES ('lending', FALSE)"))
-    engine.dispose()
     database = Database(url)
     database.migrate()
     assert Ledger(database).lending_record == LendingRecord(on=False)
     database.close()
+
+
+SENTENCE = "attempt 1 of 2 failed: cell 3: ValueError: it's 100 % wrong"
+
+
+def as_before_codes(job: JobRecord, sentence: str) -> dict[str, object]:
+    """The row of a job of a service that kept its reason as a sentence."""
+    row = row_of_job(job)
+    for name in ("reason_code", "reason_numbers", "reason_told"):
+        del row[name]
+    return {**row, "reason": sentence}
+
+
+def test_sentences_from_before_reasons_had_codes_are_told_as_they_were(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0008")
+        jobs = sa.Table("jobs", sa.MetaData(), autoload_with=connection)
+        rows = [as_before_codes(a_job("j1"), SENTENCE), as_before_codes(a_job("j2"), "")]
+        connection.execute(sa.insert(jobs), rows)
+    database = Database(url)
+    database.migrate()
+    told = {job.job_id: job.reason for job in Ledger(database).jobs.values()}
+    database.close()
+    before = JobReasonCode.TOLD_BEFORE
+    assert told == {"j1": JobReason(before, told=SENTENCE), "j2": JobReason(before)}
+    assert [job_clause(told[JobId(job_id)]) for job_id in ("j1", "j2")] == [SENTENCE, ""]
+
+
+REASONS_BACK = {
+    "old": (JobReason(JobReasonCode.TOLD_BEFORE, told=SENTENCE), SENTENCE),
+    "runs": (JobReason(JobReasonCode.BEGUN), ""),
+    "done": (JobReason(JobReasonCode.DONE), ""),
+    "cancelled": (BY_OWNER, "cancelled"),
+    "failed": (
+        JobReason(JobReasonCode.CELL_FAILED, {"cell": 3}, "ValueError: no"),
+        "cell-failed: ValueError: no",
+    ),
+}
+
+
+def test_a_service_of_before_finds_texts_again(url: str, database: Database) -> None:
+    jobs = tuple(replace(a_job(name), reason=why) for name, (why, _) in REASONS_BACK.items())
+    Ledger(database).apply(Change(jobs=jobs), NOW)
+    with migrating(url) as (config, connection):
+        command.downgrade(config, "0008")
+        found = connection.execute(sa.text("SELECT job_id, reason FROM jobs")).all()
+    assert dict(map(tuple, found)) == {name: text for name, (_, text) in REASONS_BACK.items()}
+    database.migrate()
+    after = Ledger(database).jobs
+    assert {job_clause(job.reason) for job in after.values()} == {
+        text for _, text in REASONS_BACK.values()
+    }
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        JobReason(JobReasonCode.PLACED, {"gpu": 3, "node": "node-a"}),
+        JobReason(JobReasonCode.CANCELLED_BY_ADMIN).under(unkilled=1),
+        JobReason(JobReasonCode.UNSCHEDULABLE, told="0/3 nodes").under(
+            attempt=1, of_attempts=3, begins_within_s=60, rest_s=120
+        ),
+    ],
+)
+def test_why_a_job_is_as_it_is_is_there_after_a_restart(database: Database, why: JobReason) -> None:
+    Ledger(database).apply(Change(jobs=(replace(a_job(), reason=why),)), NOW)
+    (job,) = Ledger(database).jobs.values()
+    assert job.reason == why
+    assert job_clause(job.reason) == job_clause(why)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ({"reason_code": "of-tomorrow", "reason_told": "oh"}, "oh"),
+        ({"reason_code": "of-tomorrow", "reason_told": ""}, "of-tomorrow"),
+        ({"reason_code": "exited", "reason_told": ""}, "exited"),
+    ],
+)
+def test_a_reason_that_another_version_has_written_keeps_nobody_from_starting(
+    written: dict[str, str], told: str
+) -> None:
+    job = job_of_row({**row_of_job(a_job()), **written})
+    assert job.reason == JobReason(JobReasonCode.TOLD_BEFORE, told=told)
 
 
 def test_indices_follow_slices_that_come_change_and_go(database: Database) -> None:
@@ -207,23 +302,25 @@ def test_a_change_that_the_database_refuses_changes_nothing(url: str, database: 
 def test_a_job_that_is_being_cancelled_is_not_begun_again(goes_on: Callable[..., Change]) -> None:
     running = replace(a_job(), state=JobState.RUNNING, slice_id=SliceId("s"), retries=3)
     asked = replace(running, cancel_asked_at=NOW, cancel_asked_by=running.owner)
-    change = goes_on(asked, "had to leave its GPU", NOW)
-    assert [(j.state, j.reason) for j in change.jobs] == [(JobState.CANCELLED, "by its owner")]
+    change = goes_on(asked, JobReason(JobReasonCode.EVICTED), NOW)
+    assert [(j.state, j.reason) for j in change.jobs] == [(JobState.CANCELLED, BY_OWNER)]
     assert change.released == ("s",)
 
 
 def test_words_with_what_the_database_does_not_take_are_stored(database: Database) -> None:
     ledger = Ledger(database)
     ledger.apply(changes.submitted(a_job()), NOW)
-    back = changes.went_back(replace(a_job(), state=JobState.RUNNING), "a\0b\ud800", NOW)
+    evicted = JobReason(JobReasonCode.EVICTED, told="a\0b\ud800")
+    back = changes.went_back(replace(a_job(), state=JobState.RUNNING), evicted, NOW)
     ledger.apply(back, NOW)
-    ended = changes.ended(ledger.jobs[JobId("j1")], JobMove.CANCEL, NOW, "c\0d\udfff")
+    failed = JobReason(JobReasonCode.CELL_FAILED, {"cell": 2}, "c\0d\udfff")
+    ended = changes.ended(ledger.jobs[JobId("j1")], JobMove.CANCEL, NOW, failed)
     ledger.apply(ended, NOW)
     said = EventRecord("e\0", NOW, "evicted", detail="f\0")
     ledger.apply(Change(events=(said,)), NOW)
     again = Ledger(database)
     assert dict(again.jobs) == dict(ledger.jobs)
-    assert again.jobs[JobId("j1")].reason == "c\ufffdd\ufffd"
+    assert again.jobs[JobId("j1")].reason == replace(failed, told="c\ufffdd\ufffd")
     assert "f\ufffd" in [event.detail for event in again.events(EventQuery(None, None, 10))]
 
 
@@ -231,7 +328,7 @@ def test_what_ended_long_ago_is_forgotten_and_nothing_else(database: Database) -
     ledger = Ledger(database)
     old, waiting = a_job("old"), a_job("waiting")
     ledger.apply(Change(gpus=(GPU,), slices=(a_slice(),), jobs=(old, waiting)), NOW)
-    ledger.apply(changes.ended(old, JobMove.CANCEL, NOW, "by its owner"), NOW)
+    ledger.apply(changes.ended(old, JobMove.CANCEL, NOW, BY_OWNER), NOW)
     later = NOW + timedelta(days=91)
     ledger.apply(Change(events=(EventRecord("new", later, "slice-kept"),)), later)
     assert ledger.forget_before(later - timedelta(days=90)) == (JobId("old"),)
@@ -255,7 +352,7 @@ def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
         job = replace(a_job(name), started_at=began)
         at = NOW + timedelta(minutes=number)
         ledger.apply(Change(jobs=(job,)), at)
-        ledger.apply(changes.ended(job, JobMove.CANCEL, at, "by its owner"), at)
+        ledger.apply(changes.ended(job, JobMove.CANCEL, at, BY_OWNER), at)
     assert told == ["a", "b", "c"]
     assert set(ledger.jobs) == {"bobs", "waits", "ran-1", "ran-2", "ran-3"}
     assert dict(Ledger(database).jobs) == dict(ledger.jobs)

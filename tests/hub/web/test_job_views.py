@@ -48,6 +48,7 @@ async def test_a_failed_job_shows_the_cell_and_its_traceback(ada: Ada) -> None:
     assert job["failure"]["cell"] == 2
     assert (job["failure"]["name"], job["failure"]["message"]) == ("ValueError", "no data")
     assert "Traceback" in job["failure"]["traceback"]
+    assert (job["reason_code"], job["reason"]) == ("cell-failed", "cell 2: ValueError: no data")
     assert (job["progress"], job["current_cell"], job["attempts"]) == (0.5, None, 1)
 
 
@@ -142,6 +143,7 @@ async def test_a_job_that_its_owner_cancels_says_so(ada: Ada) -> None:
     await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
     job = await ended(ada, job_id)
     assert (job["reason"], job["cancelled_by"]) == ("by its owner", "ada")
+    assert job["reason_code"] == "cancelled"
 
 
 async def test_who_cancels_a_job_is_known_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
@@ -267,6 +269,7 @@ async def test_a_forecast_says_nothing_where_nothing_is_known(ada: Ada) -> None:
     await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
     answer = await forecast(ada)
     assert (answer["place"], answer["expected_wait_s"]) == (1, None)
+    assert answer["reason_code"] == "too-little-idle"
     assert "too few" in answer["basis"]
 
 

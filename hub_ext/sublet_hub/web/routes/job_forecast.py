@@ -60,7 +60,8 @@ def _foreseen(
         basis = "what GPUs can lend now"
         return JobForecast(allowed=True, message=message, expected_wait_s=0, basis=basis)
     message = f"It would wait, at place {wait.place}: {queue_clause(wait.why)}."
-    return _as_usual(service, message).model_copy(update={"place": wait.place})
+    more = {"place": wait.place, "reason_code": wait.why.reason.value}
+    return _as_usual(service, message).model_copy(update=more)
 
 
 def _left_to_the_cluster(service: ServiceParts, job: WaitingJob) -> JobForecast:
@@ -76,7 +77,9 @@ def _left_to_the_cluster(service: ServiceParts, job: WaitingJob) -> JobForecast:
         if wait is None
         else f"Now it would wait: {queue_clause(wait.why)}"
     )
-    return _as_usual(service, f"{now}. In any case {decides}.")
+    code = None if wait is None else wait.why.reason.value
+    usual = _as_usual(service, f"{now}. In any case {decides}.")
+    return usual.model_copy(update={"reason_code": code})
 
 
 def _as_usual(service: ServiceParts, message: str) -> JobForecast:

@@ -1,14 +1,18 @@
 """What callers are shown of jobs: how far they are, for whom they wait, and why they failed."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
+from sublet_quota.jobs.job_queue import JobWait
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.job_reasons import JobReasonCode, job_clause
 from sublet_quota.reasons.waiting import (
     JobsOff,
+    QueueReason,
     WaitReason,
     jobs_off_clause,
     queue_clause,
@@ -26,6 +30,14 @@ from sublet_hub.web.views.slices import Viewer, Views
 
 _MOST_TEXT: Final = 4000
 _FAILURES_KEPT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Why a job is as it is: for programs, and for people."""
+
+    code: JobReasonCode | QueueReason | JobsOff | WaitReason
+    words: str
 
 
 class JobViews:
@@ -57,6 +69,7 @@ class JobViews:
         """A job, with its slice and why it waits."""
         record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
         wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
+        why = self._why(job, wait)
         running = job.state is JobState.RUNNING
         # Rows of before may tell of more cells than there are.
         done = job.cells_done if job.cells_total is None else min(job.cells_done, job.cells_total)
@@ -68,7 +81,8 @@ class JobViews:
             notebook=job.notebook,
             parameters=job.parameters,
             state=job.state,
-            reason=(self._reason(job) if wait is None else queue_clause(wait.why))[:_MOST_TEXT],
+            reason=why.words[:_MOST_TEXT],
+            reason_code=why.code,
             place=None if wait is None else wait.place,
             priority=job.priority,
             memory_mib=job.memory_mib or (0 if record is None else record.memory_mib),
@@ -98,18 +112,21 @@ class JobViews:
     def _report(self, job: JobRecord) -> SliceReport | None:
         return None if job.slice_id is None else self._fleet.report(job.slice_id)
 
-    def _reason(self, job: JobRecord) -> str:
-        """Why a placed job does not run yet, in its agent's words; else what the ledger says."""
+    def _why(self, job: JobRecord, wait: JobWait | None) -> _Told:
+        """What the queue says, or its agent of a job that is placed; else what the ledger says."""
+        if wait is not None:
+            return _Told(wait.why.reason, queue_clause(wait.why))
         untouched = None if job.state in ENDED else self._why_untouched(job)
         if untouched is not None:
-            return jobs_off_clause(untouched)
+            return _Told(untouched, jobs_off_clause(untouched))
+        known = _Told(job.reason.code, job_clause(job.reason))
         report = self._report(job)
         if report is None or report.wait is None:
-            return job.reason
-        why = wait_clause(report.wait.reason)
+            return known
+        code = report.wait.reason
         if job.state is JobState.PLACED:
-            return f"{job.reason}: {why}"
-        return why if job.cancel_asked_at is None else job.reason
+            return _Told(code, f"{known.words}: {wait_clause(code)}")
+        return _Told(code, wait_clause(code)) if job.cancel_asked_at is None else known
 
     def _suspended_for(self, job: JobRecord, viewer: Viewer) -> str | None:
         report = self._report(job)
@@ -134,7 +151,7 @@ class JobViews:
             return None
         found: JobFailure | None = self._failure(job.job_id, job.attempts)
         if found is None and job.state in ENDED:
-            return JobFailure(name="", message=job.reason[:_MOST_TEXT])
+            return JobFailure(name="", message=job_clause(job.reason)[:_MOST_TEXT])
         return found
 
     def _output_path(self, job: JobRecord) -> str | None:

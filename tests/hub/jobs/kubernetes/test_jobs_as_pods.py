@@ -240,6 +240,7 @@ async def test_what_kubernetes_refuses_for_good_fails_the_job_with_its_words(
     await story.submit()
     job = await story.until_state("failed")
     assert "the policy forbids it" in job["reason"]
+    assert job["reason_code"] == "cluster-refused"
 
 
 async def test_a_namespace_without_room_for_a_job_has_it_wait(

@@ -18,6 +18,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
 )
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogSplitter
 from sublet_hub.jobs.endings import Failed, Lost, Succeeded
+from sublet_quota.reasons.job_reasons import MOST_TOLD, JobReason, JobReasonCode, job_clause
 
 OWNER = {"metadata": {"name": "sublet-j-1"}, "spec": {}, "status": {}}
 
@@ -203,7 +204,7 @@ def test_a_sighting(
 ) -> None:
     seen = read_status(made_by, pods)
     assert isinstance(seen, kind)
-    assert words in getattr(seen, "why", "")
+    assert words in (job_clause(seen.why) if isinstance(seen, Waits | Failed | Lost) else "")
 
 
 def test_a_pod_that_is_being_deleted_is_lost() -> None:
@@ -233,7 +234,9 @@ def test_of_several_pods_the_one_that_failed_by_itself_explains_the_others() -> 
     failed = a_pod("Failed", "n", containerStatuses=ended(1, SAID))
     seen = read_status(OWNER, [killed, failed], 2)
     assert isinstance(seen, Failed)
-    assert "ValueError" in seen.why
+    assert seen.why == JobReason(
+        JobReasonCode.CELL_FAILED, {"cell": 3}, "ValueError: no such column"
+    )
 
 
 def test_a_pod_on_a_node_that_does_not_answer_is_not_waited_for_for_ever() -> None:
@@ -291,10 +294,51 @@ def test_the_latest_warning_is_told() -> None:
 def test_kueue_says_why_a_job_waits_and_why_it_had_to_go() -> None:
     waits = {"status": {"conditions": condition("QuotaReserved", "False", message="2 more needed")}}
     evicted = {"status": {"conditions": condition("Evicted", reason="Preempted", message="room")}}
-    assert "2 more needed" in (why_not_admitted(waits) or "")
-    assert "Preempted: room" in (why_evicted(evicted) or "")
-    assert why_not_admitted(None) is None
-    assert why_evicted({"status": {}}) is None
+    queue, took_room = JobReasonCode.CLUSTER_QUEUE, JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM
+    assert why_not_admitted(waits) == JobReason(queue, told="2 more needed")
+    assert why_evicted(evicted) == JobReason(took_room, told="Preempted: room")
+    assert why_not_admitted(None) == JobReason(queue)
+    assert why_evicted({"status": {}}) == JobReason(took_room)
+
+
+PENDING = [
+    ("no node", None, {"conditions": condition("PodScheduled", "False")}, "unschedulable"),
+    ("none yet", None, {}, "node-sought"),
+    (
+        "an image is pulled",
+        "n",
+        {"containerStatuses": with_state(waiting={"reason": "ContainerCreating"})},
+        "container-being-started",
+    ),
+    (
+        "an image cannot be pulled",
+        "n",
+        {"containerStatuses": with_state(waiting={"reason": "ErrImagePull"})},
+        "image-not-pulled",
+    ),
+    (
+        "a Secret is missing",
+        "n",
+        {"containerStatuses": with_state(waiting={"reason": "CreateContainerConfigError"})},
+        "container-not-started",
+    ),
+]
+
+
+@pytest.mark.parametrize(("node", "status", "code"), [c[1:] for c in PENDING])
+def test_why_a_pod_has_not_begun_has_a_code(
+    node: str | None, status: dict[str, Any], code: str
+) -> None:
+    seen = read_status(OWNER, [a_pod(node=node, **status)])
+    assert isinstance(seen, Waits)
+    assert seen.why.code == code
+
+
+def test_however_much_a_pod_says_of_it_so_much_is_kept() -> None:
+    said = condition("PodScheduled", "False", message="x" * 100_000)
+    seen = read_status(OWNER, [a_pod(conditions=said)])
+    assert isinstance(seen, Waits)
+    assert len(seen.why.told) == MOST_TOLD
 
 
 LOG = b'hello\n\x1e{"cell": 1}\npart\x1e{"cell": 2}\n of a line\n\x1e{"ended": true}\n'

@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, NodeId, SliceId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.api import PodStarted
 
 from sublet_hub.jobs.backend import isolate_failures
@@ -41,8 +42,10 @@ from sublet_hub.jobs.backends.kubernetes.job_logs import JobOutput
 from sublet_hub.jobs.backends.kubernetes.lent_quota import LentQuota
 from sublet_hub.jobs.backends.kubernetes.object_tasks import TRY_AGAIN_AFTER, ObjectTasks
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
-from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, object_name
+from sublet_hub.jobs.backends.kubernetes.objects.names import object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
+from sublet_hub.jobs.backends.kubernetes.removal import Removal
+from sublet_hub.jobs.changes import waits_for
 from sublet_hub.jobs.endings import (
     Ending,
     Lost,
@@ -60,10 +63,9 @@ from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
 
-_MOST_REASON: Final = 2000
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
-_LOG_NAME: Final = "its log, with the time of each line,"
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
+_SLICE_GONE: Final = Ending(JobMove.GO_BACK, JobReason(JobReasonCode.SLICE_GONE))
 
 
 class KubernetesJobs:
@@ -85,6 +87,7 @@ class KubernetesJobs:
         self._attempts = Attempts(stores, settings)
         self._on_news: Callable[[], None] = lambda: None
         self._object_tasks = ObjectTasks(stores.now)
+        self._removal = Removal(cluster, self._object_tasks)
         self._output = JobOutput(cluster, stores, settings.log_bytes)
         self._endings: dict[JobId, Ending] = {}
         self._over_since: dict[JobId, datetime] = {}
@@ -111,7 +114,8 @@ class KubernetesJobs:
             with isolate_failures(f"job {job.job_id}"):
                 self._look_at(job)
         self._pending.keep_only(self._stores.ledger.live_jobs)
-        self._remove_orphans()
+        own_queue = self._settings.kueue is None
+        self._removal.remove_orphans(self._stores.ledger.live_jobs, own_queue=own_queue)
 
     def evict(self, slice_id: SliceId, why: str) -> None:
         """A job had to leave its card: it goes back to the queue."""
@@ -126,8 +130,6 @@ class KubernetesJobs:
         await self._cluster.close()
         await self._object_tasks.close()
         await self._output.close()
-
-    # One job.
 
     def _look_at(self, job: JobRecord) -> None:
         name = object_name(job)
@@ -185,12 +187,12 @@ class KubernetesJobs:
             self._endings[job.job_id] = Ending(JobMove.GO_BACK, anew)
             return
         workload = self._cluster.workload_of(owner["metadata"]["name"])
-        self._say(job.job_id, why_not_admitted(workload) or "waits in the cluster's queue")
+        self._say(job.job_id, why_not_admitted(workload))
 
     def _look_at_placed(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
         record = self._slice_of(job)
         if record is None:
-            self._endings[job.job_id] = Ending(JobMove.GO_BACK, "its slice was gone")
+            self._endings[job.job_id] = _SLICE_GONE
             return
         if owner is None:
             self._create(job, record)
@@ -201,7 +203,7 @@ class KubernetesJobs:
             nodes = {NodeId(pod.node) for pod in seen.pods if pod.node}
             elsewhere = self._attempts.nodes.in_use_elsewhere(job, nodes) if nodes else None
             if elsewhere is not None:
-                why = f"its owner's files are in use on {elsewhere}, where it has to run"
+                why = JobReason(JobReasonCode.FILES_ELSEWHERE, {"node": elsewhere})
                 self._end_unbegun(job, Ending(JobMove.GO_BACK, why))
                 return
             self._look_at_pending(job, seen)
@@ -246,15 +248,14 @@ class KubernetesJobs:
         now_known = self._stores.ledger.live_jobs.get(job.job_id)
         if now_known is None or now_known.state is not job.state or job.job_id in self._endings:
             return
-        said = f"{ending.why}: {words}" if words else ending.why
-        self._end_unbegun(now_known, replace(ending, why=said[:_MOST_REASON]))
+        told = ": ".join(filter(None, (ending.why.told, words)))
+        self._end_unbegun(now_known, replace(ending, why=replace(ending.why, told=told)))
 
     def _end_unbegun(self, job: JobRecord, ending: Ending) -> None:
         """Kueue would admit it again at once: there it leaves its place to others first."""
         if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
             rest = self._pending.rest(job.job_id, self._stores.now())
-            said = ending.why[: _MOST_REASON - len(rest) - 2]
-            ending = replace(ending, why=f"{said}; {rest}")
+            ending = replace(ending, why=ending.why.under(rest_s=round(rest.total_seconds())))
         self._endings[job.job_id] = ending
         self._on_news()
 
@@ -264,13 +265,13 @@ class KubernetesJobs:
         ending = self._ending_of(job, seen)
         if isinstance(seen, Waits) and seen.suspended:
             workload = self._cluster.workload_of(object_name(job))
-            why = why_evicted(workload) or "the cluster's queue took its room"
-            ending = Ending(JobMove.GO_BACK, why)
+            ending = Ending(JobMove.GO_BACK, why_evicted(workload))
         if ending is not None:
             self._end_when_told(job, ending)
             return
         self._over_since.pop(job.job_id, None)
-        printed = PrintedLog(self._output.bytes_printed(job), self._settings.log_bytes, _LOG_NAME)
+        printed_bytes, most_bytes = self._output.bytes_printed(job), self._settings.log_bytes
+        printed = PrintedLog(printed_bytes, most_bytes, is_stamped=True)
         wish = wish_to_end(job, printed, self._stores.now())
         if wish is not None:
             self._endings[job.job_id] = wish
@@ -298,7 +299,7 @@ class KubernetesJobs:
         alive = [pod for pod in pods if not is_over(pod, now)]
         if alive or (owner is not None and ending.move is JobMove.GO_BACK):
             if owner is not None:
-                self._delete(job.job_id, owner)
+                self._removal.remove(owner)
             return
         job = self._output.note_progress(job)
         change = change_of(job, ending, now)
@@ -317,8 +318,6 @@ class KubernetesJobs:
         else:
             self._endings[job.job_id] = ending_of(job, seen, self._settings.most_attempts)
         self._on_news()
-
-    # What the ledger is told.
 
     def _note_pods(self, record: SliceRecord, pods: tuple[SeenPod, ...]) -> None:
         if len(pods) != 1:
@@ -348,29 +347,27 @@ class KubernetesJobs:
     def _slice_of(self, job: JobRecord) -> SliceRecord | None:
         return None if job.slice_id is None else self._stores.ledger.slices.get(job.slice_id)
 
-    def _say(self, job_id: JobId, why: str) -> None:
+    def _say(self, job_id: JobId, why: JobReason) -> None:
         """What a job waits for, for its owner."""
         job = self._stores.ledger.live_jobs.get(job_id)
-        why = why[:_MOST_REASON]
-        if job is not None and why and why != job.reason:
-            self._apply(Change(jobs=(replace(job, reason=why),)))
+        change = None if job is None else waits_for(job, why)
+        if change is not None:
+            self._apply(change)
 
     def _apply(self, change: Change) -> None:
         self._stores.ledger.apply(change, self._stores.now())
-
-    # What the cluster is told.
 
     def _create(self, job: JobRecord, record: SliceRecord | None) -> None:
         try:
             manifest = manifest_of(self._attempts.prepare(job, record), self._settings)
         except NotYetError as error:
             if record is None:
-                self._say(job.job_id, str(error))
+                self._say(job.job_id, error.why)
             else:
-                self._endings[job.job_id] = Ending(JobMove.GO_BACK, str(error))
+                self._endings[job.job_id] = Ending(JobMove.GO_BACK, error.why)
             return
         except CannotRunError as error:
-            self._endings[job.job_id] = Ending(JobMove.FAIL, str(error))
+            self._endings[job.job_id] = Ending(JobMove.FAIL, error.why)
             return
         self._object_tasks.run(
             _making(object_name(job)), self._create_or_fail(job.job_id, manifest)
@@ -387,29 +384,11 @@ class KubernetesJobs:
             self._object_tasks.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
             if error.is_final and job_id in self._stores.ledger.live_jobs:
-                self._endings[job_id] = Ending(JobMove.FAIL, str(error)[:_MOST_REASON])
+                refused = JobReason(JobReasonCode.CLUSTER_REFUSED, told=str(error))
+                self._endings[job_id] = Ending(JobMove.FAIL, refused)
                 return
-            self._say(job_id, f"the cluster does not take it yet: {error}")
+            self._say(job_id, JobReason(JobReasonCode.NOT_TAKEN_YET, told=str(error)))
             raise
-
-    def _delete(self, job_id: JobId, owner: Manifest) -> None:
-        del job_id
-        name = owner["metadata"]["name"]
-        for resource, value in self._cluster.owners():
-            if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
-                self._object_tasks.run(name, self._cluster.delete(resource, name))
-                return
-
-    def _remove_orphans(self) -> None:
-        """Objects of no attempt that is wanted: of jobs that ended, or were cancelled."""
-        for _, owner in list(self._cluster.owners()):
-            job_id = JobId(owner["metadata"]["labels"][JOB_ID])
-            job = self._stores.ledger.live_jobs.get(job_id)
-            wanted = job is not None and object_name(job) == owner["metadata"]["name"]
-            own_queue = self._settings.kueue is None
-            waits = job is not None and job.state is JobState.WAITING and own_queue
-            if not wanted or waits:
-                self._delete(job_id, owner)
 
 
 def _making(name: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
+
 from sublet_hub.jobs.backends.local.processes import Child, JobTree
 from sublet_hub.jobs.endings import Ending, Failed, Lost, Seen, Succeeded
 from sublet_hub.jobs.progress import ProgressFile
@@ -37,13 +39,14 @@ def seen_of(run: Run) -> Seen:
     if said is not None and said.ok:
         return Succeeded()
     if said is not None and not _never_began(run):
-        why = "failed without saying why" if said.error is None else str(said.error)
-        return Failed(why, may_retry=said.error is None or said.error.name not in _FAILS_AGAIN)
-    silent = Failed(f"its process ended {_how(run.child)}")
+        if said.error is None:
+            return Failed(JobReason(JobReasonCode.SILENTLY_FAILED))
+        return Failed(said.error.reason, may_retry=said.error.name not in _FAILS_AGAIN)
+    silent = Failed(_how_ended(run.child))
     if run.tree.rebooted:
-        return Lost("its machine was restarted", at_last=silent)
+        return Lost(JobReason(JobReasonCode.MACHINE_RESTARTED), at_last=silent)
     if _never_began(run):
-        return Lost("it was lost before it began", at_last=silent)
+        return Lost(JobReason(JobReasonCode.LOST_UNBEGUN), at_last=silent)
     return silent
 
 
@@ -60,10 +63,12 @@ def was_told_to_end(run: Run) -> bool:
     return run.child is None or (run.child.poll() or 0) < 0
 
 
-def _how(child: Child | None) -> str:
+def _how_ended(child: Child | None) -> JobReason:
     if child is None:
-        return "while the service was away"
+        return JobReason(JobReasonCode.ENDED_UNSEEN)
     code = child.poll()
     if code is None:
-        return "and nobody knows how"
-    return f"by signal {-code} before it was done" if code < 0 else f"with exit status {code}"
+        return JobReason(JobReasonCode.ENDED_UNKNOWN)
+    if code < 0:
+        return JobReason(JobReasonCode.KILLED_BY_SIGNAL, {"signal": -code})
+    return JobReason(JobReasonCode.EXITED, {"exit_status": code})

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, SliceId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
 from sublet_hub.errors import AccountError
 from sublet_hub.host.clock import read_boot_id
@@ -57,8 +58,7 @@ _EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
 """An agent that ends a job says so; its word can come after the job's end."""
 _SILENT_AGENT_IS_AWAITED = timedelta(seconds=60)
 """What it has to say of a job's end, it says when it is back."""
-_CANNOT_BE_KILLED = "a process of it waits for a disk or a file server, and cannot be killed"
-_ENDED_WITHOUT_WORDS = "what it said at its end cannot be stored: see its log"
+_SLICE_GONE = JobReason(JobReasonCode.SLICE_GONE)
 
 
 class LocalRunner:
@@ -86,7 +86,7 @@ class LocalRunner:
             if job.state is JobState.WAITING:
                 continue
             if record is None:
-                self._apply(changes.went_back(job, "its slice was gone", self._stores.now()))
+                self._apply(changes.went_back(job, _SLICE_GONE, self._stores.now()))
             elif job.process is not None:
                 self._watch(job, record, job.process, None)
                 _LOG.info("job %s is taken up (pid %d)", job.job_id, job.process.pid)
@@ -136,13 +136,13 @@ class LocalRunner:
     def _look_at_placed(self, job: JobRecord) -> None:
         record, now = self._slice_of(job), self._stores.now()
         if record is None:
-            self._apply(changes.went_back(job, "its slice was gone", now))
+            self._apply(changes.went_back(job, _SLICE_GONE, now))
             return
         if self._stores.fleet.is_silent(record.gpu.node):
             since = self._silent_since.setdefault(job.job_id, now)
             if now - since > _SILENT_FOR:
                 del self._silent_since[job.job_id]
-                why = f"the agent of node {record.gpu.node} does not report"
+                why = JobReason(JobReasonCode.AGENT_SILENT, {"node": record.gpu.node})
                 self._apply(changes.went_back(job, why, now))
             return
         self._silent_since.pop(job.job_id, None)
@@ -154,7 +154,7 @@ class LocalRunner:
         stores = self._stores
         account = stores.accounts.find(job.owner)
         if account is None:
-            why = "nothing is known of its owner's account any more"
+            why = JobReason(JobReasonCode.ACCOUNT_UNKNOWN)
             self._apply(changes.ended(job, JobMove.FAIL, stores.now(), why))
             return
         template = account.template
@@ -172,7 +172,8 @@ class LocalRunner:
             launch = Launch(template, environment, log, progress)
             held = start_held(launch, self._boot_id)
         except (AccountError, OSError, ValueError) as error:
-            self._apply(changes.ended(job, JobMove.FAIL, stores.now(), str(error)[:2000]))
+            why = JobReason(JobReasonCode.CANNOT_START, told=str(error))
+            self._apply(changes.ended(job, JobMove.FAIL, stores.now(), why))
             return
         finally:
             os.close(log)
@@ -266,8 +267,7 @@ class LocalRunner:
 
     async def _end_all(self, run: Run, ending: Ending) -> None:
         if not await end_tree(run.tree, run.grace.total_seconds()):
-            why = f"{ending.why}; {_CANNOT_BE_KILLED}" if ending.why else _CANNOT_BE_KILLED
-            ending = replace(ending, why=why)
+            ending = replace(ending, why=ending.why.under(unkilled=1))
         run.stop_watch()
         # Before its end is told: what it has written is not looked at any more.
         stores = self._stores
@@ -285,7 +285,8 @@ class LocalRunner:
         except LedgerWriteError:
             # It may be the job's own words that cannot be stored: it must not run for ever.
             _LOG.exception("the end of job %s cannot be stored in its own words", job.job_id)
-            self._apply(change_of(job, replace(ending, why=_ENDED_WITHOUT_WORDS), now))
+            unstored = JobReason(JobReasonCode.END_NOT_STORED)
+            self._apply(change_of(job, replace(ending, why=unstored), now))
         del self._runs[job.job_id]
         self._on_news()
 

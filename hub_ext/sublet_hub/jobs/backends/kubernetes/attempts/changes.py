@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from sublet_quota.life_cycles.job_states import JobMove
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.jobs import changes
@@ -19,7 +20,7 @@ def pods_started(job: JobRecord, pods: tuple[str, ...], output: str, now: dateti
         started_at=now,
         attempts=job.attempts + 1,
         output_notebook=output,
-        reason="",
+        reason=JobReason(JobReasonCode.BEGUN),
     )
     told = job_event(EventKind.JOB_STARTED, after, now, f"pod {', '.join(pods)}")
     return Change(jobs=(after,), events=(told,))

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import NodeId
-from sublet_quota.reasons.refusal import quoted
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.ledger.records import JobRecord, SliceRecord
@@ -13,7 +13,12 @@ from sublet_hub.state.stores import Stores
 
 
 class NotYetError(Exception):
-    """It has to wait in the queue; the text tells its owner for what."""
+    """It has to wait in the queue."""
+
+    def __init__(self, why: JobReason) -> None:
+        """``why``: what it waits for."""
+        self.why = why
+        super().__init__(job_clause(why))
 
 
 class NodesForJobs:
@@ -36,22 +41,17 @@ class NodesForJobs:
         """
         home = self._home_of(job)
         if record is not None and home not in {None, record.gpu.node}:
-            message = f"its owner's files came into use on {home}: it has to run there"
-            raise NotYetError(message)
+            raise NotYetError(JobReason(JobReasonCode.FILES_MOVED, {"node": home}))
         if job.gpu_type is None:
             return () if home is None else (home,)
         having = self._having(job.gpu_type)
         if not having:
-            message = f"waits for a GPU of type {quoted(job.gpu_type)}: no node has one"
-            raise NotYetError(message)
+            raise NotYetError(JobReason(JobReasonCode.NO_NODE_OF_TYPE, {"gpu_type": job.gpu_type}))
         if home is None:
             return tuple(sorted(having))
         if home not in having:
-            message = (
-                f"waits for its owner's files, which are in use on {home}: that has no GPU of type "
-                f"{quoted(job.gpu_type)}"
-            )
-            raise NotYetError(message)
+            numbers = {"node": home, "gpu_type": job.gpu_type}
+            raise NotYetError(JobReason(JobReasonCode.FILES_ON_OTHER_TYPE, numbers))
         return (home,)
 
     def is_bound(self, job: JobRecord) -> bool:

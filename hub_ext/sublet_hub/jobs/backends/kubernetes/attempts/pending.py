@@ -48,15 +48,15 @@ class PendingJobs:
         since = self._not_begun.setdefault(job_id, now)
         if now - since <= settings.begins_within:
             return None
-        why = f"its pod has not begun within {_written(settings.begins_within)}: {seen.why}"
+        why = seen.why.under(begins_within_s=round(settings.begins_within.total_seconds()))
         return Ending(JobMove.FAIL, why, may_retry=True)
 
-    def rest(self, job_id: JobId, now: datetime) -> str:
-        """Leave the queue to others for a while, longer each time; returns words for it."""
+    def rest(self, job_id: JobId, now: datetime) -> timedelta:
+        """Leave the queue to others for a while, longer each time; returns how long."""
         known = self._rests.get(job_id)
         time = _FIRST_REST if known is None else min(2 * known.time, _LONGEST_REST)
         self._rests[job_id] = _Rest(time, now + time)
-        return f"it is queued again in {_written(time)}"
+        return time
 
     def rests(self, job_id: JobId, now: datetime) -> bool:
         """Whether it is too early to queue a job again."""
@@ -87,8 +87,3 @@ class PendingJobs:
         for known in (self._without_node, self._not_begun, self._suits_not, self._rests):
             for job_id in [each for each in known if each not in live]:
                 del known[job_id]
-
-
-def _written(time: timedelta) -> str:
-    seconds = round(time.total_seconds())
-    return f"{seconds} s" if seconds % 60 else f"{seconds // 60} min"

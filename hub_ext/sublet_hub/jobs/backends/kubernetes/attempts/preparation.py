@@ -4,6 +4,7 @@ from sublet_quota.amounts.lent_units import units_for
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.jobs.fair_share import gpus_held
 from sublet_quota.names.ids import GpuId, NodeId, PoolName
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
 
 from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NodesForJobs, NotYetError
@@ -17,7 +18,12 @@ from sublet_hub.state.stores import Stores
 
 
 class CannotRunError(Exception):
-    """This job cannot be made a pod of; the text is for its owner."""
+    """This job cannot be made a pod of."""
+
+    def __init__(self, why: JobReason) -> None:
+        """``why``: for its owner."""
+        self.why = why
+        super().__init__(job_clause(why))
 
 
 class Attempts:
@@ -33,18 +39,11 @@ class Attempts:
         stores = self._stores
         account = stores.accounts.find(job.owner)
         if account is None or account.template.pod is None:
-            message = (
-                "nothing is known of how its owner's pods are made: start a notebook server once, "
-                "then submit the job again"
-            )
-            raise CannotRunError(message)
+            raise CannotRunError(JobReason(JobReasonCode.POD_UNKNOWN))
         template = account.template
         if template.pod is None or template.pod.namespace != self._settings.namespace:
-            message = (
-                f"its owner's volumes are not in the namespace {self._settings.namespace}, where "
-                "this service may start jobs: ask an administrator"
-            )
-            raise CannotRunError(message)
+            numbers = {"namespace": self._settings.namespace}
+            raise CannotRunError(JobReason(JobReasonCode.OTHER_NAMESPACE, numbers))
         only_on = self.nodes.only_on(job, record)
         memory_mib, units = self._size(job, record)
         placed = PlacedJob(
@@ -60,30 +59,26 @@ class Attempts:
             only_on=only_on,
         )
         if len(annotations_of(placed).popitem()[1].encode()) > MOST_REQUEST:
-            message = (
-                f"its parameters are larger than {MOST_REQUEST // 1024} KiB: put them into a file "
-                "that the notebook reads"
-            )
-            raise CannotRunError(message)
+            limit = {"limit_kib": MOST_REQUEST // 1024}
+            raise CannotRunError(JobReason(JobReasonCode.PARAMETERS_TOO_LARGE, limit))
         return placed
 
-    def why_anew(self, job: JobRecord, owner: Manifest) -> str | None:
+    def why_anew(self, job: JobRecord, owner: Manifest) -> JobReason | None:
         """Why an object that is still queued should be made anew: for its pods' nodes."""
         made_for = (owner["metadata"].get("annotations") or {}).get(NODES) or nodes_mark(())
         try:
             only_on = self.nodes.only_on(job)
         except NotYetError as error:
-            return str(error)
+            return error.why
         if nodes_mark(only_on) == made_for:
             return None
         match only_on:
             case ():
-                where = "on every node"
+                return JobReason(JobReasonCode.ANEW_ANYWHERE)
             case (node,):
-                where = f"on {node} alone"
+                return JobReason(JobReasonCode.ANEW_ON_NODE, {"node": node})
             case _:
-                where = f"on {len(only_on)} nodes"
-        return f"can run {where} now, and is queued anew for that"
+                return JobReason(JobReasonCode.ANEW_ON_NODES, {"nodes": len(only_on)})
 
     def slices_on(
         self, job: JobRecord, pods: tuple[SeenPod, ...]
@@ -162,8 +157,7 @@ class Attempts:
         known = [gpu for gpu in holdings.gpus() if gpu.kind.is_type(job.gpu_type)]
         largest_mib = max((gpu.kind.usable_mib for gpu in known), default=0)
         if largest_mib < (job.memory_mib or 1):
-            message = "waits for a GPU: no agent has told of one that it could use"
-            raise NotYetError(message)
+            raise NotYetError(JobReason(JobReasonCode.NO_GPU_TOLD_OF))
         if job.memory_mib is not None:
             return job.memory_mib, units_for(job.memory_mib, largest_mib, unit_mib)
         # A whole card of those that are open; as the service starts again, none is yet.

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
+from sublet_quota.reasons.job_reasons import MOST_TOLD, JobReason, JobReasonCode
 
 from sublet_hub.jobs.backends.kubernetes.objects.names import CONTAINER, TRAINERS_CONTAINER
 from sublet_hub.jobs.endings import Failed, Lost, Seen, Succeeded
 from sublet_hub.jobs.progress import Ended
 from sublet_hub.kubernetes_api.resources import Manifest
 
-_MOST_REASON: Final = 2000
 _NODE_ANSWERS_WITHIN: Final = timedelta(minutes=2)
 _TERMINATED: Final = 128 + 15
 _KILLED: Final = 128 + 9
@@ -43,6 +43,9 @@ _END_NOT_SEEN: Final = frozenset({"Unknown", "ContainerStatusUnknown"})
 """Reasons that a container runtime and a kubelet give for a container that was gone when they came
 back, as after a restart of the machine."""
 _CANNOT_BEGIN: Final = frozenset({"InvalidImageName"})
+_NOT_PULLED: Final = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError"}
+)
 _BEING_STARTED: Final = frozenset({None, "ContainerCreating", "PodInitializing"})
 
 
@@ -59,7 +62,7 @@ class SeenPod:
 class Waits:
     """It has not begun, and why."""
 
-    why: str
+    why: JobReason
     pods: tuple[SeenPod, ...] = ()
     suspended: bool = False
     """By Kueue: no pods are wanted now."""
@@ -80,7 +83,7 @@ JobStatus = Waits | Runs | Seen
 def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -> JobStatus:
     """Say what became of a job, from the object that runs it and its pods."""
     if owner is None and not pods:
-        return Lost("the cluster has it no longer")
+        return Lost(JobReason(JobReasonCode.CLUSTER_HAS_IT_NO_LONGER))
     said = [_look_at_pod(pod) for pod in _newest_first(pods)]
     for kind in (Failed, Lost):
         # One that failed by itself explains those that were ended with it.
@@ -94,13 +97,13 @@ def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 
         if over is not None:
             return over
     elif not any(isinstance(each, Runs) for each in said):
-        return Lost("the cluster has it no longer")
+        return Lost(JobReason(JobReasonCode.CLUSTER_HAS_IT_NO_LONGER))
     waiting = [each for each in said if isinstance(each, Waits)]
     seen = tuple(pod for each in said if isinstance(each, Waits | Runs) for pod in each.pods)
     if waiting:
         return replace(waiting[0], pods=seen)
     if len(said) < wanted:
-        return Waits("its pods are being made", seen)
+        return Waits(JobReason(JobReasonCode.PODS_BEING_MADE), seen)
     return Runs(seen)
 
 
@@ -170,11 +173,11 @@ def _look_at_owner(owner: Manifest) -> JobStatus | None:
                 return Succeeded()
             case "Failed":
                 # A pod that failed by itself would have been seen before.
-                return Lost(f"the cluster ended it: {_words(condition)}"[:_MOST_REASON])
+                return Lost(_told(JobReasonCode.CLUSTER_ENDED_IT, condition))
             case _:
                 pass
     if is_suspended(owner):
-        return Waits("waits in the cluster's queue", suspended=True)
+        return Waits(JobReason(JobReasonCode.CLUSTER_QUEUE), suspended=True)
     return None
 
 
@@ -188,16 +191,15 @@ def _look_at_pod(pod: Manifest) -> JobStatus:
     if phase == "Failed":
         return _look_at_failed(pod, disruption)
     if disruption is not None:
-        return Lost(f"the cluster took its pod away: {_words(disruption)}"[:_MOST_REASON])
+        return Lost(_told(JobReasonCode.POD_TAKEN, disruption))
     if pod["metadata"].get("deletionTimestamp"):
-        return Lost("its pod was removed")
+        return Lost(JobReason(JobReasonCode.POD_REMOVED))
     container = _container_state(pod)
     if phase == "Running" and "terminated" not in container:
         return Runs((seen,))
     waiting = container.get("waiting") or {}
     if waiting.get("reason") in _CANNOT_BEGIN:
-        why = f"its pod cannot begin: {_words(waiting)}"[:_MOST_REASON]
-        return Failed(why, may_retry=False)
+        return Failed(_told(JobReasonCode.CANNOT_BEGIN, waiting), may_retry=False)
     unexplained = seen.node is not None and waiting.get("reason") in _BEING_STARTED
     return Waits(_why_pending(pod, waiting), (seen,), unexplained=unexplained)
 
@@ -208,20 +210,21 @@ def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> JobStatus:
     code = ended.get("exitCode")
     said = _last_word(ended)
     if disruption is not None:
-        return Lost(f"the cluster took its pod away: {_words(disruption)}"[:_MOST_REASON])
+        return Lost(_told(JobReasonCode.POD_TAKEN, disruption))
     if status.get("reason") in _NOT_THE_JOBS_FAULT:
-        return Lost(f"its node did not run it to its end: {_words(status)}"[:_MOST_REASON])
+        return Lost(_told(JobReasonCode.NODE_GAVE_UP, status))
     if ended.get("reason") in _END_NOT_SEEN:
-        return Lost("its node was restarted, or lost sight of it")
+        return Lost(JobReason(JobReasonCode.NODE_RESTARTED))
     if ended.get("reason") == "OOMKilled":
-        why = "it used more host memory than its pod may have, and was killed for it"
-        return Failed(why, code)
+        return Failed(JobReason(JobReasonCode.HOST_MEMORY_EXCEEDED), code)
     if said is not None and said.error is not None and code != _TERMINATED:
-        return Failed(str(said.error), code, may_retry=code != _BAD_REQUEST)
+        return Failed(said.error.reason, code, may_retry=code != _BAD_REQUEST)
     if code in {_TERMINATED, _KILLED}:
-        return Lost("it was told to end")
-    how = "without saying how" if code is None else f"with exit status {code}"
-    return Failed(f"its container ended {how}: {_words(ended)}"[:_MOST_REASON], code)
+        return Lost(JobReason(JobReasonCode.TOLD_TO_END))
+    if code is None:
+        return Failed(_told(JobReasonCode.CONTAINER_ENDED, ended))
+    numbers = {"exit_status": code}
+    return Failed(JobReason(JobReasonCode.CONTAINER_EXITED, numbers, _words(ended)), code)
 
 
 def _last_word(ended: Manifest) -> Ended | None:
@@ -232,17 +235,17 @@ def _last_word(ended: Manifest) -> Ended | None:
         return None
 
 
-def _why_pending(pod: Manifest, waiting: Manifest) -> str:
+def _why_pending(pod: Manifest, waiting: Manifest) -> JobReason:
     scheduled = _condition(pod, "PodScheduled", "False")
     if scheduled is not None:
-        why = f"the cluster has found no node for it yet: {_words(scheduled)}"
-    elif waiting.get("reason") not in _BEING_STARTED:
-        why = f"its container does not start: {_words(waiting)}"
-    elif pod.get("spec", {}).get("nodeName"):
-        why = "its container is being started"
-    else:
-        why = "the cluster looks for a node"
-    return why[:_MOST_REASON]
+        return _told(JobReasonCode.UNSCHEDULABLE, scheduled)
+    if waiting.get("reason") in _NOT_PULLED:
+        return _told(JobReasonCode.IMAGE_NOT_PULLED, waiting)
+    if waiting.get("reason") not in _BEING_STARTED:
+        return _told(JobReasonCode.CONTAINER_NOT_STARTED, waiting)
+    if pod.get("spec", {}).get("nodeName"):
+        return JobReason(JobReasonCode.CONTAINER_BEING_STARTED)
+    return JobReason(JobReasonCode.NODE_SOUGHT)
 
 
 def _condition(pod: Manifest, kind: str, status: str = "True") -> Manifest | None:
@@ -258,6 +261,10 @@ def _container_state(pod: Manifest) -> Manifest:
     return {}
 
 
+def _told(code: JobReasonCode, said: Manifest) -> JobReason:
+    return JobReason(code, told=_words(said))
+
+
 def _words(said: Manifest) -> str:
     reason, message = said.get("reason"), said.get("message")
     parts = [str(part) for part in (reason, message) if part]
@@ -268,7 +275,7 @@ def latest_warning(events: Sequence[Manifest]) -> str:
     """What a kubelet, or whoever else, has warned of last."""
     warnings = [event for event in events if event.get("type") == "Warning"]
     latest = max(warnings, key=_told_at, default=None)
-    return "" if latest is None else _words(latest)[:_MOST_REASON]
+    return "" if latest is None else _words(latest)[:MOST_TOLD]
 
 
 def _told_at(event: Manifest) -> str:
@@ -277,22 +284,22 @@ def _told_at(event: Manifest) -> str:
     return str(next(filter(None, times), ""))
 
 
-def why_not_admitted(workload: Manifest | None) -> str | None:
+def why_not_admitted(workload: Manifest | None) -> JobReason:
     """Why Kueue does not let a job begin, as its Workload says."""
     conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
     for condition in conditions:
         if condition.get("type") == "QuotaReserved" and condition.get("status") == "False":
-            return f"waits in the cluster's queue: {condition.get('message', '')}"[:_MOST_REASON]
-    return None
+            return JobReason(JobReasonCode.CLUSTER_QUEUE, told=str(condition.get("message") or ""))
+    return JobReason(JobReasonCode.CLUSTER_QUEUE)
 
 
-def why_evicted(workload: Manifest | None) -> str | None:
+def why_evicted(workload: Manifest | None) -> JobReason:
     """Why Kueue took a job's room away again."""
     conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
     for condition in conditions:
         if condition.get("type") == "Evicted" and condition.get("status") == "True":
-            return f"the cluster's queue took its room: {_words(condition)}"[:_MOST_REASON]
-    return None
+            return _told(JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM, condition)
+    return JobReason(JobReasonCode.CLUSTER_QUEUE_TOOK_ROOM)
 
 
 def job_of_workload(workload: Manifest) -> str | None:
