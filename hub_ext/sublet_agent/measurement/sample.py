@@ -30,7 +30,7 @@ class SampledProcess:
     utilisation_percent: int
     busy_ms: int | None
     obstacle: Unsuspendable | None
-    """Why it cannot be suspended, where it was looked at in this sample."""
+    """Why the process cannot be suspended, where that was looked at in this sample."""
     looked_at: bool
 
 
@@ -41,7 +41,7 @@ class Sample:
     gpu_id: GpuId
     generation: int
     memory: GpuMemory | None
-    """``None``: the card does not answer."""
+    """The card's memory; ``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
     alive: frozenset[ProcessIdentity]
     """Those of the known processes that still run."""
@@ -49,7 +49,7 @@ class Sample:
     states: Mapping[ProcessIdentity, ProcessState]
     """What the device says of the known processes, where it was asked."""
     unknown: frozenset[ProcessIdentity]
-    """It was asked for the state of these, and did not answer."""
+    """The processes whose state the device was asked for, and did not tell."""
     utilisation_percent: int
     energy_mj: int | None
     problem: str = ""

@@ -21,7 +21,7 @@ DEFAULT_IDLE_AFTER: Final = timedelta(seconds=300)
 _FIRST_RATE_MIB_PER_S: Final = 1700.0
 _RATE_WEIGHT: Final = 0.3
 _LEAST_MEASURED_MIB: Final = 256
-"""A smaller move says more about latency than about the rate."""
+"""The size of the smallest move that tells a rate: a smaller one tells more of latency."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +36,9 @@ class RunningMove:
     expected_s: float
     room_for: SliceId | None = None
     moved_mib: int | None = None
-    """How much of it had arrived at the last sample; ``None`` where the device does not tell."""
+    """How much of the memory had arrived at the last sample; ``None`` where the device does not
+    tell.
+    """
 
     def note_away(self, away_mib: int) -> None:
         """Reckon how much has arrived from how much of what moves is in host memory."""
@@ -52,7 +54,7 @@ class CardReading:
     memory: GpuMemory
     utilisation_percent: int = 0
     energy_mj: int | None = None
-    """Since the driver was loaded, in millijoules; ``None`` where the card does not tell."""
+    """The energy used since the driver was loaded; ``None`` where the card does not tell."""
     foreign: Mapping[int, int] = field(default_factory=dict)
     """Processes of no slice of this card, by pid, with their memory in MiB."""
     strays: frozenset[SliceId] = frozenset()

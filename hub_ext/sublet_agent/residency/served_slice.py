@@ -412,7 +412,7 @@ class ServedSlice:
         """Begin no move of the slice before that time, for a reason that is not its own."""
         self._move_failures = replace(self._move_failures, not_before=not_before)
 
-    def uses_gpu(self, used_ms: int, now: datetime) -> None:
+    def note_use(self, used_ms: int, now: datetime) -> None:
         """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
         self._gpu_busy_ms += used_ms
         self._activity_record.gpu_is_used(now)

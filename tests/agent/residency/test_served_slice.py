@@ -347,14 +347,14 @@ def test_a_released_slice_has_no_assignment_gate_judgement_or_cells(served):
 
 def test_a_released_slice_has_a_way_back_for_what_is_away(owners):
     owners.processes.track(process(1)).goes_away(300)
-    owners.processes.track(process(2)).is_measured(200)
+    owners.processes.track(process(2)).note_measured(200)
     owners.release(activity_record())
     assert (owners.cap_mib, owners.active) == (300, True)
 
 
 def test_a_released_job_that_was_paused_names_who_may_run_now(job):
     here, away = job.processes.track(process(1)), job.processes.track(process(2))
-    here.is_measured(200)
+    here.note_measured(200)
     away.goes_away(300)
     job.pause()
     assert [(t.identity, t.holder) for t in job.release(activity_record())] == [
@@ -364,7 +364,7 @@ def test_a_released_job_that_was_paused_names_who_may_run_now(job):
 
 
 def test_a_released_slice_that_was_not_paused_names_nobody(job):
-    job.processes.track(process(1)).is_measured(200)
+    job.processes.track(process(1)).note_measured(200)
     assert job.release(activity_record()) == ()
 
 
@@ -387,7 +387,7 @@ def test_a_slice_that_is_assigned_again_is_not_released(owners):
 )
 def test_where_its_state_is_follows_from_its_processes(job, paused, on_gpu, away, state):
     if on_gpu:
-        job.processes.track(process(1)).is_measured(200)
+        job.processes.track(process(1)).note_measured(200)
     if away:
         job.processes.track(process(2)).goes_away(300)
     if paused:
@@ -417,8 +417,8 @@ def test_a_moved_slice_is_where_it_is_since_then(owners):
 def test_use_of_the_gpu_adds_up_and_is_work(owners):
     judge(owners)
     judge(owners, after(400))
-    owners.uses_gpu(30, after(400))
-    owners.uses_gpu(12, after(400))
+    owners.note_use(30, after(400))
+    owners.note_use(12, after(400))
     judge(owners, after(400))
     assert (owners.gpu_busy_ms, owners.active) == (42, True)
 
@@ -427,11 +427,11 @@ def test_going_over_the_cap_and_back_is_told_once_each(owners):
     tracked = owners.processes.track(process(1))
     seen = []
     for held_mib in (CAP_MIB, CAP_MIB + 1, CAP_MIB + 2, CAP_MIB):
-        tracked.is_measured(held_mib)
+        tracked.note_measured(held_mib)
         seen.append((owners.check_cap(), owners.over_cap))
     assert seen == [(False, False), (True, True), (False, True), (True, False)]
 
 
 def test_a_slice_that_is_not_assigned_has_no_cap_to_go_over(unserved):
-    unserved.processes.track(process(1)).is_measured(5)
+    unserved.processes.track(process(1)).note_measured(5)
     assert not unserved.check_cap()
