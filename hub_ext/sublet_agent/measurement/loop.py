@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SamplingTools:
-    """What the samplers of all GPUs work with."""
+    """The things that the samplers of all GPUs work with."""
 
     moves: MoveTools
     attribution: Attribution

@@ -1,4 +1,4 @@
-"""Measure one GPU and its processes; blocking, for a thread of its own."""
+"""The sample of one GPU and its processes: measured by blocking calls, for a thread of its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class SampledProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was measured on one card."""
+    """The measurements of one card."""
 
     gpu_id: GpuId
     generation: int
@@ -44,22 +44,22 @@ class Sample:
     """The card's memory; ``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
     alive: frozenset[ProcessIdentity]
-    """Those of the known processes that still run."""
+    """The known processes that still run."""
     cpu_s: Mapping[ProcessIdentity, float]
     states: Mapping[ProcessIdentity, ProcessState]
-    """What the device says of the known processes, where it was asked."""
+    """The states of the known processes that the device was asked for, and told."""
     unknown: frozenset[ProcessIdentity]
     """The processes whose state the device was asked for, and did not tell."""
     utilisation_percent: int
     energy_mj: int | None
     problem: str = ""
     away_mib: int | None = None
-    """How much of what moves is in host memory; ``None`` where that is not known."""
+    """How much of what moves is in host memory, in MiB; ``None`` where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
-    """What to measure on one card, and of which processes."""
+    """The card to measure, and of which processes what."""
 
     gpu_id: GpuId
     generation: int

@@ -1,4 +1,4 @@
-"""Take a sample over into what is known of a GPU and its slices.
+"""The step from a sample to what is known of a GPU and its slices.
 
 A sample from before a move's beginning or end says nothing about the memory after it, and is
 dropped whole. While a move is in flight, its own slice's processes are left alone.
@@ -22,7 +22,7 @@ from sublet_agent.state_files.journal import Target
 
 @dataclass(slots=True)
 class Consequences:
-    """What follows from a sample, for the loop to do."""
+    """The things that follow from a sample, for the loop to do."""
 
     pause_for_policy: list[Target] = field(default_factory=list)
     """New processes of jobs that are paused."""

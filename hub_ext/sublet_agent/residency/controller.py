@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ResidencyTools:
-    """What the residency of every GPU of the node works with."""
+    """The things that the residency of every GPU of the node works with."""
 
     moves: MoveTools
     calls: Executor

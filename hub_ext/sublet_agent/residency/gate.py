@@ -65,7 +65,7 @@ class SliceKernels:
     def __init__(self) -> None:
         self._kernels: dict[ProcessIdentity, str] = {}
         self._of: dict[ProcessIdentity, str | None] = {}
-        """What is known of processes by the kernels that have asked so far."""
+        """The kernel that each process is known to be, or to descend from."""
 
     def note(self, process: ProcessIdentity, kernel: str) -> None:
         """Remember that this process is that kernel."""

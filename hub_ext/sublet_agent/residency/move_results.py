@@ -1,4 +1,4 @@
-"""What a move of memory changed: its outcome taken over into the agent's state."""
+"""The results of a move of memory, taken over into the agent's state."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
-"""What the agent keeps of a GPU, and of the one move of memory in flight on it.
+"""The state of a GPU that the agent keeps, and of the one move of memory in flight on it.
 
-This is the state of the event loop: only code that runs there may change it, and only by the
-verbs of these classes.
+The state belongs to the event loop: only code that runs there may change it, and only by the verbs
+of these classes.
 """
 
 from collections.abc import Mapping
@@ -106,7 +106,7 @@ class ServedGpu:
 
     @property
     def reading(self) -> CardReading:
-        """What the card said last."""
+        """The last reading of the card."""
         return self._reading
 
     @property
@@ -116,17 +116,17 @@ class ServedGpu:
 
     @property
     def overhead_mib(self) -> int | None:
-        """What the driver takes for itself: the least that was ever unaccounted for."""
+        """The memory that the driver takes for itself: the least that was ever unaccounted for."""
         return self._overhead_mib
 
     @property
     def orphans_mib(self) -> int:
-        """How much known processes of released slices hold."""
+        """The memory that known processes of released slices hold."""
         return self._orphans_mib
 
     @property
     def pool(self) -> PoolSettings:
-        """How the GPU's pool wants its slices treated."""
+        """The settings of the GPU's pool for its slices."""
         return self._pool
 
     @property
@@ -154,12 +154,12 @@ class ServedGpu:
 
     @property
     def suspend_mib_per_s(self) -> float:
-        """How fast memory leaves the card, as measured here."""
+        """The rate at which memory leaves the card, as measured here."""
         return self._suspend_mib_per_s
 
     @property
     def resume_mib_per_s(self) -> float:
-        """How fast memory comes back to the card, as measured here."""
+        """The rate at which memory comes back to the card, as measured here."""
         return self._resume_mib_per_s
 
     def is_moving(self, slice_id: SliceId) -> bool:

@@ -50,7 +50,7 @@ class TrackedProcess:
 
     @property
     def memory_mib(self) -> int:
-        """How much the process held on the GPU at the last sample."""
+        """The memory that the process held on the GPU at the last sample."""
         return self._memory_mib
 
     @property
@@ -60,7 +60,7 @@ class TrackedProcess:
 
     @property
     def image_mib(self) -> int | None:
-        """How much room a suspended process needs to come back; ``None``: it is not suspended."""
+        """The room that a suspended process needs to come back; ``None``: it is not suspended."""
         return self._image_mib
 
     @property

@@ -103,11 +103,11 @@ class Buffer:
         """The number of real bytes that can be read and written."""
 
     def __repr__(self) -> str:
-        """Say that it is simulated."""
+        """Return a text that says that the buffer is simulated."""
         return f"<simulated GPU buffer of {self.mib} MiB ({self.length} real bytes)>"
 
     def __len__(self) -> int:
-        """Count the real bytes."""
+        """Return the number of real bytes."""
         return self.length
 
     def fill(self, seed: int) -> str:

@@ -151,7 +151,7 @@ class Card:
 
     @property
     def used_mib(self) -> int:
-        """Memory in use."""
+        """The memory of the card in use."""
         return self.store.total_mib - self.store.free_mib
 
     def next_event_s(self, now_s: float, speeds: Speeds) -> float:

@@ -43,7 +43,7 @@ class WorkQueue:
         self._queue: deque[Work] = deque()
 
     def __len__(self) -> int:
-        """Count the computations not finished."""
+        """Return the number of computations not finished."""
         return len(self._queue)
 
     @property

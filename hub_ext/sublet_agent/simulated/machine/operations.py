@@ -36,7 +36,7 @@ class Operation:
     fails_with: SimulatedGpuError | None = None
     """The answer at ``not_before_s``, instead of success."""
     poisons: str | None = None
-    """What is said of the process when it fails so."""
+    """The words for why the process is lost when the operation fails so."""
     total_mib: int = 0
     moved_mib: float = 0.0
     unclaimed: deque[Buffer] = field(default_factory=deque)
