@@ -41,7 +41,7 @@ _WHOLE = (
     "tests/hub/jobs/test_jobs_for_real.py",
     "tests/lab/test_kernel_",
     "tests/lab/test_runner",
-    "tests/lab/test_server_extension.py",
+    "tests/lab/test_server_",
     "tests/lab_ui/",
     "tests/spawner/test_real_hub.py",
 )

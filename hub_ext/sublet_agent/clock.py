@@ -10,7 +10,7 @@ _SLOWER: Final = 0.9
 
 
 class Clock(Protocol):
-    """What time it is."""
+    """A source of the time, also for tests."""
 
     def now(self) -> datetime:
         """Return the time of day, aware."""
@@ -28,8 +28,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock, which never goes back here: all deadlines would go with it.
 
-    Where the machine's own was set back, this one goes a tenth slower until the two agree. It
-    follows steps forward at once.
+    Where the machine's own was set back, this one goes a tenth slower until the two agree. Steps
+    forward are followed at once.
     """
 
     def __init__(

@@ -1,18 +1,18 @@
-"""Writing to files whose loss would matter."""
+"""Writes to files whose loss would matter."""
 
 import os
 from pathlib import Path
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """Write all of it; ``OSError`` where a disk that fills up takes only a part."""
+    """Write all of ``data``; ``OSError`` where a disk that fills up takes only a part."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
 
 
 def replace_file(path: Path, data: bytes, *, forced: bool = False) -> None:
-    """Let a file for our account alone hold just this, or what it held, however we die.
+    """Let a file for this account alone hold just this, or what it held, however the process dies.
 
     ``forced`` to disk first: what must outlive the machine. ``OSError``.
     """
@@ -22,7 +22,7 @@ def replace_file(path: Path, data: bytes, *, forced: bool = False) -> None:
 def replace_open_file(path: Path, data: bytes, *, forced: bool = False) -> int:
     """Replace a file as ``replace_file`` does, and return a handle that appends to the new one.
 
-    It is opened before it has the file's name: who appends to a log never writes where nobody
+    The new file is opened before it has its name: who appends to a log never writes where nobody
     reads. ``OSError``, and then the file is what it was.
     """
     fresh = path.with_suffix(".new")

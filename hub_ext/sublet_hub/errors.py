@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 
 def words_of_validation(error: ValidationError) -> str:
-    """What is wrong with a body, in one line. Says no values: they may be secrets."""
+    """Return what is wrong with a body, in one line. Says no values: they may be secrets."""
     listed = [
         f"{'.'.join(str(step) for step in details['loc']) or 'the body'}: {details['msg']}"
         for details in error.errors(include_url=False, include_input=False)[:10]
@@ -15,7 +15,7 @@ def words_of_validation(error: ValidationError) -> str:
 
 
 class SubletHubError(Exception):
-    """Root of what ``sublet_hub`` raises. Its text is fit for the person who asked."""
+    """Root of what ``sublet_hub`` raises. Each error's text is fit for the person who asked."""
 
 
 class ConfigurationError(SubletHubError):
@@ -45,7 +45,7 @@ class NotAllowedError(SubletHubError):
 
 
 class NotFoundError(SubletHubError):
-    """There is no such thing, or it is none of the caller's business."""
+    """The thing asked for is not there, or is none of the caller's business."""
 
 
 class ConflictError(SubletHubError):

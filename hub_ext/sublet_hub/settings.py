@@ -9,37 +9,39 @@ from sublet_hub.security.rate_limits import Rate
 
 @dataclass(frozen=True, slots=True)
 class OwnerLimits:
-    """What one owner may take of the service itself."""
+    """The limits of what one owner may take of the service itself."""
 
     requests: Rate = field(default_factory=lambda: Rate(burst=100, per_s=20))
     failed_requests: Rate = field(default_factory=lambda: Rate(burst=300, per_s=10))
-    """Of one address, without a token that the hub knows; many users can be behind it."""
+    """The rate for one address of requests without a token that the hub knows; many users can be
+    behind it.
+    """
     failed_requests_of_a_peer: Rate = field(default_factory=lambda: Rate(burst=1200, per_s=40))
-    """The same of all addresses that one peer tells: it can be a proxy, or make them up."""
+    """The same rate for all addresses that one peer tells: it can be a proxy, or make them up."""
     wakes: Rate = field(default_factory=lambda: Rate(burst=20, per_s=1 / 30))
     log_bytes: int = 256 * 1024 * 1024
-    """A job whose log grows beyond this is ended."""
+    """The size of a job's log beyond which the job is ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """How jobs are run on this machine."""
+    """The settings of jobs on this machine."""
 
     agent_socket: str
     simulated_socket: str | None
     service_url: str
     grace: timedelta = timedelta(seconds=20)
-    """Between SIGTERM and SIGKILL."""
+    """The time between SIGTERM and SIGKILL."""
     check_timeout: timedelta = timedelta(seconds=30)
     copy_timeout: timedelta = timedelta(minutes=5)
-    """For the files that a job takes along."""
+    """How long copying the files may take that a job takes along."""
     most_attempts: int = 3
-    """How often a job whose process was lost is started again."""
+    """How often a job is begun, where its process is lost again and again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """Everything below the application's edge."""
+    """The settings of everything below the application's edge."""
 
     state_folder: Path
     quota_file: Path | None
@@ -48,8 +50,8 @@ class ServiceSettings:
     retention: timedelta = timedelta(days=90)
     hub_check_period: timedelta = timedelta(seconds=10)
     missing_for: timedelta = timedelta(seconds=15)
-    """A slice whose server is unknown to the hub for so long is released."""
+    """How long a server may be unknown to the hub before its slice is released."""
     agents_return_within: timedelta = timedelta(seconds=8)
-    """For so long after its start, servers wait for agents that had reported before it."""
+    """How long after its start servers wait for agents that had reported before it."""
     start_within: timedelta = timedelta(minutes=10)
-    """A slice whose server never started is released after so long, whatever the hub says."""
+    """How long a server may take to start before its slice is released, whatever the hub says."""

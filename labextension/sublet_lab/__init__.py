@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(ipython: Any) -> None:
-    """``%load_ext sublet_lab``: bring ``%sublet``."""
+    """Bring ``%sublet``, by ``%load_ext sublet_lab``."""
     from sublet_lab.share.magic import register_magic  # noqa: PLC0415 (kernels start with this)
 
     register_magic(ipython)

@@ -1,4 +1,4 @@
-"""What the agent of this machine says of one's slice at this moment: asked, and read.
+"""The question to this machine's agent what one's slice holds at this moment, and its answer.
 
 A notebook server asks by its loop. Kernels block, in a thread or before their first cell.
 """
@@ -16,11 +16,11 @@ _SILENT: Final = "This machine's GPU agent does not answer."
 
 
 class NoShareError(Exception):
-    """The agent cannot say what the slice holds; says why."""
+    """The agent cannot say what the slice holds; the text says why."""
 
 
 async def ask_share(socket_path: str) -> LocalShare:
-    """What the agent says. ``NoShareError``, after at most ``ANSWER_WITHIN_S``."""
+    """Return what the agent says. ``NoShareError``, after at most ``ANSWER_WITHIN_S``."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             reader, writer = await asyncio.open_unix_connection(socket_path, limit=MAX_LINE_BYTES)
@@ -35,7 +35,7 @@ async def ask_share(socket_path: str) -> LocalShare:
 
 
 def ask_share_blocking(socket_path: str, within_s: float) -> LocalShare:
-    """What the agent says. ``NoShareError``, also where one step of it takes longer."""
+    """Return what the agent says. ``NoShareError``, also where one step of it takes longer."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(within_s)

@@ -1,4 +1,4 @@
-"""What a job runs, copied when it is submitted where the service cannot reach its owner's files.
+"""The files of a job, copied when it is submitted where the service cannot reach its owner's.
 
 On a cluster they are in a volume of the owner's. So whoever submits from a notebook server (its
 extension, or the command in a terminal of it) copies first, and gives the copy its name when the
@@ -35,19 +35,19 @@ class JobFiles:
 
     @classmethod
     def of_this_server(cls) -> Self | None:
-        """Nothing where the service reaches its users' files, and copies them itself."""
+        """Return the folder; ``None`` where the service can copy its users' files itself."""
         root = os.environ.get(JOB_FILES_BELOW)
         return cls(Path(root)) if root else None
 
     def locate(self, request: JobRequest) -> Path:
-        """The notebook that is asked for. ``TakingError`` where it is not there."""
+        """Return the notebook that is asked for. ``TakingError`` where it is not there."""
         try:
             return locate(self.root, request.notebook)
         except InspectionError as error:
             raise TakingError(str(error)) from error
 
     def copy(self, request: JobRequest) -> Path:
-        """Copy the notebook as it is now, and what it takes along. ``TakingError``."""
+        """Copy the notebook as it is, and what it takes along; return where. ``TakingError``."""
         notebook = self.locate(request)
         # Its name comes when it is known which job's it is.
         nameless = self.root / RESULTS_FOLDER / "files"
@@ -63,7 +63,7 @@ class JobFiles:
 
     @contextmanager
     def copied(self, request: JobRequest) -> Iterator[Path]:
-        """Copy, and leave nothing of it where no job got it. ``TakingError``."""
+        """Yield a copy, and leave nothing of it where no job got it. ``TakingError``."""
         copy = self.copy(request)
         try:
             yield copy

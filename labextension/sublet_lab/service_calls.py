@@ -15,16 +15,16 @@ _MOST_BYTES: Final = 64 * 1024 * 1024
 
 
 class ServiceAddressError(Exception):
-    """What was given as the service's address is none."""
+    """The address given for the service is none."""
 
 
 class ServiceAwayError(Exception):
-    """The service does not answer; says why."""
+    """The service does not answer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceAnswer:
-    """What the service answered, of whatever status."""
+    """The service's answer, of whatever status."""
 
     status: int
     body: bytes
@@ -36,10 +36,10 @@ class ServiceAnswer:
 
 
 class _AsAnswered(urllib.request.HTTPErrorProcessor):
-    """Gives every answer back as it is: no redirect is followed, no status is an error."""
+    """A handler that gives each answer back as it is: no redirect is followed, no status raises."""
 
     def http_response(self, request: Any, response: Any) -> Any:  # noqa: ARG002 (the base's)
-        """Whatever came."""
+        """Return the response, whatever it is."""
         return response
 
     https_response = http_response
@@ -50,7 +50,7 @@ _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}), _A
 
 
 def api_address(service_url: str) -> str:
-    """Where the paths of the service's API begin. ``ServiceAddressError``."""
+    """Return where the paths of the service's API begin. ``ServiceAddressError``."""
     if urlsplit(service_url).scheme not in {"http", "https"}:
         message = f"{service_url!r} is no http or https address."
         raise ServiceAddressError(message)
@@ -60,7 +60,7 @@ def api_address(service_url: str) -> str:
 def call_service(
     method: str, address: str, token: str, body: bytes | None, within_s: float
 ) -> ServiceAnswer:
-    """Ask at an address below ``api_address``, and wait. ``ServiceAwayError``."""
+    """Ask at an address below ``api_address``, and return the answer. ``ServiceAwayError``."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     if body:
         headers["Content-Type"] = "application/json"

@@ -1,7 +1,7 @@
-"""How a user's processes run on this machine, told to the service so that jobs run the same way.
+"""The account under which a user's processes run on this machine, told so that jobs do likewise.
 
-The environment goes by allow-list. Whatever JupyterHub sets for the server itself (its token
-above all) never goes, also when an admin lists it.
+The environment goes by allow-list. Whatever JupyterHub sets for the server itself (its token above
+all) never goes, also when an admin lists it.
 """
 
 import os
@@ -42,7 +42,7 @@ class Account:
 
 
 def find_account(name: str) -> Account | Refusal:
-    """Find a user's own system account, or say that there is none."""
+    """Return a user's own system account, or that there is none."""
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -54,12 +54,12 @@ def find_account(name: str) -> Account | Refusal:
 
 
 def shared_account(home: str) -> Account:
-    """Give the account that this process runs as, with a home of the user's own."""
+    """Return the account that this process runs as, with a home of the user's own."""
     return Account(os.getuid(), os.getgid(), home)
 
 
 def allowed_environment(environment: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """Keep the listed names, without anything that could be a secret or the hub's own."""
+    """Return the listed variables, but for what could be a secret or the hub's own."""
     return {
         name: environment[name]
         for name in sorted(set(names))
@@ -68,7 +68,7 @@ def allowed_environment(environment: Mapping[str, str], names: Iterable[str]) ->
 
 
 def notebook_folder(home: str, notebook_dir: str) -> str:
-    """Give the absolute path; ``~`` and an empty one mean the home."""
+    """Return the absolute path of the notebook folder; ``~`` and an empty one mean the home."""
     folder = notebook_dir or home
     if folder == "~" or folder.startswith("~/"):
         folder = home + folder[1:]
@@ -78,7 +78,7 @@ def notebook_folder(home: str, notebook_dir: str) -> str:
 def account_template(
     account: Account, notebook_dir: str, python: str, environment: Mapping[str, str]
 ) -> AccountTemplate:
-    """Put the template together."""
+    """Return how processes of this account run, for the service."""
     return AccountTemplate(
         uid=account.uid,
         gid=account.gid,

@@ -1,4 +1,4 @@
-"""What a user chose for their server, read from a form, a query or the REST API alike.
+"""The choice of a user for their server, read from a form, a query or the REST API alike.
 
 Nothing is taken as read: every key and type is checked here. Whether the choice can be meant, and
 whether the user may have it, is the service's to decide, in its own words.
@@ -32,11 +32,11 @@ class SliceChoice:
 
     @property
     def without_gpu(self) -> bool:
-        """The user wants no slice."""
+        """Whether the user wants no slice."""
         return self.size == NO_GPU
 
     def __str__(self) -> str:
-        """For the progress page and the log."""
+        """Return the choice in words, for the progress page and the log."""
         if self.memory_mib is not None:
             return f"{self.memory_mib} MiB"
         return "the default size" if self.size is None else f"size {self.size}"
@@ -45,7 +45,7 @@ class SliceChoice:
 def read_user_options(
     options: Any, other_keys: frozenset[str] = frozenset()
 ) -> SliceChoice | Refusal:
-    """Read ``user_options`` as JupyterHub passes them on, which is as the client sent them.
+    """Return the choice in ``user_options``, which are as the client sent them, or the refusal.
 
     ``other_keys`` belong to other parts of the hub's configuration and are left to them.
     """
@@ -81,7 +81,10 @@ def read_user_options(
 def read_form(
     form: Mapping[str, list[str]], other_keys: frozenset[str] = frozenset()
 ) -> dict[str, Any] | Refusal:
-    """Turn a form's fields (or a query's) into ``user_options``; numbers become numbers."""
+    """Return a form's fields (or a query's) as ``user_options``, or the refusal.
+
+    Numbers become numbers.
+    """
     options: dict[str, Any] = {}
     for key, values in form.items():
         if key in _FORM_KEYS_OF_THE_HUB:
@@ -112,7 +115,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """Short, and on one line."""
+    """Return a value short, and on one line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
 

@@ -1,7 +1,7 @@
-"""Makes a slice's ResourceClaims once its pod exists, so that they belong to it and go with it.
+"""The ResourceClaims of a slice, made once its pod exists: so they belong to it and go with it.
 
-The scheduler lets a pod wait for a claim that does not exist yet. A claim made first would be
-left behind by a hub that is killed in between.
+The scheduler lets a pod wait for a claim that does not exist yet. A claim made first would be left
+behind by a hub that is killed in between.
 """
 
 from collections.abc import Callable
@@ -35,11 +35,11 @@ class DeviceClaims:
         self._told: str | None = None
 
     def names(self) -> dict[str, str]:
-        """The claims' names in the namespace, by their names in the pod."""
+        """Return the claims' names in the namespace, by their names in the pod."""
         return {claim.name: f"sublet-{self._slice_id}-{claim.name}" for claim in self._claims}
 
     async def make(self, pod: PodStarted) -> bool:
-        """Make those that do not exist; tells whether all do now: else it is to be tried again."""
+        """Make the claims that do not exist; return whether all do now, else try again later."""
         for claim in self._claims:
             body = self._body(claim, pod)
             api = shared_client("ResourceV1Api")

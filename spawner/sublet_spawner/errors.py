@@ -1,4 +1,4 @@
-"""What goes wrong between the hub and the Sublet service. A refusal is none of these."""
+"""The errors between the hub and the Sublet service. A refusal is none of these."""
 
 
 class SubletSpawnerError(Exception):

@@ -1,7 +1,7 @@
-"""Writes into a JupyterHub configuration what Sublet needs, on JupyterHub 5.3 and later.
+"""The part of a JupyterHub configuration that Sublet needs, on JupyterHub 5.3 and later.
 
-It adds to what is there already and replaces nothing of the admin's: call it at the end of
-``jupyterhub_config.py``. Rights are the least that the parts need, by the names in
+``configure`` adds to what is there already and replaces nothing of the admin's: call it at the end
+of ``jupyterhub_config.py``. Rights are the least that the parts need, by the names in
 ``sublet_quota.names.scopes``.
 """
 
@@ -25,7 +25,7 @@ USER_SCOPES: Final = (
     f"{scopes.ACTIVITY}!user",
     f"{scopes.JOBS}!user",
 )
-"""What each user may do with their own things."""
+"""The scopes of each user for their own things."""
 
 SERVER_TOKEN_SCOPES: Final = (
     "users:activity!user",
@@ -35,10 +35,13 @@ SERVER_TOKEN_SCOPES: Final = (
     f"{scopes.ACTIVITY}!server",
     f"{scopes.JOBS}!user",
 )
-"""What a notebook server's own token may do. Kernels can read that token, so no more than this."""
+"""The scopes of a notebook server's own token. Kernels can read that token, so no more than this.
+"""
 
 SERVICE_SCOPES: Final = ("list:users", "read:users:groups", "read:servers")
-"""The service lists users with their groups and servers, to see which slices still have one."""
+"""The scopes of the service: it lists users with their groups and servers, to see which slices
+still have one.
+"""
 
 ADMIN_SCOPES: Final = (
     ACCESS_SERVICE,
@@ -53,16 +56,16 @@ _FIRST_WITH_EXTRA_USER_SCOPES: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class SubletOnHub:
-    """Where Sublet's parts are, as the hub must know."""
+    """The places of Sublet's parts, as the hub must know them."""
 
     token_file: Path
     """The service's API token, mode 0600; the service reads the same file, or a copy."""
     service_listens_at: str
-    """Where the hub's proxy reaches the service, such as ``http://127.0.0.1:8901``."""
+    """The address where the hub's proxy reaches the service, such as ``http://127.0.0.1:8901``."""
     service_url: str = "http://127.0.0.1:8000/services/sublet/"
-    """Where notebook servers reach it: through the proxy."""
+    """The address where notebook servers reach the service: through the proxy."""
     service_api_url: str = ""
-    """Where the hub reaches it; empty: directly, where it listens."""
+    """The address where the hub reaches the service; empty: directly, where it listens."""
     agent_socket: str = "/run/sublet/agent.sock"
     simulated_socket: str = ""
     allow_no_gpu: bool = False
@@ -88,7 +91,7 @@ def configure(c: Config, sublet: SubletOnHub, *, hub_major: int | None = None) -
 
 
 def service_prefix(c: Config) -> str:
-    """Give the service's path below the hub's base URL, with a slash at both ends."""
+    """Return the service's path below the hub's base URL, with a slash at both ends."""
     base = str(_get(c.JupyterHub, "base_url", "/")).strip("/")
     return (
         f"/{base}/services/{scopes.SERVICE_NAME}/" if base else f"/services/{scopes.SERVICE_NAME}/"
@@ -117,7 +120,7 @@ def _add_service(c: Config, sublet: SubletOnHub) -> None:
 
 
 def _grant_to_users(c: Config, hub_major: int) -> None:
-    """JupyterHub 6 has a setting that adds to role ``user``; before, the role is defined anew.
+    """Add the users' scopes: by JupyterHub 6's setting, before that by role ``user`` defined anew.
 
     Where the admin has defined the role, JupyterHub 6 ignores its own setting too.
     """
@@ -182,7 +185,7 @@ def _set_spawner(c: Config, sublet: SubletOnHub) -> None:
 
 
 def _get(section: Any, name: str, empty: Any) -> Any:
-    """Read a setting without creating it, also one that was only added to (``.append``)."""
+    """Return a setting without creating it, also one that was only added to (``.append``)."""
     value = section.get(name, empty)
     return value.get_value(empty) if isinstance(value, LazyConfigValue) else value
 

@@ -32,7 +32,7 @@ from sublet_spawner.progress import Event, StartLog
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
 LOOK_AGAIN_S: Final = 0.2
-"""How long between two looks for a pod's node, in what KubeSpawner already watches."""
+"""The time between two looks for a pod's node, in what KubeSpawner already watches."""
 
 _removing_pod_of_before: ContextVar[bool] = ContextVar("removing_pod_of_before", default=False)
 """Set where KubeSpawner, creating a pod, may call ``stop`` to have one of that name removed."""
@@ -53,7 +53,7 @@ class KubeSliceSpawner(KubeChoices):
     # The slice, and the pod that it is written into.
 
     async def account_template(self) -> AccountTemplate | Refusal:
-        """Tell how this user's processes run in their pods."""
+        """Return how this user's processes run in their pods."""
         uid = await maybe_future(self.uid(self)) if callable(self.uid) else self.uid
         gid = await maybe_future(self.gid(self)) if callable(self.gid) else self.gid
         account = Account(
@@ -70,7 +70,7 @@ class KubeSliceSpawner(KubeChoices):
         return self.working_dir or self.image_home
 
     async def _request(self, choice: SliceChoice) -> SliceRequest:
-        """Say which claim the home is on where the pod can follow it: Sublet chooses the node."""
+        """Return the request; with the home's claim where Sublet chooses the node of the pod."""
         request = await super()._request(choice)
         if self._guarantees(simulated=bool(self.simulated_socket)).placed_by is PlacedBy.CLUSTER:
             return request
@@ -87,7 +87,7 @@ class KubeSliceSpawner(KubeChoices):
         return request.model_copy(update={"home_claim": claim_of(self._home(), *written)})
 
     def look_at_lease(self, lease: Lease) -> Refusal | None:
-        """Have the backend write the request, or say why it cannot."""
+        """Have the backend write the request; return why it cannot, or ``None``."""
         backend, settings = self._backend_for(simulated=lease.simulated)
         written = backend.write(lease, settings)
         if isinstance(written, Refusal):
@@ -102,18 +102,24 @@ class KubeSliceSpawner(KubeChoices):
         return None
 
     def never_suspended(self) -> str | None:
-        """Say why the backend's slices must not, if so; simulated cards are under no backend."""
+        """Return why slices of the backend must not be suspended; ``None``: they may.
+
+        Simulated cards are under no backend.
+        """
         return self._guarantees(simulated=bool(self.simulated_socket)).not_lendable
 
     def granted_words(self, lease: Lease) -> tuple[str, ...]:
-        """Say what was granted, who places it, and what it is sure of."""
+        """Return sentences on what was granted, who places it, and what it is sure of."""
         guarantees = self._guarantees(simulated=lease.simulated)
         placed = guarantees.placed_by is PlacedBy.SUBLET
         granted = gpu_granted(lease) if placed else gpu_granted_somewhere(lease)
         return (granted, *guarantees.sentences())
 
     def slice_variables(self, lease: Lease, existing: Mapping[str, Any]) -> dict[str, str]:
-        """Leave out what the cluster decides: which card, and what programs see of it."""
+        """Return the slice's variables, without those that the cluster decides.
+
+        Which card it is, and what programs see of it, is the cluster's to say.
+        """
         texts = {name: value for name, value in existing.items() if isinstance(value, str)}
         variables = super().slice_variables(lease, texts)
         if not lease.simulated:
@@ -125,7 +131,7 @@ class KubeSliceSpawner(KubeChoices):
         return variables | dict(self._fields.environment if self._fields else {})
 
     def get_env(self) -> dict[str, str]:
-        """Give the server's environment; without a slice no card is shown to it."""
+        """Return the server's environment; without a slice no card is shown to it."""
         environment: dict[str, str] = super().get_env()
         notebook_dir = self._expand_user_properties(self.notebook_dir)
         environment[JOB_FILES_BELOW] = notebook_folder(self._home(), notebook_dir)
@@ -134,7 +140,7 @@ class KubeSliceSpawner(KubeChoices):
         return environment
 
     async def get_pod_manifest(self) -> Any:
-        """Make the pod as KubeSpawner does, and write the slice into it."""
+        """Return the pod as KubeSpawner makes it, with the slice written into it."""
         pod = await super().get_pod_manifest()
         if self._lease is None or self._fields is None:
             return pod
@@ -169,7 +175,7 @@ class KubeSliceSpawner(KubeChoices):
             await self._stop_following()
 
     async def poll(self) -> int | None:
-        """Ask whether the pod runs; tell its node where that was not known before."""
+        """Return ``None`` while the pod runs; tell its node where that was not known before."""
         status: int | None = await super().poll()
         known = self._started
         if status is None and isinstance(known, PodStarted) and known.node is None:
@@ -187,7 +193,7 @@ class KubeSliceSpawner(KubeChoices):
         await super().stop(now)
 
     def first_process(self) -> PodStarted | None:
-        """Tell the server's pod, as KubeSpawner's watch shows it."""
+        """Return the server's pod, as KubeSpawner's watch shows it; ``None`` where it does not."""
         pod = self._seen_pod()
         if pod is None:
             return None
@@ -200,11 +206,11 @@ class KubeSliceSpawner(KubeChoices):
         )
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
-        """Add what the pod waits for, in words."""
+        """Return what a start is told of by, with what the pod waits for, in words."""
         return [*super().progress_sources(log), self._tell_of_pod()]
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
-        """Create the pod as it is after the admin's hook, and follow it from then on."""
+        """Create the pod as the admin's hook left it, and follow it; return whether it is made."""
         written = self.api.api_client.sanitize_for_serialization(pod)
         self._pod_template = template_of(written, self.namespace)
         mark = _removing_pod_of_before.set(True)

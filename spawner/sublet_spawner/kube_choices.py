@@ -1,4 +1,4 @@
-"""What a user may choose for a server on Kubernetes: a size beside KubeSpawner's profiles.
+"""The choices of a user for a server on Kubernetes: a size beside KubeSpawner's profiles.
 
 Both are chosen together, and a profile may fix the size. What that comes to is known once
 KubeSpawner has applied the profile, which it does inside ``start``.
@@ -23,7 +23,7 @@ _SET_BY_PROFILES: Final = ("slice_size", "slice_backend", "slice_backend_setting
 
 
 class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: ignore[misc]
-    """Reads a choice, and asks for the slice that comes of it."""
+    """The part of the spawner that reads a choice, and asks for the slice that comes of it."""
 
     slice_is_taken_in_start = False
 
@@ -33,7 +33,7 @@ class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: i
         self._as_configured = {name: deepcopy(getattr(self, name)) for name in _SET_BY_PROFILES}
 
     async def other_option_keys(self) -> frozenset[str]:
-        """Name the keys of the admin's configuration, and those of KubeSpawner's profiles."""
+        """Return the keys of the admin's configuration, and those of KubeSpawner's profiles."""
         keys = await super().other_option_keys()
         if set(self.user_options or ()) <= keys | KEYS:
             return keys
@@ -54,7 +54,7 @@ class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: i
         return options
 
     async def choice(self) -> SliceChoice:
-        """Read the choice; the size that a profile comes with goes before it."""
+        """Return the choice; the size that a profile comes with goes before it."""
         choice = await super().choice()
         if not self.slice_size:
             return choice
@@ -64,7 +64,7 @@ class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: i
         return replace(size, gpu_type=None) if self.slice_size == NO_GPU else size
 
     async def form_notes(self) -> tuple[str, ...]:
-        """Tell what a slice is sure of on this cluster, and which profiles fix the size."""
+        """Return what a slice is sure of on this cluster, and which profiles fix the size."""
         sentences = self._guarantees(simulated=bool(self.simulated_socket)).sentences()
         return (*sentences, *with_own_size(await self._profiles()))
 

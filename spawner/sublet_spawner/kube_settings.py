@@ -16,7 +16,7 @@ from sublet_spawner.pod_writing import HostFolder
 
 
 class KubeSliceSettings(Configurable):
-    """What an admin may set, beside ``c.KubeSpawner.*`` and ``c.SliceSpawnerMixin.*``."""
+    """The settings of an admin, beside ``c.KubeSpawner.*`` and ``c.SliceSpawnerMixin.*``."""
 
     slice_backend = Enum(
         list(BACKENDS),
@@ -89,7 +89,7 @@ class KubeSliceSettings(Configurable):
 
     @validate("slice_backend_settings")
     def _check_backend_settings(self, proposal: Any) -> Any:
-        """Refuse what no backend knows when the hub starts, not when the first server does."""
+        """Return the settings; raise for what no backend knows, before the first server starts."""
         for name, written in proposal["value"].items():
             if name not in BACKENDS:
                 message = f"slice_backend_settings names {name!r}: backends are {_listed()}"
@@ -102,7 +102,7 @@ class KubeSliceSettings(Configurable):
         return proposal["value"]
 
     def _backend_for(self, *, simulated: bool) -> tuple[Backend[Any], Any]:
-        """Give the backend and its settings."""
+        """Return the backend and its settings."""
         if simulated:
             return SIMULATED, SimulatedSettings()
         backend = BACKENDS[self.slice_backend]
@@ -115,7 +115,7 @@ class KubeSliceSettings(Configurable):
         return guarantees
 
     def _host_folders(self, lease: Lease, agent: str, simulated: str) -> tuple[HostFolder, ...]:
-        """Give the folders with the sockets that a server finds at these paths."""
+        """Return the folders with the sockets that a server finds at these paths."""
         folder = str(PurePosixPath(agent).parent)
         folders = [HostFolder("sublet-agent", self.agent_host_folder, folder)]
         if lease.simulated and simulated:

@@ -14,7 +14,7 @@ from sublet_quota.names.ids import SliceId
 
 
 def end_processes_of(slice_id: SliceId, uid: int, grace_s: float) -> int:
-    """End the processes of ``uid`` with ``slice_id``: ask, wait, kill. Blocks; tells how many.
+    """End the processes of ``uid`` with ``slice_id``: ask, wait, kill. Return how many. Blocks.
 
     Looks again after the killing, for what was forked meanwhile.
     """

@@ -34,7 +34,7 @@ SAME_START_WITHIN_S = 0.1
 
 
 class _LocalProcesses(SliceSpawnerMixin):
-    """What the two spawners share: a server is a pid, known by its start time too."""
+    """The part that the two spawners share: a server is a pid, known by its start time too."""
 
     end_left_processes = Bool(
         True,
@@ -51,11 +51,11 @@ class _LocalProcesses(SliceSpawnerMixin):
     ).tag(config=True)
 
     def find_account(self) -> Account | Refusal:
-        """Find the account that this user's processes run as."""
+        """Return the account that this user's processes run as, or the refusal."""
         raise NotImplementedError
 
     async def account_template(self) -> AccountTemplate | Refusal:
-        """Tell how this user's processes run, for their jobs."""
+        """Return how this user's processes run, for their jobs, or the refusal."""
         account = self.find_account()
         if isinstance(account, Refusal):
             return account
@@ -64,7 +64,7 @@ class _LocalProcesses(SliceSpawnerMixin):
         return account_template(account, notebook_dir, self.job_python, environment)
 
     def first_process(self) -> SliceStarted | None:
-        """Tell the server's process. None: it has ended already."""
+        """Return the server's process; ``None``: it has ended already."""
         try:
             # Since the boot: the clock, by which psutil tells it, can be set at any time.
             booted = psutil.boot_time()
@@ -87,7 +87,7 @@ class _LocalProcesses(SliceSpawnerMixin):
             self.log.warning("Ended %d processes that outlived slice %s", ended, slice_id)
 
     async def _signal(self, sig: int) -> Any:
-        """Send a signal, unless the pid has become another process's since the hub saw it.
+        """Send a signal, unless the pid is another process's since the hub saw it; return if sent.
 
         Pid 0 is none: the signal would go to every process of the hub's own group.
         """
@@ -107,7 +107,7 @@ class LocalSliceSpawner(_LocalProcesses, LocalProcessSpawner):  # type: ignore[m
     """A server with a slice, as a process of its user's own system account."""
 
     def find_account(self) -> Account | Refusal:
-        """Find the user's own account."""
+        """Return the user's own account, or that there is none."""
         return find_account(self.user.name)
 
 
@@ -115,14 +115,14 @@ class SimpleSliceSpawner(_LocalProcesses, SimpleLocalProcessSpawner):  # type: i
     """A server with a slice; all users as the hub's own account, not walled off from each other."""
 
     def find_account(self) -> Account | Refusal:
-        """Give the hub's own account, with the user's home."""
+        """Return the hub's own account, with the user's home."""
         return shared_account(self.home_dir)
 
     def form_warnings(self) -> tuple[str, ...]:
-        """Warn on the form."""
+        """Return the warning that servers are not walled off from each other."""
         return (SHARED_ACCOUNT_WARNING,)
 
     async def start(self) -> Any:
-        """Start the server, and warn in the log."""
+        """Start the server, and warn in the log; return where the server is."""
         self.log.warning("%s: %s", self._log_name, SHARED_ACCOUNT_WARNING)
         return await super().start()

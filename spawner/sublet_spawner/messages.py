@@ -1,4 +1,4 @@
-"""Sentences for the progress page, in the words of the design. They name no other user."""
+"""Sentences for the progress page, in the words of the design, which name no other user."""
 
 from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
 from sublet_quota.reasons.waiting import wait_clause
@@ -6,7 +6,7 @@ from sublet_quota.wire.api import Lease, SliceInfo
 
 
 def gpu_granted(lease: Lease) -> str:
-    """Say which GPU, how much of it, and whether it is real."""
+    """Return which GPU was granted, how much of it, and whether it is real."""
     kind = "simulated" if lease.simulated else "real"
     size = f" (size {lease.size})" if lease.size is not None else ""
     return (
@@ -17,7 +17,7 @@ def gpu_granted(lease: Lease) -> str:
 
 
 def gpu_granted_somewhere(lease: Lease) -> str:
-    """Say how much was granted where the cluster's scheduler picks the card."""
+    """Return how much was granted where the cluster's scheduler picks the card."""
     size = f" (size {lease.size})" if lease.size is not None else ""
     return (
         f"Slice granted{size}: {format_memory(lease.memory_mib)} and "
@@ -26,7 +26,7 @@ def gpu_granted_somewhere(lease: Lease) -> str:
 
 
 def how_it_waits(info: SliceInfo) -> str:
-    """Say what the slice waits for, or that it is ready."""
+    """Return what the slice waits for, or that it is ready."""
     report = info.report
     if report is None or report.wait is None:
         return f"The slice is ready on {info.lease.node}"

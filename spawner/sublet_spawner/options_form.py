@@ -1,7 +1,7 @@
 """The form on which a user picks a slice, as HTML with every text escaped.
 
-Texts come from the quota document and the service; JupyterHub puts the form on its page as it
-is. There is no script in it.
+Texts come from the quota document and the service; JupyterHub puts the form on its page as it is.
+The form has no script in it.
 """
 
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ SHARED_ACCOUNT_WARNING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class FormSettings:
-    """What the form shows beside the offers."""
+    """The parts of the form beside the offers."""
 
     allow_no_gpu: bool
     chosen: str | None = None
-    """What this user chose last."""
+    """The name of the size that this user chose last."""
     warnings: Sequence[str] = ()
-    """Shown above the sizes."""
+    """The warnings above the sizes."""
     notes: Sequence[str] = ()
-    """Shown below them: what a slice is sure of."""
+    """The notes below the sizes: what a slice is sure of."""
 
 
 def render_form(offers: Offers, settings: FormSettings) -> str:
-    """Render the sizes that this user may have now, and why others are not to be had."""
+    """Return the sizes that this user may have now, and why others are not to be had, as HTML."""
     chosen = _preselected(offers, settings)
     parts = [_alert(text, "warning") for text in settings.warnings]
     if offers.message:
@@ -60,7 +60,7 @@ def render_form(offers: Offers, settings: FormSettings) -> str:
 
 
 def render_without_service(reason: str, settings: FormSettings) -> str:
-    """Render the form of a hub whose service cannot be asked, where no GPU is needed."""
+    """Return the form of a hub whose service cannot be asked, where no GPU is needed."""
     parts = [_alert(text, "warning") for text in settings.warnings]
     parts.append(_alert(f"{reason} Your server would start without a GPU.", "warning"))
     parts.append(f'<input type="hidden" name="{FIELD}" value="{NO_GPU}">')
@@ -68,7 +68,7 @@ def render_without_service(reason: str, settings: FormSettings) -> str:
 
 
 def _preselected(offers: Offers, settings: FormSettings) -> str | None:
-    """The last choice where it can be had again, else the default."""
+    """Return the last choice where it can be had again, else the default."""
     open_now = {offer.size for offer in offers.offers if offer.allowed}
     if settings.allow_no_gpu:
         open_now.add(NO_GPU)
@@ -100,7 +100,7 @@ def _slices(count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """One line of the form."""
+    """A line of the form."""
 
     value: str
     title: str
@@ -119,7 +119,7 @@ def _size(offer: Offer, *, tell_pool: bool) -> _Choice:
 
 
 def _render(choice: _Choice, *, checked: bool) -> str:
-    """Render a line of which all is the button's label, except why it is not to be had.
+    """Return a line of which all is the button's label, except why it is not to be had.
 
     The reason is in full contrast although the button is disabled, and read out with it.
     """

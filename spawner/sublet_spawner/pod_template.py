@@ -1,4 +1,4 @@
-"""Reads out of a finished pod what its owner's jobs need to run the same way."""
+"""The template in a finished pod: what its owner's jobs need to run the same way."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,11 +8,11 @@ from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.backends.records import CONTAINER
 
 _OF_THE_SERVER_ALONE: Final = frozenset({"jupyterhub-internal-certs"})
-"""KubeSpawner's volume with the server's own certificate."""
+"""The names of volumes that are the server's alone: KubeSpawner's with its certificate."""
 
 
 def template_of(pod: Mapping[str, Any], namespace: str) -> PodTemplate:
-    """Take the parts of ``pod`` (as the API writes it) that do not identify the server itself."""
+    """Return the parts of ``pod`` (as the API writes it) that do not identify the server itself."""
     spec = pod["spec"]
     container = next(c for c in spec["containers"] if c["name"] == CONTAINER)
     return PodTemplate(

@@ -1,4 +1,4 @@
-"""Says in words what a pod waits for, from its conditions and events as the API writes them.
+"""The words for what a pod waits for, from its conditions and events as the API writes them.
 
 Other pods and their owners are never named.
 """
@@ -42,7 +42,7 @@ _MOUNTS: Final = frozenset({"FailedMount", "FailedAttachVolume"})
 
 
 def what_it_waits_for(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> str | None:
-    """Say what ``pod`` waits for; nothing once all of its containers run."""
+    """Return what ``pod`` waits for; ``None`` once all of its containers run."""
     status = pod.get("status") or {}
     if pod["metadata"].get("deletionTimestamp"):
         return "The pod of before is being removed"
@@ -61,7 +61,7 @@ def what_it_waits_for(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]
 
 
 def unschedulable(message: str, *, pinned: bool) -> str:
-    """Say why no node takes the pod. ``pinned``: it may run on one node alone."""
+    """Return why no node takes the pod. ``pinned``: it may run on one node alone."""
     found = _COUNTS.match(message.strip())
     if found is None:
         return f"The server waits for a node: {_short(message) or 'the scheduler gives no reason'}"
@@ -121,7 +121,7 @@ def _why_it_does_not_run(image: str, reason: str, message: str) -> str:
 
 
 def _trouble(events: Iterable[Mapping[str, Any]], node: str) -> str | None:
-    """The last warning about a pod that has its node."""
+    """Return the last warning about a pod that has its node, or ``None``."""
     for event in reversed(list(events)):
         if event.get("type") != "Warning":
             continue

@@ -1,4 +1,4 @@
-"""Writes a slice into the pod that KubeSpawner made, whatever the admin's settings put there.
+"""The writing of a slice into the pod that KubeSpawner made, whatever admins put there.
 
 The pod is changed after KubeSpawner has built it, so that settings which replace a container's
 resources do not replace the slice, and before the admin's ``modify_pod_hook``, who has the last
@@ -35,7 +35,7 @@ class HostFolder:
 
 @dataclass(frozen=True, slots=True)
 class SliceInPod:
-    """All that a slice adds to a pod."""
+    """The parts that a slice adds to a pod."""
 
     slice_id: str
     backend: str
@@ -44,7 +44,7 @@ class SliceInPod:
     """The names of the ResourceClaims, by their names within the pod."""
     folders: tuple[HostFolder, ...]
     host_memory_mib: int
-    """What suspending the slice moves to host memory."""
+    """The memory that suspending the slice moves to the host."""
 
 
 def write_slice(pod: Any, added: SliceInPod) -> None:
@@ -64,7 +64,7 @@ def write_slice(pod: Any, added: SliceInPod) -> None:
 
 
 def bytes_of(quantity: Any) -> int:
-    """Read an amount as Kubernetes writes it (``4Gi``, ``1e9``), or plain bytes."""
+    """Return the bytes that an amount as Kubernetes writes it (``4Gi``, ``1e9``) stands for."""
     if isinstance(quantity, int):
         return quantity
     found = _QUANTITY.match(str(quantity))
@@ -95,7 +95,7 @@ def _add_metadata(pod: Any, added: SliceInPod) -> None:
 
 
 def _add_limits(container: Any, limits: Mapping[str, str]) -> None:
-    """Extended resources are limits; Kubernetes takes the requests from them."""
+    """Add extended resources as limits; Kubernetes takes the requests from them."""
     resources = _resources(container)
     resources.limits = {**(resources.limits or {}), **limits}
     for name in limits:
@@ -122,7 +122,10 @@ def _add_host_memory(container: Any, more_mib: int) -> None:
 
 
 def _resources(container: Any) -> Any:
-    """KubeSpawner's ``extra_container_config`` may have left a plain dictionary."""
+    """Return the container's resources as an object.
+
+    KubeSpawner's ``extra_container_config`` may have left a plain dictionary.
+    """
     if container.resources is None:
         container.resources = models.V1ResourceRequirements()
     elif isinstance(container.resources, dict):
@@ -149,7 +152,7 @@ def _add_claims(pod: Any, container: Any, added: SliceInPod) -> None:
 
 
 def _add_folders(pod: Any, container: Any, folders: tuple[HostFolder, ...]) -> None:
-    """Folders, not sockets: an agent that starts again makes its socket anew."""
+    """Add folders, not sockets: an agent that starts again makes its socket anew."""
     for folder in folders:
         source = models.V1HostPathVolumeSource(path=folder.host_path, type="Directory")
         pod.spec.volumes = [

@@ -9,7 +9,7 @@ _SIZE: Final = "slice_size"
 
 
 def option_keys(profiles: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Name the keys of ``user_options`` that KubeSpawner reads for these profiles."""
+    """Return the keys of ``user_options`` that KubeSpawner reads for these profiles."""
     keys = {_PROFILE}
     for profile in profiles:
         for name in profile.get("profile_options") or {}:
@@ -18,7 +18,7 @@ def option_keys(profiles: Iterable[Mapping[str, Any]]) -> frozenset[str]:
 
 
 def split_form(form: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Split a form's fields into those of profiles, and the rest."""
+    """Return a form's fields as those of profiles, and the rest."""
     of_profiles = {
         key: values
         for key, values in form.items()
@@ -28,7 +28,7 @@ def split_form(form: Mapping[str, list[str]]) -> tuple[dict[str, list[str]], dic
 
 
 def with_own_size(profiles: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Say of each profile that fixes the size that it does."""
+    """Return a sentence for each profile that fixes the size."""
     return tuple(
         f"{profile['display_name']!r} comes with a slice of its own ({', '.join(sizes)}), "
         "whatever is chosen above."

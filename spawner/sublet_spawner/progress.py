@@ -19,7 +19,7 @@ class StartLog:
         self._changed = asyncio.Event()
 
     def tell(self, message: str, progress: int | None = None) -> None:
-        """Add an event; ``progress`` is out of 100. What was said last is not said again."""
+        """Add an event; ``progress`` is out of 100. An event like the last one is not added."""
         if self._events and self._events[-1]["message"] == message:
             return
         event: Event = {"message": message}

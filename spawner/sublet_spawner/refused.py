@@ -1,4 +1,4 @@
-"""How JupyterHub is told that a server does not start, in words that reach page and API alike.
+"""The exceptions by which JupyterHub hears, for page and API alike, that a server does not start.
 
 JupyterHub 6 has an exception for this; on 5 an ``HTTPError`` with two extra attributes does the
 same. JupyterHub shows the text with ``message_html`` unescaped, so it is escaped here.
@@ -22,18 +22,18 @@ _SPAWN_EXCEPTION: Final = getattr(hub_spawner, "SpawnException", None)
 
 
 def refused(refusal: Refusal) -> HTTPError:
-    """Build the exception that says ``refusal`` in its own words."""
+    """Return the exception that says ``refusal`` in its own words."""
     malformed = refusal.reason is RefusalReason.BAD_PARAMETERS
     return not_started(refusal.message, refusal.reason, _BAD_REQUEST if malformed else _FORBIDDEN)
 
 
 def unavailable(message: str) -> HTTPError:
-    """Build the exception for a service that cannot be asked."""
+    """Return the exception for a service that cannot be asked."""
     return not_started(message, SERVICE_UNREACHABLE, _UNAVAILABLE)
 
 
 def not_started(message: str, reason: str, status_code: int) -> HTTPError:
-    """Build what this JupyterHub knows best; ``reason`` becomes a label of its metrics."""
+    """Return what this JupyterHub knows best; ``reason`` becomes a label of its metrics."""
     label = reason if _REASON.match(reason) else "refused"
     error: HTTPError
     if _SPAWN_EXCEPTION is not None:

@@ -57,7 +57,7 @@ class Releases:
             await asyncio.sleep(wait_s)
 
     async def _try_each(self) -> bool:
-        """Tell whether nothing is left."""
+        """Try to give each slice back; return whether nothing is left."""
         for slice_id in sorted(self.waiting):
             await self._end_what_is_left(slice_id)
             try:

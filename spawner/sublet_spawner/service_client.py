@@ -1,8 +1,8 @@
-"""Speaks to the Sublet service for the hub: the only module that knows its hub API.
+"""The client of the Sublet service for the hub: the only module that knows its hub API.
 
-The service's own token authorises the hub; it is read from its file on each call, so that it
-can be exchanged while the hub runs, and is never logged. Calls that may be repeated without
-harm are; asking for a slice is repeated only while no connection could be made.
+The service's own token authorises the hub; it is read from its file on each call, so that it can be
+exchanged while the hub runs, and is never logged. Calls that may be repeated without harm are;
+asking for a slice is repeated only while no connection could be made.
 """
 
 import asyncio
@@ -32,8 +32,9 @@ _NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _NOT_CONNECTED_YET: Final = ("Timeout while ", "Timeout during TLS handshake")
-"""How Tornado begins to say that time was up before anything was sent: a hub that starts many
-servers at once may be too busy to connect in time."""
+"""The words with which Tornado begins to say that time was up before anything was sent: a hub that
+starts many servers at once may be too busy to connect in time.
+"""
 _NO_ANSWER_BEHIND_THE_PROXY: Final = frozenset({502, 503, 504, 599})
 
 Model = TypeVar("Model", bound=WireModel)
@@ -41,7 +42,7 @@ Model = TypeVar("Model", bound=WireModel)
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccess:
-    """Where the service is, how to be let in, and how long to wait for it (seconds)."""
+    """The service's address, how to be let in, and how long to wait for it (seconds)."""
 
     api_url: str
     """The service's base, such as ``http://127.0.0.1:8000/services/sublet/``."""
@@ -49,7 +50,7 @@ class ServiceAccess:
     connect_timeout_s: float = 3.0
     request_timeout_s: float = 10.0
     waits_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)
-    """How long to wait before each repetition."""
+    """The waits before each repetition."""
 
 
 class _NotConnectedError(ServiceUnreachableError):
@@ -66,7 +67,7 @@ class ServiceClient:
     async def offers(
         self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
     ) -> Offers:
-        """Tell what this user could have now."""
+        """Return what this user could have now."""
         fields = [("owner", owner), *(("groups", group) for group in groups)]
         if never_suspended:
             fields.append(("never_suspended", "1"))
@@ -75,11 +76,11 @@ class ServiceClient:
         return self._model(response, Offers, _OK)
 
     async def request_slice(self, request: SliceRequest) -> Lease | Refusal:
-        """Ask for a slice. A refusal is the service's decision, in its own words.
+        """Return the slice that the service hands out, or its refusal, in its own words.
 
-        Raises ``ServiceUnreachableError`` or ``ServiceAnswerError``; after the first, a slice
-        may have been handed out that nobody knows of: the service takes it back when it sees
-        that its server does not run.
+        Raises ``ServiceUnreachableError`` or ``ServiceAnswerError``; after the first, a slice may
+        have been handed out that nobody knows of: the service takes it back when it sees that its
+        server does not run.
         """
         response = await self._repeated(
             "POST", "/slices", request.model_dump_json(), only_unsent=True
@@ -92,7 +93,7 @@ class ServiceClient:
         return refusal
 
     async def report_started(self, slice_id: SliceId, started: Started) -> bool:
-        """Tell a server's first process, or pod. False: the service does not know this slice."""
+        """Tell a server's first process, or pod; return whether the service knows this slice."""
         what = "pod" if isinstance(started, PodStarted) else "started"
         path = f"/slices/{quote(slice_id, safe='')}/{what}"
         response = await self._repeated("POST", path, started.model_dump_json())
@@ -103,7 +104,7 @@ class ServiceClient:
         return True
 
     async def slice_info(self, slice_id: SliceId) -> SliceInfo | None:
-        """Tell a slice's present state; nothing where the service does not know it."""
+        """Return a slice's present state; ``None`` where the service does not know it."""
         response = await self._repeated("GET", f"/slices/{quote(slice_id, safe='')}")
         if response.code == _NOT_FOUND and _problem_of(response) is not None:
             return None
@@ -125,7 +126,10 @@ class ServiceClient:
         only_unsent: bool = False,
         patient: bool = True,
     ) -> HTTPResponse:
-        """Send until an answer comes, or patience ends."""
+        """Send until an answer comes, and return it.
+
+        ``ServiceUnreachableError`` after the last try.
+        """
         for wait_s in self._access.waits_s if patient else ():
             try:
                 return await self._once(method, path, body)
@@ -203,7 +207,7 @@ class ServiceClient:
 
 
 def read_token(path: Path) -> str:
-    """Read the service's token; ``TokenFileError`` where others could read it too."""
+    """Return the service's token; ``TokenFileError`` where others could read it too."""
     try:
         mode = path.stat().st_mode
         token = path.read_text(encoding="utf-8")[:MAX_TOKEN_BYTES].strip()

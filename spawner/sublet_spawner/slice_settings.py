@@ -12,7 +12,7 @@ from sublet_spawner.service_client import ServiceAccess, ServiceClient
 
 
 class SliceSettings(Configurable):
-    """What an admin may set, and the frozen settings made from it."""
+    """The settings of an admin, and the frozen settings made from them."""
 
     service_url = Unicode(
         "http://127.0.0.1:8000/services/sublet/",

@@ -1,4 +1,4 @@
-"""What every Sublet spawner does, wherever its servers run: get a slice, tell of it, give it back.
+"""The common part of every Sublet spawner: get a slice, tell of it, give it back.
 
 Order in ``start``: read the choice, give back what earlier starts left behind, get a slice, write
 its id into the hub's database, start the server, tell the service its first process or pod. From
@@ -29,15 +29,15 @@ from sublet_spawner.server_place import ServerPlace
 from sublet_spawner.started import Started, started_of, state_of
 
 STATE_KEY: Final = "sublet"
-"""Under which ``get_state`` keeps what must survive a restart of the hub."""
+"""The key under which ``get_state`` keeps what must survive a restart of the hub."""
 
 _START_ENDS_WITHIN_S: Final = 10.0
 _starts: ContextVar[object] = ContextVar("starts", default=None)
-"""Whose start runs here."""
+"""The spawner whose start runs here."""
 
 
 class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
-    """Put before a JupyterHub spawner class, it gives each server a slice of a GPU."""
+    """A mixin before a JupyterHub spawner class, that gives each server a slice of a GPU."""
 
     def __init__(self, **kwargs: Any) -> None:
         self._accepted_options: dict[str, Any] = dict(kwargs.get("user_options") or {})
@@ -54,13 +54,13 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         super().__init__(**kwargs)
 
     def progress_sources(self, log: StartLog) -> list[AsyncGenerator[Event, None]]:
-        """Give what a start is told of by: what the spawner beneath tells, and the slice."""
+        """Return what a start is told of by: what the spawner beneath tells, and the slice."""
         return [log.follow(), super().progress(), self._tell_of_waiting()]
 
     # What the user chooses.
 
     async def get_options_form(self) -> str:
-        """Render the sizes to be had, followed by the admin's own ``options_form`` if any."""
+        """Return the form of the sizes to be had, with the admin's own ``options_form`` if any."""
         chosen = self.user_options.get("size") if isinstance(self.user_options, dict) else None
         settings = FormSettings(
             allow_no_gpu=self.allow_no_gpu,
@@ -93,7 +93,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         return _refuse_malformed_options
 
     async def choice(self) -> SliceChoice:
-        """Read the choice, also where it came from the REST API; raise where it is no choice."""
+        """Return the choice, also where it came from the REST API; raise where it is no choice."""
         choice = read_user_options(self.user_options, await self.other_option_keys())
         if isinstance(choice, SliceChoice) and choice.without_gpu and not self.allow_no_gpu:
             choice = Refusal(
@@ -107,7 +107,10 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     # JupyterHub's life of a server.
 
     async def start(self) -> Any:
-        """Get a slice, then start the server with it, unless ``stop`` comes before that is done."""
+        """Get a slice, then start the server with it; return where the server is.
+
+        A ``stop`` that comes before that is done ends the start.
+        """
         self._start_is_given_up = False
         # Who looks on from the first moment sees this start, and all that it says.
         self._start_log = StartLog()
@@ -146,7 +149,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             await self._get_slice(choice)
 
     async def poll(self) -> int | None:
-        """Ask whether the server runs; where it does not, its slice is given back."""
+        """Return ``None`` while the server runs; else its exit status: its slice is given back."""
         if self._in_start:
             return None
         status: int | None = await super().poll()
@@ -160,7 +163,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
         """Stop the server and give its slice back; a start that has not come to its end, ends.
 
-        There may be no process yet to be stopped, and one that came later would stay.
+        No process may be there yet to be stopped, and one that came later would stay.
         """
         try:
             await self._end_start()
@@ -178,7 +181,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             await asyncio.wait({starting}, timeout=_START_ENDS_WITHIN_S)
 
     def get_env(self) -> dict[str, str]:
-        """Give the server's environment, with the slice's variables."""
+        """Return the server's environment, with the slice's variables."""
         environment: dict[str, str] = super().get_env()
         if self._lease is not None:
             environment |= self.slice_variables(self._lease, environment)
@@ -187,7 +190,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         return environment
 
     async def progress(self) -> AsyncGenerator[Event, None]:
-        """Tell of the slice, of what it waits for, and what the spawner beneath tells.
+        """Yield events of the slice, of what it waits for, and of the spawner beneath.
 
         Every event has a number of how far the start has come; it never goes back.
         """
@@ -201,7 +204,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
     # What survives a restart of the hub.
 
     def get_state(self) -> dict[str, Any]:
-        """Add the slice's id, and the ids of slices still to be given back."""
+        """Return the state, with the slice's id, and the ids of slices still to be given back."""
         state: dict[str, Any] = super().get_state()
         own: dict[str, Any] = {}
         if self._slice_id is not None:
@@ -258,7 +261,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             self.tell(sentence, 20)
 
     async def _request(self, choice: SliceChoice) -> SliceRequest:
-        """Fill the request. Where nothing was chosen, the service picks the default size."""
+        """Return the request. Where nothing was chosen, the service picks the default size."""
         account = await self.account_template()
         if isinstance(account, Refusal):
             raise self.refusal(account)
@@ -276,7 +279,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         )
 
     async def _ask(self, request: SliceRequest) -> Lease | Refusal:
-        """Ask, and when the start is given up meanwhile, give back what is then handed out."""
+        """Return the answer; when the start is given up meanwhile, give back what is handed out."""
         asking = asyncio.create_task(self._client().request_slice(request))
         try:
             return await asyncio.shield(asking)
@@ -322,7 +325,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self.tell(f"{reason}: starting without a GPU", 20)
 
     async def _tell_of_waiting(self) -> AsyncGenerator[Event, None]:
-        """Look at the new slice until its agent has taken it over."""
+        """Yield what the new slice waits for until its agent has taken it over."""
         while self._slice_id is not None or self._in_start:
             if self._slice_id is not None:
                 try:
@@ -352,7 +355,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
             self._start_log.tell(message, progress)
 
     def refusal(self, refusal: Refusal) -> Exception:
-        """Build the exception. The hub has stored the refused choice as the next default: undo."""
+        """Return the exception; undo that the hub stored the refused choice as the next default."""
         self.log.warning("Refused for %s: %s", self._log_name, refusal.message)
         self.user_options = dict(self._accepted_options)
         if self.orm_spawner is not None:
@@ -381,7 +384,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
 
 
 async def _refuse_malformed_options(spawner: SliceSpawnerMixin, user_options: Any) -> None:
-    """JupyterHub's hook before a start: what is no choice ends here. ``start`` checks again."""
+    """Refuse what is no choice before a start, as JupyterHub's hook. ``start`` checks again."""
     choice = read_user_options(user_options, await spawner.other_option_keys())
     if isinstance(choice, Refusal):
         raise spawner.refusal(choice)

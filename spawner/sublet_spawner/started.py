@@ -1,4 +1,4 @@
-"""What a server was started as, by which its slice's processes are known: a process, or a pod."""
+"""The start of a server, by which its slice's processes are known: a process, or a pod."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Started = SliceStarted | PodStarted
 
 
 def state_of(started: Started) -> dict[str, Any]:
-    """What the hub's database keeps of it."""
+    """Return what the hub's database keeps of a start."""
     match started:
         case SliceStarted():
             return {"root_pid": started.root_pid, "root_start_time": started.root_start_time}
@@ -17,7 +17,7 @@ def state_of(started: Started) -> dict[str, Any]:
 
 
 def started_of(state: dict[str, Any]) -> Started | None:
-    """Read it again, if it was kept."""
+    """Return the start that was kept in the hub's database, or ``None``."""
     if "pod" in state:
         return PodStarted.model_validate(state["pod"])
     if "root_pid" in state and "root_start_time" in state:

@@ -1,16 +1,20 @@
 """Spawner objects of a real JupyterHub user, over a database in memory and without a hub."""
 
 import sys
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from jupyterhub import orm
 from jupyterhub.objects import Hub
 from jupyterhub.user import User
 from sublet_spawner.local import SimpleSliceSpawner
+from tornado.web import HTTPError
 from traitlets.config import Config
 
-from tests.support.fake_service import FakeService
+from tests.support.fake_service import FakeService, fake_service
 
+WORDS = "40 GiB <b>asked</b>, 10 GiB left: pick a smaller size"
 LONG_LIVED = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
@@ -44,3 +48,28 @@ def after_a_restart(spawner):
     user = spawner.user
     user.spawners.pop("")
     return user.spawner
+
+
+@asynccontextmanager
+async def a_service_and_spawner(folder, **settings):
+    async with fake_service(folder) as service:
+        spawner = a_spawner(service, folder, **settings)
+        try:
+            yield service, spawner
+        finally:
+            if spawner.proc is not None:
+                spawner.proc.kill()
+                spawner.proc.wait(10)
+            if spawner._releases._later is not None:
+                spawner._releases._later.cancel()
+            spawner.db.close()
+
+
+async def refusal_of(spawner) -> HTTPError:
+    with pytest.raises(HTTPError) as raised:
+        await spawner.start()
+    return raised.value
+
+
+def said(error: HTTPError) -> tuple[int, str]:
+    return error.status_code, error.jupyterhub_message

@@ -5,23 +5,23 @@ import json
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import psutil
 import pytest
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from sublet_quota.wire.agent_link import SliceReport
-from sublet_quota.wire.api import Problem
 from sublet_spawner.errors import SubletSpawnerError
-from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
-from tests.spawner.spawners import a_spawner, after_a_restart
-from tests.support.fake_service import fake_service
+from tests.spawner.spawners import (
+    a_service_and_spawner,
+    after_a_restart,
+    refusal_of,
+    said,
+)
 
 pytestmark = pytest.mark.asyncio
-
 GRANTED = (
     "Slice granted (size small): 10 GiB and 0.25 GPU of GPU 0 on node-1, "
     "Simulated H100 80GB with 80 GiB (simulated)"
@@ -33,32 +33,6 @@ process = subprocess.Popen(sleeping, start_new_session=True)
 open("left", "w").write(str(process.pid))
 time.sleep(600)
 """
-WORDS = "40 GiB <b>asked</b>, 10 GiB left: pick a smaller size"
-
-
-@asynccontextmanager
-async def a_service_and_spawner(folder, **settings):
-    async with fake_service(folder) as service:
-        spawner = a_spawner(service, folder, **settings)
-        try:
-            yield service, spawner
-        finally:
-            if spawner.proc is not None:
-                spawner.proc.kill()
-                spawner.proc.wait(10)
-            if spawner._releases._later is not None:
-                spawner._releases._later.cancel()
-            spawner.db.close()
-
-
-async def refusal_of(spawner) -> HTTPError:
-    with pytest.raises(HTTPError) as raised:
-        await spawner.start()
-    return raised.value
-
-
-def said(error: HTTPError) -> tuple[int, str]:
-    return error.status_code, error.jupyterhub_message
 
 
 async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
@@ -75,104 +49,6 @@ async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
         assert psutil.Process(spawner.pid).environ()["SUBLET_SLICE_ID"] == slice_id
         await spawner.stop()
         assert service.released == [slice_id]
-
-
-async def test_no_choice_is_the_services_default_size(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        await spawner.start()
-        assert service.requests[0].size is None
-        assert [lease.size for lease in service.slices.values()] == ["small"]
-
-
-async def test_amounts_reach_the_service_as_they_are(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        spawner.user_options = {"memory_mib": 2048, "compute_milli": 100, "gpu_type": "H100"}
-        await spawner.start()
-        (request,) = service.requests
-        assert (request.size, request.memory_mib, request.compute_milli) == (None, 2048, 100)
-        assert request.gpu_type == "H100"
-
-
-@pytest.mark.parametrize(
-    ("options", "status", "part"),
-    [
-        ({"size": 5}, 400, "size is 5"),
-        ({"size": ""}, 400, "size is ''"),
-        ({"size": ["large"]}, 400, "size is ['large']"),
-        ({"size": "x" * 300}, 400, "1 to 255"),
-        ({"size": "a\nb"}, 400, "size is 'a\\nb'"),
-        ({"size": {"$ne": None}}, 400, "size is {"),
-        ({"sudo": True}, 400, "'sudo'"),
-        ({"owner": "bob"}, 400, "'owner'"),
-        ({"account": {"uid": 0}}, 400, "'account'"),
-        ({"memory_mib": "1"}, 400, "memory_mib is '1'"),
-        ({"memory_mib": 1.5}, 400, "memory_mib is 1.5"),
-        ({"memory_mib": 10**400}, 400, "at most 12 digits"),
-        ({"memory_mib": True}, 400, "memory_mib is True"),
-        ({"memory_mib": 1, "compute_milli": []}, 400, "compute_milli is []"),
-        ({"size": "none"}, 403, "without a GPU are not offered"),
-    ],
-)
-async def test_options_that_are_no_choice_are_refused_before_anything_is_asked(
-    tmp_path, options, status, part
-):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        spawner.user_options = options
-        error = await refusal_of(spawner)
-        assert error.status_code == status
-        assert part in error.jupyterhub_message
-        assert service.calls == []
-        assert spawner.pid == 0
-
-
-async def test_an_amount_that_cannot_be_meant_is_refused_in_the_services_words(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        spawner.user_options = {"memory_mib": -5, "compute_milli": 100}
-        assert said(await refusal_of(spawner)) == (403, "memory is -5: ask for 1 MiB or more.")
-        assert service.slices == {}
-
-
-async def test_a_refusal_is_said_in_the_services_words_and_escaped_for_pages(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.problem = Problem(reason="no-room", message=WORDS)
-        error = await refusal_of(spawner)
-        assert said(error) == (403, WORDS)
-        assert "<b>" not in error.jupyterhub_html_message
-        assert "&lt;b&gt;asked" in error.jupyterhub_html_message
-        assert getattr(error, "message_html", error.jupyterhub_html_message).count("<") == 0
-        assert getattr(error, "reason", None) in {"no-room", None}
-        assert spawner.pid == 0
-        assert await spawner.poll() == 0
-        assert service.released == []
-
-
-@pytest.mark.parametrize("status", [403, 409])
-async def test_a_refused_choice_does_not_become_the_next_default(tmp_path, status):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.problem = Problem(reason="no-room", message=WORDS)
-        service.problem_status = status
-        spawner.user_options = spawner.orm_spawner.user_options = {"size": "large"}
-        assert said(await refusal_of(spawner)) == (403, WORDS)
-        assert spawner.orm_spawner.user_options == {}
-
-
-async def test_a_server_without_gpu_starts_without_asking_where_it_is_allowed(tmp_path):
-    async with a_service_and_spawner(tmp_path, allow_no_gpu=True) as (service, spawner):
-        spawner.user_options = {"size": "none"}
-        await spawner.start()
-        environment = psutil.Process(spawner.pid).environ()
-        assert environment["CUDA_VISIBLE_DEVICES"] == ""
-        assert "SUBLET_SLICE_ID" not in environment
-        await spawner.stop()
-        assert service.calls == []
-
-
-async def test_keys_of_other_parts_of_the_configuration_pass(tmp_path):
-    settings = {"other_user_options": {"image"}}
-    async with a_service_and_spawner(tmp_path, **settings) as (service, spawner):
-        spawner.user_options = {"size": "small", "image": "any"}
-        await spawner.start()
-        assert len(service.slices) == 1
 
 
 async def test_a_start_given_up_while_the_service_decides_leaves_no_slice_behind(tmp_path):
@@ -386,12 +262,6 @@ async def test_a_server_starts_without_gpu_while_the_service_is_away_where_that_
         assert events[-1].endswith("starting without a GPU")
 
 
-async def test_a_refusal_is_a_refusal_also_where_the_service_is_not_required(tmp_path):
-    async with a_service_and_spawner(tmp_path, service_required=False) as (service, spawner):
-        service.problem = Problem(reason="no-room", message=WORDS)
-        assert said(await refusal_of(spawner)) == (403, WORDS)
-
-
 async def test_a_first_process_that_could_not_be_told_is_told_at_a_later_poll(tmp_path):
     async with a_service_and_spawner(tmp_path) as (service, spawner):
         spawner.user_options = {"size": "small"}
@@ -441,43 +311,3 @@ async def test_progress_tells_of_the_slice_and_of_what_it_waits_for(tmp_path):
             "The slice waits: others have their turn, place 2, 10 GiB needed and 512 MiB free",
             "The slice is ready on node-1",
         ]
-
-
-async def test_the_form_reads_as_the_rest_api_does(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (_service, spawner):
-        assert spawner.run_options_from_form({"size": ["large"], "_xsrf": ["x"]}) == {
-            "size": "large"
-        }
-        assert spawner.run_options_from_form({"memory_mib": ["-3"]}) == {"memory_mib": -3}
-        for form in (
-            {"size": ["a", "b"]},
-            {"memory_mib": ["x"]},
-            {"a": [""]},
-        ):
-            with pytest.raises(HTTPError):
-                spawner.run_options_from_form(form)
-
-
-async def test_the_hubs_own_hook_refuses_the_same_options(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (_service, spawner):
-        with pytest.raises(HTTPError) as raised:
-            await spawner._run_apply_user_options({"size": 5})
-        assert raised.value.status_code == 400
-
-
-async def test_the_form_says_when_the_service_is_away(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (service, spawner):
-        service.away = True
-        with pytest.raises(HTTPError) as raised:
-            await spawner.get_options_form()
-        assert raised.value.status_code == 503
-        spawner.allow_no_gpu = True
-        form = await spawner.get_options_form()
-        assert "would start without a GPU" in form
-        assert 'value="none"' in form
-
-
-async def test_the_admins_own_form_follows_the_sizes(tmp_path):
-    async with a_service_and_spawner(tmp_path) as (_service, spawner):
-        spawner.options_form = '<input name="image">'
-        assert (await spawner.get_options_form()).endswith('<input name="image">')

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class ServingAgent(SubletAgent):
-    """The same options; serves instead of watching."""
+    """The application of the agent's own process: serves, with the options of ``SubletAgent``."""
 
     def start(self) -> None:
         """Serve until SIGTERM."""
@@ -42,7 +42,7 @@ class ServingAgent(SubletAgent):
 
 
 def _open_as_many_files_as_allowed() -> None:
-    """Each tenant may have many connections, and all of them together not run out of files."""
+    """Raise this process's limit of open files to its bound: tenants have many connections."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -72,7 +72,7 @@ async def _serve(settings: AgentSettings, device: Device) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the watchdog dies: nobody would look after us then."""
+    """Ask the kernel for SIGTERM when the watchdog dies: nobody would look after the agent then."""
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:

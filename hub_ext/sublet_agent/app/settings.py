@@ -14,7 +14,7 @@ from sublet_agent.tenants.budgets import SocketLimits
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """Everything that the agent is told at its start."""
+    """The settings of an agent, as it is told them at its start."""
 
     node: str
     state_folder: Path

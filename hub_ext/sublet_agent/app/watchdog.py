@@ -1,8 +1,8 @@
 """The agent's parent process: when the agent dies, owners compute on within two seconds.
 
-It unpauses the processes of resident owners that the dead agent had paused, and starts the agent
-again, which picks up the rest. It never touches a suspended process, resumes nobody,
-and leaves jobs paused: an owner may be at work beside them.
+The watchdog unpauses the processes of resident owners that the dead agent had paused, and starts
+the agent again, which picks up the rest. A suspended process is never touched, nobody is
+resumed, and jobs stay paused: an owner may be at work beside them.
 """
 
 import contextlib
@@ -28,7 +28,9 @@ from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.state_files.journal import JournalEntry, read_journal
 
 SETTINGS_EXIT: Final = 78
-"""The agent cannot work as it is set up: starting it again would not help (EX_CONFIG)."""
+"""The exit status (EX_CONFIG) of an agent that cannot work as it is set up: starting it again would
+not help.
+"""
 _LONG_ENOUGH_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 10.0
 _STOP_WITHIN_S: Final = 60.0
@@ -85,7 +87,7 @@ def _unpause(device: Device, pid: int) -> bool:
 
 
 class Watchdog:
-    """Keeps one agent process running."""
+    """The parent of one agent process, which keeps it running."""
 
     def __init__(self, command: Sequence[str], after_death: Callable[[], None]) -> None:
         self._command = list(command)
@@ -127,7 +129,7 @@ class Watchdog:
             time.sleep(0.05)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
-        """Wait for its end; once told to stop, not for ever."""
+        """Wait for the agent's end, but not for ever once told to stop; return its exit status."""
         deadline: float | None = None
         ended = os.pidfd_open(child.pid)
         try:

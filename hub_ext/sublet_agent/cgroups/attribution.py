@@ -1,11 +1,11 @@
-"""Which slice a process belongs to.
+"""The answer to which slice a process belongs to.
 
-The host's control groups decide (THREATS 1): the group that the agent made for a slice, or the
-pod. Where they say nothing (there are none, or it began before it could be moved) the account
-does: then a process is never a slice's whose uid is another. Among the slices of one account its
-environment chooses, and where that says nothing, its descent from the slice's first process. An
-account of a person with a single slice needs neither; the accounts of root and of the agent
-itself run too much else for that. Of a pod's slice only the pod's processes are.
+The host's control groups decide (THREATS 1): the group that the agent made for a slice, or the pod.
+Where they say nothing (there are none, or the process began before it could be moved) the account
+does: then a process is never a slice's whose uid is another. Among the slices of one account the
+process's environment chooses, and where that says nothing, its descent from the slice's first
+process. An account of a person with a single slice needs neither; the accounts of root and of the
+agent itself run too much else for that. To a pod's slice only the pod's processes belong.
 """
 
 import os
@@ -29,10 +29,10 @@ def _groups_say_nothing(_pid: int) -> Verdict | None:
 
 
 class Attribution:
-    """Answers whose a process is; safe to ask from any thread.
+    """The slices of this node, and which process is which slice's; safe to ask from any thread.
 
-    Answers are kept by the process's identity: a kernel stays its slice's after its server
-    died, and after the slice was released.
+    Answers are kept by the process's identity: a kernel stays its slice's after its server died,
+    and after the slice was released.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Attribution:
         self._assigned = {SliceId(s.slice_id): s for s in slices}
 
     def remember(self, identity: ProcessIdentity, slice_id: SliceId) -> None:
-        """Keep what the journal knew of a process."""
+        """Keep what the journal knew of a process: that it is this slice's."""
         self._known[identity] = slice_id
 
     def forget_dead(self) -> None:
@@ -63,8 +63,8 @@ class Attribution:
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
         """Return the slice of a socket's peer, as long as the process that connected runs.
 
-        Whoever has its pid afterwards did not connect, and whoever has its connection may be
-        somebody else's. Nor is one that has another account by now what it was.
+        ``None`` for a foreign one, and after that process has ended or changed its account: whoever
+        has its pid or its connection by then may be somebody else's.
         """
         identity = peer.identity
         if identity is None or self._table.uid(identity.pid) != peer.uid:
@@ -72,7 +72,7 @@ class Attribution:
         return self.slice_of(identity) if self._table.is_alive(identity) else None
 
     def slice_of(self, identity: ProcessIdentity) -> SliceId | None:
-        """Return the slice of this process, or ``None``: it is foreign."""
+        """Return the slice of this process; ``None`` for a foreign one."""
         verdict = self._slice_at(identity.pid)
         if verdict is not None and self._table.is_alive(identity):
             return verdict.slice_id

@@ -1,7 +1,7 @@
-"""Nobody beside a slice that comes back may do anything, or be born, while it does.
+"""The interface by which a move freezes the neighbours of a slice that comes back.
 
-``Freezer`` is what the moves are given for that. Where there is none, whoever is born is paused
-as soon as the card lists it, which may be too late.
+Nobody beside such a slice may do anything, or be born, until it is back. Where there is no freezer,
+whoever is born is paused as soon as the card lists it, which may be too late.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +18,20 @@ def _nobody(_pid: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FrozenNeighbours:
-    """Who stands still while the block lasts."""
+    """The processes that stand still while a block of ``freeze_neighbours`` lasts."""
 
     problem: str = ""
-    """Why not everybody does who could: then nothing may be restored."""
+    """Why not everybody stands still who could compute, and nothing may be restored; ``""``: all
+    do.
+    """
     has_frozen: Callable[[int], bool] = _nobody
-    """Whether this process is frozen: it needs no pausing, and could not answer the driver."""
+    """Whether the process with this pid is frozen: it needs no pausing, and could not answer the
+    driver.
+    """
 
 
 class Freezer(Protocol):
-    """Keeps whole slices from running, those of their processes included that nobody knows."""
+    """A means to keep whole slices from running, with all of their processes, known or not."""
 
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         """Let these processes answer the driver also while the rest of their slice is frozen."""
@@ -36,18 +40,22 @@ class Freezer(Protocol):
     def freeze_neighbours(
         self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
     ) -> AbstractContextManager[FrozenNeighbours]:
-        """Freeze everybody on the GPU but these processes of this slice; thaw at the end."""
+        """Freeze everybody on the GPU but these processes of this slice while the block lasts.
+
+        Yields who stands still; slices that are not at rest after ``within_s`` seconds are its
+        problem.
+        """
         ...
 
 
 class NoFreezer:
-    """Freezes nobody."""
+    """A freezer that freezes nobody."""
 
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
-        """Nobody has to be."""
+        """Do nothing: the rest of the slice is not frozen either."""
 
     def freeze_neighbours(
         self, _gpu_id: GpuId, _slice_id: SliceId, _pids: Sequence[int], _within_s: float
     ) -> AbstractContextManager[FrozenNeighbours]:
-        """Freeze nobody."""
+        """Return a context in which nobody is frozen, and that has no problem."""
         return nullcontext(FrozenNeighbours())

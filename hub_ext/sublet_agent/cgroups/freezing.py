@@ -1,11 +1,12 @@
-"""Freeze whole slices while another comes back, and thaw them whatever happens.
+"""The freezer of whole slices: the others on a GPU stand still while one comes back.
 
-Everybody on the GPU stands still then but the processes that come back. The driver restores a
-process with the help of one of its own threads, so those are never frozen: in the group of their
-own slice they are set apart from the rest. So is the slice's first process, the notebook's
-server: it is what tells its owner how far the slice has come. Whoever these start meanwhile is
-looked out for, as everybody is without a freezer; the room that they take is their own slice's.
-A pod's group is not ours to change, so that goes for all processes of a pod that comes back.
+All are thawed afterwards, whatever happens. Everybody on the GPU stands still then but the
+processes that come back. The driver restores a process with the help of one of its own threads, so
+those are never frozen: in the group of their own slice they are set apart from the rest. So is the
+slice's first process, the notebook's server: it is what tells its owner how far the slice has come.
+Whoever these start meanwhile is looked out for, as everybody is without a freezer; the room that
+they take is their own slice's. A pod's group is not the agent's to change, so that goes for all
+processes of a pod that comes back.
 """
 
 import logging
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class SliceFreezer:
-    """Freezes the slices in the book."""
+    """A freezer of the slices in a ``GroupBook``."""
 
     def __init__(self, book: GroupBook) -> None:
         self._book = book
@@ -45,7 +46,11 @@ class SliceFreezer:
     def freeze_neighbours(
         self, gpu_id: GpuId, slice_id: SliceId, pids: Sequence[int], within_s: float
     ) -> Iterator[FrozenNeighbours]:
-        """Freeze everybody on the GPU but these processes of this slice; thaw at the end."""
+        """Freeze everybody on the GPU but these processes of this slice while the block lasts.
+
+        Yields who stands still; slices that are not at rest after ``within_s`` seconds are its
+        problem.
+        """
         self._put_back(slice_id, pids)
         first = self._book.first_of(slice_id)
         self.set_apart(slice_id, pids if first is None else [*pids, first])
@@ -58,7 +63,7 @@ class SliceFreezer:
                     log.error("the group %s stays frozen: thaw it by hand", each.place)
 
     def _put_back(self, slice_id: SliceId, pids: Sequence[int]) -> None:
-        """Put with the rest whom those that are apart have started: they were born apart."""
+        """Put with the rest of a slice the processes that were born apart, other than ``pids``."""
         group = self._book.of(slice_id)
         if group is None or not group.is_own:
             return
@@ -99,7 +104,7 @@ class SliceFreezer:
 
 
 def _rest_of(group: SliceGroup, pids: Sequence[int]) -> Frozen | None:
-    """Return who stands still in the slice that comes back; ``None``: that cannot be told."""
+    """Return what stands still in the slice that comes back; ``None`` where that cannot be told."""
     if not group.is_own:
         return None
     rest = Frozen(group.tree, group.rest)

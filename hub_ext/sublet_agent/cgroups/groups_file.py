@@ -1,4 +1,4 @@
-"""Which control groups the agent uses, written down before any of them is ever frozen.
+"""The file of the control groups that the agent uses, written before any of them is ever frozen.
 
 The agent's watchdog and the next agent thaw what is in this file: a frozen notebook is a hung
 notebook. The kernel says which groups are frozen; the file says only where to look.
@@ -17,9 +17,11 @@ from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.durable_writes import replace_file
 
 REST: Final = "rest"
-"""In a slice's group: everybody who was not set apart."""
+"""The name, in a slice's group, of the part for everybody who was not set apart."""
 MOVED: Final = "moved"
-"""In a slice's group: processes whose memory has been moved; they must answer the driver."""
+"""The name, in a slice's group, of the part for processes whose memory has been moved: they must
+answer the driver.
+"""
 _TRIES: Final = 3
 
 log = logging.getLogger(__name__)
@@ -37,33 +39,33 @@ class SliceGroup:
 
     @property
     def is_own(self) -> bool:
-        """Whether the agent made it, and may move processes into it."""
+        """Whether the agent made the group, and may move processes into it."""
         return self.pod_uid is None
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Every place of the slice that may be frozen."""
+        """Every place of the slice that may be frozen: in the agent's own group its parts, too."""
         return (self.place, self.rest, self.moved) if self.is_own else (self.place,)
 
     @property
     def rest(self) -> str:
-        """Where those are who stand still while others of this slice come back."""
+        """The place of the processes that stand still while others of this slice come back."""
         return f"{self.place}/{REST}"
 
     @property
     def moved(self) -> str:
-        """Where those are who must never be frozen while they come back."""
+        """The place of the processes that must never be frozen while they come back."""
         return f"{self.place}/{MOVED}"
 
 
 class GroupsFile:
-    """The records, in a file for the agent's account alone."""
+    """The records of slices' groups, in a file for the agent's account alone."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self) -> list[SliceGroup]:
-        """Return what was kept; a file that cannot be read is empty."""
+        """Return the groups that were kept; of a file that cannot be read, none."""
         try:
             return [_from_fields(fields) for fields in json.loads(self._path.read_bytes())]
         except FileNotFoundError:
@@ -73,7 +75,7 @@ class GroupsFile:
             return []
 
     def keep(self, groups: Iterable[SliceGroup]) -> None:
-        """Replace the file. Control groups do not outlive the machine, so nothing is forced."""
+        """Replace what is kept. Groups do not outlive the machine: nothing is forced to disk."""
         replace_file(self._path, json.dumps([_to_fields(g) for g in groups]).encode())
 
 
@@ -83,7 +85,7 @@ def is_anything_frozen(file: Path) -> bool:
 
 
 def thaw_left_over(file: Path) -> list[str]:
-    """Thaw whatever an agent that is dead left frozen; returns the slices."""
+    """Thaw whatever an agent that is dead left frozen; return the ids of the slices."""
     thawed = []
     for group in GroupsFile(file).load():
         left = [place for place in group.places if group.tree.is_told_to_freeze(place)]
@@ -95,7 +97,7 @@ def thaw_left_over(file: Path) -> list[str]:
 
 
 def thaw_surely(tree: FreezerTree, place: str) -> bool:
-    """Thaw a group, again where that fails; ``False`` where it stays frozen."""
+    """Thaw a group, again where that fails; return whether it runs, or is no more."""
     for _ in range(_TRIES):
         try:
             tree.thaw(place)

@@ -1,9 +1,9 @@
-"""Make the slices' groups, bring their processes in, and remove what is empty.
+"""The keeper of the slices' groups: makes them, brings processes in, and removes empty ones.
 
 A slice's first process is moved into a group of the slice with all that descend from it; whoever
 they start afterwards is born there, however it detaches itself. In version 2 the group is made
-below the one that the process is in, so that this one's limits go on holding. Pods' groups are
-the kubelet's: they are only looked up.
+below the one that the process is in, so that this one's limits go on holding. Pods' groups are the
+kubelet's: they are only looked up.
 """
 
 import hashlib
@@ -39,13 +39,13 @@ log = logging.getLogger(__name__)
 
 
 def agents_group_name(node: str, mark: str) -> str:
-    """Name the group that has an agent's slices in it."""
+    """Return the name of the group that has an agent's slices in it."""
     digest = hashlib.sha256(mark.encode()).hexdigest()[:8]
     return f"sublet-{quote(node, safe='')[:_MOST_NAME]}-{digest}"
 
 
 class GroupKeeper:
-    """Keeps the groups of the slices that this node serves. Its methods block."""
+    """The keeper of the groups of the slices that this node serves. All methods block."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class GroupKeeper:
         node: str,
         mark: str,
     ) -> None:
-        """Find out what works here; ``mark`` tells this agent from others on the machine."""
+        """Find out what works on this machine; ``mark`` tells this agent from others on it."""
         self._book = book
         self._trees = tuple(trees)
         self._table = table
@@ -100,7 +100,7 @@ class GroupKeeper:
             self._remove_ended(set())
 
     def _choose(self) -> tuple[FreezerTree | None, UnfrozenSlices | None]:
-        """Find a tree in which this account can make groups that freeze, or say why none is."""
+        """Return a tree where this account can make groups that freeze, or ``None`` and why not."""
         failures = []
         for tree in self._trees:
             failure = self._try_tree(tree)
@@ -224,7 +224,7 @@ class GroupKeeper:
         return group
 
     def _move_family(self, root: int, group: SliceGroup) -> None:
-        """Move them until nobody is left outside: they start others meanwhile."""
+        """Move a process and its descendants in until nobody is left outside: they start others."""
         us = {os.getpid(), os.getppid()}
         # A job that a notebook started was born in the notebook's group.
         movable = {None, self._book.own_slice_at(root)} - {group.slice_id}

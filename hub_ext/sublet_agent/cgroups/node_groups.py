@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GroupSettings:
-    """What the agent does with control groups."""
+    """The settings that say what the agent does with control groups."""
 
     freeze: bool = True
-    """Freeze the other slices on a GPU while one comes back."""
+    """Whether the other slices on a GPU are frozen while one comes back."""
     mounted_at: Path | None = None
     """Where the machine's control groups are mounted; ``None``: where the kernel says."""
     pods_below: str = "/"
-    """The group that the kubelet has as its root."""
+    """The path of the group that the kubelet has as its root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class NodeGroups:
             log.exception("the slices' control groups could not all be looked after")
 
     def limits_of(self, pid: int) -> tuple[Path, str | None]:
-        """Return where this machine's groups are, and the full path of a process's pod."""
+        """Return where this machine's groups are, and the full path of a process's pod, if any."""
         verdict = self.book.slice_at(pid)
         group = (
             None if verdict is None or verdict.slice_id is None else self.book.of(verdict.slice_id)

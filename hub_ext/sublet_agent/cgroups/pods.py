@@ -1,9 +1,9 @@
-"""Which pod a process is in, as the names of the kubelet's control groups say.
+"""The pod that a process is in, by the names of the kubelet's control groups.
 
-The first component of a path that is a pod's decides: whoever makes groups named after another
-pod can do so only below the group of their own. Before it only the kubelet's own names may stand,
-below the group that the kubelet was given as its root; elsewhere a tenant may have been given a
-part of the tree to name as they like.
+The first component of a path that is a pod's decides: whoever makes groups named after another pod
+can do so only below the group of their own. Before it only the kubelet's own names may stand, below
+the group that the kubelet was given as its root; elsewhere a tenant may have been given a part of
+the tree to name as they like.
 """
 
 import re
@@ -31,7 +31,7 @@ def pod_of(lines: Iterable[str], root: str = "/") -> str | None:
 
 
 def pod_in(place: str, root: str = "/") -> str | None:
-    """Return the UID of the outermost pod in a group's path below the kubelet's root."""
+    """Return the UID of the outermost pod in a path below the kubelet's root, or ``None``."""
     below = _below(place, root.rstrip("/"))
     for component in below.split("/"):
         if not component:
@@ -45,7 +45,7 @@ def pod_in(place: str, root: str = "/") -> str | None:
 
 
 def _below(place: str, root: str) -> str:
-    """Cut the kubelet's root off; elsewhere nothing is a pod's.
+    """Return a group's path without the kubelet's root; ``""`` elsewhere: nothing there is a pod's.
 
     From a container's own namespace of groups a path begins as many steps up as it takes, and the
     root is in it only where they lead out of it.
@@ -57,7 +57,7 @@ def _below(place: str, root: str) -> str:
 
 
 def pod_places(uid: str, root: str = "/") -> Iterator[str]:
-    """Name the places where a kubelet may have made a pod's group."""
+    """Yield the places where a kubelet may have made the group of the pod with this UID."""
     top = root.rstrip("/")
     under = uid.replace("-", "_")
     for quality in ("-burstable", "-besteffort", ""):

@@ -21,20 +21,20 @@ from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the groups say of a process: whose it is, or that it is nobody's here."""
+    """The answer of the groups about a process: whose it is, or that it is nobody's here."""
 
     slice_id: SliceId | None
 
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """One group that is being frozen, or is."""
+    """One group that is being frozen, or is frozen."""
 
     tree: FreezerTree
     place: str
 
     def has_frozen(self, pid: int) -> bool:
-        """Whether this process is in the group, or in one in it."""
+        """Whether this process is in the group, or in one below it."""
         at = self.tree.place_of(pid)
         return at is not None and is_in(at, self.place)
 
@@ -55,12 +55,12 @@ class GroupBook:
         self._first: dict[SliceId, int] = {}
 
     def groups(self) -> Sequence[SliceGroup]:
-        """List all groups."""
+        """Return all groups."""
         with self._guard:
             return tuple(self._groups.values())
 
     def of(self, slice_id: SliceId) -> SliceGroup | None:
-        """Return a slice's group."""
+        """Return a slice's group, or ``None`` where it has none."""
         with self._guard:
             return self._groups.get(slice_id)
 
@@ -88,7 +88,7 @@ class GroupBook:
             self._first.pop(slice_id, None)
 
     def note_first(self, slice_id: SliceId, pid: int) -> None:
-        """Say which process of a slice of ours started all others: a notebook's server."""
+        """Note which process of a slice started all others: a notebook's server."""
         with self._guard:
             self._first[slice_id] = pid
 
@@ -98,12 +98,12 @@ class GroupBook:
             return self._first.get(slice_id)
 
     def name_pods(self, pods: Mapping[str, SliceId]) -> None:
-        """Say which pods' processes belong to slices, by UID: those that the service named."""
+        """Note which pods' processes belong to slices, by UID: those that the service named."""
         with self._guard:
             self._pods = dict(pods)
 
     def slice_at(self, pid: int) -> Verdict | None:
-        """Say whose a process is; ``None`` where its groups tell nothing."""
+        """Return whose a process is; ``None`` where its groups tell nothing."""
         own = self.own_slice_at(pid)
         if own is not None:
             return Verdict(own)
@@ -113,11 +113,11 @@ class GroupBook:
         return Verdict(pods.get(pod))
 
     def pod_at(self, pid: int) -> str | None:
-        """Return the UID of the pod that a process is in."""
+        """Return the UID of the pod that a process is in, or ``None``."""
         return pod_of(cgroup_lines(pid, self._proc), self.pods_below)
 
     def own_slice_at(self, pid: int) -> SliceId | None:
-        """Return the slice in whose group, made by the agent, a process is."""
+        """Return the slice in whose group, made by the agent, a process is, or ``None``."""
         own = {(g.tree, g.place): g.slice_id for g in self.groups() if g.is_own}
         for tree in {tree for tree, _ in own}:
             parts = (tree.place_of(pid) or "").split("/")
@@ -141,16 +141,16 @@ class GroupBook:
                     each.tree.begin_freezing(each.place)
 
     def frozen(self, gpu_id: GpuId) -> Sequence[Frozen]:
-        """List what is frozen on this GPU now."""
+        """Return what is frozen on this GPU now."""
         with self._guard:
             return tuple(self._freezing.get(gpu_id, ()))
 
     def end(self, gpu_id: GpuId) -> Sequence[Frozen]:
-        """Freeze no more groups; returns those that are to be thawed."""
+        """Freeze no more groups on this GPU; return those that are to be thawed."""
         with self._guard:
             return tuple(self._freezing.pop(gpu_id, ()))
 
 
 def is_in(place: str, outer: str) -> bool:
-    """Whether a place is another, or lies in it."""
+    """Whether the place ``place`` is ``outer``, or lies in it."""
     return place == outer or place.startswith(f"{outer}/")

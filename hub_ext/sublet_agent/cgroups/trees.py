@@ -1,8 +1,8 @@
 """The kernel's tree of control groups, as far as it can freeze: version 1's freezer, version 2.
 
-A *place* is a group's path in its tree, such as ``/sublet/slice-a``; the tree's folder has one
-file system entry for each. Everything that reads or writes these files is here. ``OSError`` comes
-through: what it means, the caller knows.
+A *place* is a group's path in its tree, such as ``/sublet/slice-a``; the tree's folder has one file
+system entry for each. Everything that reads or writes these files is here. ``OSError`` is not
+translated: what it means, the caller knows.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
-"""Where a machine mounts its control groups."""
+"""The folder where a machine mounts its control groups."""
 _PROC: Final = Path("/proc")
 _FIRST_LOOK_S: Final = 0.0002
 _LONGEST_LOOK_S: Final = 0.005
@@ -28,10 +28,12 @@ class FreezerTree:
     version: Literal[1, 2]
     folder: Path
     root: str = "/"
-    """Which part of the hierarchy is mounted at ``folder`` (in a container it may be a part)."""
+    """The part of the hierarchy that is mounted at ``folder`` (in a container it may be less than
+    all).
+    """
 
     def place_of(self, pid: int) -> str | None:
-        """Return where a process is; ``None`` where it is gone, or outside of what is mounted."""
+        """Return a process's place; ``None`` where it is gone, or outside of what is mounted."""
         for line in cgroup_lines(pid):
             _, controllers, path = line.split(":", 2)
             of_this = not controllers if self.version == 2 else "freezer" in controllers.split(",")  # noqa: PLR2004
@@ -40,7 +42,7 @@ class FreezerTree:
         return None
 
     def exists(self, place: str) -> bool:
-        """Whether there is such a group."""
+        """Whether there is a group at this place."""
         return self._path(place).is_dir()
 
     def make(self, place: str) -> None:
@@ -48,7 +50,7 @@ class FreezerTree:
         self._path(place).mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def remove(self, place: str) -> bool:
-        """Remove a group and those in it; ``False`` while there are processes in them."""
+        """Remove a group and those in it; return ``False`` while there are processes in them."""
         try:
             for each in sorted(self._groups(place), reverse=True):
                 os.rmdir(each)  # noqa: PTH106 - many in a row
@@ -59,13 +61,13 @@ class FreezerTree:
         return True
 
     def inside(self, place: str) -> list[str]:
-        """Name the groups directly in this one."""
+        """Return the names of the groups directly in this one."""
         with contextlib.suppress(OSError):
             return [entry.name for entry in os.scandir(self._path(place)) if entry.is_dir()]
         return []
 
     def pids(self, place: str) -> list[int]:
-        """List the processes in a group and in those in it."""
+        """Return the processes in a group and in those in it."""
         found: list[int] = []
         for each in self._groups(place):
             with contextlib.suppress(OSError):
@@ -127,7 +129,7 @@ class FreezerTree:
 
 
 def wait_frozen(groups: Iterable[tuple[FreezerTree, str]], within_s: float) -> list[str]:
-    """Wait until these groups stand still; returns the places of those that do not in time."""
+    """Wait until these groups stand still; return the places of those that do not in time."""
     waiting = list(groups)
     deadline = time.monotonic() + within_s
     pause_s = _FIRST_LOOK_S

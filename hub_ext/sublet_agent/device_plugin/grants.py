@@ -1,4 +1,4 @@
-"""What a container gets with its units: the card, and the caps of frameworks."""
+"""The grant to a container for its units: the card, and the caps of frameworks."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,9 @@ from sublet_quota.wire.environment import SliceEndpoints, slice_environment
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 
 _NOT_KNOWN: Final = "lent"
-"""Whose slice it is the kubelet does not say; no variable that is taken over tells of it."""
+"""The stand-in where a lease names slice, owner or pool: the kubelet does not say them, and no
+variable that is taken over tells of them.
+"""
 _CAPS: Final = (
     "SUBLET_GPU_ID",
     "CUDA_DEVICE_ORDER",
@@ -25,7 +27,7 @@ _CAPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the kubelet is told to put into a container."""
+    """The variables and CDI devices that the kubelet is told to put into a container."""
 
     variables: dict[str, str]
     cdi_devices: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ def grant(
     *,
     simulated: bool,
 ) -> Grant:
-    """The card, by its CDI name or by the variable that NVIDIA's container runtime reads.
+    """Return how a container gets its card: by CDI name, or by NVIDIA's container runtime.
 
     Only here is the card known, and with it what part of its memory the container may fill; what
     the pod itself sets comes after these variables, and wins.

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class DevicePlugin:
-    """Advertises what ``rooms`` tells, until it is cancelled."""
+    """The plugin of one node: advertises what ``rooms`` tells, until it is cancelled."""
 
     def __init__(
         self,
@@ -97,7 +97,10 @@ class DevicePlugin:
         return self._settings.unit_mib
 
     def _grant(self, gpu_id: str, units: int) -> Grant:
-        """Called in the server's threads: reads what is replaced whole."""
+        """Return the grant of units of a card; ``WrongUnitsError`` where there is no such card.
+
+        Called in the server's threads: only reads what is replaced whole.
+        """
         memory_mib = self._memory_mib.get(GpuId(gpu_id))
         if memory_mib is None:
             message = f"this node has no GPU {gpu_id!r:.100} now"
@@ -130,7 +133,7 @@ def _register(kubelet_socket: Path) -> None:
 
 
 def _identity(socket: Path) -> _Identity | None:
-    """Which socket lies there: a new one has another number or time."""
+    """Return what tells a socket from one made anew at its path; ``None`` where there is none."""
     try:
         found = socket.stat()
     except OSError:

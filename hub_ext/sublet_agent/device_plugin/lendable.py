@@ -8,7 +8,7 @@ from sublet_agent.residency.snapshots import NodeConditions, lendable_mib
 
 
 def rooms_of(residencies: Iterable[GpuResidency], node: NodeConditions) -> tuple[GpuRoom, ...]:
-    """What jobs have on each card, and what one more could have: told to the service alike."""
+    """Return what jobs have on each card, and what one more could have, as the service is told."""
     return tuple(
         GpuRoom(
             gpu_id=r.gpu.gpu.gpu_id,

@@ -11,7 +11,7 @@ from sublet_agent.errors import SettingsError
 
 
 class DevicePluginOptions(HasTraits):
-    """What ``SubletAgent`` can be told about its kubelet."""
+    """The options of ``SubletAgent`` that concern its kubelet."""
 
     device_plugin = Bool(
         False,
@@ -36,7 +36,10 @@ class DevicePluginOptions(HasTraits):
     ).tag(config=True)
 
     def device_plugin_settings(self) -> DevicePluginSettings | None:
-        """The settings, where the plugin is wanted; ``SettingsError`` where it cannot run."""
+        """Return the settings, or ``None`` where no plugin is wanted.
+
+        ``SettingsError`` where it cannot run.
+        """
         if not self.device_plugin:
             return None
         for package in ("grpc", "google.protobuf"):

@@ -21,7 +21,7 @@ from sublet_agent.errors import SubletAgentError
 _THREADS: Final = 8
 _LOOK_S: Final = 1.0
 Granting = Callable[[str, int], Grant]
-"""A card and how many of its units: what the container gets."""
+"""A function from a card and the number of its units to what the container gets."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Advertised:
         self._version = 0
 
     def replace(self, units: tuple[AdvertisedUnit, ...]) -> bool:
-        """Advertise these from now on; returns whether anything has changed."""
+        """Advertise these units from now on; return whether anything has changed."""
         with self._changed:
             if units == self._units:
                 return False
@@ -45,7 +45,7 @@ class Advertised:
             return True
 
     def after(self, version: int, within_s: float) -> tuple[int, tuple[AdvertisedUnit, ...]] | None:
-        """The units with their version, once it is another one; ``None`` after so long."""
+        """Return units and version, once they are of another version; ``None`` after that time."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._version != version, within_s):
                 return None
@@ -53,7 +53,7 @@ class Advertised:
 
 
 class PluginServer:
-    """One gRPC server; a kubelet that starts again gets a new one."""
+    """A gRPC server for one run of the kubelet; a kubelet that starts again gets a new one."""
 
     def __init__(self, socket: Path, advertised: Advertised, grant: Granting) -> None:
         self._advertised = advertised
@@ -146,7 +146,7 @@ class PluginServer:
 
 
 def options() -> Any:
-    """What the kubelet may ask of us."""
+    """Return the message that tells the kubelet what it may ask of the plugin."""
     return messages.DevicePluginOptions(get_preferred_allocation_available=True)
 
 

@@ -20,29 +20,29 @@ class WrongUnitsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GpuRoom:
-    """What jobs have on a card, and how much one more could have there now."""
+    """The room on a card that jobs have, and that one more could have now."""
 
     gpu_id: GpuId
     memory_mib: int
-    """Of the whole card."""
+    """The memory of the whole card."""
     usable_mib: int
-    """What slices can have of it in all."""
+    """The part of the card's memory that slices can have in all."""
     lendable_mib: int
     jobs_mib: tuple[int, ...] = ()
-    """The caps of the jobs there, one by one."""
+    """The caps of the jobs on the card, one by one."""
     closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A device of the resource."""
+    """A device of the resource: a numbered part of one card."""
 
     gpu_id: GpuId
     number: int
 
     @property
     def device_id(self) -> str:
-        """As the kubelet names it."""
+        """The unit's name at the kubelet."""
         return f"{self.gpu_id}/{self.number}"
 
 
@@ -55,7 +55,7 @@ class AdvertisedUnit:
 
 
 def advertise(rooms: Iterable[GpuRoom], unit_mib: int) -> tuple[AdvertisedUnit, ...]:
-    """All units that are to be advertised now; those of a card that is closed are unhealthy."""
+    """Return all units that are to be advertised now; those of a closed card are unhealthy."""
     found: list[AdvertisedUnit] = []
     for room in sorted(rooms, key=lambda r: r.gpu_id):
         taken = sum(units_for(cap, room.usable_mib, unit_mib) for cap in room.jobs_mib)
@@ -68,7 +68,7 @@ def advertise(rooms: Iterable[GpuRoom], unit_mib: int) -> tuple[AdvertisedUnit, 
 
 
 def read_unit(device_id: str) -> Unit:
-    """The unit of this name."""
+    """Return the unit with this name at the kubelet; ``WrongUnitsError`` where it is none."""
     gpu_id, slash, number = device_id.rpartition("/")
     if not slash or not gpu_id or not number.isdecimal():
         message = f"{device_id!r:.100} is no unit of lent room"
@@ -77,7 +77,7 @@ def read_unit(device_id: str) -> Unit:
 
 
 def prefer(available: Sequence[str], must_include: Sequence[str], count: int) -> tuple[str, ...]:
-    """Choose units of one card: of the card that has the fewest but enough; lowest numbers first.
+    """Return so many units of the card that has the fewest but enough, lowest numbers first.
 
     Nothing, where no card has enough: the kubelet then takes any, and allocation is refused.
     """
@@ -100,7 +100,7 @@ def prefer(available: Sequence[str], must_include: Sequence[str], count: int) ->
 
 
 def gpu_of(device_ids: Iterable[str]) -> GpuId:
-    """The card of a container's units; ``WrongUnitsError`` where they are of several."""
+    """Return the card of a container's units; ``WrongUnitsError`` where they are of several."""
     cards = sorted({read_unit(name).gpu_id for name in device_ids})
     if len(cards) != 1:
         message = (

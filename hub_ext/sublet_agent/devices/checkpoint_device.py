@@ -57,16 +57,16 @@ class DriverDevice(ABC):
     def _operate(
         self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
     ) -> None:
-        """Make one call of the checkpoint API; raises the error of ``ERROR_OF_CODE``."""
+        """Make one call of the checkpoint API; raise the error of ``ERROR_OF_CODE``."""
 
     @abstractmethod
     def _state_word(self, pid: int) -> str:
-        """Ask the driver for the process's state, in its own words."""
+        """Return the process's state in the driver's own words."""
 
     def state(self, pid: int) -> ProcessState | None:
-        """Return the process's state; waits for an operation on it that is under way.
+        """Return the process's state, after the end of an operation on it that is under way.
 
-        ``None`` where it has no CUDA context, is gone, or belongs to another user and we are
+        ``None`` where it has no CUDA context, is gone, or belongs to another user and the agent is
         not root.
         """
         try:
@@ -75,7 +75,10 @@ class DriverDevice(ABC):
             return None
 
     def pause(self, pid: int, timeout_ms: int) -> None:
-        """Let submitted work drain, then block its calls."""
+        """Let a process's submitted work drain, then block its calls.
+
+        ``ValueError`` for a time-out below 1 ms, which would wait for ever.
+        """
         if timeout_ms < 1:
             message = f"timeout_ms is {timeout_ms}: give 1 or more (0 would wait for ever)"
             raise ValueError(message)
@@ -86,7 +89,7 @@ class DriverDevice(ABC):
                 raise
 
     def suspend(self, pid: int) -> None:
-        """Move its bytes to host memory."""
+        """Move a paused process's bytes to host memory."""
         try:
             self._operate(DriverCall.CHECKPOINT, pid, 0, {})
         except NotSupportedError:
@@ -94,7 +97,7 @@ class DriverDevice(ABC):
                 raise
 
     def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
-        """Bring its bytes back. Never without room."""
+        """Bring a suspended process's bytes back. Never to be called without room for them."""
         try:
             self._operate(DriverCall.RESTORE, pid, 0, gpu_mapping or {})
         except (OutOfGpuMemoryError, GpuGoneError):
@@ -106,7 +109,7 @@ class DriverDevice(ABC):
             raise
 
     def unpause(self, pid: int) -> None:
-        """Let it run on; nothing happens where it runs already."""
+        """Let a paused process run on; nothing happens where it runs already."""
         try:
             self._operate(DriverCall.UNLOCK, pid, 0, {})
         except DeviceError:

@@ -1,4 +1,4 @@
-"""Sees beforehand whether a process shares GPU memory with another by CUDA IPC.
+"""The look beforehand at whether a process shares GPU memory with another by CUDA IPC.
 
 As soon as CUDA IPC is used, both sides map a file ``/dev/shm/cuda.shm.*``; checkpointing such a
 process succeeds, and restoring it then fails for ever. Simulated processes map one too.

@@ -1,4 +1,4 @@
-"""Finds the GPUs of this node: real ones where there are some, simulated ones where it was said."""
+"""The GPUs of this node: real ones where there are some, simulated ones where that was said."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from sublet_agent.devices.simulated import SimulatedDevice
 
 
 class DeviceKind(StrEnum):
-    """Which GPUs to use."""
+    """The GPUs to use: real ones, simulated ones, or what is found."""
 
     AUTO = "auto"
     """NVIDIA cards where NVML finds some, else the simulated ones."""

@@ -1,8 +1,8 @@
-"""What the agent asks of a GPU, whoever makes it.
+"""The interface between the agent and GPUs, whoever makes them.
 
-All calls block (some for seconds) and may be made from any thread; calls for different
-processes may run at the same time. Amounts are MiB. ``pause``, ``suspend``, ``resume`` and
-``unpause`` are the driver's lock, checkpoint, restore and unlock.
+All calls block (some for seconds) and may be made from any thread; calls for different processes
+may run at the same time. Amounts are MiB. ``pause``, ``suspend``, ``resume`` and ``unpause`` are
+the driver's lock, checkpoint, restore and unlock.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from sublet_quota.reasons.obstacles import Unsuspendable
 
 
 class ProcessState(StrEnum):
-    """Where one process's GPU state is, as the driver says."""
+    """The place of one process's GPU state, as the driver says."""
 
     RUNNING = "running"
     PAUSED = "paused"
     """Locked: submitted work has drained, later CUDA calls block."""
     SUSPENDED = "suspended"
-    """Checkpointed: nothing of it is on the GPU, and NVML does not list it."""
+    """Checkpointed: nothing of the process is on the GPU, and NVML does not list it."""
     FAILED = "failed"
-    """The driver gave it up: its GPU state is lost."""
+    """The driver gave the process up: its GPU state is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One card."""
+    """A card: its id, place among the node's cards, type, and memory."""
 
     gpu_id: GpuId
     index: int
@@ -54,7 +54,9 @@ class GpuProcess:
     pid: int
     memory_mib: int
     utilisation_percent: int
-    """Over the last sampling period, about a second."""
+    """The share of the card's time that the process used over the last sampling period, about a
+    second.
+    """
     busy_ms: int | None = None
     """GPU time since the process began, where the device counts it."""
 
@@ -78,7 +80,7 @@ class NoGpuContextError(DeviceError):
 
 
 class NoSuchProcessError(DeviceError):
-    """There is no such process, or it is not ours to touch (error 304)."""
+    """No process has this pid, or it is not the agent's to touch (error 304)."""
 
 
 class PauseTimeoutError(DeviceError):
@@ -86,7 +88,7 @@ class PauseTimeoutError(DeviceError):
 
 
 class NotSupportedError(DeviceError):
-    """This process cannot be moved (managed memory, MPS). A suspend leaves it paused."""
+    """The process cannot be moved (managed memory, MPS). A suspend leaves it paused."""
 
 
 class OutOfGpuMemoryError(DeviceError):
@@ -94,7 +96,7 @@ class OutOfGpuMemoryError(DeviceError):
 
 
 class ResumeRefusedError(DeviceError):
-    """The driver will not resume it (poisoned before, or it shared memory by CUDA IPC)."""
+    """The driver will not resume the process (poisoned before, or shared memory by CUDA IPC)."""
 
 
 class GpuGoneError(DeviceError):
@@ -106,31 +108,31 @@ class Device(Protocol):
 
     @property
     def simulated(self) -> bool:
-        """Whether these are simulated GPUs; shown wherever they are."""
+        """Whether the GPUs are simulated; shown wherever they are."""
         ...
 
     def gpus(self) -> Sequence[Gpu]:
-        """List the cards, in the driver's order."""
+        """Return the cards, in the driver's order."""
         ...
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
-        """Read the card's memory. ``GpuGoneError`` where it does not answer."""
+        """Return the card's memory. ``GpuGoneError`` where it does not answer."""
         ...
 
     def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
-        """List the processes with something on the card."""
+        """Return the processes with something on the card."""
         ...
 
     def utilisation_percent(self, gpu_id: GpuId) -> int:
-        """How busy the card was over the last sampling period."""
+        """Return the share of the last sampling period in which the card was busy."""
         ...
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
-        """Energy used since the driver was loaded, in millijoules."""
+        """Return the energy used since the driver was loaded, in mJ, or ``None``: not told."""
         ...
 
     def health(self) -> Sequence[HealthEvent]:
-        """Return what has gone wrong since the last call."""
+        """Return what has gone wrong with cards since the last call."""
         ...
 
     def state(self, pid: int) -> ProcessState | None:
@@ -138,29 +140,30 @@ class Device(Protocol):
         ...
 
     def away_mib(self, pid: int) -> int | None:
-        """How much of its GPU memory is in host memory now, also while it moves.
+        """Return how much of a process's GPU memory is in host memory now, also while it moves.
 
         ``None`` where the device does not tell before a move is over.
         """
         ...
 
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
-        """Return why it cannot be suspended, as far as can be seen beforehand, or ``None``.
+        """Return why a process cannot be suspended, as far as can be seen beforehand, or ``None``.
 
-        CUDA IPC shows as ``/dev/shm/cuda.shm.*`` in its maps. Look right before each suspend.
+        CUDA IPC shows as ``/dev/shm/cuda.shm.*`` in the process's maps. Look right before each
+        suspend.
         """
         ...
 
     def pause(self, pid: int, timeout_ms: int) -> None:
-        """Let submitted work drain, then block CUDA calls. ``timeout_ms`` is 1 or more.
+        """Let a process's submitted work drain, then block its CUDA calls.
 
-        ``PauseTimeoutError``, ``NotSupportedError``, ``NoGpuContextError``,
-        ``NoSuchProcessError``.
+        ``timeout_ms`` is 1 or more. ``PauseTimeoutError``, ``NotSupportedError``,
+        ``NoGpuContextError``, ``NoSuchProcessError``.
         """
         ...
 
     def suspend(self, pid: int) -> None:
-        """Move a paused process's bytes to host memory (its own).
+        """Move a paused process's bytes to its own host memory.
 
         ``NotSupportedError`` leaves it paused.
         """

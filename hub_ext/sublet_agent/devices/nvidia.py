@@ -59,21 +59,21 @@ class NvidiaDevice(DriverDevice):
 
     @property
     def simulated(self) -> bool:
-        """Never."""
+        """Whether the cards are simulated: never."""
         return False
 
     def gpus(self) -> Sequence[Gpu]:
-        """List the cards."""
+        """Return the cards, in the driver's order."""
         return list(self._gpus)
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
-        """Read the card's memory; what the driver keeps for itself counts as used."""
+        """Return the card's memory; what the driver keeps for itself counts as used."""
         info = self._ask(gpu_id, self._nvml.nvmlDeviceGetMemoryInfo)
         total, free = info.total // _MIB, info.free // _MIB
         return GpuMemory(total_mib=total, used_mib=total - free, free_mib=free)
 
     def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
-        """List the processes on the card, those of MPS and graphics too."""
+        """Return the processes on the card, those of MPS and graphics too."""
         held: dict[int, int] = {}
         for listing in (
             self._nvml.nvmlDeviceGetComputeRunningProcesses,
@@ -90,11 +90,11 @@ class NvidiaDevice(DriverDevice):
         ]
 
     def utilisation_percent(self, gpu_id: GpuId) -> int:
-        """Read how busy the card was over the last sampling period."""
+        """Return the share of the last sampling period in which the card was busy."""
         return int(self._ask(gpu_id, self._nvml.nvmlDeviceGetUtilizationRates).gpu)
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
-        """Read the energy counter."""
+        """Return the energy used since the driver was loaded, in mJ, or ``None``: not told."""
         answer = self._ask_or(gpu_id, self._nvml.nvmlDeviceGetTotalEnergyConsumption, None)
         return None if answer is None else int(answer)
 
@@ -104,11 +104,11 @@ class NvidiaDevice(DriverDevice):
             return [*self._new_events(), *self._newly_gone()]
 
     def away_mib(self, pid: int) -> None:  # noqa: ARG002 (the interface's)
-        """Neither NVML nor the checkpoint API tells how far a move has come."""
+        """Return ``None``: neither NVML nor the checkpoint API tells how far a move has come."""
         return
 
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
-        """Return why it cannot be suspended, as far as can be seen beforehand."""
+        """Return why a process cannot be suspended, as far as can be seen, or ``None``."""
         shared = why_not_suspendable(pid)
         if shared is not None:
             return shared
@@ -161,7 +161,7 @@ class NvidiaDevice(DriverDevice):
         return bool(current == self._nvml.NVML_DEVICE_MIG_ENABLE)
 
     def _busy_percents(self, gpu_id: GpuId) -> dict[int, int]:
-        """Average each process's samples of the last second."""
+        """Return, by pid, the average of each process's samples of the last second, in percent."""
         since = int((time.time() - _SAMPLED_S) * 1e6)
         samples = self._ask_or(
             gpu_id, lambda handle: self._nvml.nvmlDeviceGetProcessUtilization(handle, since), ()
@@ -228,7 +228,7 @@ class NvidiaDevice(DriverDevice):
             return ask(handle)
 
     def _ask_or(self, gpu_id: GpuId, ask: Callable[[Any], Any], otherwise: Any) -> Any:
-        """Ask what not every card can tell."""
+        """Return what NVML answers of a card; ``otherwise`` where the card cannot tell that."""
         nvml = self._nvml
         missing = {
             nvml.NVML_ERROR_NOT_SUPPORTED,
@@ -259,7 +259,7 @@ class NvidiaDevice(DriverDevice):
 
 
 def nvidia_gpus_found() -> int:
-    """Count the cards that NVML finds: none where there is no driver or no NVML."""
+    """Return the number of cards that NVML finds: none without a driver or NVML."""
     try:
         pynvml: Any = importlib.import_module("pynvml")
     except ImportError:

@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 class CudaCheckpoint:
-    """Locks, checkpoints, restores and unlocks other processes, without a CUDA context itself."""
+    """The checkpoint API of the driver for other processes, without a CUDA context itself."""
 
     def __init__(self, gpu_ids: Callable[[], Sequence[GpuId]]) -> None:
         try:
@@ -47,7 +47,7 @@ class CudaCheckpoint:
     def operate(
         self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
     ) -> None:
-        """Make one call; raises the error of ``ERROR_OF_CODE``."""
+        """Make one call of the checkpoint API; raise the error of ``ERROR_OF_CODE``."""
         process = self._process(pid)
         match call:
             case DriverCall.LOCK:
@@ -61,7 +61,7 @@ class CudaCheckpoint:
                 self._translate(call, pid, process.unlock)
 
     def state_word(self, pid: int) -> str:
-        """Ask for the state; newer drivers tell of a move under way, whose end is waited for."""
+        """Return the process's state in the driver's words, after the end of a move under way."""
         deadline = time.monotonic() + _UNDER_WAY_S
         while True:
             try:
@@ -94,7 +94,7 @@ class CudaCheckpoint:
             raise ERROR_OF_CODE.get(code, DeviceError)(message) from error
 
     def _all_uuids(self, mapping: Mapping[GpuId, GpuId]) -> dict[str, str]:
-        """Name every card: the driver wants to be told where each goes, also those that stay."""
+        """Return where every card goes: the driver asks that of those that stay, too."""
         everywhere = {gpu_id: gpu_id for gpu_id in self._gpu_ids()} | dict(mapping)
         return {_uuid(old): _uuid(new) for old, new in everywhere.items()}
 

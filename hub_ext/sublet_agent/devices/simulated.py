@@ -29,11 +29,11 @@ class SimulatedDevice(DriverDevice):
 
     @property
     def simulated(self) -> bool:
-        """Always."""
+        """Whether the cards are simulated: always."""
         return True
 
     def gpus(self) -> Sequence[Gpu]:
-        """List the cards."""
+        """Return the cards."""
         return [
             Gpu(
                 gpu_id=GpuId(each["gpu_id"]),
@@ -46,12 +46,12 @@ class SimulatedDevice(DriverDevice):
         ]
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
-        """Read the card's memory."""
+        """Return the card's memory."""
         answer = self._ask("memory", gpu_id=gpu_id)
         return GpuMemory(answer["total_mib"], answer["used_mib"], answer["free_mib"])
 
     def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
-        """List the processes with something on the card."""
+        """Return the processes with something on the card."""
         return [
             GpuProcess(
                 pid=each["pid"],
@@ -63,11 +63,11 @@ class SimulatedDevice(DriverDevice):
         ]
 
     def utilisation_percent(self, gpu_id: GpuId) -> int:
-        """Read how busy the card was."""
+        """Return the share of the last second in which the card was busy."""
         return int(self._ask("utilisation", gpu_id=gpu_id)["percent"])
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
-        """Read the energy counter."""
+        """Return the energy used since the daemon's start, in millijoules."""
         return int(self._ask("energy", gpu_id=gpu_id)["energy_mj"])
 
     def health(self) -> Sequence[HealthEvent]:
@@ -85,11 +85,11 @@ class SimulatedDevice(DriverDevice):
         ]
 
     def away_mib(self, pid: int) -> int | None:
-        """Read how much of it is in host memory."""
+        """Return how much of a process's GPU memory is in host memory now."""
         return int(self._ask("away", pid=pid)["mib"])
 
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
-        """Return why it cannot be suspended, as far as can be seen beforehand."""
+        """Return why a process cannot be suspended, as far as can be seen, or ``None``."""
         shared = why_not_suspendable(pid)
         if shared is not None:
             return shared

@@ -1,12 +1,11 @@
-"""Tells a failing card from a program's own mistake by the number of an XID event."""
+"""The difference between a failing card and a program's own mistake, by the number of an XID."""
 
 from typing import Final
 
 APPLICATION_XIDS: Final = frozenset({13, 31, 43, 45, 68, 109})
-"""Caused by programs (an illegal access, a page fault, a kernel that was ended): the card is well.
-
-The same list that NVIDIA's Kubernetes device plugin does not hold against a card. Without it any
-tenant could have a card closed by one bad kernel.
+"""The XIDs that programs cause (an illegal access, a page fault, a kernel that was ended): the card
+is well. The same list that NVIDIA's Kubernetes device plugin does not hold against a card. Without
+it any tenant could have a card closed by one bad kernel.
 """
 
 

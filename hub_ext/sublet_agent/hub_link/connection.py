@@ -42,13 +42,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """How to reach the hub service."""
+    """The settings by which the agent reaches the hub service."""
 
     service_url: str
     secret_file: Path
     status_period_s: float = 1.0
     silence_s: float = 30.0
-    """After so long without a word from the service nothing is lent."""
+    """How long the service may be without a word before nothing is lent."""
     first_retry_s: float = 0.5
     longest_retry_s: float = 5.0
 

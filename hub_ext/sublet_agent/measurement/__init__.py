@@ -1,1 +1,1 @@
-"""What is on the cards, and who uses them."""
+"""Measurement of the cards: what is on them, and who uses them."""

@@ -25,16 +25,16 @@ from sublet_agent.state_files.journal import Target
 _ASK_STATES_EVERY_S = 1.0
 _HURRY = 3
 _GONE_AFTER = 3
-"""So many samples without an answer, and the card counts as gone."""
+"""The number of samples without an answer after which the card counts as gone."""
 _BACK_AFTER = 20
-"""So many with an answer, and it is there again."""
+"""The number of samples with an answer after which a card that was gone is there again."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingTools:
-    """What the samplers of all GPUs work with."""
+    """The things that the samplers of all GPUs work with."""
 
     moves: MoveTools
     attribution: Attribution
@@ -45,7 +45,7 @@ class SamplingTools:
     changed: Callable[[], None]
     activity: ActivitySettings
     period_s: float
-    """Between two samples of a GPU."""
+    """The time between two samples of a GPU."""
 
 
 class SamplingLoop:
@@ -176,8 +176,8 @@ class SamplingLoop:
     def _needlessly_held(self, found_paused: list[Target]) -> dict[PauseReason, list[Target]]:
         """Return the paused processes of this GPU that have no reason to stand still any more.
 
-        They are sorted by that reason, and checked against what is so now, not against what was
-        when the sample was taken.
+        Sorted by that reason, and checked against what is so now, not against what was when the
+        sample was taken.
         """
         paused_processes = self._tools.moves.paused_processes
         gpu, slices = self._residency.gpu, self._residency.slices

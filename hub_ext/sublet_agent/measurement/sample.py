@@ -1,4 +1,4 @@
-"""Measure one GPU and its processes; blocking, for a thread of its own."""
+"""The sample of one GPU and its processes: measured by blocking calls, for a thread of its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,36 +30,36 @@ class SampledProcess:
     utilisation_percent: int
     busy_ms: int | None
     obstacle: Unsuspendable | None
-    """Why it cannot be suspended, where it was looked at in this sample."""
+    """Why the process cannot be suspended, where that was looked at in this sample."""
     looked_at: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was measured on one card."""
+    """The measurements of one card."""
 
     gpu_id: GpuId
     generation: int
     memory: GpuMemory | None
-    """``None``: the card does not answer."""
+    """The card's memory; ``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
     alive: frozenset[ProcessIdentity]
-    """Those of the known processes that still run."""
+    """The known processes that still run."""
     cpu_s: Mapping[ProcessIdentity, float]
     states: Mapping[ProcessIdentity, ProcessState]
-    """What the device says of the known processes, where it was asked."""
+    """The states of the known processes that the device was asked for, and told."""
     unknown: frozenset[ProcessIdentity]
-    """It was asked for the state of these, and did not answer."""
+    """The processes whose state the device was asked for, and did not tell."""
     utilisation_percent: int
     energy_mj: int | None
     problem: str = ""
     away_mib: int | None = None
-    """How much of what moves is in host memory; ``None`` where that is not known."""
+    """How much of what moves is in host memory, in MiB; ``None`` where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
-    """What to measure on one card, and of which processes."""
+    """The card to measure, and of which processes what."""
 
     gpu_id: GpuId
     generation: int

@@ -1,4 +1,4 @@
-"""Take a sample over into what is known of a GPU and its slices.
+"""The step from a sample to what is known of a GPU and its slices.
 
 A sample from before a move's beginning or end says nothing about the memory after it, and is
 dropped whole. While a move is in flight, its own slice's processes are left alone.
@@ -22,7 +22,7 @@ from sublet_agent.state_files.journal import Target
 
 @dataclass(slots=True)
 class Consequences:
-    """What follows from a sample, for the loop to do."""
+    """The things that follow from a sample, for the loop to do."""
 
     pause_for_policy: list[Target] = field(default_factory=list)
     """New processes of jobs that are paused."""
@@ -31,11 +31,13 @@ class Consequences:
     became_over_cap: list[ServedSlice] = field(default_factory=list)
     ended: list[ProcessIdentity] = field(default_factory=list)
     found_suspended: list[Target] = field(default_factory=list)
-    """The device says so, and nobody here did it (or nobody lived to note it)."""
+    """Processes that the device says are suspended, although nobody here did it (or nobody lived to
+    note it).
+    """
     found_paused: list[Target] = field(default_factory=list)
     found_back: list[ProcessIdentity] = field(default_factory=list)
     changed: bool = False
-    """Something that the policy should see at once."""
+    """Whether there is something that the policy should see at once."""
 
 
 def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> SampleRequest:
@@ -125,9 +127,9 @@ class SampleUpdate:
             process = self._note_birth(served, sampled, effects, now)
         if served.paused or served.processes.away():
             effects.changed |= process.memory_mib != sampled.memory_mib
-        process.is_measured(sampled.memory_mib, sampled.utilisation_percent)
+        process.note_measured(sampled.memory_mib, sampled.utilisation_percent)
         if sampled.looked_at:
-            effects.changed |= process.is_looked_at(sampled.obstacle, now)
+            effects.changed |= process.note_look(sampled.obstacle, now)
         self._note_use(served, process, sampled, now)
 
     def _note_birth(
@@ -148,9 +150,9 @@ class SampleUpdate:
         self, served: ServedSlice, process: TrackedProcess, sampled: SampledProcess, now: datetime
     ) -> None:
         if sampled.busy_ms is not None:
-            used_ms = process.has_used(sampled.busy_ms)
+            used_ms = process.count_use(sampled.busy_ms)
             if used_ms > 0:
-                served.uses_gpu(used_ms, now)
+                served.note_use(used_ms, now)
         elif sampled.utilisation_percent > 0 and not served.paused:
             served.activity_record.gpu_is_used(now)
 
@@ -163,7 +165,7 @@ class SampleUpdate:
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
             elif state is ProcessState.SUSPENDED and process.memory_mib:
-                process.is_measured(0, process.utilisation_percent)
+                process.note_measured(0, process.utilisation_percent)
                 effects.changed = True
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
                 # Born meanwhile, and the call that should have paused it did not work.

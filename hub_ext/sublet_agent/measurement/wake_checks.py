@@ -1,9 +1,9 @@
-"""Wakes suspended slices whose programs may wait inside a GPU call, which nothing shows.
+"""The waking of suspended slices whose programs may wait in a GPU call, which nothing shows.
 
-A cell that still runs says so, and wakes its slice. Who is no kernel (a program in a terminal)
-cannot say anything: its slice is looked in on, for a moment, after longer and longer times as
-long as that is in vain. So such a program waits for a bounded time, and the moves it costs
-others stay few.
+A cell that still runs says so, and wakes its slice. A program that is no kernel's (in a terminal)
+cannot say anything: its slice is looked in on, for a moment, after longer and longer times as long
+as that is in vain. So such a program waits for a bounded time, and the moves it costs others stay
+few.
 """
 
 from datetime import datetime, timedelta

@@ -1,7 +1,7 @@
-"""How much host memory suspended processes may take on this node.
+"""The budget of host memory that suspended processes may take on this node.
 
-A suspended process's image lies in its own heap. It is reserved before the suspend begins, so
-that two GPUs' moves cannot both count on the same room.
+A suspended process's image lies in its own heap. Room for it is reserved before the suspend begins,
+so that two GPUs' moves cannot both count on the same room.
 """
 
 import threading
@@ -27,12 +27,12 @@ class HostMemory:
         self._moving: set[ProcessIdentity] = set()
 
     def free_mib(self) -> int:
-        """Return how much a suspend may still take."""
+        """Return how much host memory suspends may still take, in MiB."""
         with self._lock:
             return self._free_mib()
 
     def reserve(self, wanted: Mapping[ProcessIdentity, int]) -> bool:
-        """Set all of it aside, or nothing."""
+        """Set room aside for all these images, in MiB, or for none; return which it was."""
         with self._lock:
             if sum(wanted.values()) > self._free_mib():
                 return False
@@ -41,13 +41,13 @@ class HostMemory:
             return True
 
     def settle(self, identity: ProcessIdentity, image_mib: int) -> None:
-        """The image is there now (found at the start, or moved), with this size."""
+        """Note that a process's image is there (found at the start, or moved), with this size."""
         with self._lock:
             self._images[identity] = image_mib
             self._moving.discard(identity)
 
     def release(self, identity: ProcessIdentity) -> None:
-        """The image is no more, or was never made."""
+        """Note that a process's image is no more, or was never made."""
         with self._lock:
             self._images.pop(identity, None)
             self._moving.discard(identity)
@@ -117,7 +117,7 @@ def _full_path(path: str, pod: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What the files and lines of memory are called."""
+    """The names of the files, and of the lines in them, that tell a group's memory."""
 
     limit: str
     usage: str

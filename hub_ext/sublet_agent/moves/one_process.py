@@ -1,4 +1,4 @@
-"""Move one process, which stands still already: write it down, move it, see what it is now."""
+"""The move of one process that stands still: written down, made, then looked at."""
 
 import time
 from dataclasses import dataclass
@@ -23,17 +23,20 @@ _STATE_AGAIN_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a move cannot go on."""
+    """Why a move cannot go on, how it therefore ends, and whom that is to be blamed on."""
 
     end: MoveEnd
     detail: str
     blame: Target | None = None
     obstacle: Obstacle | None = None
-    """Of a move that is refused: by what."""
+    """What forbids a move that is refused; ``None`` for one that is only put off."""
 
 
 def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
-    """Look for what is known to lose a process, before it is touched."""
+    """Return what is known to lose a process or to make its suspend fail, or ``None``.
+
+    Nothing is touched.
+    """
     reason = tools.device.why_not_suspendable(target.identity.pid)
     if reason is not None:
         return Objection(MoveEnd.REFUSED, reason.detail, target, reason.obstacle)
@@ -46,7 +49,10 @@ def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
 
 
 def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objection | None:
-    """Move one paused process out; what became of it is in the outcome."""
+    """Move one paused process out; return why the slice's move cannot go on, or ``None``.
+
+    What became of the process is in ``outcome``.
+    """
     if not tools.table.is_alive(target.identity):
         outcome.gone.add(target.identity)
         return None
@@ -64,12 +70,12 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
         state = _state_after(tools, target)
     except DeviceError as error:
         # As if it were suspended: nothing is lost by that, and much by the contrary.
-        _is_suspended(tools, target, outcome)
+        _note_suspended(tools, target, outcome)
         outcome.unknown.add(target.identity)
         detail = f"what became of process {target.identity.pid} cannot be read: {error}"
         return Objection(MoveEnd.PUT_OFF, detail, target)
     if state is ProcessState.SUSPENDED:
-        _is_suspended(tools, target, outcome)
+        _note_suspended(tools, target, outcome)
         tools.journal.write(Step.SUSPENDED, [target])
         return None
     if not tools.table.is_alive(target.identity):
@@ -83,14 +89,17 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     return Objection(MoveEnd.PUT_OFF, detail, target)
 
 
-def _is_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> None:
+def _note_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> None:
     tools.paused_processes.exchange(target, PauseReason.MOVE, PauseReason.SUSPENDED)
     tools.host.settle(target.identity, target.image_mib)
     outcome.suspended[target.identity] = target
 
 
 def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
-    """Ask again and again what became of a process: everything depends on it. ``DeviceError``."""
+    """Return a process's state after its suspend; ``None`` where it is gone.
+
+    Asked again and again, since everything depends on it; ``DeviceError`` where that is in vain.
+    """
     for _ in range(_STATE_TRIES):
         try:
             return tools.device.state(target.identity.pid)
@@ -102,9 +111,11 @@ def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
 
 
 def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objection | None:
-    """Move one suspended process back, for which there is room; it stays paused.
+    """Move one suspended process back, paused; return why the move cannot go on, or ``None``.
 
-    Only ``restore_all`` may call this: it keeps everybody else still meanwhile.
+    There must be room for it, and everybody else must stand still: only ``restore_all`` may call
+    this. What became of the process is in ``outcome``. ``DeviceError`` where its state cannot be
+    read.
     """
     pid = target.identity.pid
     if not tools.table.is_alive(target.identity):

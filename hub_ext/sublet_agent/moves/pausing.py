@@ -1,11 +1,10 @@
-"""Who keeps a process from running, and the device calls that make it so.
+"""The reasons for which processes are kept from running, and the device calls that do it.
 
 A process runs only while nobody holds it. The policy holds the processes of jobs that must let
-owners compute; a move holds all others on its GPU while a slice comes back; a suspended process
-is held by being suspended. Each asks and lets go on its own, and the device is called for the
-first to ask and the last to let go: so nobody unpauses what somebody else still needs still.
-
-All methods may be called from any thread, and block for as long as the device does.
+owners compute; a move holds all others on its GPU while a slice comes back; a suspended process is
+held by being suspended. Each asks and lets go on its own, and the device is called for the first to
+ask and the last to let go: so nobody unpauses what somebody else still needs still. All methods may
+be called from any thread, and block for as long as the device does.
 """
 
 import logging
@@ -35,17 +34,17 @@ log = logging.getLogger(__name__)
 
 
 class PauseReason(StrEnum):
-    """Why a process is kept from running."""
+    """The reason for which a process is kept from running."""
 
     POLICY = "policy"
-    """A job that must let owners compute."""
+    """The process is a job's that must let owners compute."""
     MOVE = "move"
-    """Something on its GPU is being moved."""
+    """Something on the process's GPU is being moved."""
     SLICE = "slice"
-    """Other processes of its slice are suspended."""
+    """Other processes of the same slice are suspended."""
     SUSPENDED = "suspended"
     FOUND = "found"
-    """It was found paused with nobody holding it, and is about to be let run."""
+    """The process was found paused with nobody holding it, and is about to be let run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class PauseFailure:
 
     @property
     def gone(self) -> bool:
-        """Whether it has left the GPU, so that there is nothing to hold."""
+        """Whether the process has left the GPU, so that there is nothing to hold."""
         return isinstance(self.error, NoSuchProcessError | NoGpuContextError)
 
 
@@ -65,9 +64,9 @@ class PauseFailure:
 class _Held:
     target: Target
     lock: threading.Lock = field(default_factory=threading.Lock)
-    paused_processes: set[PauseReason] = field(default_factory=set)
+    reasons: set[PauseReason] = field(default_factory=set)
     stuck: bool = False
-    """Nobody holds it, but the device would not let it run: tried again."""
+    """Whether the device would not let the process run, although nothing keeps it: tried again."""
 
 
 class PausedProcesses:
@@ -84,27 +83,25 @@ class PausedProcesses:
         self._held: dict[ProcessIdentity, _Held] = {}
 
     def of(self, identity: ProcessIdentity) -> frozenset[PauseReason]:
-        """Return who holds this process."""
+        """Return the reasons for which this process is held."""
         held = self._held.get(identity)
-        return frozenset() if held is None else frozenset(held.paused_processes)
+        return frozenset() if held is None else frozenset(held.reasons)
 
     def held_for(self, pause_reason: PauseReason) -> tuple[Target, ...]:
-        """List the processes held for this reason."""
+        """Return the processes held for this reason."""
         with self._guard:
-            return tuple(
-                h.target for h in self._held.values() if pause_reason in h.paused_processes
-            )
+            return tuple(h.target for h in self._held.values() if pause_reason in h.reasons)
 
     def adopt(self, target: Target, pause_reason: PauseReason) -> None:
         """Take over a process that the device says is paused or suspended already."""
         held = self._entry(target)
         with held.lock:
-            held.paused_processes.add(pause_reason)
+            held.reasons.add(pause_reason)
 
     def pause(
         self, targets: Sequence[Target], pause_reason: PauseReason, timeout_ms: int
     ) -> list[PauseFailure]:
-        """Hold all these processes, in parallel; returns those that are not held."""
+        """Hold all these processes, in parallel; return those that are not held."""
         fresh = [t for t in targets if not self.of(t.identity)]
         try:
             self._journal.write(Step.PAUSING, fresh)
@@ -115,23 +112,26 @@ class PausedProcesses:
         return [o for o in outcomes if o is not None]
 
     def release(self, targets: Sequence[Target], pause_reason: PauseReason) -> None:
-        """Let go; whoever is held by nobody else runs on. Never raises for a device's error."""
+        """Hold these processes for this reason no longer: those with no other reason run on.
+
+        Never raises for a device's error.
+        """
         self._write_unpausing([t for t in targets if self.of(t.identity) <= {pause_reason}])
         self._for_each(targets, lambda t: self._release_one(t, pause_reason))
 
     def exchange(self, target: Target, old: PauseReason, new: PauseReason) -> None:
-        """Go on holding for another reason, with no call to the device."""
+        """Hold a process for another reason than before, with no call to the device."""
         held = self._entry(target)
         with held.lock:
-            held.paused_processes.discard(old)
-            held.paused_processes.add(new)
+            held.reasons.discard(old)
+            held.reasons.add(new)
 
     def drop(self, identity: ProcessIdentity, pause_reason: PauseReason) -> None:
-        """The reason is no more, as the device says; nothing is to be called."""
+        """Note that a reason is no more, as the device says; nothing is called."""
         held = self._held.get(identity)
         if held is not None:
             with held.lock:
-                held.paused_processes.discard(pause_reason)
+                held.reasons.discard(pause_reason)
 
     def forget(self, identity: ProcessIdentity) -> None:
         """Drop a process that is gone."""
@@ -149,7 +149,7 @@ class PausedProcesses:
                 continue
             if held.stuck:
                 with held.lock:
-                    if not held.paused_processes:
+                    if not held.reasons:
                         self._let_run(held)
 
     def _entry(self, target: Target) -> _Held:
@@ -164,11 +164,11 @@ class PausedProcesses:
     ) -> PauseFailure | None:
         held = self._entry(target)
         with held.lock:
-            if not held.paused_processes:
+            if not held.reasons:
                 error = self._call_pause(target, timeout_ms)
                 if error is not None:
                     return PauseFailure(target, error)
-            held.paused_processes.add(pause_reason)
+            held.reasons.add(pause_reason)
         return None
 
     def _call_pause(self, target: Target, timeout_ms: int) -> DeviceError | None:
@@ -190,10 +190,10 @@ class PausedProcesses:
     def _release_one(self, target: Target, pause_reason: PauseReason) -> None:
         held = self._entry(target)
         with held.lock:
-            if pause_reason not in held.paused_processes and not held.stuck:
+            if pause_reason not in held.reasons and not held.stuck:
                 return
-            held.paused_processes.discard(pause_reason)
-            if not held.paused_processes:
+            held.reasons.discard(pause_reason)
+            if not held.reasons:
                 self._let_run(held)
 
     def _let_run(self, held: _Held) -> None:
@@ -215,7 +215,7 @@ class PausedProcesses:
             return None
 
     def _may_stand_still(self, pid: int) -> bool:
-        """Whether it is not known to run: then it must be neither forgotten nor noted to run."""
+        """Whether a process is not known to run: it is neither forgotten then nor noted to run."""
         try:
             return self._device.state(pid) in _STANDS_STILL
         except (NoSuchProcessError, NoGpuContextError):

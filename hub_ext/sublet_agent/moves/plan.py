@@ -1,8 +1,8 @@
-"""What a move of memory is given, and what it answers.
+"""The values that a move of memory is given, and that it answers with.
 
 A move runs in a thread of its own from a plan made of values, and touches the agent's state only
-through the journal, the holds and the host memory's budget, which are made for that. What became
-of each process is in its outcome.
+through the journal, the paused processes and the host memory's budget, which are made for that.
+What became of each process is in its outcome.
 """
 
 import threading
@@ -26,19 +26,21 @@ class MoveSettings:
     """Bounds and margins of all moves."""
 
     margin_mib: int = 1024
-    """Left free beside what is restored: at least one new CUDA context."""
+    """The room left free beside what is restored: at least one new CUDA context."""
     pause_timeout_ms: int = 2000
     listing_rounds: int = 5
     """How often processes born meanwhile are looked for before a move is put off."""
     freeze_within_s: float = 1.0
     """How long the other slices on a GPU may take to come to rest before one comes back."""
     skip_room_check: bool = False
-    """Restore without looking for room. Loses notebooks: for showing that the check matters."""
+    """Whether to restore without looking for room. Loses notebooks: for showing that the check
+    matters.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class MoveTools:
-    """What every move works with."""
+    """The device, files and budgets that every move works with."""
 
     device: Device
     journal: Journal
@@ -64,42 +66,43 @@ class MovePlan:
 
     @property
     def bytes_mib(self) -> int:
-        """How much is to be moved."""
+        """The memory that is to be moved, in MiB."""
         return sum(t.image_mib for t in self.processes)
 
 
 class MoveEnd(StrEnum):
-    """How a move ended."""
+    """The way in which a move ended."""
 
     DONE = "done"
     UNDONE = "undone"
-    """It was asked back before its bytes began to move."""
+    """The move was asked back before its bytes began to move."""
     REFUSED = "refused"
     """A process cannot be moved, whenever it is tried."""
     PUT_OFF = "put off"
-    """It did not work now, and everything is as it was."""
+    """The move did not work now, and everything is as it was."""
 
 
 @dataclass(slots=True)
 class MoveOutcome:
-    """What became of a move and of each process in it."""
+    """The end of a move, and what became of each process in it."""
 
     end: MoveEnd = MoveEnd.DONE
     detail: str = ""
     obstacle: Obstacle | None = None
-    """Of a suspend that was refused: by what."""
+    """What forbids a suspend that was refused."""
     blame: ProcessIdentity | None = None
-    """Which process cannot be moved."""
+    """The process that cannot be moved."""
     suspended: dict[ProcessIdentity, Target] = field(default_factory=dict)
-    """Now in host memory, with how much room each needs to come back."""
+    """The processes now in host memory, with how much room each needs to come back."""
     unknown: set[ProcessIdentity] = field(default_factory=set)
-    """Of ``suspended``: those of which the driver does not say whether they are."""
+    """Those of ``suspended`` of which the driver does not say whether they are."""
     on_gpu: set[ProcessIdentity] = field(default_factory=set)
     gone: set[ProcessIdentity] = field(default_factory=set)
     lost: dict[ProcessIdentity, str] = field(default_factory=dict)
-    """Their GPU state cannot be brought back, and what the driver said."""
+    """The processes whose GPU state cannot be brought back, and what the driver said."""
     refused: dict[ProcessIdentity, str] = field(default_factory=dict)
-    """There was room, and the driver did not bring them back."""
+    """The processes that the driver did not bring back although there was room, and what it said.
+    """
     moved_mib: int = 0
     moved_s: float = 0.0
     """The time in which bytes moved, for reckoning the rate."""
@@ -107,7 +110,7 @@ class MoveOutcome:
 
 
 class UndoSwitch:
-    """Lets a suspend be turned back until its bytes begin to move."""
+    """The switch by which a suspend is turned back until its bytes begin to move."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -116,11 +119,11 @@ class UndoSwitch:
 
     @property
     def undoable(self) -> bool:
-        """Whether asking back still helps."""
+        """Whether asking the move back still helps."""
         return not self._moving
 
     def ask(self) -> bool:
-        """Ask the move back; ``False`` when its bytes move already."""
+        """Ask the move back; return ``False`` when its bytes move already."""
         with self._lock:
             if self._moving:
                 return False
@@ -128,7 +131,7 @@ class UndoSwitch:
             return True
 
     def begin_moving(self) -> bool:
-        """Pass the point of no return; ``False`` when the move was asked back."""
+        """Pass the point of no return; return ``False`` when the move was asked back."""
         with self._lock:
             if self._asked:
                 return False

@@ -1,8 +1,8 @@
-"""After a start: find every process that stands still, and take it over.
+"""The recovery at an agent's start: every process that stands still is found and taken over.
 
 The device's own word counts; the journal says whom to ask about, and how much room a suspended
-process needs. Processes that the journal does not name (it was lost) are looked for among those
-on the cards and those of the slices that are assigned here.
+process needs. Processes that the journal does not name (it was lost) are looked for among those on
+the cards and those of the slices that are assigned here.
 """
 
 import logging
@@ -41,7 +41,7 @@ class Recovered:
 def recover(
     tools: MoveTools, attribution: Attribution, assignments: Iterable[SliceAssignment]
 ) -> Recovered:
-    """Look at every process that may stand still, let run who may run, adopt the rest."""
+    """Let run who may run, take over the rest that stands still; return what was found and done."""
     assigned = {SliceId(s.slice_id): s for s in assignments}
     recovered = Recovered()
     unpause: list[Target] = []
@@ -101,7 +101,7 @@ def _unlisted(
     assigned: dict[SliceId, SliceAssignment],
     seen: set[ProcessIdentity],
 ) -> Iterable[tuple[Target, Step | None]]:
-    """Find suspended processes of which no journal tells: their image may be their whole cap."""
+    """Yield processes that no journal and no card names: if suspended, with up to a whole cap."""
     uids = {s.uid for s in assigned.values()}
     for pid in table.pids():
         if table.uid(pid) not in uids:

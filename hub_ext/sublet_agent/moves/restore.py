@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
-    """Bring the plan's processes back, paused; returns why not all of them, or ``""``.
+    """Bring the plan's processes back, paused; return why not all of them, or ``""``.
 
     Who came back is in ``outcome.on_gpu`` and held for the move. All others run on.
     """
@@ -81,7 +81,7 @@ def _restore_while_still(
 
 @contextlib.contextmanager
 def _nobody_born_runs(others: "_Others") -> Iterator[None]:
-    """Pause who begins to use the GPU while the block lasts."""
+    """Pause every process that begins to use the GPU while the block lasts."""
     over = threading.Event()
 
     def watch() -> None:
@@ -110,7 +110,7 @@ class _Others:
         self.stillness = FrozenNeighbours()
 
     def stop_until_nothing_changes(self) -> str:
-        """Stop everybody, and list again until nothing has changed.
+        """Stop all, until two listings agree; return why that is not possible now, or ``""``.
 
         What somebody had asked of the driver right before they froze may still be done after.
         """
@@ -123,7 +123,7 @@ class _Others:
         return "what is on this GPU does not stop changing"
 
     def stop(self) -> str:
-        """Pause who does not stand still; returns why that is not possible now, or ``""``."""
+        """Pause each process that does not stand still; return why that fails, or ``""``."""
         tools = self._tools
         for _ in range(tools.settings.listing_rounds):
             listed = tools.device.processes(self._gpu_id)
@@ -161,7 +161,7 @@ class _Others:
 
 
 def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:
-    """Return how much room is missing for all that still waits, or ``""``."""
+    """Return that the room for all that still waits is missing, with the amounts, or ``""``."""
     if tools.settings.skip_room_check:
         return ""
     need_mib = sum(t.image_mib for t in waiting) + tools.settings.margin_mib

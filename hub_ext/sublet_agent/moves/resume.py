@@ -10,7 +10,7 @@ from sublet_agent.state_files.journal import Target
 
 
 def resume_slice(tools: MoveTools, plan: MovePlan) -> MoveOutcome:
-    """Bring all suspended processes of the slice back, or say why not now."""
+    """Bring all suspended processes of the slice back, or none; return what became of them."""
     began = tools.monotonic()
     outcome = MoveOutcome()
     outcome.detail = restore_all(tools, plan, outcome)

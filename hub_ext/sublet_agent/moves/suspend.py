@@ -25,18 +25,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Course:
-    """How far the suspend has come."""
+    """The state of a suspend under way."""
 
     tools: MoveTools
     plan: MovePlan
     outcome: MoveOutcome = field(default_factory=MoveOutcome)
     paused: dict[int, Target] = field(default_factory=dict)
-    """By pid: those that this move holds."""
+    """The processes that this move holds, by pid."""
     moved: list[Target] = field(default_factory=list)
 
 
 def suspend_slice(tools: MoveTools, plan: MovePlan, undo: UndoSwitch) -> MoveOutcome:
-    """Move all processes of the slice to host memory, or leave all as they were."""
+    """Move all processes of the slice to host memory, or leave all; return what became of them."""
     began = tools.monotonic()
     course = _Course(tools, plan)
     try:
@@ -69,7 +69,7 @@ def _why_not(course: _Course) -> Objection | None:
 
 
 def _pause_all(course: _Course) -> Objection | None:
-    """Pause every process of the slice, and learn what each holds now that it stands still."""
+    """Pause every process of the slice, and reserve room; return why that fails, or ``None``."""
     tools, plan = course.tools, course.plan
     fresh = list(plan.processes)
     for _ in range(tools.settings.listing_rounds):
@@ -101,7 +101,7 @@ def _born_meanwhile(course: _Course, listed: Iterable[GpuProcess]) -> list[Targe
 
 
 def _take_stock(course: _Course, held_mib: dict[int, int]) -> Objection | None:
-    """Note what each holds, and set as much host memory aside."""
+    """Reserve host memory for what each paused process holds; return why not, or ``None``."""
     tools = course.tools
     for pid, target in tuple(course.paused.items()):
         if pid in held_mib:
@@ -139,7 +139,7 @@ def _move_all(course: _Course) -> Objection | None:
 
 
 def _bring_back(course: _Course) -> None:
-    """Undo what was done. Who cannot come back now stays whole in host memory."""
+    """Undo what was moved. A process that cannot come back now stays whole in host memory."""
     plan = MovePlan(course.plan.slice_id, course.plan.gpu_id, tuple(course.moved))
     restore_all(course.tools, plan, course.outcome)
     for identity in (*course.outcome.on_gpu, *course.outcome.lost, *course.outcome.gone):

@@ -1,4 +1,4 @@
-"""After the death of an agent: thaw what it left frozen, as soon as that is safe."""
+"""The thaw after an agent's death: what it left frozen runs on as soon as that is safe."""
 
 import contextlib
 import logging
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 def thaw_after_moves(
     groups: Path, entries: Iterable[JournalEntry], device: Device, table: ProcessTable
 ) -> list[str]:
-    """Thaw the slices in the file ``groups`` that are frozen; returns them.
+    """Thaw the slices in the file ``groups`` that are frozen; return their ids.
 
     A restore that the driver still makes ends first (it answers only then): whoever is thawed
-    before could take its room. It ends within seconds; a driver that says nothing for long does
-    not keep anybody frozen.
+    before could take its room. That takes seconds; a driver that says nothing for long does not
+    keep anybody frozen.
     """
     if not is_anything_frozen(groups):
         return []

@@ -20,7 +20,7 @@ _STAT_STATE, _STAT_PARENT, _STAT_USER, _STAT_SYSTEM, _STAT_START = 0, 1, 11, 12,
 
 @dataclass(frozen=True, slots=True, order=True)
 class ProcessIdentity:
-    """One process, never to be mistaken for another that has its pid."""
+    """The identity of one process, never to be mistaken for another that has its pid."""
 
     boot_id: str
     pid: int
@@ -28,7 +28,10 @@ class ProcessIdentity:
 
 
 class ProcessTable(Protocol):
-    """What the agent asks about processes. Every answer may be ``None``: it may be gone."""
+    """The machine's processes, as the agent asks about them.
+
+    An answer is ``None`` where the process is gone.
+    """
 
     def identify(self, pid: int) -> ProcessIdentity | None:
         """Return who has this pid now; ``None`` when nobody has, or only a zombie."""
@@ -39,40 +42,41 @@ class ProcessTable(Protocol):
         ...
 
     def started_at(self, identity: ProcessIdentity) -> float:
-        """Return when it began, in seconds since the machine's boot."""
+        """Return when a process began, in seconds since the machine's boot."""
         ...
 
     def uid(self, pid: int) -> int | None:
-        """Return the account it runs under (the real one)."""
+        """Return the account that a process runs under (the real one)."""
         ...
 
     def parent(self, pid: int) -> int | None:
-        """Return its parent's pid."""
+        """Return the pid of a process's parent."""
         ...
 
     def environment(self, pid: int, name: str) -> str | None:
-        """Return one variable of the environment it was started with."""
+        """Return one variable of the environment that a process was started with."""
         ...
 
     def cpu_s(self, pid: int) -> float | None:
-        """Return the CPU time it has used."""
+        """Return the CPU time that a process has used, in seconds."""
         ...
 
     def pids(self) -> list[int]:
-        """List all processes; slow, for the start only."""
+        """Return all processes; slow, for the start only."""
         ...
 
     def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
-        """Signal exactly this process; ``False`` when it is gone or not ours to signal."""
+        """Signal exactly this process; return whether it was there and the agent's to signal."""
         ...
 
 
 _OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""What goes wrong here, and says nothing of the process that is looked at."""
+"""The errors that come of the agent's own limits, and say nothing of the process that is looked at.
+"""
 
 
 class LinuxProcessTable:
-    """Read from /proc."""
+    """The machine's processes, read from ``/proc``."""
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = str(proc)
@@ -80,7 +84,7 @@ class LinuxProcessTable:
 
     @property
     def boot_id(self) -> str:
-        """Which boot of the machine this is."""
+        """The id of this boot of the machine."""
         return self._boot_id
 
     def identify(self, pid: int) -> ProcessIdentity | None:
@@ -95,11 +99,11 @@ class LinuxProcessTable:
         return self.identify(identity.pid) == identity
 
     def started_at(self, identity: ProcessIdentity) -> float:
-        """Return when it began, in seconds since the machine's boot, to a tick."""
+        """Return when a process began, in seconds since the machine's boot, to a tick."""
         return identity.start_ticks / _TICKS_PER_S
 
     def uid(self, pid: int) -> int | None:
-        """Return the account it runs under (the real one)."""
+        """Return the account that a process runs under (the real one), or ``None``."""
         try:
             with open(f"{self._proc}/{pid}/status", "rb") as status:  # noqa: PTH123 - hot path
                 for line in status:
@@ -110,12 +114,12 @@ class LinuxProcessTable:
         return None
 
     def parent(self, pid: int) -> int | None:
-        """Return its parent's pid."""
+        """Return the pid of a process's parent, or ``None``."""
         stat = self._stat(pid)
         return None if stat is None else int(stat[_STAT_PARENT]) or None
 
     def environment(self, pid: int, name: str) -> str | None:
-        """Return one variable of the environment it was started with."""
+        """Return one variable of the environment that a process was started with, or ``None``."""
         try:
             with open(f"{self._proc}/{pid}/environ", "rb") as environ:  # noqa: PTH123
                 text = environ.read(_MAX_ENVIRON_BYTES)
@@ -128,18 +132,18 @@ class LinuxProcessTable:
         return None
 
     def cpu_s(self, pid: int) -> float | None:
-        """Return the CPU time it has used."""
+        """Return the CPU time that a process has used, in seconds, or ``None``."""
         stat = self._stat(pid)
         if stat is None:
             return None
         return (int(stat[_STAT_USER]) + int(stat[_STAT_SYSTEM])) / _TICKS_PER_S
 
     def pids(self) -> list[int]:
-        """List all processes."""
+        """Return all processes."""
         return [int(name) for name in os.listdir(self._proc) if name.isdigit()]  # noqa: PTH208
 
     def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
-        """Signal exactly this process; ``False`` when it is gone or not ours to signal."""
+        """Signal exactly this process; return whether it was there and the agent's to signal."""
         try:
             handle = os.pidfd_open(identity.pid)
         except OSError:

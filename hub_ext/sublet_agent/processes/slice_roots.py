@@ -8,7 +8,7 @@ from sublet_quota.wire.agent_link import SliceAssignment
 from sublet_agent.processes.process_table import ProcessTable
 
 _START_TOLERANCE_S: Final = 0.1
-"""The kernel tells it in whole ticks."""
+"""How far two words on one process's start may differ: the kernel tells it in whole ticks."""
 
 
 def is_root_of(table: ProcessTable, pid: int, assignment: SliceAssignment) -> bool:

@@ -1,1 +1,1 @@
-"""Who is on the GPU this second."""
+"""Residency: which slices are on the GPU this second."""

@@ -51,11 +51,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ResidencyTools:
-    """What the residency of every GPU of the node works with."""
+    """The things that the residency of every GPU of the node works with."""
 
     moves: MoveTools
     calls: Executor
-    """For pausing and unpausing: short calls, never waiting behind a move of memory."""
+    """The threads for pausing and unpausing: short calls, never waiting behind a move of memory."""
     clock: Clock
     record: RecordEvent
     changed: Callable[[], None]
@@ -74,7 +74,7 @@ class GpuResidency:
         self._tools = tools
         self._pauses = JobPauses(tools.moves.paused_processes, tools.calls, self._record)
         self.look_again: Callable[[], None] = _nobody_looks
-        """Asks for a new sample at once."""
+        """Asks for a new sample of the GPU at once."""
         self.acting = asyncio.Lock()
         """Held while decisions are acted on: who lets processes run beside that takes it too."""
         self._dirty = False

@@ -1,4 +1,4 @@
-"""What the hub service and tenants are told alike of a slice: its trouble, move and use."""
+"""The description of a slice, for hub service and tenants alike: its trouble, move and use."""
 
 from datetime import datetime
 from typing import TypedDict

@@ -22,11 +22,13 @@ class Gate:
     """
 
     turn_since: datetime | None = None
-    """Open: since when."""
+    """Since when the gate is open; ``None`` while it is closed."""
     waiting_since: datetime | None = None
-    """Closed before a slice with work: since when it waits for its room."""
+    """Since when a slice with work waits for its room; ``None`` while its gate is open, or without
+    work.
+    """
     wait: Wait | None = None
-    """Closed: for whom and why it waits, as the policy said last."""
+    """For whom and why a closed gate waits, as the policy said last."""
 
     def __post_init__(self) -> None:
         """Refuse a gate that is open and closed."""
@@ -49,9 +51,9 @@ class GateRequest:
     changed: Callable[[], None]
     """Called when the gate opened, or the reason for waiting changed."""
     process: ProcessIdentity | None = None
-    """The kernel's that asks; ``None``: it is gone."""
+    """The process of the kernel that asks; ``None``: it is gone."""
     refused: Callable[[str], None] = lambda _: None
-    """Called with the reason when it need not wait here any more."""
+    """Called with the reason when the cell need not wait here any more."""
 
 
 class SliceKernels:
@@ -63,7 +65,7 @@ class SliceKernels:
     def __init__(self) -> None:
         self._kernels: dict[ProcessIdentity, str] = {}
         self._of: dict[ProcessIdentity, str | None] = {}
-        """What is known of processes by the kernels that have asked so far."""
+        """The kernel that each process is known to be, or to descend from."""
 
     def note(self, process: ProcessIdentity, kernel: str) -> None:
         """Remember that this process is that kernel."""

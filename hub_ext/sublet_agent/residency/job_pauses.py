@@ -43,7 +43,7 @@ class JobPauses:
             job.pause()
             if job.is_pausing_due(now):
                 wanted.update(dict.fromkeys(job.targets(job.processes.on_gpu()), job))
-        failures = await self.pause_reason(list(wanted)) if wanted else []
+        failures = await self.pause_processes(list(wanted)) if wanted else []
         failed = {f.target: f for f in failures if not f.gone}
         for job in jobs:
             own = [failed[t] for t in failed if wanted[t] is job]
@@ -56,7 +56,7 @@ class JobPauses:
         failures_of = [job.pause_failures for job in jobs]
         return all(f.count == 0 or f.unpausable is not None for f in failures_of)
 
-    async def pause_reason(
+    async def pause_processes(
         self, targets: Sequence[Target], pause_reason: PauseReason = PauseReason.POLICY
     ) -> list[PauseFailure]:
         """Pause these processes for this reason; return those that run on."""

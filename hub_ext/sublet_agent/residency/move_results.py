@@ -1,4 +1,4 @@
-"""What a move of memory changed: its outcome taken over into the agent's state."""
+"""The results of a move of memory, taken over into the agent's state."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,15 +16,18 @@ from sublet_agent.state_files.event_log import RecordEvent
 _FIRST_RETRY_S: Final = 0.25
 _LONGEST_RETRY_S: Final = 30.0
 _TRIES: Final = 4
-"""After so many suspends that did not work another slice has to make the room for a while."""
+"""The number of suspends that did not work, after which another slice makes the room for a while.
+"""
 _REFUSALS: Final = 6
-"""A process that the driver did not bring back so often (in 8 seconds), with room, is lost."""
+"""The number of restores (in 8 seconds) that the driver refused, with room, before a process counts
+as lost.
+"""
 _LET_BE_FOR: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class EndedMove:
-    """A move that is over."""
+    """A move that is over, with its outcome."""
 
     served: ServedSlice
     move: RunningMove
@@ -99,7 +102,7 @@ def _count_refusals(served: ServedSlice, outcome: MoveOutcome) -> None:
         detail = outcome.refused.get(process.identity)
         if detail is None:
             continue
-        if process.is_refused() >= _REFUSALS:
+        if process.count_refusal() >= _REFUSALS:
             process.loses(detail)
             outcome.lost[process.identity] = detail
 
@@ -108,7 +111,7 @@ def _mark_unsuspendable(served: ServedSlice, outcome: MoveOutcome) -> None:
     for process in served.processes:
         if process.identity == outcome.blame:
             obstacle = outcome.obstacle or Obstacle.NOT_SUPPORTED
-            process.cannot_be_suspended(Unsuspendable(obstacle, outcome.detail))
+            process.mark_unsuspendable(Unsuspendable(obstacle, outcome.detail))
 
 
 def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspending: bool) -> None:
@@ -118,4 +121,4 @@ def _put_off(served: ServedSlice, outcome: MoveOutcome, now: datetime, *, suspen
     if suspending and served.move_failures.count >= _TRIES:
         for process in served.processes.on_gpu():
             why = Unsuspendable(Obstacle.FAILED_BEFORE, outcome.detail)
-            process.cannot_be_suspended(why, until=now + _LET_BE_FOR)
+            process.mark_unsuspendable(why, until=now + _LET_BE_FOR)

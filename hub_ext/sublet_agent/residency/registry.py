@@ -77,7 +77,7 @@ class SliceRegistry:
     def whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         """Return the process with this pid as one of a slice on that GPU. Any thread may ask.
 
-        ``None``: it is foreign there, or is gone.
+        ``None`` for a process that is foreign there, or is gone.
         """
         identity = self._table.identify(pid)
         slice_id = self._attribution.slice_of(identity) if identity is not None else None
@@ -119,7 +119,7 @@ class SliceRegistry:
         for target in recovered.lost:
             self._adopted(target, now).loses("it was lost before this agent started")
         for target in (*recovered.paused_jobs, *recovered.unpaused):
-            self._adopted(target, now).is_measured(target.image_mib)
+            self._adopted(target, now).note_measured(target.image_mib)
         for target in recovered.paused_jobs:
             found = self.find(target.slice_id)
             if found is not None:

@@ -1,7 +1,7 @@
-"""What the agent keeps of a GPU, and of the one move of memory in flight on it.
+"""The state of a GPU that the agent keeps, and of the one move of memory in flight on it.
 
-This is the state of the event loop: only code that runs there may change it, and only by the
-verbs of these classes.
+The state belongs to the event loop: only code that runs there may change it, and only by the verbs
+of these classes.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ DEFAULT_IDLE_AFTER: Final = timedelta(seconds=300)
 _FIRST_RATE_MIB_PER_S: Final = 1700.0
 _RATE_WEIGHT: Final = 0.3
 _LEAST_MEASURED_MIB: Final = 256
-"""A smaller move says more about latency than about the rate."""
+"""The size of the smallest move that tells a rate: a smaller one tells more of latency."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,7 +36,9 @@ class RunningMove:
     expected_s: float
     room_for: SliceId | None = None
     moved_mib: int | None = None
-    """How much of it had arrived at the last sample; ``None`` where the device does not tell."""
+    """How much of the memory had arrived at the last sample; ``None`` where the device does not
+    tell.
+    """
 
     def note_away(self, away_mib: int) -> None:
         """Reckon how much has arrived from how much of what moves is in host memory."""
@@ -52,7 +54,7 @@ class CardReading:
     memory: GpuMemory
     utilisation_percent: int = 0
     energy_mj: int | None = None
-    """Since the driver was loaded, in millijoules; ``None`` where the card does not tell."""
+    """The energy used since the driver was loaded; ``None`` where the card does not tell."""
     foreign: Mapping[int, int] = field(default_factory=dict)
     """Processes of no slice of this card, by pid, with their memory in MiB."""
     strays: frozenset[SliceId] = frozenset()
@@ -104,7 +106,7 @@ class ServedGpu:
 
     @property
     def reading(self) -> CardReading:
-        """What the card said last."""
+        """The last reading of the card."""
         return self._reading
 
     @property
@@ -114,17 +116,17 @@ class ServedGpu:
 
     @property
     def overhead_mib(self) -> int | None:
-        """What the driver takes for itself: the least that was ever unaccounted for."""
+        """The memory that the driver takes for itself: the least that was ever unaccounted for."""
         return self._overhead_mib
 
     @property
     def orphans_mib(self) -> int:
-        """How much known processes of released slices hold."""
+        """The memory that known processes of released slices hold."""
         return self._orphans_mib
 
     @property
     def pool(self) -> PoolSettings:
-        """How the GPU's pool wants its slices treated."""
+        """The settings of the GPU's pool for its slices."""
         return self._pool
 
     @property
@@ -152,12 +154,12 @@ class ServedGpu:
 
     @property
     def suspend_mib_per_s(self) -> float:
-        """How fast memory leaves the card, as measured here."""
+        """The rate at which memory leaves the card, as measured here."""
         return self._suspend_mib_per_s
 
     @property
     def resume_mib_per_s(self) -> float:
-        """How fast memory comes back to the card, as measured here."""
+        """The rate at which memory comes back to the card, as measured here."""
         return self._resume_mib_per_s
 
     def is_moving(self, slice_id: SliceId) -> bool:

@@ -1,9 +1,8 @@
-"""What the agent keeps of a slice that it serves.
+"""The state of a slice that the agent keeps while it serves it.
 
-This is the state of the event loop: only code that runs there may change it, and only by the
-verbs of ``ServedSlice``, which keep its parts in line with each other.
-
-Where a slice's GPU state is, is nowhere written down: it follows from where its processes are.
+The state belongs to the event loop: only code that runs there may change it, and only by the verbs
+of ``ServedSlice``, which keep its parts in line with each other. Where a slice's GPU state is, is
+nowhere written down: it follows from where its processes are.
 """
 
 from collections.abc import Iterable
@@ -112,7 +111,7 @@ class ServedSlice:
 
     @property
     def assignment(self) -> SliceAssignment | None:
-        """What the hub service assigned.
+        """The assignment by the hub service.
 
         ``None``: the slice is not served, and some of its processes still hold memory.
         """
@@ -140,7 +139,7 @@ class ServedSlice:
 
     @property
     def cap_mib(self) -> int:
-        """How much all its processes may hold; of a released slice, what was away then."""
+        """The memory that all its processes may hold; of a released slice, what was away then."""
         return self._cap_mib
 
     @property
@@ -180,7 +179,7 @@ class ServedSlice:
 
     @property
     def state_since(self) -> datetime:
-        """When the slice was last moved, or first known."""
+        """The time at which the slice was last moved, or first known."""
         return self._state_since
 
     @property
@@ -205,7 +204,7 @@ class ServedSlice:
 
     @property
     def gpu_busy_ms(self) -> int:
-        """How long the slice's processes have used the GPU, in milliseconds."""
+        """The time for which the slice's processes have used the GPU, in milliseconds."""
         return self._gpu_busy_ms
 
     @property
@@ -227,7 +226,7 @@ class ServedSlice:
         return SliceState.RESIDENT
 
     def past_the_gate(self, now: datetime) -> bool:
-        """Return whether a cell may still run that was let through before the gate closed."""
+        """Whether a cell may still run that was let through before the gate closed."""
         if self.is_job or self.gate_open:
             return False
         return self._activity_record.may_run_a_promised_cell(now)
@@ -331,7 +330,7 @@ class ServedSlice:
     def enter_gate(self, request: GateRequest, now: datetime) -> bool:
         """Return whether this cell may run now; else it waits at the gate.
 
-        Its coming is evidence of work in any case.
+        That it has come is evidence of work in any case.
         """
         if request.process is not None:
             self._kernels.note(request.process, request.kernel)
@@ -412,7 +411,7 @@ class ServedSlice:
         """Begin no move of the slice before that time, for a reason that is not its own."""
         self._move_failures = replace(self._move_failures, not_before=not_before)
 
-    def uses_gpu(self, used_ms: int, now: datetime) -> None:
+    def note_use(self, used_ms: int, now: datetime) -> None:
         """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
         self._gpu_busy_ms += used_ms
         self._activity_record.gpu_is_used(now)

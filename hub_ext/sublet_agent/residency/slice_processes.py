@@ -50,17 +50,17 @@ class TrackedProcess:
 
     @property
     def memory_mib(self) -> int:
-        """How much the process held on the GPU at the last sample."""
+        """The memory that the process held on the GPU at the last sample."""
         return self._memory_mib
 
     @property
     def utilisation_percent(self) -> int:
-        """How much of the GPU's time the process used at the last sample."""
+        """The share of the GPU's time that the process used at the last sample."""
         return self._utilisation_percent
 
     @property
     def image_mib(self) -> int | None:
-        """How much room a suspended process needs to come back; ``None``: it is not suspended."""
+        """The room that a suspended process needs to come back; ``None``: it is not suspended."""
         return self._image_mib
 
     @property
@@ -83,11 +83,11 @@ class TrackedProcess:
         """When the process was last looked at for what forbids a suspend."""
         return self._looked_at
 
-    def is_measured(self, memory_mib: int, utilisation_percent: int = 0) -> None:
+    def note_measured(self, memory_mib: int, utilisation_percent: int = 0) -> None:
         """Note what the process holds and uses of the GPU, as measured."""
         self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
 
-    def has_used(self, busy_ms: int) -> int:
+    def count_use(self, busy_ms: int) -> int:
         """Return how much of ``busy_ms``, a process's GPU time so far, is new, in milliseconds."""
         used_ms = busy_ms - (self._busy_ms or 0)
         self._busy_ms = busy_ms
@@ -108,7 +108,7 @@ class TrackedProcess:
         self._cpu_s, self._cpu_at = used_s, monotonic
         return share
 
-    def is_looked_at(self, obstacle: Unsuspendable | None, now: datetime) -> bool:
+    def note_look(self, obstacle: Unsuspendable | None, now: datetime) -> bool:
         """Note what forbids a suspend, if anything; return whether that is news.
 
         A reason of before that nothing is seen of any more holds until its time has passed, or
@@ -117,14 +117,14 @@ class TrackedProcess:
         self._looked_at = now
         if obstacle is not None:
             news = self._unsuspendable != obstacle
-            self.cannot_be_suspended(obstacle)
+            self.mark_unsuspendable(obstacle)
             return news
         if self._unsuspendable_until is not None and now >= self._unsuspendable_until:
             self._unsuspendable, self._unsuspendable_until = None, None
             return True
         return False
 
-    def cannot_be_suspended(self, reason: Unsuspendable, until: datetime | None = None) -> None:
+    def mark_unsuspendable(self, reason: Unsuspendable, until: datetime | None = None) -> None:
         """Note why the process cannot be suspended; without a time, for as long as it lives."""
         self._unsuspendable, self._unsuspendable_until = reason, until
 
@@ -142,7 +142,7 @@ class TrackedProcess:
             self._memory_mib, self._image_mib = self._image_mib, None
             self._cpu_s, self._refusals = None, 0
 
-    def is_refused(self) -> int:
+    def count_refusal(self) -> int:
         """Count a restore that the driver refused although there was room; return the count."""
         self._refusals += 1
         return self._refusals

@@ -1,4 +1,4 @@
-"""From what the agent keeps of a GPU to what the policy sees of it.
+"""The way from what the agent keeps of a GPU to what the policy sees of it.
 
 Where the agent knows more than the policy has words for, the numbers err on the safe side: bytes
 that belong to a suspended slice but are on the GPU (a process born meanwhile) count as taken, and
@@ -29,7 +29,9 @@ class NodeConditions:
     ahead: timedelta = timedelta(0)
     """By how much ``now`` is later than what the hub's clock says."""
     unsafe_skip_room_check: bool = False
-    """Who is away and wanted is taken to need no room: brought back into a full GPU, and lost."""
+    """Whether a slice that is away and wanted is taken to need no room: brought back into a full
+    GPU, and lost.
+    """
 
 
 def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions) -> GpuSnapshot:

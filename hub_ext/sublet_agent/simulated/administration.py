@@ -1,4 +1,4 @@
-"""Looks into the daemon of simulated GPUs and lets things fail: for root and its own user.
+"""Administration of simulated GPUs, for root and the daemon's own user: truths and faults.
 
 ``inspect`` tells what really is, whatever any agent believes: the tests of lending judge by it.
 """
@@ -14,32 +14,32 @@ from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
 @dataclass(frozen=True, slots=True)
 class BufferTruth:
-    """One buffer, as it really is."""
+    """A buffer, as it really is."""
 
     mib: int
     sha256: str | None
     intact: bool | None
-    """Whether its bytes are what its program last put there; ``None`` where not checked."""
+    """Whether the bytes are what the program last put there; ``None`` where not checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessTruth:
-    """One process, as it really is."""
+    """A process, as it really is."""
 
     pid: int
     uid: int
     start_time: int
     gpu_id: str
     state: str
-    """In the driver's words: running, locked, checkpointed, failed."""
+    """The state in the driver's words: running, locked, checkpointed, failed."""
     operation: str | None
-    """What is being done to it at this moment."""
+    """What is being done to the process at this moment."""
     held_mib: int
     on_card_mib: int
     host_mib: int
     poisoned: bool
     lost: str | None
-    """Why its work is lost; ``None`` where it is not."""
+    """Why the process's work is lost; ``None`` where it is not."""
     mps: bool
     managed: bool
     waiting_calls: int
@@ -60,7 +60,7 @@ class EndedTruth:
 
 @dataclass(frozen=True, slots=True)
 class CardTruth:
-    """One card, as it really is."""
+    """A card, as it really is."""
 
     gpu_id: str
     total_mib: int
@@ -70,7 +70,7 @@ class CardTruth:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Everything that the daemon knows."""
+    """The cards and processes, as the daemon knows them."""
 
     cards: tuple[CardTruth, ...]
     processes: tuple[ProcessTruth, ...]
@@ -83,12 +83,12 @@ class Truth:
         return tuple(each for each in every if each.lost is not None)
 
     def process(self, pid: int) -> ProcessTruth | None:
-        """Return one process that has a context now."""
+        """Return one process that has a context now, or ``None``."""
         return next((each for each in self.processes if each.pid == pid), None)
 
 
 class Administration:
-    """Asks the daemon of simulated GPUs what only its user may ask."""
+    """A connection to the daemon of simulated GPUs, for what only its user may ask."""
 
     def __init__(self, socket_path: str) -> None:
         self._daemon: Final = ThreadConnections(socket_path)
@@ -98,7 +98,7 @@ class Administration:
         self._daemon.close()
 
     def inspect(self, *, verify: bool = False) -> Truth:
-        """Tell everything; with ``verify``, hash every buffer whose hash is known."""
+        """Return what really is; with ``verify``, every buffer whose hash is known is hashed."""
         answer: Mapping[str, Any] = self._daemon.ask("inspect", verify=verify)
         return Truth(
             cards=tuple(

@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 simulated: Final = True
-"""Always: nothing here is a real GPU."""
+"""Whether the GPU is simulated: always, nothing here is a real one."""
 _MIB_PER_GIB: Final = 1024
 _BYTES_PER_MIB: Final = 1024 * 1024
 _GRANULE_MIB: Final = 2
@@ -100,22 +100,22 @@ class Buffer:
         self._handle = handle
         self.mib: Final = mib
         self.length: Final = length
-        """Real bytes that can be read and written."""
+        """The number of real bytes that can be read and written."""
 
     def __repr__(self) -> str:
-        """Say that it is simulated."""
+        """Return a text that says that the buffer is simulated."""
         return f"<simulated GPU buffer of {self.mib} MiB ({self.length} real bytes)>"
 
     def __len__(self) -> int:
-        """Count the real bytes."""
+        """Return the number of real bytes."""
         return self.length
 
     def fill(self, seed: int) -> str:
-        """Fill with bytes that follow from ``seed``; returns their SHA-256."""
+        """Fill with bytes that follow from ``seed``; return their SHA-256."""
         return str(self._ask("fill", seed=seed)["sha256"])
 
     def sha256(self) -> str:
-        """Hash the bytes where they are."""
+        """Return the SHA-256 of the bytes, hashed where they are."""
         return str(self._ask("sha256")["sha256"])
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
@@ -127,7 +127,7 @@ class Buffer:
             self._exchange("write", piece, offset=offset + start)
 
     def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        """Copy real bytes from ``offset``, by default all that follow."""
+        """Return a copy of real bytes from ``offset``, by default of all that follow."""
         wanted = self.length - offset if length is None else length
         self._check(offset, wanted)
         return b"".join(
@@ -175,12 +175,15 @@ class Buffer:
 
 
 def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
-    """Allocate simulated GiB or MiB. ``OutOfMemoryError`` beyond the slice's cap or the card."""
+    """Return a new buffer of simulated GiB or MiB.
+
+    ``OutOfMemoryError`` beyond the slice's cap or the card.
+    """
     return _allocate(gib, mib, managed=False)
 
 
 def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
-    """Allocate managed memory (``cudaMallocManaged``): the process cannot be suspended then."""
+    """Return managed memory (``cudaMallocManaged``): the process cannot be suspended then."""
     return _allocate(gib, mib, managed=True)
 
 
@@ -195,7 +198,7 @@ def _allocate(gib: float, mib: int, *, managed: bool) -> Buffer:
 
 
 def open_shared(token: str) -> Buffer:
-    """Open a buffer that another process of the same user shared (CUDA IPC)."""
+    """Return a buffer that another process of the same user shared (CUDA IPC)."""
     session = _session()
     session.mark_ipc()
     handle, answer = session.obtain("open_shared", 0, token=token)
@@ -224,7 +227,7 @@ def synchronize() -> None:
 
 
 def memory_info() -> MemoryInfo:
-    """Read the card's memory."""
+    """Return the card's memory, and this process's part of it."""
     answer = _session().ask("memory_info")
     return MemoryInfo(
         free_mib=_number(answer["free_mib"]),
@@ -264,7 +267,7 @@ def is_available() -> bool:
 
 
 def gpu_name() -> str:
-    """Return what the card calls itself."""
+    """Return the name by which the card calls itself."""
     session = _session()
     gpus = session.ask("gpus")["gpus"]
     found = (

@@ -1,7 +1,7 @@
 """The daemon ``sublet-simulated-gpus``: simulated cards behind a Unix socket.
 
-It says that it is simulated wherever it says anything. Its one socket is for everybody on the
-machine: what each may do follows from the user that the kernel says they are.
+Wherever the daemon says anything, it says that it is simulated. Its one socket is for everybody on
+the machine: what each may do follows from the user that the kernel says they are.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def simulated_gpu_id(index: int, name: str = "") -> GpuId:
 
 
 class SimulatedGpus(Application):
-    """The application: reads its options, then serves until it is told to stop."""
+    """The daemon's application: reads its options, then serves until it is told to stop."""
 
     name = "sublet-simulated-gpus"
     description = "Simulated GPUs for machines without one: real bytes at a stated scale."

@@ -1,4 +1,4 @@
-"""Lets simulated GPUs fail on demand: ``python -m sublet_agent.simulated.faults --help``.
+"""Faults of simulated GPUs on demand: ``python -m sublet_agent.simulated.faults --help``.
 
 For root and the user whose daemon it is. Every fault is one that real cards have.
 """

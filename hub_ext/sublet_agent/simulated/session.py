@@ -1,4 +1,4 @@
-"""One process's use of the simulated GPU: its connections, what it holds, what its slice allows.
+"""A process's use of the simulated GPU: its connections, what it holds, what its slice allows.
 
 The cap is kept here, in the program itself, as PyTorch keeps ``per_process_memory_fraction``: it
 covers what the program allocates, not its CUDA context.
@@ -25,7 +25,7 @@ _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where CUDA IPC leaves i
 
 
 class Session:
-    """This process's use of the simulated GPU."""
+    """The use of the simulated GPU by this process."""
 
     def __init__(self) -> None:
         path = os.environ.get("SUBLET_SIMULATED_SOCKET")
@@ -55,14 +55,17 @@ class Session:
     def exchange(
         self, verb: str, payload: bytes | memoryview, **fields: object
     ) -> tuple[dict[str, object], bytes]:
-        """Make one call, after freeing what an interrupted one may have left."""
+        """Make one call, after freeing what an interrupted one may have left; return its answer."""
         while self.abandoned:
             with contextlib.suppress(IndexError, SimulatedGpuError):
                 self.free(self.abandoned.pop())
         return self._connections.request(verb, payload, gpu_id=self.gpu_id, **fields)
 
     def obtain(self, verb: str, mib: int, **fields: object) -> tuple[int, dict[str, object]]:
-        """Make a call that yields a buffer; where it is interrupted, the buffer is freed."""
+        """Make a call that yields a buffer; return the buffer's handle and the answer.
+
+        Where the call is interrupted, the buffer is freed.
+        """
         handle = self._reserve(mib)
         try:
             return handle, self.ask(verb, handle=handle, mib=mib, **fields)
@@ -85,7 +88,7 @@ class Session:
             raise
 
     def _reserve(self, mib: int) -> int:
-        """Return a new buffer's handle, counted against the cap."""
+        """Return a new buffer's handle, counted against the cap; ``OutOfMemoryError`` beyond it."""
         with self._counting:
             held = sum(list(self.held.values()))
             if self.cap_mib is not None and held + mib > self.cap_mib:
@@ -117,7 +120,7 @@ class Session:
 
 
 def _chosen_gpu() -> str | None:
-    """Return the card that the environment names."""
+    """Return the card that the environment names, or ``None``."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
     return os.environ.get("SUBLET_GPU_ID") or (visible if visible.startswith("SIM-") else None)
 

@@ -1,1 +1,1 @@
-"""What survives the agent, one file each in the state folder."""
+"""The files that survive the agent, each with one subject, in the state folder."""

@@ -1,4 +1,4 @@
-"""What the hub service told this node to serve, kept for the next start."""
+"""The assignments that the hub service sent to this node, kept for the next start."""
 
 import logging
 from pathlib import Path
@@ -30,7 +30,7 @@ class AssignmentsFile:
         return self._kept
 
     def keep(self, assignments: Assignments) -> None:
-        """Write them down when they say something new."""
+        """Write assignments down where they say something new."""
         before = self._kept
         if before is not None and _content(before) == _content(assignments):
             return

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class RecordEvent(Protocol):
-    """Write an event down for the hub service."""
+    """A function that writes an event down for the hub service."""
 
     def __call__(  # noqa: PLR0913 - the fields of an event
         self,
@@ -37,7 +37,7 @@ class RecordEvent(Protocol):
         took_s: float = 0.0,
         detail: str = "",
     ) -> None:
-        """Add the event."""
+        """Add an event; ``took_s`` is in seconds."""
         ...
 
 
@@ -98,11 +98,11 @@ class EventLog:
         self._write(*(event.model_dump_json() for event in events))
 
     def first(self, most: int) -> tuple[AgentEvent, ...]:
-        """Return the oldest events."""
+        """Return the oldest events, ``most`` of them at most."""
         return tuple(event for event, _ in zip(self._events.values(), range(most), strict=False))
 
     def take(self, event_ids: tuple[str, ...]) -> None:
-        """The service has these."""
+        """Drop the events that the service has."""
         taken = [i for i in event_ids if self._events.pop(i, None) is not None]
         if taken:
             self._write(json.dumps({"taken": taken}))

@@ -1,4 +1,4 @@
-"""Which cards have reported an error, kept for the next agent: a driver tells of it only once.
+"""The cards that have reported an error, kept for the next agent: a driver tells of it only once.
 
 An error outlives the agent and ends with the machine's boot. A card that merely did not answer is
 not kept here: it is taken again when it answers.
@@ -29,7 +29,7 @@ class FailedGpus:
 
     @property
     def reasons(self) -> Mapping[GpuId, ClosedGpu]:
-        """Why a card is closed, of those that are."""
+        """The closed cards, and why each is."""
         return self._reasons
 
     def close(self, gpu_id: GpuId, reason: ClosedGpu) -> None:

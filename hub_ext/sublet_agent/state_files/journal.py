@@ -1,11 +1,11 @@
-"""What the agent is about to do to a process, written down before it does it.
+"""The journal of what the agent is about to do to a process, written down before it does it.
 
-A file of JSON lines. A step is appended before the device call that it names, and noted again
-when that call has come back. After a crash the device's own word about a process counts; the
-journal says which processes to ask about, whose they are, and how much room a suspended one needs
-(NVML does not list those). What was written outlives the agent however it dies. It is not forced
-to disk: no process outlives the machine, an entry of another boot means nothing, and owners would
-wait for it.
+A file of JSON lines. A step is appended before the device call that it names, and noted again when
+that call has come back. After a crash the device's own word about a process counts; the journal
+says which processes to ask about, whose they are, and how much room a suspended one needs (NVML
+does not list those). What was written outlives the agent however it dies. Nothing is forced to
+disk: no process outlives the machine, an entry of another boot means nothing, and owners would wait
+for it.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Step(StrEnum):
-    """What is about to be done to a process, or what has been."""
+    """A step that is about to be done to a process, or has been."""
 
     PAUSING = "pausing"
     SUSPENDING = "suspending"
@@ -57,7 +57,7 @@ class Target:
     slice_id: SliceId
     holder: Holder
     image_mib: int = 0
-    """How much room it needs when it is resumed."""
+    """The room that the process needs when it is resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class JournalEntry:
 
 
 class Journal:
-    """The file, and the last entry of each process in it. Safe from any thread."""
+    """The journal's file, and the last entry of each process in it. Safe from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -112,7 +112,7 @@ class Journal:
             self._lines += len(entries)
 
     def compact_if_long(self) -> None:
-        """Rewrite the file when it has grown long."""
+        """Rewrite the journal when it has grown long."""
         if self._lines >= _COMPACT_AT_LINES:
             self.compact()
 

@@ -1,9 +1,9 @@
-"""Which gates are open, kept so that a new agent keeps the promises of the one before it.
+"""The gates that are open, kept so that a new agent keeps the promises of the one before it.
 
 A cell that was let through runs on while the agent is away, and may still fill its slice's cap;
 also where its gate has closed since, and its slice was not suspended yet. Only an open gate is
-opened again: others may have been promised the room of a slice whose gate has closed.
-Written before the cell is told; not forced to disk, for no cell outlives the machine.
+opened again: others may have been promised the room of a slice whose gate has closed. Written
+before the cell is told; not forced to disk, for no cell outlives the machine.
 """
 
 import json
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OpenGates:
-    """Slices whose cells were let through."""
+    """The slices of a GPU whose cells were let through."""
 
     open: frozenset[SliceId] = frozenset()
-    """Their gates are open."""
+    """The slices whose gates are open."""
     past: frozenset[SliceId] = frozenset()
-    """Their gates have closed since, and a cell may run on."""
+    """The slices whose gates have closed since, while a cell may run on."""
 
 
 class OpenGatesFile:
-    """What was promised on all GPUs of the node, in a file."""
+    """The promises on all GPUs of the node, in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class OpenGatesFile:
     def load(self, gpus: Iterable[GpuId]) -> Mapping[GpuId, OpenGates]:
         """Return what an agent before this one left promised on these GPUs.
 
-        It stands until something else is kept for the GPU.
+        A promise stands until something else is kept for the GPU.
         """
         try:
             kept = json.loads(self._path.read_bytes())
@@ -58,7 +58,7 @@ class OpenGatesFile:
         return dict(self._promised)
 
     def keep(self, gpu_id: GpuId, promised: OpenGates) -> None:
-        """Nothing else is promised on the GPU now."""
+        """Replace what is promised on the GPU."""
         if self._promised.get(gpu_id) == promised:
             return
         everywhere = {**self._promised, gpu_id: promised}

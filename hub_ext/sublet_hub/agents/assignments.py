@@ -1,4 +1,4 @@
-"""What an agent is told: the slices it serves, and the policy for each of its cards."""
+"""The assignments of an agent: the slices it serves, and the policy for each of its cards."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,11 +14,13 @@ Entitlements = Callable[[], Mapping[JobId, int]]
 """Each job's place among the jobs; 0 for the most entitled."""
 
 _NO_POOL = Pool(lend=False)
-"""For a card that no pool of the document has: slices already there are served, none lent."""
+"""The settings of a card that no pool of the document has: slices already there are served, none
+lent.
+"""
 
 
 class Assigner:
-    """Makes a node's assignments from ledger and document."""
+    """The maker of nodes' assignments, from ledger and document."""
 
     def __init__(self, ledger: Ledger, capacity: Capacity, entitlements: Entitlements) -> None:
         self._ledger = ledger
@@ -28,7 +30,7 @@ class Assigner:
     def assignments(
         self, node: NodeId, gpus: Iterable[GpuId]
     ) -> tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]:
-        """The policies of a node's cards, and its slices."""
+        """Return the policies of a node's cards, and the node's slices."""
         entitlements = self._entitlements()
         slices = sorted(self._ledger.slices_on_node(node), key=lambda s: s.slice_id)
         return (

@@ -1,4 +1,4 @@
-"""Which nodes Kubernetes has, and which an admin has cordoned: pods that must run there wait."""
+"""The nodes that Kubernetes has, and which an admin has cordoned: pods that must run there wait."""
 
 import logging
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _NODES: Final = Resource("v1", "Node", "nodes", namespaced=False)
 
 
 class WatchedNodes:
-    """Watches the cluster's nodes; agents are named as their nodes are."""
+    """A watch over the cluster's nodes; agents are named as their nodes are."""
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
@@ -29,9 +29,9 @@ class WatchedNodes:
         self._listener = listener
 
     async def names(self) -> frozenset[NodeId] | None:
-        """All nodes that the cluster has now; ``None`` where it cannot be asked.
+        """Return all nodes that the cluster has now; ``None`` where it cannot be asked.
 
-        Listed anew: in a gap of the watch a node can have come of which it has not told yet.
+        Listed anew: in a gap of the watch a node can have come that it has not told of yet.
         """
         try:
             listed = await self._api.list(_NODES, "")

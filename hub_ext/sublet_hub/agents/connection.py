@@ -43,13 +43,16 @@ _HELLO_WITHIN_S = 10
 
 
 def address_of(request: HTTPServerRequest) -> str:
-    """Where a request comes from: only a proxy on this machine is believed to send for others."""
+    """Return the address that a request comes from.
+
+    Only a proxy on this machine is believed to send for others.
+    """
     peer = peer_of(request)
     return str(request.remote_ip) if peer in {"", "127.0.0.1", "::1"} else peer
 
 
 class AgentSocket(WebSocketHandler):
-    """One agent's WebSocket."""
+    """The WebSocket of one agent."""
 
     def initialize(self, connections: AgentConnections) -> None:
         """Take the exchange that all connections share."""
@@ -81,7 +84,7 @@ class AgentSocket(WebSocketHandler):
         return await self.connections.agents.identify(proof, address_of(self.request))
 
     def check_origin(self, origin: str) -> bool:
-        """No page may connect."""
+        """Return ``False``: no page may connect."""
         del origin
         return False
 

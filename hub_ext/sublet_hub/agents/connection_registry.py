@@ -28,23 +28,23 @@ EventListener = Callable[[AgentEvent, EventRecord], None]
 
 
 class AgentConnection(Protocol):
-    """What the exchange needs of one agent's connection."""
+    """One agent's connection, as the exchange needs it."""
 
     def send(self, message: Assignments) -> None:
         """Tell the agent something."""
         ...
 
     def replace(self) -> None:
-        """End it: a newer one of the same node has come."""
+        """End the connection: a newer one of the same node has come."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """End it, and say why."""
+        """End the connection, and say why."""
         ...
 
 
 class AgentConnections:
-    """All agents' connections."""
+    """The connections of all agents."""
 
     def __init__(
         self, stores: Stores, agents: AgentIdentities, assigner: Assigner, metrics: ServiceMetrics
@@ -69,7 +69,7 @@ class AgentConnections:
         self._on_event.append(listener)
 
     def connect(self, socket: AgentConnection, hello: Hello) -> NodeView:
-        """Count a connection; an earlier one of this node ends."""
+        """Count a connection, and return the node's view; an earlier one of this node ends."""
         node = NodeId(hello.node)
         now = self._stores.now()
         epoch = self._stores.ledger.epoch(node) + 1
@@ -103,7 +103,7 @@ class AgentConnections:
             listener(view)
 
     def happened(self, view: NodeView, told: Events) -> tuple[str, ...]:
-        """Store an agent's events, of its own node alone; returns the ids that it may forget."""
+        """Store an agent's events, of its own node alone; return the ids that it may forget."""
         own = [(e, self._record(view, e)) for e in told.events if self._is_its_own(view, e)]
         fresh = self._stores.ledger.add_events(tuple(record for _, record in own))
         for agent_event, record in own:

@@ -1,4 +1,4 @@
-"""Forgets the cards of nodes that have left the cluster, as a scale-down has them do.
+"""Forgets the cards of nodes that have left the cluster, as they do when it is scaled down.
 
 Otherwise such a node is silent for ever, and its cards count among those that there are. Nothing is
 forgotten while an agent is connected there or a slice is held there, nor while the cluster cannot
@@ -20,14 +20,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class ClusterNodes(Protocol):
-    """Whoever knows the cluster's nodes, where agents are named as these are."""
+    """The cluster's nodes, by the names of the agents there."""
 
     def on_cordons(self, listener: Callable[[frozenset[NodeId]], None]) -> None:
         """Call ``listener`` with all nodes that take nothing new when others are than before."""
         ...
 
     async def names(self) -> frozenset[NodeId] | None:
-        """All nodes that the cluster has now; ``None`` where it cannot be asked."""
+        """Return all nodes that the cluster has now; ``None`` where it cannot be asked."""
         ...
 
     async def run(self) -> None:
@@ -36,7 +36,7 @@ class ClusterNodes(Protocol):
 
 
 class DepartedNodes:
-    """Compares the nodes that nobody hears of with those of the cluster."""
+    """The comparison of the nodes that nobody hears of with those of the cluster."""
 
     def __init__(
         self, ledger: Ledger, fleet: Fleet, nodes: ClusterNodes, now: Callable[[], datetime]
@@ -47,7 +47,7 @@ class DepartedNodes:
         self._now = now
 
     async def forget(self) -> None:
-        """Ask the cluster, where some node may be gone, and forget those that are."""
+        """Ask the cluster, where some node may be gone, and forget the nodes that are."""
         if not self._unheard_and_empty():
             return
         present = await self._nodes.names()

@@ -1,4 +1,4 @@
-"""How an agent proves which node it serves: by a secret of its node, or by Kubernetes' word."""
+"""The proof by which an agent shows which node it serves: a node's secret, or Kubernetes' word."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,24 +9,24 @@ from sublet_quota.names.ids import NodeId
 
 @dataclass(frozen=True, slots=True)
 class AgentIdentity:
-    """Whose agent it is."""
+    """The node whose agent it is, and until when the proof of that counts."""
 
     node: NodeId
     expires_at: datetime | None = None
-    """The connection ends then: the agent comes back with a newer proof."""
+    """When the connection ends: the agent comes back with a newer proof. ``None``: never."""
 
 
 class IdentityUnknownError(Exception):
-    """It cannot be found out now whose the proof is: the agent has to try again."""
+    """An agent's proof cannot be checked now: the agent has to try again."""
 
 
 class AgentIdentities(Protocol):
-    """Whoever knows the agents."""
+    """The means to tell which agent has sent a proof."""
 
     async def identify(self, proof: str, address: str) -> AgentIdentity | None:
-        """The identity that belongs to what an agent sent, or ``None``.
+        """Return the identity that belongs to what an agent sent, or ``None``.
 
-        ``address`` is where it came from: who sends what is false from there waits, not others
-        (``TooManyRequestsError``, or ``IdentityUnknownError`` where somebody else is asked).
+        ``address`` is where the proof came from: who sends what is false from there waits, not
+        others (``TooManyRequestsError``, or ``IdentityUnknownError`` where somebody else is asked).
         """
         ...

@@ -35,21 +35,21 @@ _MOST_KEPT: Final = 10_000
 _MOST_PART: Final = 8192
 _AT_ONCE: Final = 8
 _QUESTIONS: Final = Rate(burst=200, per_s=20)
-"""Of all addresses together from which no agent has come yet."""
+"""The rate for all addresses together from which no agent has come yet."""
 _IN_VAIN: Final = Rate(burst=10, per_s=0.5)
-"""Of one address: questions whose answer is that the token is no agent's."""
+"""The rate for one address of questions whose answer is that the token is no agent's."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """An account of pods."""
+    """The service account that pods run under."""
 
     namespace: str
     name: str
 
     @property
     def user_name(self) -> str:
-        """As the API server names it."""
+        """The account's name as the API server writes it."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
 
 
@@ -60,7 +60,7 @@ class _Kept:
 
 
 class AgentTokens:
-    """Asks the API server about the tokens of agents."""
+    """The API server's word on the tokens of agents, kept briefly."""
 
     def __init__(
         self,
@@ -79,7 +79,10 @@ class AgentTokens:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     async def identify(self, proof: str, address: str) -> AgentIdentity | None:
-        """Whose agent has this token; ``IdentityUnknownError`` where nobody can say now."""
+        """Return whose agent has this token, or ``None``.
+
+        ``IdentityUnknownError`` where nobody can say now.
+        """
         now = self._now()
         claims = _claims(proof)
         if claims is None or not _is_for_us(claims, now):
@@ -98,7 +101,10 @@ class AgentTokens:
         return identity
 
     def _take_question(self, address: str, now: datetime) -> None:
-        """Its own first: who has none left takes nothing from the others."""
+        """Take a question of the address's own first: with none left, none of the others' is taken.
+
+        ``IdentityUnknownError`` where there is none to take.
+        """
         wait_s = self._in_vain.take_or_wait_s(address, now.timestamp())
         if wait_s == 0 and address not in self._agents_from:
             wait_s = self._questions.take_or_wait_s("", now.timestamp())
@@ -155,7 +161,7 @@ class AgentTokens:
 
 
 def _claims(token: str) -> dict[str, Any] | None:
-    """What a token says of itself, believed by nobody: it only saves questions."""
+    """Return what a token says of itself, believed by nobody: it only saves questions."""
     parts = token.split(".")
     if len(parts) != 3 or len(parts[1]) > _MOST_PART:  # noqa: PLR2004 - header, claims, signature
         return None

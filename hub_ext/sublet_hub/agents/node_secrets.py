@@ -21,11 +21,11 @@ from sublet_hub.security.rate_limits import Guesses, Rate
 _NODE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")
 _LEAST_LENGTH = 16
 _FALSE_ONES = Rate(burst=60, per_s=2)
-"""Of one address, which can be a proxy's or a whole cluster's."""
+"""The rate of false secrets from one address, which can be a proxy's or a whole cluster's."""
 
 
 class NodeSecrets:
-    """The folder of the nodes' secrets."""
+    """The folder of all nodes' secrets."""
 
     def __init__(self, folder: Path, false_ones: Rate = _FALSE_ONES) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class NodeSecrets:
                 raise ConfigurationError(message)
 
     async def identify(self, proof: str, address: str) -> AgentIdentity | None:
-        """The agent of the node whose secret this is, or ``None``. ``TooManyRequestsError``."""
+        """Return the agent of the node with this secret, or ``None``. ``TooManyRequestsError``."""
         self._guesses.refuse(address, known=_digest(proof) in self._read_last)
         node = self.node_of(proof)
         if node is None:
@@ -52,7 +52,7 @@ class NodeSecrets:
         return AgentIdentity(node)
 
     def node_of(self, secret: str) -> NodeId | None:
-        """The node whose secret this is, or ``None``. Compares all, in constant time each."""
+        """Return the node with this secret, or ``None``. Compares all, in constant time each."""
         found, read = None, set()
         for path in sorted(self._folder.iterdir()):
             if _NODE_NAME.match(path.name) is None:

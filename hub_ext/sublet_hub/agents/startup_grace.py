@@ -14,24 +14,24 @@ from sublet_hub.state.fleet import Fleet
 
 
 class StartupGrace:
-    """The agents of the nodes that the ledger knows."""
+    """The time after a start in which the agents of the nodes in the ledger come back."""
 
     def __init__(self, fleet: Fleet, within: timedelta) -> None:
         self._fleet = fleet
         self._until = time.monotonic() + within.total_seconds()
         self._all_back = asyncio.Event()
         self._first = asyncio.Lock()
-        """Held by who waits longest; the lock keeps the others in their order."""
+        """Held by the request that waits longest; the lock keeps the others in their order."""
         self.look()
 
     def look(self) -> None:
-        """Somebody has reported: all may be back."""
+        """Look whether all agents are back, as one has reported."""
         nobody_waits = self._all_back.is_set() or time.monotonic() >= self._until
         if not nobody_waits and not self._fleet.silent_nodes():
             self._all_back.set()
 
     async def wait(self) -> None:
-        """Return when all are back, or when they had time enough since the start; in order."""
+        """Wait until all agents are back, or had time enough since the start; in order."""
         async with self._first:
             left_s = self._until - time.monotonic()
             if left_s > 0:

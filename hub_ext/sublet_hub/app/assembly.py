@@ -66,20 +66,20 @@ _HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """What the service speaks to."""
+    """The outside systems that the service speaks to."""
 
     database: Database
     hub: HubClient
     agents: AgentIdentities
     now: Callable[[], datetime]
     runs: JobRuns | None = None
-    """Where jobs run; ``None``: on this machine."""
+    """The backend that runs jobs; ``None``: as processes of this machine."""
     nodes: ClusterNodes | None = None
-    """Which nodes there are, and take nothing new; ``None``: as agents report."""
+    """The cluster's nodes; ``None``: those that agents report."""
 
 
 class Assembly:
-    """All parts of a service, wired."""
+    """The parts of a service, wired."""
 
     def __init__(self, settings: ServiceSettings, adapters: Adapters) -> None:
         """Make the parts. Raises ``QuotaFileError`` where the quota file is wrong."""
@@ -193,7 +193,7 @@ class Assembly:
         return nodes.run(), repeat(loop, Wakeup(), service.metrics)
 
     async def stop(self) -> None:
-        """Stop; jobs and slices stay as they are."""
+        """End loops and connections; jobs and slices stay as they are."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

@@ -34,7 +34,7 @@ _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class KubeOptions(HasTraits):
-    """What ``SubletHub`` can be told about its cluster."""
+    """The options of ``SubletHub`` that concern its cluster."""
 
     agent_identity = Enum(
         ("secrets", "kubernetes"),
@@ -141,12 +141,15 @@ class KubeOptions(HasTraits):
 
     @property
     def needs_kubernetes(self) -> bool:
-        """Whether anything here asks Kubernetes' API."""
+        """Whether an option needs Kubernetes' API."""
         chosen = {self.agent_identity, self.job_backend}
         return "kubernetes" in chosen or bool(self.writer_lease)
 
     async def connect_to_kubernetes(self) -> "KubeApi | None":
-        """The way into the cluster, where one is needed."""
+        """Return the client of the cluster's API, or ``None`` where none is needed.
+
+        ``ConfigurationError`` where its packages are missing.
+        """
         if not self.needs_kubernetes:
             return None
         try:
@@ -162,7 +165,7 @@ class KubeOptions(HasTraits):
     ) -> AsyncIterator[bool]:
         """Wait until no other replica writes, and see to it that none begins meanwhile.
 
-        Tells whether to begin: not, where the service is stopped while it waits.
+        Yields whether to begin: not, where the service is stopped while it waits.
         """
         if kube is None or not self.writer_lease:
             yield True
@@ -193,7 +196,7 @@ class KubeOptions(HasTraits):
     def agents_of(
         self, kube: "KubeApi | None", secrets_folder: Path, now: Callable[[], datetime]
     ) -> AgentIdentities:
-        """Whoever knows the agents, as the options say."""
+        """Return the means to identify agents that the options name."""
         if kube is None or self.agent_identity == "secrets":
             known = NodeSecrets(secrets_folder)
             known.check()
@@ -207,7 +210,7 @@ class KubeOptions(HasTraits):
         return AgentTokens(kube, account, now)
 
     def nodes_of(self, kube: "KubeApi | None") -> ClusterNodes | None:
-        """Whoever knows the cluster's nodes, where agents are known by their names."""
+        """Return the cluster's nodes, or ``None`` where agents are not known by their names."""
         if kube is None or self.agent_identity == "secrets":
             return None
         from sublet_hub.agents.cluster_nodes import WatchedNodes  # noqa: PLC0415 - the same
@@ -215,7 +218,7 @@ class KubeOptions(HasTraits):
         return WatchedNodes(kube)
 
     def runs_of(self, kube: "KubeApi | None", settings: ServiceSettings) -> JobRuns | None:
-        """Where jobs run, as the options say; ``None``: on this machine."""
+        """Return the backend of jobs that the options name; ``None``: processes of this machine."""
         if self.job_backend == "none":
             if kube is None:
                 return NoRuns(home_is_shared=True, here=settings)
@@ -262,7 +265,7 @@ class KubeOptions(HasTraits):
             raise ConfigurationError(message) from error
 
     def own_namespace(self) -> str:
-        """The namespace of service and agents."""
+        """Return the namespace of service and agents."""
         if self.kube_namespace:
             return self.kube_namespace
         try:

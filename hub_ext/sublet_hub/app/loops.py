@@ -23,7 +23,7 @@ Step = Callable[[], Awaitable[None] | None]
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A step, and how often it is taken."""
+    """A step, and how often that is taken."""
 
     name: str
     period_s: float
@@ -31,17 +31,17 @@ class Loop:
 
 
 class Wakeup:
-    """Rings a loop before its period is over."""
+    """The bell of a loop, which ends its wait before the period is over."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
 
     def ring(self) -> None:
-        """The next step is due at once."""
+        """Let the next step begin at once."""
         self._event.set()
 
     async def wait(self, within_s: float) -> None:
-        """Until it rings, or the time is over."""
+        """Wait until the bell rings, or for so many seconds."""
         try:
             # Not wait_for: before Python 3.12 it loses a cancellation that comes with the ring.
             async with asyncio.timeout(within_s):
@@ -53,7 +53,7 @@ class Wakeup:
 
 
 async def repeat(loop: Loop, wakeup: Wakeup, metrics: ServiceMetrics) -> None:
-    """Take the step for ever."""
+    """Take the loop's step for ever."""
     failures = 0
     while True:
         began = time.perf_counter()

@@ -10,7 +10,7 @@ from sublet_hub.errors import AccountError
 
 
 class RunAs(TypedDict, total=False):
-    """The arguments of ``subprocess.Popen`` that say as whom."""
+    """The arguments of ``subprocess.Popen`` that say under which account a process runs."""
 
     user: int
     group: int
@@ -19,10 +19,10 @@ class RunAs(TypedDict, total=False):
 
 
 def run_as(account: AccountTemplate) -> RunAs:
-    """Say as whom a process of this account runs.
+    """Return the arguments by which a process runs under this account.
 
-    ``AccountError`` where that is not possible: only root can start processes of others, and
-    never are processes run as root for somebody who is not.
+    ``AccountError`` where that is not possible: only root can start processes of others, and never
+    are processes run as root for somebody who is not.
     """
     own = os.geteuid()
     if account.uid == own:
@@ -45,7 +45,7 @@ def run_as(account: AccountTemplate) -> RunAs:
 
 
 def user_name_of(account: AccountTemplate) -> str:
-    """The account's name on this machine, or its number where it has none."""
+    """Return the account's name on this machine, or its number where it has none."""
     try:
         return pwd.getpwuid(account.uid).pw_name
     except KeyError:

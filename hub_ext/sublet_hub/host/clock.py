@@ -7,10 +7,10 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def utc_now() -> datetime:
-    """The time, aware."""
+    """Return the time, aware."""
     return datetime.now(UTC)
 
 
 def read_boot_id() -> str:
-    """The id of this machine's boot: an agent with the same one runs beside the service."""
+    """Return the id of this machine's boot: an agent with the same one runs beside the service."""
     return _BOOT_ID.read_text(encoding="ascii").strip()

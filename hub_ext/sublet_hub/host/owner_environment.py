@@ -29,7 +29,7 @@ def is_reserved(name: str) -> bool:
 
 
 def owner_environment(account: AccountTemplate) -> dict[str, str]:
-    """The environment of a process of the owner's, before any slice is added."""
+    """Return the environment of a process of the owner's, before any slice is added."""
     name = user_name_of(account)
     allowed = {k: v for k, v in account.environment.items() if not is_reserved(k)}
     return {**_PLAIN, **allowed, "HOME": account.home, "USER": name, "LOGNAME": name}

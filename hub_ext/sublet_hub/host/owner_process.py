@@ -1,7 +1,7 @@
-"""One short process of an owner's: run, heard within bounds, and given up whatever it does.
+"""A short process of an owner's: run, heard within bounds, and given up whatever it does.
 
-It may say more than anybody wants to know, leave children that hold its pipes, or hang in a file
-system so that not even SIGKILL ends it: none of that keeps who asked waiting.
+Such a process may say more than anybody wants to know, leave children that hold its pipes, or hang
+in a file system so that not even SIGKILL ends it: none of that keeps who asked waiting.
 """
 
 import asyncio
@@ -26,21 +26,21 @@ _OUTPUT, _ERRORS = 1, 2
 
 
 class TooMuchError(Exception):
-    """An owner's process says more than anybody wants to know."""
+    """The output of an owner's process is longer than anybody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a process left."""
+    """The exit status and output of a process that has ended."""
 
     code: int
     output: str
     errors: str
-    """The end of it."""
+    """The end of what the process wrote to its standard error."""
 
 
 class _Listener(asyncio.SubprocessProtocol):
-    """Hears the process: the first of its output, the last of its errors."""
+    """The reader of a process's pipes: the first of its output, the last of its errors."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -70,7 +70,7 @@ class _Listener(asyncio.SubprocessProtocol):
 
 
 async def run_as_owner(account: AccountTemplate, command: list[str], within: timedelta) -> Answer:
-    """Run the command as the owner, to its end.
+    """Run the command as the owner, to its end; return its exit status and output.
 
     ``NotebookError`` where it does not start or does not end, ``TooMuchError`` where its output
     does not.

@@ -1,7 +1,7 @@
 """Files that only the service may read: tokens, node secrets, account templates, job logs.
 
-They are made with mode 0600 in folders of mode 0700, and written whole: first beside, then moved
-into place, so that a crash leaves the old file or the new one.
+Such files are made with mode 0600 in folders of mode 0700, and written whole: first beside, then
+moved into place, so that a crash leaves the old file or the new one.
 """
 
 import os
@@ -18,7 +18,7 @@ _GROUP_WRITES = stat.S_IWGRP
 
 
 def make_private_folder(path: Path) -> Path:
-    """Make the folder and its parents; mode 0700 for what did not exist."""
+    """Make the folder and its parents, with mode 0700 for what did not exist; return its path."""
     path.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return path
 
@@ -43,20 +43,20 @@ def write_private(path: Path, content: bytes, *, forced: bool = True) -> None:
 
 
 def open_private_append(path: Path) -> int:
-    """Open for appending, made with mode 0600; returns a descriptor for a child to inherit."""
+    """Open for appending, made with mode 0600; return a descriptor for a child to inherit."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, _PRIVATE_FILE)
 
 
 def keep_secret(path: Path) -> bytes:
-    """The secret of this file, made on the first call."""
+    """Return the secret of this file, which is made on the first call."""
     if not path.exists():
         write_private(path, secrets.token_hex(32).encode())
     return read_secret(path).encode()
 
 
 def read_secret(path: Path) -> str:
-    """Read a token or secret: one line that others can neither read nor change.
+    """Return a token or secret: one line that others can neither read nor change.
 
     Raises ``ConfigurationError`` where the file is missing, empty or open to others.
     """

@@ -1,10 +1,9 @@
-"""Speaks to Kubernetes' API server, in plain JSON; nothing else in the service does.
+"""The client of Kubernetes' API server, in plain JSON; nothing else in the service speaks to it.
 
 The client of the ``kubernetes`` package brings the way in: the service account of a pod, whose
 token is read again as it rotates, or a kubeconfig file. Every failure becomes a ``KubeError``.
-
 Streams have connections of their own: there can be one for every job, for as long as it runs, and
-who prints much is to wait for us, not to fill our memory.
+who prints much is to wait for the service, not to fill its memory.
 """
 
 import asyncio
@@ -39,11 +38,11 @@ class _Question:
     body: Any = None
     content: str = "application/json"
     within_s: float | None = None
-    """``None``: the answer goes on."""
+    """How long the whole answer may take; ``None``: it goes on."""
 
 
 class KubeApi:
-    """One way into a cluster."""
+    """A way into one cluster."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._client = _client_of(configuration, _MOST_LINE)
@@ -55,33 +54,33 @@ class KubeApi:
         await self._for_streams.close()  # type: ignore[no-untyped-call]
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Manifest:
-        """One object; ``KubeNotFoundError`` where there is none."""
+        """Return one object; ``KubeNotFoundError`` where there is none."""
         return await self._call("GET", resource.path(namespace, name))
 
     async def list(
         self, resource: Resource, namespace: str | None, labels: str = "", fields: str = ""
     ) -> Manifest:
-        """The objects that carry labels or fields, as the list with its version."""
+        """Return the objects that carry labels or fields, as the list with its version."""
         path = with_query(resource.path(namespace), labelSelector=labels, fieldSelector=fields)
         return await self._call("GET", path)
 
     async def create(
         self, resource: Resource, namespace: str | None, manifest: Manifest
     ) -> Manifest:
-        """Make an object; ``KubeConflictError`` where there is one of this name."""
+        """Make an object and return it; ``KubeConflictError`` where there is one of this name."""
         return await self._call("POST", resource.path(namespace), manifest)
 
     async def replace(
         self, resource: Resource, namespace: str | None, manifest: Manifest
     ) -> Manifest:
-        """Write an object whole; ``KubeConflictError`` where somebody else has changed it."""
+        """Write an object whole, return it; ``KubeConflictError`` where somebody has changed it."""
         name = manifest["metadata"]["name"]
         return await self._call("PUT", resource.path(namespace, name), manifest)
 
     async def patch(
         self, resource: Resource, namespace: str | None, name: str, change: Manifest
     ) -> Manifest:
-        """Change what the patch names."""
+        """Change what the patch names, and return the object."""
         return await self._call("PATCH", resource.path(namespace, name), change, MERGE)
 
     async def delete(self, resource: Resource, namespace: str | None, name: str) -> None:
@@ -93,7 +92,7 @@ class KubeApi:
             return
 
     async def stream(self, path: str, silent_s: float) -> AsyncIterator[bytes]:
-        """What is answered, as it comes, until the server ends it or is silent for long."""
+        """Yield the answer as it comes, until the server ends it or is silent for ``silent_s``."""
         async with self._asked(_Question("GET", path), self._for_streams) as answer:
             while True:
                 try:
@@ -106,7 +105,10 @@ class KubeApi:
                 yield data
 
     async def lines(self, path: str, silent_s: float) -> AsyncIterator[Manifest]:
-        """The objects that a watch tells of, until the server ends it or is silent for long."""
+        """Yield the objects that a watch tells of, until the server ends it.
+
+        ``KubeError`` where the watch breaks off, or is silent for ``silent_s``.
+        """
         async with self._asked(_Question("GET", path), self._client) as answer:
             while True:
                 try:
@@ -164,7 +166,7 @@ class KubeApi:
 
 
 async def connect(kubeconfig: str = "") -> KubeApi:
-    """The way in that this process has: a file, or else its pod's service account."""
+    """Return the way in that this process has: a file, or else its pod's service account."""
     configuration = Configuration()
     try:
         if kubeconfig:
@@ -185,7 +187,7 @@ async def connect(kubeconfig: str = "") -> KubeApi:
 
 
 def _client_of(configuration: Configuration, unread: int, **values: Any) -> ApiClient:
-    """A client with its own connections, each of which holds so many unread bytes, or twice."""
+    """Return a client with its own connections, each holding so many unread bytes, or twice."""
     own = copy.copy(configuration)
     own.client_session_kwargs = {**(own.client_session_kwargs or {}), "read_bufsize": unread}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""What can go wrong with Kubernetes' API."""
+"""The errors of Kubernetes' API."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ class KubeError(SubletHubError):
 
     def __init__(self, message: str, status: int | None = None, reason: str = "") -> None:
         self.status = status
-        """HTTP's number; ``None``: there was no answer."""
+        """The HTTP status; ``None``: there was no answer."""
         self.reason = reason
         super().__init__(message)
 
@@ -29,8 +29,8 @@ class KubeError(SubletHubError):
 
 
 class KubeNotFoundError(KubeError):
-    """There is no such object."""
+    """The object is not there."""
 
 
 class KubeConflictError(KubeError):
-    """There is one already, or somebody else has changed it meanwhile."""
+    """The object is there already, or somebody else has changed it meanwhile."""

@@ -1,6 +1,6 @@
 """Amounts as Kubernetes writes them: ``79``, ``1k``, ``500m``, ``4Gi``, ``1e3``.
 
-Its API server writes them its own way whatever it was given: 1000 comes back as ``1k``.
+The API server writes them its own way whatever it was given: 1000 comes back as ``1k``.
 """
 
 import re
@@ -20,7 +20,7 @@ _FACTORS: Final = {
 
 
 def parse_quantity(written: object) -> Fraction:
-    """The amount, exactly; ``ValueError`` where it is none."""
+    """Return the amount, exactly; ``ValueError`` where it is none."""
     found = _QUANTITY.fullmatch(str(written))
     if found is None:
         message = f"{written!r} is no amount of Kubernetes': such are 79, 1k, 500m and 4Gi"

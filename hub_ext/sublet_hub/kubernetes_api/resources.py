@@ -19,7 +19,7 @@ class Resource:
     namespaced: bool = True
 
     def path(self, namespace: str | None = None, name: str = "", part: str = "") -> str:
-        """Where the objects, one of them, or a part of one such as ``status``, are served."""
+        """Return the path of the objects, of one, or of a part of one such as ``status``."""
         root = "/apis/" if "/" in self.api_version else "/api/"
         parts = [root.rstrip("/"), self.api_version]
         if self.namespaced and namespace is not None:
@@ -29,7 +29,7 @@ class Resource:
         return "/".join(parts)
 
     def manifest(self, metadata: Mapping[str, Any], **parts: Any) -> Manifest:
-        """An object of this kind."""
+        """Return an object of this kind."""
         return {
             "apiVersion": self.api_version,
             "kind": self.kind,
@@ -39,7 +39,7 @@ class Resource:
 
 
 def with_query(path: str, **query: str) -> str:
-    """The path with a query; what is empty is left out."""
+    """Return the path with a query; what is empty is left out."""
     asked = {name: value for name, value in query.items() if value}
     return f"{path}?{urlencode(asked)}" if asked else path
 

@@ -41,7 +41,7 @@ class WatchedObjects:
 
     @property
     def objects(self) -> Mapping[str, Manifest]:
-        """What the cluster has, as far as was told."""
+        """The objects that the cluster has, by name, as far as was told."""
         return MappingProxyType(self._objects)
 
     async def run(self) -> None:
@@ -64,7 +64,7 @@ class WatchedObjects:
                 wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
 
     def _there_is_no_such_kind(self, error: KubeError) -> None:
-        """The cluster does not know the kind (yet): then it has no objects of it, for certain."""
+        """Note that the cluster does not know the kind (yet): it surely has no such objects."""
         if not self.synced or self._objects:
             _LOG.info("there are no %s in this cluster: %s", self._resource.plural, error)
         self._objects = {}
@@ -79,7 +79,7 @@ class WatchedObjects:
         return str(listed["metadata"]["resourceVersion"])
 
     async def _watch(self, version: str) -> str:
-        """Follow from a version on; returns where to go on, or nothing: list again."""
+        """Follow from a version on; return where to go on, or ``""``: list again."""
         path = with_query(
             self._resource.path(self._namespace),
             watch="true",

@@ -1,9 +1,10 @@
-"""Only one service writes: a Lease of the cluster says which of several replicas.
+"""The claim to be the one service that writes: a Lease says which of several replicas is.
 
 The ledger is read when a service begins, and kept in memory; two that write would each undo what
-the other has done. So a service begins only when the Lease is its own, and one that could not
-renew it in time ends at once: before the Lease can be another's. Whose it is, is judged by how
-long nothing in it has changed by our own clock; what others write of the time is not compared.
+the other has done. So a service begins only when the Lease is its own, and one that could not renew
+it in time ends at once: before the Lease can be another's. Whose it is, is judged by how long
+nothing in it has changed by this machine's own clock; what others write of the time is not
+compared.
 """
 
 import asyncio
@@ -23,23 +24,23 @@ _NOBODY: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """How long a Lease lasts, in seconds; each is less than the one before."""
+    """The times of a Lease, in seconds; each is less than the one before."""
 
     lasts_s: float = 15.0
-    """Nothing heard for so long: somebody else may take it."""
+    """After so long without a change somebody else may take the Lease."""
     gives_up_s: float = 10.0
-    """Not renewed for so long: its holder ends."""
+    """After so long without a renewal the Lease's holder ends."""
     renews_s: float = 2.0
 
     def __post_init__(self) -> None:
-        """Refuse times with which two could hold it."""
+        """Refuse times with which two could hold the Lease."""
         if not self.lasts_s > self.gives_up_s > self.renews_s > 0:
             message = f"a lease of {self.lasts_s} s, given up after {self.gives_up_s} s"
             raise ValueError(message)
 
 
 class WriterLease:
-    """One replica's claim to write."""
+    """The claim of one replica to write."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what it is made of
         self,
@@ -76,7 +77,7 @@ class WriterLease:
             await asyncio.sleep(self._times.renews_s)
 
     async def hold(self) -> None:
-        """Renew it; returns when it could not be renewed in time: then nothing may be written."""
+        """Renew the Lease until that fails for too long; then nothing may be written any more."""
         renewed_at = self._monotonic()
         while True:
             left_s = renewed_at + self._times.gives_up_s - self._monotonic()
@@ -95,7 +96,7 @@ class WriterLease:
             await asyncio.sleep(self._times.renews_s)
 
     async def release(self) -> None:
-        """Give it up, so that another begins at once."""
+        """Give the Lease up, so that another replica begins at once."""
         try:
             lease = await self._api.get(LEASES, self._namespace, self._name)
             if (lease.get("spec") or {}).get("holderIdentity") == self._holder:
@@ -104,7 +105,7 @@ class WriterLease:
             _LOG.warning("the lease %s was not given up: %s", self._name, error)
 
     async def _take(self) -> bool:
-        """Make or renew it where it is ours, nobody's, or left; returns whether it is ours."""
+        """Make or renew the Lease where nobody else holds it; return whether that was so."""
         try:
             lease = await self._api.get(LEASES, self._namespace, self._name)
         except KubeNotFoundError:

@@ -1,11 +1,11 @@
-"""Whether this machine has an NVIDIA GPU, asked of NVML."""
+"""The question to NVML whether this machine has an NVIDIA GPU."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class FoundGpu:
-    """The first card."""
+    """The first NVIDIA card of this machine."""
 
     name: str
     memory_gib: float

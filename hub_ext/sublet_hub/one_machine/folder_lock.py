@@ -1,4 +1,4 @@
-"""A folder belongs to one running program: which one that is, and what it has started.
+"""The claim of one running program to a folder: which one that is, and what it has started.
 
 The claim is a lock that ends with the program, however that ends, since the parts do not inherit
 it. What a killed program has left running is told to its successor, who stops it: two services must
@@ -31,15 +31,16 @@ class Started:
     name: str
     pid: int
     at_s: float
-    """Seconds since the machine's start: its clock may be set meanwhile."""
+    """When the process began, in seconds since the machine's start: its clock may be set meanwhile.
+    """
 
     @classmethod
     def of(cls, name: str, pid: int) -> "Started":
-        """Describe a process that is there."""
+        """Return the record of a process that is there."""
         return cls(name, pid, _began_s(psutil.Process(pid)))
 
     def find(self) -> psutil.Process | None:
-        """Find this very process; ``None`` where it has ended."""
+        """Return this very process; ``None`` where it has ended."""
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             if abs(_began_s(process) - self.at_s) < _SAME_START_S:
@@ -53,11 +54,11 @@ def _began_s(process: psutil.Process) -> float:
 
 @dataclass(slots=True)
 class FolderClaim:
-    """A claim on a folder: a locked file that lists our process, then the parts."""
+    """A claim on a folder: a locked file that lists the program's process, then the parts."""
 
     path: Path
     left_over: tuple[Started, ...] = ()
-    """What the program before had started, and had not stopped."""
+    """The processes that the program before had started, and had not stopped."""
     _file: TextIO | None = field(default=None, init=False)
 
     def take(self) -> None:
@@ -82,7 +83,7 @@ class FolderClaim:
         file.flush()
 
     def give_up(self) -> None:
-        """Let others have the folder: everything that we started has ended.
+        """Let others have the folder: everything that was started has ended.
 
         What was left over and runs on is told to the next one.
         """
@@ -108,7 +109,7 @@ class FolderClaim:
 
 
 def _listed(text: str) -> tuple[Started, ...]:
-    """What a claim lists; a line that a killed program could not end is none."""
+    """Return what a claim lists; a line that a killed program could not end is none."""
     found = []
     for line in text.splitlines():
         with contextlib.suppress(ValueError, TypeError):

@@ -67,7 +67,7 @@ configure(
 
 
 def hub_configuration_text(places: Places, *, python: str, simulated: bool) -> str:
-    """Give the text of ``jupyterhub_config.py``."""
+    """Return the text of ``jupyterhub_config.py``."""
     hub = places.folder / "hub"
     return _TEXT.format(
         hub_url=places.hub_url,

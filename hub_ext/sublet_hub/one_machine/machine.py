@@ -1,4 +1,4 @@
-"""One machine with everything on it, from nothing to a hub that answers."""
+"""A machine with everything on it, from nothing to a hub that answers."""
 
 import json
 import shutil
@@ -38,26 +38,26 @@ pools:
 
 @dataclass(frozen=True, slots=True)
 class MachineSettings:
-    """How this machine is set up."""
+    """The settings of the hub, agent and GPUs on this machine."""
 
     places: Places
     simulated: bool
     password: str
-    """Of every user; 8 characters or more."""
+    """The password of every user; 8 characters or more."""
     admin_password: str
-    """Of the user ``admin``; 32 characters or more."""
+    """The password of the user ``admin``; 32 characters or more."""
     quota: str = DEFAULT_QUOTA
     speed: float = 1.0
-    """Of the simulated GPU's moves, 1 being as measured on an H100."""
+    """How fast the simulated GPU moves memory, 1 being as measured on an H100."""
     gpu_memory_gib: float = 80
-    """Of the simulated GPU."""
+    """The memory of the simulated GPU."""
     unsafe_skip_room_check: bool = False
     """Simulated GPUs only: show what happens without the check for room."""
 
 
 @dataclass(slots=True)
 class OneMachine:
-    """A context: everything runs inside, nothing is left outside."""
+    """A context with everything on one machine: all parts run inside, nothing is left outside."""
 
     settings: MachineSettings
     say: Callable[[str], None]
@@ -65,7 +65,7 @@ class OneMachine:
     parts: Parts = field(init=False)
 
     def __post_init__(self) -> None:
-        """Nothing runs yet."""
+        """Begin without parts."""
         places = self.settings.places
         self.claim = FolderClaim(places.claim_file)
         self.parts = Parts(places.logs, self.claim.note)

@@ -1,4 +1,4 @@
-"""Where the parts on one machine keep their files and listen."""
+"""Where on one machine the parts keep their files and listen."""
 
 import os
 import secrets
@@ -22,7 +22,7 @@ class Ports:
 
     @classmethod
     def free(cls, public: int | None = None) -> "Ports":
-        """Pick free ones; ``public`` may be given."""
+        """Return ports that are free now; ``public`` may be given."""
         wanted = 4 if public is None else 3
         sockets = [socket.socket() for _ in range(wanted)]
         try:
@@ -37,54 +37,54 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Files below one folder, and ports."""
+    """The files below one folder, and ports, of everything on one machine."""
 
     folder: Path
     ports: Ports
 
     @property
     def hub_url(self) -> str:
-        """Where people go."""
+        """The address where people go."""
         return f"http://127.0.0.1:{self.ports.public}"
 
     @property
     def service_url(self) -> str:
-        """The service, through the hub's proxy."""
+        """The address of the service, through the hub's proxy."""
         return f"{self.hub_url}/services/sublet/"
 
     @property
     def service_listens_at(self) -> str:
-        """The service itself."""
+        """The address of the service itself."""
         return f"http://127.0.0.1:{self.ports.service}"
 
     @property
     def claim_file(self) -> Path:
-        """Who runs on this folder."""
+        """The file that says which program runs on this folder."""
         return self.folder / "running"
 
     @property
     def agent_socket(self) -> Path:
-        """Where notebooks reach the agent."""
+        """The socket where notebooks reach the agent."""
         return self.folder / "run" / "agent.sock"
 
     @property
     def simulated_socket(self) -> Path:
-        """Where notebooks reach the simulated GPUs."""
+        """The socket where notebooks reach the simulated GPUs."""
         return self.folder / "run" / "gpus.sock"
 
     @property
     def token_file(self) -> Path:
-        """The service's token."""
+        """The file of the service's token."""
         return self.folder / "secrets" / "service-token"
 
     @property
     def admin_token_file(self) -> Path:
-        """The token of the admin's command line."""
+        """The file of the token of the admin's command line."""
         return self.folder / "secrets" / "admin-token"
 
     @property
     def node_secrets(self) -> Path:
-        """One file per node."""
+        """The folder of nodes' secrets, one file per node."""
         return self.folder / "secrets" / "nodes"
 
     @property
@@ -104,11 +104,11 @@ class Places:
 
     @property
     def logs(self) -> Path:
-        """A file per part."""
+        """The folder of logs, a file per part."""
         return self.folder / "logs"
 
     def make(self) -> None:
-        """Make folders and secrets that are not there; secrets are readable by us alone."""
+        """Make folders and secrets that are not there; only this account can read the secrets."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for private in (self.token_file.parent, self.node_secrets, self.logs):
             private.mkdir(exist_ok=True)

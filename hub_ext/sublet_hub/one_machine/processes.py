@@ -22,25 +22,25 @@ class PartDidNotStartError(Exception):
 
 @dataclass(slots=True)
 class Part:
-    """One running process."""
+    """A running process of the machine, with its log."""
 
     name: str
     process: psutil.Popen
     log: Path
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """Return the end of the part's log."""
         with contextlib.suppress(OSError):
             return self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
         return ""
 
     def stop(self) -> None:
-        """Ask it to end, with all that it started; make it end where it does not."""
+        """Ask the part to end, with all that it started; kill it where it does not."""
         stop_with_all_it_started(self.process)
 
 
 def stop_with_all_it_started(process: psutil.Process) -> None:
-    """Ask a process to end, ours or another's, and what it started; kill what does not."""
+    """Ask a process to end, and what it started; kill what does not."""
     with contextlib.suppress(psutil.NoSuchProcess):
         left = process.children(recursive=True)
         process.terminate()
@@ -61,11 +61,11 @@ class Parts:
 
     logs: Path
     note: Callable[[str, int], None]
-    """Told each part's name and pid, for who has to stop it should we be killed."""
+    """Called with each part's name and pid, for who has to stop it if this program is killed."""
     running: list[Part] = field(default_factory=list)
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Part:
-        """Start a part; its output goes to a log of its own."""
+        """Start a part, with a log of its own, and return it."""
         log = self.logs / f"{name}.log"
         with log.open("ab") as output:
             process = psutil.Popen(
@@ -103,7 +103,7 @@ class Parts:
             self.running.pop().stop()
 
     def ended(self) -> Part | None:
-        """A part that ended although nobody asked it to."""
+        """Return a part that ended although nobody asked it to, or ``None``."""
         return next((part for part in self.running if part.process.poll() is not None), None)
 
 
@@ -126,7 +126,7 @@ def listens(path: Path) -> bool:
 
 
 def own_environment(virtual_environment: Path) -> dict[str, str]:
-    """The environment of the parts: ours, with the virtual environment's programs first."""
+    """Return the parts' environment: this one, with the virtual environment's programs first."""
     environment = dict(os.environ)
     environment["PATH"] = f"{virtual_environment / 'bin'}{os.pathsep}{environment.get('PATH', '')}"
     return environment

@@ -1,4 +1,4 @@
-"""What tells a program to stop: Ctrl-C, SIGTERM, and the end of its terminal.
+"""The signals that tell a program to stop: Ctrl-C, SIGTERM, and the end of its terminal.
 
 The parts run in sessions of their own and hear none of it: the program has to stop them, also when
 nobody is left to read what it says.
@@ -21,7 +21,7 @@ def when_told_to_stop(act: Callable[[int], None]) -> None:
 
 
 def exit_once(number: int) -> None:
-    """Exit as who ends by this signal; told to stop again, the exit goes on."""
+    """Exit as a program ended by this signal does; told to stop again, the exit goes on."""
     for each in TO_STOP:
         signal.signal(each, signal.SIG_IGN)
     sys.exit(128 + number)
@@ -29,7 +29,7 @@ def exit_once(number: int) -> None:
 
 @contextlib.contextmanager
 def made_to_wait() -> Iterator[None]:
-    """Let signals to stop wait for what is done inside. A process begun there is deaf to them."""
+    """Let signals to stop wait while the block lasts. A process begun there is deaf to them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TO_STOP)
     try:
         yield

@@ -1,1 +1,1 @@
-"""Who calls, how often, and what must not leak."""
+"""Security: who calls, how often, and what must not leak."""

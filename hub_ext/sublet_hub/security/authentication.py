@@ -1,8 +1,8 @@
-"""Who calls: JupyterHub's tokens and OAuth, with answers kept for 30 seconds in bounded memory.
+"""Authentication by JupyterHub's tokens and OAuth, with answers kept for 30 seconds.
 
 HubOAuth's own checks (state, PKCE, XSRF) are left as they are; only where answers are kept is
-ours, because its cache has no bound and keeps them for five minutes. For an admin's change
-nothing kept is believed.
+Sublet's, in bounded memory, because HubOAuth's cache has no bound and keeps them for five minutes.
+For an admin's change nothing kept is believed.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class Caller:
 
 
 def caller_of(model: UserModel) -> Caller:
-    """The caller that the hub's answer describes."""
+    """Return the caller that the hub's answer describes."""
     return Caller(
         name=model["name"],
         kind=model.get("kind", "user"),
@@ -81,7 +81,7 @@ class KeptAnswers:
         return len(self._answers)
 
     def get(self, digest: str, monotonic_s: float) -> tuple[UserModel | None] | None:
-        """The answer (in a tuple, since it can be ``None``), or nothing when it is too old."""
+        """Return the answer (in a tuple, since it can be ``None``); ``None`` when it is too old."""
         found = self._answers.get(digest)
         if found is None:
             return None
@@ -106,11 +106,11 @@ class KeptAnswers:
             self._good.popitem(last=False)
 
     def last_user(self, digest: str) -> str | None:
-        """Whose token it was when the hub was asked last; ``None``: nobody's."""
+        """Return whose token it was when the hub was asked last; ``None``: nobody's."""
         return self._good.get(digest)
 
     def forget(self, digest: str) -> None:
-        """Ask the hub again next time."""
+        """Drop the answer about a token: the hub is asked again next time."""
         self._answers.pop(digest, None)
 
 
@@ -136,16 +136,16 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
         *,
         sync: bool = True,
     ) -> Any:
-        """Ask the hub who this is; as JupyterHub's, but always without its own cache."""
+        """Return the user that the hub knows by this token; never from JupyterHub's own cache."""
         return self._call_coroutine(sync, self._identify, token, session_id, use_cache)
 
     def _get_token_url(self, handler: Any) -> str:
-        """No token is ever taken from a URL: URLs end up in logs and histories."""
+        """Return ``""``: no token is taken from a URL, since URLs end up in logs and histories."""
         del handler
         return ""
 
     def is_service_token(self, token: str) -> bool:
-        """Whether this is the service's own token, which besides us only the hub has."""
+        """Whether this is the service's own token, which besides the service only the hub has."""
         return hmac.compare_digest(token.encode(), self.api_token.encode())
 
     def was_known(self, token: str) -> bool:

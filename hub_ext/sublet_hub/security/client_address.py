@@ -1,4 +1,4 @@
-"""Where a request comes from: who is connected to us, and whom that one says to speak for.
+"""The address that a request comes from: the peer's, or that of whom the peer says to speak for.
 
 A proxy appends to ``X-Forwarded-For`` whom it serves, so the last address there is its own word. Is
 that the address of a further proxy, named by the administrator, then the one before is that one's
@@ -19,18 +19,18 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Read networks in CIDR, or single addresses. ``ConfigurationError``."""
+    """Return the networks of texts in CIDR, or of single addresses. ``ConfigurationError``."""
     return tuple(_network(text) for text in texts)
 
 
 def peer_of(request: HTTPServerRequest) -> str:
-    """The address at the other end of the connection; empty where it has none."""
+    """Return the address at the other end of the connection; ``""`` where it has none."""
     context = getattr(request.connection, "context", None)
     return str(context.address[0]) if context is not None and context.address else ""
 
 
 def told_address_of(request: HTTPServerRequest, proxies: tuple[Network, ...] = ()) -> str:
-    """The address that the farthest of the known proxies tells, else the peer's.
+    """Return the address that the farthest of the known proxies tells, else the peer's.
 
     ``proxies`` are the networks of those in front of the nearest one, which needs no naming.
     """

@@ -14,14 +14,14 @@ _LEFT_OUT = (
     "Received request from Hub user",
     "User model",
 )
-"""What JupyterHub's library logs with the values of cookies in it."""
+"""The beginnings of what JupyterHub's library logs with the values of cookies in it."""
 
 
 class Redaction(logging.Filter):
-    """Drops messages that hold cookies, and blots tokens out of the others."""
+    """A log filter that drops messages with cookies, and blots tokens out of the others."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Blot out, or drop."""
+        """Blot out tokens; return whether the record may be logged at all."""
         if str(record.msg).startswith(_LEFT_OUT):
             return False
         text = record.getMessage()
@@ -32,7 +32,7 @@ class Redaction(logging.Filter):
 
 
 def redact_logs() -> None:
-    """Put the filter before everything that is logged."""
+    """Put a ``Redaction`` before everything that is logged."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(Redaction())
     # Request lines with their query are tornado's to log, headers of failures too: not wanted.

@@ -1,4 +1,4 @@
-"""How often one owner or address may ask: a bucket of tokens each, in bounded memory."""
+"""Limits of how often one owner or address may ask: a bucket of tokens each, in bounded memory."""
 
 import math
 import time
@@ -19,14 +19,14 @@ class Rate:
 
 
 class RateLimits:
-    """One bucket per key; the keys least lately used are forgotten (and are full again)."""
+    """The buckets by key; the keys least lately used are forgotten (and are full again)."""
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take_or_wait_s(self, key: str, monotonic_s: float) -> float:
-        """Take one; returns 0, or for how many seconds there is none to take."""
+        """Take one; return 0, or for how many seconds there is none to take."""
         wait_s = self.wait_s(key, monotonic_s)
         if wait_s == 0:
             level, _ = self._buckets[key]
@@ -40,7 +40,7 @@ class RateLimits:
             self._buckets[key] = (min(self._rate.burst, level + 1), seen_s)
 
     def wait_s(self, key: str, monotonic_s: float) -> float:
-        """For how many seconds there is none to take; 0 when there is."""
+        """Return for how many seconds there is none to take; 0 when there is."""
         level, seen_s = self._buckets.get(key, (self._rate.burst, monotonic_s))
         level = min(self._rate.burst, level + (monotonic_s - seen_s) * self._rate.per_s)
         self._buckets[key] = (level, monotonic_s)
@@ -51,7 +51,7 @@ class RateLimits:
 
 
 class Guesses:
-    """Requests that identified nobody, by address.
+    """The requests that identified nobody, by address.
 
     Where one guesses, all of that address wait, but not who was known before.
     """
@@ -60,17 +60,17 @@ class Guesses:
         self._limits = RateLimits(rate)
 
     def refuse(self, address: str, *, known: bool) -> None:
-        """``TooManyRequestsError`` where too many came from there."""
+        """Raise ``TooManyRequestsError`` where too many came from this address."""
         if not known:
             refuse_for(self._limits.wait_s(address, time.monotonic()))
 
     def count(self, address: str) -> None:
-        """One more came from there."""
+        """Count one more request that identified nobody."""
         self._limits.take_or_wait_s(address, time.monotonic())
 
 
 def refuse_for(wait_s: float) -> None:
-    """``TooManyRequestsError`` unless there is nothing to wait for."""
+    """Raise ``TooManyRequestsError`` unless there is nothing to wait for."""
     if wait_s > 0:
         retry = math.ceil(wait_s)
         message = f"too many requests: try again in {retry} s"

@@ -1,4 +1,4 @@
-"""How many tokens the hub is asked about at once: strangers never take the room of known users.
+"""The bound on questions to the hub at once: strangers never take the room of known users.
 
 A stranger beyond the bound is refused at once. Whose token was good before waits for a turn, and
 has only so many at a time for all their tokens.
@@ -27,7 +27,7 @@ class TokenLookups:
 
     @asynccontextmanager
     async def turn_of(self, user: str | None) -> AsyncIterator[None]:
-        """One question about a token of ``user``, or of a stranger. ``TooManyRequestsError``."""
+        """Let a block ask of a token of ``user``, or of a stranger. ``TooManyRequestsError``."""
         if user is None:
             async with self._turn_of_a_stranger():
                 yield

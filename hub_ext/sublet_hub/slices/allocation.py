@@ -1,4 +1,4 @@
-"""Hands out notebook servers' slices and takes them back: what the hub asks of the service.
+"""The handing out and taking back of notebook servers' slices: what the hub asks of the service.
 
 Decides nothing: admission and placement are ``sublet_quota``'s; here their answers become true.
 """
@@ -28,7 +28,7 @@ from sublet_hub.state.stores import Stores
 
 
 class Allocation:
-    """Notebook servers' slices."""
+    """The slices of notebook servers, as the hub asks for them."""
 
     def __init__(self, stores: Stores, metrics: ServiceMetrics, homes: Homes | None = None) -> None:
         """``homes``: where homes are in use; ``None``: any number of nodes can have one at once."""
@@ -39,15 +39,15 @@ class Allocation:
     def offers(
         self, owner: str, groups: tuple[str, ...], *, never_suspended: bool = False
     ) -> SliceOffers:
-        """What a user could have now."""
+        """Return what a user could have now."""
         holdings = self._stores.capacity.holdings
         return offers_for(holdings, owner, groups, never_suspended=never_suspended)
 
     def request(self, request: SliceRequest) -> SliceRecord | Refusal:
-        """Hand out a slice to a notebook server, or say why not.
+        """Hand out a slice to a notebook server and return it, or the refusal.
 
-        A slice that this server still held is taken back first: the hub starts a server only
-        when the one before is gone. A refusal gives it back, so that nothing has changed.
+        A slice that this server still held is taken back first: the hub starts a server only when
+        the one before is gone. A refusal gives it back, so that nothing has changed.
         """
         stores = self._stores
         owner = UserName(request.owner)
@@ -87,7 +87,7 @@ class Allocation:
         self._stores.ledger.apply(Change(slices=(after,), events=(told,)), now)
 
     def release(self, slice_id: SliceId, why: str) -> bool:
-        """Take a slice back; returns whether somebody held it. Jobs' slices end with the job."""
+        """Take a notebook's slice back; return whether there was one. A job's ends with the job."""
         record = self._stores.ledger.slices.get(slice_id)
         if record is None or record.is_job:
             return False
@@ -97,7 +97,7 @@ class Allocation:
         return True
 
     def find(self, slice_id: SliceId) -> SliceRecord:
-        """The slice. ``NotFoundError`` when nobody holds it."""
+        """Return the slice. ``NotFoundError`` when nobody holds it."""
         record = self._stores.ledger.slices.get(slice_id)
         if record is None:
             message = f"there is no slice {slice_id}"
@@ -105,7 +105,7 @@ class Allocation:
         return record
 
     def _home(self, request: SliceRequest, before: SliceRecord | None) -> HomeInUse | None:
-        """Where alone the server can be, since its owner's files are in use there."""
+        """Return where alone a server can be, as its home is in use there, or ``None``."""
         homes = self._homes
         if homes is None or request.home_claim is None:
             return None
@@ -113,7 +113,7 @@ class Allocation:
         return homes.in_use(UserName(request.owner), request.home_claim, without)
 
     def _account(self, owner: UserName, request: SliceRequest) -> OwnerAccount:
-        """The account as the hub says; how pods are made is known from the pod before."""
+        """Return the account as the hub says; how pods are made is known from the pod before."""
         template, known = request.account, self._stores.accounts.find(owner)
         if template.pod is None and known is not None and known.template.pod is not None:
             template = template.model_copy(update={"pod": known.template.pod})

@@ -1,9 +1,9 @@
-"""Where an owner's files are in use: a volume that one node alone can mount binds to that node.
+"""The nodes where owners' files are in use: a volume that one node alone can mount binds to it.
 
 Jobs are bound by whatever else of their owner's runs: they have the home of the server before.
-Servers may have a home each, and are bound by what has the same claim. Claims of servers are
-known from their requests, since the service began: a server of before binds nobody. A job is taken
-to have the one of the owner's newest pod when it was placed, for its pod is made of that.
+Servers may have a home each, and are bound by what has the same claim. Claims of servers are known
+from their requests, since the service began: a server of before binds nobody. A job is taken to
+have the one of the owner's newest pod when it was placed, for its pod is made of that.
 """
 
 from sublet_quota.names.home_claim import NO_CLAIM, HomeInUse, claim_of
@@ -15,13 +15,13 @@ from sublet_hub.state.owner_accounts import OwnerAccounts
 
 
 def node_of_home(ledger: Ledger, owner: UserName) -> NodeId | None:
-    """The node of an owner's pods, or the one that their first placed slice goes to."""
+    """Return the node of an owner's pods, or else the one that their first placed slice goes to."""
     found = _in_order(list(ledger.slices_of_owner(owner)))
     return found[0].gpu.node if found else None
 
 
 class Homes:
-    """Which claims the homes of slices are on, as far as was told."""
+    """The claims that the homes of slices are on, as far as was told."""
 
     def __init__(self, ledger: Ledger, accounts: OwnerAccounts) -> None:
         self._ledger = ledger
@@ -30,11 +30,11 @@ class Homes:
         ledger.listen(self._ledger_changed)
 
     def note(self, slice_id: SliceId, claim: str) -> None:
-        """A server's home is on this claim, and its pod goes to the node of its slice."""
+        """Note that a server's home is on this claim: its pod goes to the node of its slice."""
         self._claims[slice_id] = claim
 
     def in_use(self, owner: UserName, claim: str, without: SliceId | None) -> HomeInUse | None:
-        """Where a home is in use, but for one slice; nothing where it is not."""
+        """Return where a home is in use, but for one slice; ``None`` where it is not."""
         if claim == NO_CLAIM:
             return None
         found = [
@@ -74,5 +74,5 @@ class Homes:
 
 
 def _in_order(records: list[SliceRecord]) -> list[SliceRecord]:
-    """Those whose pods have the files already, then those that come: the oldest first."""
+    """Return those first whose pods have the files already, then those that come, by age."""
     return sorted(records, key=lambda r: (r.pod is None, r.created_at, r.slice_id))

@@ -1,4 +1,4 @@
-"""Asks JupyterHub which servers there are; the only module that knows the hub's own API."""
+"""The question to JupyterHub which servers there are; no other module knows the hub's own API."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class HubClient:
         self._token = token
 
     async def servers(self) -> HubServers:
-        """All servers that are active or pending. ``HubUnreachableError``."""
+        """Return all servers that are active or pending. ``HubUnreachableError``."""
         found: set[tuple[UserName, str]] = set()
         offset: int | None = 0
         for _ in range(_MOST_PAGES):

@@ -1,7 +1,7 @@
-"""What an owner may say about their slice: do not lend it for a while; I want it back; take it.
+"""An owner's wishes for a slice: do not lend it for a while; bring it back; take it.
 
-The first two cost others something, so they have a budget: the day's hours of keeping come from
-the owner's rights, and how often one may keep or wake from a bucket each.
+The first two cost others something, so they have a budget: the day's hours of keeping come from the
+owner's rights, and how often one may keep or wake from a bucket each.
 """
 
 import math
@@ -33,7 +33,7 @@ _ALL_OF_ANY_BUDGET = timedelta(days=36_500)
 
 
 class KeepAndWake:
-    """Keeps, wakes, and slices given up."""
+    """The wishes of owners: slices kept, woken, and given up."""
 
     def __init__(
         self,
@@ -51,7 +51,10 @@ class KeepAndWake:
         self._now = now
 
     def keep(self, record: SliceRecord, length: timedelta) -> SliceRecord | Refusal:
-        """Do not lend this slice for so long; nothing ends it. ``TooManyRequestsError``."""
+        """Do not lend this slice for so long; return it as it is then, or the refusal.
+
+        Nothing ends the keep early. ``TooManyRequestsError``; ``ConflictError`` for a job's.
+        """
         _refuse_jobs(record)
         now = self._now()
         if not length and not _is_kept(record, now):
@@ -72,7 +75,10 @@ class KeepAndWake:
         return after
 
     def wake(self, record: SliceRecord) -> SliceRecord:
-        """Bring this slice back, as if a cell had started. ``TooManyRequestsError``."""
+        """Bring this slice back, as if a cell had started; return it as it is then.
+
+        ``TooManyRequestsError``; ``ConflictError`` for a job's.
+        """
         _refuse_jobs(record)
         _refuse_too_often(self._wakes, record.owner, "woken")
         now = self._now()
@@ -82,9 +88,10 @@ class KeepAndWake:
         return after
 
     def give_up(self, record: SliceRecord, report: SliceReport | None) -> SliceRecord:
-        """The owner needs this slice no more for now: it is idle at once, and no longer kept.
+        """Count this slice as idle at once, and keep it no longer; return it as it is then.
 
-        ``report`` is what its agent last said. ``ConflictError`` while a cell runs.
+        ``report`` is what its agent last said. ``ConflictError`` while a cell runs, and for a
+        job's.
         """
         _refuse_jobs(record)
         if report is not None and report.running_cell:
@@ -103,12 +110,12 @@ class KeepAndWake:
         return after
 
     def keep_left(self, owner: UserName, groups: tuple[str, ...]) -> timedelta:
-        """For how long an owner may still keep slices today, beyond what is kept already."""
+        """Return for how long an owner may still keep slices today, beyond what is kept already."""
         rights = rights_of(self._capacity.holdings.document, owner, groups)
         return max(timedelta(), rights.keep_a_day - self._kept(owner, None, self._now()))
 
     def _kept(self, owner: UserName, replaced: SliceId | None, now: datetime) -> timedelta:
-        """How long the owner's slices were kept in the last day, or are for longer than now.
+        """Return how long the owner's slices were kept in the last day, or are for longer than now.
 
         What ``replaced`` was kept for counts up to now alone: it is about to be replaced. Who kept
         more often than is read has used up any budget.
@@ -135,7 +142,7 @@ class KeepAndWake:
 
 
 def _total(events: Iterable[EventRecord], until: datetime | None) -> timedelta:
-    """Add up keeps of one slice, each ended by the next."""
+    """Return the sum of one slice's keeps, each ended by the next."""
     ordered = sorted(events, key=lambda event: event.at)
     ends = [*(event.at for event in ordered[1:]), until]
     total = timedelta()

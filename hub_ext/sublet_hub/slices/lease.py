@@ -1,4 +1,4 @@
-"""A slice's record as it is told to who holds the slice."""
+"""The wire form of a slice's record, for whoever holds the slice."""
 
 from sublet_quota.wire.api import Lease
 
@@ -6,7 +6,7 @@ from sublet_hub.ledger.records import SliceRecord
 
 
 def lease_of(record: SliceRecord) -> Lease:
-    """The slice as it is told to who holds it."""
+    """Return the slice as it is told to whoever holds it."""
     gpu = record.gpu
     return Lease(
         slice_id=record.slice_id,

@@ -1,9 +1,9 @@
-"""Slices whose servers are pods: which pod it is, and on which node and card the cluster put it.
+"""The slices of servers in pods: which pod it is, and where the cluster put it.
 
 On Kubernetes a slice's card is the service's choice only as far as the scheduler and the device
 plugins follow it. What came of it counts: the node, when the hub tells of the pod; the card, when
-the node's agent has seen the pod's processes on it. An agent's word counts for its node alone.
-A slice whose pod came to a node before its agent did follows it when that agent reports.
+the node's agent has seen the pod's processes on it. An agent's word counts for its node alone. A
+slice whose pod came to a node before its agent did follows it when that agent reports.
 """
 
 import logging
@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Pods:
-    """Takes over what became of slices in the cluster."""
+    """The pods of slices: what became of them in the cluster is taken over here."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Pods:
             for record in ledger.slices.values()
             if record.pod is not None and record.pod.node not in {None, record.gpu.node}
         }
-        """Slices of pods on nodes of which no card is known yet."""
+        """The slices of pods on nodes of which no card is known yet."""
         ledger.listen(self._ledger_changed)
 
     def started(self, slice_id: SliceId, started: PodStarted) -> None:
@@ -88,7 +88,7 @@ class Pods:
             self._ledger.apply(Change(slices=tuple(moved), events=events), now)
 
     def _follow(self, slice_id: SliceId, node: NodeId) -> None:
-        """One at a time: where the next fits best depends on it."""
+        """Move one slice to its pod's node, one at a time: where the next fits depends on it."""
         record = self._ledger.slices[slice_id]
         after = self._on_node(record, node)
         if after != record:

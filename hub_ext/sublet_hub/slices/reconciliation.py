@@ -32,7 +32,7 @@ class Patience:
 
 
 class Reconciliation:
-    """Compares the ledger with the hub's servers and this machine's processes."""
+    """The comparison of the ledger with the hub's servers and this machine's processes."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Reconciliation:
         self.hub_silent_since: datetime | None = None
 
     async def ask_hub(self, hub: HubClient) -> None:
-        """Compare with the hub's servers; when it does not answer, say so once."""
+        """Compare with the hub's servers; a hub that does not answer is logged once."""
         try:
             servers = await hub.servers()
         except HubUnreachableError as error:

@@ -1,4 +1,4 @@
-"""Gives a slice another size where it is, live; ``sublet_quota.admission.resize`` decides."""
+"""The change of a slice's size where it is, live; ``sublet_quota.admission.resize`` decides."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from sublet_hub.state.owner_accounts import OwnerAccounts
 
 
 class Resizing:
-    """Resizes notebooks' slices."""
+    """The changes of notebook slices' sizes."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Resizing:
         self._now = now
 
     def resize(self, record: SliceRecord, new: NewSize) -> SliceRecord | Refusal:
-        """Give the slice another size, or say why not.
+        """Give the slice another size and return it, or the refusal.
 
         ``ConflictError`` for a job's, and for one whose size the cluster fixes.
         """

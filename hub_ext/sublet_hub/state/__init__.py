@@ -1,1 +1,1 @@
-"""What the service knows now."""
+"""The state of the service: what it knows now."""

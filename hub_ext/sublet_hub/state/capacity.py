@@ -1,8 +1,8 @@
-"""What admission and placement read: the holdings, kept equal to ledger, fleet and document.
+"""The holdings that admission and placement read, kept equal to ledger, fleet and document.
 
-The ledger says who holds what; the fleet, which cards are there and which are closed. A card
-whose agent is silent, or whose node is cordoned, takes nothing new; what is there stays. Every
-listener here is quick: sums change by what changed, only a new document adds up from scratch.
+The ledger says who holds what; the fleet, which cards are there and which are closed. A card whose
+agent is silent, or whose node is cordoned, takes nothing new; what is there stays. Every listener
+here is quick: sums change by what changed, only a new document adds up from scratch.
 """
 
 from collections.abc import Callable
@@ -54,14 +54,14 @@ class Capacity:
                 )
 
     def nodes_are_cordoned(self, nodes: frozenset[NodeId]) -> None:
-        """Close the cards of these nodes, and open those of others that were."""
+        """Close the cards of these nodes, and open those of nodes that were cordoned before."""
         before, self._fleet.cordoned = self._fleet.cordoned, nodes
         self._look_again(before ^ nodes)
         if before - nodes:
             self._tell()
 
     def look_for_silence(self) -> tuple[NodeId, ...]:
-        """Close the cards of nodes that are silent now; returns the newly silent nodes."""
+        """Close the cards of nodes that are silent now; return the newly silent nodes."""
         silent = frozenset(self._fleet.silent_nodes())
         changed = silent ^ self._silent
         before, self._silent = self._silent, silent
@@ -120,7 +120,7 @@ class Capacity:
         )
 
     def _is_unsuspendable(self, record: SliceRecord) -> bool:
-        """The hub's backend says so for good; else the agent, for as long as it does."""
+        """Whether the hub's backend says so of a slice for good, or the agent does now."""
         report = self._fleet.report(record.slice_id)
         reported = report is not None and report.unsuspendable is not None
         return reported or record.never_suspended is not None

@@ -1,8 +1,8 @@
-"""What the agents last said: nodes, cards and slices as seen, and since when nobody spoke.
+"""The fleet: nodes, cards and slices as the agents last described them.
 
-Levels only, never stored: after a restart every node is silent until its agent connects again.
-An agent's word counts for its own node alone: reports of slices and cards that the ledger has
-on another node are dropped here, and counted.
+Levels only, never stored: after a restart every node is silent until its agent connects again. An
+agent's word counts for its own node alone: reports of slices and cards that the ledger has on
+another node are dropped here, and counted.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +16,12 @@ from sublet_quota.wire.agent_link import GpuReport, Hello, SliceReport, Status
 from sublet_hub.ledger.ledger import Ledger
 
 SILENT_AFTER = timedelta(seconds=10)
-"""Ten of an agent's reports missed."""
+"""The time without a report after which a node is silent: ten of an agent's reports missed."""
 
 
 @dataclass(slots=True)
 class NodeView:
-    """One node, as its agent last described it."""
+    """A node, as its agent last described it."""
 
     node: NodeId
     boot_id: str
@@ -44,18 +44,21 @@ class Fleet:
         self._boot_id = boot_id
         self._nodes: dict[NodeId, NodeView] = {}
         self.cordoned: frozenset[NodeId] = frozenset()
-        """Nodes that take nothing new, as the cluster says: cards there count as closed."""
+        """The nodes that take nothing new, as the cluster says: cards there count as closed."""
 
     def nodes(self) -> Iterable[NodeView]:
-        """All nodes that have connected since the service started."""
+        """Return all nodes that have connected since the service started."""
         return self._nodes.values()
 
     def node(self, node: NodeId) -> NodeView | None:
-        """One node, when its agent has connected since the service started."""
+        """Return one node; ``None`` where its agent has not connected since the service started."""
         return self._nodes.get(node)
 
     def connected(self, hello: Hello, epoch: int) -> NodeView:
-        """Begin with a new connection of an agent; what it said before stays until it speaks."""
+        """Begin with a new connection of an agent, and return its node.
+
+        What the agent said before stays until it speaks.
+        """
         node = NodeId(hello.node)
         before = self._nodes.get(node)
         view = NodeView(node, hello.boot_id, hello.version, epoch)
@@ -71,7 +74,7 @@ class Fleet:
             view.connected = False
 
     def reported(self, view: NodeView, status: Status) -> tuple[GpuReport, ...]:
-        """Take an agent's status; returns the cards that the ledger does not know like this."""
+        """Take an agent's status; return the cards that the ledger does not know like this."""
         view.seen_at = self._now()
         view.acknowledged = status.acknowledged
         view.gpus = {GpuId(g.gpu_id): g for g in status.gpus if self._is_its_gpu(view, g)}
@@ -81,13 +84,13 @@ class Fleet:
         return tuple(g for g in view.gpus.values() if self._is_news(view, g))
 
     def report(self, slice_id: SliceId) -> SliceReport | None:
-        """What its agent last said of a slice."""
+        """Return what its agent last said of a slice, or ``None``."""
         record = self._ledger.slices.get(slice_id)
         view = None if record is None else self._nodes.get(record.gpu.node)
         return None if view is None else view.slices.get(slice_id)
 
     def report_as_of_now(self, slice_id: SliceId) -> SliceReport | None:
-        """The same, with the time of a move under way that has passed since."""
+        """Return a slice's report, with the time of a move under way that has passed since."""
         report = self.report(slice_id)
         move = None if report is None else report.move
         record = self._ledger.slices.get(slice_id)
@@ -99,7 +102,7 @@ class Fleet:
         return report.model_copy(update={"move": later})
 
     def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
-        """What its agent last said of a card; closed, where its node is cordoned."""
+        """Return the last report of a card, or ``None``; closed, where its node is cordoned."""
         record = self._ledger.gpus.get(gpu_id)
         view = None if record is None else self._nodes.get(record.node)
         report = None if view is None else view.gpus.get(gpu_id)
@@ -113,7 +116,7 @@ class Fleet:
         return view is not None and view.connected
 
     def forget(self, node: NodeId) -> None:
-        """A node without a connected agent is there no more."""
+        """Forget a node without a connected agent: it is there no more."""
         self._nodes.pop(node, None)
 
     def has_lost(self, gpu: GpuFacts) -> bool:
@@ -122,7 +125,7 @@ class Fleet:
         return not self.is_silent(gpu.node) and view is not None and gpu.gpu_id not in view.gpus
 
     def seen_at(self, node: NodeId) -> datetime | None:
-        """When a node last reported."""
+        """Return when a node last reported; ``None`` where it has not."""
         view = self._nodes.get(node)
         return None if view is None else view.seen_at
 
@@ -139,11 +142,11 @@ class Fleet:
         return view is not None and view.boot_id == self._boot_id
 
     def speaking(self) -> Iterator[NodeView]:
-        """The nodes whose agents report."""
+        """Yield the nodes whose agents report."""
         return (view for view in self._nodes.values() if not self.is_silent(view.node))
 
     def silent_nodes(self) -> tuple[NodeId, ...]:
-        """The nodes with cards in the ledger whose agents do not report."""
+        """Return the nodes with cards in the ledger whose agents do not report."""
         known = {gpu.node for gpu in self._ledger.gpus.values()} | set(self._nodes)
         return tuple(sorted(node for node in known if self.is_silent(node)))
 
@@ -152,7 +155,10 @@ class Fleet:
         return record is not None and record.gpu.node == view.node
 
     def _is_its_gpu(self, view: NodeView, report: GpuReport) -> bool:
-        """A card belongs to who told of it first, until that node is silent and holds nothing."""
+        """Whether a reported card is this node's.
+
+        A card belongs to who told of it first, until that node is silent and holds nothing.
+        """
         known = self._ledger.gpus.get(GpuId(report.gpu_id))
         if known is None or known.node == view.node:
             return True

@@ -25,61 +25,61 @@ class JobFiles:
     folder: Path
 
     def prepare(self, job_id: JobId, environment: Mapping[str, str]) -> None:
-        """Make the job's folder, with the variables its owner asked for."""
+        """Make the job's folder, with the variables that its owner asked for."""
         folder = make_private_folder(self.folder / job_id)
         write_private(folder / _ENVIRONMENT, json.dumps(dict(environment)).encode())
 
     def environment(self, job_id: JobId) -> dict[str, str]:
-        """The variables its owner asked for."""
+        """Return the variables that the job's owner asked for."""
         asked: dict[str, str] = json.loads((self.folder / job_id / _ENVIRONMENT).read_bytes())
         return asked
 
     def log_path(self, job_id: JobId) -> Path:
-        """What it prints."""
+        """Return the path of the log: what a job prints."""
         return self.folder / job_id / "log"
 
     def progress_path(self, job_id: JobId, attempt: int) -> Path:
-        """What one process of it says of itself."""
+        """Return the path of what one attempt of a job says of itself."""
         return self.folder / job_id / f"progress-{attempt}.jsonl"
 
     def open_log(self, job_id: JobId) -> int:
-        """A descriptor for its stdout and stderr."""
+        """Return a descriptor for a job's stdout and stderr, appended to its log."""
         return open_private_append(self.log_path(job_id))
 
     def open_progress(self, job_id: JobId, attempt: int) -> int:
-        """A descriptor for its progress."""
+        """Return a descriptor for the progress of an attempt, which begins empty."""
         path = self.progress_path(job_id, attempt)
         path.unlink(missing_ok=True)
         return open_private_append(path)
 
     def open_more_progress(self, job_id: JobId, attempt: int) -> int:
-        """A descriptor to add to what a process of it has said already."""
+        """Return a descriptor to add to what an attempt has said already."""
         return open_private_append(self.progress_path(job_id, attempt))
 
     def bytes_written(self, job_id: JobId, attempt: int) -> int:
-        """How much room log and progress take."""
+        """Return how much room a job's log and an attempt's progress take."""
         paths = (self.log_path(job_id), self.progress_path(job_id, attempt))
         return sum(_room(path.stat()) for path in paths if path.exists())
 
     def bytes_kept(self, job_id: JobId) -> int:
-        """How much room all takes that its processes have written."""
+        """Return how much room everything takes that a job's processes have written."""
         return sum(_room(path.stat()) for path in self._written(job_id))
 
     def trim(self, job_id: JobId, most_bytes: int) -> None:
-        """Cut each file that its processes have written, and what was reserved beyond its end."""
+        """Cut what a job's processes have written, file by file, and what was reserved beyond."""
         for path in self._written(job_id):
             status = path.stat()
             if _room(status) > most_bytes:
                 os.truncate(path, min(status.st_size, most_bytes))
 
     def drop_log(self, job_id: JobId, why: str) -> None:
-        """Delete what its processes have written; its log says ``why``."""
+        """Delete what a job's processes have written; the log says ``why``."""
         for path in self._written(job_id):
             path.unlink()
         write_private(self.log_path(job_id), f"{why}\n".encode())
 
     def read_log(self, job_id: JobId, offset: int, *, ended: bool) -> JobLog:
-        """Part of what it printed, whole characters only."""
+        """Return a part of what a job printed, whole characters only."""
         try:
             with self.log_path(job_id).open("rb") as file:
                 file.seek(offset)
@@ -106,10 +106,10 @@ class JobFiles:
 
 
 def _room(status: os.stat_result) -> int:
-    """A file's size, or what is reserved for it where that is more than file systems do unasked.
+    """Return a file's size in bytes, or what is reserved for it where that is much more.
 
     A tenant can reserve room behind the end of a file. XFS does so by itself for one that grows,
-    and at most doubles it.
+    and at most doubles it: what file systems do unasked does not count.
     """
     reserved = status.st_blocks * 512
     unasked = 2 * status.st_size + _RESERVED_BY_ITSELF
@@ -117,7 +117,7 @@ def _room(status: os.stat_result) -> int:
 
 
 def _whole_characters(data: bytes) -> bytes:
-    """Leave off a character whose last bytes have not come yet."""
+    """Return the data without a character whose last bytes have not come yet."""
     for length in range(1, min(4, len(data)) + 1):
         byte = data[-length]
         if byte & 0xC0 == 0x80:  # noqa: PLR2004 - a character's later byte

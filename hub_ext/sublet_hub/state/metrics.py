@@ -1,4 +1,4 @@
-"""What Prometheus reads: a registry of the service's own, without owners' names in it."""
+"""The metrics that Prometheus reads: a registry of the service's own, without owners' names."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ _GPU_LABELS = ("node", "gpu")
 
 
 class LedgerCollector(Collector):
-    """Reads ledger and fleet when Prometheus asks."""
+    """The gauges of ledger and fleet, read when Prometheus asks."""
 
     def __init__(self, ledger: Ledger, fleet: Fleet) -> None:
         self._ledger = ledger
         self._fleet = fleet
 
     def collect(self) -> Iterable[Metric]:
-        """All gauges at this moment."""
+        """Yield all gauges at this moment."""
         yield from self._counts()
         yield from self._cards()
         yield from self._agents()
@@ -157,5 +157,5 @@ class ServiceMetrics:
         self._failures.labels(loop).inc()
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

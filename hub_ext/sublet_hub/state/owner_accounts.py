@@ -1,4 +1,4 @@
-"""How each owner's spawner runs their processes, as the hub last said; jobs run the same way.
+"""The accounts of owners, as the hub last said: how spawners run their processes, and jobs too.
 
 Kept in private files, not in the ledger: an account's environment is its owner's business.
 """
@@ -26,21 +26,21 @@ class OwnerAccount(WireModel):
 
 
 class OwnerAccounts:
-    """All owners' accounts."""
+    """The accounts of all owners."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = make_private_folder(folder)
         self._known: dict[UserName, OwnerAccount] = {}
 
     def remember(self, account: OwnerAccount) -> None:
-        """Keep what the hub said; written only when it is news."""
+        """Keep what the hub said of an owner; written only when it is news."""
         owner = UserName(account.owner)
         if self.find(owner) != account:
             write_private(self._path(owner), account.model_dump_json().encode())
             self._known[owner] = account
 
     def find(self, owner: UserName) -> OwnerAccount | None:
-        """What the hub last said of this owner, if it ever did."""
+        """Return what the hub last said of this owner; ``None`` if it never did."""
         known = self._known.get(owner)
         if known is None:
             known = self._read(owner)

@@ -32,7 +32,7 @@ class QuotaFile:
         self._now = now
         self._listeners: list[Listener] = []
         self.error: QuotaFileError | None = None
-        """Why the file, as it is now, is not in force."""
+        """Why the file, as it is now, is not in force; ``None``: it is."""
         self.loaded_at = now()
         text = self._read()
         self._digest = _digest(text)
@@ -55,7 +55,7 @@ class QuotaFile:
             return self.error is None or str(error) != str(self.error)
 
     def reload(self) -> bool:
-        """Look at the file again; returns whether it is in force now."""
+        """Look at the file again; return whether it is in force now."""
         # While it cannot be read, whatever comes next is another file, also the same text.
         self._digest = _UNREAD
         try:

@@ -1,4 +1,4 @@
-"""What the service knows, together: most of its parts work on these."""
+"""The stores of what the service knows, together: most of its parts work on these."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

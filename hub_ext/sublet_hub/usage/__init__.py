@@ -1,1 +1,1 @@
-"""What was used, lent and waited for."""
+"""Usage: what was used, lent and waited for."""

@@ -16,7 +16,7 @@ from sublet_hub.state.fleet import NodeView
 
 
 class LentTimes:
-    """Notes the beginnings and ends of lending."""
+    """The beginnings and ends of lending, as agents' reports tell of them."""
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -41,7 +41,7 @@ class LentTimes:
     def _look_at(
         self, record: SliceRecord, report: SliceReport, now: datetime
     ) -> SliceRecord | None:
-        """The slice with what is news about it, or nothing."""
+        """Return the slice with what is news about its lending, or ``None``."""
         for lent_to in report.lent_to:
             borrower = self._ledger.slices.get(SliceId(lent_to))
             if borrower is not None and borrower.job_id is not None:

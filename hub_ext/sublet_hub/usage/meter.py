@@ -1,9 +1,9 @@
-"""What each owner's slices use: GPU time, energy and hours lent, from what agents report.
+"""The meter of owners' slices: GPU time, energy and hours lent, from what agents report.
 
 Reports are compared over stretches of five seconds or more. Energy is split by
-``sublet_quota.amounts.energy``; what a card uses when idle is the least power ever measured on
-it. A stretch in which an agent or the service was away is not known well enough to be split, and
-its energy is nobody's; its GPU time is counted all the same, for the slice's counter ran on.
+``sublet_quota.amounts.energy``; what a card uses when idle is the least power ever measured on it.
+A stretch in which an agent or the service was away is not known well enough to be split, and its
+energy is nobody's; its GPU time is counted all the same, for the slice's counter ran on.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ from sublet_hub.usage.store import HourOfUse, UseStore
 WEEK: Final = timedelta(days=7)
 STRETCH_S: Final = 5.0
 _LONGEST_S: Final = 30.0
-"""A longer one has a gap in it."""
+"""The length of the longest stretch: a longer one has a gap in it."""
 _MJ_PER_WH: Final = 3_600_000
 
 
@@ -48,7 +48,7 @@ class _Held:
 
 
 class UseMeter:
-    """Adds up use by owner and hour."""
+    """The sums of use by owner and hour."""
 
     def __init__(self, ledger: Ledger, store: UseStore, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -80,7 +80,7 @@ class UseMeter:
             self._note_energy(gpu, on_cards[gpu_id], gapless_s, now)
 
     def week(self, owner: str) -> WeekUse:
-        """What an owner used in the last seven days."""
+        """Return what an owner used in the last seven days."""
         since = self._now() - WEEK
         total = self._store.use_since(owner, since)
         for part in self._unstored.values():
@@ -95,14 +95,14 @@ class UseMeter:
         )
 
     def store(self) -> None:
-        """Store what was added up. ``LedgerWriteError``: it is kept, and stored the next time."""
+        """Store what was added up; after a ``LedgerWriteError`` that is tried again next time."""
         parts = tuple(self._unstored.values())
         if parts:
             self._store.add_use(parts)
             self._unstored.clear()
 
     def _busy(self, report: SliceReport, gapless_s: float) -> int:
-        """For how many milliseconds the GPU computed for it in the stretch.
+        """Return for how many milliseconds the GPU computed for a slice in the stretch.
 
         Where the driver counts no time by process, what it says of utilisation has to do.
         """

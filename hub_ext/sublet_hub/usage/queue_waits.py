@@ -1,4 +1,4 @@
-"""How long jobs have waited lately: what an expected wait is reckoned from."""
+"""The waits of jobs lately: what an expected wait is reckoned from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sublet_hub.ledger.ledger import Ledger
 
 _LATELY: Final = timedelta(days=7)
 _LEAST: Final = 3
-"""Fewer jobs than these say nothing."""
+"""The number of jobs below which their waits say nothing."""
 _MOST: Final = 50
 _KEPT: Final = timedelta(seconds=30)
 
@@ -24,12 +24,12 @@ class UsualWait:
 
     @property
     def basis(self) -> str:
-        """What it is reckoned from, in words."""
+        """The jobs that the wait is reckoned from, in words."""
         return f"the median wait of the last {self.jobs} jobs that started within a week"
 
 
 class QueueTimes:
-    """Knows the usual wait; reckoned anew twice a minute."""
+    """The usual wait, reckoned anew twice a minute."""
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -38,7 +38,7 @@ class QueueTimes:
         self._kept_at: datetime | None = None
 
     def usual_wait(self) -> UsualWait | None:
-        """The usual wait of a job that does not start at once; nothing where few have."""
+        """Return the usual wait of a job that does not start at once; ``None`` where few have."""
         now = self._now()
         if self._kept_at is None or now - self._kept_at > _KEPT:
             self._kept, self._kept_at = self._reckon(now), now

@@ -26,7 +26,9 @@ SPAN: Final = timedelta(hours=1)
 MOST_POINTS: Final = 360
 _STORE_EACH: Final = 30
 _POINT: Final = struct.Struct("<IIIBBB")
-"""Seconds since the epoch, MiB on the GPU, MiB in host memory, percent, state, flags."""
+"""A packed point: seconds since the epoch, MiB on the GPU, MiB in host memory, percent, state,
+flags.
+"""
 _NUMBERS: Final = {SliceState.RESIDENT: 0, SliceState.PAUSED: 1, SliceState.SUSPENDED: 3}
 """Of the states, as they are stored: a number stays with its state, and is not given again."""
 _STATES: Final = {number: state for state, number in _NUMBERS.items()}
@@ -36,7 +38,7 @@ _MOST: Final = 2**32 - 1
 
 @dataclass(slots=True)
 class _Step:
-    """What was reported since the last point."""
+    """The reports on a slice since its last point."""
 
     reports: int = 0
     utilisation: int = 0
@@ -52,13 +54,13 @@ class _Step:
 class _Slice:
     points: bytearray = field(default_factory=bytearray)
     unstored: int = 0
-    """How many of the last points are not in the database yet."""
+    """The number of the last points that are not in the database yet."""
     step: _Step = field(default_factory=_Step)
     next_at: float = 0.0
 
 
 class Histories:
-    """All slices' last hour."""
+    """The last hour of all slices."""
 
     def __init__(self, ledger: Ledger, store: UseStore, now: Callable[[], datetime]) -> None:
         self._ledger = ledger
@@ -86,7 +88,7 @@ class Histories:
                 kept.next_at = at + STEP_S
 
     def points(self, slice_id: SliceId, since: datetime | None) -> tuple[HistoryPoint, ...]:
-        """A slice's points later than ``since``, of the last hour, the oldest first."""
+        """Return a slice's points later than ``since``, of the last hour, the oldest first."""
         kept = self._slices.get(slice_id)
         if kept is None:
             return ()

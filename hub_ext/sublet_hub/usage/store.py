@@ -1,7 +1,7 @@
-"""What is stored beside the ledger: use by owner and hour, and blocks of slices' history.
+"""The tables stored beside the ledger: use by owner and hour, and blocks of slices' history.
 
-Nothing is decided by either, so they are written behind, in batches. What was not written when
-the service was killed is lost: a minute of use, five of history.
+Nothing is decided by either, so they are written behind, in batches. What was not written when the
+service was killed is lost: a minute of use, five of history.
 """
 
 from collections.abc import Iterable
@@ -17,21 +17,21 @@ from sublet_hub.ledger.tables import HISTORY, USE_BY_HOUR
 
 @dataclass(frozen=True, slots=True)
 class HourOfUse:
-    """What one owner's slices used in one hour, or a part of that."""
+    """The use by one owner's slices in one hour, or a part of that."""
 
     owner: str
     hour: datetime
     """When the hour began."""
     busy_s: float = 0.0
-    """For how long a GPU computed for them."""
+    """How long a GPU computed for the owner's slices."""
     lent_s: float = 0.0
-    """For how long idle slices of theirs were lent."""
+    """How long idle slices of the owner's were lent."""
     energy_mj: int = 0
     unmetered_s: float = 0.0
-    """For how long they had a slice on a GPU that has no energy counter."""
+    """How long the owner had a slice on a GPU that has no energy counter."""
 
     def plus(self, other: "HourOfUse") -> "HourOfUse":
-        """Both together, in this one's hour."""
+        """Return the sum of both, in this one's hour."""
         return HourOfUse(
             self.owner,
             self.hour,
@@ -48,12 +48,12 @@ class HistoryBlock:
 
     slice_id: str
     ended_at: datetime
-    """When its last point was."""
+    """The time of the block's last point."""
     points: bytes
 
 
 class UseStore:
-    """Reads and writes both tables."""
+    """The two tables of use and of history."""
 
     def __init__(self, database: Database) -> None:
         self._engine = database.engine
@@ -77,7 +77,7 @@ class UseStore:
             raise LedgerWriteError(message) from error
 
     def use_since(self, owner: str, since: datetime) -> HourOfUse:
-        """What an owner used from the hour in which ``since`` lies on."""
+        """Return what an owner used from the hour in which ``since`` lies on."""
         columns = (
             USE_BY_HOUR.c.busy_s,
             USE_BY_HOUR.c.lent_s,
@@ -109,7 +109,7 @@ class UseStore:
             raise LedgerWriteError(message) from error
 
     def history_since(self, since: datetime) -> tuple[HistoryBlock, ...]:
-        """All slices' blocks that end later, the oldest first."""
+        """Return all slices' blocks that end later than ``since``, the oldest first."""
         found = sa.select(HISTORY).where(HISTORY.c.ended_at > since).order_by(HISTORY.c.ended_at)
         with self._engine.connect() as connection:
             return tuple(
@@ -118,7 +118,7 @@ class UseStore:
             )
 
     def forget_before(self, use: datetime, history: datetime) -> None:
-        """Delete what is older."""
+        """Delete use and history that are older than these times."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(USE_BY_HOUR).where(USE_BY_HOUR.c.hour < use))
             connection.execute(sa.delete(HISTORY).where(HISTORY.c.ended_at < history))

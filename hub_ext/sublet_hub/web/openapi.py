@@ -31,7 +31,7 @@ _SCHEMAS: dict[Nature, dict[str, Any]] = {
 
 @cache
 def openapi_document(prefix: str, version: str) -> dict[str, Any]:
-    """The document for a service below ``prefix``."""
+    """Return the document for a service below ``prefix``."""
     types: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
     for route in ROUTES:
         if route.answer is not None:

@@ -1,4 +1,4 @@
-"""What needs no user: health, the OpenAPI document, and metrics for who may read them."""
+"""The pages that need no user: health, the OpenAPI document, and metrics for who may read them."""
 
 import hmac
 import ipaddress
@@ -15,15 +15,15 @@ from sublet_hub.web.routes.context import ServiceParts
 
 
 class HealthHandler(ServiceHandler):
-    """Whether the service works; says nothing about anybody."""
+    """The page that says whether the service works, and nothing about anybody."""
 
     def initialize(self, service: ServiceParts, version: str) -> None:
-        """Take what is told."""
+        """Take the service's parts, and the version to tell."""
         self.service = service
         self.version = version
 
     def get(self) -> None:
-        """Say so."""
+        """Answer with the version, and how many agents report or are silent."""
         fleet = self.service.fleet
         said = {
             "ok": True,
@@ -35,10 +35,10 @@ class HealthHandler(ServiceHandler):
 
 
 class OpenApiHandler(ServiceHandler):
-    """The description of the API."""
+    """The page with the description of the API."""
 
     def initialize(self, prefix: str, version: str) -> None:
-        """Take what it describes."""
+        """Take prefix and version of the API that is described."""
         self.prefix = prefix
         self.version = version
 
@@ -48,10 +48,10 @@ class OpenApiHandler(ServiceHandler):
 
 
 class MetricsHandler(ServiceHandler):
-    """Metrics for Prometheus: with its own token, with an admin's, or from this machine."""
+    """The page of metrics for Prometheus: with its token, with an admin's, or from this machine."""
 
     def initialize(self, service: ServiceParts, hub_auth: ServiceAuth, token: str | None) -> None:
-        """Take who may read."""
+        """Take what tells who may read: the hub's authentication, and Prometheus' token."""
         self.service = service
         self.hub_auth = hub_auth
         self.token = token

@@ -1,4 +1,4 @@
-"""One tornado handler for every route: let in, read, call, answer.
+"""The tornado handler of every route: let in, read, call, answer.
 
 ``prepare`` identifies the caller without blocking: a hub that stalls must not stop the agents'
 heartbeats.
@@ -44,7 +44,7 @@ _SECURITY_HEADERS = {
 
 
 class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
-    """What all of the service's handlers share: headers, errors as ``Problem``, and guesses."""
+    """The common part of all handlers: headers, errors as ``Problem``, and guesses."""
 
     service: ServiceParts
     hub_auth: ServiceAuth
@@ -56,7 +56,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             self.set_header(name, value)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with a ``Problem``; what is a defect of ours is in the log alone."""
+        """Answer with a ``Problem``; what is a defect of the service's is in the log alone."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         told = None if error is None else problem_of_error(error)
         if told is not None:
@@ -99,7 +99,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 
 
 class UnknownPathHandler(ServiceHandler):
-    """Whatever has no route."""
+    """The handler of every path that has no route."""
 
     def prepare(self) -> None:
         """Answer 404."""
@@ -115,7 +115,7 @@ class OAuthCallback(HubOAuthCallbackHandler):  # type: ignore[misc]
         self.hub_auth = hub_auth
 
     def set_default_headers(self) -> None:
-        """Let no browser frame or cache it."""
+        """Let no browser frame or cache the answer."""
         for name, value in _SECURITY_HEADERS.items():
             self.set_header(name, value)
 

@@ -30,21 +30,24 @@ _IDLE_CONNECTION_S = 300
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """How the application answers."""
+    """The settings of the tornado application."""
 
     prefix: str
     version: str
     metrics_token: str | None
     cookie_secret: bytes
     proxies_before_hub: tuple[Network, ...] = ()
-    """Where further proxies are, in front of JupyterHub's."""
+    """The networks of further proxies, in front of JupyterHub's."""
 
 
 class ServiceApplication(Application):
-    """Routes each request by the address that it comes from, as far as that is known."""
+    """The application, which routes each request by the address that it comes from, if known."""
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Tell the address first: tornado's ``xheaders`` would believe ``X-Real-Ip``."""
+        """Return the handler of a request, whose address is told first.
+
+        tornado's ``xheaders`` would believe ``X-Real-Ip``.
+        """
         request.remote_ip = told_address_of(request, self.settings["proxies_before_hub"])
         return super().find_handler(request, **kwargs)
 
@@ -55,7 +58,7 @@ def make_server(
     connections: AgentConnections,
     settings: WebSettings,
 ) -> HTTPServer:
-    """A server of the application, which listens nowhere yet."""
+    """Return a server of the application, which listens nowhere yet."""
     return HTTPServer(
         make_application(service, hub_auth, connections, settings),
         max_body_size=_LARGEST_BODY,
@@ -70,7 +73,7 @@ def make_application(
     connections: AgentConnections,
     settings: WebSettings,
 ) -> Application:
-    """Put the routes together."""
+    """Return the application with all routes."""
     prefix = re.escape(settings.prefix)
     metrics = {"service": service, "hub_auth": hub_auth, "token": settings.metrics_token}
     rules: list[Any] = [

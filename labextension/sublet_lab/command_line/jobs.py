@@ -302,7 +302,7 @@ def _pairs(option: str, texts: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _value(text: str) -> Any:
-    """JSON where it is some; ``NaN`` and the like are not."""
+    """Return JSON where the text is some; ``NaN`` and the like are not."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
@@ -332,7 +332,7 @@ def _attempts(job: JobInfo) -> str:
 
 
 def _print_forecast(forecast: JobForecast) -> None:
-    """Say what would become of a job; exits with 1 if it would be refused."""
+    """Print what would become of a job; exit with 1 if it would be refused."""
     if wants_json():
         print_json(forecast)
     else:
@@ -356,7 +356,7 @@ def _cells(job: JobInfo) -> str:
 
 
 def _print_rest(service: Service, job_id: str, offset: int) -> JobLog:
-    """Print what there is from ``offset`` on; returns the last part."""
+    """Print what there is from ``offset`` on; return the last part."""
     while True:
         part = service.get(JobLog, f"jobs/{job_id}/log", offset=offset)
         click.echo(plain_log(part.text), nl=False)
@@ -366,7 +366,7 @@ def _print_rest(service: Service, job_id: str, offset: int) -> JobLog:
 
 
 def _follow(service: Service, job_id: str, offset: int) -> None:
-    """Print the log until the job has ended; exits with 1 if it did not end well."""
+    """Print the log until the job has ended; exit with 1 if it did not end well."""
     while True:
         part = _print_rest(service, job_id, offset)
         if part.ended:

@@ -15,7 +15,7 @@ from sublet_lab.command_line.slices import size_of
 from sublet_lab.command_line.tables import json_option, plain, print_json, print_table, wants_json
 
 _POINTS_A_LINE: Final = 6
-"""One line a minute."""
+"""The number of points that make a line: one line a minute."""
 
 
 @click.command("give-up")

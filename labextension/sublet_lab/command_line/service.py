@@ -24,7 +24,8 @@ from sublet_lab.service_calls import (
 
 _TIMEOUT_S = 30.0
 SUBMITTING_S = 400.0
-"""A job's notebook is read meanwhile, and its files are copied."""
+"""How long a submission may take: the job's notebook is read meanwhile, and its files are copied.
+"""
 REFUSED = 1
 NO_ANSWER = 3
 
@@ -43,7 +44,7 @@ class RefusedError(click.ClickException):
         self._as_json = wants_json()  # there is no context any more when it is shown
 
     def show(self, file: Any = None) -> None:
-        """Show the refusal: as JSON where that was asked for."""
+        """Print the refusal: as JSON where that was asked for."""
         if self._as_json:
             print_json(self.problem.model_dump(mode="json"))
         else:
@@ -51,20 +52,23 @@ class RefusedError(click.ClickException):
 
 
 class NoAnswerError(click.ClickException):
-    """The service could not be asked; says why, and what to do."""
+    """The service could not be asked; the text says why, and what to do."""
 
     exit_code = NO_ANSWER
 
 
 class Service:
-    """Asks with the caller's own token. It is never an argument: others could read it."""
+    """The hub service, asked with the caller's own token.
+
+    The token is never an argument: others could read it.
+    """
 
     def __init__(self, url: str | None, token_file: Path | None) -> None:
         self._url = url
         self._token_file = token_file
 
     def get(self, kind: type[T], path: str, **query: str | int | None) -> T:
-        """What the service answers at ``path``, as ``kind``."""
+        """Return what the service answers at ``path``, as ``kind``."""
         given = {name: value for name, value in query.items() if value is not None}
         address = f"{path}{'?' + urlencode(given) if given else ''}"
         return self._ask("GET", address, None, kind)
@@ -160,7 +164,7 @@ def _raise_problem(status: int, text: bytes) -> NoReturn:
 
 
 def id_in_path(given: str) -> str:
-    """An id that may stand in an address."""
+    """Return the id, which may stand in an address; ``click.BadParameter`` for any other."""
     if not given.replace("-", "").replace("_", "").isalnum() or not given.isascii():
         message = f"{plain(given)!r} is no id"
         raise click.BadParameter(message)

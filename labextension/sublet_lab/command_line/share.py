@@ -73,7 +73,7 @@ def _week(week: WeekUse | None) -> str:
 
 
 def print_slices(slices: tuple[SliceInfo, ...]) -> None:
-    """A table of slices of one owner."""
+    """Print a table of slices of one owner."""
     print_table(
         ("SLICE", "FOR", "GPU", "SIZE", "STATE", "HOLDS", "REMARKS"),
         (
@@ -128,7 +128,7 @@ def wake(service: Service, slice_id: str | None) -> None:
 
 
 def which_slice(service: Service, slice_id: str | None) -> str:
-    """The slice that was named, or the only one of the caller's notebooks."""
+    """Return the slice that was named, or the only one of the caller's notebooks."""
     if slice_id is not None:
         return id_in_path(slice_id)
     slices = service.get(tuple[SliceInfo, ...], "slices")

@@ -11,12 +11,12 @@ from sublet_lab.command_line.tables import duration
 
 
 def size_of(info: SliceInfo) -> str:
-    """``40 GiB, 0.5 GPU``."""
+    """Return the size in words: ``40 GiB, 0.5 GPU``."""
     return f"{format_memory(info.lease.memory_mib)}, {format_compute(info.lease.compute_milli)}"
 
 
 def state_of(info: SliceInfo) -> str:
-    """How it stands, and for how long its owner has worked, or has not."""
+    """Return in words how a slice stands, and for how long its owner has worked, or has not."""
     report, standing = info.report, info.standing
     if report is None or standing is None:
         return "unknown to its agent"
@@ -26,7 +26,7 @@ def state_of(info: SliceInfo) -> str:
 
 
 def held_by(info: SliceInfo) -> str:
-    """What it holds on the GPU, and in host memory."""
+    """Return in words what a slice holds on the GPU, and in host memory."""
     if info.report is None:
         return "-"
     on_gpu = format_memory(info.report.memory_mib)
@@ -35,7 +35,7 @@ def held_by(info: SliceInfo) -> str:
 
 
 def remarks_on(info: SliceInfo) -> str:
-    """Whatever its owner should know."""
+    """Return in words whatever a slice's owner should know."""
     remarks = []
     report = info.report
     if report is not None and report.move is not None:

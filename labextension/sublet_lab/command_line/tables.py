@@ -1,4 +1,4 @@
-"""How the command line shows things: tables for people, JSON for programs.
+"""The output of the command line: tables for people, JSON for programs.
 
 Names and messages come from other people. Their control characters, which a terminal would obey,
 are shown instead; rich's markup is never read.
@@ -32,12 +32,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def plain(text: str) -> str:
-    """With control characters shown, not obeyed."""
+    """Return the text with control characters shown, not obeyed."""
     return _CONTROLS.sub(_shown, text)
 
 
 def plain_log(text: str) -> str:
-    """A log without colours; its lines, tabs and progress bars stay."""
+    """Return a log without colours; its lines, tabs and progress bars stay."""
     return _LOG_CONTROLS.sub(_shown, _COLOURS.sub("", text))
 
 
@@ -46,7 +46,7 @@ def _shown(control: re.Match[str]) -> str:
 
 
 def json_option(command: F) -> F:
-    """Give a command ``--json``; ``wants_json`` tells whether it was used."""
+    """Return a command with ``--json``; ``wants_json`` tells whether it was used."""
 
     def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
         context.meta[_JSON] = value or context.meta.get(_JSON, False)
@@ -103,12 +103,12 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def ago(at: datetime | None) -> str:
-    """``3 min ago``; a dash for never."""
+    """Return how long ago that was: ``3 min ago``; a dash for never."""
     return "-" if at is None else f"{duration(datetime.now(UTC) - at)} ago"
 
 
 def duration(length: timedelta) -> str:
-    """In the two or fewer units that matter."""
+    """Return a time in the two or fewer units that matter."""
     seconds = max(0, int(length.total_seconds()))
     if seconds < 60:  # noqa: PLR2004 (a minute)
         return f"{seconds} s"
@@ -123,5 +123,5 @@ def duration(length: timedelta) -> str:
 
 
 def clock(at: datetime | None) -> str:
-    """Local date and time, to the second."""
+    """Return local date and time, to the second; a dash for none."""
     return "-" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,4 +1,5 @@
-"""Runs a promoted notebook, or says whether it could be run: ``python -m sublet_lab.runner``.
+"""The runner of promoted notebooks, as ``python -m sublet_lab.runner``.
 
-Both run as the notebook's owner, started by the hub service, and tell it what happens in JSON.
+A notebook is run, or looked at whether it could be. Both run as the notebook's owner, started by
+the hub service, and tell it what happens in JSON.
 """

@@ -1,4 +1,4 @@
-"""One job from its request to its last line."""
+"""A job from its request to its last line."""
 
 import json
 import os
@@ -33,7 +33,7 @@ _ENGINE = "sublet"
 
 
 class RunRequest(BaseModel):
-    """What the hub service asks for, in JSON on a file descriptor."""
+    """A request of the hub service, in JSON on a file descriptor."""
 
     # A service of a later version may say more than this knows.
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -41,9 +41,9 @@ class RunRequest(BaseModel):
     notebook: Path
     """The copy that was made when the job was submitted."""
     original: Path | None = None
-    """Run in its place where there is no copy."""
+    """The notebook to run in its place where there is no copy."""
     folder: Path | None = None
-    """Where it runs; else where the notebook lies."""
+    """The folder where the notebook runs; else the one where it lies."""
     output: Path
     parameters: dict[str, Any] = {}
     kernel: str | None = None
@@ -51,11 +51,11 @@ class RunRequest(BaseModel):
 
 
 class _TerminatedEarlyError(BaseException):
-    """SIGTERM before the kernel ran."""
+    """The signal SIGTERM came before the kernel ran."""
 
 
 def run_job(request_descriptor: int, progress_descriptor: int) -> int:
-    """Read the request, run it, write the last line; returns the exit code."""
+    """Read the request, run it, write the last line; return the exit code."""
     for descriptor in (request_descriptor, progress_descriptor):
         os.set_inheritable(descriptor, False)
     progress = Progress(progress_descriptor)

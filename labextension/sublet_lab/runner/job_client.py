@@ -1,4 +1,4 @@
-"""papermill's client for one notebook, made to report each cell and to stop when told."""
+"""The client of papermill for one notebook, made to report each cell and to stop when told."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ _INTERRUPT_GRACE_S: Final = 10.0
 
 
 class StopReason(StrEnum):
-    """Why a job was stopped from outside."""
+    """The reason for which a job was stopped from outside."""
 
     TERMINATED = "terminated"
     TOO_LONG = "too long"
 
 
 class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has no types
-    """Runs the cells that belong to a job; SIGTERM and ``max_run_s`` interrupt the running one.
+    """A client that runs the cells of a job; SIGTERM and ``max_run_s`` interrupt the running one.
 
     An interrupted cell has ten seconds to save what it wants; then its kernel is killed.
     """
@@ -60,7 +60,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
                 self._stopping.cancel()
 
     async def async_start_new_kernel(self, **options: Any) -> None:
-        """Start the kernel, once our handler has replaced nbclient's, which would drop it."""
+        """Start the kernel, once the job's handler has replaced nbclient's, which would drop it."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.stop, StopReason.TERMINATED)
         await super().async_start_new_kernel(**options)
@@ -72,7 +72,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
             self._stopping = asyncio.get_running_loop().create_task(self._end_kernel())
 
     async def _run_cell(self, index: int, cell: Any) -> bool:
-        """Whether the next cell may run."""
+        """Run a cell; return whether the next one may run."""
         self.progress.cell_starts()
         print(f"[{self.progress.cell}/{self.progress.total}]", flush=True)  # noqa: T201 (the log)
         failed = True
@@ -100,7 +100,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
 
 
 def job_engine(progress: Progress, max_run_s: int | None, clients: list[JobClient]) -> type[Engine]:
-    """A papermill engine that runs one job; its client is put into ``clients``."""
+    """Return a papermill engine that runs one job; its client is put into ``clients``."""
 
     class JobEngine(Engine):  # type: ignore[misc] # papermill has no types
         """Runs a notebook by ``JobClient``."""

@@ -25,7 +25,7 @@ from papermill.translators import PythonTranslator, papermill_translators
 from papermill.utils import find_first_tagged_cell_index
 
 LEFT_OUT_TAGS: Final = frozenset({"skip", "interactive"})
-"""Cells with one of these tags do not run in a job."""
+"""The tags of cells that do not run in a job."""
 
 DEFAULT_KERNEL: Final = "python3"
 
@@ -40,11 +40,11 @@ _UNREADABLE: Final = (
     TypeError,
     AttributeError,
 )
-"""What nbformat and papermill raise over files that are no notebooks."""
+"""The errors that nbformat and papermill raise over files that are no notebooks."""
 
 
 class NotebookError(Exception):
-    """This notebook cannot run as a job; says why, for its owner."""
+    """A notebook cannot run as a job; the text says why, for its owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +55,22 @@ class Parameter:
     type: str
     default: str
     help: str
-    """The comment behind it."""
+    """The comment behind the variable."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotebookDescription:
-    """What the hub service asks of a notebook before it takes a job."""
+    """The facts that the hub service asks of a notebook before it takes a job."""
 
     cells: int
-    """How many cells would run."""
+    """The number of cells that would run."""
     kernel: str
     kernel_installed: bool
     parameters: tuple[Parameter, ...]
 
 
 def papermill_path(path: Path) -> str:
-    """The path as papermill has to get it, to mean just that file of this machine."""
+    """Return the path as papermill has to get it, to mean just that file of this machine."""
     if not path.is_absolute():
         message = f"{path} is not an absolute path"
         raise NotebookError(message)
@@ -78,7 +78,7 @@ def papermill_path(path: Path) -> str:
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """The notebook as papermill reads it; ``NotebookError`` where there is none."""
+    """Return the notebook as papermill reads it; ``NotebookError`` where there is none."""
     papermill_path(path)
     try:
         mode = path.stat().st_mode
@@ -102,13 +102,13 @@ def runs_in_a_job(cell: NotebookNode) -> bool:
 
 
 def kernel_of(notebook: NotebookNode, wanted: str | None = None) -> str:
-    """The kernel that runs it: the one wanted, else its own, else Python's."""
+    """Return the kernel that runs a notebook: the one wanted, else its own, else Python's."""
     own = notebook.metadata.get("kernelspec", {}).get("name")
     return str(wanted or own or DEFAULT_KERNEL)
 
 
 def language_of_kernel(kernel: str) -> str:
-    """The language of an installed kernel; ``NotebookError`` names those that are installed."""
+    """Return the language of an installed kernel; ``NotebookError`` names the installed ones."""
     kernels = KernelSpecManager()
     try:
         return str(kernels.get_kernel_spec(kernel).language or "python")
@@ -119,7 +119,7 @@ def language_of_kernel(kernel: str) -> str:
 
 
 def describe_notebook(path: Path) -> NotebookDescription:
-    """Describe the notebook at ``path``; ``NotebookError`` where it cannot run as a job."""
+    """Return what is in a notebook; ``NotebookError`` where it cannot run as a job."""
     notebook = read_notebook(path)
     kernel = kernel_of(notebook)
     try:
@@ -137,7 +137,7 @@ def describe_notebook(path: Path) -> NotebookDescription:
 def declared_parameters(
     notebook: NotebookNode, kernel: str, language: str
 ) -> tuple[Parameter, ...]:
-    """The variables of the notebook's cell of parameters."""
+    """Return the variables of the notebook's cell of parameters."""
     index = find_first_tagged_cell_index(notebook, "parameters")
     if index < 0:
         # papermill itself knows only some languages, and needs none for this.
@@ -158,7 +158,7 @@ def declared_parameters(
 
 
 def python_parameters(source: str) -> tuple[Parameter, ...] | None:
-    """The variables that a cell of Python assigns; nothing where it cannot be read.
+    """Return the variables that a cell of Python assigns; ``None`` where it cannot be read.
 
     papermill's own pattern cuts values at a ``#`` inside a string, and drops lines with two ``=``.
     Comments mean what they mean to papermill: ``# type: int what it is for``, or just the latter.
@@ -186,7 +186,7 @@ def python_parameters(source: str) -> tuple[Parameter, ...] | None:
 def _assigned(
     body: Iterable[ast.AST], source: str, comments: Mapping[int, str]
 ) -> Iterator[tuple[Parameter, bool]]:
-    """What is assigned to plain names, in the cell's order, and whether it is in any case.
+    """Yield what is assigned to plain names, in order, and whether it is in any case.
 
     What is assigned below an ``if`` alone has a default that is no literal: nobody can tell it.
     """
@@ -218,7 +218,7 @@ def _assigned(
 
 
 def as_declared(parameters: Mapping[str, Any], declared: Iterable[Parameter]) -> dict[str, Any]:
-    """The parameters with whole numbers as floats where the notebook has floats.
+    """Return the parameters with whole numbers as floats where the notebook has floats.
 
     JSON tells no difference between 2 and 2.0, and Python does.
     """

@@ -1,4 +1,4 @@
-"""One job in a pod of its own: its request comes as a file, its progress goes into its log.
+"""A job in a pod of its own: the request comes as a file, the progress goes into the log.
 
 A pod's log is all that leaves it, so each line of progress stands there behind a record separator
 (as RFC 7464 has it), and whoever reads the log tells the two apart. The last line is also written
@@ -21,7 +21,7 @@ from sublet_lab.runner.taking_along import Budget, TakingError, copy_at_most_onc
 
 SEPARATOR: Final = b"\x1e"
 _MOST_ENDING: Final = 4096
-"""What a kubelet reads of it."""
+"""The number of bytes that a kubelet reads of the last line."""
 _CUT: Final = (("traceback", 2000), ("traceback", 0), ("message", 1000), ("message", 200))
 
 
@@ -36,7 +36,7 @@ class TakeRequest(BaseModel):
 
 
 class PodRequest(BaseModel):
-    """What the pod was made for."""
+    """The request that a pod was made for."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -45,7 +45,7 @@ class PodRequest(BaseModel):
 
 
 def run_in_pod(request_file: Path, ending_file: Path | None) -> int:
-    """Run the job of this pod; returns the exit code."""
+    """Run the job of this pod; return the exit code."""
     reading, writing = os.pipe()
     last = _LastLine(ending_file)
     forwarding = threading.Thread(target=_forward, args=(reading, last), daemon=True)
@@ -93,7 +93,7 @@ def _forward(reading: int, last: "_LastLine") -> None:
 
 
 class _LastLine:
-    """Keeps the line that ends the job where the kubelet finds it."""
+    """A stream that keeps the line that ends the job where the kubelet finds it."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -105,7 +105,7 @@ class _LastLine:
 
 
 def shorten(said: Mapping[str, Any]) -> bytes:
-    """The last line in so many bytes as a kubelet reads."""
+    """Return the last line in so many bytes as a kubelet reads."""
     for part, length in (("traceback", 20_000), *_CUT):
         text = json.dumps(said).encode()
         if len(text) <= _MOST_ENDING:

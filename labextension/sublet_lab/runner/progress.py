@@ -1,4 +1,4 @@
-"""What a running job tells the hub service: one JSON object a line, the last one ends it."""
+"""The progress of a running job, for the hub service: one JSON object a line, the last ends it."""
 
 import contextlib
 import json
@@ -15,13 +15,13 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def plain(text: str) -> str:
-    """Without the terminal escapes that kernels put into tracebacks."""
+    """Return the text without the terminal escapes that kernels put into tracebacks."""
     return _ESCAPES.sub("", text)
 
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job failed. ``cell`` counts from 1; 0 is before the first."""
+    """The reason why a job failed. ``cell`` counts from 1; 0 is before the first."""
 
     cell: int
     name: str
@@ -30,7 +30,7 @@ class JobError:
 
 
 class Progress:
-    """Writes lines to a file descriptor that the service opened for appending."""
+    """The lines of a job's progress, on a descriptor that the service opened for appending."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -38,21 +38,21 @@ class Progress:
         self.total = 0
 
     def starts(self, total: int) -> None:
-        """The kernel starts; so many cells will run."""
+        """Say that the kernel starts, and how many cells will run."""
         self.total = total
         self._state("starting")
 
     def cell_starts(self) -> None:
-        """The next cell runs now."""
+        """Say that the next cell runs now."""
         self.cell += 1
         self._state("running")
 
     def cell_ends(self, *, failed: bool) -> None:
-        """The cell has ended."""
+        """Say that the cell has ended."""
         self._state("failed" if failed else "done")
 
     def end(self, error: JobError | None, output: Path) -> None:
-        """The last line."""
+        """Write the last line."""
         line: dict[str, Any] = {
             "ended": True,
             "ok": error is None,

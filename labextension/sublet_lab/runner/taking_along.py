@@ -27,14 +27,14 @@ from sublet_quota.jobs.take_along import (
 
 _CHUNK: Final = 1024 * 1024
 _LEFT_OVER_S: Final = 3600.0
-"""Nobody copies for so long: what is older was left by somebody who was ended."""
+"""The age from which a copy was left by somebody who was ended: nobody copies for so long."""
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class TakingError(Exception):
-    """These files cannot be taken along; says why and what to do, for their owner."""
+    """The files cannot be taken along; the text says why and what to do, for their owner."""
 
 
 class TooLargeError(TakingError):
@@ -43,7 +43,7 @@ class TooLargeError(TakingError):
 
 @dataclass(slots=True)
 class Budget:
-    """How much may be taken, and how much was."""
+    """The bounds on what may be taken, and how much was."""
 
     most_files: int = MOST_FILES
     most_bytes: int = MOST_BYTES
@@ -51,7 +51,7 @@ class Budget:
     bytes: int = 0
 
     def take_file(self) -> None:
-        """Count one more. ``TooLargeError``."""
+        """Count one more file. ``TooLargeError``."""
         self.files += 1
         if self.files > self.most_files:
             message = (
@@ -61,7 +61,7 @@ class Budget:
             raise TooLargeError(message)
 
     def take_bytes(self, count: int) -> None:
-        """Count so many more. ``TooLargeError``."""
+        """Count so many more bytes. ``TooLargeError``."""
         self.bytes += count
         if self.bytes > self.most_bytes:
             message = (
@@ -72,7 +72,7 @@ class Budget:
 
 
 Visit = Callable[[int, str, PurePosixPath, os.stat_result], None]
-"""Called with a file's open directory, its name there, its path, and what it is."""
+"""A function called with a file's open directory, its name there, its path, and what it is."""
 
 
 def copy_files(notebook: Path, paths: Sequence[str], target: Path, budget: Budget) -> None:
@@ -132,7 +132,10 @@ def copy_at_most_once(notebook: Path, paths: Sequence[str], target: Path, budget
 
 
 def copy_beside(notebook: Path, paths: Sequence[str], target: Path, budget: Budget) -> Path:
-    """Copy into a new folder beside ``target``, to be settled or discarded. ``TakingError``."""
+    """Copy into a new folder beside ``target``, to be settled or discarded, and return it.
+
+    ``TakingError``.
+    """
     with suppress(OSError):
         for old in target.parent.glob(f".{target.name}-*"):
             if time.time() - old.stat().st_mtime > _LEFT_OVER_S:
@@ -244,7 +247,7 @@ def _copy(folder: int, name: str, into: int, path: PurePosixPath, budget: Budget
 
 
 def _made(folder: int, name: str) -> int:
-    """Open a folder of the copy, which is made where it is not there yet."""
+    """Return a handle of a folder of the copy, which is made where it is not there yet."""
     with suppress(FileExistsError):
         os.mkdir(name, dir_fd=folder)
     return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)

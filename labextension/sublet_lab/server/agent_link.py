@@ -1,4 +1,4 @@
-"""What the notebook server tells its node's agent of kernels."""
+"""The link of the notebook server to its node's agent, by which it tells of kernels."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ _TELL_WITHIN_S = 3.0
 
 
 class AgentLink:
-    """Tells the agent the levels of kernels; an agent that is away hears the next ones."""
+    """A link that tells the agent the levels of kernels; one that is away hears the next ones."""
 
     def __init__(self, socket_path: str, log: logging.Logger) -> None:
         self._socket_path = socket_path
@@ -22,7 +22,7 @@ class AgentLink:
         self._away = False
 
     async def tell(self, kernel: str, cell: str | None) -> bool:
-        """Tell that ``cell`` runs in ``kernel``, or none; whether the agent could be told."""
+        """Tell that ``cell`` runs in ``kernel``, or none; return whether that could be told."""
         self._sequence += 1
         level = KernelActivity(
             kernel=kernel[:255],

@@ -1,7 +1,7 @@
 """The extension as Jupyter Server loads it.
 
-What it does depends on the variables that Sublet's spawner sets: with no agent it watches no
-kernel, with no service it has no routes, and with neither it does nothing.
+What the extension does depends on the variables that Sublet's spawner sets: with no agent it
+watches no kernel, with no service it has no routes, and with neither it does nothing.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ from sublet_lab.server.own_handlers import (
 from sublet_lab.server.service_client import ServiceClient
 
 PAGE_OPTION = "subletParts"
-"""In the page's configuration: ``service``, ``agent`` or both; not there where neither is."""
+"""The name in the page's configuration: ``service``, ``agent`` or both; not there where neither is.
+"""
 
 
 class SubletLab(ExtensionApp):

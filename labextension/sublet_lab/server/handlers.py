@@ -39,18 +39,20 @@ class _NoBody(WireModel):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address of the service's API that a notebook server passes on."""
+    """An address of the service's API that a notebook server passes on."""
 
     pattern: str
-    """Below ``/sublet/api/``. Matched against the path as sent, so an escaped ``/`` fits no id."""
+    """The path below ``/sublet/api/``. Matched against the path as sent, so an escaped ``/`` fits
+    no id.
+    """
     target: str
-    """Below the service's ``api/``, with the id in it."""
+    """The path below the service's ``api/``, with the id in it."""
     get: bool = False
     post: type[WireModel] | None = None
     resizes: bool = False
-    """Its answer is a slice with a new size."""
+    """Whether the answer is a slice with a new size."""
     submits: bool = False
-    """Its answer is a new job."""
+    """Whether the answer is a new job."""
     patience_s: float = 20.0
     """How long the service may take: a job's notebook is read, its files are copied."""
     query: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
@@ -80,7 +82,7 @@ Body = TypeVar("Body", bound=WireModel)
 
 
 def forwarding_handlers(service: ServiceClient) -> list[Handler]:
-    """The handlers of the table."""
+    """Return the handlers of the table."""
     files = JobFiles.of_this_server()
     return [
         (
@@ -93,13 +95,13 @@ def forwarding_handlers(service: ServiceClient) -> list[Handler]:
 
 
 class SubletHandler(APIHandler):
-    """What all routes have."""
+    """The common part of all routes."""
 
     auth_resource = "sublet"
     _track_activity = False
 
     def answer(self, answer: Answer) -> None:
-        """Send it on: its status and its body."""
+        """Send an answer on: its status and its body."""
         self.set_status(answer.status)
         self.set_header("Cache-Control", "no-store")
         self.finish(answer.body or None)
@@ -110,7 +112,7 @@ class SubletHandler(APIHandler):
         self.answer(Answer(status, problem.model_dump_json().encode()))
 
     def read_body(self, kind: type[Body]) -> Body | None:
-        """The request's body, checked; nothing where it was refused."""
+        """Return the request's body, checked; ``None`` where it was refused."""
         sent = self.request.body
         if len(sent) > _MOST_BODY_BYTES:
             message = f"The body has {len(sent)} bytes; at most {_MOST_BODY_BYTES} are taken."
@@ -124,7 +126,7 @@ class SubletHandler(APIHandler):
 
 
 class ForwardHandler(SubletHandler):
-    """Passes the requests of one route on."""
+    """The handler that passes the requests of one route on."""
 
     def initialize(
         self, service: ServiceClient, route: Route, files: JobFiles | None = None
@@ -162,7 +164,7 @@ class ForwardHandler(SubletHandler):
             self.answer(answer)
 
     async def ask(self, method: str, ids: tuple[str, ...], body: bytes | None) -> Answer | None:
-        """Return what the service answers; nothing where the query was refused."""
+        """Return what the service answers; ``None`` where the query was refused."""
         query = {}
         try:
             for name, checked in self.route.query.items():
@@ -182,7 +184,7 @@ class ForwardHandler(SubletHandler):
 
 
 class SubmitHandler(ForwardHandler):
-    """Submits jobs; some servers copy what these run."""
+    """The handler that submits jobs; some servers copy what these run."""
 
     async def post_checked(self, ids: tuple[str, ...], checked: WireModel) -> None:
         """Copy, submit, and give the copy to the job."""

@@ -1,4 +1,4 @@
-"""What each of the server's kernels holds of its slice: Jupyter's sessions and the agent's word.
+"""The holdings of the server's kernels: Jupyter's sessions joined with the agent's word.
 
 A kernel with Sublet's gate is known to the agent by its id. Others are found by their processes.
 """
@@ -16,7 +16,7 @@ def join(
     pids: Mapping[str, frozenset[int]],
     share: LocalShare,
 ) -> tuple[KernelHolding, ...]:
-    """What each kernel holds; ``kernels`` and ``sessions`` as Jupyter Server's API lists them."""
+    """Return what each kernel holds; ``kernels``, ``sessions`` as Jupyter Server's API has them."""
     paths = {s["kernel"]["id"]: s.get("path") for s in sessions if s.get("kernel")}
     by_id: dict[str, list[ShareProcess]] = {str(kernel["id"]): [] for kernel in kernels}
     for process in share.processes:

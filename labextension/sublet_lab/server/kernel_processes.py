@@ -1,7 +1,7 @@
 """The processes of the server's kernels.
 
-They are those that the agent knows where server and agent number processes alike: not from inside
-a container of its own.
+The agent knows the same where server and agent number processes alike: not from inside a container
+of its own.
 """
 
 from typing import Any
@@ -10,13 +10,13 @@ import psutil
 
 
 def pid_of(kernel: Any) -> int | None:
-    """The first process of a kernel; ``None`` where it does not run as one here."""
+    """Return the first process of a kernel; ``None`` where it does not run as one here."""
     pid = getattr(getattr(kernel, "provisioner", None), "pid", None)
     return pid if isinstance(pid, int) and pid > 0 else None
 
 
 def processes_of(kernels: Any) -> dict[str, frozenset[int]]:
-    """The pids of each kernel of a ``MappingKernelManager`` with its descendants. Blocks."""
+    """Return the pids of each kernel of a ``MappingKernelManager`` with its descendants. Blocks."""
     return {
         kernel_id: _descendants(pid_of(kernels.get_kernel(kernel_id)))
         for kernel_id in kernels.list_kernel_ids()

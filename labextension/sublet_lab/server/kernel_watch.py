@@ -1,11 +1,10 @@
-"""Watches the server's kernels, and tells the agent of work that they cannot tell themselves.
+"""The watch over the server's kernels, which tells the agent of work that they cannot tell.
 
 A kernel with Sublet's gate says so among its features, and tells of its cells itself. Of the others
 every front end's cells are seen on iopub: a "busy" whose parent is an ``execute_request``, until
-the "idle" of the same parent. Completion and inspection are busy too, and do not count.
-
-What a widget calls passes no gate. Where that takes long it may wait inside a GPU call for a
-slice that is away, and no cell could run meanwhile: so it counts as a cell then, in any kernel.
+the "idle" of the same parent. Completion and inspection are busy too, and do not count. What a
+widget calls passes no gate. Where that takes long it may wait inside a GPU call for a slice that is
+away, and no cell could run meanwhile: so it counts as a cell then, in any kernel.
 """
 
 import asyncio
@@ -26,25 +25,25 @@ _MISSED_WITHIN_S = 3.0
 MISSED_CELL = "a cell that began before this server listened"
 _LONG_CALL_S = 1.0
 _CALLS = frozenset({"comm_open", "comm_msg", "comm_close"})
-"""What widgets ask of a kernel."""
+"""The kinds of messages by which widgets ask something of a kernel."""
 BESIDE_CELLS = "beside its cells"
-"""Added to the name of a kernel that tells of its cells itself."""
+"""The addition to the name of a kernel that tells of its cells itself."""
 _NOT_RUNNING = frozenset({"starting", "restarting", "dead"})
 
 
 class Levels(Protocol):
-    """Who is told of kernels: the agent."""
+    """The receiver of what is told of kernels: the agent."""
 
     async def tell(self, kernel: str, cell: str | None) -> bool:
-        """Tell that ``cell`` runs in ``kernel``, or none; whether it could be told."""
+        """Tell that ``cell`` runs in ``kernel``, or none; return whether it could be told."""
 
     def close(self) -> None:
-        """No more is told."""
+        """Tell nothing more."""
 
 
 @dataclass(eq=False)
 class _Watched:
-    """One kernel of the server, and what is known of it."""
+    """A kernel of the server, and what is known of it."""
 
     kernel: Any
     session: Session
@@ -55,22 +54,24 @@ class _Watched:
     has_heard_a_cell: bool = False
     running: list[str] = field(default_factory=list)
     calls: dict[str, tuple[object, float]] = field(default_factory=dict)
-    """Those of widgets that it has not answered, each with its subshell and when it began."""
+    """The calls of widgets that the kernel has not answered, each with its subshell and when it
+    began.
+    """
     told: str | None = None
     told_as: str = ""
-    """The name under which it was told."""
+    """The name under which the kernel was told."""
     told_at: float = 0.0
     process: int | None = None
     """The kernel's pid: another one knows nothing of what was begun."""
 
     def forget_work(self) -> None:
-        """Nothing runs any more."""
+        """Note that nothing runs in the kernel any more."""
         self.running.clear()
         self.calls.clear()
 
 
 class KernelWatch:
-    """Keeps the agent informed of the kernels of a ``MappingKernelManager``."""
+    """The watch over the kernels of a ``MappingKernelManager``, for the agent."""
 
     def __init__(self, kernels: Any, levels: Levels, log: logging.Logger) -> None:
         self._kernels = kernels
@@ -151,7 +152,7 @@ class KernelWatch:
         self._news.set()
 
     def _message(self, watched: _Watched, frames: list[bytes], kind: str) -> dict[str, Any] | None:
-        """The message if it is of this kind; its content is read only then."""
+        """Return the message if it is of this kind, else ``None``, and its content is not read."""
         try:
             _, parts = watched.session.feed_identities(frames)
             message = watched.session.deserialize(parts, content=False)
@@ -218,7 +219,7 @@ def _works_on(watched: _Watched, now: float) -> str | None:
 
 
 def _follow_process(watched: _Watched) -> None:
-    """See a restart, of which iopub may tell nothing while it connects anew."""
+    """Note a restart, of which iopub may tell nothing while it connects anew."""
     process = pid_of(watched.kernel)
     if process is not None and process != watched.process:
         watched.forget_work()
@@ -228,7 +229,7 @@ def _follow_process(watched: _Watched) -> None:
 def _follow_state(watched: _Watched, state: str) -> None:
     """Go by the server's own word where iopub tells nothing.
 
-    It listens from the kernel's start: a cell can begin before this watch is connected.
+    The server listens from the kernel's start: a cell can begin before this watch is connected.
     """
     is_new = asyncio.get_running_loop().time() - watched.seen_at < _MISSED_WITHIN_S
     may_miss = is_new and not (watched.has_heard_a_cell or watched.running or watched.tells_itself)

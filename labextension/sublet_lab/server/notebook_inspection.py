@@ -1,4 +1,4 @@
-"""What a dialog needs to make a job of a notebook: read from its file, nothing is run.
+"""The inspection of a notebook, for a dialog that makes a job of it: nothing is run.
 
 The path is taken as a front end names it, below the server's root folder; links are followed as
 Jupyter itself follows them, for it is the server's own user who reads. Of the folder's files only
@@ -34,9 +34,9 @@ _MOST_TEXT: Final = 4000
 _MOST_ENTRIES: Final = 200
 _MOST_VARIABLES: Final = 100
 _LOOKS_FOR_S: Final = 15.0
-"""No longer on slow disks: what is not counted then is told as too large."""
+"""The bound in time, for slow disks: what is not counted then is told as too large."""
 _MOST_LOOKED_AT: Final = 20_000
-"""Files whose sizes are added up; a folder that has more is too large in any case."""
+"""The number of files whose sizes are added up; a folder that has more is too large in any case."""
 _READS_VARIABLE: Final = re.compile(
     r"""(?:environ\s*(?:\.\s*(?:get|pop|setdefault)\s*\(|\[)|getenv\s*\()\s*
     (?P<quote>['"])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,127})(?P=quote)""",
@@ -47,11 +47,11 @@ _OURS: Final = ("JUPYTERHUB_", "JPY_", "SUBLET_")
 
 
 class InspectionError(Exception):
-    """There is no such notebook, or it cannot be read; says what to do."""
+    """The notebook is not there, or cannot be read; the text says what to do."""
 
 
 def locate(root: Path, asked: str) -> Path:
-    """The file that a front end means. ``InspectionError`` for a path that is none."""
+    """Return the file that a front end means. ``InspectionError`` for a path that is none."""
     shown = asked if len(asked) <= 100 else f"{asked[:97]}..."  # noqa: PLR2004
     path = PurePosixPath(asked)
     if not asked or len(asked) > _MOST_PATH or "\0" in asked:
@@ -73,7 +73,7 @@ def locate(root: Path, asked: str) -> Path:
 
 
 def inspect(root: Path, asked: str) -> NotebookInspection:
-    """Describe the notebook at this path below ``root``. ``InspectionError``. Takes its time."""
+    """Return what is in the notebook at this path below ``root``. ``InspectionError``. Slow."""
     file = locate(root, asked)
     # papermill takes a second to import: not before somebody asks.
     from sublet_lab.runner.notebook import (  # noqa: PLC0415
@@ -118,7 +118,7 @@ def inspect(root: Path, asked: str) -> NotebookInspection:
 
 
 def _parameter(described: "Parameter", reading: LiteralReading) -> NotebookParameter:
-    """A parameter, its type by what is written where none is declared."""
+    """Return a parameter, its type by what is written where none is declared."""
     written = reading.type if reading.type in _PLAIN else None
     declared = described.type if described.type != "None" else written
     return NotebookParameter(
@@ -131,7 +131,7 @@ def _parameter(described: "Parameter", reading: LiteralReading) -> NotebookParam
 
 
 def _variables(source: str) -> Iterator[str]:
-    """Names of environment variables that the code reads, each once."""
+    """Yield the names of environment variables that the code reads, each once."""
     found = dict.fromkeys(match["name"] for match in _READS_VARIABLE.finditer(source))
     names = (name for name in found if not name.upper().startswith(_OURS))
     for _, name in zip(range(_MOST_VARIABLES), names, strict=False):
@@ -139,7 +139,7 @@ def _variables(source: str) -> Iterator[str]:
 
 
 def folder_facts(notebook: Path) -> FolderFacts:
-    """What lies beside the notebook."""
+    """Return what lies beside the notebook."""
     entries: list[FolderEntry] = []
     files = size = left = 0
     began = time.monotonic()
@@ -182,7 +182,7 @@ def _is_text(name: str) -> bool:
 
 
 def _entry(folder: int, name: str) -> tuple[FolderEntry | None, bool]:
-    """An entry of the folder, nothing for a link or a pipe; and whether it could be taken."""
+    """Return an entry of a folder (``None``: a link or pipe), and whether it may be taken."""
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except OSError:

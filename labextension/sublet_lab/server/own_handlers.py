@@ -24,30 +24,31 @@ _READINGS: TypeAdapter[tuple[LiteralReading, ...]] = TypeAdapter(tuple[LiteralRe
 
 
 def inspect_handler(root: str) -> Handler:
-    """The handler that describes a notebook, for the dialog that makes a job of it."""
+    """Return the handler that describes a notebook, for the dialog that makes a job of it."""
     return (r"/sublet/api/notebooks/inspect", InspectHandler, {"root": root})
 
 
 def literals_handler() -> Handler:
-    """The handler that reads what is typed into that dialog as parameters."""
+    """Return the handler that reads what is typed into that dialog as parameters."""
     return (r"/sublet/api/notebooks/literals", LiteralsHandler, {})
 
 
 def local_share_handler(agent_socket: str) -> Handler:
-    """The handler that asks the agent of this machine, for a panel that is up to the second."""
+    """Return the handler that asks this machine's agent, for a panel up to the second."""
     return (r"/sublet/api/local-share", LocalShareHandler, {"agent_socket": agent_socket})
 
 
 def kernels_handler(agent_socket: str) -> Handler:
-    """The handler that says what each kernel of the server holds."""
+    """Return the handler that says what each kernel of the server holds."""
     return (r"/sublet/api/kernels", KernelsHandler, {"agent_socket": agent_socket})
 
 
 class InspectHandler(SubletHandler):
-    """What is in a notebook."""
+    """The handler of the question what is in a notebook."""
 
     auth_resource = "contents"
-    """It reads a file: who may not read the server's files may not see what is in them."""
+    """The resource to be allowed: who may not read the server's files may not see what is in them.
+    """
 
     def initialize(self, root: str) -> None:
         """Take the folder that all paths are below."""
@@ -56,7 +57,7 @@ class InspectHandler(SubletHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Read the notebook of ``?path=``."""
+        """Answer with what is in the notebook of ``?path=``."""
         path = self.get_query_argument("path", "", strip=False)
         try:
             found = await asyncio.to_thread(inspect, self.root, path)
@@ -71,12 +72,12 @@ class InspectHandler(SubletHandler):
 
 
 class LiteralsHandler(SubletHandler):
-    """What texts stand for in Python."""
+    """The handler of the question what texts stand for in Python."""
 
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Read the texts, beside the server's loop."""
+        """Answer with the values of the texts, read beside the server's loop."""
         asked = self.read_body(LiteralsRequest)
         if asked is None:
             return
@@ -85,7 +86,7 @@ class LiteralsHandler(SubletHandler):
 
 
 class LocalShareHandler(SubletHandler):
-    """What the agent of this machine says of this server's slice."""
+    """The handler of the question what the agent says of this server's slice."""
 
     def initialize(self, agent_socket: str) -> None:
         """Take the agent's address."""
@@ -94,7 +95,7 @@ class LocalShareHandler(SubletHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Ask the agent."""
+        """Answer with what the agent says."""
         try:
             share = await ask_share(self.agent_socket)
         except NoShareError as error:
@@ -104,7 +105,7 @@ class LocalShareHandler(SubletHandler):
 
 
 class KernelsHandler(SubletHandler):
-    """What each kernel of the server holds of its slice."""
+    """The handler of the question what each kernel of the server holds of its slice."""
 
     auth_resource = "kernels"
 
@@ -115,7 +116,7 @@ class KernelsHandler(SubletHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Join the server's sessions with what the agent says."""
+        """Answer with the server's sessions, joined with what the agent says."""
         try:
             share = await ask_share(self.agent_socket)
         except NoShareError as error:

@@ -13,16 +13,18 @@ from sublet_quota.wire.api import MOST_PARAMETER_BYTES
 from sublet_quota.wire.notebook_server import LiteralProblem, LiteralReading
 
 _MOST_DEPTH: Final = 100
-"""Readers of JSON end at 200, and the request is around it."""
+"""The depth of a value: readers of JSON end at 200, and the request is around it."""
 _MOST_EXACT: Final = 2**53 - 1
 _WRITTEN_OUT_BELOW: Final = 1e21
-"""Whole numbers below it a page writes with neither point nor exponent."""
+"""The bound below which a page writes whole numbers with neither point nor exponent."""
 _silence: Final = threading.Lock()
-"""Which warnings are shown is the whole process's: one thread at a time changes that."""
+"""Held while warnings are off: which are shown is the whole process's, for one thread at a time to
+change.
+"""
 
 
 def read_literal(text: str) -> LiteralReading:
-    """What stands in a text. Bounded in time and room: the text may be anybody's."""
+    """Return what stands in a text, bounded in time and room: the text may be anybody's."""
     if len(text.encode("utf-8", "surrogatepass")) > MOST_PARAMETER_BYTES:
         return LiteralReading(type=None, problem=LiteralProblem.TOO_LARGE)
     try:
@@ -43,7 +45,7 @@ def read_literal(text: str) -> LiteralReading:
 
 
 def _problem_of(value: Any, depth: int = 0) -> LiteralProblem | None:
-    """The first part of a value that would be lost, from outside to inside."""
+    """Return the first part of a value that would be lost, from outside to inside, or ``None``."""
     if depth > _MOST_DEPTH:
         return LiteralProblem.TOO_LARGE
     match value:
@@ -88,5 +90,5 @@ def _problem_of_float(value: float) -> LiteralProblem | None:
 
 
 def _is_text(value: str) -> bool:
-    """Whether all of it can be said in JSON."""
+    """Whether all of a text can be said in JSON."""
     return not any("\ud800" <= letter <= "\udfff" for letter in value)

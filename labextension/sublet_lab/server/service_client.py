@@ -13,19 +13,19 @@ _CONNECT_TIMEOUT_S = 5.0
 _REQUEST_TIMEOUT_S = 20.0
 _MOST_BYTES = 8 * 1024 * 1024
 _NO_ANSWER = 599
-"""Tornado's own status for requests that were never answered."""
+"""The status that Tornado gives to requests that were never answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answered: JSON, or nothing."""
+    """The service's answer: JSON, or nothing."""
 
     status: int
     body: bytes
 
 
 class ServiceClient:
-    """Sends requests to addresses below ``base_url`` + ``api/`` and nowhere else."""
+    """A client of addresses below ``base_url`` + ``api/`` and nowhere else."""
 
     def __init__(self, base_url: str, token: str) -> None:
         self._api_url = base_url.rstrip("/") + "/api/"
@@ -40,7 +40,7 @@ class ServiceClient:
         body: bytes | None,
         patience_s: float = _REQUEST_TIMEOUT_S,
     ) -> Answer:
-        """The service's answer; 502 with a ``Problem`` where there is none."""
+        """Return the service's answer; 502 with a ``Problem`` where there is none."""
         url = self._api_url + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if body is not None:

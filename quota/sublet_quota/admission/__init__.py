@@ -1,1 +1,1 @@
-"""Whether somebody may have a slice, or another size of theirs, or why not."""
+"""Admission: whether somebody may have a slice, or another size of theirs, or why not."""

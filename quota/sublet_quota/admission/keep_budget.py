@@ -1,4 +1,4 @@
-"""How long owners may say that their slice is not to be lent: so much a day, then others' turn."""
+"""The budget of keeps: how long owners may say a day that their slice is not to be lent."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
 def refuse_keep(rights: Rights, kept_today: timedelta, asked: timedelta) -> Refusal | None:
-    """Return why the owner may not keep a slice for ``asked`` more, or nothing.
+    """Return why the owner may not keep a slice for ``asked`` more; ``None``: they may.
 
     ``kept_today`` is what was granted in the last 24 hours, less what was given up unused.
     """

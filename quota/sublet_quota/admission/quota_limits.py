@@ -1,4 +1,4 @@
-"""What quotas limit: a user, the groups a slice is on the account of, what is kept for others."""
+"""The limits of quotas: a user's, those of the groups that a slice counts for, and guarantees."""
 
 from sublet_quota.amounts.gpu_amounts import GpuAmount, format_compute, format_memory
 from sublet_quota.document.rights import Rights, as_number
@@ -9,7 +9,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 
 def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
-    """Refuse one slice more than a user may have."""
+    """Return why a user may not have one slice more; ``None``: they may."""
     held = holdings.accounts.of_user(rights.owner, None).slices
     if rights.most_slices is None or held < rights.most_slices:
         return None
@@ -24,7 +24,7 @@ def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
 def refuse_beyond_user_limit(
     holdings: Holdings, rights: Rights, amount: GpuAmount
 ) -> Refusal | None:
-    """Refuse what would take a user beyond their limits."""
+    """Return why so much would take a user beyond their limits; ``None``: it would not."""
     held = holdings.accounts.of_user(rights.owner, None).amount
     limits = (rights.limit_mib, rights.limit_milli)
     return _refuse_beyond_limit(f"'{rights.owner}'", RefusalReason.USER_LIMIT, amount, held, limits)
@@ -37,7 +37,7 @@ def _refuse_beyond_limit(
     held: GpuAmount,
     limits: tuple[int | None, int | None],
 ) -> Refusal | None:
-    """Say which limit, of memory or of compute, would be passed, or nothing."""
+    """Return which limit, of memory or of compute, would be passed, or ``None``."""
     advice = (
         "Stop another server, or pick a smaller size."
         if reason is RefusalReason.USER_LIMIT
@@ -62,7 +62,7 @@ def _refuse_beyond_limit(
 def group_to_charge(
     holdings: Holdings, rights: Rights, pool: PoolName, amount: GpuAmount
 ) -> tuple[GroupName, ...] | Refusal:
-    """Return the group on whose account the slice comes; refused when none has room."""
+    """Return the group on whose account the slice comes, or why none has room."""
     if not rights.groups:
         return ()
     refusals: list[Refusal] = []
@@ -107,7 +107,7 @@ def refuse_what_is_kept_for_others(
     amount: GpuAmount,
     groups: tuple[GroupName, ...],
 ) -> Refusal | None:
-    """Refuse what would take room that is guaranteed to others and not used by them now."""
+    """Return why so much would take what others are guaranteed and do not use, or ``None``."""
     accounts = holdings.accounts
     own = [
         accounts.unused_of_user(rights.owner, pool),

@@ -18,7 +18,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 @dataclass(frozen=True, slots=True)
 class NewSize:
-    """What is wished for: a size by name, or amounts; what is left out stays as it is."""
+    """A wish for another size: by name, or amounts; what is left out stays as it is."""
 
     size: str | None = None
     memory_mib: int | None = None
@@ -32,15 +32,16 @@ class Resized:
     amount: GpuAmount
     size: SizeName | None
     groups: tuple[GroupName, ...]
-    """On whose account it is from now on."""
+    """The groups on whose account the slice is from now on."""
 
 
 def decide_resize(
     holdings: Holdings, slice_: Holding, groups: tuple[str, ...], new: NewSize, held_mib: int
 ) -> Resized | Refusal:
-    """Say what the slice may become; ``held_mib`` is what its processes hold now.
+    """Return what the slice may become, or why it may not.
 
-    ``holdings`` must not hold the slice itself: its room and its part of the quotas are free.
+    ``held_mib`` is what its processes hold now. ``holdings`` must not hold the slice itself: its
+    room and its part of the quotas are free.
     """
     wish = _wish(slice_, groups, new)
     facts = holdings.gpu(slice_.gpu_id)

@@ -32,7 +32,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 @dataclass(frozen=True, slots=True)
 class AdmittedKind:
-    """What the slice would be on GPUs of one kind, and on which groups' account."""
+    """A slice as it would be on GPUs of one kind, and on which groups' account."""
 
     kind: GpuKind
     amount: GpuAmount
@@ -47,11 +47,11 @@ class Admitted:
     pool: PoolName
     size: SizeName | None
     kinds: tuple[AdmittedKind, ...]
-    """Never empty."""
+    """The kinds of GPU that the slice may be on; never empty."""
 
 
 def admit(holdings: Holdings, wish: RequestedSlice) -> Admitted | Refusal:
-    """Say whether the quotas allow what is wished for."""
+    """Return what the quotas allow of what is wished for, or why nothing."""
     rights = rights_of(holdings.document, wish.owner, wish.groups)
     wanted = read_wish(holdings.document, rights, wish)
     if isinstance(wanted, Refusal):
@@ -81,7 +81,8 @@ _ORDER_OF_CHECKS: Final = (
     RefusalReason.TOO_MANY_SLICES,
     RefusalReason.NO_ROOM,
 )
-"""Where the kinds of GPU answer differently, what came furthest is said."""
+"""The order of the checks: where the kinds of GPU answer differently, what came furthest is said.
+"""
 
 
 def _kinds_there(

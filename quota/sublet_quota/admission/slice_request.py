@@ -1,4 +1,4 @@
-"""What somebody asks for, as a size or as amounts, read under their rights."""
+"""The wish of somebody for a slice, as a size or as amounts, read under their rights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sublet_quota.names.ids import PoolName, SizeName
 from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
 
 _BEYOND_ALL_GPUS: Final = 10**9
-"""More MiB, and more milli-GPU, than any request can mean."""
+"""A number of MiB, and of milli-GPU, above any that a request can mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class RequestedSlice:
 
     owner: str
     groups: tuple[str, ...] = ()
-    """All of the owner's groups, as the hub has them."""
+    """The owner's groups, all that the hub has."""
     size: str | None = None
     pool: str | None = None
     gpu_type: str | None = None
@@ -32,9 +32,11 @@ class RequestedSlice:
     memory_mib: int | None = None
     compute_milli: int | None = None
     never_suspended: bool = False
-    """It can never make room for others, so it goes where all slices fit together."""
+    """Whether the slice can never make room for others, so that it goes where all slices fit
+    together.
+    """
     home: HomeInUse | None = None
-    """Where alone it can be, because its owner's files are in use there."""
+    """The node where alone the slice can be, because its owner's files are in use there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,18 @@ class Wanted:
     name: SizeName | None
     size: SliceSize | None
     amount: GpuAmount | None
-    """Own amounts, where no size was picked."""
+    """The amounts that were wished for, where no size was picked."""
     up_to: tuple[SliceSize, ...] = ()
-    """The sizes of which own amounts must fit into one."""
+    """The sizes of which one must be as large as the amounts that were wished for."""
 
     def on(self, kind: GpuKind) -> GpuAmount:
-        """Return what it comes to on a GPU of this kind."""
+        """Return what the wish comes to on a GPU of this kind."""
         if self.size is not None:
             return amount_of(self.size, kind)
         return self.amount or GpuAmount(0, 0)
 
     def may_be_had_on(self, kind: GpuKind) -> bool:
-        """Whether own amounts are no larger than a size that may be picked."""
+        """Whether amounts that were wished for are no larger than a size that may be picked."""
         amount = self.amount
         return amount is None or any(amount.fits_in(amount_of(s, kind)) for s in self.up_to)
 

@@ -1,8 +1,8 @@
-"""Whose energy it was: what a GPU's counter says, split over its slices.
+"""The split of a GPU's energy, as its counter says, over its slices.
 
-Energy above idle goes by each slice's share of the time in which the GPU computed; idle energy
-by what each has reserved, suspended slices none of it. What is left (nobody computed, not all
-is reserved, fractions) is nobody's: the parts are never more than the counter says.
+Energy above idle goes by each slice's share of the time in which the GPU computed; idle energy by
+what each has reserved, suspended slices none of it. What is left (nobody computed, not all is
+reserved, fractions) is nobody's: the parts are never more than the counter says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ _WHOLE_GPU_MILLI: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class SliceUse:
-    """What one slice did on a GPU in a stretch of time."""
+    """The use that one slice made of a GPU in a stretch of time."""
 
     slice_id: SliceId
     reserved_milli: int
-    """Its compute share."""
+    """The slice's compute share."""
     busy_ms: int
-    """For how long the GPU computed for it."""
+    """How long the GPU computed for the slice."""
     suspended: bool
 
 

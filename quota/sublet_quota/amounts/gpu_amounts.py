@@ -18,7 +18,7 @@ _MIB_OF_UNIT: Final = {"M": 1, "G": MIB_PER_GIB, "T": MIB_PER_GIB * MIB_PER_GIB}
 
 @dataclass(frozen=True, slots=True)
 class GpuAmount:
-    """How much of GPUs: memory and compute, both whole and not negative."""
+    """An amount of GPUs: memory and compute, both whole and not negative."""
 
     memory_mib: int
     compute_milli: int
@@ -34,13 +34,13 @@ class GpuAmount:
                 raise AmountError(message)
 
     def __add__(self, other: Self) -> "GpuAmount":
-        """Both parts added."""
+        """Return both parts added."""
         return GpuAmount(
             self.memory_mib + other.memory_mib, self.compute_milli + other.compute_milli
         )
 
     def __sub__(self, other: Self) -> "GpuAmount":
-        """Both parts subtracted; ``AmountError`` where a part would be negative."""
+        """Return both parts subtracted; ``AmountError`` where a part would be negative."""
         return GpuAmount(
             self.memory_mib - other.memory_mib, self.compute_milli - other.compute_milli
         )
@@ -50,7 +50,7 @@ class GpuAmount:
         return self.memory_mib <= room.memory_mib and self.compute_milli <= room.compute_milli
 
     def __str__(self) -> str:
-        """For people: ``40 GiB, 0.5 GPU``."""
+        """Return the amount for people: ``40 GiB, 0.5 GPU``."""
         return f"{format_memory(self.memory_mib)}, {format_compute(self.compute_milli)}"
 
 
@@ -58,7 +58,7 @@ NOTHING: Final = GpuAmount(0, 0)
 
 
 def parse_memory(text: str | int) -> int:
-    """MiB from ``"40 GiB"``, ``"40Gi"``, ``"512 MiB"`` or a whole number of MiB.
+    """Return MiB from ``"40 GiB"``, ``"40Gi"``, ``"512 MiB"`` or a whole number of MiB.
 
     Raises ``AmountError`` for anything else, also for parts of a MiB.
     """
@@ -76,7 +76,7 @@ def parse_memory(text: str | int) -> int:
 
 
 def parse_compute(text: str | float) -> int:
-    """Milli-GPU from ``"500m"``, ``"0.5"`` or ``0.5`` (GPUs).
+    """Return milli-GPU from ``"500m"``, ``"0.5"`` or ``0.5`` (GPUs).
 
     Raises ``AmountError`` for anything else, also for parts of a milli-GPU.
     """
@@ -94,7 +94,7 @@ def parse_compute(text: str | float) -> int:
 
 
 def format_memory(mib: int) -> str:
-    """``10 GiB``, ``1.5 GiB`` or ``512 MiB``: to a tenth, but never a round GiB that it is not."""
+    """Return ``10 GiB``, ``1.5 GiB`` or ``512 MiB``: to a tenth, but a round GiB is exact."""
     whole, rest = divmod(abs(mib), MIB_PER_GIB)
     sign = "-" if mib < 0 else ""
     if rest == 0 and whole:
@@ -106,7 +106,7 @@ def format_memory(mib: int) -> str:
 
 
 def format_compute(milli: int) -> str:
-    """``0.25 GPU``, exact."""
+    """Return ``0.25 GPU``, exact."""
     whole, rest = divmod(abs(milli), WHOLE_GPU_MILLI)
     part = f".{rest:03d}".rstrip("0") if rest else ""
     return f"{'-' if milli < 0 else ''}{whole}{part} GPU"

@@ -1,4 +1,4 @@
-"""What no single entry of a quota document can get wrong: entries that do not fit together."""
+"""The contradictions of a quota document: entries, each right alone, that do not fit together."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MOST: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Where two entries do not fit together."""
+    """A place where two entries do not fit together."""
 
     path: tuple[str | int, ...]
     message: str
@@ -45,7 +45,7 @@ def find_contradictions(
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)`` or nothing."""
+    """Return `` (did you mean 'x'?)``, or ``""`` where no known word is near."""
     found = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" (did you mean '{found[0]}'?)" if found else ""
 

@@ -1,4 +1,4 @@
-"""What is wrong with a quota document: line, key, what is wrong, what is allowed."""
+"""The problems of a quota document: line, key, what is wrong, what is allowed."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,12 +8,12 @@ from sublet_quota.errors import SubletQuotaError
 KeyPath = tuple[str | int, ...]
 
 MOST_SHOWN: Final = 60
-"""So much of a key or a value is shown in a message."""
+"""The number of characters of a key or a value that are shown in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentProblem:
-    """One thing that is wrong, and where."""
+    """A thing that is wrong in a document, and where."""
 
     line: int
     path: KeyPath
@@ -31,7 +31,7 @@ class DocumentProblem:
         return written
 
     def __str__(self) -> str:
-        """For people: ``line 7: pools.fast.lend: 'perhaps' is neither true nor false: ...``."""
+        """Return it for people: ``line 7: pools.fast.lend: 'perhaps' is neither true nor ...``."""
         return f"line {self.line}: {self.key or 'the document'}: {self.message}"
 
 

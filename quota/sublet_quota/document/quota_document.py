@@ -55,7 +55,7 @@ def default_sizes() -> dict[str, SliceSize]:
 
 
 def _nothing_is_empty(value: object) -> object:
-    """Take a section without content (``groups:``) for an empty one."""
+    """Return an empty section for one without content (``groups:``)."""
     return {} if value is None else value
 
 
@@ -119,7 +119,7 @@ class QuotaDocument(Section):
 
     @cached_property
     def first_pool(self) -> PoolName:
-        """The pool of sizes and guarantees that name none."""
+        """The name of the pool of sizes and guarantees that name none."""
         return PoolName(next(iter(self.pools)))
 
     def pool_of_size(self, name: SizeName) -> PoolName:

@@ -26,11 +26,11 @@ _WORDS: Final = {
     "greater_than_equal": "is too small: write {ge} or more",
     "less_than_equal": "is too large: write {le} or less",
 }
-"""What is wrong and what is allowed, by pydantic's kind of error."""
+"""The words for what is wrong and what is allowed, by pydantic's kind of error."""
 
 
 def read_quota_document(text: str | bytes) -> QuotaDocument:
-    """Read a quota document in YAML; empty text is a valid one.
+    """Return a quota document read from YAML; empty text is a valid one.
 
     Raises ``QuotaDocumentError`` with all problems at once, in the order of their lines.
     """
@@ -62,7 +62,10 @@ def _in_order(problems: list[DocumentProblem]) -> tuple[DocumentProblem, ...]:
 def _validate(
     value: dict[str, Any], tree: DocumentTree, problems: list[DocumentProblem]
 ) -> QuotaDocument | None:
-    """Validate, then without the entries that were wrong again: for what does not fit together."""
+    """Return the document; note the problems of wrong entries, and try again without them.
+
+    ``None`` where that fails, too. The second try finds what does not fit together.
+    """
     pruned: set[KeyPath] = set()
     written = {
         section: tuple(content) if isinstance(content := value.get(section), dict) else ()

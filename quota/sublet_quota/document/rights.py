@@ -1,8 +1,8 @@
-"""What one user may have, merged from the quota document.
+"""The rights of one user, merged from the quota document.
 
-The rule, for each right by itself: what the user's own entry says; else the most generous of
-what the user's groups say; else what ``everyone`` says; else the default below. What a group
-has as a whole is no right of its members: see ``sublet_quota.admission.slice_admission``.
+The rule, for each right by itself: what the user's own entry says; else the most generous of what
+the user's groups say; else what ``everyone`` says; else the default below. What a group has as a
+whole is no right of its members: see ``sublet_quota.admission.slice_admission``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -25,11 +25,11 @@ CountOrUnlimited = int | Unlimited | None
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What one user may have; ``None`` is no limit."""
+    """The rights of one user; ``None`` is no limit."""
 
     owner: UserName
     groups: tuple[GroupName, ...]
-    """Those of the user's groups that the document knows, in its order."""
+    """The user's groups that the document knows, in its order."""
     limit_mib: int | None
     limit_milli: int | None
     most_slices: int | None

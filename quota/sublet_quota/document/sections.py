@@ -33,7 +33,7 @@ Pattern = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class Section(BaseModel):
-    """Frozen, and strict about keys it does not know."""
+    """The base of all sections: frozen, and strict about keys it does not know."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True
@@ -42,7 +42,7 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_empty(cls, value: Any) -> Any:
-        """Take a section without content (``interactive:``) for one without any key."""
+        """Return a section without any key for one without content (``interactive:``)."""
         return {} if value is None else value
 
 
@@ -127,7 +127,7 @@ class SliceSize(Section):
     )
 
     def memory_on(self, usable_mib: int) -> int:
-        """Return the MiB it means on a GPU that can give away ``usable_mib``."""
+        """Return the MiB that the size means on a GPU that can give away ``usable_mib``."""
         if isinstance(self.memory, GpuShare):
             return int(usable_mib * self.memory.part)
         return self.memory

@@ -48,7 +48,7 @@ class _Level:
     value: dict[str, Any] | list[Any]
     key: str | None = None
     ignored: bool = False
-    """What follows the key has no place: the key was there already, or is no text."""
+    """Whether what follows the key has no place: the key was there already, or is no text."""
 
     def place(self) -> KeyPath:
         """Return the path of the value that comes next."""
@@ -58,7 +58,7 @@ class _Level:
 
 
 class _Reader:
-    """Takes the parser's events one by one."""
+    """The state of reading a document, event by event of the parser."""
 
     def __init__(self) -> None:
         self.tree = DocumentTree()
@@ -66,7 +66,7 @@ class _Reader:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> bool:
-        """Take one event; false when reading on makes no sense."""
+        """Take one event; return ``False`` when reading on makes no sense."""
         line = event.start_mark.line + 1 if event.start_mark is not None else 1
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
@@ -165,7 +165,7 @@ def _plain_value(text: str) -> Any:
 
 
 def read_tree(text: str | bytes) -> DocumentTree:
-    """Read YAML; what is wrong with it is in ``problems`` of the result, nothing is raised."""
+    """Return the values of YAML; what is wrong with it is in ``problems``, nothing is raised."""
     failed = DocumentTree()
     size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
     if size > MOST_BYTES:

@@ -44,7 +44,7 @@ class GpuShare:
     part: Fraction
 
     def __str__(self) -> str:
-        """As it is written in a document: ``1/4``."""
+        """Return the share as it is written in a document: ``1/4``."""
         return f"{self.part.numerator}/{self.part.denominator}"
 
 

@@ -1,1 +1,1 @@
-"""Who holds what on which GPU, and what of it counts towards which quota."""
+"""Holdings: who holds what on which GPU, and what of it counts towards which quota."""

@@ -1,4 +1,4 @@
-"""What one GPU holds in promises, and what may still be promised there."""
+"""The load of one GPU: what it holds in promises, and what may still be promised there."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,26 +26,28 @@ class GpuKind:
 
     @property
     def usable_mib(self) -> int:
-        """What slices may fill: no slice is ever larger."""
+        """The memory that slices may fill: no slice is ever larger."""
         return max(0, self.memory_mib - self.margin_mib)
 
     def is_type(self, wished: str | None) -> bool:
-        """Whether it is the model that is wished for, by its name or a pattern for it."""
+        """Whether the GPU is of the model that is wished for, by its name or a pattern for it."""
         return wished is None or wished == self.type or matches(self.type, (wished,))
 
 
 @dataclass(frozen=True, slots=True)
 class GpuFacts:
-    """One GPU, as its agent describes it."""
+    """A GPU, as its agent describes it."""
 
     gpu_id: GpuId
     node: NodeId
     index: int
     kind: GpuKind
     closed: str | None = None
-    """Why it takes no new slice (it fails, its agent is silent), or ``None``."""
+    """Why the GPU takes no new slice (it fails, its agent is silent), or ``None``."""
     pause_only: bool = False
-    """A process that is not ours runs there: nothing can be suspended, so nothing overcommitted."""
+    """Whether a process that is no slice's runs there: nothing can be suspended, so nothing is
+    overcommitted.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ class Holding:
     pool: PoolName
     amount: GpuAmount
     groups: tuple[GroupName, ...] = ()
-    """The groups on whose account it is, as its placement said."""
+    """The groups on whose account the slice is, as its placement said."""
     unsuspendable: bool = False
-    """It can be paused, never suspended: its cap cannot be overcommitted."""
+    """Whether the slice can be paused, but never suspended: its cap cannot be overcommitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +103,16 @@ class GpuLoad:
 
 @dataclass(frozen=True, slots=True)
 class GpuRoom:
-    """What may still be promised on a GPU; below zero where more is promised than may be."""
+    """The room that may still be promised on a GPU; below zero where too much is promised."""
 
     alone_mib: int
-    """So that all slices fit on the GPU together."""
+    """The room with which all slices fit on the GPU together."""
     alone_milli: int
     shared_mib: int
-    """Under the pool's overcommit."""
+    """The room under the pool's overcommit."""
     shared_milli: int
     largest_mib: int
-    """For one slice: what those that cannot be suspended leave of the GPU."""
+    """The room for one slice: what those that cannot be suspended leave of the GPU."""
 
     def free(self, *, shared: bool) -> GpuAmount:
         """Return what one more slice could have; ``shared``: so that slices may take turns."""

@@ -1,4 +1,4 @@
-"""What users and groups hold in notebook slices, and what of their guarantees they do not use."""
+"""The totals of users and groups: what they hold in notebook slices, and guarantees left unused."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ N = TypeVar("N", UserName, GroupName)
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What notebook slices add up to, and how many they are."""
+    """The sum of notebook slices, and how many they are."""
 
     amount: GpuAmount = NOTHING
     slices: int = 0
@@ -54,31 +54,31 @@ class Accounts:
         self._change(holding, -1)
 
     def of_user(self, owner: UserName, pool: PoolName | None) -> Use:
-        """What a user holds in one pool, or in all."""
+        """Return what a user holds in one pool, or in all."""
         return self._users.get((owner, pool), NO_USE)
 
     def of_group(self, group: GroupName, pool: PoolName | None) -> Use:
-        """What is on a group's account in one pool, or in all."""
+        """Return what is on a group's account in one pool, or in all."""
         return self._groups.get((group, pool), NO_USE)
 
     def kept_for_user(self, owner: UserName, pool: PoolName) -> GpuAmount:
-        """What is guaranteed to a user in a pool."""
+        """Return what is guaranteed to a user in a pool."""
         return self._kept(self._kept_for_users.get(owner), pool)
 
     def kept_for_group(self, group: GroupName, pool: PoolName) -> GpuAmount:
-        """What is guaranteed to a group in a pool."""
+        """Return what is guaranteed to a group in a pool."""
         return self._kept(self._kept_for_groups.get(group), pool)
 
     def unused(self, pool: PoolName) -> GpuAmount:
-        """What of all guarantees in a pool is not used now."""
+        """Return what of all guarantees in a pool is not used now."""
         return self._unused[pool]
 
     def unused_of_user(self, owner: UserName, pool: PoolName) -> GpuAmount:
-        """What of a user's guarantee in a pool is not used now."""
+        """Return what of a user's guarantee in a pool is not used now."""
         return less(self.kept_for_user(owner, pool), self.of_user(owner, pool).amount)
 
     def unused_of_group(self, group: GroupName, pool: PoolName) -> GpuAmount:
-        """What of a group's guarantee in a pool is not used now."""
+        """Return what of a group's guarantee in a pool is not used now."""
         return less(self.kept_for_group(group, pool), self.of_group(group, pool).amount)
 
     def _change(self, holding: Holding, count: int) -> None:

@@ -1,8 +1,8 @@
-"""Who holds what on which GPU, added up as it changes.
+"""The holdings: who holds what on which GPU, added up as it changes.
 
-The one structure of this package that changes: the hub service owns it, tells it of every slice
-and GPU, and hands it to admission and placement, which only read it. Every sum in it equals
-what adding up from scratch would give, and a change costs the same however much is held.
+The one structure of this package that changes: the hub service owns it, tells it of every slice and
+GPU, and hands it to admission and placement, which only read it. Every sum in it equals what adding
+up from scratch would give, and a change costs the same however much is held.
 """
 
 from collections import defaultdict
@@ -45,7 +45,7 @@ class Holdings:
         self.document = document
         """The document in force; ``under`` puts another in its place."""
         self.accounts = Accounts(document)
-        """What users and groups hold."""
+        """The sums of what users and groups hold."""
         self._slices: dict[SliceId, Holding] = {}
         self._on_gpu: defaultdict[GpuId, set[SliceId]] = defaultdict(set)
         self._loads: dict[GpuId, GpuLoad] = {}
@@ -63,7 +63,7 @@ class Holdings:
         return Holdings(document, self._gpus.values(), self._slices.values())
 
     def put_gpu(self, facts: GpuFacts) -> None:
-        """Enter a GPU, or what is new about it."""
+        """Enter a GPU, or what is new about one."""
         before = self._gpus.get(facts.gpu_id)
         if before == facts:
             return
@@ -86,7 +86,7 @@ class Holdings:
             self._pools.pop(gpu_id, None)
 
     def put(self, holding: Holding) -> None:
-        """Enter a slice, or what is new about it (its amount, its place, its account)."""
+        """Enter a slice, or what is new about one (its amount, its place, its account)."""
         if self._slices.get(holding.slice_id) == holding:
             return
         self.remove(holding.slice_id)
@@ -97,7 +97,7 @@ class Holdings:
             self.accounts.add(holding)
 
     def remove(self, slice_id: SliceId) -> Holding | None:
-        """Take a slice out; returns what it was, or nothing when there is none."""
+        """Take a slice out; return what was held, or ``None`` when there is none."""
         holding = self._slices.pop(slice_id, None)
         if holding is None:
             return None
@@ -114,46 +114,46 @@ class Holdings:
             self.put(replace(holding, unsuspendable=unsuspendable))
 
     def slice(self, slice_id: SliceId) -> Holding | None:
-        """One slice."""
+        """Return one slice, or ``None``."""
         return self._slices.get(slice_id)
 
     def slices(self) -> Iterator[Holding]:
-        """All slices."""
+        """Yield all slices."""
         return iter(self._slices.values())
 
     def slices_on(self, gpu_id: GpuId) -> tuple[Holding, ...]:
-        """The slices on a GPU, jobs' too, by id."""
+        """Return the slices on a GPU, jobs' too, by id."""
         return tuple(self._slices[s] for s in sorted(self._on_gpu.get(gpu_id, ())))
 
     def gpu(self, gpu_id: GpuId) -> GpuFacts | None:
-        """One GPU."""
+        """Return one GPU, or ``None``."""
         return self._gpus.get(gpu_id)
 
     def gpus(self) -> Iterator[GpuFacts]:
-        """All GPUs."""
+        """Yield all GPUs."""
         return iter(self._gpus.values())
 
     def pool_of(self, gpu_id: GpuId) -> PoolName | None:
-        """The pool a GPU belongs to; nothing when no pool has it."""
+        """Return the pool that a GPU belongs to; ``None`` when no pool has it."""
         return self._pools.get(gpu_id)
 
     def load(self, gpu_id: GpuId) -> GpuLoad:
-        """What a GPU holds in promises."""
+        """Return what a GPU holds in promises."""
         return self._loads.get(gpu_id, _NO_LOAD)
 
     def room(self, gpu_id: GpuId) -> GpuRoom | None:
-        """What may still be promised on a GPU; nothing when it is unknown or in no pool."""
+        """Return what may still be promised on a GPU; ``None``: unknown, or in no pool."""
         facts, pool = self._gpus.get(gpu_id), self._pools.get(gpu_id)
         if facts is None or pool is None:
             return None
         return room_on(facts, self.load(gpu_id), self.document.pools[pool])
 
     def room_in(self, pool: PoolName) -> GpuAmount:
-        """What may still be promised on a pool's open GPUs together."""
+        """Return what may still be promised on a pool's open GPUs together."""
         return self._room.get(pool, NOTHING)
 
     def kinds_in(self, pool: PoolName) -> Mapping[GpuKind, RoomIndex]:
-        """The kinds of GPU in a pool, and where there is room on them."""
+        """Return the kinds of GPU in a pool, and where there is room on them."""
         return self._kinds.get(pool, _NO_KINDS)
 
     def _pool_for(self, facts: GpuFacts) -> PoolName | None:

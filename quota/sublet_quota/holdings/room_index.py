@@ -13,12 +13,12 @@ Entry = tuple[int, int, str, int, GpuId]
 
 @dataclass(slots=True)
 class RoomIndex:
-    """Finds the best fit without looking at every GPU."""
+    """The GPUs by their room: the best fit is found without looking at every one."""
 
     rooms: dict[GpuId, GpuRoom] = field(default_factory=dict)
-    """Of the GPUs that are open."""
+    """The room of each GPU that is open."""
     closed: dict[GpuId, str] = field(default_factory=dict)
-    """Why others are closed."""
+    """The closed GPUs, and why each is."""
     _alone: list[Entry] = field(default_factory=list)
     _shared: list[Entry] = field(default_factory=list)
 
@@ -48,15 +48,15 @@ class RoomIndex:
         return not self.rooms and not self.closed
 
     def best_alone(self, amount: GpuAmount) -> Entry | None:
-        """Return the tightest GPU on which all slices would still fit together."""
+        """Return the tightest GPU on which all slices would still fit together, or ``None``."""
         return self._first(self._alone, amount)
 
     def best_shared(self, amount: GpuAmount) -> Entry | None:
-        """Return the tightest GPU under the pool's overcommit."""
+        """Return the tightest GPU under the pool's overcommit, or ``None``."""
         return self._first(self._shared, amount)
 
     def most_room(self) -> GpuAmount | None:
-        """Return what is free on the GPU with the most room, or nothing where none is open."""
+        """Return what is free on the GPU with the most room; ``None`` where none is open."""
         if not self._shared:
             return None
         memory_mib, compute_milli, _, _, gpu_id = self._shared[-1]
@@ -64,7 +64,7 @@ class RoomIndex:
         return GpuAmount(max(0, largest), max(0, compute_milli))
 
     def most_alone(self) -> GpuAmount | None:
-        """Return what is free on the GPU with the most room that needs no overcommit."""
+        """Return what is free on the GPU with the most room without overcommit, or ``None``."""
         if not self._alone:
             return None
         memory_mib, compute_milli, *_ = self._alone[-1]

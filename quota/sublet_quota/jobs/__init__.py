@@ -1,1 +1,1 @@
-"""Whether a training job may be submitted, and which waiting job goes where."""
+"""Training jobs: whether one may be submitted, and which waiting job goes where."""

@@ -1,8 +1,8 @@
-"""Whose turn it is among those whose jobs wait, from what they used before.
+"""The fair order of waiting jobs: whose turn it is, from what they used before.
 
-Use of a GPU counts less the longer ago it was: half after the document's ``half_life``. It is
-weighed at two levels, groups first, then the users of a group; who is in no group that the
-document knows stands beside the groups for themselves. Less use for one's weight comes first.
+Use of a GPU counts less the longer ago it was: half after the document's ``half_life``. Use is
+weighed at two levels, groups first, then the users of a group; who is in no group that the document
+knows stands beside the groups for themselves. Less use for one's weight comes first.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
 
 NOMINAL_RUN_S: Final = 600.0
-"""A job that is put in order counts as so much use, so that nobody's jobs all come first."""
+"""The use that a job counts as once it is put in order, so that nobody's jobs all come first."""
 
 Account = tuple[str, str]
 """A group (``"group"``, its name), or a user who stands for themselves (``"user"``, the name)."""
@@ -31,10 +31,10 @@ class JobRun:
     owner: UserName
     groups: tuple[str, ...]
     gpus: float
-    """See ``gpus_held``."""
+    """The part of a GPU, or the number of GPUs, that the job held: see ``gpus_held``."""
     began: datetime
     ended: datetime | None
-    """``None`` while it runs."""
+    """When the job ended; ``None`` while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,16 @@ class WaitingJob:
     owner: UserName
     groups: tuple[str, ...]
     memory_mib: int | None
-    """``None``: the whole GPU."""
+    """The memory on each GPU; ``None``: the whole GPU."""
     compute_milli: int
     gpu_type: str | None
     priority: int
     submitted_at: datetime
     gpus: int = 1
-    """Each with as much of its memory and compute."""
+    """The number of GPUs, each with as much of its memory and compute."""
     node: NodeId | None = None
-    """It can run nowhere else: its owner's files are in use there."""
+    """The node where alone the job can run, as its owner's files are in use there; ``None``: any.
+    """
 
 
 def gpus_held(memory_mib: int, kind: GpuKind) -> float:
@@ -73,7 +74,7 @@ def gpus_held(memory_mib: int, kind: GpuKind) -> float:
 
 
 def past_use(document: QuotaDocument, runs: Iterable[JobRun], now: datetime) -> PastUse:
-    """Add up runs, each second of them worn off by its age."""
+    """Return the sum of runs, each second of them worn off by its age."""
     half_life = document.fair_share.half_life
     users: defaultdict[UserName, float] = defaultdict(float)
     groups: defaultdict[GroupName, float] = defaultdict(float)
@@ -110,7 +111,7 @@ def order_jobs(
 
 
 class _Standing:
-    """What everybody used for their weight, jobs that were put in order already included."""
+    """The use of everybody for their weight, with that of the jobs already put in order."""
 
     def __init__(self, document: QuotaDocument, past: PastUse) -> None:
         self._document = document
@@ -150,7 +151,7 @@ _OwnerEntry = tuple[float, datetime, JobId, UserName]
 
 
 def _order_equals(standing: _Standing, jobs: list[WaitingJob]) -> Iterable[WaitingJob]:
-    """Order jobs of one priority: always the account, and in it the owner, that used least."""
+    """Yield jobs of one priority: always of the account, and in it the owner, that used least."""
     queues: defaultdict[tuple[Account, UserName], list[WaitingJob]] = defaultdict(list)
     for job in sorted(jobs, key=lambda j: (j.submitted_at, j.job_id), reverse=True):
         queues[standing.account_of(job), job.owner].append(job)

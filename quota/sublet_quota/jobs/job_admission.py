@@ -1,8 +1,8 @@
-"""Whether a training job may be submitted: what could never run is refused at once.
+"""The admission of training jobs: what could never run is refused when it is submitted.
 
-A job uses what is lent, so it is on nobody's account and waits for room as long as it takes;
-only a job that the GPUs can never take, one too many, and one that would go before what is fair
-without an admin's word, are refused.
+A job uses what is lent, so it is on nobody's account and waits for room as long as it takes; only a
+job that the GPUs can never take, one too many, and one that would go before what is fair without an
+admin's word, are refused.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ _BEYOND_ALL_GPUS: Final = 10**9
 
 @dataclass(frozen=True, slots=True)
 class RequestedJob:
-    """Somebody wants to submit a training job."""
+    """A wish to submit a training job."""
 
     owner: str
     groups: tuple[str, ...] = ()
     memory_mib: int | None = None
-    """``None``: the whole GPU."""
+    """The memory on each GPU; ``None``: the whole GPU."""
     compute_milli: int = WHOLE_GPU_MILLI
     gpus: int = 1
-    """Each with as much of its memory and compute."""
+    """The number of GPUs, each with as much of its memory and compute."""
     gpu_type: str | None = None
     """The model's name, or a pattern for it."""
     priority: int = 0
@@ -36,7 +36,7 @@ class RequestedJob:
 
 
 def refuse_job(holdings: Holdings, wish: RequestedJob, live_jobs: int) -> Refusal | None:
-    """Return why the job is refused, or nothing; ``live_jobs`` of its owner wait or run."""
+    """Return why the job is refused, or ``None``; ``live_jobs`` of its owner wait or run."""
     return (
         _refuse_amount(wish)
         or _refuse_going_first(wish)

@@ -1,9 +1,9 @@
-"""Which waiting job goes to which GPU now, and why each of the others waits.
+"""The queue of jobs: which goes to which GPU now, and why each of the others waits.
 
-Jobs are served in their order, each on the tightest GPU that can lend what it needs. One that
-fits nowhere now does not hold up those behind it, with one exception: a GPU on which it would
-fit but for the jobs that run there is kept for it, so that small jobs never starve a large one.
-A job that can run on one node alone is placed there, or waits for that node.
+Jobs are served in their order, each on the tightest GPU that can lend what it needs. One that fits
+nowhere now does not hold up those behind it, with one exception: a GPU on which it would fit but
+for the jobs that run there is kept for it, so that small jobs never starve a large one. A job that
+can run on one node alone is placed there, or waits for that node.
 """
 
 from bisect import bisect_left, insort
@@ -27,12 +27,12 @@ class LendableGpu:
     pool: PoolName
     lendable_mib: int
     jobs_mib: int
-    """What jobs have there already: it could be lent again once they are done."""
+    """The memory that jobs have there already: it could be lent again once they are done."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobPlacement:
-    """A job goes to a GPU."""
+    """The GPU that a waiting job goes to."""
 
     job: WaitingJob
     gpu_id: GpuId
@@ -46,13 +46,13 @@ class JobWait:
 
     job_id: JobId
     place: int
-    """1 for the next."""
+    """The place in the queue; 1 for the next."""
     why: QueueWait
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePlan:
-    """What becomes of the waiting jobs."""
+    """The plan for the waiting jobs: who is placed, and why the others wait."""
 
     placements: tuple[JobPlacement, ...] = ()
     waits: tuple[JobWait, ...] = ()
@@ -78,7 +78,7 @@ def lendable_gpus(holdings: Holdings, lendable_mib: Mapping[GpuId, int]) -> tupl
 def plan_queue(
     jobs: Sequence[WaitingJob], gpus: Iterable[LendableGpu], *, lending: bool
 ) -> QueuePlan:
-    """Place what can be placed of ``jobs``, which are in their order, and say why others wait."""
+    """Return what can be placed of ``jobs``, which are in their order, and why others wait."""
     room = _Room(gpus)
     placements: list[JobPlacement] = []
     waits: list[JobWait] = []
@@ -143,7 +143,7 @@ class _Lists:
 
 
 class _Room:
-    """What can be lent, less what this plan has given away."""
+    """The room that can be lent, less what this plan has given away."""
 
     def __init__(self, gpus: Iterable[LendableGpu]) -> None:
         self._gpus: dict[GpuId, LendableGpu] = {}
@@ -177,14 +177,14 @@ class _Room:
         return self._kinds_for_type[wished]
 
     def best_fit(self, job: WaitingJob) -> LendableGpu | None:
-        """Return the GPU on which the least is left over."""
+        """Return the GPU on which the least is left over, or ``None``."""
         if job.node is not None:
             left = self._left
             return _tightest_of(job, [(gpu, left[gpu.facts.gpu_id]) for gpu in self._there(job)])
         return self._tightest(job, [(k, self._lists[k].lendable) for k in self.kinds_for(job)])
 
     def keep_for(self, job: WaitingJob) -> LendableGpu | None:
-        """Keep the GPU on which the job fits once the jobs there are done, if there is one."""
+        """Keep and return a GPU on which the job fits once the jobs there are done, or ``None``."""
         if job.node is not None:
             busy = [(gpu, _without_jobs(gpu)) for gpu in self._there(job) if self._has_jobs(gpu)]
             gpu = _tightest_of(job, busy)
@@ -246,7 +246,7 @@ class _Room:
 
 
 def _tightest_of(job: WaitingJob, gpus: Iterable[tuple[LendableGpu, int]]) -> LendableGpu | None:
-    """Return the same of a few GPUs, each with its room."""
+    """Return the GPU on which the least is left over, of a few, each with its room."""
     found = []
     for gpu, room_mib in gpus:
         need = _need_on(job, gpu.facts.kind)

@@ -1,4 +1,4 @@
-"""Which files beside a notebook a job may take along, how many of them, and where they lie then."""
+"""The files beside a notebook that a job may take along, how many, and where they lie then."""
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -11,21 +11,23 @@ MOST_BYTES: Final = 1024**3
 MOST_DEPTH: Final = 32
 
 RESULTS_FOLDER: Final = "sublet-jobs"
-"""Below the notebook folder: where jobs' copies and results lie. Never taken along itself."""
+"""The folder below the notebook folder where jobs' copies and results lie. Never taken along
+itself.
+"""
 
 
 def job_folder(name: str, job_id: str) -> PurePosixPath:
-    """Where a job's result lies, below its owner's notebook folder."""
+    """Return where a job's result lies, below its owner's notebook folder."""
     return PurePosixPath(RESULTS_FOLDER) / f"{name}-{job_id}"
 
 
 def copy_folder(name: str, job_id: str) -> PurePosixPath:
-    """Where the notebook that a job runs lies as it was submitted, with what it takes along."""
+    """Return where the notebook lies as it was submitted, with what its job takes along."""
     return job_folder(name, job_id) / "files"
 
 
 def refuse_paths(paths: Iterable[str]) -> Refusal | None:
-    """Say which of the paths is none below the notebook's folder."""
+    """Return which of the paths is none below the notebook's folder, or ``None``."""
     for text in paths:
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts or "\0" in text or "\\" in text:

@@ -13,16 +13,16 @@ class JobState(StrEnum):
     WAITING = "waiting"
     """In the queue: no GPU is its own yet."""
     PLACED = "placed"
-    """It has a slice on a GPU, and waits for the agent to make its room there."""
+    """The job has a slice on a GPU, and waits for the agent to make its room there."""
     RUNNING = "running"
-    """Its process lives. It may be paused or suspended: that is its slice's state."""
+    """The job's process lives. It may be paused or suspended: that is its slice's state."""
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
 class JobMove(StrEnum):
-    """What can happen to a job."""
+    """An event in the life of a job."""
 
     PLACE = "place"
     START = "start"

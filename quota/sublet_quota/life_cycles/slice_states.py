@@ -1,7 +1,7 @@
-"""Where a slice's GPU state is.
+"""The states of slices: where their GPU state is.
 
-A slice has no table of moves: its state follows from where each of its processes is, as measured.
-A process that ends, is born, or is brought back beside another changes it, too.
+A slice has no table of moves: its state follows from where each of its processes is, as measured. A
+process that ends, is born, or is brought back beside another changes it, too.
 """
 
 from enum import StrEnum

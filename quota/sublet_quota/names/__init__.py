@@ -1,1 +1,1 @@
-"""What travels by name between Sublet's parts: ids, scopes, jobs, control groups, volume claims."""
+"""The names that travel between Sublet's parts: ids, scopes, jobs, control groups, claims."""

@@ -1,4 +1,4 @@
-"""How a slice's control group is called, for the agent that makes it and for whoever ends a slice.
+"""The name of a slice's control group, for the agent that makes it and whoever ends a slice.
 
 Processes are moved into it by root alone, and whatever they start is born there, so it tells whose
 a process is also when that has left its parents and its environment behind.
@@ -15,7 +15,7 @@ _PATH: Final = re.compile(r"^\d+:[^:]*:(/.*)$", re.MULTILINE)
 
 
 def slice_group_name(slice_id: SliceId) -> str:
-    """Return the last part of the group's path."""
+    """Return the last part of the path of the slice's control group."""
     return f"slice-{quote(slice_id, safe='')[:_MOST_NAME]}"
 
 

@@ -1,4 +1,4 @@
-"""Which volume claim a pod's home is on, and where that is in use: one node at a time has it."""
+"""The volume claim that a pod's home is on, and where that is in use: one node at a time has it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Final
 from sublet_quota.names.ids import NodeId
 
 NO_CLAIM: Final = ""
-"""The home is on no claim: nothing binds it to a node."""
+"""The claim of a home that is on none: nothing binds it to a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class HomeInUse:
 
     node: NodeId
     by: str
-    """What has it, in words for its owner."""
+    """The words for what has the home, for its owner."""
 
 
 def claim_of(

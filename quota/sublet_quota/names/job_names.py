@@ -1,4 +1,4 @@
-"""What a job is called: in folder names, logs and commands, so plain letters only."""
+"""The names of jobs, for folders, logs and commands: plain letters only."""
 
 import re
 from typing import Final

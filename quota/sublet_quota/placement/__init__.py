@@ -1,1 +1,1 @@
-"""Which GPU a slice goes to, and what a user could have now."""
+"""Placement: which GPU a slice goes to, and what a user could have now."""

@@ -1,4 +1,4 @@
-"""What a user could have now: each size, allowed or why not, in the words of the refusal."""
+"""The offers to a user: each size, to be had now or why not, in the words of the refusal."""
 
 from dataclasses import dataclass, replace
 
@@ -15,32 +15,32 @@ from sublet_quota.reasons.refusal import Refusal
 
 @dataclass(frozen=True, slots=True)
 class SizeOffer:
-    """One size: what it comes to, and whether it is to be had."""
+    """A size: what it comes to, and whether it is to be had."""
 
     size: SizeName
     title: str
     pool: PoolName
     amount: GpuAmount
-    """On the GPU it would go to; refused: on the pool's largest."""
+    """The amount on the GPU that the slice would go to; refused: on the pool's largest."""
     refusal: Refusal | None
 
     @property
     def allowed(self) -> bool:
-        """Whether it is to be had now."""
+        """Whether the size is to be had now."""
         return self.refusal is None
 
 
 @dataclass(frozen=True, slots=True)
 class SliceOffers:
-    """What a user has, may have, and could have now."""
+    """The slices that a user has, may have, and could have now."""
 
     rights: Rights
     used: GpuAmount
     slices: int
     offers: tuple[SizeOffer, ...]
-    """In the order of the document, those too that the user may never pick."""
+    """The sizes in the order of the document, those too that the user may never pick."""
     default: SizeName | None
-    """What the user gets without picking; nothing when no size is to be had now."""
+    """The size that the user gets without picking; ``None`` when no size is to be had now."""
 
 
 def offers_for(

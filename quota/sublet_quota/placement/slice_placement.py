@@ -1,9 +1,9 @@
-"""Which GPU an admitted slice goes to: best fit, so that large slices still find room.
+"""The placement of an admitted slice: best fit, so that large slices still find room.
 
-First a GPU on which all slices fit together, the tightest; only where there is none a GPU that
-is overcommitted then, again the tightest: nobody takes turns while another GPU has room.
-Of equally tight ones the first by node and index. Later issues refine what "tightest" means;
-who may have what is admission's question and stays there.
+First a GPU on which all slices fit together, the tightest; only where there is none a GPU that is
+overcommitted then, again the tightest: nobody takes turns while another GPU has room. Of equally
+tight ones the first by node and index. Later issues refine what "tightest" means; who may have what
+is admission's question and stays there.
 """
 
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ class Placement:
     size: SizeName | None
     amount: GpuAmount
     groups: tuple[GroupName, ...]
-    """On whose account it is: keep these with the slice (``Holding.groups``)."""
+    """The groups on whose account the slice is: keep these with it (``Holding.groups``)."""
 
 
 def decide_slice(holdings: Holdings, wish: RequestedSlice) -> Placement | Refusal:
-    """Admit and place a slice, or say why not."""
+    """Return the place of a slice that is admitted, or why it has none."""
     admitted = admit(holdings, wish)
     if isinstance(admitted, Refusal):
         return admitted
@@ -85,7 +85,7 @@ def place_at_home(
 
 
 def _tightness(choice: _Choice, *, shared: bool) -> tuple[int, int, int, int, GpuId]:
-    """As ``place`` orders what it finds."""
+    """Return the key by which ``place`` orders what it finds, the best first."""
     gpu, room, option = choice
     memory_mib = room.shared_mib if shared else room.alone_mib
     compute_milli = room.shared_milli if shared else room.alone_milli

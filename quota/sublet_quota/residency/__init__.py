@@ -1,1 +1,1 @@
-"""Who is on the GPU this second: from a snapshot of one GPU to a list of actions."""
+"""Residency, who is on the GPU this second: from a snapshot of one GPU to a list of actions."""

@@ -1,4 +1,4 @@
-"""What the residency policy answers: actions for the agent, and who waits for whom."""
+"""The answers of the residency policy: actions for the agent, and who waits for whom."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +23,7 @@ class Unpause:
 
 @dataclass(frozen=True, slots=True)
 class Suspend:
-    """Move the slice's bytes to host memory. Its gate closes as this begins."""
+    """Move the slice's bytes to host memory. The slice's gate closes as this begins."""
 
     slice_id: SliceId
     room_for: SliceId
@@ -72,7 +72,7 @@ class Wait:
     slice_id: SliceId
     reason: WaitReason
     place: int
-    """1 for the next."""
+    """The place among those that wait; 1 for the next."""
     waits_for: tuple[SliceId, ...] = ()
     need_mib: int = 0
     free_mib: int = 0

@@ -1,8 +1,8 @@
-"""Whether an owner's slice is active, from what was reported and what was measured.
+"""The activity of an owner's slice, from what was reported and what was measured.
 
-Evidence wears off: each kind counts for ``idle_after`` from when it was last seen, so neither
-an endless "busy" nor a missing report can hold or lose a slice for ever. An agent that knows
-nothing yet starts every slice as active.
+Evidence wears off: each kind counts for ``idle_after`` from when it was last seen, so neither an
+endless "busy" nor a missing report can hold or lose a slice for ever. An agent that knows nothing
+yet starts every slice as active.
 """
 
 from dataclasses import dataclass
@@ -11,23 +11,21 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class ActivityEvidence:
-    """When each kind of evidence of work was last seen; ``None`` for never."""
+    """The times when each kind of evidence of work was last seen; ``None`` for never."""
 
     known_since: datetime
     """When the agent first heard of the slice (or started): counts as evidence itself."""
     cell_started: datetime | None = None
     """The start of a cell, by an ``execute_request``."""
     cell_ended: datetime | None = None
-    """The end of one that was running, or its stop at ``input()``.
-
-    It prolongs activity, but is no wake: a long cell that left the GPU alone ends as it ran.
+    """The end of a cell that was running, or its stop at ``input()``. This prolongs activity, but
+    is no wake: a long cell that left the GPU alone ends as it ran.
     """
     gpu_used: datetime | None = None
     """Measured: a process of the slice used the GPU."""
     woken: datetime | None = None
-    """The owner asked, or a suspended process used CPU beyond the threshold.
-
-    Also: it has work and waits for its room. Who waits longer than ``idle_after`` for its turn
+    """The last wake: the owner asked, or a suspended process used CPU beyond the threshold. Also:
+    the slice has work and waits for its room. Who waits longer than ``idle_after`` for its turn
     cannot show any use meanwhile, and would lose its place otherwise.
     """
 
@@ -43,7 +41,7 @@ class Activity:
 def judge_activity(
     evidence: ActivityEvidence, idle_after: timedelta, now: datetime, before: Activity | None
 ) -> Activity:
-    """Judge the evidence at ``now``; ``before`` is the last judgement, kept while it holds."""
+    """Return what the evidence says at ``now``; the judgement ``before`` stays while it holds."""
     seen = (
         evidence.known_since,
         evidence.cell_started,

@@ -1,6 +1,6 @@
-"""Bring idle slices back to the GPU once nobody needs their room.
+"""The homecoming of idle slices, once nobody needs their room on the GPU.
 
-An owner whose slice is at home again finds it there without a wait. It is never worth somebody
+An owner whose slice is at home again finds it there without a wait. That is never worth somebody
 else's move, with one exception: what was lent against its owner's wish, or may not be lent any
 more, comes home even if a job has to leave for it.
 """
@@ -14,7 +14,7 @@ from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
 
 
 def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
-    """Return the next move that brings an idle slice home, if there is one.
+    """Return the next move that brings an idle slice home; nothing where there is none.
 
     To be asked only when nobody with a seat lacks anything, and nothing moves.
     """

@@ -1,4 +1,4 @@
-"""Who could make room for others, in which order, and how few of them are enough."""
+"""The slices that could make room for others, in which order, and how few of them are enough."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,15 @@ from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, TransitionKi
 
 
 class _Rank(IntEnum):
-    """Who leaves before whom."""
+    """The rank of a slice among those that could leave: lower ones leave first."""
 
     ON_ITS_WAY = 0
     JOB = 1
     IDLE = 2
     UNSUSPENDABLE_JOB = 3
-    """It would be evicted: that is the last resort before anybody's wish or work is in the way."""
+    """A job that would be evicted: that is the last resort before anybody's wish or work is in the
+    way.
+    """
     KEPT = 4
     ACTIVE = 5
 
@@ -28,9 +30,9 @@ class Leaver:
     view: SliceView
     rank: _Rank
     room_mib: int
-    """What becomes free when the whole slice is out."""
+    """The memory that becomes free when the whole slice is out."""
     host_mib: int
-    """What that takes of the host's memory."""
+    """The host memory that the slice then takes."""
 
     @property
     def slice_id(self) -> SliceId:
@@ -39,22 +41,22 @@ class Leaver:
 
     @property
     def by_eviction(self) -> bool:
-        """Whether it can only leave by being ended."""
+        """Whether the slice can only leave by being ended."""
         return self.rank is _Rank.UNSUSPENDABLE_JOB
 
     @property
     def for_a_job(self) -> bool:
-        """Whether it may have to leave for a job, too."""
+        """Whether the slice may have to leave for a job, too."""
         return self.rank <= _Rank.IDLE
 
     def may_begin(self, snapshot: GpuSnapshot) -> bool:
-        """Whether it can be told to leave now, as far as its last failed move allows."""
+        """Whether the slice can be told to leave now, as far as its last failed move allows."""
         not_before = self.view.not_before
         return not_before is None or not_before <= snapshot.now
 
 
 def list_leavers(room: Room) -> tuple[Leaver, ...]:
-    """List who could leave, first ones first. Beside a foreign process nobody can."""
+    """Return the slices that could leave, first ones first. Beside a foreign process none can."""
     if room.snapshot.foreign_present:
         return ()
     leavers = []
@@ -101,10 +103,10 @@ def _order(leaver: Leaver) -> tuple[int, float, SliceId]:
 def choose_leavers(
     candidates: Sequence[Leaver], shortfall_mib: int, host_free_mib: int
 ) -> tuple[Leaver, ...]:
-    """Choose those that together make the room, first ones first; the unneeded are spared.
+    """Return those that together make the room, first ones first; the unneeded are spared.
 
-    Where the host's memory is too small to take the first ones, the largest are tried. Returns
-    an empty tuple when nothing is needed, or it is not enough.
+    Where the host's memory is too small to take the first ones, the largest are tried. An empty
+    tuple when nothing is needed, or it is not enough.
     """
     chosen = _gather(candidates, shortfall_mib, host_free_mib)
     if not chosen and sum(c.host_mib for c in candidates) > host_free_mib:
@@ -139,7 +141,7 @@ def _gather(
 
 
 class RoomMaking:
-    """Answers quickly, and many times, whether room can be made for some slices together."""
+    """The room that leavers can make, added up once for many questions whether it is enough."""
 
     def __init__(self, room: Room, leavers: Iterable[Leaver]) -> None:
         self._room = room
@@ -153,7 +155,7 @@ class RoomMaking:
         return view.slice_id in self._by_id
 
     def is_possible(self, staying: Collection[SliceView], *, host_is_endless: bool = False) -> bool:
-        """Say whether all of ``staying`` can have their whole caps, if the others make room."""
+        """Whether all of ``staying`` can have their whole caps, if the others make room."""
         shortfall_mib = sum(map(self._room.need_mib, staying)) - self._room.free_mib
         if shortfall_mib <= 0:
             return True

@@ -1,6 +1,6 @@
-"""Which training jobs may use what idle owners leave.
+"""The lending to training jobs of what idle owners leave.
 
-Jobs run only while no owner is active on the GPU. They may take the room of idle slices, but not
+Jobs run only while no owner is active on the GPU. A job may take the room of idle slices, but not
 of kept ones, and not more than can leave again within the pool's ``give_back_within``. A slice
 leaves as a whole, so all bytes of a job count that might ever be in an owner's way.
 """
@@ -16,7 +16,7 @@ from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
 
 
 def seat_jobs(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
-    """Say which jobs should be on the GPU, given that no owner is active."""
+    """Return which jobs should be on the GPU, given that no owner is active."""
     plan = SeatPlan()
     making = RoomMaking(room, (c for c in leavers if c.for_a_job))
     kept = [s for s in room.views if _is_kept_idle(room.snapshot, s)]
@@ -34,7 +34,7 @@ def seat_jobs(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
 
 
 def jobs_behind_owners(room: Room) -> list[Waiting]:
-    """Let all jobs wait, since owners are active."""
+    """Return all jobs as waiting, since owners are active."""
     owners = tuple(s for s in room.views if s.active and not s.is_job)
     jobs = sorted((s for s in room.views if s.active and s.is_job), key=_order_of_jobs)
     reason = WaitReason.OWNERS_ACTIVE if _is_lent(room.snapshot) else WaitReason.LENDING_OFF
@@ -42,7 +42,7 @@ def jobs_behind_owners(room: Room) -> list[Waiting]:
 
 
 def lendable_mib(snapshot: GpuSnapshot) -> int:
-    """Return the largest cap that one more job could have here now.
+    """Return the largest cap that one more job could have here now, in MiB.
 
     Active owners, kept and unsuspendable slices and the jobs that are here keep their caps.
     """

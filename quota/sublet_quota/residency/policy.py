@@ -54,7 +54,7 @@ def decide(snapshot: GpuSnapshot) -> Decision:
 
 
 def _plan(snapshot: GpuSnapshot) -> tuple[SeatPlan, list[Pause], Room]:
-    """Say who should be on the GPU, which jobs must stand still, and what room that leaves.
+    """Return who should be on the GPU, which jobs must stand still, and what room that leaves.
 
     A job that is paused first can grow no more: it takes what it holds, not its whole cap.
     """
@@ -101,7 +101,7 @@ def _with_paused(room: Room, pauses: list[Pause]) -> Room:
 
 @dataclass(slots=True)
 class _Course:
-    """What has been decided so far in this call."""
+    """The decisions so far in this call."""
 
     room: Room
     plan: SeatPlan
@@ -112,10 +112,10 @@ class _Course:
     memory_moves: bool = field(init=False)
     """Whether a move of memory is in flight, or was just decided."""
     free_mib: int = field(init=False)
-    """What can still be promised in this call, without taking it from who comes before."""
+    """The room that can still be promised in this call, without taking it from who comes before."""
     _host_free_mib: int = field(init=False)
     _leavers: list[Leaver] = field(init=False)
-    """Who could make room and is not asked to yet."""
+    """The slices that could make room and are not asked to yet."""
 
     def __post_init__(self) -> None:
         snapshot = self.room.snapshot
@@ -126,7 +126,7 @@ class _Course:
         self._leavers = [c for c in list_leavers(self.room) if c.slice_id not in seated]
 
     def unpause_owners(self) -> None:
-        """Nobody means an owner to be paused: an agent before this one left it so."""
+        """Let paused owners run: nobody means them to be, an agent before this one left it so."""
         for view in self.room.views:
             if (
                 view.state is SliceState.PAUSED
@@ -136,7 +136,7 @@ class _Course:
                 self.actions.append(Unpause(view.slice_id))
 
     def keep_promises(self) -> None:
-        """More is taken than is there: make room before who was promised it meets the end."""
+        """Make room where more is taken than is there, before who was promised it meets the end."""
         promised = next(
             (s for s in self.plan.seated if s.gate_open and self.room.can_grow(s)), None
         )
@@ -144,7 +144,7 @@ class _Course:
             self._make_room(promised, -self.free_mib)
 
     def let_run(self, view: SliceView) -> None:
-        """It has all it is owed."""
+        """Let a job run that has all it is owed."""
         if view.state is SliceState.PAUSED and view.is_job:
             self.actions.append(Unpause(view.slice_id))
 
@@ -178,7 +178,7 @@ class _Course:
         self.wait(view, WaitReason.COMING_BACK)
 
     def _make_room(self, view: SliceView, shortfall_mib: int) -> tuple[SliceView, ...]:
-        """Let others begin to leave, and hold what becomes free for this slice."""
+        """Let others begin to leave, and hold what becomes free for this slice; return those."""
         self.is_short = True
         candidates = [
             c

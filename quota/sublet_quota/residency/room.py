@@ -1,7 +1,7 @@
-"""How much of a GPU is taken: what is held, promised, or on its way.
+"""The room on a GPU, and how much of it is taken: held, promised, or on its way.
 
-One rule stands above all others: room counts as free only when nobody holds it, nobody was
-promised it, and no move in flight may still need it.
+One rule stands above all others: room counts as free only when nobody holds it, nobody was promised
+it, and no move in flight may still need it.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,15 @@ class Room:
     views: tuple[SliceView, ...]
     """All slices, by id: the order in which the agent lists them decides nothing."""
     full_mib: Mapping[SliceId, int]
-    """What each slice is owed while it is active."""
+    """The memory that each slice is owed while it is active."""
     committed_mib: Mapping[SliceId, int]
-    """What each slice takes now, promises and moves in flight included."""
+    """The memory that each slice takes now, promises and moves in flight included."""
     free_mib: int
-    """What may be promised or filled now; below zero where more is taken than is there."""
+    """The memory that may be promised or filled now; below zero where more is taken than is there.
+    """
 
     def need_mib(self, view: SliceView) -> int:
-        """How much more the slice would take with its whole cap promised."""
+        """Return how much more the slice would take with its whole cap promised."""
         return self.full_mib[view.slice_id] - self.committed_mib[view.slice_id]
 
     def can_grow(self, view: SliceView) -> bool:
@@ -36,7 +37,7 @@ class Room:
 
 
 def measure_room(snapshot: GpuSnapshot) -> Room:
-    """Add up who takes how much of the GPU."""
+    """Return the sum of who takes how much of the GPU."""
     views = tuple(sorted(snapshot.slices, key=lambda s: s.slice_id))
     full = {s.slice_id: full_mib(snapshot, s) for s in views}
     committed = {s.slice_id: _committed_mib(snapshot, s, full[s.slice_id]) for s in views}
@@ -44,10 +45,10 @@ def measure_room(snapshot: GpuSnapshot) -> Room:
 
 
 def full_mib(snapshot: GpuSnapshot, view: SliceView) -> int:
-    """What an active slice is owed: its cap, or more where it has more already.
+    """Return what an active slice is owed: its cap, or more where it has more already.
 
-    The driver's own overhead may eat into the margin: a slice of the whole GPU is then owed
-    what the GPU can give, else it would wait for ever.
+    The driver's own overhead may eat into the margin: a slice of the whole GPU is then owed what
+    the GPU can give, else it would wait for ever.
     """
     beyond_mib = view.cap_mib - snapshot.usable_mib
     owed = snapshot.usable_mib if 0 < beyond_mib <= snapshot.margin_mib else view.cap_mib
@@ -77,17 +78,18 @@ def _committed_mib(snapshot: GpuSnapshot, view: SliceView, full: int) -> int:
 
 
 def _stays_whatever_happens(view: SliceView) -> bool:
-    """Whether no overcommit counts on it: it can neither be moved nor kept from growing."""
+    """Whether no overcommit counts on a slice: it can neither be moved nor kept from growing."""
     paused_job = view.is_job and view.state is SliceState.PAUSED
     return view.unsuspendable is not None and view.on_gpu and not paused_job
 
 
 def _goes_on_by_itself(view: SliceView) -> bool:
-    """Whether a cell of it runs without an open gate, and may use its GPU any moment.
+    """Whether a cell of a slice runs without an open gate, and may use its GPU any moment.
 
-    It counts as idle by now, or its turn is over and it could not be stopped, or has not been
-    yet. Its cap is free only when it is suspended: then the cell's next GPU call waits, where it
-    would run out of memory otherwise. Who holds nothing cannot be suspended, and keeps nothing.
+    The slice counts as idle by now, or its turn is over and it could not be stopped, or has not
+    been yet. Its cap is free only when it is suspended: then the cell's next GPU call waits, where
+    it would run out of memory otherwise. A slice that holds nothing cannot be suspended, and keeps
+    nothing.
     """
     return view.past_the_gate or (view.runs_a_cell and not view.active)
 
@@ -99,5 +101,5 @@ def is_moving(snapshot: GpuSnapshot, view: SliceView) -> bool:
 
 
 def is_kept(snapshot: GpuSnapshot, view: SliceView) -> bool:
-    """Whether its owner said "do not lend mine", and that still holds."""
+    """Whether the slice's owner said "do not lend mine", and that still holds."""
     return view.kept_until is not None and view.kept_until > snapshot.now

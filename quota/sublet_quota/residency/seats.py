@@ -1,12 +1,11 @@
-"""Which owners should be on the GPU: all that fit, else in turns.
+"""The seats of owners on the GPU: all that fit, else in turns.
 
-A seat is the promise of a slice's whole cap. The plan says who should have one; how to get
-there, one safe move at a time, is the policy's business.
-
-Owners keep their seat while nobody else needs it. Where they do not fit together the one who
-waited longest comes next, as soon as the turns of enough others are over. Who comes later may
-take room meanwhile only where that does not put off the one in front: so it is never passed
-over, and the wait of each is one turn (and the moves) for each owner who waited longer.
+A seat is the promise of a slice's whole cap. The plan says who should have one; how to get there,
+one safe move at a time, is the policy's business. Owners keep their seat while nobody else needs
+it. Where they do not fit together the one who waited longest comes next, as soon as the turns of
+enough others are over. Who comes later may take room meanwhile only where that does not put off the
+one in front: so it is never passed over, and the wait of each is one turn (and the moves) for each
+owner who waited longer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,19 +30,19 @@ class Waiting:
 
 @dataclass(slots=True)
 class SeatPlan:
-    """Who should have a seat, in order, and who must wait, in order."""
+    """The slices that should have a seat, and those that must wait, each in order."""
 
     seated: list[SliceView] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
 
     @property
     def seated_ids(self) -> frozenset[SliceId]:
-        """The ids of those with a seat."""
+        """The ids of the slices with a seat."""
         return frozenset(s.slice_id for s in self.seated)
 
 
 def seat_owners(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
-    """Say which active owners should be on the GPU."""
+    """Return which active owners should be on the GPU."""
     return _OwnersInTurn(room, leavers).plan()
 
 
@@ -55,12 +54,14 @@ class _OwnersInTurn:
         self._making = RoomMaking(room, leavers)
         self._seated: list[SliceView] = []
         self._immovable: list[SliceView] = []
-        """Those with a seat that nobody can make leave it."""
+        """The slices with a seat that nobody can make leave it."""
         self._turn_over: list[Waiting] = []
         self._waiting: list[Waiting] = []
         self._front: SliceView | None = None
         self._beside_front: list[SliceView] = []
-        """Who will still be there when the one in front gets its seat, it included."""
+        """The slices that will still be there when the one in front gets its seat, that one
+        included.
+        """
 
     def plan(self) -> SeatPlan:
         owners = [s for s in self._room.views if s.active and not s.is_job]
@@ -113,7 +114,7 @@ class _OwnersInTurn:
         return view.unsuspendable is not None or self._room.snapshot.foreign_present
 
     def _turns_to_end(self, view: SliceView) -> tuple[SliceView, ...]:
-        """Return whose turns end for this one: over their cap first, then the longest turns."""
+        """Return whose turns end for a slice: over their cap first, then the longest turns."""
         snapshot = self._room.snapshot
         over = [
             s
@@ -148,7 +149,7 @@ class _OwnersInTurn:
         return list(staying.values())
 
     def _why_stuck(self, view: SliceView) -> Waiting | None:
-        """Say why no turn's end would help this owner, if that is so."""
+        """Return why no turn's end would help this owner; ``None`` where one would."""
         snapshot = self._room.snapshot
         if snapshot.foreign_present and view.is_away:
             return Waiting(view, WaitReason.FOREIGN_PROCESS)
@@ -178,5 +179,5 @@ def _turn_since(view: SliceView) -> tuple[datetime, SliceId]:
 
 
 def _turn_order(view: SliceView) -> tuple[bool, datetime, SliceId]:
-    """Whose turn ends first; last those who have a seat but are not there yet."""
+    """Return the key by which turns end; last come those with a seat that are not there yet."""
     return (view.turn_since is None, *_turn_since(view))

@@ -26,7 +26,7 @@ BACKENDS: Final[Mapping[str, Backend[Any]]] = MappingProxyType(
         for backend in (TIME_SLICING, HAMI, KAI, VOLCANO, DRA, MPS, MIG, WHOLE_GPUS)
     }
 )
-"""Those that an admin may choose."""
+"""The backends that an admin may choose, by name."""
 
 __all__ = [
     "BACKENDS",

@@ -29,10 +29,11 @@ class TimeSlicingSettings:
     """Replicas of cards, as ``sharing.timeSlicing`` of the plugin's configuration makes them."""
 
     resource: str = "nvidia.com/gpu"
-    """``nvidia.com/gpu.shared`` where the plugin renames shared cards."""
+    """The name of the resource; ``nvidia.com/gpu.shared`` where the plugin renames shared cards."""
     driver_memory_limit: bool = False
-    """Have the driver keep the memory cap: driver 615, a container toolkit that knows of it, and
-    cgroup v2."""
+    """Whether the driver keeps the memory cap: driver 615, a container toolkit that knows of it,
+    and cgroup v2.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def _write_mps(lease: Lease, settings: MpsSettings) -> PodFields:
 
 
 def _driver_limit(lease: Lease) -> dict[str, str]:
-    """What the container toolkit reads; it acts only where it finds both."""
+    """Return the variables of the memory cap: the container toolkit acts where it finds both."""
     amount = str(lease.memory_mib)
     return {"NVIDIA_GPU_MEMORY_REQUESTS": amount, "NVIDIA_GPU_MEMORY_LIMITS": amount}
 

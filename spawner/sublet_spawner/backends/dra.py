@@ -22,9 +22,10 @@ class DraSettings:
 
     device_class: str = "gpu.nvidia.com"
     share_memory: bool = True
-    """Ask for the slice's memory out of a card that several claims may share: Kubernetes 1.36, or
-    1.34 with the feature gate DRAConsumableCapacity, and a driver that offers it. False: a whole
-    card each."""
+    """Whether the slice's memory is asked for out of a card that several claims may share:
+    Kubernetes 1.36, or 1.34 with the feature gate DRAConsumableCapacity, and a driver that offers
+    it. False: a whole card each.
+    """
     selector: str = ""
     """A CEL expression that the device must fulfil."""
 

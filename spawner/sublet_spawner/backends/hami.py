@@ -22,11 +22,11 @@ class HamiSettings:
     cores_resource: str = "nvidia.com/gpucores"
     priority_resource: str = "nvidia.com/priority"
     priority: int = 0
-    """0 before 1."""
+    """The priority of the slice's programs; 0 before 1."""
     scheduler_name: str = ""
-    """Empty: HAMi's webhook names its own."""
+    """The scheduler of the pod; empty: HAMi's webhook names its own."""
     sublet_places: bool = False
-    """Have the pod go to the node and card that Sublet chose."""
+    """Whether the pod goes to the node and card that Sublet chose."""
 
 
 def _guarantees(settings: HamiSettings) -> Guarantees:

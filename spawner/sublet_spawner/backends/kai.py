@@ -26,7 +26,7 @@ class SharingMode(StrEnum):
 
 
 class Unit(StrEnum):
-    """In which unit KAI is asked."""
+    """The unit in which KAI is asked."""
 
     MEMORY = "memory"
     """MiB: means the same on every type of card."""
@@ -42,7 +42,9 @@ class KaiSettings:
     sharing_mode: SharingMode = SharingMode.NON_MEMORY_ENFORCED
     unit: Unit = Unit.MEMORY
     whole_resource: str = "nvidia.com/gpu"
-    """Asked for where a slice comes to a whole card, which KAI takes no fraction for."""
+    """The resource that is asked for where a slice comes to a whole card, which KAI takes no
+    fraction for.
+    """
     scheduler_name: str = "kai-scheduler"
     preemptibility: str = "non-preemptible"
     """KAI takes cards away from the pods of its usual priority whose queue is over its quota: not
@@ -108,7 +110,7 @@ def _write(lease: Lease, settings: KaiSettings) -> PodFields | Refusal:
 
 
 def _fraction(lease: Lease) -> Decimal | Refusal:
-    """In hundredths of a card, never less than was granted."""
+    """Return the slice in hundredths of a card, never less than was granted, or the refusal."""
     if lease.gpu_memory_mib <= 0:
         return Refusal(
             RefusalReason.NO_GPU,

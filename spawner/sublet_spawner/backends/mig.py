@@ -13,7 +13,7 @@ from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFi
 _PROFILE: Final = re.compile(r"^([1-9])g\.([1-9][0-9]{0,3})gb$")
 _MIB_PER_GB: Final = 1024
 _COMPUTE_PARTS: Final = 7
-"""All cards with MIG cut their compute into seven parts."""
+"""The number of parts into which all cards with MIG cut their compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class MigSettings:
     resource_prefix: str = "nvidia.com/mig-"
 
     def __post_init__(self) -> None:
-        """Names are those that NVIDIA gives: parts of the compute, and memory."""
+        """Refuse names that NVIDIA does not give: parts of the compute, and memory."""
         for profile in self.profiles:
             if _PROFILE.match(profile) is None:
                 message = f"profiles has {profile!r}: give names such as '1g.10gb'"
@@ -69,7 +69,7 @@ def _smallest(lease: Lease, settings: MigSettings) -> str | None:
 
 
 def _size(profile: str) -> tuple[int, int]:
-    """Milli-GPU and MiB, as the name says."""
+    """Return milli-GPU and MiB of a profile, as its name says."""
     found = _PROFILE.match(profile)
     if found is None:
         message = f"{profile!r} is no MIG profile"

@@ -1,4 +1,4 @@
-"""Reads a backend's settings from what an admin wrote, and says what is wrong with it."""
+"""The reading of a backend's settings from what an admin wrote, with what is wrong in it."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""What a slice backend is: from a slice to the fields of a pod, and what it thereby guarantees.
+"""The records of slice backends: from a slice to the fields of a pod, and what that guarantees.
 
 A backend writes the request in the words of an engine that people already run; it schedules
 nothing. What the engine does with it, and what it does not, is a record too: a slice is never
@@ -17,7 +17,7 @@ Settings = TypeVar("Settings")
 
 
 class PlacedBy(StrEnum):
-    """Who chooses the node that a slice's pod runs on."""
+    """The part that chooses the node that a slice's pod runs on."""
 
     SUBLET = "sublet"
     """The service, from what agents report: the pod may run on that node alone."""
@@ -27,14 +27,15 @@ class PlacedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Guarantees:
-    """What a slice under a backend is sure of, each with a sentence for its owner."""
+    """The things that a slice under a backend is sure of, each with a sentence for its owner."""
 
     memory: str
     compute: str
     placed_by: PlacedBy
     not_lendable: str | None = None
-    """Why its processes are never moved off the card, so that nothing of it can be lent while it
-    is idle; nothing where it is lent."""
+    """Why processes of such slices are never moved off the card, so that nothing can be lent while
+    they are idle; ``None`` where they are lent.
+    """
     sees_whole_card: bool = True
     """Whether programs see the card's whole memory, which fractions for frameworks refer to."""
 
@@ -44,7 +45,7 @@ class Guarantees:
         return self.not_lendable is None
 
     def sentences(self) -> tuple[str, ...]:
-        """Say it to the owner."""
+        """Return what the slice is sure of, in sentences for its owner."""
         lent = (
             "While it is idle its room is lent, and given back when you run a cell."
             if self.not_lendable is None
@@ -58,24 +59,26 @@ class DeviceClaim:
     """A ResourceClaim to be made with the pod, and to go with it."""
 
     name: str
-    """Within the pod."""
+    """The claim's name within the pod."""
     spec: Mapping[str, Any]
     """``spec`` of the ResourceClaim, as the API of ``resource.k8s.io/v1`` writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodFields:
-    """What a slice adds to the pod of its server."""
+    """The fields that a slice adds to the pod of its server."""
 
     limits: Mapping[str, str] = field(default_factory=dict)
-    """Of the server's container. Requests of extended resources are the same, and left out."""
+    """The limits of the server's container. Requests of extended resources are the same, and left
+    out.
+    """
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     scheduler_name: str | None = None
     node: str | None = None
-    """The name of the only node that it may run on."""
+    """The name of the only node that the pod may run on."""
     node_labels: Mapping[str, str] = field(default_factory=dict)
-    """Labels that its node must have."""
+    """The labels that the pod's node must have."""
     environment: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[DeviceClaim, ...] = ()
 
@@ -88,7 +91,9 @@ class Backend(Generic[Settings]):
     settings_type: type[Settings]
     guarantees: Callable[[Settings], Guarantees]
     write: Callable[[Lease, Settings], PodFields | Refusal]
-    """Refuses a slice that the engine's units cannot express."""
+    """The function from a slice to the fields of its pod; refuses what the engine's units cannot
+    express.
+    """
 
 
 CONTAINER = "notebook"
@@ -96,5 +101,5 @@ CONTAINER = "notebook"
 
 
 def percent(compute_milli: int) -> int:
-    """Milli-GPU in whole percent of a card, never less than was asked for."""
+    """Return milli-GPU in whole percent of a card, never less than was asked for."""
     return max(1, min(100, -(-compute_milli // 10)))

@@ -12,7 +12,7 @@ from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFi
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSettings:
-    """Nothing to set."""
+    """The settings of simulated cards: there is nothing to set."""
 
 
 def _guarantees(settings: SimulatedSettings) -> Guarantees:

@@ -21,9 +21,11 @@ class VolcanoSettings:
     memory_resource: str = "volcano.sh/vgpu-memory"
     cores_resource: str = "volcano.sh/vgpu-cores"
     queue: str = ""
-    """Empty: the namespace's own, or ``default``."""
+    """The queue of the pod; empty: the namespace's own, or ``default``."""
     vgpu_mode: str = "hami-core"
-    """How its device plugin cuts cards for notebooks. Empty: as the plugin is configured."""
+    """The way in which Volcano's device plugin cuts cards for notebooks. Empty: as the plugin is
+    configured.
+    """
     scheduler_name: str = "volcano"
 
 

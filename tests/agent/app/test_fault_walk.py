@@ -6,8 +6,9 @@ import time
 import pytest
 
 from tests.support.fake_service_link import FakeServiceLink
-from tests.support.fault_walk import FaultWalk, ViolationError
+from tests.support.fault_walk import FaultWalk
 from tests.support.simulated_gpus import simulated_gpus
+from tests.support.walked_node import ViolationError
 
 # How long both walks together may walk. Give an hour to look for what is rare.
 WALK_S = float(os.environ.get("SUBLET_FAULT_WALK_S", "24"))

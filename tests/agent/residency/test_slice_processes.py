@@ -35,7 +35,7 @@ def test_nothing_of_a_process_can_be_assigned_from_elsewhere(process, name):
 
 
 def test_what_goes_away_holds_nothing_on_the_card_and_as_much_when_it_is_back(process):
-    process.is_measured(300, 50)
+    process.note_measured(300, 50)
     process.goes_away(300)
     assert (process.suspended, process.memory_mib, process.image_mib) == (True, 0, 300)
     process.comes_back()
@@ -48,17 +48,17 @@ def test_what_may_still_be_on_the_card_counts_there(process):
 
 
 def test_what_was_never_away_holds_what_it_held_when_it_comes_back(process):
-    process.is_measured(200)
+    process.note_measured(200)
     process.comes_back()
     assert process.memory_mib == 200
 
 
 def test_refusals_are_counted_until_it_is_back(process):
     process.goes_away(300)
-    assert [process.is_refused(), process.is_refused()] == [1, 2]
+    assert [process.count_refusal(), process.count_refusal()] == [1, 2]
     process.comes_back()
     process.goes_away(300)
-    assert process.is_refused() == 1
+    assert process.count_refusal() == 1
 
 
 def test_what_is_lost_says_why(process):
@@ -69,11 +69,11 @@ def test_what_is_lost_says_why(process):
 
 def test_use_of_the_gpu_is_what_is_new_since_the_last_time():
     process = TrackedProcess(identity(1), busy_ms=100)
-    assert [process.has_used(ms) for ms in (130, 130, 150)] == [30, 0, 20]
+    assert [process.count_use(ms) for ms in (130, 130, 150)] == [30, 0, 20]
 
 
 def test_all_use_of_a_process_of_which_none_was_known_is_new(process):
-    assert process.has_used(40) == 40
+    assert process.count_use(40) == 40
 
 
 def test_the_share_of_a_cpu_is_told_once_a_second(process):
@@ -91,28 +91,28 @@ def test_what_the_driver_computes_while_bytes_move_is_no_work_of_the_process(pro
 
 
 def test_an_obstacle_is_news_once(process):
-    assert process.is_looked_at(IPC, START)
-    assert not process.is_looked_at(IPC, START)
-    assert process.is_looked_at(MPS, START)
+    assert process.note_look(IPC, START)
+    assert not process.note_look(IPC, START)
+    assert process.note_look(MPS, START)
     assert process.unsuspendable == MPS
 
 
 def test_an_obstacle_that_is_not_seen_any_more_stays(process):
-    process.is_looked_at(IPC, START)
-    assert not process.is_looked_at(None, PASSING)
+    process.note_look(IPC, START)
+    assert not process.note_look(None, PASSING)
     assert process.unsuspendable == IPC
 
 
 def test_a_reason_that_may_pass_holds_until_its_time_and_its_end_is_news(process):
-    process.cannot_be_suspended(BUSY, until=PASSING)
-    assert not process.is_looked_at(None, START)
+    process.mark_unsuspendable(BUSY, until=PASSING)
+    assert not process.note_look(None, START)
     assert process.unsuspendable == BUSY
-    assert process.is_looked_at(None, PASSING)
+    assert process.note_look(None, PASSING)
     assert process.unsuspendable is None
 
 
 def test_when_it_was_looked_at_is_known(process):
-    process.is_looked_at(None, START)
+    process.note_look(None, START)
     assert process.looked_at == START
 
 
@@ -128,7 +128,7 @@ def test_a_process_with_the_pid_of_an_earlier_one_takes_its_place(processes):
     assert processes.find(earlier) is None
     assert processes.find(later) is tracked
     assert list(processes) == [tracked]
-    assert tracked.has_used(12) == 7
+    assert tracked.count_use(12) == 7
 
 
 def test_only_the_process_that_is_meant_is_forgotten(processes):
@@ -150,7 +150,7 @@ def test_processes_may_be_forgotten_while_one_goes_through_them(processes):
 
 def test_what_is_lost_is_neither_on_the_gpu_nor_away_and_counts_nowhere(processes):
     here, away, lost = (processes.track(identity(pid)) for pid in (1, 2, 3))
-    here.is_measured(200)
+    here.note_measured(200)
     away.goes_away(300)
     lost.goes_away(400, 400)
     lost.loses("the driver says so")

@@ -50,7 +50,7 @@ def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[Serve
         served.assign(assignment, since)
         for pid in range(3):
             process = served.processes.track(ProcessIdentity("boot", 1000 * number + pid, 1))
-            process.is_measured(held // 3)
+            process.note_measured(held // 3)
             if away:
                 process.goes_away(held // 3)
         served.judge(_IDLE_AFTER, timedelta(minutes=1), since)

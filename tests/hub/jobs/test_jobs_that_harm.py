@@ -32,8 +32,8 @@ from sublet_quota.names.ids import JobId
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate
 
-from tests.hub.jobs.test_jobs import make_ada
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.job_owner import make_ada
 
 
 def an_account(home: Path, *lines: str) -> AccountTemplate:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,9 +14,9 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
-from tests.hub.jobs.test_jobs import Ada, make_ada
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.job_owner import Ada, make_ada
 
 pytestmark = pytest.mark.asyncio
 PATIENCE_S = 60
@@ -28,23 +27,8 @@ async def ada(world: HubWorld) -> AsyncIterator[Ada]:
     yield await make_ada(world)
 
 
-async def ended(ada: Ada, job_id: str) -> dict[str, Any]:
-    async def reached() -> bool:
-        return (await ada.see(job_id))["ended_at"] is not None
-
-    await until(reached, PATIENCE_S)
-    return await ada.see(job_id)
-
-
-async def forecast(ada: Ada, **request: Any) -> dict[str, Any]:
-    body = {"notebook": "train.ipynb", **request}
-    status, answer = await ada.world.call("POST", "jobs/forecast", ada.token, body)
-    assert status == 200, answer
-    return dict(answer)
-
-
 async def test_a_failed_job_shows_the_cell_and_its_traceback(ada: Ada) -> None:
-    job = await ended(ada, await ada.submit(["print", "x"], ["fail", "no data"]))
+    job = await ada.until_ended(await ada.submit(["print", "x"], ["fail", "no data"]))
     assert job["failure"]["cell"] == 2
     assert (job["failure"]["name"], job["failure"]["message"]) == ("ValueError", "no data")
     assert "Traceback" in job["failure"]["traceback"]
@@ -63,14 +47,14 @@ async def test_a_running_job_shows_its_cell_and_how_far_it_is(ada: Ada) -> None:
     job = await ada.see(job_id)
     assert (job["progress"], job["cells_done"], job["failure"]) == (0.25, 1, None)
     Path(flag).touch()  # noqa: ASYNC240 (a test may block)
-    job = await ended(ada, job_id)
+    job = await ada.until_ended(job_id)
     assert (job["state"], job["progress"], job["current_cell"]) == ("done", 1.0, None)
     assert job["output_path"] == f"sublet-jobs/train-{job_id}/train.ipynb"
 
 
 async def test_a_job_with_retries_is_begun_anew(ada: Ada) -> None:
     mark = str(ada.home / "mark")
-    job = await ended(ada, await ada.submit(["fail once", "no luck", mark], retries=2))
+    job = await ada.until_ended(await ada.submit(["fail once", "no luck", mark], retries=2))
     assert (job["state"], job["attempts"], job["retries"]) == ("done", 2, 2)
     assert job["failed_attempts"] == 1
     assert job["failure"] is None
@@ -103,7 +87,7 @@ async def test_a_job_that_waits_for_its_next_attempt_shows_why_the_last_one_fail
 
 
 async def test_a_job_without_luck_fails_when_its_retries_are_used_up(ada: Ada) -> None:
-    job = await ended(ada, await ada.submit(["fail", "never"], retries=1))
+    job = await ada.until_ended(await ada.submit(["fail", "never"], retries=1))
     assert (job["state"], job["attempts"]) == ("failed", 2)
     assert job["failure"]["message"] == "never"
 
@@ -112,7 +96,7 @@ async def test_a_cancelled_job_is_not_begun_anew(ada: Ada) -> None:
     job_id = await ada.submit(["wait", str(ada.home / "never")], retries=5)
     await ada.until(job_id, "running")
     await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
-    job = await ended(ada, job_id)
+    job = await ada.until_ended(job_id)
     assert (job["state"], job["attempts"]) == ("cancelled", 1)
 
 
@@ -128,7 +112,7 @@ async def test_a_job_that_an_admin_cancels_says_so_and_names_the_admin_to_admins
     zoe = ada.world.admin("zoe")
     status, _ = await ada.world.call("POST", f"jobs/{job_id}/cancel", zoe)
     assert status == 200
-    job = await ended(ada, job_id)
+    job = await ada.until_ended(job_id)
     assert (job["state"], job["reason"], job["cancelled_by"]) == ("cancelled", "by an admin", None)
     _, events = await ada.world.call("GET", "events", ada.token)
     assert events[-1]["detail"] == f"{job_id}: cancelled by an admin"
@@ -141,7 +125,7 @@ async def test_a_job_that_its_owner_cancels_says_so(ada: Ada) -> None:
     job_id = await ada.submit(["wait", "never"])
     await ada.until(job_id, "running")
     await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
-    job = await ended(ada, job_id)
+    job = await ada.until_ended(job_id)
     assert (job["reason"], job["cancelled_by"]) == ("by its owner", "ada")
     assert job["reason_code"] == "cancelled"
 
@@ -156,26 +140,26 @@ async def test_who_cancels_a_job_is_known_after_a_restart(tmp_path: Path, hub: F
     async with hub_world(tmp_path, hub) as world:
         ada.world = world
         assert (await ada.see(job_id))["state"] == "running"
-        assert (await ended(ada, job_id))["reason"] == "by an admin"
+        assert (await ada.until_ended(job_id))["reason"] == "by an admin"
 
 
 async def test_running_again_is_a_new_job_that_asks_for_the_same(ada: Ada) -> None:
     first = await ada.submit(
         ["print", "x"], name="fit", parameters={"rate": 0.5}, environment={"A": "b"}, retries=1
     )
-    await ended(ada, first)
+    await ada.until_ended(first)
     status, again = await ada.world.call("POST", f"jobs/{first}/again", ada.token)
     assert status == 201, again
     assert again["job_id"] != first
     assert (again["name"], again["parameters"], again["retries"]) == ("fit", {"rate": 0.5}, 1)
-    await ended(ada, again["job_id"])
+    await ada.until_ended(again["job_id"])
     assert ada.world.assembly._files.environment(again["job_id"]) == {"A": "b"}
 
 
 async def test_a_job_from_before_a_limit_is_not_run_again_in_words(ada: Ada) -> None:
     ada.script(["print", "x"])
     job_id = await ada.submit(["print", "x"])
-    await ended(ada, job_id)
+    await ada.until_ended(job_id)
     ledger = ada.world.service.ledger
     large = replace(ledger.jobs[job_id], parameters={"text": "x" * 20_000})
     ledger.apply(Change(jobs=(large,)), ada.world.service.now())
@@ -189,7 +173,7 @@ async def test_another_users_job_answers_as_one_that_is_not_there(
     ada: Ada, method: str, what: str
 ) -> None:
     job_id = await ada.submit(["print", "x"])
-    await ended(ada, job_id)
+    await ada.until_ended(job_id)
     path = f"jobs/{job_id}/{what}".rstrip("/")
     status, problem = await ada.world.call(method, path, ada.world.user("eve"))
     assert (status, problem["reason"]) == (404, "not-found")
@@ -204,7 +188,7 @@ async def test_files_that_are_taken_along_are_copied_and_the_job_runs_in_the_cop
     job_id = await ada.submit(["write", request, "request"], take_along=["data.csv"])
     copy = ada.home / "sublet-jobs" / f"train-{job_id}" / "files"
     assert (copy / "data.csv").read_text() == "1,2"
-    job = await ended(ada, job_id)
+    job = await ada.until_ended(job_id)
     assert (job["state"], job["take_along"]) == ("done", ["data.csv"])
     said = json.loads((ada.home / "request").read_text())
     assert said["notebook"] == str(copy / "train.ipynb")
@@ -235,98 +219,6 @@ async def test_several_gpus_are_refused_in_words(ada: Ada) -> None:
     assert (status, problem["reason"]) == (400, "bad-amount")
     assert "one GPU" in problem["message"]
     assert (await ada.post(retries=6))[0] == 400
-
-
-async def test_a_forecast_says_that_it_starts_at_once_and_submits_nothing(ada: Ada) -> None:
-    answer = await forecast(ada)
-    assert (answer["allowed"], answer["place"], answer["expected_wait_s"]) == (True, None, 0)
-    assert not ada.world.service.ledger.jobs
-
-
-async def test_a_forecast_says_the_place_and_how_long_jobs_have_waited(ada: Ada) -> None:
-    ada.script(["print", "x"])
-    for _ in range(3):
-        await ended(ada, await ada.submit(["print", "x"]))
-    ada.agent.gpus = (a_gpu(lendable_mib=0),)
-    await ada.agent.report()
-    fleet = ada.world.service.fleet
-    await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
-    ada.world.service.times._kept_at = None
-    waiting = await ada.submit(["print", "x"])
-    answer = await forecast(ada)
-    assert (answer["allowed"], answer["place"]) == (True, 2)
-    assert 0 <= answer["expected_wait_s"] < 600
-    assert "last 3 jobs" in answer["basis"]
-    job = await ada.see(waiting)
-    assert job["expected_start"] is not None
-    assert job["state"] == "waiting"
-
-
-async def test_a_forecast_says_nothing_where_nothing_is_known(ada: Ada) -> None:
-    ada.agent.gpus = (a_gpu(lendable_mib=0),)
-    await ada.agent.report()
-    fleet = ada.world.service.fleet
-    await until(lambda: fleet.gpu_report("SIM-0").lendable_mib == 0, PATIENCE_S)
-    answer = await forecast(ada)
-    assert (answer["place"], answer["expected_wait_s"]) == (1, None)
-    assert answer["reason_code"] == "too-little-idle"
-    assert "too few" in answer["basis"]
-
-
-@pytest.mark.parametrize(
-    ("request_", "reason"),
-    [
-        ({"memory_mib": 900 * GIB}, "larger-than-gpu"),
-        ({"gpus": 4}, "bad-amount"),
-        ({"notebook": "../x.ipynb"}, "bad-notebook"),
-        ({"take_along": ["../x"]}, "bad-files"),
-        ({"environment": {"JUPYTERHUB_API_TOKEN": "x"}}, "bad-parameters"),
-    ],
-)
-async def test_a_forecast_says_why_a_job_would_be_refused(
-    ada: Ada, request_: dict[str, Any], reason: str
-) -> None:
-    answer = await forecast(ada, **request_)
-    assert (answer["allowed"], answer["problem"]["reason"]) == (False, reason)
-    assert answer["message"] == answer["problem"]["message"]
-
-
-@pytest.mark.parametrize(
-    ("facts", "request_", "reason"),
-    [
-        (None, {}, "bad-notebook"),
-        ({"kernel_installed": False}, {}, "unknown-kernel"),
-        ({"parameters": [{"name": "rate", "type": "int"}]}, {"rate": "x"}, "bad-parameters"),
-    ],
-)
-async def test_a_forecast_that_looks_into_the_notebook_says_what_submission_would(
-    ada: Ada, facts: dict[str, Any] | None, request_: dict[str, Any], reason: str
-) -> None:
-    if facts is not None:
-        ada.script(["print", "x"], **facts)
-    body = {"notebook": "train.ipynb", "parameters": request_}
-    _, looked = await ada.world.call("POST", "jobs/forecast?look=1", ada.token, body)
-    _, problem = await ada.world.call("POST", "jobs", ada.token, body)
-    assert (looked["allowed"], looked["problem"]) == (False, problem)
-    assert problem["reason"] == reason
-    unlooked = await forecast(ada, parameters=request_)
-    assert (unlooked["allowed"], unlooked["notebook_checked"]) == (True, False)
-
-
-async def test_a_forecast_that_has_looked_into_the_notebook_says_so(ada: Ada) -> None:
-    ada.script(["print", "x"])
-    body = {"notebook": "train.ipynb"}
-    _, answer = await ada.world.call("POST", "jobs/forecast?look=1", ada.token, body)
-    assert (answer["allowed"], answer["notebook_checked"]) == (True, True)
-    assert not ada.world.service.ledger.jobs
-
-
-async def test_a_forecast_for_who_has_no_account_says_what_to_do(world: HubWorld) -> None:
-    await world.agent()
-    _, answer = await world.call(
-        "POST", "jobs/forecast", world.user("new"), {"notebook": "a.ipynb"}
-    )
-    assert (answer["allowed"], answer["problem"]["reason"]) == (False, "no-account")
 
 
 async def test_metrics_and_api_agree_that_a_job_is_promised_nothing(ada: Ada) -> None:
@@ -410,10 +302,10 @@ async def test_names_are_shown_within_a_group_that_the_quota_document_knows(
 
 async def test_an_admin_sees_whose_it_is_and_may_run_it_again_as_its_owner(ada: Ada) -> None:
     job_id = await ada.submit(["print", "x"])
-    await ended(ada, job_id)
+    await ada.until_ended(job_id)
     status, again = await ada.world.call("POST", f"jobs/{job_id}/again", ada.world.admin())
     assert (status, again["owner"]) == (201, "ada")
-    await ended(ada, again["job_id"])
+    await ada.until_ended(again["job_id"])
     assert timedelta() <= ada.world.service.ledger.jobs[job_id].ended_at - (
         ada.world.service.ledger.jobs[job_id].submitted_at
     )

@@ -1,1 +1,1 @@
-"""The physics (no I/O, no clock)."""
+"""The physics of simulated cards (no I/O, no clock)."""

@@ -11,29 +11,31 @@ from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 
 @dataclass(frozen=True, slots=True)
 class ByteWork:
-    """One task over many bytes. It answers for itself when its steps end."""
+    """A task over many bytes, which answers its caller when its steps end."""
 
     steps: Iterator[None]
     owner: SimulatedProcess | None
     reply: Reply | None = None
     by_driver: bool = False
-    """The driver's own moves go on while the process is locked; its program's work does not."""
+    """Whether it is a move by the driver, which goes on while the process is locked; a program's
+    work does not.
+    """
 
     @property
     def runnable(self) -> bool:
-        """Whether a slice may be done now."""
+        """Whether a slice of the work may be done now."""
         return self.owner is None or self.by_driver or self.owner.submits
 
 
 class ByteQueue:
-    """All such work of the daemon, one slice of each in turn; the driver's before programs'."""
+    """The queue of all work on bytes, one slice of each in turn; the driver's before programs'."""
 
     def __init__(self) -> None:
         self._works: deque[ByteWork] = deque()
         self._moves: deque[ByteWork] = deque()
 
     def add(self, work: ByteWork) -> None:
-        """Begin at the next slice."""
+        """Add work, which begins at the next slice."""
         (self._moves if work.by_driver else self._works).append(work)
 
     @property

@@ -1,4 +1,4 @@
-"""One simulated card, and one process that uses it, as the simulated driver knows them."""
+"""A simulated card, and a process that uses it, as the simulated driver knows them."""
 
 import math
 from collections import deque
@@ -29,41 +29,41 @@ class DriverState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
-    """Who a process is: a pid alone may be another process tomorrow."""
+    """The identity of a process: a pid alone may be another process tomorrow."""
 
     pid: int
     uid: int
     start_time: int
-    """In clock ticks after boot, as ``/proc/PID/stat`` says."""
+    """The process's start, in clock ticks after boot, as ``/proc/PID/stat`` says."""
 
 
 @dataclass(slots=True, eq=False)
 class SimulatedProcess:
-    """What the driver holds for one process, from its first CUDA call until it ends."""
+    """The driver's record of one process, from its first CUDA call until it ends."""
 
     identity: CallerIdentity
     card: "Card"
     context: Buffer
     state: DriverState = DriverState.RUNNING
     buffers: dict[int, Buffer] = field(default_factory=dict)
-    """By the handle that the process chose."""
+    """The process's buffers, by the handle that the process chose."""
     imported: dict[int, "tuple[SimulatedProcess, Buffer]"] = field(default_factory=dict)
     """Another process's buffers, opened by CUDA IPC, and whose they are."""
     work: WorkQueue = field(default_factory=WorkQueue)
     usage: UsageMeter = field(default_factory=UsageMeter)
     waiting: deque[WaitingCall] = field(default_factory=deque)
     operation: Operation | None = None
-    """What the driver is doing to it now."""
+    """What the driver is doing to the process now."""
     pending: deque[Operation] = field(default_factory=deque)
-    """What it was asked to do next."""
+    """What the driver was asked to do next."""
     poisoned: str | None = None
-    """Why it can never be restored: a lost notebook."""
+    """Why the process can never be restored: a lost notebook."""
     context_lost: str | None = None
-    """Why every CUDA call of it fails from now on."""
+    """Why every CUDA call of the process fails from now on."""
     mps: bool = False
     mps_limit_mib: int | None = None
     host_limit_mib: int | None = None
-    """Its container's memory limit, as far as the image counts against it."""
+    """The memory limit of the process's container, as far as the image counts against it."""
     has_computed: bool = False
     imported_ever: bool = False
     ended: bool = False
@@ -75,64 +75,64 @@ class SimulatedProcess:
 
     @property
     def submits(self) -> bool:
-        """Whether its CUDA calls are taken; else they wait."""
+        """Whether CUDA calls of the process are taken; else they wait."""
         locking = self.operation is not None and self.operation.locks
         return self.state is DriverState.RUNNING and not locking
 
     @property
     def draining(self) -> bool:
-        """Whether a lock waits for its kernels."""
+        """Whether a lock waits for the process's kernels."""
         return self.operation is not None and self.operation.locks
 
     @property
     def computing_s(self) -> float | None:
-        """Time that it would compute for if alone, ``None`` where it does not compute."""
+        """The time that the process would compute if alone; ``None`` where it does not compute."""
         if self.state is not DriverState.RUNNING or self.context_lost:
             return None
         return self.work.left_s(draining=self.draining)
 
     @property
     def held_mib(self) -> int:
-        """What it holds, on the card or in its image."""
+        """The memory that the process holds, on the card or in its image."""
         return sum(buffer.mib for buffer in self.all_buffers())
 
     @property
     def on_card_mib(self) -> int:
-        """What it holds on the card."""
+        """The memory that the process holds on the card."""
         return sum(buffer.mib for buffer in self.all_buffers() if buffer.place is not None)
 
     @property
     def image_mib(self) -> int:
-        """What the image of it holds in host memory."""
+        """The size of the process's image in host memory."""
         if self.state is DriverState.CHECKPOINTED:
             return self.held_mib
         return self.operation.image_mib if self.operation is not None else 0
 
     @property
     def away_mib(self) -> int:
-        """What of it is in host memory and not on the card, as far as a move has come."""
+        """The part that is in host memory and not on the card, as far as a move has come."""
         returned_mib = self.operation.returned_mib if self.operation is not None else 0
         return self.image_mib - returned_mib
 
     @property
     def has_managed_memory(self) -> bool:
-        """Whether the driver will refuse to checkpoint it."""
+        """Whether the driver will refuse to checkpoint the process."""
         return any(buffer.kind is BufferKind.MANAGED for buffer in self.buffers.values())
 
     @property
     def shares_memory(self) -> bool:
-        """Whether CUDA IPC was used by it."""
+        """Whether the process has used CUDA IPC."""
         exported = any(buffer.share_token for buffer in self.buffers.values())
         return exported or self.imported_ever
 
     def all_buffers(self) -> Iterator[Buffer]:
-        """Yield its allocations, the context first."""
+        """Yield the process's allocations, the context first."""
         yield self.context
         yield from self.buffers.values()
 
 
 LEAST_MIB: Final = 1e-6
-"""Less than this still to move is nothing."""
+"""The least that can still be to move: anything less is nothing."""
 
 
 class Card:
@@ -144,18 +144,18 @@ class Card:
         self.type: Final = kind
         self.store: Final = store
         self.processes: dict[int, SimulatedProcess] = {}
-        """By pid, suspended ones too."""
+        """The processes of the card by pid, suspended ones too."""
         self.usage: Final = UsageMeter()
         self.energy_j = 0.0
         self.gone: str | None = None
 
     @property
     def used_mib(self) -> int:
-        """Memory in use."""
+        """The memory of the card in use."""
         return self.store.total_mib - self.store.free_mib
 
     def next_event_s(self, now_s: float, speeds: Speeds) -> float:
-        """Return when the first of the things under way here is due."""
+        """Return when the first of the things under way on the card is due, in seconds."""
         due = math.inf
         computing = [left for p in self.processes.values() if (left := p.computing_s) is not None]
         if computing:
@@ -181,7 +181,7 @@ class Card:
         return due
 
     def progress(self, start_s: float, end_s: float, speeds: Speeds) -> None:
-        """Let time pass. No event lies within."""
+        """Let time pass on the card. No event lies within."""
         seconds = end_s - start_s
         computing = [p for p in self.processes.values() if p.computing_s is not None]
         self.energy_j += seconds * self._power_w(speeds, computing=bool(computing))

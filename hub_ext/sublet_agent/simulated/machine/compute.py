@@ -25,11 +25,11 @@ class Work:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left."""
+        """Whether nothing of the computation is left."""
         return self.total_s - self.done_s <= EPSILON_S
 
     def left_s(self, *, draining: bool) -> float:
-        """Return what must still run: to its end, or to the end of the kernel that runs."""
+        """Return the seconds still to run: to the end, or to that of the kernel that runs."""
         if not draining or math.isinf(self.kernel_s):
             return self.total_s - self.done_s
         kernels = math.ceil((self.done_s - EPSILON_S) / self.kernel_s)
@@ -43,12 +43,12 @@ class WorkQueue:
         self._queue: deque[Work] = deque()
 
     def __len__(self) -> int:
-        """Count the computations not finished."""
+        """Return the number of computations not finished."""
         return len(self._queue)
 
     @property
     def last(self) -> Work | None:
-        """The one submitted last."""
+        """The computation submitted last."""
         return self._queue[-1] if self._queue else None
 
     def submit(self, work: Work) -> None:
@@ -56,19 +56,19 @@ class WorkQueue:
         self._queue.append(work)
 
     def left_s(self, *, draining: bool) -> float | None:
-        """Return the time of the first one alone on the card, ``None`` where nothing must run."""
+        """Return the first computation's time alone on the card; ``None``: nothing must run."""
         if not self._queue:
             return None
         left = self._queue[0].left_s(draining=draining)
         return None if draining and left <= EPSILON_S else left
 
     def progress(self, seconds: float) -> None:
-        """Let the first one have had so much of the whole card."""
+        """Let the first computation have had so much of the whole card."""
         if self._queue:
             self._queue[0].done_s += seconds
 
     def finish_due(self) -> bool:
-        """Take what is finished off the queue and tell who waits; whether there was any."""
+        """Take what is finished off the queue and tell who waits; return whether there was any."""
         found = False
         while self._queue and self._queue[0].finished:
             found = True

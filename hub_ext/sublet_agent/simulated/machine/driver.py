@@ -30,22 +30,22 @@ SHARED: Final = "it imported memory by CUDA IPC, and was suspended"
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """What somebody asks of the driver."""
+    """A request to the driver: an operation on a process, and where its answer goes."""
 
     kind: OperationKind
     pid: int
     caller_uid: int
     timeout_ms: int = 0
-    """For a lock; 0 waits for ever."""
+    """How long a lock may wait; 0 waits for ever."""
     mapping: dict[str, str] = field(default_factory=dict)
-    """For a restore: card ids, old to new."""
+    """The cards of a restore by their ids, old to new."""
 
 
 class Host(Protocol):
     """The operating system around the machine."""
 
     def uid_of(self, pid: int) -> int | None:
-        """Return whose process it is; ``None`` where there is none."""
+        """Return the account of a process; ``None`` where there is none."""
         ...
 
     def kill(self, pid: int) -> None:
@@ -54,7 +54,7 @@ class Host(Protocol):
 
 
 class DrivenMachine(Protocol):
-    """What the driver needs of the machine that it belongs to."""
+    """The machine that a driver belongs to, as the driver sees it."""
 
     @property
     def processes(self) -> Mapping[int, SimulatedProcess]:
@@ -63,17 +63,17 @@ class DrivenMachine(Protocol):
 
     @property
     def host(self) -> Host:
-        """The operating system around it."""
+        """The operating system around the machine."""
         ...
 
     @property
     def speeds(self) -> Speeds:
-        """How long things take."""
+        """The speeds of the driver's operations."""
         ...
 
     @property
     def faults(self) -> FaultPlan:
-        """What was asked to fail."""
+        """The faults that were asked for."""
         ...
 
     @property
@@ -100,7 +100,7 @@ class DrivenMachine(Protocol):
 
 
 class Driver:
-    """Does to processes what the checkpoint API does."""
+    """The checkpoint API of the simulated driver."""
 
     def __init__(self, machine: DrivenMachine) -> None:
         self._machine = machine
@@ -144,7 +144,7 @@ class Driver:
                 each.reply.fail(error)
 
     def settle(self, process: SimulatedProcess) -> bool:
-        """Take the operation on a process as far as it can be now; whether anything changed."""
+        """Take a process's operation as far as possible now; return whether anything changed."""
         operation = process.operation
         if operation is None:
             return False

@@ -8,17 +8,17 @@ from sublet_agent.simulated.protocol.errors import CudaCode
 
 @dataclass(slots=True)
 class PlannedFault:
-    """What happens to the ``nth`` operation of one kind from now, of any process or of one."""
+    """A fault of the ``nth`` operation of one kind from now, of any process or of one."""
 
     kind: OperationKind
     nth: int = 1
     pid: int | None = None
     code: CudaCode | None = None
-    """The error it answers with; nothing is changed then. ``None``: it succeeds."""
+    """The error that the operation answers with; nothing is changed then. ``None``: it succeeds."""
     delay_s: float = 0.0
-    """How much longer it takes."""
+    """How much longer the operation takes."""
     poisons: bool = False
-    """For a restore: it fails as without room, and the process is lost."""
+    """Whether a restore fails as without room, and the process is lost."""
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ _REMEMBERED: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is remembered of a process after it ended."""
+    """The record of a process that has ended."""
 
     identity: CallerIdentity
     state: DriverState

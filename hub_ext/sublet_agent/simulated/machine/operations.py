@@ -1,4 +1,4 @@
-"""What the driver does to a process: lock, checkpoint, restore, unlock, each taking its time."""
+"""The driver's operations on a process: lock, checkpoint, restore, unlock, each taking its time."""
 
 import math
 from collections import deque
@@ -22,28 +22,28 @@ class OperationKind(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One operation: asked for, then begun, then done. One at a time for each process."""
+    """An operation of the driver: asked for, begun, done. Each process has one at a time."""
 
     kind: OperationKind
     reply: Reply
     timeout_s: float | None = None
-    """For a lock: ``None`` waits for ever."""
+    """How long a lock may wait; ``None`` waits for ever."""
     mapping: dict[str, str] = field(default_factory=dict)
-    """For a restore: card ids, old to new."""
+    """The cards of a restore by their ids, old to new."""
     begun: bool = False
     not_before_s: float = 0.0
     deadline_s: float = math.inf
     fails_with: SimulatedGpuError | None = None
     """The answer at ``not_before_s``, instead of success."""
     poisons: str | None = None
-    """What is said of the process when it fails so."""
+    """The words for why the process is lost when the operation fails so."""
     total_mib: int = 0
     moved_mib: float = 0.0
     unclaimed: deque[Buffer] = field(default_factory=deque)
-    """For a restore: what has no room on the card yet, in order."""
+    """The buffers of a restore that have no room on the card yet, in order."""
     claimed_mib: int = 0
     slices_left: int = 0
-    """Buffers whose real bytes are still being copied."""
+    """The number of buffers whose real bytes are still being copied."""
 
     @property
     def locks(self) -> bool:
@@ -52,17 +52,17 @@ class Operation:
 
     @property
     def waits_for_ever(self) -> bool:
-        """Whether it is a lock that was given no bound."""
+        """Whether the operation is a lock that was given no bound."""
         return self.locks and self.timeout_s is None
 
     @property
     def moves_out(self) -> bool:
-        """Whether it takes its share of the way to host memory."""
+        """Whether the operation takes its share of the way to host memory now."""
         return self._moves and self.kind is OperationKind.CHECKPOINT
 
     @property
     def moves_back(self) -> bool:
-        """Whether it takes its share of the way to the card."""
+        """Whether the operation takes its share of the way to the card now."""
         return self._moves and self.kind is OperationKind.RESTORE
 
     @property
@@ -71,19 +71,19 @@ class Operation:
 
     @property
     def left_mib(self) -> float:
-        """What has not moved yet."""
+        """The memory that has not moved yet."""
         return self.total_mib - self.moved_mib
 
     @property
     def image_mib(self) -> int:
-        """What of the image there is while a checkpoint is on its way."""
+        """The part of the image that is there while a checkpoint is on its way."""
         if self.kind is OperationKind.CHECKPOINT:
             return round(self.moved_mib)
         return 0
 
     @property
     def returned_mib(self) -> int:
-        """What of the image is back on the card while a restore is on its way."""
+        """The part of the image that is back on the card while a restore is on its way."""
         if self.kind is OperationKind.RESTORE:
             return round(self.moved_mib)
         return 0

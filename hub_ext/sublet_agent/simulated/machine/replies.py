@@ -1,4 +1,4 @@
-"""How the physics answers: at once or later, to whoever asked, if they are still there."""
+"""Replies of the physics: at once or later, to whoever asked, if they are still there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 
 
 class Reply(Protocol):
-    """Where the answer to one request goes. Exactly one of the two methods is called, once."""
+    """The way back to whoever sent one request: ``succeed`` or ``fail`` is called, once."""
 
     @property
     def abandoned(self) -> bool:

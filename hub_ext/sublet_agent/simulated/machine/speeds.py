@@ -1,13 +1,13 @@
-"""How long the simulated driver takes, and what the card draws: the figures of GPU_FACTS.md."""
+"""The speeds of the simulated driver, and what the card draws: the figures of GPU_FACTS.md."""
 
 import math
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 EPSILON_S: Final = 1e-7
-"""Times closer than this are the same moment."""
+"""The distance below which two times are the same moment."""
 KERNEL_S: Final = 1e-3
-"""The kernels that a computation is made of, unless it says otherwise."""
+"""The length of the kernels that a computation is made of, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +17,19 @@ class Speeds:
     lock_s: float = 0.001
     unlock_s: float = 0.001
     least_move_s: float = 0.035
-    """A checkpoint or restore of next to nothing takes this long."""
+    """The time of a checkpoint or restore of next to nothing."""
     failed_restore_s: float = 0.010
     out_mib_s: float = 3.0 * 1024
-    """One process alone; together they share ``out_total_mib_s``."""
+    """The rate of one process that leaves alone; together they share ``out_total_mib_s``."""
     out_total_mib_s: float = 3.5 * 1024
     back_mib_s: float = 6.4 * 1024
     back_total_mib_s: float = 10.4 * 1024
     quiet_w: float = 76.0
-    """No process, or only such as have not computed yet."""
+    """The power with no process, or only such as have not computed yet."""
     ready_w: float = 131.0
-    """A process that has computed is on the card, whether paused or free to run."""
+    """The power with a process on the card that has computed, whether paused or free to run."""
     busy_w: float = 350.0
-    """Computing. Not measured: a figure between the idle card's and its limit."""
+    """The power while computing. Not measured: a figure between the idle card's and its limit."""
 
     def faster(self, factor: float) -> Self:
         """Return the same driver, moving and locking ``factor`` times as fast."""
@@ -59,4 +59,4 @@ INSTANT: Final = Speeds(
     back_mib_s=math.inf,
     back_total_mib_s=math.inf,
 )
-"""No time at all for locks and moves; kernels still take what they take."""
+"""Speeds at which locks and moves take no time at all; kernels still take what they take."""

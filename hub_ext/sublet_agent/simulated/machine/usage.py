@@ -1,4 +1,4 @@
-"""How busy something was lately: the share of the last second, and the sum since the start."""
+"""Busy time: its share of the last second, and the sum since the start."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class _Stretch:
 
 
 class UsageMeter:
-    """Adds up busy time; remembers the last second in stretches of a few milliseconds."""
+    """A sum of busy time, with the last second in stretches of a few milliseconds."""
 
     def __init__(self) -> None:
         self.total_s = 0.0

@@ -1,1 +1,1 @@
-"""The socket."""
+"""The protocol on the daemon's socket, and its client side."""

@@ -23,7 +23,7 @@ from sublet_agent.simulated.protocol.wire import (
 
 
 class Connection:
-    """One connection; used by one thread at a time."""
+    """A connection to the daemon; used by one thread at a time."""
 
     def __init__(self, path: str) -> None:
         self._path: Final = path
@@ -35,7 +35,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Close it; the next request opens it again.
+        """Close the connection; the next request opens it again.
 
         A forked child has a copy of it: it closes that without ending the parent's.
         """
@@ -49,7 +49,7 @@ class Connection:
     def request(
         self, verb: str, payload: bytes | memoryview = b"", **fields: object
     ) -> tuple[dict[str, object], bytes]:
-        """Ask, wait for the answer, and return it with its bytes.
+        """Send a request, wait for the answer, and return its fields with its bytes.
 
         Raises a ``SimulatedGpuError``; ``DeviceGoneError`` where the daemon does not answer.
         """
@@ -112,11 +112,11 @@ class ThreadConnections:
     def request(
         self, verb: str, payload: bytes | memoryview = b"", **fields: object
     ) -> tuple[dict[str, object], bytes]:
-        """Ask over the calling thread's connection."""
+        """Send a request over the calling thread's connection; return the answer with its bytes."""
         return self._own().request(verb, payload, **fields)
 
     def ask(self, verb: str, **fields: object) -> Mapping[str, object]:
-        """Ask, and return the answer alone."""
+        """Send a request over the calling thread's connection; return the answer's fields."""
         return self.request(verb, b"", **fields)[0]
 
     def close(self) -> None:

@@ -33,12 +33,12 @@ class SimulatedGpuError(Exception):
 
     @property
     def message(self) -> str:
-        """What went wrong, with its values."""
+        """The text of the error, with its values."""
         return str(self.args[0])
 
 
 class OutOfMemoryError(SimulatedGpuError):
-    """There is no room on the card, or the slice's cap is reached."""
+    """The card has no room, or the slice's cap is reached."""
 
     code = CudaCode.OUT_OF_MEMORY
 
@@ -56,7 +56,7 @@ class DeviceGoneError(SimulatedGpuError):
 
 
 class NotPermittedError(SimulatedGpuError):
-    """Only the daemon's own user and root may do this."""
+    """The request is for the daemon's own user and root alone."""
 
     code = CudaCode.NOT_PERMITTED
 

@@ -11,7 +11,7 @@ from typing import Final
 
 _LENGTHS: Final = struct.Struct("!II")
 MOST_PAYLOAD_BYTES: Final = 1024 * 1024
-"""Larger transfers are several requests."""
+"""The most bytes of a payload; larger transfers are several requests."""
 MOST_REQUEST_BYTES: Final = 64 * 1024
 MOST_REPLY_BYTES: Final = 64 * 1024 * 1024
 LENGTHS_BYTES: Final = _LENGTHS.size
@@ -22,7 +22,7 @@ class FrameError(Exception):
 
 
 def pack_frame(message: Mapping[str, object], payload: bytes = b"") -> bytes:
-    """Return one frame."""
+    """Return the bytes of one frame."""
     text = json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
     return _LENGTHS.pack(len(text), len(payload)) + text + payload
 
@@ -53,14 +53,14 @@ def unpack_message(text: bytes) -> dict[str, object]:
 
 
 class FrameReader:
-    """Puts frames together from whatever pieces arrive."""
+    """A reader that puts frames together from whatever pieces arrive."""
 
     def __init__(self, most_message_bytes: int) -> None:
         self._most = most_message_bytes
         self._received = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[dict[str, object], bytes]]:
-        """Take what arrived; yield each complete frame."""
+        """Take what arrived; yield message and payload of each complete frame."""
         self._received += data
         while len(self._received) >= LENGTHS_BYTES:
             head = bytes(self._received[:LENGTHS_BYTES])

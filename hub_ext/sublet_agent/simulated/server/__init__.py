@@ -1,1 +1,1 @@
-"""Requests in, replies out."""
+"""The daemon's side of the socket: requests in, replies out."""

@@ -1,4 +1,4 @@
-"""Reads the fields of a request from somebody who is not trusted."""
+"""Fields of a request from somebody who is not trusted, read with care."""
 
 import math
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Fields:
         return self.whole_or_none("pid", 1, _MOST_PID)
 
     def seconds(self, name: str, least: float) -> float:
-        """Return a time; ``null`` is for ever."""
+        """Return a time in seconds; ``null`` is for ever."""
         value = self._message.get(name, 0)
         if value is None:
             return math.inf

@@ -15,10 +15,10 @@ _log: Final = logging.getLogger(__name__)
 
 
 class HostProcesses:
-    """What the physics asks of the operating system."""
+    """The operating system's answers to what the physics asks."""
 
     def uid_of(self, pid: int) -> int | None:
-        """Return whose process it is; ``None`` where there is none, or it has ended already."""
+        """Return a process's account; ``None`` where there is none, or it has ended already."""
         try:
             status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
         except OSError:

@@ -1,4 +1,4 @@
-"""What can be read of a simulated machine: as NVML tells it, and the whole truth for inspection."""
+"""The readable side of a simulated machine: what NVML tells, and the truth for inspection."""
 
 from collections.abc import Generator, Iterator
 from typing import Final
@@ -14,13 +14,13 @@ Facts = dict[str, object]
 
 
 class Monitor:
-    """Answers questions; changes nothing."""
+    """The answers to questions about a machine, which change nothing."""
 
     def __init__(self, machine: SimulatedMachine) -> None:
         self._machine: Final = machine
 
     def gpus(self) -> list[Facts]:
-        """List the cards, those that are gone too."""
+        """Return the cards, those that are gone too."""
         return [
             {
                 "gpu_id": card.gpu_id,
@@ -32,7 +32,7 @@ class Monitor:
         ]
 
     def memory(self, gpu_id: str) -> Facts:
-        """Tell the card's memory."""
+        """Return the card's memory, in MiB."""
         store = self._answering(gpu_id).store
         return {
             "total_mib": store.total_mib,
@@ -41,7 +41,7 @@ class Monitor:
         }
 
     def processes(self, gpu_id: str) -> list[Facts]:
-        """List the processes with something on the card; a suspended one has nothing."""
+        """Return the processes with something on the card; a suspended one has nothing."""
         now = self._machine.time_s
         return [
             {
@@ -56,20 +56,20 @@ class Monitor:
         ]
 
     def away_mib(self, pid: int) -> int:
-        """Tell how much of a process is in host memory alone, also while it moves."""
+        """Return how much of a process is in host memory alone, also while it moves."""
         process = self._machine.processes.get(pid)
         return 0 if process is None else process.away_mib
 
     def utilisation_percent(self, gpu_id: str) -> int:
-        """Tell how busy the card was over the last second."""
+        """Return the share of the last second in which the card was busy."""
         return self._answering(gpu_id).usage.percent(self._machine.time_s)
 
     def energy_mj(self, gpu_id: str) -> int:
-        """Tell the energy used since the start, in millijoules."""
+        """Return the energy used since the start, in millijoules."""
         return int(self._answering(gpu_id).energy_j * 1000)
 
     def health(self, after: int) -> list[Facts]:
-        """List what went wrong, from number ``after`` on (exclusive)."""
+        """Return what went wrong, from number ``after`` on (exclusive)."""
         return [
             {"number": each.number, "gpu_id": each.gpu_id, "kind": each.kind, "detail": each.detail}
             for each in self._machine.health
@@ -77,7 +77,7 @@ class Monitor:
         ]
 
     def inspect(self, reply: Reply, *, verify: bool) -> None:
-        """Tell everything; with ``verify``, whether each buffer's bytes are what they should be."""
+        """Reply with everything; with ``verify``, whether each buffer's bytes are intact."""
         if not verify:
             reply.succeed(self._everything({}))
             return
@@ -166,7 +166,10 @@ class Monitor:
 
 
 def _check(process: SimulatedProcess, buffer: Buffer) -> Generator[None, None, bool | None]:
-    """Hash a buffer where it lies; ``None`` where it changed or moved meanwhile."""
+    """Return whether a buffer's bytes are right; yield while hashing.
+
+    ``None`` where it changed or moved meanwhile, or nothing is known of what it should hold.
+    """
     expected, version, place = buffer.digest, buffer.version, buffer.place
     if expected is None:
         return None

@@ -1,7 +1,7 @@
-"""What can be asked over the socket: one table from verb to the physics, with who may ask.
+"""The requests over the socket: one table from verb to the physics, with who may ask.
 
-Tenants' verbs act on the calling process alone. The driver's verbs are allowed by the driver
-(root, or the same user). Administration is for root and the daemon's own user.
+Tenants' verbs act on the calling process alone. The driver's verbs are allowed by the driver (root,
+or the same user). Administration is for root and the daemon's own user.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ _MOST_SEED: Final = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, with what the kernel says of the process that sent it."""
+    """A request, with what the kernel says of the process that sent it."""
 
     peer: CallerIdentity
     message: Mapping[str, object]
@@ -42,7 +42,7 @@ class Request:
 
 
 class Requests:
-    """Answers every request there is."""
+    """The answers to every request there is."""
 
     def __init__(self, machine: SimulatedMachine, admin_uid: int) -> None:
         self._machine: Final = machine

@@ -31,7 +31,7 @@ _MOST_OF_A_PROCESS: Final = 512
 
 
 class SimulatedGpuServer:
-    """Everything that the daemon keeps: the machine, its connections and its watched processes."""
+    """The daemon's state: the machine, its connections and its watched processes."""
 
     def __init__(
         self, machine: SimulatedMachine, admin_uid: int, loop: asyncio.AbstractEventLoop
@@ -49,7 +49,7 @@ class SimulatedGpuServer:
         self._of_user: Final[dict[int, int]] = {}
 
     def connect(self) -> "PeerConnection":
-        """Return the protocol for one new connection."""
+        """Return the protocol object for one new connection."""
         return PeerConnection(self)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class SimulatedGpuServer:
         return peer_of(connection, self._table)
 
     def admit(self, connection: "PeerConnection", peer: CallerIdentity, watched: int) -> bool:
-        """Take a connection in and watch its process; whether there is room for it."""
+        """Take a connection in and watch its process; return whether there was room for it."""
         known = self._watched.get(peer.pid)
         if known is not None and known[0].start_time != peer.start_time:
             self._end(peer.pid)
@@ -151,7 +151,7 @@ class SimulatedGpuServer:
 
 
 class PeerConnection(asyncio.Protocol):
-    """One connection of one process, with one request at a time."""
+    """A connection of one process, with one request at a time."""
 
     def __init__(self, server: SimulatedGpuServer) -> None:
         self._server: Final = server
@@ -162,11 +162,11 @@ class PeerConnection(asyncio.Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether nobody reads replies here any more."""
+        """Whether nobody reads replies on the connection any more."""
         return self._transport is None or self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Find out who it is."""
+        """Find out who connected."""
         if not isinstance(transport, asyncio.Transport):  # pragma: no cover
             return
         self._transport = transport
@@ -229,7 +229,7 @@ class PeerConnection(asyncio.Protocol):
 
 
 class PeerReply:
-    """Where the answer to one request of a connection goes."""
+    """The way back to whoever sent one request of a connection."""
 
     def __init__(self, connection: PeerConnection, request_id: object) -> None:
         self._connection: Final = connection
@@ -241,10 +241,10 @@ class PeerReply:
         return self._connection.closed
 
     def succeed(self, result: Mapping[str, object], payload: bytes = b"") -> None:
-        """Answer."""
+        """Answer the request."""
         self._connection.send({"id": self._id, "ok": dict(result)}, payload)
 
     def fail(self, error: SimulatedGpuError) -> None:
-        """Refuse."""
+        """Refuse the request."""
         refusal = {"id": self._id, "error": int(error.code), "message": error.message}
         self._connection.send(refusal, b"")

@@ -31,7 +31,7 @@ MOST_QUEUED: Final = 65536
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and on which card its context is to be."""
+    """The process that calls, and the card on which its context is to be."""
 
     identity: CallerIdentity
     gpu_id: str | None

@@ -86,15 +86,15 @@ class Cells:
     simulated: bool
 
     def fill(self, gib: float, seed: int) -> str:
-        """Fill GPU memory and remember its fingerprint in variables."""
+        """Return a cell that fills GPU memory and keeps its fingerprint in variables."""
         return self._text("fill", gib=gib, seed=seed)
 
     def compute(self, rounds: int) -> str:
-        """Compute for ``rounds`` times 0.05 s of GPU time."""
+        """Return a cell that computes for ``rounds`` times 0.05 s of GPU time."""
         return self._text("compute", rounds=rounds)
 
     def check(self) -> str:
-        """Look whether every variable and every byte is there."""
+        """Return a cell that tells whether every variable and every byte is there."""
         return self._text("check")
 
     def _text(self, name: str, **values: float) -> str:

@@ -31,7 +31,7 @@ class CellError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CellOutcome:
-    """What a cell printed, and when what happened (``time.monotonic`` seconds)."""
+    """The output of a cell, and when what happened (``time.monotonic`` seconds)."""
 
     text: str
     sent_at: float
@@ -39,17 +39,17 @@ class CellOutcome:
 
     @property
     def took_s(self) -> float:
-        """From ``execute_request`` to the reply."""
+        """The time from ``execute_request`` to the reply."""
         return self.ended_at - self.sent_at
 
     def value(self) -> Any:
-        """The last line of what it printed, read as JSON."""
+        """Return the last line that the cell printed, read as JSON."""
         return json.loads(self.text.strip().splitlines()[-1])
 
 
 @dataclass(slots=True)
 class Person:
-    """One logged-in user."""
+    """A logged-in user."""
 
     hub_url: str
     name: str
@@ -115,7 +115,7 @@ class Person:
         await fetching
 
     async def open_kernel(self, name: str = "python3") -> "Kernel":
-        """Start a kernel on this person's server and connect to it."""
+        """Start a kernel on this person's server, and return a connection to it."""
         answer = await self.call("POST", f"/user/{quote(self.name)}/api/kernels", {"name": name})
         kernel_id = json.loads(answer.body)["id"]
         url = f"{self.hub_url}/user/{quote(self.name)}/api/kernels/{kernel_id}/channels"
@@ -135,18 +135,21 @@ class Person:
         await self.call("PUT", f"/user/{quote(self.name)}/api/contents/{quote(path)}", body)
 
     async def get_notebook(self, path: str) -> dict[str, Any]:
-        """Read a notebook from this person's server."""
+        """Return a notebook from this person's server."""
         answer = await self.call("GET", f"/user/{quote(self.name)}/api/contents/{quote(path)}")
         content: dict[str, Any] = json.loads(answer.body)["content"]
         return content
 
     async def service(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the hub service's API as this person."""
+        """Call the hub service's API as this person; return the answer's body."""
         answer = await self.call(method, f"/services/sublet/api/{path}", body)
         return json.loads(answer.body) if answer.body else None
 
     async def call(self, method: str, path: str, body: Any = None) -> HTTPResponse:
-        """Call an API with this person's token. ``HTTPClientError`` with the server's words."""
+        """Call an API with this person's token; return the answer.
+
+        ``HTTPClientError`` with the server's words.
+        """
         return await self._fetch(
             method,
             path,
@@ -192,10 +195,13 @@ class Kernel:
     kernel_id: str
     connection: WebSocketClientConnection
     waits: list[str] = field(default_factory=list)
-    """What its cells were told while they waited."""
+    """What the kernel's cells were told while they waited."""
 
     async def run(self, code: str, timeout_s: float = 120) -> CellOutcome:
-        """Run a cell. ``CellError`` where it fails, ``TimeoutError`` where it does not end."""
+        """Run a cell; return its outcome.
+
+        ``CellError`` where it fails, ``TimeoutError`` where it does not end.
+        """
         message_id = uuid.uuid4().hex
         header = {
             "msg_id": message_id,

@@ -1,4 +1,4 @@
-"""What happened in the demo, with times, and everything that was lost or wrong."""
+"""The record of the demo: what happened, with times, and everything that was lost or wrong."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the story."""
+    """A line of the story."""
 
     at_s: float
     act: int
@@ -23,11 +23,11 @@ class GiveBack:
     owner: str
     at_s: float
     training_was: str
-    """What training was doing, and what became of it: ``paused`` or ``suspended``."""
+    """The state of the training, and what became of it: ``paused`` or ``suspended``."""
     wait_s: float
-    """From ``execute_request`` to the first GPU call's return."""
+    """The time from ``execute_request`` to the first GPU call's return."""
     training_stopped_after_s: float | None
-    """From ``execute_request`` to "training is paused", by the agent's clock."""
+    """The time from ``execute_request`` to "training is paused", by the agent's clock."""
     moved_mib: int
 
 
@@ -46,7 +46,7 @@ class Record:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def seconds(self, at: datetime | None = None) -> float:
-        """Seconds since the demo began."""
+        """Return the seconds from the demo's beginning to ``at``, or to now."""
         if at is None:
             return time.monotonic() - self.began_monotonic
         return (at - self.began).total_seconds()
@@ -70,7 +70,7 @@ class Record:
             self.tell(f"LOST OR WRONG: {otherwise}")
 
     def as_json(self) -> dict[str, Any]:
-        """The whole record."""
+        """Return the whole record."""
         return {
             "began": self.began.isoformat(),
             "facts": self.facts,

@@ -1,4 +1,4 @@
-"""Looks at the GPU several times a second while the story runs, for the picture and the sums."""
+"""Samples of the GPU, several a second while the story runs, for the picture and the sums."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ async def sample_for_ever(record: Record, admin: Person) -> None:
 
 
 def sample_of(at_s: float, gpu: dict[str, Any]) -> dict[str, Any]:
-    """What the picture needs of one look at the GPU."""
+    """Return what the picture needs of one look at the GPU."""
     slices = [
         {
             "slice_id": each["lease"]["slice_id"],
@@ -44,7 +44,7 @@ def sample_of(at_s: float, gpu: dict[str, Any]) -> dict[str, Any]:
 
 
 def gpu_seconds(record: Record) -> dict[str, float]:
-    """GPU time of owners and training, and what was idle, in seconds, over all samples."""
+    """Return the GPU time of owners and training, and what was idle, over all samples."""
     most: dict[str, tuple[str, int]] = {}
     for sample in record.samples:
         for each in sample["slices"]:

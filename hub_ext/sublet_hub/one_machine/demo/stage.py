@@ -1,4 +1,4 @@
-"""What the acts of the story play with: the cast, their numbers, and what all of them do."""
+"""The stage of the story: the cast, their numbers, and what the acts have in common."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ PATIENCE_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Casting:
-    """Who plays: name, size of slice, how much they fill."""
+    """A player: name, size of slice, how much they fill."""
 
     name: str
     size: str
@@ -37,7 +37,7 @@ class Script:
 
 @dataclass(slots=True)
 class Stage:
-    """Everything the acts use."""
+    """The means that the acts use: people, kernels, cells, and the record."""
 
     record: Record
     script: Script
@@ -48,17 +48,17 @@ class Stage:
     pids: dict[str, int] = field(default_factory=dict)
     job_id: str = ""
     training_pids: tuple[int, ...] = ()
-    """Of the processes on the GPU for the job when it was first seen training."""
+    """The pids of the job's processes on the GPU when it was first seen training."""
     before_first_return: Callable[[int], None] | None = None
-    """Breaks the suspended process of this pid on purpose, to show that the demo tells it."""
+    """Called with a suspended process's pid to break it, to show that the demo tells it."""
 
     @property
     def submitter(self) -> Person:
-        """Who submits the training notebook: the last of the cast."""
+        """The person who submits the training notebook: the last of the cast."""
         return self.people[self.script.cast[2].name]
 
     def slice_named(self, sample: dict[str, Any], owner: str) -> dict[str, Any] | None:
-        """The notebook slice of an owner in a sample of ``api/gpus``."""
+        """Return the notebook slice of an owner in a sample of ``api/gpus``, or ``None``."""
         return next(
             (
                 s
@@ -69,7 +69,7 @@ class Stage:
         )
 
     async def gpu(self) -> dict[str, Any]:
-        """The demo's GPU as the admin sees it."""
+        """Return the demo's GPU as the admin sees it."""
         gpus = await self.admin.service("GET", "gpus")
         first: dict[str, Any] = gpus[0]
         return first
@@ -77,7 +77,10 @@ class Stage:
     async def until(
         self, what: str, holds: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S
     ) -> Any:
-        """Wait until ``holds`` answers something true; what never comes is told as wrong."""
+        """Wait until ``holds`` answers something true, and return that.
+
+        ``TimeoutError`` after ``patience_s`` in vain; ``what`` says for what.
+        """
         ends = self.record.seconds() + patience_s
         while self.record.seconds() < ends:
             found = await holds()
@@ -100,7 +103,10 @@ class Stage:
         return bool(found and found["report"] and found["report"]["active"] is active)
 
     async def run(self, owner: str, code: str, timeout_s: float = PATIENCE_S) -> CellOutcome | None:
-        """Run a cell; an error, or no end, is a loss, and so is what the agent tells as lost."""
+        """Run a cell and return its outcome; ``None`` after a loss, which is noted.
+
+        A loss is an error, no end within ``timeout_s``, and what the agent tells as lost.
+        """
         running = asyncio.ensure_future(self.kernels[owner].run(code, timeout_s))
         losing = asyncio.ensure_future(self._until_lost(owner))
         try:
@@ -126,7 +132,7 @@ class Stage:
                     return f"the notebook of {owner} is lost: {event['detail']}"
 
     async def look(self, owner: str) -> dict[str, Any] | None:
-        """Let an owner look whether everything is there."""
+        """Let an owner look whether everything is there; return what was seen, or ``None``."""
         outcome = await self.run(owner, self.cells.check())
         if outcome is None:
             return None

@@ -46,7 +46,7 @@ async def curtain(stage: Stage) -> None:
 
 
 async def arrive(stage: Stage, role: Casting) -> dict[str, Any]:
-    """One owner logs in, and opens a kernel on a server with a slice; its lease."""
+    """Log one owner in, and open a kernel on a server with a slice; return the slice's lease."""
     person = stage.people[role.name]
     await person.log_in()
     await person.start_server({"size": role.size})
@@ -61,7 +61,7 @@ async def arrive(stage: Stage, role: Casting) -> dict[str, Any]:
 
 
 async def owners_share(stage: Stage) -> None:
-    """Act 1: each fills theirs in turn; two who compute at once take turns."""
+    """Play act 1: each fills theirs in turn; two who compute at once take turns."""
     record = stage.record
     record.begin(1, "Each fills their slice; who is idle makes room")
     for role in stage.script.cast:
@@ -110,7 +110,7 @@ async def tell_who_is_where(stage: Stage) -> None:
 
 
 async def training_borrows(stage: Stage) -> None:
-    """Act 2: a job waits with its reason, then trains on what is idle."""
+    """Play act 2: a job waits with its reason, then trains on what is idle."""
     record = stage.record
     record.begin(2, "A training notebook is submitted as a job, and borrows what is idle")
     submitter = stage.submitter
@@ -136,7 +136,7 @@ async def training_borrows(stage: Stage) -> None:
 
 @contextlib.asynccontextmanager
 async def computes_meanwhile(stage: Stage, owner: str) -> AsyncIterator[None]:
-    """Have an owner run a cell after the other, and be at work before anything else happens."""
+    """Have an owner run a cell after the other while the block lasts, and be at work before it."""
     enough = asyncio.Event()
 
     async def compute() -> None:
@@ -153,7 +153,7 @@ async def computes_meanwhile(stage: Stage, owner: str) -> AsyncIterator[None]:
 
 
 async def owners_return(stage: Stage) -> None:
-    """Act 3: owners run cells while training has the GPU."""
+    """Play act 3: owners run cells while training has the GPU."""
     record = stage.record
     record.begin(3, "Owners run a cell: their GPU comes back")
     small, large = stage.script.cast[2].name, stage.script.cast[0].name
@@ -165,7 +165,7 @@ async def owners_return(stage: Stage) -> None:
 
 
 async def give_back(stage: Stage, owner: str, expected: str) -> None:
-    """One give-back, measured."""
+    """Measure one give-back: an owner runs a cell while training has the GPU."""
     record = stage.record
     before = record.seconds()
     seen = await stage.look(owner)
@@ -198,9 +198,9 @@ async def give_back(stage: Stage, owner: str, expected: str) -> None:
 
 
 async def return_of(stage: Stage, owner: str, since_s: float) -> list[dict[str, Any]] | None:
-    """The agent's events since then, once its word that this owner's gate opened is among them.
+    """Return the agent's events since then, once they tell that this owner's gate opened.
 
-    What it did before comes before: it tells its events in their order.
+    ``None`` before. The agent tells its events in their order: what it did before is among them.
     """
     notebook = stage.slice_named(await stage.gpu(), owner)
     events = await events_since(stage, since_s)
@@ -215,7 +215,7 @@ async def return_of(stage: Stage, owner: str, since_s: float) -> list[dict[str, 
 
 
 async def events_since(stage: Stage, at_s: float) -> list[dict[str, Any]]:
-    """The agent's events since then."""
+    """Return the agent's events since then, in seconds of the record."""
     events = await stage.admin.service("GET", "events")
     return [
         e for e in events if stage.record.seconds(datetime.fromisoformat(e["at"])) >= at_s - 0.001
@@ -223,7 +223,7 @@ async def events_since(stage: Stage, at_s: float) -> list[dict[str, Any]]:
 
 
 async def training_ends(stage: Stage) -> None:
-    """Act 4: training goes on where it was, ends, and its result is that of a quiet run."""
+    """Play act 4: training goes on where it was, ends, and comes to what a quiet run comes to."""
     record = stage.record
     record.begin(4, "Training goes on where it was, and ends")
     job = await stage.until("the job to end", lambda: job_that_is(stage, "done"))

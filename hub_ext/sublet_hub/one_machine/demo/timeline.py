@@ -34,7 +34,7 @@ class Stretch:
 
 
 def look_of(view: dict[str, Any]) -> str:
-    """Say in a word what a slice does in a sample."""
+    """Return a word for what a slice does in a sample."""
     if view["moving"]:
         return "moving"
     if view["state"] == "suspended":
@@ -47,14 +47,17 @@ def look_of(view: dict[str, Any]) -> str:
 
 
 def _name(view: dict[str, Any], others: set[str]) -> str:
-    """Name a row. The job is run a second time, with nobody to disturb it."""
+    """Return the name of a row. The job is run a second time, with nobody to disturb it."""
     if view["holder"] != "job":
         return f"{view['owner']}'s notebook"
     return _JOB if _JOB not in others else "the same, undisturbed"
 
 
 def stretches_of(samples: Sequence[dict[str, Any]]) -> list[Stretch]:
-    """Join samples that follow each other: a bar a sample takes seconds to draw."""
+    """Return the samples joined where they follow each other alike.
+
+    A bar a sample takes seconds to draw.
+    """
     found: list[Stretch] = []
     last: dict[str, Stretch] = {}
     for now, after in pairwise(samples):

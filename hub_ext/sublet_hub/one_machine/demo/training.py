@@ -24,7 +24,7 @@ async def submit(stage: Stage, submitter: Person, name: str) -> str:
 
 
 async def job_of(stage: Stage, job_id: str) -> dict[str, Any]:
-    """The job as its owner sees it; a failed one is a loss."""
+    """Return the job as its owner sees it; ``RuntimeError`` where it failed or was cancelled."""
     submitter = stage.submitter
     job: dict[str, Any] = await submitter.service("GET", f"jobs/{job_id}")
     if job["state"] in ("failed", "cancelled"):
@@ -34,19 +34,19 @@ async def job_of(stage: Stage, job_id: str) -> dict[str, Any]:
 
 
 async def reason_to_wait(stage: Stage) -> str | None:
-    """The reason a waiting job gives."""
+    """Return the reason that the job gives for waiting; ``None`` once it does not wait."""
     job = await job_of(stage, stage.job_id)
     return job["reason"] if job["state"] in ("waiting", "placed") else None
 
 
 async def job_that_is(stage: Stage, *states: str) -> dict[str, Any] | None:
-    """The job, once it is in one of these states."""
+    """Return the job, once it is in one of these states; ``None`` before."""
     job = await job_of(stage, stage.job_id)
     return job if job["state"] in states else None
 
 
 async def training_holds(stage: Stage) -> dict[str, Any] | None:
-    """The job, once its slice holds GPU memory and its gate is open."""
+    """Return the job, once its slice holds GPU memory and its gate is open; ``None`` before."""
     job = await job_of(stage, stage.job_id)
     report = (job["slice"] or {}).get("report") or {}
     holds = report.get("memory_mib", 0) > stage.script.training["hold_gib"] * 1024
@@ -54,7 +54,7 @@ async def training_holds(stage: Stage) -> dict[str, Any] | None:
 
 
 async def result_of(stage: Stage, job: dict[str, Any]) -> dict[str, Any]:
-    """What the executed notebook printed last."""
+    """Return what the executed notebook printed last, read as JSON."""
     submitter = stage.submitter
     # The server knows its notebooks by their path below its own folder.
     path = job["output_notebook"]
@@ -71,7 +71,7 @@ async def result_of(stage: Stage, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def expect_same_training(stage: Stage, job: dict[str, Any], result: dict[str, Any]) -> None:
-    """Note it where the job was begun anew: from the start, it comes to the same weights."""
+    """Note as wrong a job that was begun anew: from the start it comes to the same weights."""
     stage.record.expect(
         job["attempts"] == 1,
         f"the training did not go on where it was: it was begun {job['attempts']} times",

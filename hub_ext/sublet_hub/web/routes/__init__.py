@@ -1,1 +1,1 @@
-"""One file per kind of caller."""
+"""The routes of the API, one file per kind of caller."""

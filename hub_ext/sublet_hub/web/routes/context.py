@@ -28,18 +28,18 @@ from sublet_hub.web.views.slices import Views
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How often may be asked."""
+    """The rates at which callers may ask."""
 
     owners: RateLimits
     anonymous: Guesses
-    """Requests of an address that failed to identify anybody."""
+    """The requests of an address that failed to identify anybody."""
     anonymous_of_a_peer: Guesses
-    """The same of whoever is connected to us, for all addresses that it tells."""
+    """The same of whoever is connected to the service, for all addresses that the peer tells."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
-    """Everything that a request can need."""
+    """The parts of the service that a request can need."""
 
     now: Callable[[], datetime]
     ledger: Ledger

@@ -1,4 +1,4 @@
-"""What would become of a job, were it submitted now."""
+"""The forecast of a job: what would become of it, were it submitted now."""
 
 from typing import Final
 
@@ -23,7 +23,10 @@ _MOST_TEXT: Final = 4000
 
 
 async def forecast(service: ServiceParts, call: Call) -> JobForecast:
-    """Whether it is allowed, and how long it would wait; with ``?look=1`` its notebook, too."""
+    """Return whether a job is allowed, and how long it would wait.
+
+    With ``?look=1`` the job's notebook is looked at, too.
+    """
     request = call.body_as(JobRequest)
     owner = call.owner(scopes.JOBS)
     groups = groups_of(service, call.user)
@@ -65,7 +68,7 @@ def _foreseen(
 
 
 def _left_to_the_cluster(service: ServiceParts, job: WaitingJob) -> JobForecast:
-    """Where the cluster's queue decides, ours can tell only what could be lent now."""
+    """Return the forecast where the cluster's queue decides: what could be lent now is known."""
     decides = "the cluster's queue decides when it begins"
     if job.gpus > 1:
         basis = "how long jobs on several GPUs wait is not known"

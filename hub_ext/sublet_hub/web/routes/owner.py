@@ -26,7 +26,7 @@ from sublet_hub.web.views.slices import Viewer
 
 _MOST_EVENTS = 1000
 _HEARD_WITHIN_S = 1.5
-"""Agents report at least once a second."""
+"""How old an agent's report may be: agents report at least once a second."""
 OWNER = Parameter("owner", Nature.TEXT, "Another user's (admins).")
 
 
@@ -35,7 +35,7 @@ class NoBody(WireModel):
 
 
 def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
-    """The caller's groups: as the hub says, else as they were when their server started."""
+    """Return the caller's groups: as the hub says, else as they were when their server started."""
     if caller.groups:
         return caller.groups
     account = service.accounts.find(UserName(caller.name))
@@ -43,12 +43,15 @@ def groups_of(service: ServiceParts, caller: Caller) -> tuple[str, ...]:
 
 
 def viewer_of(service: ServiceParts, caller: Caller) -> Viewer:
-    """How this caller is shown things."""
+    """Return how this caller is shown things."""
     return Viewer(caller.name, caller.is_admin, frozenset(groups_of(service, caller)))
 
 
 def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
-    """The slice of the path, if the caller has ``scope`` for its owner or its server."""
+    """Return the slice of the path, if the caller has ``scope`` for its owner or its server.
+
+    ``NotFoundError`` else.
+    """
     record = service.ledger.slices.get(SliceId(call.path["slice_id"]))
     if record is None or not call.user.may(
         scope, record.owner, None if record.is_job else record.server

@@ -53,7 +53,7 @@ STATUS_OF_ERROR: Final[dict[type[Exception], tuple[int, str]]] = {
 
 
 def problem_of_refusal(refusal: Refusal) -> tuple[int, Problem]:
-    """The status and body that tell a refusal."""
+    """Return the status and body that tell a refusal."""
     return STATUS_OF_REFUSAL[refusal.reason], Problem(
         reason=refusal.reason,
         message=refusal.message[:_MOST_TEXT],
@@ -62,7 +62,7 @@ def problem_of_refusal(refusal: Refusal) -> tuple[int, Problem]:
 
 
 def problem_of_error(error: Exception) -> tuple[int, Problem] | None:
-    """The status and body that tell an error; nothing for one that is a defect of ours."""
+    """Return the status and body that tell an error; ``None`` for a defect of the service's."""
     for kind, (status, reason) in STATUS_OF_ERROR.items():
         if isinstance(error, kind):
             return status, Problem(reason=reason, message=str(error)[:_MOST_TEXT])

@@ -1,4 +1,4 @@
-"""What a route of the API is: one record, from which handler, limits and OpenAPI all come."""
+"""The record of a route of the API, from which handler, limits and OpenAPI all come."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -26,14 +26,14 @@ class Access(StrEnum):
     """Who may call a route."""
 
     HUB = "hub"
-    """Who has the service's own token."""
+    """The hub, or whoever else has the service's own token."""
     USER = "user"
     """Users and servers by their scopes, for their own things; admins for all."""
     ADMIN = "admin"
 
 
 class Nature(StrEnum):
-    """How a query parameter is read."""
+    """The way in which a query parameter is read."""
 
     TEXT = "text"
     TEXTS = "texts"
@@ -56,13 +56,13 @@ class Call:
     """A request that was let in and read."""
 
     caller: Caller | None
-    """``None``: the hub itself."""
+    """The user or server that calls; ``None``: the hub itself."""
     path: dict[str, str]
     query: dict[str, list[str]]
     body: WireModel | None
 
     def body_as(self, model: type[Body]) -> Body:
-        """The body, which the route's entry promises to be of this model."""
+        """Return the body, which the route's entry promises to be of this model."""
         if not isinstance(self.body, model):
             message = f"a body of type {model.__name__} is needed"
             raise BadRequestError(message)
@@ -77,7 +77,7 @@ class Call:
         return self.caller
 
     def owner(self, scope: str) -> UserName:
-        """Whose things are asked for: the caller's, or with ``?owner=`` any user's (admins)."""
+        """Return whose things are asked for: the caller's, or (admins) those of ``?owner=``."""
         asked = self.text("owner")
         caller = self.user
         owner = caller.name if asked is None else asked
@@ -87,12 +87,12 @@ class Call:
         return UserName(owner)
 
     def text(self, name: str) -> str | None:
-        """A query parameter, when it was given."""
+        """Return a query parameter; ``None`` when it was not given."""
         values = self.texts(name)
         return values[-1] if values else None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """All values of a query parameter."""
+        """Return all values of a query parameter."""
         values = self.query.get(name, [])
         if len(values) > _MOST_VALUES or any(len(v) > _MOST_LENGTH for v in values):
             message = f"?{name}= has too many values, or one that is too long"
@@ -100,7 +100,7 @@ class Call:
         return tuple(values)
 
     def number(self, name: str, default: int, most: int) -> int:
-        """A query parameter from 0 to ``most``."""
+        """Return a query parameter from 0 to ``most``. ``BadRequestError``."""
         text = self.text(name)
         if text is None:
             return default
@@ -110,7 +110,7 @@ class Call:
         return int(text)
 
     def time(self, name: str) -> datetime | None:
-        """A query parameter that is a time with its zone."""
+        """Return a query parameter that is a time and zone, or ``None``. ``BadRequestError``."""
         text = self.text(name)
         if text is None:
             return None
@@ -126,11 +126,11 @@ Operation = Callable[[ServiceParts, Call], Awaitable[Any | Refusal | None]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path, below ``api/``."""
+    """A method on a path, below ``api/``."""
 
     method: str
     path: str
-    """With ``{names}`` for its variable parts."""
+    """The path, with ``{names}`` for its variable parts."""
     access: Access
     summary: str
     operation: Operation
@@ -141,6 +141,6 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     most_body_bytes: int = 64 * 1024
     refusals: tuple[int, ...] = field(default=())
-    """Statuses of 4xx that are special to it."""
+    """The statuses of 4xx that are special to the route."""
     asks_hub_anew: bool = False
-    """Believe nothing kept about the token: a right that was just taken away counts."""
+    """Whether nothing kept about the token is believed: a right that was just taken away counts."""

@@ -10,7 +10,7 @@ ROUTES: tuple[Route, ...] = (*HUB_ROUTES, *OWNER_ROUTES, *JOB_ROUTES, *ADMIN_ROU
 
 
 def routes_by_path() -> dict[str, tuple[Route, ...]]:
-    """The routes of each path; tornado has one handler a path."""
+    """Return the routes of each path; tornado has one handler a path."""
     found: dict[str, tuple[Route, ...]] = {}
     for route in ROUTES:
         found[route.path] = (*found.get(route.path, ()), route)

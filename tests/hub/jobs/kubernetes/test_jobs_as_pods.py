@@ -20,7 +20,6 @@ from tests.support.jobs_on_kube import (
     ClusterByHand,
     JobsStory,
     RunsAhead,
-    a_server,
     another_agent,
     owner_with_pods,
 )
@@ -297,60 +296,6 @@ async def test_several_gpus_are_refused_without_kueue(story: JobsStory) -> None:
     assert "Kueue" in problem["message"]
 
 
-async def test_a_running_server_keeps_its_owners_jobs_on_its_node(story: JobsStory) -> None:
-    await a_server(story.world, "node-a")
-    await story.submit()
-    manifest = story.cluster.manifest(await story.cluster.job())
-    affinity = manifest["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
-    assert "requiredDuringSchedulingIgnoredDuringExecution" in affinity
-
-
-async def test_a_job_is_placed_where_its_owners_server_has_their_files(story: JobsStory) -> None:
-    await another_agent(story.world, lendable_mib=79 * 1024)
-    await a_server(story.world, "node-b")
-    await story.submit()
-    manifest = story.cluster.manifest(await story.cluster.job())
-    (held,) = story.gpu_slices()
-    assert held.gpu.node == "node-b"
-    assert "node-b" in str(manifest["spec"]["template"]["spec"]["affinity"])
-    assert "node-a" not in str(manifest["spec"]["template"]["spec"]["affinity"])
-
-
-async def test_a_job_whose_owners_files_are_on_a_full_node_waits_and_says_so(
-    story: JobsStory,
-) -> None:
-    await another_agent(story.world)
-    await a_server(story.world, "node-b")
-    job = await story.submit()
-    assert job["state"] == "waiting"
-    await story.until_state("waiting", "it runs on node-b alone, where its owner's files are")
-    _, forecast = await story.world.call(
-        "POST",
-        "jobs/forecast?look=1",
-        story.token,
-        {"notebook": "train.ipynb", "memory_mib": 20 * 1024},
-    )
-    assert "node-b alone" in forecast["message"]
-    assert not forecast["notebook_checked"]
-
-
-async def test_a_job_without_a_pod_goes_to_another_node_with_its_owners_files(
-    story: JobsStory,
-) -> None:
-    await another_agent(story.world, lendable_mib=79 * 1024)
-    story.kube.refuses["POST", JOBS] = (503, "etcd is away")
-    await story.submit()
-    await until(lambda: ("POST", JOBS) in story.kube.asked, within_s=60)
-    assert [held.gpu.node for held in story.gpu_slices()] == ["node-a"]
-    await a_server(story.world, "node-b")
-    story.kube.refuses.clear()
-    await story.until_in_time(lambda: story.kube.names(JOBS) != [])
-    manifest = story.cluster.manifest(await story.cluster.job())
-    assert [held.gpu.node for held in story.gpu_slices()] == ["node-b"]
-    assert "node-a" not in str(manifest["spec"]["template"]["spec"]["affinity"])
-    assert (await story.job())["attempts"] == 0
-
-
 async def test_a_pod_that_a_dead_node_keeps_does_not_end_the_one_that_took_its_place(
     story: JobsStory,
 ) -> None:
@@ -369,17 +314,6 @@ async def test_a_pod_that_a_dead_node_keeps_does_not_end_the_one_that_took_its_p
     story.cluster.end_pod(pod)
     await story.until_state("done")
     assert (await story.job())["attempts"] == 1
-
-
-async def test_two_jobs_of_one_owner_are_not_put_on_two_nodes(story: JobsStory) -> None:
-    await another_agent(story.world, lendable_mib=79 * 1024)
-    admin = story.world.admin()
-    await story.world.call("PUT", "lending", admin, {"lending": False})
-    for _ in range(2):
-        await story.submit(memory_mib=60 * 1024)
-    await story.world.call("PUT", "lending", admin, {"lending": True})
-    await until(lambda: len(story.gpu_slices()) == 2, within_s=60)
-    assert {held.gpu.node for held in story.gpu_slices()} == {"node-a"}
 
 
 @pytest.mark.parametrize("container", ["job", "node"])

@@ -1,1 +1,1 @@
-"""Real bytes at a scale."""
+"""The real bytes, at a scale, behind the memory of simulated cards."""

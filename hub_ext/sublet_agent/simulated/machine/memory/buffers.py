@@ -1,4 +1,4 @@
-"""One allocation: its bytes on the card, or in the image of a suspended process."""
+"""Buffers: allocations with their bytes on the card, or in the image of a suspended process."""
 
 import hashlib
 from collections.abc import Generator, Iterator
@@ -12,7 +12,7 @@ SLICE_BYTES: Final = 64 * 1024
 
 
 class BufferKind(StrEnum):
-    """What an allocation is."""
+    """The kind of an allocation."""
 
     CONTEXT = "context"
     """The CUDA context itself: takes room, holds nothing of the program's."""
@@ -34,7 +34,7 @@ class Buffer:
         self.digest: str | None = None
         """SHA-256 of what the program last put there; ``None`` where it is not known."""
         self.version = 0
-        """Counts the program's changes, so that a hash of half-changed bytes is not kept."""
+        """The number of the program's changes, so that a hash of half-changed bytes is not kept."""
         self.share_token: str | None = None
         """The CUDA IPC handle, once shared."""
 
@@ -68,14 +68,14 @@ class Buffer:
             done += len(view)
 
     def scrambling(self) -> Iterator[None]:
-        """Make the bytes of a fresh buffer nobody's, slice by slice."""
+        """Overwrite the bytes of a fresh buffer, which are nobody's; yield after each slice."""
         for offset, length in self.slices():
             for view in self.views(offset, length):
                 scramble(view)
             yield
 
     def hashing(self) -> Generator[None, None, str]:
-        """Hash slice by slice, and return the hash."""
+        """Hash the bytes, and return the hash; yield after each slice."""
         digest = hashlib.sha256()
         version = self.version
         for offset, length in self.slices():
@@ -88,7 +88,7 @@ class Buffer:
         return found
 
     def moving_out(self) -> Iterator[None]:
-        """Copy to an image and scramble the place, slice by slice; ``place`` is still held."""
+        """Copy to an image and scramble the place, which is still held; yield after each slice."""
         image = memoryview(bytearray(self.length))
         digest = hashlib.sha256() if self.digest is None else None
         for offset, length in self.slices():
@@ -111,7 +111,7 @@ class Buffer:
             self.place = None
 
     def moving_back(self, place: Place) -> Iterator[None]:
-        """Copy the image to ``place``, slice by slice, then lie there."""
+        """Copy the image to ``place``, and lie there in the end; yield after each slice."""
         image = self.image
         for offset, length in self.slices():
             done = offset

@@ -1,4 +1,4 @@
-"""What ``fill`` writes: bytes that follow from a seed and their place, so that any move shows."""
+"""The pattern that ``fill`` writes: bytes that follow from seed and place, so any move shows."""
 
 import hashlib
 from typing import Final

@@ -18,14 +18,14 @@ _SCRAMBLED: Final = bytes((131 * place + 89) % 256 for place in range(65536))
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """One piece of a card's memory, in MiB."""
+    """A piece of a card's memory, in MiB."""
 
     start_mib: int
     length_mib: int
 
 
 def scramble(view: memoryview) -> None:
-    """Overwrite with a pattern that nobody wrote."""
+    """Overwrite bytes with a pattern that nobody wrote."""
     for start in range(0, len(view), len(_SCRAMBLED)):
         piece = view[start : start + len(_SCRAMBLED)]
         piece[:] = _SCRAMBLED[: len(piece)]
@@ -72,7 +72,7 @@ class CardStore:
         self.free_mib = total_mib
 
     def take(self, mib: int) -> Place | None:
-        """Take memory; ``None`` where there is not enough."""
+        """Return a place with so much memory; ``None`` where there is not enough."""
         if mib > self.free_mib:
             return None
         taken: list[Extent] = []
@@ -89,7 +89,7 @@ class CardStore:
         return Place(self, tuple(taken))
 
     def give_back(self, place: Place) -> None:
-        """Return what was taken; neighbours are joined again."""
+        """Free a place that was taken; neighbouring pieces are joined again."""
         self.free_mib += sum(extent.length_mib for extent in place.extents)
         joined: list[Extent] = []
         for extent in sorted([*self._free, *place.extents], key=lambda each: each.start_mib):

@@ -1,16 +1,13 @@
-"""Suspending and resuming slices: each hazard, and what must be left after it."""
-
-import threading
+"""Suspending slices: each hazard, and what must be left after it."""
 
 import pytest
-from sublet_agent.devices.interface import DeviceError, NotSupportedError, ProcessState
+from sublet_agent.devices.interface import DeviceError, NotSupportedError
 from sublet_agent.moves.pausing import PauseReason
-from sublet_agent.moves.plan import MoveEnd, MoveSettings, UndoSwitch
+from sublet_agent.moves.plan import MoveEnd, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
 from sublet_agent.state_files.journal import Step
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
-from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench
 
@@ -23,13 +20,6 @@ def bench(tmp_path):
     made = Bench(tmp_path)
     yield made
     made.close()
-
-
-def suspended(bench, *targets):
-    outcome = suspend_slice(bench.tools, bench.plan(*targets), UndoSwitch())
-    assert outcome.end is MoveEnd.DONE
-    bench.device.calls.clear()
-    return tuple(outcome.suspended.values())
 
 
 def test_suspending_a_slice_moves_all_its_processes(bench):
@@ -210,176 +200,6 @@ def test_a_suspend_needs_host_memory_for_all_its_bytes(tmp_path, limits):
     bench.close()
 
 
-def test_a_resumed_slice_runs_and_its_host_memory_is_free_again(bench):
-    images = suspended(bench, bench.process("s", 1, 8 * GIB), bench.process("s", 2, GIB))
-    outcome = resume_slice(bench.tools, bench.plan(*images))
-    assert outcome.end is MoveEnd.DONE
-    assert bench.states() == {1: "running", 2: "running"}
-    assert bench.host.free_mib() == 10**6
-
-
-def test_everybody_else_stands_still_while_a_slice_comes_back(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    bench.process("owner", 2, GIB)
-    bench.process("job", 3, GIB, Holder.JOB)
-    seen = {}
-    bench.device.before["resume", 1] = lambda: seen.update(bench.states())
-    resume_slice(bench.tools, bench.plan(image))
-    assert seen == {1: "suspended", 2: "paused", 3: "paused"}
-    assert bench.states() == {1: "running", 2: "running", 3: "running"}
-
-
-def test_a_job_that_the_policy_paused_stays_paused_after_a_resume(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    job = bench.process("job", 3, GIB, Holder.JOB)
-    bench.paused_processes.pause([job], PauseReason.POLICY, 100)
-    resume_slice(bench.tools, bench.plan(image))
-    assert bench.states() == {1: "running", 3: "paused"}
-
-
-def test_a_job_paused_while_a_slice_comes_back_is_not_let_run_by_the_end_of_that(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    job = bench.process("job", 3, GIB, Holder.JOB)
-    bench.device.before["resume", 1] = lambda: bench.paused_processes.pause(
-        [job], PauseReason.POLICY, 100
-    )
-    resume_slice(bench.tools, bench.plan(image))
-    assert bench.states() == {1: "running", 3: "paused"}
-
-
-def test_a_restore_is_never_tried_without_room(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
-    bench.process("other", 2, 50 * GIB)
-    outcome = resume_slice(bench.tools, bench.plan(image))
-    assert outcome.end is MoveEnd.PUT_OFF
-    assert "needed with the margin" in outcome.detail
-    assert bench.device.counted()["resume"] == 0
-    assert bench.states() == {1: "suspended", 2: "running"}
-
-
-def test_room_taken_between_pause_and_restore_is_seen(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
-    bench.process("other", 2, GIB)
-    bench.device.before["pause", 2] = lambda: setattr(
-        bench.device.processes_here[2], "memory_mib", 55 * GIB
-    )
-    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.PUT_OFF
-    assert bench.device.counted()["resume"] == 0
-
-
-def test_without_the_check_for_room_the_process_is_lost(tmp_path):
-    bench = Bench(tmp_path, settings=MoveSettings(skip_room_check=True))
-    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
-    bench.process("other", 2, 55 * GIB)
-    outcome = resume_slice(bench.tools, bench.plan(image))
-    assert image.identity in outcome.refused
-    assert bench.device.processes_here[1].poisoned
-    bench.close()
-
-
-def test_a_process_born_among_the_neighbours_is_paused_before_the_restore(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    bench.process("other", 2, GIB)
-    bench.device.before["pause", 2] = lambda: bench.process("other", 3, GIB)
-    seen = {}
-    bench.device.before["resume", 1] = lambda: seen.update(bench.states())
-    resume_slice(bench.tools, bench.plan(image))
-    assert seen == {1: "suspended", 2: "paused", 3: "paused"}
-
-
-def test_a_process_born_while_a_restore_is_under_way_is_paused_at_once(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    stood_still = threading.Event()
-
-    def a_process_begins():
-        bench.process("other", 2, GIB)
-        bench.device.before["pause", 2] = stood_still.set
-        assert stood_still.wait(5)
-
-    bench.device.before["resume", 1] = a_process_begins
-    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
-    assert bench.states() == {1: "running", 2: "running"}
-
-
-def test_a_neighbour_that_forks_and_allocates_without_end_delays_but_never_breaks(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-
-    def fork():
-        target = bench.process("hostile", max(bench.owners) + 1, GIB)
-        bench.device.before["pause", target.identity.pid] = fork
-
-    bench.process("hostile", 2, GIB)
-    bench.device.before["pause", 2] = fork
-    outcome = resume_slice(bench.tools, bench.plan(image))
-    assert outcome.end is MoveEnd.PUT_OFF
-    states = bench.states()
-    assert states.pop(1) == "suspended"
-    assert set(states.values()) == {"running"}
-
-
-def test_a_neighbour_with_an_endless_kernel_puts_the_resume_off_and_all_run_on(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    bench.process("calm", 2, GIB)
-    bench.process("hostile", 3, GIB, endless=True)
-    outcome = resume_slice(bench.tools, bench.plan(image))
-    assert outcome.end is MoveEnd.PUT_OFF
-    assert bench.device.counted()["resume"] == 0
-    assert bench.states() == {1: "suspended", 2: "running", 3: "running"}
-
-
-def test_a_neighbour_that_ends_meanwhile_is_no_obstacle(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    bench.process("other", 2, GIB)
-    bench.device.before["pause", 2] = lambda: bench.end(2)
-    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
-
-
-def test_beside_a_foreign_process_nothing_is_restored(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    bench.process("unknown", 2, GIB)
-    del bench.owners[2]
-    outcome = resume_slice(bench.tools, bench.plan(image))
-    assert (outcome.end, bench.device.calls) == (MoveEnd.PUT_OFF, [])
-
-
-def test_when_a_target_dies_on_the_way_back_its_neighbours_run_on(bench):
-    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
-    bench.process("other", 2, GIB)
-    bench.device.before["resume", 1] = lambda: bench.end(1)
-    outcome = resume_slice(bench.tools, bench.plan(image))
-    assert outcome.gone == {image.identity}
-    assert bench.states() == {2: "running"}
-
-
-def test_if_one_process_does_not_come_back_the_others_are_put_away_again(bench):
-    images = suspended(bench, bench.process("s", 1, GIB), bench.process("s", 2, GIB))
-    bench.device.fail("resume", 2, DeviceError("an error that passes"))
-    outcome = resume_slice(bench.tools, bench.plan(*images))
-    assert outcome.end is MoveEnd.PUT_OFF
-    assert bench.states() == {1: "suspended", 2: "suspended"}
-    assert resume_slice(bench.tools, bench.plan(*images)).end is MoveEnd.DONE
-    assert bench.states() == {1: "running", 2: "running"}
-
-
-def test_a_neighbour_that_the_driver_does_not_unpause_at_once_is_tried_again(bench):
-    (image,) = suspended(bench, bench.process("s", 1, GIB))
-    other = bench.process("other", 2, GIB)
-    bench.device.fail("unpause", 2, DeviceError("an error that passes"))
-    resume_slice(bench.tools, bench.plan(image))
-    assert bench.states()[2] == "paused"
-    bench.paused_processes.settle()
-    assert bench.states()[2] == "running"
-    assert bench.paused_processes.of(other.identity) == frozenset()
-
-
-def test_what_an_agent_before_this_one_brought_back_already_is_only_let_run(bench):
-    (image,) = suspended(bench, bench.process("s", 1, GIB))
-    bench.device.processes_here[1].state = ProcessState.PAUSED
-    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
-    assert bench.device.counted()["resume"] == 0
-    assert bench.states() == {1: "running"}
-
-
 def test_a_slice_that_holds_more_than_could_ever_come_back_is_not_suspended(bench):
     a, b = bench.process("s", 1, 40 * GIB), bench.process("s", 2, 39 * GIB + 512)
     outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())
@@ -401,17 +221,3 @@ def test_a_move_that_breaks_off_unexpectedly_leaves_nobody_held(bench, call):
     assert bench.states() == {1: "running", 2: "running"}
     assert [bench.paused_processes.of(t.identity) for t in (a, b)] == [frozenset(), frozenset()]
     assert bench.host.free_mib() == 10**6
-
-
-def test_a_return_that_breaks_off_unexpectedly_leaves_it_whole_and_the_others_running(bench):
-    other = bench.process("t", 3, GIB)
-    images = suspended(bench, bench.process("s", 1, GIB))
-
-    def break_off():
-        raise RuntimeError("what nobody reckoned with")
-
-    bench.device.before["resume", 1] = break_off
-    outcome = resume_slice(bench.tools, bench.plan(*images))
-    assert outcome.end is MoveEnd.PUT_OFF
-    assert bench.states() == {1: "suspended", 3: "running"}
-    assert bench.paused_processes.of(other.identity) == frozenset()

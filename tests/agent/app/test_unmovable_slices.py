@@ -1,0 +1,125 @@
+"""A real agent and what it cannot move: that stays on its card, owners wait or jobs end."""
+
+import pytest
+from sublet_quota.reasons.obstacles import Obstacle
+
+from tests.support.agent_world import agent_world
+
+
+@pytest.fixture
+def world(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
+        yield made
+
+
+def idle(world, *slice_ids):
+    world.until(lambda: all(not world.report(s).active for s in slice_ids))
+
+
+def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
+    world.serve(world.notebook("a", 40), world.job("j", 75))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.run("m = gpu.allocate_managed(gib=10)")
+    world.until(lambda: world.report("a").unsuspendable is not None)
+    assert world.report("a").obstacle is Obstacle.NOT_SUPPORTED
+    assert "instead of managed memory" in world.report("a").advice
+    assert world.truth(ada.pid) == "running"
+    assert not world.report("j").gate_open
+    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+
+
+def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(world):
+    why = "suspending programs with HAMi's library in them has not been seen to work"
+    world.serve(world.notebook("a", 40, never_suspended=why), world.job("j", 75))
+    ada = world.kernel("a")
+    ada.enter()
+    ada.fill(30, 1)
+    idle(world, "a")
+    said = world.report("a")
+    assert (said.unsuspendable, said.obstacle, said.advice) == (why, Obstacle.ENGINE, "")
+    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+    assert not world.report("j").gate_open
+    assert world.truth(ada.pid) == "running"
+
+
+def test_ipc_is_seen_beforehand_and_never_suspended(world):
+    world.serve(world.notebook("a", 40), world.job("j", 75))
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(10, 1)
+    ada.run("held.share()")
+    world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
+    idle(world, "a")
+    assert ada.digest() == hers
+    assert world.gpus.administration.inspect().lost == ()
+
+
+def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
+    a, j = world.notebook("a", 40), world.job("j", 75)
+    world.serve(a)
+    ada = world.kernel("a")
+    stranger = world.gpus.tenant()
+    ada.enter()
+    ada.fill(30, 1)
+    stranger.run("b = gpu.allocate(gib=1)")
+    world.until(lambda: world.status.gpus[0].foreign is not None)
+    foreign = world.status.gpus[0].foreign
+    assert (foreign.count, foreign.pids) == (1, (stranger.pid,))
+    assert foreign.held_mib >= 1024
+    assert world.status.gpus[0].lendable_mib == 0
+    # Only now, so that nothing could be lent before the stranger was seen.
+    world.service.assign(a, j)
+    world.until(lambda: world.report("j").wait is not None)
+    idle(world, "a")
+    assert world.truth(ada.pid) == "running"
+    stranger.kill()
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+
+
+def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.pause_timeout_ms=100"
+    ) as world:
+        world.serve(
+            world.notebook("a", 60), world.notebook("h", 10), world.job("j", 70), turn_s=0.2
+        )
+        ada = world.kernel("a")
+        ada.enter()
+        hers = ada.fill(50, 1)
+        world.until(lambda: world.truth(ada.pid) == "checkpointed")
+        hostile = world.kernel("h")
+        hostile.enter()
+        hostile.run("gpu.launch_endless_kernel()")
+        ada.tenant.begin("enter()[0]")
+        world.until(lambda: world.events("refused-move", "a"))
+        assert world.truth(ada.pid) == "checkpointed"
+        hostile.kill()
+        assert ada.tenant.end() == "'open'"
+        assert ada.digest() == hers
+
+
+def test_a_failing_card_is_closed_to_jobs_and_says_why(world):
+    world.serve(world.notebook("a", 60), world.job("j", 70), idle_after_s=3)
+    world.gpus.administration.report_ecc(world.gpu_id)
+    world.until(lambda: world.status.gpus[0].closed is not None)
+    assert "ecc" in world.status.gpus[0].closed
+    world.until(lambda: world.events("gpu-closed"))
+    idle(world, "a")
+    assert not world.report("j").gate_open
+
+
+def test_a_job_that_cannot_be_moved_is_ended_when_an_owner_needs_its_room(tmp_path):
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.evict_grace_s=0.3"
+    ) as world:
+        world.serve(world.notebook("a", 60), world.job("j", 70))
+        world.until(lambda: world.report("j").gate_open)
+        job = world.kernel("j")
+        job.run("m = gpu.allocate_managed(gib=60)")
+        ada = world.kernel("a")
+        took_s, _ = ada.enter()
+        ada.fill(55, 1)
+        assert world.truth(job.pid) is None
+        world.until(lambda: world.events("evicted", "j"))
+        assert took_s < 10

@@ -1,0 +1,73 @@
+"""Sources of a share that say what the test tells them to, and what a widget shows of them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sublet_lab.share.sources import NoAnswerError
+from sublet_quota.wire import api
+from sublet_quota.wire.share import QuotaShare, WeekUse
+from sublet_quota.wire.tenant_socket import LocalShare
+
+
+def the_service_says(**values: Any) -> api.Share:
+    quota = QuotaShare(
+        groups=("lab",),
+        guaranteed_mib=0,
+        used_mib=40960,
+        limit_mib=None,
+        slices=1,
+        most_slices=None,
+        group="lab",
+        group_used_mib=81920,
+        group_guaranteed_mib=40960,
+        group_limit_mib=163840,
+    )
+    facts: dict[str, Any] = {
+        "owner": "ada",
+        "slices": (),
+        "jobs_waiting": 1,
+        "jobs_running": 2,
+        "used_mib": 40960,
+        "guaranteed_mib": 0,
+        "limit_mib": None,
+        "lending": True,
+        "quota": quota,
+        "week": WeekUse(
+            since=datetime(2026, 11, 17, tzinfo=UTC), gpu_hours=3, energy_wh=1500, lent_hours=20
+        ),
+    }
+    return api.Share(**{**facts, **values})
+
+
+@dataclass(eq=False)
+class Told:
+    """Sources that say what the test tells them to."""
+
+    share: LocalShare | None = None
+    asked: int = 0
+    looked: int = 0
+    service_answers: bool = True
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return self.at
+
+    def local(self) -> LocalShare:
+        self.looked += 1
+        if self.share is None:
+            message = "nobody <b>answers</b>"
+            raise NoAnswerError(message)
+        return self.share
+
+    def service(self) -> api.Share:
+        self.asked += 1
+        if not self.service_answers:
+            message = "the service does not answer"
+            raise NoAnswerError(message)
+        return the_service_says()
+
+
+def shown(widget: Any) -> str:
+    headline_, memory, _, details = widget.children
+    return f"{headline_.value} {memory.children[1].value} {details.value}"
