@@ -53,7 +53,7 @@ class KeepAndWake:
     def keep(self, record: SliceRecord, length: timedelta) -> SliceRecord | Refusal:
         """Do not lend this slice for so long; return it as it is then, or the refusal.
 
-        Nothing ends the keep early. ``TooManyRequestsError``; ``ConflictError`` for a job's.
+        A ``length`` of 0 ends a keep. ``TooManyRequestsError``; ``ConflictError`` for a job's.
         """
         _refuse_jobs(record)
         now = self._now()
