@@ -26,7 +26,7 @@ def wake_who_may_wait(residency: GpuResidency, after: timedelta, now: datetime) 
             if away_for >= after:
                 served.activity_record.wakes(now)
         elif _has_silent_programs(served) and away_for >= _patience(served, after):
-            served.activity_record.is_looked_in_on(residency.gpu.idle_after, now)
+            served.activity_record.note_look_in(residency.gpu.idle_after, now)
 
 
 def _has_silent_programs(served: ServedSlice) -> bool:

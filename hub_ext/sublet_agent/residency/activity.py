@@ -68,7 +68,7 @@ class _Kernel:
     """By which it reports; while that is open, it says at once when its level changes."""
     has_reported: bool = False
 
-    def is_let_in(self, cell: str) -> None:
+    def note_let_in(self, cell: str) -> None:
         """Note that the gate is open to one of the kernel's cells."""
         while len(self.let_through) >= _MOST_CELLS_OF_A_KERNEL:
             del self.let_through[next(iter(self.let_through))]
@@ -132,9 +132,9 @@ class ActivityRecord:
         """The gate is open to a cell that asked there."""
         noted = self._kernels.get(kernel)
         if noted is not None:
-            noted.is_let_in(cell)
+            noted.note_let_in(cell)
 
-    def listens(self, now: datetime, *, promised_before: bool) -> None:
+    def start_listening(self, now: datetime, *, promised_before: bool) -> None:
         """From now on kernels can report.
 
         ``promised_before``: an agent before this one let cells through; which, they will tell.
@@ -185,7 +185,7 @@ class ActivityRecord:
         """The owner asked, or a process uses the CPU."""
         self._woken = now
 
-    def is_looked_in_on(self, idle_after: timedelta, now: datetime) -> None:
+    def note_look_in(self, idle_after: timedelta, now: datetime) -> None:
         """Count as active for a short while: a GPU call of it may wait, which nothing shows."""
         counts_for = min(self._settings.claim_counts_for, idle_after)
         moment = now - (idle_after - counts_for)

@@ -134,7 +134,7 @@ class SliceRegistry:
         for residency, served in self.assigned():
             here = promised.get(residency.gpu.gpu.gpu_id, OpenGates())
             before = served.slice_id in here.open | here.past
-            served.activity_record.listens(now, promised_before=before)
+            served.activity_record.start_listening(now, promised_before=before)
             whole = not served.processes.away() and not served.paused
             if served.slice_id in here.open and whole:
                 served.open_gate(now)

@@ -217,7 +217,7 @@ def test_a_cell_that_an_agent_before_let_through_is_known_when_its_kernel_tells(
 ):
     # However long its recovery took.
     clock.passes(30)
-    activity_record.listens(clock.now(), promised_before=True)
+    activity_record.start_listening(clock.now(), promised_before=True)
     assert activity_record.may_run_a_promised_cell(clock.now())
     clock.passes(1)
     activity_record.kernel_reports(level("k", 1, "c1"), clock.now())
@@ -265,7 +265,7 @@ def test_a_cell_that_ended_before_a_level_could_name_it_keeps_no_promise(activit
 def test_who_asks_before_its_kernels_first_report_was_not_let_through_by_an_agent_before(
     activity_record, clock
 ):
-    activity_record.listens(clock.now(), promised_before=True)
+    activity_record.start_listening(clock.now(), promised_before=True)
     activity_record.cell_enters("asks", "k", clock.now())
     activity_record.kernel_reports(level("k", 1, "runs", "asks"), clock.now())
     clock.passes(4)

@@ -223,3 +223,20 @@ def test_inspection_knows_the_hash_of_what_was_written_piecemeal_after_a_suspend
     assert bench.inspect()["processes"][0]["buffers"][0]["intact"] is True
     bench.restore(1)
     assert bench.inspect()["processes"][0]["buffers"][0]["intact"] is True
+
+
+def test_memory_that_was_being_taken_when_its_process_was_suspended_is_not_called_changed() -> None:
+    """Its scrambling goes on when it is back."""
+    bench = Bench()
+    tenant = bench.tenant(1)
+    tenant.allocate(1, 1)
+    allocated = bench.reply()
+    bench.calls.allocate(tenant.caller, allocated, 2, GIB, managed=False)
+    bench.machine.bytes.run_slice()
+    for kind in (OperationKind.LOCK, OperationKind.CHECKPOINT):
+        assert bench.operate(kind, 1).ok
+    assert not allocated.done
+    for kind in (OperationKind.RESTORE, OperationKind.UNLOCK):
+        assert bench.operate(kind, 1).ok
+    assert allocated.done
+    assert bench.inspect()["processes"][0]["lost"] is None

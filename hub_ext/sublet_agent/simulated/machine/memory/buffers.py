@@ -57,9 +57,12 @@ class Buffer:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Change bytes; the hash is no longer known."""
+        self._changes()
+        self._put(offset, data)
+
+    def _changes(self) -> None:
         self.digest = None
         self.version += 1
-        self._put(offset, data)
 
     def _put(self, offset: int, data: bytes | memoryview) -> None:
         done = 0
@@ -70,6 +73,8 @@ class Buffer:
     def scrambling(self) -> Iterator[None]:
         """Overwrite the bytes of a fresh buffer, which are nobody's; yield after each slice."""
         for offset, length in self.slices():
+            # A suspend in between has hashed what was there so far.
+            self._changes()
             for view in self.views(offset, length):
                 scramble(view)
             yield
