@@ -6,6 +6,7 @@ below the one that the process is in, so that this one's limits go on holding. P
 kubelet's: they are only looked up.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -32,7 +33,9 @@ from sublet_agent.processes.slice_roots import family_of, is_root_of
 
 _AN_AGENTS: Final = re.compile(r"sublet-.+-[0-9a-f]{8}", re.DOTALL)
 _ROUNDS: Final = 20
-_TRIES: Final = 3
+_TRIES: Final = 5
+_REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
+"""What the kernel says of a group that is gone, or is going at this moment."""
 _MOST_NAME: Final = 150
 
 log = logging.getLogger(__name__)
@@ -192,14 +195,14 @@ class GroupKeeper:
             )
             return
         for attempt in range(_TRIES):
-            group = group or self._make(assignment, pid, tree)
-            if group is None:
-                return
             try:
+                group = group or self._make(assignment, pid, tree)
+                if group is None:
+                    return
                 self._move_family(pid, group)
-            except FileNotFoundError:
+            except OSError as error:
                 # Removed, empty as it still was, by another agent that began at this moment.
-                if attempt == _TRIES - 1:
+                if error.errno not in _REMOVED or attempt == _TRIES - 1:
                     raise
                 group = None
             else:

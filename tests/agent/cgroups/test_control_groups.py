@@ -1,5 +1,6 @@
 """Slices' control groups on this machine's kernel: who is in them, and who stands still."""
 
+import errno
 import os
 import time
 
@@ -34,6 +35,27 @@ def test_whoever_is_born_later_is_in_the_group_however_it_detaches_itself(groups
     groups.serve(groups.slice("a", ada))
     assert groups.book.slice_at(ada.starts("child")) == Verdict("a")
     assert groups.book.slice_at(ada.starts("detached")) == Verdict("a")
+
+
+@pytest.mark.parametrize("step", ["make", "move"])
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENODEV])
+def test_a_group_that_another_agent_removes_while_it_is_empty_is_made_again(
+    groups, monkeypatch, step, error
+):
+    """An agent that begins removes what it takes for left behind."""
+    ada, does = groups.family(), getattr(FreezerTree, step)
+    removed = []
+
+    def removed_once(tree, *arguments):
+        if not removed:
+            removed.append(True)
+            groups.tree.remove("/" + agents_group_name("node-1", str(groups.folder)))
+            raise OSError(error, os.strerror(error))
+        return does(tree, *arguments)
+
+    monkeypatch.setattr(FreezerTree, step, removed_once)
+    groups.serve(groups.slice("a", ada))
+    assert groups.book.slice_at(ada.pid) == Verdict("a")
 
 
 def test_another_process_with_the_first_ones_pid_is_left_where_it_is(groups):
