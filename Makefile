@@ -13,7 +13,9 @@ LAB := labextension/dist/package.json
 LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
 	$(wildcard labextension/*.json labextension/scripts/*)
 
-PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder --durations=20
+# A test process that dies ends the run: xdist's replacement may wait for ever for its last test.
+PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder \
+	--max-worker-restart=0 --durations=20
 NEEDED_BY_browser := browser
 NEEDED_BY_hub := postgresql
 NEEDED_BY_kube := kubernetes

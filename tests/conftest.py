@@ -51,7 +51,10 @@ _ROOT = Path(__file__).parents[1]
 
 @pytest_asyncio.fixture
 async def loop_at_rest() -> AsyncIterator[None]:
-    """Give closed connections the moment they need: else another test is blamed for them."""
+    """Give closed connections the moment they need: else another test is blamed for them.
+
+    Those of the test's own loop; what a module's loop has open is the whole module's.
+    """
     yield
     # Of the loop itself it holds the one socket by which other threads wake it.
     watched = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]

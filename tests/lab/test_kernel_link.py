@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_lab.kernel.kernel_link import AgentAway, KernelLink
+from sublet_lab.kernel.kernel_link import AgentAway, KernelLink, NoLink
 from sublet_quota.wire.tenant_socket import GateOpen, GateWaits, KernelActivity
 
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
@@ -202,3 +203,107 @@ async def test_a_forked_child_holds_no_copy_of_the_connection(agent: FakeAgent, 
         os.close(writes)
         os.close(reads)
     await agent.until(lambda a: said(a)[-1] == "level")
+
+
+async def ran_in_a_loop_of_its_own(begins: Callable[[], Awaitable[None]]) -> None:
+    """Run something as a subshell does, which is deleted in the middle of it."""
+
+    def subshell() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(begins())
+        loop.close()
+
+    await asyncio.to_thread(subshell)
+
+
+async def test_a_cell_whose_subshell_was_deleted_waits_and_runs_no_more(
+    agent: FakeAgent, link: KernelLink
+):
+    agent.hold = True
+    kept = contextlib.ExitStack()
+
+    async def begins() -> None:
+        kept.enter_context(link.running("a"))
+
+    await ran_in_a_loop_of_its_own(begins)
+    await agent.until(lambda a: said(a)[-2:] == ["leave a", "level"])
+    kept.close()
+
+
+async def test_who_waits_when_the_gate_is_taken_away_is_told_so(agent: FakeAgent, link: KernelLink):
+    agent.hold = True
+    gone = NoLink("the gate was taken away")
+    with link.running("a") as request:
+        await until_said(agent, "enter a", "level a")
+        await asyncio.to_thread(link.close)
+        assert await answered(request) == gone
+    with link.running("late") as request:
+        assert await answered(request) == gone
+
+
+async def test_a_cell_that_ends_by_an_interrupt_in_the_middle_of_its_end_is_over(
+    agent: FakeAgent, link: KernelLink, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted() -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    running = link.running("a")
+    assert await answered(running.__enter__()) == GateOpen(cell="a")
+    monkeypatch.setattr(link, "_forget_gone", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        running.__exit__(None, None, None)
+    await agent.until(lambda a: said(a)[-1] == "level")
+
+
+@pytest.mark.usefixtures("agent")
+async def test_where_no_thread_can_be_started_cells_are_told_and_the_next_one_tries_again(
+    link: KernelLink, monkeypatch: pytest.MonkeyPatch
+):
+    def none_left(_thread: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as there:
+        there.setattr(threading.Thread, "start", none_left)
+        with link.running("a") as request:
+            assert await answered(request) == NoLink("can't start new thread")
+    with link.running("b") as request:
+        assert await answered(request) == GateOpen(cell="b")
+
+
+async def test_of_two_cells_with_one_name_each_gets_an_answer(agent: FakeAgent, link: KernelLink):
+    agent.hold = True
+    with link.running("a") as first, link.running("a") as second:
+        asked = await agent.until(lambda a: len(a.requests) == 2 and list(a.requests))
+        for request in asked:
+            request.open()
+        assert [await answered(r) for r in (first, second)] == [GateOpen(cell="a")] * 2
+
+
+async def test_an_agent_of_before_which_names_no_cells_is_understood(
+    tmp_path: Path, link: KernelLink
+):
+    async def speaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"enter" not in await reader.readline():
+            pass
+        writer.write(b'{"type": "wait", "reason": "turn", "place": 1, "message": "Next."}\n')
+        writer.write(b'{"type": "open"}\n')
+        with contextlib.suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_unix_server(speaks, tmp_path / "agent.sock"):
+        with link.running("a") as request:
+            wait = await answered(request)
+            assert isinstance(wait, GateWaits)
+            assert wait.message == "Next."
+            assert await answered(request) == GateOpen()
+
+
+async def test_while_no_agent_is_there_little_is_kept(link: KernelLink):
+    for cell in range(200):
+        with link.running(f"c{cell}") as request:
+            assert isinstance(await answered(request), AgentAway)
+    await asyncio.sleep(0)
+    assert len(link._requests) < 10

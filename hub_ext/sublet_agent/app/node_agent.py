@@ -272,13 +272,13 @@ class NodeAgent:
         node = self._view()
         now = node.now
         unfrozen = self._groups.unfrozen
-        not_frozen = None if unfrozen is None else unfrozen.why
+        why = None if unfrozen is None else unfrozen.why
         return Status(
             epoch=epoch,
             sequence=sequence,
             at=now,
             gpus=tuple(
-                report_gpu(r.gpu, r.managed(), node, not_frozen=not_frozen)
+                report_gpu(r.gpu, r.managed(), node, unfrozen=why)
                 for r in self._residencies.values()
             ),
             slices=tuple(

@@ -30,7 +30,7 @@ def report_gpu(
     slices: Sequence[ServedSlice],
     node: NodeConditions,
     *,
-    not_frozen: NotFrozen | None = None,
+    unfrozen: NotFrozen | None = None,
 ) -> GpuReport:
     """Return the card as the service is told."""
     return GpuReport(
@@ -44,8 +44,8 @@ def report_gpu(
         utilisation_percent=min(100, gpu.reading.utilisation_percent),
         energy_mj=gpu.reading.energy_mj,
         closed=None if gpu.closed is None else gpu.closed.words,
-        foreign=_foreign(gpu),
-        not_frozen=not_frozen,
+        foreign_processes=_foreign(gpu),
+        unfrozen=unfrozen,
         lendable_mib=lendable_mib(gpu, slices, node),
         suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
     )

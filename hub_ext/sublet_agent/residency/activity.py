@@ -60,19 +60,20 @@ class _Kernel:
     busy: bool
     cell: str | None
     reported: datetime
-    let_through: dict[str, None] = field(default_factory=dict)
-    """Its cells that were let through its slice's gate, in that order."""
+    let_through: dict[str, object | None] = field(default_factory=dict)
+    """Its cells that were let through its slice's gate, in that order, each with the connection by
+    which it was named last: only what comes by that one is later. ``None``: whatever comes is."""
     asked: set[str] = field(default_factory=set)
     """Its cells at the gate before its first report."""
     connection: object | None = None
     """By which it reports; while that is open, it says at once when its level changes."""
     has_reported: bool = False
 
-    def note_let_in(self, cell: str) -> None:
+    def note_let_in(self, cell: str, connection: object | None) -> None:
         """Note that the gate is open to one of the kernel's cells."""
         while len(self.let_through) >= _MOST_CELLS_OF_A_KERNEL:
             del self.let_through[next(iter(self.let_through))]
-        self.let_through[cell] = None
+        self.let_through[cell] = connection
 
     def asks_for(self, cell: str) -> None:
         """A cell of it is at the gate."""
@@ -84,12 +85,25 @@ class _Kernel:
         """Whether what it said holds still; a frozen one, say, cannot repeat it."""
         return self.connection is not None or now - self.reported < _FRESH
 
-    def runs(self, running: frozenset[str]) -> None:
-        """Note which of the kernel's cells run: all others are over, or have not asked yet.
+    def runs(self, running: frozenset[str], connection: object | None) -> None:
+        """Note which of the kernel's cells run, as told by this connection: others are over.
 
-        A kernel asks for a cell first, and names it in each level that comes after.
+        A kernel asks for a cell first, and names it in each level that comes after; kernels of
+        before do so by two connections, and what they have not named yet may still begin.
         """
-        self.let_through = {cell: None for cell in self.let_through if cell in running}
+        self.let_through = {
+            cell: connection if cell in running else named_by
+            for cell, named_by in self.let_through.items()
+            if cell in running or named_by not in (connection, None)
+        }
+
+    def loses(self, connection: object, now: datetime) -> None:
+        """Note that a connection has ended: what the kernel says next is later than all of it."""
+        if self.connection is connection:
+            self.connection, self.reported = None, now
+        for cell, named_by in self.let_through.items():
+            if named_by is connection:
+                self.let_through[cell] = None
 
 
 class ActivityRecord:
@@ -128,11 +142,11 @@ class ActivityRecord:
         """
         self._cell_started = now
 
-    def cell_is_let_through(self, cell: str, kernel: str) -> None:
-        """The gate is open to a cell that asked there."""
+    def cell_is_let_through(self, cell: str, kernel: str, connection: object | None = None) -> None:
+        """The gate is open to a cell that asked there, by this connection."""
         noted = self._kernels.get(kernel)
         if noted is not None:
-            noted.note_let_in(cell)
+            noted.note_let_in(cell, connection)
 
     def start_listening(self, now: datetime, *, promised_before: bool) -> None:
         """From now on kernels can report.
@@ -161,16 +175,15 @@ class ActivityRecord:
         noted, running = self._kernels[kernel], report.running()
         noted.connection = connection
         if not noted.has_reported and self._may_be_unheard_of(now):
-            noted.let_through |= dict.fromkeys(running - noted.asked)
+            noted.let_through |= dict.fromkeys(running - noted.asked, connection)
         noted.has_reported = True
         noted.asked.clear()
-        noted.runs(running)
+        noted.runs(running, connection)
 
     def connection_ends(self, connection: object, now: datetime) -> None:
         """Kernels reported by it: what they said last holds for a while."""
         for noted in self._kernels.values():
-            if noted.connection is connection:
-                noted.connection, noted.reported = None, now
+            noted.loses(connection, now)
 
     def gpu_is_used(self, now: datetime) -> None:
         """Measured: a process of the slice used the GPU."""

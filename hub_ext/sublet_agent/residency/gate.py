@@ -54,6 +54,8 @@ class GateRequest:
     """The process of the kernel that asks; ``None``: it is gone."""
     refused: Callable[[str], None] = lambda _: None
     """Called with the reason when the cell need not wait here any more."""
+    connection: object | None = None
+    """By which it asks; levels that come by the same are later than what was asked before."""
 
 
 class SliceKernels:

@@ -336,7 +336,9 @@ class ServedSlice:
             self._kernels.note(request.process, request.kernel)
         self._activity_record.cell_enters(request.cell, request.kernel, now)
         if self.gate_open:
-            self._activity_record.cell_is_let_through(request.cell, request.kernel)
+            self._activity_record.cell_is_let_through(
+                request.cell, request.kernel, request.connection
+            )
             return True
         self._requests.append(request)
         return False
@@ -345,7 +347,7 @@ class ServedSlice:
         """Return whether the gate is open by now: then this cell runs, and waits no longer."""
         if not self.gate_open:
             return False
-        self._activity_record.cell_is_let_through(request.cell, request.kernel)
+        self._activity_record.cell_is_let_through(request.cell, request.kernel, request.connection)
         self.leave_gate(request)
         return True
 

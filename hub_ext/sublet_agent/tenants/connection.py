@@ -180,7 +180,7 @@ class TenantConnection:
             self.refuse(f"{_MOST_GATES} cells wait here already", message.cell)
             return
         identity = self._speaker.peer.identity
-        request = GateRequest(message.kernel, message.cell, lambda: None, identity)
+        request = GateRequest(message.kernel, message.cell, lambda: None, identity, connection=self)
         request.changed = lambda: self._look(request)
         request.refused = lambda why: self._send_away(request, why)
         if self._tenant_requests.enter(slice_id, request):
@@ -195,6 +195,7 @@ class TenantConnection:
             if (request.kernel, request.cell) == (message.kernel, message.cell):
                 self._forget(request)
                 self._tenant_requests.leave(waiting.slice_id, request)
+                return
 
     def _look(self, request: GateRequest) -> None:
         """Tell a waiting cell how things stand."""

@@ -5,6 +5,8 @@ service's one thread: a change takes a fraction of a millisecond, and its order 
 memory is then plain to see.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -67,6 +69,29 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+@contextmanager
+def _changing_tables_too(connection: Connection) -> Iterator[None]:
+    """Have the transaction that begins here take in changes of tables.
+
+    Python's driver for SQLite leaves them out (``sqlite3``, "Transaction control").
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    before, driver.isolation_level = driver.isolation_level, None
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        driver.rollback()
+        raise
+    else:
+        driver.commit()
+    finally:
+        driver.isolation_level = before
+
+
 def _make_engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
@@ -94,13 +119,16 @@ class Database:
         return self._engine
 
     def migrate(self) -> None:
-        """Bring the tables to this version's shape. ``ConfigurationError`` where that fails."""
+        """Bring the tables to this version's shape, whole or not at all.
+
+        ``ConfigurationError`` where that fails: the next start tries it again.
+        """
         config = Config()
         config.set_main_option(
             "script_location", str(files("sublet_hub.ledger").joinpath("migrations"))
         )
         try:
-            with self._engine.begin() as connection:
+            with self._engine.begin() as connection, _changing_tables_too(connection):
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except (SQLAlchemyError, CommandError) as error:

@@ -153,7 +153,7 @@ def _reason_of_row(row: Row) -> JobReason:
     code, told = row["reason_code"], row["reason_told"]
     try:
         return JobReason(JobReasonCode(code), row["reason_numbers"], told)
-    except ValueError:
+    except (TypeError, ValueError):
         return JobReason(JobReasonCode.TOLD_BEFORE, told=told or code)
 
 

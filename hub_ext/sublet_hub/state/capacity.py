@@ -104,7 +104,7 @@ class Capacity:
             index=gpu.index,
             kind=GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib),
             closed=closed,
-            pause_only=report is not None and report.foreign is not None,
+            pause_only=report is not None and report.foreign_processes is not None,
         )
 
     def _holding(self, record: SliceRecord) -> Holding:

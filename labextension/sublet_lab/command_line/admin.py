@@ -78,7 +78,7 @@ def _notebooks_first(info: SliceInfo) -> tuple[bool, str]:
 
 
 def _remarks(gpu: GpuInfo) -> str:
-    report, foreign = gpu.report, gpu.report.foreign
+    report, foreign = gpu.report, gpu.report.foreign_processes
     remarks = []
     if report.simulated:
         remarks.append("simulated")
@@ -87,8 +87,8 @@ def _remarks(gpu: GpuInfo) -> str:
     if foreign is not None:
         who = foreign_clause(foreign.count, foreign.pids, foreign.held_mib)
         remarks.append(f"pause only: {who}")
-    if report.not_frozen is not None:
-        why = not_frozen_clause(report.not_frozen)
+    if report.unfrozen is not None:
+        why = not_frozen_clause(report.unfrozen)
         remarks.append(f"not all are frozen while one comes back: {why}")
     if gpu.silent:
         remarks.append(f"no word from its agent, last seen {ago(gpu.seen_at)}")

@@ -30,15 +30,17 @@ class AgentConnection:
     @classmethod
     def open(cls, socket_path: str) -> Self:
         """Connect; ``AgentAwayError`` where nobody listens."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.settimeout(_CONNECT_WITHIN_S)
-            connection.connect(socket_path)
-            connection.setblocking(False)
-        except OSError as error:
-            connection.close()
-            message = f"no agent at {socket_path} ({error.strerror or error})"
-            raise AgentAwayError(message) from error
+        with contextlib.ExitStack() as on_failure:
+            try:
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                on_failure.enter_context(connection)
+                connection.settimeout(_CONNECT_WITHIN_S)
+                connection.connect(socket_path)
+                connection.setblocking(False)
+            except OSError as error:
+                message = f"no agent at {socket_path} ({error.strerror or error})"
+                raise AgentAwayError(message) from error
+            on_failure.pop_all()
         return cls(connection)
 
     def fileno(self) -> int:

@@ -97,7 +97,9 @@ class GatedCells:
 
     def _cell_id(self) -> str:
         parent = self._kernel.get_parent("shell") or {}
-        return str(parent.get("header", {}).get("msg_id") or "cell")[:255]
+        told = str(parent.get("header", {}).get("msg_id") or "cell")[:255]
+        # A client's own name may be no text that can be sent.
+        return told.encode(errors="replace").decode()
 
     def _publish(self, message_type: str, content: dict[str, Any]) -> None:
         kernel = self._kernel

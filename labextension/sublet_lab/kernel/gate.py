@@ -10,10 +10,20 @@ from sublet_quota.wire.tenant_socket import GateOpen, GateWaits
 from traitlets import Float
 from traitlets.config import Configurable
 
-from sublet_lab.kernel.kernel_link import RETRY_S, AgentAway, CellRequest, KernelLink
+from sublet_lab.kernel.kernel_link import (
+    RETRY_S,
+    AgentAway,
+    CellRequest,
+    KernelLink,
+    NoLink,
+)
 from sublet_lab.kernel.notice import WaitNotice
 
 _PATIENCE_ONCE_AWAY_S = 0.2
+_PATIENCE_WHERE_IT_IS_BACK_S = 2.0
+"""A busy kernel takes its time to hear what it is answered."""
+_SPEAKS_WITHIN_S = 30.0
+"""An agent at which a cell waits repeats the reason every two seconds."""
 
 
 class SubletGate(Configurable):
@@ -43,31 +53,38 @@ class Gate:
     async def enter(self, request: CellRequest, notice: WaitNotice) -> str | None:
         """Wait until the cell may run. Returns ``None``, or why nobody gave leave."""
         loop = asyncio.get_running_loop()
-        patience_s = self._settings.agent_patience_s
-        if self._was_away:
-            patience_s = min(patience_s, _PATIENCE_ONCE_AWAY_S)
-        deadline: float | None = loop.time() + patience_s
+        began, patience_s = loop.time(), self._settings.agent_patience_s
+        short_s = min(patience_s, _PATIENCE_ONCE_AWAY_S)
+        deadline, answered = began + (short_s if self._was_away else patience_s), False
         why = "the agent does not answer"
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     answer = await request.answer()
             except TimeoutError:
+                is_back_s = min(patience_s, _PATIENCE_WHERE_IT_IS_BACK_S)
+                if self._link.is_connected and deadline < began + is_back_s:
+                    deadline = began + is_back_s
+                    continue
                 break
             match answer:
                 case GateOpen():
                     self._was_away = False
                     return None
                 case GateWaits(message=message):
-                    deadline = None
+                    answered = True
+                    deadline = loop.time() + max(patience_s, _SPEAKS_WITHIN_S)
                     notice.say(message)
                 case AgentAway(why=why):
-                    if deadline is None:
+                    if answered:
                         # It was there a moment ago: its successor has the whole time to come.
+                        answered = False
                         deadline = loop.time() + self._settings.agent_patience_s
                     if loop.time() + RETRY_S >= deadline:
                         break
                     notice.say(f"Waiting for this machine's GPU agent: {why}.")
+                case NoLink(why=why):
+                    break
         self._was_away = True
         self._link.take_back(request)
         return why

@@ -38,6 +38,8 @@ from sublet_lab.kernel.agent_connection import AgentAwayError, AgentConnection
 
 RETRY_S: Final = 0.25
 """While a cell runs or waits, an agent that is away is looked for so often, in seconds."""
+_RETRY_AT_REST_S: Final = 2.0
+"""The same while none does, for a level that nobody has heard yet."""
 _REPEAT_S: Final = 2.0
 _CLOSES_WITHIN_S: Final = 3.0
 _MOST_WAKES: Final = 4096
@@ -52,19 +54,41 @@ class AgentAway:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoLink:
+    """Nobody asks an agent for this kernel, now or later; and why."""
+
+    why: str
+
+
+Answer = GateWaits | GateOpen | AgentAway | NoLink
+
+
 class CellRequest:
     """A cell at the gate, and what the agent answers it on the event loop that made this."""
 
-    def __init__(self, cell: str) -> None:
-        self.cell = cell
+    def __init__(self, asked: EnterGate) -> None:
+        self.asked: Final = asked
+        self.is_over = False
+        """Whether the cell has ended; also where an interrupt has kept that from being told."""
         self._loop = asyncio.get_running_loop()
-        self._answers: asyncio.Queue[GateWaits | GateOpen | AgentAway] = asyncio.Queue()
+        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
 
-    async def answer(self) -> GateWaits | GateOpen | AgentAway:
+    @property
+    def cell(self) -> str:
+        """The id of the cell's ``execute_request``."""
+        return self.asked.cell
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the cell runs no more: it is over, or its subshell was deleted."""
+        return self.is_over or self._loop.is_closed()
+
+    async def answer(self) -> Answer:
         """Return the next answer, as soon as there is one."""
         return await self._answers.get()
 
-    def give(self, answer: GateWaits | GateOpen | AgentAway) -> None:
+    def give(self, answer: Answer) -> None:
         """Pass an answer on, from any thread; on a loop that has ended nobody waits for it."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
@@ -77,18 +101,20 @@ class KernelLink:
         self._socket_path = socket_path
         self._kernel = kernel
         self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._running: list[str] = []
+        # An abandoned cell may be collected, and end, while this very thread holds the lock.
+        self._lock = threading.RLock()
+        self._running: list[CellRequest] = []
         self._at_input: list[str] = []
         self._at_gate: list[CellRequest] = []
         self._requests: list[TenantMessage] = []
-        """To be sent before the next level."""
+        """To be sent to the agent of this moment, before the next level."""
         self._level_is_news = False
         # A restarted kernel has the same name, and must not seem older than its predecessor.
         self._sequence = int(time.time() * 1000)
         self._closing = False
         self._thread: threading.Thread | None = None
         self._connection: AgentConnection | None = None
+        self._logged: set[type[Exception]] = set()
         self._woken, self._wake = socket.socketpair()
         self._woken.setblocking(False)
         self._wake.setblocking(False)
@@ -96,23 +122,28 @@ class KernelLink:
         itself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _leave_to_parent(itself()))
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is an agent, which may not answer."""
+        return self._connection is not None
+
     @contextlib.contextmanager
     def running(self, cell: str) -> Iterator[CellRequest]:
         """Ask at the gate for ``cell``; inside it counts as busy, waiting there or running."""
-        request = CellRequest(cell)
-        with self._lock:
-            self._running.append(cell)
-            self._at_gate.append(request)
-            self._requests.append(EnterGate(kernel=self._kernel, cell=cell))
-            self._tell_level()
+        request = CellRequest(EnterGate(kernel=self._kernel, cell=cell))
         try:
+            with self._lock:
+                self._running.append(request)
+                self._at_gate.append(request)
+                self._requests.append(request.asked)
+                self._tell_level()
             yield request
         finally:
+            request.is_over = True
             # The cell may have forked, and this be the end of it in the child.
             if self._pid == os.getpid():
                 with self._lock:
-                    self._leave_gate(request)
-                    self._running.remove(cell)
+                    self._forget_gone()
                     self._tell_level()
 
     @contextlib.contextmanager
@@ -139,13 +170,14 @@ class KernelLink:
             self._wake_up()
 
     def close(self) -> None:
-        """Ask and tell nothing more; the agent sees the connection close."""
+        """Ask and tell nothing more; the agent sees the connection close, who waits ``NoLink``."""
         if self._pid != os.getpid():
             return
         self._closing = True
         self._wake_up()
         if self._thread is not None:
             self._thread.join(_CLOSES_WITHIN_S)
+        self._give_all(NoLink("the gate was taken away"))
 
     def leave_to_parent(self) -> None:
         """Close this forked process's copies of the sockets; they stay the parent's."""
@@ -159,14 +191,29 @@ class KernelLink:
             self._at_gate.remove(request)
             self._requests.append(LeaveGate(kernel=self._kernel, cell=request.cell))
 
+    def _forget_gone(self) -> None:
+        for request in [request for request in self._running if request.is_gone]:
+            self._leave_gate(request)
+            self._running.remove(request)
+            self._level_is_news = True
+
     def _tell_level(self) -> None:
         self._level_is_news = True
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._serve, name="sublet-agent-link", daemon=True
-            )
-            self._thread.start()
+        if self._closing:
+            self._give_all(NoLink("the gate was taken away"))
+        elif self._thread is None:
+            self._start()
         self._wake_up()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._serve, name="sublet-kernel-link", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # As where an account may have no more of them; the next cell tries again.
+            self._give_all(NoLink(str(error)))
+        else:
+            self._thread = thread
 
     def _wake_up(self) -> None:
         # Where there is no room for another wake, the thread is about to be woken anyway.
@@ -180,23 +227,25 @@ class KernelLink:
                 if self._has_news():
                     self._converse()
             except AgentAwayError as error:
-                self._give_all(AgentAway(str(error)))
-            except Exception:
+                self._is_away(str(error))
+            except Exception as error:
                 # Whoever waits must hear of it: the cell runs without leave then.
-                log.exception("Sublet's link to the agent broke, and is made anew")
-                self._give_all(AgentAway("the connection to the agent broke"))
+                if type(error) not in self._logged:
+                    self._logged.add(type(error))
+                    log.exception("Sublet's link to the agent broke, and is made anew")
+                self._is_away("the connection to the agent broke")
             if not self._closing:
-                self._wait(RETRY_S if self._has_news() else None)
+                self._wait(self._retry_s())
 
     def _converse(self) -> None:
         """Ask and tell an agent until it is away (``AgentAwayError``) or the link closes."""
         connection = self._connection = AgentConnection.open(self._socket_path)
+        conversation = _Conversation()
         try:
             with self._lock:
                 # This agent is asked anew by all who wait, before it is told what runs.
-                self._requests = [self._enter(request) for request in self._at_gate]
+                self._requests = [request.asked for request in self._at_gate]
                 self._level_is_news = True
-            conversation = _Conversation()
             while not self._closing:
                 messages = self._messages(conversation)
                 if messages:
@@ -213,14 +262,15 @@ class KernelLink:
     def _messages(self, conversation: "_Conversation") -> list[TenantMessage]:
         """Return what is to be sent now: requests, then the level where it is news or due."""
         with self._lock:
-            again = [r for r in conversation.to_ask_again() if r in self._at_gate]
-            messages = [*self._requests, *(self._enter(request) for request in again)]
+            self._forget_gone()
+            again = [r.asked for r in conversation.to_ask_again() if r in self._at_gate]
+            messages = [*self._requests, *again]
             self._requests = []
             cells = self._busy_cells()
             if self._level_is_news or (cells and conversation.level_is_due()):
                 self._level_is_news = False
                 self._sequence += 1
-                conversation.tells_level()
+                conversation.note_level()
                 messages.append(
                     KernelActivity(
                         kernel=self._kernel,
@@ -233,11 +283,13 @@ class KernelLink:
         return messages
 
     def _take(self, answer: AgentAnswer, conversation: "_Conversation") -> None:
-        """Pass an answer on to the cells that it is for."""
+        """Pass an answer on to the cell that it is for."""
         conversation.said = ""
         match answer:
             case GateOpen(cell=cell):
-                for request in self._let_through(cell):
+                for request in self._waiting(cell)[:1]:
+                    with self._lock, contextlib.suppress(ValueError):
+                        self._at_gate.remove(request)
                     request.give(answer)
             case GateWaits(cell=cell):
                 for request in self._waiting(cell):
@@ -252,26 +304,29 @@ class KernelLink:
                 pass
 
     def _waiting(self, cell: str | None) -> list[CellRequest]:
+        """Return who waits by that name, the longest first; an agent of before names nobody."""
         with self._lock:
-            return [request for request in self._at_gate if request.cell == cell]
+            return [request for request in self._at_gate if cell in {None, request.cell}]
 
-    def _let_through(self, cell: str) -> list[CellRequest]:
+    def _is_away(self, why: str) -> None:
         with self._lock:
-            through = [request for request in self._at_gate if request.cell == cell]
-            self._at_gate = [request for request in self._at_gate if request.cell != cell]
-        return through
+            # The next agent is asked anew.
+            self._requests.clear()
+        self._give_all(AgentAway(why))
 
-    def _give_all(self, answer: AgentAway) -> None:
+    def _give_all(self, answer: Answer) -> None:
         with self._lock:
             waiting = list(self._at_gate)
         for request in waiting:
             request.give(answer)
 
-    def _enter(self, request: CellRequest) -> EnterGate:
-        return EnterGate(kernel=self._kernel, cell=request.cell)
-
     def _busy_cells(self) -> list[str]:
-        return [cell for cell in self._running if cell not in self._at_input]
+        return [r.cell for r in self._running if r.cell not in self._at_input]
+
+    def _retry_s(self) -> float | None:
+        if self._running:
+            return RETRY_S
+        return _RETRY_AT_REST_S if self._level_is_news else None
 
     def _has_news(self) -> bool:
         return self._level_is_news or bool(self._running)
@@ -297,7 +352,7 @@ class _Conversation:
         self._refused: dict[CellRequest, float] = {}
         """When to ask again for cells whose requests the agent has refused."""
 
-    def tells_level(self) -> None:
+    def note_level(self) -> None:
         """Note that the level is told now."""
         self._level_told = time.monotonic()
 

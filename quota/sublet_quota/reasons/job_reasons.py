@@ -254,6 +254,9 @@ class JobReason:
         if names != needed:
             message = f"{self.code} needs {sorted(needed)}, and was given {sorted(names)}"
             raise ReasonError(message)
+        if not all(isinstance(value, int | str) for value in self.numbers.values()):
+            message = f"{self.code} takes numbers and names, and was given {dict(self.numbers)}"
+            raise ReasonError(message)
         object.__setattr__(self, "numbers", MappingProxyType(dict(self.numbers)))
         object.__setattr__(self, "told", self.told[:MOST_TOLD])
 

@@ -45,9 +45,9 @@ class GpuReport(AnswerModel):
     energy_mj: int | None = None
     closed: Text | None = None
     """Why it takes nothing new (XID, ECC, gone), or nothing."""
-    foreign: ForeignProcesses | None = None
+    foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
-    not_frozen: NotFrozen | None = None
+    unfrozen: NotFrozen | None = None
     """Why the other slices are not all frozen while one comes back, or nothing: they are."""
     lendable_mib: int = Field(default=0, ge=0)
     """What a job could get here within ``idle_after`` of everybody's last cell."""

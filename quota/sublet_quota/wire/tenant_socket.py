@@ -93,8 +93,8 @@ class GateOpen(AnswerModel):
     """The rest of the cap is free: run."""
 
     type: Literal["open"] = "open"
-    cell: Name
-    """The cell that is answered."""
+    cell: Name | None = None
+    """The cell that is answered; agents of before name none."""
 
 
 class ShareMove(AnswerModel):

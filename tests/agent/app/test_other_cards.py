@@ -69,7 +69,7 @@ def test_a_slice_that_is_assigned_to_another_card_is_served_there_alone(world: A
     hers = kernel.fill(5, 1)
     world.until(lambda: world.report("a").memory_mib > 5 * GIB, WITHIN_S)
     assert [s.slice_id for s in world.status.slices] == ["a"]
-    assert [gpu.foreign for gpu in world.status.gpus] == [None, None]
+    assert [gpu.foreign_processes for gpu in world.status.gpus] == [None, None]
     assert kernel.digest() == hers
 
 
@@ -111,7 +111,7 @@ def test_the_card_on_which_a_pods_processes_are_seen_is_reported(
             world.service.assign(slice_assignment("a", second, 10 * GIB, pod_uid=uid))
             world.until(lambda: world.report("a").memory_mib > 5 * GIB, WITHIN_S)
             assert world.report("a").gpu_id is None
-            assert [gpu.foreign for gpu in world.status.gpus] == [None, None]
+            assert [gpu.foreign_processes for gpu in world.status.gpus] == [None, None]
             kernel.kill()
     finally:
         kernel.kill()

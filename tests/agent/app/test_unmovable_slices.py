@@ -63,8 +63,8 @@ def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
     ada.enter()
     ada.fill(30, 1)
     stranger.run("b = gpu.allocate(gib=1)")
-    world.until(lambda: world.status.gpus[0].foreign is not None)
-    foreign = world.status.gpus[0].foreign
+    world.until(lambda: world.status.gpus[0].foreign_processes is not None)
+    foreign = world.status.gpus[0].foreign_processes
     assert (foreign.count, foreign.pids) == (1, (stranger.pid,))
     assert foreign.held_mib >= 1024
     assert world.status.gpus[0].lendable_mib == 0

@@ -22,21 +22,21 @@ def gpu() -> ServedGpu:
 
 def test_a_card_that_slices_alone_use_has_nobody_foreign_and_freezes(gpu: ServedGpu) -> None:
     report = report_gpu(gpu, (), NODE)
-    assert (report.foreign, report.not_frozen) == (None, None)
+    assert (report.foreign_processes, report.unfrozen) == (None, None)
 
 
 def test_who_else_uses_a_card_is_counted_added_up_and_named_by_pid(gpu: ServedGpu) -> None:
     gpu.read(CardReading(MEMORY, foreign={9: 100, 7: 300}))
-    foreign = report_gpu(gpu, (), NODE).foreign
+    foreign = report_gpu(gpu, (), NODE).foreign_processes
     assert foreign == ForeignProcesses(count=2, pids=(7, 9), held_mib=400)
 
 
 def test_of_many_processes_twenty_are_named_and_all_are_counted(gpu: ServedGpu) -> None:
     gpu.read(CardReading(MEMORY, foreign=dict.fromkeys(range(1, 31), 10)))
-    foreign = report_gpu(gpu, (), NODE).foreign
+    foreign = report_gpu(gpu, (), NODE).foreign_processes
     assert foreign == ForeignProcesses(count=30, pids=tuple(range(1, 21)), held_mib=300)
 
 
 def test_why_slices_are_not_frozen_is_told_by_its_code(gpu: ServedGpu) -> None:
-    told = report_gpu(gpu, (), NODE, not_frozen=NotFrozen.NO_ACCESS).model_dump_json()
-    assert GpuReport.model_validate_json(told).not_frozen is NotFrozen.NO_ACCESS
+    told = report_gpu(gpu, (), NODE, unfrozen=NotFrozen.NO_ACCESS).model_dump_json()
+    assert GpuReport.model_validate_json(told).unfrozen is NotFrozen.NO_ACCESS

@@ -102,7 +102,7 @@ def test_without_the_freezer_such_a_loop_loses_the_notebook_and_it_is_said_that_
     world, tmp_path
 ):
     ada, ben, _ = begin(world)
-    assert world.status.gpus[0].not_frozen is NotFrozen.SWITCHED_OFF
+    assert world.status.gpus[0].unfrozen is NotFrozen.SWITCHED_OFF
     grabber = Grabber(ben, GRAB_MIB, tmp_path / "rest")
     for _ in range(TRIES):
         his_turn(world, ada, ben)
@@ -117,7 +117,7 @@ def test_without_the_freezer_such_a_loop_loses_the_notebook_and_it_is_said_that_
 
 def test_the_agent_says_that_it_can_freeze(world):
     begin(world)
-    assert world.status.gpus[0].not_frozen is None
+    assert world.status.gpus[0].unfrozen is None
 
 
 def frozen_in_a_restore(world, restore_s):

@@ -255,6 +255,29 @@ def test_a_level_after_a_cells_request_that_does_not_name_it_says_that_it_is_ove
     assert not activity_record.may_run_a_promised_cell(clock.now())
 
 
+def test_a_kernel_of_before_that_asks_by_another_connection_may_name_its_cell_later(
+    activity_record, clock
+):
+    gate, levels = object(), object()
+    activity_record.cell_enters("b", "k", clock.now())
+    activity_record.cell_is_let_through("b", "k", gate)
+    activity_record.kernel_reports(level("k", 1, "a"), clock.now(), levels)
+    activity_record.kernel_reports(level("k", 2, "b"), clock.now(), levels)
+    assert activity_record.may_run_a_promised_cell(clock.now())
+    activity_record.kernel_reports(level("k", 3, "c"), clock.now(), levels)
+    assert not activity_record.may_run_a_promised_cell(clock.now())
+
+
+def test_what_is_said_by_the_next_connection_is_later_than_all_before(activity_record, clock):
+    first, second = object(), object()
+    activity_record.cell_enters("a", "k", clock.now())
+    activity_record.cell_is_let_through("a", "k", first)
+    activity_record.kernel_reports(level("k", 1, "a"), clock.now(), first)
+    activity_record.connection_ends(first, clock.now())
+    activity_record.kernel_reports(level("k", 2, "b"), clock.now(), second)
+    assert not activity_record.may_run_a_promised_cell(clock.now())
+
+
 def test_a_cell_that_ended_before_a_level_could_name_it_keeps_no_promise(activity_record, clock):
     activity_record.cell_enters("short", "k", clock.now())
     activity_record.cell_is_let_through("short", "k")

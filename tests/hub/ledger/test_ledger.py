@@ -192,6 +192,30 @@ def test_sentences_from_before_reasons_had_codes_are_told_as_they_were(url: str)
     assert [job_clause(told[JobId(job_id)]) for job_id in ("j1", "j2")] == [SENTENCE, ""]
 
 
+def test_a_migration_that_stops_half_way_has_changed_nothing_and_is_done_by_the_next_start(
+    url: str,
+) -> None:
+    with migrating(url) as (config, _):
+        command.upgrade(config, "0008")
+    database = Database(url)
+
+    def stop(_c: object, _u: object, statement: str, *_rest: object) -> None:
+        if "DROP COLUMN" in statement:
+            raise sa.exc.OperationalError(statement, None, Exception("no more room"))
+
+    sa.event.listen(database.engine, "before_cursor_execute", stop)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="no more room"):
+            database.migrate()
+    found = {column["name"] for column in sa.inspect(database.engine).get_columns("jobs")}
+    assert "reason" in found
+    assert "reason_code" not in found
+    sa.event.remove(database.engine, "before_cursor_execute", stop)
+    database.migrate()
+    assert not Ledger(database).jobs
+    database.close()
+
+
 REASONS_BACK = {
     "old": (JobReason(JobReasonCode.TOLD_BEFORE, told=SENTENCE), SENTENCE),
     "runs": (JobReason(JobReasonCode.BEGUN), ""),

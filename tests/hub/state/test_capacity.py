@@ -20,7 +20,7 @@ async def test_a_card_is_pause_only_for_as_long_as_somebody_foreign_uses_it(
         return facts is not None and facts.pause_only
 
     assert not is_pause_only()
-    agent.gpus = (a_gpu(foreign=ForeignProcesses(count=1, pids=(42,), held_mib=2048)),)
+    agent.gpus = (a_gpu(foreign_processes=ForeignProcesses(count=1, pids=(42,), held_mib=2048)),)
     await agent.report()
     await until(is_pause_only)
     agent.gpus = (a_gpu(),)
