@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from kubernetes.aio.client.configuration import Configuration
 from sublet_hub.kubernetes_api.client import KubeApi
+from sublet_hub.web.closing import close_connections
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
@@ -336,7 +337,7 @@ async def fake_kube() -> AsyncIterator[FakeKube]:
     finally:
         kube.end_watches()
         server.stop()
-        await server.close_all_connections()
+        await close_connections(server)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sublet_hub.web.closing import close_connections
 from sublet_quota.reasons.standings import activity_of
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import (
@@ -245,4 +246,4 @@ async def fake_service(folder: Path) -> AsyncIterator[FakeService]:
         fake.granting.set()
         fake.hearing.set()
         server.stop()
-        await server.close_all_connections()
+        await close_connections(server)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sublet_hub.web.closing import close_connections
 from sublet_quota.wire.agent_link import (
     FROM_AGENT,
     AgentEvent,
@@ -109,7 +110,7 @@ class FakeServiceLink:
         for connection in tuple(self._connections):
             connection.close()
         server.stop()
-        await server.close_all_connections()
+        await close_connections(server)
 
     async def _beat(self) -> None:
         while True:

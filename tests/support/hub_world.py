@@ -27,6 +27,7 @@ from sublet_hub.security.client_address import Network
 from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.web.closing import close_connections
 from sublet_hub.web.server import WebSettings, make_server
 from sublet_quota.names import scopes
 from tornado.httpclient import HTTPRequest, HTTPResponse
@@ -267,7 +268,7 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
         yield hub
     finally:
         server.stop()
-        await server.close_all_connections()
+        await close_connections(server)
 
 
 @cache
@@ -327,4 +328,4 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
             await agent.close()
         server.stop()
         await assembly.stop()
-        await server.close_all_connections()
+        await close_connections(server)

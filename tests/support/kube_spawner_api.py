@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sublet_hub.web.closing import close_connections
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
@@ -188,4 +189,4 @@ async def fake_cluster() -> AsyncIterator[FakeCluster]:
         for queue in [queue for queues in cluster.watchers.values() for queue in queues]:
             queue.put_nowait({"type": "BOOKMARK", "object": {}})
         server.stop()
-        await server.close_all_connections()
+        await close_connections(server)
