@@ -12,7 +12,7 @@ from sublet_hub.settings import JobSettings
 
 
 class LocalIntake:
-    """On this machine: processes of the owner look and copy."""
+    """The intake of jobs on this machine: processes of the owner look and copy."""
 
     def __init__(self, settings: JobSettings) -> None:
         self._settings = settings

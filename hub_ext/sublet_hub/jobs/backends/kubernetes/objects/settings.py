@@ -21,7 +21,7 @@ class KueueSettings:
     cluster_queue: str = ""
     """The ClusterQueue whose quota of lent room is kept; empty: somebody else keeps it."""
     priority_classes: tuple[tuple[int, str], ...] = ()
-    """From a job's priority on, the WorkloadPriorityClass; the highest that is reached counts."""
+    """The WorkloadPriorityClass from a job's priority on; the highest that is reached counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class KubeJobSettings:
     unit_mib: int = 1024
     """What one ``sublet.dev/lent`` stands for: as the agents are told."""
     priority_class: str = "sublet-training"
-    """Below the one of notebooks; empty: the cluster's default."""
+    """The priority class of jobs' pods, below that of notebooks; empty: the cluster's default."""
     service_account: str = "default"
     agent_socket: str = "/run/sublet/agent.sock"
     simulated_socket: str | None = None
     service_url: str = ""
     cpu: str = "1"
     memory: str = "4Gi"
-    """Of host memory, without what a suspend moves there: that comes on top."""
+    """The host memory of a job's pod, without what a suspend moves there: that comes on top."""
     home_is_shared: bool = False
     """Homes can be mounted on several nodes at once (ReadWriteMany)."""
     grace: timedelta = timedelta(seconds=20)
