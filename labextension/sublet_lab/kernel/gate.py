@@ -41,7 +41,7 @@ class Gate:
         self._was_away = False
 
     async def enter(self, request: CellRequest, notice: WaitNotice) -> str | None:
-        """Wait until the cell may run. Returns ``None``, or why nobody gave leave."""
+        """Wait until the cell may run; return ``None``, or why nobody gave leave."""
         loop = asyncio.get_running_loop()
         patience_s = self._settings.agent_patience_s
         if self._was_away:

@@ -98,7 +98,7 @@ class KernelLink:
 
     @contextlib.contextmanager
     def running(self, cell: str) -> Iterator[CellRequest]:
-        """Ask at the gate for ``cell``; inside it counts as busy, waiting there or running."""
+        """Yield the request of ``cell`` at the gate; inside, the kernel counts as busy by it."""
         request = CellRequest(cell)
         with self._lock:
             self._running.append(cell)
@@ -117,7 +117,7 @@ class KernelLink:
 
     @contextlib.contextmanager
     def waiting_for_input(self, cell: str) -> Iterator[None]:
-        """Not count as busy by ``cell`` inside: it waits for its user."""
+        """Yield with ``cell`` not counted as busy inside: it waits for its user."""
         if self._pid != os.getpid():
             yield
             return
