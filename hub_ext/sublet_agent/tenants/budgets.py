@@ -16,7 +16,7 @@ from sublet_agent.tenants.connection import TenantProcess
 _MANY: Final = 256
 _RECOUNT_S: Final = 1.0
 _SHARED_BY: Final = 8
-"""Where few connections are possible in all, none takes more than this part of them."""
+"""By how much the possible connections are divided: what one tenant may have at most."""
 
 
 @dataclass(frozen=True, slots=True)

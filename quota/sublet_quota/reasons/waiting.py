@@ -41,9 +41,9 @@ class AwaitedMove(StrEnum):
     """The move of memory under way on the GPU, as whoever waits there is concerned by it."""
 
     OWN_RETURNS = "own-returns"
-    """One's own bytes are coming back."""
+    """The bytes of the waiting slice are coming back."""
     OWN_LEAVES = "own-leaves"
-    """One's own bytes are still on their way out, and come back after that."""
+    """The bytes of the waiting slice are still on their way out, and come back after that."""
     OTHERS_LEAVE = "others-leave"
     """Another slice's bytes leave, and that makes room."""
     ANOTHERS = "anothers"

@@ -128,7 +128,7 @@ def format_fraction(fraction: float) -> str:
 
 
 def _with_pytorch_fraction(before: Mapping[str, str], fraction: str) -> str:
-    """PyTorch reads the older variable only where the newer is missing: take its settings over."""
+    """Return the settings for PyTorch with the fraction, also those of its older variable."""
     settings = before.get("PYTORCH_ALLOC_CONF") or before.get("PYTORCH_CUDA_ALLOC_CONF", "")
     kept = [
         setting

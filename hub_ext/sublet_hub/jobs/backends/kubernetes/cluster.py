@@ -174,7 +174,7 @@ class JobsInCluster:
 
 
 def _container_of(pod: Manifest) -> str:
-    """The container that runs the job: the trainer's pods have its runtime's own."""
+    """Return the name of the container that runs a job: the trainer's pods have its runtime's."""
     there = {each["name"] for each in pod.get("spec", {}).get("containers", ())}
     return TRAINERS_CONTAINER if there and CONTAINER not in there else CONTAINER
 

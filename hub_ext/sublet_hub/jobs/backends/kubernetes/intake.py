@@ -26,7 +26,7 @@ class PodIntake:
         return False
 
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
-        """Say why jobs like this cannot run for this owner."""
+        """Return why jobs like this cannot run for this owner, or ``None``."""
         if account.pod is None:
             message = (
                 "nothing is known yet of how your pods are made: start a notebook server once, "

@@ -19,7 +19,7 @@ from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 _LOG = logging.getLogger(__name__)
 _BAD_NOTEBOOK = 3
 _RUNNER = ("-P", "-s", "-m", "sublet_lab.runner")
-"""Without what owners have installed for themselves: only the job has that."""
+"""The runner's arguments, without what owners have installed: only the job has that."""
 
 
 async def inspect_notebook(

@@ -155,7 +155,7 @@ def watch_exit(identity: StartedProcess, ended: Callable[[], None]) -> Callable[
 
 @dataclass(frozen=True, slots=True)
 class JobTree:
-    """By what all of a job's processes are known."""
+    """The marks by which all of a job's processes are known."""
 
     job_id: JobId
     uid: int

@@ -13,7 +13,7 @@ MOST_AT_ONCE: Final = 64 * 1024
 """Bytes that are looked at in one turn of the loop: that takes a millisecond."""
 _BYTES_PER_S: Final = 16 * 1024 * 1024
 _AT_ONCE_S: Final = 0.05
-"""As much as can be read in this time is not waited for: most logs say little."""
+"""The seconds whose amount of log is not waited for: most logs say little."""
 
 
 def parts_of(data: bytes) -> Iterator[bytes]:

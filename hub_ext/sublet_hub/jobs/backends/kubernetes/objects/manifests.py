@@ -178,4 +178,4 @@ Neither the priority class nor the grace period: these, and whatever else the po
 the runtime's.
 """
 _PATCHED_IN_CONTAINERS: Final = ("volumeMounts", "securityContext")
-"""And in their containers, beside what the trainer's own fields say."""
+"""What a TrainJob lets one change in the containers, beside the trainer's own fields."""
