@@ -74,6 +74,10 @@ picture: setup browser ## Take the share panel's picture for the README anew
 	$(BIN)/python -m pytest tests/browser/test_jobs.py -k queue_to_their_end
 	cp browser-output/share-panel.png labextension/docs/share-panel.png
 
+schema: setup ## Publish the quota document's schema anew, and the chart's, which holds it
+	$(BIN)/python -m sublet_quota.document.json_schema > quota/quota.schema.json
+	$(BIN)/python -m tests.support.helm_documents
+
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
 	rm -rf $(VENV) .sublet demo-output browser-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

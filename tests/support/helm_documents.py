@@ -2,7 +2,7 @@
 
 The shape of the values is in `helm/values.schema.yaml`. The quota document's schema and the
 programs' settings are put into it, so that helm refuses what the programs would.
-Run `python -m tests.support.helm_documents` after changing any of these.
+Run `make schema` after changing any of these.
 """
 
 import json
@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 CHART: Final = ROOT / "helm" / "sublet"
 SHAPE: Final = ROOT / "helm" / "values.schema.yaml"
 QUOTA_SCHEMA: Final = ROOT / "quota" / "quota.schema.json"
-HOW: Final = "run: python -m tests.support.helm_documents"
+HOW: Final = "run: make schema"
 
 SET_BY_THE_CHART: Final[Mapping[type[Application], frozenset[str]]] = {
     SubletHub: frozenset(

@@ -32,7 +32,7 @@ def report_gpu(
     *,
     unfrozen: NotFrozen | None = None,
 ) -> GpuReport:
-    """Return the card as the service is told."""
+    """Return the report of a card, as the service is told of it."""
     return GpuReport(
         gpu_id=gpu.gpu.gpu_id,
         index=gpu.gpu.index,
@@ -65,7 +65,7 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
 def report_slice(
     served: ServedSlice, gpu: ServedGpu, slices: Sequence[ServedSlice], now: datetime
 ) -> SliceReport:
-    """Return the slice as the service is told."""
+    """Return the report of a slice, as the service is told of it."""
     move = own_move(served, gpu)
     return SliceReport(
         slice_id=served.slice_id,

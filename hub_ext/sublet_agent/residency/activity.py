@@ -15,16 +15,16 @@ from sublet_quota.residency.activity import Activity, ActivityEvidence, judge_ac
 from sublet_quota.wire.tenant_socket import KernelActivity
 
 _REFILL: int = 4
-"""Idle time refills the budget so many times slower than claims use it up."""
+"""How many times slower idle time refills the budget than claims use it up."""
 _FRESH = timedelta(seconds=10)
-"""What a kernel said whose connection has ended holds for so long: it reports again, or is gone."""
+"""How long the word of a kernel holds whose connection has ended: it reports again, or is gone."""
 _HEARD_WITHIN = timedelta(seconds=3)
-"""So long after its start an agent may not have heard yet that a cell runs."""
+"""How long after its start an agent may not have heard yet that a cell runs."""
 _MEASURED_LATE = timedelta(seconds=2)
-"""Use that is measured so soon after the owner gave the slice up was before it."""
+"""How long after its owner gave a slice up measured use of its GPU may be of before."""
 _MOST_KERNELS = 256
 _MOST_CELLS_OF_A_KERNEL = 256
-"""Remembered of one that never reports; the newest count."""
+"""How many cells are remembered of a kernel that never reports; the newest count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class ActivitySettings:
     """What counts as work, and for how long it counts on a tenant's word alone."""
 
     wake_cpu_share: float = 0.25
-    """A process that uses so much of one CPU is at work."""
+    """The share of one CPU from which on a process is at work."""
     unused_budget: timedelta = timedelta(seconds=1200)
     """So long a slice may be active without any measured use of its GPU. Idle time refills it,
     four times slower; measured use at once."""
     claim_counts_for: timedelta = timedelta(seconds=10)
-    """Beyond the budget, a cell or a wake without use of the GPU counts for so long."""
+    """How long a cell or a wake without use of the GPU counts beyond the budget."""
     busy_wakes_after: timedelta = timedelta(seconds=120)
     """A suspended slice one of whose cells still runs is woken after so long: that cell may
     wait inside a GPU call, which nothing shows."""
@@ -61,12 +61,12 @@ class _Kernel:
     cell: str | None
     reported: datetime
     let_through: dict[str, object | None] = field(default_factory=dict)
-    """Its cells that were let through its slice's gate, in that order, each with the connection by
-    which it was named last: only what comes by that one is later. ``None``: whatever comes is."""
+    """The kernel's cells that were let through its slice's gate, each with the connection by which
+    it was named last: only what comes by that one is later. ``None``: whatever comes is."""
     asked: set[str] = field(default_factory=set)
-    """Its cells at the gate before its first report."""
+    """The kernel's cells at the gate before its first report."""
     connection: object | None = None
-    """By which it reports; while that is open, it says at once when its level changes."""
+    """The connection of its reports; while that is open, the kernel tells a new level at once."""
     has_reported: bool = False
 
     def note_let_in(self, cell: str, connection: object | None) -> None:
@@ -76,13 +76,13 @@ class _Kernel:
         self.let_through[cell] = connection
 
     def asks_for(self, cell: str) -> None:
-        """A cell of it is at the gate."""
+        """Note that a cell of the kernel is at the gate."""
         self.let_through.pop(cell, None)
         if not self.has_reported and len(self.asked) < _MOST_CELLS_OF_A_KERNEL:
             self.asked.add(cell)
 
     def is_fresh(self, now: datetime) -> bool:
-        """Whether what it said holds still; a frozen one, say, cannot repeat it."""
+        """Whether what the kernel said holds still; a frozen one, say, cannot repeat it."""
         return self.connection is not None or now - self.reported < _FRESH
 
     def runs(self, running: frozenset[str], connection: object | None) -> None:
@@ -121,35 +121,35 @@ class ActivityRecord:
         self._woken: datetime | None = None
         self._given_up: datetime | None = None
         self._believed: datetime | None = None
-        """Beyond the budget: the last claim that was believed."""
+        """The last claim that was believed beyond the budget."""
         self._unused = timedelta(0)
         self._doubted = False
         self._judged: datetime | None = None
         self._activity: Activity | None = None
         self.looked_in_in_vain = 0
-        """How often it was looked in on since its GPU was last used."""
+        """How often the slice was looked in on since its GPU was last used."""
 
     def cell_enters(self, cell: str, kernel: str, now: datetime) -> None:
-        """A cell asks at the gate."""
+        """Take a cell that asks at the gate as evidence."""
         self._cell_started, self._given_up = now, None
         self._note_kernel(kernel, None, busy=True, cell=cell, now=now)
         self._kernels[kernel].asks_for(cell)
 
     def cell_waits(self, now: datetime) -> None:
-        """A cell is at the gate now, however long ago it asked: it shows no more until it is in.
+        """Note a cell at the gate, however long ago it asked: it shows no more until it is in.
 
         Else whoever is judged late, as by an agent that had much to do, would wait for ever.
         """
         self._cell_started = now
 
     def cell_is_let_through(self, cell: str, kernel: str, connection: object | None = None) -> None:
-        """The gate is open to a cell that asked there, by this connection."""
+        """Note that the gate is open to a cell that asked there, by this connection."""
         noted = self._kernels.get(kernel)
         if noted is not None:
             noted.note_let_in(cell, connection)
 
     def start_listening(self, now: datetime, *, promised_before: bool) -> None:
-        """From now on kernels can report.
+        """Note that from now on kernels can report.
 
         ``promised_before``: an agent before this one let cells through; which, they will tell.
         """
@@ -158,7 +158,7 @@ class ActivityRecord:
     def kernel_reports(
         self, report: KernelActivity, now: datetime, connection: object | None = None
     ) -> None:
-        """A kernel tells its level; repeated levels are no new evidence.
+        """Take a kernel's level as evidence; a repeated level is no new evidence.
 
         ``connection``: by which it does, and whose end will be told.
         """
@@ -181,12 +181,12 @@ class ActivityRecord:
         noted.runs(running, connection)
 
     def connection_ends(self, connection: object, now: datetime) -> None:
-        """Kernels reported by it: what they said last holds for a while."""
+        """Note that a connection has ended: what its kernels said last holds for a while."""
         for noted in self._kernels.values():
             noted.loses(connection, now)
 
     def gpu_is_used(self, now: datetime) -> None:
-        """Measured: a process of the slice used the GPU."""
+        """Note the measured use of the GPU by a process of the slice."""
         if self._given_up is not None and now - self._given_up < _MEASURED_LATE:
             return
         self._gpu_used = now
@@ -195,11 +195,11 @@ class ActivityRecord:
         self._doubted = False
 
     def wakes(self, now: datetime) -> None:
-        """The owner asked, or a process uses the CPU."""
+        """Take as evidence that the owner asked for the slice, or that a process uses the CPU."""
         self._woken = now
 
     def note_look_in(self, idle_after: timedelta, now: datetime) -> None:
-        """Count as active for a short while: a GPU call of it may wait, which nothing shows."""
+        """Count the slice as active for a short while: a GPU call of it may wait unseen."""
         counts_for = min(self._settings.claim_counts_for, idle_after)
         moment = now - (idle_after - counts_for)
         self._woken = moment if self._woken is None else max(self._woken, moment)
@@ -207,7 +207,7 @@ class ActivityRecord:
         self.looked_in_in_vain += 1
 
     def gives_up(self, idle_after: timedelta, now: datetime) -> None:
-        """The owner needs it no more for now: idle at once, unless a cell runs.
+        """Note that the owner needs the slice no more for now: idle at once, unless a cell runs.
 
         Whatever is seen later counts again; only measured use of just before may be told late.
         """
@@ -219,7 +219,7 @@ class ActivityRecord:
         self._given_up = now
 
     def waits_for_its_turn(self, now: datetime) -> None:
-        """It has work and no room yet: meanwhile the evidence does not wear off.
+        """Keep the evidence from wearing off while the slice has work and no room yet.
 
         Its cell at the gate, or its processes in the middle of a GPU call, can show nothing more
         until they get their room. The clock stands still, it does not begin anew: who shows
@@ -259,7 +259,7 @@ class ActivityRecord:
     def judge(
         self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
     ) -> Activity:
-        """Say whether the slice is active now, and take that into account.
+        """Return whether the slice is active now, and take that into account.
 
         Beyond the budget a claim is believed only when the slice has been idle for
         ``believe_again_after``, and then for ``claim_counts_for``.
@@ -294,7 +294,7 @@ class ActivityRecord:
     def _doubting(
         self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
     ) -> ActivityEvidence:
-        """Give the evidence with all claims but the one that is believed left out."""
+        """Return the evidence without all claims but the one that is believed."""
         before = self._activity
         claims = [c for c in (self._cell_started, self._woken) if c is not None]
         claim = max(claims, default=None)

@@ -16,7 +16,7 @@ from sublet_agent.tenants.connection import TenantProcess
 _MANY: Final = 256
 _RECOUNT_S: Final = 1.0
 _SHARED_BY: Final = 8
-"""Where few connections are possible in all, none takes more than this part of them."""
+"""By how much the possible connections are divided: what one tenant may have at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class SocketLimits:
     """What each slice, and each account of strangers, may use of the tenants' socket."""
 
     connections: int = 1024
-    """A kernel has two, and more for its subshells."""
+    """The most connections at once; a kernel has two, and more for its subshells."""
     connects_per_s: int = 50
     lines_per_s: int = 200
     shares_per_s: int = 50
 
 
 class Budget:
-    """So much a second, and what was saved up in the last one; first come, first served."""
+    """A budget of so much a second, and what was saved up in the last; first come, first served."""
 
     def __init__(self, per_s: int, now: float) -> None:
         self._per_s = per_s
@@ -39,13 +39,13 @@ class Budget:
         self._at = now
 
     def spend(self, cost: int, now: float) -> float:
-        """Spend it, and return for how many seconds to wait until it may be used."""
+        """Spend a cost, and return for how many seconds to wait until it may be used."""
         self._refill(now)
         self._left -= cost
         return max(0.0, -self._left / self._per_s)
 
     def is_full(self, now: float) -> bool:
-        """Whether it is as if nothing had ever been spent."""
+        """Whether the budget is as if nothing had ever been spent."""
         self._refill(now)
         return self._left >= self._per_s
 
@@ -56,22 +56,22 @@ class Budget:
 
 @dataclass(slots=True, eq=False)
 class Tenant:
-    """One of them, and what it has left."""
+    """A tenant of the socket, and what is left of its budgets."""
 
     connects: Budget
     lines: Budget
     shares: Budget
     speakers: set[TenantProcess] = field(default_factory=set)
-    """By its open connections."""
+    """The speakers of the tenant's open connections."""
     recounted_at: float = float("-inf")
 
     def is_as_new(self, now: float) -> bool:
-        """Whether it may be forgotten."""
+        """Whether the tenant may be forgotten: no connection is open, no budget is used."""
         budgets = (self.connects, self.lines, self.shares)
         return not self.speakers and all(budget.is_full(now) for budget in budgets)
 
     def may_recount(self, now: float) -> bool:
-        """Whether it is time to look whether its connections are another's by now."""
+        """Whether it is time to look which of the tenant's connections are another's by now."""
         if now - self.recounted_at < _RECOUNT_S:
             return False
         self.recounted_at = now
@@ -79,7 +79,7 @@ class Tenant:
 
 
 class Tenants:
-    """All that have spoken lately."""
+    """The tenants that have spoken lately, and whose each connection is."""
 
     def __init__(self, limits: SocketLimits, most: int, time: Callable[[], float]) -> None:
         """``most`` connections are possible in all; ``time`` is the event loop's."""
@@ -92,11 +92,11 @@ class Tenants:
         self._tidy_at = _MANY
 
     def __len__(self) -> int:
-        """Return how many are known."""
+        """Return how many tenants are known."""
         return len(self._known)
 
     def place(self, speaker: TenantProcess) -> Tenant:
-        """Count a connection where its speaker belongs, by what is known of them now."""
+        """Count a connection where its speaker belongs by now, and return that tenant."""
         tenant, before = self._of(speaker.tenant), self._placed.get(speaker)
         if before is not tenant:
             if before is not None:
@@ -106,11 +106,11 @@ class Tenants:
         return tenant
 
     def remove(self, speaker: TenantProcess) -> None:
-        """A connection has ended."""
+        """Count a connection no more, which has ended."""
         self._placed.pop(speaker).speakers.discard(speaker)
 
     def why_no_room_for(self, speaker: TenantProcess) -> str | None:
-        """Why no more connections may be made; who is another's by now counts there."""
+        """Return why a speaker gets no connection; connections count for whom they are of now."""
         if len(self._placed) >= self._most:
             return f"there are {self._most} connections on this node already"
         tenant, most = self._of(speaker.tenant), self._most_of_one

@@ -35,7 +35,7 @@ _FIRST_WAIT_S: Final = 0.05
 _WAIT_REPEAT_S: Final = 2.0
 _MOST_BAD_LINES: Final = 20
 _MOST_GATES: Final = 16
-"""Of one connection: a kernel has few subshells."""
+"""How many cells of one connection may wait: a kernel has few subshells."""
 _MOST_WORDS: Final = 1000
 
 

@@ -22,7 +22,7 @@ _SHARE_GOOD_FOR_S: Final = 0.1
 _REST_AFTER_LOOKING: Final = 20
 """Looking takes a twentieth of the agent's time at most, however many processes there are."""
 _MOST_REST_S: Final = 1.0
-"""A look may have taken long for another reason, and what it told is old by then."""
+"""The longest rest: a look may have been slow for another reason, and what it told gets old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class _ToldShare:
 
     share: LocalShare
     until: float
-    """By the monotonic clock."""
+    """Until when the share is good enough, by the monotonic clock."""
     of: tuple[object, ...]
-    """What it must not outlive."""
+    """What the share was made of: it is told no more once this is another."""
 
 
 class TenantRequests:

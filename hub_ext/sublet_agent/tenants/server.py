@@ -28,9 +28,9 @@ from sublet_agent.tenants.connection import (
 
 _BACKLOG: Final = 1024
 _CONNECTING_S: Final = 0.001
-"""For so long connections are made before the rest of the agent has its turn."""
+"""For how long connections are made before the rest of the agent has its turn."""
 _AFTER_REFUSING_S: Final = 0.001
-"""Its turn is so long at least: whoever is refused may try again at once."""
+"""The least length of that turn after a refusal: whoever is refused may try again at once."""
 _REFUSED_FOR_S: Final = 0.1
 _MOST_REFUSED: Final = 1024
 _LINGERS_S: Final = 1.0
@@ -39,7 +39,7 @@ _AFTER_FAILING_S: Final = 0.5
 _OWN_FILES: Final = 512
 _FEW_CONNECTIONS: Final = 64
 _BYTES_AS_ONE_LINE: Final = 1024
-"""A longer line costs as much as several."""
+"""The length from which on a line costs as much as several."""
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class TenantSocket:
         await asyncio.sleep(0 if all_admitted else _AFTER_REFUSING_S)
 
     def _admit(self, connection: socket.socket) -> str | None:
-        """Serve it, or say why not."""
+        """Serve a new connection and return ``None``, or return why not."""
         peer = peer_of(connection, self._table)
         if peer.identity is None:
             return f"process {peer.pid} cannot be seen from here"
@@ -189,18 +189,18 @@ class TenantSocket:
 
 
 class _Refused:
-    """Who was refused a moment ago: to look them up again at each try costs too much."""
+    """The pids that were refused a moment ago: to look them up at each try costs too much."""
 
     def __init__(self) -> None:
         self._noted: dict[int, tuple[str, float]] = {}
 
     def why(self, pid: int) -> str | None:
-        """Return why it is still refused, if it is."""
+        """Return why a pid is still refused; ``None`` where it is not."""
         why, until = self._noted.get(pid, ("", 0.0))
         return why if time.monotonic() < until else None
 
     def note(self, pid: int, why: str) -> None:
-        """Refuse it for a moment from the first time on."""
+        """Refuse a pid for a moment, from the first time on."""
         if self.why(pid) is None:
             if len(self._noted) >= _MOST_REFUSED:
                 self._noted.clear()
@@ -208,20 +208,20 @@ class _Refused:
 
 
 async def _linger(connection: socket.socket) -> None:
-    """Close when it has spoken: it may look for an answer only then."""
+    """Close a refused connection once it has spoken: it may look for an answer only then."""
     with connection, contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_LINGERS_S):
             await asyncio.get_running_loop().sock_recv(connection, MAX_LINE_BYTES)
 
 
 def _most_connections() -> int:
-    """How many the limit of open files allows, with some left for the agent itself."""
+    """Return how many connections the limit of open files allows, with some left for the agent."""
     most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(_FEW_CONNECTIONS, most_files - _OWN_FILES)
 
 
 def _hang_up(writer: asyncio.StreamWriter) -> None:
-    """Close it at once, also where what was said is not read: it would stay open, uncounted."""
+    """Close a connection at once: one that does not read would stay open, uncounted."""
     if writer.transport.get_write_buffer_size():
         writer.transport.abort()
     else:

@@ -30,7 +30,7 @@ class TenantView:
     now: datetime
     wait: GateWaits | None
     kernels: Mapping[int, str | None]
-    """Of each of its processes, the kernel that it belongs to."""
+    """The kernel that each of the slice's processes belongs to."""
 
 
 def share_of(

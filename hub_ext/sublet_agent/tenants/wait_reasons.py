@@ -23,7 +23,7 @@ _MOVES: Final[Mapping[tuple[WaitReason, TransitionKind, bool], AwaitedMove]] = {
     (WaitReason.COMING_BACK, TransitionKind.SUSPENDING, True): AwaitedMove.OWN_LEAVES,
     (WaitReason.MAKING_ROOM, TransitionKind.SUSPENDING, False): AwaitedMove.OTHERS_LEAVE,
 }
-"""Of the move in flight: for what one waits, what the move does, and whether it moves one's own."""
+"""The awaited move, by the reason of the wait, what the move does, and whether it is one's own."""
 
 
 def describe(wait: Wait | None, move: RunningMove | None, now: datetime) -> GateWaits:

@@ -17,7 +17,7 @@ from sublet_hub.state.stores import Stores
 
 @contextmanager
 def isolate_failures(what: str) -> Iterator[None]:
-    """Have one failure among many things of a step leave the others be.
+    """Return a context in which one thing of a step may fail, and leaves the others be.
 
     A ledger that takes nothing is everybody's failure.
     """
@@ -30,7 +30,7 @@ def isolate_failures(what: str) -> Iterator[None]:
 
 
 class JobBackend(Protocol):
-    """Runs placed jobs to their end. What it must know after a restart is in the ledger."""
+    """Runs placed jobs to their end. What a backend must know after a restart is in the ledger."""
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when a round is due at once."""
@@ -45,11 +45,11 @@ class JobBackend(Protocol):
         ...
 
     def evict(self, slice_id: SliceId, why: str) -> None:
-        """A job had to leave its card: it goes back to the queue."""
+        """Have a job go back to the queue, which had to leave its card."""
         ...
 
     def lose(self, slice_id: SliceId, why: str) -> None:
-        """A job's GPU state is lost: it goes back to the queue, a few times."""
+        """Have a job whose GPU state is lost go back to the queue, a few times."""
         ...
 
     async def close(self) -> None:
@@ -65,12 +65,12 @@ class JobRuns(Protocol):
 
     @property
     def intake(self) -> JobIntake:
-        """Takes the jobs in."""
+        """The part that looks at notebooks and copies files where these jobs are taken in."""
         ...
 
     @property
     def has_own_queue(self) -> bool:
-        """Whether our queue says who is next; else somebody in the cluster does."""
+        """Whether the service's queue says which job is next; else somebody in the cluster does."""
         ...
 
     @property
@@ -84,9 +84,9 @@ class JobRuns(Protocol):
         ...
 
     def why_untouched(self, job: JobRecord) -> JobsOff | None:
-        """Why nobody here does anything for a live job; ``None`` where somebody does."""
+        """Return why the service does nothing for a live job; ``None`` where it does."""
         ...
 
     def backend(self, stores: Stores, pods: Pods) -> JobBackend:
-        """Whoever runs them."""
+        """Return the backend that runs the jobs."""
         ...

@@ -15,7 +15,7 @@ from sublet_hub.ledger.records import Change, JobRecord
 
 
 def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
-    """A running job is to be cancelled; its runner sees that, and has to end it."""
+    """Return the change by which a running job is to be cancelled, which its runner sees."""
     by_owner = by == job.owner
     code = JobReasonCode.CANCEL_ASKED if by_owner else JobReasonCode.CANCEL_ASKED_BY_ADMIN
     asked = replace(job, cancel_asked_at=now, cancel_asked_by=by, reason=JobReason(code))
@@ -23,7 +23,7 @@ def cancel_asked(job: JobRecord, by: UserName, now: datetime) -> Change:
 
 
 def cancelled(job: JobRecord, by: UserName, now: datetime) -> Change:
-    """A job that does not run is cancelled, and over at once."""
+    """Return the change by which a job that does not run is cancelled, and over at once."""
     asked = replace(job, cancel_asked_at=now, cancel_asked_by=by)
     return ended(asked, JobMove.CANCEL, now, who_cancelled(asked))
 
@@ -38,7 +38,7 @@ class JobCancellation:
         self._ends_jobs = ends_jobs
 
     def cancel(self, job: JobRecord, by: UserName) -> JobRecord:
-        """Cancel a job; one that runs is ended by its runner, which sees the wish here.
+        """Cancel a job, and return it after that; a running one is ended by its runner.
 
         ``by`` is its owner, or else an admin. ``ConflictError`` where it is over, or where nobody
         could end it.

@@ -18,13 +18,13 @@ from sublet_hub.ledger.text import storable
 
 
 def submitted(job: JobRecord) -> Change:
-    """A new job waits."""
+    """Return the change by which a new job is in the ledger, and waits."""
     told = job_event(EventKind.JOB_SUBMITTED, job, job.submitted_at, job.notebook)
     return Change(jobs=(job,), events=(told,))
 
 
 def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime) -> Change:
-    """The job has a slice, and waits for its room there."""
+    """Return the change by which a job has a slice, and waits for its room there."""
     after = job.moved(
         JobMove.PLACE,
         slice_id=record.slice_id,
@@ -40,7 +40,7 @@ def placed(job: JobRecord, record: SliceRecord, gpus_held: float, now: datetime)
 def started(
     job: JobRecord, record: SliceRecord, process: StartedProcess, output: str, now: datetime
 ) -> Change:
-    """Its process lives."""
+    """Return the change by which a placed job runs: its process lives."""
     after = job.moved(
         JobMove.START,
         process=process,
@@ -55,19 +55,19 @@ def started(
 
 
 def who_cancelled(job: JobRecord) -> JobReason:
-    """As its owner is told: no admin's name."""
+    """Return by whom a job was cancelled, as its owner is told: without an admin's name."""
     by_owner = job.cancel_asked_by in {None, job.owner}
     return JobReason(JobReasonCode.CANCELLED if by_owner else JobReasonCode.CANCELLED_BY_ADMIN)
 
 
 def waits_for(job: JobRecord, why: JobReason) -> Change | None:
-    """It waits as before, and for something else; ``None`` where that is the same."""
+    """Return the change by which a waiting job waits for something else; ``None``: for the same."""
     why = _storable(why)
     return None if why == job.reason else Change(jobs=(replace(job, reason=why),))
 
 
 def went_back(job: JobRecord, why: JobReason, now: datetime) -> Change:
-    """It waits again, and begins anew when it is placed; one that is being cancelled is over."""
+    """Return the change by which a job waits again, or is over where it is being cancelled."""
     if job.cancel_asked_at is not None:
         return ended(job, JobMove.CANCEL, now, who_cancelled(job))
     why = _storable(why)
@@ -87,7 +87,7 @@ def went_back(job: JobRecord, why: JobReason, now: datetime) -> Change:
 
 
 def begins_anew(job: JobRecord, why: JobReason, now: datetime) -> Change:
-    """Its attempt has failed, and it has retries left: it waits again."""
+    """Return the change by which a job waits again whose attempt failed: it has retries left."""
     tried = job.failed_attempts + 1
     change = went_back(job, why.under(attempt=tried, of_attempts=job.retries + 1), now)
     (after,) = change.jobs
@@ -101,7 +101,7 @@ def ended(
     why: JobReason,
     exit_code: int | None = None,
 ) -> Change:
-    """It is done, has failed or was cancelled."""
+    """Return the change by which a job is over: done, failed or cancelled."""
     why = _storable(why)
     after = job.moved(move, slice_id=None, ended_at=now, reason=why, exit_code=exit_code)
     told = replace(

@@ -38,7 +38,7 @@ class Lost:
 
     why: JobReason
     at_last: Failed | None = None
-    """What it counts as once the job was lost too often; ``None``: the job has failed for good."""
+    """What the loss counts as once a job was lost too often; ``None``: it failed for good."""
 
 
 Seen = Succeeded | Failed | Lost
@@ -62,21 +62,21 @@ class PrintedLog:
     printed_bytes: int
     most_bytes: int
     is_stamped: bool = False
-    """Whether the time of each line is in it, and counts."""
+    """Whether the times of the lines are in the log, and count."""
 
 
 def evicted(why: str) -> Lost:
-    """The loss of an attempt that its agent ended, as an owner needs the room."""
+    """Return the loss of an attempt that its agent ended, as an owner needs the room."""
     return Lost(JobReason(JobReasonCode.EVICTED, told=why))
 
 
 def lost_gpu_state(why: str) -> Lost:
-    """The loss of an attempt whose GPU memory can never come back."""
+    """Return the loss of an attempt whose GPU memory can never come back."""
     return Lost(JobReason(JobReasonCode.GPU_STATE_LOST, told=why))
 
 
 def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
-    """What is to become of a job whose attempt was seen to end.
+    """Return what is to become of a job whose attempt was seen to end.
 
     A job is lost ``most_attempts`` times before that is a failure; attempts that failed by
     themselves do not count among these.
@@ -94,7 +94,7 @@ def ending_of(job: JobRecord, seen: Seen, most_attempts: int) -> Ending:
 
 
 def wish_to_end(job: JobRecord, log: PrintedLog, now: datetime) -> Ending | None:
-    """Why a job that runs must end: its owner's or an admin's wish, or a limit; else ``None``."""
+    """Return why a running job must end: an owner's or admin's wish, or a limit; else ``None``."""
     if job.cancel_asked_at is not None:
         return Ending(JobMove.CANCEL, changes.who_cancelled(job))
     if job.max_run_s is not None and job.started_at is not None:
@@ -109,7 +109,7 @@ def wish_to_end(job: JobRecord, log: PrintedLog, now: datetime) -> Ending | None
 
 
 def change_of(job: JobRecord, ending: Ending, now: datetime) -> Change:
-    """What an ending changes in the ledger."""
+    """Return what an ending changes in the ledger."""
     if ending.may_retry and job.state is not JobState.RUNNING:
         # It never began, but an attempt it was: the next one's object has a name of its own.
         job = replace(job, attempts=job.attempts + 1)

@@ -16,7 +16,7 @@ _MOST_LENGTH = 4096
 
 
 def refuse_variables(asked: Mapping[str, str]) -> Refusal | None:
-    """Say which of the variables that an owner asks for a job cannot have."""
+    """Return the refusal of variables that an owner asks for and a job cannot have, or ``None``."""
     if len(asked) > _MOST_VARIABLES:
         message = f"{len(asked)} environment variables: at most {_MOST_VARIABLES}"
         return Refusal(RefusalReason.BAD_PARAMETERS, message)
@@ -39,7 +39,7 @@ def job_environment(
     job: tuple[str, Lease],
     settings: JobSettings,
 ) -> dict[str, str]:
-    """The whole environment of a job's process; ``job`` is its id with its slice."""
+    """Return the whole environment of a job's process; ``job`` is its id with its slice."""
     job_id, lease = job
     before = {**owner_environment(account), **asked}
     endpoints = SliceEndpoints(

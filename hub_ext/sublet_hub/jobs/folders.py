@@ -20,12 +20,12 @@ class JobPaths:
     """The notebook as it was submitted, and what the job takes along."""
     copy: PurePosixPath
     folder: PurePosixPath
-    """Where it runs: beside what it takes along, else where its owner has it."""
+    """Where the job runs: beside what it takes along, else where its owner has the notebook."""
     output: PurePosixPath
     """The executed notebook."""
 
     def run_request(self, job: JobRecord) -> dict[str, Any]:
-        """What the runner is asked for."""
+        """Return what the runner of a job is asked for."""
         return {
             "notebook": str(self.copy),
             "original": str(self.original),
@@ -38,7 +38,7 @@ class JobPaths:
 
 
 def paths_of(job: JobRecord, account: AccountTemplate) -> JobPaths:
-    """Say where the job's files lie."""
+    """Return where the job's files lie."""
     root = PurePosixPath(account.notebook_dir)
     original = root / job.notebook
     copies = root / copy_folder(job.name, job.job_id)

@@ -10,25 +10,25 @@ from sublet_hub.ledger.records import JobRecord
 
 
 class JobIntake(Protocol):
-    """Whoever can reach the owner's files."""
+    """The part that can reach the owner's files, before a job is taken in."""
 
     @property
     def sees_files(self) -> bool:
-        """Whether these can be read before a job runs."""
+        """Whether an owner's files can be read before a job runs."""
         ...
 
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
-        """Say why jobs like this cannot run for this owner. ``AccountError``."""
+        """Return why jobs like this cannot run for this owner, or ``None``. ``AccountError``."""
         ...
 
     async def inspect(
         self, account: AccountTemplate, path: NotebookPath
     ) -> NotebookFacts | Refusal:
-        """Say what is in the notebook, as far as can be known now."""
+        """Return what is in the notebook, as far as can be known now, or why it cannot be a job."""
         ...
 
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """Copy the notebook as it is now, and what the job takes along."""
+        """Copy the notebook as it is now, and what the job takes along; return why not, if not."""
         ...

@@ -12,21 +12,21 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.state.job_files import JobFiles
 
 FULL_LOGS_KEPT = 8
-"""Of all ended jobs of an owner together."""
+"""How many logs of full length all ended jobs of an owner may have together."""
 _LOG = logging.getLogger(__name__)
 _NOT_WORTH_DELETING = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class LogRoom:
-    """Limits in bytes."""
+    """Limits in bytes: of one job's log, and of an owner's ended jobs' logs together."""
 
     a_job: int
     an_owner: int
 
 
 async def make_room_of(ledger: Ledger, files: JobFiles, job_id: JobId, log_bytes: int) -> None:
-    """See to the room of a job's owner before its end is told, or right after."""
+    """Keep the logs of a job's owner within their room, as the job ends."""
     job = ledger.jobs.get(job_id)
     if job is None:
         return
@@ -42,7 +42,7 @@ async def make_room_of(ledger: Ledger, files: JobFiles, job_id: JobId, log_bytes
 
 
 def make_room(files: JobFiles, newest_first: Iterable[JobId], room: LogRoom) -> None:
-    """Cut what is too long; where all is too much together, the oldest goes."""
+    """Cut each log that is too long; where all logs are too much together, delete the oldest."""
     why = (
         "[This log was deleted: the logs of your ended jobs took more than "
         f"{room.an_owner // 2**20} MiB.]"

@@ -56,7 +56,7 @@ class NotebookPath:
 
 
 def locate_notebook(account: AccountTemplate, asked: str) -> NotebookPath | Refusal:
-    """Place the path that an owner gave below their notebook folder."""
+    """Return where the path that an owner gave lies below their notebook folder, or the refusal."""
     path = PurePosixPath(asked)
     if path.is_absolute() or ".." in path.parts or "\0" in asked or not path.name:
         message = (
@@ -71,7 +71,7 @@ def locate_notebook(account: AccountTemplate, asked: str) -> NotebookPath | Refu
 
 
 def refuse_parameters(asked: Mapping[str, Any], facts: NotebookFacts) -> Refusal | None:
-    """Say which parameters cannot be given to this notebook."""
+    """Return the refusal of a parameter that cannot be given to this notebook, or ``None``."""
     declared = {parameter.name: parameter.type for parameter in facts.parameters}
     for name, value in asked.items():
         if not name.isidentifier() or iskeyword(name):

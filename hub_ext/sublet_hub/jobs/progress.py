@@ -59,7 +59,7 @@ class CellError(BaseModel):
 
     @property
     def reason(self) -> JobReason:
-        """Why its job has failed; for the owner ``cell 3: ValueError: no such file``."""
+        """Why the job has failed; in words ``cell 3: ValueError: no such file``."""
         told = f"{self.name}: {self.message}"
         if self.cell is None:
             return JobReason(JobReasonCode.NOTEBOOK_FAILED, told=told)
@@ -89,7 +89,7 @@ class Progress:
     cells_total: int | None = None
     ended: Ended | None = None
     current_cell: int | None = None
-    """``None`` before the first."""
+    """The cell that runs; ``None`` before the first."""
 
 
 class ProgressFile:
@@ -102,7 +102,7 @@ class ProgressFile:
         self.progress = Progress()
 
     def read(self) -> Progress:
-        """Take in some of what is new; a line that cannot be read is passed over."""
+        """Take in some of what is new but unreadable lines; return how far the job has come."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -115,7 +115,7 @@ class ProgressFile:
         return self._take_all(_last(lines, _MOST_LINES))
 
     def read_end(self) -> Progress:
-        """Take in the last lines, of a process that has ended and may have said much before."""
+        """Take in the last lines of a process that has ended; return how far the job has come."""
         return self._take_all(_last_lines(self._path))
 
     def _take_all(self, lines: Iterable[bytes]) -> Progress:
@@ -140,7 +140,7 @@ class ProgressFile:
 
 
 def last_failure(path: Path) -> JobFailure | None:
-    """Why a process that has ended failed, from what it said last; nothing where it said nothing.
+    """Return why a process that has ended failed, from what it said last; ``None``: nothing.
 
     A tenant wrote it: what is too long is cut.
     """
@@ -175,7 +175,7 @@ def _last(lines: list[bytes], most: int) -> list[bytes]:
 
 
 def _understand(shape: TypeAdapter[_Shape], line: bytes) -> _Shape | None:
-    """What the line says; nothing where it is none of this shape."""
+    """Return what a line of progress says; ``None`` where it is none of this shape."""
     try:
         if b"\\u" in line:
             # Half a character, which Python writes, is no JSON to the parser of the shape.

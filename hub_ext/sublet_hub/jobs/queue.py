@@ -39,22 +39,22 @@ class WaitingReasons:
         self._waits: dict[JobId, JobWait] = {}
 
     def replace(self, waits: Iterable[JobWait]) -> None:
-        """Take a new round's."""
+        """Take the reasons of a new round for those of the last."""
         self._waits = {wait.job_id: wait for wait in waits}
 
     def find(self, job_id: JobId) -> JobWait | None:
-        """One job's."""
+        """Return why a job waits, as the last round found; ``None`` where it does not."""
         return self._waits.get(job_id)
 
 
 @dataclass(frozen=True, slots=True)
 class JobNodes:
-    """On which nodes jobs can run."""
+    """The nodes on which jobs can run."""
 
     reaches: Callable[[NodeId], bool]
-    """Whether any can: on this machine alone, or in the whole cluster."""
+    """Whether jobs can run on a node: on this machine alone, or in the whole cluster."""
     only_for: Callable[[UserName], NodeId | None] = lambda _: None
-    """The one node on which those of an owner can, where there is only one."""
+    """The one node on which the jobs of an owner can run, where there is only one."""
 
 
 class JobQueue:
@@ -69,7 +69,7 @@ class JobQueue:
         *,
         decides: bool = True,
     ) -> None:
-        """``decides``: whether this queue says who is next; else the cluster's does."""
+        """``decides``: whether this queue says which job is next; else the cluster's does."""
         self._stores = stores
         self._reasons = waiting
         self._metrics = metrics
@@ -82,11 +82,11 @@ class JobQueue:
 
     @property
     def decides(self) -> bool:
-        """Whether it says who is next; else it can tell only what could be lent now."""
+        """Whether this queue says which job is next; else it tells only what could be lent now."""
         return self._decides
 
     def entitlements(self) -> Mapping[JobId, int]:
-        """The place of each job that has a slice, 0 for the most entitled."""
+        """Return the place of each job that has a slice, 0 for the most entitled."""
         if self._entitlements is None:
             live = self._stores.ledger.live_jobs.values()
             held = [self._waiting(job) for job in live if job.slice_id is not None]
@@ -95,7 +95,7 @@ class JobQueue:
         return self._entitlements
 
     def place_jobs(self) -> int:
-        """Place what can be placed; returns how many jobs were."""
+        """Place what can be placed; return how many jobs were."""
         stores = self._stores
         live = stores.ledger.live_jobs.values()
         waiting = [self._waiting(job) for job in live if job.state is JobState.WAITING]
@@ -113,7 +113,7 @@ class JobQueue:
         return sum(self._place(placement, now) for placement in plan.placements)
 
     def foresee(self, job: WaitingJob) -> JobWait | None:
-        """What the queue would say of one job more now: nothing where it would start at once."""
+        """Return why one job more would wait now; ``None`` where it would start at once."""
         job = replace(job, node=self._nodes.only_for(job.owner))
         stores = self._stores
         live = stores.ledger.live_jobs.values()
@@ -125,7 +125,7 @@ class JobQueue:
         return next((wait for wait in plan.waits if wait.job_id == job.job_id), None)
 
     def _lendable(self) -> dict[GpuId, int]:
-        """What the agents say they can lend, less the jobs that they have not heard of yet."""
+        """Return what agents can lend in MiB a card, less jobs that they have not heard of yet."""
         stores = self._stores
         lendable: dict[GpuId, int] = {}
         for view in stores.fleet.speaking():

@@ -31,7 +31,7 @@ from sublet_hub.state.stores import Stores
 
 _CHECKS_AT_ONCE = 12
 _COPIES_AT_ONCE = 12
-"""Apart from checks: copying may take minutes."""
+"""How many copies are made at once, apart from checks: copying may take minutes."""
 _OWNERS_AT_ONCE = 64
 
 
@@ -53,7 +53,7 @@ class JobSubmission:
         *,
         may_go_first: bool = False,
     ) -> JobRecord | Refusal:
-        """Take a job in, or say why not; of admins one that goes before what is fair, too."""
+        """Take a job in and return it, or why not; admins' jobs may go before what is fair."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
@@ -71,7 +71,7 @@ class JobSubmission:
         *,
         may_go_first: bool = False,
     ) -> Refusal | None:
-        """Say why the job would be refused, as far as that is known without its notebook."""
+        """Return why the job would be refused, as far as that is known without its notebook."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
@@ -86,7 +86,7 @@ class JobSubmission:
     async def refuse_notebook(
         self, owner: UserName, groups: tuple[str, ...], request: JobRequest
     ) -> Refusal | None:
-        """Say why the job would be refused for its notebook. Starts a process of its owner."""
+        """Return why the job would be refused for its notebook. Starts a process of its owner."""
         account = self._account(owner, groups)
         if isinstance(account, Refusal):
             return account
@@ -102,7 +102,7 @@ class JobSubmission:
     async def again(
         self, job: JobRecord, groups: tuple[str, ...], *, may_go_first: bool = False
     ) -> JobRecord | Refusal:
-        """Take a job in that asks for the same, as far as who asks may."""
+        """Take in and return a job that asks for the same as this one, as far as the caller may."""
         try:
             request = JobRequest(
                 notebook=job.notebook,
@@ -126,12 +126,12 @@ class JobSubmission:
         return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
 
     def log(self, job: JobRecord, offset: int) -> JobLog:
-        """Part of what a job has printed."""
+        """Return part of what a job has printed, from a byte on."""
         return self._stores.files.read_log(job.job_id, offset, ended=job.state in ENDED)
 
     @contextmanager
     def _turn_of(self, owner: UserName) -> Iterator[None]:
-        """One notebook at a time for each owner. ``TooManyRequestsError``."""
+        """Return a context for one notebook of an owner at a time. ``TooManyRequestsError``."""
         if owner in self._busy_with:
             message = "another notebook of yours is being checked: try again when that is done"
             raise TooManyRequestsError(message, retry_after_s=2)
@@ -161,7 +161,7 @@ class JobSubmission:
     def _look_at(
         self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
     ) -> NotebookPath | Refusal:
-        """Whatever can be said without reading the notebook. ``AccountError``."""
+        """Return the notebook's place, or what is refused without reading it. ``AccountError``."""
         refusal = (
             self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)

@@ -56,7 +56,7 @@ class EventQuery:
 
     since: datetime | None
     owner: str | None
-    """``None``: everybody's."""
+    """Whose events are read; ``None``: everybody's."""
     limit: int
     kind: EventKind | None = None
 
@@ -115,7 +115,7 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """Its connections."""
+        """The engine whose connections the database is reached by."""
         return self._engine
 
     def migrate(self) -> None:
@@ -136,7 +136,7 @@ class Database:
             raise ConfigurationError(message) from error
 
     def load(self) -> StoredLedger:
-        """Read what is not over: slices that are held, all jobs, GPUs and switches."""
+        """Return what is not over: slices that are held, all jobs, GPUs and switches."""
         with self._engine.connect() as connection:
             gpus = [rows.gpu_of_row(row) for row in connection.execute(sa.select(GPUS)).mappings()]
             by_id = {gpu.gpu_id: gpu for gpu in gpus}
@@ -158,7 +158,7 @@ class Database:
             )
 
     def write(self, change: Change, now: datetime) -> tuple[EventRecord, ...]:
-        """Store the change in one transaction; returns the events that were new."""
+        """Store the change in one transaction; return the events that were new."""
         try:
             with self._engine.begin() as connection:
                 return _write(connection, change, now)
@@ -167,7 +167,7 @@ class Database:
             raise LedgerWriteError(message) from error
 
     def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
-        """Read events, the oldest first; of more than the limit the newest."""
+        """Return events, the oldest first; of more than the limit the newest."""
         found = sa.select(EVENTS).order_by(EVENTS.c.at.desc()).limit(query.limit)
         if query.since is not None:
             found = found.where(EVENTS.c.at > query.since)
@@ -180,7 +180,7 @@ class Database:
         return tuple(reversed(newest_first))
 
     def forget_before(self, cutoff: datetime) -> tuple[str, ...]:
-        """Delete events, released slices and ended jobs from before; returns the jobs' ids."""
+        """Delete events, released slices and ended jobs from before; return the jobs' ids."""
         ended = [state.value for state in ENDED]
         old_jobs = sa.and_(JOBS.c.state.in_(ended), JOBS.c.ended_at < cutoff)
         with self._engine.begin() as connection:

@@ -9,14 +9,14 @@ from sublet_hub.ledger.records import EventRecord, JobRecord, SliceRecord
 
 
 def event(kind: EventKind, at: datetime, detail: str = "") -> EventRecord:
-    """An event that concerns everybody."""
+    """Return an event that concerns everybody."""
     return EventRecord(event_id=secrets.token_hex(16), at=at, kind=kind.value, detail=detail)
 
 
 def slice_event(
     kind: EventKind, record: SliceRecord, at: datetime, detail: str = ""
 ) -> EventRecord:
-    """An event of one slice."""
+    """Return an event of one slice."""
     return EventRecord(
         event_id=secrets.token_hex(16),
         at=at,
@@ -30,7 +30,7 @@ def slice_event(
 
 
 def job_event(kind: EventKind, job: JobRecord, at: datetime, detail: str = "") -> EventRecord:
-    """An event of one job."""
+    """Return an event of one job."""
     told = f"{job.job_id}: {detail}" if detail else job.job_id
     return EventRecord(
         event_id=secrets.token_hex(16),

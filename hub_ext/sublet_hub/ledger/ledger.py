@@ -30,7 +30,7 @@ _Id = TypeVar("_Id", bound=str)
 _Record = TypeVar("_Record", SliceRecord, JobRecord)
 _LOG = logging.getLogger(__name__)
 MOST_ENDED_JOBS: Final = 1000
-"""Of one owner."""
+"""How many ended jobs of one owner are remembered."""
 _NEWEST_STAY = 100
 _MOST_FORGOTTEN_AT_ONCE = 200
 
@@ -69,7 +69,7 @@ class Ledger:
 
     @property
     def lending_record(self) -> LendingRecord:
-        """The same, with why, who and when."""
+        """Whether slices may be lent at all, with why, by whom and since when."""
         return self._lending
 
     @property
@@ -93,36 +93,36 @@ class Ledger:
         return MappingProxyType(self._live_jobs)
 
     def gpus_on_node(self, node: NodeId) -> tuple[GpuRecord, ...]:
-        """Every card that this node's agent told of."""
+        """Return every card that this node's agent told of."""
         return tuple(self._gpus[gpu_id] for gpu_id in self._gpus_by_node.get(node, ()))
 
     def slices_of_owner(self, owner: UserName) -> tuple[SliceRecord, ...]:
-        """One owner's slices, of servers and jobs."""
+        """Return one owner's slices, of servers and jobs."""
         return tuple(self._by_owner.get(owner, {}).values())
 
     def slices_on_gpu(self, gpu_id: GpuId) -> tuple[SliceRecord, ...]:
-        """The slices of one card."""
+        """Return the slices of one card."""
         return tuple(self._by_gpu.get(gpu_id, {}).values())
 
     def promised_mib(self, gpu_id: GpuId) -> int:
-        """The sum of the notebooks' caps on one card; jobs have only what is lent."""
+        """Return the sum of the notebooks' caps on one card; jobs have only what is lent."""
         held = self.slices_on_gpu(gpu_id)
         return sum(record.memory_mib for record in held if not record.is_job)
 
     def slices_on_node(self, node: NodeId) -> tuple[SliceRecord, ...]:
-        """The slices that one agent serves."""
+        """Return the slices that one agent serves."""
         return tuple(self._by_node.get(node, {}).values())
 
     def slice_of_server(self, owner: UserName, server: str) -> SliceRecord | None:
-        """The slice of a notebook server."""
+        """Return the slice of a notebook server; ``None`` where it holds none."""
         return self._by_server.get((owner, server))
 
     def jobs_of_owner(self, owner: UserName) -> tuple[JobRecord, ...]:
-        """One owner's jobs."""
+        """Return one owner's jobs, also those that have ended."""
         return tuple(self._jobs_by_owner.get(owner, {}).values())
 
     def epoch(self, node: NodeId) -> int:
-        """How many connections of this agent have been counted."""
+        """Return how many connections of this node's agent have been counted."""
         return self._epochs.get(node, 0)
 
     def listen(self, listener: Listener) -> None:
@@ -155,16 +155,16 @@ class Ledger:
         self._forget_surplus({job.owner for job in change.jobs if job.state in ENDED}, now)
 
     def add_events(self, events: tuple[EventRecord, ...]) -> frozenset[str]:
-        """Store events; returns the ids of those that were new."""
+        """Store events; return the ids of those that were new."""
         new = self._database.write(Change(events=events), datetime.now(UTC)) if events else ()
         return frozenset(event.event_id for event in new)
 
     def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
-        """Read events from the database."""
+        """Return the events of a query from the database."""
         return self._database.events(query)
 
     def forget_before(self, cutoff: datetime) -> tuple[JobId, ...]:
-        """Delete what ended before; returns the jobs whose files can go too.
+        """Delete what ended before; return the jobs whose files can go too.
 
         Among these are the jobs that were forgotten since it was called last.
         """
@@ -175,7 +175,7 @@ class Ledger:
         return (*job_ids, *forgotten)
 
     def _forget_surplus(self, owners: set[UserName], now: datetime) -> None:
-        """Keep so many ended jobs of an owner, whatever they ask for."""
+        """Forget the ended jobs of owners who have more than ``MOST_ENDED_JOBS`` of them."""
         surplus: list[JobId] = []
         for owner in owners:
             ended = [job for job in self._jobs_by_owner[owner].values() if job.state in ENDED]
@@ -200,7 +200,7 @@ class Ledger:
         self._gpus_by_node[gpu.node].add(gpu.gpu_id)
 
     def _check_gone(self, change: Change) -> None:
-        """A slice whose card has no row would keep the service from starting again."""
+        """Refuse that a card goes which holds a slice: the service could not start again."""
         held = [gpu_id for gpu_id in change.gone if self._by_gpu.get(gpu_id)]
         if held:
             message = f"slices are held on {', '.join(held)}: such cards are not forgotten"
@@ -247,7 +247,7 @@ class Ledger:
 
 
 def to_forget(ended: Collection[JobRecord]) -> list[JobId]:
-    """Of one owner's ended jobs those that are too many, the oldest first.
+    """Return those of one owner's ended jobs that are too many, the oldest first.
 
     Past use is reckoned from jobs that ran: they go last, or it could be wiped out by jobs that
     are submitted and cancelled. The newest are kept whatever they were.

@@ -35,7 +35,7 @@ class PodIdentity:
     namespace: str
     name: str
     node: NodeId | None = None
-    """Where the cluster put it, once it has: there it stays."""
+    """The node on which the cluster put the pod, once it has: there it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class SliceRecord:
     holder: Holder
     owner: UserName
     groups: tuple[str, ...]
-    """The owner's groups when it was asked for: whose quota it counts against."""
+    """The owner's groups when the slice was asked for: whose quota it counts against."""
     server: str
     """The notebook server's name; empty for the default one, and for jobs."""
     job_id: JobId | None
@@ -62,22 +62,22 @@ class SliceRecord:
     kept_until: datetime | None = None
     wanted_since: datetime | None = None
     pod: PodIdentity | None = None
-    """On Kubernetes, once it was made."""
+    """The slice's pod on Kubernetes, once it was made."""
     never_suspended: str | None = None
-    """Why it is never moved off its card, where the hub's slice backend says so."""
+    """Why the slice is never moved off its card, where the hub's slice backend says so."""
     given_up_at: datetime | None = None
-    """When its owner last said that they need it no more for now."""
+    """When the owner last said that they need the slice no more for now."""
     lent_since: datetime | None = None
-    """Since when somebody else uses its room, or its compute."""
+    """Since when somebody else uses the slice's room, or its compute."""
     last_lent_from: datetime | None = None
-    """The last time it was lent that is over."""
+    """When the last time began that the slice was lent and that is over."""
     last_lent_until: datetime | None = None
     last_lent_job: JobId | None = None
-    """To which job then, the last one where they were several; ``None``: not known."""
+    """To which job the slice was lent then, the last of several; ``None``: not known."""
 
     @property
     def is_job(self) -> bool:
-        """Whether it belongs to a training job."""
+        """Whether the slice belongs to a training job."""
         return self.holder is Holder.JOB
 
 
@@ -100,11 +100,11 @@ class JobRecord:
     groups: tuple[str, ...]
     name: str
     notebook: str
-    """As its owner named it, below the notebook folder."""
+    """The notebook's path as the owner named it, below the notebook folder."""
     parameters: dict[str, Any]
     kernel: str | None
     memory_mib: int | None
-    """``None``: the whole GPU."""
+    """How much GPU memory the job asks for; ``None``: the whole GPU."""
     compute_milli: int
     gpu_type: str | None
     priority: int
@@ -119,22 +119,22 @@ class JobRecord:
     slice_id: SliceId | None = None
     process: StartedProcess | None = None
     gpus_held: float = 0.0
-    """What part of a GPU it keeps from other jobs, once it has a slice."""
+    """What part of a GPU the job keeps from other jobs, once it has a slice."""
     attempts: int = 0
-    """How many times a process of it was started."""
+    """How many times a process of the job was started."""
     cancel_asked_at: datetime | None = None
     cancel_asked_by: UserName | None = None
-    """Its owner, or an admin."""
+    """Who wants the job to end: its owner, or an admin."""
     output_notebook: str | None = None
     exit_code: int | None = None
     take_along: tuple[str, ...] = ()
-    """Files beside the notebook, as its owner named them; not empty: it runs in a copy."""
+    """Files beside the notebook, as the owner named them; with any, the job runs in a copy."""
     retries: int = 0
     failed_attempts: int = 0
-    """How many of its attempts have failed, evictions not counted."""
+    """How many of the job's attempts have failed, evictions not counted."""
     gpus: int = 1
     current_cell: int | None = None
-    """Of the cells that run, from 1; ``None`` before the first."""
+    """Which of the cells that run is running, from 1; ``None`` before the first."""
 
     def moved(self, move: JobMove, **values: Any) -> "JobRecord":
         """Return the job after ``move``; ``ForbiddenMoveError`` where there is no such move."""
@@ -143,7 +143,7 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """Something that happened, for the record and the timeline."""
+    """What happened to a slice, a job or a card, for the record and the timeline."""
 
     event_id: str
     at: datetime
@@ -166,7 +166,7 @@ class LendingRecord:
     on: bool = True
     reason: str = ""
     switched_by: str | None = None
-    """``None``: never switched, or before that was kept."""
+    """Who switched lending; ``None``: nobody yet, or before that was kept."""
     switched_at: datetime | None = None
 
 
@@ -184,6 +184,6 @@ class Change:
     """Cards that hold no slice, of nodes that are no more; their rows are deleted."""
     events: tuple[EventRecord, ...] = field(default=())
     epoch_of: tuple[NodeId, int] | None = None
-    """An agent's connection was counted."""
+    """The node of an agent that has connected, and the count of its connections by now."""
     lending: LendingRecord | None = None
-    """All lending was switched."""
+    """The switch of all lending, as it is from now on."""

@@ -21,21 +21,21 @@ from sublet_hub.ledger.records import (
 from sublet_hub.ledger.text import storable
 
 LENDING: Final = "lending"
-"""As the switch is named."""
+"""The name of the switch of lending in ``switches``."""
 _IN_SEVERAL_COLUMNS: Final = frozenset({"process", "reason"})
-"""Of a job."""
+"""The fields of a job's record that are in several columns of its row."""
 Row = Mapping[Any, Any]
 
 
 def row_of_gpu(gpu: GpuRecord) -> dict[str, Any]:
-    """The card as a row of ``gpus``."""
+    """Return a card as a row of ``gpus``."""
     row = asdict(gpu)
     row["position"] = row.pop("index")
     return row
 
 
 def gpu_of_row(row: Row) -> GpuRecord:
-    """The card of a row of ``gpus``."""
+    """Return the card of a row of ``gpus``."""
     return GpuRecord(
         gpu_id=GpuId(row["gpu_id"]),
         node=NodeId(row["node"]),
@@ -48,7 +48,7 @@ def gpu_of_row(row: Row) -> GpuRecord:
 
 
 def row_of_slice(record: SliceRecord) -> dict[str, Any]:
-    """The slice as a row of ``slices``."""
+    """Return a slice as a row of ``slices``."""
     return {
         "slice_id": record.slice_id,
         "holder": record.holder.value,
@@ -81,7 +81,7 @@ def row_of_slice(record: SliceRecord) -> dict[str, Any]:
 
 
 def slice_of_row(row: Row, gpus: Mapping[GpuId, GpuRecord]) -> SliceRecord:
-    """The slice of a row of ``slices``."""
+    """Return the slice of a row of ``slices``."""
     return SliceRecord(
         slice_id=SliceId(row["slice_id"]),
         holder=Holder(row["holder"]),
@@ -118,7 +118,7 @@ def _pod_of_row(row: Row) -> PodIdentity | None:
 
 
 def row_of_job(job: JobRecord) -> dict[str, Any]:
-    """The job as a row of ``jobs``."""
+    """Return a job as a row of ``jobs``."""
     row: dict[str, Any] = {
         name: getattr(job, name) for name in JobRecord.__slots__ if name not in _IN_SEVERAL_COLUMNS
     }
@@ -137,7 +137,7 @@ def row_of_job(job: JobRecord) -> dict[str, Any]:
 
 
 def job_of_row(row: Row) -> JobRecord:
-    """The job of a row of ``jobs``."""
+    """Return the job of a row of ``jobs``."""
     values = {name: row[name] for name in JobRecord.__slots__ if name not in _IN_SEVERAL_COLUMNS}
     values["groups"] = tuple(row["groups"])
     values["take_along"] = tuple(row["take_along"])
@@ -149,7 +149,7 @@ def job_of_row(row: Row) -> JobRecord:
 
 
 def _reason_of_row(row: Row) -> JobReason:
-    """Why the job is as it is; of a reason that another version has written, what is left of it."""
+    """Return why a job is as it is; of a reason of another version, what is left of it."""
     code, told = row["reason_code"], row["reason_told"]
     try:
         return JobReason(JobReasonCode(code), row["reason_numbers"], told)
@@ -158,22 +158,22 @@ def _reason_of_row(row: Row) -> JobReason:
 
 
 def row_of_lending(lending: LendingRecord) -> dict[str, Any]:
-    """The switch as a row of ``switches``."""
+    """Return the switch of lending as a row of ``switches``."""
     return {**asdict(lending), "reason": storable(lending.reason), "name": LENDING}
 
 
 def lending_of_row(row: Row) -> LendingRecord:
-    """The switch of a row of ``switches``."""
+    """Return the switch of lending of a row of ``switches``."""
     return LendingRecord(**{name: row[name] for name in LendingRecord.__slots__})
 
 
 def row_of_event(event: EventRecord) -> dict[str, Any]:
-    """The event as a row of ``events``."""
+    """Return an event as a row of ``events``."""
     row = asdict(event)
     # Agents say most of it: text like anybody's from outside.
     return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
 
 
 def event_of_row(row: Row) -> EventRecord:
-    """The event of a row of ``events``."""
+    """Return the event of a row of ``events``."""
     return EventRecord(**{name: row[name] for name in EventRecord.__slots__})

@@ -21,12 +21,12 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC."""
+        """Return a time in UTC, as it is stored."""
         del dialect
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Read UTC."""
+        """Return a stored time as an aware one in UTC."""
         del dialect
         if value is None:
             return None

@@ -7,5 +7,5 @@ _NOT_STORED: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
-    """The text without what PostgreSQL refuses: NUL, and halves of characters."""
+    """Return the text without what PostgreSQL refuses: NUL, and halves of characters."""
     return _NOT_STORED.sub("\ufffd", text)

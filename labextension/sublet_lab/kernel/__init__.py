@@ -46,6 +46,6 @@ def unload_ipython_extension(ipython: Any) -> None:
 
 
 def _kernel_name(kernel: Any) -> str:
-    """The id by which the notebook server knows the kernel: it names the connection file."""
+    """Return the id by which the notebook server knows the kernel: it names the connection file."""
     connection_file = getattr(kernel.parent, "connection_file", "") or ""
     return Path(connection_file).stem.removeprefix("kernel-")[:255] or str(kernel.ident)

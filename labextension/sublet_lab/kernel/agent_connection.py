@@ -29,7 +29,7 @@ class AgentConnection:
 
     @classmethod
     def open(cls, socket_path: str) -> Self:
-        """Connect; ``AgentAwayError`` where nobody listens."""
+        """Return a connection to the agent; ``AgentAwayError`` where nobody listens."""
         with contextlib.ExitStack() as on_failure:
             try:
                 connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -44,7 +44,7 @@ class AgentConnection:
         return cls(connection)
 
     def fileno(self) -> int:
-        """The descriptor to wait at."""
+        """Return the descriptor to wait at for answers."""
         return self._socket.fileno()
 
     def send(self, messages: list[TenantMessage]) -> None:
@@ -75,7 +75,7 @@ class AgentConnection:
             raise _broken("unreadable line") from error
 
     def hang_up(self) -> None:
-        """End it, for the agent too when a forked child still holds a copy of the socket."""
+        """End the connection, also where a forked child still holds a copy of its socket."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -20,7 +20,7 @@ from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.notice import WaitNotice
 
 GATE_FEATURE = "sublet gate"
-"""In the kernel's ``supported_features``: it reports its activity itself."""
+"""The name among a kernel's ``supported_features``: it reports its activity itself."""
 
 
 class GatedCells:
@@ -141,7 +141,7 @@ class _Interrupts:
 
 @contextlib.contextmanager
 def _interrupts_cancel_this_task() -> Iterator[_Interrupts]:
-    """Let SIGINT cancel what this task awaits inside, instead of stopping its event loop.
+    """Yield with SIGINT cancelling what this task awaits, instead of stopping its event loop.
 
     Only the main thread gets signals, so a waiting cell of a subshell cannot be interrupted, as a
     running one cannot.

@@ -51,7 +51,7 @@ class Gate:
         self._was_away = False
 
     async def enter(self, request: CellRequest, notice: WaitNotice) -> str | None:
-        """Wait until the cell may run. Returns ``None``, or why nobody gave leave."""
+        """Wait until the cell may run; return ``None``, or why nobody gave leave."""
         loop = asyncio.get_running_loop()
         began, patience_s = loop.time(), self._settings.agent_patience_s
         short_s = min(patience_s, _PATIENCE_ONCE_AWAY_S)

@@ -148,7 +148,7 @@ class KernelLink:
 
     @contextlib.contextmanager
     def waiting_for_input(self, cell: str) -> Iterator[None]:
-        """Not count as busy by ``cell`` inside: it waits for its user."""
+        """Yield with ``cell`` not counted as busy inside: it waits for its user."""
         if self._pid != os.getpid():
             yield
             return

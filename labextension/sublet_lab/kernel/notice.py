@@ -23,13 +23,13 @@ class WaitNotice:
         self._timer = asyncio.get_running_loop().call_later(after_s, self._show)
 
     def say(self, message: str) -> None:
-        """Say this from now on."""
+        """Show this text in the cell's output from now on."""
         self._message = message
         if self._shown:
             self._show()
 
     def end(self) -> None:
-        """The wait is over: leave nothing in the cell's output."""
+        """End the notice, and leave nothing of it in the cell's output."""
         self._timer.cancel()
         if self._shown:
             self._publish("clear_output", {"wait": False})

@@ -27,7 +27,7 @@ class SharedLook:
         self._ask_again_at: datetime | None = None
 
     def local(self) -> Seen:
-        """What the agent says now, or why it says nothing."""
+        """Return what the agent says now, or why it says nothing."""
         try:
             return self._sources.local()
         except NoAnswerError as error:
@@ -35,7 +35,7 @@ class SharedLook:
             return error
 
     def service(self, share: LocalShare, now: datetime) -> api.Share | None:
-        """What the service said when something last changed, or a while ago at the most."""
+        """Return what the service said when something last changed, or a while ago at the most."""
         key = (share.lent, share.active, share.state, share.cap_mib)
         with self._lock:
             due = self._ask_again_at is None or now >= self._ask_again_at
@@ -54,5 +54,5 @@ _LOOKS: Final = weakref.WeakValueDictionary[Sources, SharedLook]()
 
 
 def shared_look(sources: Sources) -> SharedLook:
-    """The one that asks these sources."""
+    """Return the one look that asks these sources."""
     return _LOOKS.setdefault(sources, SharedLook(sources))

@@ -22,7 +22,7 @@ def print_share(line: str = "") -> None:
 
 
 def share_lines() -> list[str]:
-    """The lines that it prints."""
+    """Return the lines that ``%sublet`` prints."""
     # Kernels start with this module: what it needs is read when somebody asks.
     from sublet_lab.share import words  # noqa: PLC0415
     from sublet_lab.share.sources import NoAnswerError, ShareSources  # noqa: PLC0415

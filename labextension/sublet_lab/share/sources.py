@@ -24,24 +24,24 @@ from sublet_lab.service_calls import (
 
 
 class NoAnswerError(Exception):
-    """Nobody says what the slice holds; says why."""
+    """No answer to what the slice holds; the message says why."""
 
 
 class Sources(Protocol):
     """Who says what one's slice holds."""
 
     def local(self) -> LocalShare:
-        """What the agent says at this moment. ``NoAnswerError``."""
+        """Return what the agent says at this moment. ``NoAnswerError``."""
         ...
 
     def service(self) -> api.Share:
-        """What the hub service says. ``NoAnswerError``."""
+        """Return what the hub service says. ``NoAnswerError``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ShareSources:
-    """Whom to ask; each may be missing."""
+    """The addresses of agent and service, and the token; each may be missing."""
 
     agent_socket: str | None = None
     service_url: str | None = None
@@ -50,7 +50,7 @@ class ShareSources:
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """As Sublet's spawner has set it for this process."""
+        """Return the sources that Sublet's spawner has set for this process."""
         known = os.environ if environment is None else environment
         in_slice = bool(known.get("SUBLET_SLICE_ID"))
         return cls(
@@ -61,7 +61,7 @@ class ShareSources:
         )
 
     def local(self, within_s: float = ANSWER_WITHIN_S) -> LocalShare:
-        """What the agent says at this moment. ``NoAnswerError``."""
+        """Return what the agent says at this moment. ``NoAnswerError``."""
         if self.agent_socket is None:
             reason = self.no_gpu_reason or "This process has no Sublet slice."
             raise NoAnswerError(reason)
@@ -71,7 +71,7 @@ class ShareSources:
             raise NoAnswerError(str(error)) from error
 
     def service(self) -> api.Share:
-        """What the hub service says. ``NoAnswerError``."""
+        """Return what the hub service says. ``NoAnswerError``."""
         if self.service_url is None or self.token is None:
             message = "This process does not know the Sublet service, or has no token for it."
             raise NoAnswerError(message)

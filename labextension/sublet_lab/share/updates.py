@@ -25,14 +25,14 @@ class Updated(Protocol):
 
     @property
     def look(self) -> SharedLook:
-        """Where it looks."""
+        """The look that what is kept up to date shares with others of the same sources."""
         ...
 
     def show(self, seen: Seen) -> None:
         """Show what is new in what was seen."""
 
     def retire(self) -> None:
-        """Say that it is not kept up to date any more."""
+        """Say that the widget is not kept up to date any more."""
 
 
 class Updates:

@@ -75,7 +75,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
 
     @property
     def look(self) -> SharedLook:
-        """Where it looks, with all widgets of the same slice."""
+        """The look that the widget shares with all of the same slice."""
         return self._look
 
     def update(self) -> None:

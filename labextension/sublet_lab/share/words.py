@@ -19,7 +19,7 @@ from sublet_quota.wire.share import QuotaShare, WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare, ShareMove
 
 NEARLY_FULL: Final = 0.9
-"""Of its cap: from here on a share warns."""
+"""The part of its cap in use from which on a share warns."""
 _CONTROLS: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
 )
@@ -40,12 +40,12 @@ _UNKNOWN_SIGN: Final = "·"
 
 
 def sign(share: LocalShare) -> str:
-    """The sign of how the slice stands; a dot where a newer agent tells what is not known here."""
+    """Return the sign of how the slice stands; a dot for a standing that is not known here."""
     return _SIGNS.get(share.standing.code, _UNKNOWN_SIGN)
 
 
 def used_mib(share: LocalShare) -> int:
-    """How much is in use, on the GPU and in host memory."""
+    """Return how much is in use in MiB, on the GPU and in host memory."""
     if share.move is None:
         return share.memory_mib + share.host_mib
     # While it moves, a byte may be counted on both sides.
@@ -53,14 +53,14 @@ def used_mib(share: LocalShare) -> int:
 
 
 def headline(share: LocalShare, as_of: datetime | None = None) -> str:
-    """``GPU 10 GiB of 40 GiB: active``; with ``as_of``, also when that was so."""
+    """Return ``GPU 10 GiB of 40 GiB: active``; with ``as_of``, also when that was so."""
     used, cap = format_memory(used_mib(share)), format_memory(share.cap_mib)
     when = "" if as_of is None else f", as of {as_of.astimezone():%H:%M}"
     return f"GPU {used} of {cap}: {plain(share.standing.word)}{when}"
 
 
 def local_lines(share: LocalShare) -> list[str]:
-    """What the agent says."""
+    """Return what the agent says of the slice, one fact a line."""
     simulated = ", simulated" if share.simulated else ""
     activity = standing_word(activity_of(active=share.active))
     lines = [
@@ -85,7 +85,7 @@ def local_lines(share: LocalShare) -> list[str]:
 
 
 def process_lines(share: LocalShare) -> list[str]:
-    """What each process of it holds."""
+    """Return what each process of the slice holds, one a line."""
     return [
         f"process {p.pid}"
         + (f" (kernel {plain(p.kernel[:8])})" if p.kernel else "")
@@ -96,7 +96,7 @@ def process_lines(share: LocalShare) -> list[str]:
 
 
 def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
-    """What the service says: quota, lending and, for this slice, to whom it is lent."""
+    """Return what the service says: quota, lending, and to whom this slice is lent."""
     lines = [] if share.quota is None else _quota_lines(share.quota)
     for info in share.slices:
         if info.lease.slice_id == slice_id:
@@ -110,7 +110,7 @@ def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
 
 
 def week_line(week: WeekUse) -> str:
-    """GPU hours, energy and hours lent."""
+    """Return GPU hours, energy and hours lent of the week, as one line."""
     energy = "" if week.energy_wh is None else f", {week.energy_wh / 1000:.2f} kWh"
     return (
         f"the last seven days: {week.gpu_hours:.1f} GPU hours{energy}, "
@@ -119,7 +119,7 @@ def week_line(week: WeekUse) -> str:
 
 
 def move_line(move: ShareMove, now: datetime | None) -> str:
-    """What moves, how far it has come and, with ``now``, how much longer it takes."""
+    """Return what moves, how far it has come and, with ``now``, how much longer it takes."""
     way = "comes back to the GPU" if move.kind == "resuming" else "is moved to host memory"
     amount = format_memory(move.bytes_mib)
     arrived = "" if move.moved_mib is None else f": {format_memory(move.moved_mib)} so far"
@@ -130,19 +130,19 @@ def move_line(move: ShareMove, now: datetime | None) -> str:
 
 
 def elapsed_s(move: ShareMove, now: datetime) -> float:
-    """For how long it has been under way, by the agent's clock where that is told."""
+    """Return for how many seconds a move is under way, by the agent's clock where that is told."""
     if move.elapsed_s is not None:
         return move.elapsed_s
     return max(0.0, (now - move.began).total_seconds())
 
 
 def is_nearly_full(share: LocalShare) -> bool:
-    """Whether it is near its cap, or beyond it."""
+    """Whether the slice is near its cap, or beyond it."""
     return share.over_cap or used_mib(share) >= NEARLY_FULL * share.cap_mib > 0
 
 
 def plain(text: str) -> str:
-    """With control characters shown, not obeyed."""
+    """Return a text with its control characters shown, not obeyed."""
     return _CONTROLS.sub(
         lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text
     )

@@ -8,7 +8,7 @@ class GpuFault(StrEnum):
     """What is wrong with a card."""
 
     GONE = "gone"
-    """It does not answer: closed only until it does again."""
+    """The card does not answer: it is closed only until it does again."""
     XID = "xid"
     """The driver reported an error of the card."""
     ECC = "ecc"

@@ -15,7 +15,7 @@ from sublet_quota.errors import ReasonError
 from sublet_quota.reasons.refusal import quoted
 
 MOST_TOLD: Final = 2000
-"""Characters of words from outside."""
+"""The most characters that are kept of words from outside."""
 Numbers = Mapping[str, int | str]
 
 
@@ -27,31 +27,31 @@ class JobReasonCode(StrEnum):
 
     SUBMITTED = "submitted"
     PLACED = "placed"
-    """It has a slice, and waits for its room there."""
+    """The job has a slice, and waits for its room there."""
     BEGUN = "begun"
-    """It runs: nothing more is to be said."""
+    """The job runs: nothing more is to be said."""
     DONE = "done"
-    """The same of one that has ended well."""
+    """The job has ended well: nothing more is to be said."""
     CANCEL_ASKED = "cancel-asked"
-    """Its owner wants it to end, and it still runs."""
+    """The job's owner wants it to end, and it still runs."""
     CANCEL_ASKED_BY_ADMIN = "cancel-asked-by-admin"
     CANCELLED = "cancelled"
-    """By its owner."""
+    """The job was cancelled by its owner."""
     CANCELLED_BY_ADMIN = "cancelled-by-admin"
 
     CELL_FAILED = "cell-failed"
     NOTEBOOK_FAILED = "notebook-failed"
-    """Before its first cell, or in none of them."""
+    """The notebook failed before its first cell, or in none of its cells."""
     SILENTLY_FAILED = "silently-failed"
     RAN_TOO_LONG = "ran-too-long"
     LOG_TOO_LONG = "log-too-long"
     STAMPED_LOG_TOO_LONG = "stamped-log-too-long"
-    """The same of a log whose lines have their time, which counts, too."""
+    """The log grew too long, with the time of each line, which counts, too."""
     END_NOT_STORED = "end-not-stored"
-    """The ledger does not take its own words."""
+    """The job has ended, and the ledger does not take the words of its end."""
 
     EVICTED = "evicted"
-    """An owner needs the room, and it could not be suspended."""
+    """An owner needs the room, and the job could not be suspended."""
     GPU_STATE_LOST = "gpu-state-lost"
     SLICE_GONE = "slice-gone"
     AGENT_SILENT = "agent-silent"
@@ -61,34 +61,34 @@ class JobReasonCode(StrEnum):
     CANNOT_START = "cannot-start"
     LOST_UNBEGUN = "lost-unbegun"
     ENDED_UNSEEN = "ended-unseen"
-    """While no service watched."""
+    """The job's process ended while no service watched."""
     ENDED_UNKNOWN = "ended-unknown"
-    """Nobody has its exit status."""
+    """The job's process has ended, and nobody has its exit status."""
     KILLED_BY_SIGNAL = "killed-by-signal"
     EXITED = "exited"
 
     POD_UNKNOWN = "pod-unknown"
-    """Nothing is known of how its owner's pods are made."""
+    """Nothing is known of how the pods of the job's owner are made."""
     OTHER_NAMESPACE = "other-namespace"
     PARAMETERS_TOO_LARGE = "parameters-too-large"
     NO_GPU_TOLD_OF = "no-gpu-told-of"
     NO_NODE_OF_TYPE = "no-node-of-type"
     FILES_ON_OTHER_TYPE = "files-on-other-type"
-    """Its owner's files are in use on a node that has no GPU of its type."""
+    """The owner's files are in use on a node that has no GPU of the job's type."""
     FILES_MOVED = "files-moved"
-    """They came into use on another node than it was placed on."""
+    """The owner's files came into use on another node than the job was placed on."""
     FILES_ELSEWHERE = "files-elsewhere"
-    """The same, seen where its pod has gone."""
+    """The owner's files are in use on another node than the one that the job's pod has gone to."""
     ANEW_ANYWHERE = "anew-anywhere"
-    """It is queued anew, as it can run on every node now."""
+    """The job is queued anew, as it can run on every node now."""
     ANEW_ON_NODE = "anew-on-node"
     ANEW_ON_NODES = "anew-on-nodes"
     CLUSTER_QUEUE = "cluster-queue"
     CLUSTER_QUEUE_TOOK_ROOM = "cluster-queue-took-room"
     NOT_TAKEN_YET = "not-taken-yet"
-    """The API server took no object for it, and is asked again."""
+    """The API server took no object for the job, and is asked again."""
     CLUSTER_REFUSED = "cluster-refused"
-    """The same for good."""
+    """The API server takes no object for the job, and is not asked again."""
 
     PODS_BEING_MADE = "pods-being-made"
     NODE_SOUGHT = "node-sought"
@@ -97,7 +97,7 @@ class JobReasonCode(StrEnum):
     IMAGE_NOT_PULLED = "image-not-pulled"
     CONTAINER_NOT_STARTED = "container-not-started"
     CANNOT_BEGIN = "cannot-begin"
-    """Its pod never will, as it is."""
+    """The job's pod, as it is, will never begin."""
     CLUSTER_HAS_IT_NO_LONGER = "cluster-has-it-no-longer"
     CLUSTER_ENDED_IT = "cluster-ended-it"
     POD_TAKEN = "pod-taken"
@@ -108,7 +108,7 @@ class JobReasonCode(StrEnum):
     TOLD_TO_END = "told-to-end"
     CONTAINER_EXITED = "container-exited"
     CONTAINER_ENDED = "container-ended"
-    """Without an exit status."""
+    """The job's container has ended without an exit status."""
 
 
 _NOT_STARTED: Final = "its container does not start"
@@ -212,7 +212,7 @@ _AFTER: Final[Mapping[str, str]] = MappingProxyType(
         "rest_s": "it is queued again in {rest_s}",
     }
 )
-"""What stands behind it, in the same way."""
+"""What stands behind any code's clause, in this order, by the number that calls for it."""
 
 
 def _names_in(clause: str) -> frozenset[str]:
@@ -238,7 +238,7 @@ class JobReason:
 
     code: JobReasonCode
     numbers: Numbers = field(default_factory=dict)
-    """By the names in the code's clause; ids, too.
+    """The numbers by their names in the code's clause; ids, too.
 
     Circumstances that any code may have: ``attempt`` and ``of_attempts`` (so many have failed now),
     ``begins_within_s`` (its pod has not), ``begun_times`` (too often), ``unkilled`` (1: a process

@@ -15,7 +15,7 @@ class NotFrozen(StrEnum):
 
     SWITCHED_OFF = "switched-off"
     NO_CONTROL_GROUPS = "no-control-groups"
-    """None are mounted where the agent looks."""
+    """No control groups are mounted where the agent looks."""
     NO_FREEZER = "no-freezer"
     """There are control groups, and the kernel offers no freezing for them."""
     NO_ACCESS = "no-access"
@@ -30,7 +30,7 @@ class UnfrozenSlices:
 
     why: NotFrozen
     detail: str = ""
-    """For the agent's log: which folder or slice, and what the kernel says."""
+    """Which folder or slice it is, and what the kernel says: for the agent's log."""
 
 
 _CLAUSES: Final[Mapping[NotFrozen, str]] = MappingProxyType(

@@ -20,7 +20,7 @@ class Obstacle(StrEnum):
     UNREADABLE = "unreadable"
     """What a process shares cannot be seen, and a mistake would lose its memory."""
     FAILED_BEFORE = "failed-before"
-    """It was tried several times, and did not work."""
+    """Suspending was tried several times, and did not work."""
     CANNOT_PAUSE = "cannot-pause"
     LOST = "lost"
     """A process's GPU memory is lost already."""

@@ -21,13 +21,13 @@ class Standing(StrEnum):
     IDLE = "idle"
     LENT = "lent"
     MOVED_OUT = "moved-out"
-    """In host memory, at rest."""
+    """The slice's memory is in host memory, at rest."""
     COMING_BACK = "coming-back"
-    """On its way to the GPU, or next to be."""
+    """The slice's memory is on its way to the GPU, or next to be."""
     WAITING = "waiting"
-    """For its turn, or for something that only others can change."""
+    """The slice waits for its turn, or for something that only others can change."""
     LEAVING = "leaving"
-    """On its way to host memory."""
+    """The slice's memory is on its way to host memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class SliceFacts:
     state: SliceState
     active: bool
     lent: bool
-    """Whether a job uses its room or its compute."""
+    """Whether a job uses the slice's room or its compute."""
     move: Literal["suspending", "resuming"] | None = None
-    """Which way its own memory moves at this moment."""
+    """Which way the slice's own memory moves at this moment."""
     wait: WaitReason | None = None
-    """Why it may not run yet, where somebody wants it to."""
+    """Why the slice may not run yet, where somebody wants it to."""
 
 
 @dataclass(frozen=True, slots=True)

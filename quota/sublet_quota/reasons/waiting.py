@@ -19,9 +19,9 @@ class WaitReason(StrEnum):
     """Why an active slice is not running yet."""
 
     COMING_BACK = "coming-back"
-    """Its own bytes are on their way back."""
+    """The slice's own bytes are on their way back."""
     MAKING_ROOM = "making-room"
-    """Others are being suspended for it."""
+    """Other slices are being suspended for this one."""
     TURN = "turn"
     """Other active owners have their turn."""
     OWNERS_ACTIVE = "owners-active"
@@ -41,13 +41,13 @@ class AwaitedMove(StrEnum):
     """The move of memory under way on the GPU, as whoever waits there is concerned by it."""
 
     OWN_RETURNS = "own-returns"
-    """One's own bytes are coming back."""
+    """The bytes of the waiting slice are coming back."""
     OWN_LEAVES = "own-leaves"
-    """One's own bytes are still on their way out, and come back after that."""
+    """The bytes of the waiting slice are still on their way out, and come back after that."""
     OTHERS_LEAVE = "others-leave"
     """Another slice's bytes leave, and that makes room."""
     ANOTHERS = "anothers"
-    """It does nothing for whoever waits, and has to end first."""
+    """The move does nothing for whoever waits, and has to end first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,15 @@ class CellWait:
 
     reason: WaitReason
     place: int = 1
-    """1 for the next."""
+    """The cell's place among those that wait, 1 for the next."""
     others: int = 0
-    """How many slices it waits for."""
+    """How many slices the cell waits for."""
     need_mib: int = 0
     move: AwaitedMove | None = None
     moving_mib: int = 0
     """How much the move takes, where that is awaited."""
     seconds_left: float | None = None
-    """Until the move or another's turn ends; ``None``: not known."""
+    """Seconds until the move or another's turn ends; ``None``: not known."""
 
 
 class QueueReason(StrEnum):
@@ -72,10 +72,10 @@ class QueueReason(StrEnum):
 
     LENDING_OFF = "lending-off"
     NO_GPU = "no-gpu"
-    """No GPU of its type, or on its node, is open to jobs."""
+    """No GPU of the job's type, or on its node, is open to jobs."""
     LARGER_THAN_GPU = "larger-than-gpu"
     GPU_KEPT = "gpu-kept"
-    """A GPU is kept for it until the jobs there are done."""
+    """A GPU is kept for the job until the jobs there are done."""
     TOO_LITTLE_IDLE = "too-little-idle"
     """No GPU can lend so much now."""
 
@@ -94,16 +94,16 @@ class QueueWait:
 
     reason: QueueReason
     need_mib: int | None = None
-    """``None``: a whole GPU, and none is there."""
+    """How much the job needs; ``None``: a whole GPU, and none is there."""
     most_mib: int = 0
-    """The most that one GPU could lend it now."""
+    """The most that one GPU could lend the job now."""
     largest_mib: int = 0
-    """What the largest GPU gives that is open to it, where it needs more than that."""
+    """What the largest GPU gives that is open to the job, where it needs more than that."""
     is_whole: bool = False
-    """Whether it asks for a whole GPU, however large that is."""
+    """Whether the job asks for a whole GPU, however large that is."""
     gpu_type: str | None = None
     node: NodeId | None = None
-    """The one node on which it can run, where there is only one."""
+    """The one node on which the job can run, where there is only one."""
     kept: KeptGpu | None = None
 
 
@@ -111,9 +111,9 @@ class JobsOff(StrEnum):
     """Why nobody does anything for a job of a hub whose training jobs are switched off."""
 
     WAITS = "jobs-off"
-    """It waits, and is placed by nobody."""
+    """The job waits, and is placed by nobody."""
     UNATTENDED = "jobs-off-unattended"
-    """Its pod runs on, and nobody may look after it."""
+    """The job's pod runs on, and nobody may look after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ _MOVES: Final[Mapping[AwaitedMove, str]] = MappingProxyType(
 )
 _ANOTHERS_FIRST: Final = " First ends another's move on this GPU{about}."
 PREPARING: Final = "Your slice is being prepared."
-"""Of a cell whose slice the GPU's policy has not looked at yet."""
+"""The sentence of a cell whose slice the GPU's policy has not looked at yet."""
 
 
 def cell_sentence(wait: CellWait) -> str:

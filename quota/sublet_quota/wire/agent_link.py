@@ -25,9 +25,9 @@ class ForeignProcesses(AnswerModel):
 
     count: int = Field(ge=1)
     pids: tuple[int, ...] = Field(max_length=MOST_FOREIGN_PIDS)
-    """Of the first of them, as the agent's machine numbers processes."""
+    """The pids of the first of these processes, as the agent's machine numbers them."""
     held_mib: int = Field(ge=0)
-    """On the card, by all of them together."""
+    """What all of these processes hold on the card together."""
 
 
 class GpuReport(AnswerModel):
@@ -44,7 +44,7 @@ class GpuReport(AnswerModel):
     utilisation_percent: int = Field(default=0, ge=0, le=100)
     energy_mj: int | None = None
     closed: Text | None = None
-    """Why it takes nothing new (XID, ECC, gone), or nothing."""
+    """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
     unfrozen: NotFrozen | None = None
@@ -73,7 +73,7 @@ class MoveReport(AnswerModel):
     began: AwareDatetime
     bytes_mib: int = Field(ge=0)
     moved_mib: int | None = Field(default=None, ge=0)
-    """How much of it has arrived; ``None`` where the device does not tell."""
+    """How much of the move has arrived; ``None`` where the device does not tell."""
     expected_s: float = Field(ge=0)
     elapsed_s: float | None = Field(default=None, ge=0)
     """For how long it has been under way, by the agent's clock and as of this report; the
@@ -90,7 +90,7 @@ class SliceReport(AnswerModel):
     state: SliceState
     active: bool
     since: AwareDatetime
-    """Since when it is active, or idle."""
+    """Since when the slice is active, or idle."""
     gate_open: bool
     memory_mib: int = Field(ge=0)
     host_mib: int = Field(default=0, ge=0)
@@ -104,12 +104,12 @@ class SliceReport(AnswerModel):
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
     advice: Text = ""
-    """What its owner can do about that."""
+    """What the slice's owner can do about the obstacle."""
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""
     lent_to: tuple[Name, ...] = ()
-    """Slices of the jobs that use its room, or its compute, while it is idle."""
+    """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 
 
 class Hello(WireModel):
@@ -181,14 +181,14 @@ class SliceAssignment(AnswerModel):
     pod_uid: Name | None = None
     """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
     never_suspended: Text | None = None
-    """Why it must never be moved off the card, where the hub's slice backend says so."""
+    """Why the slice must never be moved off the card, where the hub's slice backend says so."""
     created_at: AwareDatetime
     entitlement: int = 0
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
-    """The owner asked for it (``sublet wake``): counts as a wake."""
+    """When the owner last asked for the slice (``sublet wake``): counts as a wake."""
     given_up_at: AwareDatetime | None = None
-    """The owner needs it no more for now: idle at once, until something new is seen."""
+    """When the owner last gave the slice up for now: idle at once, until something new is seen."""
 
 
 class GpuAssignment(AnswerModel):

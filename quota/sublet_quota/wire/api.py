@@ -28,7 +28,7 @@ from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
 from sublet_quota.wire.standing import ToldStanding
 
 MOST_PARAMETER_BYTES: Final = 16 * 1024
-"""Of a job's parameters."""
+"""The most bytes of a job's parameters, as JSON."""
 
 
 class Problem(AnswerModel):
@@ -75,9 +75,9 @@ class AccountTemplate(WireModel):
     python: Name
     """The interpreter that has Jupyter, papermill and ``sublet_lab``."""
     environment: dict[str, str] = {}
-    """By allow-list; never anything named ``JUPYTERHUB_*``."""
+    """The variables of an allow-list; never anything named ``JUPYTERHUB_*``."""
     pod: PodTemplate | None = None
-    """On Kubernetes, once the owner's first pod was made; paths above are then inside of it."""
+    """How pods are made on Kubernetes, once the owner's first was; paths above are inside of it."""
 
 
 class SliceRequest(WireModel):
@@ -139,7 +139,7 @@ class PodStarted(WireModel):
     namespace: Name
     pod_name: Name
     node: Name | None = None
-    """Where the cluster's scheduler put it; nothing while it waits for a node."""
+    """The node on which the cluster's scheduler put the pod; ``None`` while it waits for one."""
     template: PodTemplate | None = None
 
 
@@ -184,9 +184,9 @@ class SliceInfo(AnswerModel):
     """Names of jobs' owners, to whom may see them; else ``"a job"``."""
     waits_for: tuple[Text, ...] = ()
     lent_since: AwareDatetime | None = None
-    """Since when it is lent now."""
+    """Since when the slice is lent now."""
     last_lent: LentPeriod | None = None
-    """The last time it was lent that is over."""
+    """The last time that the slice was lent and that is over."""
 
 
 class Share(AnswerModel):
@@ -215,7 +215,7 @@ class GpuInfo(AnswerModel):
     report: GpuReport
     slices: tuple[SliceInfo, ...]
     promised_mib: int
-    """The sum of the caps."""
+    """The sum of the notebooks' caps on the card."""
     overcommit: float
     seen_at: AwareDatetime | None
     silent: bool
@@ -240,9 +240,9 @@ class LendingState(LendingSwitch):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     switched_by: Text | None = None
-    """Which admin did; told to admins alone."""
+    """Which admin switched lending; told to admins alone."""
     switched_at: AwareDatetime | None = None
-    """``None``: never, as far as is known."""
+    """When lending was switched; ``None``: never, as far as is known."""
 
 
 def _of_bounded_size(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -271,7 +271,7 @@ class JobRequest(WireModel):
     priority: int = Field(default=0, ge=-100, le=100)
     """Below 0 lets others' jobs go first. Above 0 goes before what is fair: for admins alone."""
     max_run_s: int | None = Field(default=None, ge=1, le=10 * 366 * 24 * 3600)
-    """Of one attempt, pauses included."""
+    """How long one attempt may run, pauses included."""
     environment: dict[str, str] = {}
     take_along: tuple[PathText, ...] = Field(default=(), max_length=200)
     """Files and folders beside the notebook, by paths below its folder; ``.`` for all of it.
@@ -281,7 +281,7 @@ class JobRequest(WireModel):
     first starts. Empty: it runs in the notebook's own folder.
     """
     retries: int = Field(default=0, ge=0, le=5)
-    """How often it is begun anew after it has failed."""
+    """How often the job is begun anew after it has failed."""
     gpus: int = Field(default=1, ge=1, le=1024)
 
 
@@ -290,34 +290,34 @@ class JobForecast(AnswerModel):
 
     allowed: bool
     problem: Problem | None = None
-    """Why it would be refused."""
+    """Why the job would be refused."""
     message: Text
-    """One sentence for its owner."""
+    """One sentence for the job's owner."""
     reason_code: Name | None = None
     """Why it would wait, for programs: a value of ``QueueReason``; a newer service may tell others.
 
     ``None`` where it would not wait for a GPU.
     """
     place: int | None = Field(default=None, ge=1)
-    """In the queue; ``None``: it would start at once, or is not allowed."""
+    """The job's place in the queue; ``None``: it would start at once, or is not allowed."""
     expected_wait_s: float | None = Field(default=None, ge=0)
-    """``None`` where nothing is known to reckon with."""
+    """How long the job is likely to wait; ``None`` where nothing is known to reckon with."""
     basis: Text = ""
     """What the expected wait is reckoned from."""
     notebook_checked: bool = False
-    """Whether it was looked into as on submission: that it is there, its kernel, its parameters."""
+    """Whether the notebook was looked into as on submission: its place, kernel and parameters."""
 
 
 class JobFailure(AnswerModel):
     """Why a job's last attempt failed."""
 
     cell: int | None = Field(default=None, ge=0)
-    """Of the cells that run, from 1; 0 or ``None``: before the first."""
+    """Which of the cells that run failed, from 1; 0 or ``None``: before the first."""
     name: Text
     """The exception's name."""
     message: Text
     traceback: LongText = ""
-    """As the kernel showed it, without colours."""
+    """The traceback as the kernel showed it, without colours."""
 
 
 class JobInfo(AnswerModel):
@@ -351,22 +351,22 @@ class JobInfo(AnswerModel):
     current_cell: int | None = Field(default=None, ge=1)
     """Running: of the cells that run, from 1; ``None`` before the first."""
     progress: float | None = Field(default=None, ge=0, le=1)
-    """Of its cells; ``None`` before it is known how many there are."""
+    """What part of the cells is done; ``None`` before it is known how many there are."""
     suspended_for: Text | None = None
     """Running, but not now: ``for an owner's cell``, with the name within a group."""
     failure: JobFailure | None = None
-    """Of the last attempt, where that failed."""
+    """The failure of the last attempt, where that failed."""
     attempts: int = Field(default=0, ge=0)
-    """How many times it was begun."""
+    """How many times the job was begun."""
     retries: int = Field(default=0, ge=0)
     failed_attempts: int = Field(default=0, ge=0)
     """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
     gpus: int = Field(default=1, ge=1)
     max_run_s: int | None = None
-    """After so long an attempt is stopped, pauses included; ``None``: no limit."""
+    """How long an attempt may run, pauses included; ``None``: no limit."""
     take_along: tuple[PathText, ...] = ()
     cancelled_by: Text | None = None
-    """Who asked for it: its owner, or an admin, whose name other users are not told."""
+    """Who cancelled the job: its owner, or an admin, whose name other users are not told."""
     expected_start: AwareDatetime | None = None
     """Waiting: reckoned from how long jobs have waited lately."""
 

@@ -50,7 +50,7 @@ def slice_environment(
     existing: Mapping[str, str] | None = None,
     context_mib: int = CONTEXT_MIB,
 ) -> dict[str, str]:
-    """Give the variables to set (over ``existing``) in a server, kernel or job of this slice.
+    """Return the variables to set (over ``existing``) in a server, kernel or job of this slice.
 
     Values that others may have set for their own reasons (``GLIBC_TUNABLES``,
     ``PYTORCH_ALLOC_CONF``) are added to, not replaced. ``PYTORCH_CUDA_ALLOC_CONF`` is left
@@ -82,7 +82,7 @@ def slice_environment(
 def resized_environment(
     memory_mib: int, compute_milli: int, gpu_memory_mib: int, existing: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give the variables that change (over ``existing``) when a slice gets another size.
+    """Return the variables that change (over ``existing``) when a slice gets another size.
 
     For processes that start from now on: frameworks read them once.
     """
@@ -96,7 +96,7 @@ def resized_environment(
 
 
 def no_gpu_environment(service_url: str, reason: str) -> dict[str, str]:
-    """Give the variables of a server without a slice, with the reason for its owner to read."""
+    """Return the variables of a server without a slice, with the reason for its owner to read."""
     return {
         "SUBLET_SERVICE_URL": service_url if service_url.endswith("/") else f"{service_url}/",
         "SUBLET_NO_GPU_REASON": reason,
@@ -105,7 +105,7 @@ def no_gpu_environment(service_url: str, reason: str) -> dict[str, str]:
 
 
 def memory_fraction(lease: Lease, context_mib: int = CONTEXT_MIB) -> float:
-    """Give the part of the GPU's memory that a framework's allocator may fill.
+    """Return the part of the GPU's memory that a framework's allocator may fill.
 
     The cap counts everything that the process holds on the GPU, but the fraction covers the
     framework's allocator and not the CUDA context, so the context is taken off first. Rounded
@@ -123,12 +123,12 @@ def _fraction(memory_mib: int, gpu_memory_mib: int, context_mib: int) -> float:
 
 
 def format_fraction(fraction: float) -> str:
-    """``0.1219``: never in scientific notation, which the frameworks' parsers differ about."""
+    """Return a fraction as ``0.1219``: frameworks' parsers differ about scientific notation."""
     return f"{fraction:.{_FRACTION_DIGITS}f}"
 
 
 def _with_pytorch_fraction(before: Mapping[str, str], fraction: str) -> str:
-    """PyTorch reads the older variable only where the newer is missing: take its settings over."""
+    """Return the settings for PyTorch with the fraction, also those of its older variable."""
     settings = before.get("PYTORCH_ALLOC_CONF") or before.get("PYTORCH_CUDA_ALLOC_CONF", "")
     kept = [
         setting
@@ -139,7 +139,7 @@ def _with_pytorch_fraction(before: Mapping[str, str], fraction: str) -> str:
 
 
 def _split_outside_brackets(settings: str) -> list[str]:
-    """Split at commas, but not at those of ``roundup_power2_divisions:[256:1,512:2]``."""
+    """Return what is between commas; those of ``roundup_power2_divisions:[256:1,512:2]`` stay."""
     parts, depth = [""], 0
     for letter in settings:
         depth += {"[": 1, "]": -1}.get(letter, 0)
@@ -151,7 +151,7 @@ def _split_outside_brackets(settings: str) -> list[str]:
 
 
 def _with_huge_pages(tunables: str) -> str:
-    """What is set already is kept, also another choice about huge pages."""
+    """Return the tunables with huge pages; what is set is kept, also another choice about them."""
     kept = [tunable for tunable in tunables.split(":") if tunable]
     name = HUGE_PAGES.partition("=")[0]
     if any(tunable.partition("=")[0] == name for tunable in kept):

@@ -12,9 +12,9 @@ class LiteralProblem(StrEnum):
     """Why a text is no value that a job is given just as Python reads it."""
 
     NOT_A_LITERAL = "not-a-literal"
-    """Also where it is no Python."""
+    """The text is no literal, or no Python at all."""
     TOO_LARGE = "too-large"
-    """Too long, or too deeply nested."""
+    """The text is too long, or too deeply nested."""
     TUPLE = "tuple"
     """JSON has lists alone."""
     KEY = "key"
@@ -35,7 +35,7 @@ class LiteralReading(AnswerModel):
     type: Name | None
     """Python's name of the value's type, such as ``int`` or ``NoneType``; ``None``: no literal."""
     value: JsonValue = None
-    """Of a text without a problem, and of a finite number with one: it may do as a float."""
+    """The value of a text without a problem, and of a finite number, which may do as a float."""
     problem: LiteralProblem | None
 
 
@@ -55,22 +55,22 @@ class NotebookParameter(AnswerModel):
     ``None`` where neither says. Only a declared type is held against what a job is given.
     """
     default: Text
-    """As it is written in the cell; cut where it is longer than can be shown."""
+    """The default as it is written in the cell; cut where it is longer than can be shown."""
     reading: LiteralReading
     """The whole default, as Python reads it."""
     help: Text = ""
-    """The comment behind it."""
+    """The comment behind the parameter."""
 
 
 class FolderEntry(AnswerModel):
     """A file or folder beside the notebook, that a job could take along."""
 
     path: PathText
-    """Below the notebook's folder: what ``JobRequest.take_along`` takes."""
+    """The path below the notebook's folder, which ``JobRequest.take_along`` takes."""
     kind: Literal["file", "folder"]
     files: int = Field(ge=0)
     bytes: int = Field(ge=0)
-    """Of a folder: of all that would be taken."""
+    """The size of the file, or of all that would be taken of the folder."""
 
 
 class FolderFacts(AnswerModel):
@@ -86,7 +86,7 @@ class FolderFacts(AnswerModel):
     limit_bytes: int
     limit_files: int
     entries: tuple[FolderEntry, ...] = ()
-    """Directly in the folder, folders first; at most 200."""
+    """What is directly in the folder, folders first; at most 200."""
     more: int = Field(default=0, ge=0)
     """How many more there are directly in the folder."""
 
@@ -95,7 +95,7 @@ class NotebookInspection(AnswerModel):
     """``GET notebooks/inspect?path=``: what a dialog needs to make a job of a notebook."""
 
     path: PathText
-    """Below the server's root folder: what ``JobRequest.notebook`` takes."""
+    """The path below the server's root folder, which ``JobRequest.notebook`` takes."""
     name: Name
     """A sensible name for the job."""
     cells: int = Field(ge=0)
@@ -104,10 +104,10 @@ class NotebookInspection(AnswerModel):
     left_out: int = Field(ge=0)
     """How many cells are tagged ``skip`` or ``interactive``."""
     environment: tuple[Name, ...]
-    """Variables that it reads by ``os.environ`` or ``os.getenv``."""
+    """Variables that the notebook reads by ``os.environ`` or ``os.getenv``."""
     folder: FolderFacts
     problems: tuple[Text, ...]
-    """Why it cannot run as a job as it is, and what to do; empty: it can."""
+    """Why the notebook cannot run as a job as it is, and what to do; empty: it can."""
 
 
 class KernelHolding(AnswerModel):
@@ -115,15 +115,15 @@ class KernelHolding(AnswerModel):
 
     kernel_id: Name
     name: Name
-    """Of the kernel's kind, such as ``python3``."""
+    """The name of the kernel's kind, such as ``python3``."""
     notebook: PathText | None
     """The notebook's (or console's) path below the root folder; ``None`` where it has none."""
     pids: tuple[int, ...]
     memory_mib: int = Field(ge=0)
-    """On the GPU."""
+    """What the kernel holds on the GPU."""
     host_mib: int = Field(ge=0)
-    """In host memory, to come back."""
+    """What the kernel holds in host memory, to come back."""
     state: Name
     """Jupyter's word: ``idle``, ``busy``, ``starting``, ..."""
     waits: bool = False
-    """A cell of it waits at the gate: interrupting the kernel takes it back."""
+    """Whether a cell of the kernel waits at the gate: interrupting the kernel takes it back."""

@@ -20,11 +20,11 @@ class HistoryPoint(AnswerModel):
 
     at: AwareDatetime
     memory_mib: int = Field(ge=0)
-    """On the GPU."""
+    """What the slice held on the GPU."""
     host_mib: int = Field(ge=0)
-    """In host memory, to come back."""
+    """What the slice held in host memory, to come back."""
     utilisation_percent: int = Field(ge=0, le=100)
-    """How busy it kept the GPU."""
+    """How busy the slice kept the GPU."""
     state: SliceState
     active: bool
     lent: bool
@@ -38,7 +38,7 @@ class SliceHistory(AnswerModel):
 
     slice_id: Name
     step_s: int = Field(ge=1)
-    """Between two points."""
+    """How many seconds are between two points."""
     cap_mib: int = Field(ge=0)
     points: tuple[HistoryPoint, ...]
 
@@ -70,7 +70,7 @@ class QuotaShare(AnswerModel):
     slices: int = Field(ge=0)
     most_slices: int | None
     group: Name | None = None
-    """Of which group the next three are: the one on whose account the caller's slices are."""
+    """The group of the next three, on whose account the caller's slices are."""
     group_used_mib: int | None = None
     group_guaranteed_mib: int | None = None
     group_limit_mib: int | None = None
@@ -84,8 +84,8 @@ class WeekUse(AnswerModel):
 
     since: AwareDatetime
     gpu_hours: float = Field(ge=0)
-    """For how long a GPU computed for them."""
+    """For how many hours a GPU computed for the caller's slices."""
     energy_wh: float | None = Field(default=None, ge=0)
-    """Their part of what the GPUs' counters say; ``None`` where a GPU has no counter."""
+    """The slices' part of what the GPUs' counters say; ``None`` where a GPU has no counter."""
     lent_hours: float = Field(ge=0)
-    """For how long idle slices of theirs were lent."""
+    """For how many hours idle slices of the caller were lent."""

@@ -27,15 +27,15 @@ class KernelActivity(WireModel):
     kernel: Name
     sequence: int = Field(ge=0)
     busy: bool
-    """A cell runs: between its ``execute_request`` and its end, ``input()`` not counted."""
+    """Whether a cell runs: from its ``execute_request`` to its end, ``input()`` not counted."""
     cell: Name | None = None
     """The id of the ``execute_request``; of several that run, the last to begin."""
     cells: tuple[Name, ...] = Field(default=(), max_length=MOST_CELLS)
-    """All that run, where there are several (in subshells)."""
+    """The ids of all cells that run, where there are several (in subshells)."""
 
     @model_serializer(mode="wrap")
     def _without_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave ``cells`` out where it says nothing: agents of before it do not know it."""
+        """Return the fields; without an empty ``cells``, which older agents do not know."""
         values: dict[str, Any] = dump(self)
         return values if self.cells else {k: v for k, v in values.items() if k != "cells"}
 
@@ -83,7 +83,7 @@ class GateWaits(AnswerModel):
     need_mib: int = 0
     free_mib: int = 0
     moving_mib: int = 0
-    """Of the move it waits for, if it is under way: how much in all."""
+    """How much moves in all by the move that is awaited, if it is under way."""
     seconds_left: float | None = None
     message: Text
     """One sentence for the owner; names no other user."""
@@ -101,29 +101,29 @@ class ShareMove(AnswerModel):
     """A move of the slice's own memory, in flight."""
 
     kind: Literal["suspending", "resuming"]
-    """Leaving the GPU, or coming back to it."""
+    """Whether the memory leaves the GPU, or comes back to it."""
     began: AwareDatetime
     bytes_mib: int = Field(ge=0)
     """How much moves in all."""
     moved_mib: int | None = Field(default=None, ge=0)
-    """How much of it has arrived; ``None`` where the device does not tell."""
+    """How much of the move has arrived; ``None`` where the device does not tell."""
     expected_s: float = Field(ge=0)
-    """How long it takes in all, from rates measured on this GPU."""
+    """How long the move takes in all, from rates measured on this GPU."""
     elapsed_s: float | None = Field(default=None, ge=0)
-    """For how long it has been under way, by the agent's clock: the reader's may be another."""
+    """For how long the move is under way, by the agent's clock: the reader's may be another."""
 
 
 class ShareProcess(AnswerModel):
     """A process of the slice that holds something on the GPU, or had it moved away."""
 
     pid: int = Field(ge=1)
-    """As the agent's machine numbers it; inside a container it may be another."""
+    """The pid as the agent's machine numbers it; inside a container it may be another."""
     kernel: Name | None = None
-    """The kernel that it is, or descends from; ``None``: a terminal's, or not known."""
+    """The kernel that the process is, or descends from; ``None``: a terminal's, or not known."""
     memory_mib: int = Field(ge=0)
-    """On the GPU now."""
+    """What the process holds on the GPU now."""
     host_mib: int = Field(default=0, ge=0)
-    """In host memory, to come back."""
+    """What the process holds in host memory, to come back."""
 
 
 class LocalShare(AnswerModel):
@@ -150,20 +150,20 @@ class LocalShare(AnswerModel):
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
     advice: Text = ""
-    """What its owner can do about that."""
+    """What the slice's owner can do about the obstacle."""
     message: Text = ""
     gpu_memory_mib: int = 0
-    """Of the whole card."""
+    """The memory of the whole card."""
     compute_milli: int = 1000
     move: ShareMove | None = None
     wait: GateWaits | None = None
-    """Why its cells wait, as they are told at the gate."""
+    """Why the slice's cells wait, as they are told at the gate."""
     waiting_kernels: tuple[Name, ...] = ()
-    """Those with a cell at the gate: interrupting one takes its cell back."""
+    """The kernels with a cell at the gate: interrupting one takes its cell back."""
     processes: tuple[ShareProcess, ...] = ()
     over_cap: bool = False
     running_cell: bool = False
-    """A kernel says that a cell runs: the slice cannot be given up."""
+    """Whether a kernel says that a cell runs: the slice cannot be given up then."""
 
 
 class Unknown(AnswerModel):

@@ -9,15 +9,7 @@ from sublet_spawner.backends.dra import DRA
 from sublet_spawner.backends.hami import HAMI
 from sublet_spawner.backends.kai import KAI
 from sublet_spawner.backends.mig import MIG
-from sublet_spawner.backends.records import (
-    CONTAINER,
-    Backend,
-    DeviceClaim,
-    Guarantees,
-    PlacedBy,
-    PodFields,
-)
-from sublet_spawner.backends.simulated import SIMULATED, SimulatedSettings
+from sublet_spawner.backends.records import Backend
 from sublet_spawner.backends.volcano import VOLCANO
 
 BACKENDS: Final[Mapping[str, Backend[Any]]] = MappingProxyType(
@@ -27,15 +19,3 @@ BACKENDS: Final[Mapping[str, Backend[Any]]] = MappingProxyType(
     }
 )
 """The backends that an admin may choose, by name."""
-
-__all__ = [
-    "BACKENDS",
-    "CONTAINER",
-    "SIMULATED",
-    "Backend",
-    "DeviceClaim",
-    "Guarantees",
-    "PlacedBy",
-    "PodFields",
-    "SimulatedSettings",
-]

@@ -28,9 +28,7 @@ BEYOND_A_SCHEMA = (
 
 
 def test_the_published_schema_is_what_the_models_say() -> None:
-    assert PUBLISHED.read_text() == quota_schema_text(), (
-        "run: python -m sublet_quota.document.json_schema > quota/quota.schema.json"
-    )
+    assert PUBLISHED.read_text() == quota_schema_text(), "run: make schema"
 
 
 def test_the_schema_is_a_schema() -> None:

@@ -48,13 +48,13 @@ class NoRuns:
         return self._here is not None
 
     def why_untouched(self, job: JobRecord) -> JobsOff | None:
-        """Why nobody here does anything for a job; ``None`` where somebody does."""
+        """Return why the service does nothing for a job; ``None`` where it does."""
         if job.state is JobState.WAITING:
             return JobsOff.WAITS
         return JobsOff.UNATTENDED if self._here is None else None
 
     def backend(self, stores: Stores, pods: Pods) -> JobBackend:
-        """Whoever brings jobs of before to their end, or can do nothing with them."""
+        """Return the backend that brings jobs of before to their end, or leaves them alone."""
         del pods
         if self._here is None:
             return IdleBackend(stores)
@@ -62,33 +62,33 @@ class NoRuns:
 
 
 class NoIntake:
-    """Takes no jobs in."""
+    """The intake of a hub without jobs, which takes none in."""
 
     sees_files: Final = False
 
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
-        """Say that there are no jobs."""
+        """Return the refusal that there are no jobs here."""
         del account, request
         return _REFUSAL
 
     async def inspect(
         self, account: AccountTemplate, path: NotebookPath
     ) -> NotebookFacts | Refusal:
-        """Say that there are no jobs."""
+        """Return the refusal that there are no jobs here."""
         del account, path
         return _REFUSAL
 
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """Say that there are no jobs."""
+        """Return the refusal that there are no jobs here."""
         del account, path, job
         return _REFUSAL
 
 
 @dataclass(frozen=True, slots=True)
 class LastJobs:
-    """Has the jobs that have their place end as usual."""
+    """The backend that begins no jobs, and has those that have their place end as usual."""
 
     stores: Stores
     runner: JobBackend
@@ -106,11 +106,11 @@ class LastJobs:
         self.runner.round()
 
     def evict(self, slice_id: SliceId, why: str) -> None:
-        """A job had to leave its card: it waits."""
+        """Have a job wait again, which had to leave its card."""
         self.runner.evict(slice_id, why)
 
     def lose(self, slice_id: SliceId, why: str) -> None:
-        """A job's GPU state is lost: it waits."""
+        """Have a job wait again whose GPU state is lost."""
         self.runner.lose(slice_id, why)
 
     async def close(self) -> None:
@@ -120,24 +120,24 @@ class LastJobs:
 
 @dataclass(frozen=True, slots=True)
 class IdleBackend:
-    """Leaves all jobs as they are."""
+    """The backend that leaves all jobs as they are."""
 
     stores: Stores
 
     def on_news(self, listener: Callable[[], None]) -> None:
-        """There are none."""
+        """Take no listener: there is never any news."""
 
     def adopt(self) -> None:
-        """Nothing is taken up."""
+        """Take up no job."""
 
     def round(self) -> None:
-        """Nothing is looked at."""
+        """Look at no job."""
 
     def evict(self, slice_id: SliceId, why: str) -> None:
-        """Whoever runs jobs again finds out."""
+        """Do nothing: whoever runs jobs again finds out that this one had to leave its card."""
 
     def lose(self, slice_id: SliceId, why: str) -> None:
-        """The same."""
+        """Do nothing: whoever runs jobs again finds out that this one's GPU state is lost."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Close nothing, for nothing is open."""

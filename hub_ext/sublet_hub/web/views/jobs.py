@@ -66,7 +66,7 @@ class JobViews:
         )
 
     def job(self, job: JobRecord, viewer: Viewer) -> JobInfo:
-        """A job, with its slice and why it waits."""
+        """Return a job as a viewer is shown it, with its slice and why it waits."""
         record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
         wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
         why = self._why(job, wait)
@@ -113,7 +113,7 @@ class JobViews:
         return None if job.slice_id is None else self._fleet.report(job.slice_id)
 
     def _why(self, job: JobRecord, wait: JobWait | None) -> _Told:
-        """What the queue says, or its agent of a job that is placed; else what the ledger says."""
+        """Return why a job is as it is, by the queue, by a placed job's agent, or by the ledger."""
         if wait is not None:
             return _Told(wait.why.reason, queue_clause(wait.why))
         untouched = None if job.state in ENDED else self._why_untouched(job)
@@ -136,7 +136,7 @@ class JobViews:
         return f"for {self._owners(wait.waits_for, viewer)} cell"
 
     def _owners(self, slice_ids: Iterable[str], viewer: Viewer) -> str:
-        """The first owner that may be named, as whose."""
+        """Return whose cell is waited for: the first owner's that may be named, or "an owner's"."""
         for slice_id in slice_ids:
             record = self._ledger.slices.get(SliceId(slice_id))
             if record is not None and record.owner == viewer.name:
@@ -155,7 +155,7 @@ class JobViews:
         return found
 
     def _output_path(self, job: JobRecord) -> str | None:
-        """Its result below the owner's notebook folder."""
+        """Return the path of a job's result below the notebook folder; ``None``: not there."""
         account = self._accounts.find(job.owner)
         if job.output_notebook is None or account is None:
             return None
@@ -167,5 +167,5 @@ class JobViews:
 
 
 def _may_know_who(job: JobRecord, viewer: Viewer) -> bool:
-    """An admin's name is for admins."""
+    """Whether a viewer may know who cancelled a job: an admin's name is for admins."""
     return viewer.sees_all or job.cancel_asked_by in {viewer.name, job.owner}

@@ -33,7 +33,7 @@ class Shares:
     def share(
         self, owner: UserName, groups: tuple[str, ...], viewer: Viewer, keep_and_wake: KeepAndWake
     ) -> Share:
-        """One owner's share."""
+        """Return one owner's share: slices, quotas, jobs and the week's use."""
         holdings = self._capacity.holdings
         own = self._ledger.slices_of_owner(owner)
         states = [job.state for job in self._ledger.live_jobs.values() if job.owner == owner]
@@ -94,6 +94,6 @@ def _quota(
 def _group_of(
     own: tuple[SliceRecord, ...], known: tuple[GroupName, ...], document: QuotaDocument
 ) -> GroupName | None:
-    """The group on whose account the owner's slices are; else the first that they are in."""
+    """Return the group on whose account the owner's slices are; else the first of theirs."""
     charged = (GroupName(g) for r in own if not r.is_job for g in r.groups if g in document.groups)
     return next(charged, known[0] if known else None)

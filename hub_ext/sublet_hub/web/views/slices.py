@@ -37,7 +37,7 @@ HUB = Viewer(name="", sees_all=True)
 
 
 def offers_body(found: SliceOffers) -> Offers:
-    """What a user could have now, as the options form gets it."""
+    """Return what a user could have now, as the options form gets it."""
     return Offers(
         owner=found.rights.owner,
         offers=tuple(
@@ -69,7 +69,7 @@ class Views:
         self._capacity = capacity
 
     def slice(self, record: SliceRecord, viewer: Viewer) -> SliceInfo:
-        """A slice with what its agent last said of it."""
+        """Return a slice with what its agent last said of it."""
         report = self._fleet.report_as_of_now(record.slice_id)
         waits_for = () if report is None or report.wait is None else report.wait.waits_for
         return SliceInfo(
@@ -85,12 +85,12 @@ class Views:
         )
 
     def slices(self, records: Iterable[SliceRecord], viewer: Viewer) -> tuple[SliceInfo, ...]:
-        """Slices, the oldest first."""
+        """Return the slices as a viewer is shown them, the oldest first."""
         ordered = sorted(records, key=lambda record: (record.created_at, record.slice_id))
         return tuple(self.slice(record, viewer) for record in ordered)
 
     def event(self, record: EventRecord, viewer: Viewer) -> EventInfo:
-        """An event; for whom room was made, only to who may know that."""
+        """Return an event; for whom room was made is told only to a viewer who may know that."""
         made_for = record.for_slice_id
         return EventInfo(
             event_id=record.event_id,
@@ -107,7 +107,7 @@ class Views:
         )
 
     def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
-        """All cards, by node and index."""
+        """Return all cards as a viewer is shown them, by node and index."""
         cards = sorted(self._ledger.gpus.values(), key=lambda gpu: (gpu.node, gpu.index))
         return tuple(self._gpu(gpu, viewer) for gpu in cards)
 
@@ -167,7 +167,7 @@ class Views:
         )
 
     def job_name(self, job_id: JobId, viewer: Viewer) -> str:
-        """What a viewer is told of whose job it is."""
+        """Return what a viewer is told of whose a job is."""
         job = self._ledger.jobs.get(job_id)
         if job is not None and job.owner == viewer.name:
             return "a job of yours"
@@ -176,7 +176,7 @@ class Views:
         return "a job"
 
     def shows_name(self, owner: str, groups: Iterable[str], viewer: Viewer) -> bool:
-        """Whether a viewer may see who it is: themselves, or in one group with them."""
+        """Whether a viewer may see an owner's name: their own, or of one group with them."""
         if viewer.sees_all or owner == viewer.name:
             return True
         known = self._capacity.holdings.document.groups
@@ -195,7 +195,7 @@ def _standing(report: SliceReport) -> ToldStanding:
 
 
 def _unreported(gpu: GpuRecord) -> GpuReport:
-    """A card whose agent has not spoken since the service started: what the ledger knows."""
+    """Return what the ledger knows of a card whose agent has not spoken since the start."""
     return GpuReport(
         gpu_id=GpuId(gpu.gpu_id),
         index=gpu.index,

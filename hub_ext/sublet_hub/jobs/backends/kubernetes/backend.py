@@ -69,7 +69,7 @@ _SLICE_GONE: Final = Ending(JobMove.GO_BACK, JobReason(JobReasonCode.SLICE_GONE)
 
 
 class KubernetesJobs:
-    """All jobs that run in the cluster."""
+    """The jobs that run in the cluster."""
 
     def __init__(
         self,
@@ -118,11 +118,11 @@ class KubernetesJobs:
         self._removal.remove_orphans(self._stores.ledger.live_jobs, own_queue=own_queue)
 
     def evict(self, slice_id: SliceId, why: str) -> None:
-        """A job had to leave its card: it goes back to the queue."""
+        """Have a job go back to the queue, which had to leave its card."""
         self._send_back(slice_id, evicted(why))
 
     def lose(self, slice_id: SliceId, why: str) -> None:
-        """A job's GPU state is lost: it goes back to the queue, a few times."""
+        """Have a job whose GPU state is lost go back to the queue, a few times."""
         self._send_back(slice_id, lost_gpu_state(why))
 
     async def close(self) -> None:
@@ -152,7 +152,7 @@ class KubernetesJobs:
                 pass
 
     def _look_at_waiting(self, job: JobRecord, owner: Manifest | None, seen: JobStatus) -> None:
-        """Only where Kueue says who is next: else our queue places it."""
+        """Look at a waiting job where Kueue says which is next; else the service's queue does."""
         if self._settings.kueue is None:
             return
         if owner is None:
@@ -174,7 +174,7 @@ class KubernetesJobs:
             self._look_at_pending(job, seen)
 
     def _look_at_queued(self, job: JobRecord, owner: Manifest) -> None:
-        """Kueue has not let it begin: it is made anew where it can run elsewhere by now."""
+        """Look at a job that Kueue has not let begin; where it can run elsewhere, make it anew."""
         self._pending.forget(job.job_id)
         anew = self._attempts.why_anew(job, owner)
         if anew is None:
@@ -221,7 +221,7 @@ class KubernetesJobs:
         self._on_news()
 
     def _ends_unbegun(self, job: JobRecord, seen: JobStatus) -> bool:
-        """It is over before it has begun; one that has ended by itself has begun, too."""
+        """Whether a job is over before it began; one that has ended by itself has begun, too."""
         ending = self._ending_of(job, seen)
         if ending is None or ending.move is JobMove.FINISH or ending.exit_code is not None:
             return False
@@ -242,7 +242,7 @@ class KubernetesJobs:
     async def _end_with_words(
         self, job: JobRecord, ending: Ending, pods: tuple[SeenPod, ...]
     ) -> None:
-        """What a container that is only being started waits for, its kubelet says in events."""
+        """End an attempt with what its container waited for, which the kubelet says in events."""
         warnings = [await self._cluster.warning_of(pod) for pod in pods]
         words = next(filter(None, warnings), "")
         now_known = self._stores.ledger.live_jobs.get(job.job_id)
@@ -252,7 +252,7 @@ class KubernetesJobs:
         self._end_unbegun(now_known, replace(ending, why=replace(ending.why, told=told)))
 
     def _end_unbegun(self, job: JobRecord, ending: Ending) -> None:
-        """Kueue would admit it again at once: there it leaves its place to others first."""
+        """End an attempt before it began; Kueue would admit it at once, so it rests there first."""
         if job.state is JobState.WAITING and ending.move is JobMove.GO_BACK:
             rest = self._pending.rest(job.job_id, self._stores.now())
             ending = replace(ending, why=ending.why.under(rest_s=round(rest.total_seconds())))
@@ -277,13 +277,13 @@ class KubernetesJobs:
             self._endings[job.job_id] = wish
 
     def _ending_of(self, job: JobRecord, seen: JobStatus) -> Ending | None:
-        """The end that the cluster tells of; nothing while the job goes on."""
+        """Return the end that the cluster tells of; ``None`` while the job goes on."""
         if isinstance(seen, Waits | Runs):
             return None
         return ending_of(job, seen, self._settings.most_attempts)
 
     def _end_when_told(self, job: JobRecord, ending: Ending) -> None:
-        """The cluster says that it is over: what it printed last is waited for, not for ever."""
+        """End a job that is over for the cluster: what it printed last is awaited, not for ever."""
         now = self._stores.now()
         since = self._over_since.setdefault(job.job_id, now)
         if not self._output.is_taken(job.job_id) and now - since < _LOG_ENDS_WITHIN:
@@ -294,7 +294,7 @@ class KubernetesJobs:
     def _end_when_gone(
         self, job: JobRecord, ending: Ending, owner: Manifest | None, pods: list[Manifest]
     ) -> None:
-        """Its slice is free only when its processes are gone."""
+        """End an attempt once its processes are gone: only then is its slice free."""
         now = self._stores.now()
         alive = [pod for pod in pods if not is_over(pod, now)]
         if alive or (owner is not None and ending.move is JobMove.GO_BACK):
@@ -348,7 +348,7 @@ class KubernetesJobs:
         return None if job.slice_id is None else self._stores.ledger.slices.get(job.slice_id)
 
     def _say(self, job_id: JobId, why: JobReason) -> None:
-        """What a job waits for, for its owner."""
+        """Note in the ledger what a job waits for, for its owner."""
         job = self._stores.ledger.live_jobs.get(job_id)
         change = None if job is None else waits_for(job, why)
         if change is not None:
@@ -392,5 +392,5 @@ class KubernetesJobs:
 
 
 def _making(name: str) -> str:
-    """What the task is called that makes an object: not the one that removes it."""
+    """Return the name of the task that makes an object: another than of the one that removes it."""
     return f"making {name}"

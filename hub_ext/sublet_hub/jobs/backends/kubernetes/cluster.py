@@ -85,18 +85,18 @@ class JobsInCluster:
         return self._pods.synced and all(watch.synced for watch in self._owners.values())
 
     def owner(self, resource: Resource, name: str) -> Manifest | None:
-        """The object that runs a job."""
+        """Return the object of this name that runs a job."""
         watch = self._owners.get(resource)
         return None if watch is None else watch.objects.get(name)
 
     def owners(self) -> Iterator[tuple[Resource, Manifest]]:
-        """All objects that run jobs."""
+        """Yield all objects that run jobs."""
         for resource, watch in self._owners.items():
             for value in watch.objects.values():
                 yield resource, value
 
     def pods_of(self, job_id: JobId, resource: Resource, owner_name: str) -> list[Manifest]:
-        """The pods of one attempt, in the order of their ranks."""
+        """Return the pods of one attempt, in the order of their ranks."""
         owner = self.owner(resource, owner_name)
         pods = [
             pod
@@ -108,7 +108,7 @@ class JobsInCluster:
         return sorted(pods, key=_rank)
 
     def workload_of(self, owner_name: str) -> Manifest | None:
-        """What Kueue says of a job."""
+        """Return what Kueue says of a job."""
         if self._workloads is None:
             return None
         found = (w for w in self._workloads.objects.values() if job_of_workload(w) == owner_name)
@@ -125,7 +125,7 @@ class JobsInCluster:
         _LOG.info("%s %s was removed", resource.kind, name)
 
     async def warning_of(self, pod: SeenPod) -> str:
-        """What was warned of last about a pod; nothing where the service may not read that."""
+        """Return what was warned of last about a pod; empty where the service may not read that."""
         about = f"involvedObject.uid={pod.uid}"
         try:
             listed = await self._api.list(EVENTS, self._namespace, fields=about)
@@ -144,7 +144,7 @@ class JobsInCluster:
         return known is None or has_ended(known)
 
     def log_of(self, pod: str) -> PodLog:
-        """Where a pod's log comes from, for who follows it."""
+        """Return where a pod's log comes from, for the one that follows it."""
         return PodLog(
             lambda since: self.log(pod, since),
             lambda: self.has_printed_all(pod),
@@ -152,7 +152,7 @@ class JobsInCluster:
         )
 
     async def log(self, pod: str, since: str = "") -> AsyncIterator[bytes]:
-        """What a pod prints, each line behind its time, until the answer ends."""
+        """Yield what a pod prints, each line behind its time, until the answer ends."""
         container = _container_of(self._pods.objects.get(pod) or {})
         path = with_query(
             PODS.path(self._namespace, pod, "log"),
@@ -174,7 +174,7 @@ class JobsInCluster:
 
 
 def _container_of(pod: Manifest) -> str:
-    """The container that runs the job: the trainer's pods have its runtime's own."""
+    """Return the name of the container that runs a job: the trainer's pods have its runtime's."""
     there = {each["name"] for each in pod.get("spec", {}).get("containers", ())}
     return TRAINERS_CONTAINER if there and CONTAINER not in there else CONTAINER
 

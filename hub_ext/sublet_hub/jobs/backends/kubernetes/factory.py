@@ -25,7 +25,7 @@ class ClusterRuns:
 
     @property
     def has_own_queue(self) -> bool:
-        """Whether our queue says who is next; else Kueue does."""
+        """Whether the service's queue says which job is next; else Kueue does."""
         return self._settings.kueue is None
 
     @property
@@ -39,12 +39,12 @@ class ClusterRuns:
         return self._settings.home_is_shared
 
     def why_untouched(self, job: JobRecord) -> JobsOff | None:
-        """All jobs are looked after."""
+        """Return ``None``: the service looks after all jobs."""
         del job
         return None
 
     def backend(self, stores: Stores, pods: Pods) -> JobBackend:
-        """Whoever runs them."""
+        """Return the backend that runs jobs in the cluster."""
         kueue = self._settings.kueue
         cluster = JobsInCluster(self._api, self._settings, several_nodes=kueue is not None)
         quota = None

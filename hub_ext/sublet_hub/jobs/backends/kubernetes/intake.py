@@ -15,7 +15,7 @@ from sublet_hub.ledger.records import JobRecord
 
 
 class PodIntake:
-    """In a cluster."""
+    """The intake of jobs in a cluster, whose service sees no files of their owners."""
 
     def __init__(self, settings: KubeJobSettings) -> None:
         self._settings = settings
@@ -26,7 +26,7 @@ class PodIntake:
         return False
 
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
-        """Say why jobs like this cannot run for this owner."""
+        """Return why jobs like this cannot run for this owner, or ``None``."""
         if account.pod is None:
             message = (
                 "nothing is known yet of how your pods are made: start a notebook server once, "
@@ -45,13 +45,13 @@ class PodIntake:
     async def inspect(
         self, account: AccountTemplate, path: NotebookPath
     ) -> NotebookFacts | Refusal:
-        """Nothing is known of it before a pod has its owner's volume."""
+        """Return facts that say nothing: only what has the owner's volume reads the notebook."""
         del account, path
         return NotebookFacts(cells=0, kernel=None, kernel_installed=True)
 
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """Its owner's notebook server does, or the job's first attempt."""
+        """Copy nothing: the owner's notebook server does, or the job's first attempt."""
         del account, path, job
         return None

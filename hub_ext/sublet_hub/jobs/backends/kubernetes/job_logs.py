@@ -38,7 +38,7 @@ class JobOutput:
         )
 
     def bytes_printed(self, job: JobRecord) -> int:
-        """How much its log has grown: on disk, or with the time that each line came with."""
+        """Return a log's bytes: on disk, or as read with its lines' times where that is more."""
         follower = self._followers.get(job.job_id)
         read = 0 if follower is None else follower.bytes_read
         return max(read, self._stores.files.bytes_written(job.job_id, job.attempts))
@@ -49,7 +49,7 @@ class JobOutput:
         return follower is None or follower.done
 
     def note_progress(self, job: JobRecord) -> JobRecord:
-        """Tell the ledger how far a job has come; returns the job after it."""
+        """Tell the ledger how far a job has come; return the job after that."""
         if job.attempts == 0:
             return job
         file = self._progress.get(job.job_id)
@@ -68,7 +68,7 @@ class JobOutput:
         return after
 
     def forget(self, job_id: JobId) -> None:
-        """An attempt is over."""
+        """Forget an attempt that is over."""
         self._progress.pop(job_id, None)
         follower = self._followers.pop(job_id, None)
         if follower is not None:

@@ -35,7 +35,7 @@ class LentQuota:
         self._read_at: datetime | None = None
 
     async def run(self) -> None:
-        """Keep it until cancelled."""
+        """Keep the quota equal to what can be lent, until cancelled."""
         while True:
             try:
                 await self.keep()
@@ -66,7 +66,7 @@ class LentQuota:
         self._written, self._read_at = units, now
 
     def units(self) -> int:
-        """All units of cards whose agents report: what jobs have, and what could still be lent."""
+        """Return the units of all cards whose agents report: had by jobs, or still to be lent."""
         stores, unit_mib = self._stores, self._unit_mib
         total = 0
         for view in stores.fleet.speaking():

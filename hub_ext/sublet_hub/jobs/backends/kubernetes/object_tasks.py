@@ -26,7 +26,7 @@ class ObjectTasks:
         self.on_done: Callable[[], None] = lambda: None
 
     def run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Do something, unless it is being done or too early."""
+        """Begin the task of this name, unless it is under way or rests."""
         now = self._now()
         if name in self._tasks or now < self._not_before.get(name, now):
             work.close()
@@ -35,11 +35,11 @@ class ObjectTasks:
         self._tasks[name] = asyncio.get_running_loop().create_task(self._doing(name, work))
 
     def rest(self, name: str, time: timedelta) -> None:
-        """Leave something be for a while."""
+        """Begin no task of this name for a while."""
         self._not_before[name] = self._now() + time
 
     async def close(self) -> None:
-        """Leave everything as it is."""
+        """Cancel all tasks, and leave the cluster as it is."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -21,20 +21,20 @@ class Run:
     tree: JobTree
     progress: ProgressFile
     child: Child | None
-    """``None``: it was adopted, so its exit code is nobody's."""
+    """The process as our child; ``None``: it was adopted, so nobody gets its exit code."""
     stop_watch: Callable[[], None]
     exited_at: datetime | None = None
     agent_heard_at: datetime | None = None
     """Since when, after the exit, its node's agent reports."""
     ending: Ending | None = None
-    """What it is being ended for: also when that has to be tried again."""
+    """What the job is being ended for: also when that has to be tried again."""
     grace: timedelta = timedelta()
-    """How long its processes may take to end."""
+    """How long the job's processes may take to end."""
     task: asyncio.Task[None] | None = None
 
 
 def seen_of(run: Run) -> Seen:
-    """What an exit was, from what the job said last and from how it ended."""
+    """Return what a job's exit means, from what the job said last and from how it ended."""
     said = run.progress.read_end().ended
     if said is not None and said.ok:
         return Succeeded()
@@ -56,7 +56,7 @@ def _never_began(run: Run) -> bool:
 
 
 def was_told_to_end(run: Run) -> bool:
-    """Whether it looks as if somebody had ended the job by a signal."""
+    """Whether an exit looks as if somebody had ended the job by a signal."""
     said = run.progress.read_end().ended
     if said is not None:
         return said.error is not None and said.error.name == "Terminated"

@@ -12,7 +12,7 @@ from sublet_hub.settings import JobSettings
 
 
 class LocalIntake:
-    """On this machine: processes of the owner look and copy."""
+    """The intake of jobs on this machine: processes of the owner look and copy."""
 
     def __init__(self, settings: JobSettings) -> None:
         self._settings = settings
@@ -23,20 +23,20 @@ class LocalIntake:
         return True
 
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
-        """Say why jobs like this cannot run for this owner. ``AccountError``."""
+        """Return why jobs like this cannot run for this owner, or ``None``. ``AccountError``."""
         run_as(account)
         return _refuse_several_gpus(request)
 
     async def inspect(
         self, account: AccountTemplate, path: NotebookPath
     ) -> NotebookFacts | Refusal:
-        """Say what is in the notebook, as its owner reads it."""
+        """Return what is in the notebook, as its owner reads it, or why it cannot be a job."""
         return await inspect_notebook(account, path, within=self._settings.check_timeout)
 
     async def take_along(
         self, account: AccountTemplate, path: NotebookPath, job: JobRecord
     ) -> Refusal | None:
-        """Copy the notebook as it is now, and what the job takes along, as its owner."""
+        """Copy the notebook as it is now, and what the job takes along; return why not, if not."""
         to = str(paths_of(job, account).copy_folder)
         return await take_along(
             account, path, job.take_along, to, within=self._settings.copy_timeout

@@ -19,13 +19,13 @@ from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath
 _LOG = logging.getLogger(__name__)
 _BAD_NOTEBOOK = 3
 _RUNNER = ("-P", "-s", "-m", "sublet_lab.runner")
-"""Without what owners have installed for themselves: only the job has that."""
+"""The runner's arguments, without what owners have installed: only the job has that."""
 
 
 async def inspect_notebook(
     account: AccountTemplate, path: NotebookPath, within: timedelta
 ) -> NotebookFacts | Refusal:
-    """Ask the runner, as the owner, what is in the notebook.
+    """Return what the runner, as the owner, finds in the notebook, or why it cannot be a job.
 
     ``NotebookError`` where the runner itself does not work.
     """
@@ -75,7 +75,7 @@ def _read_facts(output: str) -> NotebookFacts | None:
 async def take_along(
     account: AccountTemplate, path: NotebookPath, taken: Sequence[str], to: str, within: timedelta
 ) -> Refusal | None:
-    """Copy the notebook and files beside it, as the owner; says what cannot be taken along.
+    """Copy the notebook and files beside it, as the owner; return why not, where that cannot be.
 
     ``NotebookError`` where the runner itself does not work.
     """

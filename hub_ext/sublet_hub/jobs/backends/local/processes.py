@@ -71,7 +71,7 @@ class HeldProcess:
             os.close(self.request_pipe)
 
     def give_up(self) -> None:
-        """End it before it has begun."""
+        """End the process before the job has begun."""
         os.close(self.request_pipe)
         self.child.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -79,7 +79,7 @@ class HeldProcess:
 
 
 def start_held(launch: Launch, boot_id: str) -> HeldProcess:
-    """Start a runner that waits for its request. ``AccountError`` where that cannot be.
+    """Start a runner that waits for its request, and return it. ``AccountError``: it cannot be.
 
     Between this and ``let_go`` the caller writes down who the process is: should the service
     die in between, the runner sees its pipe end without a request, and ends too.
@@ -124,7 +124,7 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
 
 
 def watch_exit(identity: StartedProcess, ended: Callable[[], None]) -> Callable[[], None]:
-    """Call ``ended`` once when the process has ended; returns what stops the watch.
+    """Call ``ended`` once when the process has ended; return what stops the watch.
 
     A pidfd also tells of processes that are not our children: those we adopted.
     """
@@ -155,7 +155,7 @@ def watch_exit(identity: StartedProcess, ended: Callable[[], None]) -> Callable[
 
 @dataclass(frozen=True, slots=True)
 class JobTree:
-    """By what all of a job's processes are known."""
+    """The marks by which all of a job's processes are known."""
 
     job_id: JobId
     uid: int
@@ -165,11 +165,11 @@ class JobTree:
 
     @property
     def rebooted(self) -> bool:
-        """Whether the machine was restarted since."""
+        """Whether the machine was restarted since the job's process began."""
         return self.root.boot_id != self.boot_id
 
     def find(self) -> list[psutil.Process]:
-        """All of them that live now."""
+        """Return the processes of the job that live now."""
         found: dict[int, psutil.Process] = {}
         if is_alive(self.root, self.boot_id):
             with contextlib.suppress(psutil.Error):
@@ -182,7 +182,7 @@ class JobTree:
         return [p for p in found.values() if p.pid != os.getpid() and _lives(p)]
 
     def _is_of_job(self, process: psutil.Process) -> bool:
-        """By the slice's group, which nobody leaves, or an environment that it may have emptied."""
+        """Whether a process is in the slice's group, or has the job's id in its environment."""
         try:
             if process.uids().real != self.uid:
                 return False
@@ -196,7 +196,7 @@ class JobTree:
 
 
 async def end_tree(tree: JobTree, grace_s: float) -> bool:
-    """Tell a job to end, wait, and kill what is left of it; returns whether all have ended.
+    """Tell a job to end, wait, and kill what is left of it; return whether all have ended.
 
     The runner is told first, alone: it interrupts the cell, which can save what it has, and ends
     its kernel. Whoever is still there after most of the grace period is told too.
@@ -220,7 +220,7 @@ async def end_tree(tree: JobTree, grace_s: float) -> bool:
 
 
 async def _tell_all_to_end(tree: JobTree, within_s: float) -> bool:
-    """SIGTERM to each process once; returns whether all have ended."""
+    """Send SIGTERM to each process once; return whether all have ended."""
     told: set[psutil.Process] = set()
     deadline = time.monotonic() + within_s
     while True:

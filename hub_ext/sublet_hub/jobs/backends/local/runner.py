@@ -55,14 +55,14 @@ from sublet_hub.state.stores import Stores
 _LOG = logging.getLogger(__name__)
 _SILENT_FOR = timedelta(seconds=30)
 _EVICTION_IS_TOLD_WITHIN = timedelta(seconds=3)
-"""An agent that ends a job says so; its word can come after the job's end."""
+"""How long after a job's end its agent may still say that it has ended the job."""
 _SILENT_AGENT_IS_AWAITED = timedelta(seconds=60)
-"""What it has to say of a job's end, it says when it is back."""
+"""How long an agent that is silent is awaited: what it knows of a job's end, it says later."""
 _SLICE_GONE = JobReason(JobReasonCode.SLICE_GONE)
 
 
 class LocalRunner:
-    """All jobs' processes on this machine."""
+    """The backend that runs jobs as processes on this machine."""
 
     def __init__(self, stores: Stores, settings: JobSettings, log_bytes: int, boot_id: str) -> None:
         self._stores = stores
@@ -235,7 +235,7 @@ class LocalRunner:
             self._end(run, wish, self._settings.grace)
 
     def _awaits_agent(self, job: JobRecord, run: Run, exited_at: datetime) -> bool:
-        """Whether its agent may yet say that it has ended this job."""
+        """Whether a job's agent may yet say that it has ended the job."""
         record, now = self._slice_of(job), self._stores.now()
         if job.cancel_asked_at is not None or record is None or run.tree.rebooted:
             return False

@@ -14,7 +14,7 @@ from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 
 
 def pods_started(job: JobRecord, pods: tuple[str, ...], output: str, now: datetime) -> Change:
-    """Its pods run."""
+    """Return the change by which a job runs, as its pods do."""
     after = job.moved(
         JobMove.START,
         started_at=now,
@@ -29,13 +29,13 @@ def pods_started(job: JobRecord, pods: tuple[str, ...], output: str, now: dateti
 def placed_by_cluster(
     job: JobRecord, records: tuple[SliceRecord, ...], gpus_held: float, now: datetime
 ) -> Change:
-    """The cluster has put all of its pods on nodes: from now on it has slices there."""
+    """Return the change by which a job has slices where the cluster has put all of its pods."""
     first = changes.placed(job, records[0], gpus_held, now)
     return replace(first, slices=records)
 
 
 def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
-    """The change, that also releases what the job's other pods had."""
+    """Return a change that ends an attempt, with the slices of the job's other pods released."""
     own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
     if not change.released:
         return change

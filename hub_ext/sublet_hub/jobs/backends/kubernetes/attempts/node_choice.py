@@ -13,16 +13,16 @@ from sublet_hub.state.stores import Stores
 
 
 class NotYetError(Exception):
-    """It has to wait in the queue."""
+    """No node can take the job now: the job has to wait in the queue."""
 
     def __init__(self, why: JobReason) -> None:
-        """``why``: what it waits for."""
+        """``why``: what the job waits for."""
         self.why = why
         super().__init__(job_clause(why))
 
 
 class NodesForJobs:
-    """Looks them up in the ledger; cards come seldom, so once in a round for each type."""
+    """Finds nodes in the ledger; cards come seldom, so once in a round for each type of GPU."""
 
     def __init__(self, stores: Stores, settings: KubeJobSettings) -> None:
         self._stores = stores
@@ -34,7 +34,7 @@ class NodesForJobs:
         self._with_type.clear()
 
     def only_on(self, job: JobRecord, record: SliceRecord | None = None) -> tuple[NodeId, ...]:
-        """The only nodes that a job can run on; none: on all. ``NotYetError`` where on none.
+        """Return the only nodes that a job can run on; empty: on all. ``NotYetError``: on none.
 
         A job that our queue has placed goes where that has found room, and nowhere else where its
         owner's files are in use there already.
@@ -55,11 +55,11 @@ class NodesForJobs:
         return (home,)
 
     def is_bound(self, job: JobRecord) -> bool:
-        """Whether its owner's files are in use on a node now, and can be nowhere else."""
+        """Whether the files of a job's owner are in use on a node now, and can be nowhere else."""
         return self._home_of(job) is not None
 
     def in_use_elsewhere(self, job: JobRecord, nodes: Collection[NodeId]) -> NodeId | None:
-        """Another node, where its owner's files are in use by what runs: there it has to go."""
+        """Return another node, on which the owner's files are in use: the job must go there."""
         if self._settings.home_is_shared:
             return None
         ledger = self._stores.ledger

@@ -37,7 +37,7 @@ class PendingJobs:
         self._rests: dict[JobId, _Rest] = {}
 
     def ending_of(self, job_id: JobId, seen: Waits, wanted: int, now: datetime) -> Ending | None:
-        """The end of an attempt that has waited for too long: it gives its place back, or fails."""
+        """Return the end of an attempt that waited too long: it gives its place back, or fails."""
         settings = self._settings
         if len(seen.pods) < wanted or not all(pod.node for pod in seen.pods):
             self._not_begun.pop(job_id, None)
@@ -52,7 +52,7 @@ class PendingJobs:
         return Ending(JobMove.FAIL, why, may_retry=True)
 
     def rest(self, job_id: JobId, now: datetime) -> timedelta:
-        """Leave the queue to others for a while, longer each time; returns how long."""
+        """Have a job leave the queue to others, longer each time; return for how long."""
         known = self._rests.get(job_id)
         time = _FIRST_REST if known is None else min(2 * known.time, _LONGEST_REST)
         self._rests[job_id] = _Rest(time, now + time)
@@ -69,16 +69,16 @@ class PendingJobs:
         return now - since > self._settings.pending_for
 
     def note_suitable(self, job_id: JobId) -> None:
-        """A queued object is what it should be, or there is none."""
+        """Note that a job's queued object is what it should be, or that there is none."""
         self._suits_not.pop(job_id, None)
 
     def note_begun(self, job_id: JobId) -> None:
-        """It runs: nothing is held against it."""
+        """Forget how a job has waited, for it runs."""
         self.forget(job_id)
         self._rests.pop(job_id, None)
 
     def forget(self, job_id: JobId) -> None:
-        """It does not wait in the cluster any more."""
+        """Forget since when a job waits in the cluster, for it does so no more."""
         self._without_node.pop(job_id, None)
         self._not_begun.pop(job_id, None)
 

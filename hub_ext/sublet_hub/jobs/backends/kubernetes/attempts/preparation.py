@@ -18,10 +18,10 @@ from sublet_hub.state.stores import Stores
 
 
 class CannotRunError(Exception):
-    """This job cannot be made a pod of."""
+    """No pod can be made of the job."""
 
     def __init__(self, why: JobReason) -> None:
-        """``why``: for its owner."""
+        """``why``: for the job's owner."""
         self.why = why
         super().__init__(job_clause(why))
 
@@ -35,7 +35,7 @@ class Attempts:
         self.nodes = NodesForJobs(stores, settings)
 
     def prepare(self, job: JobRecord, record: SliceRecord | None) -> PlacedJob:
-        """Everything that the job's pod depends on. ``CannotRunError``, ``NotYetError``."""
+        """Return a job with all that its pod depends on. ``CannotRunError``, ``NotYetError``."""
         stores = self._stores
         account = stores.accounts.find(job.owner)
         if account is None or account.template.pod is None:
@@ -64,7 +64,7 @@ class Attempts:
         return placed
 
     def why_anew(self, job: JobRecord, owner: Manifest) -> JobReason | None:
-        """Why an object that is still queued should be made anew: for its pods' nodes."""
+        """Return why a queued object is to be made anew, for its pods' nodes; ``None``: it fits."""
         made_for = (owner["metadata"].get("annotations") or {}).get(NODES) or nodes_mark(())
         try:
             only_on = self.nodes.only_on(job)
@@ -83,7 +83,10 @@ class Attempts:
     def slices_on(
         self, job: JobRecord, pods: tuple[SeenPod, ...]
     ) -> tuple[tuple[SliceRecord, ...], float] | None:
-        """Slices where the cluster has put the job's pods; nothing while a node is not known."""
+        """Return slices where the cluster has put the job's pods, and what part of a GPU they hold.
+
+        ``None`` while a node is not known.
+        """
         records: list[SliceRecord] = []
         held = 0.0
         for rank, pod in enumerate(pods):
@@ -127,7 +130,7 @@ class Attempts:
     def _likeliest_card(
         self, job: JobRecord, node: str | None, taken: set[GpuId]
     ) -> GpuFacts | None:
-        """The card of a node that can lend what is needed most tightly, as its agent chooses."""
+        """Return the card of a node on which the job fits most tightly, as its agent chooses."""
         if node is None:
             return None
         holdings = self._stores.capacity.holdings
@@ -147,7 +150,7 @@ class Attempts:
         return self._stores.capacity.holdings.pool_of(facts.gpu_id)
 
     def _size(self, job: JobRecord, record: SliceRecord | None) -> tuple[int, int]:
-        """How much GPU memory, and how many units of it."""
+        """Return how much GPU memory in MiB a job gets, and in how many units of it."""
         holdings = self._stores.capacity.holdings
         unit_mib = self._settings.unit_mib
         if record is not None:
@@ -166,7 +169,7 @@ class Attempts:
         return whole_mib, units_for(whole_mib, whole_mib, unit_mib)
 
     def _slice_id(self, job: JobRecord, record: SliceRecord | None) -> str | None:
-        """Known before the cluster has placed it; of several pods each has one of its own."""
+        """Return the id of the slice of a job's only pod; ``None``: each of several has its own."""
         if record is not None:
             return record.slice_id
         return slice_id_of(job.job_id, job.attempts + 1) if job.gpus == 1 else None

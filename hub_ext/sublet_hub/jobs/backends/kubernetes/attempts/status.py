@@ -60,19 +60,19 @@ class SeenPod:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """It has not begun, and why."""
+    """A job that has not begun, and why."""
 
     why: JobReason
     pods: tuple[SeenPod, ...] = ()
     suspended: bool = False
-    """By Kueue: no pods are wanted now."""
+    """Whether Kueue has suspended the job's object: no pods are wanted now."""
     unexplained: bool = False
-    """Its status does not say for what its container waits: the kubelet's events may."""
+    """Whether the pod does not say what its container waits for: the kubelet's events may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Its containers run."""
+    """A job whose containers run."""
 
     pods: tuple[SeenPod, ...]
 
@@ -81,7 +81,7 @@ JobStatus = Waits | Runs | Seen
 
 
 def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 1) -> JobStatus:
-    """Say what became of a job, from the object that runs it and its pods."""
+    """Return what became of a job, from the object that runs it and its pods."""
     if owner is None and not pods:
         return Lost(JobReason(JobReasonCode.CLUSTER_HAS_IT_NO_LONGER))
     said = [_look_at_pod(pod) for pod in _newest_first(pods)]
@@ -108,7 +108,7 @@ def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 
 
 
 def seen_pods(pods: Sequence[Manifest]) -> tuple[SeenPod, ...]:
-    """Who the pods are, and where."""
+    """Return the pods of a job: their names, ids and nodes."""
     return tuple(
         SeenPod(
             pod["metadata"]["name"],
@@ -120,7 +120,7 @@ def seen_pods(pods: Sequence[Manifest]) -> tuple[SeenPod, ...]:
 
 
 def is_suspended(owner: Manifest) -> bool:
-    """Whether Kueue has it wait: what pods there are, are going."""
+    """Whether Kueue has a job's object wait: what pods there are, are going."""
     return bool((owner.get("spec") or {}).get("suspend"))
 
 
@@ -228,7 +228,7 @@ def _look_at_failed(pod: Manifest, disruption: Manifest | None) -> JobStatus:
 
 
 def _last_word(ended: Manifest) -> Ended | None:
-    """The runner's last line, as the kubelet read it from the container's ending file."""
+    """Return the runner's last line, as the kubelet read it from the container's ending file."""
     try:
         return Ended.model_validate_json(str(ended.get("message") or ""))
     except ValidationError:
@@ -272,7 +272,7 @@ def _words(said: Manifest) -> str:
 
 
 def latest_warning(events: Sequence[Manifest]) -> str:
-    """What a kubelet, or whoever else, has warned of last."""
+    """Return of what a kubelet, or whoever else, has warned last."""
     warnings = [event for event in events if event.get("type") == "Warning"]
     latest = max(warnings, key=_told_at, default=None)
     return "" if latest is None else _words(latest)[:MOST_TOLD]
@@ -285,7 +285,7 @@ def _told_at(event: Manifest) -> str:
 
 
 def why_not_admitted(workload: Manifest | None) -> JobReason:
-    """Why Kueue does not let a job begin, as its Workload says."""
+    """Return why Kueue does not let a job begin, as its Workload says."""
     conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
     for condition in conditions:
         if condition.get("type") == "QuotaReserved" and condition.get("status") == "False":
@@ -294,7 +294,7 @@ def why_not_admitted(workload: Manifest | None) -> JobReason:
 
 
 def why_evicted(workload: Manifest | None) -> JobReason:
-    """Why Kueue took a job's room away again."""
+    """Return why Kueue took a job's room away again."""
     conditions = ((workload or {}).get("status") or {}).get("conditions") or ()
     for condition in conditions:
         if condition.get("type") == "Evicted" and condition.get("status") == "True":
@@ -303,7 +303,7 @@ def why_evicted(workload: Manifest | None) -> JobReason:
 
 
 def job_of_workload(workload: Manifest) -> str | None:
-    """The name of the object that a Workload stands for."""
+    """Return the name of the object that a Workload stands for."""
     for owner in workload["metadata"].get("ownerReferences") or ():
         if owner.get("controller"):
             return str(owner["name"])

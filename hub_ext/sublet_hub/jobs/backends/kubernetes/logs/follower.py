@@ -36,7 +36,7 @@ class LogSplitter:
         self._record: bytes | None = None
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
-        """The text and the whole lines of progress that are known now."""
+        """Return the text and the whole lines of progress that are known after this part."""
         text, records, start = [], [], 0
         while start < len(data):
             if self._record is None:
@@ -68,7 +68,7 @@ class PodLog:
 
 
 class LogFollower:
-    """One attempt's log."""
+    """The follower of one attempt's log."""
 
     def __init__(
         self, files: JobFiles, job_id: JobId, attempt: int, source: PodLog, pace: LogPace
@@ -93,7 +93,7 @@ class LogFollower:
         return self._position.read
 
     async def stop(self) -> None:
-        """Leave the rest."""
+        """Stop following, and leave the rest of the log."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task

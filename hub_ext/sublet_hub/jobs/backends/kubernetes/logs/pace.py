@@ -13,11 +13,11 @@ MOST_AT_ONCE: Final = 64 * 1024
 """Bytes that are looked at in one turn of the loop: that takes a millisecond."""
 _BYTES_PER_S: Final = 16 * 1024 * 1024
 _AT_ONCE_S: Final = 0.05
-"""As much as can be read in this time is not waited for: most logs say little."""
+"""The seconds whose amount of log is not waited for: most logs say little."""
 
 
 def parts_of(data: bytes) -> Iterator[bytes]:
-    """The data in parts for one turn each."""
+    """Yield the data in parts, for one turn of the loop each."""
     for start in range(0, len(data), MOST_AT_ONCE):
         yield data[start : start + MOST_AT_ONCE]
 
@@ -29,7 +29,7 @@ class LogPace:
         self._free_at_s = 0.0
 
     def take(self, size: int, now_s: float) -> float:
-        """So much was read; returns for how many seconds to rest after that."""
+        """Note that so much was read; return for how many seconds to rest after that."""
         self._free_at_s = max(self._free_at_s, now_s) + size / _BYTES_PER_S
         ahead_s = self._free_at_s - now_s
         return ahead_s if ahead_s > _AT_ONCE_S else 0

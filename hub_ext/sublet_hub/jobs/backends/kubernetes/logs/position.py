@@ -30,28 +30,28 @@ class LogPosition:
     """How far a log was taken."""
 
     stamps: tuple[int, ...] = ()
-    """Of the lines that were taken last, in nanoseconds since 1970."""
+    """The times of the lines that were taken last, in nanoseconds since 1970."""
     taken: int = 0
-    """Bytes of the last of them."""
+    """The bytes that were taken of the last of these lines."""
     read: int = 0
-    """Bytes of all lines, with their times: who prints empty lines makes work of these alone."""
+    """The bytes of all lines, with their times: empty lines make work by these alone."""
 
     @property
     def since(self) -> str:
-        """From when on the log is asked for: kubelets know whole seconds; empty: all of it."""
+        """The time from which on the log is asked for, in whole seconds; empty: all of it."""
         if not self.stamps:
             return ""
         at = datetime.fromtimestamp(min(self.stamps) // _SECOND, UTC)
         return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def written(self) -> bytes:
-        """For a file."""
+        """Return the position as a file keeps it."""
         said = {"stamps": self.stamps, "taken": self.taken, "read": self.read}
         return json.dumps(said).encode()
 
 
 def read_position(written: bytes) -> LogPosition:
-    """The position that was written; ``ValueError`` where it is none."""
+    """Return the position that a file keeps; ``ValueError`` where there is none in it."""
     try:
         said = json.loads(written)
         stamps = tuple(int(stamp) for stamp in said["stamps"])
@@ -67,7 +67,7 @@ class LogPart:
 
     data: bytes
     known: bool
-    """It was taken before: the beginning of a line that goes on."""
+    """Whether the part was taken before, as the beginning of a line that goes on."""
 
 
 class StampedLog:
@@ -86,11 +86,11 @@ class StampedLog:
 
     @property
     def position(self) -> LogPosition:
-        """How far it has been taken now."""
+        """How far the log has been taken now."""
         return LogPosition(tuple(self._recent), self._taken, self._read)
 
     def take(self, data: bytes) -> Iterator[LogPart]:
-        """What the next bytes of the answer bring."""
+        """Yield the parts of lines that the next bytes of the answer bring."""
         data, self._head = self._head + data, b""
         start = 0
         while start < len(data):
@@ -113,7 +113,7 @@ class StampedLog:
             start = stop
 
     def _take_lines(self, lines: bytes) -> LogPart:
-        """Many at once, where none is known: one by one they would cost ten times as much."""
+        """Return many new lines as one part: one by one they would cost ten times as much."""
         last = lines[:-1].rsplit(b"\n", _KEPT_LINES)[-_KEPT_LINES:]
         for line in last:
             before, _, text = line.partition(b" ")
@@ -125,7 +125,7 @@ class StampedLog:
         return LogPart(_STAMPS_OF_LINES.sub(b"", lines), known=False)
 
     def _begin_line(self, data: bytes, start: int) -> int | None:
-        """Where the line's text begins, behind its time, once all of that is here."""
+        """Return where a line's text begins, behind its time; ``None`` until all of it is here."""
         before, space, _ = data[start : start + _MOST_STAMP + 1].partition(b" ")
         if not space and len(before) <= _MOST_STAMP and b"\n" not in before:
             return None

@@ -41,7 +41,7 @@ class KueueNames:
 
     namespace: str
     lent_queue: str = _LENT_QUEUE
-    """Empty: it is made elsewhere, by the chart."""
+    """The name of the queue of lent room; empty: it is made elsewhere, by the chart."""
     flavor: str = "sublet"
     prefix: str = "sublet-"
     cohort: str = "sublet"
@@ -52,7 +52,7 @@ class KueueNames:
 def queue_objects(
     document: QuotaDocument, names: KueueNames, lent_units: int
 ) -> tuple[Manifest, ...]:
-    """All objects: the flavor, the queue of lent room, and one for each group of the document."""
+    """Return all objects: the flavor, the queue of lent room, and one for each group."""
     flavor = RESOURCE_FLAVORS.manifest(_metadata(names.flavor), spec={})
     objects = [flavor]
     if names.lent_queue:
@@ -76,7 +76,7 @@ def queue_objects(
 
 
 def group_queue(group: str, names: KueueNames) -> str:
-    """The name of a group's queue; of two groups never the same, nor that of the lent room.
+    """Return the name of a group's queue; of two groups never the same, nor that of lent room.
 
     A group that cannot be a name as it is gets some digits that are its alone.
     """
@@ -91,7 +91,7 @@ def group_queue(group: str, names: KueueNames) -> str:
 
 
 def priority_objects(classes: Iterable[tuple[int, str]]) -> tuple[Manifest, ...]:
-    """A WorkloadPriorityClass for each step of jobs' priorities."""
+    """Return a WorkloadPriorityClass for each step of jobs' priorities."""
     return tuple(
         PRIORITY_CLASSES.manifest(
             _metadata(name), value=least, description=f"Jobs of priority {least} and more"
@@ -101,7 +101,7 @@ def priority_objects(classes: Iterable[tuple[int, str]]) -> tuple[Manifest, ...]
 
 
 def lent_quota_of(cluster_queue: Manifest) -> int | None:
-    """How many whole units of lent room a queue says there are; nothing where it covers none.
+    """Return how many whole units of lent room a queue covers; ``None`` where it covers none.
 
     ``ValueError`` where what it says is no amount.
     """
@@ -114,7 +114,7 @@ def lent_quota_of(cluster_queue: Manifest) -> int | None:
 
 
 def with_lent_quota(cluster_queue: Manifest, units: int) -> Manifest:
-    """The change that makes a queue's lent room so many units, and leaves the rest as it is.
+    """Return the merge patch that makes a queue's lent room so many units, and no other change.
 
     A list is replaced whole by a merge patch, so all of it is in there.
     """

@@ -41,14 +41,14 @@ _MANAGER: Final = "sublet.dev/service"
 
 
 def resource_of(job: JobRecord, settings: KubeJobSettings) -> Resource:
-    """The kind of object that runs this job."""
+    """Return the kind of object that runs a job."""
     if job.gpus == 1:
         return JOBS
     return JOB_SETS if settings.several_nodes is SeveralNodes.JOB_SET else TRAIN_JOBS
 
 
 def manifest_of(placed: PlacedJob, settings: KubeJobSettings) -> Manifest:
-    """The object that runs the job's next attempt."""
+    """Return the object that runs a job's next attempt."""
     resource = resource_of(placed.job, settings)
     labels = labels_of(placed, settings)
     metadata: Manifest = {
@@ -132,7 +132,7 @@ def _job_set_spec(placed: PlacedJob, settings: KubeJobSettings, labels: dict[str
 def _train_job_spec(
     placed: PlacedJob, settings: KubeJobSettings, labels: dict[str, str]
 ) -> Manifest:
-    """Kubeflow's trainer brings torchrun's options itself, from its runtime."""
+    """Return a TrainJob's spec: Kubeflow's trainer brings torchrun's options from its runtime."""
     pod = pod_spec(placed, settings)
     (container,) = pod.pop("containers")
     patched = {key: container[key] for key in _PATCHED_IN_CONTAINERS if key in container}
@@ -178,4 +178,4 @@ Neither the priority class nor the grace period: these, and whatever else the po
 the runtime's.
 """
 _PATCHED_IN_CONTAINERS: Final = ("volumeMounts", "securityContext")
-"""And in their containers, beside what the trainer's own fields say."""
+"""What a TrainJob lets one change in the containers, beside the trainer's own fields."""

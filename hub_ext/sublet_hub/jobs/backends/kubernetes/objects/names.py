@@ -28,22 +28,22 @@ _MOST_LABEL: Final = 63
 
 
 def object_name(job: JobRecord) -> str:
-    """The name of the object that runs the job's next attempt, or the one that runs."""
+    """Return the name of the object that runs a job's next attempt, or the one that runs."""
     attempt = job.attempts if job.state is JobState.RUNNING else job.attempts + 1
     return f"sublet-{job.job_id}-{attempt}"
 
 
 def slice_id_of(job_id: JobId, attempt: int, rank: int = 0) -> SliceId:
-    """A slice's id where the cluster, not our queue, places the job: the same when asked again."""
+    """Return the slice's id of a job that the cluster places: the same when asked again."""
     text = f"{job_id}/{attempt}/{rank}"
     return SliceId(hashlib.sha256(text.encode()).hexdigest()[:32])
 
 
 def nodes_mark(names: Sequence[str]) -> str:
-    """The same for the same nodes, and short for however many."""
+    """Return a mark for a set of nodes: the same for the same ones, short for however many."""
     return hashlib.sha256(",".join(sorted(names)).encode()).hexdigest()[:16] if names else "all"
 
 
 def as_label(text: str) -> str:
-    """A text as a label can have it: for people, not to find things by."""
+    """Return a text as a label can have it: for people, not to find things by."""
     return _NO_LABEL.sub("-", text)[:_MOST_LABEL].strip("-._")

@@ -50,20 +50,20 @@ class PlacedJob:
     account: AccountTemplate
     pod: PodTemplate
     asked: Mapping[str, str]
-    """Variables that its owner asked for."""
+    """The variables that the job's owner asked for."""
     memory_mib: int
-    """Of GPU memory: its slice's cap."""
+    """The cap of the job's slice: GPU memory in MiB."""
     units: int
     slice_id: str | None = None
     simulated: bool = False
     prefers_node: str | None = None
-    """Where the queue found room."""
+    """The node where the queue found room; none where the cluster places the job."""
     only_on: tuple[str, ...] = ()
     """The only nodes that have its owner's files or the cards it asks for; empty: all do."""
 
 
 def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
-    """Labels of a job's objects and pods."""
+    """Return the labels of a job's objects and pods."""
     labels = {**dict(settings.labels), MANAGED_BY: SERVICE, JOB_ID: placed.job.job_id}
     # Never none: the chart's admission policy wants to be told an owner. KubeSpawner says "x", too.
     labels[OWNER] = as_label(placed.job.owner) or "x"
@@ -73,12 +73,12 @@ def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
 
 
 def annotations_of(placed: PlacedJob) -> dict[str, str]:
-    """Annotations of a job's pods: the request, which the runner reads as a file."""
+    """Return the annotations of a job's pods: the request, which the runner reads as a file."""
     return {REQUEST: json.dumps(request_of(placed), sort_keys=True)}
 
 
 def request_of(placed: PlacedJob) -> dict[str, Any]:
-    """What the runner is asked for."""
+    """Return what the runner in a job's pod is asked for."""
     job = placed.job
     paths = paths_of(job, placed.account)
     take = {
@@ -90,7 +90,7 @@ def request_of(placed: PlacedJob) -> dict[str, Any]:
 
 
 def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Manifest:
-    """The inside of the pod; ``command`` stands before the interpreter's arguments."""
+    """Return the pod's spec; ``command`` stands before the interpreter's arguments."""
     template = placed.pod
     spec: Manifest = {
         "restartPolicy": "Never",
@@ -157,7 +157,7 @@ def _container(placed: PlacedJob, settings: KubeJobSettings, command: tuple[str,
 
 
 def environment_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
-    """The variables of a job's pod; which card it has, and what part of it, the agent adds."""
+    """Return the variables of a job's pod; its card, and its part of that, the agent adds."""
     account = placed.account
     allowed = {k: v for k, v in account.environment.items() if not is_reserved(k)}
     variables = {
@@ -206,7 +206,7 @@ _SUFFIXES: Final = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 
 
 def _mib(quantity: str) -> int:
-    """Kubernetes' ``4Gi`` in MiB."""
+    """Return an amount as Kubernetes writes it, such as ``4Gi``, in MiB."""
     number, suffix = quantity[:-2], quantity[-2:]
     if suffix not in _SUFFIXES or not number.isdecimal():
         message = f"{quantity!r} is no amount of memory: write it as 4Gi or 512Mi"

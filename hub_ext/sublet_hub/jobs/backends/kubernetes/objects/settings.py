@@ -14,14 +14,14 @@ class SeveralNodes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KueueSettings:
-    """Where Kueue decides when jobs begin."""
+    """The settings of a cluster where Kueue decides when jobs begin."""
 
     local_queue: str = "sublet-lent"
     """The queue of lent room, in the jobs' namespace."""
     cluster_queue: str = ""
     """The ClusterQueue whose quota of lent room is kept; empty: somebody else keeps it."""
     priority_classes: tuple[tuple[int, str], ...] = ()
-    """From a job's priority on, the WorkloadPriorityClass; the highest that is reached counts."""
+    """The WorkloadPriorityClass from a job's priority on; the highest that is reached counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +29,23 @@ class KubeJobSettings:
     """What the service is told about jobs on Kubernetes."""
 
     namespace: str
-    """Where users' pods and volumes are, and so their jobs."""
+    """The namespace of users' pods and volumes, and so of their jobs."""
     unit_mib: int = 1024
-    """What one ``sublet.dev/lent`` stands for: as the agents are told."""
+    """How much GPU memory one ``sublet.dev/lent`` stands for: as the agents are told."""
     priority_class: str = "sublet-training"
-    """Below the one of notebooks; empty: the cluster's default."""
+    """The priority class of jobs' pods, below that of notebooks; empty: the cluster's default."""
     service_account: str = "default"
     agent_socket: str = "/run/sublet/agent.sock"
     simulated_socket: str | None = None
     service_url: str = ""
     cpu: str = "1"
     memory: str = "4Gi"
-    """Of host memory, without what a suspend moves there: that comes on top."""
+    """The host memory of a job's pod, without what a suspend moves there: that comes on top."""
     home_is_shared: bool = False
     """Homes can be mounted on several nodes at once (ReadWriteMany)."""
     grace: timedelta = timedelta(seconds=20)
     pending_for: timedelta = timedelta(minutes=5)
-    """A job whose pod found no node for so long goes back to the queue."""
+    """How long a job's pod may find no node; then the job goes back to the queue."""
     begins_within: timedelta = timedelta(minutes=30)
     """Longer: images are pulled. A pod that has a node and has not begun for so long (its image is
     not to be had, a volume cannot be mounted) is an attempt that failed."""
@@ -54,4 +54,4 @@ class KubeJobSettings:
     kueue: KueueSettings | None = None
     several_nodes: SeveralNodes = SeveralNodes.JOB_SET
     labels: tuple[tuple[str, str], ...] = field(default=())
-    """For jobs' pods, for instance those that network policies ask for."""
+    """The labels of jobs' pods, for instance those that network policies ask for."""
