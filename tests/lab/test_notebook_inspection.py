@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from sublet_lab.server import notebook_inspection
-from sublet_lab.server.notebook_inspection import InspectionError, folder_facts, inspect
+from sublet_lab.notebooks import inspection
+from sublet_lab.notebooks.inspection import InspectionError, folder_facts, inspect
 from sublet_quota.jobs.take_along import MOST_FILES
 from sublet_quota.wire.notebook_server import LiteralProblem
 
@@ -196,7 +196,7 @@ def test_what_lies_beyond_the_listed_entries_is_counted_too(tmp_path: Path) -> N
 def test_a_folder_with_more_than_is_looked_at_is_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notebook_inspection, "_MOST_LOOKED_AT", 300)
+    monkeypatch.setattr(inspection, "_MOST_LOOKED_AT", 300)
     write_notebook(tmp_path / "n.ipynb", "print(1)")
     for number in range(301):
         (tmp_path / str(number)).mkdir()

@@ -27,7 +27,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
-from sublet_lab.job_files import JobFiles
+from sublet_lab.notebooks.job_files import JobFiles
 from sublet_lab.runner.taking_along import TakingError
 
 _ASK_AGAIN_S = 1.0

@@ -22,7 +22,7 @@ from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
-from sublet_lab.job_files import JobFiles
+from sublet_lab.notebooks.job_files import JobFiles
 from sublet_lab.runner.taking_along import TakingError, discard
 from sublet_lab.server.service_client import Answer, ServiceClient
 

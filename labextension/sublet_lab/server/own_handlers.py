@@ -12,11 +12,11 @@ from sublet_quota.wire.notebook_server import KernelHolding, LiteralReading, Lit
 from tornado import web
 
 from sublet_lab.agent_share import NoShareError, ask_share
+from sublet_lab.notebooks.inspection import InspectionError, inspect
+from sublet_lab.notebooks.literals import read_literal
 from sublet_lab.server.handlers import Handler, SubletHandler
 from sublet_lab.server.kernel_holdings import join
 from sublet_lab.server.kernel_processes import processes_of
-from sublet_lab.server.notebook_inspection import InspectionError, inspect
-from sublet_lab.server.python_literals import read_literal
 from sublet_lab.server.service_client import Answer
 
 _HOLDINGS: TypeAdapter[tuple[KernelHolding, ...]] = TypeAdapter(tuple[KernelHolding, ...])

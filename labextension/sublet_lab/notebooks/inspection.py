@@ -23,8 +23,8 @@ from sublet_quota.wire.notebook_server import (
     NotebookParameter,
 )
 
+from sublet_lab.notebooks.literals import read_literal
 from sublet_lab.runner.taking_along import Budget, TooLargeError, count_files
-from sublet_lab.server.python_literals import read_literal
 
 if TYPE_CHECKING:
     from sublet_lab.runner.notebook import Parameter

@@ -16,6 +16,7 @@ from sublet_quota.jobs.take_along import RESULTS_FOLDER, copy_folder
 from sublet_quota.wire.api import JobInfo, JobRequest
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 
+from sublet_lab.notebooks.inspection import InspectionError, locate
 from sublet_lab.runner.taking_along import (
     Budget,
     TakingError,
@@ -24,7 +25,6 @@ from sublet_lab.runner.taking_along import (
     discard,
     settle,
 )
-from sublet_lab.server.notebook_inspection import InspectionError, locate
 
 
 @dataclass(frozen=True, slots=True)

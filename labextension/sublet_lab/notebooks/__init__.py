@@ -1,0 +1,1 @@
+"""The notebooks of a server: what is in them and beside them, and copies of what a job runs."""
