@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.sections import SliceSize
@@ -15,9 +14,6 @@ from sublet_quota.names.ids import PoolName, SizeName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.sizes import SizeRefusal
-
-_BEYOND_ALL_GPUS: Final = 10**9
-"""A number of MiB, and of milli-GPU, above any that a request can mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +138,7 @@ def _read_amounts(
         (memory_mib, SizeRefusal.MEMORY_BEYOND_ALL_GPUS, SizeRefusal.MEMORY_TOO_LITTLE),
         (compute_milli, SizeRefusal.COMPUTE_BEYOND_ALL_GPUS, SizeRefusal.COMPUTE_TOO_LITTLE),
     ):
-        if value is not None and value > _BEYOND_ALL_GPUS:
+        if value is not None and value > BEYOND_ALL_GPUS:
             return refuse(too_much)
         if value is not None and value < 1:
             return refuse(too_little, too_little=value)

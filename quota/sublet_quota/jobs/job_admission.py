@@ -6,9 +6,8 @@ admin's word, are refused.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI
+from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, WHOLE_GPU_MILLI
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import PoolName
@@ -16,8 +15,6 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.jobs import JobRefusal
 from sublet_quota.reasons.refusals.limits import LimitRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
-
-_BEYOND_ALL_GPUS: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def _refuse_amount(wish: RequestedJob) -> Refusal | None:
     memory = wish.memory_mib
     if memory is not None and memory < 1:
         return refuse(JobRefusal.NO_MEMORY)
-    if memory is not None and memory > _BEYOND_ALL_GPUS:
+    if memory is not None and memory > BEYOND_ALL_GPUS:
         return refuse(JobRefusal.MEMORY_BEYOND_ALL_GPUS)
     return None
 

@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount, format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import (
+    BEYOND_ALL_GPUS,
+    GpuAmount,
+    format_compute,
+    format_memory,
+)
 from sublet_quota.reasons.job_reasons import MOST_TOLD
 from sublet_quota.reasons.refusal import quoted
 
@@ -61,7 +66,7 @@ def _most_gpus(count: int) -> str:
 
 
 def _too_little(amount: int) -> str:
-    return str(amount) if amount > -(10**9) else "less than nothing"
+    return str(amount) if amount > -BEYOND_ALL_GPUS else "less than nothing"
 
 
 def _told(words: str) -> str:
