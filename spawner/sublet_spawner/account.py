@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import AccountTemplate
 
 DEFAULT_ENVIRONMENT_NAMES: Final = (
@@ -46,10 +48,7 @@ def find_account(name: str) -> Account | Refusal:
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
-        return Refusal(
-            RefusalReason.NO_ACCOUNT,
-            f"There is no system account named {name!r} on this machine: ask an admin to make one",
-        )
+        return refuse(ServerRefusal.NO_SYSTEM_ACCOUNT, account=name)
     return Account(entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.environment import NO_GPU
 
 MAX_NAME_LENGTH: Final = 255
@@ -50,24 +52,30 @@ def read_user_options(
     ``other_keys`` belong to other parts of the hub's configuration and are left to them.
     """
     if not isinstance(options, Mapping):
-        return _bad(f"user_options is {_shown(options)}: send an object, {{}} for the default size")
+        return refuse(ServerRefusal.NO_OBJECT, value=_shown(options))
     unknown = sorted(str(key) for key in options if key not in KEYS | other_keys)
     if unknown:
-        return _bad(
-            f"user_options has {', '.join(_shown(key) for key in unknown[:5])}: "
-            f"allowed are {', '.join(sorted(KEYS | other_keys))}"
+        return refuse(
+            ServerRefusal.UNKNOWN_KEYS,
+            keys=tuple(_shown(key) for key in unknown[:5]),
+            allowed=tuple(sorted(KEYS | other_keys)),
         )
     names: dict[str, str | None] = {}
     for key in _NAMES:
         value = options.get(key)
         if value is not None and not _is_name(value):
-            return _bad(f"{key} is {_shown(value)}: give a name of 1 to {MAX_NAME_LENGTH} letters")
+            return refuse(
+                ServerRefusal.NO_NAME,
+                key=key,
+                value=_shown(value),
+                most_letters=MAX_NAME_LENGTH,
+            )
         names[key] = value
     amounts: dict[str, int | None] = {}
     for key in _AMOUNTS:
         value = options.get(key)
         if value is not None and not _is_whole_number(value):
-            return _bad(f"{key} is {_shown(value)}: give a whole number of at most 12 digits")
+            return refuse(ServerRefusal.NO_NUMBER, key=key, value=_shown(value))
         amounts[key] = value
     return SliceChoice(
         names["size"],
@@ -93,7 +101,7 @@ def read_form(
             options[key] = values[0] if len(values) == 1 else values
             continue
         if len(values) != 1:
-            return _bad(f"{_shown(key)} was given {len(values)} times: give it once")
+            return refuse(ServerRefusal.GIVEN_TWICE, key=_shown(key), times=len(values))
         value = values[0].strip()
         if value or key not in KEYS:
             options[key] = _number(value) if key in _AMOUNTS else value
@@ -118,7 +126,3 @@ def _shown(value: Any) -> str:
     """Return a value short, and on one line."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
-
-
-def _bad(message: str) -> Refusal:
-    return Refusal(RefusalReason.BAD_PARAMETERS, message)

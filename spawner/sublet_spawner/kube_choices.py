@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
 from kubespawner import KubeSpawner  # type: ignore[import-untyped]
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.environment import NO_GPU
 
 from sublet_spawner.choice import KEYS, SliceChoice
@@ -79,8 +80,7 @@ class KubeChoices(KubeSliceSettings, SliceSpawnerMixin, KubeSpawner):  # type: i
         except (KeyError, TypeError, ValueError) as error:
             if not self._in_start:
                 raise
-            message = f"The profile cannot be used: {error}"
-            raise self.refusal(Refusal(RefusalReason.BAD_PARAMETERS, message)) from error
+            raise self.refusal(refuse(ServerRefusal.PROFILE_UNUSABLE, told=str(error))) from error
         if self._in_start:
             await self.take_slice()
 

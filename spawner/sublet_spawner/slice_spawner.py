@@ -13,7 +13,9 @@ from typing import Any, Final
 from jupyterhub.spawner import Spawner  # type: ignore[import-untyped]
 from sqlalchemy.orm import object_session
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease, Offers, SliceRequest
 from sublet_quota.wire.environment import no_gpu_environment
 from traitlets import default
@@ -96,10 +98,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         """Return the choice, also where it came from the REST API; raise where it is no choice."""
         choice = read_user_options(self.user_options, await self.other_option_keys())
         if isinstance(choice, SliceChoice) and choice.without_gpu and not self.allow_no_gpu:
-            choice = Refusal(
-                RefusalReason.SIZE_NOT_ALLOWED,
-                "Servers without a GPU are not offered on this hub: pick one of the sizes",
-            )
+            choice = refuse(ServerRefusal.NOT_WITHOUT_GPU)
         if isinstance(choice, Refusal):
             raise self.refusal(choice)
         return choice

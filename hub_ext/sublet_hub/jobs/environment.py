@@ -3,7 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import AccountTemplate, Lease
 from sublet_quota.wire.environment import SliceEndpoints, slice_environment
 
@@ -18,18 +20,20 @@ _MOST_LENGTH = 4096
 def refuse_variables(asked: Mapping[str, str]) -> Refusal | None:
     """Return the refusal of variables that an owner asks for and a job cannot have, or ``None``."""
     if len(asked) > _MOST_VARIABLES:
-        message = f"{len(asked)} environment variables: at most {_MOST_VARIABLES}"
-        return Refusal(RefusalReason.BAD_PARAMETERS, message)
+        return refuse(
+            NotebookRefusal.TOO_MANY_VARIABLES,
+            variables=len(asked),
+            most_variables=_MOST_VARIABLES,
+        )
     for name, value in asked.items():
         if _NAME.match(name) is None:
-            why = "is no name of an environment variable"
-        elif is_reserved(name):
-            why = "is set by Sublet or JupyterHub, and cannot be asked for"
-        elif len(value) > _MOST_LENGTH or "\0" in value:
-            why = f"has a value that is longer than {_MOST_LENGTH} characters, or not text"
-        else:
-            continue
-        return Refusal(RefusalReason.BAD_PARAMETERS, f"the variable {name!r:.80} {why}")
+            return refuse(NotebookRefusal.VARIABLE_IS_NO_NAME, variable=name)
+        if is_reserved(name):
+            return refuse(NotebookRefusal.VARIABLE_RESERVED, variable=name)
+        if len(value) > _MOST_LENGTH or "\0" in value:
+            return refuse(
+                NotebookRefusal.VARIABLE_TOO_LONG, variable=name, most_characters=_MOST_LENGTH
+            )
     return None
 
 

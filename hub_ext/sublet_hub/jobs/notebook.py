@@ -11,7 +11,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import AccountTemplate
 
 _MOST_DEPTH = 16
@@ -59,14 +61,9 @@ def locate_notebook(account: AccountTemplate, asked: str) -> NotebookPath | Refu
     """Return where the path that an owner gave lies below their notebook folder, or the refusal."""
     path = PurePosixPath(asked)
     if path.is_absolute() or ".." in path.parts or "\0" in asked or not path.name:
-        message = (
-            f"{asked!r:.300} is no path below your notebook folder: write it as in the file "
-            "browser, without a leading / and without .."
-        )
-        return Refusal(RefusalReason.BAD_NOTEBOOK, message)
+        return refuse(NotebookRefusal.NOT_BELOW_FOLDER, path=asked)
     if path.suffix != ".ipynb":
-        message = f"{asked!r:.300} is no notebook: its name must end in .ipynb"
-        return Refusal(RefusalReason.BAD_NOTEBOOK, message)
+        return refuse(NotebookRefusal.NO_NOTEBOOK, path=asked)
     return NotebookPath(str(path), str(PurePosixPath(account.notebook_dir) / path))
 
 
@@ -75,18 +72,22 @@ def refuse_parameters(asked: Mapping[str, Any], facts: NotebookFacts) -> Refusal
     declared = {parameter.name: parameter.type for parameter in facts.parameters}
     for name, value in asked.items():
         if not name.isidentifier() or iskeyword(name):
-            why = "is no name that a variable can have"
-        elif not _is_plain(value, _MOST_DEPTH):
-            why = "is no text, number, true, false, null, or list or mapping of these"
-        elif declared and name not in declared:
-            why = (
-                f"is not in the notebook's cell of parameters: it has {', '.join(sorted(declared))}"
+            return refuse(NotebookRefusal.PARAMETER_IS_NO_NAME, parameter=name)
+        if not _is_plain(value, _MOST_DEPTH):
+            return refuse(NotebookRefusal.PARAMETER_NOT_PLAIN, parameter=name)
+        if declared and name not in declared:
+            return refuse(
+                NotebookRefusal.PARAMETER_NOT_DECLARED,
+                parameter=name,
+                declared=tuple(sorted(declared)),
             )
-        elif not _has_type(value, declared.get(name)):
-            why = f"is a {declared[name]} in the notebook, and cannot be {value!r:.100}"
-        else:
-            continue
-        return Refusal(RefusalReason.BAD_PARAMETERS, f"the parameter {name!r:.80} {why}")
+        if not _has_type(value, declared.get(name)):
+            return refuse(
+                NotebookRefusal.PARAMETER_OF_OTHER_TYPE,
+                parameter=name,
+                type=declared[name],
+                value=value,
+            )
     return None
 
 

@@ -17,7 +17,9 @@ from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.names.job_names import job_name
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.jobs import JobRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import JobLog, JobRequest
 
 from sublet_hub.errors import TooManyRequestsError
@@ -119,10 +121,8 @@ class JobSubmission:
                 gpus=job.gpus,
             )
         except ValidationError as error:
-            # It was taken in when more was allowed.
             found = "; ".join(str(each["msg"]) for each in error.errors(include_url=False))
-            message = f"this job cannot be run again as it was: {found}. Submit its notebook anew."
-            return Refusal(RefusalReason.BAD_PARAMETERS, message[:2000])
+            return refuse(JobRefusal.NOT_AS_BEFORE, told=found)
         return await self.submit(job.owner, groups, request, may_go_first=may_go_first)
 
     def log(self, job: JobRecord, offset: int) -> JobLog:
@@ -151,11 +151,7 @@ class JobSubmission:
     def _account(self, owner: UserName, groups: tuple[str, ...]) -> OwnerAccount | Refusal:
         account = self._stores.accounts.find(owner)
         if account is None:
-            message = (
-                "nothing is known of your account here yet: start a notebook server once, then "
-                "submit the job again"
-            )
-            return Refusal(RefusalReason.NO_ACCOUNT, message)
+            return refuse(JobRefusal.ACCOUNT_UNKNOWN)
         return account.model_copy(update={"groups": groups or account.groups})
 
     def _look_at(

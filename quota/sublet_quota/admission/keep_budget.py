@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 from sublet_quota.document.rights import Rights
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.limits import LimitRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 
 
 def refuse_keep(rights: Rights, kept_today: timedelta, asked: timedelta) -> Refusal | None:
@@ -15,12 +17,12 @@ def refuse_keep(rights: Rights, kept_today: timedelta, asked: timedelta) -> Refu
         return None
     left = max(timedelta(), rights.keep_a_day - kept_today)
     asked_min, left_min, most_min = (_minutes(t) for t in (asked, left, rights.keep_a_day))
-    advice = f"Ask for {left_min} min or less" if left_min else "Try again tomorrow"
-    return Refusal(
-        RefusalReason.KEEP_BUDGET,
-        f"'{rights.owner}' may keep slices from being lent for {most_min} min a day, and has "
-        f"{left_min} min left: {asked_min} min is too much. {advice}.",
-        {"asked_min": asked_min, "left_min": left_min, "most_min": most_min},
+    return refuse(
+        LimitRefusal.KEPT_LONG if left_min else LimitRefusal.KEPT_ALL_DAY,
+        owner=rights.owner,
+        asked_min=asked_min,
+        left_min=left_min,
+        most_min=most_min,
     )
 
 

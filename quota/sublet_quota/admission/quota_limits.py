@@ -1,11 +1,14 @@
 """The limits of quotas: a user's, those of the groups that a slice counts for, and guarantees."""
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount, format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.rights import Rights, as_number
 from sublet_quota.holdings.group_totals import less
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, PoolName
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.limits import LimitRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.room import RoomRefusal
 
 
 def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
@@ -13,11 +16,11 @@ def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
     held = holdings.accounts.of_user(rights.owner, None).slices
     if rights.most_slices is None or held < rights.most_slices:
         return None
-    return Refusal(
-        RefusalReason.TOO_MANY_SLICES,
-        f"'{rights.owner}' has {_slices(held)} and may have {rights.most_slices}. "
-        "Stop another server first.",
-        {"slices": held, "most_slices": rights.most_slices},
+    return refuse(
+        LimitRefusal.USER_SLICES,
+        owner=rights.owner,
+        slices=held,
+        most_slices=rights.most_slices,
     )
 
 
@@ -26,37 +29,27 @@ def refuse_beyond_user_limit(
 ) -> Refusal | None:
     """Return why so much would take a user beyond their limits; ``None``: it would not."""
     held = holdings.accounts.of_user(rights.owner, None).amount
-    limits = (rights.limit_mib, rights.limit_milli)
-    return _refuse_beyond_limit(f"'{rights.owner}'", RefusalReason.USER_LIMIT, amount, held, limits)
-
-
-def _refuse_beyond_limit(
-    who: str,
-    reason: RefusalReason,
-    amount: GpuAmount,
-    held: GpuAmount,
-    limits: tuple[int | None, int | None],
-) -> Refusal | None:
-    """Return which limit, of memory or of compute, would be passed, or ``None``."""
-    advice = (
-        "Stop another server, or pick a smaller size."
-        if reason is RefusalReason.USER_LIMIT
-        else "Wait until a member stops a server, or pick a smaller size."
-    )
-    for name, unit, asked, used, limit in (
-        ("memory", "mib", amount.memory_mib, held.memory_mib, limits[0]),
-        ("compute", "milli", amount.compute_milli, held.compute_milli, limits[1]),
-    ):
-        if limit is None or used + asked <= limit:
-            continue
-        written = format_memory if unit == "mib" else format_compute
-        return Refusal(
-            reason,
-            f"{who} has {written(used)} of {name} and may have {written(limit)}: "
-            f"{written(asked)} more is too much. {advice}",
-            {f"asked_{unit}": asked, f"used_{unit}": used, f"limit_{unit}": limit},
+    if _is_beyond(held.memory_mib, amount.memory_mib, rights.limit_mib):
+        return refuse(
+            LimitRefusal.USER_MEMORY,
+            owner=rights.owner,
+            asked_mib=amount.memory_mib,
+            used_mib=held.memory_mib,
+            limit_mib=rights.limit_mib,
+        )
+    if _is_beyond(held.compute_milli, amount.compute_milli, rights.limit_milli):
+        return refuse(
+            LimitRefusal.USER_COMPUTE,
+            owner=rights.owner,
+            asked_milli=amount.compute_milli,
+            used_milli=held.compute_milli,
+            limit_milli=rights.limit_milli,
         )
     return None
+
+
+def _is_beyond(used: int, asked: int, limit: int | None) -> bool:
+    return limit is not None and used + asked > limit
 
 
 def group_to_charge(
@@ -88,16 +81,26 @@ def _refuse_beyond_group_limits(
     use = holdings.accounts.of_group(group, None)
     most = as_number(quota.most_slices, None)
     if most is not None and use.slices >= most:
-        return Refusal(
-            RefusalReason.GROUP_LIMIT,
-            f"Group '{group}' has {_slices(use.slices)} and may have {most}. "
-            "Wait until a member stops a server.",
-            {"slices": use.slices, "most_slices": most},
+        return refuse(LimitRefusal.GROUP_SLICES, group=group, slices=use.slices, most_slices=most)
+    limit_mib = as_number(quota.limit.memory, None)
+    if _is_beyond(use.amount.memory_mib, amount.memory_mib, limit_mib):
+        return refuse(
+            LimitRefusal.GROUP_MEMORY,
+            group=group,
+            asked_mib=amount.memory_mib,
+            used_mib=use.amount.memory_mib,
+            limit_mib=limit_mib,
         )
-    limits = (as_number(quota.limit.memory, None), as_number(quota.limit.compute, None))
-    return _refuse_beyond_limit(
-        f"Group '{group}'", RefusalReason.GROUP_LIMIT, amount, use.amount, limits
-    )
+    limit_milli = as_number(quota.limit.compute, None)
+    if _is_beyond(use.amount.compute_milli, amount.compute_milli, limit_milli):
+        return refuse(
+            LimitRefusal.GROUP_COMPUTE,
+            group=group,
+            asked_milli=amount.compute_milli,
+            used_milli=use.amount.compute_milli,
+            limit_milli=limit_milli,
+        )
+    return None
 
 
 def refuse_what_is_kept_for_others(
@@ -119,21 +122,20 @@ def refuse_what_is_kept_for_others(
     kept = accounts.unused(pool)
     for unused in own:
         kept = less(kept, unused)
-    for name, unit, asked, free, for_others in (
-        ("memory", "mib", amount.memory_mib, room.memory_mib, kept.memory_mib),
-        ("compute", "milli", amount.compute_milli, room.compute_milli, kept.compute_milli),
-    ):
-        if for_others and asked > free - for_others:
-            written = format_memory if unit == "mib" else format_compute
-            return Refusal(
-                RefusalReason.NO_ROOM,
-                f"Pool '{pool}' has {written(free)} of {name} left, of which "
-                f"{written(for_others)} is guaranteed to others: {written(asked)} more does not "
-                "fit. Pick a smaller size, or wait until somebody stops a server.",
-                {f"asked_{unit}": asked, f"free_{unit}": free, f"kept_{unit}": for_others},
-            )
+    if kept.memory_mib and amount.memory_mib > room.memory_mib - kept.memory_mib:
+        return refuse(
+            RoomRefusal.MEMORY_KEPT_FOR_OTHERS,
+            pool=pool,
+            asked_mib=amount.memory_mib,
+            free_mib=room.memory_mib,
+            kept_mib=kept.memory_mib,
+        )
+    if kept.compute_milli and amount.compute_milli > room.compute_milli - kept.compute_milli:
+        return refuse(
+            RoomRefusal.COMPUTE_KEPT_FOR_OTHERS,
+            pool=pool,
+            asked_milli=amount.compute_milli,
+            free_milli=room.compute_milli,
+            kept_milli=kept.compute_milli,
+        )
     return None
-
-
-def _slices(count: int) -> str:
-    return "1 slice" if count == 1 else f"{count} slices"

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from sublet_quota.admission.slice_admission import admit
 from sublet_quota.admission.slice_request import RequestedSlice, read_wish
-from sublet_quota.amounts.gpu_amounts import GpuAmount, format_memory
+from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.rights import rights_of
 from sublet_quota.holdings.gpu_load import Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, SizeName
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.room import RoomRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,14 @@ def decide_resize(
     wish = _wish(slice_, groups, new)
     facts = holdings.gpu(slice_.gpu_id)
     if facts is None or holdings.pool_of(slice_.gpu_id) != slice_.pool:
-        message = "Your slice's GPU belongs to its pool no more. Start your server again."
-        return Refusal(RefusalReason.NO_GPU, message)
+        return refuse(RoomRefusal.GPU_LEFT_POOL)
     rights = rights_of(holdings.document, slice_.owner, groups)
     wanted = read_wish(holdings.document, rights, wish)
     if isinstance(wanted, Refusal):
         return wanted
     amount = wanted.on(facts.kind)
     if amount.memory_mib < held_mib:
-        return _below_held(amount, held_mib)
+        return refuse(RoomRefusal.BELOW_HELD, asked_mib=amount.memory_mib, held_mib=held_mib)
     if amount.fits_in(slice_.amount):
         return Resized(amount, wanted.name, slice_.groups)
     admitted = admit(holdings, wish)
@@ -90,28 +91,9 @@ def _has_room(holdings: Holdings, slice_: Holding, amount: GpuAmount) -> bool:
     )
 
 
-def _below_held(amount: GpuAmount, held_mib: int) -> Refusal:
-    return Refusal(
-        RefusalReason.BELOW_HELD,
-        f"Your processes hold {format_memory(held_mib)}, more than "
-        f"{format_memory(amount.memory_mib)}. Free some, or restart a kernel, and try again.",
-        {"asked_mib": amount.memory_mib, "held_mib": held_mib},
-    )
-
-
 def _no_room(holdings: Holdings, slice_: Holding, amount: GpuAmount) -> Refusal:
     room = holdings.room(slice_.gpu_id)
     most_mib = 0 if room is None else max(0, min(room.shared_mib, room.largest_mib))
     most_milli = 0 if room is None else max(0, room.shared_milli)
-    return Refusal(
-        RefusalReason.NO_ROOM,
-        f"Your GPU has no room for {amount}: a slice there can have "
-        f"{GpuAmount(most_mib, most_milli)} now. Ask for less, or start your server again with "
-        "the larger size, to get it on another GPU.",
-        {
-            "asked_mib": amount.memory_mib,
-            "asked_milli": amount.compute_milli,
-            "free_mib": most_mib,
-            "free_milli": most_milli,
-        },
-    )
+    free = GpuAmount(most_mib, most_milli)
+    return refuse(RoomRefusal.NO_ROOM_TO_GROW, asked=amount, free=free)

@@ -27,7 +27,10 @@ from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GroupName, PoolName, SizeName, UserName
-from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
+from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.room import RoomRefusal
+from sublet_quota.reasons.refusals.sizes import SizeRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,12 @@ def _kinds_there(
     everywhere = holdings.kinds_in(wanted.pool)
     there = {k: v for k, v in everywhere.items() if k.is_type(wish.gpu_type)}
     if not there:
-        types = ", ".join(sorted({kind.type for kind in everywhere}))
-        asked = f" of type {quoted(wish.gpu_type)}" if wish.gpu_type and everywhere else ""
-        hint = f" There are: {types}." if types else " An administrator can add some."
-        return Refusal(RefusalReason.NO_GPU, f"Pool '{wanted.pool}' has no GPU{asked} now.{hint}")
+        if not everywhere:
+            return refuse(RoomRefusal.NO_GPU, pool=wanted.pool)
+        types = tuple(sorted({kind.type for kind in everywhere}))
+        return refuse(
+            RoomRefusal.NO_GPU_OF_TYPE, pool=wanted.pool, asked_type=wish.gpu_type, types=types
+        )
     opened = [kind for kind, index in there.items() if index.rooms]
     if not opened:
         return _all_closed(wanted.pool, there)
@@ -114,28 +119,16 @@ def _fits_on_empty(amount: GpuAmount, kind: GpuKind) -> bool:
 def _all_closed(pool: PoolName, there: dict[GpuKind, RoomIndex]) -> Refusal:
     reasons = sorted({reason for index in there.values() for reason in index.closed.values()})
     count = sum(len(index.closed) for index in there.values())
-    shown = "; ".join(reasons[:3]) + ("; ..." if len(reasons) > 3 else "")  # noqa: PLR2004
-    closed = "the only GPU is" if count == 1 else f"all {count} GPUs are"
-    return Refusal(
-        RefusalReason.GPU_CLOSED,
-        f"In pool '{pool}' {closed} closed to new slices: {shown}. Try again later.",
-        {"closed_gpus": count},
-    )
+    return refuse(RoomRefusal.GPUS_CLOSED, pool=pool, closed_gpus=count, why_closed=tuple(reasons))
 
 
 def _larger_than_gpu(wanted: Wanted, largest: GpuKind) -> Refusal:
-    amount = wanted.on(largest)
-    most = GpuAmount(largest.usable_mib, WHOLE_GPU_MILLI)
-    return Refusal(
-        RefusalReason.LARGER_THAN_GPU,
-        f"{amount} is more than one GPU of pool '{wanted.pool}' can give: at most {most} on "
-        f"{largest.type}. Ask for less.",
-        {
-            "asked_mib": amount.memory_mib,
-            "asked_milli": amount.compute_milli,
-            "largest_mib": most.memory_mib,
-            "largest_milli": most.compute_milli,
-        },
+    return refuse(
+        RoomRefusal.LARGER_THAN_GPU,
+        asked=wanted.on(largest),
+        pool=wanted.pool,
+        largest=GpuAmount(largest.usable_mib, WHOLE_GPU_MILLI),
+        gpu_type=largest.type,
     )
 
 
@@ -161,14 +154,7 @@ def _above_all_sizes(rights: Rights, wanted: Wanted, kind: GpuKind) -> Refusal:
         key=lambda amount: (amount.memory_mib, amount.compute_milli),
         default=None,
     )
-    asked = wanted.on(kind)
-    allowed = (
-        f"the largest size they may pick in pool '{wanted.pool}' is {largest}. Ask for less"
-        if largest is not None
-        else f"they may pick no size in pool '{wanted.pool}'. Ask an administrator for one"
-    )
-    numbers = {"asked_mib": asked.memory_mib, "asked_milli": asked.compute_milli}
-    if largest is not None:
-        numbers |= {"largest_mib": largest.memory_mib, "largest_milli": largest.compute_milli}
-    message = f"'{rights.owner}' may not have {asked}: {allowed}."
-    return Refusal(RefusalReason.SIZE_NOT_ALLOWED, message, numbers)
+    owner, asked, pool = rights.owner, wanted.on(kind), wanted.pool
+    if largest is None:
+        return refuse(SizeRefusal.AMOUNT_WITHOUT_SIZES, owner=owner, asked=asked, pool=pool)
+    return refuse(SizeRefusal.ABOVE_ALL_SIZES, owner=owner, asked=asked, pool=pool, largest=largest)

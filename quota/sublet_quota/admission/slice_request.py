@@ -1,21 +1,19 @@
 """The wish of somebody for a slice, as a size or as amounts, read under their rights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import GpuAmount
+from sublet_quota.amounts.gpu_amounts import BEYOND_ALL_GPUS, GpuAmount
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.sections import SliceSize
 from sublet_quota.holdings.gpu_load import GpuKind
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import PoolName, SizeName
-from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
-
-_BEYOND_ALL_GPUS: Final = 10**9
-"""A number of MiB, and of milli-GPU, above any that a request can mean."""
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.sizes import SizeRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +80,17 @@ def sizes_for(
 def read_wish(document: QuotaDocument, rights: Rights, wish: RequestedSlice) -> Wanted | Refusal:
     """Return what the wish means, or why it means nothing that this user may ask for."""
     if wish.pool is not None and wish.pool not in document.pools:
-        return Refusal(
-            RefusalReason.UNKNOWN_POOL,
-            f"There is no pool {quoted(wish.pool)}{_nearest(wish.pool, document.pools)}. "
-            f"Pick one of: {_listed(document.pools)}.",
+        return refuse(
+            SizeRefusal.UNKNOWN_POOL,
+            asked_pool=wish.pool,
+            nearest=_nearest(wish.pool, document.pools),
+            pools=tuple(document.pools),
         )
     open_sizes = sizes_for(document, rights, wish.groups)
     if wish.memory_mib is None and wish.compute_milli is None:
         return _read_size(document, open_sizes, wish)
     if wish.size is not None:
-        return _bad_amount("Ask for a size or for amounts, not for both.")
+        return refuse(SizeRefusal.SIZE_AND_AMOUNTS)
     return _read_amounts(document, rights, open_sizes, wish)
 
 
@@ -99,30 +98,29 @@ def _read_size(
     document: QuotaDocument, open_sizes: Mapping[SizeName, SliceSize], wish: RequestedSlice
 ) -> Wanted | Refusal:
     name = wish.size
-    offered = [s for s in open_sizes if wish.pool in (None, document.pool_of_size(s))]
+    offered = tuple(s for s in open_sizes if wish.pool in (None, document.pool_of_size(s)))
     if name is None:
+        if not offered and wish.pool is None:
+            return refuse(SizeRefusal.NO_SIZE_OPEN, owner=wish.owner)
         if not offered:
-            where = f" in pool {quoted(wish.pool)}" if wish.pool else ""
-            return Refusal(
-                RefusalReason.SIZE_NOT_ALLOWED,
-                f"'{wish.owner}' may pick no size{where}. Ask an administrator for one.",
-            )
+            return refuse(SizeRefusal.NO_SIZE_OPEN_IN_POOL, owner=wish.owner, asked_pool=wish.pool)
         name = document.default_size if document.default_size in offered else offered[0]
     elif name not in document.sizes:
-        return Refusal(
-            RefusalReason.UNKNOWN_SIZE,
-            f"There is no size {quoted(name)}{_nearest(name, offered)}. {_pick_one(offered)}",
+        return refuse(
+            SizeRefusal.UNKNOWN_SIZE,
+            asked_size=name,
+            nearest=_nearest(name, offered),
+            offered=offered,
         )
     elif name not in open_sizes:
-        return Refusal(
-            RefusalReason.SIZE_NOT_ALLOWED,
-            f"'{wish.owner}' may not pick size {quoted(name)}. {_pick_one(offered)}",
-        )
+        return refuse(SizeRefusal.SIZE_NOT_OPEN, owner=wish.owner, asked_size=name, offered=offered)
     elif name not in offered:
-        pool = document.pool_of_size(SizeName(name))
-        return Refusal(
-            RefusalReason.UNKNOWN_SIZE,
-            f"Size '{name}' lies in pool '{pool}', not in '{wish.pool}'. {_pick_one(offered)}",
+        return refuse(
+            SizeRefusal.IN_ANOTHER_POOL,
+            size=name,
+            size_pool=document.pool_of_size(SizeName(name)),
+            pool=wish.pool,
+            offered=offered,
         )
     size_name = SizeName(name)
     pool = document.pool_of_size(size_name)
@@ -136,48 +134,31 @@ def _read_amounts(
     wish: RequestedSlice,
 ) -> Wanted | Refusal:
     memory_mib, compute_milli = wish.memory_mib, wish.compute_milli
-    for name, value, unit in (
-        ("memory", memory_mib, "MiB"),
-        ("compute", compute_milli, "milli-GPU"),
+    for value, too_much, too_little in (
+        (memory_mib, SizeRefusal.MEMORY_BEYOND_ALL_GPUS, SizeRefusal.MEMORY_TOO_LITTLE),
+        (compute_milli, SizeRefusal.COMPUTE_BEYOND_ALL_GPUS, SizeRefusal.COMPUTE_TOO_LITTLE),
     ):
-        if value is not None and value > _BEYOND_ALL_GPUS:
-            return _bad_amount(f"That is more {name} than any GPU has: ask for less.")
+        if value is not None and value > BEYOND_ALL_GPUS:
+            return refuse(too_much)
         if value is not None and value < 1:
-            shown = value if value > -_BEYOND_ALL_GPUS else "less than nothing"
-            return _bad_amount(f"{name} is {shown}: ask for 1 {unit} or more.")
-    if memory_mib is None or compute_milli is None:
-        missing = "memory (in MiB)" if memory_mib is None else "compute (in milli-GPU)"
-        return _bad_amount(f"Give both amounts: {missing} is missing.")
+            return refuse(too_little, too_little=value)
+    if memory_mib is None:
+        return refuse(SizeRefusal.MEMORY_MISSING)
+    if compute_milli is None:
+        return refuse(SizeRefusal.COMPUTE_MISSING)
     amount = GpuAmount(memory_mib, compute_milli)
     if not rights.own_amounts:
-        return Refusal(
-            RefusalReason.SIZE_NOT_ALLOWED,
-            f"'{wish.owner}' may not ask for amounts of their own ({amount}). "
-            f"{_pick_one(list(open_sizes))}",
-            _numbers(amount),
+        return refuse(
+            SizeRefusal.NO_OWN_AMOUNTS,
+            owner=wish.owner,
+            asked=amount,
+            offered=tuple(open_sizes),
         )
     pool = PoolName(wish.pool or document.first_pool)
     up_to = tuple(s for name, s in open_sizes.items() if document.pool_of_size(name) == pool)
     return Wanted(pool, None, None, amount, up_to)
 
 
-def _bad_amount(message: str) -> Refusal:
-    return Refusal(RefusalReason.BAD_AMOUNT, message)
-
-
-def _numbers(amount: GpuAmount) -> dict[str, int]:
-    return {"asked_mib": amount.memory_mib, "asked_milli": amount.compute_milli}
-
-
-def _pick_one(offered: list[SizeName]) -> str:
-    return f"Pick one of: {_listed(offered)}." if offered else "Ask an administrator for a size."
-
-
-def _listed(names: Mapping[str, object] | list[SizeName]) -> str:
-    shown = list(names)[:20]
-    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")
-
-
-def _nearest(name: str, known: Mapping[str, object] | list[SizeName]) -> str:
-    found = get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name that may have been meant; empty where none is near."""
+    return next(iter(get_close_matches(name, list(known), n=1)), "")

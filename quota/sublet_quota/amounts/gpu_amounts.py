@@ -10,6 +10,8 @@ from sublet_quota.errors import AmountError
 
 WHOLE_GPU_MILLI: Final = 1000
 MIB_PER_GIB: Final = 1024
+BEYOND_ALL_GPUS: Final = 10**9
+"""A number of MiB, and of milli-GPU, above any that a request can mean."""
 
 _MEMORY: Final = re.compile(r"^\s*(\d{1,12}(?:\.\d{1,6})?)\s*(MiB|Mi|GiB|Gi|TiB|Ti)\s*$", re.ASCII)
 _COMPUTE: Final = re.compile(r"^\s*(?:(\d{1,9})m|(\d{1,6}(?:\.\d{1,6})?))\s*$", re.ASCII)

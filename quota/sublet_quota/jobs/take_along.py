@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason, quoted
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 
 MOST_FILES: Final = 5000
 MOST_BYTES: Final = 1024**3
@@ -31,17 +33,9 @@ def refuse_paths(paths: Iterable[str]) -> Refusal | None:
     for text in paths:
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts or "\0" in text or "\\" in text:
-            return Refusal(
-                RefusalReason.BAD_FILES,
-                f"{quoted(text)} is no path below the notebook's folder: write it without a "
-                "leading / and without .., or . for the whole folder.",
-            )
+            return refuse(NotebookRefusal.FILE_NOT_BELOW_FOLDER, asked_path=text)
         if path.parts[:1] == (RESULTS_FOLDER,):
-            return Refusal(
-                RefusalReason.BAD_FILES,
-                f"{quoted(text)} holds results of earlier jobs, which are not taken along. Copy "
-                "what is needed beside the notebook.",
-            )
+            return refuse(NotebookRefusal.FILE_OF_EARLIER_JOBS, asked_path=text)
     return None
 
 

@@ -17,7 +17,9 @@ from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.holdings.room_index import Entry, RoomIndex
 from sublet_quota.names.home_claim import HomeInUse
 from sublet_quota.names.ids import GpuId, GroupName, NodeId, PoolName, SizeName, SliceId, UserName
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.room import RoomRefusal
 
 _Choice = tuple[GpuFacts, GpuRoom, AdmittedKind]
 
@@ -136,23 +138,13 @@ def gpu_on_node(holdings: Holdings, slice_id: SliceId, node: NodeId) -> GpuId | 
 def _no_room_at_home(admitted: Admitted, home: HomeInUse, rooms: list[GpuAmount]) -> Refusal:
     asked = admitted.kinds[0].amount
     most = max(rooms, key=lambda r: (r.memory_mib, r.compute_milli), default=NOTHING)
-    found = (
-        f"no GPU of pool '{admitted.pool}' has room for {asked} now: the one with the most free "
-        f"memory has {most}"
-        if rooms
-        else f"no GPU of pool '{admitted.pool}' takes new slices now"
-    )
-    return Refusal(
-        RefusalReason.NO_ROOM,
-        f"Your files are in use on node '{home.node}', by {home.by}, and only one node at a time "
-        f"can have them. There {found}. Wait until that has ended (a job can be cancelled, a "
-        "server stopped), or pick a smaller size.",
-        {
-            "asked_mib": asked.memory_mib,
-            "asked_milli": asked.compute_milli,
-            "free_mib": most.memory_mib,
-            "free_milli": most.compute_milli,
-        },
+    return refuse(
+        RoomRefusal.NO_ROOM_AT_HOME if rooms else RoomRefusal.NO_OPEN_GPU_AT_HOME,
+        node=home.node,
+        home_user=home.by,
+        pool=admitted.pool,
+        asked=asked,
+        free=most,
     )
 
 
@@ -164,15 +156,4 @@ def _no_room(holdings: Holdings, admitted: Admitted, *, alone: bool) -> Refusal:
         ((option, room) for option, room in rooms if room is not None),
         key=lambda pair: (pair[1].memory_mib, pair[1].compute_milli),
     )
-    asked = option.amount
-    return Refusal(
-        RefusalReason.NO_ROOM,
-        f"No GPU of pool '{admitted.pool}' has room for {asked} now: the one with the most free "
-        f"memory has {most}. Pick a smaller size, or wait until somebody stops a server.",
-        {
-            "asked_mib": asked.memory_mib,
-            "asked_milli": asked.compute_milli,
-            "free_mib": most.memory_mib,
-            "free_milli": most.compute_milli,
-        },
-    )
+    return refuse(RoomRefusal.NO_ROOM, pool=admitted.pool, asked=option.amount, free=most)

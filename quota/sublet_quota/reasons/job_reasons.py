@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet_quota.errors import ReasonError
 from sublet_quota.reasons.refusal import quoted
+from sublet_quota.reasons.shared_clauses import PARAMETERS_TOO_LARGE, START_A_SERVER_ONCE
 
 MOST_TOLD: Final = 2000
 """The most characters that are kept of words from outside."""
@@ -145,17 +146,13 @@ _CLAUSES: Final[Mapping[JobReasonCode, str]] = MappingProxyType(
         JobReasonCode.KILLED_BY_SIGNAL: ("its process ended by signal {signal} before it was done"),
         JobReasonCode.EXITED: "its process ended with exit status {exit_status}",
         JobReasonCode.POD_UNKNOWN: (
-            "nothing is known of how its owner's pods are made: start a notebook server once, "
-            "then submit the job again"
+            f"nothing is known of how its owner's pods are made: {START_A_SERVER_ONCE}"
         ),
         JobReasonCode.OTHER_NAMESPACE: (
             "its owner's volumes are not in the namespace {namespace}, where this service may "
             "start jobs: ask an administrator"
         ),
-        JobReasonCode.PARAMETERS_TOO_LARGE: (
-            "its parameters are larger than {limit_kib} KiB: put them into a file that the "
-            "notebook reads"
-        ),
+        JobReasonCode.PARAMETERS_TOO_LARGE: PARAMETERS_TOO_LARGE,
         JobReasonCode.NO_GPU_TOLD_OF: (
             "waits for a GPU: no agent has told of one that it could use"
         ),

@@ -40,7 +40,7 @@ class Refusal:
     """Why not, in words for the person who asked, and in numbers for programs.
 
     ``message`` says what was asked, what is allowed and what to do. Page, API and log all
-    show these same words.
+    show these same words, which ``refusals.refuse`` makes from a specific code.
     """
 
     reason: RefusalReason

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import (
@@ -112,11 +114,7 @@ def _write(lease: Lease, settings: KaiSettings) -> PodFields | Refusal:
 def _fraction(lease: Lease) -> Decimal | Refusal:
     """Return the slice in hundredths of a card, never less than was granted, or the refusal."""
     if lease.gpu_memory_mib <= 0:
-        return Refusal(
-            RefusalReason.NO_GPU,
-            f"The memory of GPU {lease.gpu_index} on {lease.node} is not known, so no fraction of "
-            "it can be asked for: have an admin set KAI's unit to 'memory'",
-        )
+        return refuse(ServerRefusal.GPU_MEMORY_UNKNOWN, gpu=lease.gpu_index, node=lease.node)
     part = Decimal(lease.memory_mib) / lease.gpu_memory_mib
     return part.quantize(Decimal("0.01"), ROUND_UP)
 

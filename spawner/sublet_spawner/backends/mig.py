@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.refuse import refuse
+from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFields
@@ -48,12 +49,11 @@ def _guarantees(settings: MigSettings) -> Guarantees:
 def _write(lease: Lease, settings: MigSettings) -> PodFields | Refusal:
     profile = _smallest(lease, settings)
     if profile is None:
-        return Refusal(
-            RefusalReason.LARGER_THAN_GPU,
-            f"No MIG profile of this hub has {format_memory(lease.memory_mib)} and "
-            f"{format_compute(lease.compute_milli)}: its profiles are "
-            f"{', '.join(settings.profiles)}. Pick a smaller size.",
-            {"asked_mib": lease.memory_mib, "asked_milli": lease.compute_milli},
+        return refuse(
+            ServerRefusal.NO_MIG_PROFILE,
+            asked_mib=lease.memory_mib,
+            asked_milli=lease.compute_milli,
+            profiles=settings.profiles,
         )
     return PodFields(limits={f"{settings.resource_prefix}{profile}": "1"})
 

@@ -11,7 +11,9 @@ from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.jobs import JobRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.waiting import JobsOff
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
@@ -24,11 +26,7 @@ from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
 
-_REFUSAL: Final = Refusal(
-    RefusalReason.NO_JOBS,
-    "This hub runs no training jobs: an administrator has switched them off. Run the notebook in "
-    "your server.",
-)
+_REFUSAL: Final = refuse(JobRefusal.SWITCHED_OFF)
 
 
 class NoRuns:

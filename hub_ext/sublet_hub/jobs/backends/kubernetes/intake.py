@@ -6,7 +6,9 @@ in it) copies the notebook and what the job takes along; where a job was submitt
 the first attempt that begins does.
 """
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.jobs import JobRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
@@ -28,18 +30,11 @@ class PodIntake:
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
         """Return why jobs like this cannot run for this owner, or ``None``."""
         if account.pod is None:
-            message = (
-                "nothing is known yet of how your pods are made: start a notebook server once, "
-                "then submit the job again"
-            )
-            return Refusal(RefusalReason.NO_ACCOUNT, message)
+            return refuse(JobRefusal.POD_UNKNOWN)
         if request.gpus > 1 and self._settings.kueue is None:
-            message = (
-                f"{request.gpus} GPUs were asked for, and without Kueue nobody here starts several "
-                "pods together: ask for one, or ask an administrator"
+            return refuse(
+                JobRefusal.SEVERAL_GPUS_WITHOUT_KUEUE, asked_gpus=request.gpus, most_gpus=1
             )
-            numbers = {"asked_gpus": request.gpus, "most_gpus": 1}
-            return Refusal(RefusalReason.BAD_AMOUNT, message, numbers)
         return None
 
     async def inspect(

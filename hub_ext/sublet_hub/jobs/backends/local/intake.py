@@ -1,6 +1,8 @@
 """Reads and copies the files of a job on this machine, as their owner."""
 
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.jobs import JobRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import AccountTemplate, JobRequest
 
 from sublet_hub.host.accounts import run_as
@@ -25,7 +27,9 @@ class LocalIntake:
     def refuse(self, account: AccountTemplate, request: JobRequest) -> Refusal | None:
         """Return why jobs like this cannot run for this owner, or ``None``. ``AccountError``."""
         run_as(account)
-        return _refuse_several_gpus(request)
+        if request.gpus == 1:
+            return None
+        return refuse(JobRefusal.SEVERAL_GPUS_ON_MACHINE, asked_gpus=request.gpus, most_gpus=1)
 
     async def inspect(
         self, account: AccountTemplate, path: NotebookPath
@@ -41,13 +45,3 @@ class LocalIntake:
         return await take_along(
             account, path, job.take_along, to, within=self._settings.copy_timeout
         )
-
-
-def _refuse_several_gpus(request: JobRequest) -> Refusal | None:
-    if request.gpus == 1:
-        return None
-    message = (
-        f"A job on this machine runs on one GPU, and {request.gpus} were asked for: ask for one. "
-        "Several processes with one GPU each cannot be suspended for an owner."
-    )
-    return Refusal(RefusalReason.BAD_AMOUNT, message, {"asked_gpus": request.gpus, "most_gpus": 1})

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import ValidationError
-from sublet_quota.reasons.refusal import Refusal, RefusalReason
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
+from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import NotebookError
@@ -33,15 +35,14 @@ async def inspect_notebook(
     try:
         answer = await run_as_owner(account, command, within)
     except TooMuchError:
-        said = (
-            f"{path.relative}: its parameters are larger than {MOST_OUTPUT // 1024} KiB: put "
-            "them into a file that the notebook reads"
-        )
-        return Refusal(RefusalReason.BAD_NOTEBOOK, said)
+        limit_kib = MOST_OUTPUT // 1024
+        return refuse(NotebookRefusal.PARAMETERS_TOO_LARGE, path=path.relative, limit_kib=limit_kib)
     code = answer.code
     if code == _BAD_NOTEBOOK:
-        said = _last_line(answer) or "it cannot be read"
-        return Refusal(RefusalReason.BAD_NOTEBOOK, f"{path.relative}: {said}"[:2000])
+        told = _last_line(answer)
+        if not told:
+            return refuse(NotebookRefusal.NOT_READ, path=path.relative)
+        return refuse(NotebookRefusal.FOUND_BAD, path=path.relative, told=told)
     facts = _read_facts(answer.output) if code == 0 else None
     if facts is None:
         said = answer.errors[-2000:]
@@ -52,11 +53,7 @@ async def inspect_notebook(
         )
         raise NotebookError(message)
     if not facts.kernel_installed:
-        message = (
-            f"{path.relative} needs the kernel {facts.kernel!r}, which is not installed for you: "
-            "install it, or choose another kernel and save the notebook"
-        )
-        return Refusal(RefusalReason.UNKNOWN_KERNEL, message)
+        return refuse(NotebookRefusal.KERNEL_NOT_INSTALLED, path=path.relative, kernel=facts.kernel)
     return facts
 
 
@@ -90,8 +87,10 @@ async def take_along(
         raise NotebookError(message + "said too much") from None
     code = answer.code
     if code == _BAD_NOTEBOOK:
-        said = _last_line(answer) or "it failed"
-        return Refusal(RefusalReason.BAD_FILES, said[:2000])
+        told = _last_line(answer)
+        if not told:
+            return refuse(NotebookRefusal.FILES_NOT_TAKEN)
+        return refuse(NotebookRefusal.FILES_FOUND_BAD, told=told)
     if code != 0:
         said = answer.errors[-2000:]
         _LOG.warning("the runner could not copy files (exit %d): %s", code, said)

@@ -1,0 +1,81 @@
+"""Refusals of training jobs for what they ask of GPUs, or for where they would run."""
+
+from enum import unique
+
+from sublet_quota.reasons.refusal import RefusalReason
+from sublet_quota.reasons.refusals.refuse import RefusalCode, Row
+from sublet_quota.reasons.shared_clauses import START_A_SERVER_ONCE
+
+
+@unique
+class JobRefusal(RefusalCode):
+    """Why a job could never run, or may not be submitted like that."""
+
+    BAD_COMPUTE = Row(
+        RefusalReason.BAD_AMOUNT,
+        "A job's compute is a part of one GPU: ask for 1 to 1000 milli-GPU.",
+    )
+    NO_MEMORY = Row(
+        RefusalReason.BAD_AMOUNT,
+        "A job needs memory: ask for 1 MiB or more, or for a whole GPU.",
+    )
+    MEMORY_BEYOND_ALL_GPUS = Row(
+        RefusalReason.BAD_AMOUNT,
+        "That is more memory than any GPU has: ask for less, or for a whole GPU.",
+    )
+    TOO_FEW_GPUS = Row(
+        RefusalReason.BAD_AMOUNT,
+        "The job asks for {asked_gpus} GPUs, each another, and {most_gpus} that it could use. Ask "
+        "for fewer.",
+        ("asked_gpus", "most_gpus"),
+    )
+    SEVERAL_GPUS_ON_MACHINE = Row(
+        RefusalReason.BAD_AMOUNT,
+        "A job on this machine runs on one GPU, and {asked_gpus} were asked for: ask for one. "
+        "Several processes with one GPU each cannot be suspended for an owner.",
+        ("asked_gpus", "most_gpus"),
+    )
+    SEVERAL_GPUS_WITHOUT_KUEUE = Row(
+        RefusalReason.BAD_AMOUNT,
+        "{asked_gpus} GPUs were asked for, and without Kueue nobody here starts several pods "
+        "together: ask for one, or ask an administrator",
+        ("asked_gpus", "most_gpus"),
+    )
+    LARGER_THAN_GPU = Row(
+        RefusalReason.LARGER_THAN_GPU,
+        "A job of {asked_mib} fits on no GPU: at most {largest_mib} on {gpu_type}. Ask for less.",
+        ("asked_mib", "largest_mib"),
+    )
+    NO_POOL_LENDS = Row(
+        RefusalReason.NO_GPU,
+        "No pool lends its GPUs to jobs. Ask an administrator to let one.",
+    )
+    NO_GPU = Row(RefusalReason.NO_GPU, "There is no GPU that jobs could use. Ask an administrator.")
+    NO_GPU_OF_TYPE = Row(
+        RefusalReason.NO_GPU,
+        "There is no GPU of type {asked_type} that jobs could use. There are: {types}.",
+    )
+    GOING_FIRST = Row(
+        RefusalReason.PRIORITY_NOT_ALLOWED,
+        "Priority {asked} would put your job before everybody's fair share: ask for 0, or for "
+        "less, which lets others' jobs go first. Above 0 is for administrators.",
+        ("asked", "most"),
+    )
+    SWITCHED_OFF = Row(
+        RefusalReason.NO_JOBS,
+        "This hub runs no training jobs: an administrator has switched them off. Run the notebook "
+        "in your server.",
+    )
+    ACCOUNT_UNKNOWN = Row(
+        RefusalReason.NO_ACCOUNT,
+        f"nothing is known of your account here yet: {START_A_SERVER_ONCE}",
+    )
+    POD_UNKNOWN = Row(
+        RefusalReason.NO_ACCOUNT,
+        f"nothing is known yet of how your pods are made: {START_A_SERVER_ONCE}",
+    )
+    NOT_AS_BEFORE = Row(
+        RefusalReason.BAD_PARAMETERS,
+        "this job cannot be run again as it was: {told}. Submit its notebook anew.",
+    )
+    """It was taken in when more was allowed."""
