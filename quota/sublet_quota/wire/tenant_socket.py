@@ -14,6 +14,7 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding
 
 MAX_LINE_BYTES = 64 * 1024
@@ -149,9 +150,8 @@ class LocalShare(AnswerModel):
     unsuspendable: Text | None = None
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
-    advice: Text = ""
-    """What its owner can do about that."""
-    message: Text = ""
+    warnings: tuple[ToldWarning, ...] = ()
+    """What ``over_cap``, ``unsuspendable`` and ``obstacle`` come to, in words."""
     gpu_memory_mib: int = 0
     """Of the whole card."""
     compute_milli: int = 1000
