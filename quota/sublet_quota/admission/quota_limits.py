@@ -10,7 +10,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 
 def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
     """Return why a user may not have one slice more; ``None``: they may."""
-    held = holdings.accounts.of_user(rights.owner, None).slices
+    held = holdings.totals.of_user(rights.owner, None).slices
     if rights.most_slices is None or held < rights.most_slices:
         return None
     return Refusal(
@@ -25,7 +25,7 @@ def refuse_beyond_user_limit(
     holdings: Holdings, rights: Rights, amount: GpuAmount
 ) -> Refusal | None:
     """Return why so much would take a user beyond their limits; ``None``: it would not."""
-    held = holdings.accounts.of_user(rights.owner, None).amount
+    held = holdings.totals.of_user(rights.owner, None).amount
     limits = (rights.limit_mib, rights.limit_milli)
     return _refuse_beyond_limit(f"'{rights.owner}'", RefusalReason.USER_LIMIT, amount, held, limits)
 
@@ -76,7 +76,7 @@ def group_to_charge(
     if not with_room:
         return refusals[0]
     for group in with_room:
-        if amount.fits_in(holdings.accounts.unused_of_group(group, pool)):
+        if amount.fits_in(holdings.totals.unused_of_group(group, pool)):
             return (group,)
     return (with_room[0],)
 
@@ -85,7 +85,7 @@ def _refuse_beyond_group_limits(
     holdings: Holdings, group: GroupName, amount: GpuAmount
 ) -> Refusal | None:
     quota = holdings.document.groups[group]
-    use = holdings.accounts.of_group(group, None)
+    use = holdings.totals.of_group(group, None)
     most = as_number(quota.most_slices, None)
     if most is not None and use.slices >= most:
         return Refusal(
@@ -108,15 +108,15 @@ def refuse_what_is_kept_for_others(
     groups: tuple[GroupName, ...],
 ) -> Refusal | None:
     """Return why so much would take what others are guaranteed and do not use, or ``None``."""
-    accounts = holdings.accounts
+    totals = holdings.totals
     own = [
-        accounts.unused_of_user(rights.owner, pool),
-        *(accounts.unused_of_group(group, pool) for group in groups),
+        totals.unused_of_user(rights.owner, pool),
+        *(totals.unused_of_group(group, pool) for group in groups),
     ]
     if any(amount.fits_in(unused) for unused in own):
         return None
     room = holdings.room_in(pool)
-    kept = accounts.unused(pool)
+    kept = totals.unused(pool)
     for unused in own:
         kept = less(kept, unused)
     for name, unit, asked, free, for_others in (
