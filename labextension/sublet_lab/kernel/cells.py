@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.gate import CellGate, SubletGate
 from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.notice import WaitNotice
 
@@ -29,7 +29,7 @@ class GatedCells:
     def __init__(self, kernel: Any, link: KernelLink, settings: SubletGate) -> None:
         self._kernel = kernel
         self._link = link
-        self._gate = Gate(link, settings)
+        self._gate = CellGate(link, settings)
         self._settings = settings
         self._pid = os.getpid()
         self._execute: Callable[..., Awaitable[dict[str, Any]]] = kernel.do_execute

@@ -28,7 +28,7 @@ from sublet_lab.server.notebook_inspection import InspectionError, locate
 
 
 @dataclass(frozen=True, slots=True)
-class JobFiles:
+class JobCopies:
     """The notebook folder of a server that copies what its jobs run."""
 
     root: Path
