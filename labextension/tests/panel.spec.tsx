@@ -4,7 +4,7 @@ import { ApiError } from '../src/api/client';
 import { SharePanel } from '../src/panel/SharePanel';
 import { StatusItem } from '../src/status/statusItem';
 import { job, kernel, LENT, localShare, share, slice, standing } from './support/answers';
-import { AWAY, FakeApi } from './support/fakeApi';
+import { ABSENT, AWAY, FakeApi } from './support/fakeApi';
 import { pageContextOf, doing, openPanel, part, show, type FakePage } from './support/page';
 import { trans } from './support/words';
 
@@ -291,19 +291,47 @@ describe('what came of an action', () => {
 describe('what cannot be moved', () => {
   test('is told with the reason and what to do', async () => {
     api.answers.local = localShare({
-      unsuspendable: 'process 7 has managed memory',
-      advice: 'Allocate ordinary memory instead of managed memory.'
+      warnings: [
+        {
+          code: 'unsuspendable',
+          clause: 'cannot be moved: process 7 has managed memory',
+          advice: 'Allocate ordinary memory instead of managed memory.'
+        }
+      ]
     });
     const node = await open();
-    expect(part(node, 'unsuspendable').textContent).toMatch(
-      /process 7 has managed memory\. .*instead of managed memory/
+    expect(part(node, 'unsuspendable').textContent).toBe(
+      'Your slice cannot be moved: process 7 has managed memory. Allocate ordinary memory instead of managed memory.'
     );
   });
 
   test('where there is no advice, none is added', async () => {
-    api.answers.local = localShare({ unsuspendable: 'its engine says managed, shared, MPS' });
+    api.answers.local = localShare({
+      warnings: [{ code: 'unsuspendable', clause: 'its engine says managed, shared, MPS' }]
+    });
     const node = await open();
     expect(part(node, 'unsuspendable').textContent).toMatch(/managed, shared, MPS\.\s*$/);
+  });
+
+  test('is told also by the service, where the agent is not asked', async () => {
+    api.answers.local = ABSENT;
+    const warnings = [{ code: 'unsuspendable', clause: 'cannot be moved' }];
+    api.answers.share = share({ slices: [slice({ warnings })] });
+    const node = await open();
+    expect(part(node, 'unsuspendable').textContent).toContain('Your slice cannot be moved.');
+  });
+});
+
+describe('a slice over its cap', () => {
+  test('is told so in the words that are told, and not that it is nearly full', async () => {
+    api.answers.local = localShare({
+      memory_mib: 41_984,
+      over_cap: true,
+      warnings: [{ code: 'over-cap', clause: 'holds 41 GiB', advice: 'Free some.' }]
+    });
+    const node = await open();
+    expect(part(node, 'over-cap').textContent).toBe('Your slice holds 41 GiB. Free some.');
+    expect(node.querySelector('[data-sublet="near-cap"]')).toBeNull();
   });
 });
 

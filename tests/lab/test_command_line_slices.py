@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.caps import OverCap
+from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.wire.api import JobFailure, JobForecast, Share
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 from sublet_quota.wire.share import HistoryPoint, QuotaShare, SliceHistory, WeekUse
+from sublet_quota.wire.slice_warnings import tell_warnings
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.lab_bodies import NOW, job, slice_info, sublet
@@ -57,6 +60,27 @@ def test_a_share_tells_of_the_group_and_the_week(service: FakeHubService):
     unknown = week.model_copy(update={"energy_wh": None})
     service.answer("GET share", share.model_copy(update={"week": unknown}))
     assert "kWh" not in sublet("share").output
+
+
+def test_a_share_tells_what_is_not_as_it_should_be_and_what_to_do(service: FakeHubService):
+    over = OverCap(held_mib=41 * 1024, cap_mib=40 * 1024)
+    warnings = tell_warnings(over, "managed memory", Obstacle.NOT_SUPPORTED)
+    share = Share(
+        owner="ada",
+        slices=(slice_info(warnings=warnings),),
+        jobs_waiting=0,
+        jobs_running=0,
+        used_mib=0,
+        guaranteed_mib=0,
+        limit_mib=None,
+        lending=True,
+    )
+    service.answer("GET share", share)
+    shown = sublet("share").output
+    for told in warnings:
+        assert f"s-1: {told.advice}" in shown.splitlines()
+    words = " ".join(shown.split())
+    assert "41 GiB on the" in words
 
 
 def test_a_slice_is_given_up_and_resized(service: FakeHubService):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sublet_lab.share.magic import share_lines
-from sublet_lab.share.sources import NoAnswerError, ShareSources
+from sublet_lab.share.sources import ShareSources, UnknownShareError
 
 from tests.support.fake_hub_service import fake_hub_service
 from tests.support.fake_tenant_socket import fake_agent
@@ -32,18 +32,18 @@ async def test_sources_ask_the_agent_and_the_service_with_the_processes_own_toke
             assert await asyncio.to_thread(sources.service) == the_service_says()
             assert service.asked[0].headers["Authorization"] == "Bearer token-canary"
             service.answer("GET share", {"reason": "x", "message": "y", "numbers": {}}, 503)
-            with pytest.raises(NoAnswerError, match="503"):
+            with pytest.raises(UnknownShareError, match="503"):
                 await asyncio.to_thread(sources.service)
     for missing in (sources.local, sources.service):
-        with pytest.raises(NoAnswerError, match="does not answer"):
+        with pytest.raises(UnknownShareError, match="does not answer"):
             await asyncio.to_thread(missing)
 
 
 def test_outside_of_a_slice_the_reason_is_said() -> None:
     sources = ShareSources.of_environment({"SUBLET_NO_GPU_REASON": "You have no quota."})
-    with pytest.raises(NoAnswerError, match="You have no quota"):
+    with pytest.raises(UnknownShareError, match="You have no quota"):
         sources.local()
-    with pytest.raises(NoAnswerError, match="does not know"):
+    with pytest.raises(UnknownShareError, match="does not know"):
         sources.service()
 
 

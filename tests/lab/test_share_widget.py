@@ -9,7 +9,8 @@ from sublet_lab import ShareWidget
 from sublet_lab.share.updates import UPDATES
 from sublet_lab.share.words import headline, local_lines, sign, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.reasons.standings import Standing, standing_word
+from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
+from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import ShareMove, ShareProcess
 
@@ -64,12 +65,36 @@ def test_what_is_in_host_memory_counts_and_what_moves_counts_once(
 
 
 def test_what_an_owner_must_know_is_said() -> None:
-    lines = local_lines(
-        a_share(memory_mib=39000, host_mib=2048, unsuspendable="managed memory", message="Free it.")
-    )
+    told = ToldWarning(code="unsuspendable", clause="has managed memory", advice="Use none.")
+    lines = local_lines(a_share(memory_mib=39000, host_mib=2048, warnings=(told,)))
+    assert "has managed memory. Use none." in lines
     text = "\n".join(lines)
-    for words in ("managed memory", "2 GiB", "Free it.", "nearly full", "simulated", "12 %"):
+    for words in ("2 GiB", "nearly full", "simulated", "12 %"):
         assert words in text
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_each_standing_is_explained_in_the_words_that_are_told_and_in_no_others(
+    standing: Standing,
+) -> None:
+    told = tell_standing(standing)
+    for state in SliceState:
+        for lent in (True, False):
+            lines = local_lines(a_share(standing=told, state=state, lent=lent, active=False))
+            assert lines[0] == told.meaning
+            others = {standing_meaning(other) for other in Standing if other is not standing}
+            assert not others & set(lines)
+
+
+def test_a_slice_that_comes_back_is_not_told_to_run_a_cell_for_that() -> None:
+    lines = local_lines(a_share(state=SliceState.SUSPENDED, host_mib=1024, lent=True, move=MOVE))
+    assert lines[0] == standing_meaning(Standing.COMING_BACK)
+    assert "cell" not in "\n".join(lines)
+
+
+def test_a_slice_that_is_lent_and_moved_out_tells_of_the_job() -> None:
+    lines = local_lines(a_share(state=SliceState.SUSPENDED, host_mib=1024, lent=True, active=False))
+    assert "job uses your slice" in lines[0]
 
 
 def test_the_widget_shows_memory_state_quota_and_processes(told: Told, widget: Any) -> None:
@@ -101,8 +126,11 @@ def test_near_its_cap_it_warns_in_words_and_colour(told: Told, widget: Any) -> N
     widget.update()
     assert widget.children[1].children[0].bar_style == "warning"
     assert "nearly full" in shown(widget)
-    told.share = a_share(memory_mib=41000, over_cap=True, message="Free some.")
+    over = ToldWarning(code="over-cap", clause="holds too much", advice="Free some.")
+    told.share = a_share(memory_mib=41000, over_cap=True, warnings=(over,))
     widget.update()
+    assert "holds too much. Free some." in shown(widget)
+    assert "nearly full" not in shown(widget)
     progress = widget.children[1].children[0]
     assert (progress.bar_style, progress.value, progress.max) == ("danger", 41000, 41000)
 
@@ -131,7 +159,9 @@ def test_a_move_is_shown_while_it_lasts(told: Told, widget: Any) -> None:
 
 def test_no_text_of_others_becomes_html(told: Told, widget: Any) -> None:
     told.share = a_share(
-        gpu_type="<img src=x onerror=alert(1)>", message="<script>", unsuspendable="<b>\x1b[31m"
+        gpu_type="<img src=x onerror=alert(1)>",
+        standing=ToldStanding(code="x", word="x", meaning="<script>"),
+        warnings=(ToldWarning(code="x", clause="<b>\x1b[31m"),),
     )
     widget.update()
     assert "&lt;img src=x" in shown(widget)

@@ -14,7 +14,7 @@ from typing import Protocol
 import pytest
 from sublet_agent.device_plugin.kubelet import DevicePlugin
 from sublet_agent.device_plugin.settings import DevicePluginSettings
-from sublet_agent.device_plugin.units import GpuRoom
+from sublet_agent.device_plugin.units import JobRoom
 from sublet_quota.names.ids import GpuId
 
 from tests.support.fake_kubelet import PodRefusedError, wait_until
@@ -37,7 +37,7 @@ class Plugin:
     """A plugin that runs in a thread, and the room that it is told of."""
 
     def __init__(self, folder: Path) -> None:
-        self.rooms: tuple[GpuRoom, ...] = ()
+        self.rooms: tuple[JobRoom, ...] = ()
         self.settings = DevicePluginSettings(folder=folder, look_every_s=0.05)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
@@ -53,7 +53,7 @@ class Plugin:
     def lends(self, *mib: int, jobs: tuple[int, ...] = (), closed: bool = False) -> None:
         """Each card has 80 GiB; the jobs are on the first."""
         self.rooms = tuple(
-            GpuRoom(
+            JobRoom(
                 GpuId(f"GPU-{number}"),
                 80 * GIB,
                 79 * GIB,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sublet_lab.share.sources import NoAnswerError
+from sublet_lab.share.sources import UnknownShareError
 from sublet_quota.wire import api
 from sublet_quota.wire.share import QuotaShare, WeekUse
 from sublet_quota.wire.tenant_socket import LocalShare
@@ -57,14 +57,14 @@ class Told:
         self.looked += 1
         if self.share is None:
             message = "nobody <b>answers</b>"
-            raise NoAnswerError(message)
+            raise UnknownShareError(message)
         return self.share
 
     def service(self) -> api.Share:
         self.asked += 1
         if not self.service_answers:
             message = "the service does not answer"
-            raise NoAnswerError(message)
+            raise UnknownShareError(message)
         return the_service_says()
 
 

@@ -19,7 +19,7 @@ from sublet_agent.device_plugin import messages
 from sublet_agent.device_plugin.grants import Grant, grant
 from sublet_agent.device_plugin.server import Advertised, PluginServer, options
 from sublet_agent.device_plugin.settings import DevicePluginSettings
-from sublet_agent.device_plugin.units import GpuRoom, WrongUnitsError, advertise
+from sublet_agent.device_plugin.units import JobRoom, WrongUnitsError, advertise
 from sublet_agent.errors import SubletAgentError
 
 KUBELET_SOCKET: Final = "kubelet.sock"
@@ -36,7 +36,7 @@ class DevicePlugin:
     def __init__(
         self,
         settings: DevicePluginSettings,
-        rooms: Callable[[], Iterable[GpuRoom]],
+        rooms: Callable[[], Iterable[JobRoom]],
         *,
         simulated: bool,
     ) -> None:

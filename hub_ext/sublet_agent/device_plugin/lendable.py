@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-from sublet_agent.device_plugin.units import GpuRoom
+from sublet_agent.device_plugin.units import JobRoom
 from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.snapshots import NodeConditions, lendable_mib
 
 
-def rooms_of(residencies: Iterable[GpuResidency], node: NodeConditions) -> tuple[GpuRoom, ...]:
+def rooms_of(residencies: Iterable[GpuResidency], node: NodeConditions) -> tuple[JobRoom, ...]:
     """Return what jobs have on each card, and what one more could have, as the service is told."""
     return tuple(
-        GpuRoom(
+        JobRoom(
             gpu_id=r.gpu.gpu.gpu_id,
             memory_mib=r.gpu.gpu.memory_mib,
             usable_mib=r.gpu.gpu.memory_mib - node.margin_mib,

@@ -19,7 +19,7 @@ class WrongUnitsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class GpuRoom:
+class JobRoom:
     """The room on a card that jobs have, and that one more could have now."""
 
     gpu_id: GpuId
@@ -54,7 +54,7 @@ class AdvertisedUnit:
     healthy: bool
 
 
-def advertise(rooms: Iterable[GpuRoom], unit_mib: int) -> tuple[AdvertisedUnit, ...]:
+def advertise(rooms: Iterable[JobRoom], unit_mib: int) -> tuple[AdvertisedUnit, ...]:
     """Return all units that are to be advertised now; those of a closed card are unhealthy."""
     found: list[AdvertisedUnit] = []
     for room in sorted(rooms, key=lambda r: r.gpu_id):

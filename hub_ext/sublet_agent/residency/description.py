@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TypedDict
 
-from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable, advice_on
+from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 from sublet_quota.residency.snapshot import TransitionKind
 from sublet_quota.wire.agent_link import MoveReport
 
@@ -28,15 +28,14 @@ class Trouble(TypedDict):
 
     unsuspendable: str | None
     obstacle: Obstacle | None
-    advice: str
 
 
 def describe_trouble(served: ServedSlice) -> Trouble:
-    """Return a slice's trouble as it is told: in words, by its code, with what to do about it."""
+    """Return a slice's trouble as it is told: in words and by its code."""
     why = trouble(served)
     if why is None:
-        return Trouble(unsuspendable=None, obstacle=None, advice="")
-    return Trouble(unsuspendable=why.detail, obstacle=why.obstacle, advice=advice_on(why.obstacle))
+        return Trouble(unsuspendable=None, obstacle=None)
+    return Trouble(unsuspendable=why.detail, obstacle=why.obstacle)
 
 
 def since_of(served: ServedSlice) -> datetime:

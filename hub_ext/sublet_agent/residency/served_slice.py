@@ -173,11 +173,6 @@ class ServedSlice:
         return self._paused
 
     @property
-    def evicting(self) -> bool:
-        """Whether a job's processes were asked to end."""
-        return self._evicting
-
-    @property
     def state_since(self) -> datetime:
         """The time at which the slice was last moved, or first known."""
         return self._state_since

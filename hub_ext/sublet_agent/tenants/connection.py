@@ -39,7 +39,7 @@ _MOST_GATES: Final = 16
 _MOST_WORDS: Final = 1000
 
 
-class TenantRequests(Protocol):
+class TenantAnswers(Protocol):
     """What the socket asks of the agent."""
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
@@ -82,8 +82,8 @@ class TenantRequests(Protocol):
 class TenantProcess:
     """The speaker of one connection: a process, and the slice that it is in."""
 
-    def __init__(self, tenant_requests: TenantRequests, peer: Peer) -> None:
-        self._tenant_requests = tenant_requests
+    def __init__(self, answers: TenantAnswers, peer: Peer) -> None:
+        self._answers = answers
         self.peer = peer
         self._slice_id: SliceId | None = None
         self.slice_id()
@@ -101,8 +101,8 @@ class TenantProcess:
 
         Once told it holds as long as the slice is served: also for a child that goes on speaking.
         """
-        if self._slice_id is None or not self._tenant_requests.serves(self._slice_id):
-            self._slice_id = self._tenant_requests.slice_of_peer(self.peer)
+        if self._slice_id is None or not self._answers.serves(self._slice_id):
+            self._slice_id = self._answers.slice_of_peer(self.peer)
         return self._slice_id
 
 
@@ -119,9 +119,9 @@ class TenantConnection:
     """One connection: its requests at the gate, and what it was told."""
 
     def __init__(
-        self, tenant_requests: TenantRequests, speaker: TenantProcess, writer: asyncio.StreamWriter
+        self, answers: TenantAnswers, speaker: TenantProcess, writer: asyncio.StreamWriter
     ) -> None:
-        self._tenant_requests = tenant_requests
+        self._answers = answers
         self._speaker = speaker
         self._writer = writer
         self._gates: dict[GateRequest, _Waiting] = {}
@@ -157,7 +157,7 @@ class TenantConnection:
                 self._leave(message)
             case KernelActivity():
                 self._reported_for.add(slice_id)
-                self._tenant_requests.activity(slice_id, message, self)
+                self._answers.activity(slice_id, message, self)
             case AskShare():
                 self._tell_share(slice_id)
             case _:
@@ -171,9 +171,9 @@ class TenantConnection:
         """Take back what waits at the gate."""
         for request, waiting in tuple(self._gates.items()):
             self._forget(request)
-            self._tenant_requests.leave(waiting.slice_id, request)
+            self._answers.leave(waiting.slice_id, request)
         for slice_id in self._reported_for:
-            self._tenant_requests.connection_ends(slice_id, self)
+            self._answers.connection_ends(slice_id, self)
 
     def _enter(self, slice_id: SliceId, message: EnterGate) -> None:
         if len(self._gates) >= _MOST_GATES:
@@ -183,7 +183,7 @@ class TenantConnection:
         request = GateRequest(message.kernel, message.cell, lambda: None, identity, connection=self)
         request.changed = lambda: self._look(request)
         request.refused = lambda why: self._send_away(request, why)
-        if self._tenant_requests.enter(slice_id, request):
+        if self._answers.enter(slice_id, request):
             self._open(request)
             return
         due = asyncio.get_running_loop().time() + _FIRST_WAIT_S
@@ -194,7 +194,7 @@ class TenantConnection:
         for request, waiting in tuple(self._gates.items()):
             if (request.kernel, request.cell) == (message.kernel, message.cell):
                 self._forget(request)
-                self._tenant_requests.leave(waiting.slice_id, request)
+                self._answers.leave(waiting.slice_id, request)
                 return
 
     def _look(self, request: GateRequest) -> None:
@@ -202,7 +202,7 @@ class TenantConnection:
         waiting = self._gates.get(request)
         if waiting is None:
             return
-        if self._tenant_requests.lets_through(waiting.slice_id, request):
+        if self._answers.lets_through(waiting.slice_id, request):
             self._forget(request)
             self._open(request)
             return
@@ -229,14 +229,14 @@ class TenantConnection:
         waiting.timer.cancel()
         waiting.told = asyncio.get_running_loop().time()
         waiting.timer = self._tell_at(waiting.told + _WAIT_REPEAT_S, request)
-        wait = self._tenant_requests.waits(waiting.slice_id)
+        wait = self._answers.waits(waiting.slice_id)
         self._send_answer(wait.model_copy(update={"cell": request.cell}))
 
     def _tell_at(self, due: float, request: GateRequest) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_at(due, self._tell, request)
 
     def _tell_share(self, slice_id: SliceId) -> None:
-        share = self._tenant_requests.share(slice_id)
+        share = self._answers.share(slice_id)
         if share is None:
             self.refuse("the slice was released")
             return

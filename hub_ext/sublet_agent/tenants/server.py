@@ -20,9 +20,9 @@ from sublet_agent.processes.peer import peer_of, pid_of
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.tenants.budgets import SocketLimits, Tenants
 from sublet_agent.tenants.connection import (
+    TenantAnswers,
     TenantConnection,
     TenantProcess,
-    TenantRequests,
     unknown_line,
 )
 
@@ -48,10 +48,10 @@ class TenantSocket:
     """The listening socket and its connections."""
 
     def __init__(
-        self, path: Path, tenant_requests: TenantRequests, table: ProcessTable, limits: SocketLimits
+        self, path: Path, answers: TenantAnswers, table: ProcessTable, limits: SocketLimits
     ) -> None:
         self._path = path
-        self._tenant_requests = tenant_requests
+        self._answers = answers
         self._table = table
         self._tenants = Tenants(limits, _most_connections(), time.monotonic)
         self._refused = _Refused()
@@ -115,7 +115,7 @@ class TenantSocket:
         peer = peer_of(connection, self._table)
         if peer.identity is None:
             return f"process {peer.pid} cannot be seen from here"
-        speaker = TenantProcess(self._tenant_requests, peer)
+        speaker = TenantProcess(self._answers, peer)
         why = self._tenants.why_no_room_for(speaker)
         if why is not None:
             return why
@@ -163,7 +163,7 @@ class TenantSocket:
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaker: TenantProcess
     ) -> None:
-        conversation = TenantConnection(self._tenant_requests, speaker, writer)
+        conversation = TenantConnection(self._answers, speaker, writer)
         try:
             while line := await self._line(reader, conversation):
                 tenant = self._tenants.place(speaker)

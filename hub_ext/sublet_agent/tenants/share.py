@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sublet_quota.amounts.gpu_amounts import format_memory
-from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.standings import SliceFacts, standing_of, standing_with_next_cell
 from sublet_quota.wire.agent_link import MoveReport
+from sublet_quota.wire.slice_warnings import tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 from sublet_quota.wire.tenant_socket import GateWaits, LocalShare, ShareMove, ShareProcess
 
@@ -40,14 +40,16 @@ def share_of(
     assignment = served.assignment
     lent = bool(lent_to(served, slices))
     move = describe_move(own_move(served, gpu), view.now)
-    host_mib = served.processes.image_mib()
+    held_mib, host_mib = served.processes.held_mib(), served.processes.image_mib()
+    trouble = describe_trouble(served)
+    over = OverCap(held_mib, served.cap_mib) if served.over_cap else None
     return LocalShare(
         slice_id=served.slice_id,
         gpu_id=gpu.gpu.gpu_id,
         gpu_type=gpu.gpu.type,
         simulated=gpu.gpu.simulated,
         cap_mib=served.cap_mib,
-        memory_mib=served.processes.held_mib(),
+        memory_mib=held_mib,
         host_mib=host_mib,
         standing=_standing(served, move, view.wait, lent=lent),
         standing_with_next_cell=_with_next_cell(host_mib),
@@ -56,8 +58,8 @@ def share_of(
         since=since_of(served),
         utilisation_percent=utilisation_of(served),
         lent=lent,
-        **describe_trouble(served),
-        message=_message(served, lent=lent),
+        **trouble,
+        warnings=tell_warnings(over, **trouble),
         gpu_memory_mib=gpu.gpu.memory_mib,
         compute_milli=1000 if assignment is None else assignment.compute_milli,
         move=None if move is None else ShareMove(**move.model_dump()),
@@ -75,17 +77,6 @@ def share_of(
         over_cap=served.over_cap,
         running_cell=served.activity_record.runs_a_cell(view.now),
     )
-
-
-def _message(served: ServedSlice, *, lent: bool) -> str:
-    if served.over_cap:
-        held, cap = format_memory(served.processes.held_mib()), format_memory(served.cap_mib)
-        return f"Your processes hold {held} on the GPU, more than your {cap}: free some."
-    if served.state() is SliceState.SUSPENDED:
-        return "Your data is safe in host memory, and comes back when you run a cell."
-    if lent:
-        return "A job uses the GPU while you do not. It stops when you run a cell."
-    return ""
 
 
 def _standing(

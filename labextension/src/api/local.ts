@@ -2,6 +2,7 @@
 import type { Json, Reader } from './reader';
 import type { SliceState } from './share';
 import { SLICE_STATES } from './share';
+import { readWarning, type SliceWarning } from './sliceWarnings';
 import { readStanding, type Standing } from './standing';
 
 export interface Move {
@@ -42,10 +43,7 @@ export interface LocalShare {
   since: Date | null;
   utilisation_percent: number;
   lent: boolean;
-  unsuspendable: string | null;
-  /** What can be done about that, as sentences. */
-  advice: string;
-  message: string;
+  warnings: SliceWarning[];
   move: Move | null;
   wait: Wait | null;
   waiting_kernels: string[];
@@ -141,9 +139,7 @@ export function readLocalShare(r: Reader): LocalShare {
     since: r.maybeTime('since'),
     utilisation_percent: r.number('utilisation_percent'),
     lent: r.flag('lent'),
-    unsuspendable: r.maybeText('unsuspendable'),
-    advice: r.text('advice'),
-    message: r.text('message'),
+    warnings: r.list('warnings', readWarning),
     move: r.maybe('move', readMove),
     wait: r.maybe('wait', readWait),
     waiting_kernels: r.texts('waiting_kernels'),

@@ -1,5 +1,6 @@
 /** What the hub service says of the caller's share: `GET share` and `GET slices/{id}/history`. */
 import type { Reader } from './reader';
+import { readWarning, type SliceWarning } from './sliceWarnings';
 import { readStanding, type Standing } from './standing';
 
 export const SLICE_STATES = ['resident', 'paused', 'suspended'] as const;
@@ -28,9 +29,6 @@ export interface SliceReport {
   memory_mib: number;
   host_mib: number;
   utilisation_percent: number;
-  unsuspendable: string | null;
-  /** What can be done about that, as sentences. */
-  advice: string;
   over_cap: boolean;
   /** Its processes wait for room or for their turn. */
   waits: boolean;
@@ -47,6 +45,8 @@ export interface SliceInfo {
   report: SliceReport | null;
   /** How it stood by that report. */
   standing: Standing | null;
+  /** What that report tells that is not as it should be. */
+  warnings: SliceWarning[];
   seen_at: Date | null;
   kept_until: Date | null;
   lent_to: string[];
@@ -132,6 +132,7 @@ export function readSlice(r: Reader): SliceInfo {
     lease: r.object('lease', readLease),
     report: r.maybe('report', readReport),
     standing: r.maybe('standing', readStanding),
+    warnings: r.list('warnings', readWarning),
     seen_at: r.maybeTime('seen_at'),
     kept_until: r.maybeTime('kept_until'),
     lent_to: r.texts('lent_to'),
@@ -188,8 +189,6 @@ function readReport(r: Reader): SliceReport {
     memory_mib: r.number('memory_mib'),
     host_mib: r.number('host_mib'),
     utilisation_percent: r.number('utilisation_percent'),
-    unsuspendable: r.maybeText('unsuspendable'),
-    advice: r.text('advice'),
     over_cap: r.flag('over_cap'),
     waits: r.maybe('wait', each => each) !== null
   };

@@ -2,6 +2,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import type { SliceWarning } from '../api/sliceWarnings';
 import type { Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
@@ -15,9 +16,8 @@ interface Facts {
   compute_milli: number;
   utilisation_percent: number | null;
   kept_until: Date | null;
-  unsuspendable: string | null;
-  advice: string;
   over_cap: boolean;
+  warnings: SliceWarning[];
   parts: Part[];
 }
 
@@ -116,9 +116,8 @@ function factsOf(page: PageContext, situation: Situation): Facts {
     compute_milli: slice?.lease.compute_milli ?? local?.compute_milli ?? 0,
     utilisation_percent: situation.seenAt === null ? (held?.utilisation_percent ?? null) : null,
     kept_until: slice?.kept_until ?? null,
-    unsuspendable: held?.unsuspendable ?? null,
-    advice: held?.advice ?? '',
     over_cap: held?.over_cap ?? false,
+    warnings: local?.warnings ?? slice?.warnings ?? [],
     parts: [
       { kind: 'on-gpu', amount: on_gpu },
       { kind: 'in-host', amount: situation.used_mib - on_gpu }
@@ -169,32 +168,23 @@ function Warnings(props: {
   const { facts, situation, trans } = props;
   return (
     <>
-      {situation.nearCap && (
+      {situation.nearCap && !facts.over_cap && (
         <div className="sublet-note sublet-warn" data-sublet="near-cap">
           <Sign icon={warningIcon}>
-            {facts.over_cap
-              ? trans.__(
-                  'You hold more than your %1. Free what you need no more, or resize your slice; until then your processes may be paused.',
-                  gib(situation.cap_mib)
-                )
-              : trans.__(
-                  'You hold almost all of your %1. Free what you need no more, or resize your slice.',
-                  gib(situation.cap_mib)
-                )}
-          </Sign>
-        </div>
-      )}
-      {facts.unsuspendable !== null && (
-        <div className="sublet-note sublet-warn" data-sublet="unsuspendable">
-          <Sign icon={warningIcon}>
             {trans.__(
-              'Your slice cannot be moved out and back: %1.',
-              facts.unsuspendable.replace(/\.$/, '')
-            )}{' '}
-            {facts.advice}
+              'You hold almost all of your %1. Free what you need no more, or resize your slice.',
+              gib(situation.cap_mib)
+            )}
           </Sign>
         </div>
       )}
+      {facts.warnings.map(warning => (
+        <div key={warning.code} className="sublet-note sublet-warn" data-sublet={warning.code}>
+          <Sign icon={warningIcon}>
+            {trans.__('Your slice %1.', warning.clause)} {warning.advice}
+          </Sign>
+        </div>
+      ))}
     </>
   );
 }

@@ -27,7 +27,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
-from sublet_lab.notebooks.job_files import JobFiles
+from sublet_lab.notebooks.job_copies import JobCopies
 from sublet_lab.runner.taking_along import TakingError
 
 _ASK_AGAIN_S = 1.0
@@ -218,7 +218,7 @@ def log(service: Service, job_id: str, follow: bool) -> None:  # noqa: FBT001 (c
 def again(service: Service, job_id: str) -> None:
     """Run a job again: a new one that asks for the same."""
     job = service.post(JobInfo, f"jobs/{id_in_path(job_id)}/again", patience_s=SUBMITTING_S)
-    files = JobFiles.of_this_server()
+    files = JobCopies.of_this_server()
     if files is not None:
         # Should it fail, the job's first attempt says why.
         with contextlib.suppress(TakingError):
@@ -243,7 +243,7 @@ def cancel(service: Service, job_id: str) -> None:
 
 
 def _forecast(service: Service, request: JobRequest) -> JobForecast:
-    files = JobFiles.of_this_server()
+    files = JobCopies.of_this_server()
     if files is not None:
         try:
             files.locate(request)
@@ -253,7 +253,7 @@ def _forecast(service: Service, request: JobRequest) -> JobForecast:
 
 
 def _submit(service: Service, request: JobRequest) -> JobInfo:
-    files = JobFiles.of_this_server()
+    files = JobCopies.of_this_server()
     if files is None:
         return service.post(JobInfo, "jobs", request, SUBMITTING_S)
     try:

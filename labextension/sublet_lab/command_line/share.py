@@ -7,7 +7,7 @@ from sublet_quota.wire.api import KeepRequest, Share, SliceInfo
 from sublet_quota.wire.share import QuotaShare, WeekUse
 
 from sublet_lab.command_line.service import Service, id_in_path, pass_service
-from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.slices import advice_on, held_by, remarks_on, size_of, state_of
 from sublet_lab.command_line.tables import (
     clock,
     json_option,
@@ -73,7 +73,7 @@ def _week(week: WeekUse | None) -> str:
 
 
 def print_slices(slices: tuple[SliceInfo, ...]) -> None:
-    """Print a table of slices of one owner."""
+    """Print a table of slices of one owner, and below it what they can do about its remarks."""
     print_table(
         ("SLICE", "FOR", "GPU", "SIZE", "STATE", "HOLDS", "REMARKS"),
         (
@@ -89,6 +89,9 @@ def print_slices(slices: tuple[SliceInfo, ...]) -> None:
             for info in slices
         ),
     )
+    for info in slices:
+        for line in advice_on(info):
+            click.echo(plain(line))
 
 
 @click.command()

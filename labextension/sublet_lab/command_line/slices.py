@@ -34,6 +34,11 @@ def held_by(info: SliceInfo) -> str:
     return f"{on_gpu} + {format_memory(in_host)} in host memory" if in_host else on_gpu
 
 
+def advice_on(info: SliceInfo) -> list[str]:
+    """Return what a slice's owner can do about what is not as it should be, a line each."""
+    return [f"{info.lease.slice_id}: {told.advice}" for told in info.warnings if told.advice]
+
+
 def remarks_on(info: SliceInfo) -> str:
     """Return in words whatever a slice's owner should know."""
     remarks = []
@@ -48,8 +53,5 @@ def remarks_on(info: SliceInfo) -> str:
         remarks.append(f"lent to {', '.join(info.lent_to)}")
     if info.kept_until is not None and info.kept_until > datetime.now(UTC):
         remarks.append(f"not lent until {info.kept_until.astimezone():%H:%M}")
-    if report is not None and report.over_cap:
-        remarks.append("holds more than its cap")
-    if report is not None and report.unsuspendable:
-        remarks.append(f"cannot be suspended: {report.unsuspendable}")
+    remarks += [told.clause for told in info.warnings]
     return "; ".join(remarks)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.gate import CellGate, SubletGate
 from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.notice import WaitNotice
 
@@ -29,7 +29,7 @@ class GatedCells:
     def __init__(self, kernel: Any, link: KernelLink, settings: SubletGate) -> None:
         self._kernel = kernel
         self._link = link
-        self._gate = Gate(link, settings)
+        self._gate = CellGate(link, settings)
         self._settings = settings
         self._pid = os.getpid()
         self._execute: Callable[..., Awaitable[dict[str, Any]]] = kernel.do_execute
@@ -64,10 +64,11 @@ class GatedCells:
         # A forked child runs on in its parent's cell, and may not use its parent's connection.
         if silent or self._pid != os.getpid():
             return await self._execute(code, silent, *args, **kwargs)
-        cell = self._cell_id()
-        with self._link.running(cell) as request:
-            notice = WaitNotice(self._publish, self._settings.notice_after_s)
+        with contextlib.ExitStack() as busy:
+            # Before the agent hears of the cell: whoever sees it wait may interrupt it at once.
             with _interrupts_cancel_this_task() as interrupts:
+                request = busy.enter_context(self._link.running(self._cell_id()))
+                notice = WaitNotice(self._publish, self._settings.notice_after_s)
                 try:
                     no_leave = await self._gate.enter(request, notice)
                 except asyncio.CancelledError:

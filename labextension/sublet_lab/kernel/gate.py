@@ -42,7 +42,7 @@ class SubletGate(Configurable):
     ).tag(config=True)
 
 
-class Gate:
+class CellGate:
     """Lets cells through when the agent says so, or stays away for too long."""
 
     def __init__(self, link: KernelLink, settings: SubletGate) -> None:

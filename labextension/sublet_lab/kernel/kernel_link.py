@@ -34,7 +34,7 @@ from sublet_quota.wire.tenant_socket import (
     Unknown,
 )
 
-from sublet_lab.kernel.agent_connection import AgentAwayError, AgentConnection
+from sublet_lab.kernel.tenant_socket_client import AgentAwayError, TenantSocketClient
 
 RETRY_S: Final = 0.25
 """While a cell runs or waits, an agent that is away is looked for so often, in seconds."""
@@ -113,7 +113,7 @@ class KernelLink:
         self._sequence = int(time.time() * 1000)
         self._closing = False
         self._thread: threading.Thread | None = None
-        self._connection: AgentConnection | None = None
+        self._connection: TenantSocketClient | None = None
         self._logged: set[type[Exception]] = set()
         self._woken, self._wake = socket.socketpair()
         self._woken.setblocking(False)
@@ -239,7 +239,7 @@ class KernelLink:
 
     def _converse(self) -> None:
         """Ask and tell an agent until it is away (``AgentAwayError``) or the link closes."""
-        connection = self._connection = AgentConnection.open(self._socket_path)
+        connection = self._connection = TenantSocketClient.open(self._socket_path)
         conversation = _Conversation()
         try:
             with self._lock:
@@ -331,7 +331,7 @@ class KernelLink:
     def _has_news(self) -> bool:
         return self._level_is_news or bool(self._running)
 
-    def _wait(self, most_s: float | None, connection: AgentConnection | None = None) -> None:
+    def _wait(self, most_s: float | None, connection: TenantSocketClient | None = None) -> None:
         """Wait until there is news or an answer, and for ``most_s`` seconds at most."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)

@@ -9,7 +9,7 @@ from typing import Final
 
 from sublet_quota.wire.environment import resized_environment
 
-from sublet_lab.share.sources import NoAnswerError, ShareSources
+from sublet_lab.share.sources import ShareSources, UnknownShareError
 
 _ANSWER_WITHIN_S: Final = 0.5
 
@@ -19,7 +19,7 @@ def take_current_size() -> None:
     sources = ShareSources.of_environment()
     try:
         share = sources.local(within_s=_ANSWER_WITHIN_S)
-    except NoAnswerError:
+    except UnknownShareError:
         return
     before = (os.environ.get("SUBLET_MEMORY_MIB"), os.environ.get("SUBLET_COMPUTE_MILLI"))
     if share.gpu_memory_mib and before != (str(share.cap_mib), str(share.compute_milli)):

@@ -27,7 +27,7 @@ from sublet_lab.runner.notebook import (
     papermill_path,
     read_notebook,
 )
-from sublet_lab.runner.progress import JobError, Progress, plain
+from sublet_lab.runner.progress import JobError, ProgressWriter, plain
 
 _ENGINE = "sublet"
 
@@ -58,7 +58,7 @@ def run_job(request_descriptor: int, progress_descriptor: int) -> int:
     """Read the request, run it, write the last line; return the exit code."""
     for descriptor in (request_descriptor, progress_descriptor):
         os.set_inheritable(descriptor, False)
-    progress = Progress(progress_descriptor)
+    progress = ProgressWriter(progress_descriptor)
     output = Path()
     try:
         signal.signal(signal.SIGTERM, _terminated_early)
@@ -91,7 +91,7 @@ def _read_request(descriptor: int) -> RunRequest:
     return request
 
 
-def _execute(request: RunRequest, progress: Progress) -> tuple[JobError | None, int]:
+def _execute(request: RunRequest, progress: ProgressWriter) -> tuple[JobError | None, int]:
     path = _notebook_to_run(request)
     notebook = read_notebook(path)
     folder = request.folder or path.parent
@@ -145,7 +145,9 @@ def _notebook_to_run(request: RunRequest) -> Path:
     return request.notebook
 
 
-def _stop_error(reason: StopReason, progress: Progress, request: RunRequest | None) -> JobError:
+def _stop_error(
+    reason: StopReason, progress: ProgressWriter, request: RunRequest | None
+) -> JobError:
     match reason:
         case StopReason.TERMINATED:
             return JobError(progress.cell, "Terminated", "the job was told to stop")

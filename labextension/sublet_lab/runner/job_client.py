@@ -13,7 +13,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 
 from sublet_lab.runner.notebook import runs_in_a_job
-from sublet_lab.runner.progress import Progress
+from sublet_lab.runner.progress import ProgressWriter
 
 _INTERRUPT_GRACE_S: Final = 10.0
 
@@ -32,7 +32,7 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
     """
 
     def __init__(
-        self, notebook: NotebookExecutionManager, progress: Progress, **options: Any
+        self, notebook: NotebookExecutionManager, progress: ProgressWriter, **options: Any
     ) -> None:
         super().__init__(notebook, **options)
         self.progress = progress
@@ -99,7 +99,9 @@ class JobClient(PapermillNotebookClient):  # type: ignore[misc] # papermill has 
             await ensure_async(self.km.shutdown_kernel(now=True))
 
 
-def job_engine(progress: Progress, max_run_s: int | None, clients: list[JobClient]) -> type[Engine]:
+def job_engine(
+    progress: ProgressWriter, max_run_s: int | None, clients: list[JobClient]
+) -> type[Engine]:
     """Return a papermill engine that runs one job; its client is put into ``clients``."""
 
     class JobEngine(Engine):  # type: ignore[misc] # papermill has no types

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sublet_lab.runner.exit_codes import BAD_REQUEST
 from sublet_lab.runner.job import RunRequest, run_job
-from sublet_lab.runner.progress import JobError, Progress
+from sublet_lab.runner.progress import JobError, ProgressWriter
 from sublet_lab.runner.taking_along import Budget, TakingError, copy_at_most_once
 
 SEPARATOR: Final = b"\x1e"
@@ -65,7 +65,7 @@ def _run(request_file: Path, progress: int) -> int:
     except (OSError, ValidationError, TakingError) as error:
         words = f"the job cannot begin: {error}"
         print(words, flush=True)  # noqa: T201 (the log)
-        Progress(progress).end(JobError(0, "NotebookError", words), Path())
+        ProgressWriter(progress).end(JobError(0, "NotebookError", words), Path())
         return BAD_REQUEST
     run = request.run
     rank = os.environ.get("RANK", "0")

@@ -29,7 +29,7 @@ class JobError:
     traceback: str = ""
 
 
-class Progress:
+class ProgressWriter:
     """The lines of a job's progress, on a descriptor that the service opened for appending."""
 
     def __init__(self, descriptor: int) -> None:

@@ -22,7 +22,7 @@ from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
-from sublet_lab.notebooks.job_files import JobFiles
+from sublet_lab.notebooks.job_copies import JobCopies
 from sublet_lab.runner.taking_along import TakingError, discard
 from sublet_lab.server.service_client import Answer, ServiceClient
 
@@ -83,7 +83,7 @@ Body = TypeVar("Body", bound=WireModel)
 
 def forwarding_handlers(service: ServiceClient) -> list[Handler]:
     """Return the handlers of the table."""
-    files = JobFiles.of_this_server()
+    files = JobCopies.of_this_server()
     return [
         (
             rf"/sublet/api/{route.pattern}",
@@ -129,7 +129,7 @@ class ForwardHandler(SubletHandler):
     """The handler that passes the requests of one route on."""
 
     def initialize(
-        self, service: ServiceClient, route: Route, files: JobFiles | None = None
+        self, service: ServiceClient, route: Route, files: JobCopies | None = None
     ) -> None:
         """Take the route of the table."""
         self.service = service

@@ -8,12 +8,12 @@ from typing import Final
 from sublet_quota.wire import api
 from sublet_quota.wire.tenant_socket import LocalShare
 
-from sublet_lab.share.sources import NoAnswerError, Sources
+from sublet_lab.share.sources import Sources, UnknownShareError
 
 _ASK_AGAIN_AFTER: Final = timedelta(seconds=30)
 _TRY_AGAIN_AFTER: Final = timedelta(seconds=5)
 
-Seen = LocalShare | NoAnswerError
+Seen = LocalShare | UnknownShareError
 
 
 class SharedLook:
@@ -30,7 +30,7 @@ class SharedLook:
         """Return what the agent says now, or why it says nothing."""
         try:
             return self._sources.local()
-        except NoAnswerError as error:
+        except UnknownShareError as error:
             self._service_key = None
             return error
 
@@ -43,7 +43,7 @@ class SharedLook:
                 self._service_key = key
                 try:
                     self._service = self._sources.service()
-                except NoAnswerError:
+                except UnknownShareError:
                     self._ask_again_at = now + _TRY_AGAIN_AFTER
                 else:
                     self._ask_again_at = now + _ASK_AGAIN_AFTER

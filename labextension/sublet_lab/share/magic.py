@@ -25,13 +25,13 @@ def share_lines() -> list[str]:
     """Return the lines that ``%sublet`` prints."""
     # Kernels start with this module: what it needs is read when somebody asks.
     from sublet_lab.share import words  # noqa: PLC0415
-    from sublet_lab.share.sources import NoAnswerError, ShareSources  # noqa: PLC0415
+    from sublet_lab.share.sources import ShareSources, UnknownShareError  # noqa: PLC0415
 
     sources = ShareSources.of_environment()
     lines, slice_id = [], None
     try:
         local = sources.local()
-    except NoAnswerError as error:
+    except UnknownShareError as error:
         lines.append(words.plain(str(error)))
     else:
         slice_id = local.slice_id
@@ -41,7 +41,7 @@ def share_lines() -> list[str]:
         return lines
     try:
         share = sources.service()
-    except NoAnswerError as error:
+    except UnknownShareError as error:
         return [*lines, words.plain(str(error))]
     lines += [f"  {line}" for line in words.service_lines(share, slice_id)]
     if share.week is not None:

@@ -23,7 +23,7 @@ from sublet_lab.service_calls import (
 )
 
 
-class NoAnswerError(Exception):
+class UnknownShareError(Exception):
     """No answer to what the slice holds; the message says why."""
 
 
@@ -31,11 +31,11 @@ class Sources(Protocol):
     """Who says what one's slice holds."""
 
     def local(self) -> LocalShare:
-        """Return what the agent says at this moment. ``NoAnswerError``."""
+        """Return what the agent says at this moment. ``UnknownShareError``."""
         ...
 
     def service(self) -> api.Share:
-        """Return what the hub service says. ``NoAnswerError``."""
+        """Return what the hub service says. ``UnknownShareError``."""
         ...
 
 
@@ -61,29 +61,29 @@ class ShareSources:
         )
 
     def local(self, within_s: float = ANSWER_WITHIN_S) -> LocalShare:
-        """Return what the agent says at this moment. ``NoAnswerError``."""
+        """Return what the agent says at this moment. ``UnknownShareError``."""
         if self.agent_socket is None:
             reason = self.no_gpu_reason or "This process has no Sublet slice."
-            raise NoAnswerError(reason)
+            raise UnknownShareError(reason)
         try:
             return ask_share_blocking(self.agent_socket, within_s)
         except NoShareError as error:
-            raise NoAnswerError(str(error)) from error
+            raise UnknownShareError(str(error)) from error
 
     def service(self) -> api.Share:
-        """Return what the hub service says. ``NoAnswerError``."""
+        """Return what the hub service says. ``UnknownShareError``."""
         if self.service_url is None or self.token is None:
             message = "This process does not know the Sublet service, or has no token for it."
-            raise NoAnswerError(message)
+            raise UnknownShareError(message)
         try:
             address = api_address(self.service_url) + "share"
             answer = call_service("GET", address, self.token, None, ANSWER_WITHIN_S)
             if answer.status == HTTPStatus.OK:
                 return api.Share.model_validate_json(answer.body)
         except ServiceAddressError as error:
-            raise NoAnswerError(str(error)) from error
+            raise UnknownShareError(str(error)) from error
         except (ServiceAwayError, ValidationError) as error:
             message = "The Sublet service does not answer."
-            raise NoAnswerError(message) from error
+            raise UnknownShareError(message) from error
         message = f"The Sublet service answered {answer.status}."
-        raise NoAnswerError(message)
+        raise UnknownShareError(message)

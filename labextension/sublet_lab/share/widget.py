@@ -17,7 +17,7 @@ from sublet_quota.wire.tenant_socket import LocalShare
 
 from sublet_lab.share import words
 from sublet_lab.share.looks import Seen, SharedLook, shared_look
-from sublet_lab.share.sources import NoAnswerError, ShareSources, Sources
+from sublet_lab.share.sources import ShareSources, Sources, UnknownShareError
 from sublet_lab.share.updates import UPDATES
 
 _QUIET_AFTER: Final = timedelta(minutes=2)
@@ -87,7 +87,7 @@ class ShareWidget(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no ty
         """Show what is new in what was seen."""
         if self._closed:
             return
-        if isinstance(seen, NoAnswerError):
+        if isinstance(seen, UnknownShareError):
             self._show_away(str(seen))
             return
         now = self._now()

@@ -1,8 +1,9 @@
 """A share in words: the same in the widget and in what ``%sublet`` prints.
 
-How the slice stands is the agent's own word; numbers follow the rules of JupyterLab's panel
-(``src/model/situation.ts``). Plain text, one fact a line. Names of GPUs, users and groups come
-from others: their control characters are shown, not obeyed, and the widget escapes them once more.
+How the slice stands and what is not as it should be is said in the agent's own words; numbers
+follow the rules of JupyterLab's panel (``src/model/situation.ts``). Plain text, one fact a line.
+Names of GPUs, users and groups come from others: their control characters are shown, not obeyed,
+and the widget escapes them once more.
 """
 
 import re
@@ -64,6 +65,7 @@ def local_lines(share: LocalShare) -> list[str]:
     simulated = ", simulated" if share.simulated else ""
     activity = standing_word(activity_of(active=share.active))
     lines = [
+        plain(share.standing.meaning),
         f"{plain(share.gpu_type)}{simulated}; compute share {format_compute(share.compute_milli)}",
         f"{activity} since {share.since.astimezone():%H:%M:%S}",
     ]
@@ -75,10 +77,7 @@ def local_lines(share: LocalShare) -> list[str]:
         lines.append(move_line(share.move, None))
     if share.wait is not None:
         lines.append(plain(share.wait.message))
-    elif share.message:
-        lines.append(plain(share.message))
-    if share.unsuspendable:
-        lines.append(f"cannot be suspended: {plain(share.unsuspendable)}")
+    lines += [plain(told.line) for told in share.warnings]
     if is_nearly_full(share) and not share.over_cap:
         lines.append("it is nearly full: free some before it runs out")
     return lines

@@ -13,7 +13,7 @@ from sublet_quota.reasons.refusals.room import RoomRefusal
 
 def refuse_one_more_slice(holdings: Holdings, rights: Rights) -> Refusal | None:
     """Return why a user may not have one slice more; ``None``: they may."""
-    held = holdings.accounts.of_user(rights.owner, None).slices
+    held = holdings.totals.of_user(rights.owner, None).slices
     if rights.most_slices is None or held < rights.most_slices:
         return None
     return refuse(
@@ -28,7 +28,7 @@ def refuse_beyond_user_limit(
     holdings: Holdings, rights: Rights, amount: GpuAmount
 ) -> Refusal | None:
     """Return why so much would take a user beyond their limits; ``None``: it would not."""
-    held = holdings.accounts.of_user(rights.owner, None).amount
+    held = holdings.totals.of_user(rights.owner, None).amount
     if _is_beyond(held.memory_mib, amount.memory_mib, rights.limit_mib):
         return refuse(
             LimitRefusal.USER_MEMORY,
@@ -69,7 +69,7 @@ def group_to_charge(
     if not with_room:
         return refusals[0]
     for group in with_room:
-        if amount.fits_in(holdings.accounts.unused_of_group(group, pool)):
+        if amount.fits_in(holdings.totals.unused_of_group(group, pool)):
             return (group,)
     return (with_room[0],)
 
@@ -78,7 +78,7 @@ def _refuse_beyond_group_limits(
     holdings: Holdings, group: GroupName, amount: GpuAmount
 ) -> Refusal | None:
     quota = holdings.document.groups[group]
-    use = holdings.accounts.of_group(group, None)
+    use = holdings.totals.of_group(group, None)
     most = as_number(quota.most_slices, None)
     if most is not None and use.slices >= most:
         return refuse(LimitRefusal.GROUP_SLICES, group=group, slices=use.slices, most_slices=most)
@@ -111,15 +111,15 @@ def refuse_what_is_kept_for_others(
     groups: tuple[GroupName, ...],
 ) -> Refusal | None:
     """Return why so much would take what others are guaranteed and do not use, or ``None``."""
-    accounts = holdings.accounts
+    totals = holdings.totals
     own = [
-        accounts.unused_of_user(rights.owner, pool),
-        *(accounts.unused_of_group(group, pool) for group in groups),
+        totals.unused_of_user(rights.owner, pool),
+        *(totals.unused_of_group(group, pool) for group in groups),
     ]
     if any(amount.fits_in(unused) for unused in own):
         return None
     room = holdings.room_in(pool)
-    kept = accounts.unused(pool)
+    kept = totals.unused(pool)
     for unused in own:
         kept = less(kept, unused)
     if kept.memory_mib and amount.memory_mib > room.memory_mib - kept.memory_mib:

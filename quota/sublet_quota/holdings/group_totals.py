@@ -24,8 +24,8 @@ class Use:
 NO_USE = Use()
 
 
-class Accounts:
-    """The sums of ``Holdings`` by user and by group; jobs are on nobody's account."""
+class GroupTotals:
+    """The sums of ``Holdings`` by user and by group; jobs count for nobody."""
 
     def __init__(self, document: QuotaDocument) -> None:
         self._first_pool = document.first_pool
@@ -46,11 +46,11 @@ class Accounts:
             self._unused[self._pool_of(guarantee)] += _unused_of(guarantee, NO_USE)
 
     def add(self, holding: Holding) -> None:
-        """Put a notebook's slice on its accounts."""
+        """Count a notebook's slice for its owner and their groups."""
         self._change(holding, 1)
 
     def remove(self, holding: Holding) -> None:
-        """Take a notebook's slice off its accounts."""
+        """Count a notebook's slice no longer."""
         self._change(holding, -1)
 
     def of_user(self, owner: UserName, pool: PoolName | None) -> Use:
@@ -58,7 +58,7 @@ class Accounts:
         return self._users.get((owner, pool), NO_USE)
 
     def of_group(self, group: GroupName, pool: PoolName | None) -> Use:
-        """Return what is on a group's account in one pool, or in all."""
+        """Return what a group's members hold for it in one pool, or in all."""
         return self._groups.get((group, pool), NO_USE)
 
     def kept_for_user(self, owner: UserName, pool: PoolName) -> GpuAmount:

@@ -23,7 +23,7 @@ from sublet_quota.holdings.gpu_load import (
     matches,
     room_on,
 )
-from sublet_quota.holdings.group_totals import Accounts
+from sublet_quota.holdings.group_totals import GroupTotals
 from sublet_quota.holdings.room_index import RoomIndex
 from sublet_quota.names.ids import GpuId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
@@ -44,7 +44,7 @@ class Holdings:
     ) -> None:
         self.document = document
         """The document in force; ``under`` puts another in its place."""
-        self.accounts = Accounts(document)
+        self.totals = GroupTotals(document)
         """The sums of what users and groups hold."""
         self._slices: dict[SliceId, Holding] = {}
         self._on_gpu: defaultdict[GpuId, set[SliceId]] = defaultdict(set)
@@ -78,7 +78,7 @@ class Holdings:
         self._enter(facts)
 
     def remove_gpu(self, gpu_id: GpuId) -> None:
-        """Forget a GPU; slices on it stay on their owners' accounts until they are removed."""
+        """Forget a GPU; slices on it count for their owners until they are removed."""
         facts = self._gpus.get(gpu_id)
         if facts is not None:
             self._take_out(facts)
@@ -94,7 +94,7 @@ class Holdings:
         self._on_gpu[holding.gpu_id].add(holding.slice_id)
         self._set_load(holding.gpu_id, self.load(holding.gpu_id).plus(holding))
         if holding.holder is Holder.NOTEBOOK:
-            self.accounts.add(holding)
+            self.totals.add(holding)
 
     def remove(self, slice_id: SliceId) -> Holding | None:
         """Take a slice out; return what was held, or ``None`` when there is none."""
@@ -104,7 +104,7 @@ class Holdings:
         _drop(self._on_gpu, holding.gpu_id, slice_id)
         self._set_load(holding.gpu_id, self.load(holding.gpu_id).minus(holding))
         if holding.holder is Holder.NOTEBOOK:
-            self.accounts.remove(holding)
+            self.totals.remove(holding)
         return holding
 
     def mark_unsuspendable(self, slice_id: SliceId, *, unsuspendable: bool) -> None:

@@ -20,7 +20,7 @@ from sublet_quota.names.ids import GroupName, JobId, NodeId, UserName
 NOMINAL_RUN_S: Final = 600.0
 """The use that a job counts as once it is put in order, so that nobody's jobs all come first."""
 
-Account = tuple[str, str]
+ChargedTo = tuple[str, str]
 """A group (``"group"``, its name), or a user who stands for themselves (``"user"``, the name)."""
 
 
@@ -100,36 +100,36 @@ def order_jobs(
     document: QuotaDocument, jobs: Iterable[WaitingJob], past: PastUse
 ) -> tuple[WaitingJob, ...]:
     """Return the jobs in the order in which they come: priority, then fair share, then age."""
-    standing = _Standing(document, past)
+    use = _WeightedUse(document, past)
     by_priority: defaultdict[int, list[WaitingJob]] = defaultdict(list)
     for job in jobs:
         by_priority[job.priority].append(job)
     ordered: list[WaitingJob] = []
     for priority in sorted(by_priority, reverse=True):
-        ordered.extend(_order_equals(standing, by_priority[priority]))
+        ordered.extend(_order_equals(use, by_priority[priority]))
     return tuple(ordered)
 
 
-class _Standing:
+class _WeightedUse:
     """The use of everybody for their weight, with that of the jobs already put in order."""
 
     def __init__(self, document: QuotaDocument, past: PastUse) -> None:
         self._document = document
         self._users: defaultdict[UserName, float] = defaultdict(float, past.users)
         self._groups: defaultdict[GroupName, float] = defaultdict(float, past.groups)
-        self._accounts: dict[tuple[UserName, tuple[str, ...]], Account] = {}
+        self._charged: dict[tuple[UserName, tuple[str, ...]], ChargedTo] = {}
 
-    def account_of(self, job: WaitingJob) -> Account:
-        """Return on whose account a job comes: of several groups, the one that used least."""
+    def charged_to(self, job: WaitingJob) -> ChargedTo:
+        """Return who is charged for a job: of several groups, the one that used least."""
         key = (job.owner, job.groups)
-        if key not in self._accounts:
+        if key not in self._charged:
             known = [GroupName(name) for name in self._document.groups if name in job.groups]
             group = min(known, key=self._of_group, default=None)
-            self._accounts[key] = ("user", job.owner) if group is None else ("group", group)
-        return self._accounts[key]
+            self._charged[key] = ("user", job.owner) if group is None else ("group", group)
+        return self._charged[key]
 
-    def of_account(self, account: Account) -> float:
-        kind, name = account
+    def of_charged(self, charged: ChargedTo) -> float:
+        kind, name = charged
         return self._of_group(GroupName(name)) if kind == "group" else self.of_user(UserName(name))
 
     def of_user(self, owner: UserName) -> float:
@@ -139,51 +139,51 @@ class _Standing:
     def _of_group(self, group: GroupName) -> float:
         return self._groups[group] / self._document.groups[group].weight
 
-    def charge(self, job: WaitingJob, account: Account) -> None:
+    def charge(self, job: WaitingJob, charged: ChargedTo) -> None:
         """Count a job that has its place in the order."""
         run_s = job.gpus * NOMINAL_RUN_S
         self._users[job.owner] += run_s
-        if account[0] == "group":
-            self._groups[GroupName(account[1])] += run_s
+        if charged[0] == "group":
+            self._groups[GroupName(charged[1])] += run_s
 
 
 _OwnerEntry = tuple[float, datetime, JobId, UserName]
 
 
-def _order_equals(standing: _Standing, jobs: list[WaitingJob]) -> Iterable[WaitingJob]:
-    """Yield jobs of one priority: always of the account, and in it the owner, that used least."""
-    queues: defaultdict[tuple[Account, UserName], list[WaitingJob]] = defaultdict(list)
+def _order_equals(use: _WeightedUse, jobs: list[WaitingJob]) -> Iterable[WaitingJob]:
+    """Yield jobs of one priority: of the group or user that used least, and there the owner."""
+    queues: defaultdict[tuple[ChargedTo, UserName], list[WaitingJob]] = defaultdict(list)
     for job in sorted(jobs, key=lambda j: (j.submitted_at, j.job_id), reverse=True):
-        queues[standing.account_of(job), job.owner].append(job)
-    owners: defaultdict[Account, list[_OwnerEntry]] = defaultdict(list)
+        queues[use.charged_to(job), job.owner].append(job)
+    owners: defaultdict[ChargedTo, list[_OwnerEntry]] = defaultdict(list)
 
-    def enter(account: Account, owner: UserName) -> None:
-        head = queues[account, owner][-1]
-        entry = (standing.of_user(owner), head.submitted_at, head.job_id, owner)
-        heappush(owners[account], entry)
+    def enter(charged: ChargedTo, owner: UserName) -> None:
+        head = queues[charged, owner][-1]
+        entry = (use.of_user(owner), head.submitted_at, head.job_id, owner)
+        heappush(owners[charged], entry)
 
-    for account, owner in queues:
-        enter(account, owner)
-    accounts: list[tuple[float, datetime, JobId, Account]] = []
-    for account in owners:
-        _enter_account(accounts, standing, owners, account)
-    while accounts:
-        account = heappop(accounts)[3]
-        owner = heappop(owners[account])[3]
-        job = queues[account, owner].pop()
-        standing.charge(job, account)
-        if queues[account, owner]:
-            enter(account, owner)
-        if owners[account]:
-            _enter_account(accounts, standing, owners, account)
+    for charged, owner in queues:
+        enter(charged, owner)
+    heads: list[tuple[float, datetime, JobId, ChargedTo]] = []
+    for charged in owners:
+        _enter_charged(heads, use, owners, charged)
+    while heads:
+        charged = heappop(heads)[3]
+        owner = heappop(owners[charged])[3]
+        job = queues[charged, owner].pop()
+        use.charge(job, charged)
+        if queues[charged, owner]:
+            enter(charged, owner)
+        if owners[charged]:
+            _enter_charged(heads, use, owners, charged)
         yield job
 
 
-def _enter_account(
-    accounts: list[tuple[float, datetime, JobId, Account]],
-    standing: _Standing,
-    owners: Mapping[Account, list[_OwnerEntry]],
-    account: Account,
+def _enter_charged(
+    heads: list[tuple[float, datetime, JobId, ChargedTo]],
+    use: _WeightedUse,
+    owners: Mapping[ChargedTo, list[_OwnerEntry]],
+    charged: ChargedTo,
 ) -> None:
-    _, submitted_at, job_id, _ = owners[account][0]
-    heappush(accounts, (standing.of_account(account), submitted_at, job_id, account))
+    _, submitted_at, job_id, _ = owners[charged][0]
+    heappush(heads, (use.of_charged(charged), submitted_at, job_id, charged))

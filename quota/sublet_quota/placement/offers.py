@@ -62,7 +62,7 @@ def offers_for(
     allowed = [offer.size for offer in offers if offer.allowed]
     usual = document.default_size
     first = allowed[0] if allowed else None
-    use = holdings.accounts.of_user(rights.owner, None)
+    use = holdings.totals.of_user(rights.owner, None)
     return SliceOffers(
         rights=rights,
         used=use.amount,

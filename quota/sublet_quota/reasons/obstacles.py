@@ -1,4 +1,4 @@
-"""Why a slice can be paused but not suspended: the codes, and what its owner can do about each."""
+"""Why a slice can be paused but not suspended: the codes, and the words that its owner is told."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,3 +59,11 @@ _ADVICE: Final[Mapping[Obstacle, str]] = MappingProxyType(
 def advice_on(obstacle: Obstacle) -> str:
     """Return what an owner can do about an obstacle, as sentences; empty where none is needed."""
     return _ADVICE[obstacle]
+
+
+def unsuspendable_clause(detail: str) -> str:
+    """Return why a slice cannot be suspended, as a clause whose subject is the slice.
+
+    ``detail`` is that of an ``Unsuspendable``.
+    """
+    return f"cannot be moved out and back: {detail.rstrip('.')}"

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
-from sublet_quota.residency.leaving import Leaver, RoomMaking, list_leavers
+from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate, list_candidates
 from sublet_quota.residency.room import Room, is_kept, measure_room
 from sublet_quota.residency.seats import SeatPlan, Waiting
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
 
 
-def seat_jobs(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
+def seat_jobs(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     """Return which jobs should be on the GPU, given that no owner is active."""
     plan = SeatPlan()
-    making = RoomMaking(room, (c for c in leavers if c.for_a_job))
+    making = RoomMaking(room, (c for c in candidates if c.for_a_job))
     kept = [s for s in room.views if _is_kept_idle(room.snapshot, s)]
     jobs = [s for s in room.views if s.active and s.is_job]
     for job in sorted(jobs, key=_order_of_jobs):
@@ -49,7 +49,7 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
     if not _is_lent(snapshot) or snapshot.closed is not None or snapshot.foreign_present:
         return 0
     room = measure_room(snapshot)
-    within_reach = {c.slice_id for c in list_leavers(room) if c.for_a_job and not c.view.is_job}
+    within_reach = {c.slice_id for c in list_candidates(room) if c.for_a_job and not c.view.is_job}
     staying = [s for s in room.views if s.is_job or s.active or is_kept(snapshot, s)]
     ids = {s.slice_id for s in staying}
     taken_mib = sum(room.full_mib[i] for i in ids) + sum(

@@ -20,8 +20,8 @@ from sublet_quota.residency.actions import (
     Unpause,
     Wait,
 )
-from sublet_quota.residency.homecoming import bring_home
-from sublet_quota.residency.leaving import Leaver, choose_leavers, list_leavers
+from sublet_quota.residency.candidates import SuspendCandidate, choose_candidates, list_candidates
+from sublet_quota.residency.idle_return import bring_home
 from sublet_quota.residency.lending import jobs_behind_owners, seat_jobs
 from sublet_quota.residency.room import Room, is_moving, measure_room
 from sublet_quota.residency.seats import SeatPlan, seat_owners
@@ -48,8 +48,8 @@ def decide(snapshot: GpuSnapshot) -> Decision:
         course.wait(waiting.view, waiting.reason, waiting.waits_for)
     course.turn_back_a_pointless_suspend()
     if not course.memory_moves and not course.is_short and not course.an_owner_waits():
-        homecoming = bring_home(room, plan, course.free_mib)
-        course.actions.extend(homecoming)
+        returning = bring_home(room, plan, course.free_mib)
+        course.actions.extend(returning)
     return Decision(tuple(course.actions), tuple(course.waits))
 
 
@@ -62,10 +62,10 @@ def _plan(snapshot: GpuSnapshot) -> tuple[SeatPlan, list[Pause], Room]:
     if any(s.active and not s.is_job for s in room.views):
         pauses = [Pause(s.slice_id) for s in room.views if _must_be_paused(snapshot, s)]
         room = _with_paused(room, pauses)
-        plan = seat_owners(room, list_leavers(room))
+        plan = seat_owners(room, list_candidates(room))
         plan.waiting.extend(jobs_behind_owners(room))
         return plan, pauses, room
-    plan = seat_jobs(room, list_leavers(room))
+    plan = seat_jobs(room, list_candidates(room))
     seated = plan.seated_ids
     pauses = [
         Pause(s.slice_id)
@@ -114,7 +114,7 @@ class _Course:
     free_mib: int = field(init=False)
     """The room that can still be promised in this call, without taking it from who comes before."""
     _host_free_mib: int = field(init=False)
-    _leavers: list[Leaver] = field(init=False)
+    _candidates: list[SuspendCandidate] = field(init=False)
     """The slices that could make room and are not asked to yet."""
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ class _Course:
         self.memory_moves = snapshot.transition is not None
         self.free_mib = self.room.free_mib
         self._host_free_mib = snapshot.host_free_mib
-        self._leavers = [c for c in list_leavers(self.room) if c.slice_id not in seated]
+        self._candidates = [c for c in list_candidates(self.room) if c.slice_id not in seated]
 
     def unpause_owners(self) -> None:
         """Let paused owners run: nobody means them to be, an agent before this one left it so."""
@@ -182,27 +182,27 @@ class _Course:
         self.is_short = True
         candidates = [
             c
-            for c in self._leavers
+            for c in self._candidates
             if c.slice_id != view.slice_id and (c.for_a_job or not view.is_job)
         ]
-        leaving = choose_leavers(candidates, shortfall_mib, self._host_free_mib)
-        for leaver in leaving:
-            self._let_leave(leaver, view)
+        leaving = choose_candidates(candidates, shortfall_mib, self._host_free_mib)
+        for candidate in leaving:
+            self._let_leave(candidate, view)
         if leaving:
             asked = {c.slice_id for c in leaving}
-            self._leavers = [c for c in self._leavers if c.slice_id not in asked]
+            self._candidates = [c for c in self._candidates if c.slice_id not in asked]
             self._host_free_mib -= sum(c.host_mib for c in leaving)
             # Who comes later may have what is left over, as far as it is free already.
             left_over_mib = sum(c.room_mib for c in leaving) - shortfall_mib
             self.free_mib = min(self.free_mib, left_over_mib)
         return tuple(c.view for c in leaving or candidates)
 
-    def _let_leave(self, leaver: Leaver, view: SliceView) -> None:
-        if leaver.by_eviction:
-            reason = leaver.view.unsuspendable or ""
-            self.actions.append(Evict(leaver.slice_id, view.slice_id, reason))
-        elif not self.memory_moves and leaver.may_begin(self.room.snapshot):
-            self.actions.append(Suspend(leaver.slice_id, view.slice_id))
+    def _let_leave(self, candidate: SuspendCandidate, view: SliceView) -> None:
+        if candidate.by_eviction:
+            reason = candidate.view.unsuspendable or ""
+            self.actions.append(Evict(candidate.slice_id, view.slice_id, reason))
+        elif not self.memory_moves and candidate.may_begin(self.room.snapshot):
+            self.actions.append(Suspend(candidate.slice_id, view.slice_id))
             self.memory_moves = True
 
     def turn_back_a_pointless_suspend(self) -> None:

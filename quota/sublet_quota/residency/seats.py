@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import WaitReason
-from sublet_quota.residency.leaving import Leaver, RoomMaking
+from sublet_quota.residency.candidates import RoomMaking, SuspendCandidate
 from sublet_quota.residency.room import Room
 from sublet_quota.residency.snapshot import SliceView
 
@@ -41,17 +41,17 @@ class SeatPlan:
         return frozenset(s.slice_id for s in self.seated)
 
 
-def seat_owners(room: Room, leavers: Sequence[Leaver]) -> SeatPlan:
+def seat_owners(room: Room, candidates: Sequence[SuspendCandidate]) -> SeatPlan:
     """Return which active owners should be on the GPU."""
-    return _OwnersInTurn(room, leavers).plan()
+    return _OwnersInTurn(room, candidates).plan()
 
 
 class _OwnersInTurn:
     """The plan while it is made: who has a seat, who must go, and who is in front."""
 
-    def __init__(self, room: Room, leavers: Sequence[Leaver]) -> None:
+    def __init__(self, room: Room, candidates: Sequence[SuspendCandidate]) -> None:
         self._room = room
-        self._making = RoomMaking(room, leavers)
+        self._making = RoomMaking(room, candidates)
         self._seated: list[SliceView] = []
         self._immovable: list[SliceView] = []
         """The slices with a seat that nobody can make leave it."""

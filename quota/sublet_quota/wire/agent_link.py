@@ -103,8 +103,6 @@ class SliceReport(AnswerModel):
     unsuspendable: Text | None = None
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
-    advice: Text = ""
-    """What the slice's owner can do about the obstacle."""
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""

@@ -25,6 +25,7 @@ from sublet_quota.wire.schema import (
     WireModel,
 )
 from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
+from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding
 
 MOST_PARAMETER_BYTES: Final = 16 * 1024
@@ -176,8 +177,10 @@ class SliceInfo(AnswerModel):
 
     lease: Lease
     report: SliceReport | None
-    standing: ToldStanding | None
+    standing: ToldStanding | None = None
     """What ``report`` comes to, in one word; ``None`` where there is none."""
+    warnings: tuple[ToldWarning, ...] = ()
+    """What ``report`` tells that is not as it should be."""
     seen_at: AwareDatetime | None
     kept_until: AwareDatetime | None = None
     lent_to: tuple[Text, ...] = ()

@@ -14,7 +14,8 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
-from sublet_quota.wire.standing import ToldStanding
+from sublet_quota.wire.slice_warnings import ToldWarning
+from sublet_quota.wire.standing import NOT_TOLD, ToldStanding
 
 MAX_LINE_BYTES = 64 * 1024
 MOST_CELLS = 64
@@ -137,7 +138,7 @@ class LocalShare(AnswerModel):
     cap_mib: int
     memory_mib: int
     host_mib: int
-    standing: ToldStanding
+    standing: ToldStanding = NOT_TOLD
     """What ``state``, ``active``, ``lent``, ``move`` and ``wait`` come to, in one word."""
     standing_with_next_cell: ToldStanding | None = None
     """How the slice stands as soon as a cell is run, where memory has to come back for that."""
@@ -149,9 +150,8 @@ class LocalShare(AnswerModel):
     unsuspendable: Text | None = None
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
-    advice: Text = ""
-    """What the slice's owner can do about the obstacle."""
-    message: Text = ""
+    warnings: tuple[ToldWarning, ...] = ()
+    """What ``over_cap``, ``unsuspendable`` and ``obstacle`` come to, in words."""
     gpu_memory_mib: int = 0
     """The memory of the whole card."""
     compute_milli: int = 1000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sublet_agent.device_plugin.grants import grant
 from sublet_agent.device_plugin.settings import DevicePluginSettings
-from sublet_agent.device_plugin.units import GpuRoom, WrongUnitsError, advertise, gpu_of, prefer
+from sublet_agent.device_plugin.units import JobRoom, WrongUnitsError, advertise, gpu_of, prefer
 from sublet_quota.names.ids import GpuId
 
 from tests.support.agent_world import agent_world
@@ -91,14 +91,14 @@ def test_units_of_a_card_that_failed_are_unhealthy(kubelet: FakeKubelet, plugin:
 @pytest.mark.parametrize(
     ("room", "units"),
     [
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 0), 0),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, GIB - 1), 0),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 79 * GIB), 79),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (100, 1500)), 5 + 1 + 2),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 90 * GIB, ()), 79),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 0, (79 * GIB + 5,)), 79),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (40 * GIB, 40 * GIB)), 80),
-        (GpuRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (2 * GIB,), closed=True), 2),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 0), 0),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, GIB - 1), 0),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 79 * GIB), 79),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (100, 1500)), 5 + 1 + 2),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 90 * GIB, ()), 79),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 0, (79 * GIB + 5,)), 79),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (40 * GIB, 40 * GIB)), 80),
+        (JobRoom(CARD, 80 * GIB, 79 * GIB + 5, 5 * GIB, (2 * GIB,), closed=True), 2),
     ],
     ids=[
         "nothing lendable",
@@ -111,12 +111,12 @@ def test_units_of_a_card_that_failed_are_unhealthy(kubelet: FakeKubelet, plugin:
         "closed",
     ],
 )
-def test_units_are_what_jobs_have_and_one_more_could_have(room: GpuRoom, units: int) -> None:
+def test_units_are_what_jobs_have_and_one_more_could_have(room: JobRoom, units: int) -> None:
     assert len(advertise([room], GIB)) == units
 
 
 def test_the_same_room_gives_the_same_units_whatever_the_order() -> None:
-    rooms = [GpuRoom(GpuId(f"GPU-{n}"), 80 * GIB, 79 * GIB + 5, n * GIB) for n in range(4)]
+    rooms = [JobRoom(GpuId(f"GPU-{n}"), 80 * GIB, 79 * GIB + 5, n * GIB) for n in range(4)]
     assert advertise(rooms, GIB) == advertise(reversed(rooms), GIB)
 
 

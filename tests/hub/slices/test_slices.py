@@ -95,7 +95,7 @@ async def test_a_refused_request_leaves_the_slice_that_was_there(world: HubWorld
     body = {"owner": "ada", "account": world.account("ada"), "size": "huge"}
     assert (await world.hub_call("POST", "slices", body))[0] == 400
     assert list(world.service.ledger.slices) == [first["slice_id"]]
-    assert world.service.capacity.holdings.accounts.of_user("ada", None).slices == 1
+    assert world.service.capacity.holdings.totals.of_user("ada", None).slices == 1
 
 
 async def test_a_released_slice_is_gone_everywhere_and_releasing_it_again_is_no_error(

@@ -81,7 +81,7 @@ async def test_a_changed_file_is_taken_up_by_itself_and_keeps_the_slices(
 
         await until(taken_up)
         assert len(world.service.ledger.slices) == 1
-        assert world.service.capacity.holdings.accounts.of_user("ada", None).slices == 1
+        assert world.service.capacity.holdings.totals.of_user("ada", None).slices == 1
 
 
 async def test_a_file_that_cannot_be_read_for_a_moment_is_right_again_with_the_same_text(

@@ -8,9 +8,12 @@ from urllib.parse import quote
 
 import pytest
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.caps import OverCap
+from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import MoveReport, SliceReport, WaitReport
+from sublet_quota.wire.slice_warnings import tell_warnings
 from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_agent import GIB, FakeAgent, a_gpu, a_report
@@ -187,6 +190,25 @@ async def test_a_slice_that_no_agent_has_told_of_has_no_standing(world: HubWorld
     world.service.fleet.forget(lease["node"])
     _, share = await world.call("GET", "share", world.user("ada"))
     assert share["slices"][0]["standing"] is None
+
+
+async def test_what_is_not_as_it_should_be_with_a_slice_is_told_in_words(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    cap_mib = lease["memory_mib"]
+    why = {"unsuspendable": "managed memory", "obstacle": Obstacle.NOT_SUPPORTED}
+    await told(world, agent, lease["slice_id"], memory_mib=cap_mib + 1024, over_cap=True, **why)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    warnings = tell_warnings(OverCap(cap_mib + 1024, cap_mib), *why.values())
+    assert share["slices"][0]["warnings"] == [each.model_dump() for each in warnings]
+
+
+async def test_a_slice_within_its_new_cap_is_not_called_over_it(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada")
+    await told(world, agent, lease["slice_id"], memory_mib=lease["memory_mib"], over_cap=True)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    assert share["slices"][0]["warnings"] == []
 
 
 async def test_giving_up_is_told_to_the_agent_and_ends_a_keep(world: HubWorld) -> None:

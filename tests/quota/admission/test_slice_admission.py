@@ -181,15 +181,15 @@ def test_nobody_ever_holds_more_than_their_limits(asked: list[RequestedSlice]) -
         groups = members.setdefault(wish.owner, set(wish.groups))
         hand_out(held, replace(wish, groups=tuple(sorted(groups))), f"s{number}")
     for owner in ("ada", "bob", "eve", "zoe"):
-        use = held.accounts.of_user(owner, None)
+        use = held.totals.of_user(owner, None)
         limit = 70 if owner == "zoe" else 60 if "lab" in members.get(owner, ()) else 50
         assert use.amount.memory_mib <= limit * 1024
         assert use.amount.compute_milli <= 1000
         assert use.slices <= 3
-    lab = held.accounts.of_group("lab", None)
+    lab = held.totals.of_group("lab", None)
     assert lab.amount.memory_mib <= 90 * 1024
     assert lab.slices <= 5
-    assert held.accounts.of_group("club", None).amount.compute_milli <= 1500
+    assert held.totals.of_group("club", None).amount.compute_milli <= 1500
 
 
 @given(st.lists(wishes, max_size=30), st.sampled_from([1, 2]))

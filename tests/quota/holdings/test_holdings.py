@@ -27,14 +27,14 @@ TWO_POOLS = """
 def test_a_slice_counts_on_its_gpu_its_owner_and_its_groups() -> None:
     held = holdings("groups: {lab: {}}", notebook("a", groups=("lab",)), notebook("b"))
     assert held.load(GpuId("gpu-0")).notebooks == gib(40, 500)
-    assert held.accounts.of_user(UserName("ada"), None).slices == 2
-    assert held.accounts.of_group(GroupName("lab"), None).amount == gib(20, 250)
+    assert held.totals.of_user(UserName("ada"), None).slices == 2
+    assert held.totals.of_group(GroupName("lab"), None).amount == gib(20, 250)
     assert [h.slice_id for h in held.slices_on(GpuId("gpu-0"))] == ["a", "b"]
 
 
 def test_a_job_is_on_nobodys_account_and_takes_no_room_from_notebooks() -> None:
     held = holdings("", job_slice("job"))
-    assert held.accounts.of_user(UserName("ada"), None) == NO_USE
+    assert held.totals.of_user(UserName("ada"), None) == NO_USE
     load = held.load(GpuId("gpu-0"))
     assert (load.notebooks, load.jobs) == (NOTHING, gib(79, 1000))
     assert held.room(GpuId("gpu-0")) == holdings().room(GpuId("gpu-0"))
@@ -44,7 +44,7 @@ def test_a_slice_that_is_resized_counts_with_its_new_amount() -> None:
     held = holdings("", notebook("a"))
     held.put(notebook("a", amount=gib(30, 100)))
     assert held.load(GpuId("gpu-0")).notebooks == gib(30, 100)
-    assert held.accounts.of_user(UserName("ada"), None).amount == gib(30, 100)
+    assert held.totals.of_user(UserName("ada"), None).amount == gib(30, 100)
 
 
 def test_removing_a_slice_twice_changes_nothing_more() -> None:
@@ -77,7 +77,7 @@ def test_a_gpu_in_no_pool_has_no_room() -> None:
 def test_slices_on_a_gpu_that_is_gone_stay_on_their_owners_account() -> None:
     held = holdings("", notebook("a"))
     held.remove_gpu(GpuId("gpu-0"))
-    assert held.accounts.of_user(UserName("ada"), None).slices == 1
+    assert held.totals.of_user(UserName("ada"), None).slices == 1
     assert held.room_in(PoolName("interactive")) == NOTHING
     held.put_gpu(gpu())
     assert held.load(GpuId("gpu-0")).slices == 1
@@ -98,9 +98,9 @@ def test_another_document_is_taken_over_with_everything_that_is_held() -> None:
 
 def test_what_a_guarantee_does_not_use_is_known() -> None:
     held = holdings("users: {ada: {guaranteed: {memory: 30 GiB}}}", notebook("a"))
-    assert held.accounts.unused(PoolName("interactive")) == gib(10, 0)
+    assert held.totals.unused(PoolName("interactive")) == gib(10, 0)
     held.put(notebook("b"))
-    assert held.accounts.unused(PoolName("interactive")) == NOTHING
+    assert held.totals.unused(PoolName("interactive")) == NOTHING
 
 
 owners = st.sampled_from(["ada", "bob", "eve"])
@@ -183,18 +183,18 @@ class HoldingsMachine(RuleBasedStateMachine):
         for pool in (None, "fast", "rest"):
             mine = [s for s in notebooks if pool in (None, s.pool)]
             for owner in ("ada", "bob", "eve"):
-                use = held.accounts.of_user(UserName(owner), pool)
+                use = held.totals.of_user(UserName(owner), pool)
                 assert use.amount == total(s for s in mine if s.owner == owner)
                 assert use.slices == sum(s.owner == owner for s in mine)
             for group in ("lab", "other"):
-                use = held.accounts.of_group(GroupName(group), pool)
+                use = held.totals.of_group(GroupName(group), pool)
                 assert use.amount == total(s for s in mine if group in s.groups)
         in_rest = total(s for s in notebooks if s.owner == "ada" and s.pool == "rest")
-        assert held.accounts.unused(PoolName("rest")) == GpuAmount(
+        assert held.totals.unused(PoolName("rest")) == GpuAmount(
             max(0, 40960 - in_rest.memory_mib), max(0, 1000 - in_rest.compute_milli)
         )
         in_fast = total(s for s in notebooks if "lab" in s.groups and s.pool == "fast")
-        assert held.accounts.unused(PoolName("fast")) == GpuAmount(
+        assert held.totals.unused(PoolName("fast")) == GpuAmount(
             max(0, 61440 - in_fast.memory_mib), 0
         )
 

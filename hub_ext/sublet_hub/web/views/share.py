@@ -62,7 +62,7 @@ def _quota(
 ) -> QuotaShare:
     document = holdings.document
     rights = rights_of(document, owner, groups)
-    use = holdings.accounts.of_user(owner, None)
+    use = holdings.totals.of_user(owner, None)
     user = document.users.get(owner)
     guaranteed = None if user is None else user.guaranteed
     group = _group_of(own, rights.groups, document)
@@ -76,7 +76,7 @@ def _quota(
         most_slices=rights.most_slices,
         group=group,
         group_used_mib=(
-            None if group is None else holdings.accounts.of_group(group, None).amount.memory_mib
+            None if group is None else holdings.totals.of_group(group, None).amount.memory_mib
         ),
         group_guaranteed_mib=(
             None

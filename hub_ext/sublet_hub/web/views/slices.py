@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from sublet_quota.names.ids import GpuId, JobId, SliceId
 from sublet_quota.placement.offers import SliceOffers
+from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, Offer, Offers, SliceInfo
 from sublet_quota.wire.share import LentPeriod
+from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 
 from sublet_hub.ledger.ledger import Ledger
@@ -76,6 +78,7 @@ class Views:
             lease=lease_of(record),
             report=None if report is None else self._shown_report(report, viewer),
             standing=None if report is None else _standing(report),
+            warnings=() if report is None else _warnings(report, record.memory_mib),
             seen_at=self._fleet.seen_at(record.gpu.node),
             kept_until=record.kept_until,
             lent_to=() if report is None else self._names(report.lent_to, viewer),
@@ -192,6 +195,13 @@ def _standing(report: SliceReport) -> ToldStanding:
         wait=None if report.wait is None else report.wait.reason,
     )
     return tell_standing(standing_of(facts))
+
+
+def _warnings(report: SliceReport, cap_mib: int) -> tuple[ToldWarning, ...]:
+    # A slice that was just made larger may be over its former cap alone.
+    is_over = report.over_cap and report.memory_mib > cap_mib
+    over = OverCap(report.memory_mib, cap_mib) if is_over else None
+    return tell_warnings(over, report.unsuspendable, report.obstacle)
 
 
 def _unreported(gpu: GpuRecord) -> GpuReport:

@@ -20,7 +20,7 @@ class AgentAwayError(Exception):
     """The agent cannot be reached, hung up, or is not understood; says which."""
 
 
-class AgentConnection:
+class TenantSocketClient:
     """Messages to an agent and its answers, without waiting for either."""
 
     def __init__(self, connected: socket.socket) -> None:

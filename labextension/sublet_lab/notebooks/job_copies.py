@@ -28,7 +28,7 @@ from sublet_lab.runner.taking_along import (
 
 
 @dataclass(frozen=True, slots=True)
-class JobFiles:
+class JobCopies:
     """The notebook folder of a server that copies what its jobs run."""
 
     root: Path

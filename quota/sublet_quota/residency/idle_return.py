@@ -1,4 +1,4 @@
-"""The homecoming of idle slices, once nobody needs their room on the GPU.
+"""The return of idle slices, once nobody needs their room on the GPU.
 
 An owner whose slice is at home again finds it there without a wait. That is never worth somebody
 else's move, with one exception: what was lent against its owner's wish, or may not be lent any
@@ -7,7 +7,7 @@ more, comes home even if a job has to leave for it.
 
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.actions import Action, Resume, Suspend
-from sublet_quota.residency.leaving import choose_leavers, list_leavers
+from sublet_quota.residency.candidates import choose_candidates, list_candidates
 from sublet_quota.residency.room import Room, is_kept
 from sublet_quota.residency.seats import SeatPlan
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView
@@ -64,11 +64,11 @@ def _jobs_that_make_room(
     seated = plan.seated_ids
     jobs = [
         c
-        for c in list_leavers(room)
+        for c in list_candidates(room)
         if c.view.is_job
         and not c.by_eviction
         and c.slice_id not in seated
         and c.may_begin(room.snapshot)
     ]
-    leaving = choose_leavers(jobs, shortfall_mib, room.snapshot.host_free_mib)
+    leaving = choose_candidates(jobs, shortfall_mib, room.snapshot.host_free_mib)
     return Suspend(leaving[0].slice_id, view.slice_id) if leaving else None

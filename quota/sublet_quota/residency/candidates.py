@@ -24,7 +24,7 @@ class _Rank(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaver:
+class SuspendCandidate:
     """A slice that could make room."""
 
     view: SliceView
@@ -55,18 +55,18 @@ class Leaver:
         return not_before is None or not_before <= snapshot.now
 
 
-def list_leavers(room: Room) -> tuple[Leaver, ...]:
+def list_candidates(room: Room) -> tuple[SuspendCandidate, ...]:
     """Return the slices that could leave, first ones first. Beside a foreign process none can."""
     if room.snapshot.foreign_present:
         return ()
-    leavers = []
+    candidates = []
     for view in room.views:
         room_mib = room.committed_mib[view.slice_id]
         rank = _rank(room.snapshot, view)
         if rank is None or room_mib <= 0:
             continue
-        leavers.append(Leaver(view, rank, room_mib, _host_mib(room, view, rank)))
-    return tuple(sorted(leavers, key=_order))
+        candidates.append(SuspendCandidate(view, rank, room_mib, _host_mib(room, view, rank)))
+    return tuple(sorted(candidates, key=_order))
 
 
 def _rank(snapshot: GpuSnapshot, view: SliceView) -> _Rank | None:
@@ -92,17 +92,17 @@ def _host_mib(room: Room, view: SliceView, rank: _Rank) -> int:
     return room.committed_mib[view.slice_id] if is_moving(room.snapshot, view) else view.held_mib
 
 
-def _order(leaver: Leaver) -> tuple[int, float, SliceId]:
-    view = leaver.view
+def _order(candidate: SuspendCandidate) -> tuple[int, float, SliceId]:
+    view = candidate.view
     if view.is_job:
-        return (leaver.rank, -view.entitlement, view.slice_id)
+        return (candidate.rank, -view.entitlement, view.slice_id)
     began = (view.turn_since or view.since) if view.active else view.since
-    return (leaver.rank, began.timestamp(), view.slice_id)
+    return (candidate.rank, began.timestamp(), view.slice_id)
 
 
-def choose_leavers(
-    candidates: Sequence[Leaver], shortfall_mib: int, host_free_mib: int
-) -> tuple[Leaver, ...]:
+def choose_candidates(
+    candidates: Sequence[SuspendCandidate], shortfall_mib: int, host_free_mib: int
+) -> tuple[SuspendCandidate, ...]:
     """Return those that together make the room, first ones first; the unneeded are spared.
 
     Where the host's memory is too small to take the first ones, the largest are tried. An empty
@@ -116,9 +116,9 @@ def choose_leavers(
 
 
 def _gather(
-    candidates: Iterable[Leaver], shortfall_mib: int, host_free_mib: int
-) -> dict[SliceId, Leaver]:
-    chosen: dict[SliceId, Leaver] = {}
+    candidates: Iterable[SuspendCandidate], shortfall_mib: int, host_free_mib: int
+) -> dict[SliceId, SuspendCandidate]:
+    chosen: dict[SliceId, SuspendCandidate] = {}
     gathered_mib = in_host_mib = 0
     for candidate in candidates:
         if gathered_mib >= shortfall_mib:
@@ -141,14 +141,14 @@ def _gather(
 
 
 class RoomMaking:
-    """The room that leavers can make, added up once for many questions whether it is enough."""
+    """The room that candidates can make, added up once for many questions whether it is enough."""
 
-    def __init__(self, room: Room, leavers: Iterable[Leaver]) -> None:
+    def __init__(self, room: Room, candidates: Iterable[SuspendCandidate]) -> None:
         self._room = room
-        self._leavers = tuple(leavers)
-        self._by_id = {c.slice_id: c for c in self._leavers}
-        self._room_mib = sum(c.room_mib for c in self._leavers)
-        self._host_mib = sum(c.host_mib for c in self._leavers)
+        self._candidates = tuple(candidates)
+        self._by_id = {c.slice_id: c for c in self._candidates}
+        self._room_mib = sum(c.room_mib for c in self._candidates)
+        self._host_mib = sum(c.host_mib for c in self._candidates)
 
     def includes(self, view: SliceView) -> bool:
         """Whether this slice could leave."""
@@ -166,5 +166,5 @@ class RoomMaking:
         if host_is_endless or self._host_mib - sum(c.host_mib for c in stay) <= host_free_mib:
             return True
         ids = {c.slice_id for c in stay}
-        candidates = [c for c in self._leavers if c.slice_id not in ids]
-        return bool(choose_leavers(candidates, shortfall_mib, host_free_mib))
+        candidates = [c for c in self._candidates if c.slice_id not in ids]
+        return bool(choose_candidates(candidates, shortfall_mib, host_free_mib))

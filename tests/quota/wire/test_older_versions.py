@@ -1,0 +1,76 @@
+"""What parts of an older version say is understood: upgrades go from images to chart to hub."""
+
+import json
+
+import pytest
+from sublet_quota.wire.agent_link import Status
+from sublet_quota.wire.api import SliceInfo
+from sublet_quota.wire.standing import NOT_TOLD
+from sublet_quota.wire.tenant_socket import TO_TENANT, GateOpen, GateWaits, LocalShare
+
+GPU = {
+    "gpu_id": "g",
+    "index": 0,
+    "type": "t",
+    "simulated": True,
+    "memory_mib": 1,
+    "foreign": None,
+    "not_frozen": None,
+}
+STATUS = {
+    "type": "status",
+    "epoch": 1,
+    "sequence": 1,
+    "at": "2026-11-29T08:04:09.659322Z",
+    "slices": [],
+    "acknowledged": -1,
+}
+SHARE = {
+    "type": "share",
+    "slice_id": "a",
+    "gpu_id": "g",
+    "gpu_type": "t",
+    "simulated": True,
+    "cap_mib": 1024,
+    "memory_mib": 512,
+    "host_mib": 0,
+    "state": "resident",
+    "active": True,
+    "since": "2026-11-29T08:04:09.659322Z",
+    "utilisation_percent": 0,
+    "lent": False,
+    "unsuspendable": None,
+    "advice": "",
+    "message": "Your data is safe in host memory, and comes back when you run a cell.",
+}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"foreign": "1234 hold 3 GiB and are no slice's"},
+        {"not_frozen": "freezing is switched off (SubletAgent.freeze)"},
+    ],
+)
+def test_an_agents_report_with_sentences_where_codes_are_now_is_read(told: dict[str, str]) -> None:
+    said = json.dumps({**STATUS, "gpus": [{**GPU, **told}]})
+    (gpu,) = Status.model_validate_json(said).gpus
+    assert (gpu.foreign_processes, gpu.unfrozen) == (None, None)
+
+
+def test_an_agents_answers_at_the_gate_that_name_no_cell_are_read() -> None:
+    assert TO_TENANT.validate_json('{"type": "open"}') == GateOpen()
+    wait = '{"type": "wait", "reason": "turn", "place": 2, "message": "You are number 2."}'
+    assert TO_TENANT.validate_json(wait) == GateWaits(
+        reason="turn", place=2, message="You are number 2."
+    )
+
+
+def test_an_agents_share_without_a_standing_is_read_and_says_that_it_is_not_told() -> None:
+    share = TO_TENANT.validate_json(json.dumps(SHARE))
+    assert isinstance(share, LocalShare)
+    assert share.standing == NOT_TOLD
+
+
+def test_a_services_slice_may_come_without_a_standing() -> None:
+    assert not SliceInfo.model_fields["standing"].is_required()
