@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from sublet_lab.kernel import gate as gate_module
-from sublet_lab.kernel.gate import Gate, SubletGate
+from sublet_lab.kernel.gate import CellGate, SubletGate
 from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.notice import WaitNotice
 
@@ -32,11 +32,11 @@ def link(tmp_path: Path) -> Iterator[KernelLink]:
 
 
 @pytest.fixture
-def gate(link: KernelLink) -> Gate:
-    return Gate(link, SubletGate(agent_patience_s=0.3))
+def gate(link: KernelLink) -> CellGate:
+    return CellGate(link, SubletGate(agent_patience_s=0.3))
 
 
-async def enters(gate: Gate, link: KernelLink) -> str | None:
+async def enters(gate: CellGate, link: KernelLink) -> str | None:
     """Why nobody gave leave to a cell."""
     notice = WaitNotice(lambda *_: None, 60)
     try:
@@ -48,7 +48,7 @@ async def enters(gate: Gate, link: KernelLink) -> str | None:
 
 
 async def test_an_agent_that_falls_silent_while_a_cell_waits_there_holds_it_not_for_ever(
-    agent: FakeAgent, gate: Gate, link: KernelLink, monkeypatch: pytest.MonkeyPatch
+    agent: FakeAgent, gate: CellGate, link: KernelLink, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(gate_module, "_SPEAKS_WITHIN_S", 0.5)
     cell = asyncio.create_task(enters(gate, link))
@@ -58,7 +58,7 @@ async def test_an_agent_that_falls_silent_while_a_cell_waits_there_holds_it_not_
 
 
 async def test_the_cell_that_runs_without_leave_has_taken_its_request_back(
-    agent: FakeAgent, gate: Gate, link: KernelLink
+    agent: FakeAgent, gate: CellGate, link: KernelLink
 ):
     assert await enters(gate, link) == SILENT
     request = await agent.until(lambda a: a.requests and a.requests[0])
@@ -67,7 +67,7 @@ async def test_the_cell_that_runs_without_leave_has_taken_its_request_back(
 
 
 async def test_an_agent_that_is_back_has_its_time_to_answer(
-    agent: FakeAgent, gate: Gate, link: KernelLink, monkeypatch: pytest.MonkeyPatch
+    agent: FakeAgent, gate: CellGate, link: KernelLink, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(gate_module, "_PATIENCE_ONCE_AWAY_S", 0.0)
     monkeypatch.setattr(gate_module, "_PATIENCE_WHERE_IT_IS_BACK_S", 60.0)
