@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from sublet_lab.kernel.kernel_link import AgentAway, KernelLink, NoLink
+from sublet_lab.kernel.tenant_socket_client import AgentAwayError
 from sublet_quota.wire.tenant_socket import GateOpen, GateWaits, KernelActivity
 
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
@@ -307,3 +308,29 @@ async def test_while_no_agent_is_there_little_is_kept(link: KernelLink):
             assert isinstance(await answered(request), AgentAway)
     await asyncio.sleep(0)
     assert len(link._requests) < 10
+
+
+async def test_an_idle_level_that_could_not_be_sent_is_told_to_the_next_agent(
+    agent: FakeAgent, link: KernelLink, monkeypatch: pytest.MonkeyPatch
+):
+    with link.running("a") as request:
+        assert await answered(request) == GateOpen(cell="a")
+        await agent.until(lambda a: said(a)[-1] == "level a")
+        connection = link._connection
+        assert connection is not None
+
+        def breaks(_messages: object) -> None:
+            message = "broken pipe"
+            raise AgentAwayError(message)
+
+        monkeypatch.setattr(connection, "send", breaks)
+        agent.renew()
+    await until_said(agent, "level")
+
+
+async def test_a_closed_link_has_no_files_open(agent: FakeAgent, link: KernelLink):
+    with link.running("a") as request:
+        assert await answered(request) == GateOpen(cell="a")
+    await asyncio.to_thread(link.close)
+    assert (link._woken.fileno(), link._wake.fileno(), link._connection) == (-1, -1, None)
+    await agent.until(lambda a: a.connections == 0)

@@ -178,6 +178,9 @@ class KernelLink:
         if self._thread is not None:
             self._thread.join(_CLOSES_WITHIN_S)
         self._give_all(NoLink("the gate was taken away"))
+        if self._thread is None or not self._thread.is_alive():
+            self._woken.close()
+            self._wake.close()
 
     def leave_to_parent(self) -> None:
         """Close this forked process's copies of the sockets; they stay the parent's."""
@@ -247,9 +250,7 @@ class KernelLink:
                 self._requests = [request.asked for request in self._at_gate]
                 self._level_is_news = True
             while not self._closing:
-                messages = self._messages(conversation)
-                if messages:
-                    connection.send(messages)
+                self._send(connection, conversation)
                 self._wait(conversation.next_s(busy=bool(self._busy_cells())), connection)
                 for answer in connection.answers():
                     self._take(answer, conversation)
@@ -258,6 +259,16 @@ class KernelLink:
         finally:
             self._connection = None
             connection.hang_up()
+
+    def _send(self, connection: TenantSocketClient, conversation: "_Conversation") -> None:
+        messages = self._messages(conversation)
+        try:
+            if messages:
+                connection.send(messages)
+        except AgentAwayError:
+            # The next agent is told it, also of a kernel that is idle by now.
+            self._level_is_news = True
+            raise
 
     def _messages(self, conversation: "_Conversation") -> list[TenantMessage]:
         """Return what is to be sent now: requests, then the level where it is news or due."""
