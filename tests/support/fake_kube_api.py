@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from kubernetes.aio.client.configuration import Configuration
 from sublet_hub.kubernetes_api.client import KubeApi
-from sublet_hub.web.closing import close_connections
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
 from tornado.web import Application, HTTPError, RequestHandler
+
+from tests.support.closing import close_connections
 
 Manifest = dict[str, Any]
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"

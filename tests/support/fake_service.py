@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sublet_hub.web.closing import close_connections
 from sublet_quota.reasons.standings import activity_of
 from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.api import (
@@ -29,6 +28,8 @@ from sublet_quota.wire.standing import tell_standing
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
+
+from tests.support.closing import close_connections
 
 PREFIX = "/services/sublet"
 GPU_ID = "SIM-00000000-0000-5000-8000-000000000000"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sublet_hub.web.closing import close_connections
 from sublet_quota.wire.agent_link import (
     FROM_AGENT,
     AgentEvent,
@@ -25,6 +24,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
+
+from tests.support.closing import close_connections
 
 
 @dataclass

@@ -27,7 +27,6 @@ from sublet_hub.security.client_address import Network
 from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
-from sublet_hub.web.closing import close_connections
 from sublet_hub.web.server import WebSettings, make_server
 from sublet_quota.names import scopes
 from tornado.httpclient import HTTPRequest, HTTPResponse
@@ -36,6 +35,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
+from tests.support.closing import close_connections
 from tests.support.fake_agent import FakeAgent
 
 SERVICE_TOKEN = "service-token-canary-0123456789"  # noqa: S105

@@ -12,11 +12,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sublet_hub.web.closing import close_connections
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
+
+from tests.support.closing import close_connections
 
 Object = dict[str, Any]
 TIME = "2026-11-24T09:30:00Z"

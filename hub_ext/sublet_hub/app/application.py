@@ -27,7 +27,6 @@ from sublet_hub.security.client_address import networks_of
 from sublet_hub.security.log_redaction import redact_logs
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
-from sublet_hub.web.closing import close_connections
 from sublet_hub.web.server import WebSettings, make_server
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ class SubletHub(KubeOptions, Application):
             server.stop()
             await assembly.stop()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(close_connections(server), timeout=2)
+                await asyncio.wait_for(server.close_all_connections(), timeout=2)
 
     def _listen(self, kube: "KubeApi | None") -> tuple[Assembly, HTTPServer]:
         if not self.token_file:
