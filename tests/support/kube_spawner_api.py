@@ -36,6 +36,8 @@ class FakeCluster:
     lingering: set[str] = field(default_factory=set)
     """Pods that are deleted only when the test says so."""
     watchers: dict[str, list["asyncio.Queue[Object]"]] = field(default_factory=dict)
+    changes: list[tuple[int, str, Object]] = field(default_factory=list)
+    """All so far, each with its version and its kind: who lists and then watches misses none."""
     closing: bool = False
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -99,14 +101,26 @@ class FakeCluster:
         self.pod(name)["status"] = status
         self._put("pods", self.pod(name), "MODIFIED")
 
+    @property
+    def version(self) -> int:
+        """The version of the last change; 0 before the first."""
+        return self.changes[-1][0] if self.changes else 0
+
+    def changes_since(self, kind: str, version: int) -> list[Object]:
+        """What a watch of a kind that begins at a version is told at once."""
+        return [change for at, of, change in self.changes if of == kind and at > version]
+
     def _put(self, kind: str, thing: Object, change: str) -> None:
-        thing["metadata"]["resourceVersion"] = str(next(self._numbers))
         self.objects[kind, thing["metadata"]["name"]] = thing
         self._tell(kind, thing, change)
 
     def _tell(self, kind: str, thing: Object, change: str) -> None:
+        version = next(self._numbers)
+        thing["metadata"]["resourceVersion"] = str(version)
+        told = json.loads(json.dumps({"type": change, "object": thing}))
+        self.changes.append((version, kind, told))
         for queue in self.watchers.get(kind, ()):
-            queue.put_nowait(json.loads(json.dumps({"type": change, "object": thing})))
+            queue.put_nowait(told)
 
 
 class _Things(RequestHandler):
@@ -118,7 +132,7 @@ class _Things(RequestHandler):
             await self._watch(kind)
             return
         items = [thing for (of, _), thing in self.cluster.objects.items() if of == kind]
-        self.write({"metadata": {"resourceVersion": "1"}, "items": items})
+        self.write({"metadata": {"resourceVersion": str(self.cluster.version)}, "items": items})
 
     def post(self, kind: str) -> None:
         if kind in self.cluster.dropped:
@@ -137,9 +151,9 @@ class _Things(RequestHandler):
 
     async def _watch(self, kind: str) -> None:
         queue: asyncio.Queue[Object] = asyncio.Queue()
-        for (of, _), thing in self.cluster.objects.items():
-            if of == kind:
-                queue.put_nowait({"type": "ADDED", "object": thing})
+        since = int(self.get_query_argument("resourceVersion", "0") or 0)
+        for change in self.cluster.changes_since(kind, since):
+            queue.put_nowait(change)
         self.cluster.watchers.setdefault(kind, []).append(queue)
         try:
             while not self.cluster.closing:
