@@ -1,7 +1,7 @@
 """How long a cell waits for an agent that does not answer, or answers no more."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,6 @@ async def agent(tmp_path: Path) -> AsyncIterator[FakeAgent]:
     async with fake_agent(tmp_path / "agent.sock") as agent:
         agent.hold = True
         yield agent
-
-
-@pytest.fixture
-def link(tmp_path: Path) -> Iterator[KernelLink]:
-    link = KernelLink(str(tmp_path / "agent.sock"), "k")
-    yield link
-    link.close()
 
 
 @pytest.fixture

@@ -24,13 +24,6 @@ async def agent(tmp_path: Path) -> AsyncIterator[FakeAgent]:
         yield agent
 
 
-@pytest.fixture
-def link(tmp_path: Path) -> Iterator[KernelLink]:
-    link = KernelLink(str(tmp_path / "agent.sock"), "k")
-    yield link
-    link.close()
-
-
 def said(agent: FakeAgent) -> list[str]:
     """What was said, levels that repeat left out."""
     words: list[str] = []

@@ -1,12 +1,10 @@
 """The extension's routes in a real Jupyter Server, with a fake agent and a fake hub service."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sublet_lab.server.service_client import ServiceClient
 from sublet_quota.wire.tenant_socket import LocalShare
 
@@ -19,24 +17,12 @@ from tests.support.jupyter_server import (
     JupyterServer,
     Surroundings,
     jupyter_server,
-    server_in_surroundings,
 )
 from tests.support.lab_bodies import job
 from tests.support.lab_shares import a_share
 from tests.support.programs import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def surroundings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Surroundings]:
-    async with server_in_surroundings(tmp_path_factory.mktemp("server")) as made:
-        yield made
-
-
-@pytest.fixture
-def server(surroundings: Surroundings) -> JupyterServer:
-    return surroundings.server
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The extension and the server's kernels: what it tells the agent of them, and what they hold."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from sublet_lab.server.kernel_watch import BESIDE_CELLS, MISSED_CELL
 from sublet_quota.wire.tenant_socket import KernelActivity, ShareProcess
 
@@ -14,23 +12,11 @@ from tests.support.fake_tenant_socket import FakeAgent
 from tests.support.jupyter_server import (
     JupyterServer,
     Surroundings,
-    server_in_surroundings,
 )
 from tests.support.lab_bodies import lease, slice_info
 from tests.support.lab_shares import a_share
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def surroundings(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Surroundings]:
-    async with server_in_surroundings(tmp_path_factory.mktemp("server")) as made:
-        yield made
-
-
-@pytest.fixture
-def server(surroundings: Surroundings) -> JupyterServer:
-    return surroundings.server
 
 
 @pytest.fixture

@@ -15,20 +15,6 @@ from tests.support.lab_shares import a_share
 from tests.support.told_shares import Told, shown
 
 
-@pytest.fixture
-def told() -> Told:
-    return Told(a_share())
-
-
-@pytest.fixture
-def widget(told: Told) -> Iterator[Any]:
-    made = ShareWidget(told)
-    # The test says when it looks.
-    UPDATES.remove(made)
-    yield made
-    made.close()
-
-
 def test_a_slice_that_has_been_idle_is_told_nothing_more_until_it_works_again(told: Told) -> None:
     told.share = a_share(active=False, since=told.at - timedelta(minutes=3))
     widget = ShareWidget(told, now=told.now)

@@ -1,12 +1,10 @@
 """A share in a notebook cell: what the widget shows, and what it never sends."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sublet_lab import ShareWidget
-from sublet_lab.share.updates import UPDATES
 from sublet_lab.share.words import headline, local_lines, sign, used_mib
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
@@ -16,21 +14,6 @@ from sublet_quota.wire.tenant_socket import ShareMove, ShareProcess
 
 from tests.support.lab_shares import a_share
 from tests.support.told_shares import Told, shown
-
-
-@pytest.fixture
-def told() -> Told:
-    return Told(a_share())
-
-
-@pytest.fixture
-def widget(told: Told) -> Iterator[Any]:
-    made = ShareWidget(told)
-    # The test says when it looks.
-    UPDATES.remove(made)
-    yield made
-    made.close()
-
 
 MOVE = ShareMove(kind="resuming", began=datetime.now(UTC), bytes_mib=1024, expected_s=4)
 

@@ -13,6 +13,7 @@ from sublet_spawner.kube import KubeSliceSpawner
 
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import a_spawner
+from tests.support.closing import end_tasks_but
 from tests.support.fake_service import FakeService, fake_service
 from tests.support.kube_spawner import point_clients_at
 from tests.support.kube_spawner_api import FakeCluster, fake_cluster
@@ -71,7 +72,4 @@ async def a_world(folder: Path, patch: pytest.MonkeyPatch, **settings: Any) -> A
                 spawner._releases._later.cancel()
             await KubeSpawner._stop_all_reflectors()
             spawner.db.close()
-            left = set(asyncio.all_tasks()) - before - {asyncio.current_task()}
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await end_tasks_but(before)

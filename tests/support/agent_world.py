@@ -123,6 +123,10 @@ class AgentWorld:
     def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]
 
+    def until_idle(self, *slice_ids: str) -> None:
+        """Wait until none of these slices counts as active."""
+        self.until(lambda: all(not self.report(each).active for each in slice_ids))
+
     def until(self, holds: Any, within_s: float = 15.0) -> None:
         deadline = time.monotonic() + within_s
         while not holds():

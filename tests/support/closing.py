@@ -1,8 +1,17 @@
-"""The end of a test's own servers, with what they have open."""
+"""The end of what a test has begun: tasks that are left, and servers with what they have open."""
 
 import asyncio
+from typing import Any
 
 from tornado.httpserver import HTTPServer
+
+
+async def end_tasks_but(before: set["asyncio.Task[Any]"]) -> None:
+    """Cancel all tasks that were not there before, and wait until they have ended."""
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def close_connections(server: HTTPServer) -> None:

@@ -28,22 +28,39 @@ def refuse_beyond_user_limit(
     holdings: Holdings, rights: Rights, amount: GpuAmount
 ) -> Refusal | None:
     """Return why so much would take a user beyond their limits; ``None``: it would not."""
-    held = holdings.totals.of_user(rights.owner, None).amount
-    if _is_beyond(held.memory_mib, amount.memory_mib, rights.limit_mib):
+    return _refuse_beyond_limit(
+        holdings.totals.of_user(rights.owner, None).amount,
+        amount,
+        (rights.limit_mib, rights.limit_milli),
+        (LimitRefusal.USER_MEMORY, LimitRefusal.USER_COMPUTE),
+        owner=rights.owner,
+    )
+
+
+def _refuse_beyond_limit(
+    held: GpuAmount,
+    asked: GpuAmount,
+    limits: tuple[int | None, int | None],
+    codes: tuple[LimitRefusal, LimitRefusal],
+    **whose: str,
+) -> Refusal | None:
+    """Return which limit would be passed, in MiB or in milli-GPU; ``None``: neither."""
+    (limit_mib, limit_milli), (of_memory, of_compute) = limits, codes
+    if _is_beyond(held.memory_mib, asked.memory_mib, limit_mib):
         return refuse(
-            LimitRefusal.USER_MEMORY,
-            owner=rights.owner,
-            asked_mib=amount.memory_mib,
+            of_memory,
+            **whose,
+            asked_mib=asked.memory_mib,
             used_mib=held.memory_mib,
-            limit_mib=rights.limit_mib,
+            limit_mib=limit_mib,
         )
-    if _is_beyond(held.compute_milli, amount.compute_milli, rights.limit_milli):
+    if _is_beyond(held.compute_milli, asked.compute_milli, limit_milli):
         return refuse(
-            LimitRefusal.USER_COMPUTE,
-            owner=rights.owner,
-            asked_milli=amount.compute_milli,
+            of_compute,
+            **whose,
+            asked_milli=asked.compute_milli,
             used_milli=held.compute_milli,
-            limit_milli=rights.limit_milli,
+            limit_milli=limit_milli,
         )
     return None
 
@@ -82,25 +99,13 @@ def _refuse_beyond_group_limits(
     most = as_number(quota.most_slices, None)
     if most is not None and use.slices >= most:
         return refuse(LimitRefusal.GROUP_SLICES, group=group, slices=use.slices, most_slices=most)
-    limit_mib = as_number(quota.limit.memory, None)
-    if _is_beyond(use.amount.memory_mib, amount.memory_mib, limit_mib):
-        return refuse(
-            LimitRefusal.GROUP_MEMORY,
-            group=group,
-            asked_mib=amount.memory_mib,
-            used_mib=use.amount.memory_mib,
-            limit_mib=limit_mib,
-        )
-    limit_milli = as_number(quota.limit.compute, None)
-    if _is_beyond(use.amount.compute_milli, amount.compute_milli, limit_milli):
-        return refuse(
-            LimitRefusal.GROUP_COMPUTE,
-            group=group,
-            asked_milli=amount.compute_milli,
-            used_milli=use.amount.compute_milli,
-            limit_milli=limit_milli,
-        )
-    return None
+    return _refuse_beyond_limit(
+        use.amount,
+        amount,
+        (as_number(quota.limit.memory, None), as_number(quota.limit.compute, None)),
+        (LimitRefusal.GROUP_MEMORY, LimitRefusal.GROUP_COMPUTE),
+        group=group,
+    )
 
 
 def refuse_what_is_kept_for_others(

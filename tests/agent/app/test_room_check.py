@@ -1,18 +1,6 @@
 """A real agent looks for room before it restores: what is taken unseen costs time and no bytes."""
 
-import pytest
-
 from tests.support.agent_world import agent_world
-
-
-@pytest.fixture
-def world(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
-        yield made
-
-
-def idle(world, *slice_ids):
-    world.until(lambda: all(not world.report(s).active for s in slice_ids))
 
 
 def take_the_room_unseen(world):
@@ -24,7 +12,7 @@ def take_the_room_unseen(world):
     ada.enter()
     hers = ada.fill(50, 1)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
-    idle(world, "a", "b")
+    world.until_idle("a", "b")
     # Right after a sample, so that the next one comes too late.
     seen = world.service.status.gpus[0].energy_mj
     world.until(lambda: world.service.status.gpus[0].energy_mj != seen)

@@ -1,20 +1,9 @@
 """A real agent beside the simulated GPUs: lending, giving back, and what owners see."""
 
-import pytest
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import agent_world
-
-
-@pytest.fixture
-def world(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
-        yield made
-
-
-def idle(world, *slice_ids):
-    world.until(lambda: all(not world.report(s).active for s in slice_ids))
 
 
 def test_two_owners_that_do_not_fit_together_both_work_and_keep_every_byte(world):
@@ -34,7 +23,7 @@ def test_two_owners_that_do_not_fit_together_both_work_and_keep_every_byte(world
 def test_a_cell_that_cannot_be_stopped_at_the_end_of_its_turn_keeps_its_cap(world):
     world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
     ada, ben = world.kernel("a"), world.kernel("b")
-    idle(world, "a", "b")
+    world.until_idle("a", "b")
     ada.enter()
     ada.fill(15, 1)
     already = len(world.service.events)
@@ -58,7 +47,7 @@ def test_how_far_a_move_has_come_and_for_how_long_is_told_while_it_lasts(tmp_pat
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter()
         ada.fill(66, 1)
-        idle(world, "a")
+        world.until_idle("a")
 
         def told(kind, beyond_mib):
             move = None
@@ -136,7 +125,7 @@ def test_a_job_whose_memory_is_not_in_the_way_is_paused_and_not_moved(world):
     world.until(lambda: world.report("j").memory_mib > 30 * 1024)
     ada.enter()
     assert world.truth(job.pid) == "locked"
-    idle(world, "a")
+    world.until_idle("a")
     world.until(lambda: world.truth(job.pid) == "running")
 
 

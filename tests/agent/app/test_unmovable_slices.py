@@ -1,19 +1,8 @@
 """A real agent and what it cannot move: that stays on its card, owners wait or jobs end."""
 
-import pytest
 from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.support.agent_world import agent_world
-
-
-@pytest.fixture
-def world(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
-        yield made
-
-
-def idle(world, *slice_ids):
-    world.until(lambda: all(not world.report(s).active for s in slice_ids))
 
 
 def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
@@ -34,7 +23,7 @@ def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(worl
     ada = world.kernel("a")
     ada.enter()
     ada.fill(30, 1)
-    idle(world, "a")
+    world.until_idle("a")
     said = world.report("a")
     assert (said.unsuspendable, said.obstacle) == (why, Obstacle.ENGINE)
     assert world.status.gpus[0].lendable_mib <= 39 * 1024
@@ -49,7 +38,7 @@ def test_ipc_is_seen_beforehand_and_never_suspended(world):
     hers = ada.fill(10, 1)
     ada.run("held.share()")
     world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
-    idle(world, "a")
+    world.until_idle("a")
     assert ada.digest() == hers
     assert world.gpus.administration.inspect().lost == ()
 
@@ -70,7 +59,7 @@ def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
     # Only now, so that nothing could be lent before the stranger was seen.
     world.service.assign(a, j)
     world.until(lambda: world.report("j").wait is not None)
-    idle(world, "a")
+    world.until_idle("a")
     assert world.truth(ada.pid) == "running"
     stranger.kill()
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
@@ -104,7 +93,7 @@ def test_a_failing_card_is_closed_to_jobs_and_says_why(world):
     world.until(lambda: world.status.gpus[0].closed is not None)
     assert "ecc" in world.status.gpus[0].closed
     world.until(lambda: world.events("gpu-closed"))
-    idle(world, "a")
+    world.until_idle("a")
     assert not world.report("j").gate_open
 
 

@@ -3,19 +3,7 @@
 import time
 from datetime import timedelta
 
-import pytest
-
 from tests.support.agent_world import agent_world
-
-
-@pytest.fixture
-def world(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.03") as made:
-        yield made
-
-
-def idle(world, *slice_ids):
-    world.until(lambda: all(not world.report(s).active for s in slice_ids))
 
 
 def test_a_suspended_process_that_uses_the_cpu_is_woken(tmp_path):
@@ -72,7 +60,7 @@ def test_a_kept_slice_is_not_lent(world):
     ada = world.kernel("a")
     ada.enter()
     ada.fill(50, 1)
-    idle(world, "a")
+    world.until_idle("a")
     assert world.truth(ada.pid) == "running"
     assert not world.report("j").gate_open
 

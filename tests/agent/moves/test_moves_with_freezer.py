@@ -7,17 +7,9 @@ from sublet_agent.moves.plan import MoveEnd, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
 
-from tests.support.agent_cases import Bench
 from tests.support.fake_freezer import FakeFreezer
 
 GIB = 1024
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -8,18 +8,10 @@ from sublet_agent.moves.recovery import recover
 from sublet_agent.state_files.journal import Step
 from sublet_quota.residency.snapshot import Holder
 
-from tests.support.agent_cases import Bench
 from tests.support.fake_device import GPU
 from tests.support.fake_service_link import slice_assignment
 
 GIB = 1024
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.close()
 
 
 def assigned(slice_id, holder=Holder.NOTEBOOK):

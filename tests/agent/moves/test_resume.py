@@ -2,7 +2,6 @@
 
 import threading
 
-import pytest
 from sublet_agent.devices.interface import DeviceError, ProcessState
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveEnd, MoveSettings, UndoSwitch
@@ -13,13 +12,6 @@ from sublet_quota.residency.snapshot import Holder
 from tests.support.agent_cases import Bench
 
 GIB = 1024
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.close()
 
 
 def suspended(bench, *targets):

@@ -15,13 +15,6 @@ GIB = 1024
 SHARES = Unsuspendable(Obstacle.CUDA_IPC, "it shares memory")
 
 
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.close()
-
-
 def test_suspending_a_slice_moves_all_its_processes(bench):
     a, b = bench.process("s", 1, 8 * GIB), bench.process("s", 2, 4 * GIB)
     outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())

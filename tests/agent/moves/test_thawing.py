@@ -6,15 +6,7 @@ from sublet_agent.devices.interface import ProcessState
 from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.state_files.journal import Step
 
-from tests.support.agent_cases import Bench
 from tests.support.control_groups import control_groups, needs_freezer
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from sublet_spawner.kube import KubeSliceSpawner
 from tests.spawner.pod_cases import CASES, FOLDER
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import a_spawner
+from tests.support.closing import end_tasks_but
 from tests.support.fake_service import FakeService, fake_service
 from tests.support.kube.api import Api
 from tests.support.kube.pretended_nodes import pretended_node
@@ -155,10 +156,7 @@ async def a_world(
             await spawner._stop_following()
             await KubeSpawner._stop_all_reflectors()
             spawner.db.close()
-            left = set(asyncio.all_tasks()) - before - {asyncio.current_task()}
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await end_tasks_but(before)
             # The tests' own connections stay open for others.
             api.plane.session.close()
             await _until_disconnected(api.plane.port)
