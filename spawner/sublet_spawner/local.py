@@ -6,6 +6,7 @@ user or admin looks.
 """
 
 import asyncio
+import socket
 from typing import Any
 
 import psutil
@@ -49,6 +50,32 @@ class _LocalProcesses(SliceSpawnerMixin):
         max=60.0,
         help="Seconds such processes have to end after SIGTERM, before SIGKILL (0 to 60).",
     ).tag(config=True)
+
+    _held_port: socket.socket | None = None
+
+    async def start(self) -> Any:
+        """Start the server on a port that nobody else is given meanwhile; return where it is."""
+        if self.port == 0:
+            self._hold_port()
+        return await super().start()
+
+    def _hold_port(self) -> None:
+        """Choose a port and keep it: a server takes seconds to listen, and gives up if it cannot.
+
+        Bound without listening, and with SO_REUSEADDR, which servers set too, a port goes to who
+        asks for this very one, and to nobody who asks for any.
+        """
+        self._held_port = socket.socket()
+        self._held_port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held_port.bind(("", 0))
+        self.port = self._held_port.getsockname()[1]
+
+    def clear_state(self) -> None:
+        """Forget the server, and the port that was chosen for it."""
+        super().clear_state()
+        if self._held_port is not None:
+            self._held_port.close()
+            self._held_port, self.port = None, 0
 
     def find_account(self) -> Account | Refusal:
         """Return the account that this user's processes run as, or the refusal."""

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.paths import Places, Ports
+from sublet_hub.one_machine.paths import Places
+from sublet_hub.one_machine.ports import held_ports
 
 from tests.support.simulated_gpus import simulated_gpus
 
@@ -244,9 +245,9 @@ def main() -> None:
     runs = (("moves take no time", 1e6, 8), ("moves at an H100's speed", 1.0, 3))
     for words, speed, rounds in runs:
         print(f"owner's wait, {words}: medians of {rounds} rounds in ms from execute_request")
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, held_ports() as ports:
             settings = MachineSettings(
-                Places(Path(folder), Ports.free()),
+                Places(Path(folder), ports),
                 simulated=True,
                 password=PASSWORD[:20],
                 admin_password=PASSWORD,

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.programs import free_port, in_a_terminal, program
+from tests.support.ports import free_port
+from tests.support.programs import in_a_terminal, program
 
 pytestmark = pytest.mark.end_to_end
 

@@ -20,7 +20,7 @@ from tests.support.jupyter_server import (
 )
 from tests.support.lab_bodies import job
 from tests.support.lab_shares import a_share
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,7 +14,7 @@ from sublet_lab.service_calls import (
 )
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 
 CANARY = "token-canary"
 

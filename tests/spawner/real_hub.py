@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import psutil
 import requests
 
 from tests.support import quick_server
+from tests.support.ports import free_ports
 
 CONFIGURATION = """
 from pathlib import Path
@@ -80,17 +80,6 @@ REAL_SERVER = {
     "http_timeout": 120,
 }
 """A spawner's settings, where a user has a real notebook server."""
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def proxy_command() -> str | None:

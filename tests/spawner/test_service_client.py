@@ -10,8 +10,8 @@ from sublet_quota.wire.api import AccountTemplate, Lease, Problem, SliceRequest,
 from sublet_spawner.errors import ServiceAnswerError, ServiceUnreachableError, TokenFileError
 from sublet_spawner.service_client import ServiceAccess, ServiceClient, read_token
 
-from tests.spawner.real_hub import free_ports
 from tests.support.fake_service import fake_service
+from tests.support.ports import free_ports
 
 REQUEST = SliceRequest(
     owner="ada",

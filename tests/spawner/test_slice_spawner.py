@@ -20,6 +20,7 @@ from tests.spawner.spawners import (
     refusal_of,
     said,
 )
+from tests.support.ports import free_port, is_kept_for_its_server
 
 pytestmark = pytest.mark.asyncio
 GRANTED = (
@@ -133,6 +134,26 @@ async def test_a_server_without_a_pid_is_sent_no_signal(tmp_path, monkeypatch):
         monkeypatch.setattr(os, "kill", lambda pid, number: told.append((pid, number)))
         assert await spawner._signal(0) is False
         assert told == []
+
+
+async def test_the_port_of_a_server_is_kept_for_it_until_the_server_has_ended(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (_, spawner):
+        _, port = await spawner.start()
+        assert is_kept_for_its_server(port)
+        await spawner.stop()
+        spawner.clear_state()
+        assert not is_kept_for_its_server(port)
+        assert spawner.port == 0
+
+
+async def test_a_port_that_an_admin_chose_is_left_as_it_is(tmp_path):
+    async with a_service_and_spawner(tmp_path) as (_, spawner):
+        chosen = free_port()
+        spawner.port = chosen
+        assert (await spawner.start())[1] == chosen
+        await spawner.stop()
+        spawner.clear_state()
+        assert spawner.port == chosen
 
 
 async def test_a_slice_is_given_back_when_its_server_cannot_be_started(tmp_path):

@@ -17,7 +17,8 @@ import psutil
 import requests
 from sublet_hub.one_machine.demo.jupyter_client import Person
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.paths import Places, Ports
+from sublet_hub.one_machine.paths import Places
+from sublet_hub.one_machine.ports import held_ports
 from tornado.httpclient import AsyncHTTPClient
 
 QUOTA = """\
@@ -190,9 +191,9 @@ def browser_machine(
 ) -> Iterator[BrowserMachine]:
     """Start a hub with a simulated GPU of 80 GiB, and make its groups."""
     # pytest's own folders have longer names than a Unix socket's address may have.
-    with tempfile.TemporaryDirectory(prefix="sublet-browser-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sublet-browser-") as folder, held_ports() as ports:
         settings = MachineSettings(
-            Places(Path(folder), Ports.free()),
+            Places(Path(folder), ports),
             simulated=True,
             password=secrets.token_urlsafe(12),
             admin_password=secrets.token_urlsafe(24),

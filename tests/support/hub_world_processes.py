@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from sublet_hub.host.private_files import write_private
 
 from tests.support import quick_server
 from tests.support.hub_world import NODE_SECRET, write_node_secrets
+from tests.support.ports import free_ports
 
 BIN = Path(sys.executable).parent
 SERVICE_TOKEN = "real-service-token-canary-" + secrets.token_hex(8)
@@ -59,17 +59,6 @@ configure(
     ),
 )
 """
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def wait_for(happened: Callable[[], Any], within_s: float, what: str) -> Any:

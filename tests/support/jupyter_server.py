@@ -16,7 +16,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
-from tests.support.programs import free_port
+from tests.support.ports import free_port
 from tests.support.real_kernels import RunningKernel, slice_environment
 
 TOKEN = "page-token"  # noqa: S105

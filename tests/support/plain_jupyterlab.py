@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sublet_hub.one_machine.paths import Ports
 from sublet_hub.one_machine.processes import answers
+
+from tests.support.ports import free_port
 
 START_WITHIN_S = 300.0
 END_WITHIN_S = 60.0
@@ -19,7 +20,7 @@ END_WITHIN_S = 60.0
 @contextmanager
 def plain_jupyterlab(folder: Path) -> Iterator[str]:
     """Start JupyterLab over a folder; give the address that logs in."""
-    port, token = Ports.free().public, secrets.token_hex(16)
+    port, token = free_port(), secrets.token_hex(16)
     ours = ("SUBLET_", "JUPYTER", "JPY_")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     environment |= {"HOME": str(folder), "JUPYTER_TOKEN": token}

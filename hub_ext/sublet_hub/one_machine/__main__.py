@@ -11,7 +11,8 @@ import click
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.folder_lock import FolderInUseError
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.paths import Places, Ports
+from sublet_hub.one_machine.paths import Places
+from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
 from sublet_hub.one_machine.signals import when_told_to_stop
 
@@ -32,29 +33,34 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
     found = first_nvidia_gpu() if device != "simulated" else None
     if device == "nvidia" and found is None:
         raise click.ClickException("no NVIDIA GPU: NVML finds none (try DEVICE=simulated)")
-    places = Places(folder.resolve(), Ports.free(port))
-    settings = MachineSettings(
-        places,
-        simulated=found is None,
-        password=secrets.token_urlsafe(9),
-        admin_password=secrets.token_urlsafe(24),
-        speed=speed,
-    )
-    _say("Starting JupyterHub with Sublet ...")
     stop = threading.Event()
     when_told_to_stop(lambda _: stop.set())
-    try:
-        with OneMachine(settings, _say) as machine:
-            _say(_welcome(settings, found.name if found else None))
-            while not stop.wait(1):
-                ended = machine.parts.ended()
-                if ended is not None:
-                    code = ended.process.returncode
-                    message = f"{ended.name} ended with code {code}:\n{ended.last_words()}"
-                    raise click.ClickException(message)
-            _say("\nStopping ...")
-    except (FolderInUseError, PartDidNotStartError, FileNotFoundError) as error:
-        raise click.ClickException(str(error)) from error
+    with held_ports(port) as ports:
+        settings = MachineSettings(
+            Places(folder.resolve(), ports),
+            simulated=found is None,
+            password=secrets.token_urlsafe(9),
+            admin_password=secrets.token_urlsafe(24),
+            speed=speed,
+        )
+        try:
+            _run(settings, found.name if found else None, stop)
+        except (FolderInUseError, PartDidNotStartError, FileNotFoundError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _run(settings: MachineSettings, gpu: str | None, stop: threading.Event) -> None:
+    """Run the machine until it is told to stop. ``ClickException`` where a part ends before."""
+    _say("Starting JupyterHub with Sublet ...")
+    with OneMachine(settings, _say) as machine:
+        _say(_welcome(settings, gpu))
+        while not stop.wait(1):
+            ended = machine.parts.ended()
+            if ended is not None:
+                code = ended.process.returncode
+                message = f"{ended.name} ended with code {code}:\n{ended.last_words()}"
+                raise click.ClickException(message)
+        _say("\nStopping ...")
 
 
 def _say(text: str) -> None:

@@ -2,37 +2,14 @@
 
 import os
 import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
+
+from sublet_hub.one_machine.ports import Ports
 
 NODE = "this-machine"
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """TCP ports on the loopback address."""
-
-    public: int
-    hub: int
-    proxy_api: int
-    service: int
-
-    @classmethod
-    def free(cls, public: int | None = None) -> "Ports":
-        """Return ports that are free now; ``public`` may be given."""
-        wanted = 4 if public is None else 3
-        sockets = [socket.socket() for _ in range(wanted)]
-        try:
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            found = [each.getsockname()[1] for each in sockets]
-        finally:
-            for each in sockets:
-                each.close()
-        return cls(*found) if public is None else cls(public, *found)
 
 
 @dataclass(frozen=True, slots=True)

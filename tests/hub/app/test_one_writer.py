@@ -16,7 +16,7 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tests.support.fake_agent import FakeAgent
 from tests.support.fake_kube_api import FakeKube, fake_kube
 from tests.support.hub_world import NODE_SECRET, SERVICE_TOKEN, until, write_node_secrets
-from tests.support.hub_world_processes import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,7 +13,8 @@ import psutil
 import pytest
 from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, Started
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.paths import Places, Ports
+from sublet_hub.one_machine.paths import Places
+from sublet_hub.one_machine.ports import Ports
 
 CLAIMS_AND_STARTS_A_PART = """
 import subprocess, sys
@@ -117,7 +118,7 @@ def test_what_was_left_and_cannot_be_stopped_is_named_and_not_forgotten(
         raise psutil.AccessDenied(process.pid)
 
     monkeypatch.setattr(psutil.Process, "terminate", not_allowed)
-    places = Places(path.parent, Ports.free(0))
+    places = Places(path.parent, Ports(0, 0, 0, 0))
     settings = MachineSettings(places, simulated=True, password="", admin_password="")
     machine = OneMachine(settings, lambda _: None)
     with pytest.raises(FolderInUseError) as refusal, machine:

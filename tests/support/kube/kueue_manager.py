@@ -15,10 +15,10 @@ from typing import Any, Final
 import requests
 import yaml
 
-from tests.support.hub_world_processes import free_ports
 from tests.support.kube.api import Api, Manifest
 from tests.support.kube.control_plane import ControlPlane
 from tests.support.kube.processes import Program, wait_for
+from tests.support.ports import free_ports
 
 _NAMESPACE: Final = "kueue-system"
 _SERVICE: Final = "kueue-webhook-service"

@@ -25,7 +25,8 @@ from sublet_hub.one_machine.demo.timeline import draw_timeline
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.hub_configuration import NOTEBOOKS
 from sublet_hub.one_machine.machine import MachineSettings, OneMachine
-from sublet_hub.one_machine.paths import Places, Ports
+from sublet_hub.one_machine.paths import Places
+from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
 from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
 
@@ -88,9 +89,9 @@ def main(
     console.print(f"Sublet on one machine; the GPU is {device_words}", markup=False)
     record = Record(lambda text: console.print(text, markup=False))
     record.facts["device"] = device_words
-    with tempfile.TemporaryDirectory(prefix="sublet-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sublet-demo-") as folder, held_ports() as ports:
         settings = MachineSettings(
-            Places(Path(folder), Ports.free()),
+            Places(Path(folder), ports),
             simulated=found is None,
             password=secrets.token_urlsafe(12),
             admin_password=secrets.token_urlsafe(24),

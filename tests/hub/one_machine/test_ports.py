@@ -1,0 +1,19 @@
+"""Ports of the parts on one machine: nobody else is given them before the parts listen."""
+
+from sublet_hub.one_machine.ports import held_ports
+
+from tests.support.ports import is_kept_for_its_server
+
+
+def test_every_port_is_kept_for_its_part_and_free_again_afterwards() -> None:
+    with held_ports() as ports:
+        kept = {ports.public, ports.hub, ports.proxy_api, ports.service}
+        assert len(kept) == 4
+        assert all(is_kept_for_its_server(port) for port in kept)
+    assert not any(is_kept_for_its_server(port) for port in kept)
+
+
+def test_a_port_that_a_person_named_is_theirs() -> None:
+    with held_ports(8000) as ports:
+        assert ports.public == 8000
+        assert all(is_kept_for_its_server(p) for p in (ports.hub, ports.proxy_api, ports.service))
