@@ -13,6 +13,8 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
+from tests.support.ports import free_ports
+
 
 @dataclass(eq=False)
 class Execution:
@@ -112,7 +114,10 @@ async def running_kernel(
 
     Its connection file lies in ``folder``, named after the kernel's id as a notebook server does.
     """
-    manager = AsyncKernelManager(kernel_name="python3")
+    # Ports of its own choice could be another's before the kernel, a second later, binds them.
+    names = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    manager = AsyncKernelManager(kernel_name="python3", cache_ports=False, **ports)
     kernel_id = str(uuid.uuid4())
     manager.connection_file = str(folder / f"kernel-{kernel_id}.json")
     spec = manager.kernel_spec
