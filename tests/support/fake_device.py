@@ -16,6 +16,7 @@ from sublet_agent.devices.interface import (
     OutOfGpuMemoryError,
     PauseTimeoutError,
     ProcessState,
+    StandsStillError,
 )
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_quota.names.ids import GpuId
@@ -36,6 +37,8 @@ class FakeProcess:
     endless: bool = False
     busy_ms: int = 0
     poisoned: bool = False
+    stopped: bool = False
+    """Whether it could not answer, as by Ctrl-Z."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ class FakeDevice:
 
     def state(self, pid: int) -> ProcessState | None:
         process = self.processes_here.get(pid)
+        _expect_an_answer(process)
         return None if process is None else process.state
 
     def away_mib(self, pid: int) -> int | None:
@@ -128,6 +132,7 @@ class FakeDevice:
         if hook is not None:
             hook()
         with self._lock:
+            _expect_an_answer(self.processes_here.get(pid))
             self.calls.append((name, pid))
             failures = self.failures.get((name, pid))
             if failures:
@@ -140,6 +145,12 @@ class FakeDevice:
                 message = f"process {pid} is {process.state}, and {name} needs {needs}"
                 raise DeviceError(message)
             return process
+
+
+def _expect_an_answer(process: FakeProcess | None) -> None:
+    if process is not None and process.stopped:
+        message = f"process {process.pid} is stopped: let it go on, or end it"
+        raise StandsStillError(message)
 
 
 @dataclass

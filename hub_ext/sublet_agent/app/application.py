@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 from traitlets.config import Application
@@ -20,8 +20,10 @@ from sublet_agent.app.node_agent import JOURNAL_NAME
 from sublet_agent.app.settings import AgentSettings
 from sublet_agent.app.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
 from sublet_agent.cgroups.node_groups import GROUPS_NAME, GroupSettings
+from sublet_agent.cgroups.standing_still import StandingStill
+from sublet_agent.cgroups.trees import tree_below
 from sublet_agent.device_plugin.options import DevicePluginOptions
-from sublet_agent.devices.detection import find_device
+from sublet_agent.devices.detection import DevicePlaces, find_device
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SettingsError, SubletAgentError
 from sublet_agent.hub_link.connection import LinkSettings
@@ -30,6 +32,8 @@ from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.state_files.journal import read_journal
+
+DRIVER_HELPER_NAME: Final = "driver-helper"
 
 
 class SubletAgent(DevicePluginOptions, Application):
@@ -99,6 +103,11 @@ class SubletAgent(DevicePluginOptions, Application):
     ).tag(config=True)
     simulated_socket = Unicode(
         "", help="Socket of the daemon of simulated GPUs (sublet-simulated-gpus)."
+    ).tag(config=True)
+    driver_helper_folder = Unicode(
+        "",
+        help="Folder where the helper that calls NVIDIA's driver listens and keeps its files. "
+        "Empty: `driver-helper` in the state folder. A helper is started where none runs.",
     ).tag(config=True)
     margin_mib = Int(
         1024,
@@ -242,7 +251,12 @@ class SubletAgent(DevicePluginOptions, Application):
 
     def open_device(self) -> Device:
         """Return the node's GPUs."""
-        device = find_device(self.device, self.simulated_socket or None)
+        places = DevicePlaces(
+            self.simulated_socket or None,
+            Path(self.driver_helper_folder or Path(self.state_folder) / DRIVER_HELPER_NAME),
+            StandingStill(tree_below(Path(self.cgroup_folder)) if self.cgroup_folder else None),
+        )
+        device = find_device(self.device, places)
         if self.unsafe_skip_room_check and not device.simulated:
             message = (
                 "unsafe_skip_room_check loses notebooks, and these are real GPUs: switch it off"

@@ -15,6 +15,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -46,27 +48,33 @@ def let_owners_run(journal: Path, device: Device, table: ProcessTable) -> list[i
     for entry in read_journal(journal):
         if table.is_alive(entry.target.identity):
             by_gpu[entry.target.gpu_id].append(entry)
-    unpaused: list[int] = []
-    for entries in by_gpu.values():
-        # A move that the driver still makes ends first (it answers only then): whoever ran on
-        # before could take the room that a slice on its way back needs.
-        ordered = sorted(entries, key=lambda e: e.step not in MOVING)
-        states = {e.target.identity: _state(device, e.target.identity.pid) for e in ordered}
-        away = {
-            e.target.slice_id
-            for e in entries
-            if states[e.target.identity] is ProcessState.SUSPENDED
-        }
-        for entry in entries:
-            target = entry.target
-            if (
-                target.holder is Holder.NOTEBOOK
-                and target.slice_id not in away
-                and states[target.identity] is ProcessState.PAUSED
-                and _unpause(device, target.identity.pid)
-            ):
-                unpaused.append(target.identity.pid)
-    return unpaused
+    if not by_gpu:
+        return []
+    # Side by side: a card whose driver is slow to answer keeps no other card's owners waiting.
+    with ThreadPoolExecutor(len(by_gpu), "rescue") as cards:
+        return [
+            pid
+            for unpaused in cards.map(partial(_let_run_on_one, device), by_gpu.values())
+            for pid in unpaused
+        ]
+
+
+def _let_run_on_one(device: Device, entries: Sequence[JournalEntry]) -> list[int]:
+    # A move that is still under way ends first (its process's state is told only then): whoever ran
+    # on before could take the room that a slice on its way back needs.
+    ordered = sorted(entries, key=lambda e: e.step not in MOVING)
+    states = {e.target.identity: _state(device, e.target.identity.pid) for e in ordered}
+    away = {
+        e.target.slice_id for e in entries if states[e.target.identity] is ProcessState.SUSPENDED
+    }
+    return [
+        entry.target.identity.pid
+        for entry in entries
+        if entry.target.holder is Holder.NOTEBOOK
+        and entry.target.slice_id not in away
+        and states[entry.target.identity] is ProcessState.PAUSED
+        and _unpause(device, entry.target.identity.pid)
+    ]
 
 
 def _state(device: Device, pid: int) -> ProcessState | None:

@@ -5,15 +5,19 @@ process that was moved, and error 304 both of one that is not there and of one t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from sublet_quota.names.ids import GpuId
 
+from sublet_agent.cgroups.standing_still import STILLNESS_WORDS, StandingStill
 from sublet_agent.devices.interface import (
     DeviceError,
     GpuGoneError,
+    NoAnswerError,
     NoGpuContextError,
     NoSuchProcessError,
     NotSupportedError,
@@ -21,6 +25,8 @@ from sublet_agent.devices.interface import (
     PauseTimeoutError,
     ProcessState,
     ResumeRefusedError,
+    StandsStillError,
+    SystemRefusedError,
 )
 
 ERROR_OF_CODE: Final[Mapping[int, type[DeviceError]]] = {
@@ -51,7 +57,13 @@ class DriverCall(StrEnum):
 
 
 class DriverDevice(ABC):
-    """A device whose processes are moved by a driver's checkpoint API."""
+    """A device whose processes are moved by a driver's checkpoint API.
+
+    The driver is never asked about a process whose threads do not run: it would wait for ever.
+    """
+
+    def __init__(self, still: StandingStill | None = None) -> None:
+        self._still: Final = still or StandingStill()
 
     @abstractmethod
     def _operate(
@@ -66,11 +78,11 @@ class DriverDevice(ABC):
     def state(self, pid: int) -> ProcessState | None:
         """Return the process's state, after the end of an operation on it that is under way.
 
-        ``None`` where it has no CUDA context, is gone, or belongs to another user and the agent is
-        not root.
+        ``None`` where it has no CUDA context, or is gone.
         """
         try:
-            return STATE_OF_WORD[self._state_word(pid)]
+            with self._asking(pid):
+                return STATE_OF_WORD[self._state_word(pid)]
         except (NoGpuContextError, NoSuchProcessError):
             return None
 
@@ -83,7 +95,8 @@ class DriverDevice(ABC):
             message = f"timeout_ms is {timeout_ms}: give 1 or more (0 would wait for ever)"
             raise ValueError(message)
         try:
-            self._operate(DriverCall.LOCK, pid, timeout_ms, {})
+            with self._asking(pid):
+                self._operate(DriverCall.LOCK, pid, timeout_ms, {})
         except NotSupportedError:
             if self.state(pid) is not ProcessState.PAUSED:
                 raise
@@ -91,7 +104,8 @@ class DriverDevice(ABC):
     def suspend(self, pid: int) -> None:
         """Move a paused process's bytes to host memory."""
         try:
-            self._operate(DriverCall.CHECKPOINT, pid, 0, {})
+            with self._asking(pid):
+                self._operate(DriverCall.CHECKPOINT, pid, 0, {})
         except NotSupportedError:
             if self.state(pid) is not ProcessState.SUSPENDED:
                 raise
@@ -99,8 +113,9 @@ class DriverDevice(ABC):
     def resume(self, pid: int, gpu_mapping: dict[GpuId, GpuId] | None = None) -> None:
         """Bring a suspended process's bytes back. Never to be called without room for them."""
         try:
-            self._operate(DriverCall.RESTORE, pid, 0, gpu_mapping or {})
-        except (OutOfGpuMemoryError, GpuGoneError):
+            with self._asking(pid):
+                self._operate(DriverCall.RESTORE, pid, 0, gpu_mapping or {})
+        except (OutOfGpuMemoryError, GpuGoneError, StandsStillError, NoAnswerError):
             raise
         except DeviceError as error:
             if self.state(pid) is ProcessState.SUSPENDED:
@@ -111,7 +126,26 @@ class DriverDevice(ABC):
     def unpause(self, pid: int) -> None:
         """Let a paused process run on; nothing happens where it runs already."""
         try:
-            self._operate(DriverCall.UNLOCK, pid, 0, {})
+            with self._asking(pid):
+                self._operate(DriverCall.UNLOCK, pid, 0, {})
+        except (StandsStillError, NoAnswerError):
+            raise
         except DeviceError:
             if self.state(pid) is not ProcessState.RUNNING:
                 raise
+
+    @contextmanager
+    def _asking(self, pid: int) -> Iterator[None]:
+        """Look whether a process could answer; then tell what "error 304" means of it."""
+        stillness = self._still.why(pid)
+        if stillness is not None:
+            message = f"process {pid} {STILLNESS_WORDS[stillness]}"
+            raise StandsStillError(message)
+        try:
+            yield
+        except NoSuchProcessError as error:
+            # The driver says it of whoever the operating system keeps it from, too.
+            if not Path(f"/proc/{pid}").exists():
+                raise
+            message = f"the system keeps the driver from process {pid}, which lives: {error}"
+            raise SystemRefusedError(message) from error

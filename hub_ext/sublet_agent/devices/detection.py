@@ -1,10 +1,14 @@
 """The GPUs of this node: real ones where there are some, simulated ones where that was said."""
 
+from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
+from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.devices.nvidia import NvidiaDevice, nvidia_gpus_found
 from sublet_agent.devices.simulated import SimulatedDevice
+from sublet_agent.driver_helper.client import DriverHelper
 
 
 class DeviceKind(StrEnum):
@@ -16,12 +20,20 @@ class DeviceKind(StrEnum):
     SIMULATED = "simulated"
 
 
-def find_device(kind: str | DeviceKind, socket: str | None = None) -> Device:
-    """Return the node's GPUs. ``socket`` is that of the daemon of simulated ones.
+@dataclass(frozen=True, slots=True)
+class DevicePlaces:
+    """Where the node's GPUs and what serves them are found."""
 
-    ``DeviceError`` where there are none of the kind asked for.
-    """
-    wanted = DeviceKind(kind)
+    simulated_socket: str | None = None
+    """The socket of the daemon of simulated GPUs."""
+    driver_helper: Path | None = None
+    """The folder of the helper that calls NVIDIA's driver."""
+    still: StandingStill = field(default_factory=StandingStill)
+
+
+def find_device(kind: str | DeviceKind, places: DevicePlaces) -> Device:
+    """Return the node's GPUs; ``DeviceError`` where there are none of the kind asked for."""
+    wanted, socket = DeviceKind(kind), places.simulated_socket
     if wanted is DeviceKind.AUTO:
         wanted = DeviceKind.NVIDIA if nvidia_gpus_found() else DeviceKind.SIMULATED
         if wanted is DeviceKind.SIMULATED and not socket:
@@ -29,11 +41,14 @@ def find_device(kind: str | DeviceKind, socket: str | None = None) -> Device:
             raise DeviceError(message)
     match wanted:
         case DeviceKind.NVIDIA:
-            return NvidiaDevice()
+            if places.driver_helper is None:
+                message = "NVIDIA cards: say where the driver helper keeps its files"
+                raise DeviceError(message)
+            return NvidiaDevice(DriverHelper(places.driver_helper), places.still)
         case DeviceKind.SIMULATED | DeviceKind.AUTO:
             if not socket:
                 message = "simulated GPUs: say where their daemon's socket is"
                 raise DeviceError(message)
-            device = SimulatedDevice(socket)
+            device = SimulatedDevice(socket, places.still)
             device.gpus()
             return device

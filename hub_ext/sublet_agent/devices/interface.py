@@ -80,7 +80,23 @@ class NoGpuContextError(DeviceError):
 
 
 class NoSuchProcessError(DeviceError):
-    """No process has this pid, or it is not the agent's to touch (error 304)."""
+    """No process has this pid."""
+
+
+class SystemRefusedError(DeviceError):
+    """The operating system said no (error 304) of a process that lives: nothing is known of it."""
+
+
+class StandsStillError(DeviceError):
+    """The process is stopped or frozen, and could not answer: nothing was asked of the driver."""
+
+
+class NoAnswerError(DeviceError):
+    """The driver did not answer in time: what was asked may still be done, or half done.
+
+    Until that has ended, nothing else is asked of it about the process. A pause that was not
+    answered is taken back when it comes.
+    """
 
 
 class PauseTimeoutError(DeviceError):
@@ -136,7 +152,10 @@ class Device(Protocol):
         ...
 
     def state(self, pid: int) -> ProcessState | None:
-        """Return the process's state; ``None`` where it has no CUDA context, or is gone."""
+        """Return the process's state; ``None`` where it has no CUDA context, or is gone.
+
+        ``SystemRefusedError``, ``StandsStillError``, ``NoAnswerError``: nobody knows.
+        """
         ...
 
     def away_mib(self, pid: int) -> int | None:

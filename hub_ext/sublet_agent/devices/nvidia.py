@@ -17,6 +17,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
+from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
 from sublet_agent.devices.cuda_ipc import why_not_suspendable
 from sublet_agent.devices.interface import (
@@ -27,8 +28,9 @@ from sublet_agent.devices.interface import (
     GpuProcess,
     HealthEvent,
 )
-from sublet_agent.devices.nvidia_checkpoint import CudaCheckpoint
+from sublet_agent.devices.nvidia_checkpoint import NvidiaCheckpoint
 from sublet_agent.devices.xid import tells_of_the_card
+from sublet_agent.driver_helper.client import DriverHelper
 
 _log: Final = logging.getLogger(__name__)
 _MIB: Final = 1024 * 1024
@@ -40,7 +42,8 @@ _WHOLE_PERCENT: Final = 100
 class NvidiaDevice(DriverDevice):
     """The cards that NVML finds, but for those that are split by MIG."""
 
-    def __init__(self) -> None:
+    def __init__(self, helper: DriverHelper, still: StandingStill | None = None) -> None:
+        super().__init__(still)
         try:
             pynvml: Any = importlib.import_module("pynvml")
         except ImportError as error:
@@ -52,7 +55,9 @@ class NvidiaDevice(DriverDevice):
         self._handles: Final[dict[GpuId, Any]] = {}
         self._gpus: Final[list[Gpu]] = []
         self._find_gpus()
-        self._checkpoint: Final = CudaCheckpoint(lambda: [each.gpu_id for each in self._gpus])
+        self._checkpoint: Final = NvidiaCheckpoint(
+            helper, lambda: [each.gpu_id for each in self._gpus]
+        )
         self._health_lock: Final = threading.Lock()
         self._gone: Final[set[GpuId]] = set()
         self._events: Final = self._watch_events()

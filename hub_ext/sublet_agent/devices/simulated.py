@@ -9,6 +9,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
+from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
 from sublet_agent.devices.cuda_ipc import why_not_suspendable
 from sublet_agent.devices.interface import DeviceError, Gpu, GpuMemory, GpuProcess, HealthEvent
@@ -22,7 +23,8 @@ _XID: Final = re.compile(r"^XID (\d+)")
 class SimulatedDevice(DriverDevice):
     """The cards of one daemon. A connection is kept for each calling thread."""
 
-    def __init__(self, socket_path: str) -> None:
+    def __init__(self, socket_path: str, still: StandingStill | None = None) -> None:
+        super().__init__(still)
         self._daemon: Final = ThreadConnections(socket_path)
         self._health_lock: Final = threading.Lock()
         self._health_seen: int | None = None

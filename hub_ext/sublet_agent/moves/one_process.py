@@ -8,6 +8,7 @@ from sublet_quota.reasons.obstacles import Obstacle
 
 from sublet_agent.devices.interface import (
     DeviceError,
+    NoAnswerError,
     NotSupportedError,
     OutOfGpuMemoryError,
     ProcessState,
@@ -103,6 +104,9 @@ def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
     for _ in range(_STATE_TRIES):
         try:
             return tools.device.state(target.identity.pid)
+        except NoAnswerError:
+            # It was waited for, and longer than all tries would take.
+            raise
         except DeviceError:
             if not tools.table.is_alive(target.identity):
                 return None

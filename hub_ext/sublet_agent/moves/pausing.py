@@ -18,9 +18,11 @@ from typing import Final, TypeVar
 from sublet_agent.devices.interface import (
     Device,
     DeviceError,
+    NoAnswerError,
     NoGpuContextError,
     NoSuchProcessError,
     ProcessState,
+    StandsStillError,
 )
 from sublet_agent.errors import JournalError
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
@@ -177,6 +179,9 @@ class PausedProcesses:
             return NoSuchProcessError(f"process {pid} has ended")
         try:
             self._device.pause(pid, timeout_ms)
+        except (NoAnswerError, StandsStillError) as error:
+            # Nobody would say more of its state, and it is not held.
+            return error
         except DeviceError as error:
             # Whatever it says, what counts is whether the process stands still (an agent
             # before this one may have paused it).
@@ -201,7 +206,8 @@ class PausedProcesses:
         try:
             self._device.unpause(target.identity.pid)
         except DeviceError as error:
-            held.stuck = self._may_stand_still(target.identity.pid)
+            silent = isinstance(error, NoAnswerError | StandsStillError)
+            held.stuck = silent or self._may_stand_still(target.identity.pid)
             if held.stuck:
                 log.warning("process %s is not unpaused yet: %s", target.identity.pid, error)
                 return

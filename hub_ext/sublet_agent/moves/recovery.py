@@ -15,7 +15,13 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.attribution import Attribution
-from sublet_agent.devices.interface import Device, DeviceError, ProcessState
+from sublet_agent.devices.interface import (
+    Device,
+    DeviceError,
+    NoAnswerError,
+    ProcessState,
+    StandsStillError,
+)
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
@@ -136,6 +142,9 @@ def _state(device: Device, pid: int, step: Step | None) -> ProcessState | None:
     for _ in range(_STATE_TRIES):
         try:
             return device.state(pid)
+        except (StandsStillError, NoAnswerError) as error:
+            log.warning("nobody knows the state of process %s: %s", pid, error)
+            break
         except DeviceError as error:
             log.warning("the state of process %s cannot be read: %s", pid, error)
     # Better to look after a process that runs than to forget one that does not.

@@ -1,12 +1,13 @@
 """Bring processes back: never without room, and with nobody running who could take it.
 
-The order: pause every other process on the GPU; freeze the other slices' control groups, so that
-nobody does anything there and nobody is born; list again, until two listings agree, and pause who
-was born meanwhile elsewhere; read the card's own count of its free memory; compare it with what
-is needed and a margin; only then restore, looking again before each process; thaw, and only then
-let the others run. Where there is no freezer, or a process is in nobody's group, whoever is born
-during the restore is paused as soon as the card lists it. On a time-out everybody runs on and
-nothing is restored. This module alone calls ``restore_one``.
+The order: pause every other process on the GPU, but for one that is stopped and could not answer;
+freeze the other slices' control groups, so that nobody does anything there, is let go on, or is
+born; list again, until two listings agree, and pause who was born meanwhile elsewhere; read the
+card's own count of its free memory; compare it with what is needed and a margin; only then restore,
+looking again before each process; thaw, and only then let the others run. Where there is no
+freezer, or a process is in nobody's group, whoever is born during the restore is paused as soon as
+the card lists it, and beside one that is stopped nothing is restored: anybody may let it go on. On
+a time-out everybody runs on and nothing is restored. This module alone calls ``restore_one``.
 """
 
 import contextlib
@@ -16,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sublet_agent.cgroups.freezer import FrozenNeighbours
-from sublet_agent.devices.interface import DeviceError
+from sublet_agent.devices.interface import DeviceError, StandsStillError
 from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import restore_one
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveOutcome, MovePlan, MoveTools
+from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.state_files.journal import Target
 
 _WATCH_EVERY_S: Final = 0.02
@@ -41,8 +43,12 @@ def restore_all(tools: MoveTools, plan: MovePlan, outcome: MoveOutcome) -> str:
     pids = [t.identity.pid for t in waiting]
     within_s = tools.settings.freeze_within_s
     try:
-        # Paused before they are frozen: the driver cannot pause who does not answer.
-        obstacle = others.stop()
+        for each in waiting:
+            # One that is stopped, or in a call that the driver does not end, keeps nobody waiting.
+            tools.device.state(each.identity.pid)
+        # Paused before they are frozen: the driver cannot pause who does not answer. One that is
+        # stopped must be frozen, so that nobody lets it go on: looked at below.
+        obstacle = others.stop(but_stopped=True)
         if obstacle:
             return obstacle
         with tools.freezer.freeze_neighbours(
@@ -122,9 +128,13 @@ class _Others:
             before = self._listed
         return "what is on this GPU does not stop changing"
 
-    def stop(self) -> str:
-        """Pause each process that does not stand still; return why that fails, or ``""``."""
+    def stop(self, *, but_stopped: bool = False) -> str:
+        """Pause each process that does not stand still; return why that fails, or ``""``.
+
+        ``but_stopped``: one that is stopped, and cannot be paused, is no failure.
+        """
         tools = self._tools
+        passed_over: set[ProcessIdentity] = set()
         for _ in range(tools.settings.listing_rounds):
             listed = tools.device.processes(self._gpu_id)
             born: list[Target] = []
@@ -135,7 +145,7 @@ class _Others:
                     ending = True
                 elif target is None:
                     return f"process {process.pid} on this GPU belongs to no slice"
-                elif not self._stands_still(target):
+                elif not (self._stands_still(target) or target.identity in passed_over):
                     born.append(target)
             if not born and not ending:
                 self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
@@ -146,7 +156,9 @@ class _Others:
             failed = {f.target.identity for f in failures}
             self.paused.extend(t for t in born if t.identity not in failed)
             for failure in failures:
-                if not failure.gone:
+                if but_stopped and isinstance(failure.error, StandsStillError):
+                    passed_over.add(failure.target.identity)
+                elif not failure.gone:
                     pid = failure.target.identity.pid
                     return f"process {pid} beside it cannot be paused: {failure.error}"
         return "processes start and end on this GPU faster than they can be paused"

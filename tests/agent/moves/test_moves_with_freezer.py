@@ -40,6 +40,27 @@ def test_the_others_are_paused_then_frozen_then_thawed_and_only_then_run(bench, 
     ]
 
 
+def test_a_neighbour_that_is_stopped_is_frozen_instead_and_asked_nothing(bench, freezer):
+    plan = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("neighbour", 2, GIB)
+    bench.process("stopped", 3, GIB, stopped=True)
+    freezer.frozen = {2, 3}
+    assert resume_slice(bench.tools, plan).end is MoveEnd.DONE
+    assert [call for call, _ in freezer.told] == [
+        *("pause", "freeze", "resume", "thaw", "unpause", "unpause")
+    ]
+    assert bench.states() == {1: "running", 2: "running", 3: "running"}
+
+
+def test_a_neighbour_that_is_stopped_and_in_no_frozen_group_keeps_the_slice_away(bench, freezer):
+    plan = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("stopped", 3, GIB, stopped=True)
+    outcome = resume_slice(bench.tools, plan)
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert "process 3 is stopped" in outcome.detail
+    assert bench.device.counted()["resume"] == 0
+
+
 def test_all_processes_of_a_slice_come_back_in_one_freeze(bench, freezer):
     plan = suspended(bench, bench.process("s", 1, GIB), bench.process("s", 2, GIB))
     assert resume_slice(bench.tools, plan).end is MoveEnd.DONE

@@ -63,6 +63,24 @@ def test_the_device_says_what_runs_whatever_was_noted(bench, step):
     assert bench.journal.entries() == ()
 
 
+def test_a_paused_owner_who_is_stopped_is_let_run_once_they_could_answer(bench):
+    left(bench, "s", 1, Step.PAUSING, ProcessState.PAUSED)
+    bench.device.processes_here[1].stopped = True
+    recover(bench.tools, bench.attribution, [assigned("s")])
+    bench.paused_processes.settle()
+    assert bench.states() == {1: "paused"}
+    bench.device.processes_here[1].stopped = False
+    bench.paused_processes.settle()
+    assert bench.states() == {1: "running"}
+
+
+def test_the_rescue_of_other_owners_does_not_wait_for_one_who_is_stopped(bench):
+    left(bench, "s", 1, Step.PAUSING, ProcessState.PAUSED)
+    left(bench, "t", 2, Step.PAUSING, ProcessState.PAUSED)
+    bench.device.processes_here[1].stopped = True
+    assert let_owners_run(bench.folder / "journal.jsonl", bench.device, bench.table) == [2]
+
+
 def test_a_slice_of_which_a_part_is_away_waits_for_that_part(bench):
     left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
     other = left(bench, "s", 2, Step.PAUSING, ProcessState.PAUSED)

@@ -68,6 +68,32 @@ def test_a_restore_is_never_tried_without_room(bench):
     assert bench.states() == {1: "suspended", 2: "running"}
 
 
+def test_beside_a_process_that_is_stopped_nothing_is_restored_and_the_reason_is_told(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("other", 2, GIB)
+    bench.process("stopped", 3, GIB, stopped=True)
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert "process 3 beside it cannot be paused: process 3 is stopped" in outcome.detail
+    assert bench.device.counted()["resume"] == 0
+    assert bench.states() == {1: "suspended", 2: "running", 3: "running"}
+
+
+def test_a_suspended_process_that_is_stopped_comes_back_once_it_goes_on(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    bench.process("other", 2, GIB)
+    bench.device.processes_here[1].stopped = True
+    outcome = resume_slice(bench.tools, bench.plan(image))
+    assert (outcome.end, outcome.detail) == (
+        MoveEnd.PUT_OFF,
+        "process 1 is stopped: let it go on, or end it",
+    )
+    # Nobody was kept waiting for it.
+    assert bench.device.calls == []
+    bench.device.processes_here[1].stopped = False
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
+
+
 def test_room_taken_between_pause_and_restore_is_seen(bench):
     (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
     bench.process("other", 2, GIB)

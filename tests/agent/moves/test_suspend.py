@@ -174,6 +174,14 @@ def test_a_reused_pid_is_never_suspended(bench):
     assert bench.device.counted()["suspend"] == 0
 
 
+def test_a_process_that_is_stopped_puts_the_suspend_off_and_says_why(bench):
+    other, stopped = bench.process("s", 1, GIB), bench.process("s", 2, GIB, stopped=True)
+    outcome = suspend_slice(bench.tools, bench.plan(other, stopped), UndoSwitch())
+    assert (outcome.end, outcome.obstacle) == (MoveEnd.PUT_OFF, None)
+    assert "process 2 is stopped" in outcome.detail
+    assert bench.states() == {1: "running", 2: "running"}
+
+
 def test_an_endless_kernel_puts_the_suspend_off_and_everybody_runs_on(bench):
     a, b = bench.process("s", 1, GIB), bench.process("s", 2, GIB, endless=True)
     outcome = suspend_slice(bench.tools, bench.plan(a, b), UndoSwitch())

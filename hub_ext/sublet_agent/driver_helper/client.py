@@ -1,0 +1,155 @@
+"""Questions to the driver helper, from any thread: it is started where there is none.
+
+A helper that does not answer in time, or that ends in the middle of a call, is no reason to think
+that the call was not made: ``NO_ANSWER`` says that it may be under way, and the next helper knows.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from sublet_agent.driver_helper.messages import (
+    MOST_BYTES,
+    DriverAnswer,
+    DriverRequest,
+    Outcome,
+)
+
+_START_WITHIN_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.02
+_BEYOND_S: Final = 5.0
+"""How much longer than the helper its asker waits: a helper that is stopped says nothing."""
+
+
+class NoHelperError(Exception):
+    """No helper can call the driver, and none can be started: the message says why."""
+
+
+class _Broken(Exception):  # noqa: N818 - never leaves this module
+    """The helper is not there, or left in the middle."""
+
+
+class DriverHelper:
+    """The node's helper, with a connection for each calling thread."""
+
+    def __init__(self, folder: Path, start: Callable[[Path], None] | None = None) -> None:
+        self._folder: Final = folder
+        self._start: Final = start or start_helper
+        self._starting: Final = threading.Lock()
+        self._local: Final = threading.local()
+
+    def first_word(self) -> DriverAnswer:
+        """Return what the helper says of the driver: its version, and ``cuInit``'s result.
+
+        ``NoHelperError`` where the driver cannot be used here.
+        """
+        self._leave()
+        self._connected(time.monotonic() + _START_WITHIN_S)
+        first: DriverAnswer = self._local.first
+        return first
+
+    def ask(self, request: DriverRequest) -> DriverAnswer:
+        """Let a call be made, and return what came of it. ``NoHelperError``."""
+        try:
+            connection = self._connected(time.monotonic() + _START_WITHIN_S)
+            connection.settimeout(request.within_s + _BEYOND_S)
+            try:
+                connection.sendall(request.line())
+            except OSError:
+                # The helper has ended since the last call: nothing was asked of it yet.
+                self._leave()
+                connection = self._connected(time.monotonic() + _START_WITHIN_S)
+                connection.settimeout(request.within_s + _BEYOND_S)
+                connection.sendall(request.line())
+            return self._read(connection)
+        except TimeoutError:
+            self._leave()
+            detail = f"the driver helper did not answer within {request.within_s + _BEYOND_S:g} s"
+        except (_Broken, OSError) as error:
+            self._leave()
+            detail = f"the driver helper ended in the middle of a call: {error}"
+        except BaseException:
+            # An answer that nobody waits for must not be taken for the next one.
+            self._leave()
+            raise
+        return DriverAnswer(outcome=Outcome.NO_ANSWER, detail=detail)
+
+    def close(self) -> None:
+        """Close the calling thread's connection."""
+        self._leave()
+
+    def _connected(self, deadline: float) -> socket.socket:
+        connection: socket.socket | None = getattr(self._local, "connection", None)
+        if connection is not None and self._local.pid == os.getpid():
+            return connection
+        while True:
+            with contextlib.suppress(OSError, _Broken):
+                return self._connect(deadline)
+            if time.monotonic() > deadline:
+                message = f"no driver helper answers at {self._folder}, and none could be started"
+                raise NoHelperError(message)
+            with self._starting:
+                self._start(self._folder)
+            time.sleep(_LOOK_EVERY_S)
+
+    def _connect(self, deadline: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(max(0.1, deadline - time.monotonic()))
+            connection.connect(str(self._folder / "socket"))
+            self._local.received = b""
+            first = self._read(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if first.outcome is not Outcome.DONE:
+            connection.close()
+            raise NoHelperError(first.detail)
+        self._local.connection, self._local.pid, self._local.first = connection, os.getpid(), first
+        return connection
+
+    def _read(self, connection: socket.socket) -> DriverAnswer:
+        received: bytes = self._local.received
+        while b"\n" not in received:
+            piece = connection.recv(MOST_BYTES)
+            if not piece or len(received) > MOST_BYTES:
+                raise _Broken("it closed the connection")
+            received += piece
+        line, _, self._local.received = received.partition(b"\n")
+        try:
+            return DriverAnswer.model_validate_json(line)
+        except ValidationError as error:
+            raise _Broken(str(error)) from error
+
+    def _leave(self) -> None:
+        connection: socket.socket | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            self._local.connection = None
+            if self._local.pid == os.getpid():
+                connection.close()
+
+
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def start_helper(folder: Path) -> None:
+    """Start a helper that outlives this process, unless one that it started runs. ``OSError``."""
+    _started[:] = [each for each in _started if each.poll() is None]
+    if _started:
+        return
+    _started.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "sublet_agent.driver_helper", "--folder", str(folder)],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    )
