@@ -12,16 +12,26 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from sublet_agent.driver_helper.messages import DriverAnswer, DriverRequest, Operation, Outcome
 from sublet_agent.driver_helper.under_way import CallUnderWay, left_under_way
-from sublet_agent.driver_helper.workers import Workers
 
 _LOOK_EVERY_S: Final = 0.02
 _UNLOCK_WITHIN_S: Final = 10.0
 
 log = logging.getLogger(__name__)
+
+
+class DriverCalls(Protocol):
+    """Those who make the calls."""
+
+    async def call(self, request: DriverRequest, given_up: asyncio.Event) -> DriverAnswer:
+        """Make a call, and return the answer, however late it comes.
+
+        ``given_up`` is set when nobody waits for it any more.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -35,8 +45,8 @@ class _Target:
 class DriverService:
     """The calls of one node."""
 
-    def __init__(self, folder: Path, workers: Workers) -> None:
-        self._folder, self._workers = folder, workers
+    def __init__(self, folder: Path, calls: DriverCalls) -> None:
+        self._folder, self._calls = folder, calls
         self._targets: dict[tuple[int, int], _Target] = {}
         self._tasks: set[asyncio.Task[DriverAnswer]] = set()
 
@@ -83,7 +93,7 @@ class DriverService:
             if given_up.is_set():
                 return DriverAnswer(outcome=Outcome.NO_ANSWER)
             target.operation, target.since = request.operation, time.monotonic()
-            answer = await self._workers.call(request, given_up)
+            answer = await self._calls.call(request, given_up)
             if answer.outcome is Outcome.WORKER_DIED:
                 (self._folder / f"{request.pid}-{request.start_ticks}").unlink(missing_ok=True)
             if given_up.is_set():
@@ -102,7 +112,7 @@ class DriverService:
             start_ticks=request.start_ticks,
             within_s=_UNLOCK_WITHIN_S,
         )
-        answer = await self._workers.call(unlock, asyncio.Event())
+        answer = await self._calls.call(unlock, asyncio.Event())
         if answer.outcome is not Outcome.DONE:
             log.error("process %s stays locked: %s", request.pid, answer.detail)
 

@@ -52,7 +52,8 @@ def test_a_neighbour_that_is_stopped_is_frozen_instead_and_asked_nothing(bench, 
     assert bench.states() == {1: "running", 2: "running", 3: "running"}
 
 
-def test_a_neighbour_that_is_stopped_and_in_no_frozen_group_keeps_the_slice_away(bench, freezer):
+@pytest.mark.usefixtures("freezer")
+def test_a_neighbour_that_is_stopped_and_in_no_frozen_group_keeps_the_slice_away(bench):
     plan = suspended(bench, bench.process("s", 1, 8 * GIB))
     bench.process("stopped", 3, GIB, stopped=True)
     outcome = resume_slice(bench.tools, plan)

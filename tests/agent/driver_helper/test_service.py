@@ -1,0 +1,157 @@
+"""One call at a time for each process, each within its time, and nothing forgotten that is late."""
+
+import asyncio
+import fcntl
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sublet_agent.driver_helper.messages import DriverAnswer, DriverRequest, Operation, Outcome
+from sublet_agent.driver_helper.service import DriverService
+
+pytestmark = pytest.mark.asyncio
+AT_ONCE = 0.01
+LONG = 60.0
+DONE = DriverAnswer(outcome=Outcome.DONE)
+
+
+@dataclass
+class Calls:
+    """Calls that end when the test says so."""
+
+    begun: list[tuple[Operation, int]] = field(default_factory=list)
+    ends: dict[tuple[Operation, int], asyncio.Future[DriverAnswer]] = field(default_factory=dict)
+    all_ends: list[asyncio.Future[DriverAnswer]] = field(default_factory=list)
+
+    async def call(self, request: DriverRequest, given_up: asyncio.Event) -> DriverAnswer:
+        del given_up
+        key = (request.operation, request.pid)
+        self.begun.append(key)
+        end = self.ends.pop(key, None)
+        return DONE if end is None else await end
+
+    def hang(self, operation: Operation, pid: int) -> asyncio.Future[DriverAnswer]:
+        """Let the next such call last until the future that is returned has a result."""
+        end = asyncio.get_running_loop().create_future()
+        self.ends[operation, pid] = end
+        self.all_ends.append(end)
+        return end
+
+
+@dataclass
+class AskedHelper:
+    service: DriverService
+    calls: Calls
+    folder: Path
+
+    async def ask(self, operation: Operation, pid: int, within_s: float = LONG) -> DriverAnswer:
+        return await self.service.answer(a_request(operation, pid, within_s))
+
+    async def begin(self, operation: Operation, pid: int) -> asyncio.Task[DriverAnswer]:
+        """Ask for a call, and wait until it is under way."""
+        asking = asyncio.create_task(self.ask(operation, pid))
+        while (operation, pid) not in self.calls.begun:
+            await asyncio.sleep(0)
+        return asking
+
+
+def a_request(operation: Operation, pid: int, within_s: float) -> DriverRequest:
+    timeout_ms = 100 if operation is Operation.LOCK else 0
+    return DriverRequest(
+        operation=operation, pid=pid, start_ticks=7, within_s=within_s, timeout_ms=timeout_ms
+    )
+
+
+@pytest_asyncio.fixture
+async def helper(tmp_path: Path) -> AsyncIterator[AskedHelper]:
+    calls = Calls()
+    yield AskedHelper(DriverService(tmp_path, calls), calls, tmp_path)
+    for end in calls.all_ends:
+        if not end.done():
+            end.set_result(DONE)
+
+
+async def test_a_process_has_one_call_at_a_time_and_others_do_not_wait_for_it(
+    helper: AskedHelper,
+) -> None:
+    end = helper.calls.hang(Operation.CHECKPOINT, 1)
+    first = await helper.begin(Operation.CHECKPOINT, 1)
+    second = asyncio.create_task(helper.ask(Operation.STATE, 1))
+    assert await helper.ask(Operation.STATE, 2) == DONE
+    assert helper.calls.begun == [(Operation.CHECKPOINT, 1), (Operation.STATE, 2)]
+    assert not helper.service.is_idle
+    end.set_result(DONE)
+    assert [await first, await second] == [DONE, DONE]
+    assert helper.calls.begun[-1] == (Operation.STATE, 1)
+    assert helper.service.is_idle
+
+
+async def test_who_waited_long_enough_is_told_what_is_under_way(helper: AskedHelper) -> None:
+    helper.calls.hang(Operation.RESTORE, 1)
+    for operation in (Operation.RESTORE, Operation.STATE):
+        answer = await helper.ask(operation, 1, AT_ONCE)
+        assert answer.outcome is Outcome.NO_ANSWER
+        assert "restore of process 1 is under way" in answer.detail
+    assert helper.calls.begun == [(Operation.RESTORE, 1)]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun(helper: AskedHelper) -> None:
+    end = helper.calls.hang(Operation.RESTORE, 1)
+    restoring = await helper.begin(Operation.RESTORE, 1)
+    answer = await helper.ask(Operation.UNLOCK, 1, AT_ONCE)
+    assert answer.outcome is Outcome.NO_ANSWER
+    end.set_result(DONE)
+    await restoring
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert helper.calls.begun == [(Operation.RESTORE, 1), (Operation.STATE, 1)]
+
+
+async def test_a_lock_that_comes_too_late_is_taken_back_before_anything_else(
+    helper: AskedHelper,
+) -> None:
+    end = helper.calls.hang(Operation.LOCK, 1)
+    assert (await helper.ask(Operation.LOCK, 1, AT_ONCE)).outcome is Outcome.NO_ANSWER
+    state = asyncio.create_task(helper.ask(Operation.STATE, 1))
+    end.set_result(DONE)
+    assert await state == DONE
+    assert helper.calls.begun == [
+        (Operation.LOCK, 1),
+        (Operation.UNLOCK, 1),
+        (Operation.STATE, 1),
+    ]
+
+
+async def test_a_lock_that_failed_late_is_not_undone(helper: AskedHelper) -> None:
+    end = helper.calls.hang(Operation.LOCK, 1)
+    await helper.ask(Operation.LOCK, 1, AT_ONCE)
+    end.set_result(DriverAnswer(outcome=Outcome.FAILED, code=600))
+    await helper.ask(Operation.STATE, 1)
+    assert (Operation.UNLOCK, 1) not in helper.calls.begun
+
+
+async def test_what_a_helper_before_this_one_began_ends_before_anything_is_asked(
+    helper: AskedHelper,
+) -> None:
+    path = helper.folder / "1-7"
+    path.write_text(json.dumps({"operation": "restore"}))
+    with path.open("r+") as worker:
+        fcntl.flock(worker, fcntl.LOCK_EX)
+        (left,) = await helper.service.take_over()
+        assert (left.pid, left.operation) == (1, Operation.RESTORE)
+        answer = await helper.ask(Operation.STATE, 1, AT_ONCE)
+        assert "restore of process 1 is under way" in answer.detail
+        assert await helper.ask(Operation.STATE, 2) == DONE
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert not path.exists()
+    assert helper.service.is_idle
+
+
+async def test_what_is_left_of_a_dead_worker_keeps_nobody_waiting(helper: AskedHelper) -> None:
+    (helper.folder / "1-7").write_text(json.dumps({"operation": "restore"}))
+    (helper.folder / "half").write_text("{")
+    await helper.service.take_over()
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert list(helper.folder.iterdir()) == []
