@@ -233,17 +233,15 @@ class Driver:
         if process.poisoned is not None:
             message = f"process {process.pid} cannot be restored (error 304): {process.poisoned}"
             raise SimulatedGpuError(message, CudaCode.OPERATING_SYSTEM)
-        card = self._target(process, operation.mapping)
+        targets = self._targets(process, operation.mapping)
         operation.total_mib = process.held_mib
         if process.imported_ever:
             message = f"process {process.pid} cannot be restored (invalid value): {SHARED}"
             self._refuse_restore(operation, SimulatedGpuError(message), SHARED)
-        elif operation.total_mib > card.store.free_mib:
-            self._refuse_restore(operation, self._no_room(process, card), NO_ROOM)
+        elif full := [card for old, card in targets if not _fits(process, old, card)]:
+            self._refuse_restore(operation, self._no_room(process, full[0]), NO_ROOM)
         else:
-            del process.card.processes[process.pid]
-            process.card = card
-            card.processes[process.pid] = process
+            _move_to(process, targets)
             operation.not_before_s += speeds.least_move_s
             operation.unclaimed.extend(process.all_buffers())
             if math.isinf(speeds.back_mib_s):
@@ -254,8 +252,17 @@ class Driver:
         operation.fails_with = error
         operation.poisons = poisons
 
-    def _target(self, process: SimulatedProcess, mapping: dict[str, str]) -> Card:
-        card = process.card
+    def _targets(
+        self, process: SimulatedProcess, mapping: dict[str, str]
+    ) -> list[tuple[Card, Card]]:
+        """Return which card takes the place of each card of the process."""
+        targets = [(card, self._target(card, mapping)) for card in process.cards.values()]
+        if len({card.gpu_id for _, card in targets}) < len(targets):
+            message = f"the mapping {mapping} names a card twice"
+            raise SimulatedGpuError(message)
+        return targets
+
+    def _target(self, card: Card, mapping: dict[str, str]) -> Card:
         if mapping:
             wanted = mapping.get(card.gpu_id)
             if wanted is None:
@@ -292,24 +299,24 @@ class Driver:
         if not ripe or operation.left_mib > 0 or operation.slices_left:
             return False
         for buffer in process.all_buffers():
-            buffer.leave_card(process.card.store)
+            buffer.leave_card()
         self._finish(process, DriverState.CHECKPOINTED)
         return True
 
     def _settle_restore(
         self, process: SimulatedProcess, operation: Operation, *, ripe: bool
     ) -> bool:
-        store = process.card.store
         claimed = False
         while operation.unclaimed and operation.moved_mib >= operation.claimed_mib:
             buffer = operation.unclaimed.popleft()
-            place = store.take(buffer.mib)
+            place = buffer.store.take(buffer.mib)
             if place is None:
                 self._machine.bytes.drop_moves(process)
                 for each in process.all_buffers():
-                    each.leave_card(store)
+                    each.leave_card()
                 process.poisoned = NO_ROOM
-                self._fail(process, self._no_room(process, process.card))
+                full = next(c for c in process.cards.values() if c.store is buffer.store)
+                self._fail(process, self._no_room(process, full))
                 return True
             claimed = True
             operation.claimed_mib += buffer.mib
@@ -358,3 +365,22 @@ class Driver:
     def _run_waiting(process: SimulatedProcess) -> None:
         while process.waiting and process.submits:
             process.waiting.popleft().run()
+
+
+def _fits(process: SimulatedProcess, old: Card, card: Card) -> bool:
+    """Whether what a process had on one card has room on another, or there again."""
+    needed = sum(buffer.mib for buffer in process.all_buffers() if buffer.store is old.store)
+    return needed <= card.store.free_mib
+
+
+def _move_to(process: SimulatedProcess, targets: list[tuple[Card, Card]]) -> None:
+    """Let a suspended process belong to other cards, or to the same."""
+    for old, _ in targets:
+        del old.processes[process.pid]
+    stores = {id(old.store): card.store for old, card in targets}
+    for buffer in process.all_buffers():
+        buffer.store = stores[id(buffer.store)]
+    names = list(process.cards)
+    process.cards = dict(zip(names, (card for _, card in targets), strict=True))
+    for card in process.cards.values():
+        card.processes[process.pid] = process
