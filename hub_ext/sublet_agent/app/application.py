@@ -25,6 +25,7 @@ from sublet_agent.cgroups.trees import tree_below
 from sublet_agent.device_plugin.options import DevicePluginOptions
 from sublet_agent.devices.detection import DevicePlaces, find_device
 from sublet_agent.devices.interface import Device, DeviceError
+from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.errors import SettingsError, SubletAgentError
 from sublet_agent.hub_link.connection import LinkSettings
 from sublet_agent.moves.plan import MoveSettings
@@ -106,8 +107,9 @@ class SubletAgent(DevicePluginOptions, Application):
     ).tag(config=True)
     driver_helper_folder = Unicode(
         "",
-        help="Folder where the helper that calls NVIDIA's driver listens and keeps its files. "
-        "Empty: `driver-helper` in the state folder. A helper is started where none runs.",
+        help="Folder where the helper that calls NVIDIA's driver listens and keeps its files, "
+        "where somebody else runs it, as in a container of its own (`python -m "
+        "sublet_agent.driver_helper --keep --folder ...`). Empty: the agent runs one.",
     ).tag(config=True)
     margin_mib = Int(
         1024,
@@ -215,7 +217,9 @@ class SubletAgent(DevicePluginOptions, Application):
         except (SubletAgentError, DeviceError, OSError) as error:
             self.refuse(error)
         command = agent_command(sys.argv[1:])
-        sys.exit(Watchdog(command, self._after_death).run())
+        status = Watchdog(command, self._after_death).run()
+        self._driver_helper.stop()
+        sys.exit(status)
 
     def settings(self) -> AgentSettings:
         """Return the settings, and make the state folder; ``SettingsError`` where they are bad."""
@@ -253,7 +257,7 @@ class SubletAgent(DevicePluginOptions, Application):
         """Return the node's GPUs."""
         places = DevicePlaces(
             self.simulated_socket or None,
-            Path(self.driver_helper_folder or Path(self.state_folder) / DRIVER_HELPER_NAME),
+            self._driver_helper,
             StandingStill(tree_below(Path(self.cgroup_folder)) if self.cgroup_folder else None),
         )
         device = find_device(self.device, places)
@@ -285,6 +289,12 @@ class SubletAgent(DevicePluginOptions, Application):
         thaw_after_moves(folder / GROUPS_NAME, read_journal(journal), device, table)
         unpaused = let_owners_run(journal, device, table)
         self.log.warning("let run again: %s", unpaused or "nobody stood still")
+
+    @functools.cached_property
+    def _driver_helper(self) -> DriverHelper:
+        if self.driver_helper_folder:
+            return DriverHelper(Path(self.driver_helper_folder), is_ours=False)
+        return DriverHelper(Path(self.state_folder) / DRIVER_HELPER_NAME)
 
     @functools.cached_property
     def _rescue_tools(self) -> tuple[Device, LinuxProcessTable]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.devices.interface import Device, DeviceError
@@ -26,8 +25,8 @@ class DevicePlaces:
 
     simulated_socket: str | None = None
     """The socket of the daemon of simulated GPUs."""
-    driver_helper: Path | None = None
-    """The folder of the helper that calls NVIDIA's driver."""
+    driver_helper: DriverHelper | None = None
+    """The helper that calls NVIDIA's driver."""
     still: StandingStill = field(default_factory=StandingStill)
 
 
@@ -42,9 +41,9 @@ def find_device(kind: str | DeviceKind, places: DevicePlaces) -> Device:
     match wanted:
         case DeviceKind.NVIDIA:
             if places.driver_helper is None:
-                message = "NVIDIA cards: say where the driver helper keeps its files"
+                message = "NVIDIA cards: say which helper calls their driver"
                 raise DeviceError(message)
-            return NvidiaDevice(DriverHelper(places.driver_helper), places.still)
+            return NvidiaDevice(places.driver_helper, places.still)
         case DeviceKind.SIMULATED | DeviceKind.AUTO:
             if not socket:
                 message = "simulated GPUs: say where their daemon's socket is"

@@ -6,12 +6,13 @@ that the call was not made: ``NO_ANSWER`` says that it may be under way, and the
 
 import contextlib
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from sublet_agent.driver_helper.messages import (
     DriverRequest,
     Outcome,
 )
+from sublet_agent.processes.peer import credentials_of
 
 _START_WITHIN_S: Final = 30.0
 _LOOK_EVERY_S: Final = 0.02
@@ -41,9 +43,10 @@ class _Broken(Exception):  # noqa: N818 - never leaves this module
 class DriverHelper:
     """The node's helper, with a connection for each calling thread."""
 
-    def __init__(self, folder: Path, start: Callable[[Path], None] | None = None) -> None:
+    def __init__(self, folder: Path, *, is_ours: bool = True) -> None:
+        """Ask the helper at ``folder``; one that ``is_ours`` is started where there is none."""
         self._folder: Final = folder
-        self._start: Final = start or start_helper
+        self._is_ours: Final = is_ours
         self._starting: Final = threading.Lock()
         self._local: Final = threading.local()
 
@@ -87,6 +90,22 @@ class DriverHelper:
         """Close the calling thread's connection."""
         self._leave()
 
+    def stop(self, within_s: float = 10.0) -> None:
+        """Let a helper of ours end, if there is one; what is under way goes on without it."""
+        if not self._is_ours:
+            return
+        self._leave()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(self._folder / "socket"))
+            pid, _ = credentials_of(probe)
+            ended = os.pidfd_open(pid)
+            try:
+                signal.pidfd_send_signal(ended, signal.SIGTERM)
+                select.select([ended], [], [], within_s)
+            finally:
+                os.close(ended)
+        _forget_ended()
+
     def _connected(self, deadline: float) -> socket.socket:
         connection: socket.socket | None = getattr(self._local, "connection", None)
         if connection is not None and self._local.pid == os.getpid():
@@ -97,8 +116,9 @@ class DriverHelper:
             if time.monotonic() > deadline:
                 message = f"no driver helper answers at {self._folder}, and none could be started"
                 raise NoHelperError(message)
-            with self._starting:
-                self._start(self._folder)
+            if self._is_ours:
+                with self._starting:
+                    start_helper(self._folder)
             time.sleep(_LOOK_EVERY_S)
 
     def _connect(self, deadline: float) -> socket.socket:
@@ -138,18 +158,21 @@ class DriverHelper:
                 connection.close()
 
 
-_started: list[subprocess.Popen[bytes]] = []
+_started: dict[Path, subprocess.Popen[bytes]] = {}
 
 
 def start_helper(folder: Path) -> None:
     """Start a helper that outlives this process, unless one that it started runs. ``OSError``."""
-    _started[:] = [each for each in _started if each.poll() is None]
-    if _started:
-        return
-    _started.append(
-        subprocess.Popen(
+    _forget_ended()
+    if folder not in _started:
+        _started[folder] = subprocess.Popen(
             [sys.executable, "-m", "sublet_agent.driver_helper", "--folder", str(folder)],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    )
+
+
+def _forget_ended() -> None:
+    for folder, process in tuple(_started.items()):
+        if process.poll() is not None:
+            del _started[folder]

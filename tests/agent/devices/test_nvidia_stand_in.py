@@ -1,7 +1,6 @@
 """The stand-in for NVIDIA's driver does what its table says, as NVIDIA's own packages see it."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator

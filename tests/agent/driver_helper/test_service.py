@@ -53,7 +53,7 @@ class AskedHelper:
     async def begin(self, operation: Operation, pid: int) -> asyncio.Task[DriverAnswer]:
         """Ask for a call, and wait until it is under way."""
         asking = asyncio.create_task(self.ask(operation, pid))
-        while (operation, pid) not in self.calls.begun:
+        while (operation, pid) not in self.calls.begun:  # noqa: ASYNC110 - one turn
             await asyncio.sleep(0)
         return asking
 

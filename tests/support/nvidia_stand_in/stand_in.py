@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import pytest
 from sublet_agent.devices.nvidia import NvidiaDevice
+from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.simulated.administration import Administration, Truth
 from sublet_quota.names.ids import GpuId
 
@@ -155,11 +156,13 @@ class NvidiaStandIn:
     def device(self) -> Iterator[NvidiaDevice]:
         """Give the real device, in this process, over this driver."""
         with self.in_this_process():
-            made = NvidiaDevice()
+            helper = DriverHelper(self.folder / "driver-helper")
+            made = NvidiaDevice(helper)
             try:
                 yield made
             finally:
                 made.close()
+                helper.stop()
 
     # What really is
 

@@ -1,0 +1,360 @@
+"""The helper as a process, with NVIDIA's own package, over the stand-in for the driver."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from sublet_agent.devices.interface import (
+    NoAnswerError,
+    NoSuchProcessError,
+    ProcessState,
+    StandsStillError,
+    SystemRefusedError,
+)
+from sublet_agent.devices.nvidia import NvidiaDevice
+from sublet_agent.driver_helper.__main__ import CALLS_AT_ONCE
+from sublet_agent.driver_helper.client import DriverHelper, NoHelperError
+from sublet_agent.driver_helper.messages import DriverRequest, Operation, Outcome
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.simulated.machine.operations import OperationKind
+
+from tests.support.nvidia_stand_in.stand_in import Meanwhile, NvidiaStandIn
+from tests.support.tenants import Tenant
+
+LONG = 60.0
+AT_ONCE = 0.3
+RESTORE = "cuCheckpointProcessRestore"
+STATE = "cuCheckpointProcessGetState"
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NvidiaStandIn]:
+    with NvidiaStandIn.running(tmp_path_factory.mktemp("stand-in")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def device(stand_in: NvidiaStandIn) -> Iterator[NvidiaDevice]:
+    with stand_in.device() as device:
+        yield device
+
+
+@pytest.fixture
+def helper(stand_in: NvidiaStandIn, device: NvidiaDevice) -> Iterator[DriverHelper]:
+    del device
+    yield DriverHelper(stand_in.folder / "driver-helper")
+    stand_in.reset()
+    stand_in.end_tenants()
+
+
+def request(operation: Operation, pid: int, within_s: float = LONG) -> DriverRequest:
+    identity = LinuxProcessTable().identify(pid)
+    assert identity is not None
+    return DriverRequest(
+        operation=operation,
+        pid=pid,
+        start_ticks=identity.start_ticks,
+        within_s=within_s,
+        timeout_ms=500 if operation is Operation.LOCK else 0,
+    )
+
+
+def holding(stand_in: NvidiaStandIn, gib: int = 1) -> Tenant:
+    tenant = stand_in.tenant()
+    tenant.run(f"b = gpu.allocate(gib={gib}); h = b.fill(7)")
+    return tenant
+
+
+def helper_process(stand_in: NvidiaStandIn) -> psutil.Process:
+    folder = str(stand_in.folder / "driver-helper")
+    (found,) = (
+        each
+        for each in psutil.process_iter(["cmdline"])
+        if (each.info["cmdline"] or [])[-2:] == ["--folder", folder]
+    )
+    return found
+
+
+@contextlib.contextmanager
+def restore_under_way(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, tenant: Tenant
+) -> Iterator[subprocess.Popen[str]]:
+    """Begin a restore that lasts until ``release``; give the process that asked for it."""
+    device.pause(tenant.pid, 1000)
+    device.suspend(tenant.pid)
+    stand_in.hold(RESTORE, pid=tenant.pid)
+    stand_in.forget_calls()
+    ask = (
+        "import sys; from pathlib import Path;"
+        "from sublet_agent.driver_helper.client import DriverHelper;"
+        "from sublet_agent.driver_helper.messages import DriverRequest;"
+        "print(DriverHelper(Path(sys.argv[1])).ask("
+        "DriverRequest.model_validate_json(sys.argv[2])).outcome)"
+    )
+    said = request(Operation.RESTORE, tenant.pid).model_dump_json()
+    with subprocess.Popen(
+        [sys.executable, "-c", ask, str(stand_in.folder / "driver-helper"), said],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as asker:
+        stand_in.until(lambda: stand_in.calls(RESTORE))
+        yield asker
+
+
+def test_a_stopped_process_is_asked_nothing_and_answers_once_it_goes_on(
+    stand_in: NvidiaStandIn, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    psutil.Process(tenant.pid).suspend()
+    stand_in.until(lambda: psutil.Process(tenant.pid).status() == psutil.STATUS_STOPPED)
+    stand_in.forget_calls()
+    for operation in Operation:
+        answer = helper.ask(request(operation, tenant.pid))
+        assert answer.outcome is Outcome.STANDS_STILL
+        assert "Ctrl-Z" in answer.detail
+    assert stand_in.calls() == []
+    psutil.Process(tenant.pid).resume()
+    assert helper.ask(request(Operation.STATE, tenant.pid)).outcome is Outcome.DONE
+
+
+def test_the_device_says_at_once_that_a_process_is_stopped(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    del helper
+    tenant = holding(stand_in)
+    psutil.Process(tenant.pid).suspend()
+    stand_in.until(lambda: psutil.Process(tenant.pid).status() == psutil.STATUS_STOPPED)
+    for ask in (device.state, device.suspend, device.resume, device.unpause):
+        with pytest.raises(StandsStillError, match="is stopped"):
+            ask(tenant.pid)
+    with pytest.raises(StandsStillError):
+        device.pause(tenant.pid, 1000)
+
+
+def test_a_call_that_does_not_end_keeps_nobody_else_waiting(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    silent, others = holding(stand_in), [holding(stand_in) for _ in range(2)]
+    stand_in.hold("cuCheckpointProcessLock", pid=silent.pid)
+    answer = helper.ask(request(Operation.LOCK, silent.pid, AT_ONCE))
+    assert answer.outcome is Outcome.NO_ANSWER
+    assert f"lock of process {silent.pid} is under way" in answer.detail
+    for other in others:
+        device.pause(other.pid, 1000)
+        device.unpause(other.pid)
+    assert helper.ask(request(Operation.STATE, silent.pid, AT_ONCE)).outcome is Outcome.NO_ANSWER
+    stand_in.release()
+    # The lock came after all, and was taken back.
+    assert device.state(silent.pid) is ProcessState.RUNNING
+    assert silent.run("b.sha256() == h") == "True"
+
+
+def test_more_calls_that_do_not_end_than_there_are_workers_stop_nothing(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    silent, other = [stand_in.tenant() for _ in range(CALLS_AT_ONCE + 1)], holding(stand_in)
+    for each in silent:
+        each.run("gpu.memory_info()")
+        stand_in.hold(STATE, pid=each.pid)
+        assert helper.ask(request(Operation.STATE, each.pid, 0.05)).outcome is Outcome.NO_ANSWER
+    assert device.state(other.pid) is ProcessState.RUNNING
+
+
+def test_a_restore_goes_on_when_who_asked_for_it_is_killed(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    with restore_under_way(stand_in, device, tenant) as asker:
+        asker.kill()
+    answer = helper.ask(request(Operation.STATE, tenant.pid, AT_ONCE))
+    assert "restore of process" in answer.detail
+    stand_in.release()
+    assert device.state(tenant.pid) is ProcessState.PAUSED
+    device.unpause(tenant.pid)
+    assert tenant.run("b.sha256() == h") == "True"
+
+
+def test_a_restore_goes_on_when_the_helper_is_killed_and_the_next_one_knows(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    with restore_under_way(stand_in, device, tenant) as asker:
+        first = helper_process(stand_in)
+        first.kill()
+        assert asker.communicate()[0].strip() == "no answer"
+    answer = helper.ask(request(Operation.STATE, tenant.pid, AT_ONCE))
+    assert "restore of process" in answer.detail
+    assert helper_process(stand_in).pid != first.pid
+    stand_in.release()
+    assert device.state(tenant.pid) is ProcessState.PAUSED
+    device.unpause(tenant.pid)
+    assert tenant.run("b.sha256() == h") == "True"
+    assert len(stand_in.calls(RESTORE)) == 1
+
+
+def test_a_helper_that_is_told_to_stop_breaks_no_call_off(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    with restore_under_way(stand_in, device, tenant) as asker:
+        helper.stop()
+        assert asker.communicate()[0].strip() == "no answer"
+    stand_in.release()
+    assert device.state(tenant.pid) is ProcessState.PAUSED
+    device.unpause(tenant.pid)
+    assert tenant.run("b.sha256() == h") == "True"
+
+
+def test_a_worker_that_is_killed_in_a_call_is_told_and_the_driver_is_asked(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    with restore_under_way(stand_in, device, tenant) as asker:
+        (call,) = stand_in.calls(RESTORE)
+        os.kill(call["pid"], signal.SIGKILL)
+        assert asker.communicate()[0].strip() == "worker died"
+    stand_in.release()
+    assert device.state(tenant.pid) is ProcessState.SUSPENDED
+    assert helper.ask(request(Operation.RESTORE, tenant.pid)).outcome is Outcome.DONE
+
+
+def test_a_helper_that_is_stopped_is_waited_for_no_longer_than_was_said(
+    stand_in: NvidiaStandIn, helper: DriverHelper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sublet_agent.driver_helper.client._BEYOND_S", 0.1)
+    tenant = holding(stand_in)
+    assert helper.ask(request(Operation.STATE, tenant.pid)).outcome is Outcome.DONE
+    stopped = helper_process(stand_in)
+    stopped.suspend()
+    try:
+        answer = helper.ask(request(Operation.STATE, tenant.pid, AT_ONCE))
+    finally:
+        stopped.resume()
+    assert answer.outcome is Outcome.NO_ANSWER
+    assert helper.ask(request(Operation.STATE, tenant.pid)).outcome is Outcome.DONE
+
+
+def test_error_304_of_a_process_that_lives_does_not_mean_that_it_is_gone(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    del helper
+    tenant = holding(stand_in)
+    stand_in.answer(STATE, 304, pid=tenant.pid)
+    stand_in.answer("cuCheckpointProcessLock", 304, pid=tenant.pid)
+    with pytest.raises(SystemRefusedError, match="which lives"):
+        device.state(tenant.pid)
+    with pytest.raises(SystemRefusedError):
+        device.pause(tenant.pid, 1000)
+    tenant.kill()
+    assert device.state(tenant.pid) is None
+    with pytest.raises(NoSuchProcessError):
+        device.pause(tenant.pid, 1000)
+
+
+def test_a_pid_that_changed_hands_is_not_called_for(
+    stand_in: NvidiaStandIn, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    asked = request(Operation.LOCK, tenant.pid)
+    other = asked.model_copy(update={"start_ticks": asked.start_ticks + 1})
+    stand_in.forget_calls()
+    assert helper.ask(other).outcome is Outcome.GONE
+    assert stand_in.calls() == []
+
+
+def test_a_state_in_the_middle_of_somebody_elses_operation_is_waited_for(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    stand_in.while_moving(Meanwhile.TELLS_MOVING)
+    tenant = holding(stand_in)
+    device.pause(tenant.pid, 1000)
+    with contextlib.closing(stand_in.administration) as administration:
+        administration.delay(OperationKind.CHECKPOINT, 3.0, pid=tenant.pid)
+    direct = (
+        "import sys; from cuda.bindings import driver; driver.cuInit(0);"
+        "print(int(driver.cuCheckpointProcessCheckpoint(int(sys.argv[1]), None)[0]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", direct, str(tenant.pid)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        stand_in.until(lambda: stand_in.calls("cuCheckpointProcessCheckpoint"))
+        assert helper.ask(request(Operation.STATE, tenant.pid)).state == 4
+        assert device.state(tenant.pid) is ProcessState.SUSPENDED
+        assert other.communicate()[0].strip() == "0"
+
+
+def test_a_restore_works_without_persistence_mode(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    del helper
+    stand_in.card(0, persistence=False)
+    tenant = holding(stand_in)
+    device.pause(tenant.pid, 1000)
+    device.suspend(tenant.pid)
+    device.resume(tenant.pid)
+    device.unpause(tenant.pid)
+    assert tenant.run("b.sha256() == h") == "True"
+
+
+@contextlib.contextmanager
+def a_new_helper(folder: Path) -> Iterator[DriverHelper]:
+    made = DriverHelper(folder)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def test_a_driver_without_the_checkpoint_api_is_refused_with_its_version(
+    stand_in: NvidiaStandIn, helper: DriverHelper, tmp_path: Path
+) -> None:
+    del helper
+    stand_in.versions("550.54", 12040)
+    with a_new_helper(tmp_path) as fresh, pytest.raises(NoHelperError, match=r"speaks CUDA 12\.4"):
+        fresh.first_word()
+
+
+def test_a_module_that_is_missing_is_named_with_what_brings_it(
+    stand_in: NvidiaStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del stand_in
+    shadow = tmp_path / "shadow" / "cuda"
+    shadow.mkdir(parents=True)
+    (shadow / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(shadow.parent))
+    with a_new_helper(tmp_path / "helper") as fresh:
+        wanted = r"module cuda\.bindings .*`sublet\[nvidia\]`.*cuda-bindings"
+        with pytest.raises(NoHelperError, match=wanted):
+            fresh.first_word()
+
+
+def test_nobody_but_the_agents_account_and_root_may_ask(
+    stand_in: NvidiaStandIn, helper: DriverHelper
+) -> None:
+    if os.getuid() != 0:
+        pytest.skip("needs root to be somebody else")
+    helper.first_word()
+    folder = stand_in.folder / "driver-helper"
+    for each in (folder, *folder.iterdir()):
+        assert each.stat().st_mode & 0o077 == 0, each
+
+
+def test_a_call_that_nobody_can_make_is_an_error_of_the_device(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    del helper
+    tenant = holding(stand_in)
+    stand_in.hold("cuCheckpointProcessUnlock", pid=tenant.pid)
+    device.pause(tenant.pid, 1000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sublet_agent.devices.nvidia_checkpoint._SHORT_WITHIN_S", AT_ONCE)
+        with pytest.raises(NoAnswerError, match="unlock of process"):
+            device.unpause(tenant.pid)
+    stand_in.release()
+    assert device.state(tenant.pid) is ProcessState.RUNNING
