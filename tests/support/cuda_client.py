@@ -3,8 +3,9 @@
 The shared device tests run the same lines in a simulated and in a real CUDA process; this is what
 the real one imports as ``gpu``. Only what those lines use is here.
 
-With ``SUBLET_TEST_BYTES_PER_MIB`` only so many bytes at the beginning of each MiB are written and
-looked at: over the stand-in for the driver, which keeps no more.
+Over the stand-in for the driver, which keeps no more, only ``SUBLET_TEST_BYTES_PER_MIB`` bytes at
+the beginning of each MiB are written and looked at; and where its card is a small one, a GiB is
+``SUBLET_TEST_MIB_PER_GIB`` MiB.
 """
 
 import ctypes
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 simulated = False
 _MIB = 1024 * 1024
+_MIB_PER_GIB = int(os.environ.get("SUBLET_TEST_MIB_PER_GIB", "1024"))
 _LOOKED_AT = int(os.environ.get("SUBLET_TEST_BYTES_PER_MIB", _MIB))
 """The bytes of each MiB that are written and looked at: on a card, all."""
 _SPIN = b"""
@@ -212,7 +214,7 @@ class Buffer:
 
 
 def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
-    wanted = math.ceil(gib * 1024) + mib
+    wanted = math.ceil(gib * _MIB_PER_GIB) + mib
     pointer = ctypes.c_uint64()
     size = ctypes.c_size_t(wanted * _MIB)
     _cuda().call("cuMemAlloc_v2", ctypes.byref(pointer), size)
@@ -220,7 +222,7 @@ def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
 
 
 def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
-    wanted = math.ceil(gib * 1024) + mib
+    wanted = math.ceil(gib * _MIB_PER_GIB) + mib
     pointer = ctypes.c_uint64()
     size = ctypes.c_size_t(wanted * _MIB)
     attach_to_all = ctypes.c_uint(1)

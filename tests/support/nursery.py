@@ -4,6 +4,9 @@ Each test process has one nursery, which ends with it, and what it started ends 
 What is forked runs the very module that the command line runs. Not for processes that are known
 by their environment: ``/proc`` goes on showing the nursery's.
 
+What ``SUBLET_TEST_PRELOAD`` in its environment names (libraries, by their paths) a process loads
+before it is what it shall be: the loader's own path is read only when a program begins.
+
 Run as a script with a Unix socket as its standard input. Each message is a JSON object with a
 ``module``, its ``argv`` and ``environment``; three descriptors come with it: its stdout, its
 stderr, and where its exit status is written when it has ended. The answer is its pid.
@@ -32,6 +35,7 @@ import sublet_agent.app.application
 import sublet_agent.app.node_agent
 import sublet_agent.simulated.server.server  # noqa: F401
 
+PRELOAD_VARIABLE = "SUBLET_TEST_PRELOAD"
 _ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
 _MOST_MESSAGE_BYTES = 1 << 20
@@ -138,6 +142,8 @@ def _be(module: str, argv: list[str], environment: dict[str, str], handles: list
     sys.argv = [module, *argv]
     status = 1
     try:
+        for library in filter(None, environment.get(PRELOAD_VARIABLE, "").split(":")):
+            ctypes.CDLL(library)
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as leaving:

@@ -1,6 +1,6 @@
-"""Hand-written stand-ins for the foreign modules ``pynvml`` and ``cuda.core``, errors included.
+"""Hand-written stand-ins for the foreign module ``pynvml`` and for the driver helper.
 
-They answer in the words of nvidia-ml-py 13.615 and cuda-core 1.2, whose sources were read for it.
+The first answers in the words of nvidia-ml-py 13.615, whose sources were read for it.
 """
 
 # The names are NVML's and the driver's own.
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from types import ModuleType, SimpleNamespace
 from typing import Any
+
+from sublet_agent.driver_helper.client import NoHelperError
+from sublet_agent.driver_helper.messages import DriverAnswer, DriverRequest, Operation, Outcome
 
 MIB = 1024 * 1024
 
@@ -147,82 +150,57 @@ class CUresult(IntEnum):
     CUDA_ERROR_NOT_SUPPORTED = 801
 
 
-class CUDAError(Exception):
-    """What ``cuda.core`` raises: ``CUDA_ERROR_NAME: explanation``."""
+_STATES = {"running": 0, "locked": 1, "checkpointed": 2, "failed": 3}
+_LEAVES = {
+    Operation.LOCK: "locked",
+    Operation.CHECKPOINT: "checkpointed",
+    Operation.RESTORE: "locked",
+    Operation.UNLOCK: "running",
+}
 
 
 @dataclass
 class FakeDriver:
-    """The driver's states of processes, and what it answers next."""
+    """A driver helper whose driver knows these processes, and what it answers next."""
 
-    version: int = 13000
     states: dict[int, str | int] = field(default_factory=dict)
     answers: dict[str, list[CUresult]] = field(default_factory=dict)
-    """Errors to come, by the method's name."""
+    """Errors to come, by the operation's name."""
     after: dict[str, str] = field(default_factory=dict)
-    """The state that a failing call leaves, by the method's name."""
+    """The state that a failing call leaves, by the operation's name."""
     calls: list[tuple[str, int, object]] = field(default_factory=list)
+    problem: str = ""
+    """Why the driver cannot be used."""
 
-    def modules(self) -> dict[str, ModuleType]:
-        """Return the modules as ``sys.modules`` would have them."""
-        bindings = ModuleType("cuda.bindings.driver")
-        vars(bindings).update(
-            CUresult=CUresult, cuDriverGetVersion=lambda: (CUresult.CUDA_SUCCESS, self.version)
-        )
-        core = ModuleType("cuda.core")
-        vars(core)["checkpoint"] = SimpleNamespace(Process=lambda pid: FakeProcess(self, pid))
-        return {"cuda.bindings.driver": bindings, "cuda.core": core}
+    def first_word(self) -> DriverAnswer:
+        if self.problem:
+            raise NoHelperError(self.problem)
+        return DriverAnswer(outcome=Outcome.DONE)
 
+    def ask(self, request: DriverRequest) -> DriverAnswer:
+        argument = request.mapping or request.timeout_ms or None
+        self.calls.append((request.operation, request.pid, argument))
+        code = self._code(request)
+        if code is not CUresult.CUDA_SUCCESS:
+            return DriverAnswer(outcome=Outcome.FAILED, code=code, detail=code.name)
+        if request.operation is Operation.STATE:
+            return DriverAnswer(outcome=Outcome.DONE, state=self._state(request.pid))
+        self.states[request.pid] = _LEAVES[request.operation]
+        return DriverAnswer(outcome=Outcome.DONE)
 
-@dataclass
-class FakeProcess:
-    """``cuda.core.checkpoint.Process``."""
-
-    driver: FakeDriver
-    pid: int
-
-    @property
-    def state(self) -> str:
-        self._answer("state", None)
-        state = self.driver.states[self.pid]
-        if isinstance(state, int):
-            self.driver.states[self.pid] = "checkpointed"
-            message = f"Unknown CUDA checkpoint process state: {state}"
-            raise RuntimeError(message)  # noqa: TRY004 - as cuda.core does
-        return state
-
-    def lock(self, timeout_ms: int = 0) -> None:
-        self._move("lock", timeout_ms, "locked")
-
-    def checkpoint(self) -> None:
-        self._move("checkpoint", None, "checkpointed")
-
-    def restore(self, gpu_mapping: dict[str, str] | None = None) -> None:
-        self._move("restore", gpu_mapping, "locked")
-
-    def unlock(self) -> None:
-        self._move("unlock", None, "running")
-
-    def _move(self, name: str, argument: object, state: str) -> None:
-        self._answer(name, argument)
-        self.driver.states[self.pid] = state
-
-    def _answer(self, name: str, argument: object) -> None:
-        self.driver.calls.append((name, self.pid, argument))
-        if self.pid not in self.driver.states:
-            message = "CUDA_ERROR_OPERATING_SYSTEM: An OS call failed."
-            raise CUDAError(message)
-        answers = self.driver.answers.get(name, [])
+    def _code(self, request: DriverRequest) -> CUresult:
+        if request.pid not in self.states:
+            return CUresult.CUDA_ERROR_OPERATING_SYSTEM
+        answers = self.answers.get(request.operation, [])
         if not answers:
-            return
-        code = answers.pop(0)
-        if name in self.driver.after:
-            self.driver.states[self.pid] = self.driver.after[name]
-        if code is CUresult.CUDA_ERROR_NOT_SUPPORTED:
-            message = (
-                "CUDA checkpointing is not supported by the installed NVIDIA driver. "
-                "Upgrade to a driver version with CUDA checkpoint API support."
-            )
-            raise RuntimeError(message)
-        message = f"{code.name}: explained"
-        raise CUDAError(message)
+            return CUresult.CUDA_SUCCESS
+        if request.operation in self.after:
+            self.states[request.pid] = self.after[request.operation]
+        return answers.pop(0)
+
+    def _state(self, pid: int) -> int:
+        state = self.states[pid]
+        if isinstance(state, str):
+            return _STATES[state]
+        self.states[pid] = "checkpointed"
+        return state

@@ -1,15 +1,21 @@
 """The stand-in for NVIDIA's driver does what its table says, as NVIDIA's own packages see it."""
 
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from sublet_agent.cgroups.trees import wait_frozen
 from sublet_agent.devices.interface import Device
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.simulated.machine.operations import OperationKind
 
+from tests.support.control_groups import needs_freezer
 from tests.support.nvidia_stand_in.stand_in import (
     CallerDies,
     ComputeMode,
@@ -122,7 +128,7 @@ def test_a_child_process_finds_it_by_the_loader(stand_in: NvidiaStandIn, caller:
 
 
 def test_with_every_byte_kept_every_byte_comes_back(tmp_path) -> None:
-    with NvidiaStandIn.running(tmp_path, memory_mib=64, context_mib=1, bytes_per_mib=2**20) as full:
+    with NvidiaStandIn.running(tmp_path, mib_per_gib=2, bytes_per_mib=2**20) as full:
         tenant = full.tenant()
         tenant.run("b = gpu.allocate(mib=24); h = b.fill(5)")
         with full.device() as device:
@@ -171,6 +177,39 @@ def test_what_a_killed_caller_leaves_is_chosen(
     if then is CallerDies.LEFT_HALF_WAY:
         assert "CUDA_ERROR_ILLEGAL_STATE" in asking.call("unlock", tenant.pid)
     asking.kill()
+
+
+@contextmanager
+def stopped(pid: int, _: Path) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+    yield
+    os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def frozen(pid: int, folder: Path) -> Iterator[None]:
+    tree, place = needs_freezer(folder), f"/sublet-stand-in-{pid}"
+    home = tree.place_of(pid)
+    tree.make(place)
+    tree.move(pid, place)
+    tree.begin_freezing(place)
+    assert not wait_frozen([(tree, place)], 10)
+    yield
+    tree.thaw(place)
+    tree.move(pid, home or "/")
+    tree.remove(place)
+
+
+@pytest.mark.parametrize("held", [stopped, frozen])
+def test_a_process_that_stands_still_does_not_answer_until_it_runs(
+    stand_in: NvidiaStandIn, caller: Caller, tmp_path: Path, held
+) -> None:
+    tenant = filled(stand_in)
+    with held(tenant.pid, tmp_path):
+        caller.begin("state", tenant.pid)
+        assert not select.select([caller.process.stdout], [], [], 0.3)[0]
+    assert caller._line() == "running"
 
 
 def test_a_restore_needs_cu_init_in_the_caller_or_persistence_mode(

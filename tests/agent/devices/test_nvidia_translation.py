@@ -6,18 +6,18 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from sublet_agent.devices.detection import find_device
+from sublet_agent.devices.detection import DevicePlaces, find_device
 from sublet_agent.devices.interface import (
     DeviceError,
     GpuGoneError,
     GpuProcess,
     NoGpuContextError,
-    NoSuchProcessError,
     NotSupportedError,
     OutOfGpuMemoryError,
     PauseTimeoutError,
     ProcessState,
     ResumeRefusedError,
+    SystemRefusedError,
 )
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
@@ -41,43 +41,40 @@ def nvml(monkeypatch: pytest.MonkeyPatch, card: FakeCard) -> FakeNvml:
 
 
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    fake = FakeDriver(states={PID: "running"})
-    for name, module in fake.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    return fake
+def driver() -> FakeDriver:
+    return FakeDriver(states={PID: "running"})
 
 
 @pytest.fixture
 def device(nvml: FakeNvml, driver: FakeDriver) -> NvidiaDevice:
-    del nvml, driver
-    return NvidiaDevice()
+    del nvml
+    return NvidiaDevice(driver)
 
 
 def test_auto_finds_the_card(nvml: FakeNvml, driver: FakeDriver) -> None:
-    del nvml, driver
-    assert find_device("auto", "/some/socket").simulated is False
+    del nvml
+    places = DevicePlaces("/some/socket", driver)
+    assert find_device("auto", places).simulated is False
 
 
 def test_cards_split_by_mig_are_left_out(nvml: FakeNvml, driver: FakeDriver) -> None:
-    del driver
     nvml.cards.append(FakeCard(uuid="GPU-split", mig=True))
-    assert [gpu.index for gpu in NvidiaDevice().gpus()] == [0]
+    assert [gpu.index for gpu in NvidiaDevice(driver).gpus()] == [0]
 
 
-def test_a_driver_without_the_checkpoint_api_is_refused_with_its_version(
+def test_a_driver_that_cannot_be_used_is_refused_with_the_reason(
     nvml: FakeNvml, driver: FakeDriver
 ) -> None:
     del nvml
-    driver.version = 12040
-    with pytest.raises(DeviceError, match=r"speaks CUDA 12\.4; suspending needs 12\.8"):
-        NvidiaDevice()
+    driver.problem = "the driver is too old"
+    with pytest.raises(DeviceError, match="the driver is too old"):
+        NvidiaDevice(driver)
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with pytest.raises(DeviceError, match="nvidia-ml-py is missing"):
-        find_device("nvidia")
+        find_device("nvidia", DevicePlaces(None, FakeDriver()))
 
 
 def test_memory_is_in_mib_and_adds_up(device: NvidiaDevice, card: FakeCard) -> None:
@@ -139,7 +136,7 @@ def test_what_is_gone_or_unreadable_must_not_be_suspended(device: NvidiaDevice) 
     ("code", "error"),
     [
         (CUresult.CUDA_ERROR_NOT_INITIALIZED, NoGpuContextError),
-        (CUresult.CUDA_ERROR_OPERATING_SYSTEM, NoSuchProcessError),
+        (CUresult.CUDA_ERROR_OPERATING_SYSTEM, SystemRefusedError),
         (CUresult.CUDA_ERROR_NOT_READY, PauseTimeoutError),
         (CUresult.CUDA_ERROR_NOT_SUPPORTED, NotSupportedError),
         (CUresult.CUDA_ERROR_ILLEGAL_STATE, DeviceError),
@@ -183,13 +180,13 @@ def test_a_resume_without_room_and_a_refused_one_are_told_apart(
         with pytest.raises(ResumeRefusedError):
             device.resume(PID)
     del driver.states[PID]
-    with pytest.raises(NoSuchProcessError):
+    with pytest.raises(SystemRefusedError):
         device.resume(PID)
 
 
 def test_a_mapping_names_every_card_by_its_bare_uuid(nvml: FakeNvml, driver: FakeDriver) -> None:
     nvml.cards += [FakeCard(uuid="GPU-b"), FakeCard(uuid="GPU-c")]
-    device = NvidiaDevice()
+    device = NvidiaDevice(driver)
     first, second, third = (gpu.gpu_id for gpu in device.gpus())
     driver.states[PID] = "checkpointed"
     device.resume(PID, {first: second})

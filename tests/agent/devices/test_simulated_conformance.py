@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from sublet_agent.devices.detection import find_device
+from sublet_agent.devices.detection import DevicePlaces, find_device
 from sublet_agent.devices.interface import Device
 
 from tests.support.device_conformance import DeviceConformance
@@ -30,7 +30,7 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[SimulatedGpus]:
 
 @pytest.fixture
 def node(daemon: SimulatedGpus) -> Iterator[SimulatedNode]:
-    device = find_device("simulated", str(daemon.socket))
+    device = find_device("simulated", DevicePlaces(str(daemon.socket)))
     yield SimulatedNode(daemon, device)
     daemon.stack.pop_all().close()
     wait_until(lambda: not daemon.administration.inspect().processes)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sublet_agent.devices.detection import find_device
+from sublet_agent.devices.detection import DevicePlaces, find_device
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.simulated.protocol.connection import Connection
 
@@ -182,7 +182,7 @@ def test_the_fault_command_poisons_and_inspect_tells(gpus: SimulatedGpus) -> Non
 def test_health_reports_each_event_once_and_leaves_out_programs_own_mistakes(
     gpus: SimulatedGpus,
 ) -> None:
-    device = find_device("simulated", str(gpus.socket))
+    device = find_device("simulated", DevicePlaces(str(gpus.socket)))
     device.health()
     gpus.administration.report_xid(gpus.gpu_id, 79, "fallen off the bus")
     gpus.administration.report_xid(gpus.gpu_id, 31, "page fault")
@@ -190,14 +190,14 @@ def test_health_reports_each_event_once_and_leaves_out_programs_own_mistakes(
     assert [each.fault for each in device.health()] == ["xid", "ecc"]
     assert device.health() == []
     # As a driver: who begins to watch later hears nothing of it.
-    assert find_device("simulated", str(gpus.socket)).health() == []
+    assert find_device("simulated", DevicePlaces(str(gpus.socket))).health() == []
 
 
 def test_finding_simulated_gpus_without_a_daemon_says_so() -> None:
     with pytest.raises(DeviceError, match="do not answer"):
-        find_device("simulated", "/nonexistent/socket")
+        find_device("simulated", DevicePlaces("/nonexistent/socket"))
     with pytest.raises(DeviceError, match="say where"):
-        find_device("simulated", None)
+        find_device("simulated", DevicePlaces())
 
 
 def test_a_pause_round_trip_takes_well_under_a_millisecond(gpus: SimulatedGpus) -> None:

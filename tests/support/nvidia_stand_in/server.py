@@ -10,6 +10,7 @@ import os
 import signal
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.support.nvidia_stand_in.cuda_calls import CudaCalls
 from tests.support.nvidia_stand_in.door import Door
 from tests.support.nvidia_stand_in.nvml_calls import NvmlCalls
 
+CARD_GIB = 80
 NAME = "NVIDIA H100 80GB HBM3"
 _NAMESPACE = uuid.UUID("6f1b2a52-7f0f-5c0e-9a63-3b1f6d5c8e22")
 
@@ -79,12 +81,25 @@ class Control:
 
 def machine_of(options: argparse.Namespace) -> SimulatedMachine:
     """Return the machine that the options describe."""
+    gib = options.mib_per_gib
     cards = [
-        Card(gpu_id(index), index, NAME, CardStore(options.memory_mib, options.bytes_per_mib))
+        Card(gpu_id(index), index, NAME, CardStore(CARD_GIB * gib, options.bytes_per_mib))
         for index in range(options.cards)
     ]
-    speeds = Speeds().faster(options.speed) if options.speed else INSTANT
-    return SimulatedMachine(cards, speeds, HostProcesses(), options.context_mib)
+    speeds = _speeds(options.speed, gib / 1024) if options.speed else INSTANT
+    return SimulatedMachine(cards, speeds, HostProcesses(), gib // 2)
+
+
+def _speeds(speed: float, size: float) -> Speeds:
+    """Return a real card's speeds, ``speed`` times as fast, its memory ``size`` times as large."""
+    fast = Speeds().faster(speed)
+    return replace(
+        fast,
+        out_mib_s=fast.out_mib_s * size,
+        out_total_mib_s=fast.out_total_mib_s * size,
+        back_mib_s=fast.back_mib_s * size,
+        back_total_mib_s=fast.back_total_mib_s * size,
+    )
 
 
 async def serve(options: argparse.Namespace) -> None:
@@ -116,8 +131,7 @@ def main() -> None:
     parser.add_argument("--socket", required=True)
     parser.add_argument("--door", required=True)
     parser.add_argument("--cards", type=int, required=True)
-    parser.add_argument("--memory-mib", type=int, required=True)
-    parser.add_argument("--context-mib", type=int, required=True)
+    parser.add_argument("--mib-per-gib", type=int, required=True)
     parser.add_argument("--bytes-per-mib", type=int, required=True)
     parser.add_argument("--speed", type=float, required=True)
     asyncio.run(serve(parser.parse_args()))

@@ -19,7 +19,7 @@ from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.simulated.administration import Administration, Truth
 from sublet_quota.names.ids import GpuId
 
-from tests.support.nursery import NurserySprout, nursery
+from tests.support.nursery import PRELOAD_VARIABLE, NurserySprout, nursery
 from tests.support.nvidia_stand_in.behaviours import CallerDies, ComputeMode, Meanwhile
 from tests.support.nvidia_stand_in.building import LIBRARIES, library_folder
 from tests.support.nvidia_stand_in.door import ANSWER, CONTROL, REQUEST
@@ -31,7 +31,9 @@ __all__ = ["CallerDies", "ComputeMode", "Meanwhile", "NvidiaStandIn", "StandInOp
 
 SOCKET_VARIABLE = "SUBLET_NVIDIA_STAND_IN"
 KEPT_VARIABLE = "SUBLET_TEST_BYTES_PER_MIB"
-"""How many bytes of each MiB ``tests.support.cuda_client`` writes and looks at."""
+GIB_VARIABLE = "SUBLET_TEST_MIB_PER_GIB"
+"""By these ``tests.support.cuda_client`` knows how many bytes of each MiB are kept, and how large a
+GiB is."""
 _REPOSITORY = Path(__file__).parents[3]
 _END_S = 60.0
 
@@ -41,9 +43,10 @@ class StandInOptions:
     """The cards that a stand-in has."""
 
     cards: int = 1
-    memory_mib: int = 80 * 1024
-    context_mib: int = 512
-    """What a process's CUDA context takes on a card."""
+    mib_per_gib: int = 1024
+    """The size of all that is said in GiB: of 80 GiB a card, half of one a process's context, and
+    the GiB of tenants and of speeds. Less makes a small card: images of the real device's
+    processes must fit into the machine's own memory."""
     bytes_per_mib: int = 64
     """How many bytes of each MiB are kept."""
     speed: float = 0.0
@@ -76,8 +79,7 @@ class NvidiaStandIn:
                 f"--socket={folder / 'machine.sock'}",
                 f"--door={folder / 'driver.sock'}",
                 f"--cards={chosen.cards}",
-                f"--memory-mib={chosen.memory_mib}",
-                f"--context-mib={chosen.context_mib}",
+                f"--mib-per-gib={chosen.mib_per_gib}",
                 f"--bytes-per-mib={chosen.bytes_per_mib}",
                 f"--speed={chosen.speed}",
             ],
@@ -120,6 +122,8 @@ class NvidiaStandIn:
             "LD_LIBRARY_PATH": ":".join(folders),
             SOCKET_VARIABLE: str(self.folder / "driver.sock"),
             KEPT_VARIABLE: str(self.options.bytes_per_mib),
+            GIB_VARIABLE: str(self.options.mib_per_gib),
+            PRELOAD_VARIABLE: ":".join(str(library_folder() / each) for each in LIBRARIES),
         }
 
     @contextmanager

@@ -59,6 +59,9 @@ class SimulatedProcess:
     """What the driver is doing to the process now."""
     pending: deque[Operation] = field(default_factory=deque)
     """What the driver was asked to do next."""
+    look_again_s: float = math.inf
+    """When it is looked at again whether the process runs; infinity where nothing waits for that.
+    """
     poisoned: str | None = None
     """Why the process can never be restored: a lost notebook."""
     context_lost: str | None = None
@@ -180,6 +183,9 @@ class Card:
         outward, back = self._rates(speeds)
         for process in self._driven():
             operation = process.operation
+            if process.look_again_s < math.inf:
+                due = min(due, process.look_again_s)
+                continue
             if operation is None or not operation.begun:
                 continue
             if operation.not_before_s > now_s:
