@@ -7,10 +7,15 @@ longest begins first.
 Each loop has HTTP clients of its own, and JupyterHub's are never closed: where each asked for names
 by a thread and an inotify instance of its own, the hundreds of tests' loops would use up all that
 the machine has, and containerd would find none.
+
+Hypothesis has no time limit, neither for an example nor for making one (a busy machine is no
+failure), and draws the same in each run, so that a failure points at a change.
+``SUBLET_HYPOTHESIS=searching`` looks further.
 """
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,9 +25,15 @@ import aiohttp.connector
 import aiohttp.resolver
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 aiohttp.connector.DefaultResolver = aiohttp.resolver.ThreadedResolver  # type: ignore[misc]
+settings.register_profile(
+    "the-same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("searching", settings.get_profile("the-same"), derandomize=False)
+settings.load_profile(os.environ.get("SUBLET_HYPOTHESIS", "the-same"))
 _PATIENCE_S = 1.0
 _TOGETHER = ("tests/kube/node/", "tests/kube/pretended/", "tests/browser/")
 """Folders of which one process runs all files."""

@@ -34,7 +34,7 @@ def process(pid):
 
 
 def judge(served, now=START):
-    return served.judge(IDLE_AFTER, AGAIN, now)
+    return served.judge(IDLE_AFTER, AGAIN, now, now)
 
 
 def served_as(holder):

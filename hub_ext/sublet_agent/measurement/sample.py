@@ -40,6 +40,7 @@ class Sample:
 
     gpu_id: GpuId
     generation: int
+    began: datetime
     memory: GpuMemory | None
     """The card's memory; ``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
@@ -63,6 +64,7 @@ class SampleRequest:
 
     gpu_id: GpuId
     generation: int
+    began: datetime
     known: Sequence[ProcessIdentity]
     to_look_at: frozenset[ProcessIdentity]
     """Known processes whose last look for obstacles is long ago; new ones are always looked at."""
@@ -95,6 +97,7 @@ def take_sample(
         return Sample(
             gpu_id=request.gpu_id,
             generation=request.generation,
+            began=request.began,
             memory=None,
             processes=(),
             alive=alive,
@@ -132,6 +135,7 @@ def take_sample(
     return Sample(
         gpu_id=request.gpu_id,
         generation=request.generation,
+        began=request.began,
         memory=memory,
         processes=tuple(processes),
         alive=alive,

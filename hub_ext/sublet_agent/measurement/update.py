@@ -53,6 +53,7 @@ def request_for(residency: GpuResidency, now: datetime, *, ask_states: bool) -> 
     return SampleRequest(
         gpu_id=gpu.gpu.gpu_id,
         generation=gpu.generation,
+        began=now,
         known=tuple(p.identity for p in at_rest),
         to_look_at=frozenset(p.identity for p in due),
         ask_states=ask_states,
@@ -109,6 +110,7 @@ class SampleUpdate:
             energy_mj=sample.energy_mj,
             foreign=foreign,
             strays=frozenset(strays),
+            measured_until=sample.began,
         )
         effects.changed |= self._gpu.read(reading)
         return listed

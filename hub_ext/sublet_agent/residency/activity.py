@@ -257,9 +257,16 @@ class ActivityRecord:
         return self._promised_before and now - self._listens_since < _HEARD_WITHIN
 
     def judge(
-        self, idle_after: timedelta, believe_again_after: timedelta, now: datetime
+        self,
+        idle_after: timedelta,
+        believe_again_after: timedelta,
+        now: datetime,
+        measured_until: datetime,
     ) -> Activity:
         """Return whether the slice is active now, and take that into account.
+
+        The use of its GPU is known until ``measured_until``: an agent that could not measure does
+        not take a slice for unused, unless its owner gave it up.
 
         Beyond the budget a claim is believed only when the slice has been idle for
         ``believe_again_after``, and then for ``claim_counts_for``.
@@ -272,7 +279,8 @@ class ActivityRecord:
             )
         else:
             evidence = self._doubting(idle_after, believe_again_after, now)
-        self._activity = judge_activity(evidence, idle_after, now, before)
+        known = now if self._given_up is not None else min(now, measured_until)
+        self._activity = judge_activity(evidence, idle_after, known, before)
         return self._activity
 
     def _spend(self, now: datetime) -> None:

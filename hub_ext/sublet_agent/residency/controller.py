@@ -167,7 +167,8 @@ class GpuResidency:
         self._tools.open_gates.keep(self.gpu.gpu.gpu_id, promised)
 
     def _judge(self, served: ServedSlice, now: datetime) -> None:
-        if served.judge(self.gpu.idle_after, self.gpu.pool.lend_at_least, now):
+        gpu, measured = self.gpu, self.gpu.reading.measured_until
+        if served.judge(gpu.idle_after, gpu.pool.lend_at_least, now, measured):
             self._record(EventKind.ACTIVE if served.active else EventKind.IDLE, served)
             self._tools.changed()
 

@@ -6,7 +6,7 @@ of these classes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
@@ -18,6 +18,7 @@ from sublet_agent.errors import SubletAgentError
 from sublet_agent.moves.plan import UndoSwitch
 
 DEFAULT_IDLE_AFTER: Final = timedelta(seconds=300)
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FIRST_RATE_MIB_PER_S: Final = 1700.0
 _RATE_WEIGHT: Final = 0.3
 _LEAST_MEASURED_MIB: Final = 256
@@ -59,6 +60,8 @@ class CardReading:
     """Processes of no slice of this card, by pid, with their memory in MiB."""
     strays: frozenset[SliceId] = frozenset()
     """Slices of other cards whose processes were seen here (they are foreign here, too)."""
+    measured_until: datetime = _NEVER
+    """The time until which it is known who used the card."""
 
 
 class ServedGpu:

@@ -275,11 +275,17 @@ class ServedSlice:
             request.refused(f"slice {self._slice_id} is no longer on this GPU")
         return self.targets(self._processes.on_gpu()) if paused else ()
 
-    def judge(self, idle_after: timedelta, lend_at_least: timedelta, now: datetime) -> bool:
+    def judge(
+        self,
+        idle_after: timedelta,
+        lend_at_least: timedelta,
+        now: datetime,
+        measured_until: datetime,
+    ) -> bool:
         """Bring activity, gate and waiting in line; return whether an owner turned active or idle.
 
         A slice without work has a closed gate and waits for nothing; one with work and a closed
-        gate waits since now, or longer.
+        gate waits since now, or longer. ``measured_until``: when the GPU was last measured.
         """
         changed = False
         if not self.is_job and self._assignment is not None:
@@ -289,7 +295,9 @@ class ServedSlice:
                 self._activity_record.waits_for_its_turn(now)
             if self._requests:
                 self._activity_record.cell_waits(now)
-            self._activity = self._activity_record.judge(idle_after, lend_at_least, now)
+            self._activity = self._activity_record.judge(
+                idle_after, lend_at_least, now, measured_until
+            )
             changed = before is not None and before.active is not self._activity.active
         if not self.active:
             told, self._gate = self._gate.wait, Gate()

@@ -38,4 +38,6 @@ def test_without_the_check_for_room_the_same_loses_the_notebook(tmp_path):
         world.until(lambda: world.gpus.administration.inspect().lost)
         assert [p.pid for p in world.gpus.administration.inspect().lost] == [ada.pid]
         world.until(lambda: world.events("lost", "a"))
+        # The event may be told before the state.
+        world.until(lambda: world.report("a").unsuspendable)
         assert "restart its kernel" in world.report("a").unsuspendable

@@ -90,11 +90,13 @@ def test_a_silent_tenant_loses_nothing_its_use_of_the_gpu_keeps_it(world):
     world.serve(notebook)
     silent = world.kernel("a")
     silent.fill(50, 1)
-    silent.tenant.begin("[gpu.compute(0.02) for _ in range(80)] and None")
+    silent.tenant.begin("gpu.compute(600)")
+    world.until(lambda: world.status.gpus[0].utilisation_percent > 0)
     # Only now: a slice that computes nothing yet would be idle, and lent.
     world.serve(notebook, world.job("j", 70))
+    seen = world.status.sequence
     deadline = time.monotonic() + 1.5
     while time.monotonic() < deadline:
         assert world.truth(silent.pid) == "running"
         time.sleep(0.02)
-    silent.tenant.end()
+    assert world.status.sequence > seen

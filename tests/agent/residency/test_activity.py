@@ -25,7 +25,7 @@ def activity_record():
 
 
 def active(activity_record, clock):
-    return activity_record.judge(IDLE_AFTER, AGAIN, clock.now()).active
+    return activity_record.judge(IDLE_AFTER, AGAIN, clock.now(), clock.now()).active
 
 
 def let_pass(activity_record, clock, seconds, each=1, doing=None):
@@ -43,6 +43,20 @@ def test_a_slice_is_active_from_when_it_is_known_until_idle_after(activity_recor
     assert active(activity_record, clock)
     clock.passes(61)
     assert not active(activity_record, clock)
+
+
+def test_a_slice_whose_use_could_not_be_measured_is_not_taken_for_idle(activity_record, clock):
+    activity_record.gpu_is_used(clock.now())
+    measured_until = clock.passes(10)
+    later = clock.passes(1000)
+    assert activity_record.judge(IDLE_AFTER, AGAIN, later, measured_until).active
+    assert not activity_record.judge(IDLE_AFTER, AGAIN, later, later).active
+
+
+def test_a_slice_that_was_given_up_is_idle_before_the_next_measurement(activity_record, clock):
+    later = clock.passes(10)
+    activity_record.gives_up(IDLE_AFTER, later)
+    assert not activity_record.judge(IDLE_AFTER, AGAIN, later, START).active
 
 
 def test_a_cell_makes_it_active_and_its_end_too(activity_record, clock):

@@ -23,7 +23,7 @@ def activity_record():
 
 
 def judged(activity_record, clock):
-    return activity_record.judge(IDLE_AFTER, AGAIN, clock.now())
+    return activity_record.judge(IDLE_AFTER, AGAIN, clock.now(), clock.now())
 
 
 def run_a_cell(activity_record, clock, cell, sequence):

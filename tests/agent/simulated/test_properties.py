@@ -66,7 +66,7 @@ def check_memory_adds_up(card: Card) -> None:
     assert end <= CARD_MIB
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(steps, max_size=40), st.sampled_from([INSTANT, Speeds().faster(2)]))
 def test_memory_adds_up_and_bytes_are_intact_after_every_step(
     walk: list[tuple], speeds: Speeds
@@ -86,7 +86,7 @@ def test_memory_adds_up_and_bytes_are_intact_after_every_step(
     assert not bench.machine.bytes.has_work
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(pids, st.floats(0.001, 0.3)), min_size=1, max_size=8),
     st.lists(st.floats(0, 0.2), max_size=20),

@@ -53,7 +53,7 @@ def served_slices(count: int, rng: random.Random) -> tuple[ServedGpu, list[Serve
             process.note_measured(held // 3)
             if away:
                 process.goes_away(held // 3)
-        served.judge(_IDLE_AFTER, timedelta(minutes=1), since)
+        served.judge(_IDLE_AFTER, timedelta(minutes=1), since, since)
         if not away and not is_job:
             served.open_gate(since)
         slices.append(served)
