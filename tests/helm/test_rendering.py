@@ -114,6 +114,20 @@ def test_what_an_agent_writes_down_outlives_its_pod() -> None:
     assert volume["hostPath"] == {"path": "/var/lib/sublet-agent", "type": "DirectoryOrCreate"}
 
 
+def test_the_driver_is_called_from_a_container_of_its_own_where_there_is_one() -> None:
+    chart = render({})
+    pod = chart.one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]
+    (helper,) = (each for each in pod["containers"] if each["name"] == "driver-helper")
+    folder = chart.configuration("agent")["driver_helper_folder"]
+    assert f"--folder={folder}" in helper["args"]
+    assert any(folder.startswith(each["mountPath"] + "/") for each in helper["volumeMounts"])
+    assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"} in helper["env"]
+    simulated = render(OPTIONS["simulated"])
+    (agent,) = simulated.one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]["containers"]
+    assert agent["name"] == "agent"
+    assert "driver_helper_folder" not in simulated.configuration("agent")
+
+
 def test_agents_run_only_where_gpus_are() -> None:
     def place(values: Values) -> Any:
         pod = render(values).one("DaemonSet", "sublet-agent")["spec"]["template"]["spec"]

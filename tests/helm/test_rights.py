@@ -134,7 +134,11 @@ def test_the_service_and_the_check_run_without_root_or_anything_of_the_node() ->
 
 def test_an_agent_has_the_rights_that_the_readme_explains_and_no_other() -> None:
     pod = dict(pods(render({})))["sublet-agent"]
-    (agent,) = pod["containers"]
+    agent, helper = pod["containers"]
+    assert helper["name"] == "driver-helper"
+    assert helper["securityContext"] == agent["securityContext"]
+    assert [each["name"] for each in helper["volumeMounts"]] == ["journal", "scratch"]
+    assert "ports" not in helper
     assert pod["hostPID"] is True
     assert "ports" not in agent
     assert agent["securityContext"]["runAsUser"] == 0

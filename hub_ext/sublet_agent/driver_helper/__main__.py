@@ -1,7 +1,8 @@
 """``python -m sublet_agent.driver_helper``: the process that calls the driver for this node.
 
 It runs until it is told to stop, or nobody has asked it anything for long; what is under way then
-goes on to its end in the workers.
+goes on to its end in the workers. With ``--keep``, as in a container that ends with it, it stays
+while the agent does, and until nothing is under way.
 """
 
 import argparse
@@ -24,6 +25,7 @@ CALLS_AT_ONCE: Final = 8
 _READY_WORKERS: Final = 2
 _UNUSED_S: Final = 600.0
 _LOOK_EVERY_S: Final = 5.0
+_LOOK_AGAIN_S: Final = 0.1
 _NO_DRIVER_EXIT: Final = 78
 _TOLD_S: Final = 10.0
 _LEAST_KILLED: Final = "-900"
@@ -35,7 +37,7 @@ def main() -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="sublet_agent.driver_helper", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="Where it keeps its files.")
-    parser.add_argument("--keep", action="store_true", help="Also while nobody asks anything.")
+    parser.add_argument("--keep", action="store_true", help="Run on while nobody asks anything.")
     options = parser.parse_args()
     logging.basicConfig(
         level=logging.INFO,
@@ -86,6 +88,10 @@ async def _serve(folder: Path, *, keep: bool) -> int:
             await asyncio.wait_for(stopped.wait(), _LOOK_EVERY_S)
         used = listening.is_used or not service.is_idle
         unused_s = 0.0 if used else unused_s + _LOOK_EVERY_S
+    while keep and (listening.is_used or not service.is_idle):  # noqa: ASYNC110 - as above
+        # Here what ends with this process are the workers, too; and the agent, which is told to
+        # end at the same time, undoes what it was doing.
+        await asyncio.sleep(_LOOK_AGAIN_S)
     listening.close()
     workers.let_end()
     return 0
