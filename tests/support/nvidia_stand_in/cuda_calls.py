@@ -22,7 +22,7 @@ MIB = 1024 * 1024
 INVALID_VALUE, NOT_INITIALIZED, DEVICE_UNAVAILABLE = 1, 3, 46
 NO_DEVICE, INVALID_DEVICE = 100, 101
 STATES = {"running": 0, "locked": 1, "checkpointed": 2, "failed": 3}
-CHECKPOINTING, RESTORING = 4, 5
+CHECKPOINTING, RESTORING, NEWER = 4, 5, 99
 _NAMES = {
     0: "CUDA_SUCCESS",
     1: "CUDA_ERROR_INVALID_VALUE",
@@ -164,6 +164,8 @@ class CudaCalls:
             if operation is not None and isinstance(reply, PhysicsReply) and reply.answer is answer:
                 operation.not_before_s = math.inf
                 self._half_way.add(process.identity)
+                while process.pending:
+                    process.pending.popleft().reply.fail(_half_way_error(process))
 
     def _hidden(self, _: Call, answer: Answer) -> None:
         answer.send(data=f" {'  '.join(self._behaviours.hidden)} ".encode())
@@ -311,11 +313,15 @@ class CudaCalls:
     def _state(self, call: Call, answer: Answer) -> None:
         process = self._machine.processes.get(call.numbers[0])
         under_way = process.operation.kind if process and process.operation else None
-        if process is not None and under_way is not None and self._may_touch(call, process):
+        asked = process is not None and self._may_touch(call, process)
+        if asked and under_way is not None and not self._machine.host.stands_still(process.pid):
             moving = {OperationKind.CHECKPOINT: CHECKPOINTING, OperationKind.RESTORE: RESTORING}
             meanwhile = self._behaviours.meanwhile
             if meanwhile is Meanwhile.TELLS_MOVING and under_way in moving:
                 answer.send(results=[moving[under_way]])
+                return
+            if meanwhile is Meanwhile.TELLS_NEWER:
+                answer.send(results=[NEWER])
                 return
             if meanwhile is Meanwhile.TELLS_BEFORE or process.identity in self._half_way:
                 answer.send(results=[STATES[process.state.value]])
@@ -359,8 +365,7 @@ class CudaCalls:
     ) -> None:
         process = self._machine.processes.get(call.numbers[0])
         if process is not None and process.identity in self._half_way:
-            message = f"an operation on process {process.pid} was left half way"
-            reply.fail(SimulatedGpuError(message, CudaCode.ILLEGAL_STATE))
+            reply.fail(_half_way_error(process))
             return
         timeout_ms = call.numbers[1] if kind is OperationKind.LOCK else 0
         asked = OperationRequest(kind, call.numbers[0], call.peer.uid, timeout_ms, mapping or {})
@@ -421,6 +426,11 @@ class CudaCalls:
             answer.send(results=tell(found))
         else:
             answer.send(found)
+
+
+def _half_way_error(process: SimulatedProcess) -> SimulatedGpuError:
+    message = f"an operation on process {process.pid} was left half way"
+    return SimulatedGpuError(message, CudaCode.ILLEGAL_STATE)
 
 
 def _visible(cards: list[Card], text: str) -> list[Card]:
