@@ -122,9 +122,8 @@ class AgentWorld:
         return self.service.report(slice_id)
 
     def truth(self, pid: int) -> str | None:
-        """Return the state of a process as the daemon knows it."""
-        process = self.gpus.administration.inspect().process(pid)
-        return None if process is None else process.state
+        """Return the state of a process as daemon or driver know it."""
+        return self.gpus.state_word(pid)
 
     def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]

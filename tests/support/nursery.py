@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import ctypes
 import functools
+import importlib
 import json
 import os
 import runpy
@@ -160,6 +161,12 @@ def _be(module: str, argv: list[str], environment: dict[str, str], handles: list
         os._exit(status)
 
 
+def _import_nvidias_packages() -> None:
+    """Have what the agent imports beside the libraries, which each process loads by itself."""
+    importlib.import_module("cuda.core")
+    importlib.import_module("pynvml")
+
+
 def main() -> None:
     line = socket.socket(fileno=0)
     ended, wake = os.pipe()
@@ -177,9 +184,12 @@ def main() -> None:
         message, handles, _, _ = socket.recv_fds(line, _MOST_MESSAGE_BYTES, 3)
         if not message:
             return
+        order = json.loads(message)
+        if PRELOAD_VARIABLE in order["environment"]:
+            _import_nvidias_packages()
         pid = os.fork()
         if not pid:
-            _be(**json.loads(message), handles=handles)
+            _be(**order, handles=handles)
         statuses[pid] = handles.pop()
         for handle in handles:
             os.close(handle)

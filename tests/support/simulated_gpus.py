@@ -47,6 +47,11 @@ class SimulatedGpus:
     client: ClassVar[str] = "sublet_agent.simulated.client"
     """The module by which a program uses the cards."""
 
+    def state_word(self, pid: int) -> str | None:
+        """Return the state of a process as the daemon knows it."""
+        process = self.administration.inspect().process(pid)
+        return None if process is None else process.state
+
     def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant:
         """Start a process that uses the cards; it ends with the daemon at the latest."""
         tenant = Tenant.start(self.client, {**environment, **self.environment}, uid=uid)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pynvml
 import pytest
 from sublet_agent.cgroups.trees import wait_frozen
-from sublet_agent.devices.interface import Device
+from sublet_agent.devices.interface import Device, NotSupportedError
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.simulated.machine.operations import OperationKind
 
@@ -145,38 +146,48 @@ def test_get_state_waits_or_tells_what_is_under_way(
 ) -> None:
     tenant = filled(stand_in)
     device.pause(tenant.pid, 1000)
-    stand_in.administration.delay(OperationKind.CHECKPOINT, 1.0)
-    caller.begin("checkpoint", tenant.pid)
-    stand_in.until(lambda: stand_in.calls("cuCheckpointProcessCheckpoint", caller.process.pid))
     asking = Caller(stand_in)
+    stand_in.administration.delay(OperationKind.CHECKPOINT, 2.0)
+    caller.begin("checkpoint", tenant.pid)
+    stand_in.until(lambda: stand_in.truth().process(tenant.pid).operation == "checkpoint")
     stand_in.while_moving(Meanwhile.TELLS_BEFORE)
     assert asking.call("state", tenant.pid) == "locked"
     stand_in.while_moving(Meanwhile.TELLS_MOVING)
     assert "Unknown CUDA checkpoint process state: 4" in asking.call("state", tenant.pid)
+    stand_in.while_moving(Meanwhile.TELLS_NEWER)
+    assert asking.call("state", tenant.pid).startswith("ValueError")
     stand_in.while_moving(Meanwhile.WAITS)
     assert asking.call("state", tenant.pid) == "checkpointed"
     asking.kill()
 
 
-@pytest.mark.parametrize(
-    ("then", "state"),
-    [(CallerDies.GOES_ON, "checkpointed"), (CallerDies.LEFT_HALF_WAY, "locked")],
-)
-def test_what_a_killed_caller_leaves_is_chosen(
-    stand_in: NvidiaStandIn, device: NvidiaDevice, caller: Caller, then: CallerDies, state: str
-) -> None:
-    tenant = filled(stand_in)
-    device.pause(tenant.pid, 1000)
-    stand_in.when_the_caller_dies(then)
-    stand_in.administration.delay(OperationKind.CHECKPOINT, 0.5)
+def killed_in_a_checkpoint(stand_in: NvidiaStandIn, takes_s: float) -> Tenant:
+    """Start a tenant, and kill a caller in the middle of its checkpoint."""
+    tenant, caller = filled(stand_in), Caller(stand_in)
+    assert caller.call("lock", tenant.pid) == "None"
+    stand_in.administration.delay(OperationKind.CHECKPOINT, takes_s)
     caller.begin("checkpoint", tenant.pid)
-    stand_in.until(lambda: stand_in.truth().process(tenant.pid).operation == "checkpoint")
+    stand_in.until(lambda: stand_in.calls("cuCheckpointProcessCheckpoint", caller.process.pid))
     caller.kill()
-    asking = Caller(stand_in)
-    assert asking.call("state", tenant.pid) == state
-    if then is CallerDies.LEFT_HALF_WAY:
-        assert "CUDA_ERROR_ILLEGAL_STATE" in asking.call("unlock", tenant.pid)
-    asking.kill()
+    return tenant
+
+
+def test_what_a_killed_caller_began_goes_on_and_get_state_waits_for_its_end(
+    stand_in: NvidiaStandIn, caller: Caller
+) -> None:
+    tenant = killed_in_a_checkpoint(stand_in, takes_s=0.5)
+    assert caller.call("state", tenant.pid) == "checkpointed"
+
+
+def test_what_a_killed_caller_began_may_be_left_half_way(
+    stand_in: NvidiaStandIn, caller: Caller
+) -> None:
+    stand_in.when_the_caller_dies(CallerDies.LEFT_HALF_WAY)
+    tenant = killed_in_a_checkpoint(stand_in, takes_s=30.0)
+    assert "CUDA_ERROR_ILLEGAL_STATE" in caller.call("unlock", tenant.pid)
+    assert caller.call("state", tenant.pid) == "locked"
+    tenant.begin("b.sha256()")
+    assert not select.select([tenant.process.stdout], [], [], 0.3)[0]
 
 
 @contextmanager
@@ -302,6 +313,50 @@ def test_a_driver_may_be_old(stand_in: NvidiaStandIn) -> None:
     assert old.versions == "550.54.15 12040"
     assert "not supported by the installed NVIDIA driver" in old.call("state", tenant.pid)
     old.kill()
+
+
+def test_a_profiler_and_an_mps_client_show(stand_in: NvidiaStandIn, device: NvidiaDevice) -> None:
+    profiled, sharing = filled(stand_in), filled(stand_in)
+    stand_in.load_profiler(profiled)
+    assert "libcupti.so.13" in Path(f"/proc/{profiled.pid}/maps").read_text()
+    stand_in.make_mps_client(sharing.pid)
+    assert "MPS" in str(device.why_not_suspendable(sharing.pid))
+    with pytest.raises(NotSupportedError):
+        device.pause(sharing.pid, 1000)
+
+
+def test_what_nvml_does_not_know_is_told_as_on_a_card(
+    stand_in: NvidiaStandIn, device: NvidiaDevice
+) -> None:
+    del device
+    tenant = filled(stand_in)
+    tenant.run("gpu.compute(0.1)")
+    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    stand_in.card(0, memory_unknown=True)
+    (listed,) = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    assert (listed.pid, listed.usedGpuMemory) == (tenant.pid, None)
+    stand_in.card(0, utilisation_grows=True)
+    with pytest.raises(pynvml.NVMLError_InsufficientSize):
+        pynvml.nvmlDeviceGetProcessUtilization(handle, 0)
+    stand_in.answer("nvmlDeviceGetComputeRunningProcesses", 13, card=0)
+    with pytest.raises(pynvml.NVMLLibraryMismatchError):
+        pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    stand_in.answer("nvmlDeviceGetUtilizationRates", 3, card=0, times=1)
+    with pytest.raises(pynvml.NVMLError_NotSupported):
+        pynvml.nvmlDeviceGetUtilizationRates(handle)
+    assert pynvml.nvmlDeviceGetUtilizationRates(handle).gpu >= 0
+
+
+def test_cards_tell_how_they_are_set(stand_in: NvidiaStandIn, device: NvidiaDevice) -> None:
+    del device
+    handle = pynvml.nvmlDeviceGetHandleByIndex(1)
+    stand_in.card(1, mig=True, persistence=False, compute_mode=ComputeMode.PROHIBITED)
+    assert pynvml.nvmlDeviceGetMigMode(handle) == [1, 1]
+    assert pynvml.nvmlDeviceGetPersistenceMode(handle) == 0
+    assert pynvml.nvmlDeviceGetComputeMode(handle) == pynvml.NVML_COMPUTEMODE_PROHIBITED
+    assert pynvml.nvmlDeviceGetMigMode(pynvml.nvmlDeviceGetHandleByIndex(0)) == [0, 0]
+    with pytest.raises(TenantError, match="failed with error 46"):
+        stand_in.tenant(cards="1").run("gpu.allocate(mib=1)")
 
 
 def test_a_forked_child_cannot_use_what_its_parent_began(stand_in: NvidiaStandIn) -> None:

@@ -26,6 +26,8 @@ class Meanwhile(StrEnum):
     """The state before the operation, at once."""
     TELLS_MOVING = "moving"
     """States 4 and 5 of newer drivers: checkpointing and restoring."""
+    TELLS_NEWER = "newer"
+    """A state that NVIDIA's packages here do not know, as 4 and 5 are to older ones."""
 
 
 class CallerDies(StrEnum):

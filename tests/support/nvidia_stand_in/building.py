@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 _SOURCES = Path(__file__).parent / "library"
-LIBRARIES = {"libcuda.so.1": "cuda.c", "libnvidia-ml.so.1": "nvml.c"}
+LIBRARIES = {
+    "libcuda.so.1": ("cuda.c", "cuda_memory.c", "cuda_checkpoint.c"),
+    "libnvidia-ml.so.1": ("nvml.c",),
+}
 _OPTIONS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared")
 
 
@@ -28,12 +31,12 @@ def library_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="sublet-nvidia-stand-in-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o755)
-    for library, source in LIBRARIES.items():
+    for library, sources in LIBRARIES.items():
         subprocess.run(
             [
                 *(found, *_OPTIONS, "-fvisibility=hidden", "-pthread", f"-Wl,-soname,{library}"),
                 *("-o", str(folder / library)),
-                *(str(_SOURCES / source), str(_SOURCES / "forwarding.c")),
+                *(str(_SOURCES / source) for source in (*sources, "forwarding.c")),
             ],
             check=True,
         )

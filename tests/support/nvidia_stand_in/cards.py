@@ -34,6 +34,11 @@ class NvidiaGpus:
         """The first card's id."""
         return self.stand_in.gpu_id()
 
+    def state_word(self, pid: int) -> str | None:
+        """Return the state of a process as it really is."""
+        process = self.administration.inspect().process(pid)
+        return None if process is None else process.state
+
     def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant:
         """Start a process that uses the cards; it ends with them at the latest."""
         chosen = environment.get("SUBLET_GPU_ID", self.gpu_id)

@@ -1,28 +1,33 @@
-"""The functions of ``libcuda``, over the machine of the simulated GPUs."""
+"""The functions of ``libcuda`` for programs, over the machine of the simulated GPUs."""
 
-import itertools
 import math
 import uuid
-from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from sublet_agent.simulated.machine.card import CallerIdentity, Card, SimulatedProcess
-from sublet_agent.simulated.machine.driver import OperationRequest
+from sublet_agent.simulated.machine.card import Card
 from sublet_agent.simulated.machine.machine import SimulatedMachine
-from sublet_agent.simulated.machine.operations import OperationKind
-from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
+from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
 
-from tests.support.nvidia_stand_in.behaviours import Behaviours, CallerDies, ComputeMode, Meanwhile
+from tests.support.nvidia_stand_in.behaviours import Behaviours
+from tests.support.nvidia_stand_in.checkpoint_calls import plain_reply
 from tests.support.nvidia_stand_in.door import Answer, Call, Handler, PhysicsReply
+from tests.support.nvidia_stand_in.programs import (
+    DEVICE_UNAVAILABLE,
+    INVALID_DEVICE,
+    INVALID_VALUE,
+    MIB,
+    NO_DEVICE,
+    NOT_INITIALIZED,
+    Allocation,
+    Program,
+    Programs,
+    code_of,
+    is_taken,
+    visible_cards,
+)
 
-MIB = 1024 * 1024
-INVALID_VALUE, NOT_INITIALIZED, DEVICE_UNAVAILABLE = 1, 3, 46
-NO_DEVICE, INVALID_DEVICE = 100, 101
-STATES = {"running": 0, "locked": 1, "checkpointed": 2, "failed": 3}
-CHECKPOINTING, RESTORING = 4, 5
 _NAMES = {
     0: "CUDA_SUCCESS",
     1: "CUDA_ERROR_INVALID_VALUE",
@@ -43,75 +48,24 @@ _NAMES = {
     801: "CUDA_ERROR_NOT_SUPPORTED",
     999: "CUDA_ERROR_UNKNOWN",
 }
-_FIRST_ADDRESS = 0x7F00_0000_0000
-_ALIGNED = 2 * MIB
 _ATTRIBUTES = {
     16: 132,  # multiprocessors
     75: 9,  # compute capability, major
     76: 0,  # compute capability, minor
 }
 _COMPUTE_MODE = 20
-_PAIR_BYTES = 32
-_UUID_BYTES = 16
-
-
-def code_of(error: SimulatedGpuError) -> int:
-    """Return the driver's number: a card that is gone is none, and exclusive use is another's."""
-    return NO_DEVICE if error.code is CudaCode.DEVICE_UNAVAILABLE else int(error.code)
-
-
-@dataclass(frozen=True)
-class Allocation:
-    """Memory of a program, at its address."""
-
-    base: int
-    handle: int
-    mib: int
-
-
-@dataclass
-class Program:
-    """A process that has called ``cuInit``."""
-
-    visible: list[Card]
-    handles: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-    next_address: int = _FIRST_ADDRESS
-    bases: list[int] = field(default_factory=list)
-    allocations: dict[int, Allocation] = field(default_factory=dict)
-
-    def add(self, handle: int, mib: int) -> int:
-        """Give memory an address."""
-        base = self.next_address
-        self.next_address += -(-mib * MIB // _ALIGNED) * _ALIGNED
-        self.bases.append(base)
-        self.allocations[base] = Allocation(base, handle, mib)
-        return base
-
-    def drop(self, base: int) -> None:
-        self.bases.remove(base)
-        del self.allocations[base]
-
-    def find(self, address: int) -> Allocation:
-        """Return what lies at an address. ``SimulatedGpuError`` where nothing does."""
-        index = bisect_right(self.bases, address) - 1
-        if index >= 0:
-            found = self.allocations[self.bases[index]]
-            if address < found.base + found.mib * MIB:
-                return found
-        message = f"nothing lies at {address:#x}"
-        raise SimulatedGpuError(message)
 
 
 class CudaCalls:
     """The functions by their names."""
 
-    def __init__(self, machine: SimulatedMachine, behaviours: Behaviours) -> None:
-        self._machine = machine
+    def __init__(
+        self, machine: SimulatedMachine, behaviours: Behaviours, programs: Programs
+    ) -> None:
         self._behaviours = behaviours
         self._calls = TenantCalls(machine)
-        self._programs: dict[CallerIdentity, Program] = {}
+        self._programs = programs
         self._cards = list(machine.cards.values())
-        self._half_way: set[CallerIdentity] = set()
         self.handlers: dict[str, Handler] = {
             "hidden": self._hidden,
             "cuInit": self._init,
@@ -140,30 +94,7 @@ class CudaCalls:
             "cuIpcGetMemHandle": self._share,
             "cuIpcOpenMemHandle": self._open_shared,
             "cuIpcCloseMemHandle": self._free,
-            "cuCheckpointProcessGetState": self._state,
-            "cuCheckpointProcessGetRestoreThreadId": self._restore_thread,
-            "cuCheckpointProcessLock": lambda call, answer: self._operate(
-                call, answer, OperationKind.LOCK
-            ),
-            "cuCheckpointProcessCheckpoint": lambda call, answer: self._operate(
-                call, answer, OperationKind.CHECKPOINT
-            ),
-            "cuCheckpointProcessRestore": self._restore,
-            "cuCheckpointProcessUnlock": lambda call, answer: self._operate(
-                call, answer, OperationKind.UNLOCK
-            ),
         }
-
-    def leave(self, answer: Answer) -> None:
-        """Do what becomes of an operation whose caller is gone."""
-        if self._behaviours.caller_dies is CallerDies.GOES_ON:
-            return
-        for process in self._machine.processes.values():
-            operation = process.operation
-            reply = operation.reply if operation is not None else None
-            if operation is not None and isinstance(reply, PhysicsReply) and reply.answer is answer:
-                operation.not_before_s = math.inf
-                self._half_way.add(process.identity)
 
     def _hidden(self, _: Call, answer: Answer) -> None:
         answer.send(data=f" {'  '.join(self._behaviours.hidden)} ".encode())
@@ -171,7 +102,7 @@ class CudaCalls:
     def _init(self, call: Call, answer: Answer) -> None:
         visible = self._cards
         if call.numbers[1]:
-            visible = _visible(self._cards, call.data.decode())
+            visible = visible_cards(self._cards, call.data.decode())
         if not visible:
             answer.send(NO_DEVICE)
             return
@@ -217,17 +148,17 @@ class CudaCalls:
         card = self._visible_card(call)
         if not isinstance(card, Card):
             answer.send(card)
-        elif self._is_taken(card, call.peer.pid):
+        elif is_taken(self._behaviours.cards[card.index].compute_mode, card, call.peer.pid):
             answer.send(DEVICE_UNAVAILABLE)
         else:
-            self._calls.memory_info(self._caller(call), self._reply(answer))
+            self._calls.memory_info(self._caller(call), plain_reply(answer))
 
     def _synchronize(self, call: Call, answer: Answer) -> None:
-        self._calls.synchronize(self._caller(call), self._reply(answer))
+        self._calls.synchronize(self._caller(call), plain_reply(answer))
 
     def _launch(self, call: Call, answer: Answer) -> None:
         seconds = call.numbers[1] / 1e9
-        self._calls.compute(self._caller(call), self._reply(answer), seconds, math.inf, wait=False)
+        self._calls.compute(self._caller(call), plain_reply(answer), seconds, math.inf, wait=False)
 
     def _memory_info(self, call: Call, answer: Answer) -> None:
         def tell(result: Mapping[str, Any], _: bytes) -> None:
@@ -283,7 +214,7 @@ class CudaCalls:
             return
         place = offset + call.numbers[2]
         self._calls.write(
-            self._caller(call), self._reply(answer), allocation.handle, place, call.data
+            self._caller(call), plain_reply(answer), allocation.handle, place, call.data
         )
 
     def _share(self, call: Call, answer: Answer) -> None:
@@ -308,94 +239,9 @@ class CudaCalls:
         reply = PhysicsReply(answer, place, code_of)
         self._calls.open_shared(self._caller(call), reply, handle, call.data.decode())
 
-    def _state(self, call: Call, answer: Answer) -> None:
-        process = self._machine.processes.get(call.numbers[0])
-        under_way = process.operation.kind if process and process.operation else None
-        if process is not None and under_way is not None and self._may_touch(call, process):
-            moving = {OperationKind.CHECKPOINT: CHECKPOINTING, OperationKind.RESTORE: RESTORING}
-            meanwhile = self._behaviours.meanwhile
-            if meanwhile is Meanwhile.TELLS_MOVING and under_way in moving:
-                answer.send(results=[moving[under_way]])
-                return
-            if meanwhile is Meanwhile.TELLS_BEFORE or process.identity in self._half_way:
-                answer.send(results=[STATES[process.state.value]])
-                return
-
-        def tell(result: Mapping[str, Any], _: bytes) -> None:
-            answer.send(results=[STATES[result["state"]]])
-
-        self._request(call, PhysicsReply(answer, tell, code_of), OperationKind.STATE)
-
-    def _restore_thread(self, call: Call, answer: Answer) -> None:
-        def tell(_: Mapping[str, Any], __: bytes) -> None:
-            answer.send(results=[call.numbers[0]])
-
-        self._request(call, PhysicsReply(answer, tell, code_of), OperationKind.STATE)
-
-    def _restore(self, call: Call, answer: Answer) -> None:
-        process = self._machine.processes.get(call.numbers[0])
-        mapping = _mapping(call.data)
-        everywhere = set(self._machine.cards)
-        if mapping and not (set(mapping) == set(mapping.values()) == everywhere):
-            answer.send(INVALID_VALUE)
-        elif process is not None and not self._is_awake(call, process):
-            answer.send(NOT_INITIALIZED)
-        elif process is not None and any(
-            self._is_taken(card, process.pid) for card in process.cards.values()
-        ):
-            answer.send(DEVICE_UNAVAILABLE)
-        else:
-            self._request(call, self._reply(answer), OperationKind.RESTORE, mapping)
-
-    def _operate(self, call: Call, answer: Answer, kind: OperationKind) -> None:
-        self._request(call, self._reply(answer), kind)
-
-    def _request(
-        self,
-        call: Call,
-        reply: PhysicsReply,
-        kind: OperationKind,
-        mapping: dict[str, str] | None = None,
-    ) -> None:
-        process = self._machine.processes.get(call.numbers[0])
-        if process is not None and process.identity in self._half_way:
-            message = f"an operation on process {process.pid} was left half way"
-            reply.fail(SimulatedGpuError(message, CudaCode.ILLEGAL_STATE))
-            return
-        timeout_ms = call.numbers[1] if kind is OperationKind.LOCK else 0
-        asked = OperationRequest(kind, call.numbers[0], call.peer.uid, timeout_ms, mapping or {})
-        self._machine.driver.request(asked, reply)
-
-    @staticmethod
-    def _may_touch(call: Call, process: SimulatedProcess) -> bool:
-        return call.peer.uid in {0, process.identity.uid}
-
-    def _is_awake(self, call: Call, process: SimulatedProcess) -> bool:
-        """Whether the driver is alive for a restore, by its caller or by persistence mode."""
-        if call.peer in self._programs:
-            return True
-        return all(
-            self._behaviours.cards[card.index].persistence for card in process.cards.values()
-        )
-
-    def _is_taken(self, card: Card, pid: int) -> bool:
-        """Whether the card's compute mode keeps a process out."""
-        others = [p for p in card.processes.values() if p.pid != pid and p.on_card_mib]
-        match self._behaviours.cards[card.index].compute_mode:
-            case ComputeMode.PROHIBITED:
-                return True
-            case ComputeMode.EXCLUSIVE_PROCESS:
-                return bool(others)
-            case ComputeMode.DEFAULT:
-                return False
-
     @property
     def _kept(self) -> int:
         return self._cards[0].store.bytes_per_mib
-
-    @staticmethod
-    def _reply(answer: Answer) -> PhysicsReply:
-        return PhysicsReply(answer, lambda *_: answer.send(), code_of)
 
     def _caller(self, call: Call) -> Caller:
         card = self._programs[call.peer].visible[call.numbers[0]]
@@ -421,22 +267,3 @@ class CudaCalls:
             answer.send(results=tell(found))
         else:
             answer.send(found)
-
-
-def _visible(cards: list[Card], text: str) -> list[Card]:
-    """Return the cards that ``CUDA_VISIBLE_DEVICES`` names, up to the first that is not there."""
-    chosen = []
-    for name in filter(None, text.split(",")):
-        by_name = [c for c in cards if name in {str(c.index), c.gpu_id}]
-        if not by_name:
-            break
-        chosen += by_name
-    return chosen
-
-
-def _mapping(pairs: bytes) -> dict[str, str]:
-    ids = [
-        f"GPU-{uuid.UUID(bytes=pairs[start : start + _UUID_BYTES])}"
-        for start in range(0, len(pairs), _UUID_BYTES)
-    ]
-    return dict(zip(ids[::2], ids[1::2], strict=True))

@@ -24,9 +24,11 @@ from sublet_agent.simulated.server.server import SimulatedGpuServer
 from sublet_quota.names.ids import GpuId
 
 from tests.support.nvidia_stand_in.behaviours import Behaviours, CardSwitches
+from tests.support.nvidia_stand_in.checkpoint_calls import CheckpointCalls
 from tests.support.nvidia_stand_in.cuda_calls import CudaCalls
 from tests.support.nvidia_stand_in.door import Door
 from tests.support.nvidia_stand_in.nvml_calls import NvmlCalls
+from tests.support.nvidia_stand_in.programs import Programs
 
 CARD_GIB = 80
 NAME = "NVIDIA H100 80GB HBM3"
@@ -107,10 +109,14 @@ async def serve(options: argparse.Namespace) -> None:
     machine = machine_of(options)
     server = SimulatedGpuServer(machine, os.getuid(), loop)
     behaviours = Behaviours(cards=[CardSwitches() for _ in machine.cards])
-    cuda, nvml = CudaCalls(machine, behaviours), NvmlCalls(machine, behaviours)
+    programs: Programs = {}
+    cuda = CudaCalls(machine, behaviours, programs)
+    checkpoint = CheckpointCalls(machine, behaviours, programs)
+    nvml = NvmlCalls(machine, behaviours)
     control = Control(machine, behaviours)
-    door = Door(server, behaviours, {**cuda.handlers, **nvml.handlers}, control)
-    door.left = cuda.leave
+    handlers = {**cuda.handlers, **checkpoint.handlers, **nvml.handlers}
+    door = Door(server, behaviours, handlers, control)
+    door.left = checkpoint.leave
     control.door = door
     listening = [
         await loop.create_unix_server(connect, sock=listen(Path(path)), backlog=512)

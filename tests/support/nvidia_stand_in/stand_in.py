@@ -259,6 +259,15 @@ class NvidiaStandIn:
         with contextlib.closing(self.administration) as administration:
             administration.report_ecc(self.gpu_id(card))
 
+    def load_profiler(self, tenant: Tenant) -> None:
+        """Let a tenant have NVIDIA's profiling library mapped, as ``/proc/PID/maps`` shows it."""
+        library = self.folder / "libcupti.so.13"
+        library.write_bytes(bytes(4096))
+        tenant.run(
+            f"import mmap; library = open({str(library)!r}, 'rb'); "
+            "profiler = mmap.mmap(library.fileno(), 0, prot=mmap.PROT_READ)"
+        )
+
     def make_mps_client(self, pid: int) -> None:
         """Let a process that has a context be an MPS client."""
         self._ask("join_mps", pid=pid)
