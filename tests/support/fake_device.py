@@ -36,6 +36,8 @@ class FakeProcess:
     endless: bool = False
     busy_ms: int = 0
     poisoned: bool = False
+    told: bool = True
+    """Whether the card tells how much it holds."""
 
 
 @dataclass
@@ -74,7 +76,10 @@ class FakeDevice:
     def processes(self, _gpu_id: GpuId) -> Sequence[GpuProcess]:
         while self.before_listing:
             self.before_listing.pop(0)()
-        return [GpuProcess(p.pid, p.memory_mib, 0, p.busy_ms) for p in self._listed()]
+        return [
+            GpuProcess(p.pid, p.memory_mib if p.told else None, 0, p.busy_ms)
+            for p in self._listed()
+        ]
 
     def utilisation_percent(self, _gpu_id: GpuId) -> int:
         return 0

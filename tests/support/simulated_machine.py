@@ -12,7 +12,7 @@ from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 from sublet_agent.simulated.server.monitor import Monitor
-from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
+from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls, Wanted
 from sublet_quota.names.ids import GpuId
 
 USER = 1000
@@ -181,8 +181,11 @@ class BenchTenant:
         self.bench.copy()
         return reply
 
-    def allocate(self, handle: int, mib: int, *, managed: bool = False) -> RecordedReply:
-        return self.call(lambda c, who, r: c.allocate(who, r, handle, mib, managed=managed))
+    def allocate(
+        self, handle: int, mib: int, *, managed: bool = False, on: str | None = None
+    ) -> RecordedReply:
+        wanted = Wanted(mib, managed=managed, gpu_id=on)
+        return self.call(lambda c, who, r: c.allocate(who, r, handle, wanted))
 
     def free(self, handle: int) -> RecordedReply:
         return self.call(lambda c, who, r: c.free(who, r, handle))

@@ -14,6 +14,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_agent.devices.interface import (
     DeviceError,
     GpuGoneError,
+    GpuUnavailableError,
     NoGpuContextError,
     NoSuchProcessError,
     NotSupportedError,
@@ -26,7 +27,9 @@ from sublet_agent.devices.interface import (
 ERROR_OF_CODE: Final[Mapping[int, type[DeviceError]]] = {
     2: OutOfGpuMemoryError,
     3: NoGpuContextError,
-    46: GpuGoneError,
+    46: GpuUnavailableError,
+    100: GpuGoneError,
+    214: GpuGoneError,
     304: NoSuchProcessError,
     600: PauseTimeoutError,
     801: NotSupportedError,

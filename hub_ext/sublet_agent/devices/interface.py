@@ -52,10 +52,11 @@ class GpuProcess:
     """A process with something on the card (a suspended one has nothing, and is not listed)."""
 
     pid: int
-    memory_mib: int
-    utilisation_percent: int
+    memory_mib: int | None
+    """What the process holds on this card; ``None``: the card does not tell."""
+    utilisation_percent: int | None
     """The share of the card's time that the process used over the last sampling period, about a
-    second.
+    second; ``None``: the card does not tell.
     """
     busy_ms: int | None = None
     """GPU time since the process began, where the device counts it."""
@@ -99,8 +100,12 @@ class ResumeRefusedError(DeviceError):
     """The driver will not resume the process (poisoned before, or shared memory by CUDA IPC)."""
 
 
+class GpuUnavailableError(DeviceError):
+    """The card is in exclusive or prohibited mode (error 46), and takes nobody more."""
+
+
 class GpuGoneError(DeviceError):
-    """The card does not answer."""
+    """The card does not answer, is there no more (error 100), or its memory failed (error 214)."""
 
 
 class Device(Protocol):
@@ -116,19 +121,31 @@ class Device(Protocol):
         ...
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
-        """Return the card's memory. ``GpuGoneError`` where it does not answer."""
+        """Return the card's memory.
+
+        ``GpuGoneError`` where the card does not answer, ``DeviceError`` where it cannot tell.
+        """
         ...
 
     def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
-        """Return the processes with something on the card."""
+        """Return the processes with something on the card.
+
+        ``DeviceError`` where the card cannot list them: an empty list says that nobody is there.
+        """
         ...
 
-    def utilisation_percent(self, gpu_id: GpuId) -> int:
-        """Return the share of the last sampling period in which the card was busy."""
+    def utilisation_percent(self, gpu_id: GpuId) -> int | None:
+        """Return the share of the last sampling period in which the card was busy.
+
+        ``None`` where the card does not tell, or not this time; never an error.
+        """
         ...
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
-        """Return the energy used since the driver was loaded, in mJ, or ``None``: not told."""
+        """Return the energy used since the driver was loaded, in mJ.
+
+        ``None`` where the card does not tell, or not this time; never an error.
+        """
         ...
 
     def health(self) -> Sequence[HealthEvent]:
@@ -149,8 +166,9 @@ class Device(Protocol):
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen beforehand, or ``None``.
 
-        CUDA IPC shows as ``/dev/shm/cuda.shm.*`` in the process's maps. Look right before each
-        suspend.
+        CUDA IPC and profilers show in ``/proc``; MPS, a second card and memory that is not told, in
+        what the cards list. Look right before each suspend. ``DeviceError`` where a card cannot
+        list its processes: it may be there, too.
         """
         ...
 

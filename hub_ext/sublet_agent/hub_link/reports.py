@@ -41,7 +41,7 @@ def report_gpu(
         memory_mib=gpu.gpu.memory_mib,
         margin_mib=node.margin_mib,
         used_mib=gpu.reading.memory.used_mib,
-        utilisation_percent=min(100, gpu.reading.utilisation_percent),
+        utilisation_percent=_percent(gpu.reading.utilisation_percent),
         energy_mj=gpu.reading.energy_mj,
         closed=None if gpu.closed is None else gpu.closed.words,
         foreign_processes=_foreign(gpu),
@@ -55,11 +55,17 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
     foreign = gpu.reading.foreign
     if not foreign:
         return None
+    told = [mib for mib in foreign.values() if mib is not None]
     return ForeignProcesses(
         count=len(foreign),
         pids=tuple(sorted(foreign)[:MOST_FOREIGN_PIDS]),
-        held_mib=sum(foreign.values()),
+        held_mib=sum(told),
+        memory_told=len(told) == len(foreign),
     )
+
+
+def _percent(told: int | None) -> int | None:
+    return None if told is None else min(100, told)
 
 
 def report_slice(
@@ -74,6 +80,7 @@ def report_slice(
         since=since_of(served),
         gate_open=served.gate_open,
         memory_mib=served.processes.held_mib(),
+        memory_told=served.processes.is_told(),
         host_mib=served.processes.image_mib(),
         utilisation_percent=utilisation_of(served),
         gpu_busy_ms=served.gpu_busy_ms,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
+from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -25,7 +25,7 @@ from sublet_agent.state_files.journal import Target
 _ASK_STATES_EVERY_S = 1.0
 _HURRY = 3
 _GONE_AFTER = 3
-"""The number of samples without an answer after which the card counts as gone."""
+"""The number of samples without an answer after which the card is closed."""
 _BACK_AFTER = 20
 """The number of samples with an answer after which a card that was gone is there again."""
 
@@ -112,8 +112,8 @@ class SamplingLoop:
         gpu = self._residency.gpu
         if sample.memory is None:
             self._failures, self._answers = self._failures + 1, 0
-            if self._failures == _GONE_AFTER:
-                self.close(ClosedGpu(GpuFault.GONE, str(sample.problem)))
+            if self._failures == _GONE_AFTER and sample.problem is not None:
+                self.close(sample.problem)
             return
         self._failures, self._answers = 0, self._answers + 1
         if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.may_pass:

@@ -52,11 +52,12 @@ class CardReading:
     """What a card that answered said of itself and of others' processes."""
 
     memory: GpuMemory
-    utilisation_percent: int = 0
+    utilisation_percent: int | None = None
+    """``None`` where the card does not tell."""
     energy_mj: int | None = None
     """The energy used since the driver was loaded; ``None`` where the card does not tell."""
-    foreign: Mapping[int, int] = field(default_factory=dict)
-    """Processes of no slice of this card, by pid, with their memory in MiB."""
+    foreign: Mapping[int, int | None] = field(default_factory=dict)
+    """Processes of no slice of this card, by pid, with their memory in MiB; ``None``: not told."""
     strays: frozenset[SliceId] = frozenset()
     """Slices of other cards whose processes were seen here (they are foreign here, too)."""
 

@@ -46,7 +46,7 @@ def gpus(service: Service) -> None:
                 format_memory(gpu.report.used_mib),
                 f"{format_memory(gpu.promised_mib)} ({gpu.overcommit:.2f} x)",
                 format_memory(gpu.report.lendable_mib),
-                f"{gpu.report.utilisation_percent} %",
+                _busy(gpu.report.utilisation_percent),
                 _remarks(gpu),
             )
             for gpu in found
@@ -56,6 +56,10 @@ def gpus(service: Service) -> None:
     if rows:
         click.echo()
         print_table(("GPU", "OWNER", "FOR", "SLICE", "SIZE", "STATE", "HOLDS", "REMARKS"), rows)
+
+
+def _busy(percent: int | None) -> str:
+    return "not told" if percent is None else f"{percent} %"
 
 
 def _holders(gpu: GpuInfo) -> Iterator[tuple[str, ...]]:
@@ -85,7 +89,9 @@ def _remarks(gpu: GpuInfo) -> str:
     if report.closed:
         remarks.append(f"closed: {report.closed}")
     if foreign is not None:
-        who = foreign_clause(foreign.count, foreign.pids, foreign.held_mib)
+        who = foreign_clause(
+            foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told
+        )
         remarks.append(f"pause only: {who}")
     if report.unfrozen is not None:
         why = not_frozen_clause(report.unfrozen)

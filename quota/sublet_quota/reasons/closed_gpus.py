@@ -9,6 +9,8 @@ class GpuFault(StrEnum):
 
     GONE = "gone"
     """The card does not answer: it is closed only until it does again."""
+    UNREADABLE = "unreadable"
+    """What is on the card cannot be read: it is closed only until it can again."""
     XID = "xid"
     """The driver reported an error of the card."""
     ECC = "ecc"
@@ -26,7 +28,7 @@ class ClosedGpu:
     @property
     def may_pass(self) -> bool:
         """Whether the card is open again as soon as it answers."""
-        return self.fault is GpuFault.GONE
+        return self.fault in {GpuFault.GONE, GpuFault.UNREADABLE}
 
     @property
     def words(self) -> str:

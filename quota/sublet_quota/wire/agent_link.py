@@ -28,6 +28,8 @@ class ForeignProcesses(AnswerModel):
     """The pids of the first of these processes, as the agent's machine numbers them."""
     held_mib: int = Field(ge=0)
     """What all of these processes hold on the card together."""
+    memory_told: bool = True
+    """Whether the card tells what each of them holds; else ``held_mib`` is only the least."""
 
 
 class GpuReport(AnswerModel):
@@ -41,7 +43,8 @@ class GpuReport(AnswerModel):
     memory_mib: int = Field(ge=0)
     margin_mib: int = Field(default=1024, ge=0)
     used_mib: int = Field(default=0, ge=0)
-    utilisation_percent: int = Field(default=0, ge=0, le=100)
+    utilisation_percent: int | None = Field(default=None, ge=0, le=100)
+    """``None``: the card does not tell."""
     energy_mj: int | None = None
     closed: Text | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
@@ -93,8 +96,12 @@ class SliceReport(AnswerModel):
     """Since when the slice is active, or idle."""
     gate_open: bool
     memory_mib: int = Field(ge=0)
+    memory_told: bool = True
+    """Whether the card tells what each of the processes holds; else ``memory_mib`` is only the
+    least."""
     host_mib: int = Field(default=0, ge=0)
-    utilisation_percent: int = Field(default=0, ge=0, le=100)
+    utilisation_percent: int | None = Field(default=None, ge=0, le=100)
+    """``None``: the card does not tell."""
     gpu_busy_ms: int = Field(default=0, ge=0)
     """GPU time used since the agent knows the slice."""
     pids: tuple[int, ...] = ()

@@ -31,6 +31,15 @@ def test_who_else_uses_a_card_is_counted_added_up_and_named_by_pid(gpu: ServedGp
     assert foreign == ForeignProcesses(count=2, pids=(7, 9), held_mib=400)
 
 
+def test_what_a_card_does_not_tell_is_not_told_and_never_zero(gpu: ServedGpu) -> None:
+    gpu.read(CardReading(MEMORY, utilisation_percent=None, foreign={9: 100, 7: None}))
+    report = report_gpu(gpu, (), NODE)
+    assert report.utilisation_percent is None
+    assert report.foreign_processes == ForeignProcesses(
+        count=2, pids=(7, 9), held_mib=100, memory_told=False
+    )
+
+
 def test_of_many_processes_twenty_are_named_and_all_are_counted(gpu: ServedGpu) -> None:
     gpu.read(CardReading(MEMORY, foreign=dict.fromkeys(range(1, 31), 10)))
     foreign = report_gpu(gpu, (), NODE).foreign_processes

@@ -3,7 +3,9 @@
 import math
 
 import pytest
+from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
 from sublet_agent.simulated.machine.driver import OperationRequest
+from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.memory.buffers import SLICE_BYTES
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
@@ -35,6 +37,69 @@ def test_a_restore_without_room_poisons_the_process_for_ever(bench: Bench) -> No
     assert later.code == 304
     assert bench.state(1) == "checkpointed"
     assert victim.process.poisoned is not None
+
+
+def test_a_process_on_two_cards_needs_room_on_both_to_come_back() -> None:
+    bench = Bench(gpus=2)
+    victim, thief = bench.tenant(1), bench.tenant(2, gpu="SIM-1")
+    victim.allocate(1, 10 * GIB)
+    victim.allocate(2, 30 * GIB, on="SIM-1")
+    listed = [bench.monitor.processes(gpu_id)[0]["memory_mib"] for gpu_id in ("SIM-0", "SIM-1")]
+    assert listed == [10 * GIB + CONTEXT, 30 * GIB + CONTEXT]
+    bench.suspend(1)
+    second = bench.machine.card("SIM-1")
+    assert second.store.free_mib == second.store.total_mib
+    thief.allocate(1, 60 * GIB)
+    assert bench.restore(1).code == 2
+    thief.free(1)
+    assert bench.restore(1).code == 304
+
+
+def test_a_process_on_two_cards_comes_back_to_each_and_leaves_both() -> None:
+    bench = Bench(gpus=2)
+    tenant = bench.tenant(1)
+    tenant.allocate(1, 10 * GIB)
+    tenant.allocate(2, 30 * GIB, on="SIM-1")
+    wrote = tenant.fill(2, 7).result
+    bench.suspend(1)
+    assert bench.restore(1).ok
+    bench.unlock(1)
+    assert tenant.sha256(2).result == wrote
+    assert bench.monitor.processes("SIM-1")[0]["memory_mib"] == 30 * GIB + CONTEXT
+    bench.machine.end(1, "killed")
+    stores = [card.store for card in bench.machine.cards.values()]
+    assert [store.free_mib for store in stores] == [store.total_mib for store in stores]
+    assert bench.monitor.processes("SIM-1") == []
+
+
+def test_a_lost_card_takes_a_process_with_it_that_was_on_another_first() -> None:
+    bench = Bench(gpus=2)
+    tenant = bench.tenant(1)
+    tenant.allocate(1, GIB)
+    tenant.allocate(2, GIB, on="SIM-1")
+    bench.machine.lose_card(bench.machine.card("SIM-1"), "off the bus")
+    assert bench.state(1) == "failed"
+
+
+def test_a_restore_can_be_made_to_change_a_byte_and_say_nothing(bench: Bench) -> None:
+    tenant = bench.tenant(1)
+    tenant.allocate(1, GIB)
+    wrote = tenant.fill(1, 7).result
+    bench.suspend(1)
+    bench.machine.faults.faults.append(PlannedFault(OperationKind.RESTORE, corrupts=True))
+    assert bench.restore(1).ok
+    bench.unlock(1)
+    assert tenant.sha256(1).result != wrote
+
+
+@pytest.mark.parametrize(
+    ("mode", "codes"), [("exclusive-process", [None, 46]), ("prohibited", [46, 46])]
+)
+def test_a_card_in_another_mode_takes_one_process_or_none(
+    bench: Bench, mode: str, codes: list[int | None]
+) -> None:
+    bench.card.setup = CardSetup(compute_mode=ComputeMode(mode))
+    assert [bench.tenant(pid).memory_info().code for pid in (1, 2)] == codes
 
 
 def test_a_restore_without_room_fails_within_ten_milliseconds() -> None:

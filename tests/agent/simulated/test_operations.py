@@ -7,6 +7,7 @@ from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.machine.speeds import Speeds
 from sublet_agent.simulated.protocol.errors import CudaCode
+from sublet_agent.simulated.server.tenant_calls import Wanted
 
 from tests.support.simulated_machine import Bench
 
@@ -183,8 +184,8 @@ def test_a_card_that_vanishes_takes_running_processes_with_it_and_not_suspended_
     bench.suspend(2)
     bench.machine.lose_card(bench.card, "test")
     assert bench.state(1) == "failed"
-    assert on_card.memory_info().code == CudaCode.DEVICE_UNAVAILABLE
-    assert bench.restore(2).code == CudaCode.DEVICE_UNAVAILABLE
+    assert on_card.memory_info().code == CudaCode.NO_DEVICE
+    assert bench.restore(2).code == CudaCode.NO_DEVICE
     assert bench.restore(2, {"SIM-0": "SIM-1"}).ok
     bench.unlock(2)
     assert suspended.sha256(1).result == filled.result
@@ -231,7 +232,7 @@ def test_memory_that_was_being_taken_when_its_process_was_suspended_is_not_calle
     tenant = bench.tenant(1)
     tenant.allocate(1, 1)
     allocated = bench.reply()
-    bench.calls.allocate(tenant.caller, allocated, 2, GIB, managed=False)
+    bench.calls.allocate(tenant.caller, allocated, 2, Wanted(GIB))
     bench.machine.bytes.run_slice()
     for kind in (OperationKind.LOCK, OperationKind.CHECKPOINT):
         assert bench.operate(kind, 1).ok

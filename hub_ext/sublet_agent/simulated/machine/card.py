@@ -27,6 +27,36 @@ class DriverState(StrEnum):
     FAILED = "failed"
 
 
+class Figure(StrEnum):
+    """What a card tells to whoever asks, and may not tell."""
+
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    UTILISATION = "utilisation"
+    ENERGY = "energy"
+
+
+class ComputeMode(StrEnum):
+    """How many processes a card takes, in NVML's words."""
+
+    DEFAULT = "default"
+    EXCLUSIVE = "exclusive-process"
+    PROHIBITED = "prohibited"
+
+
+@dataclass(frozen=True, slots=True)
+class CardSetup:
+    """How a card is set up."""
+
+    persistent: bool | None = True
+    """Whether the driver stays when nobody uses the card; ``None``: it does not tell."""
+    compute_mode: ComputeMode = ComputeMode.DEFAULT
+    mps: bool = False
+    """Whether a control daemon of MPS runs."""
+    split: bool = False
+    """Whether MIG splits the card."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
     """The identity of a process: a pid alone may be another process tomorrow."""
@@ -43,12 +73,19 @@ class SimulatedProcess:
 
     identity: CallerIdentity
     card: "Card"
+    """The first card that the process used: its kernels run there."""
     context: Buffer
     state: DriverState = DriverState.RUNNING
     buffers: dict[int, Buffer] = field(default_factory=dict)
     """The process's buffers, by the handle that the process chose."""
     imported: dict[int, "tuple[SimulatedProcess, Buffer]"] = field(default_factory=dict)
     """Another process's buffers, opened by CUDA IPC, and whose they are."""
+    other_cards: list["Card"] = field(default_factory=list)
+    """The further cards that the process uses, in order."""
+    other_contexts: list[Buffer] = field(default_factory=list)
+    """The contexts on those cards."""
+    hides_memory: bool = False
+    """Whether the cards do not tell how much the process holds."""
     work: WorkQueue = field(default_factory=WorkQueue)
     usage: UsageMeter = field(default_factory=UsageMeter)
     waiting: deque[WaitingCall] = field(default_factory=deque)
@@ -101,6 +138,14 @@ class SimulatedProcess:
         """The memory that the process holds on the card."""
         return sum(buffer.mib for buffer in self.all_buffers() if buffer.place is not None)
 
+    def on_mib(self, card: "Card") -> int:
+        """Return the memory that the process holds on one card."""
+        return sum(
+            buffer.mib
+            for buffer in self.all_buffers()
+            if buffer.place is not None and buffer.place.store is card.store
+        )
+
     @property
     def image_mib(self) -> int:
         """The size of the process's image in host memory."""
@@ -126,8 +171,9 @@ class SimulatedProcess:
         return exported or self.imported_ever
 
     def all_buffers(self) -> Iterator[Buffer]:
-        """Yield the process's allocations, the context first."""
+        """Yield the process's allocations, the contexts first."""
         yield self.context
+        yield from self.other_contexts
         yield from self.buffers.values()
 
 
@@ -145,6 +191,11 @@ class Card:
         self.store: Final = store
         self.processes: dict[int, SimulatedProcess] = {}
         """The processes of the card by pid, suspended ones too."""
+        self.guests: dict[int, SimulatedProcess] = {}
+        """The processes that used another card first, and use this one, too."""
+        self.silent: set[Figure] = set()
+        """What the card does not tell."""
+        self.setup = CardSetup()
         self.usage: Final = UsageMeter()
         self.energy_j = 0.0
         self.gone: str | None = None

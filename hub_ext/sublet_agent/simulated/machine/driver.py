@@ -16,7 +16,12 @@ from sublet_agent.simulated.machine.fault_plan import FaultPlan
 from sublet_agent.simulated.machine.operations import Operation, OperationKind
 from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
-from sublet_agent.simulated.protocol.errors import CudaCode, OutOfMemoryError, SimulatedGpuError
+from sublet_agent.simulated.protocol.errors import (
+    CudaCode,
+    DeviceGoneError,
+    OutOfMemoryError,
+    SimulatedGpuError,
+)
 
 _NEEDS: Final = {
     OperationKind.LOCK: DriverState.RUNNING,
@@ -192,6 +197,7 @@ class Driver:
         fault = machine.faults.take(kind, process.pid)
         if fault is not None:
             operation.not_before_s += fault.delay_s
+            operation.corrupts = fault.corrupts
             if fault.poisons:
                 operation.fails_with = OutOfMemoryError("out of memory (a fault asked for)")
                 operation.poisons = NO_ROOM
@@ -235,12 +241,16 @@ class Driver:
             raise SimulatedGpuError(message, CudaCode.OPERATING_SYSTEM)
         card = self._target(process, operation.mapping)
         operation.total_mib = process.held_mib
+        short = _card_without_room(process, card)
         if process.imported_ever:
             message = f"process {process.pid} cannot be restored (invalid value): {SHARED}"
             self._refuse_restore(operation, SimulatedGpuError(message), SHARED)
-        elif operation.total_mib > card.store.free_mib:
-            self._refuse_restore(operation, self._no_room(process, card), NO_ROOM)
+        elif short is not None:
+            self._refuse_restore(operation, self._no_room(process, short), NO_ROOM)
         else:
+            for buffer in process.all_buffers():
+                if buffer.home is process.card.store:
+                    buffer.home = card.store
             del process.card.processes[process.pid]
             process.card = card
             card.processes[process.pid] = process
@@ -266,9 +276,10 @@ class Driver:
                 message = f"{wanted} is a {target.type}; the process needs a {card.type}"
                 raise SimulatedGpuError(message)
             card = target
-        if card.gone is not None:
-            message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
-            raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
+        for each in (card, *process.other_cards):
+            if each.gone is not None:
+                message = f"the simulated GPU {each.gpu_id} is gone: {each.gone}"
+                raise DeviceGoneError(message)
         return card
 
     def _settle_lock(self, process: SimulatedProcess, operation: Operation, *, ripe: bool) -> bool:
@@ -292,22 +303,21 @@ class Driver:
         if not ripe or operation.left_mib > 0 or operation.slices_left:
             return False
         for buffer in process.all_buffers():
-            buffer.leave_card(process.card.store)
+            buffer.leave_card()
         self._finish(process, DriverState.CHECKPOINTED)
         return True
 
     def _settle_restore(
         self, process: SimulatedProcess, operation: Operation, *, ripe: bool
     ) -> bool:
-        store = process.card.store
         claimed = False
         while operation.unclaimed and operation.moved_mib >= operation.claimed_mib:
             buffer = operation.unclaimed.popleft()
-            place = store.take(buffer.mib)
+            place = buffer.home.take(buffer.mib)
             if place is None:
                 self._machine.bytes.drop_moves(process)
                 for each in process.all_buffers():
-                    each.leave_card(store)
+                    each.leave_card()
                 process.poisoned = NO_ROOM
                 self._fail(process, self._no_room(process, process.card))
                 return True
@@ -319,6 +329,9 @@ class Driver:
             return claimed
         for each in process.all_buffers():
             each.image = None
+        if operation.corrupts:
+            for each in process.buffers.values():
+                each.decay()
         self._finish(process, DriverState.LOCKED)
         return True
 
@@ -358,3 +371,16 @@ class Driver:
     def _run_waiting(process: SimulatedProcess) -> None:
         while process.waiting and process.submits:
             process.waiting.popleft().run()
+
+
+def _card_without_room(process: SimulatedProcess, card: Card) -> Card | None:
+    """Return the first card on which a restore with ``card`` as the first finds no room."""
+    for each in (card, *process.other_cards):
+        needed_mib = sum(
+            buffer.mib
+            for buffer in process.all_buffers()
+            if each.store is (card.store if buffer.home is process.card.store else buffer.home)
+        )
+        if needed_mib > each.store.free_mib:
+            return each
+    return None

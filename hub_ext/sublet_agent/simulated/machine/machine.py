@@ -14,7 +14,13 @@ from typing import Final
 from sublet_quota.names.ids import GpuId
 
 from sublet_agent.simulated.machine.byte_queue import ByteQueue
-from sublet_agent.simulated.machine.card import CallerIdentity, Card, DriverState, SimulatedProcess
+from sublet_agent.simulated.machine.card import (
+    CallerIdentity,
+    Card,
+    ComputeMode,
+    DriverState,
+    SimulatedProcess,
+)
 from sublet_agent.simulated.machine.driver import Driver, Host
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
@@ -28,6 +34,8 @@ from sublet_agent.simulated.protocol.errors import (
 )
 
 CONTEXT_MIB: Final = 512
+DRIVER_VERSION: Final = "580.159.04"
+"""The driver that the physics was measured with."""
 _REMEMBERED: Final = 1000
 
 
@@ -66,6 +74,7 @@ class SimulatedMachine:
         self.faults: Final = FaultPlan()
         self.ended: Final[deque[Ended]] = deque(maxlen=_REMEMBERED)
         self.health: Final[deque[HealthRecord]] = deque(maxlen=_REMEMBERED)
+        self.driver_version = DRIVER_VERSION
         self._reported = 0
         self.driver: Final = Driver(self)
         self.time_s = 0.0
@@ -116,9 +125,29 @@ class SimulatedMachine:
                 self.card(gpu_id)
             return known
         card = self.card(gpu_id) if gpu_id is not None else next(iter(self.cards.values()))
+        process = SimulatedProcess(identity, card, self._context_on(card))
+        self.processes[identity.pid] = process
+        card.processes[identity.pid] = process
+        return process
+
+    def use_card(self, process: SimulatedProcess, gpu_id: str) -> Card:
+        """Return a card that the process uses, making a context there with the first use."""
+        card = self.card(gpu_id)
+        if card is not process.card and card not in process.other_cards:
+            process.other_contexts.append(self._context_on(card))
+            process.other_cards.append(card)
+            card.guests[process.pid] = process
+        return card
+
+    def _context_on(self, card: Card) -> Buffer:
         if card.gone is not None:
             message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
             raise DeviceGoneError(message)
+        mode = card.setup.compute_mode
+        taken = mode is ComputeMode.EXCLUSIVE and (card.processes or card.guests)
+        if taken or mode is ComputeMode.PROHIBITED:
+            message = f"the simulated GPU {card.gpu_id} is unavailable: its mode is {mode}"
+            raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
         place = card.store.take(self.context_mib)
         if place is None:
             message = (
@@ -126,16 +155,12 @@ class SimulatedMachine:
                 f"{card.store.free_mib} MiB are free on {card.gpu_id}"
             )
             raise OutOfMemoryError(message)
-        context = Buffer(0, self.context_mib, BufferKind.CONTEXT, place)
-        process = SimulatedProcess(identity, card, context)
-        self.processes[identity.pid] = process
-        card.processes[identity.pid] = process
-        return process
+        return Buffer(0, self.context_mib, BufferKind.CONTEXT, place)
 
-    def release(self, process: SimulatedProcess, buffers: Iterable[Buffer]) -> None:
+    def release(self, buffers: Iterable[Buffer]) -> None:
         """Give back the memory of buffers, wherever it is."""
         for buffer in buffers:
-            buffer.leave_card(process.card.store)
+            buffer.leave_card()
             buffer.image = None
 
     def end(self, pid: int, how: str) -> None:
@@ -150,8 +175,10 @@ class SimulatedMachine:
         process.work.give_up(error)
         while process.waiting:
             process.waiting.popleft().reply.fail(error)
-        self.release(process, process.all_buffers())
+        self.release(process.all_buffers())
         process.card.processes.pop(pid, None)
+        for card in process.other_cards:
+            card.guests.pop(pid, None)
         lost = process.poisoned or process.context_lost
         self.ended.append(Ended(process.identity, process.state, lost, how))
         self.settle()
@@ -176,7 +203,7 @@ class SimulatedMachine:
         card.gone = why
         self.report(card.gpu_id, "gone", why)
         error = DeviceGoneError(f"the simulated GPU {card.gpu_id} is gone: {why}")
-        for process in list(card.processes.values()):
+        for process in [*card.processes.values(), *card.guests.values()]:
             moving_back = process.operation is not None and process.operation.moves_back
             if process.state is not DriverState.CHECKPOINTED or moving_back:
                 self.driver.give_up(process, error)

@@ -37,6 +37,16 @@ class Caller:
     gpu_id: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The memory that a program asks for."""
+
+    mib: int
+    managed: bool = False
+    gpu_id: str | None = None
+    """The card; ``None``: the first that the process used."""
+
+
 class TenantCalls:
     """The calls that any process may make."""
 
@@ -74,14 +84,15 @@ class TenantCalls:
             process.waiting.clear()
             process.waiting.extend(kept)
 
-    def allocate(
-        self, caller: Caller, reply: Reply, handle: int, mib: int, *, managed: bool
-    ) -> None:
+    def allocate(self, caller: Caller, reply: Reply, handle: int, wanted: Wanted) -> None:
         """Allocate memory under a handle of the caller's choice."""
+        mib = wanted.mib
 
         def run(process: SimulatedProcess) -> None:
             self._check_handle(process, handle)
             limit, card = process.mps_limit_mib, process.card
+            if wanted.gpu_id is not None:
+                card = self._machine.use_card(process, wanted.gpu_id)
             if limit is not None and process.held_mib + mib > limit:
                 message = f"out of memory: {mib} MiB asked for, the MPS limit is {limit} MiB"
                 raise OutOfMemoryError(message)
@@ -92,7 +103,7 @@ class TenantCalls:
                     f"{card.store.total_mib} MiB are free on {card.gpu_id}"
                 )
                 raise OutOfMemoryError(message)
-            kind = BufferKind.MANAGED if managed else BufferKind.PLAIN
+            kind = BufferKind.MANAGED if wanted.managed else BufferKind.PLAIN
             buffer = Buffer(handle, mib, kind, place)
             process.buffers[handle] = buffer
             self._work_on_bytes(process, reply, self._fresh(buffer, reply))
@@ -108,7 +119,7 @@ class TenantCalls:
                 if buffer is None:
                     message = f"there is no buffer {handle} of process {process.pid}"
                     raise SimulatedGpuError(message, CudaCode.INVALID_VALUE)
-                self._machine.release(process, [buffer])
+                self._machine.release([buffer])
             reply.succeed({})
 
         self._call(caller, reply, run)

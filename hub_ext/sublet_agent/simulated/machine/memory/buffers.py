@@ -30,6 +30,8 @@ class Buffer:
         self.kind: Final = kind
         self.length: Final = 0 if kind is BufferKind.CONTEXT else place.length
         self.place: Place | None = place
+        self.home: CardStore = place.store
+        """The memory of the card that the bytes are on, or come back to."""
         self.image: memoryview | None = None
         self.digest: str | None = None
         """SHA-256 of what the program last put there; ``None`` where it is not known."""
@@ -109,11 +111,16 @@ class Buffer:
         if digest is not None:
             self.digest = digest.hexdigest()
 
-    def leave_card(self, store: CardStore) -> None:
+    def leave_card(self) -> None:
         """Give the place up, after the bytes have moved out."""
         if self.place is not None:
-            store.give_back(self.place)
+            self.place.store.give_back(self.place)
             self.place = None
+
+    def decay(self) -> None:
+        """Change a byte behind the program's back."""
+        for view in self.views(0, min(1, self.length)):
+            view[:] = bytes(255 - byte for byte in view)
 
     def moving_back(self, place: Place) -> Iterator[None]:
         """Copy the image to ``place``, and lie there in the end; yield after each slice."""
