@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from signal import Signals
 
 from sublet_agent.devices.interface import (
+    ComputeMode,
     DeviceError,
     Gpu,
     GpuMemory,
     GpuProcess,
+    GpuSetup,
     HealthEvent,
+    LeftOutGpu,
     NoSuchProcessError,
     OutOfGpuMemoryError,
     PauseTimeoutError,
@@ -68,6 +71,21 @@ class FakeDevice:
 
     def gpus(self) -> Sequence[Gpu]:
         return [Gpu(GPU, 0, "Fake GPU", self.total_mib, simulated=True)]
+
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        return []
+
+    def setup(self, _gpu_id: GpuId) -> GpuSetup:
+        return GpuSetup(
+            driver="580.159.04",
+            persistent=True,
+            initialised=False,
+            compute_mode=ComputeMode.DEFAULT,
+            mps=None,
+        )
+
+    def client_environment(self, gpu_id: GpuId) -> dict[str, str]:
+        return {"FAKE_GPU": gpu_id}
 
     def memory(self, _gpu_id: GpuId) -> GpuMemory:
         used = sum(p.memory_mib for p in self._listed())

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 from traitlets.config import Application
@@ -24,6 +24,8 @@ from sublet_agent.device_plugin.options import DevicePluginOptions
 from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SettingsError, SubletAgentError
+from sublet_agent.fitness.node_check import check_node
+from sublet_agent.fitness.trial import TrialLimits
 from sublet_agent.hub_link.connection import LinkSettings
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.moves.thawing import thaw_after_moves
@@ -62,12 +64,17 @@ class SubletAgent(DevicePluginOptions, Application):
         "log-level": "Application.log_level",
     }
     flags = {
+        "check": (
+            {"SubletAgent": {"check": True}},
+            "Say whether this machine's GPUs are fit to be lent, and exit: 0 if all are, else 1.",
+        ),
         "unsafe-skip-room-check": (
             {"SubletAgent": {"unsafe_skip_room_check": True}},
             "Restore without looking for room. It LOSES notebooks; simulated GPUs only.",
         ),
     }
 
+    check = Bool(False, help="Say whether the GPUs are fit to be lent, and exit.").tag(config=True)
     config_file = Unicode("", help="A configuration file (Python or JSON).").tag(config=True)
     node = Unicode(
         help="This machine's name for the hub service. The node's secret belongs to this name."
@@ -167,6 +174,18 @@ class SubletAgent(DevicePluginOptions, Application):
         help="On Kubernetes: the control group below which the kubelet makes those of pods, where "
         "it was given one (cgroupRoot in its configuration). Pods elsewhere are nobody's.",
     ).tag(config=True)
+    canary = Bool(
+        True,
+        help="Before anything is lent on a card, move a small process of the agent's own out and "
+        "back there, and compare its memory; until that has worked nothing is suspended or resumed "
+        "on the card. Without, the first notebook is the trial.",
+    ).tag(config=True)
+    canary_within_s = Float(
+        10.0,
+        min=0.1,
+        help="How long, in seconds, that process may take out and back. Others on the card may "
+        "stand still for as long.",
+    ).tag(config=True)
     unsafe_skip_room_check = Bool(
         False,
         help="Restore slices without looking whether there is room. This loses notebooks: it is "
@@ -199,7 +218,9 @@ class SubletAgent(DevicePluginOptions, Application):
         )
 
     def start(self) -> None:
-        """Keep the agent running until told to stop."""
+        """Keep the agent running until told to stop; or say whether it could do its work."""
+        if self.check:
+            self._check()
         try:
             self.settings()
             self.open_device()
@@ -238,6 +259,7 @@ class SubletAgent(DevicePluginOptions, Application):
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,
             device_plugin=self.device_plugin_settings(),
+            canary=self._trial_limits() if self.canary else None,
         )
 
     def open_device(self) -> Device:
@@ -254,6 +276,18 @@ class SubletAgent(DevicePluginOptions, Application):
         """Say what is wrong with the set-up, and exit so that nobody tries again."""
         self.log.error("%s", error)
         sys.exit(SETTINGS_EXIT)
+
+    def _trial_limits(self) -> TrialLimits:
+        return TrialLimits(move_s=self.canary_within_s)
+
+    def _check(self) -> NoReturn:
+        try:
+            device = self.open_device()
+        except (SubletAgentError, DeviceError, OSError) as error:
+            sys.exit(f"not fit to be lent: {error}")
+        checked = check_node(device, self._trial_limits() if self.canary else None)
+        print(checked.text)  # noqa: T201 - it is what was asked for
+        sys.exit(0 if checked.fit else 1)
 
     def _link_settings(self) -> LinkSettings | None:
         if not self.service_url:

@@ -5,13 +5,14 @@ may run at the same time. Amounts are MiB. ``pause``, ``suspend``, ``resume`` an
 the driver's lock, checkpoint, restore and unlock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
+from sublet_quota.reasons.fitness import UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 
@@ -36,6 +37,38 @@ class Gpu:
     type: str
     memory_mib: int
     simulated: bool
+
+
+class ComputeMode(StrEnum):
+    """How many processes a card takes."""
+
+    DEFAULT = "default"
+    EXCLUSIVE = "exclusive-process"
+    PROHIBITED = "prohibited"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSetup:
+    """How a card and its driver are set up; ``None`` for what they do not tell."""
+
+    driver: str | None
+    """The driver's version, such as ``580.159.04``."""
+    persistent: bool | None
+    """Whether the driver stays loaded on the card when no process uses it."""
+    initialised: bool
+    """Whether a process of the agent's has initialised the driver, and lives."""
+    compute_mode: ComputeMode | None
+    mps: str | None
+    """The control daemon or server of MPS that runs, in words; ``None``: none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutGpu:
+    """A card of the node that is not used, by its id and place among the node's, and why."""
+
+    gpu_id: GpuId
+    index: int
+    reason: UnfitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +151,18 @@ class Device(Protocol):
 
     def gpus(self) -> Sequence[Gpu]:
         """Return the cards, in the driver's order."""
+        ...
+
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        """Return the cards of the node that are not among ``gpus``, and why each is not."""
+        ...
+
+    def setup(self, gpu_id: GpuId) -> GpuSetup:
+        """Return how a card and its driver are set up, as far as they tell; never an error."""
+        ...
+
+    def client_environment(self, gpu_id: GpuId) -> Mapping[str, str]:
+        """Return the variables by which a program that is started uses this card, and no other."""
         ...
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:

@@ -12,12 +12,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.devices import beforehand
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
-from sublet_agent.devices.interface import Gpu, GpuGoneError, GpuMemory, GpuProcess, HealthEvent
+from sublet_agent.devices.interface import (
+    ComputeMode,
+    DeviceError,
+    Gpu,
+    GpuGoneError,
+    GpuMemory,
+    GpuProcess,
+    GpuSetup,
+    HealthEvent,
+    LeftOutGpu,
+)
 from sublet_agent.devices.listed import Listed, why_listed_not_suspendable
+from sublet_agent.devices.mps import mps_process
 from sublet_agent.devices.nvidia_checkpoint import CudaCheckpoint
 from sublet_agent.devices.nvidia_health import NvidiaHealth
 from sublet_agent.devices.nvml import Nvml, text_of
@@ -36,6 +48,7 @@ class NvidiaDevice(DriverDevice):
     def __init__(self) -> None:
         self._nvml: Final = Nvml()
         self._gpus: Final[list[Gpu]] = []
+        self._left_out: Final[list[LeftOutGpu]] = []
         self._find_gpus()
         self._checkpoint: Final = CudaCheckpoint(lambda: [each.gpu_id for each in self._gpus])
         self._figures: Final = OptionalFigures()
@@ -50,6 +63,36 @@ class NvidiaDevice(DriverDevice):
     def gpus(self) -> Sequence[Gpu]:
         """Return the cards, in the driver's order."""
         return list(self._gpus)
+
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        """Return the cards that are split by MIG, or do not tell their memory."""
+        return list(self._left_out)
+
+    def setup(self, gpu_id: GpuId) -> GpuSetup:
+        """Return how a card and its driver are set up, as far as they tell."""
+        nvml, figures = self._nvml.module, self._figures
+        persistent = figures.ask(
+            gpu_id,
+            "persistence mode",
+            lambda: bool(self._nvml.ask(gpu_id, nvml.nvmlDeviceGetPersistenceMode)),
+        )
+        return GpuSetup(
+            driver=figures.ask(
+                gpu_id,
+                "driver's version",
+                lambda: text_of(
+                    self._nvml.ask(gpu_id, lambda _: nvml.nvmlSystemGetDriverVersion())
+                ),
+            ),
+            persistent=persistent,
+            initialised=self._driver_is_initialised(),
+            compute_mode=figures.ask(gpu_id, "compute mode", lambda: self._compute_mode(gpu_id)),
+            mps=mps_process(),
+        )
+
+    def client_environment(self, gpu_id: GpuId) -> Mapping[str, str]:
+        """Return the variable by which CUDA shows a program this card alone."""
+        return {"CUDA_VISIBLE_DEVICES": gpu_id}
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
         """Return the card's memory; what the driver keeps for itself counts as used."""
@@ -116,25 +159,46 @@ class NvidiaDevice(DriverDevice):
     def _state_word(self, pid: int) -> str:
         return self._checkpoint.state_word(pid)
 
-    def _find_gpus(self) -> None:
+    def _driver_is_initialised(self) -> bool:
+        """Whether a process of the agent's has called ``cuInit``, and lives: none does."""
+        return False
+
+    def _compute_mode(self, gpu_id: GpuId) -> ComputeMode:
         nvml = self._nvml.module
-        with self._nvml.translated("the cards cannot be listed"):
-            for index in range(nvml.nvmlDeviceGetCount()):
-                handle = nvml.nvmlDeviceGetHandleByIndex(index)
-                gpu_id = GpuId(text_of(nvml.nvmlDeviceGetUUID(handle)))
-                if self._is_split(handle):
-                    _log.warning("card %s is split by MIG, which cannot be lent: left out", gpu_id)
-                    continue
-                self._nvml.add(gpu_id, handle)
-                self._gpus.append(
-                    Gpu(
-                        gpu_id=gpu_id,
-                        index=index,
-                        type=text_of(nvml.nvmlDeviceGetName(handle)),
-                        memory_mib=nvml.nvmlDeviceGetMemoryInfo(handle).total // _MIB,
-                        simulated=False,
-                    )
-                )
+        mode = self._nvml.ask(gpu_id, nvml.nvmlDeviceGetComputeMode)
+        if mode == nvml.NVML_COMPUTEMODE_DEFAULT:
+            return ComputeMode.DEFAULT
+        if mode == nvml.NVML_COMPUTEMODE_PROHIBITED:
+            return ComputeMode.PROHIBITED
+        return ComputeMode.EXCLUSIVE
+
+    def _find_gpus(self) -> None:
+        with self._nvml.translated("the cards cannot be counted"):
+            count = self._nvml.module.nvmlDeviceGetCount()
+        for index in range(count):
+            try:
+                self._find_gpu(index)
+            except DeviceError as error:
+                # Lost, say, or without memory of its own to tell of: the others are served.
+                gpu_id = GpuId(f"number-{index}")
+                self._leave_out(gpu_id, index, UnfitReason(Unfit.UNREADABLE, str(error)))
+
+    def _find_gpu(self, index: int) -> None:
+        nvml = self._nvml.module
+        with self._nvml.translated(f"card number {index} does not answer"):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            gpu_id = GpuId(text_of(nvml.nvmlDeviceGetUUID(handle)))
+            if self._is_split(handle):
+                self._leave_out(gpu_id, index, UnfitReason(Unfit.SPLIT))
+                return
+            name = text_of(nvml.nvmlDeviceGetName(handle))
+            total_mib = nvml.nvmlDeviceGetMemoryInfo(handle).total // _MIB
+        self._nvml.add(gpu_id, handle)
+        self._gpus.append(Gpu(gpu_id, index, name, total_mib, simulated=False))
+
+    def _leave_out(self, gpu_id: GpuId, index: int, reason: UnfitReason) -> None:
+        _log.warning("card %s is not used: %s", gpu_id, reason.clause)
+        self._left_out.append(LeftOutGpu(gpu_id, index, reason))
 
     def _is_split(self, handle: Any) -> bool:
         nvml = self._nvml.module

@@ -7,17 +7,21 @@ from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.devices import beforehand
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
 from sublet_agent.devices.interface import (
+    ComputeMode,
     DeviceError,
     Gpu,
     GpuGoneError,
     GpuMemory,
     GpuProcess,
+    GpuSetup,
     HealthEvent,
+    LeftOutGpu,
 )
 from sublet_agent.devices.listed import Listed, why_listed_not_suspendable
 from sublet_agent.devices.optional_figures import OptionalFigures
@@ -32,6 +36,7 @@ class SimulatedDevice(DriverDevice):
     """The cards of one daemon. A connection is kept for each calling thread."""
 
     def __init__(self, socket_path: str) -> None:
+        self._socket_path: Final = socket_path
         self._daemon: Final = ThreadConnections(socket_path)
         self._figures: Final = OptionalFigures()
         self._last_listed: Final[dict[GpuId, Mapping[int, Listed]]] = {}
@@ -54,7 +59,33 @@ class SimulatedDevice(DriverDevice):
                 simulated=True,
             )
             for each in self._ask("gpus")["gpus"]
+            if not each["split"]
         ]
+
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        """Return the cards that MIG splits."""
+        return [
+            LeftOutGpu(GpuId(each["gpu_id"]), each["index"], UnfitReason(Unfit.SPLIT))
+            for each in self._ask("gpus")["gpus"]
+            if each["split"]
+        ]
+
+    def setup(self, gpu_id: GpuId) -> GpuSetup:
+        """Return how the card is set up, as it was told to pretend."""
+        told = self._figures.ask(gpu_id, "setup", lambda: self._ask("setup", gpu_id=gpu_id))
+        if told is None:
+            return GpuSetup(None, None, initialised=False, compute_mode=None, mps=None)
+        return GpuSetup(
+            driver=told["driver"],
+            persistent=told["persistent"],
+            initialised=False,
+            compute_mode=ComputeMode(told["compute_mode"]),
+            mps="a simulated one" if told["mps"] else None,
+        )
+
+    def client_environment(self, gpu_id: GpuId) -> Mapping[str, str]:
+        """Return what the client of simulated GPUs asks for."""
+        return {"SUBLET_SIMULATED_SOCKET": self._socket_path, "SUBLET_GPU_ID": gpu_id}
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
         """Return the card's memory."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.residency.actions import Wait
@@ -10,6 +11,7 @@ from sublet_quota.wire.agent_link import (
     ForeignProcesses,
     GpuReport,
     SliceReport,
+    ToldUnfit,
     WaitReport,
 )
 
@@ -23,6 +25,9 @@ from sublet_agent.residency.description import (
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, lendable_mib, lent_to
+
+_MOST: Final = 1000
+"""The most characters of a detail that the service is told."""
 
 
 def report_gpu(
@@ -45,6 +50,7 @@ def report_gpu(
         energy_mj=gpu.reading.energy_mj,
         closed=None if gpu.closed is None else gpu.closed.words,
         foreign_processes=_foreign(gpu),
+        unfit=tuple(ToldUnfit(why=each.why, detail=each.detail[:_MOST]) for each in gpu.unfit),
         unfrozen=unfrozen,
         lendable_mib=lendable_mib(gpu, slices, node),
         suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),

@@ -116,8 +116,8 @@ class SamplingLoop:
                 self.close(sample.problem)
             return
         self._failures, self._answers = 0, self._answers + 1
-        if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.may_pass:
-            was = gpu.closed.words
+        if self._answers >= _BACK_AFTER and gpu.fault is not None and gpu.fault.may_pass:
+            was = gpu.fault.words
             log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, was)
             gpu.reopen()
             self._tell()
@@ -129,7 +129,7 @@ class SamplingLoop:
         """
         gpu = self._residency.gpu
         self._answers = 0
-        if gpu.closed is None or (gpu.closed.may_pass and not reason.may_pass):
+        if gpu.fault is None or (gpu.fault.may_pass and not reason.may_pass):
             gpu.close(reason)
             self._tools.record(EventKind.GPU_CLOSED, gpu.gpu.gpu_id, detail=reason.words)
             self._tell()
@@ -183,7 +183,7 @@ class SamplingLoop:
         gpu, slices = self._residency.gpu, self._residency.slices
         stray = [t for t in found_paused if not paused_processes.of(t.identity)]
         policy, whole, moved = [], [], []
-        if gpu.move is None:
+        if gpu.move is None and gpu.canary is None:
             # A move that broke off unexpectedly may have left whom it held.
             held = paused_processes.held_for(PauseReason.MOVE)
             moved = [target for target in held if target.gpu_id == gpu.gpu.gpu_id]

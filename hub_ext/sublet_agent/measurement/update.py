@@ -93,7 +93,11 @@ class SampleUpdate:
         listed: set[ProcessIdentity] = set()
         foreign: dict[int, int | None] = {}
         strays: set[SliceId] = set()
+        canary_mib = 0
         for process in sample.processes:
+            if process.identity == self._gpu.canary:
+                canary_mib = process.memory_mib or 0
+                continue
             served = self._slice_of(process)
             if served is None:
                 foreign[process.identity.pid] = process.memory_mib
@@ -109,6 +113,7 @@ class SampleUpdate:
             energy_mj=sample.energy_mj,
             foreign=foreign,
             strays=frozenset(strays),
+            canary_mib=canary_mib,
         )
         effects.changed |= self._gpu.read(reading)
         return listed

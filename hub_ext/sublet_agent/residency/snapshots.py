@@ -59,6 +59,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
         ),
         foreign_mib=foreign_mib(gpu, slices),
         foreign_present=bool(gpu.reading.foreign),
+        unfit=bool(gpu.unfit),
         lending=node.lending,
         closed=None if gpu.closed is None else gpu.closed.words,
         settings=gpu.pool,
@@ -70,7 +71,8 @@ def foreign_mib(gpu: ServedGpu, slices: Iterable[ServedSlice]) -> int:
     slices = tuple(slices)
     strays = sum(_stray_mib(s) for s in slices if not gpu.is_moving(s.slice_id))
     told = [mib for mib in gpu.reading.foreign.values() if mib is not None]
-    taken = sum(told) + gpu.orphans_mib + (gpu.overhead_mib or 0) + strays
+    own = gpu.reading.canary_mib + (gpu.overhead_mib or 0)
+    taken = sum(told) + gpu.orphans_mib + own + strays
     if len(told) == len(gpu.reading.foreign):
         return taken
     # What is not told is taken to be all that is in use and that nobody else accounts for.

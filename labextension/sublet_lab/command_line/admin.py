@@ -5,6 +5,7 @@ from datetime import datetime
 
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.reasons.fitness import is_closed, unfit_clause
 from sublet_quota.reasons.foreign_processes import foreign_clause
 from sublet_quota.reasons.not_frozen import not_frozen_clause
 from sublet_quota.residency.snapshot import Holder
@@ -93,6 +94,11 @@ def _remarks(gpu: GpuInfo) -> str:
             foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told
         )
         remarks.append(f"pause only: {who}")
+    unfit = report.unfit_reasons
+    if unfit and not is_closed(unfit):
+        remarks.append(f"pause only: {unfit_clause(unfit)}")
+    if report.unfit is None:
+        remarks.append("its agent does not tell whether it is fit to be lent")
     if report.unfrozen is not None:
         why = not_frozen_clause(report.unfrozen)
         remarks.append(f"not all are frozen while one comes back: {why}")

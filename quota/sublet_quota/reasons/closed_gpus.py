@@ -13,6 +13,8 @@ class GpuFault(StrEnum):
     """What is on the card cannot be read: it is closed only until it can again."""
     XID = "xid"
     """The driver reported an error of the card."""
+    UNFIT = "unfit"
+    """The card is set up so that slices cannot share it."""
     ECC = "ecc"
     """Memory errors that could not be corrected."""
 

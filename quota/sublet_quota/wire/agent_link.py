@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
@@ -32,6 +33,13 @@ class ForeignProcesses(AnswerModel):
     """Whether the card tells what each of them holds; else ``held_mib`` is only the least."""
 
 
+class ToldUnfit(AnswerModel):
+    """One thing for which a card is not fit to be lent."""
+
+    why: Unfit
+    detail: Text = ""
+
+
 class GpuReport(AnswerModel):
     """One card, as its agent sees it."""
 
@@ -50,11 +58,19 @@ class GpuReport(AnswerModel):
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
+    unfit: tuple[ToldUnfit, ...] | None = None
+    """Why the card is not fit to be lent; none: it is; ``None``: the agent does not tell (it is of
+    a version that did not look)."""
     unfrozen: NotFrozen | None = None
     """Why the other slices are not all frozen while one comes back, or nothing: they are."""
     lendable_mib: int = Field(default=0, ge=0)
     """What a job could get here within ``idle_after`` of everybody's last cell."""
     suspend_mib_per_s: int = Field(default=1700, ge=1)
+
+    @property
+    def unfit_reasons(self) -> tuple[UnfitReason, ...]:
+        """Why the card is not fit to be lent, as far as that is told."""
+        return tuple(UnfitReason(each.why, each.detail) for each in self.unfit or ())
 
 
 class WaitReport(AnswerModel):

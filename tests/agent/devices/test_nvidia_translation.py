@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import (
+    ComputeMode,
     DeviceError,
     GpuGoneError,
     GpuProcess,
@@ -21,6 +22,7 @@ from sublet_agent.devices.interface import (
     ResumeRefusedError,
 )
 from sublet_agent.devices.nvidia import NvidiaDevice
+from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
 from tests.support.nvidia_fakes import CUresult, FakeCard, FakeDriver, FakeNvml
@@ -172,11 +174,52 @@ def test_a_list_that_has_grown_between_two_calls_is_asked_for_again(
     assert [each.pid for each in device.processes(device.gpus()[0].gpu_id)] == [1]
 
 
+def test_cards_that_are_split_are_left_out_and_told(nvml: FakeNvml, driver: FakeDriver) -> None:
+    del driver
+    nvml.cards.append(FakeCard(uuid="GPU-split", mig=True))
+    (left_out,) = NvidiaDevice().left_out()
+    assert (left_out.gpu_id, left_out.index, left_out.reason.why) == ("GPU-split", 1, Unfit.SPLIT)
+
+
+@pytest.mark.parametrize("broken", [{"lost": True}, {"errors": {"MemoryInfo": 3}}])
+def test_a_card_that_tells_nothing_keeps_the_others_from_nobody(
+    nvml: FakeNvml, driver: FakeDriver, broken: dict[str, object]
+) -> None:
+    del driver
+    nvml.cards.append(FakeCard(uuid="GPU-broken", **broken))
+    device = NvidiaDevice()
+    assert [gpu.index for gpu in device.gpus()] == [0]
+    (left_out,) = device.left_out()
+    assert (left_out.index, left_out.reason.why) == (1, Unfit.UNREADABLE)
+
+
+def test_how_a_card_is_set_up_is_told(device: NvidiaDevice, card: FakeCard) -> None:
+    setup = device.setup(device.gpus()[0].gpu_id)
+    assert (setup.driver, setup.persistent, setup.initialised) == ("580.159.04", True, False)
+    assert setup.compute_mode is ComputeMode.DEFAULT
+    card.persistent, card.compute_mode = False, FakeNvml.NVML_COMPUTEMODE_EXCLUSIVE_PROCESS
+    setup = device.setup(device.gpus()[0].gpu_id)
+    assert (setup.persistent, setup.compute_mode) == (False, ComputeMode.EXCLUSIVE)
+    card.compute_mode = FakeNvml.NVML_COMPUTEMODE_PROHIBITED
+    assert device.setup(device.gpus()[0].gpu_id).compute_mode is ComputeMode.PROHIBITED
+
+
+def test_a_setup_that_is_not_told_is_no_error(device: NvidiaDevice, card: FakeCard) -> None:
+    card.errors = {"PersistenceMode": 3, "ComputeMode": 4}
+    setup = device.setup(device.gpus()[0].gpu_id)
+    assert (setup.persistent, setup.compute_mode) == (None, None)
+
+
+def test_a_program_is_shown_the_card_alone(device: NvidiaDevice, card: FakeCard) -> None:
+    gpu_id = device.gpus()[0].gpu_id
+    assert device.client_environment(gpu_id) == {"CUDA_VISIBLE_DEVICES": card.uuid}
+
+
 def test_whether_a_card_is_split_by_mig_must_be_known(nvml: FakeNvml, driver: FakeDriver) -> None:
     del driver
     nvml.cards[0].errors["MigMode"] = nvml.NVML_ERROR_NO_PERMISSION
-    with pytest.raises(DeviceError, match="cannot be listed"):
-        NvidiaDevice()
+    (left_out,) = NvidiaDevice().left_out()
+    assert left_out.reason.why is Unfit.UNREADABLE
     nvml.cards[0].errors["MigMode"] = nvml.NVML_ERROR_NOT_SUPPORTED
     assert len(NvidiaDevice().gpus()) == 1
 

@@ -27,6 +27,7 @@ class Monitor:
                 "index": card.index,
                 "type": card.type,
                 "memory_mib": card.store.total_mib,
+                "split": card.setup.split,
             }
             for card in self._machine.cards.values()
         ]
@@ -65,7 +66,6 @@ class Monitor:
             "persistent": setup.persistent,
             "compute_mode": setup.compute_mode.value,
             "mps": setup.mps,
-            "split": setup.split,
         }
 
     def away_mib(self, pid: int) -> int:
