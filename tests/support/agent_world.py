@@ -1,4 +1,6 @@
-"""A daemon of simulated GPUs, a hub service's link and a real agent, together in a folder."""
+"""GPUs (the daemon's simulated ones, or those of the stand-in for NVIDIA's driver), a hub service's
+link and a real agent, together in a folder.
+"""
 
 import ast
 import time
@@ -9,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
+from tests.support.nvidia_stand_in.cards import NvidiaGpus, nvidia_gpus
 from tests.support.running_agent import RunningAgent
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
 from tests.support.tenants import Tenant
-
-GIB = 1024
 
 _GATE = """
 import json, os, socket, time
@@ -74,13 +75,18 @@ class Kernel:
 class AgentWorld:
     """The three, and the kernels that a test starts."""
 
-    gpus: SimulatedGpus
+    gpus: SimulatedGpus | NvidiaGpus
     service: FakeServiceLink
     agent: RunningAgent
     gpu_id: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.gpu_id = self.gpus.gpu_id
+
+    @property
+    def gib(self) -> int:
+        """A GiB in MiB; on small cards it is less."""
+        return self.gpus.mib_per_gib
 
     def serve(self, *slices: Any, **pool: Any) -> None:
         """Assign slices, and wait until the agent serves them."""
@@ -90,10 +96,10 @@ class AgentWorld:
         self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
 
     def notebook(self, slice_id: str, gib: int, **fields: Any) -> Any:
-        return slice_assignment(slice_id, self.gpu_id, gib * GIB, **fields)
+        return slice_assignment(slice_id, self.gpu_id, gib * self.gib, **fields)
 
     def job(self, slice_id: str, gib: int, **fields: Any) -> Any:
-        return slice_assignment(slice_id, self.gpu_id, gib * GIB, holder="job", **fields)
+        return slice_assignment(slice_id, self.gpu_id, gib * self.gib, holder="job", **fields)
 
     def kernel(self, slice_id: str, **environment: str) -> Kernel:
         """Start a process of a slice."""
@@ -116,9 +122,8 @@ class AgentWorld:
         return self.service.report(slice_id)
 
     def truth(self, pid: int) -> str | None:
-        """Return the state of a process as the daemon knows it."""
-        process = self.gpus.administration.inspect().process(pid)
-        return None if process is None else process.state
+        """Return the state of a process as daemon or driver know it."""
+        return self.gpus.state_word(pid)
 
     def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]
@@ -141,14 +146,19 @@ def agent_world(
     module: str = "sublet_agent.app.serving",
     speed: float = 0.0,
     beat_s: float = 5.0,
+    nvidia: bool = False,
 ) -> Iterator[AgentWorld]:
     """Start all three; ``speed`` 0 moves memory in no time."""
     folder.chmod(0o755)
     service = FakeServiceLink(beat_s=beat_s)
     service.start()
     daemon = ("--speed", str(speed)) if speed else ()
-    with simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus:
-        agent = RunningAgent(folder, gpus.socket, service, agent_options, module)
+    with (
+        nvidia_gpus(speed=speed)
+        if nvidia
+        else simulated_gpus(*daemon, "--scale", "16384", instant=not speed)
+    ) as gpus:
+        agent = RunningAgent(folder, gpus.agent_options, service, agent_options, module)
         agent.start()
         try:
             agent.wait_until_serving()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from sublet_agent.devices.simulated import SimulatedDevice
 from sublet_agent.simulated.administration import Administration
@@ -33,10 +33,28 @@ class SimulatedGpus:
         """The first card's id."""
         return self.device.gpus()[0].gpu_id
 
+    @property
+    def agent_options(self) -> tuple[str, ...]:
+        """How an agent finds the cards."""
+        return ("--device=simulated", f"--simulated-socket={self.socket}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a program finds the cards."""
+        return {"SUBLET_SIMULATED_SOCKET": str(self.socket)}
+
+    mib_per_gib: ClassVar[int] = 1024
+    client: ClassVar[str] = "sublet_agent.simulated.client"
+    """The module by which a program uses the cards."""
+
+    def state_word(self, pid: int) -> str | None:
+        """Return the state of a process as the daemon knows it."""
+        process = self.administration.inspect().process(pid)
+        return None if process is None else process.state
+
     def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant:
         """Start a process that uses the cards; it ends with the daemon at the latest."""
-        more = {**environment, "SUBLET_SIMULATED_SOCKET": str(self.socket)}
-        tenant = Tenant.start("sublet_agent.simulated.client", more, uid=uid)
+        tenant = Tenant.start(self.client, {**environment, **self.environment}, uid=uid)
         self.stack.callback(tenant.close)
         return tenant
 

@@ -12,7 +12,7 @@ from sublet_agent.simulated.machine.replies import Reply
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
 from sublet_agent.simulated.server.monitor import Monitor
-from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls, Wanted
+from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
 from sublet_quota.names.ids import GpuId
 
 USER = 1000
@@ -57,12 +57,16 @@ class FakeHost:
 
     uids: dict[int, int] = field(default_factory=dict)
     killed: list[int] = field(default_factory=list)
+    still: set[int] = field(default_factory=set)
 
     def uid_of(self, pid: int) -> int | None:
         return self.uids.get(pid)
 
     def kill(self, pid: int) -> None:
         self.killed.append(pid)
+
+    def stands_still(self, pid: int) -> bool:
+        return pid in self.still
 
 
 class Bench:
@@ -175,17 +179,18 @@ class BenchTenant:
     def process(self) -> SimulatedProcess:
         return self.bench.machine.processes[self.pid]
 
+    def on(self, gpu: str) -> "BenchTenant":
+        """Return the same process as it uses another card."""
+        return BenchTenant(self.bench, Caller(self.caller.identity, gpu))
+
     def call(self, make: Callable[[TenantCalls, Caller, Reply], None]) -> RecordedReply:
         reply = self.bench.reply()
         make(self.bench.calls, self.caller, reply)
         self.bench.copy()
         return reply
 
-    def allocate(
-        self, handle: int, mib: int, *, managed: bool = False, on: str | None = None
-    ) -> RecordedReply:
-        wanted = Wanted(mib, managed=managed, gpu_id=on)
-        return self.call(lambda c, who, r: c.allocate(who, r, handle, wanted))
+    def allocate(self, handle: int, mib: int, *, managed: bool = False) -> RecordedReply:
+        return self.call(lambda c, who, r: c.allocate(who, r, handle, mib, managed=managed))
 
     def free(self, handle: int) -> RecordedReply:
         return self.call(lambda c, who, r: c.free(who, r, handle))

@@ -9,6 +9,7 @@ and frees memory in between, unasked.
 """
 
 import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -17,12 +18,15 @@ import socket
 import sys
 import threading
 import time
+from typing import Any
 
-import sublet_agent.simulated.client as gpu
 from sublet_lab.kernel.kernel_link import KernelLink
 
 from tests.support.gated_cell import gated_cell
 
+gpu = importlib.import_module(os.environ["WALK_CLIENT"])
+GIB = int(os.environ["WALK_MIB_PER_GIB"])
+"""A GiB in MiB; on small cards it is less."""
 PROMISED_S = 0.1
 """A bit less than the walk's ``turn_s``, after which others may have an unused promise."""
 
@@ -33,7 +37,7 @@ class Work:
     def __init__(self, cap_mib: int, seed: int) -> None:
         self._cap_mib = cap_mib
         self._rng = random.Random(seed)  # noqa: S311 - a walk, not a secret
-        self._buffers: list[tuple[gpu.Buffer, str]] = []
+        self._buffers: list[tuple[Any, str]] = []
 
     @property
     def held_mib(self) -> int:
@@ -49,8 +53,8 @@ class Work:
     def change(self) -> None:
         wish = self._rng.random()
         room = self._cap_mib - self.held_mib
-        if room >= 1024 and (wish < 0.6 or not self._buffers):
-            mib = self._rng.randrange(512, room)
+        if room >= GIB and (wish < 0.6 or not self._buffers):
+            mib = self._rng.randrange(GIB // 2, room)
             buffer = gpu.allocate(mib=mib)
             self._buffers.append((buffer, buffer.fill(self._rng.randrange(1 << 30))))
         elif wish < 0.8:
@@ -68,7 +72,7 @@ def grab_now_and_then(cap_mib: int, seed: int) -> None:
     while True:
         time.sleep(rng.random() * 0.06)
         try:
-            buffer = gpu.allocate(mib=rng.randrange(1024, cap_mib))
+            buffer = gpu.allocate(mib=rng.randrange(GIB, cap_mib))
         except gpu.OutOfMemoryError:
             continue
         time.sleep(rng.random() * 0.12)

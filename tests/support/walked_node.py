@@ -20,10 +20,9 @@ from tests.support.control_groups import freezers, leave_no_groups
 from tests.support.fake_service_link import FakeServiceLink, slice_assignment
 from tests.support.left_over_groups import note_groups
 from tests.support.nursery import NurserySprout, nursery
+from tests.support.nvidia_stand_in.cards import NvidiaGpus
 from tests.support.simulated_gpus import SimulatedGpus
 from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
-
-CONTEXT_MIB = 512
 
 
 class ViolationError(AssertionError):
@@ -34,7 +33,7 @@ class ViolationError(AssertionError):
 class WalkedNode:
     """The node: its agent, its slices and their tenants, and the looks at whether all is well."""
 
-    gpus: SimulatedGpus
+    gpus: SimulatedGpus | NvidiaGpus
     service: FakeServiceLink
     folder: Path
     seed: int
@@ -51,6 +50,9 @@ class WalkedNode:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311 - a walk, not a secret
         self.gpu_id = self.gpus.gpu_id
+        self.gib = self.gpus.mib_per_gib
+        # A process's context, and a bit more.
+        self.extra_mib = self.gib // 2 + self.gib // 16
         self.table = LinuxProcessTable()
         self._jobs = 0
         self.longest_cell_s = 0.0
@@ -87,7 +89,7 @@ class WalkedNode:
             if report is not None and report.gate_open and not each.tenants:
                 self._open(each)
                 self._assign()
-                tenant = self._tenant(each, each.cap_mib - CONTEXT_MIB - 64)
+                tenant = self._tenant(each, each.cap_mib - self.extra_mib)
                 tenant.tell("begin")
                 each.tenants.append(tenant)
                 self.counts["job started"] += 1
@@ -183,8 +185,7 @@ class WalkedNode:
             "--node=node-1",
             f"--state-folder={self.folder / 'state'}",
             f"--tenant-socket={self.folder / 'run' / 'agent.sock'}",
-            "--device=simulated",
-            f"--simulated-socket={self.gpus.socket}",
+            *self.gpus.agent_options,
             "--SubletAgent.tick_s=0.02",
             # The faults of a walk are for its slices: a card that fails its trial lends nothing.
             "--SubletAgent.canary=False",
@@ -213,7 +214,9 @@ class WalkedNode:
             {
                 "SUBLET_SLICE_ID": each.slice_id,
                 "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
-                "SUBLET_SIMULATED_SOCKET": str(self.gpus.socket),
+                **self.gpus.environment,
+                "WALK_CLIENT": self.gpus.client,
+                "WALK_MIB_PER_GIB": str(self.gpus.mib_per_gib),
                 "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
                 "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
             }

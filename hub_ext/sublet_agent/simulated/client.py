@@ -194,7 +194,8 @@ def _allocate(gib: float, mib: int, *, managed: bool, on: str | None = None) -> 
         message = f"{gib} GiB and {mib} MiB is nothing to allocate"
         raise SimulatedGpuError(message)
     session = _session()
-    handle, answer = session.obtain("allocate", wanted, managed=managed, on=on)
+    others = {} if on is None else {"gpu_id": on}
+    handle, answer = session.obtain("allocate", wanted, managed=managed, **others)
     return Buffer(session, handle, wanted, _number(answer["length"]))
 
 

@@ -39,44 +39,11 @@ def test_a_restore_without_room_poisons_the_process_for_ever(bench: Bench) -> No
     assert victim.process.poisoned is not None
 
 
-def test_a_process_on_two_cards_needs_room_on_both_to_come_back() -> None:
-    bench = Bench(gpus=2)
-    victim, thief = bench.tenant(1), bench.tenant(2, gpu="SIM-1")
-    victim.allocate(1, 10 * GIB)
-    victim.allocate(2, 30 * GIB, on="SIM-1")
-    listed = [bench.monitor.processes(gpu_id)[0]["memory_mib"] for gpu_id in ("SIM-0", "SIM-1")]
-    assert listed == [10 * GIB + CONTEXT, 30 * GIB + CONTEXT]
-    bench.suspend(1)
-    second = bench.machine.card("SIM-1")
-    assert second.store.free_mib == second.store.total_mib
-    thief.allocate(1, 60 * GIB)
-    assert bench.restore(1).code == 2
-    thief.free(1)
-    assert bench.restore(1).code == 304
-
-
-def test_a_process_on_two_cards_comes_back_to_each_and_leaves_both() -> None:
-    bench = Bench(gpus=2)
-    tenant = bench.tenant(1)
-    tenant.allocate(1, 10 * GIB)
-    tenant.allocate(2, 30 * GIB, on="SIM-1")
-    wrote = tenant.fill(2, 7).result
-    bench.suspend(1)
-    assert bench.restore(1).ok
-    bench.unlock(1)
-    assert tenant.sha256(2).result == wrote
-    assert bench.monitor.processes("SIM-1")[0]["memory_mib"] == 30 * GIB + CONTEXT
-    bench.machine.end(1, "killed")
-    stores = [card.store for card in bench.machine.cards.values()]
-    assert [store.free_mib for store in stores] == [store.total_mib for store in stores]
-    assert bench.monitor.processes("SIM-1") == []
-
-
 def test_a_lost_card_takes_a_process_with_it_that_was_on_another_first() -> None:
     bench = Bench(gpus=2)
     tenant = bench.tenant(1)
     tenant.allocate(1, GIB)
-    tenant.allocate(2, GIB, on="SIM-1")
+    tenant.on("SIM-1").allocate(2, GIB)
     bench.machine.lose_card(bench.machine.card("SIM-1"), "off the bus")
     assert bench.state(1) == "failed"
 
@@ -392,3 +359,102 @@ def test_a_move_by_the_driver_goes_before_programs_work_on_bytes(bench: Bench) -
     bench.machine.settle()
     assert began[0].ok
     assert not began[1].done
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (OperationKind.STATE, "running"),
+        (OperationKind.LOCK, "running"),
+        (OperationKind.CHECKPOINT, "locked"),
+        (OperationKind.UNLOCK, "locked"),
+        (OperationKind.RESTORE, "checkpointed"),
+    ],
+)
+def test_a_process_that_stands_still_does_not_answer_until_it_runs(
+    bench: Bench, kind: OperationKind, state: str
+) -> None:
+    bench.tenant(1).allocate(1, GIB)
+    if state != "running":
+        bench.lock(1)
+    if state == "checkpointed":
+        bench.checkpoint(1)
+    bench.host.still.add(1)
+    reply = bench.operate(kind, 1, timeout_ms=50)
+    bench.pass_time(5)
+    assert not reply.done
+    assert bench.state(1) == state
+    bench.host.still.clear()
+    bench.pass_time(0.1)
+    assert reply.ok
+
+
+def test_what_is_under_way_ends_when_the_process_runs_again() -> None:
+    bench = Bench(Speeds())
+    bench.tenant(1).allocate(1, 6 * GIB)
+    bench.lock(1)
+    bench.pass_time(1)
+    reply = bench.checkpoint(1)
+    bench.pass_time(0.5)
+    bench.host.still.add(1)
+    bench.pass_time(60)
+    assert not reply.done
+    bench.host.still.clear()
+    bench.pass_time(0.1)
+    assert reply.ok
+    assert bench.state(1) == "checkpointed"
+
+
+def test_a_process_that_stands_still_can_be_killed_and_others_go_on(bench: Bench) -> None:
+    bench.tenant(1).allocate(1, GIB)
+    bench.tenant(2).allocate(1, GIB)
+    bench.host.still.add(1)
+    waiting = bench.lock(1)
+    assert bench.lock(2).ok
+    bench.machine.end(1, "killed")
+    assert waiting.code == 304
+    assert math.isinf(bench.machine.next_event_s())
+
+
+def test_an_operation_that_nobody_waits_for_is_not_begun_when_the_process_runs_again(
+    bench: Bench,
+) -> None:
+    bench.tenant(1).allocate(1, GIB)
+    bench.host.still.add(1)
+    waiting = bench.lock(1)
+    waiting.abandoned = True
+    bench.machine.driver.forget_callers()
+    bench.host.still.clear()
+    bench.pass_time(1)
+    assert bench.state(1) == "running"
+    assert math.isinf(bench.machine.next_event_s())
+
+
+def test_a_process_on_two_cards_is_moved_whole_and_needs_room_on_both() -> None:
+    bench = Bench(gpus=2)
+    one, other = bench.machine.cards.values()
+    both = bench.tenant(1, gpu="SIM-0")
+    both.allocate(1, 10 * GIB)
+    both.on("SIM-1").allocate(2, 20 * GIB)
+    used = [10 * GIB + CONTEXT, 20 * GIB + CONTEXT]
+    assert [one.used_mib, other.used_mib] == used
+    bench.suspend(1)
+    assert [one.used_mib, other.used_mib] == [0, 0]
+    bench.restore(1)
+    assert [one.used_mib, other.used_mib] == used
+    bench.checkpoint(1)
+    bench.tenant(2, gpu="SIM-1").allocate(1, 70 * GIB)
+    assert bench.restore(1).code == 2
+    assert both.process.poisoned is not None
+    assert [one.used_mib, other.used_mib] == [0, 70 * GIB + CONTEXT]
+
+
+def test_a_process_on_two_cards_is_lost_with_either() -> None:
+    bench = Bench(gpus=2)
+    both = bench.tenant(1, gpu="SIM-0")
+    both.allocate(1, GIB)
+    both.on("SIM-1").allocate(2, GIB)
+    bench.machine.lose_card(bench.machine.card("SIM-1"), "test")
+    assert bench.state(1) == "failed"
+    bench.machine.end(1, "killed")
+    assert bench.free_mib == 80 * GIB

@@ -7,7 +7,6 @@ from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.machine.speeds import Speeds
 from sublet_agent.simulated.protocol.errors import CudaCode
-from sublet_agent.simulated.server.tenant_calls import Wanted
 
 from tests.support.simulated_machine import Bench
 
@@ -232,7 +231,7 @@ def test_memory_that_was_being_taken_when_its_process_was_suspended_is_not_calle
     tenant = bench.tenant(1)
     tenant.allocate(1, 1)
     allocated = bench.reply()
-    bench.calls.allocate(tenant.caller, allocated, 2, Wanted(GIB))
+    bench.calls.allocate(tenant.caller, allocated, 2, GIB, managed=False)
     bench.machine.bytes.run_slice()
     for kind in (OperationKind.LOCK, OperationKind.CHECKPOINT):
         assert bench.operate(kind, 1).ok

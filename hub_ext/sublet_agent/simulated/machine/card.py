@@ -72,18 +72,16 @@ class SimulatedProcess:
     """The driver's record of one process, from its first CUDA call until it ends."""
 
     identity: CallerIdentity
-    card: "Card"
-    """The first card that the process used: its kernels run there."""
-    context: Buffer
+    cards: "dict[GpuId, Card]" = field(default_factory=dict)
+    """The cards that the process has a context on, by the ids that it knows them by; its kernels
+    run on the first.
+    """
+    contexts: list[Buffer] = field(default_factory=list)
     state: DriverState = DriverState.RUNNING
     buffers: dict[int, Buffer] = field(default_factory=dict)
     """The process's buffers, by the handle that the process chose."""
     imported: dict[int, "tuple[SimulatedProcess, Buffer]"] = field(default_factory=dict)
     """Another process's buffers, opened by CUDA IPC, and whose they are."""
-    other_cards: list["Card"] = field(default_factory=list)
-    """The further cards that the process uses, in order."""
-    other_contexts: list[Buffer] = field(default_factory=list)
-    """The contexts on those cards."""
     hides_memory: bool = False
     """Whether the cards do not tell how much the process holds."""
     work: WorkQueue = field(default_factory=WorkQueue)
@@ -93,6 +91,9 @@ class SimulatedProcess:
     """What the driver is doing to the process now."""
     pending: deque[Operation] = field(default_factory=deque)
     """What the driver was asked to do next."""
+    look_again_s: float = math.inf
+    """When it is looked at again whether the process runs; infinity where nothing waits for that.
+    """
     poisoned: str | None = None
     """Why the process can never be restored: a lost notebook."""
     context_lost: str | None = None
@@ -109,6 +110,15 @@ class SimulatedProcess:
     def pid(self) -> int:
         """The process's id."""
         return self.identity.pid
+
+    @property
+    def card(self) -> "Card":
+        """The card that the process's kernels run on."""
+        return next(iter(self.cards.values()))
+
+    def card_known_as(self, gpu_id: str | None) -> "Card":
+        """Return the card that the process means by an id; the first where none is given."""
+        return self.card if gpu_id is None else self.cards[GpuId(gpu_id)]
 
     @property
     def submits(self) -> bool:
@@ -138,13 +148,10 @@ class SimulatedProcess:
         """The memory that the process holds on the card."""
         return sum(buffer.mib for buffer in self.all_buffers() if buffer.place is not None)
 
-    def on_mib(self, card: "Card") -> int:
-        """Return the memory that the process holds on one card."""
-        return sum(
-            buffer.mib
-            for buffer in self.all_buffers()
-            if buffer.place is not None and buffer.place.store is card.store
-        )
+    def mib_on(self, card: "Card") -> int:
+        """Return the memory that the process holds on one card now."""
+        held = (b for b in self.all_buffers() if b.store is card.store)
+        return sum(buffer.mib for buffer in held if buffer.place is not None)
 
     @property
     def image_mib(self) -> int:
@@ -172,8 +179,7 @@ class SimulatedProcess:
 
     def all_buffers(self) -> Iterator[Buffer]:
         """Yield the process's allocations, the contexts first."""
-        yield self.context
-        yield from self.other_contexts
+        yield from self.contexts
         yield from self.buffers.values()
 
 
@@ -191,14 +197,12 @@ class Card:
         self.store: Final = store
         self.processes: dict[int, SimulatedProcess] = {}
         """The processes of the card by pid, suspended ones too."""
-        self.guests: dict[int, SimulatedProcess] = {}
-        """The processes that used another card first, and use this one, too."""
-        self.silent: set[Figure] = set()
-        """What the card does not tell."""
-        self.setup = CardSetup()
         self.usage: Final = UsageMeter()
         self.energy_j = 0.0
         self.gone: str | None = None
+        self.silent: set[Figure] = set()
+        """What the card does not tell."""
+        self.setup = CardSetup()
 
     @property
     def used_mib(self) -> int:
@@ -208,12 +212,15 @@ class Card:
     def next_event_s(self, now_s: float, speeds: Speeds) -> float:
         """Return when the first of the things under way on the card is due, in seconds."""
         due = math.inf
-        computing = [left for p in self.processes.values() if (left := p.computing_s) is not None]
+        computing = [left for p in self._driven() if (left := p.computing_s) is not None]
         if computing:
             due = now_s + min(computing) * len(computing)
         outward, back = self._rates(speeds)
-        for process in self.processes.values():
+        for process in self._driven():
             operation = process.operation
+            if process.look_again_s < math.inf:
+                due = min(due, process.look_again_s)
+                continue
             if operation is None or not operation.begun:
                 continue
             if operation.not_before_s > now_s:
@@ -234,7 +241,7 @@ class Card:
     def progress(self, start_s: float, end_s: float, speeds: Speeds) -> None:
         """Let time pass on the card. No event lies within."""
         seconds = end_s - start_s
-        computing = [p for p in self.processes.values() if p.computing_s is not None]
+        computing = [p for p in self._driven() if p.computing_s is not None]
         self.energy_j += seconds * self._power_w(speeds, computing=bool(computing))
         for process in computing:
             process.work.progress(seconds / len(computing))
@@ -242,7 +249,7 @@ class Card:
         if computing:
             self.usage.add(start_s, end_s, 1.0)
         outward, back = self._rates(speeds)
-        for process in self.processes.values():
+        for process in self._driven():
             operation = process.operation
             if operation is not None and (operation.moves_out or operation.moves_back):
                 moved = seconds * (outward if operation.moves_out else back)
@@ -250,9 +257,13 @@ class Card:
                 if operation.left_mib < LEAST_MIB:
                     operation.moved_mib = operation.total_mib
 
+    def _driven(self) -> list[SimulatedProcess]:
+        """Return the processes whose time passes with this card: each has one such card."""
+        return [process for process in self.processes.values() if process.card is self]
+
     def _rates(self, speeds: Speeds) -> tuple[float, float]:
         """Return the rates of each move out and each move back, in MiB a second."""
-        operations = [p.operation for p in self.processes.values() if p.operation is not None]
+        operations = [p.operation for p in self._driven() if p.operation is not None]
         outward = sum(1 for operation in operations if operation.moves_out)
         back = sum(1 for operation in operations if operation.moves_back)
         return (

@@ -121,30 +121,22 @@ class SimulatedMachine:
             self.end(identity.pid, "its pid was taken by another process")
             known = None
         if known is not None:
-            if gpu_id is not None and known.card.gpu_id != gpu_id and gpu_id not in self.cards:
-                self.card(gpu_id)
             return known
-        card = self.card(gpu_id) if gpu_id is not None else next(iter(self.cards.values()))
-        process = SimulatedProcess(identity, card, self._context_on(card))
+        process = SimulatedProcess(identity)
+        self.join_card(process, gpu_id if gpu_id is not None else next(iter(self.cards)))
         self.processes[identity.pid] = process
-        card.processes[identity.pid] = process
         return process
 
-    def use_card(self, process: SimulatedProcess, gpu_id: str) -> Card:
-        """Return a card that the process uses, making a context there with the first use."""
+    def join_card(self, process: SimulatedProcess, gpu_id: str | None) -> None:
+        """Make the process's context on a card, unless it has one there, or names none."""
+        if gpu_id is None or gpu_id in process.cards:
+            return
         card = self.card(gpu_id)
-        if card is not process.card and card not in process.other_cards:
-            process.other_contexts.append(self._context_on(card))
-            process.other_cards.append(card)
-            card.guests[process.pid] = process
-        return card
-
-    def _context_on(self, card: Card) -> Buffer:
         if card.gone is not None:
             message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
             raise DeviceGoneError(message)
         mode = card.setup.compute_mode
-        taken = mode is ComputeMode.EXCLUSIVE and (card.processes or card.guests)
+        taken = mode is ComputeMode.EXCLUSIVE and card.processes
         if taken or mode is ComputeMode.PROHIBITED:
             message = f"the simulated GPU {card.gpu_id} is unavailable: its mode is {mode}"
             raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
@@ -155,7 +147,9 @@ class SimulatedMachine:
                 f"{card.store.free_mib} MiB are free on {card.gpu_id}"
             )
             raise OutOfMemoryError(message)
-        return Buffer(0, self.context_mib, BufferKind.CONTEXT, place)
+        process.contexts.append(Buffer(0, self.context_mib, BufferKind.CONTEXT, place))
+        process.cards[card.gpu_id] = card
+        card.processes[process.pid] = process
 
     def release(self, buffers: Iterable[Buffer]) -> None:
         """Give back the memory of buffers, wherever it is."""
@@ -176,9 +170,8 @@ class SimulatedMachine:
         while process.waiting:
             process.waiting.popleft().reply.fail(error)
         self.release(process.all_buffers())
-        process.card.processes.pop(pid, None)
-        for card in process.other_cards:
-            card.guests.pop(pid, None)
+        for card in process.cards.values():
+            card.processes.pop(pid, None)
         lost = process.poisoned or process.context_lost
         self.ended.append(Ended(process.identity, process.state, lost, how))
         self.settle()
@@ -203,7 +196,7 @@ class SimulatedMachine:
         card.gone = why
         self.report(card.gpu_id, "gone", why)
         error = DeviceGoneError(f"the simulated GPU {card.gpu_id} is gone: {why}")
-        for process in [*card.processes.values(), *card.guests.values()]:
+        for process in list(card.processes.values()):
             moving_back = process.operation is not None and process.operation.moves_back
             if process.state is not DriverState.CHECKPOINTED or moving_back:
                 self.driver.give_up(process, error)

@@ -43,19 +43,18 @@ class Monitor:
 
     def processes(self, gpu_id: str) -> list[Facts]:
         """Return the processes with something on the card; a suspended one has nothing."""
-        now = self._machine.time_s
-        card = self._answering(gpu_id, Figure.PROCESSES)
+        now, card = self._machine.time_s, self._answering(gpu_id, Figure.PROCESSES)
         told = Figure.UTILISATION not in card.silent
         return [
             {
                 "pid": process.pid,
-                "memory_mib": None if process.hides_memory else process.on_mib(card),
+                "memory_mib": None if process.hides_memory else held,
                 "utilisation_percent": _percent(process, card, now) if told else None,
                 "busy_ms": int(process.usage.total_s * 1000),
                 "mps": process.mps,
             }
-            for process in (*card.processes.values(), *card.guests.values())
-            if process.on_mib(card)
+            for process in card.processes.values()
+            if (held := process.mib_on(card))
         ]
 
     def setup(self, gpu_id: str) -> Facts:
@@ -153,6 +152,7 @@ class Monitor:
             "uid": process.identity.uid,
             "start_time": process.identity.start_time,
             "gpu_id": process.card.gpu_id,
+            "gpu_ids": [card.gpu_id for card in process.cards.values()],
             "state": process.state.value,
             "operation": operation.kind.value if operation is not None else None,
             "pending": len(process.pending),

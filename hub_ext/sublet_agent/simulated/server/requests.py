@@ -24,7 +24,7 @@ from sublet_agent.simulated.protocol.errors import CudaCode, NotPermittedError, 
 from sublet_agent.simulated.protocol.wire import MOST_PAYLOAD_BYTES
 from sublet_agent.simulated.server.fields import Fields
 from sublet_agent.simulated.server.monitor import Monitor
-from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls, Wanted
+from sublet_agent.simulated.server.tenant_calls import Caller, TenantCalls
 
 _MOST_HANDLE: Final = 2**53
 _MOST_MIB: Final = 2**30
@@ -156,11 +156,8 @@ class Requests:
             self._caller(request),
             reply,
             self._handle(request),
-            Wanted(
-                mib=fields.whole("mib", 1, _MOST_MIB),
-                managed=fields.flag("managed"),
-                gpu_id=fields.text_or_none("on"),
-            ),
+            fields.whole("mib", 1, _MOST_MIB),
+            managed=fields.flag("managed"),
         )
 
     def _free(self, request: Request, reply: Reply) -> None:

@@ -37,16 +37,6 @@ class Caller:
     gpu_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The memory that a program asks for."""
-
-    mib: int
-    managed: bool = False
-    gpu_id: str | None = None
-    """The card; ``None``: the first that the process used."""
-
-
 class TenantCalls:
     """The calls that any process may make."""
 
@@ -66,6 +56,7 @@ class TenantCalls:
                 return
             try:
                 _check_alive(process)
+                self._machine.join_card(process, caller.gpu_id)
                 run(process)
             except SimulatedGpuError as error:
                 reply.fail(error)
@@ -84,15 +75,14 @@ class TenantCalls:
             process.waiting.clear()
             process.waiting.extend(kept)
 
-    def allocate(self, caller: Caller, reply: Reply, handle: int, wanted: Wanted) -> None:
+    def allocate(
+        self, caller: Caller, reply: Reply, handle: int, mib: int, *, managed: bool
+    ) -> None:
         """Allocate memory under a handle of the caller's choice."""
-        mib = wanted.mib
 
         def run(process: SimulatedProcess) -> None:
             self._check_handle(process, handle)
-            limit, card = process.mps_limit_mib, process.card
-            if wanted.gpu_id is not None:
-                card = self._machine.use_card(process, wanted.gpu_id)
+            limit, card = process.mps_limit_mib, process.card_known_as(caller.gpu_id)
             if limit is not None and process.held_mib + mib > limit:
                 message = f"out of memory: {mib} MiB asked for, the MPS limit is {limit} MiB"
                 raise OutOfMemoryError(message)
@@ -103,7 +93,7 @@ class TenantCalls:
                     f"{card.store.total_mib} MiB are free on {card.gpu_id}"
                 )
                 raise OutOfMemoryError(message)
-            kind = BufferKind.MANAGED if wanted.managed else BufferKind.PLAIN
+            kind = BufferKind.MANAGED if managed else BufferKind.PLAIN
             buffer = Buffer(handle, mib, kind, place)
             process.buffers[handle] = buffer
             self._work_on_bytes(process, reply, self._fresh(buffer, reply))
@@ -137,13 +127,14 @@ class TenantCalls:
         """Tell the card's free and total memory, and what this process holds."""
 
         def run(process: SimulatedProcess) -> None:
-            store = process.card.store
+            card = process.card_known_as(caller.gpu_id)
+            store = card.store
             reply.succeed(
                 {
                     "free_mib": store.free_mib,
                     "total_mib": store.total_mib,
                     "held_mib": process.held_mib,
-                    "gpu_id": process.card.gpu_id,
+                    "gpu_id": card.gpu_id,
                 }
             )
 

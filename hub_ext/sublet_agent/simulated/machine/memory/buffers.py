@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from enum import StrEnum
 from typing import Final
 
-from sublet_agent.simulated.machine.memory.store import CardStore, Place, scramble
+from sublet_agent.simulated.machine.memory.store import Place, scramble
 
 SLICE_BYTES: Final = 64 * 1024
 """Real bytes are handled this many at a time, so that the daemon goes on answering."""
@@ -29,9 +29,9 @@ class Buffer:
         self.mib: Final = mib
         self.kind: Final = kind
         self.length: Final = 0 if kind is BufferKind.CONTEXT else place.length
+        self.store = place.store
+        """The memory of the card that the buffer is on, or goes back to."""
         self.place: Place | None = place
-        self.home: CardStore = place.store
-        """The memory of the card that the bytes are on, or come back to."""
         self.image: memoryview | None = None
         self.digest: str | None = None
         """SHA-256 of what the program last put there; ``None`` where it is not known."""
@@ -114,7 +114,7 @@ class Buffer:
     def leave_card(self) -> None:
         """Give the place up, after the bytes have moved out."""
         if self.place is not None:
-            self.place.store.give_back(self.place)
+            self.store.give_back(self.place)
             self.place = None
 
     def decay(self) -> None:
