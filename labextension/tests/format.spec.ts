@@ -8,6 +8,8 @@ import {
   decimal,
   gib,
   limit,
+  heldGib,
+  heldOfCap,
   ofGib,
   percent,
   sentence,
@@ -64,6 +66,18 @@ describe('amounts and times', () => {
     expect([percent(1000), percent(125)]).toEqual(['100 %', '12.5 %']);
     expect([bytes(512), bytes(3_400_000)]).toEqual(['512 B', '3.4 MB']);
     expect([decimal(0.04), decimal(12.34), decimal(250.6)]).toEqual(['0.04', '12.3', '251']);
+  });
+});
+
+describe('what is held, where the GPU does not tell all of it', () => {
+  test.each([
+    [2048, true, '2 GiB', '2 of 4 GiB'],
+    [0, true, '0 GiB', '0 of 4 GiB'],
+    [2048, false, 'at least 2 GiB', 'at least 2 GiB of 4 GiB'],
+    [0, false, 'an unknown amount', 'an unknown amount of 4 GiB']
+  ])('%d MiB, told: %s', (used_mib, told, held, ofCap) => {
+    expect(heldGib(trans, used_mib, told)).toBe(held);
+    expect(heldOfCap(trans, { used_mib, cap_mib: 4096, told })).toBe(ofCap);
   });
 });
 

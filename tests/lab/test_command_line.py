@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sublet_lab.command_line.tables import clock
 from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.reasons.waiting import WaitReason
-from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, WaitReport
+from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit, WaitReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Share
 from sublet_quota.wire.standing import tell_standing
 
@@ -234,6 +235,7 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
             used_mib=40960,
             closed="XID 79",
             foreign_processes=ForeignProcesses(count=1, pids=(42,), held_mib=2048),
+            unfit=(ToldUnfit(why=Unfit.DRIVER_UNLOADS),),
             unfrozen=NotFrozen.SWITCHED_OFF,
         ),
         slices=(slice_info(lent_to=("eve",)), waiting),
@@ -243,9 +245,11 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
         silent=False,
     )
     service.answer("GET gpus", [gpu])
-    shown = sublet("gpus").output
+    # Long remarks go over several lines.
+    shown = " ".join(sublet("gpus").output.split())
     for text in (
         "simulated; closed: XID 79; pause only: process 42 of no slice holds 2 GiB: nothing",
+        "pause only: nothing keeps the driver loaded there, which bringing",
         "not all are frozen while one comes back: freezing is switched off",
         "waiting, active 3 min",
         "lent to eve",
@@ -253,6 +257,31 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
     ):
         assert text in shown
     assert json.loads(sublet("gpus", "--json").output)[0]["promised_mib"] == 163840
+
+
+def test_gpus_shows_what_is_not_told_and_not_as_nothing(service: FakeHubService):
+    told = GpuReport(gpu_id="g", index=0, type="t", simulated=False, memory_mib=1024)
+    known = {"node": "n", "pool": "p", "slices": (), "promised_mib": 0, "overcommit": 0.0}
+    times = {"seen_at": NOW, "silent": False}
+    closed = told.model_copy(
+        update={
+            "unfit": (ToldUnfit(why=Unfit.EXCLUSIVE),),
+            "closed": "unfit: its compute mode does not let several processes on it",
+            "utilisation_percent": 0,
+        }
+    )
+    service.answer(
+        "GET gpus",
+        [GpuInfo(report=each, **known, **times) for each in (told, closed)],
+    )
+    shown = " ".join(sublet("gpus").output.split())
+    for text in (
+        "0 MiB not told",
+        "its agent does not tell whether it is fit to be lent",
+        "0 MiB 0 %",
+        "its compute mode",
+    ):
+        assert shown.count(text) == 1
 
 
 def test_lending_is_shown_and_switched(service: FakeHubService):

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from signal import Signals
 
 from sublet_agent.devices.interface import (
+    ComputeMode,
     DeviceError,
     Gpu,
     GpuMemory,
     GpuProcess,
+    GpuSetup,
     HealthEvent,
+    LeftOutGpu,
     NoSuchProcessError,
     OutOfGpuMemoryError,
     PauseTimeoutError,
@@ -39,6 +42,8 @@ class FakeProcess:
     poisoned: bool = False
     stopped: bool = False
     """Whether it could not answer, as by Ctrl-Z."""
+    told: bool = True
+    """Whether the card tells how much it holds."""
 
 
 @dataclass
@@ -70,6 +75,21 @@ class FakeDevice:
     def gpus(self) -> Sequence[Gpu]:
         return [Gpu(GPU, 0, "Fake GPU", self.total_mib, simulated=True)]
 
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        return []
+
+    def setup(self, _gpu_id: GpuId) -> GpuSetup:
+        return GpuSetup(
+            driver="580.159.04",
+            persistent=True,
+            initialised=False,
+            compute_mode=ComputeMode.DEFAULT,
+            mps=None,
+        )
+
+    def client_environment(self, gpu_id: GpuId) -> dict[str, str]:
+        return {"FAKE_GPU": gpu_id}
+
     def memory(self, _gpu_id: GpuId) -> GpuMemory:
         used = sum(p.memory_mib for p in self._listed())
         return GpuMemory(self.total_mib, used, self.total_mib - used)
@@ -77,7 +97,10 @@ class FakeDevice:
     def processes(self, _gpu_id: GpuId) -> Sequence[GpuProcess]:
         while self.before_listing:
             self.before_listing.pop(0)()
-        return [GpuProcess(p.pid, p.memory_mib, 0, p.busy_ms) for p in self._listed()]
+        return [
+            GpuProcess(p.pid, p.memory_mib if p.told else None, 0, p.busy_ms)
+            for p in self._listed()
+        ]
 
     def utilisation_percent(self, _gpu_id: GpuId) -> int:
         return 0

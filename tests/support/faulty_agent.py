@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 
 from sublet_agent.app.serving import main
-from sublet_agent.devices.interface import DeviceError, ProcessState
+from sublet_agent.devices.interface import DeviceError, GpuMemory, ProcessState
 from sublet_agent.devices.simulated import SimulatedDevice
 from sublet_quota.names.ids import GpuId
 
 _FAULTS = Path(os.environ["SUBLET_TEST_FAULTS"])
-_state, _utilisation = SimulatedDevice.state, SimulatedDevice.utilisation_percent
+_state, _memory = SimulatedDevice.state, SimulatedDevice.memory
 
 
 def state(device: SimulatedDevice, pid: int) -> ProcessState | None:
@@ -25,16 +25,16 @@ def state(device: SimulatedDevice, pid: int) -> ProcessState | None:
     return found
 
 
-def utilisation(device: SimulatedDevice, gpu_id: GpuId) -> int:
+def memory(device: SimulatedDevice, gpu_id: GpuId) -> GpuMemory:
     left = _FAULTS / "samples"
     if left.exists() and int(left.read_text()):
         left.write_text(str(int(left.read_text()) - 1))
         message = "unknown error"
         raise DeviceError(message)
-    return _utilisation(device, gpu_id)
+    return _memory(device, gpu_id)
 
 
 if __name__ == "__main__":
     SimulatedDevice.state = state  # type: ignore[method-assign]
-    SimulatedDevice.utilisation_percent = utilisation  # type: ignore[method-assign]
+    SimulatedDevice.memory = memory  # type: ignore[method-assign]
     main()

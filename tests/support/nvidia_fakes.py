@@ -6,6 +6,8 @@ The first answers in the words of nvidia-ml-py 13.615, whose sources were read f
 # The names are NVML's and the driver's own.
 # ruff: noqa: N802, N815
 
+import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import ModuleType, SimpleNamespace
@@ -23,6 +25,17 @@ class NVMLError(Exception):
         self.value = value
 
 
+class NVMLLibraryMismatchError(Exception):
+    """A function that the driver's library lacks: no ``NVMLError``, as in nvidia-ml-py."""
+
+
+class CardHandle(ctypes.Structure):
+    """What NVML's handles point to. Two handles of one card are two objects, and not equal."""
+
+
+_Handle = ctypes.POINTER(CardHandle)
+
+
 @dataclass
 class FakeCard:
     """One card as NVML tells it."""
@@ -36,26 +49,39 @@ class FakeCard:
     mps: dict[int, int | None] = field(default_factory=dict)
     samples: list[Any] = field(default_factory=list)
     energy_mj: int | None = 1000
+    persistent: bool = True
+    compute_mode: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    """The error with which a call answers, by the end of the call's name, for ever."""
 
 
 class FakeNvml(ModuleType):
     """The module ``pynvml``."""
 
     NVML_ERROR_NOT_SUPPORTED = 3
+    NVML_ERROR_NO_PERMISSION = 4
     NVML_ERROR_NOT_FOUND = 6
+    NVML_ERROR_INSUFFICIENT_SIZE = 7
     NVML_ERROR_TIMEOUT = 10
     NVML_ERROR_FUNCTION_NOT_FOUND = 13
     NVML_ERROR_GPU_IS_LOST = 15
     NVML_ERROR_RESET_REQUIRED = 16
+    NVML_ERROR_UNKNOWN = 999
     NVML_DEVICE_MIG_ENABLE = 1
+    NVML_COMPUTEMODE_DEFAULT = 0
+    NVML_COMPUTEMODE_PROHIBITED = 2
+    NVML_COMPUTEMODE_EXCLUSIVE_PROCESS = 3
     nvmlEventTypeDoubleBitEccError = 2
     nvmlEventTypeXidCriticalError = 8
     NVMLError = NVMLError
+    NVMLLibraryMismatchError = NVMLLibraryMismatchError
 
-    def __init__(self, cards: list[FakeCard]) -> None:
+    def __init__(self, cards: list[FakeCard], driver: str = "580.159.04") -> None:
         super().__init__("pynvml")
         self.cards = cards
+        self.driver = driver
         self.events: list[Any] = []
+        self.event_error = self.NVML_ERROR_TIMEOUT
 
     def nvmlInit(self) -> None:
         pass
@@ -63,49 +89,63 @@ class FakeNvml(ModuleType):
     def nvmlShutdown(self) -> None:
         pass
 
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return self.driver
+
     def nvmlDeviceGetCount(self) -> int:
         return len(self.cards)
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> FakeCard:
-        return self.cards[index]
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> object:
+        return ctypes.cast(ctypes.c_void_p(_FIRST_PLACE + index), _Handle)
 
-    def nvmlDeviceGetUUID(self, card: FakeCard) -> str:
-        return card.uuid
+    def nvmlDeviceGetUUID(self, handle: object) -> str:
+        return self._card(handle, "UUID").uuid
 
-    def nvmlDeviceGetName(self, _: FakeCard) -> bytes:
+    def nvmlDeviceGetName(self, handle: object) -> bytes:
+        self._card(handle, "Name")
         return b"NVIDIA H100 80GB HBM3"
 
-    def nvmlDeviceGetMigMode(self, card: FakeCard) -> list[int]:
-        return [int(card.mig), int(card.mig)]
+    def nvmlDeviceGetMigMode(self, handle: object) -> list[int]:
+        mig = self._card(handle, "MigMode").mig
+        return [int(mig), int(mig)]
 
-    def nvmlDeviceGetMemoryInfo(self, card: FakeCard) -> SimpleNamespace:
-        if card.lost:
-            raise NVMLError(self.NVML_ERROR_GPU_IS_LOST)
+    def nvmlDeviceGetPersistenceMode(self, handle: object) -> int:
+        return int(self._card(handle, "PersistenceMode").persistent)
+
+    def nvmlDeviceGetComputeMode(self, handle: object) -> int:
+        return self._card(handle, "ComputeMode").compute_mode
+
+    def nvmlDeviceGetMemoryInfo(self, handle: object) -> SimpleNamespace:
+        card = self._card(handle, "MemoryInfo")
         used = (card.total_mib - card.free_mib) * MIB
         return SimpleNamespace(total=card.total_mib * MIB, free=card.free_mib * MIB, used=used)
 
-    def nvmlDeviceGetComputeRunningProcesses(self, card: FakeCard) -> list[SimpleNamespace]:
-        return _processes(card.compute)
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: object) -> list[SimpleNamespace]:
+        return _processes(_or_mismatch(lambda: self._card(handle, "ComputeRunning")).compute)
 
-    def nvmlDeviceGetMPSComputeRunningProcesses(self, card: FakeCard) -> list[SimpleNamespace]:
-        return _processes(card.mps)
+    def nvmlDeviceGetMPSComputeRunningProcesses(self, handle: object) -> list[SimpleNamespace]:
+        return _processes(self._card(handle, "MPSRunning").mps)
 
-    def nvmlDeviceGetGraphicsRunningProcesses(self, _: FakeCard) -> list[SimpleNamespace]:
+    def nvmlDeviceGetGraphicsRunningProcesses(self, handle: object) -> list[SimpleNamespace]:
+        _or_mismatch(lambda: self._card(handle, "GraphicsRunning"))
         raise NVMLError(self.NVML_ERROR_NOT_SUPPORTED)
 
-    def nvmlDeviceGetProcessUtilization(self, card: FakeCard, since: int) -> list[Any]:
+    def nvmlDeviceGetProcessUtilization(self, handle: object, since: int) -> list[Any]:
         del since
-        if not card.samples:
+        samples = self._card(handle, "ProcessUtilization").samples
+        if not samples:
             raise NVMLError(self.NVML_ERROR_NOT_FOUND)
-        return card.samples
+        return samples
 
-    def nvmlDeviceGetUtilizationRates(self, _: FakeCard) -> SimpleNamespace:
+    def nvmlDeviceGetUtilizationRates(self, handle: object) -> SimpleNamespace:
+        _or_mismatch(lambda: self._card(handle, "UtilizationRates"))
         return SimpleNamespace(gpu=37, memory=5)
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, card: FakeCard) -> int:
-        if card.energy_mj is None:
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: object) -> int:
+        energy_mj = self._card(handle, "Energy").energy_mj
+        if energy_mj is None:
             raise NVMLError(self.NVML_ERROR_NOT_SUPPORTED)
-        return card.energy_mj
+        return energy_mj
 
     def nvmlEventSetCreate(self) -> object:
         return object()
@@ -113,21 +153,48 @@ class FakeNvml(ModuleType):
     def nvmlEventSetFree(self, events: object) -> None:
         pass
 
-    def nvmlDeviceGetSupportedEventTypes(self, _: FakeCard) -> int:
+    def nvmlDeviceGetSupportedEventTypes(self, handle: object) -> int:
+        self._card(handle, "EventTypes")
         return 0xFF
 
-    def nvmlDeviceRegisterEvents(self, card: FakeCard, kinds: int, events: object) -> None:
+    def nvmlDeviceRegisterEvents(self, handle: object, kinds: int, events: object) -> None:
         pass
 
     def nvmlEventSetWait(self, events: object, timeout_ms: int) -> SimpleNamespace:
         del events, timeout_ms
         if not self.events:
-            raise NVMLError(self.NVML_ERROR_TIMEOUT)
+            raise NVMLError(self.event_error)
         return self.events.pop(0)
 
     def event(self, card: FakeCard, kind: int, data: int) -> None:
         """Let something happen to a card."""
-        self.events.append(SimpleNamespace(device=card, eventType=kind, eventData=data))
+        place = self.cards.index(card)
+        handle = self.nvmlDeviceGetHandleByIndex(place)
+        self.events.append(SimpleNamespace(device=handle, eventType=kind, eventData=data))
+
+    def _card(self, handle: object, call: str) -> FakeCard:
+        """Return the card of a handle; a lost one tells nothing, also not who it is."""
+        place = ctypes.cast(handle, ctypes.c_void_p).value  # type: ignore[arg-type]
+        card = self.cards[(place or 0) - _FIRST_PLACE]
+        if card.lost:
+            raise NVMLError(self.NVML_ERROR_GPU_IS_LOST)
+        if call in card.errors:
+            raise NVMLError(card.errors[call])
+        return card
+
+
+_FIRST_PLACE = 0x1000
+
+
+def _or_mismatch(ask: Callable[[], FakeCard]) -> FakeCard:
+    """Raise what nvidia-ml-py's unversioned functions raise where the driver lacks them."""
+    try:
+        return ask()
+    except NVMLError as error:
+        if error.value == FakeNvml.NVML_ERROR_FUNCTION_NOT_FOUND:
+            message = "Unversioned function called and the pyNVML version does not match"
+            raise NVMLLibraryMismatchError(message) from error
+        raise
 
 
 def _processes(held: dict[int, int | None]) -> list[SimpleNamespace]:
@@ -144,6 +211,9 @@ class CUresult(IntEnum):
     CUDA_ERROR_INVALID_VALUE = 1
     CUDA_ERROR_OUT_OF_MEMORY = 2
     CUDA_ERROR_NOT_INITIALIZED = 3
+    CUDA_ERROR_DEVICE_UNAVAILABLE = 46
+    CUDA_ERROR_NO_DEVICE = 100
+    CUDA_ERROR_ECC_UNCORRECTABLE = 214
     CUDA_ERROR_OPERATING_SYSTEM = 304
     CUDA_ERROR_ILLEGAL_STATE = 401
     CUDA_ERROR_NOT_READY = 600

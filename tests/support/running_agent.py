@@ -56,6 +56,9 @@ class RunningAgent:
             *self.device_options,
             *self.options,
         ]
+        if not any("canary=" in option for option in self.options):
+            # Cards are tried in tests of that: in the others they are fit from the first moment.
+            argv.append("--SubletAgent.canary=False")
         with log.open("wb") as output:
             if self.module == _WATCHED:
                 # Its parent starts programs itself: nothing would be saved.

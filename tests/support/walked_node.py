@@ -187,6 +187,8 @@ class WalkedNode:
             f"--tenant-socket={self.folder / 'run' / 'agent.sock'}",
             *self.gpus.agent_options,
             "--SubletAgent.tick_s=0.02",
+            # The faults of a walk are for its slices: a card that fails its trial lends nothing.
+            "--SubletAgent.canary=False",
             # A cell that was held up for longer than idle_after may stand in a GPU call.
             "--SubletAgent.busy_wakes_after_s=0.1",
             *self.options,

@@ -9,8 +9,9 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 from traitlets.config import Application
@@ -27,6 +28,8 @@ from sublet_agent.devices.detection import DevicePlaces, find_device
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.errors import SettingsError, SubletAgentError
+from sublet_agent.fitness.node_check import check_node
+from sublet_agent.fitness.trial import TrialLimits
 from sublet_agent.hub_link.connection import LinkSettings
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.moves.thawing import thaw_after_moves
@@ -67,12 +70,17 @@ class SubletAgent(DevicePluginOptions, Application):
         "log-level": "Application.log_level",
     }
     flags = {
+        "check": (
+            {"SubletAgent": {"check": True}},
+            "Say whether this machine's GPUs are fit to be lent, and exit: 0 if all are, else 1.",
+        ),
         "unsafe-skip-room-check": (
             {"SubletAgent": {"unsafe_skip_room_check": True}},
             "Restore without looking for room. It LOSES notebooks; simulated GPUs only.",
         ),
     }
 
+    check = Bool(False, help="Say whether the GPUs are fit to be lent, and exit.").tag(config=True)
     config_file = Unicode("", help="A configuration file (Python or JSON).").tag(config=True)
     node = Unicode(
         help="This machine's name for the hub service. The node's secret belongs to this name."
@@ -178,6 +186,18 @@ class SubletAgent(DevicePluginOptions, Application):
         help="On Kubernetes: the control group below which the kubelet makes those of pods, where "
         "it was given one (cgroupRoot in its configuration). Pods elsewhere are nobody's.",
     ).tag(config=True)
+    canary = Bool(
+        True,
+        help="Before anything is lent on a card, move a small process of the agent's own out and "
+        "back there, and compare its memory; until that has worked nothing is suspended or resumed "
+        "on the card. Without, the first notebook is the trial.",
+    ).tag(config=True)
+    canary_within_s = Float(
+        10.0,
+        min=0.1,
+        help="How long, in seconds, that process may take out and back. Others on the card may "
+        "stand still for as long.",
+    ).tag(config=True)
     unsafe_skip_room_check = Bool(
         False,
         help="Restore slices without looking whether there is room. This loses notebooks: it is "
@@ -210,7 +230,9 @@ class SubletAgent(DevicePluginOptions, Application):
         )
 
     def start(self) -> None:
-        """Keep the agent running until told to stop."""
+        """Keep the agent running until told to stop; or say whether it could do its work."""
+        if self.check:
+            self._check()
         try:
             self.settings()
             self.open_device()
@@ -251,13 +273,14 @@ class SubletAgent(DevicePluginOptions, Application):
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,
             device_plugin=self.device_plugin_settings(),
+            canary=self._trial_limits() if self.canary else None,
         )
 
-    def open_device(self) -> Device:
-        """Return the node's GPUs."""
+    def open_device(self, helper: DriverHelper | None = None) -> Device:
+        """Return the node's GPUs; the driver is called by ``helper``, else by the agent's own."""
         places = DevicePlaces(
             self.simulated_socket or None,
-            self._driver_helper,
+            helper or self._driver_helper,
             StandingStill(tree_below(Path(self.cgroup_folder)) if self.cgroup_folder else None),
         )
         device = find_device(self.device, places)
@@ -272,6 +295,23 @@ class SubletAgent(DevicePluginOptions, Application):
         """Say what is wrong with the set-up, and exit so that nobody tries again."""
         self.log.error("%s", error)
         sys.exit(SETTINGS_EXIT)
+
+    def _trial_limits(self) -> TrialLimits:
+        return TrialLimits(move_s=self.canary_within_s)
+
+    def _check(self) -> NoReturn:
+        # An agent may run here already: what it lets the driver do is not looked into.
+        with tempfile.TemporaryDirectory(prefix="sublet-check-") as folder:
+            helper = DriverHelper(Path(folder))
+            try:
+                device = self.open_device(helper)
+                checked = check_node(device, self._trial_limits() if self.canary else None)
+            except (SubletAgentError, DeviceError, OSError) as error:
+                sys.exit(f"not fit to be lent: {error}")
+            finally:
+                helper.stop()
+        print(checked.text)  # noqa: T201 - it is what was asked for
+        sys.exit(0 if checked.fit else 1)
 
     def _link_settings(self) -> LinkSettings | None:
         if not self.service_url:

@@ -20,6 +20,7 @@ from sublet_agent.clock import Clock
 from sublet_agent.device_plugin.lendable import rooms_of
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.devices.interface import Device, DeviceError, Gpu, GpuMemory
+from sublet_agent.fitness.card_checks import CardCheck, FitnessTools
 from sublet_agent.hub_link.connection import ServiceLink
 from sublet_agent.hub_link.reports import report_gpu, report_slice
 from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
@@ -35,6 +36,7 @@ from sublet_agent.residency.registry import SliceRegistry
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
 from sublet_agent.state_files.assignments import AssignmentsFile
+from sublet_agent.state_files.canary_verdicts import CanaryVerdicts
 from sublet_agent.state_files.event_log import EventLog
 from sublet_agent.state_files.failed_gpus import FailedGpus
 from sublet_agent.state_files.journal import Journal, Target
@@ -85,6 +87,7 @@ class NodeAgent:
             self._residencies, self._attribution, table, settings.activity
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}
+        self._checks: list[CardCheck] = []
         self._socket = TenantSocket(
             settings.tenant_socket,
             TenantRequests(self._registry, self._attribution, table, clock),
@@ -112,6 +115,7 @@ class NodeAgent:
         self._report_recovery(recovered)
         # Before anybody is let in: what is on the cards must be known to decide.
         await asyncio.gather(*(s.sample_once() for s in self._samplers.values()))
+        await asyncio.gather(*(check.look() for check in self._checks))
         now = self._clock.now()
         self._registry.keep_promises(self._open_gates.load(self._residencies), now)
         for residency in self._residencies.values():
@@ -123,6 +127,7 @@ class NodeAgent:
         """Begin nothing more, finish or undo the moves in flight, and let go."""
         await self._socket.stop()
         await _end(self._tasks)
+        await asyncio.gather(*(check.stop() for check in self._checks))
         await asyncio.gather(*(r.stop() for r in self._residencies.values()))
         for pool in (self._calls, self._device_calls, self._samples):
             pool.shutdown(wait=True, cancel_futures=True)
@@ -187,6 +192,17 @@ class NodeAgent:
             activity=self._settings.activity,
             period_s=self._settings.sample_period_s,
         )
+        fitness_tools = FitnessTools(
+            moves=self._moves,
+            table=self._table,
+            samples=self._samples,
+            clock=self._clock,
+            changed=self._tell,
+            verdicts=CanaryVerdicts(
+                self._settings.state_folder / "canaries.json", self._table.boot_id
+            ),
+            limits=self._settings.canary,
+        )
         for gpu in self._device.gpus():
             served = ServedGpu(
                 gpu,
@@ -197,6 +213,7 @@ class NodeAgent:
             residency = GpuResidency(served, tools)
             self._residencies[gpu.gpu_id] = residency
             self._samplers[gpu.gpu_id] = SamplingLoop(residency, sampler_tools)
+            self._checks.append(CardCheck(residency, fitness_tools))
             log.info(
                 "GPU %s: %s %s, %s MiB",
                 gpu.index,
@@ -207,6 +224,7 @@ class NodeAgent:
 
     def _begin_tasks(self) -> None:
         loops = [s.run() for s in self._samplers.values()]
+        loops += [check.run() for check in self._checks]
         loops += [self._watch_health(), self._keep_house()]
         if self._settings.link is not None:
             hello = Hello(

@@ -6,6 +6,7 @@ from pathlib import Path
 from sublet_agent.cgroups.node_groups import GroupSettings
 from sublet_agent.device_plugin.settings import DevicePluginSettings
 from sublet_agent.errors import SettingsError
+from sublet_agent.fitness.trial import TrialLimits
 from sublet_agent.hub_link.connection import LinkSettings
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.residency.activity import ActivitySettings
@@ -31,6 +32,8 @@ class AgentSettings:
     """``None``: this node has no kubelet to tell of lendable room."""
     first_suspend_mib_per_s: int = 1700
     socket: SocketLimits = field(default_factory=SocketLimits)
+    canary: TrialLimits | None = field(default_factory=TrialLimits)
+    """How long trying a card may take; ``None``: cards are lent untried."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

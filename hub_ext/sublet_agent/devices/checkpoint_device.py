@@ -17,6 +17,7 @@ from sublet_agent.cgroups.standing_still import STILLNESS_WORDS, StandingStill
 from sublet_agent.devices.interface import (
     DeviceError,
     GpuGoneError,
+    GpuUnavailableError,
     NoAnswerError,
     NoGpuContextError,
     NoSuchProcessError,
@@ -32,7 +33,9 @@ from sublet_agent.devices.interface import (
 ERROR_OF_CODE: Final[Mapping[int, type[DeviceError]]] = {
     2: OutOfGpuMemoryError,
     3: NoGpuContextError,
-    46: GpuGoneError,
+    46: GpuUnavailableError,
+    100: GpuGoneError,
+    214: GpuGoneError,
     304: NoSuchProcessError,
     600: PauseTimeoutError,
     801: NotSupportedError,

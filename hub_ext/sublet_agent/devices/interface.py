@@ -5,13 +5,14 @@ may run at the same time. Amounts are MiB. ``pause``, ``suspend``, ``resume`` an
 the driver's lock, checkpoint, restore and unlock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
+from sublet_quota.reasons.fitness import UnfitReason
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 
@@ -38,6 +39,38 @@ class Gpu:
     simulated: bool
 
 
+class ComputeMode(StrEnum):
+    """How many processes a card takes."""
+
+    DEFAULT = "default"
+    EXCLUSIVE = "exclusive-process"
+    PROHIBITED = "prohibited"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSetup:
+    """How a card and its driver are set up; ``None`` for what they do not tell."""
+
+    driver: str | None
+    """The driver's version, such as ``580.159.04``."""
+    persistent: bool | None
+    """Whether the driver stays loaded on the card when no process uses it."""
+    initialised: bool
+    """Whether a process of the agent's has initialised the driver, and lives."""
+    compute_mode: ComputeMode | None
+    mps: str | None
+    """The control daemon or server of MPS that runs, in words; ``None``: none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutGpu:
+    """A card of the node that is not used, by its id and place among the node's, and why."""
+
+    gpu_id: GpuId
+    index: int
+    reason: UnfitReason
+
+
 @dataclass(frozen=True, slots=True)
 class GpuMemory:
     """The card's own account of its memory."""
@@ -52,10 +85,11 @@ class GpuProcess:
     """A process with something on the card (a suspended one has nothing, and is not listed)."""
 
     pid: int
-    memory_mib: int
-    utilisation_percent: int
+    memory_mib: int | None
+    """What the process holds on this card; ``None``: the card does not tell."""
+    utilisation_percent: int | None
     """The share of the card's time that the process used over the last sampling period, about a
-    second.
+    second; ``None``: the card does not tell.
     """
     busy_ms: int | None = None
     """GPU time since the process began, where the device counts it."""
@@ -115,8 +149,12 @@ class ResumeRefusedError(DeviceError):
     """The driver will not resume the process (poisoned before, or shared memory by CUDA IPC)."""
 
 
+class GpuUnavailableError(DeviceError):
+    """The card is in exclusive or prohibited mode (error 46), and takes nobody more."""
+
+
 class GpuGoneError(DeviceError):
-    """The card does not answer."""
+    """The card does not answer, is there no more (error 100), or its memory failed (error 214)."""
 
 
 class Device(Protocol):
@@ -131,20 +169,44 @@ class Device(Protocol):
         """Return the cards, in the driver's order."""
         ...
 
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        """Return the cards of the node that are not among ``gpus``, and why each is not."""
+        ...
+
+    def setup(self, gpu_id: GpuId) -> GpuSetup:
+        """Return how a card and its driver are set up, as far as they tell; never an error."""
+        ...
+
+    def client_environment(self, gpu_id: GpuId) -> Mapping[str, str]:
+        """Return the variables by which a program that is started uses this card, and no other."""
+        ...
+
     def memory(self, gpu_id: GpuId) -> GpuMemory:
-        """Return the card's memory. ``GpuGoneError`` where it does not answer."""
+        """Return the card's memory.
+
+        ``GpuGoneError`` where the card does not answer, ``DeviceError`` where it cannot tell.
+        """
         ...
 
     def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
-        """Return the processes with something on the card."""
+        """Return the processes with something on the card.
+
+        ``DeviceError`` where the card cannot list them: an empty list says that nobody is there.
+        """
         ...
 
-    def utilisation_percent(self, gpu_id: GpuId) -> int:
-        """Return the share of the last sampling period in which the card was busy."""
+    def utilisation_percent(self, gpu_id: GpuId) -> int | None:
+        """Return the share of the last sampling period in which the card was busy.
+
+        ``None`` where the card does not tell, or not this time; never an error.
+        """
         ...
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
-        """Return the energy used since the driver was loaded, in mJ, or ``None``: not told."""
+        """Return the energy used since the driver was loaded, in mJ.
+
+        ``None`` where the card does not tell, or not this time; never an error.
+        """
         ...
 
     def health(self) -> Sequence[HealthEvent]:
@@ -168,8 +230,9 @@ class Device(Protocol):
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen beforehand, or ``None``.
 
-        CUDA IPC shows as ``/dev/shm/cuda.shm.*`` in the process's maps. Look right before each
-        suspend.
+        CUDA IPC and profilers show in ``/proc``; MPS, a second card and memory that is not told, in
+        what the cards list. Look right before each suspend. ``DeviceError`` where a card cannot
+        list its processes: it may be there, too.
         """
         ...
 

@@ -1,35 +1,40 @@
 """NVIDIA cards as a device: NVML tells what is on them, the checkpoint API moves processes.
 
-NVML's own errors are translated here. Where NVML cannot tell something on a card, the answer is
-``None`` or zero where the interface allows it, never a guess.
+What NVML does not tell is ``None``, never 0; a list of processes that it cannot give is an error,
+never an empty one.
 """
 
 import importlib
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
-from sublet_quota.reasons.closed_gpus import GpuFault
-from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
+from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.cgroups.standing_still import StandingStill
+from sublet_agent.devices import beforehand
 from sublet_agent.devices.checkpoint_device import DriverCall, DriverDevice
-from sublet_agent.devices.cuda_ipc import why_not_suspendable
 from sublet_agent.devices.interface import (
+    ComputeMode,
     DeviceError,
     Gpu,
     GpuGoneError,
     GpuMemory,
     GpuProcess,
+    GpuSetup,
     HealthEvent,
+    LeftOutGpu,
 )
+from sublet_agent.devices.listed import Listed, why_listed_not_suspendable
+from sublet_agent.devices.mps import mps_process
 from sublet_agent.devices.nvidia_checkpoint import NvidiaCheckpoint
-from sublet_agent.devices.xid import tells_of_the_card
+from sublet_agent.devices.nvidia_health import NvidiaHealth
+from sublet_agent.devices.nvml import Nvml, text_of
+from sublet_agent.devices.optional_figures import OptionalFigures
 from sublet_agent.driver_helper.client import DriverHelper
 
 _log: Final = logging.getLogger(__name__)
@@ -44,23 +49,16 @@ class NvidiaDevice(DriverDevice):
 
     def __init__(self, helper: DriverHelper, still: StandingStill | None = None) -> None:
         super().__init__(still)
-        try:
-            pynvml: Any = importlib.import_module("pynvml")
-        except ImportError as error:
-            message = "NVIDIA cards need the packages of `sublet[nvidia]`: nvidia-ml-py is missing"
-            raise DeviceError(message) from error
-        self._nvml: Final[Any] = pynvml
-        with self._translated("NVML does not start"):
-            pynvml.nvmlInit()
-        self._handles: Final[dict[GpuId, Any]] = {}
+        self._nvml: Final = Nvml()
         self._gpus: Final[list[Gpu]] = []
+        self._left_out: Final[list[LeftOutGpu]] = []
         self._find_gpus()
         self._checkpoint: Final = NvidiaCheckpoint(
             helper, lambda: [each.gpu_id for each in self._gpus]
         )
-        self._health_lock: Final = threading.Lock()
-        self._gone: Final[set[GpuId]] = set()
-        self._events: Final = self._watch_events()
+        self._figures: Final = OptionalFigures()
+        self._health: Final = NvidiaHealth(self._nvml, self.memory)
+        self._last_listed: Final[dict[GpuId, Mapping[int, Listed]]] = {}
 
     @property
     def simulated(self) -> bool:
@@ -71,42 +69,72 @@ class NvidiaDevice(DriverDevice):
         """Return the cards, in the driver's order."""
         return list(self._gpus)
 
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        """Return the cards that are split by MIG, or do not tell their memory."""
+        return list(self._left_out)
+
+    def setup(self, gpu_id: GpuId) -> GpuSetup:
+        """Return how a card and its driver are set up, as far as they tell."""
+        nvml, figures = self._nvml.module, self._figures
+        persistent = figures.ask(
+            gpu_id,
+            "persistence mode",
+            lambda: bool(self._nvml.ask(gpu_id, nvml.nvmlDeviceGetPersistenceMode)),
+        )
+        return GpuSetup(
+            driver=figures.ask(
+                gpu_id,
+                "driver's version",
+                lambda: text_of(
+                    self._nvml.ask(gpu_id, lambda _: nvml.nvmlSystemGetDriverVersion())
+                ),
+            ),
+            persistent=persistent,
+            initialised=self._checkpoint.init_code == 0,
+            compute_mode=figures.ask(gpu_id, "compute mode", lambda: self._compute_mode(gpu_id)),
+            mps=mps_process(),
+        )
+
+    def client_environment(self, gpu_id: GpuId) -> Mapping[str, str]:
+        """Return the variable by which CUDA shows a program this card alone."""
+        return {"CUDA_VISIBLE_DEVICES": gpu_id}
+
     def memory(self, gpu_id: GpuId) -> GpuMemory:
         """Return the card's memory; what the driver keeps for itself counts as used."""
-        info = self._ask(gpu_id, self._nvml.nvmlDeviceGetMemoryInfo)
+        info = self._nvml.ask(gpu_id, self._nvml.module.nvmlDeviceGetMemoryInfo)
         total, free = info.total // _MIB, info.free // _MIB
         return GpuMemory(total_mib=total, used_mib=total - free, free_mib=free)
 
     def processes(self, gpu_id: GpuId) -> Sequence[GpuProcess]:
         """Return the processes on the card, those of MPS and graphics too."""
-        held: dict[int, int] = {}
-        for listing in (
-            self._nvml.nvmlDeviceGetComputeRunningProcesses,
-            self._nvml.nvmlDeviceGetMPSComputeRunningProcesses,
-            self._nvml.nvmlDeviceGetGraphicsRunningProcesses,
-        ):
-            for each in self._ask_or(gpu_id, listing, ()):
-                used = -(-(each.usedGpuMemory or 0) // _MIB)
-                held[each.pid] = max(held.get(each.pid, 0), used)
-        busy = self._busy_percents(gpu_id)
+        listed = self._listed(gpu_id)
+        busy = self._figures.ask(
+            gpu_id, "utilisation by process", lambda: self._busy_percents(gpu_id)
+        )
         return [
-            GpuProcess(pid=pid, memory_mib=mib, utilisation_percent=busy.get(pid, 0))
-            for pid, mib in sorted(held.items())
+            GpuProcess(
+                pid=pid,
+                memory_mib=listed[pid].memory_mib,
+                utilisation_percent=None if busy is None else busy.get(pid, 0),
+            )
+            for pid in sorted(listed)
         ]
 
-    def utilisation_percent(self, gpu_id: GpuId) -> int:
+    def utilisation_percent(self, gpu_id: GpuId) -> int | None:
         """Return the share of the last sampling period in which the card was busy."""
-        return int(self._ask(gpu_id, self._nvml.nvmlDeviceGetUtilizationRates).gpu)
+        ask = self._nvml.module.nvmlDeviceGetUtilizationRates
+        return self._figures.ask(
+            gpu_id, "utilisation", lambda: int(self._nvml.ask(gpu_id, ask).gpu)
+        )
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
         """Return the energy used since the driver was loaded, in mJ, or ``None``: not told."""
-        answer = self._ask_or(gpu_id, self._nvml.nvmlDeviceGetTotalEnergyConsumption, None)
-        return None if answer is None else int(answer)
+        ask = self._nvml.module.nvmlDeviceGetTotalEnergyConsumption
+        return self._figures.ask(gpu_id, "energy", lambda: int(self._nvml.ask(gpu_id, ask)))
 
     def health(self) -> Sequence[HealthEvent]:
         """Return what has gone wrong with cards since the last call."""
-        with self._health_lock:
-            return [*self._new_events(), *self._newly_gone()]
+        return self._health.news()
 
     def away_mib(self, pid: int) -> None:  # noqa: ARG002 (the interface's)
         """Return ``None``: neither NVML nor the checkpoint API tells how far a move has come."""
@@ -114,21 +142,19 @@ class NvidiaDevice(DriverDevice):
 
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen, or ``None``."""
-        shared = why_not_suspendable(pid)
-        if shared is not None:
-            return shared
-        listing = self._nvml.nvmlDeviceGetMPSComputeRunningProcesses
-        for gpu in self._gpus:
-            if any(each.pid == pid for each in self._ask_or(gpu.gpu_id, listing, ())):
-                return Unsuspendable(Obstacle.MPS, "it is an MPS client")
-        return None
+        seen = beforehand.why_not_suspendable(pid)
+        if seen is not None:
+            return seen
+        on = {gpu.index: self._listed_or_last(gpu.gpu_id).get(pid) for gpu in self._gpus}
+        return why_listed_not_suspendable(
+            pid, {index: listed for index, listed in on.items() if listed is not None}
+        )
 
     def close(self) -> None:
         """Let NVML go."""
-        with self._translated("NVML does not stop"):
-            if self._events is not None:
-                self._nvml.nvmlEventSetFree(self._events)
-            self._nvml.nvmlShutdown()
+        self._health.close()
+        with self._nvml.translated("NVML does not stop"):
+            self._nvml.module.nvmlShutdown()
 
     def _operate(
         self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]
@@ -138,129 +164,95 @@ class NvidiaDevice(DriverDevice):
     def _state_word(self, pid: int) -> str:
         return self._checkpoint.state_word(pid)
 
+    def _compute_mode(self, gpu_id: GpuId) -> ComputeMode:
+        nvml = self._nvml.module
+        mode = self._nvml.ask(gpu_id, nvml.nvmlDeviceGetComputeMode)
+        if mode == nvml.NVML_COMPUTEMODE_DEFAULT:
+            return ComputeMode.DEFAULT
+        if mode == nvml.NVML_COMPUTEMODE_PROHIBITED:
+            return ComputeMode.PROHIBITED
+        return ComputeMode.EXCLUSIVE
+
     def _find_gpus(self) -> None:
-        nvml = self._nvml
-        with self._translated("the cards cannot be listed"):
-            for index in range(nvml.nvmlDeviceGetCount()):
-                handle = nvml.nvmlDeviceGetHandleByIndex(index)
-                gpu_id = GpuId(_text(nvml.nvmlDeviceGetUUID(handle)))
-                if self._is_split(handle):
-                    _log.warning("card %s is split by MIG, which cannot be lent: left out", gpu_id)
-                    continue
-                self._handles[gpu_id] = handle
-                self._gpus.append(
-                    Gpu(
-                        gpu_id=gpu_id,
-                        index=index,
-                        type=_text(nvml.nvmlDeviceGetName(handle)),
-                        memory_mib=nvml.nvmlDeviceGetMemoryInfo(handle).total // _MIB,
-                        simulated=False,
-                    )
-                )
+        with self._nvml.translated("the cards cannot be counted"):
+            count = self._nvml.module.nvmlDeviceGetCount()
+        for index in range(count):
+            try:
+                self._find_gpu(index)
+            except DeviceError as error:
+                # Lost, say, or without memory of its own to tell of: the others are served.
+                gpu_id = GpuId(f"number-{index}")
+                self._leave_out(gpu_id, index, UnfitReason(Unfit.UNREADABLE, str(error)))
+
+    def _find_gpu(self, index: int) -> None:
+        nvml = self._nvml.module
+        with self._nvml.translated(f"card number {index} does not answer"):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            gpu_id = GpuId(text_of(nvml.nvmlDeviceGetUUID(handle)))
+            if self._is_split(handle):
+                self._leave_out(gpu_id, index, UnfitReason(Unfit.SPLIT))
+                return
+            name = text_of(nvml.nvmlDeviceGetName(handle))
+            total_mib = nvml.nvmlDeviceGetMemoryInfo(handle).total // _MIB
+        self._nvml.add(gpu_id, handle)
+        self._gpus.append(Gpu(gpu_id, index, name, total_mib, simulated=False))
+
+    def _leave_out(self, gpu_id: GpuId, index: int, reason: UnfitReason) -> None:
+        _log.warning("card %s is not used: %s", gpu_id, reason.clause)
+        self._left_out.append(LeftOutGpu(gpu_id, index, reason))
 
     def _is_split(self, handle: Any) -> bool:
+        nvml = self._nvml.module
         try:
-            current, _ = self._nvml.nvmlDeviceGetMigMode(handle)
-        except self._nvml.NVMLError:
+            current, _ = nvml.nvmlDeviceGetMigMode(handle)
+        except nvml.NVMLError as error:
+            if error.value != nvml.NVML_ERROR_NOT_SUPPORTED:
+                raise
             return False
-        return bool(current == self._nvml.NVML_DEVICE_MIG_ENABLE)
+        return bool(current == nvml.NVML_DEVICE_MIG_ENABLE)
+
+    def _listed(self, gpu_id: GpuId) -> Mapping[int, Listed]:
+        """Return the processes on a card, by pid; ``DeviceError`` where it cannot list them."""
+        nvml = self._nvml.module
+        found: dict[int, Listed] = {}
+        for ask, is_mps, may_lack in (
+            (nvml.nvmlDeviceGetComputeRunningProcesses, False, False),
+            # NVML has this list for Volta and newer. On older cards, clients of MPS have no
+            # context of their own: its server has, and is among those that compute.
+            (nvml.nvmlDeviceGetMPSComputeRunningProcesses, True, True),
+            # A card without graphics lists none, and nobody draws there.
+            (nvml.nvmlDeviceGetGraphicsRunningProcesses, False, True),
+        ):
+            codes = {nvml.NVML_ERROR_NOT_SUPPORTED} if may_lack else ()
+            for each in self._nvml.ask_or(gpu_id, ask, codes, ()):
+                listed = Listed(_mib(each.usedGpuMemory), is_mps=is_mps)
+                known = found.get(each.pid)
+                found[each.pid] = listed if known is None else known.with_more(listed)
+        self._last_listed[gpu_id] = found
+        return found
+
+    def _listed_or_last(self, gpu_id: GpuId) -> Mapping[int, Listed]:
+        """Return the processes on a card; of one that is gone, those that were there last."""
+        try:
+            return self._listed(gpu_id)
+        except GpuGoneError:
+            return self._last_listed.get(gpu_id, {})
 
     def _busy_percents(self, gpu_id: GpuId) -> dict[int, int]:
         """Return, by pid, the average of each process's samples of the last second, in percent."""
+        nvml = self._nvml.module
         since = int((time.time() - _SAMPLED_S) * 1e6)
-        samples = self._ask_or(
-            gpu_id, lambda handle: self._nvml.nvmlDeviceGetProcessUtilization(handle, since), ()
-        )
+
+        def ask(handle: Any) -> Any:
+            return nvml.nvmlDeviceGetProcessUtilization(handle, since)
+
+        # "Not found" says that there is no sample since then: nobody computed.
+        samples = self._nvml.ask_or(gpu_id, ask, {nvml.NVML_ERROR_NOT_FOUND}, ())
         found: dict[int, list[int]] = {}
         for sample in samples:
             if sample.timeStamp >= since:
                 found.setdefault(sample.pid, []).append(min(sample.smUtil, _WHOLE_PERCENT))
         return {pid: round(sum(each) / len(each)) for pid, each in found.items()}
-
-    def _watch_events(self) -> Any | None:
-        nvml = self._nvml
-        wanted = nvml.nvmlEventTypeXidCriticalError | nvml.nvmlEventTypeDoubleBitEccError
-        watched = False
-        with self._translated("the cards' events cannot be watched"):
-            events = nvml.nvmlEventSetCreate()
-            for gpu_id, handle in self._handles.items():
-                try:
-                    known = wanted & nvml.nvmlDeviceGetSupportedEventTypes(handle)
-                    if known:
-                        nvml.nvmlDeviceRegisterEvents(handle, known, events)
-                        watched = True
-                except nvml.NVMLError as error:
-                    _log.warning("card %s does not report its errors: %s", gpu_id, error)
-            if not watched:
-                nvml.nvmlEventSetFree(events)
-                return None
-        return events
-
-    def _new_events(self) -> Iterator[HealthEvent]:
-        nvml = self._nvml
-        while self._events is not None:
-            try:
-                event = nvml.nvmlEventSetWait(self._events, 0)
-                gpu_id = GpuId(_text(nvml.nvmlDeviceGetUUID(event.device)))
-            except nvml.NVMLError as error:
-                if error.value != nvml.NVML_ERROR_TIMEOUT:
-                    _log.warning("the cards' events cannot be read: %s", error)
-                return
-            if event.eventType == nvml.nvmlEventTypeDoubleBitEccError:
-                yield HealthEvent(gpu_id, GpuFault.ECC, "uncorrectable memory error")
-            elif tells_of_the_card(event.eventData):
-                yield HealthEvent(gpu_id, GpuFault.XID, f"XID {event.eventData}")
-            else:
-                _log.info("card %s: XID %d, a program's own mistake", gpu_id, event.eventData)
-
-    def _newly_gone(self) -> Iterator[HealthEvent]:
-        for gpu in self._gpus:
-            if gpu.gpu_id in self._gone:
-                continue
-            try:
-                self.memory(gpu.gpu_id)
-            except GpuGoneError as error:
-                self._gone.add(gpu.gpu_id)
-                yield HealthEvent(gpu.gpu_id, GpuFault.GONE, str(error))
-
-    def _ask(self, gpu_id: GpuId, ask: Callable[[Any], Any]) -> Any:
-        handle = self._handles.get(gpu_id)
-        if handle is None:
-            known = ", ".join(self._handles) or "none"
-            message = f"there is no card {gpu_id}; there are {known}"
-            raise DeviceError(message)
-        with self._translated(f"card {gpu_id} does not answer"):
-            return ask(handle)
-
-    def _ask_or(self, gpu_id: GpuId, ask: Callable[[Any], Any], otherwise: Any) -> Any:
-        """Return what NVML answers of a card; ``otherwise`` where the card cannot tell that."""
-        nvml = self._nvml
-        missing = {
-            nvml.NVML_ERROR_NOT_SUPPORTED,
-            nvml.NVML_ERROR_NOT_FOUND,
-            nvml.NVML_ERROR_FUNCTION_NOT_FOUND,
-        }
-
-        def attempt(handle: Any) -> Any:
-            try:
-                return ask(handle)
-            except nvml.NVMLError as error:
-                if error.value in missing:
-                    return otherwise
-                raise
-
-        return self._ask(gpu_id, attempt)
-
-    @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
-        nvml = self._nvml
-        try:
-            yield
-        except nvml.NVMLError as error:
-            gone = {nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED}
-            kind = GpuGoneError if error.value in gone else DeviceError
-            message = f"{what}: {error}"
-            raise kind(message) from error
 
 
 def nvidia_gpus_found() -> int:
@@ -283,5 +275,5 @@ def nvidia_gpus_found() -> int:
         pynvml.nvmlShutdown()
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+def _mib(used: int | None) -> int | None:
+    return None if used is None else -(-used // _MIB)

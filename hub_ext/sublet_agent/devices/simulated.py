@@ -7,12 +7,25 @@ from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import GpuFault
-from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
+from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.cgroups.standing_still import StandingStill
+from sublet_agent.devices import beforehand
 from sublet_agent.devices.checkpoint_device import ERROR_OF_CODE, DriverCall, DriverDevice
-from sublet_agent.devices.cuda_ipc import why_not_suspendable
-from sublet_agent.devices.interface import DeviceError, Gpu, GpuMemory, GpuProcess, HealthEvent
+from sublet_agent.devices.interface import (
+    ComputeMode,
+    DeviceError,
+    Gpu,
+    GpuGoneError,
+    GpuMemory,
+    GpuProcess,
+    GpuSetup,
+    HealthEvent,
+    LeftOutGpu,
+)
+from sublet_agent.devices.listed import Listed, why_listed_not_suspendable
+from sublet_agent.devices.optional_figures import OptionalFigures
 from sublet_agent.devices.xid import tells_of_the_card
 from sublet_agent.simulated.protocol.connection import ThreadConnections
 from sublet_agent.simulated.protocol.errors import SimulatedGpuError
@@ -25,7 +38,10 @@ class SimulatedDevice(DriverDevice):
 
     def __init__(self, socket_path: str, still: StandingStill | None = None) -> None:
         super().__init__(still)
+        self._socket_path: Final = socket_path
         self._daemon: Final = ThreadConnections(socket_path)
+        self._figures: Final = OptionalFigures()
+        self._last_listed: Final[dict[GpuId, Mapping[int, Listed]]] = {}
         self._health_lock: Final = threading.Lock()
         self._health_seen: int | None = None
 
@@ -45,7 +61,33 @@ class SimulatedDevice(DriverDevice):
                 simulated=True,
             )
             for each in self._ask("gpus")["gpus"]
+            if not each["split"]
         ]
+
+    def left_out(self) -> Sequence[LeftOutGpu]:
+        """Return the cards that MIG splits."""
+        return [
+            LeftOutGpu(GpuId(each["gpu_id"]), each["index"], UnfitReason(Unfit.SPLIT))
+            for each in self._ask("gpus")["gpus"]
+            if each["split"]
+        ]
+
+    def setup(self, gpu_id: GpuId) -> GpuSetup:
+        """Return how the card is set up, as it was told to pretend."""
+        told = self._figures.ask(gpu_id, "setup", lambda: self._ask("setup", gpu_id=gpu_id))
+        if told is None:
+            return GpuSetup(None, None, initialised=False, compute_mode=None, mps=None)
+        return GpuSetup(
+            driver=told["driver"],
+            persistent=told["persistent"],
+            initialised=False,
+            compute_mode=ComputeMode(told["compute_mode"]),
+            mps="a simulated one" if told["mps"] else None,
+        )
+
+    def client_environment(self, gpu_id: GpuId) -> Mapping[str, str]:
+        """Return what the client of simulated GPUs asks for."""
+        return {"SUBLET_SIMULATED_SOCKET": self._socket_path, "SUBLET_GPU_ID": gpu_id}
 
     def memory(self, gpu_id: GpuId) -> GpuMemory:
         """Return the card's memory."""
@@ -64,13 +106,17 @@ class SimulatedDevice(DriverDevice):
             for each in self._ask("processes", gpu_id=gpu_id)["processes"]
         ]
 
-    def utilisation_percent(self, gpu_id: GpuId) -> int:
-        """Return the share of the last second in which the card was busy."""
-        return int(self._ask("utilisation", gpu_id=gpu_id)["percent"])
+    def utilisation_percent(self, gpu_id: GpuId) -> int | None:
+        """Return the share of the last second in which the card was busy, or ``None``."""
+        return self._figures.ask(
+            gpu_id, "utilisation", lambda: int(self._ask("utilisation", gpu_id=gpu_id)["percent"])
+        )
 
     def energy_mj(self, gpu_id: GpuId) -> int | None:
-        """Return the energy used since the daemon's start, in millijoules."""
-        return int(self._ask("energy", gpu_id=gpu_id)["energy_mj"])
+        """Return the energy used since the daemon's start, in millijoules, or ``None``."""
+        return self._figures.ask(
+            gpu_id, "energy", lambda: int(self._ask("energy", gpu_id=gpu_id)["energy_mj"])
+        )
 
     def health(self) -> Sequence[HealthEvent]:
         """Return what has gone wrong since the last call; of before the first, nothing."""
@@ -92,18 +138,29 @@ class SimulatedDevice(DriverDevice):
 
     def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen, or ``None``."""
-        shared = why_not_suspendable(pid)
-        if shared is not None:
-            return shared
+        seen = beforehand.why_not_suspendable(pid)
+        if seen is not None:
+            return seen
+        on: dict[int, Listed] = {}
         for gpu in self.gpus():
-            listed = self._ask("processes", gpu_id=gpu.gpu_id)["processes"]
-            if any(each["pid"] == pid and each["mps"] for each in listed):
-                return Unsuspendable(Obstacle.MPS, "it is an MPS client")
-        return None
+            listed = self._listed(gpu.gpu_id).get(pid)
+            if listed is not None:
+                on[gpu.index] = listed
+        return why_listed_not_suspendable(pid, on)
 
     def close(self) -> None:
         """Close the calling thread's connection."""
         self._daemon.close()
+
+    def _listed(self, gpu_id: GpuId) -> Mapping[int, Listed]:
+        """Return the processes on a card, by pid; of one that is gone, those there last."""
+        try:
+            listed = self._ask("processes", gpu_id=gpu_id)["processes"]
+        except GpuGoneError:
+            return self._last_listed.get(gpu_id, {})
+        found = {each["pid"]: Listed(each["memory_mib"], is_mps=each["mps"]) for each in listed}
+        self._last_listed[gpu_id] = found
+        return found
 
     def _operate(
         self, call: DriverCall, pid: int, timeout_ms: int, mapping: Mapping[GpuId, GpuId]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.residency.actions import Wait
@@ -10,6 +11,7 @@ from sublet_quota.wire.agent_link import (
     ForeignProcesses,
     GpuReport,
     SliceReport,
+    ToldUnfit,
     WaitReport,
 )
 
@@ -23,6 +25,9 @@ from sublet_agent.residency.description import (
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.snapshots import NodeConditions, lendable_mib, lent_to
+
+_MOST: Final = 1000
+"""The most characters of a detail that the service is told."""
 
 
 def report_gpu(
@@ -41,10 +46,11 @@ def report_gpu(
         memory_mib=gpu.gpu.memory_mib,
         margin_mib=node.margin_mib,
         used_mib=gpu.reading.memory.used_mib,
-        utilisation_percent=min(100, gpu.reading.utilisation_percent),
+        utilisation_percent=_percent(gpu.reading.utilisation_percent),
         energy_mj=gpu.reading.energy_mj,
         closed=None if gpu.closed is None else gpu.closed.words,
         foreign_processes=_foreign(gpu),
+        unfit=tuple(ToldUnfit(why=each.why, detail=each.detail[:_MOST]) for each in gpu.unfit),
         unfrozen=unfrozen,
         lendable_mib=lendable_mib(gpu, slices, node),
         suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
@@ -55,11 +61,17 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
     foreign = gpu.reading.foreign
     if not foreign:
         return None
+    told = [mib for mib in foreign.values() if mib is not None]
     return ForeignProcesses(
         count=len(foreign),
         pids=tuple(sorted(foreign)[:MOST_FOREIGN_PIDS]),
-        held_mib=sum(foreign.values()),
+        held_mib=sum(told),
+        memory_told=len(told) == len(foreign),
     )
+
+
+def _percent(told: int | None) -> int | None:
+    return None if told is None else min(100, told)
 
 
 def report_slice(
@@ -74,6 +86,7 @@ def report_slice(
         since=since_of(served),
         gate_open=served.gate_open,
         memory_mib=served.processes.held_mib(),
+        memory_told=served.processes.is_told(),
         host_mib=served.processes.image_mib(),
         utilisation_percent=utilisation_of(served),
         gpu_busy_ms=served.gpu_busy_ms,

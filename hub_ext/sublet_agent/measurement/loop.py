@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
+from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -25,7 +25,7 @@ from sublet_agent.state_files.journal import Target
 _ASK_STATES_EVERY_S = 1.0
 _HURRY = 3
 _GONE_AFTER = 3
-"""The number of samples without an answer after which the card counts as gone."""
+"""The number of samples without an answer after which the card is closed."""
 _BACK_AFTER = 20
 """The number of samples with an answer after which a card that was gone is there again."""
 
@@ -112,12 +112,12 @@ class SamplingLoop:
         gpu = self._residency.gpu
         if sample.memory is None:
             self._failures, self._answers = self._failures + 1, 0
-            if self._failures == _GONE_AFTER:
-                self.close(ClosedGpu(GpuFault.GONE, str(sample.problem)))
+            if self._failures == _GONE_AFTER and sample.problem is not None:
+                self.close(sample.problem)
             return
         self._failures, self._answers = 0, self._answers + 1
-        if self._answers >= _BACK_AFTER and gpu.closed is not None and gpu.closed.may_pass:
-            was = gpu.closed.words
+        if self._answers >= _BACK_AFTER and gpu.fault is not None and gpu.fault.may_pass:
+            was = gpu.fault.words
             log.warning("GPU %s answers again and is open: it was %s", gpu.gpu.gpu_id, was)
             gpu.reopen()
             self._tell()
@@ -129,7 +129,7 @@ class SamplingLoop:
         """
         gpu = self._residency.gpu
         self._answers = 0
-        if gpu.closed is None or (gpu.closed.may_pass and not reason.may_pass):
+        if gpu.fault is None or (gpu.fault.may_pass and not reason.may_pass):
             gpu.close(reason)
             self._tools.record(EventKind.GPU_CLOSED, gpu.gpu.gpu_id, detail=reason.words)
             self._tell()
@@ -183,7 +183,7 @@ class SamplingLoop:
         gpu, slices = self._residency.gpu, self._residency.slices
         stray = [t for t in found_paused if not paused_processes.of(t.identity)]
         policy, whole, moved = [], [], []
-        if gpu.move is None:
+        if gpu.move is None and gpu.canary is None:
             # A move that broke off unexpectedly may have left whom it held.
             held = paused_processes.held_for(PauseReason.MOVE)
             moved = [target for target in held if target.gpu_id == gpu.gpu.gpu_id]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 from sublet_quota.reasons.obstacles import Unsuspendable
 
 from sublet_agent.cgroups.attribution import Attribution
@@ -26,8 +27,10 @@ class SampledProcess:
 
     identity: ProcessIdentity
     slice_id: SliceId | None
-    memory_mib: int
-    utilisation_percent: int
+    memory_mib: int | None
+    """``None``: the card does not tell."""
+    utilisation_percent: int | None
+    """``None``: the card does not tell."""
     busy_ms: int | None
     obstacle: Unsuspendable | None
     """Why the process cannot be suspended, where that was looked at in this sample."""
@@ -42,7 +45,7 @@ class Sample:
     generation: int
     began: datetime
     memory: GpuMemory | None
-    """The card's memory; ``None``: the card does not answer."""
+    """The card's memory; ``None``: the card does not say what is on it, for the ``problem``."""
     processes: tuple[SampledProcess, ...]
     alive: frozenset[ProcessIdentity]
     """The known processes that still run."""
@@ -51,9 +54,10 @@ class Sample:
     """The states of the known processes that the device was asked for, and told."""
     unknown: frozenset[ProcessIdentity]
     """The processes whose state the device was asked for, and did not tell."""
-    utilisation_percent: int
+    utilisation_percent: int | None
     energy_mj: int | None
-    problem: str = ""
+    problem: ClosedGpu | None = None
+    """What is wrong with a card that does not say what is on it."""
     away_mib: int | None = None
     """How much of what moves is in host memory, in MiB; ``None`` where that is not known."""
 
@@ -89,11 +93,11 @@ def take_sample(
     try:
         memory = device.memory(request.gpu_id)
         listed = device.processes(request.gpu_id)
-        utilisation = device.utilisation_percent(request.gpu_id)
-        energy_mj = device.energy_mj(request.gpu_id)
     except DeviceError as error:
         gone = isinstance(error, GpuGoneError)
-        problem = f"the card does not answer: {error}" if gone else str(error)
+        fault = GpuFault.GONE if gone else GpuFault.UNREADABLE
+        words = f"the card does not answer: {error}" if gone else str(error)
+        problem = ClosedGpu(fault, words)
         return Sample(
             gpu_id=request.gpu_id,
             generation=request.generation,
@@ -104,7 +108,7 @@ def take_sample(
             cpu_s=cpu_s,
             states={},
             unknown=frozenset(),
-            utilisation_percent=0,
+            utilisation_percent=None,
             energy_mj=None,
             problem=problem,
         )
@@ -120,7 +124,8 @@ def take_sample(
             # Listed, but gone by the time it was looked up.
             continue
         slice_id = attribution.slice_of(identity)
-        look = slice_id is not None and (identity not in known or identity in request.to_look_at)
+        due = slice_id is not None and (identity not in known or identity in request.to_look_at)
+        looked_at, obstacle = _look(device, process.pid) if due else (False, None)
         processes.append(
             SampledProcess(
                 identity=identity,
@@ -128,8 +133,8 @@ def take_sample(
                 memory_mib=process.memory_mib,
                 utilisation_percent=process.utilisation_percent,
                 busy_ms=process.busy_ms,
-                obstacle=_obstacle(device, process.pid) if look else None,
-                looked_at=look,
+                obstacle=obstacle,
+                looked_at=looked_at,
             )
         )
     return Sample(
@@ -142,8 +147,8 @@ def take_sample(
         cpu_s=cpu_s,
         states=states,
         unknown=unknown,
-        utilisation_percent=utilisation,
-        energy_mj=energy_mj,
+        utilisation_percent=device.utilisation_percent(request.gpu_id),
+        energy_mj=device.energy_mj(request.gpu_id),
         away_mib=_away_mib(device, request.moving),
     )
 
@@ -157,11 +162,12 @@ def _away_mib(device: Device, moving: Sequence[ProcessIdentity]) -> int | None:
     return sum(known) if known and len(known) == len(away) else None
 
 
-def _obstacle(device: Device, pid: int) -> Unsuspendable | None:
+def _look(device: Device, pid: int) -> tuple[bool, Unsuspendable | None]:
+    """Return whether a process could be looked at, and what then forbids a suspend."""
     try:
-        return device.why_not_suspendable(pid)
+        return True, device.why_not_suspendable(pid)
     except DeviceError:
-        return None
+        return False, None
 
 
 def _states(

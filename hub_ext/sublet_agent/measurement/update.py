@@ -92,9 +92,13 @@ class SampleUpdate:
     ) -> set[ProcessIdentity]:
         """Take over which processes are on the card; return those of its slices."""
         listed: set[ProcessIdentity] = set()
-        foreign: dict[int, int] = {}
+        foreign: dict[int, int | None] = {}
         strays: set[SliceId] = set()
+        canary_mib = 0
         for process in sample.processes:
+            if process.identity == self._gpu.canary:
+                canary_mib = process.memory_mib or 0
+                continue
             served = self._slice_of(process)
             if served is None:
                 foreign[process.identity.pid] = process.memory_mib
@@ -111,6 +115,7 @@ class SampleUpdate:
             foreign=foreign,
             strays=frozenset(strays),
             measured_until=sample.began,
+            canary_mib=canary_mib,
         )
         effects.changed |= self._gpu.read(reading)
         return listed
@@ -155,7 +160,7 @@ class SampleUpdate:
             used_ms = process.count_use(sampled.busy_ms)
             if used_ms > 0:
                 served.note_use(used_ms, now)
-        elif sampled.utilisation_percent > 0 and not served.paused:
+        elif sampled.utilisation_percent and not served.paused:
             served.activity_record.gpu_is_used(now)
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
@@ -163,10 +168,10 @@ class SampleUpdate:
         for process in served.processes:
             state = sample.states.get(process.identity)
             if state is ProcessState.SUSPENDED and not process.suspended:
-                process.goes_away(process.memory_mib)
+                process.goes_away(served.room_for(process))
                 effects.found_suspended.extend(served.targets([process]))
                 effects.changed = True
-            elif state is ProcessState.SUSPENDED and process.memory_mib:
+            elif state is ProcessState.SUSPENDED and process.memory_mib != 0:
                 process.note_measured(0, process.utilisation_percent)
                 effects.changed = True
             elif state is ProcessState.RUNNING and served.paused and not process.suspended:
@@ -227,5 +232,7 @@ class SampleUpdate:
             move.note_away(sample.away_mib)
 
     def _note_overhead(self, sample: Sample) -> None:
-        if sample.memory is not None and self._gpu.move is None:
-            self._gpu.note_unaccounted(sum(p.memory_mib for p in sample.processes))
+        told = [p.memory_mib for p in sample.processes if p.memory_mib is not None]
+        everything_is_told = len(told) == len(sample.processes)
+        if sample.memory is not None and self._gpu.move is None and everything_is_told:
+            self._gpu.note_unaccounted(sum(told))

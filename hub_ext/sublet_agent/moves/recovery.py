@@ -97,7 +97,11 @@ def _candidates(
             target = tools.whose(pid, gpu.gpu_id)
             if target is not None and target.identity not in seen:
                 seen.add(target.identity)
-                yield replace(target, image_mib=memory_mib), None
+                # If it is away after all, with up to a whole cap; unassigned, a whole card.
+                assignment = assigned.get(target.slice_id)
+                most_mib = gpu.memory_mib if assignment is None else assignment.memory_mib
+                image_mib = most_mib if memory_mib is None else memory_mib
+                yield replace(target, image_mib=image_mib), None
     yield from _unlisted(tools.table, attribution, assigned, seen)
 
 
@@ -130,7 +134,7 @@ def _unlisted(
         )
 
 
-def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int]]:
+def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int | None]]:
     try:
         return [(p.pid, p.memory_mib) for p in device.processes(gpu_id)]
     except DeviceError as error:

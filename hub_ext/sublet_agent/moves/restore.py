@@ -111,7 +111,7 @@ class _Others:
         self._tools = tools
         self._gpu_id = plan.gpu_id
         self._own = {t.identity for t in plan.processes}
-        self._listed: frozenset[tuple[int, int]] = frozenset()
+        self._listed: frozenset[tuple[int, int | None]] = frozenset()
         self.paused: list[Target] = []
         self.stillness = FrozenNeighbours()
 
@@ -120,7 +120,7 @@ class _Others:
 
         What somebody had asked of the driver right before they froze may still be done after.
         """
-        before: frozenset[tuple[int, int]] | None = None
+        before: frozenset[tuple[int, int | None]] | None = None
         for _ in range(self._tools.settings.listing_rounds):
             obstacle = self.stop()
             if obstacle or self._listed == before:

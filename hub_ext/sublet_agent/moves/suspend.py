@@ -100,12 +100,16 @@ def _born_meanwhile(course: _Course, listed: Iterable[GpuProcess]) -> list[Targe
     return [t for t in found if t is not None and t.slice_id == plan.slice_id]
 
 
-def _take_stock(course: _Course, held_mib: dict[int, int]) -> Objection | None:
+def _take_stock(course: _Course, held_mib: dict[int, int | None]) -> Objection | None:
     """Reserve host memory for what each paused process holds; return why not, or ``None``."""
     tools = course.tools
     for pid, target in tuple(course.paused.items()):
         if pid in held_mib:
-            course.paused[pid] = replace(target, image_mib=held_mib[pid])
+            image_mib = held_mib[pid]
+            if image_mib is None:
+                detail = f"the GPU does not tell how much memory process {pid} holds"
+                return Objection(MoveEnd.REFUSED, detail, target, Obstacle.MEMORY_UNKNOWN)
+            course.paused[pid] = replace(target, image_mib=image_mib)
         else:
             # It left the GPU before it was paused: nothing of it is to be moved.
             del course.paused[pid]

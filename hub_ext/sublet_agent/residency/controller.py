@@ -155,7 +155,7 @@ class GpuResidency:
         """Count what is left of released slices: that is in no view, and takes room nonetheless."""
         known = {s.slice_id for s in managed}
         orphans = (s for s in self.slices.values() if s.slice_id not in known)
-        self.gpu.note_orphans(sum(s.processes.held_mib() for s in orphans))
+        self.gpu.note_orphans(sum(s.reckoned_mib() for s in orphans))
 
     def _keep_promises(self) -> None:
         now = self._tools.clock.now()

@@ -48,11 +48,13 @@ def own_move(served: ServedSlice, gpu: ServedGpu) -> RunningMove | None:
     return gpu.move if gpu.is_moving(served.slice_id) else None
 
 
-def utilisation_of(served: ServedSlice) -> int:
-    """Return how much of the GPU's time a slice uses now, in percent."""
+def utilisation_of(served: ServedSlice) -> int | None:
+    """Return how much of the GPU's time a slice uses now, in percent; ``None``: it is not told."""
     if served.paused:
         return 0
-    return min(100, sum(p.utilisation_percent for p in served.processes.on_gpu()))
+    used = [p.utilisation_percent for p in served.processes.on_gpu()]
+    told = [percent for percent in used if percent is not None]
+    return min(100, sum(told)) if len(told) == len(used) else None
 
 
 def describe_move(move: RunningMove | None, now: datetime) -> MoveReport | None:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.closed_gpus import ClosedGpu
+from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
+from sublet_quota.reasons.fitness import UnfitReason, is_closed, unfit_clause
 from sublet_quota.residency.snapshot import PoolSettings, TransitionKind
 
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.errors import SubletAgentError
 from sublet_agent.moves.plan import UndoSwitch
+from sublet_agent.processes.process_table import ProcessIdentity
 
 DEFAULT_IDLE_AFTER: Final = timedelta(seconds=300)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -53,11 +55,14 @@ class CardReading:
     """What a card that answered said of itself and of others' processes."""
 
     memory: GpuMemory
-    utilisation_percent: int = 0
+    utilisation_percent: int | None = None
+    """``None`` where the card does not tell."""
     energy_mj: int | None = None
     """The energy used since the driver was loaded; ``None`` where the card does not tell."""
-    foreign: Mapping[int, int] = field(default_factory=dict)
-    """Processes of no slice of this card, by pid, with their memory in MiB."""
+    foreign: Mapping[int, int | None] = field(default_factory=dict)
+    """Processes of no slice of this card, by pid, with their memory in MiB; ``None``: not told."""
+    canary_mib: int = 0
+    """What the agent's own small process holds, with which the card is being tried."""
     strays: frozenset[SliceId] = frozenset()
     """Slices of other cards whose processes were seen here (they are foreign here, too)."""
     measured_until: datetime = _NEVER
@@ -68,7 +73,8 @@ class ServedGpu:
     """A card, what was last measured on it, its pool's settings, and the move in flight."""
 
     __slots__ = (
-        "_closed",
+        "_canary",
+        "_fault",
         "_generation",
         "_gpu",
         "_idle_after",
@@ -80,6 +86,7 @@ class ServedGpu:
         "_reading",
         "_resume_mib_per_s",
         "_suspend_mib_per_s",
+        "_unfit",
     )
 
     def __init__(
@@ -97,7 +104,9 @@ class ServedGpu:
         self._orphans_mib = 0
         self._pool = PoolSettings()
         self._idle_after = DEFAULT_IDLE_AFTER
-        self._closed = closed
+        self._fault = closed
+        self._unfit: tuple[UnfitReason, ...] = ()
+        self._canary: ProcessIdentity | None = None
         self._move: RunningMove | None = None
         self._generation = 0
         self._suspend_mib_per_s = self._resume_mib_per_s = first_mib_per_s
@@ -138,9 +147,26 @@ class ServedGpu:
         return self._idle_after
 
     @property
+    def fault(self) -> ClosedGpu | None:
+        """What is wrong with the card itself; ``None``: nothing is known to be."""
+        return self._fault
+
+    @property
+    def unfit(self) -> tuple[UnfitReason, ...]:
+        """Why the card is not fit to be lent; nothing is suspended or resumed there then."""
+        return self._unfit
+
+    @property
     def closed(self) -> ClosedGpu | None:
         """Why the card takes nothing new; ``None``: it does."""
-        return self._closed
+        if self._fault is not None or not is_closed(self._unfit):
+            return self._fault
+        return ClosedGpu(GpuFault.UNFIT, unfit_clause(self._unfit))
+
+    @property
+    def canary(self) -> ProcessIdentity | None:
+        """The agent's own small process, with which the card is being tried now."""
+        return self._canary
 
     @property
     def move(self) -> RunningMove | None:
@@ -221,8 +247,17 @@ class ServedGpu:
 
     def close(self, reason: ClosedGpu) -> None:
         """Take nothing new on this GPU from now on, for this reason."""
-        self._closed = reason
+        self._fault = reason
 
     def reopen(self) -> None:
         """Take slices on this GPU again."""
-        self._closed = None
+        self._fault = None
+
+    def note_unfit(self, reasons: tuple[UnfitReason, ...]) -> bool:
+        """Note why the card is not fit to be lent, if it is not; return whether that is news."""
+        before, self._unfit = self._unfit, reasons
+        return before != reasons
+
+    def note_canary(self, canary: ProcessIdentity | None) -> None:
+        """Note with which process the card is being tried; ``None``: it is not."""
+        self._canary = canary

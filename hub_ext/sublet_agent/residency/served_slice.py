@@ -234,6 +234,23 @@ class ServedSlice:
             return Unsuspendable(Obstacle.ENGINE, self._assignment.never_suspended)
         return next((p.unsuspendable for p in self._processes if p.unsuspendable), None)
 
+    def room_for(self, process: TrackedProcess) -> int:
+        """Return how much room a process needs to come back, or would need, in MiB.
+
+        Of one whose memory is not told, that is the slice's whole cap.
+        """
+        if process.image_mib is not None:
+            return process.image_mib
+        return self._cap_mib if process.memory_mib is None else process.memory_mib
+
+    def reckoned_mib(self) -> int:
+        """Return how much the slice is to be taken to hold on the GPU, in MiB.
+
+        Where the GPU does not tell all of it, that is its cap at least.
+        """
+        held_mib = self._processes.held_mib()
+        return held_mib if self._processes.is_told() else max(held_mib, self._cap_mib)
+
     def targets(self, processes: Iterable[TrackedProcess]) -> tuple[Target, ...]:
         """Return these processes of the slice as the device's callers know them."""
         return tuple(
@@ -242,7 +259,7 @@ class ServedSlice:
                 self._gpu_id,
                 self._slice_id,
                 self.holder,
-                p.image_mib if p.image_mib is not None else p.memory_mib,
+                self.room_for(p),
             )
             for p in processes
         )

@@ -31,8 +31,8 @@ class TrackedProcess:
 
     def __init__(self, identity: ProcessIdentity, busy_ms: int | None = None) -> None:
         self._identity = identity
-        self._memory_mib = 0
-        self._utilisation_percent = 0
+        self._memory_mib: int | None = 0
+        self._utilisation_percent: int | None = 0
         self._busy_ms = busy_ms
         self._cpu_s: float | None = None
         self._cpu_at = 0.0
@@ -49,13 +49,19 @@ class TrackedProcess:
         return self._identity
 
     @property
-    def memory_mib(self) -> int:
-        """The memory that the process held on the GPU at the last sample."""
+    def memory_mib(self) -> int | None:
+        """The memory that the process held on the GPU at the last sample.
+
+        ``None``: the GPU does not tell.
+        """
         return self._memory_mib
 
     @property
-    def utilisation_percent(self) -> int:
-        """The share of the GPU's time that the process used at the last sample."""
+    def utilisation_percent(self) -> int | None:
+        """The share of the GPU's time that the process used at the last sample.
+
+        ``None``: the GPU does not tell.
+        """
         return self._utilisation_percent
 
     @property
@@ -83,8 +89,8 @@ class TrackedProcess:
         """When the process was last looked at for what forbids a suspend."""
         return self._looked_at
 
-    def note_measured(self, memory_mib: int, utilisation_percent: int = 0) -> None:
-        """Note what the process holds and uses of the GPU, as measured."""
+    def note_measured(self, memory_mib: int | None, utilisation_percent: int | None = 0) -> None:
+        """Note what the process holds and uses of the GPU, as measured; ``None``: not told."""
         self._memory_mib, self._utilisation_percent = memory_mib, utilisation_percent
 
     def count_use(self, busy_ms: int) -> int:
@@ -112,14 +118,16 @@ class TrackedProcess:
         """Note what forbids a suspend, if anything; return whether that is news.
 
         A reason of before that nothing is seen of any more holds until its time has passed, or
-        for as long as the process lives.
+        for as long as the process lives, but for those that may pass.
         """
         self._looked_at = now
         if obstacle is not None:
             news = self._unsuspendable != obstacle
             self.mark_unsuspendable(obstacle)
             return news
-        if self._unsuspendable_until is not None and now >= self._unsuspendable_until:
+        before, until = self._unsuspendable, self._unsuspendable_until
+        has_passed = before is not None and before.obstacle.may_pass
+        if has_passed or (until is not None and now >= until):
             self._unsuspendable, self._unsuspendable_until = None, None
             return True
         return False
@@ -175,8 +183,15 @@ class SliceProcesses:
         return [p for p in self._by_pid.values() if p.suspended and p.lost is None]
 
     def held_mib(self) -> int:
-        """Return how much the processes hold on the GPU, or may hold there, in MiB."""
-        return sum(p.memory_mib for p in self._by_pid.values() if p.lost is None)
+        """Return how much the processes hold on the GPU, or may hold there, in MiB.
+
+        It is the least where not all ``is_told``.
+        """
+        return sum(p.memory_mib or 0 for p in self._by_pid.values() if p.lost is None)
+
+    def is_told(self) -> bool:
+        """Whether the GPU tells how much each of the processes holds."""
+        return all(p.memory_mib is not None for p in self._by_pid.values() if p.lost is None)
 
     def image_mib(self) -> int:
         """Return how much of the processes is in host memory, in MiB."""

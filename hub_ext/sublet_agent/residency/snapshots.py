@@ -59,6 +59,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
         ),
         foreign_mib=foreign_mib(gpu, slices),
         foreign_present=bool(gpu.reading.foreign),
+        unfit=bool(gpu.unfit),
         lending=node.lending,
         closed=None if gpu.closed is None else gpu.closed.words,
         settings=gpu.pool,
@@ -67,19 +68,26 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
 
 def foreign_mib(gpu: ServedGpu, slices: Iterable[ServedSlice]) -> int:
     """Return how much is taken on the GPU, in MiB, by others than whole slices."""
+    slices = tuple(slices)
     strays = sum(_stray_mib(s) for s in slices if not gpu.is_moving(s.slice_id))
-    foreign = sum(gpu.reading.foreign.values())
-    return foreign + gpu.orphans_mib + (gpu.overhead_mib or 0) + strays
+    told = [mib for mib in gpu.reading.foreign.values() if mib is not None]
+    own = gpu.reading.canary_mib + (gpu.overhead_mib or 0)
+    taken = sum(told) + gpu.orphans_mib + own + strays
+    if len(told) == len(gpu.reading.foreign):
+        return taken
+    # What is not told is taken to be all that is in use and that nobody else accounts for.
+    accounted = sum(s.processes.held_mib() for s in slices if s.state() is not SliceState.SUSPENDED)
+    return max(taken, gpu.reading.memory.used_mib - accounted)
 
 
 def _stray_mib(served: ServedSlice) -> int:
-    return served.processes.held_mib() if served.state() is SliceState.SUSPENDED else 0
+    return served.reckoned_mib() if served.state() is SliceState.SUSPENDED else 0
 
 
 def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -> SliceView:
     now = node.now
     state, cap_mib = served.state(), served.cap_mib
-    held_mib, image_mib = served.processes.held_mib(), served.processes.image_mib()
+    held_mib, image_mib = served.reckoned_mib(), served.processes.image_mib()
     if move is not None and move.kind is TransitionKind.SUSPENDING:
         state, held_mib, image_mib = SliceState.PAUSED, max(move.bytes_mib, held_mib), 0
     elif move is not None:

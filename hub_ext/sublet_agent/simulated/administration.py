@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sublet_agent.simulated.machine.card import CardSetup, Figure
+from sublet_agent.simulated.machine.machine import DRIVER_VERSION
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.connection import ThreadConnections
 from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
@@ -124,6 +126,31 @@ class Administration:
     def poison_restore(self, *, nth: int = 1, pid: int | None = None) -> None:
         """Let the ``nth`` restore from now fail as without room: the process is lost."""
         self._plan(operation=OperationKind.RESTORE.value, poisons=True, nth=nth, pid=pid)
+
+    def corrupt_restore(self, *, nth: int = 1, pid: int | None = None) -> None:
+        """Let the ``nth`` restore from now bring other bytes back, and say nothing of it."""
+        self._plan(operation=OperationKind.RESTORE.value, corrupts=True, nth=nth, pid=pid)
+
+    def set_up(self, gpu_id: str, setup: CardSetup, *, driver: str = DRIVER_VERSION) -> None:
+        """Let a card be set up so, under this version of the driver (all cards have one)."""
+        self._daemon.ask(
+            "set_up",
+            gpu_id=gpu_id,
+            driver=driver,
+            persistent=setup.persistent is True,
+            persistence_hidden=setup.persistent is None,
+            compute_mode=setup.compute_mode.value,
+            mps=setup.mps,
+            split=setup.split,
+        )
+
+    def silence(self, gpu_id: str, figure: Figure, *, silent: bool = True) -> None:
+        """Let a card not tell something, or tell it again."""
+        self._daemon.ask("silence", gpu_id=gpu_id, figure=figure.value, silent=silent)
+
+    def hide_memory(self, pid: int, *, hidden: bool = True) -> None:
+        """Let the cards not tell how much a process holds, or tell it again."""
+        self._daemon.ask("hide_memory", pid=pid, hidden=hidden)
 
     def clear_faults(self) -> None:
         """Forget the faults that have not come yet."""

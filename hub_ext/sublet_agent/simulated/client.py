@@ -174,12 +174,13 @@ class Buffer:
             raise SimulatedGpuError(message)
 
 
-def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
+def allocate(*, gib: float = 0, mib: int = 0, on: str | None = None) -> Buffer:
     """Return a new buffer of simulated GiB or MiB.
 
+    ``on`` is the id of another card than this process's first: it is used, too, from then on.
     ``OutOfMemoryError`` beyond the slice's cap or the card.
     """
-    return _allocate(gib, mib, managed=False)
+    return _allocate(gib, mib, managed=False, on=on)
 
 
 def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
@@ -187,13 +188,14 @@ def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
     return _allocate(gib, mib, managed=True)
 
 
-def _allocate(gib: float, mib: int, *, managed: bool) -> Buffer:
+def _allocate(gib: float, mib: int, *, managed: bool, on: str | None = None) -> Buffer:
     wanted = math.ceil((gib * _MIB_PER_GIB + mib) / _GRANULE_MIB) * _GRANULE_MIB
     if wanted <= 0:
         message = f"{gib} GiB and {mib} MiB is nothing to allocate"
         raise SimulatedGpuError(message)
     session = _session()
-    handle, answer = session.obtain("allocate", wanted, managed=managed)
+    others = {} if on is None else {"gpu_id": on}
+    handle, answer = session.obtain("allocate", wanted, managed=managed, **others)
     return Buffer(session, handle, wanted, _number(answer["length"]))
 
 

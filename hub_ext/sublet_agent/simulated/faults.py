@@ -10,6 +10,8 @@ import sys
 import click
 
 from sublet_agent.simulated.administration import Administration
+from sublet_agent.simulated.machine.card import CardSetup, ComputeMode, Figure
+from sublet_agent.simulated.machine.machine import DRIVER_VERSION
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
 
@@ -69,6 +71,57 @@ def delay(
 def poison(daemon: Administration, nth: int, pid: int | None) -> None:
     """Let a restore fail as without room: the process is lost for ever."""
     daemon.poison_restore(nth=nth, pid=pid)
+
+
+@command.command()
+@_nth
+@_pid
+@click.pass_obj
+def corrupt(daemon: Administration, nth: int, pid: int | None) -> None:
+    """Let a restore bring other bytes back, and say nothing of it."""
+    daemon.corrupt_restore(nth=nth, pid=pid)
+
+
+@command.command("set-up")
+@_gpu
+@click.option("--driver", default=DRIVER_VERSION, show_default=True, help="The driver's version.")
+@click.option("--persistence/--no-persistence", default=True, help="Persistence mode.")
+@click.option("--mode", type=click.Choice([each.value for each in ComputeMode]), default="default")
+@click.option("--mps", is_flag=True, help="A control daemon of MPS runs.")
+@click.option("--mig", is_flag=True, help="MIG splits the card.")
+@click.pass_obj
+def set_up(  # noqa: PLR0913 - a command's options
+    daemon: Administration,
+    gpu: str,
+    driver: str,
+    mode: str,
+    *,
+    persistence: bool,
+    mps: bool,
+    mig: bool,
+) -> None:
+    """Let a card be set up so, and say so; what is not named is as it should be."""
+    setup = CardSetup(persistence, ComputeMode(mode), mps=mps, split=mig)
+    daemon.set_up(gpu, setup, driver=driver)
+
+
+@command.command()
+@_gpu
+@click.argument("figure", type=click.Choice([each.value for each in Figure]))
+@click.option("--again", is_flag=True, help="Let the card tell it again.")
+@click.pass_obj
+def silence(daemon: Administration, gpu: str, figure: str, *, again: bool) -> None:
+    """Let a card not tell a figure."""
+    daemon.silence(gpu, Figure(figure), silent=not again)
+
+
+@command.command("hide-memory")
+@click.argument("pid", type=int)
+@click.option("--again", is_flag=True, help="Let the cards tell it again.")
+@click.pass_obj
+def hide_memory(daemon: Administration, pid: int, *, again: bool) -> None:
+    """Let the cards not tell how much a process holds."""
+    daemon.hide_memory(pid, hidden=not again)
 
 
 @command.command()

@@ -59,7 +59,7 @@ class Session:
         while self.abandoned:
             with contextlib.suppress(IndexError, SimulatedGpuError):
                 self.free(self.abandoned.pop())
-        return self._connections.request(verb, payload, gpu_id=self.gpu_id, **fields)
+        return self._connections.request(verb, payload, **{"gpu_id": self.gpu_id, **fields})
 
     def obtain(self, verb: str, mib: int, **fields: object) -> tuple[int, dict[str, object]]:
         """Make a call that yields a buffer; return the buffer's handle and the answer.

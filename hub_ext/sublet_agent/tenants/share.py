@@ -50,6 +50,7 @@ def share_of(
         simulated=gpu.gpu.simulated,
         cap_mib=served.cap_mib,
         memory_mib=held_mib,
+        memory_told=served.processes.is_told(),
         host_mib=host_mib,
         standing=_standing(served, move, view.wait, lent=lent),
         standing_with_next_cell=_with_next_cell(host_mib),
@@ -69,7 +70,8 @@ def share_of(
             ShareProcess(
                 pid=process.identity.pid,
                 kernel=view.kernels.get(process.identity.pid),
-                memory_mib=0 if process.suspended else process.memory_mib,
+                memory_mib=0 if process.suspended else process.memory_mib or 0,
+                memory_told=process.suspended or process.memory_mib is not None,
                 host_mib=process.image_mib or 0,
             )
             for process in sorted(served.processes, key=lambda p: p.identity.pid)

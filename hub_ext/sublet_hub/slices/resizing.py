@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sublet_quota.admission.resize import NewSize, Resized, decide_resize
 from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.wire.agent_link import SliceReport
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConflictError
@@ -74,7 +75,7 @@ class Resizing:
         account = self._accounts.find(record.owner)
         groups = record.groups if account is None else account.groups
         report = self._fleet.report(record.slice_id)
-        held_mib = 0 if report is None else report.memory_mib + report.host_mib
+        held_mib = 0 if report is None else _held_mib(report)
         holdings = self._capacity.holdings
         holding = holdings.remove(record.slice_id)
         if holding is None:
@@ -84,3 +85,7 @@ class Resizing:
             return decide_resize(holdings, holding, groups, new, held_mib)
         finally:
             holdings.put(holding)
+
+
+def _held_mib(report: SliceReport) -> int | None:
+    return report.memory_mib + report.host_mib if report.memory_told else None

@@ -12,6 +12,8 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.gpu_load import GpuFacts, GpuKind, Holding
 from sublet_quota.holdings.holdings import Holdings
 from sublet_quota.names.ids import GroupName, NodeId
+from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.wire.agent_link import GpuReport
 
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord, SliceRecord
@@ -104,7 +106,7 @@ class Capacity:
             index=gpu.index,
             kind=GpuKind(gpu.type, gpu.memory_mib, gpu.margin_mib),
             closed=closed,
-            pause_only=report is not None and report.foreign_processes is not None,
+            pause_only=report is not None and _is_pause_only(report),
         )
 
     def _holding(self, record: SliceRecord) -> Holding:
@@ -124,3 +126,9 @@ class Capacity:
         report = self._fleet.report(record.slice_id)
         reported = report is not None and report.unsuspendable is not None
         return reported or record.never_suspended is not None
+
+
+def _is_pause_only(report: GpuReport) -> bool:
+    """Whether nothing can be moved on a card for longer than its check takes."""
+    lasting = (each for each in report.unfit_reasons if each.why is not Unfit.BEING_CHECKED)
+    return report.foreign_processes is not None or any(lasting)

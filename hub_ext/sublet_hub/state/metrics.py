@@ -79,7 +79,9 @@ class LedgerCollector(Collector):
             report = self._fleet.gpu_report(gpu_id)
             if report is not None:
                 for name, family in families.items():
-                    family.add_metric(labels, getattr(report, name))
+                    told = getattr(report, name)
+                    if told is not None:
+                        family.add_metric(labels, told)
                 if report.energy_mj is not None:
                     energy.add_metric(labels, report.energy_mj / 1000)
         yield promised

@@ -110,7 +110,8 @@ class UseMeter:
         before = self._busy_ms.get(slice_id)
         self._busy_ms[slice_id] = report.gpu_busy_ms
         if report.gpu_busy_ms == 0:
-            return round(gapless_s * 10 * report.utilisation_percent)
+            # What is not told is charged to nobody.
+            return round(gapless_s * 10 * (report.utilisation_percent or 0))
         if before is None:
             return 0
         # A new agent counts from nothing.

@@ -46,7 +46,7 @@ class _Step:
 
     def take(self, report: SliceReport) -> None:
         self.reports += 1
-        self.utilisation += report.utilisation_percent
+        self.utilisation += report.utilisation_percent or 0
         self.flags |= (_ACTIVE if report.active else 0) | (_LENT if report.lent_to else 0)
 
 

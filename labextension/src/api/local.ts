@@ -32,6 +32,8 @@ export interface LocalShare {
   simulated: boolean;
   cap_mib: number;
   memory_mib: number;
+  /** Whether the GPU tells all of that; else it is only the least. */
+  memory_told: boolean;
   host_mib: number;
   gpu_memory_mib: number;
   compute_milli: number;
@@ -41,7 +43,8 @@ export interface LocalShare {
   state: SliceState;
   active: boolean;
   since: Date | null;
-  utilisation_percent: number;
+  /** `null`: the GPU does not tell. */
+  utilisation_percent: number | null;
   lent: boolean;
   warnings: SliceWarning[];
   move: Move | null;
@@ -56,6 +59,7 @@ export interface KernelHolding {
   name: string;
   notebook: string | null;
   memory_mib: number;
+  memory_told: boolean;
   host_mib: number;
   state: string;
   waits: boolean;
@@ -129,6 +133,7 @@ export function readLocalShare(r: Reader): LocalShare {
     simulated: r.flag('simulated'),
     cap_mib: r.number('cap_mib'),
     memory_mib: r.number('memory_mib'),
+    memory_told: r.flag('memory_told', true),
     host_mib: r.number('host_mib'),
     gpu_memory_mib: r.number('gpu_memory_mib'),
     compute_milli: r.number('compute_milli', 1000),
@@ -137,7 +142,7 @@ export function readLocalShare(r: Reader): LocalShare {
     state: r.oneOf('state', SLICE_STATES, 'resident'),
     active: r.flag('active'),
     since: r.maybeTime('since'),
-    utilisation_percent: r.number('utilisation_percent'),
+    utilisation_percent: r.maybeNumber('utilisation_percent'),
     lent: r.flag('lent'),
     warnings: r.list('warnings', readWarning),
     move: r.maybe('move', readMove),
@@ -154,6 +159,7 @@ export function readKernel(r: Reader): KernelHolding {
     name: r.text('name'),
     notebook: r.maybeText('notebook'),
     memory_mib: r.number('memory_mib'),
+    memory_told: r.flag('memory_told', true),
     host_mib: r.number('host_mib'),
     state: r.text('state', 'unknown'),
     waits: r.flag('waits')

@@ -27,8 +27,9 @@ export interface SliceReport {
   state: SliceState;
   active: boolean;
   memory_mib: number;
+  memory_told: boolean;
   host_mib: number;
-  utilisation_percent: number;
+  utilisation_percent: number | null;
   over_cap: boolean;
   /** Its processes wait for room or for their turn. */
   waits: boolean;
@@ -187,8 +188,9 @@ function readReport(r: Reader): SliceReport {
     state: r.oneOf('state', SLICE_STATES, 'resident'),
     active: r.flag('active'),
     memory_mib: r.number('memory_mib'),
+    memory_told: r.flag('memory_told', true),
     host_mib: r.number('host_mib'),
-    utilisation_percent: r.number('utilisation_percent'),
+    utilisation_percent: r.maybeNumber('utilisation_percent'),
     over_cap: r.flag('over_cap'),
     waits: r.maybe('wait', each => each) !== null
   };

@@ -23,6 +23,26 @@ export function ofGib(trans: TranslationBundle, part_mib: number, whole_mib: num
   return trans.__('%1 of %2 GiB', gibNumber(part_mib), gibNumber(whole_mib));
 }
 
+/**
+ * `10 GiB`; where the GPU does not tell all that is held, `at least 10 GiB` or `an unknown amount`.
+ */
+export function heldGib(trans: TranslationBundle, mib: number, told: boolean): string {
+  if (told) {
+    return gib(mib);
+  }
+  return mib > 0 ? trans.__('at least %1', gib(mib)) : trans.__('an unknown amount');
+}
+
+/** `10 of 40 GiB`; as above where not all is told, `at least 10 GiB of 40 GiB`. */
+export function heldOfCap(
+  trans: TranslationBundle,
+  { used_mib, cap_mib, told }: { used_mib: number; cap_mib: number; told: boolean }
+): string {
+  return told
+    ? ofGib(trans, used_mib, cap_mib)
+    : trans.__('%1 of %2', heldGib(trans, used_mib, told), gib(cap_mib));
+}
+
 /** `512 B`, `3.4 MB`. */
 export function bytes(count: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

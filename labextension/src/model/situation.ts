@@ -19,6 +19,8 @@ export interface Situation {
   /** As agent or service told it; `away` where that is not of now. */
   standing: Standing;
   used_mib: number;
+  /** Whether the GPU tells all that is used; else `used_mib` is only the least. */
+  told: boolean;
   cap_mib: number;
   nearCap: boolean;
   progress: Progress | null;
@@ -72,7 +74,10 @@ export function situationOf(
   const old = model.share?.fresh !== true || silent || standing === null;
   return {
     standing: old ? away(trans) : standing,
-    ...amounts(report ?? { memory_mib: 0, host_mib: 0, over_cap: false }, slice.lease.memory_mib),
+    ...amounts(
+      report ?? { memory_mib: 0, memory_told: true, host_mib: 0, over_cap: false },
+      slice.lease.memory_mib
+    ),
     progress: null,
     quiet,
     seenAt: old ? slice.seen_at : null,
@@ -92,9 +97,11 @@ function away(trans: TranslationBundle): Standing {
 }
 
 function amounts(
-  held: { memory_mib: number; host_mib: number; over_cap: boolean; move?: LocalShare['move'] },
+  held: Pick<LocalShare, 'memory_mib' | 'memory_told' | 'host_mib' | 'over_cap'> & {
+    move?: LocalShare['move'];
+  },
   cap_mib: number
-): Pick<Situation, 'used_mib' | 'cap_mib' | 'nearCap'> {
+): Pick<Situation, 'used_mib' | 'told' | 'cap_mib' | 'nearCap'> {
   // While it moves, a byte may be counted on both sides.
   const used_mib =
     held.move == null
@@ -102,6 +109,7 @@ function amounts(
       : Math.max(held.memory_mib, held.host_mib, held.move.bytes_mib);
   return {
     used_mib,
+    told: held.memory_told,
     cap_mib,
     nearCap: held.over_cap || (cap_mib > 0 && used_mib >= NEAR_CAP * cap_mib)
   };

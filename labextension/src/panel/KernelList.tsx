@@ -4,7 +4,7 @@ import * as React from 'react';
 import type { KernelHolding } from '../api/local';
 import { Button, useHeir } from '../controls/button';
 import { Said, Section, useAction, type Action, type PageContext } from '../controls/pageContext';
-import { fileName, gib } from '../format/quantities';
+import { fileName, heldGib } from '../format/quantities';
 
 export function KernelList({ page }: { page: PageContext }): React.JSX.Element | null {
   const { trans, model } = page;
@@ -70,7 +70,9 @@ function KernelItem(props: {
           {trans.__('Interrupt')}
         </Button>
       )}
-      <span className="sublet-number">{gib(kernel.memory_mib + kernel.host_mib)}</span>
+      <span className="sublet-number">
+        {heldGib(trans, kernel.memory_mib + kernel.host_mib, kernel.memory_told)}
+      </span>
     </li>
   );
 }

@@ -7,7 +7,7 @@ import type { Situation } from '../model/situation';
 import { Button } from '../controls/button';
 import { Said, useAction, type PageContext } from '../controls/pageContext';
 import { isCompute, isMemory, mibOf, milliOf } from '../format/amounts';
-import { gib, gibNumber } from '../format/quantities';
+import { gib, gibNumber, heldGib } from '../format/quantities';
 
 export function ResizeForm(props: {
   page: PageContext;
@@ -77,7 +77,7 @@ export function ResizeForm(props: {
       <p className="sublet-quiet">
         {trans.__(
           'You hold %1: less is not possible. Processes started later see the new size.',
-          gib(situation.used_mib)
+          heldGib(trans, situation.used_mib, situation.told)
         )}
       </p>
       {wrong !== null && (

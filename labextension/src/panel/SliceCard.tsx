@@ -6,7 +6,7 @@ import type { SliceWarning } from '../api/sliceWarnings';
 import type { Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
-import { clock, gib, moment, ofGib, percent, sentence } from '../format/quantities';
+import { clock, gib, heldOfCap, moment, percent, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 import { SliceActions } from './SliceActions';
 
@@ -29,7 +29,7 @@ export function SliceCard(props: {
   const { page, situation, now } = props;
   const { trans } = page;
   const facts = factsOf(page, situation);
-  const amount = ofGib(trans, situation.used_mib, situation.cap_mib);
+  const amount = heldOfCap(trans, situation);
   return (
     <section
       className={situation.seenAt === null ? 'sublet-slice' : 'sublet-slice sublet-stale'}

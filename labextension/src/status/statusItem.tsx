@@ -7,7 +7,7 @@ import type { ShareModel } from '../model/share';
 import { situationOf, type Situation } from '../model/situation';
 import { ProgressBar } from '../controls/bar';
 import { Sign, useModel } from '../controls/pageContext';
-import { clock, gib, ofGib, sentence } from '../format/quantities';
+import { clock, gib, heldOfCap, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 
 export class StatusItem extends ReactWidget {
@@ -37,7 +37,7 @@ function Status(props: {
   if (situation === null) {
     return null;
   }
-  const amount = trans.__('GPU %1', ofGib(trans, situation.used_mib, situation.cap_mib));
+  const amount = trans.__('GPU %1', heldOfCap(trans, situation));
   const stands = situation.standing;
   const details = detailsOf(situation, trans);
   return (

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.reasons.fitness import is_closed, unfit_clause
 from sublet_quota.reasons.foreign_processes import foreign_clause
 from sublet_quota.reasons.not_frozen import not_frozen_clause
 from sublet_quota.residency.snapshot import Holder
@@ -46,7 +47,7 @@ def gpus(service: Service) -> None:
                 format_memory(gpu.report.used_mib),
                 f"{format_memory(gpu.promised_mib)} ({gpu.overcommit:.2f} x)",
                 format_memory(gpu.report.lendable_mib),
-                f"{gpu.report.utilisation_percent} %",
+                _busy(gpu.report.utilisation_percent),
                 _remarks(gpu),
             )
             for gpu in found
@@ -56,6 +57,10 @@ def gpus(service: Service) -> None:
     if rows:
         click.echo()
         print_table(("GPU", "OWNER", "FOR", "SLICE", "SIZE", "STATE", "HOLDS", "REMARKS"), rows)
+
+
+def _busy(percent: int | None) -> str:
+    return "not told" if percent is None else f"{percent} %"
 
 
 def _holders(gpu: GpuInfo) -> Iterator[tuple[str, ...]]:
@@ -85,8 +90,15 @@ def _remarks(gpu: GpuInfo) -> str:
     if report.closed:
         remarks.append(f"closed: {report.closed}")
     if foreign is not None:
-        who = foreign_clause(foreign.count, foreign.pids, foreign.held_mib)
+        who = foreign_clause(
+            foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told
+        )
         remarks.append(f"pause only: {who}")
+    unfit = report.unfit_reasons
+    if unfit and not is_closed(unfit):
+        remarks.append(f"pause only: {unfit_clause(unfit)}")
+    if report.unfit is None:
+        remarks.append("its agent does not tell whether it is fit to be lent")
     if report.unfrozen is not None:
         why = not_frozen_clause(report.unfrozen)
         remarks.append(f"not all are frozen while one comes back: {why}")

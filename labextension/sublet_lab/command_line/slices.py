@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
 from sublet_quota.reasons.standings import activity_of, standing_word
 from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
@@ -29,7 +29,7 @@ def held_by(info: SliceInfo) -> str:
     """Return in words what a slice holds on the GPU, and in host memory."""
     if info.report is None:
         return "-"
-    on_gpu = format_memory(info.report.memory_mib)
+    on_gpu = format_held(info.report.memory_mib, told=info.report.memory_told)
     in_host = info.report.host_mib
     return f"{on_gpu} + {format_memory(in_host)} in host memory" if in_host else on_gpu
 

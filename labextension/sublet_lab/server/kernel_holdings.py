@@ -32,6 +32,7 @@ def join(
             notebook=str(paths.get(kernel["id"]) or "")[:1000] or None,
             pids=tuple(sorted(process.pid for process in by_id[str(kernel["id"])])),
             memory_mib=sum(process.memory_mib for process in by_id[str(kernel["id"])]),
+            memory_told=all(process.memory_told for process in by_id[str(kernel["id"])]),
             host_mib=sum(process.host_mib for process in by_id[str(kernel["id"])]),
             state=str(kernel.get("execution_state") or "unknown")[:255],
             waits=str(kernel["id"]) in share.waiting_kernels,

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from sublet_quota.amounts.gpu_amounts import format_compute, format_memory
+from sublet_quota.amounts.gpu_amounts import format_compute, format_held, format_memory
 from sublet_quota.reasons.standings import Standing, activity_of, standing_word
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire import api
@@ -55,7 +55,8 @@ def used_mib(share: LocalShare) -> int:
 
 def headline(share: LocalShare, as_of: datetime | None = None) -> str:
     """Return ``GPU 10 GiB of 40 GiB: active``; with ``as_of``, also when that was so."""
-    used, cap = format_memory(used_mib(share)), format_memory(share.cap_mib)
+    used = format_held(used_mib(share), told=share.memory_told)
+    cap = format_memory(share.cap_mib)
     when = "" if as_of is None else f", as of {as_of.astimezone():%H:%M}"
     return f"GPU {used} of {cap}: {plain(share.standing.word)}{when}"
 
@@ -69,7 +70,9 @@ def local_lines(share: LocalShare) -> list[str]:
         f"{plain(share.gpu_type)}{simulated}; compute share {format_compute(share.compute_milli)}",
         f"{activity} since {share.since.astimezone():%H:%M:%S}",
     ]
-    if share.active or share.utilisation_percent:
+    if share.utilisation_percent is None:
+        lines.append("how much of the GPU's time it uses is not told")
+    elif share.active or share.utilisation_percent:
         lines.append(f"uses {share.utilisation_percent} % of the GPU's time")
     if share.host_mib:
         lines.append(f"{format_memory(share.host_mib)} of it is in host memory, safe")
@@ -88,7 +91,7 @@ def process_lines(share: LocalShare) -> list[str]:
     return [
         f"process {p.pid}"
         + (f" (kernel {plain(p.kernel[:8])})" if p.kernel else "")
-        + f": {format_memory(p.memory_mib)}"
+        + f": {format_held(p.memory_mib, told=p.memory_told)}"
         + (f", {format_memory(p.host_mib)} in host memory" if p.host_mib else "")
         for p in share.processes
     ]

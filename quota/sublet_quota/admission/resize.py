@@ -38,12 +38,12 @@ class Resized:
 
 
 def decide_resize(
-    holdings: Holdings, slice_: Holding, groups: tuple[str, ...], new: NewSize, held_mib: int
+    holdings: Holdings, slice_: Holding, groups: tuple[str, ...], new: NewSize, held_mib: int | None
 ) -> Resized | Refusal:
     """Return what the slice may become, or why it may not.
 
-    ``held_mib`` is what its processes hold now. ``holdings`` must not hold the slice itself: its
-    room and its part of the quotas are free.
+    ``held_mib`` is what its processes hold now, ``None`` where the GPU does not tell. ``holdings``
+    must not hold the slice itself: its room and its part of the quotas are free.
     """
     wish = _wish(slice_, groups, new)
     facts = holdings.gpu(slice_.gpu_id)
@@ -54,7 +54,10 @@ def decide_resize(
     if isinstance(wanted, Refusal):
         return wanted
     amount = wanted.on(facts.kind)
-    if amount.memory_mib < held_mib:
+    if held_mib is None:
+        if amount.memory_mib < slice_.amount.memory_mib:
+            return refuse(RoomRefusal.HELD_UNKNOWN, asked_mib=amount.memory_mib)
+    elif amount.memory_mib < held_mib:
         return refuse(RoomRefusal.BELOW_HELD, asked_mib=amount.memory_mib, held_mib=held_mib)
     if amount.fits_in(slice_.amount):
         return Resized(amount, wanted.name, slice_.groups)

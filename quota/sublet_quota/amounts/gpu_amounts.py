@@ -107,6 +107,16 @@ def format_memory(mib: int) -> str:
     return f"{sign}{whole}.{tenths} GiB"
 
 
+def format_held(mib: int, *, told: bool) -> str:
+    """Return what is held on a GPU: ``10 GiB``, ``at least 10 GiB`` or ``an unknown amount``.
+
+    ``told``: whether the GPU tells all of it; else ``mib`` is only the least.
+    """
+    if told:
+        return format_memory(mib)
+    return f"at least {format_memory(mib)}" if mib else "an unknown amount"
+
+
 def format_compute(milli: int) -> str:
     """Return ``0.25 GPU``, exact."""
     whole, rest = divmod(abs(milli), WHOLE_GPU_MILLI)

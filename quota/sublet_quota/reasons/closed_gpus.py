@@ -9,8 +9,12 @@ class GpuFault(StrEnum):
 
     GONE = "gone"
     """The card does not answer: it is closed only until it does again."""
+    UNREADABLE = "unreadable"
+    """What is on the card cannot be read: it is closed only until it can again."""
     XID = "xid"
     """The driver reported an error of the card."""
+    UNFIT = "unfit"
+    """The card is set up so that slices cannot share it."""
     ECC = "ecc"
     """Memory errors that could not be corrected."""
 
@@ -26,7 +30,7 @@ class ClosedGpu:
     @property
     def may_pass(self) -> bool:
         """Whether the card is open again as soon as it answers."""
-        return self.fault is GpuFault.GONE
+        return self.fault in {GpuFault.GONE, GpuFault.UNREADABLE}
 
     @property
     def words(self) -> str:

@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 
-from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.amounts.gpu_amounts import format_held
 
 
-def foreign_clause(count: int, pids: Sequence[int], held_mib: int) -> str:
+def foreign_clause(
+    count: int, pids: Sequence[int], held_mib: int, *, memory_told: bool = True
+) -> str:
     """Return who else uses a GPU and what follows from that, to stand behind a colon.
 
-    ``pids`` may name fewer processes than the ``count`` that hold ``held_mib`` together.
+    ``pids`` may name fewer processes than the ``count`` that hold ``held_mib`` together; without
+    ``memory_told`` that is only the least.
     """
     shown = ", ".join(str(pid) for pid in pids)
     unnamed = f" and {count - len(pids)} more" if count > len(pids) else ""
     is_one = count == 1
+    held = format_held(held_mib, told=memory_told)
     return (
         f"{'process' if is_one else 'processes'} {shown}{unnamed} of no slice "
-        f"{'holds' if is_one else 'hold'} {format_memory(held_mib)}: nothing is suspended or "
+        f"{'holds' if is_one else 'hold'} {held}: nothing is suspended or "
         f"resumed on this GPU until {'it ends' if is_one else 'they end'}"
     )

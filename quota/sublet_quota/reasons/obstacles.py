@@ -15,6 +15,12 @@ class Obstacle(StrEnum):
     MPS = "mps"
     NOT_SUPPORTED = "not-supported"
     """The driver does not move this process: managed memory, say."""
+    SEVERAL_GPUS = "several-gpus"
+    """A process is on more than one GPU, and would leave and need room on all of them."""
+    MEMORY_UNKNOWN = "memory-unknown"
+    """The GPU does not tell how much a process holds: nobody knows the room to come back to."""
+    PROFILER = "profiler"
+    """A profiler is in a process, and the driver does not move such."""
     ENGINE = "engine"
     """The engine that shares the GPU has processes that the driver cannot move."""
     UNREADABLE = "unreadable"
@@ -24,6 +30,11 @@ class Obstacle(StrEnum):
     CANNOT_PAUSE = "cannot-pause"
     LOST = "lost"
     """A process's GPU memory is lost already."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a process may be suspended again as soon as nothing is seen of it any more."""
+        return self in {Obstacle.SEVERAL_GPUS, Obstacle.MEMORY_UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,16 @@ _ADVICE: Final[Mapping[Obstacle, str]] = MappingProxyType(
         Obstacle.NOT_SUPPORTED: (
             f"{_NEVER_LENT} To change that, allocate ordinary GPU memory instead of managed "
             "memory, and restart the kernel."
+        ),
+        Obstacle.SEVERAL_GPUS: (
+            f"{_NEVER_LENT} A slice is a share of one GPU: to change that, restart the kernel, and "
+            "use no other GPU in it."
+        ),
+        Obstacle.MEMORY_UNKNOWN: (
+            f"{_NEVER_LENT} Nor can it be seen whether it keeps to its cap. Ask your admin."
+        ),
+        Obstacle.PROFILER: (
+            f"{_NEVER_LENT} To change that, restart the kernel without the profiler."
         ),
         Obstacle.ENGINE: "",
         Obstacle.UNREADABLE: f"{_NEVER_LENT} Restarting the kernel that holds it may help.",

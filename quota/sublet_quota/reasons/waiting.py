@@ -32,6 +32,8 @@ class WaitReason(StrEnum):
     """A job waits: it could not leave within the pool's ``give_back_within``."""
     LENDING_OFF = "lending-off"
     FOREIGN_PROCESS = "foreign-process"
+    UNFIT_GPU = "unfit-gpu"
+    """Whether memory can be moved safely on this GPU is not known, or known not to be so."""
     HOST_MEMORY = "host-memory"
     UNSUSPENDABLE = "unsuspendable"
     GPU_CLOSED = "gpu-closed"
@@ -159,6 +161,11 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "A process that Sublet does not know uses this GPU, so nothing can be moved safely. "
             "Ask your admin.",
             "a process that is not Sublet's uses the GPU",
+        ),
+        WaitReason.UNFIT_GPU: _Words(
+            "Nothing can be moved on this GPU until it has been checked, or put right. If this "
+            "lasts for more than a minute, ask your admin.",
+            "the GPU is not fit to be lent, or not checked yet",
         ),
         WaitReason.HOST_MEMORY: _Words(
             "The machine has no memory left to set others' data aside in. Ask your admin.",

@@ -56,8 +56,8 @@ class SuspendCandidate:
 
 
 def list_candidates(room: Room) -> tuple[SuspendCandidate, ...]:
-    """Return the slices that could leave, first ones first. Beside a foreign process none can."""
-    if room.snapshot.foreign_present:
+    """Return the slices that could leave, first ones first: none where the GPU is pause-only."""
+    if room.snapshot.pause_only:
         return ()
     candidates = []
     for view in room.views:

@@ -19,7 +19,7 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
     To be asked only when nobody with a seat lacks anything, and nothing moves.
     """
     snapshot = room.snapshot
-    if snapshot.foreign_present:
+    if snapshot.pause_only:
         return []
     jobs_wait_for_owners = any(w.reason is WaitReason.OWNERS_ACTIVE for w in plan.waiting)
     away = [

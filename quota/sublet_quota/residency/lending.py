@@ -46,7 +46,7 @@ def lendable_mib(snapshot: GpuSnapshot) -> int:
 
     Active owners, kept and unsuspendable slices and the jobs that are here keep their caps.
     """
-    if not _is_lent(snapshot) or snapshot.closed is not None or snapshot.foreign_present:
+    if not _is_lent(snapshot) or snapshot.closed is not None or snapshot.pause_only:
         return 0
     room = measure_room(snapshot)
     within_reach = {c.slice_id for c in list_candidates(room) if c.for_a_job and not c.view.is_job}
@@ -93,9 +93,9 @@ def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> Wai
         return WaitReason.LENDING_OFF
     if snapshot.closed is not None and not _has_begun(job):
         return WaitReason.GPU_CLOSED
-    if snapshot.foreign_present and not job.gate_open:
+    if snapshot.pause_only and not job.gate_open:
         # Once it is there it could not be made to leave.
-        return WaitReason.FOREIGN_PROCESS
+        return snapshot.pause_only
     if not _has_begun(job):
         # One that has begun was let in by this rule: a rate that falls later strands nobody.
         jobs_mib = sum(room.full_mib[s.slice_id] for s in (*seated, job))

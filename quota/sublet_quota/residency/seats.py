@@ -111,7 +111,7 @@ class _OwnersInTurn:
         return self._making.is_possible(staying)
 
     def _is_immovable(self, view: SliceView) -> bool:
-        return view.unsuspendable is not None or self._room.snapshot.foreign_present
+        return view.unsuspendable is not None or self._room.snapshot.pause_only is not None
 
     def _turns_to_end(self, view: SliceView) -> tuple[SliceView, ...]:
         """Return whose turns end for a slice: over their cap first, then the longest turns."""
@@ -151,8 +151,8 @@ class _OwnersInTurn:
     def _why_stuck(self, view: SliceView) -> Waiting | None:
         """Return why no turn's end would help this owner; ``None`` where one would."""
         snapshot = self._room.snapshot
-        if snapshot.foreign_present and view.is_away:
-            return Waiting(view, WaitReason.FOREIGN_PROCESS)
+        if snapshot.pause_only and view.is_away:
+            return Waiting(view, snapshot.pause_only)
         if self._fits(*self._immovable, view):
             return None
         holding = tuple(
@@ -160,8 +160,8 @@ class _OwnersInTurn:
             for s in self._room.views
             if s.slice_id != view.slice_id and self._room.committed_mib[s.slice_id] > 0
         )
-        if snapshot.foreign_present:
-            return Waiting(view, WaitReason.FOREIGN_PROCESS, holding)
+        if snapshot.pause_only:
+            return Waiting(view, snapshot.pause_only, holding)
         if self._making.is_possible((*self._immovable, view), host_is_endless=True):
             return Waiting(view, WaitReason.HOST_MEMORY, holding)
         pinned = tuple(s for s in holding if s.unsuspendable is not None)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.waiting import WaitReason
 
 
 class Holder(StrEnum):
@@ -137,6 +138,8 @@ class GpuSnapshot:
     """The memory held by processes that are no slice's."""
     foreign_present: bool = False
     """Whether a process that is no slice's runs here: nothing is suspended or resumed then."""
+    unfit: bool = False
+    """Whether it is not known that memory can be moved here safely: nothing is, then."""
     lending: bool = True
     """Whether slices are lent: not when an admin stopped it, or the hub has been silent for too
     long.
@@ -144,6 +147,13 @@ class GpuSnapshot:
     closed: str | None = None
     """Why the GPU takes no new job (it fails), or ``None``."""
     settings: PoolSettings = PoolSettings()
+
+    @property
+    def pause_only(self) -> WaitReason | None:
+        """Why nothing is suspended or resumed here; ``None``: it is."""
+        if self.foreign_present:
+            return WaitReason.FOREIGN_PROCESS
+        return WaitReason.UNFIT_GPU if self.unfit else None
 
     @property
     def usable_mib(self) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
@@ -28,6 +29,15 @@ class ForeignProcesses(AnswerModel):
     """The pids of the first of these processes, as the agent's machine numbers them."""
     held_mib: int = Field(ge=0)
     """What all of these processes hold on the card together."""
+    memory_told: bool = True
+    """Whether the card tells what each of them holds; else ``held_mib`` is only the least."""
+
+
+class ToldUnfit(AnswerModel):
+    """One thing for which a card is not fit to be lent."""
+
+    why: Unfit
+    detail: Text = ""
 
 
 class GpuReport(AnswerModel):
@@ -41,17 +51,26 @@ class GpuReport(AnswerModel):
     memory_mib: int = Field(ge=0)
     margin_mib: int = Field(default=1024, ge=0)
     used_mib: int = Field(default=0, ge=0)
-    utilisation_percent: int = Field(default=0, ge=0, le=100)
+    utilisation_percent: int | None = Field(default=None, ge=0, le=100)
+    """``None``: the card does not tell."""
     energy_mj: int | None = None
     closed: Text | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
+    unfit: tuple[ToldUnfit, ...] | None = None
+    """Why the card is not fit to be lent; none: it is; ``None``: the agent does not tell (it is of
+    a version that did not look)."""
     unfrozen: NotFrozen | None = None
     """Why the other slices are not all frozen while one comes back, or nothing: they are."""
     lendable_mib: int = Field(default=0, ge=0)
     """What a job could get here within ``idle_after`` of everybody's last cell."""
     suspend_mib_per_s: int = Field(default=1700, ge=1)
+
+    @property
+    def unfit_reasons(self) -> tuple[UnfitReason, ...]:
+        """Why the card is not fit to be lent, as far as that is told."""
+        return tuple(UnfitReason(each.why, each.detail) for each in self.unfit or ())
 
 
 class WaitReport(AnswerModel):
@@ -93,8 +112,12 @@ class SliceReport(AnswerModel):
     """Since when the slice is active, or idle."""
     gate_open: bool
     memory_mib: int = Field(ge=0)
+    memory_told: bool = True
+    """Whether the card tells what each of the processes holds; else ``memory_mib`` is only the
+    least."""
     host_mib: int = Field(default=0, ge=0)
-    utilisation_percent: int = Field(default=0, ge=0, le=100)
+    utilisation_percent: int | None = Field(default=None, ge=0, le=100)
+    """``None``: the card does not tell."""
     gpu_busy_ms: int = Field(default=0, ge=0)
     """GPU time used since the agent knows the slice."""
     pids: tuple[int, ...] = ()

@@ -121,6 +121,8 @@ class KernelHolding(AnswerModel):
     pids: tuple[int, ...]
     memory_mib: int = Field(ge=0)
     """What the kernel holds on the GPU."""
+    memory_told: bool = True
+    """Whether the GPU tells all of that; else it is only the least."""
     host_mib: int = Field(ge=0)
     """What the kernel holds in host memory, to come back."""
     state: Name

@@ -123,6 +123,8 @@ class ShareProcess(AnswerModel):
     """The kernel that the process is, or descends from; ``None``: a terminal's, or not known."""
     memory_mib: int = Field(ge=0)
     """What the process holds on the GPU now."""
+    memory_told: bool = True
+    """Whether the GPU tells what the process holds; else ``memory_mib`` says nothing."""
     host_mib: int = Field(default=0, ge=0)
     """What the process holds in host memory, to come back."""
 
@@ -137,6 +139,9 @@ class LocalShare(AnswerModel):
     simulated: bool
     cap_mib: int
     memory_mib: int
+    memory_told: bool = True
+    """Whether the GPU tells what each of the processes holds; else ``memory_mib`` is only the
+    least."""
     host_mib: int
     standing: ToldStanding = NOT_TOLD
     """What ``state``, ``active``, ``lent``, ``move`` and ``wait`` come to, in one word."""
@@ -145,7 +150,8 @@ class LocalShare(AnswerModel):
     state: SliceState
     active: bool
     since: AwareDatetime
-    utilisation_percent: int
+    utilisation_percent: int | None
+    """``None``: the GPU does not tell."""
     lent: bool
     unsuspendable: Text | None = None
     obstacle: Obstacle | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.support.agent_world import AgentWorld
 from tests.support.control_groups import leave_no_groups, needs_freezer
@@ -72,6 +73,29 @@ def test_a_slice_that_is_assigned_to_another_card_is_served_there_alone(world: A
     world.until(lambda: world.report("a").memory_mib > 5 * GIB, WITHIN_S)
     assert [s.slice_id for s in world.status.slices] == ["a"]
     assert [gpu.foreign_processes for gpu in world.status.gpus] == [None, None]
+    assert kernel.digest() == hers
+
+
+def test_a_process_on_two_cards_is_paused_and_never_suspended(world: AgentWorld) -> None:
+    first, second = cards(world)
+    world.service.gpus = tuple(gpu_assignment(card, idle_after_s=0.5) for card in (first, second))
+    a = slice_assignment("a", first, 60 * GIB)
+    world.service.assign(a)
+    world.until(lambda: world.service.report("a") is not None, WITHIN_S)
+    kernel = world.kernel("a", SUBLET_GPU_ID=first)
+    kernel.enter()
+    hers = kernel.fill(5, 1)
+    kernel.run(f"more = gpu.allocate(gib=5, on={second!r})")
+    world.service.assign(a, slice_assignment("j", first, 70 * GIB, holder="job"))
+    world.until(lambda: world.report("a").obstacle is Obstacle.SEVERAL_GPUS, WITHIN_S)
+    assert "more than one GPU (0 and 1)" in world.report("a").unsuspendable
+    world.until_idle("a")
+    assert not world.report("j").gate_open
+    assert world.truth(kernel.pid) == "running"
+    assert world.report("a").gpu_id is None
+    foreign = world.status.gpus[1].foreign_processes
+    assert foreign is not None
+    assert foreign.pids == (kernel.pid,)
     assert kernel.digest() == hers
 
 

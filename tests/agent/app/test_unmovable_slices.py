@@ -1,5 +1,9 @@
 """A real agent and what it cannot move: that stays on its card, owners wait or jobs end."""
 
+import time
+
+import pytest
+from sublet_agent.simulated.machine.card import Figure
 from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.support.agent_world import agent_world
@@ -44,6 +48,29 @@ def test_ipc_is_seen_beforehand_and_never_suspended(world):
     assert world.gpus.administration.inspect().lost == ()
 
 
+def test_a_slice_whose_memory_is_not_told_is_never_suspended_and_says_so(world):
+    a, j = world.notebook("a", 40), world.job("j", 75)
+    world.serve(a)
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(10, 1)
+    world.gpus.administration.hide_memory(ada.pid)
+    world.until(lambda: not world.report("a").memory_told)
+    # Only now, so that nothing could be lent before.
+    world.service.assign(a, j)
+    world.until(lambda: world.report("a").obstacle is Obstacle.MEMORY_UNKNOWN)
+    world.until_idle("a")
+    # It counts with its cap: nothing of that is lent, whatever it holds.
+    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+    assert world.truth(ada.pid) == "running"
+    world.gpus.administration.hide_memory(ada.pid, hidden=False)
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+    assert world.report("a").memory_told
+    world.service.assign(a)
+    ada.enter()
+    assert ada.digest() == hers
+
+
 def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
     a, j = world.notebook("a", 40), world.job("j", 75)
     world.serve(a)
@@ -86,6 +113,32 @@ def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
         hostile.kill()
         assert ada.tenant.end() == "'open'"
         assert ada.digest() == hers
+
+
+@pytest.mark.parametrize("figure", [Figure.UTILISATION, Figure.ENERGY])
+def test_a_figure_that_a_card_does_not_tell_closes_nothing_and_is_said_once(world, figure):
+    world.serve(world.notebook("a", 40))
+    ada = world.kernel("a")
+    ada.enter()
+    world.gpus.administration.silence(world.gpu_id, figure)
+    told = "utilisation_percent" if figure is Figure.UTILISATION else "energy_mj"
+    world.until(lambda: getattr(world.status.gpus[0], told) is None)
+    ada.fill(10, 1)
+    world.until(lambda: world.report("a").memory_mib > 10 * 1024)
+    # Many more samples than it takes to close a card.
+    for _ in range(30):
+        time.sleep(0.02)
+        assert world.status.gpus[0].closed is None
+    assert world.agent.text().count(f"its {figure.value} is not told") == 1
+
+
+@pytest.mark.parametrize("figure", [Figure.MEMORY, Figure.PROCESSES])
+def test_a_card_that_cannot_say_what_is_on_it_is_closed_until_it_can(world, figure):
+    world.gpus.administration.silence(world.gpu_id, figure)
+    world.until(lambda: world.status.gpus[0].closed is not None)
+    assert world.status.gpus[0].closed.startswith("unreadable: ")
+    world.gpus.administration.silence(world.gpu_id, figure, silent=False)
+    world.until(lambda: world.status.gpus[0].closed is None)
 
 
 def test_a_failing_card_is_closed_to_jobs_and_says_why(world):

@@ -5,6 +5,7 @@ from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.hub_link.reports import report_gpu
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.snapshots import NodeConditions
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.reasons.not_frozen import NotFrozen
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport
 
@@ -31,10 +32,29 @@ def test_who_else_uses_a_card_is_counted_added_up_and_named_by_pid(gpu: ServedGp
     assert foreign == ForeignProcesses(count=2, pids=(7, 9), held_mib=400)
 
 
+def test_what_a_card_does_not_tell_is_not_told_and_never_zero(gpu: ServedGpu) -> None:
+    gpu.read(CardReading(MEMORY, utilisation_percent=None, foreign={9: 100, 7: None}))
+    report = report_gpu(gpu, (), NODE)
+    assert report.utilisation_percent is None
+    assert report.foreign_processes == ForeignProcesses(
+        count=2, pids=(7, 9), held_mib=100, memory_told=False
+    )
+
+
 def test_of_many_processes_twenty_are_named_and_all_are_counted(gpu: ServedGpu) -> None:
     gpu.read(CardReading(MEMORY, foreign=dict.fromkeys(range(1, 31), 10)))
     foreign = report_gpu(gpu, (), NODE).foreign_processes
     assert foreign == ForeignProcesses(count=30, pids=tuple(range(1, 21)), held_mib=300)
+
+
+def test_why_a_card_is_not_fit_is_told_by_codes_and_that_it_is_by_none(gpu: ServedGpu) -> None:
+    assert report_gpu(gpu, (), NODE).unfit == ()
+    gpu.note_unfit((UnfitReason(Unfit.DRIVER, "595.71"), UnfitReason(Unfit.EXCLUSIVE)))
+    report = GpuReport.model_validate_json(report_gpu(gpu, (), NODE).model_dump_json())
+    assert report.unfit_reasons == gpu.unfit
+    assert report.lendable_mib == 0
+    assert report.closed is not None
+    assert report.closed.startswith("unfit: ")
 
 
 def test_why_slices_are_not_frozen_is_told_by_its_code(gpu: ServedGpu) -> None:

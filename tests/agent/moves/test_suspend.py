@@ -71,6 +71,16 @@ def test_ipc_that_begins_after_the_first_look_is_seen_right_before_the_suspend(b
     assert bench.device.counted()["suspend"] == 0
 
 
+def test_a_process_whose_memory_is_not_told_is_not_suspended(bench):
+    a = bench.process("s", 1, 8 * GIB)
+    bench.device.processes_here[1].told = False
+    outcome = suspend_slice(bench.tools, bench.plan(a), UndoSwitch())
+    assert (outcome.end, outcome.obstacle) == (MoveEnd.REFUSED, Obstacle.MEMORY_UNKNOWN)
+    assert outcome.blame == a.identity
+    assert bench.states() == {1: "running"}
+    assert bench.device.counted()["suspend"] == 0
+
+
 def test_managed_memory_is_refused_by_the_driver_and_the_process_runs_on(bench):
     a = bench.process("s", 1, GIB)
     bench.device.fail("suspend", 1, NotSupportedError("managed memory"))

@@ -9,6 +9,7 @@ from sublet_agent.moves.plan import UndoSwitch
 from sublet_agent.residency.served_gpu import CardReading, RunningMove, ServedGpu
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.residency.snapshot import PoolSettings, TransitionKind
 
 from tests.support.agent_cases import START
@@ -139,6 +140,24 @@ def test_a_card_is_closed_for_a_reason_until_it_is_opened_again(gpu):
     assert gpu.closed == ClosedGpu(GpuFault.XID, "XID 79")
     gpu.reopen()
     assert gpu.closed is None
+
+
+def test_a_card_that_is_not_fit_is_closed_where_users_would_get_errors(gpu):
+    assert gpu.note_unfit((UnfitReason(Unfit.MPS),))
+    assert not gpu.note_unfit((UnfitReason(Unfit.MPS),))
+    assert gpu.closed is None
+    assert gpu.note_unfit((UnfitReason(Unfit.MPS), UnfitReason(Unfit.EXCLUSIVE, "it is so")))
+    assert gpu.closed.fault is GpuFault.UNFIT
+    assert "it is so" in gpu.closed.detail
+    assert gpu.fault is None
+    assert gpu.note_unfit(())
+    assert gpu.closed is None
+
+
+def test_a_fault_of_the_card_is_told_before_how_it_is_set_up(gpu):
+    gpu.note_unfit((UnfitReason(Unfit.EXCLUSIVE),))
+    gpu.close(ClosedGpu(GpuFault.ECC, "uncorrectable"))
+    assert gpu.closed == gpu.fault == ClosedGpu(GpuFault.ECC, "uncorrectable")
 
 
 def test_what_is_left_of_released_slices_is_noted(gpu):

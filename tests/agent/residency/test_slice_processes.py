@@ -103,6 +103,13 @@ def test_an_obstacle_that_is_not_seen_any_more_stays(process):
     assert process.unsuspendable == IPC
 
 
+@pytest.mark.parametrize("obstacle", [Obstacle.SEVERAL_GPUS, Obstacle.MEMORY_UNKNOWN])
+def test_an_obstacle_of_what_cards_list_is_over_when_it_is_not_seen_any_more(process, obstacle):
+    process.note_look(Unsuspendable(obstacle, "seen"), START)
+    assert process.note_look(None, START)
+    assert process.unsuspendable is None
+
+
 def test_a_reason_that_may_pass_holds_until_its_time_and_its_end_is_news(process):
     process.mark_unsuspendable(BUSY, until=PASSING)
     assert not process.note_look(None, START)

@@ -3,7 +3,9 @@
 import math
 
 import pytest
+from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
 from sublet_agent.simulated.machine.driver import OperationRequest
+from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.memory.buffers import SLICE_BYTES
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.machine.speeds import INSTANT, Speeds
@@ -35,6 +37,36 @@ def test_a_restore_without_room_poisons_the_process_for_ever(bench: Bench) -> No
     assert later.code == 304
     assert bench.state(1) == "checkpointed"
     assert victim.process.poisoned is not None
+
+
+def test_a_lost_card_takes_a_process_with_it_that_was_on_another_first() -> None:
+    bench = Bench(gpus=2)
+    tenant = bench.tenant(1)
+    tenant.allocate(1, GIB)
+    tenant.on("SIM-1").allocate(2, GIB)
+    bench.machine.lose_card(bench.machine.card("SIM-1"), "off the bus")
+    assert bench.state(1) == "failed"
+
+
+def test_a_restore_can_be_made_to_change_a_byte_and_say_nothing(bench: Bench) -> None:
+    tenant = bench.tenant(1)
+    tenant.allocate(1, GIB)
+    wrote = tenant.fill(1, 7).result
+    bench.suspend(1)
+    bench.machine.faults.faults.append(PlannedFault(OperationKind.RESTORE, corrupts=True))
+    assert bench.restore(1).ok
+    bench.unlock(1)
+    assert tenant.sha256(1).result != wrote
+
+
+@pytest.mark.parametrize(
+    ("mode", "codes"), [("exclusive-process", [None, 46]), ("prohibited", [46, 46])]
+)
+def test_a_card_in_another_mode_takes_one_process_or_none(
+    bench: Bench, mode: str, codes: list[int | None]
+) -> None:
+    bench.card.setup = CardSetup(compute_mode=ComputeMode(mode))
+    assert [bench.tenant(pid).memory_info().code for pid in (1, 2)] == codes
 
 
 def test_a_restore_without_room_fails_within_ten_milliseconds() -> None:

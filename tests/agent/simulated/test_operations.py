@@ -183,8 +183,8 @@ def test_a_card_that_vanishes_takes_running_processes_with_it_and_not_suspended_
     bench.suspend(2)
     bench.machine.lose_card(bench.card, "test")
     assert bench.state(1) == "failed"
-    assert on_card.memory_info().code == CudaCode.DEVICE_UNAVAILABLE
-    assert bench.restore(2).code == CudaCode.DEVICE_UNAVAILABLE
+    assert on_card.memory_info().code == CudaCode.NO_DEVICE
+    assert bench.restore(2).code == CudaCode.NO_DEVICE
     assert bench.restore(2, {"SIM-0": "SIM-1"}).ok
     bench.unlock(2)
     assert suspended.sha256(1).result == filled.result

@@ -51,6 +51,6 @@ def test_a_card_that_did_not_answer_for_a_while_is_open_again(tmp_path, monkeypa
         world.serve(world.notebook("a", 10))
         (tmp_path / "samples").write_text("5")
         world.until(lambda: world.status.gpus[0].closed is not None)
-        assert world.status.gpus[0].closed == "gone: unknown error"
+        assert world.status.gpus[0].closed == "unreadable: unknown error"
         world.until(lambda: world.status.gpus[0].closed is None)
         world.kernel("a").enter()

@@ -2,12 +2,30 @@
 
 import pytest
 from sublet_quota.names.ids import GpuId
-from sublet_quota.wire.agent_link import ForeignProcesses
+from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit
 
 from tests.support.fake_agent import a_gpu
 from tests.support.hub_world import HubWorld, until
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize(("why", "lasts"), [(Unfit.BEING_CHECKED, False), (Unfit.MPS, True)])
+async def test_a_card_that_is_not_fit_is_pause_only_but_not_for_the_time_of_its_check(
+    world: HubWorld, *, why: Unfit, lasts: bool
+) -> None:
+    agent = await world.agent()
+    agent.gpus = (a_gpu(unfit=(ToldUnfit(why=why),), used_mib=1),)
+    await agent.report()
+
+    def report() -> GpuReport | None:
+        return world.service.fleet.gpu_report(GpuId("SIM-0"))
+
+    await until(lambda: (seen := report()) is not None and seen.used_mib == 1)
+    facts = world.service.capacity.holdings.gpu(GpuId("SIM-0"))
+    assert facts is not None
+    assert facts.pause_only is lasts
 
 
 async def test_a_card_is_pause_only_for_as_long_as_somebody_foreign_uses_it(

@@ -12,7 +12,9 @@ from tests.support.quota_cases import gib, holdings, notebook
 NO_OVERCOMMIT = "pools: {interactive: {memory_overcommit: 1, compute_overcommit: 1}}\n"
 
 
-def decide(text: str, new: NewSize, *others, held_mib: int = 0, groups: tuple[str, ...] = ()):
+def decide(
+    text: str, new: NewSize, *others, held_mib: int | None = 0, groups: tuple[str, ...] = ()
+):
     return decide_resize(holdings(text, *others), notebook("a"), groups, new, held_mib)
 
 
@@ -29,6 +31,15 @@ def test_a_size_by_name_is_what_it_is_on_this_gpu() -> None:
     assert isinstance(answer, Resized)
     assert (answer.size, answer.amount.compute_milli) == ("half", 500)
     assert answer.amount.memory_mib == 79 * 1024 // 2
+
+
+def test_where_it_is_not_told_what_is_held_it_may_grow_and_not_shrink() -> None:
+    smaller = decide(NO_OVERCOMMIT, NewSize(memory_mib=19 * 1024), held_mib=None)
+    assert isinstance(smaller, Refusal)
+    assert smaller.reason is RefusalReason.BELOW_HELD
+    assert "does not tell how much your processes hold" in smaller.message
+    larger = decide(NO_OVERCOMMIT, NewSize(memory_mib=30 * 1024), held_mib=None)
+    assert isinstance(larger, Resized)
 
 
 def test_never_below_what_is_held() -> None:

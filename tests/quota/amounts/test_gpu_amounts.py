@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import (
     GpuAmount,
     format_compute,
+    format_held,
     format_memory,
     parse_compute,
     parse_memory,
@@ -146,3 +147,18 @@ def test_an_amount_that_is_negative_or_no_whole_number_cannot_be_made(
 ) -> None:
     with pytest.raises(AmountError):
         GpuAmount(*values)
+
+
+@pytest.mark.parametrize(
+    ("mib", "told", "written"),
+    [
+        (2048, True, "2 GiB"),
+        (0, True, "0 MiB"),
+        (2048, False, "at least 2 GiB"),
+        (0, False, "an unknown amount"),
+    ],
+)
+def test_what_is_held_and_not_told_is_never_written_as_nothing(
+    mib: int, *, told: bool, written: str
+) -> None:
+    assert format_held(mib, told=told) == written

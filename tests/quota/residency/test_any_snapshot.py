@@ -109,9 +109,10 @@ def test_only_what_is_away_and_may_be_tried_is_resumed(snapshot):
 
 @examples
 @given(snapshots())
-def test_beside_a_foreign_process_nothing_moves(snapshot):
-    decision = decide(replace(snapshot, foreign_present=True))
-    assert not _of(decision, Suspend, Resume)
+def test_on_a_gpu_that_is_pause_only_nothing_moves(snapshot):
+    for reason in ({"foreign_present": True}, {"unfit": True}):
+        decision = decide(replace(snapshot, **reason))
+        assert not _of(decision, Suspend, Resume)
 
 
 @examples

@@ -188,7 +188,8 @@ def test_what_is_in_nobodys_way_can_be_lent_whatever_the_rate():
 
 
 @pytest.mark.parametrize(
-    "why_not", [{"lending": False}, {"closed": "XID 79"}, {"foreign_present": True}]
+    "why_not",
+    [{"lending": False}, {"closed": "XID 79"}, {"foreign_present": True}, {"unfit": True}],
 )
 def test_nothing_can_be_lent_where_no_job_would_begin(why_not):
     assert lendable_mib(gpu(**why_not)) == 0

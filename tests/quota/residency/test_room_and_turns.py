@@ -1,5 +1,6 @@
 """Cases: owners that do not fit together, and memory that is not ours to move."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -210,6 +211,18 @@ def test_beside_a_foreign_process_nothing_is_moved():
     )
     assert told(snapshot) == ["pause J"]
     assert waits(snapshot)[0] == ("A", WaitReason.FOREIGN_PROCESS)
+
+
+def test_on_a_gpu_that_is_not_fit_nothing_is_moved_and_that_is_why_it_waits():
+    snapshot = gpu(waiting("A", 40, on=30), waiting("B", 9, out=9), training("J", 60, on=45))
+    snapshot = replace(snapshot, unfit=True)
+    assert told(snapshot) == ["pause J"]
+    of_owners = [(name, reason) for name, reason in waits(snapshot) if name in {"A", "B"}]
+    assert {reason for _, reason in of_owners} == {WaitReason.UNFIT_GPU}
+    assert len(of_owners) == 2
+    alone = replace(gpu(idle("A", 30, out=20), stopped("J", 20)), unfit=True)
+    assert told(alone) == []
+    assert waits(alone) == [("J", WaitReason.UNFIT_GPU)]
 
 
 def test_beside_a_foreign_process_owners_run_in_what_is_free():

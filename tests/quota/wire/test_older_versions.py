@@ -56,6 +56,7 @@ def test_an_agents_report_with_sentences_where_codes_are_now_is_read(told: dict[
     said = json.dumps({**STATUS, "gpus": [{**GPU, **told}]})
     (gpu,) = Status.model_validate_json(said).gpus
     assert (gpu.foreign_processes, gpu.unfrozen) == (None, None)
+    assert (gpu.unfit, gpu.unfit_reasons) == (None, ())
 
 
 def test_an_agents_answers_at_the_gate_that_name_no_cell_are_read() -> None:

@@ -27,6 +27,36 @@ class DriverState(StrEnum):
     FAILED = "failed"
 
 
+class Figure(StrEnum):
+    """What a card tells to whoever asks, and may not tell."""
+
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    UTILISATION = "utilisation"
+    ENERGY = "energy"
+
+
+class ComputeMode(StrEnum):
+    """How many processes a card takes, in NVML's words."""
+
+    DEFAULT = "default"
+    EXCLUSIVE = "exclusive-process"
+    PROHIBITED = "prohibited"
+
+
+@dataclass(frozen=True, slots=True)
+class CardSetup:
+    """How a card is set up."""
+
+    persistent: bool | None = True
+    """Whether the driver stays when nobody uses the card; ``None``: it does not tell."""
+    compute_mode: ComputeMode = ComputeMode.DEFAULT
+    mps: bool = False
+    """Whether a control daemon of MPS runs."""
+    split: bool = False
+    """Whether MIG splits the card."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallerIdentity:
     """The identity of a process: a pid alone may be another process tomorrow."""
@@ -52,6 +82,8 @@ class SimulatedProcess:
     """The process's buffers, by the handle that the process chose."""
     imported: dict[int, "tuple[SimulatedProcess, Buffer]"] = field(default_factory=dict)
     """Another process's buffers, opened by CUDA IPC, and whose they are."""
+    hides_memory: bool = False
+    """Whether the cards do not tell how much the process holds."""
     work: WorkQueue = field(default_factory=WorkQueue)
     usage: UsageMeter = field(default_factory=UsageMeter)
     waiting: deque[WaitingCall] = field(default_factory=deque)
@@ -168,6 +200,9 @@ class Card:
         self.usage: Final = UsageMeter()
         self.energy_j = 0.0
         self.gone: str | None = None
+        self.silent: set[Figure] = set()
+        """What the card does not tell."""
+        self.setup = CardSetup()
 
     @property
     def used_mib(self) -> int:

@@ -217,6 +217,7 @@ class Driver:
         fault = machine.faults.take(kind, process.pid)
         if fault is not None:
             operation.not_before_s += fault.delay_s
+            operation.corrupts = fault.corrupts
             if fault.poisons:
                 operation.fails_with = OutOfMemoryError("out of memory (a fault asked for)")
                 operation.poisons = NO_ROOM
@@ -329,6 +330,9 @@ class Driver:
             return claimed
         for each in process.all_buffers():
             each.image = None
+        if operation.corrupts:
+            for each in process.buffers.values():
+                each.decay()
         self._finish(process, DriverState.LOCKED)
         return True
 

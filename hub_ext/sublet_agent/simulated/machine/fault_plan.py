@@ -19,6 +19,8 @@ class PlannedFault:
     """How much longer the operation takes."""
     poisons: bool = False
     """Whether a restore fails as without room, and the process is lost."""
+    corrupts: bool = False
+    """Whether a restore changes a byte, and says nothing of it."""
 
 
 @dataclass(slots=True)

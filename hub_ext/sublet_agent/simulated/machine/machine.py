@@ -14,7 +14,13 @@ from typing import Final
 from sublet_quota.names.ids import GpuId
 
 from sublet_agent.simulated.machine.byte_queue import ByteQueue
-from sublet_agent.simulated.machine.card import CallerIdentity, Card, DriverState, SimulatedProcess
+from sublet_agent.simulated.machine.card import (
+    CallerIdentity,
+    Card,
+    ComputeMode,
+    DriverState,
+    SimulatedProcess,
+)
 from sublet_agent.simulated.machine.driver import Driver, Host
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
 from sublet_agent.simulated.machine.memory.buffers import Buffer, BufferKind
@@ -28,6 +34,8 @@ from sublet_agent.simulated.protocol.errors import (
 )
 
 CONTEXT_MIB: Final = 512
+DRIVER_VERSION: Final = "580.159.04"
+"""The driver that the physics was measured with."""
 _REMEMBERED: Final = 1000
 
 
@@ -66,6 +74,7 @@ class SimulatedMachine:
         self.faults: Final = FaultPlan()
         self.ended: Final[deque[Ended]] = deque(maxlen=_REMEMBERED)
         self.health: Final[deque[HealthRecord]] = deque(maxlen=_REMEMBERED)
+        self.driver_version = DRIVER_VERSION
         self._reported = 0
         self.driver: Final = Driver(self)
         self.time_s = 0.0
@@ -126,6 +135,11 @@ class SimulatedMachine:
         if card.gone is not None:
             message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
             raise DeviceGoneError(message)
+        mode = card.setup.compute_mode
+        taken = mode is ComputeMode.EXCLUSIVE and card.processes
+        if taken or mode is ComputeMode.PROHIBITED:
+            message = f"the simulated GPU {card.gpu_id} is unavailable: its mode is {mode}"
+            raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
         place = card.store.take(self.context_mib)
         if place is None:
             message = (

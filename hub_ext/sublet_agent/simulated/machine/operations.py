@@ -37,6 +37,8 @@ class Operation:
     """The answer at ``not_before_s``, instead of success."""
     poisons: str | None = None
     """The words for why the process is lost when the operation fails so."""
+    corrupts: bool = False
+    """Whether a byte is another when the operation is done."""
     total_mib: int = 0
     moved_mib: float = 0.0
     unclaimed: deque[Buffer] = field(default_factory=deque)

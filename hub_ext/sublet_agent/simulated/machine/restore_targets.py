@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from sublet_agent.simulated.machine.card import Card, SimulatedProcess
-from sublet_agent.simulated.protocol.errors import CudaCode, SimulatedGpuError
+from sublet_agent.simulated.protocol.errors import DeviceGoneError, SimulatedGpuError
 
 Targets = list[tuple[Card, Card]]
 """Each card of a process, and the one that takes its place."""
@@ -36,7 +36,7 @@ def _target(card: Card, mapping: Mapping[str, str], card_of: Callable[[str], Car
             raise SimulatedGpuError(message)
     if target.gone is not None:
         message = f"the simulated GPU {target.gpu_id} is gone: {target.gone}"
-        raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
+        raise DeviceGoneError(message)
     return target
 
 

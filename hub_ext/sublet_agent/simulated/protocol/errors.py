@@ -11,7 +11,9 @@ class CudaCode(IntEnum):
     OUT_OF_MEMORY = 2
     NOT_INITIALIZED = 3
     DEVICE_UNAVAILABLE = 46
+    NO_DEVICE = 100
     INVALID_DEVICE = 101
+    ECC_UNCORRECTABLE = 214
     OPERATING_SYSTEM = 304
     INVALID_HANDLE = 400
     ILLEGAL_STATE = 401
@@ -52,7 +54,7 @@ class ContextLostError(SimulatedGpuError):
 class DeviceGoneError(SimulatedGpuError):
     """The card, or the daemon that simulates it, does not answer any more."""
 
-    code = CudaCode.DEVICE_UNAVAILABLE
+    code = CudaCode.NO_DEVICE
 
 
 class NotPermittedError(SimulatedGpuError):

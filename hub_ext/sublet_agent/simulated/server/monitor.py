@@ -4,11 +4,11 @@ from collections.abc import Generator, Iterator
 from typing import Final
 
 from sublet_agent.simulated.machine.byte_queue import ByteWork
-from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProcess
+from sublet_agent.simulated.machine.card import Card, DriverState, Figure, SimulatedProcess
 from sublet_agent.simulated.machine.machine import SimulatedMachine
 from sublet_agent.simulated.machine.memory.buffers import Buffer
 from sublet_agent.simulated.machine.replies import Reply
-from sublet_agent.simulated.protocol.errors import DeviceGoneError
+from sublet_agent.simulated.protocol.errors import CudaCode, DeviceGoneError, SimulatedGpuError
 
 Facts = dict[str, object]
 
@@ -27,13 +27,14 @@ class Monitor:
                 "index": card.index,
                 "type": card.type,
                 "memory_mib": card.store.total_mib,
+                "split": card.setup.split,
             }
             for card in self._machine.cards.values()
         ]
 
     def memory(self, gpu_id: str) -> Facts:
         """Return the card's memory, in MiB."""
-        store = self._answering(gpu_id).store
+        store = self._answering(gpu_id, Figure.MEMORY).store
         return {
             "total_mib": store.total_mib,
             "used_mib": store.total_mib - store.free_mib,
@@ -42,18 +43,29 @@ class Monitor:
 
     def processes(self, gpu_id: str) -> list[Facts]:
         """Return the processes with something on the card; a suspended one has nothing."""
-        now, card = self._machine.time_s, self._answering(gpu_id)
+        now, card = self._machine.time_s, self._answering(gpu_id, Figure.PROCESSES)
+        told = Figure.UTILISATION not in card.silent
         return [
             {
                 "pid": process.pid,
-                "memory_mib": held,
-                "utilisation_percent": process.usage.percent(now),
+                "memory_mib": None if process.hides_memory else held,
+                "utilisation_percent": _percent(process, card, now) if told else None,
                 "busy_ms": int(process.usage.total_s * 1000),
                 "mps": process.mps,
             }
             for process in card.processes.values()
             if (held := process.mib_on(card))
         ]
+
+    def setup(self, gpu_id: str) -> Facts:
+        """Return how the driver and the card are set up."""
+        setup = self._machine.card(gpu_id).setup
+        return {
+            "driver": self._machine.driver_version,
+            "persistent": setup.persistent,
+            "compute_mode": setup.compute_mode.value,
+            "mps": setup.mps,
+        }
 
     def away_mib(self, pid: int) -> int:
         """Return how much of a process is in host memory alone, also while it moves."""
@@ -62,11 +74,11 @@ class Monitor:
 
     def utilisation_percent(self, gpu_id: str) -> int:
         """Return the share of the last second in which the card was busy."""
-        return self._answering(gpu_id).usage.percent(self._machine.time_s)
+        return self._answering(gpu_id, Figure.UTILISATION).usage.percent(self._machine.time_s)
 
     def energy_mj(self, gpu_id: str) -> int:
         """Return the energy used since the start, in millijoules."""
-        return int(self._answering(gpu_id).energy_j * 1000)
+        return int(self._answering(gpu_id, Figure.ENERGY).energy_j * 1000)
 
     def health(self, after: int) -> list[Facts]:
         """Return what went wrong, from number ``after`` on (exclusive)."""
@@ -91,11 +103,14 @@ class Monitor:
 
         self._machine.bytes.add(ByteWork(steps(), None, reply))
 
-    def _answering(self, gpu_id: str) -> Card:
+    def _answering(self, gpu_id: str, figure: Figure) -> Card:
         card = self._machine.card(gpu_id)
         if card.gone is not None:
             message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
             raise DeviceGoneError(message)
+        if figure in card.silent:
+            message = f"the simulated GPU {card.gpu_id} does not tell: {figure}"
+            raise SimulatedGpuError(message, CudaCode.NOT_SUPPORTED)
         return card
 
     def _everything(self, intact: dict[Buffer, bool | None]) -> Facts:
@@ -164,6 +179,11 @@ class Monitor:
                 for buffer in process.buffers.values()
             ],
         }
+
+
+def _percent(process: SimulatedProcess, card: Card, now_s: float) -> int:
+    """Return how busy a process keeps a card: its kernels run on its first one."""
+    return process.usage.percent(now_s) if process.card is card else 0
 
 
 def _check(process: SimulatedProcess, buffer: Buffer) -> Generator[None, None, bool | None]:

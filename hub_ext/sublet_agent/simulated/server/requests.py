@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sublet_agent.simulated.machine.card import CallerIdentity
+from sublet_agent.simulated.machine.card import (
+    CallerIdentity,
+    CardSetup,
+    ComputeMode,
+    Figure,
+)
 from sublet_agent.simulated.machine.driver import OperationRequest
 from sublet_agent.simulated.machine.fault_plan import PlannedFault
 from sublet_agent.simulated.machine.machine import SimulatedMachine
@@ -104,6 +109,10 @@ class Requests:
             "break_card": self._break_card,
             "lose_context": self._lose_context,
             "limit_host_memory": self._limit_host_memory,
+            "setup": lambda request, reply: reply.succeed(self._monitor.setup(self._gpu(request))),
+            "set_up": self._set_up,
+            "silence": self._silence,
+            "hide_memory": self._hide_memory,
         }
 
     def answer(self, request: Request, reply: Reply) -> None:
@@ -214,14 +223,15 @@ class Requests:
                 code=CudaCode(code) if code is not None else None,
                 delay_s=fields.seconds("delay_s", 0.0),
                 poisons=fields.flag("poisons"),
+                corrupts=fields.flag("corrupts"),
             )
         except ValueError as error:
             raise SimulatedGpuError(str(error)) from error
         if fault.kind is OperationKind.STATE:
             message = "faults can be planned for lock, checkpoint, restore and unlock"
             raise SimulatedGpuError(message)
-        if fault.poisons and fault.kind is not OperationKind.RESTORE:
-            message = f"only a restore can poison, not a {fault.kind}"
+        if (fault.poisons or fault.corrupts) and fault.kind is not OperationKind.RESTORE:
+            message = f"only a restore can poison or change bytes, not a {fault.kind}"
             raise SimulatedGpuError(message)
         self._machine.faults.faults.append(fault)
         reply.succeed({})
@@ -242,6 +252,44 @@ class Requests:
         else:
             message = f"kind is {kind!r}: give xid, ecc or gone"
             raise SimulatedGpuError(message)
+        reply.succeed({})
+
+    def _set_up(self, request: Request, reply: Reply) -> None:
+        self._check_admin(request)
+        fields = request.fields
+        card = self._machine.card(self._gpu(request))
+        try:
+            card.setup = CardSetup(
+                persistent=None if fields.flag("persistence_hidden") else fields.flag("persistent"),
+                compute_mode=ComputeMode(fields.text("compute_mode")),
+                mps=fields.flag("mps"),
+                split=fields.flag("split"),
+            )
+        except ValueError as error:
+            raise SimulatedGpuError(str(error)) from error
+        self._machine.driver_version = fields.text("driver")
+        reply.succeed({})
+
+    def _silence(self, request: Request, reply: Reply) -> None:
+        self._check_admin(request)
+        card = self._machine.card(self._gpu(request))
+        try:
+            figure = Figure(request.fields.text("figure"))
+        except ValueError as error:
+            raise SimulatedGpuError(str(error)) from error
+        if request.fields.flag("silent"):
+            card.silent.add(figure)
+        else:
+            card.silent.discard(figure)
+        reply.succeed({})
+
+    def _hide_memory(self, request: Request, reply: Reply) -> None:
+        self._check_admin(request)
+        process = self._machine.processes.get(request.fields.pid())
+        if process is None:
+            message = "that process has no CUDA context"
+            raise SimulatedGpuError(message, CudaCode.NOT_INITIALIZED)
+        process.hides_memory = request.fields.flag("hidden")
         reply.succeed({})
 
     def _lose_context(self, request: Request, reply: Reply) -> None:

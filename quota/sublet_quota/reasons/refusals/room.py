@@ -74,6 +74,12 @@ class RoomRefusal(RefusalCode):
         "and try again.",
         ("asked_mib", "held_mib"),
     )
+    HELD_UNKNOWN = Row(
+        RefusalReason.BELOW_HELD,
+        "Your GPU does not tell how much your processes hold, and that may be more than "
+        "{asked_mib}. Your slice cannot be made smaller: ask your admin.",
+        ("asked_mib",),
+    )
     NO_ROOM_TO_GROW = Row(
         RefusalReason.NO_ROOM,
         "Your GPU has no room for {asked}: a slice there can have {free} now. Ask for less, or "

@@ -117,6 +117,11 @@ class Buffer:
             self.store.give_back(self.place)
             self.place = None
 
+    def decay(self) -> None:
+        """Change a byte behind the program's back."""
+        for view in self.views(0, min(1, self.length)):
+            view[:] = bytes(255 - byte for byte in view)
+
     def moving_back(self, place: Place) -> Iterator[None]:
         """Copy the image to ``place``, and lie there in the end; yield after each slice."""
         image = self.image

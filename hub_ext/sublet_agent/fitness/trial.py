@@ -1,0 +1,198 @@
+"""The trial of a card: the canary is moved out and back, and its bytes are compared.
+
+It is moved as a slice is: paused first, with room set aside in host memory, brought back only where
+there is room, with everybody else on the card standing still. A trial ends in time, or its canary
+is ended: the driver then gives up whatever it was doing to it.
+"""
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
+from sublet_quota.residency.snapshot import Holder
+
+from sublet_agent.fitness.canary import INTACT, READY, SIZE_MIB
+from sublet_agent.moves.plan import MoveEnd, MoveOutcome, MovePlan, MoveTools, UndoSwitch
+from sublet_agent.moves.resume import resume_slice
+from sublet_agent.moves.suspend import suspend_slice
+from sublet_agent.processes.process_table import ProcessIdentity
+from sublet_agent.state_files.journal import Target
+
+_MOST_OF_AN_ANSWER: Final = 500
+_AGAIN_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLimits:
+    """How long a trial may take."""
+
+    start_s: float = 60.0
+    """Until the canary has its memory: the driver may be slow to start on a large machine."""
+    move_s: float = 10.0
+    """For both ways together; the others on the card may stand still for as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A card to be tried, and what is needed for that."""
+
+    tools: MoveTools
+    gpu_id: GpuId
+    limits: TrialLimits = TrialLimits()
+    started: Callable[[ProcessIdentity], None] = field(default=lambda _: None)
+    """Told which process the canary is, before it uses the card."""
+
+
+class _TrialFailedError(Exception):
+    """The trial has failed, for a reason."""
+
+    def __init__(self, why: Unfit, detail: str = "") -> None:
+        super().__init__(why)
+        self.reason = UnfitReason(why, detail)
+
+
+class Canary:
+    """The canary's process, seen from the agent."""
+
+    def __init__(self, kind: str, environment: dict[str, str]) -> None:
+        self._process: Final = subprocess.Popen(
+            [sys.executable, "-m", "sublet_agent.fitness.canary", kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+            bufsize=0,
+        )
+        self.overdue = False
+        """Whether it was ended for taking too long."""
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def ask(self, order: str, within_s: float) -> str | None:
+        """Return the canary's answer to an order; ``None`` where none comes in time."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            return None
+        try:
+            stdin.write(f"{order}\n".encode())
+        except OSError:
+            return None
+        answer, deadline = b"", time.monotonic() + within_s
+        while not answer.endswith(b"\n"):
+            left_s = max(0.0, deadline - time.monotonic())
+            if not select.select([stdout], [], [], left_s)[0]:
+                return None
+            more = os.read(stdout.fileno(), _MOST_OF_AN_ANSWER)
+            if not more:
+                return None
+            answer += more
+        return answer.decode(errors="replace").strip()[:_MOST_OF_AN_ANSWER]
+
+    def end(self) -> None:
+        """End the canary, wherever it is."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    @contextmanager
+    def bounded(self, within_s: float) -> Iterator[None]:
+        """End the canary if the block is not over in time."""
+
+        def expire() -> None:
+            self.overdue = True
+            self._process.kill()
+
+        timer = threading.Timer(within_s, expire)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def try_card(trial: Trial) -> UnfitReason | None:
+    """Return why memory cannot be moved on a card, as was just tried; ``None``: it can."""
+    device = trial.tools.device
+    kind = "simulated" if device.simulated else "nvidia"
+    try:
+        canary = Canary(kind, dict(device.client_environment(trial.gpu_id)))
+    except OSError as error:
+        return UnfitReason(Unfit.CANARY_NOT_STARTED, str(error))
+    try:
+        _try(trial, canary)
+    except _TrialFailedError as failed:
+        return failed.reason
+    finally:
+        canary.end()
+        trial.tools.paused_processes.settle()
+    return None
+
+
+def _try(trial: Trial, canary: Canary) -> None:
+    identity = trial.tools.table.identify(canary.pid)
+    if identity is None:
+        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, "it ended at once")
+    trial.started(identity)
+    answer = canary.ask("go", trial.limits.start_s)
+    if answer != READY:
+        limit = f"it did not answer in {trial.limits.start_s:.0f} s"
+        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, limit if answer is None else answer)
+    slice_id = SliceId(f"canary-of-{trial.gpu_id}")
+    # The trial is nobody's slice: only it knows whose process the canary is.
+    target = Target(identity, trial.gpu_id, slice_id, Holder.NOTEBOOK, SIZE_MIB)
+    whose = trial.tools.whose
+    tools = replace(
+        trial.tools,
+        whose=lambda pid, gpu_id: target if pid == identity.pid else whose(pid, gpu_id),
+    )
+    try:
+        with canary.bounded(trial.limits.move_s):
+            give_up_at = time.monotonic() + trial.limits.move_s / 2
+            _move_out_and_back(tools, MovePlan(slice_id, trial.gpu_id, (target,)), give_up_at)
+            answer = canary.ask("check", trial.limits.move_s)
+    except _TrialFailedError as failed:
+        if canary.overdue:
+            detail = f"not within {trial.limits.move_s:g} s: {failed.reason.detail}"
+            raise _TrialFailedError(Unfit.CANARY_STUCK, detail) from failed
+        raise
+    finally:
+        tools.host.release(identity)
+    if answer is None:
+        raise _TrialFailedError(Unfit.CANARY_STUCK, "its next call did not return")
+    if answer != INTACT:
+        raise _TrialFailedError(Unfit.CANARY_CHANGED)
+
+
+def _move_out_and_back(tools: MoveTools, plan: MovePlan, give_up_at: float) -> None:
+    out = suspend_slice(tools, plan, UndoSwitch())
+    if out.end is not MoveEnd.DONE or not out.suspended:
+        raise _failure(out, "it was not moved out")
+    away = MovePlan(plan.slice_id, plan.gpu_id, tuple(out.suspended.values()))
+    while (back := resume_slice(tools, away)).end is MoveEnd.PUT_OFF:
+        # Others on the card move on, or an error passes; a poisoned process looks the same.
+        if time.monotonic() > give_up_at:
+            break
+        time.sleep(_AGAIN_S)
+    if back.end is not MoveEnd.DONE or not back.on_gpu:
+        raise _failure(back, "it was not brought back")
+
+
+def _failure(outcome: MoveOutcome, otherwise: str) -> _TrialFailedError:
+    lost = (*outcome.lost.values(), *outcome.refused.values())
+    if lost:
+        return _TrialFailedError(Unfit.CANARY_LOST, lost[0])
+    return _TrialFailedError(Unfit.CANARY_NOT_MOVED, outcome.detail or otherwise)

@@ -1,0 +1,160 @@
+"""A real agent tries its cards before it lends them: one that fails is pause-only, or closed."""
+
+import json
+import time
+from contextlib import contextmanager
+
+import pytest
+from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.reasons.waiting import WaitReason
+
+from tests.support.agent_world import agent_world
+
+TICK = "--SubletAgent.tick_s=0.03"
+TRIES = (TICK, "--SubletAgent.canary=True")
+
+
+@contextmanager
+def after(tmp_path, prepare):
+    """Start an agent that tries its card, after something was prepared on the card."""
+    with agent_world(tmp_path, TICK) as world:
+        prepare(world)
+        restart(world, *TRIES)
+        yield world
+
+
+def restart(world, *options):
+    world.agent.stop()
+    world.service.status = None
+    world.agent.options = options
+    world.agent.start()
+    world.agent.wait_until_serving()
+
+
+def unfit(world):
+    return [each.why for each in world.status.gpus[0].unfit]
+
+
+def canaries(world):
+    """Return how many processes of nobody's have ended on the card."""
+    return len(world.gpus.administration.inspect().ended)
+
+
+def test_a_card_that_passes_is_lent_and_not_tried_again_by_the_next_agent(tmp_path):
+    with agent_world(tmp_path, *TRIES) as world:
+        world.until(lambda: unfit(world) == [])
+        assert world.status.gpus[0].foreign_processes is None
+        world.until(lambda: world.status.gpus[0].lendable_mib == 79 * 1024)
+        (verdict,) = json.loads((tmp_path / "state" / "canaries.json").read_text())["gpus"].values()
+        assert verdict["verdict"] == "passed"
+        tried = canaries(world)
+        restart(world, *TRIES)
+        assert unfit(world) == []
+        assert canaries(world) == tried == 1
+
+
+def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
+    def suspend_a_notebook(world):
+        world.serve(world.notebook("a", 40), world.job("j", 70))
+        world.ada = world.kernel("a")
+        world.ada.enter()
+        world.hers = world.ada.fill(30, 1)
+        world.until(lambda: world.truth(world.ada.pid) == "checkpointed")
+        # Kept from ending: the agent's start must not depend on it.
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, 1.5)
+
+    with after(tmp_path, suspend_a_notebook) as world:
+        world.ada.reconnect()
+        _, waits = world.ada.enter()
+        assert WaitReason.UNFIT_GPU in {wait["reason"] for wait in waits}
+        assert world.ada.digest() == world.hers
+        assert unfit(world) == []
+        assert world.gpus.administration.inspect().lost == ()
+
+
+def test_a_card_that_changes_bytes_is_pause_only_until_the_boot(tmp_path):
+    with after(tmp_path, lambda w: w.gpus.administration.corrupt_restore()) as world:
+        world.until(lambda: unfit(world) == [Unfit.CANARY_CHANGED])
+        a, j = world.notebook("a", 40), world.job("j", 70)
+        world.serve(a, j)
+        ada = world.kernel("a")
+        ada.enter()
+        ada.fill(30, 1)
+        world.until_idle("a")
+        world.until(lambda: world.report("j").wait is not None)
+        assert world.report("j").wait.reason is WaitReason.UNFIT_GPU
+        assert world.truth(ada.pid) == "running"
+        assert world.status.gpus[0].lendable_mib == 0
+        assert world.status.gpus[0].closed is None
+        restart(world, *TRIES)
+        assert unfit(world) == [Unfit.CANARY_CHANGED]
+        assert "came back changed" in world.agent.text()
+
+
+def test_a_card_that_takes_one_process_only_is_closed_and_not_tried(tmp_path):
+    def one_process(world):
+        setup = CardSetup(compute_mode=ComputeMode.EXCLUSIVE)
+        world.gpus.administration.set_up(world.gpu_id, setup, driver="595.71.05")
+
+    with after(tmp_path, one_process) as world:
+        assert unfit(world) == [Unfit.DRIVER, Unfit.EXCLUSIVE]
+        assert world.status.gpus[0].closed.startswith("unfit: ")
+        assert "595.71.05" in world.status.gpus[0].unfit[0].detail
+        time.sleep(0.5)
+        assert canaries(world) == 0
+
+
+def test_beside_a_process_of_no_slice_the_trial_waits(tmp_path):
+    def somebody_is_there(world):
+        world.stranger = world.gpus.tenant()
+        world.stranger.run("b = gpu.allocate(gib=1)")
+
+    with after(tmp_path, somebody_is_there) as world:
+        world.until(lambda: world.status.gpus[0].foreign_processes is not None)
+        assert unfit(world) == [Unfit.BEING_CHECKED]
+        world.stranger.kill()
+        world.until(lambda: unfit(world) == [])
+
+
+def hang_beside_a_notebook(world):
+    world.serve(world.notebook("a", 40))
+    world.ada = world.kernel("a")
+    world.ada.enter()
+    world.hers = world.ada.fill(10, 1)
+    world.gpus.administration.delay(OperationKind.RESTORE, 3600)
+
+
+def until_it_hangs(world):
+    def operations():
+        return [each.operation for each in world.gpus.administration.inspect().processes]
+
+    world.until(lambda: "restore" in operations())
+    assert world.truth(world.ada.pid) == "locked"
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_an_agent_that_ends_in_the_middle_of_a_trial_leaves_nobody_paused(tmp_path, end):
+    with after(tmp_path, hang_beside_a_notebook) as world:
+        until_it_hangs(world)
+        if end == "stop":
+            assert world.agent.stop() == 0
+            assert world.truth(world.ada.pid) == "running"
+            world.agent.start()
+        else:
+            world.agent.kill()
+            world.agent.start()
+        world.agent.wait_until_serving()
+        assert world.ada.digest() == world.hers
+        world.until(lambda: unfit(world) == [])
+        assert canaries(world) == 2
+
+
+def test_a_driver_that_hangs_makes_a_card_pause_only_and_neighbours_go_on(tmp_path):
+    with agent_world(tmp_path, TICK) as world:
+        hang_beside_a_notebook(world)
+        restart(world, *TRIES, "--SubletAgent.canary_within_s=1")
+        world.until(lambda: unfit(world) == [Unfit.CANARY_STUCK])
+        assert world.ada.digest() == world.hers
+        assert world.truth(world.ada.pid) == "running"

@@ -1,0 +1,104 @@
+"""The canary is moved out and back: whatever goes wrong with it is told, and harms nobody else."""
+
+import json
+
+import pytest
+from sublet_agent.fitness.trial import TrialLimits
+from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
+from sublet_quota.reasons.fitness import Unfit
+
+QUICK = TrialLimits(start_s=60, move_s=1)
+
+
+def test_a_card_that_moves_memory_out_and_back_passes_and_is_left_as_it_was(bench):
+    assert bench.try_card() is None
+    (canary,) = bench.canaries
+    assert not bench.table.is_alive(canary)
+    ended = {each.pid: each for each in bench.gpus.administration.inspect().ended}
+    assert ended[canary.pid].lost is None
+    assert bench.tools.host.free_mib() == 10**6
+    assert bench.tools.paused_processes.of(canary) == frozenset()
+    memory = bench.gpus.device.memory(bench.gpu_id)
+    assert memory.used_mib == 0
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "why"),
+    [
+        (OperationKind.LOCK, CudaCode.NOT_READY, Unfit.CANARY_NOT_MOVED),
+        (OperationKind.LOCK, CudaCode.NOT_SUPPORTED, Unfit.CANARY_NOT_MOVED),
+        (OperationKind.CHECKPOINT, CudaCode.OPERATING_SYSTEM, Unfit.CANARY_NOT_MOVED),
+        (OperationKind.CHECKPOINT, CudaCode.NOT_SUPPORTED, Unfit.CANARY_NOT_MOVED),
+    ],
+)
+def test_what_the_driver_refuses_is_told(bench, operation, code, why):
+    bench.gpus.administration.fail(operation, code)
+    failure = bench.try_card()
+    assert failure.why is why
+    assert failure.detail
+
+
+def test_a_restore_that_poisons_is_told(bench):
+    bench.gpus.administration.poison_restore()
+    failure = bench.try_card(QUICK)
+    assert failure.why is Unfit.CANARY_LOST
+    assert "error 304" in failure.detail
+
+
+def test_an_error_of_a_restore_that_passes_is_no_failure(bench):
+    bench.gpus.administration.fail(OperationKind.RESTORE, CudaCode.OPERATING_SYSTEM)
+    assert bench.try_card() is None
+
+
+def test_bytes_that_come_back_changed_are_told(bench):
+    bench.gpus.administration.corrupt_restore()
+    assert bench.try_card().why is Unfit.CANARY_CHANGED
+
+
+@pytest.mark.parametrize("operation", [OperationKind.CHECKPOINT, OperationKind.RESTORE])
+def test_a_driver_that_hangs_is_told_in_time_and_the_neighbours_go_on(bench, operation):
+    neighbour = bench.neighbour()
+    neighbour.run("b = gpu.allocate(gib=2); h = b.fill(1)")
+    bench.gpus.administration.delay(operation, 3600)
+    failure = bench.try_card(QUICK)
+    assert failure.why is Unfit.CANARY_STUCK
+    assert neighbour.run("b.sha256() == h") == "True"
+    assert bench.tools.paused_processes.of(bench.owners[neighbour.pid].identity) == frozenset()
+
+
+def test_neighbours_stand_still_for_it_and_are_as_they_were(bench):
+    neighbour = bench.neighbour()
+    neighbour.run("b = gpu.allocate(gib=2); h = b.fill(1)")
+    assert bench.try_card() is None
+    lines = (bench.folder / "journal.jsonl").read_text().splitlines()
+    steps = [line["step"] for line in map(json.loads, lines) if line["slice"] == "n"]
+    assert steps == ["pausing", "unpausing", "running"]
+    assert bench.gpus.administration.inspect(verify=True).lost == ()
+    assert neighbour.run("b.sha256() == h") == "True"
+
+
+def test_beside_a_process_of_no_slice_it_is_not_brought_back(bench):
+    stranger = bench.gpus.tenant(SUBLET_GPU_ID=bench.gpu_id)
+    stranger.run("b = gpu.allocate(gib=1)")
+    failure = bench.try_card(QUICK)
+    assert failure.why is Unfit.CANARY_NOT_MOVED
+    assert "belongs to no slice" in failure.detail
+    assert stranger.run("b.mib") == "1024"
+
+
+def test_a_card_that_the_canary_cannot_use_is_told_in_the_drivers_words(bench):
+    setup = CardSetup(compute_mode=ComputeMode.PROHIBITED)
+    bench.gpus.administration.set_up(bench.gpu_id, setup)
+    failure = bench.try_card()
+    assert failure.why is Unfit.CANARY_NOT_STARTED
+    assert "is unavailable: its mode is prohibited" in failure.detail
+
+
+def test_the_canary_is_on_the_card_that_is_tried(bench):
+    first, second = (gpu.gpu_id for gpu in bench.gpus.device.gpus())
+    setup = CardSetup(compute_mode=ComputeMode.PROHIBITED)
+    bench.gpus.administration.set_up(second, setup)
+    assert bench.gpu_id == first
+    assert bench.try_card() is None
