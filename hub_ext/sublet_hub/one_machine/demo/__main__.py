@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from tornado.httpclient import HTTPClientError
 
 from sublet_hub.one_machine.demo.cells import Cells
 from sublet_hub.one_machine.demo.jupyter_client import Person
+from sublet_hub.one_machine.demo.parts_watch import while_all_run
 from sublet_hub.one_machine.demo.record import Record
 from sublet_hub.one_machine.demo.report import print_report
 from sublet_hub.one_machine.demo.sampling import gpu_seconds, sample_for_ever
@@ -24,10 +24,11 @@ from sublet_hub.one_machine.demo.story import play
 from sublet_hub.one_machine.demo.timeline import draw_timeline
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.hub_configuration import NOTEBOOKS
-from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.machine import OneMachine
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
 
 SIMULATED_GIB = 80.0
@@ -93,17 +94,15 @@ def main(
         settings = MachineSettings(
             Places(Path(folder), ports),
             simulated=found is None,
-            password=secrets.token_urlsafe(12),
-            admin_password=secrets.token_urlsafe(24),
             quota=QUOTA.format(large_mib=int(gib * 1024 * 3 / 4), medium_mib=int(gib * 1024 / 2)),
             speed=speed,
             gpu_memory_gib=gib,
             unsafe_skip_room_check=without_room_check,
         )
         try:
-            with OneMachine(settings, console.print):
+            with OneMachine(settings, console.print) as machine:
                 record.tell("hub, service and agent answer")
-                asyncio.run(_perform(record, settings, gib, poison=poison))
+                asyncio.run(_perform(record, machine, gib, poison=poison))
         except PartDidNotStartError as error:
             record.expect(held=False, otherwise=str(error))
         finally:
@@ -118,7 +117,9 @@ def main(
         sys.exit(1)
 
 
-async def _perform(record: Record, settings: MachineSettings, gib: float, *, poison: bool) -> None:
+async def _perform(record: Record, machine: OneMachine, gib: float, *, poison: bool) -> None:
+    settings = machine.settings
+
     def person(name: str) -> Person:
         return Person(settings.places.hub_url, name, settings.password)
 
@@ -144,7 +145,7 @@ async def _perform(record: Record, settings: MachineSettings, gib: float, *, poi
     try:
         await stage.admin.log_in()
         sampling = asyncio.ensure_future(sample_for_ever(record, stage.admin))
-        await play(stage)
+        await while_all_run(machine.parts, record, play(stage))
     except (TimeoutError, RuntimeError, HTTPClientError, OSError) as error:
         record.expect(held=False, otherwise=f"the story could not go on: {error}")
     finally:
