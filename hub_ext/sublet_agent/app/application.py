@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
+from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Application
 
 from sublet_agent import __version__
@@ -56,6 +56,7 @@ class SubletAgent(DevicePluginOptions, Application):
         "secret-file": "SubletAgent.secret_file",
         "device": "SubletAgent.device",
         "simulated-socket": "SubletAgent.simulated_socket",
+        "gpus": "SubletAgent.gpus",
         "margin-mib": "SubletAgent.margin_mib",
         "host-memory-mib": "SubletAgent.host_memory_mib",
         "config": "SubletAgent.config_file",
@@ -99,6 +100,11 @@ class SubletAgent(DevicePluginOptions, Application):
     ).tag(config=True)
     simulated_socket = Unicode(
         "", help="Socket of the daemon of simulated GPUs (sublet-simulated-gpus)."
+    ).tag(config=True)
+    gpus = List(
+        Unicode(),
+        help="The cards to serve, by their UUIDs (as `nvidia-smi -L` lists them) or their numbers. "
+        "Empty: all. The others are left alone, and their processes are nobody's.",
     ).tag(config=True)
     margin_mib = Int(
         1024,
@@ -201,8 +207,7 @@ class SubletAgent(DevicePluginOptions, Application):
     def start(self) -> None:
         """Keep the agent running until told to stop."""
         try:
-            self.settings()
-            self.open_device()
+            self.settings().served(self.open_device().gpus())
         except (SubletAgentError, DeviceError, OSError) as error:
             self.refuse(error)
         command = agent_command(sys.argv[1:])
@@ -234,6 +239,7 @@ class SubletAgent(DevicePluginOptions, Application):
             activity=ActivitySettings.of_seconds(
                 self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s
             ),
+            gpus=tuple(self.gpus),
             sample_period_s=self.tick_s,
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,

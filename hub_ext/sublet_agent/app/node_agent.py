@@ -187,7 +187,7 @@ class NodeAgent:
             activity=self._settings.activity,
             period_s=self._settings.sample_period_s,
         )
-        for gpu in self._device.gpus():
+        for gpu in self._settings.served(self._device.gpus()):
             served = ServedGpu(
                 gpu,
                 _first_memory(self._device, gpu),

@@ -33,6 +33,7 @@ class ServingAgent(SubletAgent):
             settings = self.settings()
             become_the_only_agent(settings.state_folder)
             device = self.open_device()
+            settings.served(device.gpus())
         except (SubletAgentError, OSError) as error:
             self.refuse(error)
             return
