@@ -14,6 +14,7 @@ from sublet_hub.one_machine.part_keeper import PartGoneError
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.pytorch import HOW_TO_GET_IT, pytorch_is_here
 from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import when_told_to_stop
 
@@ -82,7 +83,7 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
   Both stay the same for this folder.
   All users share this account: good for trying out, no wall between them.
 
-  Try: pick a size, open first-steps.ipynb and run it.
+{_pytorch_words(gpu)}  Try: pick a size, open first-steps.ipynb and run it.
     "GPU ..." in JupyterLab's status bar       your slice; a click opens your share and your jobs
     Promote, on train-digits.ipynb's toolbar   train on what is idle; watch it make room for you
   The same in a terminal of JupyterLab: sublet share, sublet jobs submit train-digits.ipynb,
@@ -94,6 +95,14 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
   Logs:   {places.logs}
   Stop with Ctrl-C.
 """
+
+
+def _pytorch_words(gpu: str | None) -> str:
+    if gpu is None or pytorch_is_here():
+        return ""
+    return (
+        f"  The examples need PyTorch, and there is none in {sys.prefix}:\n  {HOW_TO_GET_IT}.\n\n"
+    )
 
 
 if __name__ == "__main__":

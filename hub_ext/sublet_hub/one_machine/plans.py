@@ -137,6 +137,7 @@ def _agent(settings: MachineSettings) -> Plan:
         f"--tenant-socket={places.agent_socket}",
         f"--device={'simulated' if settings.simulated else 'nvidia'}",
         *_simulated_socket(settings),
+        *(f"--gpus={gpu_id}" for gpu_id in settings.gpus),
     )
     if settings.unsafe_skip_room_check:
         command.append("--unsafe-skip-room-check")

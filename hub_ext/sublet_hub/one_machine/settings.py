@@ -26,6 +26,8 @@ class MachineSettings:
     """How fast the simulated GPU moves memory, 1 being as measured on an H100."""
     gpu_memory_gib: float = 80
     """The memory of the simulated GPU."""
+    gpus: tuple[str, ...] = ()
+    """The cards to serve, by UUID; none named: all."""
     unsafe_skip_room_check: bool = False
     """Simulated GPUs only: show what happens without the check for room."""
 
