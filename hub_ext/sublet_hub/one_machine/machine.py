@@ -18,8 +18,10 @@ from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, St
 from sublet_hub.one_machine.hub_configuration import hub_configuration_text
 from sublet_hub.one_machine.part_keeper import PartKeeper
 from sublet_hub.one_machine.plans import Plan, plans_of
+from sublet_hub.one_machine.ports import is_taken
 from sublet_hub.one_machine.processes import (
     Part,
+    PartDidNotStartError,
     Parts,
     own_environment,
     stop_with_all_it_started,
@@ -102,6 +104,12 @@ class OneMachine:
         if shutil.which("configurable-http-proxy", path=path) is None:
             message = "configurable-http-proxy is not here: run `make setup` first"
             raise FileNotFoundError(message)
+        if is_taken(places.ports.public):
+            message = (
+                f"port {places.ports.public} is another program's: end that one, or name another "
+                "port: make up UP_OPTIONS='--port 8001'"
+            )
+            raise PartDidNotStartError(message)
         text = hub_configuration_text(places, python=sys.executable, simulated=settings.simulated)
         places.hub_configuration.write_text(text, encoding="utf-8")
         self.plans = plans_of(settings)
