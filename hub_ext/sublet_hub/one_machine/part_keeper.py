@@ -5,6 +5,7 @@ stop it if this program is killed.
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ from sublet_hub.one_machine.restarts import (
 
 _LOOK_EVERY_S: Final = 0.25
 _ANSWERS_ASKED_EVERY_S: Final = 0.5
+_ORPHANS_EVERY_S: Final = 2.0
+"""How often to look who was left behind: each time all processes of the machine are read."""
 
 
 class PartGoneError(Exception):
@@ -63,6 +66,7 @@ class PartKeeper:
     """Whether somebody told the hub to stop: its admin page, or a signal."""
     _watched: dict[str, _Watched] = field(default_factory=dict)
     _noted: set[int] = field(default_factory=set)
+    _orphans_at_s: float = -math.inf
 
     def keep(self, stop: threading.Event) -> None:
         """Look again and again, until told to stop: also in the middle of a part's pause.
@@ -84,7 +88,8 @@ class PartKeeper:
                 self._note_end(part, watched)
             elif self.monotonic() >= watched.starts_at_s and self._has_what_it_needs(part):
                 self._start_again(part, watched)
-        self._note_orphans()
+        if self.monotonic() - self._orphans_at_s >= _ORPHANS_EVERY_S:
+            self._note_orphans()
 
     def _note_end(self, part: Part, watched: _Watched) -> None:
         now, status = self.monotonic(), part.process.returncode
@@ -96,6 +101,8 @@ class PartKeeper:
             return
         lived_s = now - watched.began_s
         follows = after_end(status, lived_s, watched.ends)
+        # At once: should this program be killed next, nobody else would know of them.
+        self._note_orphans()
         watched.ends = ends_before_this(lived_s, watched.ends) + 1
         if watched.away_since_s is None:
             watched.away_since_s = now
@@ -134,10 +141,11 @@ class PartKeeper:
             self._say(f"{back}.")
 
     def _note_orphans(self) -> None:
+        self._orphans_at_s = self.monotonic()
         living = {each.pid for each in adopted(self.parts.pids())}
         for pid in living - self._noted:
             with contextlib.suppress(psutil.NoSuchProcess):
-                self.note("process left by a part", pid)
+                self.note("notebook server or job", pid)
         self._noted = living
 
     def _say(self, text: str) -> None:
