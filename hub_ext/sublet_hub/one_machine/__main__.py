@@ -57,7 +57,7 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
 def _run(settings: MachineSettings, gpu: str | None, stop: threading.Event) -> None:
     """Run the machine until it is told to stop."""
     _say("Starting JupyterHub with Sublet ...")
-    with OneMachine(settings, _say) as machine:
+    with OneMachine(settings, _say, adopts=True) as machine:
         _say(_welcome(settings, gpu))
         machine.keep_running(stop)
         _say("\nStopping ...")

@@ -36,10 +36,13 @@ class OneMachine:
 
     settings: MachineSettings
     say: Callable[[str], None]
+    adopts: bool = False
+    """Whether this program is there for the machine alone, and so takes over what dead parts have
+    left: that ends with the machine, too.
+    """
     claim: FolderClaim = field(init=False)
     parts: Parts = field(init=False)
     plans: dict[str, Plan] = field(default_factory=dict, init=False)
-    keeper: PartKeeper | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Begin without parts."""
@@ -49,6 +52,8 @@ class OneMachine:
 
     def __enter__(self) -> Self:
         """Start all parts and wait until they answer. ``FolderInUseError`` where others run."""
+        if self.adopts:
+            adopt_orphans()
         self.claim.take()
         try:
             self._stop_left_over()
@@ -69,12 +74,12 @@ class OneMachine:
 
     def _stop(self) -> None:
         with made_to_wait():
-            if self.keeper is None:
-                self.parts.stop()
-            else:
+            if self.adopts:
                 with no_zombies(self.parts.pids):
                     self.parts.stop()
                 end_adopted()
+            else:
+                self.parts.stop()
             self.claim.give_up()
 
     def _stop_left_over(self) -> None:
@@ -133,9 +138,7 @@ class OneMachine:
 
         Returns, too, where the hub was told to stop, such as on its admin page.
         """
-        adopt_orphans()
-        self.keeper = PartKeeper(self.parts, self.plans, self.say, self.claim.note)
-        self.keeper.keep(stop)
+        PartKeeper(self.parts, self.plans, self.say, self.claim.note).keep(stop)
 
     def _gpus_are_known(self) -> bool:
         """Whether the agent has told the service of its GPUs."""

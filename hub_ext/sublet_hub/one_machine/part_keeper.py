@@ -145,7 +145,7 @@ class PartKeeper:
         living = {each.pid for each in adopted(self.parts.pids())}
         for pid in living - self._noted:
             with contextlib.suppress(psutil.NoSuchProcess):
-                self.note("notebook server or job", pid)
+                self.note("notebook server, job or helper", pid)
         self._noted = living
 
     def _say(self, text: str) -> None:

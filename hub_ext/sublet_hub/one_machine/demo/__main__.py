@@ -101,7 +101,7 @@ def main(
             unsafe_skip_room_check=without_room_check,
         )
         try:
-            with OneMachine(settings, console.print) as machine:
+            with OneMachine(settings, console.print, adopts=True) as machine:
                 record.tell("hub, service and agent answer")
                 asyncio.run(_perform(record, machine, sizes, poison=poison))
         except PartDidNotStartError as error:
