@@ -23,20 +23,27 @@ NEEDED_BY_kube := kubernetes
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
+.PHONY: help setup pytorch examples-for-a-card browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.ready $(BIN)/configurable-http-proxy $(LAB) ## Virtual environment, packages, node, proxy, JupyterLab extension
 
+pytorch: setup ## PyTorch for the examples on a real card: the machine's own, or a new one
+	@.ci/timed PyTorch .ci/install-pytorch "$(VENV)" nvidia
+
+# With DEVICE=auto nothing that large is brought: only the machine's own is taken.
+examples-for-a-card: setup
+	@.ci/install-pytorch "$(VENV)" "$(DEVICE)"
+
 browser: ## Chromium for the browser tests, where packages may be installed
 	@.ci/timed Chromium .ci/install-chromium
 
-demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
+demo: setup examples-for-a-card ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
 	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
 
-up: setup ## The same hub for people, at http://127.0.0.1:8000
+up: setup examples-for-a-card ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
 
 postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed

@@ -22,9 +22,10 @@ from datetime import datetime
 from pathlib import Path
 
 from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
-from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.machine import OneMachine
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
+from sublet_hub.one_machine.settings import MachineSettings
 
 from tests.support.simulated_gpus import simulated_gpus
 
@@ -56,7 +57,6 @@ print("ready", flush=True)
 sys.stdin.readline()
 """
 OWN_GIB = 10
-PASSWORD = "password-of-the-benchmark-0123456789"  # noqa: S105 - for a hub that lives a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,9 @@ async def play_scene(
     return waits, stops
 
 
-async def measure(places: Places, speed: float, rounds: int) -> None:
-    ada = Person(places.hub_url, "ada", PASSWORD[:20])
+async def measure(settings: MachineSettings, speed: float, rounds: int) -> None:
+    places = settings.places
+    ada = Person(places.hub_url, "ada", settings.password)
     await ada.log_in()
     await ada.start_server({"size": "mine"})
     await ada.put_notebook("endless.ipynb", notebook())
@@ -249,13 +250,11 @@ def main() -> None:
             settings = MachineSettings(
                 Places(Path(folder), ports),
                 simulated=True,
-                password=PASSWORD[:20],
-                admin_password=PASSWORD,
                 quota=QUOTA,
                 speed=speed,
             )
             with OneMachine(settings, print):
-                asyncio.run(measure(settings.places, speed, rounds))
+                asyncio.run(measure(settings, speed, rounds))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A whole Sublet on this machine for the tests that look at it through a browser."""
 
 import asyncio
-import secrets
 import shutil
 import tempfile
 import time
@@ -16,9 +15,10 @@ from typing import Any
 import psutil
 import requests
 from sublet_hub.one_machine.demo.jupyter_client import Person
-from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.machine import OneMachine
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
+from sublet_hub.one_machine.settings import MachineSettings
 from tornado.httpclient import AsyncHTTPClient
 
 QUOTA = """\
@@ -120,14 +120,11 @@ class BrowserMachine:
         """Have the hub service ended meanwhile, and started again as it was; then it answers."""
         parts = self.machine.parts
         part = next(part for part in parts.running if part.name == "service")
-        process = psutil.Process(part.process.pid)
-        command, environment = process.cmdline(), process.environ()
         part.stop()
-        parts.running.remove(part)
         try:
             yield
         finally:
-            parts.start(part.name, command, environment)
+            parts.start_again(part)
             until(self._service_answers, "the service to answer")
 
     def _service_answers(self) -> bool:
@@ -195,8 +192,6 @@ def browser_machine(
         settings = MachineSettings(
             Places(Path(folder), ports),
             simulated=True,
-            password=secrets.token_urlsafe(12),
-            admin_password=secrets.token_urlsafe(24),
             quota=quota,
             speed=speed,
         )

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
+from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Application
 
 from sublet_agent import __version__
@@ -64,6 +64,7 @@ class SubletAgent(DevicePluginOptions, Application):
         "secret-file": "SubletAgent.secret_file",
         "device": "SubletAgent.device",
         "simulated-socket": "SubletAgent.simulated_socket",
+        "gpus": "SubletAgent.gpus",
         "margin-mib": "SubletAgent.margin_mib",
         "host-memory-mib": "SubletAgent.host_memory_mib",
         "config": "SubletAgent.config_file",
@@ -118,6 +119,11 @@ class SubletAgent(DevicePluginOptions, Application):
         help="Folder where the helper that calls NVIDIA's driver listens and keeps its files, "
         "where somebody else runs it, as in a container of its own (`python -m "
         "sublet_agent.driver_helper --keep --folder ...`). Empty: the agent runs one.",
+    ).tag(config=True)
+    gpus = List(
+        Unicode(),
+        help="The cards to serve, by their UUIDs (as `nvidia-smi -L` lists them) or their numbers. "
+        "Empty: all. The others are left alone, and their processes are nobody's.",
     ).tag(config=True)
     margin_mib = Int(
         1024,
@@ -234,8 +240,7 @@ class SubletAgent(DevicePluginOptions, Application):
         if self.check:
             self._check()
         try:
-            self.settings()
-            self.open_device()
+            self.settings().served(self.open_device().gpus())
         except (SubletAgentError, DeviceError, OSError) as error:
             self.refuse(error)
         command = agent_command(sys.argv[1:])
@@ -269,6 +274,7 @@ class SubletAgent(DevicePluginOptions, Application):
             activity=ActivitySettings.of_seconds(
                 self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s
             ),
+            gpus=tuple(self.gpus),
             sample_period_s=self.tick_s,
             host_memory_mib=self.host_memory_mib or None,
             evict_grace_s=self.evict_grace_s,

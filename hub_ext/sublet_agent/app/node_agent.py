@@ -203,7 +203,7 @@ class NodeAgent:
             ),
             limits=self._settings.canary,
         )
-        for gpu in self._device.gpus():
+        for gpu in self._settings.served(self._device.gpus()):
             served = ServedGpu(
                 gpu,
                 _first_memory(self._device, gpu),

@@ -15,6 +15,7 @@ from sublet_agent.clock import SystemClock
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SubletAgentError
 from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.state_files.one_agent import become_the_only_agent
 
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -29,7 +30,10 @@ class ServingAgent(SubletAgent):
         _end_with_parent()
         _open_as_many_files_as_allowed()
         try:
-            settings, device = self.settings(), self.open_device()
+            settings = self.settings()
+            become_the_only_agent(settings.state_folder)
+            device = self.open_device()
+            settings.served(device.gpus())
         except (SubletAgentError, OSError) as error:
             self.refuse(error)
             return

@@ -1,10 +1,12 @@
 """The agent's settings below its command line: frozen, and valid or not made at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sublet_agent.cgroups.node_groups import GroupSettings
 from sublet_agent.device_plugin.settings import DevicePluginSettings
+from sublet_agent.devices.interface import Gpu
 from sublet_agent.errors import SettingsError
 from sublet_agent.fitness.trial import TrialLimits
 from sublet_agent.hub_link.connection import LinkSettings
@@ -24,6 +26,8 @@ class AgentSettings:
     moves: MoveSettings = field(default_factory=MoveSettings)
     groups: GroupSettings = field(default_factory=GroupSettings)
     activity: ActivitySettings = field(default_factory=ActivitySettings)
+    gpus: tuple[str, ...] = ()
+    """The cards to serve, by UUID or number; none named: all."""
     sample_period_s: float = 0.15
     host_memory_mib: int | None = None
     """The budget for images of suspended processes; ``None``: what the machine has."""
@@ -34,6 +38,22 @@ class AgentSettings:
     socket: SocketLimits = field(default_factory=SocketLimits)
     canary: TrialLimits | None = field(default_factory=TrialLimits)
     """How long trying a card may take; ``None``: cards are lent untried."""
+
+    def served(self, gpus: Sequence[Gpu]) -> Sequence[Gpu]:
+        """Return those of the node's cards that are to be served.
+
+        ``SettingsError`` where a named one is not there.
+        """
+        if not self.gpus:
+            return gpus
+        by_name = {name: gpu for gpu in gpus for name in (str(gpu.index), str(gpu.gpu_id))}
+        missing = [name for name in self.gpus if name not in by_name]
+        if missing:
+            known = ", ".join(f"{gpu.index} ({gpu.gpu_id})" for gpu in gpus) or "none"
+            message = f"gpus names {', '.join(missing)}: the cards here are {known}"
+            raise SettingsError(message)
+        named = {by_name[name].gpu_id for name in self.gpus}
+        return [gpu for gpu in gpus if gpu.gpu_id in named]
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

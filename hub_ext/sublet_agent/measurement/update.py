@@ -160,8 +160,11 @@ class SampleUpdate:
             used_ms = process.count_use(sampled.busy_ms)
             if used_ms > 0:
                 served.note_use(used_ms, now)
-        elif sampled.utilisation_percent and not served.paused:
-            served.activity_record.gpu_is_used(now)
+        elif sampled.utilisation_percent is not None:
+            served.count_gpu_time(process.count_utilisation(sampled.utilisation_percent, now))
+            # Paused, it is the second before that the utilisation still speaks of.
+            if sampled.utilisation_percent > 0 and not served.paused:
+                served.activity_record.gpu_is_used(now)
 
     def _note_states(self, served: ServedSlice, sample: Sample, effects: Consequences) -> None:
         """Take over what the device says of processes: that beats what is believed here."""

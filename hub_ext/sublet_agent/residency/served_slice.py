@@ -435,8 +435,12 @@ class ServedSlice:
 
     def note_use(self, used_ms: int, now: datetime) -> None:
         """Count measured use of the GPU, in milliseconds: the slice's owner is at work."""
-        self._gpu_busy_ms += used_ms
+        self.count_gpu_time(used_ms)
         self._activity_record.gpu_is_used(now)
+
+    def count_gpu_time(self, used_ms: int) -> None:
+        """Count use of the GPU, in milliseconds, of which it is not known whether it goes on."""
+        self._gpu_busy_ms += used_ms
 
     def check_cap(self) -> bool:
         """Compare what the slice holds with its cap; return whether it went over, or back below."""

@@ -1,7 +1,7 @@
 """The processes of a slice that have, or had, something on a GPU."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.reasons.obstacles import Unsuspendable
@@ -9,6 +9,8 @@ from sublet_quota.reasons.obstacles import Unsuspendable
 from sublet_agent.processes.process_table import ProcessIdentity
 
 _CPU_WINDOW_S: Final = 1.0
+_UTILISATION_WINDOW: Final = timedelta(seconds=1)
+"""The time that a told utilisation speaks of."""
 
 
 class TrackedProcess:
@@ -24,9 +26,11 @@ class TrackedProcess:
         "_lost",
         "_memory_mib",
         "_refusals",
+        "_uncounted_ms",
         "_unsuspendable",
         "_unsuspendable_until",
         "_utilisation_percent",
+        "_utilised_at",
     )
 
     def __init__(self, identity: ProcessIdentity, busy_ms: int | None = None) -> None:
@@ -34,6 +38,8 @@ class TrackedProcess:
         self._memory_mib: int | None = 0
         self._utilisation_percent: int | None = 0
         self._busy_ms = busy_ms
+        self._uncounted_ms = 0.0
+        self._utilised_at: datetime | None = None
         self._cpu_s: float | None = None
         self._cpu_at = 0.0
         self._image_mib: int | None = None
@@ -97,6 +103,21 @@ class TrackedProcess:
         """Return how much of ``busy_ms``, a process's GPU time so far, is new, in milliseconds."""
         used_ms = busy_ms - (self._busy_ms or 0)
         self._busy_ms = busy_ms
+        return used_ms
+
+    def count_utilisation(self, percent: int, now: datetime) -> int:
+        """Return the GPU time since the last call, in milliseconds, where no device counts it.
+
+        Reckoned from the share of the GPU's time that the process is said to use, and of no more
+        than the second that this speaks of. What is less than a millisecond is kept for the next
+        call.
+        """
+        before, self._utilised_at = self._utilised_at, now
+        if before is not None:
+            passed = min(_UTILISATION_WINDOW, max(timedelta(), now - before))
+            self._uncounted_ms += passed / timedelta(milliseconds=1) * percent / 100
+        used_ms = int(self._uncounted_ms)
+        self._uncounted_ms -= used_ms
         return used_ms
 
     def cpu_share(self, used_s: float, monotonic: float) -> float | None:

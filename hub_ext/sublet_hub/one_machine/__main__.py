@@ -1,7 +1,6 @@
 """``make up``: the hub for people, on this machine."""
 
 import contextlib
-import secrets
 import sys
 import threading
 from pathlib import Path
@@ -10,10 +9,13 @@ import click
 
 from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.folder_lock import FolderInUseError
-from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.machine import OneMachine
+from sublet_hub.one_machine.part_keeper import PartGoneError
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.pytorch import HOW_TO_GET_IT, pytorch_is_here
+from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import when_told_to_stop
 
 
@@ -39,27 +41,25 @@ def main(device: str, port: int, folder: Path, speed: float) -> None:
         settings = MachineSettings(
             Places(folder.resolve(), ports),
             simulated=found is None,
-            password=secrets.token_urlsafe(9),
-            admin_password=secrets.token_urlsafe(24),
             speed=speed,
         )
         try:
             _run(settings, found.name if found else None, stop)
-        except (FolderInUseError, PartDidNotStartError, FileNotFoundError) as error:
+        except (
+            FolderInUseError,
+            PartDidNotStartError,
+            PartGoneError,
+            FileNotFoundError,
+        ) as error:
             raise click.ClickException(str(error)) from error
 
 
 def _run(settings: MachineSettings, gpu: str | None, stop: threading.Event) -> None:
-    """Run the machine until it is told to stop. ``ClickException`` where a part ends before."""
+    """Run the machine until it is told to stop."""
     _say("Starting JupyterHub with Sublet ...")
-    with OneMachine(settings, _say) as machine:
+    with OneMachine(settings, _say, adopts=True) as machine:
         _say(_welcome(settings, gpu))
-        while not stop.wait(1):
-            ended = machine.parts.ended()
-            if ended is not None:
-                code = ended.process.returncode
-                message = f"{ended.name} ended with code {code}:\n{ended.last_words()}"
-                raise click.ClickException(message)
+        machine.keep_running(stop)
         _say("\nStopping ...")
 
 
@@ -80,9 +80,10 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
 
   Log in with any name and the password      {settings.password}
   or, to see every GPU, as admin with        {settings.admin_password}
+  Both stay the same for this folder.
   All users share this account: good for trying out, no wall between them.
 
-  Try: pick a size, open first-steps.ipynb and run it.
+{_pytorch_words(gpu)}  Try: pick a size, open first-steps.ipynb and run it.
     "GPU ..." in JupyterLab's status bar       your slice; a click opens your share and your jobs
     Promote, on train-digits.ipynb's toolbar   train on what is idle; watch it make room for you
   The same in a terminal of JupyterLab: sublet share, sublet jobs submit train-digits.ipynb,
@@ -94,6 +95,14 @@ def _welcome(settings: MachineSettings, gpu: str | None) -> str:
   Logs:   {places.logs}
   Stop with Ctrl-C.
 """
+
+
+def _pytorch_words(gpu: str | None) -> str:
+    if gpu is None or pytorch_is_here():
+        return ""
+    return (
+        f"  The examples need PyTorch, and there is none in {sys.prefix}:\n  {HOW_TO_GET_IT}.\n\n"
+    )
 
 
 if __name__ == "__main__":

@@ -18,13 +18,15 @@ from sublet_spawner.hub_configuration import ADMIN_SCOPES, SubletOnHub, configur
 c = get_config()  # noqa: F821
 c.JupyterHub.bind_url = {hub_url!r}
 c.JupyterHub.hub_port = {hub_port}
+# The proxy is a part of its own: while the hub is away, people go on working.
+c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = {proxy_api_url!r}
-c.ConfigurableHTTPProxy.pid_file = {proxy_pid_file!r}
+c.ConfigurableHTTPProxy.auth_token = Path({proxy_token_file!r}).read_text().strip()
 c.JupyterHub.db_url = {database_url!r}
 c.JupyterHub.cookie_secret_file = {cookie_secret!r}
 c.JupyterHub.authenticator_class = "shared-password"
-c.SharedPasswordAuthenticator.user_password = (Path({secrets!r}) / "password").read_text()
-c.SharedPasswordAuthenticator.admin_password = (Path({secrets!r}) / "admin-password").read_text()
+c.SharedPasswordAuthenticator.user_password = Path({password_file!r}).read_text().strip()
+c.SharedPasswordAuthenticator.admin_password = Path({admin_password_file!r}).read_text().strip()
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {{"admin"}}
 c.JupyterHub.spawner_class = "sublet-simple"
@@ -47,11 +49,12 @@ def put_example_notebooks(spawner):
 
 c.Spawner.pre_spawn_hook = put_example_notebooks
 # For `sublet` on the admin's command line: a notebook server's own token never has these rights.
+# The program that starts the parts tells the hub of a new proxy by it.
 c.JupyterHub.services = [
     {{"name": "command-line", "api_token": Path({admin_token_file!r}).read_text().strip()}}
 ]
 c.JupyterHub.load_roles = [
-    {{"name": "command-line", "scopes": list(ADMIN_SCOPES), "services": ["command-line"]}}
+    {{"name": "command-line", "scopes": [*ADMIN_SCOPES, "proxy"], "services": ["command-line"]}}
 ]
 configure(
     c,
@@ -73,10 +76,11 @@ def hub_configuration_text(places: Places, *, python: str, simulated: bool) -> s
         hub_url=places.hub_url,
         hub_port=places.ports.hub,
         proxy_api_url=f"http://127.0.0.1:{places.ports.proxy_api}",
-        proxy_pid_file=str(hub / "proxy.pid"),
+        proxy_token_file=str(places.proxy_token_file),
         database_url=f"sqlite:///{hub / 'hub.sqlite'}",
         cookie_secret=str(hub / "cookie_secret"),
-        secrets=str(places.token_file.parent),
+        password_file=str(places.password_file),
+        admin_password_file=str(places.admin_password_file),
         python=python,
         # Jupyter Server refuses to run as root unless it is told to.
         arguments=["--allow-root"] if os.geteuid() == 0 else [],

@@ -3,8 +3,9 @@
 import json
 import shutil
 import sys
+import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,47 +13,21 @@ from typing import Self
 
 import psutil
 
+from sublet_hub.one_machine.adopted import adopt_orphans, end_adopted, no_zombies
 from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, Started
 from sublet_hub.one_machine.hub_configuration import hub_configuration_text
-from sublet_hub.one_machine.paths import NODE, PRIVATE_FILE, Places
+from sublet_hub.one_machine.part_keeper import PartKeeper
+from sublet_hub.one_machine.plans import Plan, plans_of
+from sublet_hub.one_machine.ports import is_taken
 from sublet_hub.one_machine.processes import (
     Part,
+    PartDidNotStartError,
     Parts,
-    answers,
-    listens,
     own_environment,
     stop_with_all_it_started,
 )
+from sublet_hub.one_machine.settings import DEFAULT_QUOTA, MachineSettings
 from sublet_hub.one_machine.signals import made_to_wait
-
-DEFAULT_QUOTA = """\
-# The quota document: see quota/quota.schema.json for all that it can say. Changes are taken up
-# while the hub runs; a document with an error is refused, and the one before stays in force.
-pools:
-  interactive:
-    memory_overcommit: 2
-    idle_after: 1m
-    give_back_within: 60s
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class MachineSettings:
-    """The settings of the hub, agent and GPUs on this machine."""
-
-    places: Places
-    simulated: bool
-    password: str
-    """The password of every user; 8 characters or more."""
-    admin_password: str
-    """The password of the user ``admin``; 32 characters or more."""
-    quota: str = DEFAULT_QUOTA
-    speed: float = 1.0
-    """How fast the simulated GPU moves memory, 1 being as measured on an H100."""
-    gpu_memory_gib: float = 80
-    """The memory of the simulated GPU."""
-    unsafe_skip_room_check: bool = False
-    """Simulated GPUs only: show what happens without the check for room."""
 
 
 @dataclass(slots=True)
@@ -61,8 +36,13 @@ class OneMachine:
 
     settings: MachineSettings
     say: Callable[[str], None]
+    adopts: bool = False
+    """Whether this program is there for the machine alone, and so takes over what dead parts have
+    left: that ends with the machine, too.
+    """
     claim: FolderClaim = field(init=False)
     parts: Parts = field(init=False)
+    plans: dict[str, Plan] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Begin without parts."""
@@ -72,6 +52,8 @@ class OneMachine:
 
     def __enter__(self) -> Self:
         """Start all parts and wait until they answer. ``FolderInUseError`` where others run."""
+        if self.adopts:
+            adopt_orphans()
         self.claim.take()
         try:
             self._stop_left_over()
@@ -92,7 +74,12 @@ class OneMachine:
 
     def _stop(self) -> None:
         with made_to_wait():
-            self.parts.stop()
+            if self.adopts:
+                with no_zombies(self.parts.pids):
+                    self.parts.stop()
+                end_adopted()
+            else:
+                self.parts.stop()
             self.claim.give_up()
 
     def _stop_left_over(self) -> None:
@@ -114,101 +101,44 @@ class OneMachine:
             raise FolderInUseError(message) from error
 
     def _start(self) -> None:
-        places = self.settings.places
+        settings, places = self.settings, self.settings.places
         places.make()
-        if not places.quota_file.exists() or self.settings.quota != DEFAULT_QUOTA:
-            places.quota_file.write_text(self.settings.quota, encoding="utf-8")
-        python = sys.executable
-        environment = own_environment(Path(sys.prefix))
-        if shutil.which("configurable-http-proxy", path=environment["PATH"]) is None:
+        if not places.quota_file.exists() or settings.quota != DEFAULT_QUOTA:
+            places.quota_file.write_text(settings.quota, encoding="utf-8")
+        path = own_environment(Path(sys.prefix))["PATH"]
+        if shutil.which("configurable-http-proxy", path=path) is None:
             message = "configurable-http-proxy is not here: run `make setup` first"
             raise FileNotFoundError(message)
-        # They start side by side. Who needs another comes after it: the agent asks for GPUs and
-        # service at once, and the hub, which takes the longest, for the service only later.
-        if self.settings.simulated:
-            gpus = self._start_simulated_gpus(python, environment)
-        service = self._start_service(python, environment)
-        hub = self._start_hub(python, environment)
-        if self.settings.simulated:
-            self.parts.wait(gpus, lambda: listens(places.simulated_socket))
-        health = f"{places.service_listens_at}/services/sublet/health"
-        self.parts.wait(service, lambda: answers(health))
-        agent = self._start_agent(python, environment)
-        self.parts.wait(hub, lambda: answers(f"{places.hub_url}/hub/api/"))
-        self.parts.wait(agent, self._gpus_are_known)
-
-    def _start_simulated_gpus(self, python: str, environment: dict[str, str]) -> Part:
-        settings, places = self.settings, self.settings.places
-        # The cards are new with each start: what failed the last time does not matter to these.
-        (places.folder / "agent" / "closed-gpus.json").unlink(missing_ok=True)
-        return self.parts.start(
-            "simulated-gpus",
-            [
-                python,
-                "-m",
-                "sublet_agent.simulated.daemon",
-                f"--socket={places.simulated_socket}",
-                "--gpus=1",
-                f"--memory-gib={settings.gpu_memory_gib}",
-                f"--speed={settings.speed}",
-            ],
-            environment,
-        )
-
-    def _start_hub(self, python: str, environment: dict[str, str]) -> Part:
-        places = self.settings.places
-        for name, password in (
-            ("password", self.settings.password),
-            ("admin-password", self.settings.admin_password),
-        ):
-            file = places.folder / "secrets" / name
-            file.touch(PRIVATE_FILE)
-            file.write_text(password, encoding="utf-8")
-        text = hub_configuration_text(places, python=python, simulated=self.settings.simulated)
+        if is_taken(places.ports.public):
+            message = (
+                f"port {places.ports.public} is another program's: end that one, or name another "
+                "port: make up UP_OPTIONS='--port 8001'"
+            )
+            raise PartDidNotStartError(message)
+        text = hub_configuration_text(places, python=sys.executable, simulated=settings.simulated)
         places.hub_configuration.write_text(text, encoding="utf-8")
-        return self.parts.start(
-            "hub",
-            [python, "-m", "jupyterhub", "-f", str(places.hub_configuration)],
-            environment,
-        )
+        self.plans = plans_of(settings)
+        # They start side by side, but for who needs another at once.
+        started: dict[str, Part] = {}
+        for plan in self.plans.values():
+            if plan.name == "agent":
+                self._wait_for(started, "service", "simulated-gpus")
+            plan.before_start()
+            started[plan.name] = self.parts.start(plan.launch)
+        self._wait_for(started, "proxy", "hub")
+        self.parts.wait(started["agent"], self._gpus_are_known)
 
-    def _start_service(self, python: str, environment: dict[str, str]) -> Part:
-        places = self.settings.places
-        command = [
-            python,
-            "-m",
-            "sublet_hub.app.application",
-            f"--port={places.ports.service}",
-            f"--token-file={places.token_file}",
-            f"--state-folder={places.folder / 'service'}",
-            f"--quota-file={places.quota_file}",
-            f"--hub-api-url=http://127.0.0.1:{places.ports.hub}/hub/api",
-            f"--node-secrets-folder={places.node_secrets}",
-            f"--agent-socket={places.agent_socket}",
-            f"--service-url={places.service_url}",
-        ]
-        if self.settings.simulated:
-            command.append(f"--simulated-socket={places.simulated_socket}")
-        return self.parts.start("service", command, environment)
+    def _wait_for(self, started: Mapping[str, Part], *names: str) -> None:
+        for name in names:
+            if name in started:
+                self.parts.wait(started[name], self.plans[name].answers)
 
-    def _start_agent(self, python: str, environment: dict[str, str]) -> Part:
-        settings, places = self.settings, self.settings.places
-        command = [
-            python,
-            "-m",
-            "sublet_agent.app.application",
-            f"--node={NODE}",
-            f"--service-url={places.service_listens_at}/services/sublet/",
-            f"--secret-file={places.node_secrets / NODE}",
-            f"--state-folder={places.folder / 'agent'}",
-            f"--tenant-socket={places.agent_socket}",
-            f"--device={'simulated' if settings.simulated else 'nvidia'}",
-        ]
-        if settings.simulated:
-            command.append(f"--simulated-socket={places.simulated_socket}")
-        if settings.unsafe_skip_room_check:
-            command.append("--unsafe-skip-room-check")
-        return self.parts.start("agent", command, environment)
+    def keep_running(self, stop: threading.Event) -> None:
+        """Start again what ends, until told to stop. ``PartGoneError``: a vital part is gone.
+
+        Returns, too, where the hub was told to stop, such as on its admin page.
+        """
+        PartKeeper(self.parts, self.plans, self.say, self.claim.note).keep(stop)
 
     def _gpus_are_known(self) -> bool:
         """Whether the agent has told the service of its GPUs."""

@@ -1,10 +1,10 @@
 """Where on one machine the parts keep their files and listen."""
 
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from sublet_hub.host.private_files import write_private
 from sublet_hub.one_machine.ports import Ports
 
 NODE = "this-machine"
@@ -60,6 +60,21 @@ class Places:
         return self.folder / "secrets" / "admin-token"
 
     @property
+    def password_file(self) -> Path:
+        """The file of the password by which users log in; the same for as long as it is there."""
+        return self.folder / "secrets" / "password"
+
+    @property
+    def admin_password_file(self) -> Path:
+        """The file of the password of the user ``admin``."""
+        return self.folder / "secrets" / "admin-password"
+
+    @property
+    def proxy_token_file(self) -> Path:
+        """The file of the token by which the hub tells the proxy its ways."""
+        return self.folder / "secrets" / "proxy-token"
+
+    @property
     def node_secrets(self) -> Path:
         """The folder of nodes' secrets, one file per node."""
         return self.folder / "secrets" / "nodes"
@@ -73,6 +88,11 @@ class Places:
     def hub_configuration(self) -> Path:
         """JupyterHub's configuration, written anew at each start."""
         return self.folder / "jupyterhub_config.py"
+
+    @property
+    def closed_gpus(self) -> Path:
+        """The agent's file of the cards that take nothing new until the machine is booted."""
+        return self.folder / "agent" / "closed-gpus.json"
 
     @property
     def homes(self) -> Path:
@@ -95,16 +115,15 @@ class Places:
         for part in ("hub", "service", "agent"):
             (self.folder / part).mkdir(exist_ok=True)
             (self.folder / part).chmod(PRIVATE_FOLDER)
-        write_secret_once(self.token_file)
-        write_secret_once(self.admin_token_file)
-        write_secret_once(self.node_secrets / NODE)
+        for token in (self.token_file, self.admin_token_file, self.proxy_token_file):
+            write_secret_once(token, secrets.token_hex(32))
+        write_secret_once(self.node_secrets / NODE, secrets.token_hex(32))
+        # As people type them; JupyterHub wants 8 characters of users and 32 of the admin.
+        write_secret_once(self.password_file, secrets.token_urlsafe(9))
+        write_secret_once(self.admin_password_file, secrets.token_urlsafe(24))
 
 
-def write_secret_once(path: Path) -> None:
-    """Write a new secret, unless there is one."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    except FileExistsError:
-        return
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
+def write_secret_once(path: Path, secret: str) -> None:
+    """Write a secret, unless there is one."""
+    if not path.exists():
+        write_private(path, secret.encode())

@@ -6,6 +6,7 @@ listening: Linux then gives their ports to nobody who asks for any port, while w
 very port gets it, with SO_REUSEADDR on both sides, as every server here sets it.
 """
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -42,3 +43,16 @@ def hold_ports(count: int) -> Iterator[list[int]]:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             each.bind(("127.0.0.1", 0))
         yield [each.getsockname()[1] for each in sockets]
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on a port: a proxy that cannot listen there says so to nobody."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return True
+            raise
+    return False

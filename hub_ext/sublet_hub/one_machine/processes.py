@@ -7,11 +7,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+
+from sublet_hub.one_machine.restarts import words_of
 
 STOP_GRACE_S = 15.0
 
@@ -20,13 +22,27 @@ class PartDidNotStartError(Exception):
     """A part ended, or did not answer in time; the message has the end of its log."""
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a part is started with."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Part:
     """A running process of the machine, with its log."""
 
-    name: str
+    launch: Launch
     process: psutil.Popen
     log: Path
+
+    @property
+    def name(self) -> str:
+        """The part's name."""
+        return self.launch.name
 
     def last_words(self) -> str:
         """Return the end of the part's log."""
@@ -64,32 +80,40 @@ class Parts:
     """Called with each part's name and pid, for who has to stop it if this program is killed."""
     running: list[Part] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], environment: dict[str, str]) -> Part:
+    def start(self, launch: Launch) -> Part:
         """Start a part, with a log of its own, and return it."""
-        log = self.logs / f"{name}.log"
+        part = self._begun(launch)
+        self.running.append(part)
+        return part
+
+    def start_again(self, ended: Part) -> Part:
+        """Start a part that has ended as it was started, in its place; return the new one."""
+        part = self._begun(ended.launch)
+        self.running[self.running.index(ended)] = part
+        return part
+
+    def _begun(self, launch: Launch) -> Part:
+        log = self.logs / f"{launch.name}.log"
         with log.open("ab") as output:
             process = psutil.Popen(
-                list(command),
+                list(launch.command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment,
+                env=dict(launch.environment),
                 # Ctrl-C is for us alone: we stop the parts in order.
                 start_new_session=True,
             )
-        part = Part(name, process, log)
-        self.running.append(part)
-        self.note(name, process.pid)
-        return part
+        self.note(launch.name, process.pid)
+        return Part(launch, process, log)
 
     def wait(self, part: Part, ready: Callable[[], bool], within_s: float = 60) -> None:
         """Wait until the part is ready. ``PartDidNotStartError`` where it does not get there."""
         ends = time.monotonic() + within_s
         while time.monotonic() < ends:
             if part.process.poll() is not None:
-                message = (
-                    f"{part.name} ended with code {part.process.returncode}:\n{part.last_words()}"
-                )
+                how = words_of(part.process.returncode)
+                message = f"{part.name} {how}:\n{part.last_words()}"
                 raise PartDidNotStartError(message)
             if ready():
                 return
@@ -100,16 +124,22 @@ class Parts:
     def stop(self) -> None:
         """Stop all, the last started first."""
         while self.running:
-            self.running.pop().stop()
+            # Until it has ended it is one of the parts: nobody else takes leave of it.
+            self.running[-1].stop()
+            self.running.pop()
+
+    def pids(self) -> frozenset[int]:
+        """Return the pids of all parts."""
+        return frozenset(part.process.pid for part in self.running)
 
     def ended(self) -> Part | None:
         """Return a part that ended although nobody asked it to, or ``None``."""
         return next((part for part in self.running if part.process.poll() is not None), None)
 
 
-def answers(url: str, token: str = "") -> bool:
-    """Whether an HTTP GET is answered with success."""
-    request = urllib.request.Request(url)  # noqa: S310 - our own address
+def answers(url: str, token: str = "", method: str = "GET") -> bool:
+    """Whether an HTTP request without a body is answered with success."""
+    request = urllib.request.Request(url, method=method)  # noqa: S310 - our own address
     if token:
         request.add_header("Authorization", f"token {token}")
     try:

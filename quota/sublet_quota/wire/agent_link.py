@@ -119,7 +119,8 @@ class SliceReport(AnswerModel):
     utilisation_percent: int | None = Field(default=None, ge=0, le=100)
     """``None``: the card does not tell."""
     gpu_busy_ms: int = Field(default=0, ge=0)
-    """GPU time used since the agent knows the slice."""
+    """GPU time used since the agent knows the slice: as the device counts it by process, or else
+    reckoned from the utilisation that the driver tells of each."""
     pids: tuple[int, ...] = ()
     wait: WaitReport | None = None
     move: MoveReport | None = None

@@ -34,6 +34,18 @@ def test_nothing_of_a_process_can_be_assigned_from_elsewhere(process, name):
         setattr(process, name, None)
 
 
+def test_gpu_time_that_no_device_counts_is_the_told_share_of_the_time_between_two_looks(process):
+    looks = [(0.0, 80), (0.15, 80), (0.3, 5), (0.45, 5), (0.6, 0)]
+    counted = [process.count_utilisation(share, START + timedelta(seconds=s)) for s, share in looks]
+    assert counted == [0, 120, 7, 8, 0]
+
+
+@pytest.mark.parametrize(("passed_s", "counted_ms"), [(60, 500), (-60, 0)])
+def test_a_told_share_speaks_of_the_last_second_alone(process, passed_s, counted_ms):
+    process.count_utilisation(50, START)
+    assert process.count_utilisation(50, START + timedelta(seconds=passed_s)) == counted_ms
+
+
 def test_what_goes_away_holds_nothing_on_the_card_and_as_much_when_it_is_back(process):
     process.note_measured(300, 50)
     process.goes_away(300)

@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 from sublet_hub.one_machine.folder_lock import FolderClaim, FolderInUseError, Started
-from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.machine import OneMachine
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import Ports
+from sublet_hub.one_machine.settings import MachineSettings
 
 CLAIMS_AND_STARTS_A_PART = """
 import subprocess, sys
@@ -119,7 +120,7 @@ def test_what_was_left_and_cannot_be_stopped_is_named_and_not_forgotten(
 
     monkeypatch.setattr(psutil.Process, "terminate", not_allowed)
     places = Places(path.parent, Ports(0, 0, 0, 0))
-    settings = MachineSettings(places, simulated=True, password="", admin_password="")
+    settings = MachineSettings(places, simulated=True)
     machine = OneMachine(settings, lambda _: None)
     with pytest.raises(FolderInUseError) as refusal, machine:
         pass

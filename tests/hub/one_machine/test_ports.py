@@ -1,6 +1,8 @@
 """Ports of the parts on one machine: nobody else is given them before the parts listen."""
 
-from sublet_hub.one_machine.ports import held_ports
+import socket
+
+from sublet_hub.one_machine.ports import held_ports, is_taken
 
 from tests.support.ports import is_kept_for_its_server
 
@@ -17,3 +19,10 @@ def test_a_port_that_a_person_named_is_theirs() -> None:
     with held_ports(8000) as ports:
         assert ports.public == 8000
         assert all(is_kept_for_its_server(p) for p in (ports.hub, ports.proxy_api, ports.service))
+
+
+def test_a_port_is_taken_while_somebody_listens_there_and_not_while_it_is_only_kept() -> None:
+    with held_ports() as ports:
+        assert not is_taken(ports.public)
+        with socket.create_server(("127.0.0.1", ports.public)):
+            assert is_taken(ports.public)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -15,22 +14,23 @@ from rich.console import Console
 from tornado.httpclient import HTTPClientError
 
 from sublet_hub.one_machine.demo.cells import Cells
+from sublet_hub.one_machine.demo.choice import CannotPlayError, choose
 from sublet_hub.one_machine.demo.jupyter_client import Person
+from sublet_hub.one_machine.demo.parts_watch import while_all_run
 from sublet_hub.one_machine.demo.record import Record
 from sublet_hub.one_machine.demo.report import print_report
 from sublet_hub.one_machine.demo.sampling import gpu_seconds, sample_for_ever
+from sublet_hub.one_machine.demo.sizes import Sizes
 from sublet_hub.one_machine.demo.stage import Casting, Script, Stage
 from sublet_hub.one_machine.demo.story import play
 from sublet_hub.one_machine.demo.timeline import draw_timeline
-from sublet_hub.one_machine.find_gpus import first_nvidia_gpu
 from sublet_hub.one_machine.hub_configuration import NOTEBOOKS
-from sublet_hub.one_machine.machine import MachineSettings, OneMachine
+from sublet_hub.one_machine.machine import OneMachine
 from sublet_hub.one_machine.paths import Places
 from sublet_hub.one_machine.ports import held_ports
 from sublet_hub.one_machine.processes import PartDidNotStartError
+from sublet_hub.one_machine.settings import MachineSettings
 from sublet_hub.one_machine.signals import exit_once, when_told_to_stop
-
-SIMULATED_GIB = 80.0
 
 QUOTA = """\
 pools:
@@ -38,12 +38,12 @@ pools:
     memory_overcommit: 2
     compute_overcommit: 4
     idle_after: 1s
-    turn_s: 2
-    give_back_within: 60s
+    turn_s: {turn_s:g}
+    give_back_within: {give_back_within_s}s
     lend_at_least: 2s
 sizes:
   large: {{title: Large, memory: "{large_mib} MiB", compute: 0.5}}
-  medium: {{title: Medium, memory: "{medium_mib} MiB", compute: 0.5}}
+  medium: {{title: Medium, memory: "{small_mib} MiB", compute: 0.5}}
 """
 
 
@@ -76,34 +76,34 @@ def main(
     device: str, output: Path, speed: float, *, poison: bool, without_room_check: bool
 ) -> None:
     """Play Sublet's main job on this machine: a hub, three owners, a training job, one GPU."""
-    found = first_nvidia_gpu() if device != "simulated" else None
-    if device == "nvidia" and found is None:
-        raise click.ClickException("no NVIDIA GPU: NVML finds none")
-    if found is not None and (poison or without_room_check):
+    try:
+        choice = choose(device, speed)
+    except CannotPlayError as error:
+        raise click.ClickException(str(error)) from error
+    card, sizes = choice.card, choice.sizes
+    if card is not None and (poison or without_room_check):
         raise click.ClickException("a real GPU is not broken on purpose: add --device simulated")
     when_told_to_stop(exit_once)
     output.mkdir(parents=True, exist_ok=True)
     console = Console(highlight=False, soft_wrap=True)
-    gib = found.memory_gib if found else SIMULATED_GIB
-    device_words = f"real: {found.name}" if found else f"SIMULATED, moves {speed:g} x an H100's"
-    console.print(f"Sublet on one machine; the GPU is {device_words}", markup=False)
+    console.print(f"Sublet on one machine; the GPU is {choice.words}", markup=False)
     record = Record(lambda text: console.print(text, markup=False))
-    record.facts["device"] = device_words
+    record.facts["device"] = choice.words
     with tempfile.TemporaryDirectory(prefix="sublet-demo-") as folder, held_ports() as ports:
         settings = MachineSettings(
             Places(Path(folder), ports),
-            simulated=found is None,
-            password=secrets.token_urlsafe(12),
-            admin_password=secrets.token_urlsafe(24),
-            quota=QUOTA.format(large_mib=int(gib * 1024 * 3 / 4), medium_mib=int(gib * 1024 / 2)),
+            simulated=card is None,
+            quota=quota_of(sizes),
             speed=speed,
-            gpu_memory_gib=gib,
+            gpu_memory_gib=sizes.card_gib,
+            # Owners on several cards would never meet.
+            gpus=() if card is None else (card.gpu_id,),
             unsafe_skip_room_check=without_room_check,
         )
         try:
-            with OneMachine(settings, console.print):
+            with OneMachine(settings, console.print, adopts=True) as machine:
                 record.tell("hub, service and agent answer")
-                asyncio.run(_perform(record, settings, gib, poison=poison))
+                asyncio.run(_perform(record, machine, sizes, poison=poison))
         except PartDidNotStartError as error:
             record.expect(held=False, otherwise=str(error))
         finally:
@@ -118,14 +118,26 @@ def main(
         sys.exit(1)
 
 
-async def _perform(record: Record, settings: MachineSettings, gib: float, *, poison: bool) -> None:
+def quota_of(sizes: Sizes) -> str:
+    """Return the quota document of the story."""
+    return QUOTA.format(
+        turn_s=sizes.turn_s,
+        give_back_within_s=sizes.give_back_within_s,
+        large_mib=sizes.large_cap_mib,
+        small_mib=sizes.small_cap_mib,
+    )
+
+
+async def _perform(record: Record, machine: OneMachine, sizes: Sizes, *, poison: bool) -> None:
+    settings = machine.settings
+
     def person(name: str) -> Person:
         return Person(settings.places.hub_url, name, settings.password)
 
     cast = (
-        Casting("ada", "large", round(gib * 0.62), 1),
-        Casting("bea", "large", round(gib * 0.62), 2),
-        Casting("cleo", "medium", round(gib * 0.38), 3),
+        Casting("ada", "large", round(sizes.large_gib, 1), 1),
+        Casting("bea", "large", round(sizes.large_gib, 1), 2),
+        Casting("cleo", "medium", round(sizes.small_gib, 1), 3),
     )
     kind = "simulated" if settings.simulated else "nvidia"
     stage = Stage(
@@ -133,7 +145,14 @@ async def _perform(record: Record, settings: MachineSettings, gib: float, *, poi
         script=Script(
             cast=cast,
             training_notebook=NOTEBOOKS / kind / "train-digits.ipynb",
-            training={"steps": 400, "hold_gib": round(gib / 4), "step_s": 0.02},
+            training={
+                "steps": sizes.training_steps,
+                "hold_gib": round(sizes.training_gib, 1),
+                "step_s": 0.02,
+            },
+            compute_rounds=sizes.compute_rounds,
+            patience_s=sizes.patience_s,
+            turns_patience_s=sizes.turns_patience_s,
         ),
         cells=Cells(simulated=settings.simulated),
         admin=Person(settings.places.hub_url, "admin", settings.admin_password),
@@ -144,7 +163,7 @@ async def _perform(record: Record, settings: MachineSettings, gib: float, *, poi
     try:
         await stage.admin.log_in()
         sampling = asyncio.ensure_future(sample_for_ever(record, stage.admin))
-        await play(stage)
+        await while_all_run(machine.parts, record, play(stage))
     except (TimeoutError, RuntimeError, HTTPClientError, OSError) as error:
         record.expect(held=False, otherwise=f"the story could not go on: {error}")
     finally:

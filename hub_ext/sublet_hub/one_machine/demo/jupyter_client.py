@@ -118,16 +118,19 @@ class Person:
         """Start a kernel on this person's server, and return a connection to it."""
         answer = await self.call("POST", f"/user/{quote(self.name)}/api/kernels", {"name": name})
         kernel_id = json.loads(answer.body)["id"]
+        kernel = Kernel(self, kernel_id, await self.connect(kernel_id))
+        await kernel.run("None", timeout_s=60)
+        return kernel
+
+    async def connect(self, kernel_id: str) -> WebSocketClientConnection:
+        """Open a connection to the channels of a kernel of this person's server."""
         url = f"{self.hub_url}/user/{quote(self.name)}/api/kernels/{kernel_id}/channels"
-        connection = await websocket_connect(
+        return await websocket_connect(
             HTTPRequest(
                 url.replace("http", "ws", 1), headers={"Authorization": f"token {self.token}"}
             ),
             max_message_size=64 * 2**20,
         )
-        kernel = Kernel(self, kernel_id, connection)
-        await kernel.run("None", timeout_s=60)
-        return kernel
 
     async def put_notebook(self, path: str, content: dict[str, Any]) -> None:
         """Save a notebook on this person's server."""
@@ -257,6 +260,11 @@ class Kernel:
                 case "status":
                     idle = content["execution_state"] == "idle"
         return CellOutcome("".join(printed), sent_at, replied_at)
+
+    async def connect_again(self) -> None:
+        """Connect anew, after a connection that broke."""
+        self.connection.close()
+        self.connection = await self.person.connect(self.kernel_id)
 
     def close(self) -> None:
         """Close the connection; the kernel lives on."""

@@ -21,8 +21,12 @@ def print_report(record: Record, console: Console) -> None:
             f"{each.moved_mib / 1024:.1f} GiB",
         )
     console.print(table)
-    times = record.facts.get("gpu_seconds", {})
-    if times.get("whole"):
+    times = record.facts.get("gpu_seconds")
+    if times is None:
+        console.print(
+            "GPU time: not told (no use was seen, or the driver does not tell whose it is)"
+        )
+    else:
         share = Table(title="GPU time", title_justify="left")
         share.add_column("who")
         share.add_column("seconds", justify="right")

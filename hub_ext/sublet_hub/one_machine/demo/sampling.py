@@ -43,8 +43,11 @@ def sample_of(at_s: float, gpu: dict[str, Any]) -> dict[str, Any]:
     return {"at_s": round(at_s, 3), "used_mib": gpu["report"]["used_mib"], "slices": slices}
 
 
-def gpu_seconds(record: Record) -> dict[str, float]:
-    """Return the GPU time of owners and training, and what was idle, over all samples."""
+def gpu_seconds(record: Record) -> dict[str, float] | None:
+    """Return the GPU time of owners and training, and what was idle, over all samples.
+
+    ``None`` where nobody seems to have used it: drivers do not always tell who does.
+    """
     most: dict[str, tuple[str, int]] = {}
     for sample in record.samples:
         for each in sample["slices"]:
@@ -52,6 +55,8 @@ def gpu_seconds(record: Record) -> dict[str, float]:
             most[each["slice_id"]] = (each["holder"], max(before, each["gpu_busy_ms"]))
     owners = sum(ms for holder, ms in most.values() if holder == "notebook") / 1000
     training = sum(ms for holder, ms in most.values() if holder == "job") / 1000
+    if not owners + training:
+        return None
     whole = record.samples[-1]["at_s"] - record.samples[0]["at_s"] if record.samples else 0.0
     return {
         "owners": owners,

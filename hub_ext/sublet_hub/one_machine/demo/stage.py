@@ -12,8 +12,6 @@ from sublet_hub.one_machine.demo.cells import Cells
 from sublet_hub.one_machine.demo.jupyter_client import CellError, CellOutcome, Kernel, Person
 from sublet_hub.one_machine.demo.record import Record
 
-PATIENCE_S = 120.0
-
 
 @dataclass(frozen=True, slots=True)
 class Casting:
@@ -33,6 +31,9 @@ class Script:
     training_notebook: Path
     training: dict[str, Any]
     compute_rounds: int = 50
+    patience_s: float = 120.0
+    """How long to wait for anything; ``turns_patience_s``: for those who compute at once."""
+    turns_patience_s: float = 120.0
 
 
 @dataclass(slots=True)
@@ -74,13 +75,12 @@ class Stage:
         first: dict[str, Any] = gpus[0]
         return first
 
-    async def until(
-        self, what: str, holds: Callable[[], Awaitable[Any]], patience_s: float = PATIENCE_S
-    ) -> Any:
+    async def until(self, what: str, holds: Callable[[], Awaitable[Any]]) -> Any:
         """Wait until ``holds`` answers something true, and return that.
 
-        ``TimeoutError`` after ``patience_s`` in vain; ``what`` says for what.
+        ``TimeoutError`` where that is in vain; ``what`` says for what.
         """
+        patience_s = self.script.patience_s
         ends = self.record.seconds() + patience_s
         while self.record.seconds() < ends:
             found = await holds()
@@ -102,11 +102,15 @@ class Stage:
         found = self.slice_named(await self.gpu(), owner)
         return bool(found and found["report"] and found["report"]["active"] is active)
 
-    async def run(self, owner: str, code: str, timeout_s: float = PATIENCE_S) -> CellOutcome | None:
+    async def run(
+        self, owner: str, code: str, timeout_s: float | None = None
+    ) -> CellOutcome | None:
         """Run a cell and return its outcome; ``None`` after a loss, which is noted.
 
-        A loss is an error, no end within ``timeout_s``, and what the agent tells as lost.
+        A loss is an error, no end within ``timeout_s`` (by default the script's patience), and
+        what the agent tells as lost.
         """
+        timeout_s = self.script.patience_s if timeout_s is None else timeout_s
         running = asyncio.ensure_future(self.kernels[owner].run(code, timeout_s))
         losing = asyncio.ensure_future(self._until_lost(owner))
         try:

@@ -79,7 +79,10 @@ async def owners_share(stage: Stage) -> None:
         stage.before_first_return(stage.pids[first.name])
     rounds = stage.script.compute_rounds
     outcomes = await asyncio.gather(
-        *(stage.run(role.name, stage.cells.compute(rounds)) for role in (first, second))
+        *(
+            stage.run(role.name, stage.cells.compute(rounds), stage.script.turns_patience_s)
+            for role in (first, second)
+        )
     )
     for role, outcome in zip((first, second), outcomes, strict=True):
         if outcome is not None:
