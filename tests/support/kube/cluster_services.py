@@ -49,6 +49,8 @@ class ClusterServices:
         self._served = _Served()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
+        self._connections: set[asyncio.Task[None]] = set()
+        """Held here: asyncio itself holds those no longer whose client has left."""
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
 
     def start(self) -> None:
@@ -122,8 +124,15 @@ class ClusterServices:
             bridge = self._node.network.bridge
             run(find("ip"), "address", "add", f"{address[0]}/32", "dev", bridge)
         self._served.servers[address] = await asyncio.start_server(
-            lambda reader, writer: self._pass_on(address, reader, writer), *address
+            lambda reader, writer: self._begin_passing_on(address, reader, writer), *address
         )
+
+    def _begin_passing_on(
+        self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        passing_on = asyncio.create_task(self._pass_on(address, reader, writer))
+        self._connections.add(passing_on)
+        passing_on.add_done_callback(self._connections.discard)
 
     async def _pass_on(
         self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -149,6 +158,8 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(_CHUNK):
             writer.write(data)
             await writer.drain()
+    # Who has heard all ends, too: else the connection would stay for ever.
+    with contextlib.suppress(OSError):
         writer.write_eof()
 
 
