@@ -155,11 +155,10 @@ class CardCheck:
         threading.Thread(
             target=self._try_in_thread, args=(trial, loop, ended), name="canary", daemon=True
         ).start()
-        most_s = limits.start_s + limits.move_s + _END_WITHIN_S
         try:
-            failure = await asyncio.wait_for(asyncio.shield(ended), most_s)
+            failure = await asyncio.wait_for(asyncio.shield(ended), limits.most_s)
         except TimeoutError:
-            failure = UnfitReason(Unfit.CANARY_STUCK, f"the driver does not answer in {most_s:g} s")
+            failure = limits.no_answer
         self._gpu.note_canary(None)
         self._judge(failure)
 
