@@ -136,8 +136,10 @@ class CardCheck:
             return
         gpu = self._gpu.gpu
         if reasons:
+            only_checked = all(each.why is Unfit.BEING_CHECKED for each in reasons)
+            level = logging.INFO if only_checked else logging.WARNING
             clause = unfit_clause(reasons)
-            log.warning("GPU %s (%s) is not fit to be lent: %s", gpu.index, gpu.gpu_id, clause)
+            log.log(level, "GPU %s (%s) is not lent yet: %s", gpu.index, gpu.gpu_id, clause)
         else:
             log.info("GPU %s (%s) is fit to be lent", gpu.index, gpu.gpu_id)
         self._tools.changed()
