@@ -136,8 +136,10 @@ class CardCheck:
             return
         gpu = self._gpu.gpu
         if reasons:
+            only_checked = all(each.why is Unfit.BEING_CHECKED for each in reasons)
+            level = logging.INFO if only_checked else logging.WARNING
             clause = unfit_clause(reasons)
-            log.warning("GPU %s (%s) is not fit to be lent: %s", gpu.index, gpu.gpu_id, clause)
+            log.log(level, "GPU %s (%s) is not lent yet: %s", gpu.index, gpu.gpu_id, clause)
         else:
             log.info("GPU %s (%s) is fit to be lent", gpu.index, gpu.gpu_id)
         self._tools.changed()
@@ -155,11 +157,10 @@ class CardCheck:
         threading.Thread(
             target=self._try_in_thread, args=(trial, loop, ended), name="canary", daemon=True
         ).start()
-        most_s = limits.start_s + limits.move_s + _END_WITHIN_S
         try:
-            failure = await asyncio.wait_for(asyncio.shield(ended), most_s)
+            failure = await asyncio.wait_for(asyncio.shield(ended), limits.most_s)
         except TimeoutError:
-            failure = UnfitReason(Unfit.CANARY_STUCK, f"the driver does not answer in {most_s:g} s")
+            failure = limits.no_answer
         self._gpu.note_canary(None)
         self._judge(failure)
 

@@ -15,7 +15,7 @@ from sublet_quota.reasons.fitness import Consequence, Unfit, UnfitReason, is_clo
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.fitness.canary import SIZE_MIB
 from sublet_agent.fitness.setup_checks import Check, check_card
-from sublet_agent.fitness.trial import Trial, TrialLimits, try_card
+from sublet_agent.fitness.trial import Trial, TrialLimits, try_card_in_time
 from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
 from sublet_agent.moves.pausing import PausedProcesses
 from sublet_agent.moves.plan import MoveSettings, MoveTools
@@ -114,7 +114,7 @@ def _checks(tools: MoveTools, gpu_id: GpuId, limits: TrialLimits | None) -> tupl
         # As the agent does: what is known not to be fit is not tried.
         return (*checks, Check(what, "not tried", was_made=False))
     began = time.monotonic()
-    failure = try_card(Trial(tools, gpu_id, limits))
+    failure = try_card_in_time(Trial(tools, gpu_id, limits))
     took_s = time.monotonic() - began
     if failure is not None:
         return (*checks, Check(what, "failed", failure))

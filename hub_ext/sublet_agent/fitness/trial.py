@@ -29,6 +29,8 @@ from sublet_agent.state_files.journal import Target
 
 _MOST_OF_AN_ANSWER: Final = 500
 _AGAIN_S: Final = 0.1
+_END_WITHIN_S: Final = 10.0
+"""How long the driver may take to give up what it does to a canary that was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class TrialLimits:
     """Until the canary has its memory: the driver may be slow to start on a large machine."""
     move_s: float = 10.0
     """For both ways together; the others on the card may stand still for as long."""
+
+    @property
+    def most_s(self) -> float:
+        """How long a trial takes at most where the driver answers at all."""
+        return self.start_s + 2 * self.move_s + _END_WITHIN_S
+
+    @property
+    def no_answer(self) -> UnfitReason:
+        """What a trial comes to that takes longer."""
+        detail = f"the driver does not answer in {self.most_s:g} s"
+        return UnfitReason(Unfit.CANARY_STUCK, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,18 @@ def try_card(trial: Trial) -> UnfitReason | None:
         canary.end()
         trial.tools.paused_processes.settle()
     return None
+
+
+def try_card_in_time(trial: Trial) -> UnfitReason | None:
+    """Try a card as ``try_card`` does, and give up a driver that never answers."""
+    answers: list[UnfitReason | None] = []
+    # A daemon's thread: it may never end, and must not keep the program from ending.
+    thread = threading.Thread(
+        target=lambda: answers.append(try_card(trial)), name="canary", daemon=True
+    )
+    thread.start()
+    thread.join(trial.limits.most_s)
+    return answers[0] if answers else trial.limits.no_answer
 
 
 def _try(trial: Trial, canary: Canary) -> None:

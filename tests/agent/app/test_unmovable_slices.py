@@ -8,6 +8,7 @@ from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.support.agent_world import agent_world
 from tests.support.lag import measured_lag
+from tests.support.silent_cards import hide_memory, silence, tell_everything
 
 
 def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
@@ -54,16 +55,16 @@ def test_a_slice_whose_memory_is_not_told_is_never_suspended_and_says_so(world):
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(10, 1)
-    world.gpus.administration.hide_memory(ada.pid)
+    hide_memory(world, ada.pid)
     world.until(lambda: not world.report("a").memory_told)
     # Only now, so that nothing could be lent before.
     world.service.assign(a, j)
     world.until(lambda: world.report("a").obstacle is Obstacle.MEMORY_UNKNOWN)
     world.until_idle("a")
     # It counts with its cap: nothing of that is lent, whatever it holds.
-    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+    assert world.status.gpus[0].lendable_mib <= 39 * world.gib
     assert world.truth(ada.pid) == "running"
-    world.gpus.administration.hide_memory(ada.pid, hidden=False)
+    tell_everything(world, ada.pid)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     assert world.report("a").memory_told
     world.service.assign(a)
@@ -120,11 +121,11 @@ def test_a_figure_that_a_card_does_not_tell_closes_nothing_and_is_said_once(worl
     world.serve(world.notebook("a", 40))
     ada = world.kernel("a")
     ada.enter()
-    world.gpus.administration.silence(world.gpu_id, figure)
+    silence(world, figure)
     told = "utilisation_percent" if figure is Figure.UTILISATION else "energy_mj"
     world.until(lambda: getattr(world.status.gpus[0], told) is None)
     ada.fill(10, 1)
-    world.until(lambda: world.report("a").memory_mib > 10 * 1024)
+    world.until(lambda: world.report("a").memory_mib > 10 * world.gib)
     # Many more samples than it takes to close a card.
     for _ in range(30):
         time.sleep(0.02)
@@ -134,10 +135,10 @@ def test_a_figure_that_a_card_does_not_tell_closes_nothing_and_is_said_once(worl
 
 @pytest.mark.parametrize("figure", [Figure.MEMORY, Figure.PROCESSES])
 def test_a_card_that_cannot_say_what_is_on_it_is_closed_until_it_can(world, figure):
-    world.gpus.administration.silence(world.gpu_id, figure)
+    silence(world, figure)
     world.until(lambda: world.status.gpus[0].closed is not None)
     assert world.status.gpus[0].closed.startswith("unreadable: ")
-    world.gpus.administration.silence(world.gpu_id, figure, silent=False)
+    tell_everything(world)
     world.until(lambda: world.status.gpus[0].closed is None)
 
 
