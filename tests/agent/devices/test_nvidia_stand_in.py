@@ -305,6 +305,19 @@ def test_a_held_call_returns_when_it_is_let_go(stand_in: NvidiaStandIn, caller: 
     asking.kill()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to start other users")
+def test_another_account_uses_the_cards_and_may_touch_its_own_processes_alone(
+    stand_in: NvidiaStandIn, caller: Caller
+) -> None:
+    ours, theirs = filled(stand_in), stand_in.tenant(uid=65534)
+    assert theirs.run("(b := gpu.allocate(mib=16)).fill(3) == b.sha256()") == "True"
+    theirs.run("import ctypes; state = ctypes.c_int(); ask = gpu._cuda().library")
+    asked = "ask.cuCheckpointProcessGetState({}, ctypes.byref(state))"
+    assert theirs.run(asked.format(ours.pid)) == "304"
+    assert theirs.run(asked.format(theirs.pid)) == "0"
+    assert caller.call("state", theirs.pid) == "running"
+
+
 def test_a_driver_may_be_old(stand_in: NvidiaStandIn) -> None:
     tenant = filled(stand_in)
     stand_in.versions("550.54.15", 12040)

@@ -1,7 +1,8 @@
-"""Builds the stand-in's libraries with the system's compiler, once for each test process."""
+"""Builds the libraries with the system's C compiler, once for each state of their source."""
 
-import atexit
 import functools
+import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ LIBRARIES = {
     "libcuda.so.1": ("cuda.c", "cuda_memory.c", "cuda_checkpoint.c"),
     "libnvidia-ml.so.1": ("nvml.c",),
 }
-_OPTIONS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared")
+_OPTIONS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-pthread")
 
 
 def compiler() -> str | None:
@@ -24,20 +25,42 @@ def compiler() -> str | None:
 
 @functools.cache
 def library_folder() -> Path:
-    """Return the folder with both libraries; skips the test where there is no compiler."""
+    """Return the folder with both libraries; skips the test where there is no compiler.
+
+    It stays, where every account may read it, for other test processes and later runs.
+    """
     found = compiler()
     if found is None:
         pytest.skip("no C compiler (cc, gcc or clang) to build the stand-in for NVIDIA's driver")
-    folder = Path(tempfile.mkdtemp(prefix="sublet-nvidia-stand-in-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    folder.chmod(0o755)
+    name = f"sublet-nvidia-stand-in-{os.getuid()}-{_state_of_the_source(found)}"
+    folder = Path(tempfile.gettempdir()) / name
+    if not folder.is_dir():
+        made = Path(tempfile.mkdtemp(prefix="sublet-nvidia-stand-in-"))
+        made.chmod(0o755)
+        _build(found, made)
+        try:
+            made.rename(folder)
+        except OSError:
+            # Another test process was quicker.
+            shutil.rmtree(made)
+    assert folder.stat().st_uid == os.getuid(), f"{folder} is somebody else's: remove it"
+    return folder
+
+
+def _build(compiler: str, folder: Path) -> None:
     for library, sources in LIBRARIES.items():
         subprocess.run(
             [
-                *(found, *_OPTIONS, "-fvisibility=hidden", "-pthread", f"-Wl,-soname,{library}"),
+                *(compiler, *_OPTIONS, "-fvisibility=hidden", f"-Wl,-soname,{library}"),
                 *("-o", str(folder / library)),
                 *(str(_SOURCES / source) for source in (*sources, "forwarding.c")),
             ],
             check=True,
         )
-    return folder
+
+
+def _state_of_the_source(compiler: str) -> str:
+    digest = hashlib.sha256(repr((compiler, _OPTIONS, LIBRARIES)).encode())
+    for file in sorted(_SOURCES.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]

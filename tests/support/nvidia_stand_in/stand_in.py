@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import pytest
@@ -60,6 +61,7 @@ class NvidiaStandIn:
     folder: Path
     options: StandInOptions
     process: NurserySprout
+    _sockets: "TemporaryDirectory[str]"
     _stack: ExitStack = field(default_factory=ExitStack)
     _speaking: threading.Lock = field(default_factory=threading.Lock)
     _line: socket.socket | None = None
@@ -72,12 +74,15 @@ class NvidiaStandIn:
         """
         chosen = StandInOptions(**options)
         library_folder()
+        # Sockets where every account may come: a test's own folder lies in one that is closed.
+        sockets = TemporaryDirectory(prefix="sublet-nvidia-")
+        Path(sockets.name).chmod(0o755)
         said, says = os.pipe()
         process = nursery().start(
             "tests.support.nvidia_stand_in.server",
             [
-                f"--socket={folder / 'machine.sock'}",
-                f"--door={folder / 'driver.sock'}",
+                f"--socket={sockets.name}/machine.sock",
+                f"--door={sockets.name}/driver.sock",
                 f"--cards={chosen.cards}",
                 f"--mib-per-gib={chosen.mib_per_gib}",
                 f"--bytes-per-mib={chosen.bytes_per_mib}",
@@ -88,7 +93,7 @@ class NvidiaStandIn:
         os.close(says)
         with os.fdopen(said) as output:
             assert output.readline() == "ready\n", "the stand-in's server did not start"
-        return cls(folder, chosen, process)
+        return cls(folder, chosen, process, sockets)
 
     @classmethod
     @contextmanager
@@ -107,6 +112,7 @@ class NvidiaStandIn:
             self._line.close()
         self.process.terminate()
         self.process.wait(timeout=_END_S)
+        self._sockets.cleanup()
 
     def end_tenants(self) -> None:
         """End the tenants that were started so far."""
@@ -120,7 +126,7 @@ class NvidiaStandIn:
         folders = [str(library_folder()), *([found] if found else [])]
         return {
             "LD_LIBRARY_PATH": ":".join(folders),
-            SOCKET_VARIABLE: str(self.folder / "driver.sock"),
+            SOCKET_VARIABLE: f"{self._sockets.name}/driver.sock",
             KEPT_VARIABLE: str(self.options.bytes_per_mib),
             GIB_VARIABLE: str(self.options.mib_per_gib),
             PRELOAD_VARIABLE: ":".join(str(library_folder() / each) for each in LIBRARIES),
@@ -176,7 +182,7 @@ class NvidiaStandIn:
     @property
     def administration(self) -> Administration:
         """The machine behind it: faults of single operations, broken cards, what really is."""
-        return Administration(str(self.folder / "machine.sock"))
+        return Administration(f"{self._sockets.name}/machine.sock")
 
     def truth(self, *, verify: bool = False) -> Truth:
         """Return what really is, whatever any driver says; ``verify`` looks at all bytes."""
@@ -288,7 +294,7 @@ class NvidiaStandIn:
         with self._speaking:
             if self._line is None:
                 self._line = socket.socket(socket.AF_UNIX)
-                self._line.connect(str(self.folder / "driver.sock"))
+                self._line.connect(f"{self._sockets.name}/driver.sock")
             self._line.sendall(REQUEST.pack(CONTROL.encode(), *[0] * 8, len(wish)) + wish)
             *_, length = ANSWER.unpack(_exactly(self._line, ANSWER.size))
             return json.loads(_exactly(self._line, length))
