@@ -1,7 +1,9 @@
 """Installations on a folder, with accounts and systemd pretended: they need no root."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sublet_hub.installation.carrying_out import Carrier
 from sublet_hub.installation.changes import Account
@@ -23,7 +25,8 @@ class PretendedSystem:
 
     def add_account(self, account: Account) -> None:
         with self._passwd.open("a") as file:
-            file.write(f"{account.name}:x:999:999::{account.home}:/usr/sbin/nologin\n")
+            ids = f"{os.getuid()}:{os.getgid()}"
+            file.write(f"{account.name}:x:{ids}::{account.home}:/usr/sbin/nologin\n")
 
     def remove_account(self, name: str) -> None:
         lines = self._passwd.read_text().splitlines(keepends=True)
@@ -123,8 +126,8 @@ class TreeThatFails(Tree):
     def make_folder(self, path: PurePosixPath, mode: int) -> None:
         self._cut(lambda: super(TreeThatFails, self).make_folder(path, mode))
 
-    def write(self, path: PurePosixPath, content: bytes, mode: int) -> None:
-        self._cut(lambda: super(TreeThatFails, self).write(path, content, mode))
+    def write(self, path: PurePosixPath, *what: Any) -> None:
+        self._cut(lambda: super(TreeThatFails, self).write(path, *what))
 
     def link(self, path: PurePosixPath, target: str) -> None:
         self._cut(lambda: super(TreeThatFails, self).link(path, target))

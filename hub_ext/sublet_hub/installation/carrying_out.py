@@ -135,7 +135,8 @@ class Carrier:
             case Secret():
                 content = secrets.token_hex(32).encode() + b"\n"
                 manifest = self._keep(manifest.having(replace(entry, digests=(digest(content),))))
-                self.tree.write(change.path, content, _SECRET)
+                owner = self.tree.account(change.owner)
+                self.tree.write(change.path, content, _SECRET, owner)
             case File():
                 manifest = self._write(change.path, change.content, entry, before, manifest)
             case Line():
@@ -174,7 +175,7 @@ class Carrier:
             self.say(f"  {_undo_word(undo):10} {made.path}")
             match made.kind:
                 case "account":
-                    if self.tree.has_account(made.path):
+                    if self.tree.account(made.path) is not None:
                         self.system.remove_account(made.path)
                 case "folder":
                     if not self.tree.remove_folder(path):

@@ -39,6 +39,8 @@ class Secret:
 
     path: PurePosixPath
     what: str
+    owner: str
+    """The account that reads it, beside root."""
 
 
 @dataclass(frozen=True, slots=True)

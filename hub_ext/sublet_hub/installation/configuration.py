@@ -2,11 +2,12 @@
 
 from typing import Final
 
+from sublet_hub.installation.facts import HubKind
 from sublet_hub.installation.layout import (
     AGENT_SOCKET,
     AGENT_STATE,
     HUB_CONFIGURATION,
-    NODE_SECRET,
+    NODE_SECRETS,
     QUOTA,
     SERVICE_STATE,
     SERVICE_TOKEN,
@@ -15,20 +16,23 @@ from sublet_hub.installation.layout import (
 from sublet_hub.installation.wishes import Choices
 
 MARK: Final = "# sublet install"
-INCLUDING_LINE: Final = f'load_subconfig("{HUB_CONFIGURATION}")  {MARK}'
-"""The line that is added to a plain hub's configuration."""
+_INCLUDED: Final = f'__import__("pathlib").Path("{HUB_CONFIGURATION}").read_text()'
+INCLUDING_LINE: Final = f"exec({_INCLUDED})  {MARK}"
+"""The line that is added to a plain hub's configuration. A file that is loaded by
+``load_subconfig`` sees nothing of what the admin set, and replaces the services and roles.
+"""
 
 _HUB: Final = '''\
 """Sublet on this hub. Made by `sublet install`; a change of yours is kept by later installs."""
 
 from pathlib import Path
 
-from sublet_spawner.hub_configuration import SubletOnHub, configure
+{imports}
 
 c = get_config()  # noqa: F821
 c.JupyterHub.spawner_class = {spawner!r}
 c.SliceSpawnerMixin.job_python = {job_python!r}
-configure(
+{configure}(
     c,
     SubletOnHub(
         token_file=Path({token!r}),
@@ -36,14 +40,17 @@ configure(
         service_url={service_url!r},
         agent_socket={agent_socket!r},
         simulated_socket={simulated_socket!r},
-    ),
+    ),{own_file}
 )
 '''
 
+_IMPORT_PLAIN: Final = "from sublet_spawner.hub_configuration import SubletOnHub, configure"
+_IMPORT_TLJH: Final = """\
+from sublet_spawner.hub_configuration import SubletOnHub
+from sublet_spawner.tljh_configuration import configure_tljh"""
+
 _SERVICE: Final = '''\
 """Sublet's hub service. Made by `sublet install`; all settings: `sublet-hub --help-all`."""
-
-import os
 
 c = get_config()  # noqa: F821
 c.SubletHub.port = {port}
@@ -55,10 +62,8 @@ c.SubletHub.state_folder = {state!r}
 c.SubletHub.quota_file = {quota!r}
 c.SubletHub.agent_socket = {agent_socket!r}
 c.SubletHub.simulated_socket = {simulated_socket!r}
-# Passed on by systemd (LoadCredential): the files themselves are root's. The folder has a file a
-# node; the token's name begins with a dot, so that it is none.
-c.SubletHub.token_file = os.environ["CREDENTIALS_DIRECTORY"] + "/.service-token"
-c.SubletHub.node_secrets_folder = os.environ["CREDENTIALS_DIRECTORY"]
+c.SubletHub.token_file = {token!r}
+c.SubletHub.node_secrets_folder = {nodes!r}
 '''
 
 _AGENT: Final = '''\
@@ -88,7 +93,11 @@ pools:
 
 def hub_configuration(choices: Choices) -> str:
     """Return the part of the hub's configuration that concerns Sublet."""
+    on_tljh = choices.hub.kind is HubKind.TLJH
     return _HUB.format(
+        imports=_IMPORT_TLJH if on_tljh else _IMPORT_PLAIN,
+        configure="configure_tljh" if on_tljh else "configure",
+        own_file="\n    Path(__file__)," if on_tljh else "",
         spawner=choices.spawner,
         job_python=str(choices.hub.users.python),
         token=str(SERVICE_TOKEN),
@@ -109,6 +118,8 @@ def service_configuration(choices: Choices) -> str:
         service_url=choices.service_url,
         state=str(SERVICE_STATE),
         quota=str(QUOTA),
+        token=str(SERVICE_TOKEN),
+        nodes=str(NODE_SECRETS),
         agent_socket=str(AGENT_SOCKET),
         simulated_socket=_simulated_socket(choices),
     )
@@ -121,7 +132,7 @@ def agent_configuration(choices: Choices) -> str:
         device="simulated" if choices.simulated else "nvidia",
         simulated_socket=_simulated_socket(choices),
         service_url=choices.service_url,
-        secret=str(NODE_SECRET),
+        secret=str(NODE_SECRETS / choices.node),
         state=str(AGENT_STATE),
         agent_socket=str(AGENT_SOCKET),
     )

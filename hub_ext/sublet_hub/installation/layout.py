@@ -5,7 +5,8 @@ from typing import Final
 
 CONFIGURATION: Final = PurePosixPath("/etc/sublet")
 SERVICE_TOKEN: Final = CONFIGURATION / "service-token"
-NODE_SECRET: Final = CONFIGURATION / "node-secret"
+NODE_SECRETS: Final = CONFIGURATION / "nodes"
+"""A file for each node, named as the node."""
 QUOTA: Final = CONFIGURATION / "quota.yaml"
 SERVICE_CONFIGURATION: Final = CONFIGURATION / "sublet_hub_config.py"
 AGENT_CONFIGURATION: Final = CONFIGURATION / "sublet_agent_config.py"

@@ -39,7 +39,7 @@ from sublet_hub.installation.layout import (
     AT_BOOT,
     CONFIGURATION,
     HUB_CONFIGURATION,
-    NODE_SECRET,
+    NODE_SECRETS,
     QUOTA,
     SERVICE_CONFIGURATION,
     SERVICE_STATE,
@@ -114,8 +114,9 @@ def changes(choices: Choices) -> list[Change]:
     return [
         Account(ACCOUNT, "the hub service's account", SERVICE_STATE),
         Folder(CONFIGURATION, "Sublet's configuration"),
-        Secret(SERVICE_TOKEN, "the token by which hub and service know each other"),
-        Secret(NODE_SECRET, "the secret by which the service knows the agent"),
+        Secret(SERVICE_TOKEN, "the token by which hub and service know each other", ACCOUNT),
+        Folder(NODE_SECRETS, "the secrets of nodes"),
+        Secret(NODE_SECRETS / choices.node, "by which the service knows the agent", ACCOUNT),
         File(QUOTA, "the quota document: yours to edit", QUOTA_DOCUMENT, once=True),
         File(
             SERVICE_CONFIGURATION,

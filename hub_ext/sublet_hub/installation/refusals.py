@@ -9,8 +9,8 @@ from sublet_hub.installation.wishes import LOCAL, SYSTEMD, TLJH, Wishes, spawner
 
 OLDEST_HUB: Final = (5, 3)
 OLDEST_PYTHON: Final = (3, 11)
-OLDEST_SYSTEMD: Final = 247
-"""The first that passes secrets to a service as credentials."""
+OLDEST_SYSTEMD: Final = 245
+"""The first that SystemdSpawner recommends (Ubuntu 20.04)."""
 SYSTEMD_SPAWNER: Final = "jupyterhub-systemdspawner"
 _REPLACED: Final = ("", "local", "systemd", "usercreating", "sublet")
 """Parts of the names of spawners whose work Sublet's do, too."""
@@ -36,7 +36,7 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
     elif facts.systemd_version < OLDEST_SYSTEMD:
         yield (
             f"systemd is {facts.systemd_version}; {OLDEST_SYSTEMD} or newer is needed "
-            "(Ubuntu 22.04, Debian 11)."
+            "(Ubuntu 20.04, Debian 11)."
         )
     elif not facts.systemd_runs and not facts.in_image:
         yield (

@@ -42,13 +42,19 @@ class Tree:
         at.mkdir(exist_ok=True)
         at.chmod(mode)
 
-    def write(self, path: PurePosixPath, content: bytes, mode: int) -> None:
-        """Write a file; ``mode`` and root are for one that was not there."""
+    def write(
+        self,
+        path: PurePosixPath,
+        content: bytes,
+        mode: int,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        """Write a file; ``mode`` and ``owner`` (uid and gid) are for one that was not there."""
         at = self.path(path)
         try:
             before = at.stat()
         except FileNotFoundError:
-            owner = None
+            pass
         else:
             owner, mode = (before.st_uid, before.st_gid), stat.S_IMODE(before.st_mode)
         beside = at.with_name(f".{at.name}.{secrets.token_hex(4)}")
@@ -88,7 +94,15 @@ class Tree:
         """Remove a folder and all that is in it."""
         shutil.rmtree(self.path(path), ignore_errors=False)
 
+    def account(self, name: str) -> tuple[int, int] | None:
+        """Return an account's uid and gid, or ``None`` where there is none of this name."""
+        found = self.find(PurePosixPath("/etc/passwd"))
+        for line in found.content.decode(errors="replace").splitlines():
+            fields = line.split(":")
+            if fields[0] == name:
+                return int(fields[2]), int(fields[3])
+        return None
+
     def has_account(self, name: str) -> bool:
         """Whether there is an account of this name."""
-        found = self.find(PurePosixPath("/etc/passwd"))
-        return any(line.startswith(f"{name}:") for line in found.content.decode().splitlines())
+        return self.account(name) is not None

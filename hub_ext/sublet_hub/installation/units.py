@@ -9,9 +9,7 @@ from typing import Final
 from sublet_hub.installation.layout import (
     ACCOUNT,
     AGENT_CONFIGURATION,
-    NODE_SECRET,
     SERVICE_CONFIGURATION,
-    SERVICE_TOKEN,
     SIMULATED_SOCKET,
     SIMULATED_UNIT,
 )
@@ -43,9 +41,6 @@ Group={account}
 ExecStart={python} -m sublet_hub.app.application --config={configuration}
 {restart}StateDirectory=sublet/service
 StateDirectoryMode=0700
-# Read by root, for this service alone.
-LoadCredential=.service-token:{token}
-LoadCredential={node}:{secret}
 UMask=0077
 # Jobs go on while the service is restarted or upgraded, in the control groups that the agent makes.
 KillMode=process
@@ -137,9 +132,6 @@ def service_unit(choices: Choices) -> str:
         python=choices.hub.environment.python,
         configuration=SERVICE_CONFIGURATION,
         restart=_restart(choices),
-        token=SERVICE_TOKEN,
-        node=choices.node,
-        secret=NODE_SECRET,
     )
 
 

@@ -91,11 +91,15 @@ def test_installing_twice_changes_nothing(tmp_path, machine):
 
 
 @NEEDS_ROOT
-def test_secrets_are_for_root_alone_and_differ(tmp_path):
+def test_secrets_are_for_the_service_alone_and_differ(tmp_path):
     root = plain_machine(tmp_path)
     installed(root)
-    secrets = [root / "etc/sublet" / name for name in ("service-token", "node-secret")]
-    assert [stat.S_IMODE(secret.stat().st_mode) for secret in secrets] == [0o600, 0o600]
+    names = ("service-token", "nodes/this-machine")
+    secrets = [root / "etc/sublet" / name for name in names]
+    (line,) = [x for x in (root / "etc/passwd").read_text().splitlines() if x.startswith("sublet:")]
+    for secret in secrets:
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert secret.stat().st_uid == int(line.split(":")[2]) != 0
     assert len({secret.read_text() for secret in secrets}) == 2
     assert not any(secret.read_text() in installed(root, "--dry-run") for secret in secrets)
 
@@ -105,7 +109,8 @@ def test_a_plain_hub_gets_one_line_and_keeps_its_files_mode(tmp_path):
     root = plain_machine(tmp_path)
     installed(root)
     config = root / "etc/jupyterhub/jupyterhub_config.py"
-    added = 'load_subconfig("/etc/sublet/jupyterhub_config.py")  # sublet install\n'
+    included = '__import__("pathlib").Path("/etc/sublet/jupyterhub_config.py").read_text()'
+    added = f"exec({included})  # sublet install\n"
     assert config.read_text() == CONFIGURATION + added
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
     assert "sublet-local" in (root / "etc/sublet/jupyterhub_config.py").read_text()

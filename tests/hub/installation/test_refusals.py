@@ -25,7 +25,7 @@ def hub_with(spawner):
 CASES = {
     "not root": (facts(is_root=False), Wishes(), "sudo"),
     "no systemd": (facts(systemd_version=None), Wishes(), "make up"),
-    "old systemd": (facts(systemd_version=245), Wishes(), "systemd is 245; 247 or newer"),
+    "old systemd": (facts(systemd_version=237), Wishes(), "systemd is 237; 245 or newer"),
     "systemd did not start it": (facts(systemd_runs=False), Wishes(), "not process 1"),
     "no hub": (facts(hubs=()), Wishes(), "No hub is found"),
     "two hubs": (facts(hubs=(a_hub(), a_hub(unit="b.service"))), Wishes(), "--hub-unit"),
