@@ -78,7 +78,8 @@ def packages(
 ) -> Packages:
     """An environment with a hub and Sublet, but for what is said."""
     named = {name.replace("_", "-"): each for name, each in versions.items()}
-    found = {"jupyterhub": "5.3.0", "sublet": VERSION, **named}
+    cards = {"cuda-core": "1.0.0", "nvidia-ml-py": "13.580.65"}
+    found = {"jupyterhub": "5.3.0", "sublet": VERSION, **cards, **named}
     return Packages(python, version, {k: v for k, v in found.items() if v})
 
 

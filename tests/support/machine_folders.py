@@ -7,6 +7,7 @@ from pathlib import Path
 
 SUBLET = importlib.metadata.version("sublet")
 CONFIGURATION = "# what the admin wrote\nc.JupyterHub.base_url = '/'\n"
+_CARDS = {"cuda_core": "1.0.0", "nvidia_ml_py": "13.580.65"}
 _PLAIN_UNIT = """\
 [Unit]
 Description=JupyterHub
@@ -32,7 +33,7 @@ ExecStart=/opt/tljh/hub/bin/python3 -m jupyterhub \\
 def plain_machine(root: Path) -> Path:
     """A machine with a plain JupyterHub in /opt/hub; return its folder."""
     _base(root)
-    environment(root, "opt/hub", {"jupyterhub": "5.3.0", "sublet": SUBLET})
+    environment(root, "opt/hub", {"jupyterhub": "5.3.0", "sublet": SUBLET, **_CARDS})
     write(root, "etc/systemd/system/jupyterhub.service", _PLAIN_UNIT)
     write(root, "etc/jupyterhub/jupyterhub_config.py", CONFIGURATION, 0o640)
     return root
@@ -42,7 +43,7 @@ def tljh_machine(root: Path) -> Path:
     """A machine with The Littlest JupyterHub; return its folder."""
     _base(root)
     versions = {"jupyterhub": "5.4.1", "sublet": SUBLET, "jupyterhub_systemdspawner": "1.0.2"}
-    environment(root, "opt/tljh/hub", versions)
+    environment(root, "opt/tljh/hub", versions | _CARDS)
     environment(root, "opt/tljh/user", {"sublet": SUBLET})
     write(root, "etc/systemd/system/jupyterhub.service", _TLJH_UNIT)
     write(root, "opt/tljh/tljh/jupyterhub_config.py", "# The Littlest JupyterHub's own\n")

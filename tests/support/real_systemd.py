@@ -20,7 +20,7 @@ import pytest
 from sublet_agent.cgroups.trees import find_trees
 
 SYSTEMD = Path("/usr/lib/systemd/systemd")
-_PROGRAMS = ("unshare", "nsenter", "pivot_root", "systemctl", "systemd-run")
+_PROGRAMS = ("curl", "unshare", "nsenter", "pivot_root", "systemctl", "systemd-run", "useradd")
 _WITHIN_S = 60.0
 _BEGIN = r"""
 set -eu

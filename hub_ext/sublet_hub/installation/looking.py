@@ -15,11 +15,12 @@ from sublet_hub.installation.facts import Facts, Hub, HubKind, HubSettings, Pack
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
 from sublet_hub.installation.hub_units import HubUnit, hub_units
 from sublet_hub.installation.layout import SERVICE_UNIT
+from sublet_hub.installation.refusals import CARD_PACKAGES, SYSTEMD_SPAWNER
 from sublet_hub.installation.system import System
 from sublet_hub.installation.tree import Tree
 from sublet_hub.installation.wishes import Wishes
 
-_PACKAGES: Final = ("jupyterhub", "sublet", "jupyterhub-systemdspawner")
+_PACKAGES: Final = ("jupyterhub", "sublet", SYSTEMD_SPAWNER, *CARD_PACKAGES)
 _TLJH_API: Final = "http://127.0.0.1:15001/hub/api"
 _SYSTEMCTL: Final = (PurePosixPath("/usr/bin/systemctl"), PurePosixPath("/bin/systemctl"))
 _MODPROBE: Final = PurePosixPath("/usr/bin/nvidia-modprobe")

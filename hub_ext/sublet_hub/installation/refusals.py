@@ -12,6 +12,8 @@ OLDEST_PYTHON: Final = (3, 11)
 OLDEST_SYSTEMD: Final = 245
 """The first that SystemdSpawner recommends (Ubuntu 20.04)."""
 SYSTEMD_SPAWNER: Final = "jupyterhub-systemdspawner"
+CARD_PACKAGES: Final = ("cuda-core", "nvidia-ml-py")
+"""What the extra ``nvidia`` brings that the agent cannot do without."""
 _REPLACED: Final = ("", "local", "systemd", "usercreating", "sublet")
 """Parts of the names of spawners whose work Sublet's do, too."""
 _NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -89,6 +91,7 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
     spawner = spawner_for(hub, wishes)
     yield from _of_spawner(hub, spawner, wishes)
     yield from _of_hubs_packages(facts, hub, spawner)
+    yield from _of_drivers(facts, hub, wishes)
     if hub.users.python != hub.environment.python:
         yield from _of_sublet_in(hub.users, facts.sublet_version, "users' servers")
 
@@ -136,6 +139,18 @@ def _of_hubs_packages(facts: Facts, hub: Hub, spawner: str) -> Iterator[str]:
         )
 
 
+def _of_drivers(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
+    """Yield what the agent, which runs in the hub's environment, lacks to use cards."""
+    packages = hub.environment
+    missing = [name for name in CARD_PACKAGES if name not in packages.versions]
+    if wishes.device != "simulated" and "sublet" in packages.versions and missing:
+        wheel = _wheel(facts.sublet_version, "[nvidia]")
+        yield (
+            f"To use cards, {' and '.join(missing)} must be in the hub's environment. In the "
+            f"folder with Sublet's wheel: {_pip(packages, [wheel])}"
+        )
+
+
 def _of_sublet_in(packages: Packages, wanted: str, whose: str) -> Iterator[str]:
     if packages.python_version is None:
         yield (
@@ -154,14 +169,19 @@ def _of_sublet_in(packages: Packages, wanted: str, whose: str) -> Iterator[str]:
     if present != wanted:
         is_what = "is not there" if present is None else f"is {present} there"
         yield (
-            f"Sublet {wanted} must be in the environment of {whose}, and {is_what}: "
-            f"{_pip(packages, [f'sublet=={wanted}'])} (or the wheel's path in place of its name)"
+            f"Sublet {wanted} must be in the environment of {whose}, and {is_what}. In the folder "
+            f"with its wheel: {_pip(packages, [_wheel(wanted)])}"
         )
 
 
 def _pip(packages: Packages, what: Sequence[str], *, upgrade: bool = False) -> str:
     quoted = " ".join(f"'{each}'" for each in what)
     return f"sudo {packages.python} -m pip install {'--upgrade ' if upgrade else ''}{quoted}"
+
+
+def _wheel(version: str, extra: str = "") -> str:
+    """Return Sublet's wheel as a path: on PyPI somebody else may have the name."""
+    return f"./sublet-{version}-py3-none-any.whl{extra}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

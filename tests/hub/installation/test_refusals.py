@@ -52,7 +52,7 @@ CASES = {
     "no Sublet in the hub's environment": (
         facts(hubs=(a_hub(environment=packages(sublet="")),)),
         Wishes(),
-        f"sudo {PYTHON} -m pip install 'sublet==1.2.3'",
+        f"sudo {PYTHON} -m pip install './sublet-1.2.3-py3-none-any.whl'",
     ),
     "another Sublet in the hub's environment": (
         facts(hubs=(a_hub(environment=packages(sublet="1.0.0")),)),
@@ -72,7 +72,12 @@ CASES = {
     "no Sublet in the users' environment": (
         facts(hubs=(tljh(users=packages(USERS, sublet="")),)),
         Wishes(),
-        f"sudo {USERS} -m pip install 'sublet==1.2.3'",
+        f"sudo {USERS} -m pip install './sublet-1.2.3-py3-none-any.whl'",
+    ),
+    "nothing to use cards with": (
+        facts(hubs=(a_hub(environment=packages(cuda_core="")),)),
+        Wishes(),
+        "pip install './sublet-1.2.3-py3-none-any.whl[nvidia]'",
     ),
     "no SystemdSpawner": (
         facts(),
