@@ -4,7 +4,9 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 
 from tests.support.real_systemd import RealSystemd, real_systemd
@@ -29,7 +31,7 @@ c.Spawner.cmd = ["{ENVIRONMENT}/bin/python", "-m", "jupyterhub.singleuser"]
 c.Spawner.start_timeout = c.Spawner.http_timeout = 120
 c.JupyterHub.services = [dict(name="test", api_token="{TOKEN}")]
 c.JupyterHub.load_roles = [
-    dict(name="test", services=["test"], scopes=["admin:users", "admin:servers"])
+    dict(name="test", services=["test"], scopes=["admin:users", "admin:servers", "tokens"])
 ]
 """
 
@@ -64,12 +66,15 @@ def test_a_hub_with_sublet_starts_serves_survives_and_is_as_it_was_afterwards(
     sublet = ENVIRONMENT / "bin/sublet"
     said = systemd.said(sublet, "install", "--yes", "--device", "simulated")
     assert "Spawner:  sublet-systemd" in said
+    systemd.run("sed", "-i", "s/idle_after: 10m/idle_after: 1s/", "/etc/sublet/quota.yaml")
     systemd.run("systemctl", "restart", "jupyterhub")
     _serves(systemd)
     _a_server_is_in_a_unit_that_is_its_slices(systemd)
+    _a_job_is_its_owners_and_has_no_right_of_the_services(systemd)
     _what_is_killed_starts_again(systemd)
     assert "nothing to change" in systemd.said(sublet, "install", "--yes", "--device", "simulated")
     systemd.run("systemctl", "stop", "jupyterhub")
+    systemd.run("sed", "-i", "s/idle_after: 1s/idle_after: 10m/", "/etc/sublet/quota.yaml")
     systemd.run(sublet, "uninstall", "--yes", "--remove-data")
     states = systemd.run("systemctl", "is-active", *UNITS, check=False).stdout.split()
     assert states == ["inactive"] * 3
@@ -105,6 +110,25 @@ def _a_server_is_in_a_unit_that_is_its_slices(systemd: RealSystemd) -> None:
     assert systemd.said("stat", "-c", "%U", f"/proc/{pid}") == "ada"
 
 
+def _a_job_is_its_owners_and_has_no_right_of_the_services(systemd: RealSystemd) -> None:
+    cell = nbformat.v4.new_code_cell("print(open('/proc/self/status').read())")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python", "language": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    systemd.write("/home/ada/status.ipynb", nbformat.writes(notebook))
+    token = _hub(systemd, "POST", "users/ada/tokens")["token"]
+    sublet = [
+        *("runuser", "-u", "ada", "--", "env", "--chdir=/home/ada", "HOME=/home/ada"),
+        *(f"SUBLET_SERVICE_URL={SERVICE}/", f"JUPYTERHUB_API_TOKEN={token}"),
+        ENVIRONMENT / "bin/sublet",
+    ]
+    submit = ("jobs", "submit", "status.ipynb", "--memory", "4GiB", "--follow")
+    log = systemd.said(*sublet, *submit)
+    uid = systemd.said("id", "-u", "ada")
+    assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", log, re.MULTILINE)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert re.search(rf"^{name}:\t0+$", log, re.MULTILINE)
+
+
 def _what_is_killed_starts_again(systemd: RealSystemd) -> None:
     before = {unit: systemd.said("systemctl", "show", "-P", "MainPID", unit) for unit in UNITS}
     systemd.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", *UNITS)
@@ -114,11 +138,11 @@ def _what_is_killed_starts_again(systemd: RealSystemd) -> None:
     systemd.until("curl", "-sf", f"{SERVICE}/health")
 
 
-def _hub(systemd: RealSystemd, method: str, path: str) -> object:
+def _hub(systemd: RealSystemd, method: str, path: str) -> dict[str, Any]:
     said = systemd.said(
         *("curl", "-s", "-X", method, "-H", f"Authorization: token {TOKEN}"),
         f"http://127.0.0.1:8081/hub/api/{path}",
     )
-    answer = json.loads(said) if said else {}
+    answer: dict[str, Any] = json.loads(said) if said else {}
     assert "status" not in answer, answer
     return answer

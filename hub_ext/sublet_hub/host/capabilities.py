@@ -1,7 +1,7 @@
 """What root's rights this process has, one by one, where it does not run as root.
 
 A service under an account of its own is given the few that it needs. What it starts would inherit
-them (they are *ambient*): so they are taken from children before any is started.
+them: so they are taken from children before any is started.
 """
 
 import ctypes
@@ -13,9 +13,22 @@ from sublet_hub.errors import ConfigurationError
 
 _SETGID: Final = 1 << 6
 _SETUID: Final = 1 << 7
-_PR_CAP_AMBIENT: Final = 47
-_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+_VERSION_3: Final = 0x20080522
 _STATUS: Final = Path("/proc/self/status")
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Half(ctypes.Structure):
+    """Half of the kernel's sets: of 64 rights, 32."""
+
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
 
 
 def may_change_accounts() -> bool:
@@ -30,10 +43,15 @@ def keep_from_children() -> None:
     ``ConfigurationError`` where the kernel refuses: a tenant's job would have them.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0:
+    header, halves = _Header(_VERSION_3, 0), (_Half * 2)()
+    refused = libc.capget(ctypes.byref(header), halves) != 0
+    if not refused:
+        for half in halves:
+            # The kernel takes what is no more inheritable from the ambient rights as well.
+            half.inheritable = 0
+        refused = libc.capset(ctypes.byref(header), halves) != 0
+    if refused or _mask("CapInh") or _mask("CapAmb"):
         why = os.strerror(ctypes.get_errno())
-        if _mask("CapAmb") == 0:
-            return
         message = f"the service's capabilities cannot be kept from what it starts: {why}"
         raise ConfigurationError(message)
 

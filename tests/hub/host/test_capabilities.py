@@ -47,7 +47,7 @@ def status_of_a_job(*arguments, rights=RIGHTS):
 def test_a_job_is_its_owners_and_has_no_right_of_roots():
     status, _ = status_of_a_job("keep")
     assert status["Uid"].split() == ["65533"] * 4
-    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapAmb")} == {0}
+    assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
 
 
 def test_without_that_care_a_job_would_have_them():
