@@ -154,38 +154,46 @@ def _install(session: Session, wishes: Wishes, named: Named) -> None:
     wanted, manifest = changes(chosen), carrier.manifest
     planned = steps(wanted, manifest, tree.find, tree.has_account)
     needless = obsolete(wanted, manifest, tree.find)
+    upgraded = manifest.version not in {"", version}
     for line in (*introduction(facts, chosen), ""):
         click.echo(line)
-    if all(step.is_done for step in planned) and not needless:
+    if all(step.is_done for step in planned) and not needless and not upgraded:
         click.echo("Everything is there already: nothing to change.")
         if not session.dry_run:
             _start(session.system, chosen, ())
         return
     for line in plan_lines(planned, needless, texts=session.dry_run):
         click.echo(line)
+    if upgraded:
+        click.echo(
+            f"  {'restart':13} service and agent  (Sublet {manifest.version} is {version} now)"
+        )
     blocked = [s.change.what for s in planned if s.verdict is Verdict.BLOCKED]
     _refuse([f"something of another kind is in the way of: {each}" for each in blocked])
     if session.goes_on():
         changed = carrier.carry_out(planned, needless, version)
-        _start(session.system, chosen, changed)
+        _start(session.system, chosen, _units(chosen) if upgraded else changed)
         for line in ("", *what_next(chosen, in_image=facts.in_image)):
             click.echo(line)
 
 
 def _start(system: System, chosen: Choices, changed: tuple[str, ...]) -> None:
     """Start what does not run, and again what changed. ``ClickException`` where one does not."""
-    units = [SERVICE_UNIT, AGENT_UNIT]
-    if chosen.simulated:
-        units.insert(0, SIMULATED_UNIT)
     failed = [
         unit
-        for unit in units
+        for unit in _units(chosen)
         if (unit in changed or not system.is_active(unit)) and not system.restart(unit)
     ]
     if failed:
         hints = "; ".join(f"journalctl -u {unit} -n 30" for unit in failed)
         message = f"{', '.join(failed)} did not start. See: {hints}"
         raise click.ClickException(message)
+
+
+def _units(chosen: Choices) -> tuple[str, ...]:
+    """Return the units, in the order in which they start."""
+    units = (SERVICE_UNIT, AGENT_UNIT)
+    return (SIMULATED_UNIT, *units) if chosen.simulated else units
 
 
 def _uninstall(session: Session, *, remove_data: bool) -> None:

@@ -10,6 +10,7 @@ from sublet_lab.command_line import main
 
 from tests.support.machine_folders import (
     CONFIGURATION,
+    SUBLET,
     everything_below,
     plain_machine,
     tljh_machine,
@@ -161,6 +162,16 @@ def test_an_upgrade_shows_the_difference_and_makes_it(tmp_path):
     assert "-c.SubletHub.port = 8901" in result
     assert "+c.SubletHub.port = 8902" in result
     assert "8902" in (root / "etc/sublet/sublet_hub_config.py").read_text()
+
+
+@NEEDS_ROOT
+def test_another_release_starts_its_parts_again_also_where_no_file_differs(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    manifest = root / "var/lib/sublet/installed.json"
+    manifest.write_text(manifest.read_text().replace(SUBLET, "0.0.9", 1))
+    assert f"Sublet 0.0.9 is {SUBLET} now" in installed(root)
+    assert "nothing to change" in installed(root)
 
 
 @NEEDS_ROOT
