@@ -89,7 +89,9 @@ class Carrier:
             if undo.verdict is Verdict.ASK and not self.ask(
                 f"{undo.made.path} was changed after it was installed. Remove it?"
             ):
-                stays.append(f"{undo.made.path}: changed by you")
+                before = undo.made.original
+                kept = "" if before is None else f" (as it was before Sublet: {before})"
+                stays.append(f"{undo.made.path}: changed by you{kept}")
                 manifest = self._keep(manifest.lacking(undo.made))
                 continue
             if undo.made.kind == "account":
@@ -121,7 +123,6 @@ class Carrier:
         change = step.change
         entry = entry_for(change)
         self.say(f"  {step.verdict.value:10} {entry.path}")
-        before = manifest.entry(entry.kind, entry.path)
         match change:
             case Account():
                 manifest = self._keep(manifest.having(entry))
@@ -138,35 +139,44 @@ class Carrier:
                 owner = self.tree.account(change.owner)
                 self.tree.write(change.path, content, _SECRET, owner)
             case File():
-                manifest = self._write(change.path, change.content, entry, before, manifest)
+                manifest = self._write(change.path, change.content, entry, manifest)
             case Line():
-                content = with_line(step.before, change)
-                manifest = self._write(change.path, content, entry, before, manifest)
+                content = with_line(self.tree.find(change.path).content, change)
+                manifest = self._write(change.path, content, entry, manifest)
         return manifest
 
     def _write(
-        self,
-        path: PurePosixPath,
-        content: bytes,
-        entry: Made,
-        before: Made | None,
-        manifest: Manifest,
+        self, path: PurePosixPath, content: bytes, entry: Made, manifest: Manifest
     ) -> Manifest:
-        """Write a file; what somebody else had there is kept, at the first time."""
-        if before is not None:
-            entry = replace(before, what=entry.what, mark=entry.mark)
-        found = self.tree.find(path)
-        if before is None and found.kind is Kind.FILE:
+        """Write a file; what in it is somebody else's is kept beside, and comes back."""
+        known = manifest.entry(entry.kind, entry.path)
+        if known is not None:
+            entry = replace(known, what=entry.what, mark=entry.mark)
+        theirs = self._theirs(path, entry, is_known=known is not None)
+        if theirs is not None:
             kept = str(ORIGINALS / quote(str(path), safe=""))
-            entry = replace(entry, original=kept, replaced=digest(found.content))
+            entry = replace(entry, original=kept, replaced=digest(theirs))
         # Until it is written, the file may be found with the content that it has.
-        known = (*entry.digests, digest(content))
-        manifest = self._keep(manifest.having(replace(entry, digests=known)))
-        if entry.original is not None and entry.replaced == digest(found.content):
+        both = (*entry.digests, digest(content))
+        manifest = self._keep(manifest.having(replace(entry, digests=both)))
+        if theirs is not None and entry.original is not None:
             self.tree.make_folder(ORIGINALS, _PRIVATE_FOLDER)
-            self.tree.write(PurePosixPath(entry.original), found.content, _SECRET)
+            self.tree.write(PurePosixPath(entry.original), theirs, _SECRET)
         self.tree.write(path, content, _READABLE)
         return self._keep(manifest.having(replace(entry, digests=(digest(content),))))
+
+    def _theirs(self, path: PurePosixPath, entry: Made, *, is_known: bool) -> bytes | None:
+        """Return what is to be kept of a file; ``None``: nothing more than is kept already.
+
+        A file that is Sublet's altogether was somebody else's only before it was written first. In
+        one that has a line of Sublet's, the rest is somebody else's each time.
+        """
+        found = self.tree.find(path)
+        if found.kind is not Kind.FILE or digest(found.content) in entry.digests:
+            return None
+        if entry.kind == "line":
+            return without_line(found.content, entry.mark)
+        return None if is_known and digest(found.content) != entry.replaced else found.content
 
     def _undo(self, undo: Undo, manifest: Manifest) -> Manifest:
         made = undo.made
