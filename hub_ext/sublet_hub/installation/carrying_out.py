@@ -71,7 +71,8 @@ class Carrier:
             if isinstance(step.change, File):
                 restarts += step.change.restarts
         for undo in needless:
-            manifest = self._undo(undo, manifest)
+            if self._may_go(undo):
+                manifest = self._undo(undo, manifest)
         self.system.reload()
         return tuple(dict.fromkeys(restarts))
 
@@ -82,13 +83,14 @@ class Carrier:
         keeps_data = bool(data) and not remove_data
         stays = [f"{path}: data" for path in data] if keeps_data else []
         for undo in undos:
+            # At once: what runs would miss what is removed before its unit is.
+            self._stop(undo.made)
+        for undo in undos:
             if undo.made.kind == "account" and keeps_data:
                 # Else the next account might get its number, and the data with it.
                 stays.append(f"the account {undo.made.path}, whose the data is")
                 continue
-            if undo.verdict is Verdict.ASK and not self.ask(
-                f"{undo.made.path} was changed after it was installed. Remove it?"
-            ):
+            if not self._may_go(undo):
                 before = undo.made.original
                 kept = "" if before is None else f" (as it was before Sublet: {before})"
                 stays.append(f"{undo.made.path}: changed by you{kept}")
@@ -106,6 +108,16 @@ class Carrier:
         if not manifest.made:
             self._end()
         return stays
+
+    def _may_go(self, undo: Undo) -> bool:
+        return undo.verdict is not Verdict.ASK or self.ask(
+            f"{undo.made.path} was changed after it was installed. Remove it?"
+        )
+
+    def _stop(self, made: Made) -> None:
+        path = PurePosixPath(made.path)
+        if made.kind == "file" and path.parent == UNITS:
+            self.system.stop(path.name)
 
     def _begin(self, version: str) -> Manifest:
         manifest = self.manifest
@@ -193,8 +205,7 @@ class Carrier:
                 case "line":
                     self._take_line_out(path, made)
                 case _:
-                    if path.parent == UNITS:
-                        self.system.stop(path.name)
+                    self._stop(made)
                     self._restore(path, made)
         if made.original is not None:
             self.tree.remove(PurePosixPath(made.original))

@@ -187,6 +187,18 @@ def test_what_a_new_installation_needs_no_more_is_removed(tmp_path):
 
 
 @NEEDS_ROOT
+def test_what_is_needed_no_more_and_was_changed_is_not_removed_unasked(tmp_path):
+    root = plain_machine(tmp_path)
+    run("install", root, "--yes", "--device", "simulated")
+    unit = root / "etc/systemd/system/sublet-simulated-gpus.service"
+    unit.write_text("# mine\n")
+    installed(root)
+    assert unit.read_text() == "# mine\n"
+    assert "changed by you" in uninstalled(root)
+    assert unit.read_text() == "# mine\n"
+
+
+@NEEDS_ROOT
 def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
     root = plain_machine(tmp_path)
     before = everything_below(root, but=COPIES)
