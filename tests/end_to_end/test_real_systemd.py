@@ -28,7 +28,7 @@ c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "systemd"
 c.Spawner.cmd = ["{ENVIRONMENT}/bin/python", "-m", "jupyterhub.singleuser"]
-c.Spawner.start_timeout = c.Spawner.http_timeout = 120
+c.Spawner.start_timeout = c.Spawner.http_timeout = 300
 c.JupyterHub.services = [dict(name="test", api_token="{TOKEN}")]
 c.JupyterHub.load_roles = [
     dict(name="test", services=["test"], scopes=["admin:users", "admin:servers", "tokens"])
@@ -102,7 +102,7 @@ def _a_server_is_in_a_unit_that_is_its_slices(systemd: RealSystemd) -> None:
     _hub(systemd, "POST", "users/ada")
     _hub(systemd, "POST", "users/ada/server")
     ready = "curl -s -H 'Authorization: token {}' {}/users/ada | grep -q '\"ready\": *true'"
-    systemd.until("sh", "-c", ready.format(TOKEN, "http://127.0.0.1:8081/hub/api"), within_s=150)
+    systemd.until("sh", "-c", ready.format(TOKEN, "http://127.0.0.1:8081/hub/api"), within_s=300)
     pid = systemd.said("systemctl", "show", "-P", "MainPID", "jupyter-ada-singleuser")
     # The agent has taken it in, in a group below that of the unit.
     pattern = r"^0::/system.slice/jupyter-ada-singleuser.service/sublet-this-machine-.*/rest$"

@@ -23,7 +23,7 @@ from sublet_agent.cgroups.trees import find_trees
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 _PROGRAMS = ("curl", "unshare", "nsenter", "pivot_root", "systemctl", "systemd-run", "useradd")
 _ROOT = Path(__file__).parents[2]
-_WITHIN_S = 60.0
+_WITHIN_S = 180.0
 _BEGIN = r"""
 set -eu
 base=$1
