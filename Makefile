@@ -17,13 +17,14 @@ LAB_SOURCES := $(shell find labextension/src labextension/style labextension/sch
 PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder \
 	--max-worker-restart=0 --durations=20
 NEEDED_BY_browser := browser
-NEEDED_BY_hub := postgresql
+NEEDED_BY_end_to_end := systemd
+NEEDED_BY_hub := postgresql systemd
 NEEDED_BY_kube := kubernetes
 
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup pytorch examples-for-a-card browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
+.PHONY: help setup pytorch examples-for-a-card browser postgresql systemd kubernetes demo up test quick check format benchmarks picture schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,11 +50,14 @@ up: setup examples-for-a-card ## The same hub for people, at http://127.0.0.1:80
 postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed
 	@.ci/timed PostgreSQL .ci/install-postgresql
 
+systemd: ## systemd for the tests that start one, where packages may be installed
+	@.ci/timed systemd .ci/install-systemd
+
 kubernetes: setup ## What the tests' Kubernetes is made of, built and kept outside the repository
 	@.ci/timed Kubernetes .ci/install-kubernetes "$(VENV)"
 
 ifeq ($(AREA),)
-test: setup browser postgresql kubernetes check ## Every check and test; AREA=hub (agent, browser, kube, lab, ...): that alone
+test: setup browser postgresql systemd kubernetes check ## Every check and test; AREA=hub (agent, browser, kube, lab, ...): that alone
 	@.ci/timed tests $(PYTEST) $(PYTEST_OPTIONS)
 else
 test: setup $(foreach area,$(AREA),$(NEEDED_BY_$(area)))

@@ -5,51 +5,26 @@
 user or admin looks.
 """
 
-import asyncio
 import socket
 from typing import Any
 
-import psutil
 from jupyterhub.spawner import (  # type: ignore[import-untyped]
     LocalProcessSpawner,
     SimpleLocalProcessSpawner,
 )
-from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import AccountTemplate, SliceStarted
-from traitlets import Bool, Float
+from sublet_quota.wire.api import SliceStarted
 
-from sublet_spawner.account import (
-    Account,
-    account_template,
-    allowed_environment,
-    find_account,
-    shared_account,
-)
-from sublet_spawner.left_processes import end_processes_of
+from sublet_spawner.account import Account, find_account, shared_account
+from sublet_spawner.on_this_machine import OnThisMachine, started_process
 from sublet_spawner.options_form import SHARED_ACCOUNT_WARNING
-from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
 SAME_START_WITHIN_S = 0.1
 """How far two readings of one process's start may lie apart: they are told in whole ticks."""
 
 
-class _LocalProcesses(SliceSpawnerMixin):
+class _LocalProcesses(OnThisMachine):
     """The part that the two spawners share: a server is a pid, known by its start time too."""
-
-    end_left_processes = Bool(
-        True,
-        help="""Whether processes that a user left running (nohup, a daemon) end with their server,
-        when they carry its slice in their environment. They could use the GPU no longer in the
-        slice's name, and would stand in the way of others' slices.""",
-    ).tag(config=True)
-
-    left_processes_grace_s = Float(
-        2.0,
-        min=0.0,
-        max=60.0,
-        help="Seconds such processes have to end after SIGTERM, before SIGKILL (0 to 60).",
-    ).tag(config=True)
 
     _held_port: socket.socket | None = None
 
@@ -77,41 +52,9 @@ class _LocalProcesses(SliceSpawnerMixin):
             self._held_port.close()
             self._held_port, self.port = None, 0
 
-    def find_account(self) -> Account | Refusal:
-        """Return the account that this user's processes run as, or the refusal."""
-        raise NotImplementedError
-
-    async def account_template(self) -> AccountTemplate | Refusal:
-        """Return how this user's processes run, for their jobs, or the refusal."""
-        account = self.find_account()
-        if isinstance(account, Refusal):
-            return account
-        environment = allowed_environment(super().get_env(), self.job_environment_names)
-        notebook_dir = self.format_string(self.notebook_dir)
-        return account_template(account, notebook_dir, self.job_python, environment)
-
     def first_process(self) -> SliceStarted | None:
         """Return the server's process; ``None``: it has ended already."""
-        try:
-            # Since the boot: the clock, by which psutil tells it, can be set at any time.
-            booted = psutil.boot_time()
-            start_time = psutil.Process(self.pid).create_time() - booted
-        except (psutil.Error, ValueError):
-            return None
-        return SliceStarted(root_pid=self.pid, root_start_time=start_time)
-
-    async def end_what_is_left(self, slice_id: SliceId) -> None:
-        """End what outlived the server: else it would use the GPU with no slice to its name."""
-        if not self.end_left_processes:
-            return
-        account = self.find_account()
-        if isinstance(account, Refusal):
-            return
-        ended = await asyncio.to_thread(
-            end_processes_of, slice_id, account.uid, self.left_processes_grace_s
-        )
-        if ended:
-            self.log.warning("Ended %d processes that outlived slice %s", ended, slice_id)
+        return started_process(self.pid)
 
     async def _signal(self, sig: int) -> Any:
         """Send a signal, unless the pid is another process's since the hub saw it; return if sent.

@@ -11,7 +11,7 @@ def state_of(started: Started) -> dict[str, Any]:
     """Return what the hub's database keeps of a start."""
     match started:
         case SliceStarted():
-            return {"root_pid": started.root_pid, "root_start_time": started.root_start_time}
+            return started.model_dump(exclude_none=True)
         case PodStarted():
             return {"pod": started.model_dump(exclude={"template"})}
 
@@ -21,5 +21,9 @@ def started_of(state: dict[str, Any]) -> Started | None:
     if "pod" in state:
         return PodStarted.model_validate(state["pod"])
     if "root_pid" in state and "root_start_time" in state:
-        return SliceStarted(root_pid=state["root_pid"], root_start_time=state["root_start_time"])
+        return SliceStarted(
+            root_pid=state["root_pid"],
+            root_start_time=state["root_start_time"],
+            unit_group=state.get("unit_group"),
+        )
     return None

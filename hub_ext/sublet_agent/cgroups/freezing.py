@@ -81,7 +81,7 @@ class SliceFreezer:
         for group in self._book.groups():
             if group.gpu_id == gpu_id:
                 own = group.slice_id == slice_id
-                whom = _rest_of(group, pids) if own else Frozen(group.tree, group.place)
+                whom = _rest_of(group, pids) if own else Frozen(group.tree, group.whole)
                 if whom is not None and not _holds_us(whom):
                     chosen.append(whom)
         try:
@@ -99,7 +99,7 @@ class SliceFreezer:
             return True
         # Seen from inside a container a path may begin elsewhere: then the pod's name says it.
         places = {(f.tree, f.place) for f in frozen}
-        pods = {g.pod_uid for g in self._book.groups() if (g.tree, g.place) in places} - {None}
+        pods = {g.pod_uid for g in self._book.groups() if (g.tree, g.whole) in places} - {None}
         return bool(pods) and self._book.pod_at(pid) in pods
 
 

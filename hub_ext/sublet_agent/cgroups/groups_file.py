@@ -36,6 +36,8 @@ class SliceGroup:
     tree: FreezerTree
     place: str
     pod_uid: str | None = None
+    unit: str | None = None
+    """The place of the systemd unit that the slice's server alone runs in, in the same tree."""
 
     @property
     def is_own(self) -> bool:
@@ -45,7 +47,13 @@ class SliceGroup:
     @property
     def places(self) -> tuple[str, ...]:
         """Every place of the slice that may be frozen: in the agent's own group its parts, too."""
-        return (self.place, self.rest, self.moved) if self.is_own else (self.place,)
+        own = (self.place, self.rest, self.moved) if self.is_own else (self.place,)
+        return own if self.unit is None else (self.unit, *own)
+
+    @property
+    def whole(self) -> str:
+        """The place of all of the slice's processes, those that nobody has moved included."""
+        return self.unit or self.place
 
     @property
     def rest(self) -> str:
@@ -119,6 +127,7 @@ def _to_fields(group: SliceGroup) -> dict[str, object]:
         "root": group.tree.root,
         "place": group.place,
         "pod": group.pod_uid,
+        "unit": group.unit,
     }
 
 
@@ -128,11 +137,12 @@ def _from_fields(fields: dict[str, Any]) -> SliceGroup:
         message = f"there is no version {version} of control groups"
         raise ValueError(message)
     tree = FreezerTree(version, Path(fields["folder"]), str(fields["root"]))
-    pod = fields["pod"]
+    pod, unit = fields["pod"], fields.get("unit")
     return SliceGroup(
         SliceId(str(fields["slice"])),
         GpuId(str(fields["gpu"])),
         tree,
         str(fields["place"]),
         None if pod is None else str(pod),
+        None if unit is None else str(unit),
     )

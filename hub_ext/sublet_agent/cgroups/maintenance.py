@@ -3,7 +3,8 @@
 A slice's first process is moved into a group of the slice with all that descend from it; whoever
 they start afterwards is born there, however it detaches itself. In version 2 the group is made
 below the one that the process is in, so that this one's limits go on holding. Pods' groups are the
-kubelet's: they are only looked up.
+kubelet's: they are only looked up. A server's own systemd unit is its slice's with all that is in
+it, from its first moment, and is frozen whole.
 """
 
 import errno
@@ -19,15 +20,15 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
-from sublet_quota.names.control_groups import slice_group_name
+from sublet_quota.names.control_groups import is_in_unit, slice_group_name
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.groups_file import SliceGroup
 from sublet_agent.cgroups.pods import pod_places
-from sublet_agent.cgroups.registry import GroupBook
-from sublet_agent.cgroups.trees import FreezerTree
+from sublet_agent.cgroups.registry import GroupBook, is_in
+from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.processes.slice_roots import family_of, is_root_of
 
@@ -66,6 +67,7 @@ class GroupKeeper:
         self._serving = threading.Lock()
         self._taken_in: dict[SliceId, tuple[int, float | None]] = {}
         self._complaints: dict[SliceId, str] = {}
+        self._units: dict[SliceId, str] = {}
         self._pods_only = False
         self._tree, self._no_tree = self._choose()
 
@@ -85,6 +87,9 @@ class GroupKeeper:
             pods = {s.pod_uid: SliceId(s.slice_id) for s in slices if s.pod_uid is not None}
             self._book.name_pods(pods)
             self._pods_only = bool(pods)
+            self._book.name_units(
+                {unit: SliceId(s.slice_id) for s in slices if (unit := self._unit_of(s))}
+            )
             for assignment in slices:
                 self._serve_one(assignment)
             self._remove_ended({SliceId(s.slice_id) for s in slices})
@@ -220,7 +225,15 @@ class GroupKeeper:
             above = f"{place}/".split(f"/{self._parent}/")[0]
         name = slice_group_name(SliceId(assignment.slice_id))
         place = f"{above.rstrip('/')}/{self._parent}/{name}"
-        group = SliceGroup(SliceId(assignment.slice_id), GpuId(assignment.gpu_id), tree, place)
+        unit = self._unit_of(assignment)
+        group = SliceGroup(
+            SliceId(assignment.slice_id),
+            GpuId(assignment.gpu_id),
+            tree,
+            place,
+            # Only there the tree is systemd's, too.
+            unit=unit if unit is not None and is_in(place, unit) else None,
+        )
         tree.make(group.rest)
         tree.make(group.moved)
         self._book.add(group)
@@ -232,9 +245,11 @@ class GroupKeeper:
         # A job that a notebook started was born in the notebook's group.
         movable = {None, self._book.own_slice_at(root)} - {group.slice_id}
         for _ in range(_ROUNDS):
+            # In a unit also those who have left the family: nobody else's are there.
+            there = [] if group.unit is None else group.tree.pids(group.unit)
             strangers = [
                 pid
-                for pid in family_of(self._table, root)
+                for pid in dict.fromkeys([*family_of(self._table, root), *there])
                 if pid not in us and self._book.own_slice_at(pid) in movable
             ]
             if not strangers:
@@ -242,6 +257,21 @@ class GroupKeeper:
             for pid in strangers:
                 group.tree.move(pid, group.rest)
         log.warning("slice %s starts processes faster than they can be moved", group.slice_id)
+
+    def _unit_of(self, assignment: SliceAssignment) -> str | None:
+        """Return the group of a slice's unit, once its first process was seen to be in it."""
+        slice_id, unit = SliceId(assignment.slice_id), assignment.unit_group
+        if unit is None or assignment.root_pid is None:
+            self._units.pop(slice_id, None)
+            return None
+        if self._units.get(slice_id) != unit:
+            lines = "\n".join(cgroup_lines(assignment.root_pid))
+            if not is_root_of(self._table, assignment.root_pid, assignment) or not is_in_unit(
+                unit, lines
+            ):
+                return None
+            self._units[slice_id] = unit
+        return unit
 
     def _remove_ended(self, assigned: set[SliceId]) -> None:
         for group in self._book.groups():
@@ -257,6 +287,8 @@ class GroupKeeper:
             self._book.drop(group.slice_id)
             self._complaints.pop(group.slice_id, None)
             self._taken_in.pop(group.slice_id, None)
+        for slice_id in self._units.keys() - assigned:
+            del self._units[slice_id]
 
 
 def _remove_abandoned(tree: FreezerTree, above: str) -> None:

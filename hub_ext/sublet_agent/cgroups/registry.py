@@ -1,6 +1,7 @@
 """The groups that the agent knows, and what they say of a process.
 
-On one machine a process is the slice's in whose group it is: only root can put it there. On
+On one machine a process is the slice's in whose group it is: only root can put it there, be it the
+agent or systemd, which starts a server as a unit. On
 Kubernetes the pod decides, and a pod that the service did not name is nobody's, also while none is
 named. The agent's own pod alone tells nothing: it may be the one machine. The outermost match
 counts, so that nobody changes sides by making groups below their own.
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sublet_quota.names.control_groups import is_in_unit
 from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.groups_file import GroupsFile, SliceGroup
@@ -50,6 +52,7 @@ class GroupBook:
         self._guard = threading.RLock()
         self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
         self._pods: Mapping[str, SliceId] = {}
+        self._units: Mapping[str, SliceId] = {}
         self._own_pod = self.pod_at(os.getpid())
         self._freezing: dict[GpuId, list[Frozen]] = {}
         self._first: dict[SliceId, int] = {}
@@ -75,8 +78,8 @@ class GroupBook:
             self._groups = after
             under_way = self._freezing.get(group.gpu_id)
             if under_way is not None:
-                under_way.append(Frozen(group.tree, group.place))
-                group.tree.begin_freezing(group.place)
+                under_way.append(Frozen(group.tree, group.whole))
+                group.tree.begin_freezing(group.whole)
 
     def drop(self, slice_id: SliceId) -> None:
         """Forget a group that is no more."""
@@ -102,9 +105,22 @@ class GroupBook:
         with self._guard:
             self._pods = dict(pods)
 
+    def name_units(self, units: Mapping[str, SliceId]) -> None:
+        """Note which systemd units' processes belong to slices, by the units' control groups."""
+        with self._guard:
+            self._units = dict(units)
+
+    def unit_slice_at(self, pid: int) -> SliceId | None:
+        """Return the slice whose server's unit a process is in, or ``None``."""
+        units = self._units
+        if not units:
+            return None
+        lines = "\n".join(cgroup_lines(pid, self._proc))
+        return next((units[unit] for unit in units if is_in_unit(unit, lines)), None)
+
     def slice_at(self, pid: int) -> Verdict | None:
         """Return whose a process is; ``None`` where its groups tell nothing."""
-        own = self.own_slice_at(pid)
+        own = self.unit_slice_at(pid) or self.own_slice_at(pid)
         if own is not None:
             return Verdict(own)
         pods, pod = self._pods, self.pod_at(pid)

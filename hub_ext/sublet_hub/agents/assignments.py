@@ -65,6 +65,7 @@ def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssig
         uid=record.uid,
         root_pid=record.root_pid,
         root_start_time=record.root_start_time,
+        unit_group=record.unit_group,
         pod_uid=None if record.pod is None else record.pod.uid,
         never_suspended=record.never_suspended,
         created_at=record.created_at,

@@ -19,6 +19,7 @@ from traitlets.config import Application
 from sublet_hub.app.assembly import Adapters, Assembly
 from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
+from sublet_hub.host.capabilities import keep_from_children
 from sublet_hub.host.clock import utc_now
 from sublet_hub.host.private_files import keep_secret, make_private_folder, read_secret
 from sublet_hub.ledger.database import Database
@@ -171,6 +172,7 @@ class SubletHub(KubeOptions, Application):
         """Run until SIGTERM or SIGINT."""
         os.umask(0o077)
         try:
+            keep_from_children()
             asyncio.run(self._run())
         except (ConfigurationError, QuotaFileError) as error:
             self.exit_because(str(error))

@@ -7,6 +7,7 @@ from typing import TypedDict
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import AccountError
+from sublet_hub.host.capabilities import may_change_accounts
 
 
 class RunAs(TypedDict, total=False):
@@ -21,16 +22,17 @@ class RunAs(TypedDict, total=False):
 def run_as(account: AccountTemplate) -> RunAs:
     """Return the arguments by which a process runs under this account.
 
-    ``AccountError`` where that is not possible: only root can start processes of others, and never
-    are processes run as root for somebody who is not.
+    ``AccountError`` where that is not possible: only root, or who has that right of root's, can
+    start processes of others, and never are processes run as root for somebody who is not.
     """
     own = os.geteuid()
     if account.uid == own:
         return {"umask": 0o022}
-    if own != 0:
+    if not may_change_accounts():
         message = (
             f"the service runs as uid {own} and cannot start processes of uid {account.uid}: run "
-            "it as root, or let all servers run as the service's own account"
+            "it as root, or with CAP_SETUID and CAP_SETGID, or let all servers run as the "
+            "service's own account"
         )
         raise AccountError(message)
     if account.uid == 0 or account.gid == 0:

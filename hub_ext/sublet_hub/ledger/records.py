@@ -59,6 +59,8 @@ class SliceRecord:
     created_at: datetime
     root_pid: int | None = None
     root_start_time: float | None = None
+    unit_group: str | None = None
+    """The control group of the server's own systemd unit, where it has one."""
     kept_until: datetime | None = None
     wanted_since: datetime | None = None
     pod: PodIdentity | None = None

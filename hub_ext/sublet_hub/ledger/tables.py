@@ -64,6 +64,7 @@ SLICES = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("root_pid", sa.BigInteger),
     sa.Column("root_start_time", sa.Float(53)),
+    sa.Column("unit_group", sa.Text),
     sa.Column("kept_until", UtcDateTime),
     sa.Column("wanted_since", UtcDateTime),
     sa.Column("pod_uid", sa.String(255)),

@@ -82,7 +82,12 @@ class Allocation:
         """Note the server's first process. ``NotFoundError`` for a slice that nobody holds."""
         record = self.find(slice_id)
         now = self._stores.now()
-        after = replace(record, root_pid=started.root_pid, root_start_time=started.root_start_time)
+        after = replace(
+            record,
+            root_pid=started.root_pid,
+            root_start_time=started.root_start_time,
+            unit_group=started.unit_group,
+        )
         told = slice_event(EventKind.SLICE_STARTED, after, now, f"pid {started.root_pid}")
         self._stores.ledger.apply(Change(slices=(after,), events=(told,)), now)
 

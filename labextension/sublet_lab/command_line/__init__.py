@@ -4,7 +4,9 @@ Exit codes: 0 done; 1 the service refused, or the followed job failed; 2 wrong u
 service could not be asked.
 """
 
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -14,8 +16,31 @@ from sublet_lab.command_line.own_slice import give_up, history, resize
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
 
+FURTHER_COMMANDS: Final = "sublet.commands"
+"""The entry points of commands that belong to other parts: they are found, and never imported."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """The commands of this part, and those that others add."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *_further_commands()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name, or ``None``."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in _further_commands():
+            return own
+        loaded = _further_commands()[cmd_name].load()
+        return loaded if isinstance(loaded, click.Command) else None
+
+
+def _further_commands() -> dict[str, EntryPoint]:
+    return {each.name: each for each in entry_points(group=FURTHER_COMMANDS)}
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--url",
     envvar="SUBLET_SERVICE_URL",

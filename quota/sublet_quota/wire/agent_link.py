@@ -16,7 +16,7 @@ from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
-from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, UnitGroup, WireModel
 
 MOST_FOREIGN_PIDS: Final = 20
 
@@ -200,6 +200,8 @@ class SliceAssignment(AnswerModel):
     root_pid: int | None = None
     root_start_time: float | None = None
     """Seconds since the machine's boot: a pid alone can be another process's."""
+    unit_group: UnitGroup | None = None
+    """The control group of the server's own systemd unit: all in it are this slice's."""
     pod_uid: Name | None = None
     """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
     never_suspended: Text | None = None

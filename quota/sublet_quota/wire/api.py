@@ -22,6 +22,7 @@ from sublet_quota.wire.schema import (
     Name,
     PathText,
     Text,
+    UnitGroup,
     WireModel,
 )
 from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
@@ -128,6 +129,8 @@ class SliceStarted(WireModel):
     root_pid: int = Field(ge=1)
     root_start_time: float
     """Seconds since the machine's boot: no setting of its clock changes it."""
+    unit_group: UnitGroup | None = None
+    """The control group of the unit that root's systemd started for this server alone."""
 
 
 class PodStarted(WireModel):

@@ -2,13 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+from sublet_quota.names.control_groups import is_group_of_a_unit
+
+
+def _of_a_unit(path: str) -> str:
+    if not is_group_of_a_unit(path):
+        message = f"{path!r} is not the control group of a systemd service"
+        raise ValueError(message)
+    return path
+
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Text = Annotated[str, StringConstraints(max_length=4000)]
 LongText = Annotated[str, StringConstraints(max_length=20_000)]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """A path below a folder, with ``/`` between its parts."""
+UnitGroup = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_of_a_unit)]
+"""The control group of a systemd service, such as ``/system.slice/jupyter-ada.service``."""
 Mib = Annotated[int, "MiB"]
 
 __all__ = [
@@ -19,6 +31,7 @@ __all__ = [
     "Name",
     "PathText",
     "Text",
+    "UnitGroup",
     "WireModel",
 ]
 

@@ -278,10 +278,12 @@ async def test_a_slice_whose_first_process_is_dead_is_released(world: HubWorld) 
     lease = await world.slice_for("ada")
     child = await asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE)
     start_time = psutil.Process(child.pid).create_time() - psutil.boot_time()
-    started = {"root_pid": child.pid, "root_start_time": start_time}
+    unit = "/system.slice/jupyter-ada.service"
+    started = {"root_pid": child.pid, "root_start_time": start_time, "unit_group": unit}
     path = f"slices/{lease['slice_id']}/started"
     assert await world.hub_call("POST", path, started) == (204, None)
     await agent.until(lambda: agent.assignments.slices[0].root_pid == child.pid)
+    assert agent.assignments.slices[0].unit_group == unit
     look = world.assembly._reconciliation.look_at_processes
     look()
     look()

@@ -1,0 +1,1 @@
+"""Real use on one machine: `sublet install` and `sublet uninstall`."""

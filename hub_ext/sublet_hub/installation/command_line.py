@@ -1,0 +1,229 @@
+"""``sublet install`` and ``sublet uninstall``.
+
+Exit codes: 0 done, or nothing to do; 1 something keeps from it, or a part does not run; 2 wrong
+usage.
+"""
+
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from sublet_hub.errors import SubletHubError
+from sublet_hub.installation.carrying_out import Carrier
+from sublet_hub.installation.changes import Kind
+from sublet_hub.installation.layout import (
+    AGENT_UNIT,
+    DATA,
+    MANIFEST,
+    SERVICE_UNIT,
+    SIMULATED_UNIT,
+)
+from sublet_hub.installation.looking import Named, look
+from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undoing
+from sublet_hub.installation.refusals import refusals
+from sublet_hub.installation.system import LinuxSystem, System
+from sublet_hub.installation.tree import Tree
+from sublet_hub.installation.wishes import SPAWNERS, Choices, Wishes, choices
+from sublet_hub.installation.words import (
+    data_question,
+    introduction,
+    plan_lines,
+    undo_lines,
+    what_next,
+)
+
+
+class InsidePath(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
+    """A path on the machine, or inside the image."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> PurePosixPath:
+        """Return an absolute path."""
+        path = PurePosixPath(value)
+        if not path.is_absolute():
+            self.fail(f"{value} does not begin with /", param, ctx)
+        return path
+
+
+_ROOT = click.option(
+    "--root",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("/"),
+    help="An image's folder in place of this machine; nothing in it is started.",
+)
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan, and change nothing.")
+_YES = click.option(
+    "--yes", is_flag=True, help="Do not ask. What you changed since is left as it is."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of a command: on which machine, and who answers what it asks."""
+
+    tree: Tree
+    system: System
+    yes: bool
+    dry_run: bool
+
+    @staticmethod
+    def on(root: Path, *, yes: bool, dry_run: bool) -> "Session":
+        """Return a run on this machine, or on an image's folder."""
+        at = root.resolve()
+        return Session(Tree(at), LinuxSystem(at), yes, dry_run)
+
+    @property
+    def carrier(self) -> Carrier:
+        """What carries plans out here."""
+        return Carrier(self.tree, self.system, self.answer, click.echo)
+
+    def goes_on(self) -> bool:
+        """Whether the plan that was shown is to be carried out."""
+        agreed = not self.dry_run and (self.yes or click.confirm("Do this?"))
+        if not agreed:
+            click.echo("Nothing was changed.")
+        return agreed
+
+    def answer(self, question: str) -> bool:
+        """Return the answer to a question about what somebody changed, or about data."""
+        return not self.yes and click.confirm(question)
+
+
+@click.command()
+@_DRY_RUN
+@_YES
+@_ROOT
+@click.option("--spawner", type=click.Choice(SPAWNERS), help="Default: what fits the hub.")
+@click.option(
+    "--device",
+    type=click.Choice(["nvidia", "simulated"]),
+    help="Default: nvidia. Simulated GPUs are for trying out.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8901, show_default=True)
+@click.option("--node", default="this-machine", show_default=True, help="The machine's name.")
+@click.option("--hub-unit", help="The systemd unit that runs the hub.")
+@click.option("--hub-config", type=InsidePath(), help="The hub's configuration file.")
+@click.option("--hub-python", type=InsidePath(), help="The interpreter that the hub runs with.")
+@click.option("--users-python", type=InsidePath(), help="That of users' servers and jobs.")
+@click.option("--base-url", help="The hub's base URL, where its configuration cannot be read.")
+@click.option("--hub-api-url", help="Where the hub's API is, likewise.")
+def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
+    """Set Sublet up for real use on this machine, on the hub that is there.
+
+    The hub service and the agent become systemd units that start with the machine, and the hub
+    learns of them. The plan is shown, and nothing is changed before you agree; `sublet uninstall`
+    undoes all of it. Sublet must be installed in the hub's own Python environment.
+    """
+    named = Named(
+        unit=options.pop("hub_unit"),
+        configuration=options.pop("hub_config"),
+        python=options.pop("hub_python"),
+    )
+    with _told():
+        _install(Session.on(root, yes=yes, dry_run=dry_run), Wishes(**options), named)
+
+
+@click.command()
+@_DRY_RUN
+@_YES
+@_ROOT
+@click.option("--remove-data", is_flag=True, help="Also the ledger and jobs' logs, for good.")
+def uninstall(*, dry_run: bool, yes: bool, root: Path, remove_data: bool) -> None:
+    """Remove what `sublet install` made, and restore what was there before.
+
+    Data (the ledger, jobs' logs) stays unless you say otherwise. Stop all notebooks and jobs that
+    have a slice before: what is suspended when the agent goes stays so.
+    """
+    with _told():
+        _uninstall(Session.on(root, yes=yes, dry_run=dry_run), remove_data=remove_data)
+
+
+def _install(session: Session, wishes: Wishes, named: Named) -> None:
+    tree, version = session.tree, importlib.metadata.version("sublet")
+    facts = look(tree, session.system, version, wishes, named)
+    _refuse(refusals(facts, wishes))
+    chosen, carrier = choices(facts, facts.hubs[0], wishes), session.carrier
+    wanted, manifest = changes(chosen), carrier.manifest
+    planned = steps(wanted, manifest, tree.find, tree.has_account)
+    needless = obsolete(wanted, manifest, tree.find)
+    upgraded = manifest.version not in {"", version}
+    for line in (*introduction(facts, chosen), ""):
+        click.echo(line)
+    if all(step.is_done for step in planned) and not needless and not upgraded:
+        click.echo("Everything is there already: nothing to change.")
+        if not session.dry_run:
+            _start(session.system, chosen, ())
+        return
+    for line in plan_lines(planned, needless, texts=session.dry_run):
+        click.echo(line)
+    if upgraded:
+        click.echo(
+            f"  {'restart':13} service and agent  (Sublet {manifest.version} is {version} now)"
+        )
+    blocked = [s.change.what for s in planned if s.verdict is Verdict.BLOCKED]
+    _refuse([f"something of another kind is in the way of: {each}" for each in blocked])
+    if session.goes_on():
+        changed = carrier.carry_out(planned, needless, version)
+        _start(session.system, chosen, _units(chosen) if upgraded else changed)
+        for line in ("", *what_next(chosen, in_image=facts.in_image)):
+            click.echo(line)
+
+
+def _start(system: System, chosen: Choices, changed: tuple[str, ...]) -> None:
+    """Start what does not run, and again what changed. ``ClickException`` where one does not."""
+    failed = [
+        unit
+        for unit in _units(chosen)
+        if (unit in changed or not system.is_active(unit)) and not system.restart(unit)
+    ]
+    if failed:
+        hints = "; ".join(f"journalctl -u {unit} -n 30" for unit in failed)
+        message = f"{', '.join(failed)} did not start. See: {hints}"
+        raise click.ClickException(message)
+
+
+def _units(chosen: Choices) -> tuple[str, ...]:
+    """Return the units, in the order in which they start."""
+    units = (SERVICE_UNIT, AGENT_UNIT)
+    return (SIMULATED_UNIT, *units) if chosen.simulated else units
+
+
+def _uninstall(session: Session, *, remove_data: bool) -> None:
+    tree, carrier = session.tree, session.carrier
+    if tree.find(MANIFEST).kind is Kind.NOTHING:
+        click.echo(f"Nothing is installed here: there is no {MANIFEST}.")
+        return
+    undos = undoing(carrier.manifest, tree.find)
+    data = [path for path in DATA if tree.find(path).kind is Kind.FOLDER]
+    for line in undo_lines(undos, data, remove_data=remove_data):
+        click.echo(line)
+    if not session.goes_on():
+        return
+    remove_data = remove_data or (bool(data) and session.answer(data_question(data)))
+    for line in carrier.undo(undos, remove_data=remove_data):
+        click.echo(f"  stays      {line}")
+    click.echo("Restart the hub, so that it forgets Sublet.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what goes wrong in a sentence."""
+    try:
+        yield
+    except (SubletHubError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _refuse(reasons: list[str]) -> None:
+    if reasons:
+        listed = "\n".join(f"  - {reason}" for reason in reasons)
+        message = f"nothing was changed, because\n{listed}"
+        raise click.ClickException(message)

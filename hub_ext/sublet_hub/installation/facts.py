@@ -1,0 +1,77 @@
+"""The facts about a machine on which Sublet is installed: frozen records, looked up elsewhere."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePosixPath
+
+
+class HubKind(Enum):
+    """The kind of hub that is there already."""
+
+    PLAIN = "JupyterHub"
+    TLJH = "The Littlest JupyterHub"
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """The packages of one Python environment, as far as they matter here."""
+
+    python: PurePosixPath
+    """The environment's interpreter."""
+    python_version: tuple[int, int] | None = None
+    """``None``: there is no such environment."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """The version of each package that was looked for and is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubSettings:
+    """The settings of the hub that Sublet must know, read as the hub itself reads them."""
+
+    base_url: str = "/"
+    api_url: str = "http://127.0.0.1:8081/hub/api"
+    spawner: str = ""
+    """The spawner class, by its name or its path; empty: JupyterHub's own."""
+    internal_ssl: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """The hub that is there."""
+
+    kind: HubKind
+    unit: str
+    """The systemd unit that runs it, such as ``jupyterhub.service``."""
+    configuration: PurePosixPath
+    """The configuration file that it is started with."""
+    environment: Packages
+    users: Packages
+    """The environment that users' servers and jobs run in."""
+    settings: HubSettings | None
+    """``None`` where they cannot be read."""
+    settings_problem: str = ""
+    prefix: PurePosixPath | None = None
+    """Where The Littlest JupyterHub is."""
+    account: str = "root"
+    private_devices: bool = False
+    """Whether the unit hides the machine's devices from the hub, and from all that it starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything about the machine that the plan depends on."""
+
+    sublet_version: str
+    is_root: bool
+    in_image: bool
+    """Whether this is an image's folder, where nothing runs."""
+    systemd_version: int | None
+    """``None``: there is no systemd."""
+    systemd_runs: bool
+    """Whether systemd started this machine."""
+    hubs: tuple[Hub, ...]
+    gpus: tuple[str, ...]
+    """The names of the NVIDIA cards; none where none is found, or in an image."""
+    has_nvidia_modprobe: bool = False
+    port_is_taken: bool = False
+    """Whether something else than Sublet's own service listens at the wanted port."""

@@ -1,0 +1,82 @@
+"""The hub's own settings, read by its own Python as the hub reads its configuration file."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from sublet_hub.errors import SubletHubError
+from sublet_hub.installation.facts import HubSettings
+
+_WITHIN_S: Final = 60
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_PROGRAM: Final = """
+import json, os, sys
+answer = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # a configuration may print
+from urllib.parse import urlsplit
+from traitlets.config.loader import PyFileConfigLoader
+folder, name = os.path.split(sys.argv[1])
+hub = PyFileConfigLoader(name, path=folder).load_config().get("JupyterHub", {})
+def setting(key, otherwise):
+    value = hub.get(key, otherwise)
+    return value.get_value(otherwise) if hasattr(value, "get_value") else value
+spawner = setting("spawner_class", "")
+if isinstance(spawner, type):
+    spawner = spawner.__module__ + "." + spawner.__name__
+bind = urlsplit(str(setting("bind_url", "")))
+base = str(setting("base_url", "") or bind.path or "/")
+hub_bind = urlsplit(str(setting("hub_bind_url", "")))
+ip = hub_bind.hostname or str(setting("hub_ip", "127.0.0.1"))
+if ip in ("", "0.0.0.0", "::", "localhost", "*"):
+    ip = "127.0.0.1"
+json.dump({
+    "base_url": base,
+    "ip": ip,
+    "port": hub_bind.port or int(setting("hub_port", 8081)),
+    "spawner": str(spawner),
+    "internal_ssl": bool(setting("internal_ssl", False)),
+}, answer)
+"""
+
+
+class HubSettingsError(SubletHubError):
+    """The hub's configuration cannot be read as the hub reads it."""
+
+
+def read_settings(
+    python: PurePosixPath,
+    configuration: PurePosixPath,
+    environment: Mapping[str, str],
+    folder: PurePosixPath,
+) -> HubSettings:
+    """Return the settings in a configuration file, which is run as the hub runs it.
+
+    ``HubSettingsError`` where that fails, or takes longer than a minute.
+    """
+    try:
+        done = subprocess.run(
+            [str(python), "-c", _PROGRAM, str(configuration)],
+            cwd=folder,
+            env={"PATH": _PATH, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_WITHIN_S,
+            check=True,
+        )
+        fields = json.loads(done.stdout)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
+        raise HubSettingsError(said[-1] if said else f"exit status {error.returncode}") from error
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        raise HubSettingsError(str(error)) from error
+    base = f"/{fields['base_url'].strip('/')}/".replace("//", "/")
+    host = f"[{fields['ip']}]" if ":" in fields["ip"] else fields["ip"]
+    return HubSettings(
+        base_url=base,
+        api_url=f"http://{host}:{fields['port']}{base}hub/api",
+        spawner=fields["spawner"],
+        internal_ssl=fields["internal_ssl"],
+    )

@@ -1,0 +1,96 @@
+"""The machine's own programs: accounts and systemd. In an image's folder nothing is started."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from sublet_hub.errors import ConfigurationError
+from sublet_hub.installation.changes import Account
+
+
+class System(Protocol):
+    """What an installation asks of the machine, beside its files."""
+
+    def add_account(self, account: Account) -> None:
+        """Make a system account."""
+        ...
+
+    def remove_account(self, name: str) -> None:
+        """Remove a system account."""
+        ...
+
+    def reload(self) -> None:
+        """Let systemd read its units anew."""
+        ...
+
+    def restart(self, unit: str) -> bool:
+        """Start a unit, again where it runs; return whether it did start."""
+        ...
+
+    def stop(self, unit: str) -> None:
+        """Stop a unit, if it runs."""
+        ...
+
+    def is_active(self, unit: str) -> bool:
+        """Whether a unit runs."""
+        ...
+
+
+class LinuxSystem:
+    """The programs of this machine; with a root other than ``/``, of an image."""
+
+    def __init__(self, root: Path) -> None:
+        self._prefix = [] if root == Path("/") else ["--prefix", str(root)]
+        self._runs = root == Path("/")
+
+    def add_account(self, account: Account) -> None:
+        """Make a system account. ``ConfigurationError`` where that fails."""
+        shell = "/usr/sbin/nologin"
+        kind = ["--system", "--user-group", "--no-create-home", "--shell", shell]
+        _must(["useradd", *self._prefix, *kind, "--home-dir", str(account.home), account.name])
+
+    def remove_account(self, name: str) -> None:
+        """Remove a system account. ``ConfigurationError`` where that fails."""
+        _must(["userdel", *self._prefix, name])
+
+    def reload(self) -> None:
+        """Let systemd read its units anew."""
+        if self._runs:
+            _must(["systemctl", "daemon-reload"])
+
+    def restart(self, unit: str) -> bool:
+        """Start a unit, again where it runs; return whether it did start."""
+        return not self._runs or _status(["systemctl", "restart", unit]) == 0
+
+    def stop(self, unit: str) -> None:
+        """Stop a unit, if it runs."""
+        if self._runs:
+            _status(["systemctl", "stop", unit])
+
+    def is_active(self, unit: str) -> bool:
+        """Whether a unit runs."""
+        return not self._runs or _status(["systemctl", "--quiet", "is-active", unit]) == 0
+
+
+def _must(command: Sequence[str]) -> None:
+    try:
+        subprocess.run([_program(command[0]), *command[1:]], check=True, capture_output=True)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip()
+        message = f"{' '.join(command)} failed: {said}"
+        raise ConfigurationError(message) from error
+
+
+def _status(command: Sequence[str]) -> int:
+    done = subprocess.run([_program(command[0]), *command[1:]], check=False)
+    return done.returncode
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if path is None:
+        message = f"the program {name} is not here"
+        raise ConfigurationError(message)
+    return path

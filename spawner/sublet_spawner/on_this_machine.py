@@ -1,0 +1,77 @@
+"""The part that all spawners on the hub's machine share: servers are processes of an account."""
+
+import asyncio
+
+import psutil
+from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.refusal import Refusal
+from sublet_quota.wire.api import AccountTemplate, SliceStarted
+from traitlets import Bool, Float
+
+from sublet_spawner.account import Account, account_template, allowed_environment
+from sublet_spawner.left_processes import end_processes_of
+from sublet_spawner.slice_spawner import SliceSpawnerMixin
+
+
+class OnThisMachine(SliceSpawnerMixin):
+    """A mixin for servers on the hub's machine: whose they are, and what outlives them."""
+
+    end_left_processes = Bool(
+        True,
+        help="""Whether processes that a user left running (nohup, a daemon) end with their server,
+        when they carry its slice in their environment. They could use the GPU no longer in the
+        slice's name, and would stand in the way of others' slices.""",
+    ).tag(config=True)
+
+    left_processes_grace_s = Float(
+        2.0,
+        min=0.0,
+        max=60.0,
+        help="Seconds such processes have to end after SIGTERM, before SIGKILL (0 to 60).",
+    ).tag(config=True)
+
+    def find_account(self) -> Account | Refusal:
+        """Return the account that this user's processes run as, or the refusal."""
+        raise NotImplementedError
+
+    def job_environment(self, account: Account) -> dict[str, str]:
+        """Return the server's environment without its slice, of which jobs get what is allowed."""
+        del account
+        environment: dict[str, str] = super().get_env()
+        return environment
+
+    def job_folder(self) -> str:
+        """Return the folder that the server begins in, as set; empty: the account's home."""
+        return str(self.format_string(self.notebook_dir))
+
+    async def account_template(self) -> AccountTemplate | Refusal:
+        """Return how this user's processes run, for their jobs, or the refusal."""
+        account = self.find_account()
+        if isinstance(account, Refusal):
+            return account
+        environment = allowed_environment(self.job_environment(account), self.job_environment_names)
+        return account_template(account, self.job_folder(), self.job_python, environment)
+
+    async def end_what_is_left(self, slice_id: SliceId) -> None:
+        """End what outlived the server: else it would use the GPU with no slice to its name."""
+        if not self.end_left_processes:
+            return
+        account = self.find_account()
+        if isinstance(account, Refusal):
+            return
+        ended = await asyncio.to_thread(
+            end_processes_of, slice_id, account.uid, self.left_processes_grace_s
+        )
+        if ended:
+            self.log.warning("Ended %d processes that outlived slice %s", ended, slice_id)
+
+
+def started_process(pid: int) -> SliceStarted | None:
+    """Return a server's process as the service is told of it; ``None``: it has ended already."""
+    try:
+        # Since the boot: the clock, by which psutil tells it, can be set at any time.
+        booted = psutil.boot_time()
+        start_time = psutil.Process(pid).create_time() - booted
+    except (psutil.Error, ValueError):
+        return None
+    return SliceStarted(root_pid=pid, root_start_time=start_time)

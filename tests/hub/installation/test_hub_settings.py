@@ -1,0 +1,75 @@
+"""The hub's settings are read as the hub reads them."""
+
+import sys
+from pathlib import PurePosixPath
+
+import pytest
+from sublet_hub.installation.configuration import INCLUDING_LINE, hub_configuration
+from sublet_hub.installation.facts import HubSettings
+from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
+from traitlets.config.loader import PyFileConfigLoader
+
+from tests.support.installing import chosen
+
+
+def settings_of(folder, text):
+    file = folder / "jupyterhub_config.py"
+    file.write_text(text)
+    environment = {"WHERE": "/jupyter"}
+    return read_settings(PurePosixPath(sys.executable), PurePosixPath(file), environment, folder)
+
+
+TEXTS = {
+    "": HubSettings(),
+    "print('hello')": HubSettings(),
+    "import os\nc.JupyterHub.base_url = os.environ['WHERE']": HubSettings(
+        "/jupyter/", "http://127.0.0.1:8081/jupyter/hub/api"
+    ),
+    "c.JupyterHub.bind_url = 'http://:8000/jupyter/'\nc.JupyterHub.hub_port = 81": HubSettings(
+        "/jupyter/", "http://127.0.0.1:81/jupyter/hub/api"
+    ),
+    "c.JupyterHub.hub_bind_url = 'http://10.0.0.1:8082'": HubSettings(
+        "/", "http://10.0.0.1:8082/hub/api"
+    ),
+    "c.JupyterHub.hub_ip = '0.0.0.0'\nc.JupyterHub.spawner_class = 'systemd'": HubSettings(
+        spawner="systemd"
+    ),
+    "from jupyterhub.spawner import LocalProcessSpawner as L\nc.JupyterHub.spawner_class = L": (
+        HubSettings(spawner="jupyterhub.spawner.LocalProcessSpawner")
+    ),
+    "c.JupyterHub.internal_ssl = True": HubSettings(internal_ssl=True),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_the_configuration_says(tmp_path, text):
+    assert settings_of(tmp_path, text) == TEXTS[text]
+
+
+def test_a_configuration_that_fails_says_why(tmp_path):
+    with pytest.raises(HubSettingsError, match="NameError: name 'nobody' is not defined"):
+        settings_of(tmp_path, "nobody")
+
+
+def test_a_python_that_is_not_there_says_so(tmp_path):
+    with pytest.raises(HubSettingsError, match="No such file"):
+        read_settings(PurePosixPath("/no/python"), PurePosixPath("/x.py"), {}, tmp_path)
+
+
+def test_the_included_part_adds_to_what_the_admin_set(tmp_path):
+    token = tmp_path / "service-token"
+    token.write_text("a-secret-of-the-tests")
+    token.chmod(0o600)
+    part = tmp_path / "part.py"
+    part.write_text(hub_configuration(chosen()).replace("/etc/sublet/service-token", str(token)))
+    text = """
+c.JupyterHub.services = [{"name": "mine"}]
+c.JupyterHub.load_roles = [{"name": "teacher", "scopes": []}]
+"""
+    (tmp_path / "config.py").write_text(
+        text + INCLUDING_LINE.replace("/etc/sublet/jupyterhub_config.py", str(part))
+    )
+    config = PyFileConfigLoader("config.py", path=str(tmp_path)).load_config()
+    assert [each["name"] for each in config.JupyterHub.services] == ["mine", "sublet"]
+    assert config.JupyterHub.load_roles[0]["name"] == "teacher"
+    assert config.JupyterHub.spawner_class == "sublet-local"

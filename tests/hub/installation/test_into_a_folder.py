@@ -1,0 +1,256 @@
+"""`sublet install` and `sublet uninstall` as commands, on an image's folder."""
+
+import json
+import os
+import stat
+
+import pytest
+from click.testing import CliRunner
+from sublet_lab.command_line import main
+
+from tests.support.machine_folders import (
+    CONFIGURATION,
+    SUBLET,
+    everything_below,
+    plain_machine,
+    tljh_machine,
+    write,
+)
+
+NEEDS_ROOT = pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root: accounts are made, and files are root's"
+)
+COPIES = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
+"""What useradd and userdel keep of the lists of accounts as they were."""
+MACHINES = pytest.mark.parametrize("machine", [plain_machine, tljh_machine])
+
+
+def run(command, root, *options, answers=""):
+    return CliRunner().invoke(main, [command, "--root", str(root), *options], input=answers)
+
+
+def install(root, *options, answers=""):
+    return run("install", root, "--device", "nvidia", *options, answers=answers)
+
+
+def installed(root, *options):
+    result = install(root, "--yes", *options)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def uninstalled(root, *options):
+    result = run("uninstall", root, "--yes", *options)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@NEEDS_ROOT
+@MACHINES
+def test_uninstall_leaves_the_machine_as_it_was_byte_for_byte(tmp_path, machine):
+    root = machine(tmp_path)
+    before = everything_below(root, but=COPIES)
+    installed(root)
+    assert everything_below(root, but=COPIES) != before
+    uninstalled(root)
+    assert everything_below(root, but=COPIES) == before
+
+
+@NEEDS_ROOT
+@MACHINES
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_a_dry_run_shows_the_plan_and_changes_nothing(tmp_path, machine, command):
+    root = machine(tmp_path)
+    if command == "uninstall":
+        installed(root)
+    before = everything_below(root)
+    device = ["--device", "nvidia"] if command == "install" else []
+    result = run(command, root, "--dry-run", *device)
+    assert result.exit_code == 0
+    assert "/etc/systemd/system/sublet-agent.service" in result.output
+    assert "Nothing was changed." in result.output
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
+def test_nothing_is_changed_without_a_yes(tmp_path):
+    root = plain_machine(tmp_path)
+    before = everything_below(root)
+    result = install(root, answers="n\n")
+    assert "Do this?" in result.output
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
+@MACHINES
+def test_installing_twice_changes_nothing(tmp_path, machine):
+    root = machine(tmp_path)
+    installed(root)
+    before = everything_below(root)
+    assert "nothing to change" in installed(root)
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
+def test_secrets_are_for_the_service_alone_and_differ(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    names = ("service-token", "nodes/this-machine")
+    secrets = [root / "etc/sublet" / name for name in names]
+    (line,) = [x for x in (root / "etc/passwd").read_text().splitlines() if x.startswith("sublet:")]
+    for secret in secrets:
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert secret.stat().st_uid == int(line.split(":")[2]) != 0
+    assert len({secret.read_text() for secret in secrets}) == 2
+    assert not any(secret.read_text() in installed(root, "--dry-run") for secret in secrets)
+
+
+@NEEDS_ROOT
+def test_a_plain_hub_gets_one_line_and_keeps_its_files_mode(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    config = root / "etc/jupyterhub/jupyterhub_config.py"
+    included = '__import__("pathlib").Path("/etc/sublet/jupyterhub_config.py").read_text()'
+    added = f"exec({included})  # sublet install\n"
+    assert config.read_text() == CONFIGURATION + added
+    assert stat.S_IMODE(config.stat().st_mode) == 0o640
+    assert "sublet-local" in (root / "etc/sublet/jupyterhub_config.py").read_text()
+
+
+@NEEDS_ROOT
+def test_what_the_admin_wrote_into_the_hubs_configuration_meanwhile_stays(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    config = root / "etc/jupyterhub/jupyterhub_config.py"
+    config.write_text(config.read_text() + "c.JupyterHub.port = 80\n")
+    uninstalled(root)
+    assert config.read_text() == CONFIGURATION + "c.JupyterHub.port = 80\n"
+
+
+@NEEDS_ROOT
+def test_the_littlest_jupyterhub_gets_a_file_of_its_own(tmp_path):
+    root = tljh_machine(tmp_path)
+    installed(root)
+    text = (root / "opt/tljh/config/jupyterhub_config.d/zz-sublet.py").read_text()
+    assert "'sublet-tljh'" in text
+    assert "'/opt/tljh/user/bin/python'" in text
+    service = (root / "etc/sublet/sublet_hub_config.py").read_text()
+    assert "'http://127.0.0.1:15001/hub/api'" in service
+
+
+@NEEDS_ROOT
+def test_a_file_that_the_admin_changed_stays_on_upgrade_and_on_uninstall(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    settings = root / "etc/sublet/sublet_agent_config.py"
+    settings.write_text("c.SubletAgent.margin_mib = 2048\n")
+    result = installed(root, "--node", "another")
+    assert "changed since" in result
+    assert "+c.SubletAgent.node = 'another'" in result
+    assert settings.read_text() == "c.SubletAgent.margin_mib = 2048\n"
+    result = uninstalled(root)
+    assert "sublet_agent_config.py: changed by you" in result
+    assert settings.read_text() == "c.SubletAgent.margin_mib = 2048\n"
+    assert sorted(p.name for p in (root / "etc/sublet").iterdir()) == [settings.name]
+
+
+@NEEDS_ROOT
+def test_an_upgrade_shows_the_difference_and_makes_it(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    result = installed(root, "--port", "8902")
+    assert "-c.SubletHub.port = 8901" in result
+    assert "+c.SubletHub.port = 8902" in result
+    assert "8902" in (root / "etc/sublet/sublet_hub_config.py").read_text()
+
+
+@NEEDS_ROOT
+def test_another_release_starts_its_parts_again_also_where_no_file_differs(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    manifest = root / "var/lib/sublet/installed.json"
+    manifest.write_text(manifest.read_text().replace(SUBLET, "0.0.9", 1))
+    assert f"Sublet 0.0.9 is {SUBLET} now" in installed(root)
+    assert "nothing to change" in installed(root)
+
+
+@NEEDS_ROOT
+def test_what_a_new_installation_needs_no_more_is_removed(tmp_path):
+    root = plain_machine(tmp_path)
+    result = run("install", root, "--yes", "--device", "simulated")
+    assert result.exit_code == 0, result.output
+    unit = root / "etc/systemd/system/sublet-simulated-gpus.service"
+    assert unit.exists()
+    assert "needed no more" in installed(root)
+    assert not unit.exists()
+    assert not (unit.parent / "multi-user.target.wants" / unit.name).is_symlink()
+
+
+@NEEDS_ROOT
+def test_what_is_needed_no_more_and_was_changed_is_not_removed_unasked(tmp_path):
+    root = plain_machine(tmp_path)
+    run("install", root, "--yes", "--device", "simulated")
+    unit = root / "etc/systemd/system/sublet-simulated-gpus.service"
+    unit.write_text("# mine\n")
+    installed(root)
+    assert unit.read_text() == "# mine\n"
+    assert "changed by you" in uninstalled(root)
+    assert unit.read_text() == "# mine\n"
+
+
+@NEEDS_ROOT
+def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
+    root = plain_machine(tmp_path)
+    before = everything_below(root, but=COPIES)
+    installed(root)
+    write(root, "var/lib/sublet/service/ledger.sqlite", "hours and hours")
+    assert "data" in uninstalled(root)
+    assert (root / "var/lib/sublet/service/ledger.sqlite").read_text() == "hours and hours"
+    assert "sublet:" in (root / "etc/passwd").read_text()
+    assert not (root / "etc/systemd/system/sublet-hub.service").exists()
+    uninstalled(root, "--remove-data")
+    assert everything_below(root, but=COPIES) == before
+
+
+@NEEDS_ROOT
+def test_data_that_was_kept_is_found_by_the_next_installation(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    write(root, "var/lib/sublet/service/ledger.sqlite", "hours and hours")
+    uninstalled(root)
+    installed(root)
+    assert (root / "var/lib/sublet/service/ledger.sqlite").read_text() == "hours and hours"
+    entries = json.loads((root / "var/lib/sublet/installed.json").read_text())["made"]
+    assert [e["path"] for e in entries if e["kind"] == "account"] == ["sublet"]
+
+
+@NEEDS_ROOT
+def test_somebody_elses_file_is_kept_and_comes_back(tmp_path):
+    root = plain_machine(tmp_path)
+    write(root, "etc/sublet/jupyterhub_config.py", "# mine\n", 0o600)
+    before = everything_below(root, but=COPIES)
+    assert "replace" in installed(root)
+    uninstalled(root)
+    assert everything_below(root, but=COPIES) == before
+
+
+@NEEDS_ROOT
+def test_a_quota_document_that_was_edited_is_left_alone_by_upgrades(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    quota = root / "etc/sublet/quota.yaml"
+    quota.write_text("pools: {}\n")
+    assert "quota.yaml" not in installed(root, "--port", "8902")
+    assert quota.read_text() == "pools: {}\n"
+
+
+def test_without_an_installation_there_is_nothing_to_undo(tmp_path):
+    result = run("uninstall", tmp_path, "--yes")
+    assert (result.exit_code, "Nothing is installed here" in result.output) == (0, True)
+
+
+def test_a_manifest_that_cannot_be_read_stops_everything(tmp_path):
+    write(tmp_path, "var/lib/sublet/installed.json", "{")
+    result = run("uninstall", tmp_path, "--yes")
+    assert result.exit_code == 1
+    assert "cannot be read" in result.output

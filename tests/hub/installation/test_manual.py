@@ -1,0 +1,37 @@
+"""The manual's commands and documents are such as this release takes."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from sublet_hub.installation.command_line import install, uninstall
+from sublet_hub.installation.configuration import QUOTA_DOCUMENT
+from sublet_quota.document.reading import read_quota_document
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "hub_ext/docs/one-machine.md").read_text()
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def options_of(command):
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("command", [install, uninstall], ids=["install", "uninstall"])
+def test_its_options_are_there(command):
+    lines = re.findall(rf"sublet {command.name}( [^`\n]*)?", PAGE)
+    named = {option for line in lines for option in re.findall(r"--[a-z-]+", line)}
+    assert named
+    assert named <= options_of(command)
+
+
+def test_its_quota_document_is_valid_and_so_is_the_one_that_is_installed():
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    document = read_quota_document(text)
+    assert set(document.groups) == {"teachers"}
+    read_quota_document(QUOTA_DOCUMENT)
+
+
+def test_it_names_the_wheel_of_this_release():
+    assert f"./sublet-{VERSION}-py3-none-any.whl[nvidia]" in PAGE

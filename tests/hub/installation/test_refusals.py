@@ -1,0 +1,131 @@
+"""Why nothing is installed, and what is said to do."""
+
+import dataclasses
+from pathlib import PurePosixPath
+
+import pytest
+from sublet_hub.installation.facts import HubKind, HubSettings
+from sublet_hub.installation.refusals import refusals
+from sublet_hub.installation.wishes import Wishes
+
+from tests.support.installing import PYTHON, a_hub, facts, packages
+
+USERS = PurePosixPath("/opt/tljh/user/bin/python")
+WITH_SYSTEMD = packages(jupyterhub_systemdspawner="1.0.2")
+
+
+def tljh(**fields):
+    return a_hub(**({"kind": HubKind.TLJH, "environment": WITH_SYSTEMD} | fields))
+
+
+def hub_with(spawner):
+    return a_hub(settings=HubSettings(spawner=spawner))
+
+
+CASES = {
+    "not root": (facts(is_root=False), Wishes(), "sudo"),
+    "no systemd": (facts(systemd_version=None), Wishes(), "make up"),
+    "old systemd": (facts(systemd_version=237), Wishes(), "systemd is 237; 245 or newer"),
+    "systemd did not start it": (facts(systemd_runs=False), Wishes(), "not process 1"),
+    "no hub": (facts(hubs=()), Wishes(), "No hub is found"),
+    "two hubs": (facts(hubs=(a_hub(), a_hub(unit="b.service"))), Wishes(), "--hub-unit"),
+    "no card": (facts(gpus=()), Wishes(), "nvidia-smi -L"),
+    "an image, and no word which GPUs": (facts(in_image=True, gpus=()), Wishes(), "--device"),
+    "port taken": (facts(port_is_taken=True), Wishes(), "port 8901"),
+    "a name with a slash": (facts(), Wishes(node="a/b"), "'a/b' is no name"),
+    "a hub that is not root": (facts(hubs=(a_hub(account="hub"),)), Wishes(), "runs as hub"),
+    "internal_ssl": (
+        facts(hubs=(a_hub(settings=HubSettings(internal_ssl=True)),)),
+        Wishes(),
+        "internal_ssl",
+    ),
+    "an unreadable configuration": (
+        facts(hubs=(a_hub(settings=None, settings_problem="NameError: x"),)),
+        Wishes(),
+        "(NameError: x)",
+    ),
+    "an old hub": (
+        facts(hubs=(a_hub(environment=packages(jupyterhub="5.2.1")),)),
+        Wishes(),
+        f"sudo {PYTHON} -m pip install --upgrade 'jupyterhub>=5.3'",
+    ),
+    "no Sublet in the hub's environment": (
+        facts(hubs=(a_hub(environment=packages(sublet="")),)),
+        Wishes(),
+        f"sudo {PYTHON} -m pip install './sublet-1.2.3-py3-none-any.whl'",
+    ),
+    "another Sublet in the hub's environment": (
+        facts(hubs=(a_hub(environment=packages(sublet="1.0.0")),)),
+        Wishes(),
+        "is 1.0.0 there",
+    ),
+    "an old Python": (
+        facts(hubs=(a_hub(environment=packages(version=(3, 10))),)),
+        Wishes(),
+        "is 3.10; Sublet needs 3.11",
+    ),
+    "no such environment": (
+        facts(hubs=(a_hub(environment=packages(version=None)),)),
+        Wishes(),
+        "--hub-python",
+    ),
+    "no Sublet in the users' environment": (
+        facts(hubs=(tljh(users=packages(USERS, sublet="")),)),
+        Wishes(),
+        f"sudo {USERS} -m pip install './sublet-1.2.3-py3-none-any.whl'",
+    ),
+    "nothing to use cards with": (
+        facts(hubs=(a_hub(environment=packages(cuda_core="")),)),
+        Wishes(),
+        "pip install './sublet-1.2.3-py3-none-any.whl[nvidia]'",
+    ),
+    "no SystemdSpawner": (
+        facts(),
+        Wishes(spawner="sublet-systemd"),
+        f"sudo {PYTHON} -m pip install 'jupyterhub-systemdspawner'",
+    ),
+    "the other hub's spawner": (facts(), Wishes(spawner="sublet-tljh"), "is not for JupyterHub"),
+    "a spawner for something else": (
+        facts(hubs=(hub_with("dockerspawner.DockerSpawner"),)),
+        Wishes(),
+        "would replace",
+    ),
+    "hidden devices": (facts(hubs=(a_hub(private_devices=True),)), Wishes(), "PrivateDevices"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_refused_in_words_that_say_what_to_do(name):
+    machine, wishes, words = CASES[name]
+    (refusal,) = refusals(machine, wishes)
+    assert words in refusal
+
+
+FINE = {
+    "a plain hub": (facts(), Wishes()),
+    "The Littlest JupyterHub": (facts(hubs=(tljh(private_devices=True),)), Wishes()),
+    "simulated GPUs without a card": (facts(gpus=()), Wishes(device="simulated")),
+    "an image for cards": (
+        facts(in_image=True, systemd_runs=False, gpus=()),
+        Wishes(device="nvidia"),
+    ),
+    "a spawner for something else that is to be replaced": (
+        facts(hubs=(hub_with("dockerspawner.DockerSpawner"),)),
+        Wishes(spawner="sublet-local"),
+    ),
+    "the hub as Sublet left it": (facts(hubs=(hub_with("sublet-local"),)), Wishes()),
+    "an unreadable configuration, and what matters said": (
+        facts(hubs=(a_hub(settings=None),)),
+        Wishes(base_url="/", hub_api_url="http://127.0.0.1:8081/hub/api"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_nothing_keeps_from_it(name):
+    assert refusals(*FINE[name]) == []
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    machine = dataclasses.replace(facts(), is_root=False, gpus=(), port_is_taken=True)
+    assert len(refusals(machine, Wishes())) == 3

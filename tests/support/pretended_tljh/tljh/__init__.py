@@ -1,0 +1,1 @@
+"""A stand-in for the hub's package of The Littlest JupyterHub, which is not on PyPI."""
