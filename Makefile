@@ -6,6 +6,13 @@ BIN := $(VENV)/bin
 DEVICE ?= auto
 PROXY_VERSION := 5.3.0
 AREA ?=
+# A folder that `make wheelhouse` made: setup then asks no network.
+WHEELHOUSE ?=
+export WHEELHOUSE := $(abspath $(WHEELHOUSE))
+INTO ?= wheelhouse
+EXTRAS ?= demo,nvidia,card
+PYTHON_VERSION ?=
+PLATFORM ?=
 # Tests mostly wait, for kernels, hubs and pods: more processes than cores, and one group of tests in each.
 WORKERS ?= 4
 
@@ -23,7 +30,7 @@ NEEDED_BY_kube := kubernetes
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
+.PHONY: help setup wheelhouse browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +39,10 @@ setup: $(VENV)/.ready $(BIN)/configurable-http-proxy $(LAB) ## Virtual environme
 
 browser: ## Chromium for the browser tests, where packages may be installed
 	@.ci/timed Chromium .ci/install-chromium
+
+wheelhouse: setup ## All that a machine without a network needs, in parts (PYTHON_VERSION=3.12 PLATFORM=manylinux_2_28_x86_64)
+	$(BIN)/python .ci/wheelhouse/gather.py --into "$(INTO)" --extras "$(EXTRAS)" --proxy $(VENV)/node \
+		--python-version "$(PYTHON_VERSION)" --platform "$(PLATFORM)"
 
 demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
 	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
