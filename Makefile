@@ -13,6 +13,9 @@ INTO ?= wheelhouse
 EXTRAS ?= demo,nvidia,card
 PYTHON_VERSION ?=
 PLATFORM ?=
+CARD_REPORT ?= card-report
+CARD_PARTS ?=
+CARD_OPTIONS ?=
 # Tests mostly wait, for kernels, hubs and pods: more processes than cores, and one group of tests in each.
 WORKERS ?= 4
 
@@ -30,7 +33,7 @@ NEEDED_BY_kube := kubernetes
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheelhouse browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
+.PHONY: help setup wheelhouse card browser postgresql kubernetes demo up test quick check format benchmarks picture schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +52,9 @@ demo: setup ## The whole story on one GPU, without a browser (DEVICE=nvidia for 
 
 up: setup ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
+
+card: setup ## On a machine with a card: probe, tests, figures, demo into one report (CARD_PARTS="probe demo", CARD_REPORT=folder)
+	$(BIN)/python -m tests.gpu.card --device $(DEVICE) --report "$(CARD_REPORT)" --parts "$(CARD_PARTS)" $(CARD_OPTIONS)
 
 postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed
 	@.ci/timed PostgreSQL .ci/install-postgresql
@@ -91,7 +97,7 @@ schema: setup ## Publish the quota document's schema anew, and the chart's, whic
 
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
-	rm -rf $(VENV) .sublet demo-output browser-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv .ci/install-node
 	@.ci/timed "virtual environment" .ci/create-venv "$(PYTHON)" "$(VENV)"

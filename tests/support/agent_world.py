@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from sublet_agent.devices.interface import Device
 
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
 from tests.support.running_agent import RunningAgent
-from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
+from tests.support.simulated_gpus import simulated_gpus
 from tests.support.tenants import Tenant
 
 GIB = 1024
@@ -33,6 +35,22 @@ def enter():
             return [message["type"], time.perf_counter() - began, waits]
         waits.append(message)
 """
+
+
+class Gpus(Protocol):
+    """GPUs that tests run an agent beside: simulated ones, or a real card."""
+
+    device: Device
+
+    @property
+    def gpu_id(self) -> str: ...
+
+    @property
+    def agent_options(self) -> tuple[str, ...]: ...
+
+    def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant: ...
+
+    def state_word(self, pid: int) -> str | None: ...
 
 
 @dataclass
@@ -74,7 +92,8 @@ class Kernel:
 class AgentWorld:
     """The three, and the kernels that a test starts."""
 
-    gpus: SimulatedGpus
+    gpus: Any
+    """``Gpus``; tests of what a simulated card alone can do ask it for its administration."""
     service: FakeServiceLink
     agent: RunningAgent
     gpu_id: str = field(init=False)
@@ -116,9 +135,8 @@ class AgentWorld:
         return self.service.report(slice_id)
 
     def truth(self, pid: int) -> str | None:
-        """Return the state of a process as the daemon knows it."""
-        process = self.gpus.administration.inspect().process(pid)
-        return None if process is None else process.state
+        """Return the state of a process as daemon or driver know it."""
+        return self.gpus.state_word(pid)
 
     def events(self, kind: str, slice_id: str | None = None) -> list[Any]:
         return [e for e in self.service.events if e.kind == kind and slice_id in (None, e.slice_id)]
@@ -147,12 +165,31 @@ def agent_world(
     service = FakeServiceLink(beat_s=beat_s)
     service.start()
     daemon = ("--speed", str(speed)) if speed else ()
-    with simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus:
-        agent = RunningAgent(folder, gpus.socket, service, agent_options, module)
-        agent.start()
-        try:
-            agent.wait_until_serving()
-            yield AgentWorld(gpus, service, agent)
-        finally:
-            agent.stop()
-            service.stop()
+    with (
+        simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus,
+        agent_beside(gpus, folder, *agent_options, module=module, service=service) as world,
+    ):
+        yield world
+
+
+@contextmanager
+def agent_beside(
+    gpus: Gpus,
+    folder: Path,
+    *agent_options: str,
+    module: str = "sublet_agent.app.serving",
+    service: FakeServiceLink | None = None,
+) -> Iterator[AgentWorld]:
+    """Start an agent beside GPUs that are there, real or simulated, and its hub service."""
+    folder.chmod(0o755)
+    if service is None:
+        service = FakeServiceLink()
+        service.start()
+    agent = RunningAgent(folder, gpus.agent_options, service, agent_options, module)
+    agent.start()
+    try:
+        agent.wait_until_serving()
+        yield AgentWorld(gpus, service, agent)
+    finally:
+        agent.stop()
+        service.stop()

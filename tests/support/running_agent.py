@@ -25,7 +25,7 @@ class RunningAgent:
     """``sublet-agent`` (or the agent's own process, without its watchdog) in a folder."""
 
     folder: Path
-    simulated_socket: Path
+    device_options: tuple[str, ...]
     service: FakeServiceLink
     options: tuple[str, ...] = ()
     module: str = _WATCHED
@@ -52,8 +52,7 @@ class RunningAgent:
             "--node=node-1",
             f"--state-folder={self.folder / 'state'}",
             f"--tenant-socket={self.tenant_socket}",
-            "--device=simulated",
-            f"--simulated-socket={self.simulated_socket}",
+            *self.device_options,
             *self.options,
         ]
         with log.open("wb") as output:

@@ -15,6 +15,7 @@ from sublet_agent.simulated.administration import Administration
 from tests.support.nursery import NurserySprout, nursery
 from tests.support.tenants import Tenant
 
+CLIENT: Final = "sublet_agent.simulated.client"
 _END_S: Final = 60.0
 
 
@@ -33,10 +34,20 @@ class SimulatedGpus:
         """The first card's id."""
         return self.device.gpus()[0].gpu_id
 
-    def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant:
+    @property
+    def agent_options(self) -> tuple[str, ...]:
+        """How an agent is told of these cards."""
+        return ("--device=simulated", f"--simulated-socket={self.socket}")
+
+    def state_word(self, pid: int) -> str | None:
+        """Return the state of a process as the daemon knows it."""
+        process = self.administration.inspect().process(pid)
+        return None if process is None else process.state
+
+    def tenant(self, *, uid: int | None = None, client: str = CLIENT, **environment: str) -> Tenant:
         """Start a process that uses the cards; it ends with the daemon at the latest."""
         more = {**environment, "SUBLET_SIMULATED_SOCKET": str(self.socket)}
-        tenant = Tenant.start("sublet_agent.simulated.client", more, uid=uid)
+        tenant = Tenant.start(client, more, uid=uid)
         self.stack.callback(tenant.close)
         return tenant
 

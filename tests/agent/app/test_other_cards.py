@@ -27,7 +27,9 @@ def world(tmp_path: Path) -> Iterator[AgentWorld]:
     service.start()
     with simulated_gpus("--gpus", "2", "--scale", "16384") as gpus:
         options = ("--SubletAgent.tick_s=0.03",)
-        agent = RunningAgent(tmp_path, gpus.socket, service, options, "sublet_agent.app.serving")
+        agent = RunningAgent(
+            tmp_path, gpus.agent_options, service, options, "sublet_agent.app.serving"
+        )
         agent.start()
         try:
             agent.wait_until_serving()
