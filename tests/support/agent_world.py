@@ -96,6 +96,8 @@ class AgentWorld:
     """``Gpus``; tests of what a simulated card alone can do ask it for its administration."""
     service: FakeServiceLink
     agent: RunningAgent
+    patience_s: float = 15.0
+    """How long things may take: longer where a real card moves real memory."""
     gpu_id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -145,8 +147,13 @@ class AgentWorld:
         """Wait until none of these slices counts as active."""
         self.until(lambda: all(not self.report(each).active for each in slice_ids))
 
-    def until(self, holds: Any, within_s: float = 15.0) -> None:
-        deadline = time.monotonic() + within_s
+    @property
+    def card_gib(self) -> int:
+        """The card's memory."""
+        return self.gpus.device.gpus()[0].memory_mib // GIB
+
+    def until(self, holds: Any, within_s: float | None = None) -> None:
+        deadline = time.monotonic() + (self.patience_s if within_s is None else within_s)
         while not holds():
             assert time.monotonic() < deadline, f"not in time\n{self.agent.text()[-6000:]}"
             time.sleep(0.005)
