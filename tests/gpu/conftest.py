@@ -73,19 +73,13 @@ def node(kind: str) -> Iterator[Gpus]:
 @pytest.fixture
 def world(node: Gpus, kind: str, tmp_path: Path) -> Iterator[AgentWorld]:
     """A real agent beside the card."""
-    with _agent(node, kind, tmp_path, "sublet_agent.app.serving") as made:
-        yield made
-
-
-@pytest.fixture
-def watched(node: Gpus, kind: str, tmp_path: Path) -> Iterator[AgentWorld]:
-    """A real agent beside the card, with the watchdog that starts it again."""
-    with _agent(node, kind, tmp_path, "sublet_agent.app.application") as made:
+    with agent_of(kind, node, tmp_path, "sublet_agent.app.serving") as made:
         yield made
 
 
 @contextmanager
-def _agent(node: Gpus, kind: str, folder: Path, module: str) -> Iterator[AgentWorld]:
+def agent_of(kind: str, node: Gpus, folder: Path, module: str) -> Iterator[AgentWorld]:
+    """Start an agent beside a card of this kind."""
     options = ("--SubletAgent.tick_s=0.03" if kind == "simulated" else "--SubletAgent.tick_s=0.2",)
     with agent_beside(node, folder, *options, module=module) as made:
         if kind == "nvidia":

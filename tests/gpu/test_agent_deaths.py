@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from sublet_agent.state_files.journal import Step
 
+from tests.gpu.conftest import agent_of, open_node
 from tests.support.agent_world import AgentWorld
 
 HELPER = "sublet_agent.driver_helper"
@@ -97,12 +98,33 @@ def killed_at(
         watching.join()
 
 
+@pytest.fixture(scope="module")
+def watched(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentWorld]:
+    """A real agent with the watchdog that starts it again."""
+    folder = tmp_path_factory.mktemp("watched")
+    with (
+        open_node(kind) as node,
+        agent_of(kind, node, folder, "sublet_agent.app.application") as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def world(watched: AgentWorld) -> Iterator[AgentWorld]:
+    """The same for each death: whoever comes next finds it without slices."""
+    kernels = watched.kernels = []
+    yield watched
+    for kernel in kernels:
+        kernel.kill()
+    watched.service.assign()
+    watched.until(lambda: not watched.status.slices)
+
+
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("step", [*LEAVES, *COMES_BACK], ids=str)
 def test_whoever_is_killed_at_whichever_step_nothing_is_lost(
-    watched: AgentWorld, step: Step, who: Callable[[AgentWorld], list[int]]
+    world: AgentWorld, step: Step, who: Callable[[AgentWorld], list[int]]
 ) -> None:
-    world = watched
     held = max(1, world.card_gib // 20)
     job = world.job("j", world.card_gib - held // 2 or 1)
     owner, neighbour = world.notebook("a", world.card_gib // 2), world.notebook("b", 2)

@@ -98,6 +98,8 @@ class AgentWorld:
     agent: RunningAgent
     patience_s: float = 15.0
     """How long things may take: longer where a real card moves real memory."""
+    kernels: list[Kernel] = field(default_factory=list)
+    """Those that were started, for whoever ends them."""
     gpu_id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +126,7 @@ class AgentWorld:
             **environment,
         )
         kernel = Kernel(tenant)
+        self.kernels.append(kernel)
         kernel.reconnect()
         return kernel
 
