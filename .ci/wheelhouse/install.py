@@ -145,7 +145,8 @@ def open_parts(house: Path, told: dict[str, Any], into: Path) -> None:
             message = f"{each['name']} is damaged: make the wheelhouse again"
             raise WheelhouseError(message)
     _lay_out_bundle(into)
-    (into / "extras").write_text(told["extras"])
+    for fact in ("extras", "commit"):
+        (into / fact).write_text(told[fact])
     stamp.write_text(sha256_of(house / LIST))
 
 

@@ -16,12 +16,13 @@ from sublet_agent.cgroups.node_groups import GROUPS_NAME
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.wire.agent_link import SliceAssignment
 
+from tests.support.agent_world import Gpus
 from tests.support.control_groups import freezers, leave_no_groups
 from tests.support.fake_service_link import FakeServiceLink, slice_assignment
 from tests.support.left_over_groups import note_groups
 from tests.support.nursery import NurserySprout, nursery
-from tests.support.simulated_gpus import SimulatedGpus
 from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
+from tests.support.walked_card import card_of
 
 CONTEXT_MIB = 512
 
@@ -34,7 +35,7 @@ class ViolationError(AssertionError):
 class WalkedNode:
     """The node: its agent, its slices and their tenants, and the looks at whether all is well."""
 
-    gpus: SimulatedGpus
+    gpus: Gpus
     service: FakeServiceLink
     folder: Path
     seed: int
@@ -51,6 +52,7 @@ class WalkedNode:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311 - a walk, not a secret
         self.gpu_id = self.gpus.gpu_id
+        self.card = card_of(self.gpus)
         self.table = LinuxProcessTable()
         self._jobs = 0
         self.longest_cell_s = 0.0
@@ -114,7 +116,7 @@ class WalkedNode:
     def calm_down(self) -> None:
         """No more faults, deaths and grabs: now all must get on, with every byte in place."""
         self._rest.touch()
-        self.gpus.administration.clear_faults()
+        self.card.no_more_faults()
         self.service.lending = True
         self.service.push()
         self._nothing_is_lost()
@@ -134,14 +136,9 @@ class WalkedNode:
         self._rest.unlink()
 
     def _nothing_is_lost(self, *, verify: bool = False) -> None:
-        truth = self.gpus.administration.inspect(verify=verify)
-        if truth.lost:
-            message = f"lost: {truth.lost}"
-            raise ViolationError(message)
-        for process in truth.processes:
-            if any(b.intact is False for b in process.buffers):
-                message = f"lost: bytes are not what they were: {process}"
-                raise ViolationError(message)
+        lost = self.card.lost(verify=verify)
+        if lost is not None:
+            raise ViolationError(lost)
 
     def _no_cell_runs(self) -> bool:
         self.look_at_answers()
@@ -150,28 +147,24 @@ class WalkedNode:
 
     def _no_owner_is_locked(self) -> bool:
         owners = {t.pid for s in self.slices if not s.job for t in s.tenants}
-        truth = self.gpus.administration.inspect()
-        return not any(p.state == "locked" for p in truth.processes if p.pid in owners)
+        return "locked" not in self.card.states(owners).values()
 
     def _a_job_computes(self) -> bool:
         self.job_starts_if_it_may()
         jobs = {t.pid for s in self.slices if s.job for t in s.tenants}
-        first = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
-        time.sleep(0.05)
+        first = self.card.worked(jobs)
+        time.sleep(0.05 * self.card.slowness)
         self.look_at_answers()
-        now = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
+        now = self.card.worked(jobs)
         return any(now.get(pid, 0) > first.get(pid, 0) for pid in jobs)
 
     def _wait(self, what: str, holds: Callable[[], bool], within_s: float) -> None:
+        within_s *= self.card.slowness
         deadline = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > deadline:
                 self._nothing_is_lost()
-                truth = self.gpus.administration.inspect()
-                state = "\n".join(
-                    f"  {p.pid} {p.state} {p.operation} {p.held_mib} MiB, {p.waiting_calls} wait"
-                    for p in truth.processes
-                )
+                state = self.card.in_words()
                 message = f"not within {within_s} s: {what}\n{state}\n{self.service.status}"
                 raise ViolationError(message)
             time.sleep(0.003)
@@ -183,8 +176,7 @@ class WalkedNode:
             "--node=node-1",
             f"--state-folder={self.folder / 'state'}",
             f"--tenant-socket={self.folder / 'run' / 'agent.sock'}",
-            "--device=simulated",
-            f"--simulated-socket={self.gpus.socket}",
+            *self.gpus.agent_options,
             "--SubletAgent.tick_s=0.02",
             # A cell that was held up for longer than idle_after may stand in a GPU call.
             "--SubletAgent.busy_wakes_after_s=0.1",
@@ -211,7 +203,7 @@ class WalkedNode:
             {
                 "SUBLET_SLICE_ID": each.slice_id,
                 "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
-                "SUBLET_SIMULATED_SOCKET": str(self.gpus.socket),
+                **self.card.environment(),
                 "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
                 "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
             }
@@ -229,7 +221,8 @@ class WalkedNode:
     def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
         assert each.root is not None
         return each.root.tenant(
-            WALK_CAP_MIB=str(cap_mib), WALK_SEED=str(self.rng.randrange(1 << 30))
+            WALK_CAP_MIB=str(int(cap_mib * self.card.held_share)),
+            WALK_SEED=str(self.rng.randrange(1 << 30)),
         )
 
     def _assign(self) -> None:

@@ -50,7 +50,7 @@ def describe_machine(device: str) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": device,
-        "commit": _said("git", "rev-parse", "HEAD"),
+        "commit": _commit(),
         "system": platform.platform(),
         "python": sys.version.split()[0],
         "cpus": os.cpu_count(),
@@ -61,6 +61,14 @@ def describe_machine(device: str) -> dict[str, Any]:
         "cards": _cards() if device == "nvidia" else "SIMULATED",
         "nvidia-smi": _said("nvidia-smi") if device == "nvidia" else "",
     }
+
+
+def _commit() -> str:
+    if (_ROOT / ".git").exists():
+        return _said("git", "rev-parse", "HEAD")
+    # Of a wheelhouse: its source has no history.
+    told = Path(sys.prefix) / ".wheelhouse" / "commit"
+    return told.read_text() if told.exists() else "unknown"
 
 
 def _version(name: str) -> str:

@@ -82,6 +82,12 @@ PARTS: Final = (
     Part("demo", "make demo", _demo),
     Part("cycles", "Random pause, suspend, resume and kill, with hashes", _tests("test_cycles.py")),
     Part(
+        "walk",
+        "A random walk over owners, jobs and deaths of the agent",
+        _tests("test_fault_walk.py"),
+        simulated=False,
+    ),
+    Part(
         "waiting",
         "What a call that waits costs",
         _tests("test_waiting_calls.py", more=("-s",)),
