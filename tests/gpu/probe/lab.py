@@ -83,6 +83,10 @@ class Lab:
     def simulated(self) -> bool:
         return self.kind == "simulated"
 
+    def sized(self, mib: int) -> int:
+        """Return so much, or less where the card is small."""
+        return min(mib, self.monitor.free_mib() // 6)
+
     def target(self, mib: int = SMALL_MIB, *, uid: int | None = None, **environment: str) -> Tenant:
         """Start a process that holds memory with known bytes."""
         tenant = self.empty_target(uid=uid, **environment)
@@ -119,10 +123,17 @@ class Lab:
         call.began = time.monotonic()
         return call
 
-    def call(self, operation: str, pid: int, *words: str, timeout_ms: int = 2000) -> dict[str, Any]:
+    def call(
+        self,
+        operation: str,
+        pid: int,
+        *words: str,
+        timeout_ms: int = 2000,
+        within_s: float | None = None,
+    ) -> dict[str, Any]:
         """Make a call; where nothing comes back, ``code`` is ``None``, and it is given up."""
         running = self.begin(operation, pid, *words, timeout_ms=timeout_ms)
-        result = running.result()
+        result = running.result(within_s)
         if result is not None:
             return result
         told = {"call": operation, "code": None, "word": "", "threads": running.threads()}

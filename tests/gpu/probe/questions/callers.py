@@ -37,8 +37,8 @@ def _all_callers(lab: Lab) -> Answer:
     "restore-callers", "a cycle by callers with and without cuInit, with NVML open and closed", 120
 )
 def restore_callers(lab: Lab) -> Answer:
-    answer = _all_callers(lab)
     facts = {} if lab.simulated else {"persistence": _persistence(lab)}
+    answer = _all_callers(lab)
     return Answer(answer.verdict, {**facts, **answer.seen})
 
 

@@ -3,7 +3,7 @@
 import time
 
 from tests.gpu.probe.answers import Answer, Verdict, question
-from tests.gpu.probe.lab import Lab
+from tests.gpu.probe.lab import MOVES_WITHIN_S, Lab
 
 _HELD_MIB = 8192
 _LOOKED_S = 6.0
@@ -15,7 +15,7 @@ def _ask(lab: Lab, operation: str) -> Answer:
     seen: dict[str, object] = {}
     verdict = Verdict.WORKS
     for when, after_s in _AFTER_S.items():
-        target = lab.target(_HELD_MIB)
+        target = lab.target(lab.sized(_HELD_MIB))
         lab.must("lock", target.pid)
         if operation == "restore":
             lab.must("checkpoint", target.pid)
@@ -25,7 +25,7 @@ def _ask(lab: Lab, operation: str) -> Answer:
         looks = []
         until = time.monotonic() + _LOOKED_S
         while time.monotonic() < until:
-            look = lab.call("get-state", target.pid)
+            look = lab.call("get-state", target.pid, within_s=MOVES_WITHIN_S)
             said = look["word"] or ("no answer" if look["code"] is None else look["code"])
             if not looks or looks[-1]["said"] != said:
                 after = round(time.monotonic() - call.began, 3)

@@ -12,7 +12,8 @@ from tests.gpu.probe.lab import MOVES_WITHIN_S, Lab, RunningCall, bytes_of
     180,
 )
 def two_at_once(lab: Lab) -> Answer:
-    pair = [lab.target(1024), lab.target(1024)]
+    mib = lab.sized(1024)
+    pair = [lab.target(mib), lab.target(mib)]
     seen: dict[str, object] = {}
     for step in ("lock", "checkpoint", "restore", "unlock"):
         calls = [lab.begin(step, each.pid) for each in pair]
@@ -27,7 +28,7 @@ def two_at_once(lab: Lab) -> Answer:
     180,
 )
 def lock_during_restore(lab: Lab) -> Answer:
-    moved, *others = [lab.target(4096), lab.target(64), lab.target(64)]
+    moved, *others = [lab.target(mib) for mib in (lab.sized(4096), 64, 64)]
     for each in others:
         each.begin("gpu.compute(6)")
     lab.suspend(moved.pid)

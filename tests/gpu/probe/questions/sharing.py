@@ -1,7 +1,7 @@
 """Targets that have something special: shared memory, a profiler, two cards, a forked child."""
 
+import select
 import tempfile
-import time
 from pathlib import Path
 
 from tests.gpu.probe.answers import Answer, Verdict, not_here, question
@@ -45,8 +45,9 @@ def vmm_handles(lab: Lab) -> Answer:
             each.run(_EXTRAS)
         before = [_maps(each.pid) for each in (giver, taker)]
         giver.begin(f"s = extras.create_shareable({SMALL_MIB}, {path!r}); h = s.fill(5); b = s")
-        while not Path(path).exists() and giver.process.poll() is None:
-            time.sleep(0.01)
+        while not Path(path).exists():
+            if select.select([giver.process.stdout], [], [], 0.01)[0]:
+                giver.end()
         taker.run(f"b = extras.open_shareable({path!r})")
         giver.end()
         taker.run("h = b.sha256()")

@@ -3,8 +3,6 @@
 from tests.gpu.probe.answers import Answer, Verdict, question
 from tests.gpu.probe.lab import Lab
 
-_LEFT_MIB = 1024
-
 
 @question(
     "restore-without-room",
@@ -12,11 +10,12 @@ _LEFT_MIB = 1024
     120,
 )
 def restore_without_room(lab: Lab) -> Answer:
-    victim = lab.target(4096)
+    mib = lab.sized(4096)
+    victim = lab.target(mib)
     lab.suspend(victim.pid)
     thief = lab.empty_target()
     thief.run("gpu.memory_info()")
-    thief.run(f"t = gpu.allocate(mib={lab.monitor.free_mib() - _LEFT_MIB})")
+    thief.run(f"t = gpu.allocate(mib={lab.monitor.free_mib() - mib // 2})")
     first = lab.call("restore", victim.pid)
     state = lab.call("get-state", victim.pid)
     thief.close()
