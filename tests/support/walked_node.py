@@ -25,6 +25,8 @@ from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
 from tests.support.walked_card import card_of
 
 CONTEXT_MIB = 512
+_LEAST_HELD_MIB = 2048
+"""What a program needs at least, to have something to change."""
 
 
 class ViolationError(AssertionError):
@@ -220,9 +222,9 @@ class WalkedNode:
 
     def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
         assert each.root is not None
+        held_mib = max(int(cap_mib * self.card.held_share), min(cap_mib, _LEAST_HELD_MIB))
         return each.root.tenant(
-            WALK_CAP_MIB=str(int(cap_mib * self.card.held_share)),
-            WALK_SEED=str(self.rng.randrange(1 << 30)),
+            WALK_CAP_MIB=str(held_mib), WALK_SEED=str(self.rng.randrange(1 << 30))
         )
 
     def _assign(self) -> None:
