@@ -90,7 +90,7 @@ def test_who_comes_back_beside_processes_that_take_memory_when_they_are_born_los
 ) -> None:
     needs_freezer(tmp_path)
     ada, hers = lent_away(world, shares, world.notebook("g", shares.small))
-    grabber = Grabber(world.kernel("g"), shares.small * 1024, tmp_path / "rest")
+    grabber = Grabber(world.kernel("g"), shares.small * world.gib, tmp_path / "rest")
     for _ in range(ROUNDS):
         grabber.begin()
         ada.tenant.begin("enter()[0]")
@@ -182,8 +182,10 @@ def test_two_cards_are_lent_and_given_back_each_for_itself(kind: str, tmp_path: 
         world.service.gpus = tuple(gpu_assignment(card, idle_after_s=0.5) for card in cards)
         slices = []
         for number, card in enumerate(cards):
-            slices.append(slice_assignment(f"a{number}", card, shares.owner * 1024))
-            slices.append(slice_assignment(f"j{number}", card, shares.job * 1024, holder="job"))
+            slices.append(slice_assignment(f"a{number}", card, shares.owner * world.gib))
+            slices.append(
+                slice_assignment(f"j{number}", card, shares.job * world.gib, holder="job")
+            )
         world.service.assign(*slices)
         world.until(lambda: len(world.status.slices) == len(slices))
         owners = [

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 import pytest
 from sublet_agent.devices.interface import Device, ProcessState
 
-from tests.support import nvidia_node, simulated_gpus
 from tests.support.agent_world import Gpus
 from tests.support.device_conformance import eventually
 from tests.support.tenants import Tenant
@@ -107,11 +106,9 @@ def starter(node: Gpus, framework: str) -> Iterator[Callable[[], Tenant]]:
     if node.device.simulated:
         if module is not None:
             pytest.skip("a simulated card has no CUDA for it")
-        client = simulated_gpus.CLIENT
     elif module is not None and importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed here")
-    found = client or nvidia_node.CLIENT
-    yield lambda: node.tenant(client=found, XLA_PYTHON_CLIENT_PREALLOCATE="false")
+    yield lambda: node.tenant(client=client, XLA_PYTHON_CLIENT_PREALLOCATE="false")
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

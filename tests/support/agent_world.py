@@ -1,8 +1,10 @@
-"""A daemon of simulated GPUs, a hub service's link and a real agent, together in a folder."""
+"""GPUs (the daemon's simulated ones, or those of the stand-in for NVIDIA's driver), a hub service's
+link and a real agent, together in a folder.
+"""
 
 import ast
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +13,10 @@ from typing import Any, Protocol
 from sublet_agent.devices.interface import Device
 
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
+from tests.support.nvidia_stand_in.cards import nvidia_gpus
 from tests.support.running_agent import RunningAgent
 from tests.support.simulated_gpus import simulated_gpus
 from tests.support.tenants import Tenant
-
-GIB = 1024
 
 _GATE = """
 import json, os, socket, time
@@ -41,6 +42,11 @@ class Gpus(Protocol):
     """GPUs that tests run an agent beside: simulated ones, or a real card."""
 
     device: Device
+    mib_per_gib: int
+    client: str
+    """The module by which a program uses them."""
+    environment: Mapping[str, str]
+    """How a program finds them."""
 
     @property
     def gpu_id(self) -> str: ...
@@ -105,6 +111,11 @@ class AgentWorld:
     def __post_init__(self) -> None:
         self.gpu_id = self.gpus.gpu_id
 
+    @property
+    def gib(self) -> int:
+        """A GiB in MiB; on small cards it is less."""
+        return self.gpus.mib_per_gib
+
     def serve(self, *slices: Any, **pool: Any) -> None:
         """Assign slices, and wait until the agent serves them."""
         self.service.gpus = (gpu_assignment(self.gpu_id, **{"idle_after_s": 0.5, **pool}),)
@@ -113,10 +124,10 @@ class AgentWorld:
         self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
 
     def notebook(self, slice_id: str, gib: int, **fields: Any) -> Any:
-        return slice_assignment(slice_id, self.gpu_id, gib * GIB, **fields)
+        return slice_assignment(slice_id, self.gpu_id, gib * self.gib, **fields)
 
     def job(self, slice_id: str, gib: int, **fields: Any) -> Any:
-        return slice_assignment(slice_id, self.gpu_id, gib * GIB, holder="job", **fields)
+        return slice_assignment(slice_id, self.gpu_id, gib * self.gib, holder="job", **fields)
 
     def kernel(self, slice_id: str, **environment: str) -> Kernel:
         """Start a process of a slice."""
@@ -153,7 +164,7 @@ class AgentWorld:
     @property
     def card_gib(self) -> int:
         """The card's memory."""
-        return self.gpus.device.gpus()[0].memory_mib // GIB
+        return self.gpus.device.gpus()[0].memory_mib // self.gib
 
     def until(self, holds: Any, within_s: float | None = None) -> None:
         deadline = time.monotonic() + (self.patience_s if within_s is None else within_s)
@@ -169,6 +180,7 @@ def agent_world(
     module: str = "sublet_agent.app.serving",
     speed: float = 0.0,
     beat_s: float = 5.0,
+    nvidia: bool = False,
 ) -> Iterator[AgentWorld]:
     """Start all three; ``speed`` 0 moves memory in no time."""
     folder.chmod(0o755)
@@ -176,7 +188,11 @@ def agent_world(
     service.start()
     daemon = ("--speed", str(speed)) if speed else ()
     with (
-        simulated_gpus(*daemon, "--scale", "16384", instant=not speed) as gpus,
+        (
+            nvidia_gpus(speed=speed)
+            if nvidia
+            else simulated_gpus(*daemon, "--scale", "16384", instant=not speed)
+        ) as gpus,
         agent_beside(gpus, folder, *agent_options, module=module, service=service) as world,
     ):
         yield world

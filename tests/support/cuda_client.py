@@ -2,17 +2,25 @@
 
 The shared device tests run the same lines in a simulated and in a real CUDA process; this is what
 the real one imports as ``gpu``. Only what those lines use is here.
+
+Over the stand-in for the driver, which keeps no more, only ``SUBLET_TEST_BYTES_PER_MIB`` bytes at
+the beginning of each MiB are written and looked at; and where its card is a small one, a GiB is
+``SUBLET_TEST_MIB_PER_GIB`` MiB.
 """
 
 import ctypes
 import hashlib
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 simulated = False
 _MIB = 1024 * 1024
+_MIB_PER_GIB = int(os.environ.get("SUBLET_TEST_MIB_PER_GIB", "1024"))
+_LOOKED_AT = int(os.environ.get("SUBLET_TEST_BYTES_PER_MIB", _MIB))
+"""The bytes of each MiB that are written and looked at: on a card, all."""
 _SPIN = b"""
 .version 6.4
 .target sm_75
@@ -41,6 +49,32 @@ class OutOfMemoryError(CudaError):
     """There is no room on the card."""
 
 
+class _Copy2d(ctypes.Structure):
+    """``CUDA_MEMCPY2D``: rows of ``width`` bytes, one every ``pitch`` bytes."""
+
+    _fields_ = (
+        ("from_x", ctypes.c_size_t),
+        ("from_y", ctypes.c_size_t),
+        ("from_kind", ctypes.c_uint),
+        ("from_host", ctypes.c_void_p),
+        ("from_card", ctypes.c_uint64),
+        ("from_array", ctypes.c_void_p),
+        ("from_pitch", ctypes.c_size_t),
+        ("to_x", ctypes.c_size_t),
+        ("to_y", ctypes.c_size_t),
+        ("to_kind", ctypes.c_uint),
+        ("to_host", ctypes.c_void_p),
+        ("to_card", ctypes.c_uint64),
+        ("to_array", ctypes.c_void_p),
+        ("to_pitch", ctypes.c_size_t),
+        ("width", ctypes.c_size_t),
+        ("height", ctypes.c_size_t),
+    )
+
+
+_HOST, _CARD = 1, 2
+
+
 class _IpcHandle(ctypes.Structure):
     _fields_ = (("reserved", ctypes.c_char * 64),)
 
@@ -51,15 +85,19 @@ class _Driver:
     def __init__(self) -> None:
         self.library = ctypes.CDLL("libcuda.so.1")
         self.call("cuInit", 0)
-        device = ctypes.c_int()
-        self.call("cuDeviceGet", ctypes.byref(device), 0)
-        self.context = ctypes.c_void_p()
-        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(self.context), device)
-        self.call("cuCtxSetCurrent", self.context)
+        self.use_card(0)
         module = ctypes.c_void_p()
         self.call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(_SPIN))
         self.spin = ctypes.c_void_p()
         self.call("cuModuleGetFunction", ctypes.byref(self.spin), module, b"spin")
+
+    def use_card(self, index: int) -> None:
+        """Let later calls of this thread go to another of the visible cards."""
+        device = ctypes.c_int()
+        self.call("cuDeviceGet", ctypes.byref(device), index)
+        context = ctypes.c_void_p()
+        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        self.call("cuCtxSetCurrent", context)
 
     def call(self, name: str, *arguments: object) -> None:
         code = getattr(self.library, name)(*arguments)
@@ -95,8 +133,12 @@ class Buffer:
     def fill(self, seed: int) -> str:
         """Give each MiB a value of its own that follows from the seed."""
         words = _MIB // 4
-        for index in range(self.mib):
-            value = (seed * 2654435761 + index * 40503 + 1) & 0xFFFFFFFF
+        values = [(seed * 2654435761 + index * 40503 + 1) & 0xFFFFFFFF for index in range(self.mib)]
+        if _LOOKED_AT < _MIB:
+            repeated = _LOOKED_AT // 4
+            self._put_part(b"".join(each.to_bytes(4, "little") * repeated for each in values))
+            return self.sha256()
+        for index, value in enumerate(values):
             there = ctypes.c_uint64(self.pointer.value + index * _MIB)
             _cuda().call("cuMemsetD32_v2", there, ctypes.c_uint(value), ctypes.c_size_t(words))
         _cuda().call("cuCtxSynchronize")
@@ -119,7 +161,41 @@ class Buffer:
         wanted = word.to_bytes(4, "little") * 4
         return any(wanted in bytes(piece) for piece in self._pieces())
 
+    def _put_part(self, data: bytes) -> None:
+        """Write what is looked at of each MiB."""
+        host = ctypes.create_string_buffer(data, len(data))
+        copy = _Copy2d(
+            from_kind=_HOST,
+            from_host=ctypes.addressof(host),
+            from_pitch=_LOOKED_AT,
+            to_kind=_CARD,
+            to_card=self.pointer.value,
+            to_pitch=_MIB,
+            width=_LOOKED_AT,
+            height=self.mib,
+        )
+        _cuda().call("cuMemcpy2D_v2", ctypes.byref(copy))
+
+    def _part(self) -> memoryview:
+        """Return what is looked at of each MiB."""
+        host = ctypes.create_string_buffer(self.mib * _LOOKED_AT)
+        copy = _Copy2d(
+            from_kind=_CARD,
+            from_card=self.pointer.value,
+            from_pitch=_MIB,
+            to_kind=_HOST,
+            to_host=ctypes.addressof(host),
+            to_pitch=_LOOKED_AT,
+            width=_LOOKED_AT,
+            height=self.mib,
+        )
+        _cuda().call("cuMemcpy2D_v2", ctypes.byref(copy))
+        return memoryview(host)
+
     def _pieces(self) -> Iterator[memoryview]:
+        if _LOOKED_AT < _MIB:
+            yield self._part()
+            return
         step = 64 * _MIB
         host = ctypes.create_string_buffer(step)
         for offset in range(0, self.length, step):
@@ -138,7 +214,7 @@ class Buffer:
 
 
 def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
-    wanted = math.ceil(gib * 1024) + mib
+    wanted = math.ceil(gib * _MIB_PER_GIB) + mib
     pointer = ctypes.c_uint64()
     size = ctypes.c_size_t(wanted * _MIB)
     _cuda().call("cuMemAlloc_v2", ctypes.byref(pointer), size)
@@ -146,12 +222,16 @@ def allocate(*, gib: float = 0, mib: int = 0) -> Buffer:
 
 
 def allocate_managed(*, gib: float = 0, mib: int = 0) -> Buffer:
-    wanted = math.ceil(gib * 1024) + mib
+    wanted = math.ceil(gib * _MIB_PER_GIB) + mib
     pointer = ctypes.c_uint64()
     size = ctypes.c_size_t(wanted * _MIB)
     attach_to_all = ctypes.c_uint(1)
     _cuda().call("cuMemAllocManaged", ctypes.byref(pointer), size, attach_to_all)
     return Buffer(pointer, wanted)
+
+
+def use_card(index: int) -> None:
+    _cuda().use_card(index)
 
 
 def open_shared(token: str) -> Buffer:

@@ -15,7 +15,7 @@ from sublet_agent.state_files.journal import read_journal
 from tests.support.agent_world import Gpus
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment
 from tests.support.walk_tenants import WalkSlice
-from tests.support.walked_node import CONTEXT_MIB, ViolationError, WalkedNode
+from tests.support.walked_node import ViolationError, WalkedNode
 
 _LEAST_STEPS = 100
 _LOOK_EVERY = 100
@@ -26,11 +26,10 @@ class FaultWalk(WalkedNode):
 
     def begin(self) -> None:
         """Three owners whose caps are twice the card's memory, and room for one job."""
-        self._unit_mib = self.gpus.device.gpus()[0].memory_mib // 80
         self.slices = [
-            WalkSlice("own-a", 60 * self._unit_mib, job=False, most_tenants=2),
-            WalkSlice("own-b", 50 * self._unit_mib, job=False),
-            WalkSlice("own-c", 48 * self._unit_mib, job=False, most_tenants=2),
+            WalkSlice("own-a", 60 * self.gib, job=False, most_tenants=2),
+            WalkSlice("own-b", 50 * self.gib, job=False),
+            WalkSlice("own-c", 48 * self.gib, job=False, most_tenants=2),
         ]
         self.service.gpus = (
             gpu_assignment(
@@ -94,7 +93,7 @@ class FaultWalk(WalkedNode):
         short = [s for s in self.slices if not s.job and len(s.tenants) < s.most_tenants]
         if short:
             each = self.rng.choice(short)
-            cap_mib = each.cap_mib // each.most_tenants - CONTEXT_MIB - 64
+            cap_mib = each.cap_mib // each.most_tenants - self.extra_mib
             each.tenants.append(self._tenant(each, cap_mib))
 
     def _kernel_dies(self) -> None:
@@ -106,7 +105,7 @@ class FaultWalk(WalkedNode):
     def _job_comes(self) -> None:
         if not any(s.job for s in self.slices):
             self._jobs += 1
-            cap_mib = self.rng.choice((20, 40, 70)) * self._unit_mib
+            cap_mib = self.rng.choice((20, 40, 70)) * self.gib
             self.slices.append(WalkSlice(f"job-{self._jobs}", cap_mib, job=True))
             self._assign()
 

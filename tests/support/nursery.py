@@ -4,6 +4,9 @@ Each test process has one nursery, which ends with it, and what it started ends 
 What is forked runs the very module that the command line runs. Not for processes that are known
 by their environment: ``/proc`` goes on showing the nursery's.
 
+What ``SUBLET_TEST_PRELOAD`` in its environment names (libraries, by their paths) a process loads
+before it is what it shall be: the loader's own path is read only when a program begins.
+
 Run as a script with a Unix socket as its standard input. Each message is a JSON object with a
 ``module``, its ``argv`` and ``environment``; three descriptors come with it: its stdout, its
 stderr, and where its exit status is written when it has ended. The answer is its pid.
@@ -13,6 +16,7 @@ import atexit
 import contextlib
 import ctypes
 import functools
+import importlib
 import json
 import os
 import runpy
@@ -32,6 +36,7 @@ import sublet_agent.app.application
 import sublet_agent.app.node_agent
 import sublet_agent.simulated.server.server  # noqa: F401
 
+PRELOAD_VARIABLE = "SUBLET_TEST_PRELOAD"
 _ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
 _MOST_MESSAGE_BYTES = 1 << 20
@@ -138,6 +143,8 @@ def _be(module: str, argv: list[str], environment: dict[str, str], handles: list
     sys.argv = [module, *argv]
     status = 1
     try:
+        for library in filter(None, environment.get(PRELOAD_VARIABLE, "").split(":")):
+            ctypes.CDLL(library)
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as leaving:
@@ -152,6 +159,12 @@ def _be(module: str, argv: list[str], environment: dict[str, str], handles: list
             sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _import_nvidias_packages() -> None:
+    """Have what the agent imports beside the libraries, which each process loads by itself."""
+    importlib.import_module("cuda.core")
+    importlib.import_module("pynvml")
 
 
 def main() -> None:
@@ -171,9 +184,12 @@ def main() -> None:
         message, handles, _, _ = socket.recv_fds(line, _MOST_MESSAGE_BYTES, 3)
         if not message:
             return
+        order = json.loads(message)
+        if PRELOAD_VARIABLE in order["environment"]:
+            _import_nvidias_packages()
         pid = os.fork()
         if not pid:
-            _be(**json.loads(message), handles=handles)
+            _be(**order, handles=handles)
         statuses[pid] = handles.pop()
         for handle in handles:
             os.close(handle)

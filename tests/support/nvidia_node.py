@@ -1,15 +1,15 @@
 """A real card and the processes that a test lets use it."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sublet_agent.devices.interface import Device, ProcessState
 
 from tests.support.tenants import Tenant
 
 REPOSITORY = Path(__file__).parents[2]
-CLIENT = "tests.support.cuda_client"
 _WORD_OF_STATE = {
     ProcessState.RUNNING: "running",
     ProcessState.PAUSED: "locked",
@@ -23,6 +23,9 @@ class NvidiaNode:
     """The first card of this machine."""
 
     device: Device
+    mib_per_gib: ClassVar[int] = int(os.environ.get("SUBLET_TEST_MIB_PER_GIB", "1024"))
+    """Less where a stand-in for the driver has small cards."""
+    client: ClassVar[str] = "tests.support.cuda_client"
     tenants: list[Tenant] = field(default_factory=list)
 
     @property
@@ -32,18 +35,23 @@ class NvidiaNode:
 
     @property
     def agent_options(self) -> tuple[str, ...]:
-        """How an agent is told of this card."""
-        return ("--device=nvidia",)
+        """How an agent finds this card."""
+        return ("--device=nvidia", f"--margin-mib={self.mib_per_gib}")
 
-    def tenant(self, *, uid: int | None = None, client: str = CLIENT, **environment: Any) -> Tenant:
-        """Start a process that uses the card; it ends with the test."""
-        more = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a program finds this card."""
+        return {
             "CUDA_VISIBLE_DEVICES": self.gpu_id,
             "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
             "PYTHONPATH": str(REPOSITORY),
-            **environment,
         }
-        tenant = Tenant.start(client, more, uid=uid)
+
+    def tenant(
+        self, *, uid: int | None = None, client: str | None = None, **environment: Any
+    ) -> Tenant:
+        """Start a process that uses the card; it ends with the test."""
+        tenant = Tenant.start(client or self.client, {**self.environment, **environment}, uid=uid)
         self.tenants.append(tenant)
         return tenant
 

@@ -26,6 +26,7 @@ class RunningAgent:
 
     folder: Path
     device_options: tuple[str, ...]
+    """How it finds the node's GPUs."""
     service: FakeServiceLink
     options: tuple[str, ...] = ()
     module: str = _WATCHED

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from sublet_agent.devices.simulated import SimulatedDevice
 from sublet_agent.simulated.administration import Administration
@@ -15,7 +15,6 @@ from sublet_agent.simulated.administration import Administration
 from tests.support.nursery import NurserySprout, nursery
 from tests.support.tenants import Tenant
 
-CLIENT: Final = "sublet_agent.simulated.client"
 _END_S: Final = 60.0
 
 
@@ -36,18 +35,29 @@ class SimulatedGpus:
 
     @property
     def agent_options(self) -> tuple[str, ...]:
-        """How an agent is told of these cards."""
+        """How an agent finds the cards."""
         return ("--device=simulated", f"--simulated-socket={self.socket}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a program finds the cards."""
+        return {"SUBLET_SIMULATED_SOCKET": str(self.socket)}
+
+    mib_per_gib: ClassVar[int] = 1024
+    client: ClassVar[str] = "sublet_agent.simulated.client"
+    """The module by which a program uses the cards."""
 
     def state_word(self, pid: int) -> str | None:
         """Return the state of a process as the daemon knows it."""
         process = self.administration.inspect().process(pid)
         return None if process is None else process.state
 
-    def tenant(self, *, uid: int | None = None, client: str = CLIENT, **environment: str) -> Tenant:
+    def tenant(
+        self, *, uid: int | None = None, client: str | None = None, **environment: str
+    ) -> Tenant:
         """Start a process that uses the cards; it ends with the daemon at the latest."""
-        more = {**environment, "SUBLET_SIMULATED_SOCKET": str(self.socket)}
-        tenant = Tenant.start(client, more, uid=uid)
+        more = {**environment, **self.environment}
+        tenant = Tenant.start(client or self.client, more, uid=uid)
         self.stack.callback(tenant.close)
         return tenant
 

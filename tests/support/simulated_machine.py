@@ -57,12 +57,16 @@ class FakeHost:
 
     uids: dict[int, int] = field(default_factory=dict)
     killed: list[int] = field(default_factory=list)
+    still: set[int] = field(default_factory=set)
 
     def uid_of(self, pid: int) -> int | None:
         return self.uids.get(pid)
 
     def kill(self, pid: int) -> None:
         self.killed.append(pid)
+
+    def stands_still(self, pid: int) -> bool:
+        return pid in self.still
 
 
 class Bench:
@@ -174,6 +178,10 @@ class BenchTenant:
     @property
     def process(self) -> SimulatedProcess:
         return self.bench.machine.processes[self.pid]
+
+    def on(self, gpu: str) -> "BenchTenant":
+        """Return the same process as it uses another card."""
+        return BenchTenant(self.bench, Caller(self.caller.identity, gpu))
 
     def call(self, make: Callable[[TenantCalls, Caller, Reply], None]) -> RecordedReply:
         reply = self.bench.reply()

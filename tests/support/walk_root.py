@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 
 from tests.support import walk_tenant
+from tests.support.walk_tenant import GIB, gpu
 
 _PR_SET_PDEATHSIG = 1
 
@@ -52,7 +53,7 @@ def grab_for_ever() -> None:
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
         else:
-            mib, held_s = rng.randrange(1024, most_mib), rng.random() * 0.05
+            mib, held_s = rng.randrange(GIB, most_mib), rng.random() * 0.05
             pid = fork(lambda mib=mib, held_s=held_s: grab_once(mib, held_s))  # type: ignore[misc]
             with contextlib.suppress(ProcessLookupError):
                 alive.append(os.pidfd_open(pid))
@@ -63,8 +64,8 @@ def grab_for_ever() -> None:
 
 def grab_once(mib: int, held_s: float) -> None:
     try:
-        walk_tenant.gpu.allocate(mib=mib)
-    except Exception:  # noqa: BLE001 - no room, in the words of whichever client
+        gpu.allocate(mib=mib)
+    except gpu.OutOfMemoryError:
         return
     time.sleep(held_s)
 

@@ -24,9 +24,9 @@ from sublet_lab.kernel.kernel_link import KernelLink
 
 from tests.support.gated_cell import gated_cell
 
-gpu = importlib.import_module(os.environ.get("WALK_CLIENT", "sublet_agent.simulated.client"))
-"""What programs use the card by."""
-
+gpu = importlib.import_module(os.environ["WALK_CLIENT"])
+GIB = int(os.environ["WALK_MIB_PER_GIB"])
+"""A GiB in MiB; on small cards it is less."""
 PROMISED_S = 0.1
 """A bit less than the walk's ``turn_s``, after which others may have an unused promise."""
 
@@ -53,8 +53,8 @@ class Work:
     def change(self) -> None:
         wish = self._rng.random()
         room = self._cap_mib - self.held_mib
-        if room >= 1024 and (wish < 0.6 or not self._buffers):
-            mib = self._rng.randrange(512, room)
+        if room >= GIB and (wish < 0.6 or not self._buffers):
+            mib = self._rng.randrange(GIB // 2, room)
             buffer = gpu.allocate(mib=mib)
             self._buffers.append((buffer, buffer.fill(self._rng.randrange(1 << 30))))
         elif wish < 0.8:
@@ -72,7 +72,7 @@ def grab_now_and_then(cap_mib: int, seed: int) -> None:
     while True:
         time.sleep(rng.random() * 0.06)
         try:
-            buffer = gpu.allocate(mib=rng.randrange(1024, cap_mib))
+            buffer = gpu.allocate(mib=rng.randrange(GIB, cap_mib))
         except gpu.OutOfMemoryError:
             continue
         time.sleep(rng.random() * 0.12)

@@ -11,7 +11,7 @@ from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
 from tests.support.agent_world import Gpus
-from tests.support.nvidia_node import CLIENT
+from tests.support.nvidia_stand_in.cards import NvidiaGpus
 from tests.support.simulated_gpus import SimulatedGpus
 
 OPERATIONS = (
@@ -29,10 +29,6 @@ class WalkedCard(Protocol):
     """The part of its cap that a program holds: a real card moves real memory."""
     slowness: float
     """How much longer things may take, and rest, than on a simulated card."""
-
-    def environment(self) -> dict[str, str]:
-        """Return what a program needs to use the card."""
-        ...
 
     def lost(self, *, verify: bool) -> str | None:
         """Return what is lost, as far as the card itself tells."""
@@ -58,17 +54,13 @@ class WalkedCard(Protocol):
 
 
 class SimulatedCard:
-    """The first card of a daemon."""
+    """The first card of a daemon, or of the stand-in for NVIDIA's driver."""
 
     held_share = 1.0
     slowness = 1.0
 
-    def __init__(self, gpus: SimulatedGpus) -> None:
-        self._gpus = gpus
+    def __init__(self, gpus: SimulatedGpus | NvidiaGpus) -> None:
         self._administration = gpus.administration
-
-    def environment(self) -> dict[str, str]:
-        return {"SUBLET_SIMULATED_SOCKET": str(self._gpus.socket)}
 
     def lost(self, *, verify: bool) -> str | None:
         truth = self._administration.inspect(verify=verify)
@@ -122,11 +114,6 @@ class RealCard:
         self._gpus = gpus
         self._worked: dict[int, float] = {}
 
-    def environment(self) -> dict[str, str]:
-        tunables = "glibc.malloc.hugetlb=1"
-        visible = {"CUDA_VISIBLE_DEVICES": self._gpus.gpu_id, "GLIBC_TUNABLES": tunables}
-        return {**visible, "WALK_CLIENT": CLIENT}
-
     def lost(self, *, verify: bool) -> str | None:
         del verify
         return None
@@ -160,4 +147,5 @@ class RealCard:
 
 def card_of(gpus: Gpus) -> WalkedCard:
     """Return the card of these GPUs as a walk sees it."""
-    return SimulatedCard(gpus) if isinstance(gpus, SimulatedGpus) else RealCard(gpus)
+    told_all = isinstance(gpus, SimulatedGpus | NvidiaGpus)
+    return SimulatedCard(gpus) if told_all else RealCard(gpus)

@@ -24,8 +24,7 @@ from tests.support.nursery import NurserySprout, nursery
 from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
 from tests.support.walked_card import card_of
 
-CONTEXT_MIB = 512
-_LEAST_HELD_MIB = 2048
+_LEAST_HELD_GIB = 2
 """What a program needs at least, to have something to change."""
 
 
@@ -55,6 +54,10 @@ class WalkedNode:
         self.rng = random.Random(self.seed)  # noqa: S311 - a walk, not a secret
         self.gpu_id = self.gpus.gpu_id
         self.card = card_of(self.gpus)
+        self.gib = self.gpus.device.gpus()[0].memory_mib // 80
+        """What the walk counts in: whatever the card has, it has 80 of them."""
+        # A process's context, and a bit more.
+        self.extra_mib = self.gib // 2 + self.gib // 16
         self.table = LinuxProcessTable()
         self._jobs = 0
         self.longest_cell_s = 0.0
@@ -91,7 +94,7 @@ class WalkedNode:
             if report is not None and report.gate_open and not each.tenants:
                 self._open(each)
                 self._assign()
-                tenant = self._tenant(each, each.cap_mib - CONTEXT_MIB - 64)
+                tenant = self._tenant(each, each.cap_mib - self.extra_mib)
                 tenant.tell("begin")
                 each.tenants.append(tenant)
                 self.counts["job started"] += 1
@@ -205,7 +208,9 @@ class WalkedNode:
             {
                 "SUBLET_SLICE_ID": each.slice_id,
                 "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
-                **self.card.environment(),
+                **self.gpus.environment,
+                "WALK_CLIENT": self.gpus.client,
+                "WALK_MIB_PER_GIB": str(self.gib),
                 "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
                 "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
             }
@@ -222,7 +227,9 @@ class WalkedNode:
 
     def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
         assert each.root is not None
-        held_mib = max(int(cap_mib * self.card.held_share), min(cap_mib, _LEAST_HELD_MIB))
+        held_mib = max(
+            int(cap_mib * self.card.held_share), min(cap_mib, _LEAST_HELD_GIB * self.gib)
+        )
         return each.root.tenant(
             WALK_CAP_MIB=str(held_mib), WALK_SEED=str(self.rng.randrange(1 << 30))
         )

@@ -18,11 +18,11 @@ APPLICATION = "sublet_agent.app.application"
 CANARY = "a-canary-of-a-secret"
 
 
-def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path):
+def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path, *, nvidia):
     # Whose cell runs on while the agent is away may count as idle, and is suspended for the other:
     # a call of it then waits until the agent looks whether it might.
     options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.busy_wakes_after_s=1")
-    with agent_world(tmp_path, *options, module=APPLICATION) as world:
+    with agent_world(tmp_path, *options, module=APPLICATION, nvidia=nvidia) as world:
         world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter()
@@ -45,8 +45,8 @@ def _cannot_be_suspended(world, kernel):
         )
 
 
-def test_a_kernel_that_died_at_the_gate_leaves_no_promise_to_a_new_agent(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+def test_a_kernel_that_died_at_the_gate_leaves_no_promise_to_a_new_agent(tmp_path, *, nvidia):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 60), world.notebook("b", 50))
         ada = world.kernel("a")
         ada.enter()
@@ -95,8 +95,10 @@ def test_a_cell_that_was_let_through_keeps_its_promise_over_two_deaths_of_the_ag
         assert ada.digest() == hers
 
 
-def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION, speed=100) as world:
+def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_path, *, nvidia):
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION, speed=100, nvidia=nvidia
+    ) as world:
         world.serve(world.notebook("a", 60), world.notebook("b", 10), world.job("j", 75))
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter()
@@ -124,8 +126,8 @@ def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_pa
         assert ada.digest() == hers
 
 
-def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_path, *, nvidia):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 30), world.job("j", 40), world.notebook("c", 60))
         far = world.kernel("c")
         far.enter()
@@ -158,8 +160,8 @@ def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_p
         ]
 
 
-def test_a_suspended_notebook_is_found_even_when_the_journal_was_lost(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+def test_a_suspended_notebook_is_found_even_when_the_journal_was_lost(tmp_path, *, nvidia):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 60), world.job("j", 75))
         ada = world.kernel("a")
         ada.enter()
@@ -174,8 +176,10 @@ def test_a_suspended_notebook_is_found_even_when_the_journal_was_lost(tmp_path):
         assert ada.digest() == hers
 
 
-def test_a_stopped_agent_leaves_no_owner_paused_and_its_successor_goes_on(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION) as world:
+def test_a_stopped_agent_leaves_no_owner_paused_and_its_successor_goes_on(tmp_path, *, nvidia):
+    with agent_world(
+        tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION, nvidia=nvidia
+    ) as world:
         world.serve(world.notebook("a", 60), world.notebook("b", 60), turn_s=0.2)
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter()

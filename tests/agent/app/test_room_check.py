@@ -21,8 +21,8 @@ def take_the_room_unseen(world):
     return ada, hers, ben, his
 
 
-def test_room_taken_unseen_delays_an_owners_return_and_loses_nothing(tmp_path):
-    with agent_world(tmp_path, "--SubletAgent.tick_s=1.5") as world:
+def test_room_taken_unseen_delays_an_owners_return_and_loses_nothing(tmp_path, *, nvidia):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=1.5", nvidia=nvidia) as world:
         ada, hers, ben, his = take_the_room_unseen(world)
         assert ada.tenant.end() == "'open'"
         assert ada.digest() == hers

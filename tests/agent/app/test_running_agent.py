@@ -122,7 +122,7 @@ def test_a_job_whose_memory_is_not_in_the_way_is_paused_and_not_moved(world):
     job = world.kernel("j")
     job.fill(30, 2)
     job.tenant.begin("gpu.compute(600)")
-    world.until(lambda: world.report("j").memory_mib > 30 * 1024)
+    world.until(lambda: world.report("j").memory_mib > 30 * world.gib)
     ada.enter()
     assert world.truth(job.pid) == "locked"
     world.until_idle("a")
@@ -149,7 +149,7 @@ def test_a_slice_of_two_kernels_moves_whole(world):
     two.enter()
     second = two.fill(20, 2)
     world.until(lambda: world.truth(one.pid) == world.truth(two.pid) == "checkpointed")
-    world.until(lambda: world.report("a").host_mib > 30 * 1024)
+    world.until(lambda: world.report("a").host_mib > 30 * world.gib)
     two.enter()
     assert [one.digest(), two.digest()] == [first, second]
 

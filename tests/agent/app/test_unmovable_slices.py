@@ -14,7 +14,7 @@ def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
     assert world.report("a").obstacle is Obstacle.NOT_SUPPORTED
     assert world.truth(ada.pid) == "running"
     assert not world.report("j").gate_open
-    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+    assert world.status.gpus[0].lendable_mib <= 39 * world.gib
 
 
 def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(world):
@@ -26,7 +26,7 @@ def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(worl
     world.until_idle("a")
     said = world.report("a")
     assert (said.unsuspendable, said.obstacle) == (why, Obstacle.ENGINE)
-    assert world.status.gpus[0].lendable_mib <= 39 * 1024
+    assert world.status.gpus[0].lendable_mib <= 39 * world.gib
     assert not world.report("j").gate_open
     assert world.truth(ada.pid) == "running"
 
@@ -54,7 +54,7 @@ def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
     world.until(lambda: world.status.gpus[0].foreign_processes is not None)
     foreign = world.status.gpus[0].foreign_processes
     assert (foreign.count, foreign.pids) == (1, (stranger.pid,))
-    assert foreign.held_mib >= 1024
+    assert foreign.held_mib >= world.gib
     assert world.status.gpus[0].lendable_mib == 0
     # Only now, so that nothing could be lent before the stranger was seen.
     world.service.assign(a, j)

@@ -327,3 +327,102 @@ def test_a_move_by_the_driver_goes_before_programs_work_on_bytes(bench: Bench) -
     bench.machine.settle()
     assert began[0].ok
     assert not began[1].done
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (OperationKind.STATE, "running"),
+        (OperationKind.LOCK, "running"),
+        (OperationKind.CHECKPOINT, "locked"),
+        (OperationKind.UNLOCK, "locked"),
+        (OperationKind.RESTORE, "checkpointed"),
+    ],
+)
+def test_a_process_that_stands_still_does_not_answer_until_it_runs(
+    bench: Bench, kind: OperationKind, state: str
+) -> None:
+    bench.tenant(1).allocate(1, GIB)
+    if state != "running":
+        bench.lock(1)
+    if state == "checkpointed":
+        bench.checkpoint(1)
+    bench.host.still.add(1)
+    reply = bench.operate(kind, 1, timeout_ms=50)
+    bench.pass_time(5)
+    assert not reply.done
+    assert bench.state(1) == state
+    bench.host.still.clear()
+    bench.pass_time(0.1)
+    assert reply.ok
+
+
+def test_what_is_under_way_ends_when_the_process_runs_again() -> None:
+    bench = Bench(Speeds())
+    bench.tenant(1).allocate(1, 6 * GIB)
+    bench.lock(1)
+    bench.pass_time(1)
+    reply = bench.checkpoint(1)
+    bench.pass_time(0.5)
+    bench.host.still.add(1)
+    bench.pass_time(60)
+    assert not reply.done
+    bench.host.still.clear()
+    bench.pass_time(0.1)
+    assert reply.ok
+    assert bench.state(1) == "checkpointed"
+
+
+def test_a_process_that_stands_still_can_be_killed_and_others_go_on(bench: Bench) -> None:
+    bench.tenant(1).allocate(1, GIB)
+    bench.tenant(2).allocate(1, GIB)
+    bench.host.still.add(1)
+    waiting = bench.lock(1)
+    assert bench.lock(2).ok
+    bench.machine.end(1, "killed")
+    assert waiting.code == 304
+    assert math.isinf(bench.machine.next_event_s())
+
+
+def test_an_operation_that_nobody_waits_for_is_not_begun_when_the_process_runs_again(
+    bench: Bench,
+) -> None:
+    bench.tenant(1).allocate(1, GIB)
+    bench.host.still.add(1)
+    waiting = bench.lock(1)
+    waiting.abandoned = True
+    bench.machine.driver.forget_callers()
+    bench.host.still.clear()
+    bench.pass_time(1)
+    assert bench.state(1) == "running"
+    assert math.isinf(bench.machine.next_event_s())
+
+
+def test_a_process_on_two_cards_is_moved_whole_and_needs_room_on_both() -> None:
+    bench = Bench(gpus=2)
+    one, other = bench.machine.cards.values()
+    both = bench.tenant(1, gpu="SIM-0")
+    both.allocate(1, 10 * GIB)
+    both.on("SIM-1").allocate(2, 20 * GIB)
+    used = [10 * GIB + CONTEXT, 20 * GIB + CONTEXT]
+    assert [one.used_mib, other.used_mib] == used
+    bench.suspend(1)
+    assert [one.used_mib, other.used_mib] == [0, 0]
+    bench.restore(1)
+    assert [one.used_mib, other.used_mib] == used
+    bench.checkpoint(1)
+    bench.tenant(2, gpu="SIM-1").allocate(1, 70 * GIB)
+    assert bench.restore(1).code == 2
+    assert both.process.poisoned is not None
+    assert [one.used_mib, other.used_mib] == [0, 70 * GIB + CONTEXT]
+
+
+def test_a_process_on_two_cards_is_lost_with_either() -> None:
+    bench = Bench(gpus=2)
+    both = bench.tenant(1, gpu="SIM-0")
+    both.allocate(1, GIB)
+    both.on("SIM-1").allocate(2, GIB)
+    bench.machine.lose_card(bench.machine.card("SIM-1"), "test")
+    assert bench.state(1) == "failed"
+    bench.machine.end(1, "killed")
+    assert bench.free_mib == 80 * GIB

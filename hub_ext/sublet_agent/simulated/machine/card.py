@@ -42,8 +42,11 @@ class SimulatedProcess:
     """The driver's record of one process, from its first CUDA call until it ends."""
 
     identity: CallerIdentity
-    card: "Card"
-    context: Buffer
+    cards: "dict[GpuId, Card]" = field(default_factory=dict)
+    """The cards that the process has a context on, by the ids that it knows them by; its kernels
+    run on the first.
+    """
+    contexts: list[Buffer] = field(default_factory=list)
     state: DriverState = DriverState.RUNNING
     buffers: dict[int, Buffer] = field(default_factory=dict)
     """The process's buffers, by the handle that the process chose."""
@@ -56,6 +59,9 @@ class SimulatedProcess:
     """What the driver is doing to the process now."""
     pending: deque[Operation] = field(default_factory=deque)
     """What the driver was asked to do next."""
+    look_again_s: float = math.inf
+    """When it is looked at again whether the process runs; infinity where nothing waits for that.
+    """
     poisoned: str | None = None
     """Why the process can never be restored: a lost notebook."""
     context_lost: str | None = None
@@ -72,6 +78,15 @@ class SimulatedProcess:
     def pid(self) -> int:
         """The process's id."""
         return self.identity.pid
+
+    @property
+    def card(self) -> "Card":
+        """The card that the process's kernels run on."""
+        return next(iter(self.cards.values()))
+
+    def card_known_as(self, gpu_id: str | None) -> "Card":
+        """Return the card that the process means by an id; the first where none is given."""
+        return self.card if gpu_id is None else self.cards[GpuId(gpu_id)]
 
     @property
     def submits(self) -> bool:
@@ -101,6 +116,11 @@ class SimulatedProcess:
         """The memory that the process holds on the card."""
         return sum(buffer.mib for buffer in self.all_buffers() if buffer.place is not None)
 
+    def mib_on(self, card: "Card") -> int:
+        """Return the memory that the process holds on one card now."""
+        held = (b for b in self.all_buffers() if b.store is card.store)
+        return sum(buffer.mib for buffer in held if buffer.place is not None)
+
     @property
     def image_mib(self) -> int:
         """The size of the process's image in host memory."""
@@ -126,8 +146,8 @@ class SimulatedProcess:
         return exported or self.imported_ever
 
     def all_buffers(self) -> Iterator[Buffer]:
-        """Yield the process's allocations, the context first."""
-        yield self.context
+        """Yield the process's allocations, the contexts first."""
+        yield from self.contexts
         yield from self.buffers.values()
 
 
@@ -157,12 +177,15 @@ class Card:
     def next_event_s(self, now_s: float, speeds: Speeds) -> float:
         """Return when the first of the things under way on the card is due, in seconds."""
         due = math.inf
-        computing = [left for p in self.processes.values() if (left := p.computing_s) is not None]
+        computing = [left for p in self._driven() if (left := p.computing_s) is not None]
         if computing:
             due = now_s + min(computing) * len(computing)
         outward, back = self._rates(speeds)
-        for process in self.processes.values():
+        for process in self._driven():
             operation = process.operation
+            if process.look_again_s < math.inf:
+                due = min(due, process.look_again_s)
+                continue
             if operation is None or not operation.begun:
                 continue
             if operation.not_before_s > now_s:
@@ -183,7 +206,7 @@ class Card:
     def progress(self, start_s: float, end_s: float, speeds: Speeds) -> None:
         """Let time pass on the card. No event lies within."""
         seconds = end_s - start_s
-        computing = [p for p in self.processes.values() if p.computing_s is not None]
+        computing = [p for p in self._driven() if p.computing_s is not None]
         self.energy_j += seconds * self._power_w(speeds, computing=bool(computing))
         for process in computing:
             process.work.progress(seconds / len(computing))
@@ -191,7 +214,7 @@ class Card:
         if computing:
             self.usage.add(start_s, end_s, 1.0)
         outward, back = self._rates(speeds)
-        for process in self.processes.values():
+        for process in self._driven():
             operation = process.operation
             if operation is not None and (operation.moves_out or operation.moves_back):
                 moved = seconds * (outward if operation.moves_out else back)
@@ -199,9 +222,13 @@ class Card:
                 if operation.left_mib < LEAST_MIB:
                     operation.moved_mib = operation.total_mib
 
+    def _driven(self) -> list[SimulatedProcess]:
+        """Return the processes whose time passes with this card: each has one such card."""
+        return [process for process in self.processes.values() if process.card is self]
+
     def _rates(self, speeds: Speeds) -> tuple[float, float]:
         """Return the rates of each move out and each move back, in MiB a second."""
-        operations = [p.operation for p in self.processes.values() if p.operation is not None]
+        operations = [p.operation for p in self._driven() if p.operation is not None]
         outward = sum(1 for operation in operations if operation.moves_out)
         back = sum(1 for operation in operations if operation.moves_back)
         return (

@@ -3,6 +3,9 @@
 Operations on one process are done one after the other, each whole: one that has begun goes on
 when its caller dies, and whoever asks for the state meanwhile waits until it is settled. Only a
 lock without a time-out is dropped with its caller, or nobody could ever ask again.
+
+The driver does its work by a thread of the process itself. So while a process stands still, nothing
+that is asked of it begins or ends, not even the question for its state, and no time-out counts.
 """
 
 import math
@@ -15,6 +18,7 @@ from sublet_agent.simulated.machine.card import Card, DriverState, SimulatedProc
 from sublet_agent.simulated.machine.fault_plan import FaultPlan
 from sublet_agent.simulated.machine.operations import Operation, OperationKind
 from sublet_agent.simulated.machine.replies import Reply
+from sublet_agent.simulated.machine.restore_targets import fits, move_to, targets_of
 from sublet_agent.simulated.machine.speeds import EPSILON_S, Speeds
 from sublet_agent.simulated.protocol.errors import CudaCode, OutOfMemoryError, SimulatedGpuError
 
@@ -24,6 +28,7 @@ _NEEDS: Final = {
     OperationKind.RESTORE: DriverState.CHECKPOINTED,
     OperationKind.UNLOCK: DriverState.LOCKED,
 }
+_LOOK_AGAIN_S: Final = 0.01
 NO_ROOM: Final = "a restore found no room on the card"
 SHARED: Final = "it imported memory by CUDA IPC, and was suspended"
 
@@ -50,6 +55,10 @@ class Host(Protocol):
 
     def kill(self, pid: int) -> None:
         """End a process at once, as the kernel does when memory is short."""
+        ...
+
+    def stands_still(self, pid: int) -> bool:
+        """Whether a process is stopped or frozen: none of its threads runs."""
         ...
 
 
@@ -146,14 +155,16 @@ class Driver:
     def settle(self, process: SimulatedProcess) -> bool:
         """Take a process's operation as far as possible now; return whether anything changed."""
         operation = process.operation
+        process.look_again_s = math.inf
         if operation is None:
-            return False
+            return self._begin_next(process)
         ripe = self._machine.time_s >= operation.not_before_s - EPSILON_S
         if operation.fails_with is not None:
-            if ripe:
-                process.poisoned = process.poisoned or operation.poisons
-                self._fail(process, operation.fails_with)
-            return ripe
+            if not ripe or self._stands_still(process):
+                return False
+            process.poisoned = process.poisoned or operation.poisons
+            self._fail(process, operation.fails_with)
+            return True
         match operation.kind:
             case OperationKind.LOCK:
                 return self._settle_lock(process, operation, ripe=ripe)
@@ -162,15 +173,28 @@ class Driver:
             case OperationKind.RESTORE:
                 return self._settle_restore(process, operation, ripe=ripe)
             case OperationKind.UNLOCK | OperationKind.STATE:
-                if ripe:
-                    self._finish(process, DriverState.RUNNING)
-                return ripe
+                if not ripe or self._stands_still(process):
+                    return False
+                self._finish(process, DriverState.RUNNING)
+                return True
 
-    def _begin_next(self, process: SimulatedProcess) -> None:
+    def _stands_still(self, process: SimulatedProcess) -> bool:
+        """Whether a process does not answer now; then it is looked at again in a moment."""
+        still = self._machine.host.stands_still(process.pid)
+        process.look_again_s = self._machine.time_s + _LOOK_AGAIN_S if still else math.inf
+        return still
+
+    def _begin_next(self, process: SimulatedProcess) -> bool:
+        """Begin what was asked for next, and tell whether anything was, or was dropped."""
+        before = len(process.pending)
         while process.operation is None and process.pending:
-            operation = process.pending.popleft()
+            operation = process.pending[0]
             if operation.reply.abandoned:
+                process.pending.popleft()
                 continue
+            if self._stands_still(process):
+                break
+            process.pending.popleft()
             if operation.kind is OperationKind.STATE:
                 operation.reply.succeed({"state": process.state.value})
                 continue
@@ -178,6 +202,7 @@ class Driver:
                 self._begin(process, operation)
             except SimulatedGpuError as error:
                 operation.reply.fail(error)
+        return len(process.pending) < before
 
     def _begin(self, process: SimulatedProcess, operation: Operation) -> None:
         machine, kind = self._machine, operation.kind
@@ -233,17 +258,15 @@ class Driver:
         if process.poisoned is not None:
             message = f"process {process.pid} cannot be restored (error 304): {process.poisoned}"
             raise SimulatedGpuError(message, CudaCode.OPERATING_SYSTEM)
-        card = self._target(process, operation.mapping)
+        targets = targets_of(process, operation.mapping, self._machine.card)
         operation.total_mib = process.held_mib
         if process.imported_ever:
             message = f"process {process.pid} cannot be restored (invalid value): {SHARED}"
             self._refuse_restore(operation, SimulatedGpuError(message), SHARED)
-        elif operation.total_mib > card.store.free_mib:
-            self._refuse_restore(operation, self._no_room(process, card), NO_ROOM)
+        elif full := [card for old, card in targets if not fits(process, old, card)]:
+            self._refuse_restore(operation, self._no_room(process, full[0]), NO_ROOM)
         else:
-            del process.card.processes[process.pid]
-            process.card = card
-            card.processes[process.pid] = process
+            move_to(process, targets)
             operation.not_before_s += speeds.least_move_s
             operation.unclaimed.extend(process.all_buffers())
             if math.isinf(speeds.back_mib_s):
@@ -254,32 +277,17 @@ class Driver:
         operation.fails_with = error
         operation.poisons = poisons
 
-    def _target(self, process: SimulatedProcess, mapping: dict[str, str]) -> Card:
-        card = process.card
-        if mapping:
-            wanted = mapping.get(card.gpu_id)
-            if wanted is None:
-                message = f"the mapping {mapping} does not name the process's card {card.gpu_id}"
-                raise SimulatedGpuError(message)
-            target = self._machine.card(wanted)
-            if target.type != card.type:
-                message = f"{wanted} is a {target.type}; the process needs a {card.type}"
-                raise SimulatedGpuError(message)
-            card = target
-        if card.gone is not None:
-            message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
-            raise SimulatedGpuError(message, CudaCode.DEVICE_UNAVAILABLE)
-        return card
-
     def _settle_lock(self, process: SimulatedProcess, operation: Operation, *, ripe: bool) -> bool:
-        if ripe and process.card.due(process):
+        late = self._machine.time_s >= operation.deadline_s - EPSILON_S
+        drained = ripe and process.card.due(process)
+        if not (late or drained) or self._stands_still(process):
+            return False
+        if drained:
             self._finish(process, DriverState.LOCKED)
             return True
-        if self._machine.time_s >= operation.deadline_s - EPSILON_S:
-            message = f"the work of process {process.pid} did not drain in {operation.timeout_s} s"
-            self._fail(process, SimulatedGpuError(message, CudaCode.NOT_READY))
-            return True
-        return False
+        message = f"the work of process {process.pid} did not drain in {operation.timeout_s} s"
+        self._fail(process, SimulatedGpuError(message, CudaCode.NOT_READY))
+        return True
 
     def _settle_checkpoint(
         self, process: SimulatedProcess, operation: Operation, *, ripe: bool
@@ -289,33 +297,35 @@ class Driver:
             self._machine.host.kill(process.pid)
             self._machine.end(process.pid, f"killed: its host memory limit is {limit} MiB")
             return True
-        if not ripe or operation.left_mib > 0 or operation.slices_left:
+        moving = not ripe or operation.left_mib > 0 or operation.slices_left
+        if moving or self._stands_still(process):
             return False
         for buffer in process.all_buffers():
-            buffer.leave_card(process.card.store)
+            buffer.leave_card()
         self._finish(process, DriverState.CHECKPOINTED)
         return True
 
     def _settle_restore(
         self, process: SimulatedProcess, operation: Operation, *, ripe: bool
     ) -> bool:
-        store = process.card.store
         claimed = False
         while operation.unclaimed and operation.moved_mib >= operation.claimed_mib:
             buffer = operation.unclaimed.popleft()
-            place = store.take(buffer.mib)
+            place = buffer.store.take(buffer.mib)
             if place is None:
                 self._machine.bytes.drop_moves(process)
                 for each in process.all_buffers():
-                    each.leave_card(store)
+                    each.leave_card()
                 process.poisoned = NO_ROOM
-                self._fail(process, self._no_room(process, process.card))
+                full = next(c for c in process.cards.values() if c.store is buffer.store)
+                self._fail(process, self._no_room(process, full))
                 return True
             claimed = True
             operation.claimed_mib += buffer.mib
             buffer.place = place
             self._move(process, operation, buffer.moving_back(place))
-        if not ripe or operation.left_mib > 0 or operation.slices_left or operation.unclaimed:
+        moving = operation.left_mib > 0 or operation.slices_left or operation.unclaimed
+        if not ripe or moving or self._stands_still(process):
             return claimed
         for each in process.all_buffers():
             each.image = None

@@ -112,10 +112,17 @@ class SimulatedMachine:
             self.end(identity.pid, "its pid was taken by another process")
             known = None
         if known is not None:
-            if gpu_id is not None and known.card.gpu_id != gpu_id and gpu_id not in self.cards:
-                self.card(gpu_id)
             return known
-        card = self.card(gpu_id) if gpu_id is not None else next(iter(self.cards.values()))
+        process = SimulatedProcess(identity)
+        self.join_card(process, gpu_id if gpu_id is not None else next(iter(self.cards)))
+        self.processes[identity.pid] = process
+        return process
+
+    def join_card(self, process: SimulatedProcess, gpu_id: str | None) -> None:
+        """Make the process's context on a card, unless it has one there, or names none."""
+        if gpu_id is None or gpu_id in process.cards:
+            return
+        card = self.card(gpu_id)
         if card.gone is not None:
             message = f"the simulated GPU {card.gpu_id} is gone: {card.gone}"
             raise DeviceGoneError(message)
@@ -126,16 +133,14 @@ class SimulatedMachine:
                 f"{card.store.free_mib} MiB are free on {card.gpu_id}"
             )
             raise OutOfMemoryError(message)
-        context = Buffer(0, self.context_mib, BufferKind.CONTEXT, place)
-        process = SimulatedProcess(identity, card, context)
-        self.processes[identity.pid] = process
-        card.processes[identity.pid] = process
-        return process
+        process.contexts.append(Buffer(0, self.context_mib, BufferKind.CONTEXT, place))
+        process.cards[card.gpu_id] = card
+        card.processes[process.pid] = process
 
-    def release(self, process: SimulatedProcess, buffers: Iterable[Buffer]) -> None:
+    def release(self, buffers: Iterable[Buffer]) -> None:
         """Give back the memory of buffers, wherever it is."""
         for buffer in buffers:
-            buffer.leave_card(process.card.store)
+            buffer.leave_card()
             buffer.image = None
 
     def end(self, pid: int, how: str) -> None:
@@ -150,8 +155,9 @@ class SimulatedMachine:
         process.work.give_up(error)
         while process.waiting:
             process.waiting.popleft().reply.fail(error)
-        self.release(process, process.all_buffers())
-        process.card.processes.pop(pid, None)
+        self.release(process.all_buffers())
+        for card in process.cards.values():
+            card.processes.pop(pid, None)
         lost = process.poisoned or process.context_lost
         self.ended.append(Ended(process.identity, process.state, lost, how))
         self.settle()

@@ -12,6 +12,7 @@ from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.simulated.machine.card import CallerIdentity
 
 _log: Final = logging.getLogger(__name__)
+_CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 class HostProcesses:
@@ -28,6 +29,16 @@ class HostProcesses:
             return None
         return int(lines["Uid"].split()[1])
 
+    def stands_still(self, pid: int) -> bool:
+        """Whether a process is stopped (also by a debugger), or its control group is frozen."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+            groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return False
+        state = stat[stat.rfind(b")") + 2 :][:1]
+        return state in {b"T", b"t"} or any(map(_is_frozen, groups.splitlines()))
+
     def kill(self, pid: int) -> None:
         """End a process at once."""
         try:
@@ -36,6 +47,24 @@ class HostProcesses:
             return
         except PermissionError:
             _log.warning("process %d is not ours to end: only its GPU state is gone", pid)
+
+
+def _is_frozen(line: str) -> bool:
+    """Whether a group that ``/proc/PID/cgroup`` names is frozen, by itself or one above it."""
+    _, controllers, place = line.split(":", 2)
+    if "freezer" in controllers.split(","):
+        files, frozen = [_CGROUPS / f"freezer{place}/freezer.state"], "FROZEN"
+    elif not controllers:
+        files = [_CGROUPS / f"{where}{place}/cgroup.events" for where in (".", "unified")]
+        frozen = "frozen 1"
+    else:
+        return False
+    for file in files:
+        try:
+            return frozen in file.read_text(encoding="ascii").splitlines()
+        except OSError:
+            continue
+    return False
 
 
 def peer_of(connection: socket.socket, table: ProcessTable) -> tuple[CallerIdentity, int] | None:

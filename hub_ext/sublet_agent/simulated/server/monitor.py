@@ -42,17 +42,17 @@ class Monitor:
 
     def processes(self, gpu_id: str) -> list[Facts]:
         """Return the processes with something on the card; a suspended one has nothing."""
-        now = self._machine.time_s
+        now, card = self._machine.time_s, self._answering(gpu_id)
         return [
             {
                 "pid": process.pid,
-                "memory_mib": process.on_card_mib,
+                "memory_mib": held,
                 "utilisation_percent": process.usage.percent(now),
                 "busy_ms": int(process.usage.total_s * 1000),
                 "mps": process.mps,
             }
-            for process in self._answering(gpu_id).processes.values()
-            if process.on_card_mib
+            for process in card.processes.values()
+            if (held := process.mib_on(card))
         ]
 
     def away_mib(self, pid: int) -> int:
@@ -137,6 +137,7 @@ class Monitor:
             "uid": process.identity.uid,
             "start_time": process.identity.start_time,
             "gpu_id": process.card.gpu_id,
+            "gpu_ids": [card.gpu_id for card in process.cards.values()],
             "state": process.state.value,
             "operation": operation.kind.value if operation is not None else None,
             "pending": len(process.pending),

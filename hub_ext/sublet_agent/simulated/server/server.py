@@ -8,8 +8,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.simulated.machine.card import CallerIdentity
@@ -30,6 +30,19 @@ _MOST_OF_A_USER: Final = 1024
 _MOST_OF_A_PROCESS: Final = 512
 
 
+class Peer(Protocol):
+    """A connection of one process, as far as the server knows it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads replies on the connection any more."""
+        ...
+
+    def close(self) -> None:
+        """End the connection."""
+        ...
+
+
 class SimulatedGpuServer:
     """The daemon's state: the machine, its connections and its watched processes."""
 
@@ -45,7 +58,7 @@ class SimulatedGpuServer:
         self._timer: asyncio.TimerHandle | None = None
         self._slicing = False
         self._watched: Final[dict[int, tuple[CallerIdentity, int]]] = {}
-        self._connections: Final[dict[int, set[PeerConnection]]] = {}
+        self._connections: Final[dict[int, set[Peer]]] = {}
         self._of_user: Final[dict[int, int]] = {}
 
     def connect(self) -> "PeerConnection":
@@ -68,7 +81,7 @@ class SimulatedGpuServer:
         """Return who connected and a pidfd of it; ``None`` where it has ended already."""
         return peer_of(connection, self._table)
 
-    def admit(self, connection: "PeerConnection", peer: CallerIdentity, watched: int) -> bool:
+    def admit(self, connection: Peer, peer: CallerIdentity, watched: int) -> bool:
         """Take a connection in and watch its process; return whether there was room for it."""
         known = self._watched.get(peer.pid)
         if known is not None and known[0].start_time != peer.start_time:
@@ -89,7 +102,7 @@ class SimulatedGpuServer:
         self._of_user[peer.uid] = of_user + 1
         return True
 
-    def forget(self, connection: "PeerConnection", peer: CallerIdentity) -> None:
+    def forget(self, connection: Peer, peer: CallerIdentity) -> None:
         """Drop what a closed connection asked for and nobody will read."""
         connections = self._connections.get(peer.pid, set())
         if connection in connections:
@@ -104,8 +117,12 @@ class SimulatedGpuServer:
 
     def answer(self, request: Request, reply: "PeerReply") -> None:
         """Answer a request at the time it came."""
+        self.act(lambda: self._requests.answer(request, reply))
+
+    def act(self, act: Callable[[], None]) -> None:
+        """Do something to the machine, or look at it, at this moment."""
         self._machine.advance(self._now_s())
-        self._requests.answer(request, reply)
+        act()
         self._go_on()
 
     def _now_s(self) -> float:

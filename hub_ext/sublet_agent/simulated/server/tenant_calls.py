@@ -56,6 +56,7 @@ class TenantCalls:
                 return
             try:
                 _check_alive(process)
+                self._machine.join_card(process, caller.gpu_id)
                 run(process)
             except SimulatedGpuError as error:
                 reply.fail(error)
@@ -81,7 +82,7 @@ class TenantCalls:
 
         def run(process: SimulatedProcess) -> None:
             self._check_handle(process, handle)
-            limit, card = process.mps_limit_mib, process.card
+            limit, card = process.mps_limit_mib, process.card_known_as(caller.gpu_id)
             if limit is not None and process.held_mib + mib > limit:
                 message = f"out of memory: {mib} MiB asked for, the MPS limit is {limit} MiB"
                 raise OutOfMemoryError(message)
@@ -108,7 +109,7 @@ class TenantCalls:
                 if buffer is None:
                     message = f"there is no buffer {handle} of process {process.pid}"
                     raise SimulatedGpuError(message, CudaCode.INVALID_VALUE)
-                self._machine.release(process, [buffer])
+                self._machine.release([buffer])
             reply.succeed({})
 
         self._call(caller, reply, run)
@@ -126,13 +127,14 @@ class TenantCalls:
         """Tell the card's free and total memory, and what this process holds."""
 
         def run(process: SimulatedProcess) -> None:
-            store = process.card.store
+            card = process.card_known_as(caller.gpu_id)
+            store = card.store
             reply.succeed(
                 {
                     "free_mib": store.free_mib,
                     "total_mib": store.total_mib,
                     "held_mib": process.held_mib,
-                    "gpu_id": process.card.gpu_id,
+                    "gpu_id": card.gpu_id,
                 }
             )
 

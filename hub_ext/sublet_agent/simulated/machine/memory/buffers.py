@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from enum import StrEnum
 from typing import Final
 
-from sublet_agent.simulated.machine.memory.store import CardStore, Place, scramble
+from sublet_agent.simulated.machine.memory.store import Place, scramble
 
 SLICE_BYTES: Final = 64 * 1024
 """Real bytes are handled this many at a time, so that the daemon goes on answering."""
@@ -29,6 +29,8 @@ class Buffer:
         self.mib: Final = mib
         self.kind: Final = kind
         self.length: Final = 0 if kind is BufferKind.CONTEXT else place.length
+        self.store = place.store
+        """The memory of the card that the buffer is on, or goes back to."""
         self.place: Place | None = place
         self.image: memoryview | None = None
         self.digest: str | None = None
@@ -109,10 +111,10 @@ class Buffer:
         if digest is not None:
             self.digest = digest.hexdigest()
 
-    def leave_card(self, store: CardStore) -> None:
+    def leave_card(self) -> None:
         """Give the place up, after the bytes have moved out."""
         if self.place is not None:
-            store.give_back(self.place)
+            self.store.give_back(self.place)
             self.place = None
 
     def moving_back(self, place: Place) -> Iterator[None]:
