@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sublet_agent.simulated.protocol.errors import CudaCode
 from tests.gpu.probe import questions  # noqa: F401 - enters them
 from tests.gpu.probe.__main__ import ask_apart
 from tests.gpu.probe.answers import QUESTIONS, Verdict
+from tests.support.nvidia_stand_in.stand_in import NvidiaStandIn
 from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +97,26 @@ def test_what_is_answered_is_not_asked_again(tmp_path: Path) -> None:
     assert [each["question"] for each in told["answers"]] == [*[*QUESTIONS][1:], missing]
     assert told["answers"][-1]["driver"] == "SIMULATED"
     assert done.stdout.count("...") == 1
+
+
+def test_over_the_drivers_own_calls_a_stopped_process_does_not_answer(tmp_path: Path) -> None:
+    """The driver by ctypes, with a stand-in for its libraries."""
+    answers = tmp_path / "probe.json"
+    with NvidiaStandIn.running(tmp_path, mib_per_gib=256) as stand_in:
+        command = [sys.executable, "-m", "tests.gpu.probe", "--answers", str(answers)]
+        subprocess.run(
+            [*command, "--only", "canary", "--only", "stopped.get-state"],
+            cwd=ROOT,
+            env={**os.environ, **stand_in.environment()},
+            capture_output=True,
+            check=True,
+        )
+    told = {each["question"]: each for each in json.loads(answers.read_text())["answers"]}
+    assert told["canary"]["verdict"] == Verdict.WORKS
+    stopped = told["stopped.get-state"]
+    assert stopped["verdict"] == Verdict.HUNG
+    assert stopped["seen"]["once it may run"]["word"] == "running"
+    assert stopped["seen"]["back"]["bytes"] == "intact"
 
 
 def test_without_a_driver_it_says_so(tmp_path: Path) -> None:
