@@ -51,10 +51,8 @@ def test_a_question_that_takes_longer_than_its_time_hung_and_leaves_nothing() ->
     assert answer["seconds"] < 10
 
 
-def test_a_call_that_comes_back_only_when_its_target_may_run_hung_and_nothing_is_lost(
-    gpus: SimulatedGpus,
-) -> None:
-    gpus.administration.delay(OperationKind.UNLOCK, 6.0)
+@pytest.mark.usefixtures("gpus")
+def test_a_call_that_comes_back_only_when_its_target_may_run_hung_and_nothing_is_lost() -> None:
     answer = ask("stopped.unlock")
     assert answer["verdict"] == Verdict.HUNG
     seen = answer["seen"]
@@ -64,11 +62,11 @@ def test_a_call_that_comes_back_only_when_its_target_may_run_hung_and_nothing_is
     assert seen["back"]["bytes"] == "intact"
 
 
-def test_a_call_that_fails_is_refused_with_its_number(gpus: SimulatedGpus) -> None:
-    gpus.administration.fail(OperationKind.LOCK, CudaCode.ILLEGAL_STATE)
-    answer = ask("stopped.lock")
+@pytest.mark.usefixtures("gpus")
+def test_a_call_that_fails_is_refused_with_its_number() -> None:
+    answer = ask("lock-timeout")
     assert answer["verdict"] == Verdict.REFUSED
-    assert answer["seen"]["while it stands still"]["code"] == CudaCode.ILLEGAL_STATE
+    assert answer["seen"]["lock"]["code"] == CudaCode.NOT_READY
 
 
 def test_a_question_that_is_not_reached_is_told_as_broken(gpus: SimulatedGpus) -> None:
