@@ -7,16 +7,15 @@ of the ordinary loader say; where there is none, its tests are skipped with the 
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import DeviceError
 from sublet_agent.devices.nvidia import nvidia_gpus_found
 
 from tests.support.agent_world import AgentWorld, Gpus, agent_beside
-from tests.support.nvidia_node import NvidiaNode
+from tests.support.nvidia_node import nvidia_node
 from tests.support.simulated_gpus import simulated_gpus
 
 KINDS = ("simulated", "nvidia")
@@ -51,16 +50,14 @@ def open_node(kind: str, *, cards: int = 1) -> Iterator[Gpus]:
         return
     if not nvidia_gpus_found():
         pytest.skip("NVML finds no NVIDIA GPU here")
-    try:
-        node = NvidiaNode(find_device("nvidia"))
-    except DeviceError as error:
-        pytest.fail(f"there is a card, and it cannot be used: {error}")
-    if len(node.device.gpus()) < cards:
-        pytest.skip(f"needs {cards} cards; there is {len(node.device.gpus())}")
-    try:
+    with ExitStack() as stack:
+        try:
+            node = stack.enter_context(nvidia_node())
+        except DeviceError as error:
+            pytest.fail(f"there is a card, and it cannot be used: {error}")
+        if len(node.device.gpus()) < cards:
+            pytest.skip(f"needs {cards} cards; there is {len(node.device.gpus())}")
         yield node
-    finally:
-        node.close()
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sublet_agent.devices.detection import find_device
-
-from tests.support.nvidia_node import NvidiaNode
+from tests.support.nvidia_node import nvidia_node
 from tests.support.simulated_gpus import simulated_gpus
 
 _PAUSES: Final = 200
@@ -32,11 +30,8 @@ def node_of(device: str) -> Iterator[Any]:
         with simulated_gpus("--speed", "40", "--scale", "16384", instant=False) as gpus:
             yield gpus
         return
-    node = NvidiaNode(find_device(device))
-    try:
+    with nvidia_node() as node:
         yield node
-    finally:
-        node.close()
 
 
 def figure(name: str, value: float, unit: str, how: str) -> dict[str, Any]:

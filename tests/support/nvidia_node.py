@@ -1,10 +1,13 @@
 """A real card and the processes that a test lets use it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sublet_agent.devices.detection import find_device
 from sublet_agent.devices.interface import Device, ProcessState
 
 from tests.support.tenants import Tenant
@@ -64,3 +67,13 @@ class NvidiaNode:
         """End the processes."""
         for tenant in self.tenants:
             tenant.close()
+
+
+@contextmanager
+def nvidia_node() -> Iterator[NvidiaNode]:
+    """Open the node's cards; ``DeviceError`` where they cannot be used."""
+    node = NvidiaNode(find_device("nvidia"))
+    try:
+        yield node
+    finally:
+        node.close()
