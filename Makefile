@@ -6,6 +6,16 @@ BIN := $(VENV)/bin
 DEVICE ?= auto
 PROXY_VERSION := 5.3.0
 AREA ?=
+# A folder that `make wheelhouse` made: setup then asks no network.
+WHEELHOUSE ?=
+export WHEELHOUSE := $(abspath $(WHEELHOUSE))
+INTO ?= wheelhouse
+EXTRAS ?= demo,nvidia,card
+PYTHON_VERSION ?=
+PLATFORM ?=
+CARD_REPORT ?= card-report
+CARD_PARTS ?=
+CARD_OPTIONS ?=
 # Tests mostly wait, for kernels, hubs and pods: more processes than cores, and one group of tests in each.
 WORKERS ?= 4
 
@@ -24,7 +34,8 @@ NEEDED_BY_kube := kubernetes
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup pytorch examples-for-a-card browser postgresql systemd kubernetes demo up test quick check format benchmarks picture schema clean
+.PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd kubernetes demo up test quick check \
+	format benchmarks picture schema clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,11 +52,18 @@ examples-for-a-card: setup
 browser: ## Chromium for the browser tests, where packages may be installed
 	@.ci/timed Chromium .ci/install-chromium
 
+wheelhouse: setup ## All that a machine without a network needs, in parts (PYTHON_VERSION=3.12 PLATFORM=manylinux_2_28_x86_64)
+	$(BIN)/python .ci/wheelhouse/gather.py --into "$(INTO)" --extras "$(EXTRAS)" --proxy $(VENV)/node \
+		--python-version "$(PYTHON_VERSION)" --platform "$(PLATFORM)"
+
 demo: setup examples-for-a-card ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
 	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
 
 up: setup examples-for-a-card ## The same hub for people, at http://127.0.0.1:8000
 	$(BIN)/python -m sublet_hub.one_machine --device $(DEVICE) $(UP_OPTIONS)
+
+card: setup ## On a machine with a card: probe, tests, figures, demo into one report (CARD_PARTS="probe demo", CARD_REPORT=folder)
+	$(BIN)/python -m tests.gpu.card --device $(DEVICE) --report "$(CARD_REPORT)" --parts "$(CARD_PARTS)" $(CARD_OPTIONS)
 
 postgresql: ## PostgreSQL for the ledger's tests, where packages may be installed
 	@.ci/timed PostgreSQL .ci/install-postgresql
@@ -91,7 +109,7 @@ schema: setup ## Publish the quota document's schema anew, and the chart's, whic
 
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
-	rm -rf $(VENV) .sublet demo-output browser-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv .ci/install-node
 	@.ci/timed "virtual environment" .ci/create-venv "$(PYTHON)" "$(VENV)"

@@ -41,6 +41,7 @@ _LONGEST_FIRST = (
     *_TOGETHER,
     "tests/end_to_end/",
     "tests/agent/app/",
+    "tests/gpu/test_agent_",
     "tests/spawner/",
     "tests/hub/",
 )
@@ -48,6 +49,7 @@ _WHOLE = (
     *_TOGETHER,
     "tests/agent/app/",
     "tests/end_to_end/",
+    "tests/gpu/test_agent_",
     "tests/hub/app/",
     "tests/hub/jobs/test_jobs_for_real.py",
     "tests/lab/test_kernel_",

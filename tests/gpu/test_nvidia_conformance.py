@@ -7,6 +7,5 @@ from tests.support.device_conformance import DeviceConformance
 pytestmark = pytest.mark.gpu
 
 
-@pytest.mark.usefixtures("device")
 class TestNvidiaDevice(DeviceConformance):
     pass

@@ -4,16 +4,18 @@ link and a real agent, together in a folder.
 
 import ast
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from sublet_agent.devices.interface import Device
 
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
-from tests.support.nvidia_stand_in.cards import NvidiaGpus, nvidia_gpus
+from tests.support.nvidia_stand_in.cards import nvidia_gpus
 from tests.support.running_agent import RunningAgent
-from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
+from tests.support.simulated_gpus import simulated_gpus
 from tests.support.tenants import Tenant
 
 _GATE = """
@@ -34,6 +36,27 @@ def enter():
             return [message["type"], time.perf_counter() - began, waits]
         waits.append(message)
 """
+
+
+class Gpus(Protocol):
+    """GPUs that tests run an agent beside: simulated ones, or a real card."""
+
+    device: Device
+    mib_per_gib: int
+    client: str
+    """The module by which a program uses them."""
+    environment: Mapping[str, str]
+    """How a program finds them."""
+
+    @property
+    def gpu_id(self) -> str: ...
+
+    @property
+    def agent_options(self) -> tuple[str, ...]: ...
+
+    def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant: ...
+
+    def state_word(self, pid: int) -> str | None: ...
 
 
 @dataclass
@@ -75,9 +98,14 @@ class Kernel:
 class AgentWorld:
     """The three, and the kernels that a test starts."""
 
-    gpus: SimulatedGpus | NvidiaGpus
+    gpus: Any
+    """``Gpus``; tests of what a simulated card alone can do ask it for its administration."""
     service: FakeServiceLink
     agent: RunningAgent
+    patience_s: float = 15.0
+    """How long things may take: longer where a real card moves real memory."""
+    kernels: list[Kernel] = field(default_factory=list)
+    """Those that were started, for whoever ends them."""
     gpu_id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +137,7 @@ class AgentWorld:
             **environment,
         )
         kernel = Kernel(tenant)
+        self.kernels.append(kernel)
         kernel.reconnect()
         return kernel
 
@@ -132,8 +161,13 @@ class AgentWorld:
         """Wait until none of these slices counts as active."""
         self.until(lambda: all(not self.report(each).active for each in slice_ids))
 
-    def until(self, holds: Any, within_s: float = 15.0) -> None:
-        deadline = time.monotonic() + within_s
+    @property
+    def card_gib(self) -> int:
+        """The card's memory."""
+        return self.gpus.device.gpus()[0].memory_mib // self.gib
+
+    def until(self, holds: Any, within_s: float | None = None) -> None:
+        deadline = time.monotonic() + (self.patience_s if within_s is None else within_s)
         while not holds():
             assert time.monotonic() < deadline, f"not in time\n{self.agent.text()[-6000:]}"
             time.sleep(0.005)
@@ -154,15 +188,34 @@ def agent_world(
     service.start()
     daemon = ("--speed", str(speed)) if speed else ()
     with (
-        nvidia_gpus(speed=speed)
-        if nvidia
-        else simulated_gpus(*daemon, "--scale", "16384", instant=not speed)
-    ) as gpus:
-        agent = RunningAgent(folder, gpus.agent_options, service, agent_options, module)
-        agent.start()
-        try:
-            agent.wait_until_serving()
-            yield AgentWorld(gpus, service, agent)
-        finally:
-            agent.stop()
-            service.stop()
+        (
+            nvidia_gpus(speed=speed)
+            if nvidia
+            else simulated_gpus(*daemon, "--scale", "16384", instant=not speed)
+        ) as gpus,
+        agent_beside(gpus, folder, *agent_options, module=module, service=service) as world,
+    ):
+        yield world
+
+
+@contextmanager
+def agent_beside(
+    gpus: Gpus,
+    folder: Path,
+    *agent_options: str,
+    module: str = "sublet_agent.app.serving",
+    service: FakeServiceLink | None = None,
+) -> Iterator[AgentWorld]:
+    """Start an agent beside GPUs that are there, real or simulated, and its hub service."""
+    folder.chmod(0o755)
+    if service is None:
+        service = FakeServiceLink()
+        service.start()
+    agent = RunningAgent(folder, gpus.agent_options, service, agent_options, module)
+    agent.start()
+    try:
+        agent.wait_until_serving()
+        yield AgentWorld(gpus, service, agent)
+    finally:
+        agent.stop()
+        service.stop()

@@ -6,25 +6,19 @@ the same story but not the same instants.
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from sublet_agent.app.watchdog import let_owners_run
 from sublet_agent.moves.thawing import thaw_after_moves
-from sublet_agent.simulated.machine.operations import OperationKind
-from sublet_agent.simulated.protocol.errors import CudaCode
 from sublet_agent.state_files.journal import read_journal
 
-from tests.support.fake_service_link import gpu_assignment
+from tests.support.agent_world import Gpus
+from tests.support.fake_service_link import FakeServiceLink, gpu_assignment
 from tests.support.walk_tenants import WalkSlice
-from tests.support.walked_node import WalkedNode
+from tests.support.walked_node import ViolationError, WalkedNode
 
 _LEAST_STEPS = 100
 _LOOK_EVERY = 100
-_OPERATIONS = (
-    OperationKind.LOCK,
-    OperationKind.CHECKPOINT,
-    OperationKind.RESTORE,
-    OperationKind.UNLOCK,
-)
 
 
 class FaultWalk(WalkedNode):
@@ -40,9 +34,9 @@ class FaultWalk(WalkedNode):
         self.service.gpus = (
             gpu_assignment(
                 self.gpu_id,
-                idle_after_s=0.3,
-                turn_s=0.15,
-                lend_at_least_s=0.1,
+                idle_after_s=0.3 * self.card.slowness,
+                turn_s=0.15 * self.card.slowness,
+                lend_at_least_s=0.1 * self.card.slowness,
                 give_back_within_s=600.0,
             ),
         )
@@ -124,13 +118,7 @@ class FaultWalk(WalkedNode):
             self._assign()
 
     def _fault_is_planned(self) -> None:
-        kind = self.rng.choice(_OPERATIONS)
-        if self.rng.random() < 0.5:
-            self.gpus.administration.fail(
-                kind, CudaCode.ILLEGAL_STATE, nth=self.rng.randrange(1, 4)
-            )
-        else:
-            self.gpus.administration.delay(kind, self.rng.random() * 0.05)
+        self.card.plan_a_fault(self.rng)
 
     def _lending_is_switched(self) -> None:
         self.service.lending = self.rng.random() < 0.8
@@ -167,14 +155,15 @@ class FaultWalk(WalkedNode):
 
     def _agent_dies_in_a_device_call(self) -> None:
         """Hold the next operation of a kind, and kill the agent while it is under way."""
-        kind = self.rng.choice(_OPERATIONS)
-        self.gpus.administration.delay(kind, 0.06)
+        operation = self.card.hold_an_operation(self.rng, 0.06)
+        if operation is None:
+            self._agent_dies_after_a_journal_write()
+            return
         self._something_for_the_agent()
         deadline = time.monotonic() + 0.3
         while time.monotonic() < deadline:
-            under_way = {p.operation for p in self.gpus.administration.inspect().processes}
-            if kind.value in under_way:
-                self.counts[f"killed in {kind.value}"] += 1
+            if self.card.is_under_way(operation):
+                self.counts[f"killed in {operation}"] += 1
                 break
             time.sleep(0.001)
         # Before, at, or after the end of what was held.
@@ -202,3 +191,27 @@ class FaultWalk(WalkedNode):
             return self.journal.stat().st_size
         except OSError:
             return 0
+
+
+def walk_on(
+    gpus: Gpus, folder: Path, for_s: float, seed: int, *options: str, greedy: bool = False
+) -> FaultWalk:
+    """Walk on these GPUs for so long; ``ViolationError`` where something must never happen did."""
+    service = FakeServiceLink()
+    service.start()
+    began = time.monotonic()
+    story = FaultWalk(gpus, service, folder, seed, options, greedy)
+    try:
+        story.begin()
+        story.run(for_s)
+    except ViolationError as violation:
+        log = (folder / "agent.log").read_text()[-8000:]
+        message = f"seed {seed}, after {dict(story.counts)}: {violation}\n{log}"
+        raise ViolationError(message) from violation
+    finally:
+        story.close()
+        service.stop()
+    took_s = time.monotonic() - began
+    print(f"{story.steps} steps in {took_s:.0f} s, longest cell {story.longest_cell_s:.2f} s")
+    print(dict(story.counts))
+    return story

@@ -52,9 +52,12 @@ class SimulatedGpus:
         process = self.administration.inspect().process(pid)
         return None if process is None else process.state
 
-    def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant:
+    def tenant(
+        self, *, uid: int | None = None, client: str | None = None, **environment: str
+    ) -> Tenant:
         """Start a process that uses the cards; it ends with the daemon at the latest."""
-        tenant = Tenant.start(self.client, {**environment, **self.environment}, uid=uid)
+        more = {**environment, **self.environment}
+        tenant = Tenant.start(client or self.client, more, uid=uid)
         self.stack.callback(tenant.close)
         return tenant
 

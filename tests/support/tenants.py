@@ -13,9 +13,11 @@ import importlib, os, signal, sys
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 gpu = importlib.import_module(sys.argv[1])
-from sublet_agent.devices.simulated import SimulatedDevice
-from sublet_agent.simulated.administration import Administration
-names = {"gpu": gpu, "SimulatedDevice": SimulatedDevice, "Administration": Administration}
+names = {"gpu": gpu}
+if gpu.__name__.startswith("sublet_agent."):
+    from sublet_agent.devices.simulated import SimulatedDevice
+    from sublet_agent.simulated.administration import Administration
+    names.update(SimulatedDevice=SimulatedDevice, Administration=Administration)
 uid = os.environ.get("TENANT_UID")
 if uid:
     os.setresuid(int(uid), int(uid), int(uid))

@@ -16,13 +16,16 @@ from sublet_agent.cgroups.node_groups import GROUPS_NAME
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.wire.agent_link import SliceAssignment
 
+from tests.support.agent_world import Gpus
 from tests.support.control_groups import freezers, leave_no_groups
 from tests.support.fake_service_link import FakeServiceLink, slice_assignment
 from tests.support.left_over_groups import note_groups
 from tests.support.nursery import NurserySprout, nursery
-from tests.support.nvidia_stand_in.cards import NvidiaGpus
-from tests.support.simulated_gpus import SimulatedGpus
 from tests.support.walk_tenants import WalkRoot, WalkSlice, WalkTenant
+from tests.support.walked_card import card_of
+
+_LEAST_HELD_GIB = 2
+"""What a program needs at least, to have something to change."""
 
 
 class ViolationError(AssertionError):
@@ -33,7 +36,7 @@ class ViolationError(AssertionError):
 class WalkedNode:
     """The node: its agent, its slices and their tenants, and the looks at whether all is well."""
 
-    gpus: SimulatedGpus | NvidiaGpus
+    gpus: Gpus
     service: FakeServiceLink
     folder: Path
     seed: int
@@ -50,7 +53,9 @@ class WalkedNode:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)  # noqa: S311 - a walk, not a secret
         self.gpu_id = self.gpus.gpu_id
-        self.gib = self.gpus.mib_per_gib
+        self.card = card_of(self.gpus)
+        self.gib = self.gpus.device.gpus()[0].memory_mib // 80
+        """What the walk counts in: whatever the card has, it has 80 of them."""
         # A process's context, and a bit more.
         self.extra_mib = self.gib // 2 + self.gib // 16
         self.table = LinuxProcessTable()
@@ -116,7 +121,7 @@ class WalkedNode:
     def calm_down(self) -> None:
         """No more faults, deaths and grabs: now all must get on, with every byte in place."""
         self._rest.touch()
-        self.gpus.administration.clear_faults()
+        self.card.no_more_faults()
         self.service.lending = True
         self.service.push()
         self._nothing_is_lost()
@@ -136,14 +141,9 @@ class WalkedNode:
         self._rest.unlink()
 
     def _nothing_is_lost(self, *, verify: bool = False) -> None:
-        truth = self.gpus.administration.inspect(verify=verify)
-        if truth.lost:
-            message = f"lost: {truth.lost}"
-            raise ViolationError(message)
-        for process in truth.processes:
-            if any(b.intact is False for b in process.buffers):
-                message = f"lost: bytes are not what they were: {process}"
-                raise ViolationError(message)
+        lost = self.card.lost(verify=verify)
+        if lost is not None:
+            raise ViolationError(lost)
 
     def _no_cell_runs(self) -> bool:
         self.look_at_answers()
@@ -152,28 +152,24 @@ class WalkedNode:
 
     def _no_owner_is_locked(self) -> bool:
         owners = {t.pid for s in self.slices if not s.job for t in s.tenants}
-        truth = self.gpus.administration.inspect()
-        return not any(p.state == "locked" for p in truth.processes if p.pid in owners)
+        return "locked" not in self.card.states(owners).values()
 
     def _a_job_computes(self) -> bool:
         self.job_starts_if_it_may()
         jobs = {t.pid for s in self.slices if s.job for t in s.tenants}
-        first = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
-        time.sleep(0.05)
+        first = self.card.worked(jobs)
+        time.sleep(0.05 * self.card.slowness)
         self.look_at_answers()
-        now = {p.pid: p.busy_ms for p in self.gpus.administration.inspect().processes}
+        now = self.card.worked(jobs)
         return any(now.get(pid, 0) > first.get(pid, 0) for pid in jobs)
 
     def _wait(self, what: str, holds: Callable[[], bool], within_s: float) -> None:
+        within_s *= self.card.slowness
         deadline = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > deadline:
                 self._nothing_is_lost()
-                truth = self.gpus.administration.inspect()
-                state = "\n".join(
-                    f"  {p.pid} {p.state} {p.operation} {p.held_mib} MiB, {p.waiting_calls} wait"
-                    for p in truth.processes
-                )
+                state = self.card.in_words()
                 message = f"not within {within_s} s: {what}\n{state}\n{self.service.status}"
                 raise ViolationError(message)
             time.sleep(0.003)
@@ -216,7 +212,7 @@ class WalkedNode:
                 "SUBLET_AGENT_SOCKET": str(self.folder / "run" / "agent.sock"),
                 **self.gpus.environment,
                 "WALK_CLIENT": self.gpus.client,
-                "WALK_MIB_PER_GIB": str(self.gpus.mib_per_gib),
+                "WALK_MIB_PER_GIB": str(self.gib),
                 "WALK_MEMORY_MAY_RUN_OUT": "yes" if self.greedy else "",
                 "WALK_GREEDY": "yes" if self.greedy and not each.job else "",
             }
@@ -233,8 +229,11 @@ class WalkedNode:
 
     def _tenant(self, each: WalkSlice, cap_mib: int) -> WalkTenant:
         assert each.root is not None
+        held_mib = max(
+            int(cap_mib * self.card.held_share), min(cap_mib, _LEAST_HELD_GIB * self.gib)
+        )
         return each.root.tenant(
-            WALK_CAP_MIB=str(cap_mib), WALK_SEED=str(self.rng.randrange(1 << 30))
+            WALK_CAP_MIB=str(held_mib), WALK_SEED=str(self.rng.randrange(1 << 30))
         )
 
     def _assign(self) -> None:

@@ -1,12 +1,10 @@
 """Random walks with a real agent that is killed at every kind of moment."""
 
 import os
-import time
 
 import pytest
 
-from tests.support.fake_service_link import FakeServiceLink
-from tests.support.fault_walk import FaultWalk
+from tests.support.fault_walk import walk_on
 from tests.support.nvidia_stand_in.cards import nvidia_gpus
 from tests.support.simulated_gpus import simulated_gpus
 from tests.support.walked_node import ViolationError
@@ -19,25 +17,8 @@ DAEMON = ("--speed", "300", "--scale", "16384")
 
 
 def walk(tmp_path, for_s, seed, *options, greedy=False, nvidia=False):
-    service = FakeServiceLink()
-    service.start()
-    began = time.monotonic()
     with nvidia_gpus(speed=300) if nvidia else simulated_gpus(*DAEMON, instant=False) as gpus:
-        story = FaultWalk(gpus, service, tmp_path, seed, options, greedy)
-        try:
-            story.begin()
-            story.run(for_s)
-        except ViolationError as violation:
-            log = (tmp_path / "agent.log").read_text()[-8000:]
-            message = f"seed {seed}, after {dict(story.counts)}: {violation}\n{log}"
-            raise ViolationError(message) from violation
-        finally:
-            story.close()
-            service.stop()
-    took_s = time.monotonic() - began
-    print(f"{story.steps} steps in {took_s:.0f} s, longest cell {story.longest_cell_s:.2f} s")
-    print(dict(story.counts))
-    return story
+        return walk_on(gpus, tmp_path, for_s, seed, *options, greedy=greedy)
 
 
 def test_no_notebook_is_lost_or_left_locked_whenever_the_agent_is_killed(tmp_path, capsys):

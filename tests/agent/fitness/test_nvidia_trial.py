@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.fitness import trial
 from sublet_agent.fitness.node_check import CheckedNode, check_node
 from sublet_agent.fitness.trial import TrialLimits
@@ -24,12 +23,8 @@ def stand_in(tmp_path: Path) -> Iterator[NvidiaStandIn]:
 
 
 def checked(stand_in: NvidiaStandIn, limits: TrialLimits | None = LIMITS) -> CheckedNode:
-    with stand_in.in_this_process():
-        device = NvidiaDevice()
-        try:
-            return check_node(device, limits)
-        finally:
-            device.close()
+    with stand_in.device() as device:
+        return check_node(device, limits)
 
 
 def test_cards_that_are_fit_were_tried_by_cuda(stand_in: NvidiaStandIn) -> None:

@@ -1,0 +1,143 @@
+"""`make card` runs its parts within their time, once each, into one report."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.gpu.card.__main__ import main
+from tests.gpu.card.machine import describe_machine, why_no_card
+from tests.gpu.card.page import make_page
+from tests.gpu.card.parts import MOST_S, PARTS, Context, Part
+from tests.gpu.card.running import run_within
+
+COUNTS = "import sys, pathlib; p = pathlib.Path(sys.argv[1]) / 'runs'; p.open('a').write('x')"
+FIGURES = (
+    "import json, sys; open(sys.argv[1] + '/figures.json', 'w').write(json.dumps({'figures': "
+    "[{'name': 'resume <b>', 'value': 2.5, 'unit': 'GiB/s', 'how': 'once'}]}))"
+)
+STAYS = (
+    "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; "
+    "time.sleep(600)'], start_new_session=True); print('begun', flush=True); time.sleep(600)"
+)
+
+
+def part(name: str, program: str, limit_s: float = MOST_S, *, simulated: bool = True) -> Part:
+    def command(_: Context, folder: Path) -> list[str]:
+        return [sys.executable, "-c", program, str(folder)]
+
+    return Part(name, f"the part {name}", command, simulated, limit_s)
+
+
+def make_card(report: Path, parts: list[Part], *options: str) -> int:
+    return main(["--device", "simulated", "--report", str(report), *options], parts)
+
+
+def told(report: Path) -> dict[str, dict[str, object]]:
+    return {p["part"]: p for p in json.loads((report / "report.json").read_text())["parts"]}
+
+
+def test_each_part_writes_its_piece_of_one_report(tmp_path: Path) -> None:
+    assert make_card(tmp_path, [part("one", FIGURES), part("two", COUNTS)]) == 0
+    pieces = told(tmp_path)
+    assert [p["status"] for p in pieces.values()] == ["passed", "passed"]
+    assert pieces["one"]["figures"][0]["value"] == 2.5
+    page = (tmp_path / "report.html").read_text()
+    assert "resume &lt;b&gt;" in page
+    assert "SIMULATED" in page
+
+
+def test_a_part_that_has_its_result_is_not_run_again(tmp_path: Path) -> None:
+    parts = [part("one", COUNTS)]
+    for _ in range(2):
+        assert make_card(tmp_path, parts) == 0
+    assert (tmp_path / "one" / "runs").read_text() == "x"
+    assert make_card(tmp_path, parts, "--again") == 0
+    assert (tmp_path / "one" / "runs").read_text() == "x"
+    assert told(tmp_path)["one"]["status"] == "passed"
+
+
+def test_a_part_that_runs_beyond_its_limit_is_stopped_with_all_it_started_and_run_again(
+    tmp_path: Path,
+) -> None:
+    parts = [part("long", STAYS, 1.0), part("next", COUNTS)]
+    assert make_card(tmp_path, parts) == 1
+    pieces = told(tmp_path)
+    assert (pieces["long"]["status"], pieces["next"]["status"]) == ("stopped", "passed")
+    assert pieces["long"]["output"].startswith("begun")
+    assert pieces["long"]["processes_left"] == 1
+    assert make_card(tmp_path, [part("long", COUNTS), parts[1]]) == 0
+    assert told(tmp_path)["long"]["status"] == "passed"
+    assert (tmp_path / "next" / "runs").read_text() == "x"
+
+
+def test_a_part_that_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(2, signal.SIG_IGN); time.sleep(600)"
+    began = time.monotonic()
+    run = run_within([sys.executable, "-c", deaf], tmp_path / "out", 0.5, {}, grace_s=0.2)
+    assert run.stopped
+    assert run.exit_code == -9
+    assert time.monotonic() - began < 10
+
+
+def test_a_part_that_fails_says_so_and_the_next_is_run(tmp_path: Path, capsys) -> None:
+    parts = [part("bad", "print('why'); raise SystemExit(3)"), part("good", COUNTS)]
+    assert make_card(tmp_path, parts) == 1
+    assert "FAILED with exit code 3" in capsys.readouterr().out
+    assert told(tmp_path)["good"]["status"] == "passed"
+
+
+def test_parts_are_chosen_by_name_and_an_unknown_one_is_refused(tmp_path: Path, capsys) -> None:
+    parts = [part("one", COUNTS), part("two", COUNTS)]
+    assert make_card(tmp_path, parts, "--parts", "two") == 0
+    assert list(told(tmp_path)) == ["two"]
+    assert make_card(tmp_path, parts, "--parts", "three") == 2
+    assert "there are: one, two" in capsys.readouterr().err
+
+
+def test_what_only_a_card_can_tell_is_left_out_on_a_simulated_one(tmp_path: Path) -> None:
+    parts = [part("one", COUNTS), part("real", COUNTS, simulated=False)]
+    assert make_card(tmp_path, parts) == 0
+    assert list(told(tmp_path)) == ["one"]
+
+
+def test_without_a_card_it_says_so(tmp_path: Path, capsys) -> None:
+    if why_no_card() is None:
+        pytest.skip("this machine has a card")
+    assert main(["--report", str(tmp_path / "report")], [part("one", COUNTS)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("No card: ")
+    assert "DEVICE=simulated" in said
+    assert not (tmp_path / "report").exists()
+
+
+def test_no_part_may_take_longer_than_nine_minutes() -> None:
+    assert all(each.limit_s <= 540 for each in PARTS)
+    assert len({each.name for each in PARTS}) == len(PARTS)
+
+
+def test_a_real_part_leaves_its_tests_and_answers_in_the_report(tmp_path: Path) -> None:
+    answered = tmp_path / "probe"
+    answered.mkdir()
+    names = ["exclusive-mode", "two-cards"]
+    context = Context("simulated", tmp_path)
+    (probe,) = (each for each in PARTS if each.name == "probe")
+
+    def two_questions(_: Context, folder: Path) -> list[str]:
+        return [*probe.command(context, folder), *(w for n in names for w in ("--only", n))]
+
+    assert make_card(tmp_path, [Part("probe", "the probe", two_questions)]) == 0
+    answers = told(tmp_path)["probe"]["answers"]
+    assert [(a["question"], a["verdict"]) for a in answers] == [(n, "not-here") for n in names]
+
+
+def test_the_report_says_on_what_it_was_made() -> None:
+    machine = describe_machine("simulated")
+    assert machine["cpus"] == os.cpu_count()
+    assert machine["packages"]["sublet"]
+    page = make_page({"machine": machine, "parts": []})
+    assert machine["date"] in page
+    assert "http" not in page.split("<body>")[0]

@@ -1,0 +1,140 @@
+"""The probe answers question by question, also where a call hangs, and asks nothing twice."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_agent.simulated.machine.operations import OperationKind
+from sublet_agent.simulated.protocol.errors import CudaCode
+
+from tests.gpu.probe import questions  # noqa: F401 - enters them
+from tests.gpu.probe.__main__ import ask_apart
+from tests.gpu.probe.answers import QUESTIONS, Verdict
+from tests.support.nvidia_stand_in.stand_in import NvidiaStandIn
+from tests.support.simulated_gpus import SimulatedGpus, simulated_gpus
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedGpus]:
+    with simulated_gpus("--scale", "16384") as running:
+        monkeypatch.setenv("SUBLET_SIMULATED_SOCKET", str(running.socket))
+        yield running
+
+
+def ask(name: str, **other: Any) -> dict[str, Any]:
+    options = argparse.Namespace(driver="simulated", change_settings=False)
+    return ask_apart(options, replace(QUESTIONS[name], **other))
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_small_process_is_suspended_and_comes_back_whole() -> None:
+    answer = ask("canary")
+    assert answer["verdict"] == Verdict.WORKS
+    assert answer["seen"]["bytes"] == "intact"
+    assert answer["seen"]["left behind"] == []
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_question_that_takes_longer_than_its_time_hung_and_leaves_nothing() -> None:
+    answer = ask("waiting-locked", limit_s=2.0)
+    assert answer["verdict"] == Verdict.HUNG
+    assert answer["seen"]["left behind"] == []
+    assert answer["seconds"] < 10
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_call_that_comes_back_only_when_its_target_may_run_hung_and_nothing_is_lost() -> None:
+    answer = ask("stopped.unlock")
+    assert answer["verdict"] == Verdict.HUNG
+    seen = answer["seen"]
+    assert seen["while it stands still"] == "no answer"
+    assert seen["threads of the caller"]
+    assert seen["once it may run"]["code"] == 0
+    assert seen["back"]["bytes"] == "intact"
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_call_that_fails_is_refused_with_its_number() -> None:
+    answer = ask("lock-timeout")
+    assert answer["verdict"] == Verdict.REFUSED
+    assert answer["seen"]["lock"]["code"] == CudaCode.NOT_READY
+
+
+def test_a_question_that_is_not_reached_is_told_as_broken(gpus: SimulatedGpus) -> None:
+    gpus.administration.fail(OperationKind.CHECKPOINT, CudaCode.NOT_SUPPORTED)
+    answer = ask("nvml-figure")
+    assert answer["verdict"] == Verdict.BROKEN
+    assert "checkpoint before the question" in answer["seen"]["error"]
+
+
+@pytest.mark.usefixtures("gpus")
+def test_what_loses_a_process_is_told_as_damaged() -> None:
+    assert ask("restore-without-room")["verdict"] == Verdict.DAMAGED
+
+
+@pytest.mark.usefixtures("gpus")
+def test_what_is_answered_is_not_asked_again(tmp_path: Path) -> None:
+    answers = tmp_path / "probe.json"
+    earlier = [{"question": name, "verdict": "works", "seen": {}} for name in QUESTIONS]
+    missing = earlier.pop(0)["question"]
+    answers.write_text(json.dumps({"answers": earlier}))
+    command = [sys.executable, "-m", "tests.gpu.probe", "--driver", "simulated"]
+    done = subprocess.run(
+        [*command, "--answers", str(answers)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    told = json.loads(answers.read_text())
+    assert [each["question"] for each in told["answers"]] == [*[*QUESTIONS][1:], missing]
+    assert told["answers"][-1]["driver"] == "SIMULATED"
+    assert done.stdout.count("...") == 1
+
+
+def test_over_the_drivers_own_calls_a_stopped_process_does_not_answer(tmp_path: Path) -> None:
+    """The driver by ctypes, with a stand-in for its libraries."""
+    answers = tmp_path / "probe.json"
+    with NvidiaStandIn.running(tmp_path, mib_per_gib=256) as stand_in:
+        command = [sys.executable, "-m", "tests.gpu.probe", "--answers", str(answers)]
+        subprocess.run(
+            [*command, "--only", "canary", "--only", "stopped.get-state"],
+            cwd=ROOT,
+            env={**os.environ, **stand_in.environment()},
+            capture_output=True,
+            check=True,
+        )
+    told = {each["question"]: each for each in json.loads(answers.read_text())["answers"]}
+    assert told["canary"]["verdict"] == Verdict.WORKS
+    stopped = told["stopped.get-state"]
+    assert stopped["verdict"] == Verdict.HUNG
+    assert stopped["seen"]["once it may run"]["word"] == "running"
+    assert stopped["seen"]["back"]["bytes"] == "intact"
+
+
+def test_without_a_driver_it_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-S", "-m", "tests.gpu.probe", "--answers", str(tmp_path / "a.json")]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"LD_LIBRARY_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "No card can be asked here" not in done.stderr:
+        pytest.skip("this machine has a card")
+    assert done.returncode == 1
+    assert "libnvidia-ml" in done.stderr
+
+
+def test_questions_go_from_harmless_to_harmful() -> None:
+    names = list(QUESTIONS)
+    assert names[0] == "canary"
+    assert names[-1] == "restore-without-room"
+    assert names.index("stopped.lock") < names.index("caller-killed.checkpoint")
