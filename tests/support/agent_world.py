@@ -217,5 +217,5 @@ def agent_beside(
         agent.wait_until_serving()
         yield AgentWorld(gpus, service, agent)
     finally:
-        agent.stop()
+        agent.close()
         service.stop()

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sublet_agent.app.application import DRIVER_HELPER_NAME
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_agent.driver_helper.client import DriverHelper
 
 from tests.support.fake_service_link import FakeServiceLink
 from tests.support.left_over_groups import note_groups
@@ -107,6 +109,11 @@ class RunningAgent:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(90)
+
+    def close(self) -> None:
+        """Stop it, with the driver's helper, which outlives an agent that is killed."""
+        self.stop()
+        DriverHelper(self.folder / "state" / DRIVER_HELPER_NAME).stop()
 
 
 class TenantLine:

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sublet_agent.app.application import DRIVER_HELPER_NAME
 from sublet_agent.cgroups.groups_file import thaw_left_over
 from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.wire.agent_link import SliceAssignment
 
@@ -66,6 +68,7 @@ class WalkedNode:
 
     def close(self) -> None:
         self.kill_agent()
+        DriverHelper(self.folder / "state" / DRIVER_HELPER_NAME).stop()
         thaw_left_over(self._groups)
         for each in self.slices:
             each.end()

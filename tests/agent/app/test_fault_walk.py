@@ -5,6 +5,7 @@ import os
 import pytest
 
 from tests.support.fault_walk import walk_on
+from tests.support.nvidia_stand_in.behaviours import CallerDies
 from tests.support.nvidia_stand_in.cards import nvidia_gpus
 from tests.support.simulated_gpus import simulated_gpus
 from tests.support.walked_node import ViolationError
@@ -17,7 +18,12 @@ DAEMON = ("--speed", "300", "--scale", "16384")
 
 
 def walk(tmp_path, for_s, seed, *options, greedy=False, nvidia=False):
-    with nvidia_gpus(speed=300) if nvidia else simulated_gpus(*DAEMON, instant=False) as gpus:
+    if not nvidia:
+        with simulated_gpus(*DAEMON, instant=False) as gpus:
+            return walk_on(gpus, tmp_path, for_s, seed, *options, greedy=greedy)
+    with nvidia_gpus(speed=300) as gpus:
+        # The worst that is thought of a driver whose caller is killed: the helper is not.
+        gpus.stand_in.when_the_caller_dies(CallerDies.LEFT_HALF_WAY)
         return walk_on(gpus, tmp_path, for_s, seed, *options, greedy=greedy)
 
 
