@@ -255,10 +255,17 @@ class KernelLink:
                 for answer in connection.answers():
                     self._take(answer, conversation)
         except AgentAwayError as error:
+            self._hear_the_rest(connection, conversation)
             raise AgentAwayError(conversation.said or str(error)) from error
         finally:
             self._connection = None
             connection.hang_up()
+
+    def _hear_the_rest(self, connection: TenantSocketClient, conversation: "_Conversation") -> None:
+        """Take what an agent said before it left: why it does, where it takes nothing any more."""
+        with contextlib.suppress(AgentAwayError):
+            for answer in connection.answers():
+                self._take(answer, conversation)
 
     def _send(self, connection: TenantSocketClient, conversation: "_Conversation") -> None:
         messages = self._messages(conversation)
