@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_lab.kernel.kernel_link import AgentAway, KernelLink, NoLink
+from sublet_lab.kernel.cell_requests import AgentAway, NoLink
+from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.tenant_socket_client import AgentAwayError
 from sublet_quota.wire.tenant_socket import GateOpen, GateWaits, KernelActivity
 

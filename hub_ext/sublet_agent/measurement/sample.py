@@ -41,6 +41,7 @@ class Sample:
     gpu_id: GpuId
     generation: int
     began: datetime
+    """The time until which the sample tells of use."""
     memory: GpuMemory | None
     """The card's memory; ``None``: the card does not answer."""
     processes: tuple[SampledProcess, ...]
