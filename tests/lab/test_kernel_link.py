@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_lab.kernel.kernel_link import AgentAway, KernelLink, NoLink
+from sublet_lab.kernel.cell_requests import AgentAway, NoLink
+from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_lab.kernel.tenant_socket_client import AgentAwayError
 from sublet_quota.wire.tenant_socket import GateOpen, GateWaits, KernelActivity
 
@@ -163,16 +165,34 @@ async def test_nonsense_from_an_agent_is_an_agent_that_is_away(tmp_path: Path, l
     assert answer == AgentAway("the connection to the agent broke: unreadable line")
 
 
-async def test_an_agent_that_refuses_to_serve_is_quoted(tmp_path: Path, link: KernelLink):
-    async def refuses(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b'{"type": "unknown", "message": "too many connections"}\n')
-        writer.write_eof()
-        writer.close()
+@contextlib.contextmanager
+def refusing_agent(path: Path) -> Iterator[None]:
+    """An agent that says why it serves nobody, and leaves before it has heard anything."""
+    refusal = b'{"type": "unknown", "message": "too many connections"}\n'
 
-    async with await asyncio.start_unix_server(refuses, tmp_path / "agent.sock"):
-        with link.running("a") as request:
-            answers = {(await answered(request)).why for _ in range(3)}
-    assert "too many connections" in answers
+    def refuse_all() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.sendall(refusal)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        refusing = threading.Thread(target=refuse_all)
+        refusing.start()
+        try:
+            yield
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            refusing.join()
+
+
+async def test_an_agent_that_refuses_to_serve_is_quoted(tmp_path: Path, link: KernelLink):
+    with refusing_agent(tmp_path / "agent.sock"), link.running("a") as request:
+        for _ in range(3):
+            assert await answered(request) == AgentAway("too many connections")
 
 
 def open_files() -> Iterator[int]:

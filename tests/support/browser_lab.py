@@ -128,6 +128,16 @@ def choose(page: Page, menu: str, *items: str) -> None:
         page.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
+def _is_offered(page: Page, found: Locator) -> bool:
+    """Whether the palette shows a command, and would give it.
+
+    What it shows may be of the word before: until it has looked for this one, which it does before
+    the next picture, it gives no command and closes all the same.
+    """
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done)))")
+    return found.is_visible()
+
+
 def command(page: Page, label: str) -> None:
     """Give a command by JupyterLab's palette, without a mouse.
 
@@ -137,7 +147,7 @@ def command(page: Page, label: str) -> None:
     typed = page.locator(".lm-CommandPalette-input")
     found = page.locator(".lm-CommandPalette-item.lm-mod-active").filter(has_text=label)
     ends = time.monotonic() + PATIENCE_MS / 1000
-    while not found.is_visible():
+    while not _is_offered(page, found):
         assert time.monotonic() < ends, f"the command palette does not offer {label!r}"
         with contextlib.suppress(AssertionError, PlaywrightTimeoutError):
             if not typed.is_visible():

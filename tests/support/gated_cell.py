@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from sublet_lab.kernel.kernel_link import CellRequest, KernelLink
+from sublet_lab.kernel.cell_requests import CellRequest
+from sublet_lab.kernel.kernel_link import KernelLink
 from sublet_quota.wire.tenant_socket import GateOpen
 
 

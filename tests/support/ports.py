@@ -24,12 +24,8 @@ def free_port() -> int:
 
 def is_kept_for_its_server(port: int) -> bool:
     """Whether a port is in use to all but those who ask for it as servers do."""
-    with socket.socket() as other:
-        kept = True
-        with contextlib.suppress(OSError):
-            other.bind(("127.0.0.1", port))
-            kept = False
-    if not kept:
+    with socket.socket() as other, contextlib.suppress(OSError):
+        other.bind(("127.0.0.1", port))
         return False
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -44,6 +44,7 @@ class Sample:
     gpu_id: GpuId
     generation: int
     began: datetime
+    """The time until which the sample tells of use."""
     memory: GpuMemory | None
     """The card's memory; ``None``: the card does not say what is on it, for the ``problem``."""
     processes: tuple[SampledProcess, ...]

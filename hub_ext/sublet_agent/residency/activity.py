@@ -266,7 +266,7 @@ class ActivityRecord:
         """Return whether the slice is active now, and take that into account.
 
         The use of its GPU is known until ``measured_until``: an agent that could not measure does
-        not take a slice for unused, unless its owner gave it up.
+        not take a slice for unused. Until its owner gave it up their word is as good.
 
         Beyond the budget a claim is believed only when the slice has been idle for
         ``believe_again_after``, and then for ``claim_counts_for``.
@@ -279,7 +279,9 @@ class ActivityRecord:
             )
         else:
             evidence = self._doubting(idle_after, believe_again_after, now)
-        known = now if self._given_up is not None else min(now, measured_until)
+        if self._given_up is not None:
+            measured_until = max(measured_until, self._given_up)
+        known = min(now, measured_until)
         self._activity = judge_activity(evidence, idle_after, known, before)
         return self._activity
 

@@ -26,12 +26,9 @@ class Ports:
 @contextmanager
 def held_ports(public: int | None = None) -> Iterator[Ports]:
     """Keep ports for the parts until the block ends; ``public`` may be given, and is not kept."""
-    if public is not None:
-        with hold_ports(3) as (hub, proxy_api, service):
-            yield Ports(public, hub, proxy_api, service)
-        return
-    with hold_ports(4) as (any_public, hub, proxy_api, service):
-        yield Ports(any_public, hub, proxy_api, service)
+    given = [] if public is None else [public]
+    with hold_ports(4 - len(given)) as held:
+        yield Ports(*given, *held)
 
 
 @contextmanager

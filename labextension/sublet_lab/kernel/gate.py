@@ -10,13 +10,8 @@ from sublet_quota.wire.tenant_socket import GateOpen, GateWaits
 from traitlets import Float
 from traitlets.config import Configurable
 
-from sublet_lab.kernel.kernel_link import (
-    RETRY_S,
-    AgentAway,
-    CellRequest,
-    KernelLink,
-    NoLink,
-)
+from sublet_lab.kernel.cell_requests import AgentAway, CellRequest, NoLink
+from sublet_lab.kernel.kernel_link import RETRY_S, KernelLink
 from sublet_lab.kernel.notice import WaitNotice
 
 _PATIENCE_ONCE_AWAY_S = 0.2

@@ -8,7 +8,6 @@ to the agent's successor. A forked child has neither the thread nor any right to
 and stays silent.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -18,7 +17,6 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from sublet_quota.wire.tenant_socket import (
@@ -34,6 +32,7 @@ from sublet_quota.wire.tenant_socket import (
     Unknown,
 )
 
+from sublet_lab.kernel.cell_requests import AgentAway, Answer, CellRequest, NoLink
 from sublet_lab.kernel.tenant_socket_client import AgentAwayError, TenantSocketClient
 
 RETRY_S: Final = 0.25
@@ -45,53 +44,6 @@ _CLOSES_WITHIN_S: Final = 3.0
 _MOST_WAKES: Final = 4096
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class AgentAway:
-    """The agent cannot be reached, hung up, or does not know this slice; and which of these."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoLink:
-    """Nobody asks an agent for this kernel, now or later; and why."""
-
-    why: str
-
-
-Answer = GateWaits | GateOpen | AgentAway | NoLink
-
-
-class CellRequest:
-    """A cell at the gate, and what the agent answers it on the event loop that made this."""
-
-    def __init__(self, asked: EnterGate) -> None:
-        self.asked: Final = asked
-        self.is_over = False
-        """Whether the cell has ended; also where an interrupt has kept that from being told."""
-        self._loop = asyncio.get_running_loop()
-        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
-
-    @property
-    def cell(self) -> str:
-        """The id of the cell's ``execute_request``."""
-        return self.asked.cell
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the cell runs no more: it is over, or its subshell was deleted."""
-        return self.is_over or self._loop.is_closed()
-
-    async def answer(self) -> Answer:
-        """Return the next answer, as soon as there is one."""
-        return await self._answers.get()
-
-    def give(self, answer: Answer) -> None:
-        """Pass an answer on, from any thread; on a loop that has ended nobody waits for it."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
 
 
 class KernelLink:
@@ -252,13 +204,19 @@ class KernelLink:
             while not self._closing:
                 self._send(connection, conversation)
                 self._wait(conversation.next_s(busy=bool(self._busy_cells())), connection)
-                for answer in connection.answers():
-                    self._take(answer, conversation)
+                self._hear(connection, conversation)
         except AgentAwayError as error:
+            # What it said before it left is there also where it takes nothing any more.
+            with contextlib.suppress(AgentAwayError):
+                self._hear(connection, conversation)
             raise AgentAwayError(conversation.said or str(error)) from error
         finally:
             self._connection = None
             connection.hang_up()
+
+    def _hear(self, connection: TenantSocketClient, conversation: "_Conversation") -> None:
+        for answer in connection.answers():
+            self._take(answer, conversation)
 
     def _send(self, connection: TenantSocketClient, conversation: "_Conversation") -> None:
         messages = self._messages(conversation)

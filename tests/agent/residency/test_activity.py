@@ -57,6 +57,10 @@ def test_a_slice_that_was_given_up_is_idle_before_the_next_measurement(activity_
     later = clock.passes(10)
     activity_record.gives_up(IDLE_AFTER, later)
     assert not activity_record.judge(IDLE_AFTER, AGAIN, later, START).active
+    measured_until = clock.passes(5)
+    activity_record.gpu_is_used(measured_until)
+    much_later = clock.passes(1000)
+    assert activity_record.judge(IDLE_AFTER, AGAIN, much_later, measured_until).active
 
 
 def test_a_cell_makes_it_active_and_its_end_too(activity_record, clock):

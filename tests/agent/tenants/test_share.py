@@ -33,7 +33,8 @@ class Told:
         gpu = Gpu(GPU, 0, "Fake GPU", 80_000, simulated=True)
         self.gpu = ServedGpu(gpu, GpuMemory(80_000, 0, 80_000))
         self.slices = [self.served("a", "notebook")]
-        self.slices[0].judge(IDLE_AFTER, IDLE_AFTER, *(2 * [START + 2 * IDLE_AFTER]))
+        now = START + 2 * IDLE_AFTER
+        self.slices[0].judge(IDLE_AFTER, IDLE_AFTER, now, now)
         self.process = self.slices[0].processes.track(FakeTable().add(10))
 
     def served(self, slice_id, holder):

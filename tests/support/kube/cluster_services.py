@@ -146,8 +146,7 @@ class ClusterServices:
                 await asyncio.gather(_copy(reader, back), _copy(there, writer))
             finally:
                 back.close()
-        except (OSError, asyncio.CancelledError):
-            # Cancelled only at the end; asyncio would tell of it as of an error.
+        except OSError:
             return
         finally:
             writer.close()
