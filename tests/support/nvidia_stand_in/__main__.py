@@ -19,6 +19,9 @@ def main() -> int:
     parser.add_argument("--cards", type=int, default=1)
     parser.add_argument("--mib-per-gib", type=int, default=256, help="1024: as on a card")
     parser.add_argument("--speed", type=float, default=20.0, help="1: as on a card; 0: at once")
+    parser.add_argument(
+        "--bytes-per-mib", type=int, default=64, help="1048576: every byte is kept, as the canary asks"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sublet-gpus-") as folder:
@@ -28,6 +31,7 @@ def main() -> int:
             cards=options.cards,
             mib_per_gib=options.mib_per_gib,
             speed=options.speed,
+            bytes_per_mib=options.bytes_per_mib,
         ) as stand_in:
             environment = {**os.environ, **stand_in.environment()}
             return subprocess.run(options.command, env=environment, check=False).returncode
