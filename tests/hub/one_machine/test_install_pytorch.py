@@ -109,3 +109,12 @@ def test_where_none_can_be_brought_it_is_said_what_helps(machine):
     ended = machine.install("nvidia")
     assert ended.returncode == 1
     assert "PyTorch could not be brought. Install it for " in ended.stderr
+
+
+def test_a_machine_set_up_from_a_wheelhouse_asks_no_network(machine):
+    machine.make(card=True)
+    (machine.folder / "venv" / ".wheelhouse").mkdir()
+    ended = machine.install("nvidia")
+    assert ended.returncode == 1
+    assert "a wheelhouse has none: install it for " in ended.stderr
+    assert not machine.brought
