@@ -40,7 +40,6 @@ def test_cards_that_are_fit_were_tried_by_cuda(stand_in: NvidiaStandIn) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda s: s.card(0, persistence=False), Unfit.DRIVER_UNLOADS),
         (lambda s: s.card(0, compute_mode=ComputeMode.EXCLUSIVE_PROCESS), Unfit.EXCLUSIVE),
         (lambda s: s.card(0, mig=True), Unfit.SPLIT),
         (lambda s: s.card(0, memory_unknown=True), Unfit.CANARY_NOT_MOVED),
@@ -55,6 +54,15 @@ def test_a_card_that_is_not_is_told(
     change(stand_in)
     node = checked(stand_in)
     assert [[each.why for each in card.reasons] for card in node.cards] == [[why], []], node.text
+
+
+def test_without_persistence_mode_the_helpers_cu_init_keeps_the_driver_loaded(
+    stand_in: NvidiaStandIn,
+) -> None:
+    stand_in.card(0, persistence=False)
+    node = checked(stand_in)
+    assert node.fit, node.text
+    assert "driver kept loaded  by the agent" in node.text
 
 
 def test_drivers_with_open_reports_are_known_by_what_nvml_tells(stand_in: NvidiaStandIn) -> None:

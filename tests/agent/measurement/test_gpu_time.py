@@ -37,7 +37,7 @@ class Residency:
         return {self.served.slice_id: self.served}
 
 
-def sample(percent: int) -> Sample:
+def sample(percent: int, began: datetime) -> Sample:
     process = SampledProcess(
         identity=PROCESS,
         slice_id=SliceId("s"),
@@ -50,6 +50,7 @@ def sample(percent: int) -> Sample:
     return Sample(
         gpu_id=GPU,
         generation=0,
+        began=began,
         memory=MEMORY,
         processes=(process,),
         alive=frozenset((PROCESS,)),
@@ -69,7 +70,8 @@ def measured(served: ServedSlice, *percents: int) -> ServedSlice:
     residency: Any = Residency(served)
     update = SampleUpdate(residency, ActivitySettings())
     for number, percent in enumerate(percents):
-        assert update.absorb(sample(percent), seconds(number / 5), number / 5) is not None
+        now = seconds(number / 5)
+        assert update.absorb(sample(percent, now), now, number / 5) is not None
     return served
 
 
