@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tests.gpu.probe.answers import Answer, Verdict, not_here, question
 from tests.gpu.probe.caller import PLAIN_USER
@@ -27,7 +28,7 @@ def canary(lab: Lab) -> Answer:
 
 @question(
     "error-304",
-    "get-state and lock of processes that are gone, never used CUDA, or are another user's",
+    "get-state and lock of what is gone, never used CUDA, is another user's, or a thread",
 )
 def error_304(lab: Lab) -> Answer:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
@@ -36,10 +37,14 @@ def error_304(lab: Lab) -> Answer:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bare:
         seen["without CUDA"] = _codes(lab, bare.pid)
         bare.kill()
+    target = lab.target()
+    threads = sorted(int(each.name) for each in Path(f"/proc/{target.pid}/task").iterdir())
+    if len(threads) > 1:
+        seen["a thread's id"] = _codes(lab, threads[-1])
     if os.getuid() != 0:
         seen["another user's"] = "needs root to ask"
     else:
-        seen["root's, asked by a user"] = _codes(lab, lab.target().pid, "as-user")
+        seen["root's, asked by a user"] = _codes(lab, target.pid, "as-user")
         try:
             theirs = lab.target(uid=PLAIN_USER)
         except TenantError as error:

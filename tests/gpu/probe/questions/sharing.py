@@ -1,6 +1,10 @@
 """Targets that have something special: shared memory, a profiler, two cards, a forked child."""
 
+import importlib.util
+import json
 import select
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -77,6 +81,27 @@ def profiler(lab: Lab) -> Answer:
     target.run("gpu.compute(0.05)")
     answer = _cycle(lab, target)
     return Answer(answer.verdict, {"loaded": loaded, **answer.seen})
+
+
+@question(
+    "pytorch-maps",
+    "which libraries of tools are mapped, and threads: PyTorch imported, and its profiler at work",
+    240,
+)
+def pytorch_maps(lab: Lab) -> Answer:
+    if lab.simulated:
+        return not_here("simulated cards have no PyTorch")
+    if importlib.util.find_spec("torch") is None:
+        return not_here(f"{sys.executable} has no PyTorch")
+    asked = subprocess.run(
+        [sys.executable, "-m", "tests.gpu.probe.pytorch_maps"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        return not_here(" ".join(asked.stderr.split())[-400:])
+    return Answer(Verdict.MEASURED, json.loads(asked.stdout))
 
 
 @question("two-cards", "a process with a context on two cards, then a cycle", 120)
