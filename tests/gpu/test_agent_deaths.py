@@ -5,7 +5,6 @@ killed, an owner's bytes are as they were, their neighbours run on, and the next
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import signal
@@ -20,9 +19,8 @@ from sublet_agent.state_files.journal import Step
 
 from tests.gpu.conftest import agent_of, open_node
 from tests.support.agent_world import AgentWorld
+from tests.support.running_agent import DRIVER_HELPER
 
-HELPER = "sublet_agent.driver_helper"
-"""The module that makes all calls of the driver, where there is one."""
 LEAVES = (Step.PAUSING, Step.SUSPENDING, Step.SUSPENDED)
 COMES_BACK = (Step.RESUMING, Step.RESUMED, Step.UNPAUSING, Step.RUNNING)
 
@@ -39,11 +37,11 @@ def the_driver_helper(world: AgentWorld) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if HELPER in words and any(state in word for word in words):
+            if DRIVER_HELPER in words and any(state in word for word in words):
                 found.append(int(folder.name))
     if not found and world.gpus.device.simulated:
         pytest.skip("simulated GPUs are called without a helper")
-    assert found, f"no {HELPER} runs for {state}"
+    assert found, f"no {DRIVER_HELPER} runs for {state}"
     return found
 
 
@@ -51,13 +49,10 @@ def both(world: AgentWorld) -> list[int]:
     return [*the_driver_helper(world), *the_agent(world)]
 
 
-needs_helper = pytest.mark.skipif(
-    importlib.util.find_spec(HELPER) is None, reason=f"this Sublet has no {HELPER}"
-)
 WHO = [
     pytest.param(the_agent, id="agent"),
-    pytest.param(the_driver_helper, id="driver-helper", marks=needs_helper),
-    pytest.param(both, id="both", marks=needs_helper),
+    pytest.param(the_driver_helper, id="driver-helper"),
+    pytest.param(both, id="both"),
 ]
 
 

@@ -20,7 +20,10 @@ def main() -> int:
     parser.add_argument("--mib-per-gib", type=int, default=256, help="1024: as on a card")
     parser.add_argument("--speed", type=float, default=20.0, help="1: as on a card; 0: at once")
     parser.add_argument(
-        "--bytes-per-mib", type=int, default=64, help="1048576: every byte is kept, as the canary asks"
+        "--bytes-per-mib",
+        type=int,
+        default=64,
+        help="1048576: all, as the canary asks",
     )
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
