@@ -51,6 +51,7 @@ class FakeCard:
     energy_mj: int | None = 1000
     persistent: bool = True
     compute_mode: int = 0
+    events: list[Any] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)
     """The error with which a call answers, by the end of the call's name, for ever."""
 
@@ -80,7 +81,6 @@ class FakeNvml(ModuleType):
         super().__init__("pynvml")
         self.cards = cards
         self.driver = driver
-        self.events: list[Any] = []
         self.event_error = self.NVML_ERROR_TIMEOUT
 
     def nvmlInit(self) -> None:
@@ -147,8 +147,8 @@ class FakeNvml(ModuleType):
             raise NVMLError(self.NVML_ERROR_NOT_SUPPORTED)
         return energy_mj
 
-    def nvmlEventSetCreate(self) -> object:
-        return object()
+    def nvmlEventSetCreate(self) -> list[FakeCard]:
+        return []
 
     def nvmlEventSetFree(self, events: object) -> None:
         pass
@@ -157,20 +157,22 @@ class FakeNvml(ModuleType):
         self._card(handle, "EventTypes")
         return 0xFF
 
-    def nvmlDeviceRegisterEvents(self, handle: object, kinds: int, events: object) -> None:
-        pass
+    def nvmlDeviceRegisterEvents(self, handle: object, kinds: int, events: list[FakeCard]) -> None:
+        del kinds
+        events.append(self._card(handle, "RegisterEvents"))
 
-    def nvmlEventSetWait(self, events: object, timeout_ms: int) -> SimpleNamespace:
-        del events, timeout_ms
-        if not self.events:
-            raise NVMLError(self.event_error)
-        return self.events.pop(0)
+    def nvmlEventSetWait(self, events: list[FakeCard], timeout_ms: int) -> SimpleNamespace:
+        del timeout_ms
+        for card in events:
+            if card.events:
+                return card.events.pop(0)
+        raise NVMLError(
+            self.NVML_ERROR_GPU_IS_LOST if any(c.lost for c in events) else self.event_error
+        )
 
     def event(self, card: FakeCard, kind: int, data: int) -> None:
         """Let something happen to a card."""
-        place = self.cards.index(card)
-        handle = self.nvmlDeviceGetHandleByIndex(place)
-        self.events.append(SimpleNamespace(device=handle, eventType=kind, eventData=data))
+        card.events.append(SimpleNamespace(eventType=kind, eventData=data))
 
     def _card(self, handle: object, call: str) -> FakeCard:
         """Return the card of a handle; a lost one tells nothing, also not who it is."""

@@ -22,7 +22,7 @@ class Stillness(StrEnum):
     TRACED = "traced"
     """Held by a debugger (state t)."""
     FROZEN = "frozen"
-    """In a control group that somebody froze."""
+    """In a control group that somebody froze, or is freezing."""
 
 
 STILLNESS_WORDS: Final[dict[Stillness, str]] = {
@@ -58,7 +58,7 @@ class StandingStill:
         for tree in self._trees:
             place = tree.place_of(pid)
             try:
-                if place is not None and place != "/" and tree.is_frozen(place):
+                if place is not None and place != "/" and tree.is_freezing(place):
                     return True
             except OSError:
                 # Version 2's topmost group, or a group that is gone.

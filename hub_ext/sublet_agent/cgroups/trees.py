@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -93,6 +93,16 @@ class FreezerTree:
         if self.version == 1:
             return (folder / "freezer.state").read_text().strip() == "FROZEN"
         return "frozen 1" in (folder / "cgroup.events").read_text().splitlines()
+
+    def is_freezing(self, place: str) -> bool:
+        """Whether a group is frozen or about to be, by itself or by one above it.
+
+        Some of its threads may stand still already while others are still in a system call.
+        """
+        if self.version == 1:
+            return (self._path(place) / "freezer.state").read_text().strip() != "THAWED"
+        above = map(str, PurePosixPath(place).parents)
+        return self.is_frozen(place) or any(map(self.is_told_to_freeze, (place, *above)))
 
     def is_told_to_freeze(self, place: str) -> bool:
         """Whether somebody froze this very group, and nobody thawed it."""

@@ -1,9 +1,11 @@
 """What NVML tells of failing cards: its events, and cards that answer no more.
 
-A card that has fallen off the bus (XID 79) tells nothing any more, also not its UUID: so the card
-of an event is known by its handle.
+A card that has fallen off the bus (XID 79) tells nothing any more, also not its UUID, and a set of
+events answers with that error for all its cards from then on. So each card has a set of its own:
+an event is known to be its card's, and a lost card hides nothing of the others.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +30,11 @@ class NvidiaHealth:
         """Asks a card for something that each can tell; ``GpuGoneError`` where it is gone."""
         self._lock: Final = threading.Lock()
         self._gone: Final[set[GpuId]] = set()
-        self._unread = False
-        self._events: Final = self._watch()
+        self._events: Final[dict[GpuId, Any]] = {}
+        """The events of each card that reports any."""
+        self._unread: Final[set[GpuId]] = set()
+        for gpu_id, handle in nvml.handles():
+            self._watch(gpu_id, handle)
 
     def news(self) -> Sequence[HealthEvent]:
         """Return what has gone wrong with cards since the last call."""
@@ -38,60 +43,48 @@ class NvidiaHealth:
 
     def close(self) -> None:
         """Watch no longer."""
-        if self._events is not None:
-            with self._nvml.translated("the cards' events cannot be let go"):
-                self._nvml.module.nvmlEventSetFree(self._events)
+        for gpu_id in tuple(self._events):
+            self._let_go(gpu_id)
 
-    def _watch(self) -> Any | None:
+    def _watch(self, gpu_id: GpuId, handle: Any) -> None:
         nvml = self._nvml.module
         wanted = nvml.nvmlEventTypeXidCriticalError | nvml.nvmlEventTypeDoubleBitEccError
-        watched = False
-        with self._nvml.translated("the cards' events cannot be watched"):
-            events = nvml.nvmlEventSetCreate()
-            for gpu_id, handle in self._nvml.handles():
-                try:
-                    with self._nvml.translated(f"card {gpu_id} does not report its errors"):
-                        known = wanted & nvml.nvmlDeviceGetSupportedEventTypes(handle)
-                        if known:
-                            nvml.nvmlDeviceRegisterEvents(handle, known, events)
-                            watched = True
-                except DeviceError as error:
-                    _log.warning("%s", error)
-            if not watched:
-                nvml.nvmlEventSetFree(events)
-                return None
-        return events
+        try:
+            with self._nvml.translated(f"card {gpu_id} does not report its errors"):
+                known = wanted & nvml.nvmlDeviceGetSupportedEventTypes(handle)
+                if known:
+                    self._events[gpu_id] = nvml.nvmlEventSetCreate()
+                    nvml.nvmlDeviceRegisterEvents(handle, known, self._events[gpu_id])
+        except DeviceError as error:
+            _log.warning("%s", error)
+            self._let_go(gpu_id)
+
+    def _let_go(self, gpu_id: GpuId) -> None:
+        events = self._events.pop(gpu_id, None)
+        if events is not None:
+            with contextlib.suppress(DeviceError), self._nvml.translated("they stay watched"):
+                self._nvml.module.nvmlEventSetFree(events)
 
     def _new_events(self) -> Iterator[HealthEvent]:
-        nvml = self._nvml.module
-        while self._events is not None:
-            try:
-                with self._nvml.translated("the cards' events cannot be read"):
-                    event = nvml.nvmlEventSetWait(self._events, 0)
-            except DeviceError as error:
-                timeout = isinstance(error, NvmlError) and error.code == nvml.NVML_ERROR_TIMEOUT
-                if not timeout and not self._unread:
-                    _log.warning("%s", error)
-                self._unread = not timeout
-                return
-            for gpu_id in self._cards_of(event):
+        for gpu_id, events in tuple(self._events.items()):
+            while (event := self._next_event(gpu_id, events)) is not None:
                 told = self._told(gpu_id, event)
                 if told is not None:
                     yield told
 
-    def _cards_of(self, event: Any) -> Sequence[GpuId]:
-        """Return the card that an event tells of; where that is not known, all that are gone."""
-        gpu_id = self._nvml.gpu_of(event.device)
-        if gpu_id is not None:
-            return [gpu_id]
-        gone = [each for each, _ in self._nvml.handles() if self._why_gone(each) is not None]
-        _log.warning(
-            "an event (type %d, XID %d) of a card that is not known; gone are: %s",
-            event.eventType,
-            event.eventData,
-            ", ".join(gone) or "none",
-        )
-        return gone
+    def _next_event(self, gpu_id: GpuId, events: Any) -> Any | None:
+        nvml = self._nvml.module
+        try:
+            with self._nvml.translated(f"the events of card {gpu_id} cannot be read"):
+                event = nvml.nvmlEventSetWait(events, 0)
+        except DeviceError as error:
+            if isinstance(error, NvmlError) and error.code == nvml.NVML_ERROR_TIMEOUT:
+                self._unread.discard(gpu_id)
+            elif gpu_id not in self._unread:
+                _log.warning("%s", error)
+                self._unread.add(gpu_id)
+            return None
+        return event
 
     def _told(self, gpu_id: GpuId, event: Any) -> HealthEvent | None:
         if event.eventType == self._nvml.module.nvmlEventTypeDoubleBitEccError:
@@ -108,6 +101,7 @@ class NvidiaHealth:
             why = self._why_gone(gpu_id)
             if why is not None:
                 self._gone.add(gpu_id)
+                self._let_go(gpu_id)
                 yield HealthEvent(gpu_id, GpuFault.GONE, why)
 
     def _why_gone(self, gpu_id: GpuId) -> str | None:

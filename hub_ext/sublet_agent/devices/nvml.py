@@ -4,7 +4,6 @@
 driver's library lacks, in some calls, an ``NVMLLibraryMismatchError`` that is none.
 """
 
-import ctypes
 import importlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -46,14 +45,6 @@ class Nvml:
     def handles(self) -> tuple[tuple[GpuId, Any], ...]:
         """Return the cards with their handles."""
         return tuple(self._handles.items())
-
-    def gpu_of(self, handle: Any) -> GpuId | None:
-        """Return the card of a handle, without a word from the card; ``None`` for another's.
-
-        Two handles are the same where they point to the same place.
-        """
-        place = _place(handle)
-        return next((g for g, known in self._handles.items() if _place(known) == place), None)
 
     def ask(self, gpu_id: GpuId, ask: Callable[[Any], Any]) -> Any:
         """Return what NVML answers of a card; ``NvmlError`` or ``GpuGoneError``."""
@@ -104,7 +95,3 @@ class Nvml:
 def text_of(value: str | bytes) -> str:
     """Return a text that NVML gives as such or as bytes."""
     return value.decode() if isinstance(value, bytes) else value
-
-
-def _place(handle: Any) -> int | None:
-    return ctypes.cast(handle, ctypes.c_void_p).value

@@ -23,6 +23,7 @@ from sublet_agent.driver_helper.workers import WorkerDidNotStartError, Workers
 
 CALLS_AT_ONCE: Final = 8
 _READY_WORKERS: Final = 2
+_OTHERS_READY_AFTER_S: Final = 5.0
 _UNUSED_S: Final = 600.0
 _LOOK_EVERY_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.1
@@ -82,6 +83,7 @@ async def _serve(folder: Path, *, keep: bool) -> int:
         listening.close()
         return _NO_DRIVER_EXIT
     log.info("ready: %s", first.detail)
+    others = asyncio.create_task(_make_others_ready(workers))
     unused_s = 0.0
     while not stopped.is_set() and (keep or unused_s < _UNUSED_S):
         with contextlib.suppress(TimeoutError):
@@ -93,8 +95,22 @@ async def _serve(folder: Path, *, keep: bool) -> int:
         # end at the same time, undoes what it was doing.
         await asyncio.sleep(_LOOK_AGAIN_S)
     listening.close()
+    others.cancel()
     workers.let_end()
     return 0
+
+
+async def _make_others_ready(workers: Workers) -> None:
+    """Start workers for as many calls as may be at once, when the first ones are served.
+
+    A process's first call of the driver takes seconds on a card, which neighbours who are paused
+    for somebody's return would all wait for.
+    """
+    await asyncio.sleep(_OTHERS_READY_AFTER_S)
+    try:
+        await workers.make_ready(CALLS_AT_ONCE - _READY_WORKERS)
+    except (WorkerDidNotStartError, OSError) as error:
+        log.warning("workers are started when they are needed: %s", error)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,14 @@ from sublet_agent.driver_helper.messages import Operation
 
 LEAST_DRIVER: Final = (12, 8)
 """The CUDA version of the first driver with the checkpoint API (570)."""
+_NEEDED: Final = (
+    "cuCheckpointProcessGetState",
+    "cuCheckpointProcessLock",
+    "cuCheckpointProcessCheckpoint",
+    "cuCheckpointProcessRestore",
+    "cuCheckpointProcessUnlock",
+    "CUcheckpointLockArgs",
+)
 _OUTSIDE_OF_ENUM: Final = re.compile(r"^(\d+) is not a valid")
 _NOT_FOUND: Final = 500
 
@@ -35,6 +43,7 @@ class CudaDriver:
                 "`sublet[nvidia]`, which brings the package cuda-bindings"
             )
             raise NoDriverError(message) from error
+        _require_checkpoint_calls(driver)
         self._driver: Final = driver
         self.version: Final = _version(driver)
         """The CUDA version that the driver speaks, such as (13, 0)."""
@@ -96,6 +105,17 @@ class CudaDriver:
         arguments.gpuPairs = pairs
         arguments.gpuPairsCount = len(pairs)
         return _code(driver.cuCheckpointProcessRestore, pid, arguments)
+
+
+def _require_checkpoint_calls(driver: Any) -> None:
+    """Refuse bindings that could suspend and not bring back: 13.0.0 and 13.0.1 have no restore."""
+    missing = [name for name in _NEEDED if not hasattr(driver, name)]
+    if missing:
+        message = (
+            f"the package cuda-bindings here has no {missing[0]}: install "
+            "`sublet[nvidia]`, which brings a version that has"
+        )
+        raise NoDriverError(message)
 
 
 def _code(call: Callable[..., Any], *arguments: object) -> int:

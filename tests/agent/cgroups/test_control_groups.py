@@ -277,6 +277,23 @@ def test_a_tree_that_the_account_may_not_change_is_told_before_one_that_cannot_f
     assert f"{tmp_path / 'tree'} does not freeze; {tmp_path / 'file'}: " in keeper.unfrozen.detail
 
 
+def test_a_group_is_freezing_while_one_of_its_threads_does_not_stand_still_yet(tmp_path):
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    (inner / "cgroup.freeze").write_text("0\n")
+    (inner.parent / "cgroup.freeze").write_text("0\n")
+    second = FreezerTree(2, tmp_path)
+    assert not second.is_freezing("/outer/inner")
+    (inner.parent / "cgroup.freeze").write_text("1\n")
+    assert second.is_freezing("/outer/inner")
+    assert not second.is_frozen("/outer/inner")
+    first = FreezerTree(1, tmp_path)
+    for state, freezing in (("THAWED", False), ("FREEZING", True), ("FROZEN", True)):
+        (inner / "freezer.state").write_text(f"{state}\n")
+        assert first.is_freezing("/outer/inner") is freezing
+
+
 def test_where_freezing_is_switched_off_that_is_what_is_told(tmp_path, caplog):
     settings = GroupSettings(freeze=False, mounted_at=tmp_path)
     groups = node_groups(settings, "n", tmp_path, LinuxProcessTable())

@@ -408,6 +408,17 @@ def test_a_lost_card_answers_nothing_but_that(
             tenant.run("b.sha256()")
 
 
+def test_a_lost_card_hides_no_errors_of_another(tmp_path: Path) -> None:
+    with NvidiaStandIn.running(tmp_path, cards=2, speed=0.0) as losing, losing.device() as device:
+        losing.report_xid(79)
+        told = [(each.gpu_id, each.fault) for each in device.health()]
+        assert told == [(losing.gpu_id(0), "xid"), (losing.gpu_id(0), "gone")]
+        losing.report_xid(48, card=1)
+        assert [(each.gpu_id, each.detail) for each in device.health()] == [
+            (losing.gpu_id(1), "XID 48")
+        ]
+
+
 def test_without_a_stand_in_there_is_no_driver(stand_in: NvidiaStandIn) -> None:
     with stand_in.in_this_process():
         pass

@@ -243,28 +243,35 @@ def test_a_card_that_fell_off_the_bus_is_told_although_it_says_nothing_any_more(
     assert device.health() == []
 
 
-def test_an_event_of_an_unknown_card_is_told_of_those_that_are_gone(
+def test_a_lost_card_hides_no_events_of_another(nvml: FakeNvml, driver: FakeDriver) -> None:
+    other = FakeCard(uuid="GPU-other")
+    nvml.cards.append(other)
+    device = NvidiaDevice(driver)
+    nvml.cards[0].lost = True
+    assert [each.fault for each in device.health()] == ["gone"]
+    nvml.event(other, nvml.nvmlEventTypeXidCriticalError, 48)
+    assert [(each.gpu_id, each.detail) for each in device.health()] == [("GPU-other", "XID 48")]
+
+
+def test_a_card_that_cannot_report_its_errors_leaves_the_others_watched(
     nvml: FakeNvml, driver: FakeDriver
 ) -> None:
-    nvml.cards.append(FakeCard(uuid="GPU-lost"))
+    other = FakeCard(uuid="GPU-other")
+    nvml.cards.append(other)
+    nvml.cards[0].errors["RegisterEvents"] = nvml.NVML_ERROR_UNKNOWN
     device = NvidiaDevice(driver)
-    nvml.cards[1].lost = True
-    nvml.cards.append(FakeCard(uuid="GPU-new"))
-    nvml.event(nvml.cards[2], nvml.nvmlEventTypeXidCriticalError, 79)
-    assert [(each.gpu_id, each.fault) for each in device.health()] == [
-        ("GPU-lost", "xid"),
-        ("GPU-lost", "gone"),
-    ]
+    nvml.event(other, nvml.nvmlEventTypeXidCriticalError, 48)
+    assert [each.gpu_id for each in device.health()] == ["GPU-other"]
 
 
 def test_events_that_cannot_be_read_are_said_once_and_do_not_hide_a_lost_card(
     device: NvidiaDevice, nvml: FakeNvml, card: FakeCard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nvml.event_error = nvml.NVML_ERROR_GPU_IS_LOST
+    nvml.event_error = nvml.NVML_ERROR_UNKNOWN
+    assert [each for _ in range(3) for each in device.health()] == []
+    assert caplog.text.count("cannot be read") == 1
     card.lost = True
-    told = [each.fault for _ in range(3) for each in device.health()]
-    assert told == ["gone"]
-    assert caplog.text.count("events cannot be read") == 1
+    assert [each.fault for _ in range(3) for each in device.health()] == ["gone"]
 
 
 def test_a_process_on_two_cards_is_seen_beforehand(nvml: FakeNvml, driver: FakeDriver) -> None:

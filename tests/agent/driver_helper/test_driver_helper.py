@@ -334,6 +334,28 @@ def test_a_module_that_is_missing_is_named_with_what_brings_it(
             fresh.first_word()
 
 
+def test_bindings_that_could_suspend_and_not_bring_back_are_refused(
+    stand_in: NvidiaStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del stand_in
+    # As 13.0.0 and 13.0.1 are.
+    shadow = tmp_path / "shadow" / "cuda" / "bindings"
+    shadow.mkdir(parents=True)
+    for folder in (shadow.parent, shadow):
+        (folder / "__init__.py").touch()
+    names = (
+        "cuCheckpointProcessGetState",
+        "cuCheckpointProcessLock",
+        "cuCheckpointProcessCheckpoint",
+    )
+    (shadow / "driver.py").write_text("".join(f"{name} = print\n" for name in names))
+    monkeypatch.setenv("PYTHONPATH", str(shadow.parents[1]))
+    with a_new_helper(tmp_path / "helper") as fresh:
+        wanted = r"cuda-bindings here has no cuCheckpointProcessRestore: .*`sublet\[nvidia\]`"
+        with pytest.raises(NoHelperError, match=wanted):
+            fresh.first_word()
+
+
 def test_nobody_but_the_agents_account_and_root_may_ask(
     stand_in: NvidiaStandIn, helper: DriverHelper
 ) -> None:

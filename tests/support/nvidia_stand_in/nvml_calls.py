@@ -243,12 +243,18 @@ class NvmlCalls:
             found = self._next_event(events)
             if found is not None:
                 answer.send(results=found)
+            elif self._is_lost(events):
+                answer.send(GPU_IS_LOST)
             elif loop.time() >= until:
                 answer.send(TIMEOUT)
             else:
                 loop.call_later(_LOOK_EVERY_S, look)
 
         look()
+
+    def _is_lost(self, events: EventSet) -> bool:
+        cards = self._machine.cards.values()
+        return any(card.gone is not None for card in cards if card.index in events.kinds)
 
     def _next_event(self, events: EventSet) -> list[int] | None:
         for record in list(self._machine.health):
