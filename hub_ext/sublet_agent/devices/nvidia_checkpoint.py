@@ -48,7 +48,7 @@ class NvidiaCheckpoint:
         self._table: Final = LinuxProcessTable()
         try:
             first = helper.first_word()
-        except NoHelperError as error:
+        except (NoHelperError, OSError) as error:
             raise DeviceError(str(error)) from error
         self.init_code: Final = first.code
         """The ``CUresult`` of ``cuInit`` in the helper: 0 where it worked."""
@@ -75,7 +75,10 @@ class NvidiaCheckpoint:
         while True:
             left_s = deadline - time.monotonic()
             request = DriverRequest(
-                operation=Operation.STATE, pid=pid, start_ticks=start_ticks, within_s=left_s
+                operation=Operation.STATE,
+                pid=pid,
+                start_ticks=start_ticks,
+                within_s=max(left_s, _LOOK_AGAIN_S),
             )
             # A state that is none of these: somebody moves the process, and not by this helper.
             word = _STATE_WORDS.get(self._ask(request).state)

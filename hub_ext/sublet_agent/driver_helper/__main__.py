@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from sublet_agent.driver_helper.client import CLAIM_NAME
 from sublet_agent.driver_helper.listening import DriverHelperSocket
 from sublet_agent.driver_helper.messages import DriverAnswer, Outcome
 from sublet_agent.driver_helper.service import DriverService
@@ -47,7 +48,7 @@ def main() -> None:
     )
     folder: Path = options.folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    claim = os.open(folder / "claim", os.O_CREAT | os.O_RDWR, 0o600)
+    claim = os.open(folder / CLAIM_NAME, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

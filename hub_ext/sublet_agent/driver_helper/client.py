@@ -2,9 +2,11 @@
 
 A helper that does not answer in time, or that ends in the middle of a call, is no reason to think
 that the call was not made: ``NO_ANSWER`` says that it may be under way, and the next helper knows.
+What waits for its turn then is not begun any more.
 """
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -23,9 +25,12 @@ from sublet_agent.driver_helper.messages import (
     DriverAnswer,
     DriverRequest,
     Outcome,
+    now_s,
 )
 from sublet_agent.processes.peer import credentials_of
 
+CLAIM_NAME: Final = "claim"
+"""The file, in its folder, on which the one helper that serves there has a lock."""
 _START_WITHIN_S: Final = 30.0
 _LOOK_EVERY_S: Final = 0.02
 _BEYOND_S: Final = 5.0
@@ -61,7 +66,11 @@ class DriverHelper:
         return first
 
     def ask(self, request: DriverRequest) -> DriverAnswer:
-        """Let a call be made, and return what came of it. ``NoHelperError``."""
+        """Let a call be made, and return what came of it. ``NoHelperError``.
+
+        What was not begun when its time is over, or when this process ends, is not begun later.
+        """
+        request = request.model_copy(update={"until_s": now_s() + request.within_s})
         try:
             connection = self._connected(time.monotonic() + _START_WITHIN_S)
             connection.settimeout(request.within_s + _BEYOND_S)
@@ -116,7 +125,7 @@ class DriverHelper:
             if time.monotonic() > deadline:
                 message = f"no driver helper answers at {self._folder}, and none could be started"
                 raise NoHelperError(message)
-            if self._is_ours:
+            if self._is_ours and not _is_claimed(self._folder):
                 with self._starting:
                     start_helper(self._folder)
             time.sleep(_LOOK_EVERY_S)
@@ -170,6 +179,16 @@ def start_helper(folder: Path) -> None:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+
+def _is_claimed(folder: Path) -> bool:
+    """Whether some helper runs for this folder, though it may not listen yet."""
+    with contextlib.suppress(FileNotFoundError), (folder / CLAIM_NAME).open("rb") as claim:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _forget_ended() -> None:

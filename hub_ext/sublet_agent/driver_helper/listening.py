@@ -64,9 +64,7 @@ class DriverHelperSocket:
         try:
             if _may_ask(writer):
                 writer.write(self._first.line())
-                while line := await reader.readline():
-                    writer.write((await self._answer(line)).line())
-                    await writer.drain()
+                await self._answer_all(reader, writer)
         except (OSError, ValueError) as error:
             # A line that is too long, or somebody who left.
             log.debug("a connection ended: %s", error)
@@ -74,6 +72,23 @@ class DriverHelperSocket:
             writer.close()
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.readline()
+        while line:
+            answering = asyncio.create_task(self._answer(line))
+            following = asyncio.create_task(reader.readline())
+            try:
+                await asyncio.wait({answering, following}, return_when=asyncio.FIRST_COMPLETED)
+                if not answering.done() and not following.result():
+                    # Who asked has left: what was not begun for it is not begun any more.
+                    return
+                writer.write((await answering).line())
+                await writer.drain()
+                line = await following
+            finally:
+                answering.cancel()
+                following.cancel()
 
     async def _answer(self, line: bytes) -> DriverAnswer:
         try:

@@ -1,5 +1,6 @@
 """What is asked of the driver helper, and answered: one line of JSON each."""
 
+import time
 from enum import StrEnum
 from typing import Final, Self
 
@@ -7,6 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MOST_BYTES: Final = 64 * 1024
 """The longest line that either side takes."""
+
+
+def now_s() -> float:
+    """Return the seconds since the machine's boot, its sleep included: one clock for all."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Operation(StrEnum):
@@ -30,7 +36,7 @@ class Outcome(StrEnum):
     GONE = "gone"
     """The target has ended, or its pid is another process's now: the driver was not called."""
     NO_ANSWER = "no answer"
-    """The time is over, and the call may still be under way."""
+    """The time is over. The call may still be under way, or was not begun and will not be."""
     WORKER_DIED = "worker died"
     """The process that made the call ended in the middle: only the driver knows how far it got."""
 
@@ -56,6 +62,13 @@ class DriverRequest(_Message):
     """For a lock: how long submitted work may take to drain, 1 or more."""
     mapping: dict[str, str] = {}
     """For a restore: where each card's memory goes, by the UUIDs of all cards; empty: as it was."""
+    until_s: float | None = None
+    """When who asks goes on without an answer, by the clock of ``now_s``: it is not begun later."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether who asked has gone on without an answer."""
+        return self.until_s is not None and now_s() >= self.until_s
 
     @model_validator(mode="after")
     def _locks_end(self) -> Self:
@@ -73,3 +86,9 @@ class DriverAnswer(_Message):
     detail: str = ""
     state: int | None = None
     """For ``STATE``: the driver's number of the target's state."""
+
+
+NOT_BEGUN: Final = DriverAnswer(
+    outcome=Outcome.NO_ANSWER, detail="nobody waits for it any more: it was not begun"
+)
+"""The answer to a call that would have begun after its time."""

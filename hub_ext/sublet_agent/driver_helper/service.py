@@ -1,8 +1,10 @@
 """What the helper does with requests: one call at a time for each target, each within its time.
 
 A call whose time is over goes on in its worker; until it has ended, nothing else is asked of the
-driver for that target, and who asks is told what is under way. A lock that nobody waited for any
-more is undone when it comes: whoever asked has gone on without it.
+driver for that target, and who asks is told what is under way. What was not begun by then is not
+begun any more: the room for a restore, say, may be another's. A lock that comes after who asked has
+gone on without it is undone. One whose asker has ended is left: what that noted says what becomes
+of it, and when.
 """
 
 import asyncio
@@ -14,7 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from sublet_agent.driver_helper.messages import DriverAnswer, DriverRequest, Operation, Outcome
+from sublet_agent.driver_helper.messages import (
+    NOT_BEGUN,
+    DriverAnswer,
+    DriverRequest,
+    Operation,
+    Outcome,
+    now_s,
+)
 from sublet_agent.driver_helper.under_way import CallUnderWay, left_under_way
 
 _LOOK_EVERY_S: Final = 0.02
@@ -23,13 +32,22 @@ _UNLOCK_WITHIN_S: Final = 10.0
 log = logging.getLogger(__name__)
 
 
+class GivenUp(asyncio.Event):
+    """Set when nobody waits for a call any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asker_left = False
+        """Whether who asked has ended, or let go of its connection."""
+
+
 class DriverCalls(Protocol):
     """Those who make the calls."""
 
-    async def call(self, request: DriverRequest, given_up: asyncio.Event) -> DriverAnswer:
+    async def call(self, request: DriverRequest, given_up: GivenUp) -> DriverAnswer:
         """Make a call, and return the answer, however late it comes.
 
-        ``given_up`` is set when nobody waits for it any more.
+        Once ``given_up`` is set, or the request's time is over, it is not begun.
         """
         ...
 
@@ -38,7 +56,7 @@ class DriverCalls(Protocol):
 class _Target:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
-    operation: Operation | None = None
+    under_way: str = ""
     since: float = 0.0
 
 
@@ -67,12 +85,23 @@ class DriverService:
         return found
 
     async def answer(self, request: DriverRequest) -> DriverAnswer:
-        """Make the call, and return the answer, or that there was none in time."""
-        given_up = asyncio.Event()
+        """Make the call, and return the answer, or that there was none in time.
+
+        To cancel this is to say that who asked has left.
+        """
+        given_up = GivenUp()
         task = asyncio.create_task(self._in_turn(request, given_up))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        done, _ = await asyncio.wait({task}, timeout=request.within_s)
+        within_s = request.within_s
+        if request.until_s is not None:
+            within_s = min(within_s, request.until_s - now_s())
+        try:
+            done, _ = await asyncio.wait({task}, timeout=max(within_s, 0.0))
+        except asyncio.CancelledError:
+            given_up.asker_left = True
+            given_up.set()
+            raise
         if done:
             return task.result()
         given_up.set()
@@ -80,19 +109,19 @@ class DriverService:
 
     def _what_is_under_way(self, request: DriverRequest) -> str:
         target = self._targets.get((request.pid, request.start_ticks))
-        if target is None or target.operation is None:
+        if target is None or not target.under_way:
             return f"no answer about process {request.pid} within {request.within_s:g} s"
         lasts_s = time.monotonic() - target.since
         return (
-            f"the driver has not answered for {lasts_s:.1f} s: {target.operation} of process "
+            f"the driver has not answered for {lasts_s:.1f} s: {target.under_way} of process "
             f"{request.pid} is under way"
         )
 
-    async def _in_turn(self, request: DriverRequest, given_up: asyncio.Event) -> DriverAnswer:
+    async def _in_turn(self, request: DriverRequest, given_up: GivenUp) -> DriverAnswer:
         async with self._turn(request.pid, request.start_ticks) as target:
-            if given_up.is_set():
-                return DriverAnswer(outcome=Outcome.NO_ANSWER)
-            target.operation, target.since = request.operation, time.monotonic()
+            if given_up.is_set() or request.is_over:
+                return NOT_BEGUN
+            target.under_way, target.since = request.operation, time.monotonic()
             answer = await self._calls.call(request, given_up)
             if answer.outcome is Outcome.WORKER_DIED:
                 (self._folder / f"{request.pid}-{request.start_ticks}").unlink(missing_ok=True)
@@ -101,7 +130,8 @@ class DriverService:
                     "%s of process %s ended after nobody waited for it: %s %s",
                     *(request.operation, request.pid, answer.outcome, answer.detail),
                 )
-                if request.operation is Operation.LOCK and answer.outcome is Outcome.DONE:
+                locked = request.operation is Operation.LOCK and answer.outcome is Outcome.DONE
+                if locked and not given_up.asker_left:
                     await self._undo_lock(request)
             return answer
 
@@ -112,13 +142,13 @@ class DriverService:
             start_ticks=request.start_ticks,
             within_s=_UNLOCK_WITHIN_S,
         )
-        answer = await self._calls.call(unlock, asyncio.Event())
+        answer = await self._calls.call(unlock, GivenUp())
         if answer.outcome is not Outcome.DONE:
             log.error("process %s stays locked: %s", request.pid, answer.detail)
 
     async def _see_the_end_of(self, call: CallUnderWay, taken: asyncio.Event) -> DriverAnswer:
         async with self._turn(call.pid, call.start_ticks) as target:
-            target.operation, target.since = call.operation, time.monotonic()
+            target.under_way, target.since = call.operation or "a call", time.monotonic()
             taken.set()
             while not call.is_over:  # noqa: ASYNC110 - a file tells of no event
                 await asyncio.sleep(_LOOK_EVERY_S)
@@ -134,7 +164,7 @@ class DriverService:
             async with target.turn:
                 yield target
         finally:
-            target.operation = None
+            target.under_way = ""
             target.waiting -= 1
             if not target.waiting:
                 del self._targets[key]

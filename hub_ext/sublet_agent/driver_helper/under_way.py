@@ -8,12 +8,11 @@ import contextlib
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sublet_agent.driver_helper.messages import DriverRequest, Operation
+from sublet_agent.driver_helper.messages import DriverRequest, Operation, now_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,8 @@ class CallUnderWay:
     path: Path
     pid: int
     start_ticks: int
-    operation: Operation
+    operation: Operation | None
+    """``None`` where its worker has locked the file, and not written it yet."""
 
     @property
     def is_over(self) -> bool:
@@ -48,7 +48,7 @@ def noted(folder: Path, request: DriverRequest) -> Iterator[None]:
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        told = {"operation": request.operation, "began_s": time.clock_gettime(time.CLOCK_BOOTTIME)}
+        told = {"operation": request.operation, "began_s": now_s()}
         os.write(handle, json.dumps(told).encode())
         yield
         path.unlink(missing_ok=True)
@@ -62,9 +62,15 @@ def left_under_way(folder: Path) -> list[CallUnderWay]:
     for path in sorted(folder.iterdir()):
         try:
             pid, start_ticks = (int(part) for part in path.name.split("-"))
-            operation = Operation(json.loads(path.read_bytes())["operation"])
-        except (ValueError, KeyError, TypeError, OSError):
+        except ValueError:
             path.unlink(missing_ok=True)
             continue
-        found.append(CallUnderWay(path, pid, start_ticks, operation))
+        found.append(CallUnderWay(path, pid, start_ticks, _operation(path)))
     return found
+
+
+def _operation(path: Path) -> Operation | None:
+    try:
+        return Operation(json.loads(path.read_bytes())["operation"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return None

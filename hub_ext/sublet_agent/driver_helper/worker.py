@@ -4,6 +4,7 @@ It reads requests from its standard input and answers on its standard output. Wh
 gone, it ends as soon as the call that it is in is over: a call is never broken off.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from sublet_agent.cgroups.standing_still import STILLNESS_WORDS, StandingStill
 from sublet_agent.driver_helper.cuda_driver import CudaDriver, NoDriverError
 from sublet_agent.driver_helper.messages import (
+    NOT_BEGUN,
     DriverAnswer,
     DriverRequest,
     Operation,
@@ -40,7 +42,16 @@ class Worker:
         if request.operation is Operation.STATE:
             code, state = self._driver.state(request.pid)
             return self._told(request, code, state)
-        with noted(self._folder, request):
+        with contextlib.ExitStack() as note:
+            try:
+                note.enter_context(noted(self._folder, request))
+            except OSError as error:
+                # Letting somebody run must not wait for room on a disk.
+                if request.operation is not Operation.UNLOCK:
+                    detail = f"not begun: it cannot be noted down ({error})"
+                    return DriverAnswer(outcome=Outcome.FAILED, detail=detail)
+            if request.is_over:
+                return NOT_BEGUN
             code = self._driver.operate(
                 request.operation, request.pid, request.timeout_ms, request.mapping
             )

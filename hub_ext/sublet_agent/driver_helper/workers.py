@@ -15,10 +15,16 @@ from typing import Final
 
 from sublet_agent.driver_helper.messages import (
     MOST_BYTES,
+    NOT_BEGUN,
     DriverAnswer,
     DriverRequest,
     Outcome,
 )
+from sublet_agent.driver_helper.service import GivenUp
+
+_END_WITHIN_S: Final = 1.0
+_START_WITHIN_S: Final = 20.0
+"""Less than who asks for a helper waits for it, so that the reason is heard."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +66,16 @@ class WorkerProcess:
         finally:
             theirs.close()
         worker = cls(process, *await asyncio.open_connection(sock=ours, limit=MOST_BYTES))
-        ready = await worker._read()
+        try:
+            ready = await asyncio.wait_for(worker._read(), _START_WITHIN_S)
+        except TimeoutError:
+            # It has asked nothing of any process: to end it harms nobody.
+            process.kill()
+            worker.let_end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, _END_WITHIN_S)
+            message = f"the driver does not start: no answer within {_START_WITHIN_S:g} s"
+            raise WorkerDidNotStartError(message) from None
         if ready.outcome is not Outcome.DONE:
             worker.let_end()
             raise WorkerDidNotStartError(ready.detail)
@@ -108,17 +123,19 @@ class Workers:
         self._idle += [worker for worker, _ in started]
         return started[0][1]
 
-    async def call(self, request: DriverRequest, given_up: asyncio.Event) -> DriverAnswer:
+    async def call(self, request: DriverRequest, given_up: GivenUp) -> DriverAnswer:
         """Make a call in a worker of its own; return the answer, however late it comes.
 
-        Once ``given_up`` is set its worker counts no longer, so that another may be started.
+        Once ``given_up`` is set its worker counts no longer, so that another may be started; what
+        was not begun by then is not begun.
         """
         async with _Place(self._room, given_up):
             try:
                 worker = self._idle.pop() if self._idle else await self._another()
             except (WorkerDidNotStartError, OSError) as error:
-                return DriverAnswer(outcome=Outcome.WORKER_DIED, detail=str(error))
-            answer = await worker.call(request)
+                return DriverAnswer(outcome=Outcome.FAILED, detail=f"not begun: {error}")
+            begun = not (given_up.is_set() or request.is_over)
+            answer = await worker.call(request) if begun else NOT_BEGUN
             if answer.outcome is Outcome.WORKER_DIED:
                 log.error("a worker (process %s) ended in a call: %s", worker.pid, answer.detail)
             elif len(self._idle) < self._at_once:
@@ -140,7 +157,7 @@ class Workers:
 class _Place:
     """One of the places for calls at once, given back when the call ends or is given up."""
 
-    def __init__(self, room: asyncio.Semaphore, given_up: asyncio.Event) -> None:
+    def __init__(self, room: asyncio.Semaphore, given_up: GivenUp) -> None:
         self._room, self._given_up = room, given_up
         self._watch: asyncio.Task[None] | None = None
         self._taken = False

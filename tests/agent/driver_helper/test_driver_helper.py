@@ -1,6 +1,8 @@
 """The helper as a process, with NVIDIA's own package, over the stand-in for the driver."""
 
+import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from sublet_agent.devices.interface import (
+    DeviceError,
     NoAnswerError,
     NoSuchProcessError,
     ProcessState,
@@ -19,8 +22,9 @@ from sublet_agent.devices.interface import (
 )
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.driver_helper.__main__ import CALLS_AT_ONCE
-from sublet_agent.driver_helper.client import DriverHelper, NoHelperError
+from sublet_agent.driver_helper.client import CLAIM_NAME, DriverHelper, NoHelperError
 from sublet_agent.driver_helper.messages import DriverRequest, Operation, Outcome
+from sublet_agent.driver_helper.workers import WorkerDidNotStartError, Workers
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.simulated.machine.operations import OperationKind
 
@@ -31,6 +35,7 @@ LONG = 60.0
 AT_ONCE = 0.3
 RESTORE = "cuCheckpointProcessRestore"
 STATE = "cuCheckpointProcessGetState"
+CHECKPOINTED = 2
 
 
 @pytest.fixture(scope="module")
@@ -81,30 +86,44 @@ def helper_process(stand_in: NvidiaStandIn) -> psutil.Process:
     return found
 
 
+def asker(stand_in: NvidiaStandIn, asked: DriverRequest) -> subprocess.Popen[str]:
+    """Start a process that asks the helper for one call, and prints the outcome."""
+    ask = (
+        "import sys; from pathlib import Path;"
+        "from sublet_agent.driver_helper.client import DriverHelper;"
+        "from sublet_agent.driver_helper.messages import DriverRequest;"
+        "helper = DriverHelper(Path(sys.argv[1]));"
+        "helper.first_word();"
+        "print('asking', flush=True);"
+        "print(helper.ask(DriverRequest.model_validate_json(sys.argv[2])).outcome)"
+    )
+    folder = str(stand_in.folder / "driver-helper")
+    process = subprocess.Popen(
+        [sys.executable, "-c", ask, folder, asked.model_dump_json()],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "asking\n"
+    return process
+
+
 @contextlib.contextmanager
 def restore_under_way(
     stand_in: NvidiaStandIn, device: NvidiaDevice, tenant: Tenant
 ) -> Iterator[subprocess.Popen[str]]:
     """Begin a restore that lasts until ``release``; give the process that asked for it."""
-    device.pause(tenant.pid, 1000)
-    device.suspend(tenant.pid)
+    take_away(device, tenant)
     stand_in.hold(RESTORE, pid=tenant.pid)
     stand_in.forget_calls()
-    ask = (
-        "import sys; from pathlib import Path;"
-        "from sublet_agent.driver_helper.client import DriverHelper;"
-        "from sublet_agent.driver_helper.messages import DriverRequest;"
-        "print(DriverHelper(Path(sys.argv[1])).ask("
-        "DriverRequest.model_validate_json(sys.argv[2])).outcome)"
-    )
-    said = request(Operation.RESTORE, tenant.pid).model_dump_json()
-    with subprocess.Popen(
-        [sys.executable, "-c", ask, str(stand_in.folder / "driver-helper"), said],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as asker:
+    with asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking:
         stand_in.until(lambda: stand_in.calls(RESTORE))
-        yield asker
+        yield asking
+
+
+def take_away(device: NvidiaDevice, tenant: Tenant) -> None:
+    device.pause(tenant.pid, 1000)
+    device.suspend(tenant.pid)
 
 
 def test_a_stopped_process_is_asked_nothing_and_answers_once_it_goes_on(
@@ -268,14 +287,16 @@ def test_a_pid_that_changed_hands_is_not_called_for(
     assert stand_in.calls() == []
 
 
-def test_a_state_in_the_middle_of_somebody_elses_operation_is_waited_for(
-    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
-) -> None:
+@contextlib.contextmanager
+def checkpoint_by_somebody_else(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, tenant: Tenant, lasts_s: float
+) -> Iterator[subprocess.Popen[str]]:
+    """Begin a checkpoint that the helper knows nothing of, and that get-state tells meanwhile."""
     stand_in.while_moving(Meanwhile.TELLS_MOVING)
-    tenant = holding(stand_in)
+    stand_in.forget_calls()
     device.pause(tenant.pid, 1000)
     with contextlib.closing(stand_in.administration) as administration:
-        administration.delay(OperationKind.CHECKPOINT, 3.0, pid=tenant.pid)
+        administration.delay(OperationKind.CHECKPOINT, lasts_s, pid=tenant.pid)
     direct = (
         "import sys; from cuda.bindings import driver; driver.cuInit(0);"
         "print(int(driver.cuCheckpointProcessCheckpoint(int(sys.argv[1]), None)[0]))"
@@ -284,9 +305,34 @@ def test_a_state_in_the_middle_of_somebody_elses_operation_is_waited_for(
         [sys.executable, "-c", direct, str(tenant.pid)], stdout=subprocess.PIPE, text=True
     ) as other:
         stand_in.until(lambda: stand_in.calls("cuCheckpointProcessCheckpoint"))
+        yield other
+
+
+def test_a_state_in_the_middle_of_somebody_elses_operation_is_waited_for(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    with checkpoint_by_somebody_else(stand_in, device, tenant, 3.0) as other:
         assert helper.ask(request(Operation.STATE, tenant.pid)).state == 4
         assert device.state(tenant.pid) is ProcessState.SUSPENDED
         assert other.communicate()[0].strip() == "0"
+
+
+def test_a_state_that_is_not_to_be_had_is_said_so_whenever_the_time_ends(
+    stand_in: NvidiaStandIn,
+    device: NvidiaDevice,
+    helper: DriverHelper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del helper
+    monkeypatch.setattr("sublet_agent.devices.nvidia_checkpoint._UNDER_WAY_WITHIN_S", 0.03)
+    tenant = holding(stand_in)
+    with checkpoint_by_somebody_else(stand_in, device, tenant, 20.0) as other:
+        for _ in range(20):
+            with pytest.raises(NoAnswerError):
+                device.state(tenant.pid)
+        other.kill()
+        tenant.kill()
 
 
 def test_a_restore_works_without_persistence_mode(
@@ -309,6 +355,119 @@ def a_new_helper(folder: Path) -> Iterator[DriverHelper]:
         yield made
     finally:
         made.stop()
+
+
+def test_a_restore_that_nobody_waits_for_any_more_is_not_begun(
+    stand_in: NvidiaStandIn,
+    device: NvidiaDevice,
+    helper: DriverHelper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sublet_agent.driver_helper.client._BEYOND_S", 0.1)
+    tenant = holding(stand_in, 40)
+    take_away(device, tenant)
+    assert helper.ask(request(Operation.STATE, tenant.pid)).state == CHECKPOINTED
+    stand_in.forget_calls()
+    stopped = helper_process(stand_in)
+    stopped.suspend()
+    try:
+        answer = helper.ask(request(Operation.RESTORE, tenant.pid, AT_ONCE))
+        assert answer.outcome is Outcome.NO_ANSWER
+        thief = holding(stand_in, 60)
+    finally:
+        stopped.resume()
+    # Of the same process, so it is behind the other in turn.
+    assert helper.ask(request(Operation.STATE, tenant.pid)).state == CHECKPOINTED
+    assert stand_in.calls(RESTORE) == []
+    thief.kill()
+    assert helper.ask(request(Operation.RESTORE, tenant.pid)).outcome is Outcome.DONE
+
+
+def test_a_restore_that_waits_for_its_turn_ends_with_who_asked_for_it(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in, 40)
+    take_away(device, tenant)
+    stand_in.hold(STATE, pid=tenant.pid)
+    stand_in.forget_calls()
+    with (
+        asker(stand_in, request(Operation.STATE, tenant.pid)) as looking,
+        asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking,
+    ):
+        stand_in.until(lambda: stand_in.calls(STATE))
+        asking.kill()
+        asking.wait()
+        stand_in.release()
+        assert looking.communicate()[0].strip() == "done"
+    assert helper.ask(request(Operation.STATE, tenant.pid)).state == CHECKPOINTED
+    assert stand_in.calls(RESTORE) == []
+
+
+def test_a_call_whose_worker_starts_too_late_is_not_made(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    tenant = holding(stand_in)
+    take_away(device, tenant)
+    silent = [holding(stand_in) for _ in range(CALLS_AT_ONCE)]
+    for each in silent:
+        stand_in.hold(STATE, pid=each.pid)
+        assert helper.ask(request(Operation.STATE, each.pid, AT_ONCE)).outcome is Outcome.NO_ANSWER
+    stand_in.hold("cuInit")
+    stand_in.forget_calls()
+    answer = helper.ask(request(Operation.RESTORE, tenant.pid, 1.0))
+    assert answer.outcome is Outcome.NO_ANSWER
+    stand_in.release()
+    assert helper.ask(request(Operation.STATE, tenant.pid)).state == CHECKPOINTED
+    assert stand_in.calls(RESTORE) == []
+
+
+def test_on_a_full_disk_who_is_locked_is_unlocked_and_nobody_is_locked(
+    stand_in: NvidiaStandIn, device: NvidiaDevice, helper: DriverHelper
+) -> None:
+    del helper
+    tenant, other = holding(stand_in), holding(stand_in)
+    device.pause(tenant.pid, 1000)
+    # A folder where the note would be fails as a disk without room does.
+    for each in (tenant, other):
+        identity = LinuxProcessTable().identify(each.pid)
+        assert identity is not None
+        note = stand_in.folder / "driver-helper" / "calls" / f"{each.pid}-{identity.start_ticks}"
+        note.mkdir()
+    device.unpause(tenant.pid)
+    assert device.state(tenant.pid) is ProcessState.RUNNING
+    with pytest.raises(DeviceError, match="not begun: it cannot be noted down"):
+        device.pause(other.pid, 1000)
+    assert device.state(other.pid) is ProcessState.RUNNING
+
+
+def test_a_driver_that_does_not_start_is_told_and_not_waited_for_without_end(
+    stand_in: NvidiaStandIn,
+    helper: DriverHelper,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del helper
+    monkeypatch.setattr("sublet_agent.driver_helper.workers._START_WITHIN_S", 0.5)
+    stand_in.hold("cuInit")
+    with pytest.raises(WorkerDidNotStartError, match="the driver does not start"):
+        asyncio.run(Workers(tmp_path, 1).make_ready(1))
+
+
+def test_while_a_helper_starts_no_other_is_started(
+    stand_in: NvidiaStandIn, helper: DriverHelper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del stand_in, helper
+    monkeypatch.setattr("sublet_agent.driver_helper.client._START_WITHIN_S", 0.3)
+    begun: list[Path] = []
+    monkeypatch.setattr("sublet_agent.driver_helper.client.start_helper", begun.append)
+    with (tmp_path / CLAIM_NAME).open("w") as claim:
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        with pytest.raises(NoHelperError, match="no driver helper answers"):
+            DriverHelper(tmp_path).first_word()
+        assert begun == []
+    with pytest.raises(NoHelperError):
+        DriverHelper(tmp_path).first_word()
+    assert begun
 
 
 def test_a_driver_without_the_checkpoint_api_is_refused_with_its_version(

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sublet_agent.driver_helper.messages import DriverAnswer, DriverRequest, Operation, Outcome
+from sublet_agent.driver_helper.messages import (
+    NOT_BEGUN,
+    DriverAnswer,
+    DriverRequest,
+    Operation,
+    Outcome,
+    now_s,
+)
 from sublet_agent.driver_helper.service import DriverService
 
 pytestmark = pytest.mark.asyncio
@@ -109,6 +116,37 @@ async def test_what_nobody_waits_for_any_more_is_not_begun(helper: AskedHelper) 
     assert helper.calls.begun == [(Operation.RESTORE, 1), (Operation.STATE, 1)]
 
 
+async def test_what_was_to_end_before_its_turn_came_is_not_begun(helper: AskedHelper) -> None:
+    late = a_request(Operation.RESTORE, 1, LONG).model_copy(update={"until_s": now_s()})
+    assert await helper.service.answer(late) == NOT_BEGUN
+    assert helper.calls.begun == []
+
+
+async def test_what_waits_for_somebody_who_has_left_is_not_begun(helper: AskedHelper) -> None:
+    end = helper.calls.hang(Operation.STATE, 1)
+    asking = await helper.begin(Operation.STATE, 1)
+    restoring = asyncio.create_task(helper.ask(Operation.RESTORE, 1))
+    await asyncio.sleep(0)
+    restoring.cancel()
+    await asyncio.wait({restoring})
+    end.set_result(DONE)
+    await asking
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert (Operation.RESTORE, 1) not in helper.calls.begun
+
+
+async def test_a_lock_whose_asker_has_left_is_for_who_reads_its_journal(
+    helper: AskedHelper,
+) -> None:
+    end = helper.calls.hang(Operation.LOCK, 1)
+    locking = await helper.begin(Operation.LOCK, 1)
+    locking.cancel()
+    await asyncio.wait({locking})
+    end.set_result(DONE)
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert helper.calls.begun == [(Operation.LOCK, 1), (Operation.STATE, 1)]
+
+
 async def test_a_lock_that_comes_too_late_is_taken_back_before_anything_else(
     helper: AskedHelper,
 ) -> None:
@@ -147,6 +185,18 @@ async def test_what_a_helper_before_this_one_began_ends_before_anything_is_asked
     assert await helper.ask(Operation.STATE, 1) == DONE
     assert not path.exists()
     assert helper.service.is_idle
+
+
+async def test_a_call_that_is_not_written_down_yet_is_waited_for_too(helper: AskedHelper) -> None:
+    path = helper.folder / "1-7"
+    path.touch()
+    with path.open("r+") as worker:
+        fcntl.flock(worker, fcntl.LOCK_EX)
+        await helper.service.take_over()
+        answer = await helper.ask(Operation.STATE, 1, AT_ONCE)
+        assert "a call of process 1 is under way" in answer.detail
+    assert await helper.ask(Operation.STATE, 1) == DONE
+    assert not path.exists()
 
 
 async def test_what_is_left_of_a_dead_worker_keeps_nobody_waiting(helper: AskedHelper) -> None:
