@@ -13,6 +13,7 @@ from tests.gpu.card.machine import describe_machine, why_no_card
 from tests.gpu.card.page import make_page
 from tests.gpu.card.parts import MOST_S, PARTS, Context, Part
 from tests.gpu.card.running import run_within
+from tests.support.nvidia_stand_in.stand_in import NvidiaStandIn
 
 COUNTS = "import sys, pathlib; p = pathlib.Path(sys.argv[1]) / 'runs'; p.open('a').write('x')"
 FIGURES = (
@@ -141,3 +142,12 @@ def test_the_report_says_on_what_it_was_made() -> None:
     page = make_page({"machine": machine, "parts": []})
     assert machine["date"] in page
     assert "http" not in page.split("<body>")[0]
+
+
+def test_it_has_nvml_open_only_while_it_asks(tmp_path: Path) -> None:
+    with NvidiaStandIn.running(tmp_path) as stand_in, stand_in.in_this_process():
+        assert why_no_card() is None
+        assert describe_machine("nvidia")["cards"]["cards"]
+        opened = stand_in.calls("nvmlInit", pid=os.getpid())
+        closed = stand_in.calls("nvmlShutdown", pid=os.getpid())
+    assert len(opened) == len(closed) == 2

@@ -7,7 +7,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +36,8 @@ def why_no_card() -> str | None:
     except ImportError:
         return "the package nvidia-ml-py is missing (extra `nvidia`, or a wheelhouse)"
     try:
-        nvml.nvmlInit()
-        count = nvml.nvmlDeviceGetCount()
+        with _nvml_open():
+            count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
         return f"NVML does not start: {error}"
     return None if count else "NVML finds no card"
@@ -44,6 +45,10 @@ def why_no_card() -> str | None:
 
 def describe_machine(device: str) -> dict[str, Any]:
     """Return what the figures of a report depend on."""
+    cards: Any = "SIMULATED"
+    if device == "nvidia":
+        with _nvml_open() as nvml:
+            cards = _cards(nvml)
     memory = dict(
         line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line
     )
@@ -58,9 +63,20 @@ def describe_machine(device: str) -> dict[str, Any]:
         "user": "root" if os.getuid() == 0 else f"uid {os.getuid()}",
         "control groups": "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
         "packages": {name: _version(name) for name in _PACKAGES},
-        "cards": _cards() if device == "nvidia" else "SIMULATED",
+        "cards": cards,
         "nvidia-smi": _said("nvidia-smi") if device == "nvidia" else "",
     }
+
+
+@contextmanager
+def _nvml_open() -> Iterator[Any]:
+    """Have NVML open only while it is asked: it keeps the driver loaded, for all parts."""
+    nvml: Any = importlib.import_module("pynvml")
+    nvml.nvmlInit()
+    try:
+        yield nvml
+    finally:
+        nvml.nvmlShutdown()
 
 
 def _commit() -> str:
@@ -87,9 +103,7 @@ def _said(*command: str) -> str:
     return (done.stdout or done.stderr).strip()
 
 
-def _cards() -> dict[str, Any]:
-    nvml: Any = importlib.import_module("pynvml")
-    nvml.nvmlInit()
+def _cards(nvml: Any) -> dict[str, Any]:
     version = _told(nvml, nvml.nvmlSystemGetCudaDriverVersion)
     cards = []
     for index in range(nvml.nvmlDeviceGetCount()):

@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from tests.gpu.probe import questions  # noqa: F401 - enters them
 from tests.gpu.probe.answers import QUESTIONS, Answer, Question, Verdict
-from tests.gpu.probe.driver import ProbeError, open_monitor
+from tests.gpu.probe.driver import ProbeError
+from tests.gpu.probe.facts import facts_of_card, put_back
 from tests.gpu.probe.lab import lab
 
 _ROOT: Final = Path(__file__).parents[3]
@@ -69,6 +70,21 @@ def ask_apart(options: argparse.Namespace, asked: Question) -> dict[str, Any]:
     return {"question": asked.name, "done": asked.done, **answer, "seconds": seconds, "at": at}
 
 
+def ask_and_put_back(options: argparse.Namespace, asked: Question) -> dict[str, Any]:
+    """Ask a question apart, and put back what it may have changed, however it ended."""
+    if not (options.change_settings and asked.changes_settings):
+        return ask_apart(options, asked)
+    before = facts_of_card(options.driver)
+    try:
+        answer = ask_apart(options, asked)
+    finally:
+        results = put_back(options.driver, before)
+        if any(results.values()):
+            print(f"{asked.name}: settings are not put back: {results}", file=sys.stderr)
+    answer["seen"]["settings put back"] = results
+    return answer
+
+
 def _end_all(mark: bytes) -> list[str]:
     """End what a question has left; returns those that do not end."""
     ends = time.monotonic() + _GRACE_S
@@ -111,12 +127,13 @@ def probe(options: argparse.Namespace) -> int:
     told = json.loads(answers.read_text()) if answers.exists() else {"answers": []}
     answered = {each["question"] for each in told["answers"]}
     with device_of(options.driver):
-        told["facts"] = open_monitor(options.driver).facts()
+        told["facts"] = facts_of_card(options.driver)
         for name in options.only or QUESTIONS:
             if name in answered and not options.only:
                 continue
             print(f"{name}: {QUESTIONS[name].done} ...", flush=True)
-            answer = {**ask_apart(options, QUESTIONS[name]), "driver": told["facts"]["driver"]}
+            answer = ask_and_put_back(options, QUESTIONS[name])
+            answer["driver"] = told["facts"]["driver"]
             told["answers"] = [each for each in told["answers"] if each["question"] != name]
             told["answers"].append(answer)
             answers.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +157,7 @@ def main() -> int:
     parser.add_argument(
         "--change-settings",
         action="store_true",
-        help="persistence and compute mode may be changed for a question, and are set back",
+        help="persistence and compute mode may be changed for a question, and are put back",
     )
     parser.add_argument("--here", choices=list(QUESTIONS), help=argparse.SUPPRESS)
     options = parser.parse_args()

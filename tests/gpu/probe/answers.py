@@ -42,6 +42,8 @@ class Question:
     """What is done, in words."""
     ask: Callable[[Any], Answer]
     limit_s: float
+    changes_settings: bool = False
+    """Whether settings of the card are changed, where that is allowed. The probe puts them back."""
 
 
 QUESTIONS: Final[dict[str, Question]] = {}
@@ -49,12 +51,12 @@ QUESTIONS: Final[dict[str, Question]] = {}
 
 
 def question(
-    name: str, done: str, limit_s: float = 60.0
+    name: str, done: str, limit_s: float = 60.0, *, changes_settings: bool = False
 ) -> Callable[[Callable[[Any], Answer]], Callable[[Any], Answer]]:
     """Enter a function as a question."""
 
     def enter(ask: Callable[[Any], Answer]) -> Callable[[Any], Answer]:
-        QUESTIONS[name] = Question(name, done, ask, limit_s)
+        QUESTIONS[name] = Question(name, done, ask, limit_s, changes_settings)
         return ask
 
     return enter

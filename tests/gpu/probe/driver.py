@@ -53,6 +53,10 @@ class Monitor(Protocol):
 
     def facts(self) -> dict[str, Any]: ...
 
+    def put_back(self, facts: dict[str, Any]) -> dict[str, int]:
+        """Put the settings back that are no longer as in these facts; returns the results."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -225,6 +229,18 @@ class NvmlMonitor:
         """Change the card's compute mode; returns NVML's result."""
         return int(self._library.nvmlDeviceSetComputeMode(self._card, ctypes.c_uint(value)))
 
+    def put_back(self, facts: dict[str, Any]) -> dict[str, int]:
+        now = self.settings()
+        results = {}
+        for name, value, put in (
+            ("persistence_mode", now.persistence, self.set_persistence),
+            ("compute_mode", now.compute_mode, self.set_compute_mode),
+        ):
+            before = facts[name]
+            if isinstance(before, int) and before != value:
+                results[name] = put(before)
+        return results
+
     def close(self) -> None:
         """Let NVML go."""
         self._library.nvmlShutdown()
@@ -254,6 +270,10 @@ class SimulatedMonitor:
     def facts(self) -> dict[str, Any]:
         told = {"driver": "SIMULATED", "card": self._gpus[0].type, "cards": len(self._gpus)}
         return {**told, "persistence_mode": "none", "compute_mode": "none"}
+
+    def put_back(self, facts: dict[str, Any]) -> dict[str, int]:
+        del facts  # simulated cards have no settings
+        return {}
 
 
 def open_driver(kind: str) -> Driver:

@@ -83,6 +83,14 @@ class Lab:
     def simulated(self) -> bool:
         return self.kind == "simulated"
 
+    def why_not_changed(self, setting: str, value: int | str) -> str | None:
+        """Return why a setting that has this value is left alone; ``None``: it may be changed."""
+        if isinstance(value, str):
+            return f"{setting} is {value}: it could not be put back"
+        if not self.may_change_settings:
+            return f"{setting} is {value}, and settings are left alone: --change-settings"
+        return None
+
     def sized(self, mib: int) -> int:
         """Return so much, or less where the card is small."""
         return min(mib, self.monitor.free_mib() // 6)

@@ -141,25 +141,25 @@ def new_states(lab: Lab) -> Answer:
     "exclusive-mode",
     "the card is set to exclusive-process, and a second process begins",
     limit_s=90,
+    changes_settings=True,
 )
 def exclusive_mode(lab: Lab) -> Answer:
     if lab.simulated:
         return not_here("simulated cards have no compute mode")
-    before = lab.monitor.settings().compute_mode
-    if not lab.may_change_settings:
-        return not_here(f"compute mode is {before}, and settings are left alone: --change-settings")
+    why = lab.why_not_changed("compute mode", lab.monitor.settings().compute_mode)
+    if why is not None:
+        return not_here(why)
     first = lab.target()
     code = lab.monitor.set_compute_mode(3)
+    if code:
+        return not_here(f"compute mode cannot be changed here: NVML error {code}")
+    second = lab.empty_target()
+    second.begin("gpu.memory_info() and None")
     try:
-        second = lab.empty_target()
-        second.begin("gpu.memory_info() and None")
-        try:
-            said = second.end()
-        except Exception as error:  # noqa: BLE001 - whatever it says is the answer
-            said = str(error)
-        lab.suspend(first.pid)
-        back = lab.bring_back(first)
-    finally:
-        lab.monitor.set_compute_mode(int(before))
-    seen = {"set": code, "a second process": said, "suspended and back": back}
+        said = second.end()
+    except Exception as error:  # noqa: BLE001 - whatever it says is the answer
+        said = str(error)
+    lab.suspend(first.pid)
+    back = lab.bring_back(first)
+    seen = {"a second process": said, "suspended and back": back}
     return Answer(Verdict.MEASURED if back["bytes"] == "intact" else Verdict.DAMAGED, seen)

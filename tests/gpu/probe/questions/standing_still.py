@@ -13,11 +13,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from tests.gpu.probe.answers import Answer, Verdict, not_here, question
-from tests.gpu.probe.lab import ANSWERS_WITHIN_S, Lab
+from tests.gpu.probe.lab import ANSWERS_WITHIN_S, Lab, threads_of
 
 OPERATIONS = ("get-state", "lock", "checkpoint", "restore", "unlock")
 _BEFORE = {"checkpoint": ("lock",), "restore": ("lock", "checkpoint"), "unlock": ("lock",)}
 _SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17
+_OF_ALL_THREADS = 0x40000000
+"""``__WALL`` of ``waitpid``."""
 _STANDS_WITHIN_S = 5.0
 
 
@@ -38,23 +40,47 @@ def stopped(pid: int) -> Iterator[None]:
 
 @contextmanager
 def ptraced(pid: int) -> Iterator[None]:
-    """Hold a process as a debugger does."""
-    library = ctypes.CDLL(None, use_errno=True)
-    nothing = ctypes.c_void_p(0)
-
-    def trace(request: int) -> None:
-        if library.ptrace(request, pid, nothing, nothing):
-            message = f"ptrace: {os.strerror(ctypes.get_errno())}"
-            raise CannotStandStillError(message)
-
-    trace(_SEIZE)
-    trace(_INTERRUPT)
-    os.waitpid(pid, 0x40000000)
-    _until_state(pid, "t")
+    """Hold a process as a debugger does: thread by thread, as ptrace is about one only."""
+    held: set[int] = set()
     try:
+        _seize_all(pid, held)
+        _until_state(pid, "t")
         yield
     finally:
-        trace(_DETACH)
+        for thread in held:
+            _ptrace(_DETACH, thread)
+
+
+def _seize_all(pid: int, held: set[int]) -> None:
+    """Stop threads until there are none but those held: one that runs may begin others."""
+    ends = time.monotonic() + _STANDS_WITHIN_S
+    while new := {int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()} - held:
+        for thread in new:
+            error = _ptrace(_SEIZE, thread)
+            if not error:
+                held.add(thread)
+                _ptrace(_INTERRUPT, thread)
+                _until_stopped(thread, ends)
+            elif time.monotonic() > ends:
+                message = f"ptrace: {os.strerror(error)}"
+                raise CannotStandStillError(message)
+            else:
+                time.sleep(0.01)  # It may be about to end, and is refused for that.
+
+
+def _ptrace(request: int, thread: int) -> int:
+    """Return 0, or the error."""
+    library = ctypes.CDLL(None, use_errno=True)
+    nothing = ctypes.c_void_p(0)
+    return ctypes.get_errno() if library.ptrace(request, thread, nothing, nothing) else 0
+
+
+def _until_stopped(thread: int, ends: float) -> None:
+    while os.waitpid(thread, _OF_ALL_THREADS | os.WNOHANG)[0] == 0:
+        if time.monotonic() > ends:
+            message = f"thread {thread} did not stop for its tracer"
+            raise CannotStandStillError(message)
+        time.sleep(0.001)
 
 
 @contextmanager
@@ -89,9 +115,9 @@ def frozen(pid: int) -> Iterator[None]:
 
 def _until_state(pid: int, letter: str) -> None:
     ends = time.monotonic() + _STANDS_WITHIN_S
-    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != letter:
+    while any(not each.startswith(letter) for each in threads_of(pid)):
         if time.monotonic() > ends:
-            message = f"process {pid} did not get into state {letter}"
+            message = f"threads of process {pid} are not all in state {letter}: {threads_of(pid)}"
             raise CannotStandStillError(message)
         time.sleep(0.01)
 
@@ -103,6 +129,7 @@ def _ask(lab: Lab, operation: str, hold: Callable[[int], AbstractContextManager[
     seen: dict[str, object] = {}
     try:
         with hold(target.pid):
+            seen["threads of the target"] = threads_of(target.pid)
             call = lab.begin(operation, target.pid, timeout_ms=2000)
             told = call.result(ANSWERS_WITHIN_S)
             seen["while it stands still"] = told or "no answer"
