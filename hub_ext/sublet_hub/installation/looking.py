@@ -126,10 +126,8 @@ def _settings(
     if tree.root != Path("/"):
         # Nothing of an image is run: what its kind of hub has when nobody changes it.
         return HubSettings(api_url=_TLJH_API) if kind is HubKind.TLJH else HubSettings(), ""
-    if tree.find(configuration).kind is Kind.NOTHING:
-        return HubSettings(), ""
     try:
-        return read_settings(python, configuration, unit.environment, unit.folder), ""
+        return read_settings(python, configuration, unit), ""
     except HubSettingsError as error:
         return None, str(error)
 
