@@ -53,8 +53,8 @@ browser: ## Chromium for the browser tests, where packages may be installed
 	@.ci/timed Chromium .ci/install-chromium
 
 wheelhouse: setup ## All that a machine without a network needs, in parts (PYTHON_VERSION=3.12 PLATFORM=manylinux_2_28_x86_64)
-	$(BIN)/python .ci/wheelhouse/gather.py --into "$(INTO)" --extras "$(EXTRAS)" --proxy $(VENV)/node \
-		--python-version "$(PYTHON_VERSION)" --platform "$(PLATFORM)"
+	. .ci/own-constraints && $(BIN)/python .ci/wheelhouse/gather.py --into "$(INTO)" --extras "$(EXTRAS)" \
+		--proxy $(VENV)/node --python-version "$(PYTHON_VERSION)" --platform "$(PLATFORM)"
 
 demo: setup examples-for-a-card ## The whole story on one GPU, without a browser (DEVICE=nvidia for a real card)
 	$(BIN)/python -m sublet_hub.one_machine.demo --device $(DEVICE) $(DEMO_OPTIONS)
@@ -111,7 +111,7 @@ clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
 	rm -rf $(VENV) .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/create-venv .ci/install-node
+$(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/own-constraints .ci/create-venv .ci/install-node
 	@.ci/timed "virtual environment" .ci/create-venv "$(PYTHON)" "$(VENV)"
 	touch $@
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 SUBLET = importlib.metadata.version("sublet")
 CONFIGURATION = "# what the admin wrote\nc.JupyterHub.base_url = '/'\n"
-_CARDS = {"cuda_core": "1.0.0", "nvidia_ml_py": "13.580.65"}
+_CARDS = {"cuda_bindings": "13.0.0", "nvidia_ml_py": "13.580.65"}
 _PLAIN_UNIT = """\
 [Unit]
 Description=JupyterHub
@@ -56,6 +56,8 @@ def environment(root: Path, prefix: str, versions: dict[str, str], python: str =
     write(root, f"{prefix}/bin/python3", "", 0o755)
     packages = root / prefix / f"lib/python{python}/site-packages"
     packages.mkdir(parents=True)
+    # As conda has it in each of its environments.
+    (root / prefix / "lib/python3.1").symlink_to(f"python{python}")
     for name, version in versions.items():
         (packages / f"{name}-{version}.dist-info").mkdir()
 

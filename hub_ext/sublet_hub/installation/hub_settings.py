@@ -1,13 +1,13 @@
-"""The hub's own settings, read by its own Python as the hub reads its configuration file."""
+"""The hub's own settings, read by its own Python as the hub reads its file and command line."""
 
 import json
 import subprocess
-from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
 from sublet_hub.errors import SubletHubError
 from sublet_hub.installation.facts import HubSettings
+from sublet_hub.installation.hub_units import HubUnit
 
 _WITHIN_S: Final = 60
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -17,9 +17,18 @@ import json, os, sys
 answer = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # a configuration may print
 from urllib.parse import urlsplit
-from traitlets.config.loader import PyFileConfigLoader
-folder, name = os.path.split(sys.argv[1])
-hub = PyFileConfigLoader(name, path=folder).load_config().get("JupyterHub", {})
+from jupyterhub.app import JupyterHub
+from traitlets.config.loader import Config, KVArgParseConfigLoader, PyFileConfigLoader
+file, *options = sys.argv[1:]
+flags, aliases = JupyterHub().flatten_flags()
+line = KVArgParseConfigLoader(options, aliases, flags, classes=[JupyterHub])
+said = line.load_config()
+config = Config()
+if os.path.exists(file):
+    folder, name = os.path.split(file)
+    config = PyFileConfigLoader(name, path=folder).load_config()
+config.merge(said)  # the command line has the last word
+hub = config.get("JupyterHub", {})
 def setting(key, otherwise):
     value = hub.get(key, otherwise)
     return value.get_value(otherwise) if hasattr(value, "get_value") else value
@@ -32,6 +41,9 @@ hub_bind = urlsplit(str(setting("hub_bind_url", "")))
 ip = hub_bind.hostname or str(setting("hub_ip", "127.0.0.1"))
 if ip in ("", "0.0.0.0", "::", "localhost", "*"):
     ip = "127.0.0.1"
+unknown = [*line.extra_args, *(each for each in (base, ip) if "$" in each)]
+if unknown:
+    sys.exit("what " + " ".join(unknown) + " on its command line stands for is not known")
 json.dump({
     "base_url": base,
     "ip": ip,
@@ -47,20 +59,18 @@ class HubSettingsError(SubletHubError):
 
 
 def read_settings(
-    python: PurePosixPath,
-    configuration: PurePosixPath,
-    environment: Mapping[str, str],
-    folder: PurePosixPath,
+    python: PurePosixPath, configuration: PurePosixPath, unit: HubUnit
 ) -> HubSettings:
-    """Return the settings in a configuration file, which is run as the hub runs it.
+    """Return what a hub's configuration file, run as the hub runs it, and its unit's options say.
 
-    ``HubSettingsError`` where that fails, or takes longer than a minute.
+    Without the file, the options alone. ``HubSettingsError`` where that fails, or takes longer than
+    a minute.
     """
     try:
         done = subprocess.run(
-            [str(python), "-c", _PROGRAM, str(configuration)],
-            cwd=folder,
-            env={"PATH": _PATH, **environment},
+            [str(python), "-c", _PROGRAM, str(configuration), *unit.options],
+            cwd=unit.folder,
+            env={"PATH": _PATH, **unit.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_WITHIN_S,

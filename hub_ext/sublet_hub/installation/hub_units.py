@@ -2,9 +2,10 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from string import Template
 from typing import Final
 
 from sublet_hub.installation.changes import Kind
@@ -22,6 +23,10 @@ _FOLDERS: Final = tuple(
 _YES: Final = frozenset({"yes", "true", "on", "1"})
 _PREFIXES: Final = "@-:+!"
 """What systemd allows before the path of a program."""
+_IN_SHELL: Final = re.compile(
+    r"(?:^|[\s/])jupyterhub(?=\s|$)(.*?)(?=\s\d[<>]|[;&|<>]|$)", re.DOTALL
+)
+"""The hub in a shell's script, and its options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class HubUnit:
     """Its working directory."""
     account: str = "root"
     environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    """The hub's own, on its command line."""
     private_devices: bool = False
 
 
@@ -88,13 +95,16 @@ def _unit(tree: Tree, name: str, settings: dict[str, list[str]]) -> HubUnit | No
         folder = PurePosixPath(_last(settings, "WorkingDirectory", "/").lstrip("-"))
         if not folder.is_absolute():
             folder = PurePosixPath("/root")
+        environment = _environment(settings.get("Environment", []))
+        options = tuple(_filled_in(_options_of(words), environment))
         return HubUnit(
             name=name,
             python=_python_of(tree, words),
-            configuration=folder / _configuration_of(words),
+            configuration=folder / _configuration_of(options),
             folder=folder,
             account=_last(settings, "User", "root"),
-            environment=_environment(settings.get("Environment", [])),
+            environment=environment,
+            options=options,
             private_devices=_last(settings, "PrivateDevices", "no").lower() in _YES,
         )
     return None
@@ -107,8 +117,11 @@ def _runs_hub(words: list[str]) -> bool:
         return True
     if "-m" in words and words[words.index("-m") + 1 :][:1] == ["jupyterhub"]:
         return True
-    is_shell = bool(names) and names[0] in {"sh", "bash", "dash", "zsh"}
-    return is_shell and any(re.search(r"(^|[\s/])jupyterhub(\s|$)", word) for word in words)
+    return _is_shell(words) and any(map(_IN_SHELL.search, words))
+
+
+def _is_shell(words: list[str]) -> bool:
+    return PurePosixPath("".join(words[:1])).name in {"sh", "bash", "dash", "zsh"}
 
 
 def _python_of(tree: Tree, words: list[str]) -> PurePosixPath:
@@ -127,13 +140,27 @@ def _python_of(tree: Tree, words: list[str]) -> PurePosixPath:
     return program.parent / "python3"
 
 
-def _configuration_of(words: list[str]) -> PurePosixPath:
-    for at, word in enumerate(words):
-        if word in {"-f", "--config"} and words[at + 1 :]:
-            return PurePosixPath(words[at + 1])
-        for option in ("--config=", "-f=", "--JupyterHub.config_file="):
-            if word.startswith(option):
-                return PurePosixPath(word.removeprefix(option))
+def _options_of(words: list[str]) -> list[str]:
+    """Return what stands behind the hub's name in a command, or in a shell's script."""
+    if _is_shell(words):
+        texts = [text for word in words for text in _IN_SHELL.findall(word)]
+        return [option for text in texts for option in _words(text)]
+    names = [PurePosixPath(word).name for word in words]
+    return words[names.index("jupyterhub") + 1 :]
+
+
+def _filled_in(words: list[str], environment: dict[str, str]) -> Iterator[str]:
+    """Yield words with variables as systemd fills them in; unknown ones stay."""
+    for word in words:
+        filled = Template(word).safe_substitute(environment)
+        yield from _words(filled) if re.fullmatch(r"\$\w+", word) else [filled]
+
+
+def _configuration_of(options: Sequence[str]) -> PurePosixPath:
+    for at, word in enumerate(options):
+        name, equals, value = word.partition("=")
+        if name in {"-f", "--config", "--JupyterHub.config_file"} and (equals or options[at + 1 :]):
+            return PurePosixPath(value if equals else options[at + 1])
     return PurePosixPath("jupyterhub_config.py")
 
 

@@ -71,18 +71,19 @@ def nvidia_cards() -> tuple[str, ...]:
 def packages_of(tree: Tree, python: PurePosixPath) -> Packages:
     """Return what an interpreter's environment has, by the files that its installer wrote."""
     prefix = python.parent.parent
-    for libraries in _libraries_of(tree, prefix):
-        found = re.fullmatch(r"python(\d+)\.(\d+)", libraries.name)
-        if found is None:
-            continue
-        version = (int(found[1]), int(found[2]))
-        return Packages(python, version, _versions_in(libraries, tree, prefix))
-    return Packages(python)
+    libraries = _libraries_of(tree, prefix)
+    if not libraries:
+        return Packages(python)
+    # The newest: conda's environments with a Python 3.12 have a link python3.1, too.
+    version = max(libraries)
+    return Packages(python, version, _versions_in(libraries[version], tree, prefix))
 
 
-def _libraries_of(tree: Tree, prefix: PurePosixPath) -> list[Path]:
-    folders = sorted(tree.path(prefix).glob("lib/python3.*"))
-    return [each for each in folders if each.is_dir()]
+def _libraries_of(tree: Tree, prefix: PurePosixPath) -> dict[tuple[int, int], Path]:
+    """Return the folders of an environment's Python versions."""
+    folders = [each for each in tree.path(prefix).glob("lib/python3.*") if each.is_dir()]
+    named = [(re.fullmatch(r"python(\d+)\.(\d+)", each.name), each) for each in folders]
+    return {(int(name[1]), int(name[2])): each for name, each in named if name is not None}
 
 
 def _versions_in(libraries: Path, tree: Tree, prefix: PurePosixPath) -> dict[str, str]:
@@ -126,10 +127,8 @@ def _settings(
     if tree.root != Path("/"):
         # Nothing of an image is run: what its kind of hub has when nobody changes it.
         return HubSettings(api_url=_TLJH_API) if kind is HubKind.TLJH else HubSettings(), ""
-    if tree.find(configuration).kind is Kind.NOTHING:
-        return HubSettings(), ""
     try:
-        return read_settings(python, configuration, unit.environment, unit.folder), ""
+        return read_settings(python, configuration, unit), ""
     except HubSettingsError as error:
         return None, str(error)
 

@@ -93,7 +93,7 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
     yield from _of_hubs_packages(facts, hub, spawner)
     yield from _of_drivers(facts, hub, wishes)
     if hub.users.python != hub.environment.python:
-        yield from _of_sublet_in(hub.users, facts.sublet_version, "users' servers")
+        yield from _of_sublet_in(hub, hub.users, facts.sublet_version, "users' servers")
 
 
 def _of_spawner(hub: Hub, spawner: str, wishes: Wishes) -> Iterator[str]:
@@ -128,9 +128,9 @@ def _of_hubs_packages(facts: Facts, hub: Hub, spawner: str) -> Iterator[str]:
     elif _numbers(hub_version) < OLDEST_HUB:
         yield (
             f"JupyterHub is {hub_version}; {'.'.join(map(str, OLDEST_HUB))} or newer is needed: "
-            f"{_pip(packages, ['jupyterhub>=5.3'], upgrade=True)}"
+            f"{_pip(packages, [_hub_requirement(hub)], upgrade=True)}"
         )
-    yield from _of_sublet_in(packages, facts.sublet_version, "the hub")
+    yield from _of_sublet_in(hub, packages, facts.sublet_version, "the hub")
     its_hub = {SYSTEMD: HubKind.PLAIN, TLJH: HubKind.TLJH}.get(spawner)
     if its_hub is hub.kind and SYSTEMD_SPAWNER not in packages.versions:
         yield (
@@ -144,14 +144,14 @@ def _of_drivers(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
     packages = hub.environment
     missing = [name for name in CARD_PACKAGES if name not in packages.versions]
     if wishes.device != "simulated" and "sublet" in packages.versions and missing:
-        wheel = _wheel(facts.sublet_version, "[nvidia]")
+        wheel = _wheel(hub, facts.sublet_version, "[nvidia]")
         yield (
             f"To use cards, {' and '.join(missing)} must be in the hub's environment. In the "
-            f"folder with Sublet's wheel: {_pip(packages, [wheel])}"
+            f"folder with Sublet's wheel: {_pip(packages, wheel)}"
         )
 
 
-def _of_sublet_in(packages: Packages, wanted: str, whose: str) -> Iterator[str]:
+def _of_sublet_in(hub: Hub, packages: Packages, wanted: str, whose: str) -> Iterator[str]:
     if packages.python_version is None:
         yield (
             f"The environment of {whose} at {packages.python} cannot be found: "
@@ -170,7 +170,7 @@ def _of_sublet_in(packages: Packages, wanted: str, whose: str) -> Iterator[str]:
         is_what = "is not there" if present is None else f"is {present} there"
         yield (
             f"Sublet {wanted} must be in the environment of {whose}, and {is_what}. In the folder "
-            f"with its wheel: {_pip(packages, [_wheel(wanted)])}"
+            f"with its wheel: {_pip(packages, _wheel(hub, wanted))}"
         )
 
 
@@ -179,9 +179,23 @@ def _pip(packages: Packages, what: Sequence[str], *, upgrade: bool = False) -> s
     return f"sudo {packages.python} -m pip install {'--upgrade ' if upgrade else ''}{quoted}"
 
 
-def _wheel(version: str, extra: str = "") -> str:
-    """Return Sublet's wheel as a path: on PyPI somebody else may have the name."""
-    return f"./sublet-{version}-py3-none-any.whl{extra}"
+def _wheel(hub: Hub, version: str, extra: str = "") -> list[str]:
+    """Return Sublet's wheel as a path: on PyPI somebody else may have the name.
+
+    On The Littlest JupyterHub with the hub that it may bring along.
+    """
+    wheel = f"./sublet-{version}-py3-none-any.whl{extra}"
+    return [wheel, _hub_requirement(hub)] if hub.kind is HubKind.TLJH else [wheel]
+
+
+def _hub_requirement(hub: Hub) -> str:
+    """Return the JupyterHub that Sublet needs.
+
+    The Littlest JupyterHub's own upgrades go back below 6, and an older hub does not start on a
+    newer one's database.
+    """
+    oldest = f"jupyterhub>={'.'.join(map(str, OLDEST_HUB))}"
+    return f"{oldest},<6" if hub.kind is HubKind.TLJH else oldest
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,16 +7,23 @@ import pytest
 from sublet_hub.installation.configuration import INCLUDING_LINE, hub_configuration
 from sublet_hub.installation.facts import HubSettings
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
+from sublet_hub.installation.hub_units import HubUnit
 from traitlets.config.loader import PyFileConfigLoader
 
 from tests.support.installing import chosen
 
 
-def settings_of(folder, text):
+def settings_of(folder, text, options=(), python=sys.executable):
+    """What is read with a configuration file, or with none where its text is `None`."""
     file = folder / "jupyterhub_config.py"
-    file.write_text(text)
+    if text is not None:
+        file.write_text(text)
+    python, file, folder = map(PurePosixPath, (python, file, folder))
     environment = {"WHERE": "/jupyter"}
-    return read_settings(PurePosixPath(sys.executable), PurePosixPath(file), environment, folder)
+    unit = HubUnit(
+        "jupyterhub.service", python, file, folder, environment=environment, options=options
+    )
+    return read_settings(python, file, unit)
 
 
 TEXTS = {
@@ -53,7 +60,41 @@ def test_a_configuration_that_fails_says_why(tmp_path):
 
 def test_a_python_that_is_not_there_says_so(tmp_path):
     with pytest.raises(HubSettingsError, match="No such file"):
-        read_settings(PurePosixPath("/no/python"), PurePosixPath("/x.py"), {}, tmp_path)
+        settings_of(tmp_path, "", python="/no/python")
+
+
+OPTIONS = {
+    ("-f", "/etc/j.py", "--base-url=/lab/", "--port", "9000"): HubSettings(
+        "/lab/", "http://127.0.0.1:8081/lab/hub/api"
+    ),
+    ("--url", "http://:8000/lab", "--upgrade-db"): HubSettings(
+        "/lab/", "http://127.0.0.1:8081/lab/hub/api"
+    ),
+    ("--JupyterHub.hub_port=99", "--JupyterHub.hub_ip", "10.0.0.1"): HubSettings(
+        "/", "http://10.0.0.1:99/hub/api"
+    ),
+    ("--JupyterHub.spawner_class=systemd", "--JupyterHub.internal_ssl=False"): HubSettings(
+        spawner="systemd"
+    ),
+    ("--JupyterHub.db_url=postgresql://${WHERE_NOBODY_KNOWS}",): HubSettings(),
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_what_the_command_line_says_without_a_configuration(tmp_path, options):
+    assert settings_of(tmp_path, None, options) == OPTIONS[options]
+
+
+def test_the_command_line_has_the_last_word(tmp_path):
+    text = "c.JupyterHub.base_url = '/file/'\nc.JupyterHub.hub_port = 81"
+    found = settings_of(tmp_path, text, ("--base-url=/line/",))
+    assert found == HubSettings("/line/", "http://127.0.0.1:81/line/hub/api")
+
+
+@pytest.mark.parametrize("option", ["$OPTIONS", "--base-url=${BASE}"])
+def test_a_command_line_with_what_is_not_known_says_so(tmp_path, option):
+    with pytest.raises(HubSettingsError, match=r"what .*\$.* on its command line stands for"):
+        settings_of(tmp_path, "", (option,))
 
 
 def test_the_included_part_adds_to_what_the_admin_set(tmp_path):

@@ -53,6 +53,7 @@ CONFIGURATIONS = {
     "-f /a/b.py": "/a/b.py",
     "--config=/a/b.py": "/a/b.py",
     "--config b.py": "/srv/hub/b.py",
+    "--JupyterHub.config_file b.py": "/srv/hub/b.py",
     "": "/srv/hub/jupyterhub_config.py",
 }
 
@@ -62,6 +63,26 @@ def test_the_hubs_configuration_is_found(tmp_path, options):
     command = f"ExecStart=/opt/a/bin/jupyterhub {options}\nWorkingDirectory=/srv/hub"
     found = only_unit(tmp_path, command).configuration
     assert found == PurePosixPath(CONFIGURATIONS[options])
+
+
+LINES = {
+    "a script": ("/opt/a/bin/jupyterhub --port 80", "--port 80"),
+    "a module": ("/opt/a/bin/python3 -m jupyterhub --base-url=/lab", "--base-url=/lab"),
+    "variables": ("/opt/a/bin/jupyterhub $MORE --base-url=${BASE}", "--port 80 --base-url=/lab"),
+    "an unknown variable": ("/opt/a/bin/jupyterhub $OTHERS", "$OTHERS"),
+    "a shell": ("/bin/sh -c 'cd /srv/jupyterhub && exec jupyterhub --port 80'", "--port 80"),
+    "a shell that writes a log": (
+        "/bin/bash -c '/opt/a/bin/jupyterhub --port 80 2>&1 | tee /var/log/jupyterhub'",
+        "--port 80",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_hubs_options_are_found(tmp_path, name):
+    command, options = LINES[name]
+    lines = f"ExecStart={command}\nEnvironment=BASE=/lab 'MORE=--port 80'"
+    assert " ".join(only_unit(tmp_path, lines).options) == options
 
 
 def test_a_drop_in_is_heeded(tmp_path):

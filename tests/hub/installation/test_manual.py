@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from sublet_hub.installation.command_line import install, uninstall
 from sublet_hub.installation.configuration import QUOTA_DOCUMENT
+from sublet_hub.installation.facts import HubKind
+from sublet_hub.installation.refusals import refusals
+from sublet_hub.installation.units import agent_unit
+from sublet_hub.installation.wishes import Wishes
 from sublet_quota.document.reading import read_quota_document
+
+from tests.support.installing import a_hub, chosen, facts, packages
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "hub_ext/docs/one-machine.md").read_text()
@@ -35,3 +41,17 @@ def test_its_quota_document_is_valid_and_so_is_the_one_that_is_installed():
 
 def test_it_names_the_wheel_of_this_release():
     assert f"./sublet-{VERSION}-py3-none-any.whl[nvidia]" in PAGE
+
+
+def test_its_longest_pause_is_the_units():
+    (longest,) = re.findall(r"RestartMaxDelaySec=(\d+)s", agent_unit(chosen()))
+    assert f"with pauses of up to {longest} s" in PAGE
+
+
+def test_each_environment_of_the_littlest_jupyterhub_gets_its_hub_before_sublet():
+    hub = a_hub(kind=HubKind.TLJH, environment=packages(jupyterhub="5.2.1", sublet=""))
+    wanted = re.search(r"'jupyterhub>=[^']*'", "".join(refusals(facts(hubs=(hub,)), Wishes())))[0]
+    for python in ("/opt/tljh/hub/bin/python3", "/opt/tljh/user/bin/python"):
+        first, then, *_ = re.findall(rf"sudo {python} -m pip install (.*)", PAGE)
+        assert first == f"--upgrade {wanted}"
+        assert then.startswith("'./sublet-")

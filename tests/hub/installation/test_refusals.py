@@ -12,6 +12,7 @@ from tests.support.installing import PYTHON, a_hub, facts, packages
 
 USERS = PurePosixPath("/opt/tljh/user/bin/python")
 WITH_SYSTEMD = packages(jupyterhub_systemdspawner="1.0.2")
+OLD_TLJH = packages(jupyterhub="5.2.1", jupyterhub_systemdspawner="1.0.2")
 
 
 def tljh(**fields):
@@ -49,6 +50,11 @@ CASES = {
         Wishes(),
         f"sudo {PYTHON} -m pip install --upgrade 'jupyterhub>=5.3'",
     ),
+    "an old hub of The Littlest JupyterHub": (
+        facts(hubs=(tljh(environment=OLD_TLJH),)),
+        Wishes(),
+        f"sudo {PYTHON} -m pip install --upgrade 'jupyterhub>=5.3,<6'",
+    ),
     "no Sublet in the hub's environment": (
         facts(hubs=(a_hub(environment=packages(sublet="")),)),
         Wishes(),
@@ -72,10 +78,10 @@ CASES = {
     "no Sublet in the users' environment": (
         facts(hubs=(tljh(users=packages(USERS, sublet="")),)),
         Wishes(),
-        f"sudo {USERS} -m pip install './sublet-1.2.3-py3-none-any.whl'",
+        f"sudo {USERS} -m pip install './sublet-1.2.3-py3-none-any.whl' 'jupyterhub>=5.3,<6'",
     ),
     "nothing to use cards with": (
-        facts(hubs=(a_hub(environment=packages(cuda_core="")),)),
+        facts(hubs=(a_hub(environment=packages(cuda_bindings="")),)),
         Wishes(),
         "pip install './sublet-1.2.3-py3-none-any.whl[nvidia]'",
     ),

@@ -68,7 +68,7 @@ def test_no_unit_hides_the_gpus(text_of):
 
 def test_a_pause_grows_where_systemd_can():
     choices = chosen()
-    assert "RestartMaxDelaySec=60s" in agent_unit(choices)
+    assert "RestartMaxDelaySec=10s" in agent_unit(choices)
     choices = replace(choices, systemd_version=253)
     assert "RestartSteps" not in agent_unit(choices)
     assert "RestartSec=5s" in agent_unit(choices)
