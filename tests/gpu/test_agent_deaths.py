@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.state_files.journal import Step
 
 from tests.gpu.conftest import agent_of, open_node
@@ -88,8 +89,10 @@ def killed_at(
     try:
         yield
         world.until(killed.is_set)
-        # A connection to one that is dying would be reset.
-        world.until(lambda: not any(Path(f"/proc/{each}").exists() for each in victims))
+        # A connection to one that is dying would be reset. One that is dead may stay listed until
+        # its parent asks for it.
+        table = LinuxProcessTable()
+        world.until(lambda: not any(map(table.identify, victims)))
     finally:
         given_up.set()
         watching.join()

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from sublet_agent.durable_writes import replace_file
 
 from tests.support.kube.certificates import Keys, make_keys
 from tests.support.kube.processes import Programs, wait_for
@@ -91,8 +92,10 @@ class ControlPlane:
     def kubeconfig_with_token(self, user: str, token: str) -> Path:
         """Return such a file for whoever holds a token."""
         path = self.programs.folder / f"kubeconfig-{user.replace(':', '-')}"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(_kubeconfig(self.url, self.keys, user, token)))
+        text = json.dumps(_kubeconfig(self.url, self.keys, user, token))
+        # A program that was given the file may be reading it right now.
+        if not path.exists() or path.read_text() != text:
+            replace_file(path, text.encode())
         return path
 
 
