@@ -35,7 +35,8 @@ not help.
 """
 _LONG_ENOUGH_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 10.0
-_STOP_WITHIN_S: Final = 60.0
+STOP_WITHIN_S: Final = 60.0
+"""How long an agent that was told to end may take to finish or undo what it is doing."""
 _LOOK_EVERY_S: Final = 0.5
 _TRIES: Final = 3
 
@@ -143,7 +144,7 @@ class Watchdog:
         try:
             while not select.select([ended], [], [], _LOOK_EVERY_S)[0]:
                 if self._stopping and deadline is None:
-                    deadline = time.monotonic() + _STOP_WITHIN_S
+                    deadline = time.monotonic() + STOP_WITHIN_S
                     # The word to stop may have come before this child was known.
                     child.send_signal(signal.SIGTERM)
                 elif deadline is not None and time.monotonic() >= deadline:

@@ -9,7 +9,7 @@ import pytest
 WATCHDOG = """
 import sys
 from sublet_agent.app import watchdog
-watchdog._STOP_WITHIN_S = 0.5
+watchdog.STOP_WITHIN_S = 0.5
 command = [sys.executable, "-S", "-E", "-c", sys.argv[1]]
 looked_after = lambda: print("looked after", flush=True)
 sys.exit(watchdog.Watchdog(command, looked_after).run())
