@@ -33,11 +33,12 @@ class ServingAgent(SubletAgent):
         try:
             settings = self.settings()
             become_the_only_agent(settings.state_folder, STOP_WITHIN_S)
+            # Before the GPUs are looked for, which may be in vain.
+            self.thaw_left_over(self.open_device)
             device = self.open_device()
             settings.served(device.gpus())
         except (SubletAgentError, OSError) as error:
             self.refuse(error)
-            return
         except DeviceError as error:
             # The daemon or driver may be on its way up: the watchdog tries again.
             self.log.error("no GPUs: %s", error)  # noqa: TRY400 - the trace says nothing more
