@@ -186,6 +186,7 @@ class FakeTable:
     environments: dict[int, dict[str, str]] = field(default_factory=dict)
     cpu: dict[int, float] = field(default_factory=dict)
     signals: list[tuple[int, Signals]] = field(default_factory=list)
+    stopped: set[int] = field(default_factory=set)
     after_signal: Callable[[int, Signals], None] = lambda _pid, _number: None
     boot_id: str = BOOT
 
@@ -222,6 +223,9 @@ class FakeTable:
 
     def pids(self) -> list[int]:
         return list(self.alive)
+
+    def is_stopped(self, identity: ProcessIdentity) -> bool:
+        return self.is_alive(identity) and identity.pid in self.stopped
 
     def send_signal(self, identity: ProcessIdentity, number: Signals) -> bool:
         if not self.is_alive(identity):

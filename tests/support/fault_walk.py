@@ -175,7 +175,7 @@ class FaultWalk(WalkedNode):
         if self.rng.random() < 0.5:
             self.counts["watchdog let owners run"] += 1
             entries = read_journal(self.journal)
-            thaw_after_moves(self._groups, entries, self.gpus.device, self.table)
+            thaw_after_moves(self._groups, entries, lambda: self.gpus.device, self.table)
             let_owners_run(self.journal, self.gpus.device, self.table)
         time.sleep(self.rng.choice((0.0, 0.0, 0.02)))
         self.start_agent()

@@ -4,12 +4,14 @@ The command starts a small parent process that keeps the agent itself running
 (``sublet_agent.app.serving``) and looks after the owners' processes when it dies.
 """
 
+import contextlib
 import functools
 import logging
 import os
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -36,6 +38,7 @@ from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.state_files.journal import read_journal
+from sublet_agent.state_files.one_agent import is_the_only_agent
 
 DRIVER_HELPER_NAME: Final = "driver-helper"
 
@@ -240,11 +243,15 @@ class SubletAgent(DevicePluginOptions, Application):
         if self.check:
             self._check()
         try:
-            self.settings().served(self.open_device().gpus())
+            settings = self.settings()
+            # Opened now, and not when the agent has died: then there may be nothing left for it.
+            device = self.open_device()
+            settings.served(device.gpus())
         except (SubletAgentError, DeviceError, OSError) as error:
+            self._thaw_if_alone()
             self.refuse(error)
-        command = agent_command(sys.argv[1:])
-        status = Watchdog(command, self._after_death).run()
+        after_death = functools.partial(self._after_death, device)
+        status = Watchdog(agent_command(sys.argv[1:]), after_death).run()
         self._driver_helper.stop()
         sys.exit(status)
 
@@ -297,7 +304,7 @@ class SubletAgent(DevicePluginOptions, Application):
             raise SettingsError(message)
         return device
 
-    def refuse(self, error: Exception) -> None:
+    def refuse(self, error: Exception) -> NoReturn:
         """Say what is wrong with the set-up, and exit so that nobody tries again."""
         self.log.error("%s", error)
         sys.exit(SETTINGS_EXIT)
@@ -327,13 +334,23 @@ class SubletAgent(DevicePluginOptions, Application):
             raise SettingsError(message)
         return LinkSettings(self.service_url, Path(self.secret_file), silence_s=self.silence_s)
 
-    def _after_death(self) -> None:
-        device, table = self._rescue_tools
+    def thaw_left_over(self, open_device: Callable[[], Device]) -> None:
+        """Thaw what an agent that is dead left frozen, also where no GPU is to be had."""
         folder = Path(self.state_folder)
-        journal = folder / JOURNAL_NAME
+        entries = read_journal(folder / JOURNAL_NAME)
+        thaw_after_moves(folder / GROUPS_NAME, entries, open_device, LinuxProcessTable())
+
+    def _thaw_if_alone(self) -> None:
+        # An agent that was killed together with its watchdog has had nobody to do it.
+        with contextlib.suppress(OSError):
+            if is_the_only_agent(Path(self.state_folder)):
+                self.thaw_left_over(self.open_device)
+
+    def _after_death(self, device: Device) -> None:
         # Thawed first: the driver cannot let run who is frozen.
-        thaw_after_moves(folder / GROUPS_NAME, read_journal(journal), device, table)
-        unpaused = let_owners_run(journal, device, table)
+        self.thaw_left_over(lambda: device)
+        journal = Path(self.state_folder) / JOURNAL_NAME
+        unpaused = let_owners_run(journal, device, LinuxProcessTable())
         self.log.warning("let run again: %s", unpaused or "nobody stood still")
 
     @functools.cached_property
@@ -341,10 +358,6 @@ class SubletAgent(DevicePluginOptions, Application):
         if self.driver_helper_folder:
             return DriverHelper(Path(self.driver_helper_folder), is_ours=False)
         return DriverHelper(Path(self.state_folder) / DRIVER_HELPER_NAME)
-
-    @functools.cached_property
-    def _rescue_tools(self) -> tuple[Device, LinuxProcessTable]:
-        return self.open_device(), LinuxProcessTable()
 
 
 def main() -> None:

@@ -28,7 +28,6 @@ from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, ro
 from sublet_agent.moves.pausing import PausedProcesses, PauseReason
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.moves.recovery import Recovered, recover
-from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.controller import GpuResidency, ResidencyTools
 from sublet_agent.residency.eviction import Eviction
@@ -96,14 +95,10 @@ class NodeAgent:
         )
 
     async def start(self) -> None:
-        """Recover what an agent before this one left, then serve."""
+        """Recover what an agent before this one left, then serve; whom it froze is thawed."""
         self._make_residencies()
         now = self._clock.now()
         slices = self._slices()
-        entries = self._journal.entries()
-        await asyncio.to_thread(
-            thaw_after_moves, self._groups.file, entries, self._device, self._table
-        )
         await asyncio.to_thread(self._groups.serve, self._slices)
         self._attribution.serve(slices)
         if self._assignments is not None:

@@ -11,6 +11,7 @@ from typing import Final
 from sublet_agent.app.application import SubletAgent
 from sublet_agent.app.node_agent import NodeAgent
 from sublet_agent.app.settings import AgentSettings
+from sublet_agent.app.watchdog import STOP_WITHIN_S
 from sublet_agent.clock import SystemClock
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SubletAgentError
@@ -31,12 +32,13 @@ class ServingAgent(SubletAgent):
         _open_as_many_files_as_allowed()
         try:
             settings = self.settings()
-            become_the_only_agent(settings.state_folder)
+            become_the_only_agent(settings.state_folder, STOP_WITHIN_S)
+            # Before the GPUs are looked for, which may be in vain.
+            self.thaw_left_over(self.open_device)
             device = self.open_device()
             settings.served(device.gpus())
         except (SubletAgentError, OSError) as error:
             self.refuse(error)
-            return
         except DeviceError as error:
             # The daemon or driver may be on its way up: the watchdog tries again.
             self.log.error("no GPUs: %s", error)  # noqa: TRY400 - the trace says nothing more

@@ -16,7 +16,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -26,6 +25,8 @@ from sublet_quota.residency.snapshot import Holder
 
 from sublet_agent.devices.interface import Device, DeviceError, ProcessState
 from sublet_agent.moves.recovery import MOVING
+from sublet_agent.moves.thawing import AT_THE_LATEST_S
+from sublet_agent.moves.watches import state_after_move
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.state_files.journal import JournalEntry, read_journal
 
@@ -35,7 +36,8 @@ not help.
 """
 _LONG_ENOUGH_S: Final = 30.0
 _LONGEST_WAIT_S: Final = 10.0
-_STOP_WITHIN_S: Final = 60.0
+STOP_WITHIN_S: Final = 60.0
+"""How long an agent that was told to end may take to finish or undo what it is doing."""
 _LOOK_EVERY_S: Final = 0.5
 _TRIES: Final = 3
 
@@ -52,18 +54,20 @@ def let_owners_run(journal: Path, device: Device, table: ProcessTable) -> list[i
         return []
     # Side by side: a card whose driver is slow to answer keeps no other card's owners waiting.
     with ThreadPoolExecutor(len(by_gpu), "rescue") as cards:
-        return [
-            pid
-            for unpaused in cards.map(partial(_let_run_on_one, device), by_gpu.values())
-            for pid in unpaused
-        ]
+        on_each = cards.map(
+            lambda entries: _let_run_on_one(entries, device, table), by_gpu.values()
+        )
+        return [pid for unpaused in on_each for pid in unpaused]
 
 
-def _let_run_on_one(device: Device, entries: Sequence[JournalEntry]) -> list[int]:
+def _let_run_on_one(
+    entries: Sequence[JournalEntry], device: Device, table: ProcessTable
+) -> list[int]:
     # A move that is still under way ends first (its process's state is told only then): whoever ran
     # on before could take the room that a slice on its way back needs.
     ordered = sorted(entries, key=lambda e: e.step not in MOVING)
-    states = {e.target.identity: _state(device, e.target.identity.pid) for e in ordered}
+    deadline = time.monotonic() + AT_THE_LATEST_S
+    states = {e.target.identity: _state(e, device, table, deadline) for e in ordered}
     away = {
         e.target.slice_id for e in entries if states[e.target.identity] is ProcessState.SUSPENDED
     }
@@ -77,9 +81,14 @@ def _let_run_on_one(device: Device, entries: Sequence[JournalEntry]) -> list[int
     ]
 
 
-def _state(device: Device, pid: int) -> ProcessState | None:
+def _state(
+    entry: JournalEntry, device: Device, table: ProcessTable, deadline: float
+) -> ProcessState | None:
+    identity = entry.target.identity
     with contextlib.suppress(DeviceError):
-        return device.state(pid)
+        if entry.step in MOVING:
+            return state_after_move(device, table, identity, deadline)
+        return device.state(identity.pid)
     return None
 
 
@@ -107,13 +116,19 @@ class Watchdog:
         """Run until told to stop, or until the agent cannot work; returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        wait_s = 0.0
+        wait_s, several = 0.0, False
         while not self._stopping:
             began = time.monotonic()
             self._child = subprocess.Popen(self._command)
             status = self._wait(self._child)
-            if status == SETTINGS_EXIT or (self._stopping and status == 0):
+            if status == SETTINGS_EXIT:
+                if several:
+                    # Nobody comes any more for what those before this one have left.
+                    self._rescue()
                 return status
+            if self._stopping and status == 0:
+                return status
+            several = True
             if self._stopping:
                 self._rescue()
                 return 0 if status == -signal.SIGTERM else status
@@ -143,7 +158,7 @@ class Watchdog:
         try:
             while not select.select([ended], [], [], _LOOK_EVERY_S)[0]:
                 if self._stopping and deadline is None:
-                    deadline = time.monotonic() + _STOP_WITHIN_S
+                    deadline = time.monotonic() + STOP_WITHIN_S
                     # The word to stop may have come before this child was known.
                     child.send_signal(signal.SIGTERM)
                 elif deadline is not None and time.monotonic() >= deadline:

@@ -1,6 +1,10 @@
-"""The move of one process that stands still: written down, made, then looked at."""
+"""The move of one process that stands still: written down, made, then looked at.
+
+Its CUDA calls are blocked; its threads run, or the driver would wait for them.
+"""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +20,7 @@ from sublet_agent.devices.interface import (
 )
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome, MoveTools
+from sublet_agent.moves.watches import kept_going
 from sublet_agent.state_files.journal import Step, Target
 
 _STATE_TRIES: Final = 5
@@ -62,13 +67,8 @@ def suspend_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     if objection is not None:
         return objection
     tools.journal.write(Step.SUSPENDING, [target])
-    failure: DeviceError | None = None
     try:
-        tools.device.suspend(target.identity.pid)
-    except DeviceError as error:
-        failure = error
-    try:
-        state = _state_after(tools, target)
+        failure, state = _moved(tools, target, tools.device.suspend)
     except DeviceError as error:
         # As if it were suspended: nothing is lost by that, and much by the contrary.
         _note_suspended(tools, target, outcome)
@@ -96,8 +96,25 @@ def _note_suspended(tools: MoveTools, target: Target, outcome: MoveOutcome) -> N
     outcome.suspended[target.identity] = target
 
 
+def _moved(
+    tools: MoveTools, target: Target, move: Callable[[int], None]
+) -> tuple[DeviceError | None, ProcessState | None]:
+    """Let the driver move a process; return what it says against that, and the state then.
+
+    ``DeviceError`` where that cannot be read.
+    """
+    failure: DeviceError | None = None
+    # Also while its state is asked: a call that was given up may still be under way.
+    with kept_going(tools.table, target.identity):
+        try:
+            move(target.identity.pid)
+        except DeviceError as error:
+            failure = error
+        return failure, _state_after(tools, target)
+
+
 def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
-    """Return a process's state after its suspend; ``None`` where it is gone.
+    """Return a process's state after its move; ``None`` where it is gone.
 
     Asked again and again, since everything depends on it; ``DeviceError`` where that is in vain.
     """
@@ -129,12 +146,7 @@ def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     state = tools.device.state(pid)
     if state is ProcessState.SUSPENDED:
         tools.journal.write(Step.RESUMING, [target])
-        failure: DeviceError | None = None
-        try:
-            tools.device.resume(pid)
-        except DeviceError as error:
-            failure = error
-        state = tools.device.state(pid)
+        failure, state = _moved(tools, target, tools.device.resume)
         if state is ProcessState.SUSPENDED:
             if isinstance(failure, OutOfGpuMemoryError | ResumeRefusedError):
                 # It may be poisoned; an error that passes looks the same, so it is tried again.

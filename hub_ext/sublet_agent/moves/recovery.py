@@ -6,6 +6,7 @@ the cards and those of the slices that are assigned here.
 """
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -24,6 +25,8 @@ from sublet_agent.devices.interface import (
 )
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveTools
+from sublet_agent.moves.thawing import AT_THE_LATEST_S
+from sublet_agent.moves.watches import state_after_move
 from sublet_agent.processes.process_table import ProcessIdentity, ProcessTable
 from sublet_agent.state_files.journal import Step, Target
 
@@ -51,9 +54,10 @@ def recover(
     assigned = {SliceId(s.slice_id): s for s in assignments}
     recovered = Recovered()
     unpause: list[Target] = []
+    deadline = time.monotonic() + AT_THE_LATEST_S
     for target, step in _candidates(tools, attribution, assigned):
         attribution.remember(target.identity, target.slice_id)
-        match _state(tools.device, target.identity.pid, step):
+        match _state(tools, target.identity, step, deadline):
             case ProcessState.SUSPENDED:
                 tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
                 tools.host.settle(target.identity, target.image_mib)
@@ -142,10 +146,15 @@ def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int | None]]:
         return []
 
 
-def _state(device: Device, pid: int, step: Step | None) -> ProcessState | None:
+def _state(
+    tools: MoveTools, identity: ProcessIdentity, step: Step | None, deadline: float
+) -> ProcessState | None:
+    pid = identity.pid
     for _ in range(_STATE_TRIES):
         try:
-            return device.state(pid)
+            if step in MOVING:
+                return state_after_move(tools.device, tools.table, identity, deadline)
+            return tools.device.state(pid)
         except (StandsStillError, NoAnswerError) as error:
             log.warning("nobody knows the state of process %s: %s", pid, error)
             break

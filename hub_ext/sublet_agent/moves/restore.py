@@ -12,9 +12,7 @@ a time-out everybody runs on and nothing is restored. This module alone calls ``
 
 import contextlib
 import logging
-import threading
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_agent.devices.interface import DeviceError, StandsStillError
@@ -22,10 +20,9 @@ from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import restore_one
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveOutcome, MovePlan, MoveTools
+from sublet_agent.moves.watches import meanwhile
 from sublet_agent.processes.process_table import ProcessIdentity
 from sublet_agent.state_files.journal import Target
-
-_WATCH_EVERY_S: Final = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -88,20 +85,13 @@ def _restore_while_still(
 @contextlib.contextmanager
 def _nobody_born_runs(others: "_Others") -> Iterator[None]:
     """Pause every process that begins to use the GPU while the block lasts."""
-    over = threading.Event()
 
-    def watch() -> None:
-        while not over.wait(_WATCH_EVERY_S):
-            with contextlib.suppress(DeviceError, JournalError):
-                others.stop()
+    def look() -> None:
+        with contextlib.suppress(DeviceError, JournalError):
+            others.stop()
 
-    watcher = threading.Thread(target=watch, name="born-meanwhile")
-    watcher.start()
-    try:
+    with meanwhile(look, "born-meanwhile"):
         yield
-    finally:
-        over.set()
-        watcher.join()
 
 
 class _Others:

@@ -65,6 +65,10 @@ class ProcessTable(Protocol):
         """Return all processes; slow, for the start only."""
         ...
 
+    def is_stopped(self, identity: ProcessIdentity) -> bool:
+        """Whether exactly this process is stopped (Ctrl-Z, SIGSTOP), and not by a debugger."""
+        ...
+
     def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
         """Signal exactly this process; return whether it was there and the agent's to signal."""
         ...
@@ -141,6 +145,13 @@ class LinuxProcessTable:
     def pids(self) -> list[int]:
         """Return all processes."""
         return [int(name) for name in os.listdir(self._proc) if name.isdigit()]  # noqa: PTH208
+
+    def is_stopped(self, identity: ProcessIdentity) -> bool:
+        """Whether exactly this process is stopped (Ctrl-Z, SIGSTOP), and not by a debugger."""
+        stat = self._stat(identity.pid)
+        if stat is None or int(stat[_STAT_START]) != identity.start_ticks:
+            return False
+        return stat[_STAT_STATE] == "T"
 
     def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
         """Signal exactly this process; return whether it was there and the agent's to signal."""

@@ -10,6 +10,7 @@ _ON_BOTH = {
     "test_agent_deaths",
     "test_room_check",
     "test_running_agent",
+    "test_stopped_tenants",
     "test_unmovable_slices",
 }
 """Whose tests run over the stand-in for NVIDIA's driver, too: of moves, recovery and watchdog."""

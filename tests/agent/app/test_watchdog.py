@@ -3,13 +3,14 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 WATCHDOG = """
 import sys
 from sublet_agent.app import watchdog
-watchdog._STOP_WITHIN_S = 0.5
+watchdog.STOP_WITHIN_S = 0.5
 command = [sys.executable, "-S", "-E", "-c", sys.argv[1]]
 looked_after = lambda: print("looked after", flush=True)
 sys.exit(watchdog.Watchdog(command, looked_after).run())
@@ -39,3 +40,23 @@ def test_who_stops_ends_in_time_and_owners_are_looked_after_where_the_agent_coul
         said, _ = watchdog.communicate(timeout=60)
         assert ("looked after" in said) == looked_after
         assert watchdog.returncode == status % 256
+
+
+# The first agent serves, then fails; the second cannot work as it is set up.
+TWO_LIVES = (
+    "import pathlib, sys; lived = pathlib.Path({!r}); again = lived.exists(); lived.touch(); "
+    "sys.exit(78 if again else 5)"
+)
+
+
+@pytest.mark.parametrize(("is_first", "looked_after"), [(False, 2), (True, 0)])
+def test_before_an_agent_is_given_up_owners_are_looked_after_unless_none_has_served(
+    tmp_path: Path, *, is_first: bool, looked_after: int
+) -> None:
+    lived = tmp_path / "lived"
+    if is_first:
+        lived.touch()
+    command = [sys.executable, "-c", WATCHDOG, TWO_LIVES.format(str(lived))]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 78
+    assert ended.stdout.count("looked after") == looked_after

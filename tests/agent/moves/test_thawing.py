@@ -1,8 +1,11 @@
 """What a dead agent left frozen is thawed, but not before the driver has ended a restore."""
 
+import threading
+import time
+
 import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen
-from sublet_agent.devices.interface import ProcessState
+from sublet_agent.devices.interface import DeviceError, ProcessState
 from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.state_files.journal import Step
 
@@ -25,7 +28,7 @@ def asked_while_frozen(bench, groups, step):
     frozen, state = [], bench.device.state
     bench.device.state = lambda pid: (frozen.append(is_anything_frozen(groups.file)), state(pid))[1]
     entries = bench.journal.entries()
-    assert thaw_after_moves(groups.file, entries, bench.device, bench.table) == ["b"]
+    assert thaw_after_moves(groups.file, entries, lambda: bench.device, bench.table) == ["b"]
     assert ben.starts("child")
     return frozen
 
@@ -45,5 +48,58 @@ def test_a_restore_of_a_process_that_has_ended_is_not_waited_for(bench, groups):
 
 def test_the_driver_is_not_asked_where_nothing_is_frozen(bench, groups):
     bench.journal.write(Step.RESUMING, [bench.process("a", 1, 1024)])
-    bench.device.state = None
-    assert thaw_after_moves(groups.file, bench.journal.entries(), bench.device, bench.table) == []
+    assert thaw_after_moves(groups.file, bench.journal.entries(), None, bench.table) == []
+
+
+def frozen_beside_a_restore(bench, groups):
+    ben = groups.family()
+    groups.serve(groups.slice("b", ben))
+    groups.tree.begin_freezing(groups.book.of("b").place)
+    target = bench.process("a", 1, 1024, state=ProcessState.SUSPENDED, stopped=True)
+    bench.journal.write(Step.RESUMING, [target])
+
+
+def test_a_restore_whose_process_is_stopped_ends_before_anybody_is_thawed(bench, groups):
+    frozen_beside_a_restore(bench, groups)
+    bench.table.stopped.add(1)
+    frozen = []
+
+    def goes_on(pid, _number):
+        frozen.append(is_anything_frozen(groups.file))
+        bench.table.stopped.discard(pid)
+        bench.device.processes_here[pid].stopped = False
+
+    bench.table.after_signal = goes_on
+    entries = bench.journal.entries()
+    assert thaw_after_moves(groups.file, entries, lambda: bench.device, bench.table) == ["b"]
+    assert frozen == [True]
+
+
+def test_without_a_device_nobody_is_thawed_at_once_nor_stays_frozen(bench, groups, monkeypatch):
+    monkeypatch.setattr("sublet_agent.moves.thawing.AT_THE_LATEST_S", 0.5)
+    frozen_beside_a_restore(bench, groups)
+    frozen = []
+
+    def open_device():
+        frozen.append(is_anything_frozen(groups.file))
+        raise DeviceError("no driver helper answers")
+
+    began = time.monotonic()
+    entries = bench.journal.entries()
+    assert thaw_after_moves(groups.file, entries, open_device, bench.table) == ["b"]
+    assert time.monotonic() - began >= 0.5
+    assert frozen[0]
+
+
+def test_a_device_that_does_not_open_keeps_nobody_frozen(bench, groups, monkeypatch):
+    monkeypatch.setattr("sublet_agent.moves.thawing.AT_THE_LATEST_S", 0.1)
+    frozen_beside_a_restore(bench, groups)
+    opens = threading.Event()
+    entries = bench.journal.entries()
+
+    def open_device():
+        opens.wait(600)
+        raise DeviceError("late")
+
+    assert thaw_after_moves(groups.file, entries, open_device, bench.table) == ["b"]
+    opens.set()

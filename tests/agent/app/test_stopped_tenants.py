@@ -1,0 +1,65 @@
+"""Tenants who stop their own processes (Ctrl-Z) while the driver moves them."""
+
+import os
+import signal
+
+import pytest
+from sublet_agent.simulated.machine.operations import OperationKind
+
+from tests.support.agent_world import agent_world
+
+LONG_S = 60.0
+DELAY_S = 1.0
+"""Long enough to be stopped in the middle of a move."""
+
+
+@pytest.fixture
+def filled(tmp_path, *, nvidia):
+    """A world with a notebook that is away, and two that are on the card, and who they are."""
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
+        world.serve(world.notebook("a", 50), world.notebook("b", 20), world.notebook("c", 30))
+        ada, ben, cat = world.kernel("a"), world.kernel("b"), world.kernel("c")
+        ada.enter()
+        hers = ada.fill(40, 1)
+        world.until_idle("a")
+        cat.enter()
+        his = cat.fill(25, 3)
+        ben.enter()
+        ben.fill(18, 2)
+        world.until(lambda: world.truth(ada.pid) == "checkpointed", LONG_S)
+        yield world, ada, hers, ben, cat, his
+
+
+def stop_in_mid(world, kind, kernel):
+    process = world.gpus.administration.inspect
+    world.until(lambda: process().process(kernel.pid).operation == kind.value, LONG_S)
+    os.kill(kernel.pid, signal.SIGSTOP)
+
+
+def test_who_stops_in_mid_restore_comes_back_and_holds_up_nobody(filled):
+    world, ada, hers, ben, cat, _ = filled
+    ben.enter()
+    world.gpus.administration.delay(OperationKind.RESTORE, DELAY_S, pid=ada.pid)
+    ada.tenant.begin("enter()[0]")
+    stop_in_mid(world, OperationKind.RESTORE, ada)
+    world.until(lambda: world.truth(ada.pid) == "running", LONG_S)
+    world.until(lambda: world.truth(ben.pid) == "running", LONG_S)
+    assert ada.tenant.end() == "'open'"
+    assert ada.digest() == hers
+    assert f"process {ada.pid} was stopped in mid-move, and goes on" in world.agent.text()
+    assert cat.pid
+
+
+def test_who_stops_in_mid_suspend_goes_and_makes_room(filled):
+    world, ada, hers, ben, cat, his = filled
+    world.until_idle("b", "c")
+    # Whoever must go for her is stopped on the way.
+    world.gpus.administration.delay(OperationKind.CHECKPOINT, DELAY_S, pid=cat.pid)
+    ada.tenant.begin("enter()[0]")
+    stop_in_mid(world, OperationKind.CHECKPOINT, cat)
+    world.until(lambda: world.truth(ada.pid) == "running", LONG_S)
+    assert ada.tenant.end() == "'open'"
+    assert ada.digest() == hers
+    cat.enter()
+    assert cat.digest() == his
+    assert ben.pid
