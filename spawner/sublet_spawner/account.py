@@ -8,8 +8,10 @@ import os
 import pwd
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from sublet_quota.names.system_accounts import LOGIN_DEFS, least_uid_in
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
@@ -43,12 +45,28 @@ class Account:
     home: str
 
 
-def find_account(name: str) -> Account | Refusal:
-    """Return a user's own system account, or that there is none."""
+def usual_least_uid() -> int:
+    """Return the least uid of people's accounts on this machine."""
+    try:
+        text = Path(LOGIN_DEFS).read_text(errors="replace")
+    except OSError:
+        text = ""
+    return least_uid_in(text)
+
+
+def find_account(name: str, least_uid: int) -> Account | Refusal:
+    """Return a user's own account, or that there is none, or that it is one of the system's.
+
+    A hub that is not root's can run servers as its own account alone: that is never refused.
+    """
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
         return refuse(ServerRefusal.NO_SYSTEM_ACCOUNT, account=name)
+    is_only_one = entry.pw_uid == os.geteuid() != 0
+    if entry.pw_uid < least_uid and not is_only_one:
+        refusal = ServerRefusal.SYSTEM_ACCOUNT
+        return refuse(refusal, account=name, uid=entry.pw_uid, least_uid=least_uid)
     return Account(entry.pw_uid, entry.pw_gid, entry.pw_dir)
 
 

@@ -77,8 +77,8 @@ class LocalSliceSpawner(_LocalProcesses, LocalProcessSpawner):  # type: ignore[m
     """A server with a slice, as a process of its user's own system account."""
 
     def find_account(self) -> Account | Refusal:
-        """Return the user's own account, or that there is none."""
-        return find_account(self.user.name)
+        """Return the user's own account, or why there is none for servers."""
+        return find_account(self.user.name, self.least_uid)
 
 
 class SimpleSliceSpawner(_LocalProcesses, SimpleLocalProcessSpawner):  # type: ignore[misc]

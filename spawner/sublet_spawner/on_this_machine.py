@@ -6,9 +6,14 @@ import psutil
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, SliceStarted
-from traitlets import Bool, Float
+from traitlets import Bool, Float, Integer, default
 
-from sublet_spawner.account import Account, account_template, allowed_environment
+from sublet_spawner.account import (
+    Account,
+    account_template,
+    allowed_environment,
+    usual_least_uid,
+)
 from sublet_spawner.left_processes import end_processes_of
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
@@ -29,6 +34,25 @@ class OnThisMachine(SliceSpawnerMixin):
         max=60.0,
         help="Seconds such processes have to end after SIGTERM, before SIGKILL (0 to 60).",
     ).tag(config=True)
+
+    least_uid = Integer(
+        min=0,
+        help="""The least uid that a server's account may have: those below it are the system's, and
+        a user who is called like one of them gets no server. Default: UID_MIN of /etc/login.defs,
+        by which alone training jobs go; 1000 where it has none. Where all servers run as the hub's
+        own account it says nothing.""",
+    ).tag(config=True)
+
+    @default("least_uid")
+    def _default_least_uid(self) -> int:
+        return usual_least_uid()
+
+    async def take_slice(self) -> None:
+        """Get the slice of the user's choice, or none, for an account that servers may run as."""
+        account = self.find_account()
+        if isinstance(account, Refusal):
+            raise self.refusal(account)
+        await super().take_slice()
 
     def find_account(self) -> Account | Refusal:
         """Return the account that this user's processes run as, or the refusal."""

@@ -13,8 +13,6 @@ import re
 from typing import Any, Final
 
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.reasons.refusals.refuse import refuse
-from sublet_quota.reasons.refusals.servers import ServerRefusal
 from sublet_quota.wire.api import SliceStarted
 from systemdspawner import SystemdSpawner  # type: ignore[import-untyped]
 
@@ -74,12 +72,8 @@ class UnitSlices(OnThisMachine):
         return await super().start()
 
     def find_account(self) -> Account | Refusal:
-        """Return the account that the unit runs under, or that there is none."""
-        name = self._expand_user_vars(self.username_template)
-        found = find_account(name)
-        if isinstance(found, Refusal):
-            return refuse(ServerRefusal.NO_SYSTEM_ACCOUNT, account=name)
-        return found
+        """Return the account that the unit runs under, or why there is none for servers."""
+        return find_account(self._expand_user_vars(self.username_template), self.least_uid)
 
     def job_environment(self, account: Account) -> dict[str, str]:
         """Return what a unit's processes have, with the paths that SystemdSpawner puts first."""

@@ -59,7 +59,7 @@ def test_the_notebook_folder_is_absolute(notebook_dir, folder):
 
 
 def test_a_user_without_a_system_account_is_refused():
-    answer = find_account("nobody-has-this-name")
+    answer = find_account("nobody-has-this-name", 0)
     assert isinstance(answer, Refusal)
     assert answer.reason is RefusalReason.NO_ACCOUNT
     assert "nobody-has-this-name" in answer.message
@@ -67,7 +67,27 @@ def test_a_user_without_a_system_account_is_refused():
 
 def test_a_user_is_found_by_name():
     me = pwd.getpwuid(os.getuid())
-    assert find_account(me.pw_name) == Account(me.pw_uid, me.pw_gid, me.pw_dir)
+    assert find_account(me.pw_name, 0) == Account(me.pw_uid, me.pw_gid, me.pw_dir)
+
+
+def an_account(monkeypatch, *, uid, hub):
+    entry = pwd.struct_passwd(("sublet", "x", uid, 7, "", "/home/sublet", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: entry)
+    monkeypatch.setattr(os, "geteuid", lambda: hub)
+    return find_account("sublet", 1000)
+
+
+@pytest.mark.parametrize(("uid", "hub"), [(999, 0), (999, 998), (0, 0), (0, 998)])
+def test_a_user_who_is_called_like_an_account_of_the_systems_is_refused(monkeypatch, uid, hub):
+    answer = an_account(monkeypatch, uid=uid, hub=hub)
+    assert isinstance(answer, Refusal)
+    assert answer.reason is RefusalReason.NO_ACCOUNT
+    assert f"'sublet' has uid {uid}, and those below 1000" in answer.message
+
+
+@pytest.mark.parametrize(("uid", "hub"), [(1000, 0), (998, 998)])
+def test_accounts_of_people_and_that_of_a_hub_that_is_not_roots_are_not(monkeypatch, uid, hub):
+    assert an_account(monkeypatch, uid=uid, hub=hub) == Account(uid, 7, "/home/sublet")
 
 
 def test_the_shared_account_is_the_hubs_own_with_another_home():

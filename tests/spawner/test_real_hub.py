@@ -269,6 +269,10 @@ c.JupyterHub.spawner_class = "sublet_spawner.local.LocalSliceSpawner"
         assert answer.status_code == 403
         assert "no system account named 'has-no-account'" in answer.json()["message"]
 
+        answer = await hub.spawn("daemon", {})
+        assert answer.status_code == 403
+        assert "'daemon' has uid 1, and those below" in answer.json()["message"]
+
         # The hub waits for the answer before it looks whether the server is there.
         service.hearing.clear()
         spawning = asyncio.create_task(hub.spawn("nobody", {}))

@@ -15,8 +15,10 @@ import psutil
 import pytest
 import systemdspawner.systemd
 from jupyterhub import orm
+from sublet_quota.wire.environment import NO_GPU
 from sublet_spawner.errors import SubletSpawnerError
 from sublet_spawner.systemd import SystemdSliceSpawner
+from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import a_spawner, after_a_restart
@@ -47,7 +49,8 @@ def systemd(request, tmp_path, monkeypatch):
 async def a_service_and_spawner(folder, **settings):
     async with fake_service(folder) as service:
         spawner = a_spawner(service, folder, SystemdSliceSpawner)
-        for name, value in {"username_template": ACCOUNT.pw_name, **settings}.items():
+        usual = {"username_template": ACCOUNT.pw_name, "least_uid": 0}
+        for name, value in {**usual, **settings}.items():
             setattr(spawner, name, value)
         spawner.unit_name = UNIT
         try:
@@ -162,6 +165,19 @@ async def test_accounts_that_do_not_last_are_refused(tmp_path):
         with pytest.raises(SubletSpawnerError, match="dynamic_users"):
             await spawner.start()
         assert service.slices == {}
+
+
+@pytest.mark.usefixtures("systemd")
+@pytest.mark.parametrize("size", ["large", NO_GPU])
+@pytest.mark.skipif(ACCOUNT.pw_uid != 0, reason="a hub that is not root's has one account alone")
+async def test_no_server_runs_as_an_account_of_the_systems(tmp_path, size):
+    async with a_service_and_spawner(tmp_path, least_uid=1000) as (service, spawner):
+        spawner.user_options = {"size": size}
+        with pytest.raises(HTTPError) as refused:
+            await spawner.start()
+        assert refused.value.status_code == 403
+        assert "has uid 0, and those below 1000 are the system's" in refused.value.log_message
+        assert (service.slices, spawner.unit) == ({}, None)
 
 
 @pytest.mark.usefixtures("systemd")

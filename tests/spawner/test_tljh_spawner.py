@@ -55,7 +55,7 @@ async def a_service_and_spawner(folder, user="ada"):
     async with fake_service(folder) as service:
         spawner = a_spawner(service, folder, spawner_class)
         spawner.user.orm_user.name = user
-        spawner.unit_name = f"jupyter-{user}"
+        spawner.unit_name, spawner.least_uid = f"jupyter-{user}", 0
         try:
             yield service, spawner
         finally:

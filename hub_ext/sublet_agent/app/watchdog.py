@@ -176,4 +176,4 @@ class Watchdog:
 
 def agent_command(arguments: Sequence[str]) -> list[str]:
     """Return the command line of the agent process itself."""
-    return [sys.executable, "-m", "sublet_agent.app.serving", *arguments]
+    return [sys.executable, "-P", "-m", "sublet_agent.app.serving", *arguments]

@@ -1,7 +1,8 @@
 """The look at whether a process's own threads run: one whose threads do not answers no driver.
 
 The driver lets a target do part of a lock, checkpoint, restore or unlock itself, and answers even a
-question about it only with its help: of a process that is stopped or frozen it waits for ever.
+question about it only with its help: of a process that is stopped or frozen it waits for ever. A
+process whose main thread has ended stands still as soon as one of the others does.
 """
 
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
+from sublet_agent.processes.threads import living_threads
 
 _STATE_AFTER: Final = b") "
+_MAIN_THREAD_ENDED: Final = b"Z"
 
 
 class Stillness(StrEnum):
@@ -52,7 +55,12 @@ class StandingStill:
             return None
         # The command's name is in brackets and may itself hold brackets and blanks.
         state = text[text.rfind(_STATE_AFTER) + 2 :][:1]
-        return _OF_STATE.get(state) or (Stillness.FROZEN if self._is_frozen(pid) else None)
+        still = self._of_threads(pid) if state == _MAIN_THREAD_ENDED else _OF_STATE.get(state)
+        return still or (Stillness.FROZEN if self._is_frozen(pid) else None)
+
+    def _of_threads(self, pid: int) -> Stillness | None:
+        states = {state.encode() for _, state in living_threads(pid, self._proc)}
+        return next((why for state, why in _OF_STATE.items() if state in states), None)
 
     def _is_frozen(self, pid: int) -> bool:
         for tree in self._trees:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
+from sublet_agent.processes.threads import speaking_thread
+
 CGROUPS: Final = Path("/sys/fs/cgroup")
 """The folder where a machine mounts its control groups."""
 _PROC: Final = Path("/proc")
@@ -161,8 +163,17 @@ def _stands_still(tree: FreezerTree, place: str) -> bool:
 
 def cgroup_lines(pid: int, proc: Path = _PROC) -> list[str]:
     """Return the lines of ``/proc/PID/cgroup``; none where the process is gone."""
+    lines = _read_lines(f"{proc}/{pid}/cgroup")
+    if any(line.endswith(":/") and not line.startswith("0::") for line in lines):
+        # Version 1 says so of a main thread that has ended, wherever the others are.
+        thread = speaking_thread(pid, str(proc))
+        return lines if thread == pid else _read_lines(f"{proc}/{pid}/task/{thread}/cgroup")
+    return lines
+
+
+def _read_lines(path: str) -> list[str]:
     try:
-        with open(f"{proc}/{pid}/cgroup", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - hot path
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - hot path
             return [line for line in file.read().splitlines() if line.count(":") >= 2]  # noqa: PLR2004
     except OSError:
         return []

@@ -45,8 +45,10 @@ def why_not_suspendable(pid: int, proc: Path = Path("/proc")) -> Unsuspendable |
     try:
         maps = (proc / str(pid) / "maps").read_text(encoding="utf-8", errors="replace")
         environment = (proc / str(pid) / "environ").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except FileNotFoundError:
         return Unsuspendable(Obstacle.UNREADABLE, f"process {pid} is gone")
+    except ProcessLookupError:
+        return Unsuspendable(Obstacle.UNREADABLE, f"the main thread of process {pid} has ended")
     except OSError as error:
         detail = f"what process {pid} has mapped cannot be read: {error.strerror}"
         return Unsuspendable(Obstacle.UNREADABLE, detail)

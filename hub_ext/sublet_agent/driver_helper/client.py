@@ -175,7 +175,7 @@ def start_helper(folder: Path) -> None:
     _forget_ended()
     if folder not in _started:
         _started[folder] = subprocess.Popen(
-            [sys.executable, "-m", "sublet_agent.driver_helper", "--folder", str(folder)],
+            [sys.executable, "-P", "-m", "sublet_agent.driver_helper", "--folder", str(folder)],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -55,7 +55,7 @@ class WorkerProcess:
             # Not by asyncio, which kills its processes when its loop ends; and a signal for the
             # helper's group is not for a worker.
             process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
-                [sys.executable, "-m", "sublet_agent.driver_helper.worker", str(folder)],
+                [sys.executable, "-P", "-m", "sublet_agent.driver_helper.worker", str(folder)],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 start_new_session=True,

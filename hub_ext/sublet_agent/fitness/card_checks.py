@@ -1,6 +1,6 @@
 """The watch over a card's fitness: how it is set up, again and again, and a trial with a canary.
 
-The trial runs beside the agent's start, and until it has passed nothing is moved on its card. It
+The trial runs beside the agent's start, and until it is over nothing is moved on its card. It
 also runs where owners are on the card already: a driver that harms whom it restores, or their
 neighbours, would do so with the first notebook as well; with the canary, at most neighbours stand
 still for a moment. What has passed since the boot is not tried again, so that an agent that begins

@@ -78,7 +78,7 @@ class Canary:
 
     def __init__(self, kind: str, environment: dict[str, str]) -> None:
         self._process: Final = subprocess.Popen(
-            [sys.executable, "-m", "sublet_agent.fitness.canary", kind],
+            [sys.executable, "-P", "-m", "sublet_agent.fitness.canary", kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -5,16 +5,23 @@ A pid alone may be another process's by the time it is used, so every process is
 however often the wall clock is set.
 """
 
-import errno
 import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from sublet_agent.processes.threads import (
+    ENDED,
+    STAT_STATE,
+    living_threads,
+    speaking_thread,
+    stat_fields,
+)
+
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _MAX_ENVIRON_BYTES: Final = 256 * 1024
-_STAT_STATE, _STAT_PARENT, _STAT_USER, _STAT_SYSTEM, _STAT_START = 0, 1, 11, 12, 19
+_STAT_PARENT, _STAT_USER, _STAT_SYSTEM, _STAT_START = 1, 11, 12, 19
 """Places in /proc/PID/stat, counted after the closing bracket of the command's name."""
 
 
@@ -34,7 +41,7 @@ class ProcessTable(Protocol):
     """
 
     def identify(self, pid: int) -> ProcessIdentity | None:
-        """Return who has this pid now; ``None`` when nobody has, or only a zombie."""
+        """Return who has this pid now; ``None`` when nobody has, or one that has ended."""
         ...
 
     def is_alive(self, identity: ProcessIdentity) -> bool:
@@ -74,11 +81,6 @@ class ProcessTable(Protocol):
         ...
 
 
-_OURS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""The errors that come of the agent's own limits, and say nothing of the process that is looked at.
-"""
-
-
 class LinuxProcessTable:
     """The machine's processes, read from ``/proc``."""
 
@@ -92,9 +94,9 @@ class LinuxProcessTable:
         return self._boot_id
 
     def identify(self, pid: int) -> ProcessIdentity | None:
-        """Return who has this pid now; ``None`` when nobody has, or only a zombie."""
+        """Return who has this pid now; ``None`` when nobody has, or one that has ended."""
         stat = self._stat(pid)
-        if stat is None or stat[_STAT_STATE] in ("Z", "X"):
+        if stat is None or (stat[STAT_STATE] in ENDED and not self._has_threads(pid)):
             return None
         return ProcessIdentity(self._boot_id, pid, int(stat[_STAT_START]))
 
@@ -125,7 +127,8 @@ class LinuxProcessTable:
     def environment(self, pid: int, name: str) -> str | None:
         """Return one variable of the environment that a process was started with, or ``None``."""
         try:
-            with open(f"{self._proc}/{pid}/environ", "rb") as environ:  # noqa: PTH123
+            thread = speaking_thread(pid, self._proc)
+            with open(f"{self._proc}/{pid}/task/{thread}/environ", "rb") as environ:  # noqa: PTH123
                 text = environ.read(_MAX_ENVIRON_BYTES)
         except OSError:
             return None
@@ -171,15 +174,9 @@ class LinuxProcessTable:
         finally:
             os.close(handle)
 
+    def _has_threads(self, pid: int) -> bool:
+        """Whether a process whose main thread has ended goes on with others."""
+        return any(True for _ in living_threads(pid, self._proc))
+
     def _stat(self, pid: int) -> list[str] | None:
-        try:
-            with open(f"{self._proc}/{pid}/stat", "rb") as stat:  # noqa: PTH123 - hot path
-                text = stat.read()
-        except OSError as error:
-            if error.errno in _OURS:
-                # Nobody has died because we have no file left to look with.
-                raise
-            return None
-        # The command's name is in brackets and may itself hold brackets and blanks.
-        fields = text[text.rfind(b")") + 2 :].decode("ascii", "replace").split()
-        return fields if len(fields) > _STAT_START else None
+        return stat_fields(f"{self._proc}/{pid}/stat")

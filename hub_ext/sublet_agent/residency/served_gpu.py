@@ -153,7 +153,7 @@ class ServedGpu:
 
     @property
     def unfit(self) -> tuple[UnfitReason, ...]:
-        """Why the card is not fit to be lent; nothing is suspended or resumed there then."""
+        """Why the card is not fit to be lent; nothing is suspended there then."""
         return self._unfit
 
     @property

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.fitness import is_return_put_off
 from sublet_quota.residency import lending
 from sublet_quota.residency.snapshot import GpuSnapshot, SliceView, Transition, TransitionKind
 
@@ -60,6 +61,7 @@ def assemble(gpu: ServedGpu, slices: Sequence[ServedSlice], node: NodeConditions
         foreign_mib=foreign_mib(gpu, slices),
         foreign_present=bool(gpu.reading.foreign),
         unfit=bool(gpu.unfit),
+        return_put_off=is_return_put_off(gpu.unfit),
         lending=node.lending,
         closed=None if gpu.closed is None else gpu.closed.words,
         settings=gpu.pool,

@@ -2,8 +2,10 @@
 
 import os
 import pwd
+from pathlib import Path
 from typing import TypedDict
 
+from sublet_quota.names.system_accounts import LOGIN_DEFS, least_uid_in
 from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import AccountError
@@ -23,7 +25,8 @@ def run_as(account: AccountTemplate) -> RunAs:
     """Return the arguments by which a process runs under this account.
 
     ``AccountError`` where that is not possible: only root, or who has that right of root's, can
-    start processes of others, and never are processes run as root for somebody who is not.
+    start processes of others, and never are processes run as root, or as another account of the
+    system's, for somebody who is not.
     """
     own = os.geteuid()
     if account.uid == own:
@@ -38,12 +41,27 @@ def run_as(account: AccountTemplate) -> RunAs:
     if account.uid == 0 or account.gid == 0:
         message = f"jobs of uid {account.uid}, gid {account.gid} are not run: that is root"
         raise AccountError(message)
+    least_uid = _least_uid()
+    if account.uid < least_uid:
+        message = (
+            f"jobs of uid {account.uid} are not run: uids below {least_uid} are the system's "
+            f"(UID_MIN in {LOGIN_DEFS})"
+        )
+        raise AccountError(message)
     return {
         "user": account.uid,
         "group": account.gid,
         "extra_groups": _groups_of(account),
         "umask": 0o022,
     }
+
+
+def _least_uid() -> int:
+    try:
+        text = Path(LOGIN_DEFS).read_text(errors="replace")
+    except OSError:
+        text = ""
+    return least_uid_in(text)
 
 
 def user_name_of(account: AccountTemplate) -> str:

@@ -26,6 +26,7 @@ from sublet_hub.installation.layout import (
 from sublet_hub.installation.looking import Named, look
 from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undoing
 from sublet_hub.installation.refusals import refusals
+from sublet_hub.installation.suspended import suspended_slices, why_not_removed
 from sublet_hub.installation.system import LinuxSystem, System
 from sublet_hub.installation.tree import Tree
 from sublet_hub.installation.wishes import SPAWNERS, Choices, Wishes, choices
@@ -136,14 +137,23 @@ def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
 @_YES
 @_ROOT
 @click.option("--remove-data", is_flag=True, help="Also the ledger and jobs' logs, for good.")
-def uninstall(*, dry_run: bool, yes: bool, root: Path, remove_data: bool) -> None:
+@click.option(
+    "--leave-suspended",
+    is_flag=True,
+    help="Also while notebooks or jobs are suspended: nobody brings them back then.",
+)
+def uninstall(
+    *, dry_run: bool, yes: bool, root: Path, remove_data: bool, leave_suspended: bool
+) -> None:
     """Remove what `sublet install` made, and restore what was there before.
 
     Data (the ledger, jobs' logs) stays unless you say otherwise. Stop all notebooks and jobs that
-    have a slice before: what is suspended when the agent goes stays so.
+    have a slice before: what is suspended when the agent goes stays so, and while anything is,
+    nothing is removed.
     """
     with _told():
-        _uninstall(Session.on(root, yes=yes, dry_run=dry_run), remove_data=remove_data)
+        session = Session.on(root, yes=yes, dry_run=dry_run)
+        _uninstall(session, remove_data=remove_data, leave_suspended=leave_suspended)
 
 
 def _install(session: Session, wishes: Wishes, named: Named) -> None:
@@ -196,7 +206,7 @@ def _units(chosen: Choices) -> tuple[str, ...]:
     return (SIMULATED_UNIT, *units) if chosen.simulated else units
 
 
-def _uninstall(session: Session, *, remove_data: bool) -> None:
+def _uninstall(session: Session, *, remove_data: bool, leave_suspended: bool) -> None:
     tree, carrier = session.tree, session.carrier
     if tree.find(MANIFEST).kind is Kind.NOTHING:
         click.echo(f"Nothing is installed here: there is no {MANIFEST}.")
@@ -205,8 +215,13 @@ def _uninstall(session: Session, *, remove_data: bool) -> None:
     data = [path for path in DATA if tree.find(path).kind is Kind.FOLDER]
     for line in undo_lines(undos, data, remove_data=remove_data):
         click.echo(line)
+    if not leave_suspended:
+        _refuse(why_not_removed(suspended_slices(tree)))
     if not session.goes_on():
         return
+    if not leave_suspended:
+        # Whoever was asked may have taken their time, in which the agent went on.
+        _refuse(why_not_removed(suspended_slices(tree)))
     remove_data = remove_data or (bool(data) and session.answer(data_question(data)))
     for line in carrier.undo(undos, remove_data=remove_data):
         click.echo(f"  stays      {line}")

@@ -18,6 +18,7 @@ MANIFEST: Final = STATE / "installed.json"
 ORIGINALS: Final = STATE / "originals"
 SERVICE_STATE: Final = STATE / "service"
 AGENT_STATE: Final = STATE / "agent"
+AGENT_JOURNAL: Final = AGENT_STATE / "journal.jsonl"
 DATA: Final = (SERVICE_STATE, AGENT_STATE)
 """What the parts write themselves: the ledger above all."""
 

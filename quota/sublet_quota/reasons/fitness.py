@@ -1,7 +1,8 @@
 """Why a GPU is not fit to be lent: the codes, what follows from each, and the table of their words.
 
 Lending a GPU means moving its users' memory out and back. Whatever makes that unsafe, or was not
-tried yet, keeps the memory where it is; whatever gives users errors keeps new slices away.
+tried yet, keeps memory on the GPU; whatever gives users errors keeps new slices away. What is out
+already comes back all the same: kept out it would be lost at the next boot, and help nobody.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +46,7 @@ class Consequence(StrEnum):
     """What follows for a GPU that is not fit."""
 
     PAUSE_ONLY = "pause-only"
-    """Nothing is suspended or resumed there; jobs that run may be paused."""
+    """Nothing is suspended there; what is away comes back, and jobs that run may be paused."""
     CLOSED = "closed"
     """The GPU takes nothing new, and nothing is suspended or resumed there."""
     LEFT_OUT = "left-out"
@@ -158,6 +159,12 @@ _WORDS: Final[Mapping[Unfit, _Words]] = MappingProxyType(
 def is_closed(reasons: Iterable[UnfitReason]) -> bool:
     """Whether a GPU takes nothing new, for one of these reasons."""
     return any(reason.consequence is not Consequence.PAUSE_ONLY for reason in reasons)
+
+
+def is_return_put_off(reasons: Iterable[UnfitReason]) -> bool:
+    """Whether nothing is brought back to a GPU: it could not be there, or a trial tells soon."""
+    reasons = tuple(reasons)
+    return is_closed(reasons) or any(reason.why is Unfit.BEING_CHECKED for reason in reasons)
 
 
 def unfit_clause(reasons: Iterable[UnfitReason]) -> str:

@@ -163,8 +163,8 @@ _WORDS: Final[Mapping[WaitReason, _Words]] = MappingProxyType(
             "a process that is not Sublet's uses the GPU",
         ),
         WaitReason.UNFIT_GPU: _Words(
-            "Nothing can be moved on this GPU until it has been checked, or put right. If this "
-            "lasts for more than a minute, ask your admin.",
+            "Not everything can be moved on this GPU until it has been checked, or put right. If "
+            "this lasts for more than a minute, ask your admin.",
             "the GPU is not fit to be lent, or not checked yet",
         ),
         WaitReason.HOST_MEMORY: _Words(

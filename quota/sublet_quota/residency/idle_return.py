@@ -2,7 +2,8 @@
 
 An owner whose slice is at home again finds it there without a wait. That is never worth somebody
 else's move, with one exception: what was lent against its owner's wish, or may not be lent any
-more, comes home even if a job has to leave for it.
+more, comes home even if a job has to leave for it. Where nobody could be made to leave again, only
+that comes home.
 """
 
 from sublet_quota.reasons.waiting import WaitReason
@@ -19,9 +20,10 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
     To be asked only when nobody with a seat lacks anything, and nothing moves.
     """
     snapshot = room.snapshot
-    if snapshot.pause_only:
+    if snapshot.keeps_away:
         return []
     jobs_wait_for_owners = any(w.reason is WaitReason.OWNERS_ACTIVE for w in plan.waiting)
+    only_who_must = jobs_wait_for_owners or snapshot.pause_only is not None
     away = [
         s
         for s in room.views
@@ -31,7 +33,7 @@ def bring_home(room: Room, plan: SeatPlan, free_mib: int) -> list[Action]:
         and (s.not_before is None or s.not_before <= snapshot.now)
         and (
             _must_come_home(snapshot, s)
-            or (not jobs_wait_for_owners and _was_away_long_enough(snapshot, s))
+            or (not only_who_must and _was_away_long_enough(snapshot, s))
         )
     ]
     for view in sorted(

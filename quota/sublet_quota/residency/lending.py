@@ -94,7 +94,7 @@ def _why_not_now(room: Room, job: SliceView, seated: Sequence[SliceView]) -> Wai
     if snapshot.closed is not None and not _has_begun(job):
         return WaitReason.GPU_CLOSED
     if snapshot.pause_only and not job.gate_open:
-        # Once it is there it could not be made to leave.
+        # Once it is there it could not be made to leave: one that is away waits, too.
         return snapshot.pause_only
     if not _has_begun(job):
         # One that has begun was let in by this rule: a rate that falls later strands nobody.

@@ -151,8 +151,8 @@ class _OwnersInTurn:
     def _why_stuck(self, view: SliceView) -> Waiting | None:
         """Return why no turn's end would help this owner; ``None`` where one would."""
         snapshot = self._room.snapshot
-        if snapshot.pause_only and view.is_away:
-            return Waiting(view, snapshot.pause_only)
+        if snapshot.keeps_away and view.is_away:
+            return Waiting(view, snapshot.keeps_away)
         if self._fits(*self._immovable, view):
             return None
         holding = tuple(

@@ -139,7 +139,9 @@ class GpuSnapshot:
     foreign_present: bool = False
     """Whether a process that is no slice's runs here: nothing is suspended or resumed then."""
     unfit: bool = False
-    """Whether it is not known that memory can be moved here safely: nothing is, then."""
+    """Whether it is not known that memory can be moved here safely: nothing is suspended then."""
+    return_put_off: bool = False
+    """Whether nothing may come back either where that is so."""
     lending: bool = True
     """Whether slices are lent: not when an admin stopped it, or the hub has been silent for too
     long.
@@ -150,10 +152,17 @@ class GpuSnapshot:
 
     @property
     def pause_only(self) -> WaitReason | None:
-        """Why nothing is suspended or resumed here; ``None``: it is."""
+        """Why nothing is suspended here; ``None``: it is."""
         if self.foreign_present:
             return WaitReason.FOREIGN_PROCESS
         return WaitReason.UNFIT_GPU if self.unfit else None
+
+    @property
+    def keeps_away(self) -> WaitReason | None:
+        """Why nothing is resumed here; ``None``: it is, where there is room."""
+        if self.foreign_present:
+            return WaitReason.FOREIGN_PROCESS
+        return WaitReason.UNFIT_GPU if self.return_put_off else None
 
     @property
     def usable_mib(self) -> int:

@@ -74,6 +74,22 @@ def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
         assert world.gpus.administration.inspect().lost == ()
 
 
+def test_who_is_away_comes_back_also_under_a_driver_that_is_not_trusted(tmp_path):
+    def suspend_a_notebook(world):
+        world.serve(world.notebook("a", 40), world.job("j", 70))
+        world.ada = world.kernel("a")
+        world.ada.enter()
+        world.hers = world.ada.fill(30, 1)
+        world.until(lambda: world.truth(world.ada.pid) == "checkpointed")
+        world.gpus.administration.set_up(world.gpu_id, CardSetup(), driver="595.71.05")
+
+    with after(tmp_path, suspend_a_notebook) as world:
+        world.until(lambda: unfit(world) == [Unfit.DRIVER])
+        world.ada.reconnect()
+        world.ada.enter()
+        assert world.ada.digest() == world.hers
+
+
 def test_a_card_that_changes_bytes_is_pause_only_until_the_boot(tmp_path):
     with after(tmp_path, lambda w: w.gpus.administration.corrupt_restore()) as world:
         world.until(lambda: unfit(world) == [Unfit.CANARY_CHANGED])

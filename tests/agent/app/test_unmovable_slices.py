@@ -2,6 +2,7 @@
 
 import time
 
+import psutil
 import pytest
 from sublet_agent.simulated.machine.card import Figure
 from sublet_quota.reasons.obstacles import Obstacle
@@ -114,6 +115,24 @@ def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
         hostile.kill()
         assert ada.tenant.end() == "'open'"
         assert ada.digest() == hers
+
+
+def test_a_neighbour_whose_main_thread_has_ended_holds_up_nobodys_return(world):
+    world.serve(world.notebook("a", 60), world.notebook("h", 10), world.job("j", 70))
+    ada = world.kernel("a")
+    ada.enter()
+    hers = ada.fill(50, 1)
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
+    hostile = world.kernel("h")
+    hostile.enter()
+    hostile.fill(5, 2)
+    hostile.run("import ctypes, threading, time")
+    hostile.run("threading.Thread(target=time.sleep, args=(600,), daemon=True).start()")
+    hostile.tenant.begin("ctypes.CDLL(None).pthread_exit(None)")
+    world.until(lambda: psutil.Process(hostile.pid).status() == psutil.STATUS_ZOMBIE)
+    assert world.truth(hostile.pid) == "running"
+    ada.enter()
+    assert ada.digest() == hers
 
 
 @pytest.mark.parametrize("figure", [Figure.UTILISATION, Figure.ENERGY])

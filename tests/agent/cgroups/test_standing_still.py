@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 
 from tests.support.control_groups import GPU, Groups, control_groups, needs_freezer, until
+from tests.support.leaderless import leaderless
 
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 
@@ -77,3 +79,29 @@ def test_who_is_frozen_stands_still_and_so_does_a_stopped_neighbour(groups: Grou
         assert stillness.has_frozen(stopped.pid)
     until(lambda: still.why(ben.pid) is None)
     until(lambda: still.why(stopped.pid) is None)
+
+
+def test_whose_main_thread_has_ended_stands_still_as_its_other_threads_do() -> None:
+    still = StandingStill()
+    with leaderless() as pid:
+        assert still.why(pid) is None
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: still.why(pid) is Stillness.STOPPED)
+        os.kill(pid, signal.SIGCONT)
+        until(lambda: still.why(pid) is None)
+
+
+def test_whose_main_thread_has_ended_is_in_the_group_of_its_other_threads(groups: Groups) -> None:
+    tree = groups.tree
+    with leaderless() as pid:
+        place = f"/leaderless-{pid}"
+        tree.make(place)
+        tree.move(pid, place)
+        try:
+            assert tree.place_of(pid) == place
+            tree.begin_freezing(place)
+            assert StandingStill([tree]).why(pid) is Stillness.FROZEN
+        finally:
+            tree.thaw(place)
+            tree.move(pid, "/")
+            tree.remove(place)

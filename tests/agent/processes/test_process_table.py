@@ -2,12 +2,15 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 
 import pytest
 from sublet_agent.app import serving
 from sublet_agent.processes.process_table import LinuxProcessTable
+
+from tests.support.leaderless import leaderless
 
 
 def test_that_no_file_is_left_to_look_with_is_not_told_as_a_death():
@@ -29,6 +32,18 @@ def test_who_has_ended_is_nobody():
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         ended.wait()
         assert table.identify(ended.pid) is None
+
+
+def test_whose_main_thread_has_ended_lives_as_long_as_another_does():
+    table = LinuxProcessTable()
+    with leaderless(SUBLET_SLICE_ID="s1") as pid:
+        identity = table.identify(pid)
+        assert identity is not None
+        assert table.is_alive(identity)
+        assert table.environment(pid, "SUBLET_SLICE_ID") == "s1"
+        assert table.send_signal(identity, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert not table.is_alive(identity)
 
 
 @pytest.mark.parametrize("error", [ValueError("not allowed"), OSError("not permitted")])

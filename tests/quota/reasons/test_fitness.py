@@ -6,6 +6,7 @@ from sublet_quota.reasons.fitness import (
     Unfit,
     UnfitReason,
     is_closed,
+    is_return_put_off,
     unfit_clause,
 )
 
@@ -33,6 +34,13 @@ def test_what_gives_users_errors_closes_a_gpu_and_what_makes_moves_unsafe_does_n
     assert is_closed([UnfitReason(Unfit.MPS), UnfitReason(Unfit.EXCLUSIVE)])
     assert not is_closed([UnfitReason(Unfit.MPS), UnfitReason(Unfit.DRIVER)])
     assert not is_closed([])
+
+
+def test_what_is_away_comes_back_but_to_a_closed_gpu_or_in_the_middle_of_a_trial() -> None:
+    waits = {why for why in Unfit if is_return_put_off([UnfitReason(why)])}
+    assert waits == {Unfit.BEING_CHECKED, Unfit.EXCLUSIVE, Unfit.UNREADABLE, Unfit.SPLIT}
+    assert is_return_put_off([UnfitReason(Unfit.MPS), UnfitReason(Unfit.EXCLUSIVE)])
+    assert not is_return_put_off([])
 
 
 def test_all_reasons_are_told_one_after_the_other() -> None:

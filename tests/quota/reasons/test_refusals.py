@@ -23,6 +23,8 @@ CODES = [code for subject in RefusalCode.__subclasses__() for code in subject]
 OF_WHO_ASKED: dict[str, Fact] = {
     "owner": "ada",
     "account": "ada",
+    "uid": 999,
+    "least_uid": 1000,
     "group": "physics",
     "home_user": "your server",
 }

@@ -42,7 +42,7 @@ class _Chances:
 
 _SLICE = st.binary(min_size=19, max_size=19)
 _SLICES = st.lists(_SLICE, max_size=7)
-_GPU = st.binary(min_size=11, max_size=11)
+_GPU = st.binary(min_size=12, max_size=12)
 
 
 def _slice(name: str, drawn: bytes) -> SliceView:
@@ -108,6 +108,7 @@ def _snapshot(drawn_slices: Sequence[bytes], drawn: bytes) -> GpuSnapshot:
         transition=transition,
         foreign_mib=of.one_of((0, 0, 0, 1, 20)),
         foreign_present=of.one_in(4),
+        unfit=of.one_in(4),
         lending=not of.one_in(4),
         closed=of.one_of((None, None, None, "XID 79")),
         settings=PoolSettings(lend=not of.one_in(4)),

@@ -109,10 +109,18 @@ def test_only_what_is_away_and_may_be_tried_is_resumed(snapshot):
 
 @examples
 @given(snapshots())
-def test_on_a_gpu_that_is_pause_only_nothing_moves(snapshot):
-    for reason in ({"foreign_present": True}, {"unfit": True}):
+def test_beside_foreign_processes_and_where_returns_are_put_off_nothing_moves(snapshot):
+    for reason in ({"foreign_present": True}, {"unfit": True, "return_put_off": True}):
         decision = decide(replace(snapshot, **reason))
         assert not _of(decision, Suspend, Resume)
+
+
+@examples
+@given(snapshots())
+def test_on_a_gpu_that_is_not_fit_nothing_leaves_and_no_job_comes(snapshot):
+    decision = decide(replace(snapshot, unfit=True))
+    assert not _of(decision, Suspend)
+    assert not any(_view(snapshot, name).is_job for name in _of(decision, Resume))
 
 
 @examples

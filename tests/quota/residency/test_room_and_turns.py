@@ -213,9 +213,9 @@ def test_beside_a_foreign_process_nothing_is_moved():
     assert waits(snapshot)[0] == ("A", WaitReason.FOREIGN_PROCESS)
 
 
-def test_on_a_gpu_that_is_not_fit_nothing_is_moved_and_that_is_why_it_waits():
+def test_on_a_gpu_that_is_being_tried_nothing_is_moved_and_that_is_why_it_waits():
     snapshot = gpu(waiting("A", 40, on=30), waiting("B", 9, out=9), training("J", 60, on=45))
-    snapshot = replace(snapshot, unfit=True)
+    snapshot = replace(snapshot, unfit=True, return_put_off=True)
     assert told(snapshot) == ["pause J"]
     of_owners = [(name, reason) for name, reason in waits(snapshot) if name in {"A", "B"}]
     assert {reason for _, reason in of_owners} == {WaitReason.UNFIT_GPU}
@@ -223,6 +223,28 @@ def test_on_a_gpu_that_is_not_fit_nothing_is_moved_and_that_is_why_it_waits():
     alone = replace(gpu(idle("A", 30, out=20), stopped("J", 20)), unfit=True)
     assert told(alone) == []
     assert waits(alone) == [("J", WaitReason.UNFIT_GPU)]
+
+
+#  GPU [CCCC JJJJ ....] aa   A! has work, and an unfit GPU has room: it is not held for ever
+def test_on_a_gpu_that_is_not_fit_who_is_away_comes_back_into_what_is_free():
+    unfit = replace(
+        gpu(waiting("A", 20, out=10), idle("C", 20, on=20), training("J", 30, on=30)), unfit=True
+    )
+    assert told(unfit) == ["pause J", "resume A"]
+    assert waits(unfit)[0] == ("A", WaitReason.COMING_BACK)
+
+
+def test_on_a_gpu_that_is_not_fit_nobody_leaves_for_who_is_away_and_that_is_why_it_waits():
+    unfit = replace(gpu(waiting("A", 50, out=10), idle("C", 50, on=50)), unfit=True)
+    assert told(unfit) == []
+    assert waits(unfit) == [("A", WaitReason.UNFIT_GPU)]
+
+
+def test_to_a_gpu_that_is_not_fit_idle_ones_come_home_only_where_nothing_may_be_lent():
+    unfit = replace(gpu(idle("A", 30, out=20)), unfit=True)
+    assert told(unfit) == []
+    assert told(replace(unfit, lending=False)) == ["resume A"]
+    assert told(replace(unfit, lending=False, return_put_off=True)) == []
 
 
 def test_beside_a_foreign_process_owners_run_in_what_is_free():

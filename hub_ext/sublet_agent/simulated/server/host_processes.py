@@ -9,6 +9,7 @@ from typing import Final
 
 from sublet_agent.processes.peer import credentials_of
 from sublet_agent.processes.process_table import ProcessTable
+from sublet_agent.processes.threads import ENDED, living_threads, speaking_thread
 from sublet_agent.simulated.machine.card import CallerIdentity
 
 _log: Final = logging.getLogger(__name__)
@@ -25,19 +26,19 @@ class HostProcesses:
         except OSError:
             return None
         lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        if lines["State"].split()[0] in {"Z", "X"}:
+        if lines["State"].split()[0] in ENDED and not any(living_threads(pid)):
             return None
         return int(lines["Uid"].split()[1])
 
     def stands_still(self, pid: int) -> bool:
         """Whether a process is stopped (also by a debugger), or its control group is frozen."""
         try:
-            stat = Path(f"/proc/{pid}/stat").read_bytes()
-            groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+            states = {state for _, state in living_threads(pid)}
+            thread = Path(f"/proc/{pid}/task/{speaking_thread(pid)}")
+            groups = (thread / "cgroup").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return False
-        state = stat[stat.rfind(b")") + 2 :][:1]
-        return state in {b"T", b"t"} or any(map(_is_frozen, groups.splitlines()))
+        return bool(states & {"T", "t"}) or any(map(_is_frozen, groups.splitlines()))
 
     def kill(self, pid: int) -> None:
         """End a process at once."""

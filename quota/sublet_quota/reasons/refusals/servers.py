@@ -35,6 +35,11 @@ class ServerRefusal(RefusalCode):
         RefusalReason.NO_ACCOUNT,
         "There is no system account named {account!r} on this machine: ask an admin to make one",
     )
+    SYSTEM_ACCOUNT = Row(
+        RefusalReason.NO_ACCOUNT,
+        "The account {account!r} has uid {uid}, and those below {least_uid} are the system's: no "
+        "server runs as one. Ask an admin for an account of your own, under another name",
+    )
     GPU_MEMORY_UNKNOWN = Row(
         RefusalReason.NO_GPU,
         "The memory of GPU {gpu} on {node} is not known, so no fraction of it can be asked for: "
