@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
-from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.state_files.journal import Step
 
 from tests.gpu.conftest import agent_of, open_node
@@ -57,6 +57,14 @@ WHO = [
 ]
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process, with all its threads, is gone or waits only for its parent to ask."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and len(process.threads()) <= 1
+    return True
+
+
 @contextmanager
 def killed_at(
     world: AgentWorld, step: Step, pid: int, who: Callable[[AgentWorld], list[int]]
@@ -89,10 +97,8 @@ def killed_at(
     try:
         yield
         world.until(killed.is_set)
-        # A connection to one that is dying would be reset. One that is dead may stay listed until
-        # its parent asks for it.
-        table = LinuxProcessTable()
-        world.until(lambda: not any(map(table.identify, victims)))
+        # A connection to one that is dying would be reset.
+        world.until(lambda: all(map(has_ended, victims)))
     finally:
         given_up.set()
         watching.join()

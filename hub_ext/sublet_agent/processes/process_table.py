@@ -20,6 +20,7 @@ from sublet_agent.processes.threads import (
 )
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_STOPPED: Final = "T"
 _MAX_ENVIRON_BYTES: Final = 256 * 1024
 _STAT_PARENT, _STAT_USER, _STAT_SYSTEM, _STAT_START = 1, 11, 12, 19
 """Places in /proc/PID/stat, counted after the closing bracket of the command's name."""
@@ -154,7 +155,9 @@ class LinuxProcessTable:
         stat = self._stat(identity.pid)
         if stat is None or int(stat[_STAT_START]) != identity.start_ticks:
             return False
-        return stat[_STAT_STATE] == "T"
+        if stat[STAT_STATE] not in ENDED:
+            return stat[STAT_STATE] == _STOPPED
+        return any(state == _STOPPED for _, state in living_threads(identity.pid, self._proc))
 
     def send_signal(self, identity: ProcessIdentity, number: signal.Signals) -> bool:
         """Signal exactly this process; return whether it was there and the agent's to signal."""
