@@ -46,14 +46,16 @@ def test_up_tells_how_to_log_in_refuses_a_second_on_its_folder_and_ends_with_all
         assert re.search(r"any name and the password\s+\S{8,}", running.told())
         assert_answers(port)
         parts, before = running.parts(), state_of(folder)
-        assert len(parts) >= 4
+        # Below these there are some that end soon by themselves, as the agent's canary does.
+        main_parts = psutil.Process(running.process.pid).children()
+        assert len(main_parts) >= 4
         second = subprocess.run(
             up(folder, free_port()), capture_output=True, text=True, timeout=300, check=False
         )
         assert second.returncode == 1
         assert f"in use: process {running.process.pid} runs a hub on it" in second.stderr
         assert state_of(folder) == before
-        assert all(each.is_running() for each in parts)
+        assert all(each.is_running() for each in main_parts)
         assert_answers(port)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(60) == 0, running.told()

@@ -142,12 +142,13 @@ def command(page: Page, label: str) -> None:
     """Give a command by JupyterLab's palette, without a mouse.
 
     Lab takes no shortcut until a moment after it shows itself, and where it is slow a second press
-    closes what the first has opened: who does not see the command begins again.
+    closes what the first has opened, or something else takes the focus: who does not see the
+    command, or whose Enter did not go to it, begins again.
     """
     typed = page.locator(".lm-CommandPalette-input")
     found = page.locator(".lm-CommandPalette-item.lm-mod-active").filter(has_text=label)
     ends = time.monotonic() + PATIENCE_MS / 1000
-    while not _is_offered(page, found):
+    while not (_is_offered(page, found) and _enter(page, label)):
         assert time.monotonic() < ends, f"the command palette does not offer {label!r}"
         with contextlib.suppress(AssertionError, PlaywrightTimeoutError):
             if not typed.is_visible():
@@ -157,4 +158,17 @@ def command(page: Page, label: str) -> None:
             page.keyboard.press("Control+A")
             page.keyboard.insert_text(label)
             found.wait_for(state="visible", timeout=_A_LOOK_MS)
+
+
+def _enter(page: Page, label: str) -> bool:
+    """Press Enter; return whether it went to the palette, with that command chosen."""
+    page.evaluate(
+        """label => addEventListener('keydown', event => {
+            const chosen = document.querySelector('.lm-CommandPalette-item.lm-mod-active');
+            window.gaveCommand = event.target.matches?.('.lm-CommandPalette-input') === true
+                && (chosen?.textContent ?? '').includes(label);
+        }, { capture: true, once: true })""",
+        label,
+    )
     page.keyboard.press("Enter")
+    return bool(page.evaluate("window.gaveCommand"))
