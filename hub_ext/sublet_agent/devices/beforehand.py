@@ -16,6 +16,8 @@ from typing import Final
 
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
+from sublet_agent.processes.environment import read_environment
+
 _SHARED_MEMORY: Final = "/cuda.shm."
 _INJECTION: Final = b"CUDA_INJECTION64_PATH"
 TOOLS: Final = (
@@ -44,7 +46,7 @@ def why_not_suspendable(pid: int, proc: Path = Path("/proc")) -> Unsuspendable |
     """
     try:
         maps = (proc / str(pid) / "maps").read_text(encoding="utf-8", errors="replace")
-        environment = (proc / str(pid) / "environ").read_bytes()
+        environment = read_environment(pid, proc)
     except FileNotFoundError:
         return Unsuspendable(Obstacle.UNREADABLE, f"process {pid} is gone")
     except ProcessLookupError:

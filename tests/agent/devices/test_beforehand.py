@@ -1,6 +1,8 @@
 """What a process has mapped or was started with, and what that says about suspending it."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from sublet_agent.devices.beforehand import TOOLS, why_not_suspendable
 from sublet_quota.reasons.obstacles import Obstacle
 
 PID = 7
+SOMEBODY = 65534
 PYTORCH = "/opt/venv/lib/python3.12/site-packages/nvidia/cuda_cupti/lib/libcupti.so.12"
 
 
@@ -80,3 +83,29 @@ def test_what_is_gone_or_cannot_be_read_must_not_be_suspended(proc: Path) -> Non
 
 def test_this_process_can_be_looked_at() -> None:
     assert why_not_suspendable(os.getpid()) is None
+
+
+@pytest.mark.parametrize("tool", ["", "/opt/tool.so"])
+def test_with_no_more_than_an_agents_rights_in_a_pod_all_of_it_can_be_read(tool: str) -> None:
+    if os.getuid() != 0:
+        pytest.skip("needs root to give rights up")
+    theirs = ["/bin/sh", "-c", "echo; read line"]
+    look = (
+        "import sys; from sublet_agent.devices.beforehand import why_not_suspendable;"
+        "print(why_not_suspendable(int(sys.argv[1])))"
+    )
+    with subprocess.Popen(
+        theirs,
+        user=SOMEBODY,
+        env={"CUDA_INJECTION64_PATH": tool},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        rights = ["setpriv", "--bounding-set=-all,+sys_ptrace,+kill"]
+        command = [*rights, sys.executable, "-c", look, str(process.pid)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        process.kill()
+    assert ("CUDA_INJECTION64_PATH" in told) is bool(tool)
+    assert tool or told == "None\n"
