@@ -107,7 +107,11 @@ async def test_upgrading_everything_leaves_a_notebook_as_it_was(
 ) -> None:
     before = await run(kernel, FILL)
     assert before["intact"] is True
-    slices = await slices_of(ada)
+    try:
+        slices = await slices_of(ada)
+    except Exception as error:
+        error.add_note(chart.story())
+        raise
     parts = {part: chart.pods(part)[0]["metadata"]["uid"] for part in ("service", "agent")}
     cards = chart.pods("simulated-gpus")[0]["metadata"]["uid"]
 
@@ -131,7 +135,7 @@ def test_a_new_quota_document_is_in_force_without_a_restart(chart: ChartOnCluste
         lambda: "a new quota document is in force" in chart.logs("service"),
         # The kubelet brings it to the pod when it looks at that again, and takes its time for it.
         400,
-        lambda: f"the new document:\n{chart.logs('service')[-3000:]}",
+        lambda: f"the new document:\n{chart.story()}",
     )
     assert [pod["metadata"]["uid"] for pod in chart.pods("service")] == [service["metadata"]["uid"]]
 
