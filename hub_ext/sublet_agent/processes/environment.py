@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from sublet_agent.processes.threads import stat_fields
+
 _ENV_START, _ENV_END = 47, 48
 """Places in /proc/PID/stat, counted after the closing bracket of the command's name."""
 _MAX_BYTES: Final = 4 * 1024 * 1024
@@ -28,11 +30,13 @@ def read_environment(pid: int, proc: Path = Path("/proc")) -> bytes:
     try:
         return (folder / "environ").read_bytes()
     except PermissionError:
-        return _from_memory(pid, (folder / "stat").read_bytes())
+        fields = stat_fields(f"{folder}/stat")
+        if fields is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+        return _from_memory(pid, fields)
 
 
-def _from_memory(pid: int, stat: bytes) -> bytes:
-    fields = stat[stat.rfind(b")") + 2 :].split()
+def _from_memory(pid: int, fields: list[str]) -> bytes:
     start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
     length = min(end - start, _MAX_BYTES)
     if not start or length <= 0:

@@ -4,7 +4,6 @@ A card that has passed is not tried again by the next agent: an agent that begin
 one before it did. One that lost or changed the canary's memory is not tried again either.
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +11,7 @@ from typing import Any, Final
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 
-from sublet_agent.durable_writes import replace_file
+from sublet_agent.state_files.gpus_of_this_boot import GpusOfThisBoot
 
 _PASSED: Final = "passed"
 
@@ -23,9 +22,8 @@ class CanaryVerdicts:
     """The verdicts that outlive an agent, in a file."""
 
     def __init__(self, path: Path, boot_id: str) -> None:
-        self._path = path
-        self._boot_id = boot_id
-        self._verdicts = self._read()
+        self._file = GpusOfThisBoot(path, boot_id)
+        self._verdicts = self._file.read("the verdicts", _verdict_in)
 
     def passed(self, gpu_id: GpuId, driver: str | None) -> bool:
         """Whether the card has passed since the boot, with this version of the driver."""
@@ -44,23 +42,10 @@ class CanaryVerdicts:
         verdict = _PASSED if failure is None else failure.why.value
         detail = "" if failure is None else failure.detail
         self._verdicts[gpu_id] = {"driver": driver, "verdict": verdict, "detail": detail}
-        text = json.dumps({"boot": self._boot_id, "gpus": self._verdicts})
         try:
-            replace_file(self._path, text.encode())
+            self._file.write(self._verdicts)
         except OSError as error:
-            log.warning("cannot keep in %s how GPU %s did: %s", self._path, gpu_id, error)
-
-    def _read(self) -> dict[GpuId, dict[str, Any]]:
-        try:
-            kept = json.loads(self._path.read_bytes())
-            if kept["boot"] != self._boot_id:
-                return {}
-            return {GpuId(str(gpu_id)): _verdict_in(each) for gpu_id, each in kept["gpus"].items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            log.warning("the verdicts in %s cannot be read: %s", self._path, error)
-            return {}
+            log.warning("cannot keep in %s how GPU %s did: %s", self._file.path, gpu_id, error)
 
 
 def _verdict_in(kept: Any) -> dict[str, Any]:

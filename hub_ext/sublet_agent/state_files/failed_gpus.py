@@ -4,7 +4,6 @@ An error outlives the agent and ends with the machine's boot. A card that merely
 not kept here: it is taken again when it answers.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from typing import Any
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.closed_gpus import ClosedGpu, GpuFault
 
-from sublet_agent.durable_writes import replace_file
+from sublet_agent.state_files.gpus_of_this_boot import GpusOfThisBoot
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +22,8 @@ class FailedGpus:
     """The cards of this boot that take nothing new, and why, in a file."""
 
     def __init__(self, path: Path, boot_id: str) -> None:
-        self._path = path
-        self._boot_id = boot_id
-        self._reasons = self._read()
+        self._file = GpusOfThisBoot(path, boot_id)
+        self._reasons = self._file.read("the closed GPUs", _reason_in)
 
     @property
     def reasons(self) -> Mapping[GpuId, ClosedGpu]:
@@ -35,24 +33,10 @@ class FailedGpus:
     def close(self, gpu_id: GpuId, reason: ClosedGpu) -> None:
         """Keep a card closed until the machine is booted again, or the file is removed."""
         self._reasons[gpu_id] = reason
-        gpus = {gpu: asdict(why) for gpu, why in self._reasons.items()}
-        text = json.dumps({"boot": self._boot_id, "gpus": gpus})
         try:
-            replace_file(self._path, text.encode())
+            self._file.write({gpu: asdict(why) for gpu, why in self._reasons.items()})
         except OSError as error:
-            log.warning("cannot keep in %s that GPU %s failed: %s", self._path, gpu_id, error)
-
-    def _read(self) -> dict[GpuId, ClosedGpu]:
-        try:
-            kept = json.loads(self._path.read_bytes())
-            if kept["boot"] != self._boot_id:
-                return {}
-            return {GpuId(str(gpu)): _reason_in(why) for gpu, why in kept["gpus"].items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            log.warning("the closed GPUs in %s cannot be read: %s", self._path, error)
-            return {}
+            log.warning("cannot keep in %s that GPU %s failed: %s", self._file.path, gpu_id, error)
 
 
 def _reason_in(kept: Any) -> ClosedGpu:
