@@ -55,17 +55,21 @@ def test_a_card_that_passes_is_lent_and_not_tried_again_by_the_next_agent(tmp_pa
         assert canaries(world) == tried == 1
 
 
+def suspend_a_notebook(world):
+    world.serve(world.notebook("a", 40), world.job("j", 70))
+    world.ada = world.kernel("a")
+    world.ada.enter()
+    world.hers = world.ada.fill(30, 1)
+    world.until(lambda: world.truth(world.ada.pid) == "checkpointed")
+
+
 def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
-    def suspend_a_notebook(world):
-        world.serve(world.notebook("a", 40), world.job("j", 70))
-        world.ada = world.kernel("a")
-        world.ada.enter()
-        world.hers = world.ada.fill(30, 1)
-        world.until(lambda: world.truth(world.ada.pid) == "checkpointed")
+    def suspend_and_delay(world):
+        suspend_a_notebook(world)
         # Kept from ending: the agent's start must not depend on it.
         world.gpus.administration.delay(OperationKind.CHECKPOINT, 1.5)
 
-    with after(tmp_path, suspend_a_notebook) as world:
+    with after(tmp_path, suspend_and_delay) as world:
         world.ada.reconnect()
         _, waits = world.ada.enter()
         assert WaitReason.UNFIT_GPU in {wait["reason"] for wait in waits}
@@ -75,15 +79,11 @@ def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
 
 
 def test_who_is_away_comes_back_also_under_a_driver_that_is_not_trusted(tmp_path):
-    def suspend_a_notebook(world):
-        world.serve(world.notebook("a", 40), world.job("j", 70))
-        world.ada = world.kernel("a")
-        world.ada.enter()
-        world.hers = world.ada.fill(30, 1)
-        world.until(lambda: world.truth(world.ada.pid) == "checkpointed")
+    def suspend_and_distrust(world):
+        suspend_a_notebook(world)
         world.gpus.administration.set_up(world.gpu_id, CardSetup(), driver="595.71.05")
 
-    with after(tmp_path, suspend_a_notebook) as world:
+    with after(tmp_path, suspend_and_distrust) as world:
         world.until(lambda: unfit(world) == [Unfit.DRIVER])
         world.ada.reconnect()
         world.ada.enter()

@@ -86,7 +86,7 @@ def helper_process(stand_in: NvidiaStandIn) -> psutil.Process:
     return found
 
 
-def asker(stand_in: NvidiaStandIn, asked: DriverRequest) -> subprocess.Popen[str]:
+def start_asker(stand_in: NvidiaStandIn, asked: DriverRequest) -> subprocess.Popen[str]:
     """Start a process that asks the helper for one call, and prints the outcome."""
     ask = (
         "import sys; from pathlib import Path;"
@@ -116,7 +116,7 @@ def restore_under_way(
     take_away(device, tenant)
     stand_in.hold(RESTORE, pid=tenant.pid)
     stand_in.forget_calls()
-    with asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking:
+    with start_asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking:
         stand_in.until(lambda: stand_in.calls(RESTORE))
         yield asking
 
@@ -124,6 +124,12 @@ def restore_under_way(
 def take_away(device: NvidiaDevice, tenant: Tenant) -> None:
     device.pause(tenant.pid, 1000)
     device.suspend(tenant.pid)
+
+
+def assert_back_whole(device: NvidiaDevice, tenant: Tenant) -> None:
+    assert device.state(tenant.pid) is ProcessState.PAUSED
+    device.unpause(tenant.pid)
+    assert tenant.run("b.sha256() == h") == "True"
 
 
 def test_a_stopped_process_is_asked_nothing_and_answers_once_it_goes_on(
@@ -194,9 +200,7 @@ def test_a_restore_goes_on_when_who_asked_for_it_is_killed(
     answer = helper.ask(request(Operation.STATE, tenant.pid, AT_ONCE))
     assert "restore of process" in answer.detail
     stand_in.release()
-    assert device.state(tenant.pid) is ProcessState.PAUSED
-    device.unpause(tenant.pid)
-    assert tenant.run("b.sha256() == h") == "True"
+    assert_back_whole(device, tenant)
 
 
 def test_a_restore_goes_on_when_the_helper_is_killed_and_the_next_one_knows(
@@ -211,9 +215,7 @@ def test_a_restore_goes_on_when_the_helper_is_killed_and_the_next_one_knows(
     assert "restore of process" in answer.detail
     assert helper_process(stand_in).pid != first.pid
     stand_in.release()
-    assert device.state(tenant.pid) is ProcessState.PAUSED
-    device.unpause(tenant.pid)
-    assert tenant.run("b.sha256() == h") == "True"
+    assert_back_whole(device, tenant)
     assert len(stand_in.calls(RESTORE)) == 1
 
 
@@ -225,9 +227,7 @@ def test_a_helper_that_is_told_to_stop_breaks_no_call_off(
         helper.stop()
         assert asker.communicate()[0].strip() == "no answer"
     stand_in.release()
-    assert device.state(tenant.pid) is ProcessState.PAUSED
-    device.unpause(tenant.pid)
-    assert tenant.run("b.sha256() == h") == "True"
+    assert_back_whole(device, tenant)
 
 
 def test_a_worker_that_is_killed_in_a_call_is_told_and_the_driver_is_asked(
@@ -391,8 +391,8 @@ def test_a_restore_that_waits_for_its_turn_ends_with_who_asked_for_it(
     stand_in.hold(STATE, pid=tenant.pid)
     stand_in.forget_calls()
     with (
-        asker(stand_in, request(Operation.STATE, tenant.pid)) as looking,
-        asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking,
+        start_asker(stand_in, request(Operation.STATE, tenant.pid)) as looking,
+        start_asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking,
     ):
         stand_in.until(lambda: stand_in.calls(STATE))
         asking.kill()
