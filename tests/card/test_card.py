@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -73,6 +74,20 @@ def test_a_part_that_runs_beyond_its_limit_is_stopped_with_all_it_started_and_ru
     assert make_card(tmp_path, [part("long", COUNTS), parts[1]]) == 0
     assert told(tmp_path)["long"]["status"] == "passed"
     assert (tmp_path / "next" / "runs").read_text() == "x"
+
+
+def test_a_part_can_be_asked_to_end_also_where_make_card_runs_in_the_background(
+    tmp_path: Path,
+) -> None:
+    asked = "import time\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('asked')"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = run_within([sys.executable, "-c", asked], tmp_path / "out", 1.0, {})
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (run.stopped, run.exit_code, run.left) == (True, 0, 0)
+    assert (tmp_path / "out").read_text() == "asked\n"
 
 
 def test_a_part_that_does_not_end_when_asked_is_killed(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,9 +41,8 @@ def run_within(
     began = time.monotonic()
     mark = f"SUBLET_CARD_RUN={os.getpid()}.{time.monotonic_ns()}"
     name, _, value = mark.partition("=")
-    with (
-        output.open("wb") as file,
-        subprocess.Popen(
+    with output.open("wb") as file, _sigint_not_ignored():
+        process = subprocess.Popen(
             command,
             cwd=_ROOT,
             env={**os.environ, **environment, "PYTHONPATH": str(_ROOT), name: value},
@@ -51,8 +50,8 @@ def run_within(
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-        ) as process,
-    ):
+        )
+    with process:
         try:
             stopped = not _ends_by(process, began + limit_s)
             if stopped:
@@ -62,6 +61,21 @@ def run_within(
             left = _kill(_marked(mark.encode()))
             process.wait()
     return Run(process.returncode, stopped, left, time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _sigint_not_ignored() -> Iterator[None]:
+    """Let what is started in the block hear SIGINT.
+
+    A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ends_by(process: subprocess.Popen[bytes], ends: float) -> bool:
