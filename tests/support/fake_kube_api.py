@@ -19,7 +19,7 @@ from sublet_hub.kubernetes_api.client import KubeApi
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.testing import bind_unused_port
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.web import Application, Finish, HTTPError, RequestHandler
 
 from tests.support.closing import close_connections
 
@@ -40,6 +40,8 @@ class FakeKube:
     asked: list[tuple[str, str]] = field(default_factory=list)
     refuses: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """By method and collection: HTTP's number, and why."""
+    silent: set[tuple[str, str]] = field(default_factory=set)
+    """Methods and collections of requests that never get an answer."""
     logs: dict[str, bytes] = field(default_factory=dict)
     """What pods have printed, by their paths."""
     running_logs: set[str] = field(default_factory=set)
@@ -182,17 +184,26 @@ def _merged(before: Any, change: Any) -> Any:
 
 
 class _Handler(RequestHandler):
+    def initialize(self) -> None:
+        self._left = asyncio.Event()
+
     @property
     def kube(self) -> FakeKube:
         fake: FakeKube = self.settings["kube"]
         return fake
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         method, path = str(self.request.method), self.request.path
         self.kube.asked.append((method, path))
+        if any(asked == method and path.startswith(where) for asked, where in self.kube.silent):
+            await self._left.wait()
+            raise Finish
         for (refused, where), (status, why) in self.kube.refuses.items():
             if refused == method and path.startswith(where):
                 raise HTTPError(status, why)
+
+    def on_connection_close(self) -> None:
+        self._left.set()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs["exc_info"][1]

@@ -4,7 +4,8 @@ The ledger is read when a service begins, and kept in memory; two that write wou
 the other has done. So a service begins only when the Lease is its own, and one that could not renew
 it in time ends at once: before the Lease can be another's. Whose it is, is judged by how long
 nothing in it has changed by this machine's own clock; what others write of the time is not
-compared.
+compared. A request without an answer is given up and made again, over another connection: one that
+has died must not take all the time there is.
 """
 
 import asyncio
@@ -24,18 +25,23 @@ _NOBODY: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """The times of a Lease, in seconds; each is less than the one before."""
+    """The times of a Lease, in seconds; each of the first three is less than the one before."""
 
     lasts_s: float = 15.0
     """After so long without a change somebody else may take the Lease."""
     gives_up_s: float = 10.0
     """After so long without a renewal the Lease's holder ends."""
+    answers_s: float = 3.0
+    """After so long without an answer a request is given up."""
     renews_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Refuse times with which two could hold the Lease."""
-        if not self.lasts_s > self.gives_up_s > self.renews_s > 0:
-            message = f"a lease of {self.lasts_s} s, given up after {self.gives_up_s} s"
+        if not self.lasts_s > self.gives_up_s > self.answers_s > 0 < self.renews_s:
+            message = (
+                f"a lease of {self.lasts_s} s, given up after {self.gives_up_s} s, its requests "
+                f"after {self.answers_s} s"
+            )
             raise ValueError(message)
 
 
@@ -65,13 +71,15 @@ class WriterLease:
         told = ""
         while True:
             try:
-                if await self._take():
+                if await self._take(self._times.answers_s):
                     _LOG.info("this service writes now: it holds the lease %s", self._name)
                     return
                 holder = (self._seen or {}).get("holderIdentity") or "nobody"
                 if holder != told:
                     told = holder
                     _LOG.info("%s writes; this service waits for the lease %s", holder, self._name)
+            except KubeConflictError:
+                _LOG.debug("somebody was faster with the lease %s", self._name)
             except KubeError as error:
                 _LOG.warning("the lease %s cannot be asked for: %s", self._name, error)
             await asyncio.sleep(self._times.renews_s)
@@ -86,12 +94,11 @@ class WriterLease:
                 return
             began = self._monotonic()
             try:
-                async with asyncio.timeout(left_s):
-                    if not await self._take():
-                        _LOG.error("the lease %s is another's: this service ends", self._name)
-                        return
-                    renewed_at = began
-            except (KubeError, TimeoutError) as error:
+                if not await self._take(min(left_s, self._times.answers_s)):
+                    _LOG.error("the lease %s is another's: this service ends", self._name)
+                    return
+                renewed_at = began
+            except KubeError as error:
                 _LOG.warning("the lease %s was not renewed: %s", self._name, error)
             await asyncio.sleep(self._times.renews_s)
 
@@ -104,29 +111,37 @@ class WriterLease:
         except KubeError as error:
             _LOG.warning("the lease %s was not given up: %s", self._name, error)
 
-    async def _take(self) -> bool:
-        """Make or renew the Lease where nobody else holds it; return whether that was so."""
+    async def _take(self, within_s: float) -> bool:
+        """Make or renew the Lease where nobody else holds it; return whether that was so.
+
+        ``KubeConflictError`` where it was changed meanwhile, be it by a request of this replica
+        that had no answer: whose it is now, the next look shows. ``KubeError`` without an answer.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._look_and_take()
+        except TimeoutError as error:
+            message = f"Kubernetes' API server did not answer within {within_s:.0f} s"
+            raise KubeError(message) from error
+
+    async def _look_and_take(self) -> bool:
         try:
             lease = await self._api.get(LEASES, self._namespace, self._name)
         except KubeNotFoundError:
             lease = None
-        try:
-            if lease is None:
-                made = LEASES.manifest({"name": self._name}, spec=self._spec({}, self._holder))
-                await self._api.create(LEASES, self._namespace, made)
-                return True
-            spec = lease.get("spec") or {}
-            if spec != self._seen:
-                self._seen, self._seen_at = spec, self._monotonic()
-            holder = spec.get("holderIdentity") or _NOBODY
-            lasts_s = float(spec.get("leaseDurationSeconds") or self._times.lasts_s)
-            left = self._monotonic() - self._seen_at > lasts_s
-            if holder not in {self._holder, _NOBODY} and not left:
-                return False
-            await self._write(lease, self._holder)
-        except KubeConflictError:
-            # Somebody was faster.
+        if lease is None:
+            made = LEASES.manifest({"name": self._name}, spec=self._spec({}, self._holder))
+            await self._api.create(LEASES, self._namespace, made)
+            return True
+        spec = lease.get("spec") or {}
+        if spec != self._seen:
+            self._seen, self._seen_at = spec, self._monotonic()
+        holder = spec.get("holderIdentity") or _NOBODY
+        lasts_s = float(spec.get("leaseDurationSeconds") or self._times.lasts_s)
+        left = self._monotonic() - self._seen_at > lasts_s
+        if holder not in {self._holder, _NOBODY} and not left:
             return False
+        await self._write(lease, self._holder)
         return True
 
     async def _write(self, lease: Manifest, holder: str) -> None:

@@ -13,7 +13,7 @@ from tests.support.fake_kube_api import FakeKube, way_into
 from tests.support.hub_world import until
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/sublet/leases/sublet-hub"
-TIMES = LeaseTimes(lasts_s=15, gives_up_s=10, renews_s=0.01)
+TIMES = LeaseTimes(lasts_s=15, gives_up_s=10, answers_s=5, renews_s=0.01)
 
 pytestmark = pytest.mark.asyncio
 
@@ -43,6 +43,11 @@ def holder(kube: FakeKube) -> str:
 async def asked_again(kube: FakeKube, times: int) -> None:
     before = len(kube.asked)
     await until(lambda: len(kube.asked) >= before + times, within_s=60)
+
+
+async def renewed(kube: FakeKube) -> None:
+    before = kube.objects[LEASE]["metadata"]["resourceVersion"]
+    await until(lambda: kube.objects[LEASE]["metadata"]["resourceVersion"] != before, 60)
 
 
 async def soon(task: "asyncio.Task[None]") -> None:
@@ -88,9 +93,8 @@ async def test_a_holder_that_renews_keeps_it(kube: FakeKube, api: KubeApi) -> No
     await first.acquire()
     holding, waiting = asyncio.create_task(first.hold()), asyncio.create_task(second.acquire())
     for _ in range(10):
-        renewed = kube.objects[LEASE]["metadata"]["resourceVersion"]
         clock.now += 3
-        await until(lambda v=renewed: kube.objects[LEASE]["metadata"]["resourceVersion"] != v, 60)
+        await renewed(kube)
         await asked_again(kube, 20)
     assert holder(kube) == "first"
     for task in (holding, waiting):
@@ -110,6 +114,35 @@ async def test_a_holder_that_cannot_renew_ends_before_it_can_be_anothers(
     assert not holding.done()
     clock.now += 10.1
     await soon(holding)
+
+
+async def test_a_renewal_without_an_answer_is_made_again_over_another_connection(
+    kube: FakeKube, api: KubeApi
+) -> None:
+    times = LeaseTimes(lasts_s=2000, gives_up_s=1000, answers_s=0.05, renews_s=0.01)
+    first = WriterLease(api, "sublet", "sublet-hub", "first", Clock(), times)
+    await first.acquire()
+    kube.silent.add(("PUT", LEASE))
+    holding = asyncio.create_task(first.hold())
+    await asked_again(kube, 6)
+    kube.silent.clear()
+    await renewed(kube)
+    assert not holding.done()
+    holding.cancel()
+
+
+async def test_a_renewal_that_another_one_of_the_holder_s_own_overtook_ends_nobody(
+    kube: FakeKube, api: KubeApi
+) -> None:
+    first = replica(api, "first", Clock())
+    await first.acquire()
+    kube.refuses["PUT", LEASE] = (409, "it has been modified")
+    holding = asyncio.create_task(first.hold())
+    await asked_again(kube, 6)
+    kube.refuses.clear()
+    await renewed(kube)
+    assert not holding.done()
+    holding.cancel()
 
 
 async def test_a_holder_whose_lease_was_taken_ends_at_once(kube: FakeKube, api: KubeApi) -> None:

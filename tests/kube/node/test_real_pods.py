@@ -1,5 +1,7 @@
 """The cluster's node is real: its pods are processes of this machine, in cgroups of their own."""
 
+from pathlib import Path
+
 import psutil
 import pytest
 
@@ -33,3 +35,12 @@ def test_a_pod_has_an_address_of_the_nodes_network(namespace: Api, node: Node) -
     running = namespace.wait_for_phase("notebook", "Running")
     assert running["status"]["hostIP"] == node.network.address
     assert running["status"]["podIP"].startswith(node.network.pods.removesuffix("0/24"))
+
+
+def test_the_address_of_the_pods_bridge_does_not_go_with_a_pod(namespace: Api, node: Node) -> None:
+    bridge = Path("/sys/class/net", node.network.bridge)
+    namespace.create(pod("notebook", real_pod(container(PAUSE, imagePullPolicy="Never"))))
+    namespace.wait_for_phase("notebook", "Running")
+    ports = [Path("/sys/class/net", port.name, "address") for port in bridge.glob("brif/*")]
+    assert ports
+    assert (bridge / "address").read_text() not in {port.read_text() for port in ports}

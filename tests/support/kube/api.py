@@ -164,9 +164,9 @@ class Api:
         ]
         return f"{pod['status']}\n" + "\n".join(about)
 
-    def log(self, name: str, container: str = "") -> str:
-        """Return what a pod's container said."""
-        query = f"?container={container}" if container else ""
+    def log(self, name: str, container: str = "", *, before: bool = False) -> str:
+        """Return what a pod's container said, or did before it was started again."""
+        query = f"?container={container}&previous={str(before).lower()}"
         return str(self.call("GET", f"{self.path('v1', 'Pod', name)}/log{query}"))
 
 

@@ -199,11 +199,13 @@ class ChartOnCluster:
         return "\n".join(self._story_of(pod["metadata"]["name"]) for pod in pods)
 
     def _story_of(self, name: str) -> str:
-        try:
-            log = self.api.log(name)[-2000:]
-        except Exception as error:  # noqa: BLE001 - it is only told
-            log = str(error)
-        return f"{self.api.story_of(name)[-3000:]}\n{log}"
+        told = [self.api.story_of(name)[-3000:]]
+        for before in (True, False):
+            try:
+                told.append(self.api.log(name, before=before)[-2000:])
+            except Exception as error:  # noqa: BLE001 - it is only told
+                told.append(str(error))
+        return "\n".join(told)
 
     def _first_values(self) -> dict[str, Any]:
         repository, _, tag = NOTEBOOK.rpartition(":")

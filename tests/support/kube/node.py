@@ -136,6 +136,9 @@ def _make_bridge(folder: Path, network: Network) -> None:
     remember_bridge(folder, network.bridge)
     ip = find("ip")
     run(ip, "link", "add", network.bridge, "type", "bridge")
+    # Without an address of its own it has that of the port with the lowest one. When that pod goes,
+    # the others go on sending to what is nobody's any more, and hear nothing for up to a minute.
+    run(ip, "link", "set", network.bridge, "address", network.hardware_address)
     run(ip, "address", "add", f"{network.address}/24", "dev", network.bridge)
     run(ip, "link", "set", network.bridge, "up")
 

@@ -59,6 +59,11 @@ class Network:
         return f"10.214.{self.third}.1"
 
     @property
+    def hardware_address(self) -> str:
+        """The bridge's own, out of those that nobody assigns: bytes in hexadecimal."""
+        return f"02:53:0a:d6:{self.third:02x}:01"
+
+    @property
     def first_pod(self) -> str:
         return f"10.214.{self.third}.10"
 
