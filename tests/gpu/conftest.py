@@ -1,7 +1,8 @@
-"""The cards of this folder's tests: a real one, and a simulated one for what holds on both.
+"""The cards of this folder's tests: a real one, and others for what holds without it, too.
 
-``SUBLET_GPU_DEVICE`` chooses one of them (``nvidia``, ``simulated``). Without it, tests that are
-marked ``gpu`` run on a real card, the others on both. A real card is whatever ``libcuda`` and NVML
+``SUBLET_GPU_DEVICE`` chooses one of them (``nvidia``, ``simulated``, ``stand-in``: simulated cards
+that are reached through the product's own way to NVIDIA's driver). Without it, tests that are
+marked ``gpu`` run on a real card, the others on all. A real card is whatever ``libcuda`` and NVML
 of the ordinary loader say; where there is none, its tests are skipped with the reason.
 """
 
@@ -16,9 +17,12 @@ from sublet_agent.devices.nvidia import nvidia_gpus_found
 
 from tests.support.agent_world import AgentWorld, Gpus, agent_beside
 from tests.support.nvidia_node import nvidia_node
+from tests.support.nvidia_stand_in.cards import nvidia_gpus
 from tests.support.simulated_gpus import simulated_gpus
 
-KINDS = ("simulated", "nvidia")
+KINDS = ("simulated", "stand-in", "nvidia")
+SPEED = 100.0
+"""How much faster than a real card those move that are not real."""
 REAL_PATIENCE_S = 120.0
 """A real card moves 2 to 3 GiB a second."""
 
@@ -37,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def kind(request: pytest.FixtureRequest) -> str:
-    """``nvidia`` or ``simulated``."""
+    """``nvidia``, ``stand-in`` or ``simulated``."""
     return str(request.param)
 
 
@@ -45,7 +49,11 @@ def kind(request: pytest.FixtureRequest) -> str:
 def open_node(kind: str, *, cards: int = 1) -> Iterator[Gpus]:
     """Open the cards of a kind; skip where there are not so many."""
     if kind == "simulated":
-        with simulated_gpus("--speed", "100", "--scale", "16384", f"--gpus={cards}") as gpus:
+        with simulated_gpus(f"--speed={SPEED}", "--scale", "16384", f"--gpus={cards}") as gpus:
+            yield gpus
+        return
+    if kind == "stand-in":
+        with nvidia_gpus(cards=cards, speed=SPEED) as gpus:
             yield gpus
         return
     if not nvidia_gpus_found():
@@ -77,8 +85,8 @@ def world(node: Gpus, kind: str, tmp_path: Path) -> Iterator[AgentWorld]:
 @contextmanager
 def agent_of(kind: str, node: Gpus, folder: Path, module: str) -> Iterator[AgentWorld]:
     """Start an agent beside a card of this kind."""
-    options = ("--SubletAgent.tick_s=0.03" if kind == "simulated" else "--SubletAgent.tick_s=0.2",)
-    with agent_beside(node, folder, *options, module=module) as made:
+    tick_s = 0.2 if kind == "nvidia" else 0.03
+    with agent_beside(node, folder, f"--SubletAgent.tick_s={tick_s}", module=module) as made:
         if kind == "nvidia":
             made.patience_s = REAL_PATIENCE_S
         yield made

@@ -1,6 +1,6 @@
 """The agent beside thieves, beside what it cannot move, and on two cards: nobody loses a byte.
 
-Run on the simulated card and on a real one. What is held is a fifth of the card, and what is
+Run on every kind of card. What is held is a fifth of the card, and what is
 promised nearly all of it: so that a real card moves it in seconds, and yet somebody must leave.
 """
 
@@ -144,7 +144,7 @@ def test_memory_shared_by_cuda_ipc_is_seen_beforehand_and_never_suspended(world,
 @pytest.fixture
 def mps(kind: str) -> Iterator[dict[str, str]]:
     """What a process needs to be a client of MPS."""
-    if kind == "simulated":
+    if kind != "nvidia":
         yield {}
         return
     control = shutil.which("nvidia-cuda-mps-control")
@@ -162,6 +162,9 @@ def test_a_client_of_mps_stays_on_the_card_and_says_so(world, shares, kind, mps)
     ada = world.kernel("a", **mps)
     if kind == "simulated":
         ada.run("gpu.join_mps()")
+    elif kind == "stand-in":
+        ada.run("gpu.memory_info()")
+        world.gpus.stand_in.make_mps_client(ada.pid)
     ada.enter()
     hers = ada.fill(shares.held, 1)
     world.until(lambda: world.report("a").obstacle in {Obstacle.MPS, Obstacle.NOT_SUPPORTED})

@@ -148,8 +148,12 @@ def _version(driver: Any) -> tuple[int, int]:
     except RuntimeError as error:
         message = f"the NVIDIA driver's library cannot be used: {error}"
         raise NoDriverError(message) from error
+    if int(result) != 0:
+        # As the toolkit's stub of the library answers.
+        message = f"the NVIDIA driver does not tell its version: {result.name} (error {int(result)})"
+        raise NoDriverError(message)
     found = (version // 1000, version % 1000 // 10)
-    if int(result) != 0 or found < LEAST_DRIVER:
+    if found < LEAST_DRIVER:
         message = (
             f"the NVIDIA driver speaks CUDA {found[0]}.{found[1]}; suspending needs "
             f"{LEAST_DRIVER[0]}.{LEAST_DRIVER[1]} or newer (driver 570)"

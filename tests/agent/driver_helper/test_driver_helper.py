@@ -479,6 +479,15 @@ def test_a_driver_without_the_checkpoint_api_is_refused_with_its_version(
         fresh.first_word()
 
 
+def test_a_driver_that_does_not_tell_its_version_is_refused_with_what_it_said(
+    stand_in: NvidiaStandIn, helper: DriverHelper, tmp_path: Path
+) -> None:
+    del helper
+    stand_in.answer("cuDriverGetVersion", 34)
+    with a_new_helper(tmp_path) as fresh, pytest.raises(NoHelperError, match="STUB_LIBRARY"):
+        fresh.first_word()
+
+
 def test_a_module_that_is_missing_is_named_with_what_brings_it(
     stand_in: NvidiaStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

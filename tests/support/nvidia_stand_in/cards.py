@@ -39,8 +39,11 @@ class NvidiaGpus:
         process = self.administration.inspect().process(pid)
         return None if process is None else process.state
 
-    def tenant(self, *, uid: int | None = None, **environment: str) -> Tenant:
+    def tenant(
+        self, *, uid: int | None = None, client: str | None = None, **environment: str
+    ) -> Tenant:
         """Start a process that uses the cards; it ends with them at the latest."""
+        assert client in {None, self.client}, f"these cards have no {client}"
         chosen = environment.get("SUBLET_GPU_ID", self.gpu_id)
         return self.stand_in.tenant(uid=uid, cards=chosen, **environment)
 
