@@ -150,7 +150,8 @@ def _version(driver: Any) -> tuple[int, int]:
         raise NoDriverError(message) from error
     if int(result) != 0:
         # As the toolkit's stub of the library answers.
-        message = f"the NVIDIA driver does not tell its version: {result.name} (error {int(result)})"
+        told = f"{result.name} (error {int(result)})"
+        message = f"the NVIDIA driver does not tell its version: {told}"
         raise NoDriverError(message)
     found = (version // 1000, version % 1000 // 10)
     if found < LEAST_DRIVER:

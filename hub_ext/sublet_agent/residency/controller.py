@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
@@ -45,6 +45,7 @@ from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
 _BROKEN_MOVE_WAIT: Final = timedelta(seconds=5)
+_ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class GpuResidency:
         """Asks for a new sample of the GPU at once."""
         self.acting = asyncio.Lock()
         """Held while decisions are acted on: who lets processes run beside that takes it too."""
+        self._measured_from = _ALWAYS
+        """Since when the card must have been measured before a gate opens."""
         self._dirty = False
         self._begun = False
         self._stopping = False
@@ -186,8 +189,9 @@ class GpuResidency:
         pauses = [self.slices[a.slice_id] for a in decision.actions if isinstance(a, Pause)]
         paused = not pauses or await self._pauses.pause(pauses, now)
         if pauses:
-            # A process that began since the last sample stands still as soon as it is seen.
-            self.look_again()
+            # What they took since the last sample counts before anybody is promised the rest; and
+            # a process that began since stands still as soon as it is seen.
+            self._measure_anew()
         if not paused:
             # Nobody is promised anything while who should stand still may run on.
             asyncio.get_running_loop().call_later(_STEP_FAILED_WAIT_S, self.poke)
@@ -217,6 +221,10 @@ class GpuResidency:
                 return self._evict(served, action)
 
     def _open_gate(self, served: ServedSlice, now: datetime) -> bool:
+        if self.gpu.fault is None and self.gpu.reading.measured_until < self._measured_from:
+            # The sample that was asked for leads to the next step.
+            self.look_again()
+            return False
         waited = served.open_gate(now)
         if waited is None:
             return False
@@ -248,6 +256,7 @@ class GpuResidency:
             bytes_mib=plan.bytes_mib,
             expected_s=plan.bytes_mib / rate,
             room_for=room_for,
+            may_grow=suspending and (served.gate_open or served.past_the_gate(now)),
         )
         if suspending:
             served.begin_suspend(now)
@@ -269,8 +278,16 @@ class GpuResidency:
             served.put_off_moves(self._tools.clock.now() + _BROKEN_MOVE_WAIT)
         finally:
             self.gpu.end_move()
+            if move.kind is TransitionKind.SUSPENDING:
+                # It may run on; and processes of it that began meanwhile were not moved.
+                self._measure_anew()
             self._tools.changed()
             self.poke()
+
+    def _measure_anew(self) -> None:
+        """Open no gate before the card was measured: somebody who could grow until now cannot."""
+        self._measured_from = self._tools.clock.now()
+        self.look_again()
 
     def _evict(self, served: ServedSlice, action: Evict) -> bool:
         if not served.evict():

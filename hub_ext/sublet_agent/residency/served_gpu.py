@@ -38,6 +38,10 @@ class RunningMove:
     bytes_mib: int
     expected_s: float
     room_for: SliceId | None = None
+    may_grow: bool = False
+    """Whether cells of the slice were let through before: until its bytes are out, these may have
+    filled its cap after ``bytes_mib`` was measured.
+    """
     moved_mib: int | None = None
     """How much of the memory had arrived at the last sample; ``None`` where the device does not
     tell.

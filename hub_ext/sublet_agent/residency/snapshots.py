@@ -92,6 +92,8 @@ def _view(served: ServedSlice, move: RunningMove | None, node: NodeConditions) -
     held_mib, image_mib = served.reckoned_mib(), served.processes.image_mib()
     if move is not None and move.kind is TransitionKind.SUSPENDING:
         state, held_mib, image_mib = SliceState.PAUSED, max(move.bytes_mib, held_mib), 0
+        if move.may_grow:
+            held_mib = max(held_mib, cap_mib)
     elif move is not None:
         state, held_mib, image_mib = SliceState.SUSPENDED, 0, max(move.bytes_mib, image_mib)
     elif state is SliceState.SUSPENDED:

@@ -7,6 +7,10 @@ from sublet_agent.simulated.protocol.errors import CudaCode
 from tests.support.agent_world import agent_world
 
 FAULTY = "tests.support.faulty_agent"
+END_OF_CELL = (
+    "_line.sendall(json.dumps({'type': 'activity', 'kernel': 'k', 'sequence': 1, 'busy': False})"
+    ".encode() + b'\\n')"
+)
 LONG = {"idle_after_s": 60.0, "turn_s": 60.0}
 
 
@@ -22,6 +26,13 @@ def held_up(world, kernel, slice_id):
     """Let a cell ask, and see that it is held up."""
     kernel.tenant.begin("enter()")
     world.until(lambda: world.report(slice_id).wait is not None)
+
+
+def let_turns_last(world, seconds):
+    world.service.gpus = tuple(
+        gpu.model_copy(update={"turn_s": seconds}) for gpu in world.service.gpus
+    )
+    world.service.push()
 
 
 def test_what_a_released_slice_holds_is_promised_to_nobody(tmp_path):
@@ -74,14 +85,46 @@ def test_a_larger_size_is_promised_when_there_is_room_for_it(tmp_path):
             kernel.enter()
             kernel.fill(gib, gib)
         world.until(lambda: world.report("c").memory_mib > 38 * 1024)
-        world.service.gpus = tuple(
-            gpu.model_copy(update={"turn_s": 0.5}) for gpu in world.service.gpus
-        )
+        let_turns_last(world, 0.5)
         world.service.assign(world.notebook("a", 60), world.notebook("c", 40))
         world.until(lambda: world.report("c").move is not None)
         ada.enter()
         assert world.truth(cleo.pid) == "checkpointed"
         ada.run("more = gpu.allocate(gib=50)")
+
+
+def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=2", speed=100) as world:
+        world.patience_s = 60.0
+        world.serve(world.notebook("a", 60), world.notebook("c", 48), **LONG)
+        ada, cleo = world.kernel("a"), world.kernel("c")
+        ada.enter()
+        ada.fill(5, 1)
+        world.until(lambda: world.report("a").memory_mib > 5 * 1024)
+        cleo.tenant.begin("enter()[0]")
+        ada.run("more = gpu.allocate(gib=45)")
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, 5.0, pid=ada.pid)
+        let_turns_last(world, 0.5)
+        world.until(lambda: world.report("a").move is not None)
+        ada.run(END_OF_CELL)
+        assert cleo.tenant.end() == "'open'"
+        assert world.truth(ada.pid) == "checkpointed"
+        cleo.fill(47, 2)
+
+
+def test_what_a_job_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=2", speed=100) as world:
+        world.patience_s = 60.0
+        world.serve(world.notebook("a", 60), world.job("j", 70))
+        world.until(lambda: world.report("j").gate_open)
+        job = world.kernel("j")
+        job.fill(5, 1)
+        world.until(lambda: world.report("j").memory_mib > 5 * 1024)
+        ada = world.kernel("a")
+        job.run("more = gpu.allocate(gib=60)")
+        ada.enter()
+        assert world.truth(job.pid) == "checkpointed"
+        ada.fill(55, 2)
 
 
 @pytest.mark.parametrize("failures", [1, 2])
