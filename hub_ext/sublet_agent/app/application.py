@@ -18,8 +18,7 @@ from typing import Any, Final, NoReturn
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default, validate
 from traitlets.config import Application
 
-from sublet_agent import __version__
-from sublet_agent.app.node_agent import JOURNAL_NAME
+from sublet_agent.app.node_agent import JOURNAL_NAME, VERSION
 from sublet_agent.app.settings import AgentSettings
 from sublet_agent.app.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
 from sublet_agent.cgroups.node_groups import GROUPS_NAME, GroupSettings
@@ -47,7 +46,7 @@ class SubletAgent(DevicePluginOptions, Application):
     """The agent of one node: lends idle slices of its GPUs, and gives them back alive."""
 
     name = "sublet-agent"
-    version = __version__
+    version = VERSION
     description = (
         "The agent of one node with GPUs. It knows which process belongs to which slice, sees "
         "who is at work, pauses jobs and moves memory between GPU and host, and tells the hub "

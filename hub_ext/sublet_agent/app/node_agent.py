@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib.metadata
 import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,6 @@ from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
 from sublet_quota.wire.event_kinds import EventKind
 
-from sublet_agent import __version__
 from sublet_agent.app.settings import AgentSettings
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.cgroups.node_groups import node_groups
@@ -43,6 +43,7 @@ from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_agent.tenants.request_handler import TenantRequests
 from sublet_agent.tenants.server import TenantSocket
 
+VERSION: Final = importlib.metadata.version("sublet")
 JOURNAL_NAME: Final = "journal.jsonl"
 _HOST_RESERVE_MIB: Final = 2048
 _HEALTH_PERIOD_S: Final = 1.0
@@ -222,9 +223,7 @@ class NodeAgent:
         loops += [check.run() for check in self._checks]
         loops += [self._watch_health(), self._keep_house()]
         if self._settings.link is not None:
-            hello = Hello(
-                node=self._settings.node, boot_id=self._table.boot_id, version=__version__
-            )
+            hello = Hello(node=self._settings.node, boot_id=self._table.boot_id, version=VERSION)
             self._link = ServiceLink(
                 settings=self._settings.link,
                 hello=hello,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from sublet_agent.cgroups.trees import FreezerTree, find_trees
+from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines, find_trees
 from sublet_agent.processes.threads import living_threads
 
 _STATE_AFTER: Final = b") "
@@ -63,8 +63,9 @@ class StandingStill:
         return next((why for state, why in _OF_STATE.items() if state in states), None)
 
     def _is_frozen(self, pid: int) -> bool:
+        lines = cgroup_lines(pid) if self._trees else ()
         for tree in self._trees:
-            place = tree.place_of(pid)
+            place = tree.place_in(lines)
             try:
                 if place is not None and place != "/" and tree.is_freezing(place):
                     return True

@@ -36,7 +36,11 @@ class FreezerTree:
 
     def place_of(self, pid: int) -> str | None:
         """Return a process's place; ``None`` where it is gone, or outside of what is mounted."""
-        for line in cgroup_lines(pid):
+        return self.place_in(cgroup_lines(pid))
+
+    def place_in(self, lines: Iterable[str]) -> str | None:
+        """Return a process's place from its ``cgroup_lines``, read once for several trees."""
+        for line in lines:
             _, controllers, path = line.split(":", 2)
             of_this = not controllers if self.version == 2 else "freezer" in controllers.split(",")  # noqa: PLR2004
             if of_this:

@@ -109,7 +109,7 @@ async def _make_others_ready(workers: Workers) -> None:
     """
     await asyncio.sleep(_OTHERS_READY_AFTER_S)
     try:
-        await workers.make_ready(CALLS_AT_ONCE - _READY_WORKERS)
+        await workers.make_others_ready()
     except (WorkerDidNotStartError, OSError) as error:
         log.warning("workers are started when they are needed: %s", error)
 

@@ -76,20 +76,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     # What a library prints must not be taken for an answer.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    try:
-        driver = CudaDriver()
-    except NoDriverError as error:
-        answers.write(DriverAnswer(outcome=Outcome.FAILED, detail=str(error)).line())
-        sys.exit(1)
-    ready = f"CUDA {driver.version[0]}.{driver.version[1]}"
-    answers.write(DriverAnswer(outcome=Outcome.DONE, code=driver.init_code, detail=ready).line())
-    worker = Worker(folder, driver, StandingStill())
-    for line in sys.stdin.buffer:
-        answer = worker.answer(DriverRequest.model_validate_json(line))
+    # A helper that has ended hears no answer.
+    with contextlib.suppress(BrokenPipeError):
         try:
-            answers.write(answer.line())
-        except BrokenPipeError:
-            return
+            driver = CudaDriver()
+        except NoDriverError as error:
+            answers.write(DriverAnswer(outcome=Outcome.FAILED, detail=str(error)).line())
+            sys.exit(1)
+        word = f"CUDA {driver.version[0]}.{driver.version[1]}"
+        answers.write(DriverAnswer(outcome=Outcome.DONE, code=driver.init_code, detail=word).line())
+        worker = Worker(folder, driver, StandingStill())
+        for line in sys.stdin.buffer:
+            answers.write(worker.answer(DriverRequest.model_validate_json(line)).line())
 
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ class Workers:
         self._folder: Final = folder
         self._at_once: Final = at_once
         self._idle: list[WorkerProcess] = []
+        self._busy = 0
         self._room = asyncio.Semaphore(at_once)
 
     async def make_ready(self, count: int) -> DriverAnswer:
@@ -123,6 +124,15 @@ class Workers:
         self._idle += [worker for worker, _ in started]
         return started[0][1]
 
+    async def make_others_ready(self) -> None:
+        """Start workers for as many calls as may be at once, where calls did not start them yet.
+
+        ``WorkerDidNotStartError``, ``OSError``.
+        """
+        missing = self._at_once - len(self._idle) - self._busy
+        if missing > 0:
+            await self.make_ready(missing)
+
     async def call(self, request: DriverRequest, given_up: GivenUp) -> DriverAnswer:
         """Make a call in a worker of its own; return the answer, however late it comes.
 
@@ -130,19 +140,26 @@ class Workers:
         was not begun by then is not begun.
         """
         async with _Place(self._room, given_up):
+            self._busy += 1
             try:
-                worker = self._idle.pop() if self._idle else await self._another()
-            except (WorkerDidNotStartError, OSError) as error:
-                return DriverAnswer(outcome=Outcome.FAILED, detail=f"not begun: {error}")
-            begun = not (given_up.is_set() or request.is_over)
-            answer = await worker.call(request) if begun else NOT_BEGUN
-            if answer.outcome is Outcome.WORKER_DIED:
-                log.error("a worker (process %s) ended in a call: %s", worker.pid, answer.detail)
-            elif len(self._idle) < self._at_once:
-                self._idle.append(worker)
-            else:
-                worker.let_end()
-            return answer
+                return await self._call(request, given_up)
+            finally:
+                self._busy -= 1
+
+    async def _call(self, request: DriverRequest, given_up: GivenUp) -> DriverAnswer:
+        try:
+            worker = self._idle.pop() if self._idle else await self._another()
+        except (WorkerDidNotStartError, OSError) as error:
+            return DriverAnswer(outcome=Outcome.FAILED, detail=f"not begun: {error}")
+        begun = not (given_up.is_set() or request.is_over)
+        answer = await worker.call(request) if begun else NOT_BEGUN
+        if answer.outcome is Outcome.WORKER_DIED:
+            log.error("a worker (process %s) ended in a call: %s", worker.pid, answer.detail)
+        elif len(self._idle) < self._at_once:
+            self._idle.append(worker)
+        else:
+            worker.let_end()
+        return answer
 
     async def _another(self) -> WorkerProcess:
         worker, _ = await WorkerProcess.start(self._folder)

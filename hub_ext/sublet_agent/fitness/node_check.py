@@ -12,6 +12,7 @@ from typing import Final
 from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.fitness import Consequence, Unfit, UnfitReason, is_closed
 
+from sublet_agent.cgroups.attribution import SLICE_VARIABLE
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.fitness.canary import SIZE_MIB
 from sublet_agent.fitness.setup_checks import Check, check_card
@@ -106,13 +107,16 @@ def check_node(device: Device, limits: TrialLimits | None) -> CheckedNode:
 
 
 def _checks(tools: MoveTools, gpu_id: GpuId, limits: TrialLimits | None) -> tuple[Check, ...]:
-    checks = (*check_card(tools.device, gpu_id), _others(tools.device, gpu_id))
+    users = _users_of(tools, gpu_id)
+    checks = (*check_card(tools.device, gpu_id), _others(users), *_slices(users))
     what = "moved out and back"
     if limits is None:
         return (*checks, Check(what, "not tried: switched off", was_made=False))
     if any(check.reason is not None for check in checks):
         # As the agent does: what is known not to be fit is not tried.
         return (*checks, Check(what, "not tried", was_made=False))
+    if users:
+        return (*checks, Check(what, "not tried beside slices", was_made=False))
     began = time.monotonic()
     failure = try_card_in_time(Trial(tools, gpu_id, limits))
     took_s = time.monotonic() - began
@@ -121,25 +125,50 @@ def _checks(tools: MoveTools, gpu_id: GpuId, limits: TrialLimits | None) -> tupl
     return (*checks, Check(what, f"{SIZE_MIB} MiB, unchanged, in {took_s:.1f} s"))
 
 
-def _others(device: Device, gpu_id: GpuId) -> Check:
-    what = "others on it"
+@dataclass(frozen=True, slots=True)
+class _User:
+    """A process on a card."""
+
+    pid: int
+    slice_id: str | None
+    """The slice that its environment names: what a tenant may claim is enough for not being told to
+    be ended."""
+
+    @property
+    def named(self) -> str:
+        try:
+            return f"{self.pid} {Path(f'/proc/{self.pid}/comm').read_text().strip()}"
+        except OSError:
+            return str(self.pid)
+
+
+def _users_of(tools: MoveTools, gpu_id: GpuId) -> tuple[_User, ...] | None:
+    """Return who is on a card; ``None`` where it cannot tell, which is a check of its own."""
     try:
-        pids = [process.pid for process in device.processes(gpu_id)]
+        pids = [process.pid for process in tools.device.processes(gpu_id)]
     except DeviceError:
-        # That it cannot list them is a check of its own.
+        return None
+    return tuple(_User(pid, tools.table.environment(pid, SLICE_VARIABLE)) for pid in pids)
+
+
+def _others(users: Sequence[_User] | None) -> Check:
+    what = "others on it"
+    if users is None:
         return Check(what, "not told", was_made=False)
-    if not pids:
-        return Check(what, "none")
-    named = ", ".join(_named(pid) for pid in pids[:_MOST_NAMED])
-    more = f" and {len(pids) - _MOST_NAMED} more" if len(pids) > _MOST_NAMED else ""
-    return Check(what, f"{named}{more}", UnfitReason(Unfit.OCCUPIED, f"{named}{more}"))
+    others = _listed([user.named for user in users if user.slice_id is None])
+    return (
+        Check(what, others, UnfitReason(Unfit.OCCUPIED, others)) if others else Check(what, "none")
+    )
 
 
-def _named(pid: int) -> str:
-    try:
-        return f"{pid} {Path(f'/proc/{pid}/comm').read_text().strip()}"
-    except OSError:
-        return str(pid)
+def _slices(users: Sequence[_User] | None) -> tuple[Check, ...]:
+    named = [f"{u.named} ({u.slice_id})" for u in users or () if u.slice_id is not None]
+    return (Check("slices on it", _listed(named)),) if named else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _tools(device: Device, folder: Path, calls: ThreadPoolExecutor) -> MoveTools:

@@ -23,8 +23,8 @@ from sublet_agent.devices.interface import (
 from sublet_agent.devices.nvidia import NvidiaDevice
 from sublet_agent.driver_helper.__main__ import CALLS_AT_ONCE
 from sublet_agent.driver_helper.client import CLAIM_NAME, DriverHelper, NoHelperError
-from sublet_agent.driver_helper.messages import DriverRequest, Operation, Outcome
-from sublet_agent.driver_helper.workers import WorkerDidNotStartError, Workers
+from sublet_agent.driver_helper.messages import DriverAnswer, DriverRequest, Operation, Outcome
+from sublet_agent.driver_helper.workers import WorkerDidNotStartError, WorkerProcess, Workers
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.simulated.machine.operations import OperationKind
 
@@ -451,6 +451,26 @@ def test_a_driver_that_does_not_start_is_told_and_not_waited_for_without_end(
     stand_in.hold("cuInit")
     with pytest.raises(WorkerDidNotStartError, match="the driver does not start"):
         asyncio.run(Workers(tmp_path, 1).make_ready(1))
+
+
+def test_no_more_workers_are_made_ready_than_calls_may_be_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+
+    async def start(folder: Path) -> tuple[object, DriverAnswer]:
+        started.append(folder)
+        return object(), DriverAnswer(outcome=Outcome.DONE)
+
+    async def made_ready() -> None:
+        workers = Workers(tmp_path, 3)
+        await workers.make_ready(2)
+        for _ in range(2):
+            await workers.make_others_ready()
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    asyncio.run(made_ready())
+    assert len(started) == 3
 
 
 def test_while_a_helper_starts_no_other_is_started(

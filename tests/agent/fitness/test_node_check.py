@@ -72,6 +72,18 @@ def test_a_card_that_others_use_is_not_tried_and_they_are_named(gpus):
     assert tenant.run("b.sha256() == h") == "True"
 
 
+def test_a_notebook_with_a_slice_is_nobody_to_be_ended(gpus):
+    tenant = gpus.tenant(SUBLET_GPU_ID=gpus.gpu_id, SUBLET_SLICE_ID="ada-1")
+    tenant.run("b = gpu.allocate(mib=8); h = b.fill(1)")
+    checked = check_node(gpus.device, LIMITS)
+    assert checked.fit
+    assert f"{tenant.pid} python" in checked.text
+    assert "(ada-1)" in checked.text
+    assert "end them" not in checked.text
+    assert checked.text.count("not tried beside slices") == 1
+    assert tenant.run("b.sha256() == h") == "True"
+
+
 def test_a_failing_trial_is_told(gpus):
     gpus.administration.corrupt_restore()
     checked = check_node(gpus.device, LIMITS)
