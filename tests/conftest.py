@@ -48,9 +48,15 @@ _LONGEST_FIRST = (
 _WHOLE = (
     *_TOGETHER,
     "tests/agent/app/",
+    "tests/agent/devices/test_nvidia_stand_in.py",
+    "tests/agent/driver_helper/test_driver_helper.py",
+    "tests/agent/fitness/test_nvidia_trial.py",
+    "tests/agent/moves/test_frozen_neighbours.py",
+    "tests/card/",
     "tests/end_to_end/",
-    "tests/gpu/test_agent_",
+    "tests/gpu/",
     "tests/hub/app/",
+    "tests/hub/installation/test_hub_settings.py",
     "tests/hub/jobs/test_jobs_for_real.py",
     "tests/lab/test_kernel_",
     "tests/lab/test_runner",
@@ -58,7 +64,7 @@ _WHOLE = (
     "tests/lab_ui/",
     "tests/spawner/test_real_hub.py",
 )
-"""What `make quick` leaves out: whatever starts a whole hub, agent, kernel or front end."""
+"""What `make quick` leaves out: whatever starts a whole hub, agent, driver, kernel or front end."""
 _ROOT = Path(__file__).parents[1]
 
 
