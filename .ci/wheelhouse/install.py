@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
+LEAST_PYTHON = (3, 11)
+"""What Sublet itself needs, as ``requires-python`` says."""
 LIST = "wheelhouse.json"
 PIECE = re.compile(r"(?P<name>.+)\.piece-(?P<number>[0-9]{3})$")
 BUNDLE = "/share/jupyter/labextensions/sublet-lab/"
@@ -61,17 +63,26 @@ def read_list(house: Path) -> dict[str, Any]:
     return told
 
 
-def refuse_other_python(told: dict[str, Any]) -> None:
+def refuse_other_python(
+    told: dict[str, Any],
+    name: str = platform.python_implementation(),
+    version: tuple[int, ...] = sys.version_info[:3],
+) -> None:
     """Raise where this Python cannot use the wheels."""
-    here = "{}.{}".format(*sys.version_info)
-    if here != told["python"] or platform.python_implementation() != "CPython":
-        message = (
-            f"this wheelhouse is for CPython {told['python']}, and {sys.executable} is "
-            f"{platform.python_implementation()} {platform.python_version()}. Use another Python "
-            f"(make setup PYTHON=python{told['python']}, or python{told['python']} install.py), "
-            f"or make a wheelhouse for this one: make wheelhouse PYTHON_VERSION={here}"
-        )
-        raise WheelhouseError(message)
+    here = "{}.{}".format(*version)
+    if here == told["python"] and name == "CPython":
+        return
+    message = (
+        f"this wheelhouse is for CPython {told['python']}, and {sys.executable} is "
+        f"{name} {'.'.join(map(str, version))}. Use another Python "
+        f"(make setup PYTHON=python{told['python']}, or python{told['python']} install.py)"
+    )
+    if name == "CPython" and version >= LEAST_PYTHON:
+        message += f", or make a wheelhouse for this one: make wheelhouse PYTHON_VERSION={here}"
+    else:
+        least = "CPython {}.{}".format(*LEAST_PYTHON)
+        message += f": this one cannot run Sublet, which needs {least} or newer"
+    raise WheelhouseError(message)
 
 
 def refuse_other_platform(

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.gpu.card.__main__ import main
 from tests.gpu.card.machine import describe_machine, why_no_card
 from tests.gpu.card.page import make_page
 from tests.gpu.card.parts import MOST_S, PARTS, Context, Part
+from tests.gpu.card.progress import shown
 from tests.gpu.card.running import run_within
 from tests.support.nvidia_stand_in.stand_in import NvidiaStandIn
 
@@ -104,6 +106,41 @@ def test_a_part_that_fails_says_so_and_the_next_is_run(tmp_path: Path, capsys) -
     assert make_card(tmp_path, parts) == 1
     assert "FAILED with exit code 3" in capsys.readouterr().out
     assert told(tmp_path)["good"]["status"] == "passed"
+
+
+def test_it_says_at_the_start_of_a_part_where_to_watch_it(tmp_path: Path, capsys) -> None:
+    assert make_card(tmp_path, [part("one", "print('said')")]) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    watched = Path(first.partition("tail -f ")[2].removesuffix(")"))
+    assert watched.read_text() == "said\n"
+
+
+def test_what_is_watched_is_there_as_soon_as_it_is_said(tmp_path: Path) -> None:
+    says = "print('begun'); import os; os._exit(0)"
+    assert make_card(tmp_path, [part("one", says)]) == 0
+    assert told(tmp_path)["one"]["output"] == "begun\n"
+
+
+def test_a_part_that_tells_its_steps_is_heard_while_it_runs(tmp_path: Path, capsys) -> None:
+    goes_on = tmp_path / "heard"
+    says = (
+        "import pathlib, time\nprint('first')\n"
+        f"while not pathlib.Path({str(goes_on)!r}).exists(): time.sleep(0.01)\n"
+        "print('last', end='')"
+    )
+    heard = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        goes_on.touch()
+
+    with shown(tmp_path / "out", hear):
+        command = [sys.executable, "-u", "-c", says]
+        assert run_within(command, tmp_path / "out", 60.0, {}).exit_code == 0
+    assert heard == ["first", "last"]
+    shows, hides = replace(part("one", "print('step')"), shown=True), part("two", "print('step')")
+    assert make_card(tmp_path, [shows, hides]) == 0
+    assert capsys.readouterr().out.count("  step\n") == 1
 
 
 def test_parts_are_chosen_by_name_and_an_unknown_one_is_refused(tmp_path: Path, capsys) -> None:

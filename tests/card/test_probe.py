@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -136,6 +137,21 @@ def test_what_is_answered_is_not_asked_again(tmp_path: Path) -> None:
     assert [each["question"] for each in told["answers"]] == [*[*QUESTIONS][1:], missing]
     assert told["answers"][-1]["driver"] == "SIMULATED"
     assert done.stdout.count("...") == 1
+
+
+@pytest.mark.usefixtures("gpus")
+def test_a_probe_that_is_told_to_end_says_so_in_a_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.gpu.probe", "--driver", "simulated"]
+    command += ["--answers", str(tmp_path / "probe.json"), "--only", "waiting-locked"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as probe:
+        assert probe.stdout is not None
+        assert probe.stdout.readline().startswith("waiting-locked: ")
+        probe.send_signal(signal.SIGINT)
+        _, said = probe.communicate(timeout=60)
+    assert said == "Told to end: what was answered is kept, and it goes on from there.\n"
+    assert probe.returncode == 130
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,26 @@ def test_another_python_is_told_which_one_and_how_to_go_on(house: Path) -> None:
     assert "is for CPython 3.99" in said.stderr
     assert "PYTHON=python3.99" in said.stderr
     assert f"PYTHON_VERSION={HERE}" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "words"),
+    [
+        ("CPython", (3, 8, 10), r"CPython 3\.8\.10\..* needs CPython 3\.11 or newer$"),
+        ("PyPy", (3, 12, 1), r"PyPy 3\.12\.1\..* needs CPython 3\.11 or newer$"),
+        ("CPython", (3, 11, 2), r"for this one: make wheelhouse PYTHON_VERSION=3\.11$"),
+    ],
+)
+def test_a_wheelhouse_for_this_python_is_proposed_only_where_sublet_runs_on_it(
+    name: str, version: tuple[int, ...], words: str
+) -> None:
+    with pytest.raises(install.WheelhouseError, match=words):
+        install.refuse_other_python({"python": "3.12"}, name, version)
+
+
+def test_the_least_python_of_the_installer_is_that_of_the_package() -> None:
+    project = tomllib.loads((gather.ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">={}.{}".format(*install.LEAST_PYTHON)
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,9 @@ c.SubletAgent.tenant_socket = {agent_socket!r}
 
 QUOTA_DOCUMENT: Final = """\
 # The quota document: who may have what. Changes are taken up while the hub runs; a document with
-# an error is refused, and the one before stays in force. All that it can say, and what these mean:
-# quota/README.md in Sublet's repository.
+# an error is refused, and the one before stays in force. All that it can say, with what each means,
+# is printed as a JSON Schema by the Python of Sublet's service (see systemctl cat sublet-hub):
+#   PYTHON -m sublet_quota.document.json_schema
 pools:
   interactive:
     memory_overcommit: 2

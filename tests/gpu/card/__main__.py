@@ -6,6 +6,7 @@ machine is there for a while. Each part leaves ``PART/result.json``, and all are
 """
 
 import argparse
+import contextlib
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from tests.gpu.card.machine import describe_machine, why_no_card
 from tests.gpu.card.page import make_page
 from tests.gpu.card.parts import MOST_S, PARTS, Context, Part, chosen
+from tests.gpu.card.progress import shown
 from tests.gpu.card.results import (
     Result,
     Status,
@@ -44,8 +46,16 @@ def run_part(part: Part, context: Context, limit_s: float) -> Result:
     limit_s = min(limit_s, part.limit_s)
     began_at = datetime.now(UTC).isoformat(timespec="seconds")
     command = part.command(context, folder)
-    environment = {"SUBLET_GPU_DEVICE": context.device, "SUBLET_CARD_LIMIT_S": str(limit_s)}
-    run = run_within(command, folder / "output.txt", limit_s, environment)
+    environment = {
+        "SUBLET_GPU_DEVICE": context.device,
+        "SUBLET_CARD_LIMIT_S": str(limit_s),
+        "PYTHONUNBUFFERED": "1",  # who watches the file sees what is said when it is said
+    }
+    output = folder / "output.txt"
+    output.unlink(missing_ok=True)
+    print(f"{part.name}: {part.title} ({limit_s:.0f} s at most; tail -f {output})", flush=True)
+    with shown(output, _tell) if part.shown else contextlib.nullcontext():
+        run = run_within(command, output, limit_s, environment)
     status = Status.FAILED if run.exit_code else Status.PASSED
     result = Result(
         **collect(part, folder),
@@ -92,7 +102,6 @@ def main(arguments: list[str] | None = None, parts: Sequence[Part] = PARTS) -> i
             or result.device != device
             or options.again
         ):
-            print(f"{part.name}: {part.title} ...", flush=True)
             if options.again or (result is not None and result.device != device):
                 shutil.rmtree(context.folder(part.name), ignore_errors=True)
             result = run_part(part, context, options.limit_s)
@@ -103,6 +112,10 @@ def main(arguments: list[str] | None = None, parts: Sequence[Part] = PARTS) -> i
         (context.report / "report.html").write_text(make_page(told), encoding="utf-8")
     print(f"report: {context.report / 'report.html'}, {context.report / 'report.json'}")
     return 0 if all(each.status is Status.PASSED for each in results) else 1
+
+
+def _tell(line: str) -> None:
+    print(f"  {line}", flush=True)
 
 
 def in_words(result: Result) -> str:

@@ -37,6 +37,8 @@ class Part:
     simulated: bool = True
     """Whether the part says something on a simulated device, too."""
     limit_s: float = MOST_S
+    shown: bool = False
+    """Whether what the part says is shown while it runs, too: a line or two a step."""
 
 
 def _module(*words: str) -> list[str]:
@@ -72,7 +74,7 @@ def _benchmark(name: str) -> Callable[[Context, Path], list[str]]:
 
 
 PARTS: Final = (
-    Part("probe", "What is open about driver and card", _probe),
+    Part("probe", "What is open about driver and card", _probe, shown=True),
     Part("device", "The card does what the agent relies on", _tests("test_nvidia_conformance.py")),
     Part("figures", "How fast it moves, pauses and wakes", _figures),
     Part(

@@ -174,6 +174,9 @@ def main() -> int:
     except ProbeError as error:
         print(f"No card can be asked here: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Told to end: what was answered is kept, and it goes on from there.", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """The manual's commands and documents are such as this release takes."""
 
+import json
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from sublet_hub.installation.command_line import install, uninstall
 from sublet_hub.installation.configuration import QUOTA_DOCUMENT
@@ -11,6 +14,7 @@ from sublet_hub.installation.facts import HubKind
 from sublet_hub.installation.refusals import refusals
 from sublet_hub.installation.units import agent_unit
 from sublet_hub.installation.wishes import Wishes
+from sublet_lab.command_line import main
 from sublet_quota.document.reading import read_quota_document
 
 from tests.support.installing import a_hub, chosen, facts, packages
@@ -32,11 +36,33 @@ def test_its_options_are_there(command):
     assert named <= options_of(command)
 
 
+def test_its_commands_are_there():
+    named = set(re.findall(r"(?:`|/bin/)sublet ([a-z-]+)(?: ([a-z-]+))?", PAGE))
+    assert ("lending", "off") in named
+    for first, second in named:
+        command = main.get_command(None, first)
+        assert command is not None, first
+        if isinstance(command, click.Group):
+            assert second in command.commands, (first, second)
+
+
+def test_its_admin_has_an_account():
+    (admin,) = re.findall(r'admin_users = \{"(\w+)"\}', PAGE)
+    assert re.search(rf"^    sudo useradd .* {admin}$", PAGE, re.MULTILINE)
+
+
 def test_its_quota_document_is_valid_and_so_is_the_one_that_is_installed():
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     document = read_quota_document(text)
     assert set(document.groups) == {"teachers"}
     read_quota_document(QUOTA_DOCUMENT)
+
+
+@pytest.mark.parametrize("text", [PAGE, QUOTA_DOCUMENT], ids=["manual", "quota document"])
+def test_the_command_that_explains_quota_documents_prints_their_schema(text, capsys):
+    (module,) = re.findall(r"-m (sublet_quota\S+)", text)
+    runpy.run_module(module, run_name="__main__")
+    assert "EveryoneQuota" in json.loads(capsys.readouterr().out)["$defs"]
 
 
 def test_it_names_the_wheel_of_this_release():
