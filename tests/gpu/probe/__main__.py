@@ -167,7 +167,11 @@ def main() -> int:
         return 0
     if options.here:
         answer = ask_here(options.driver, options.here, may_change_settings=options.change_settings)
-        print(json.dumps(asdict(answer)))
+        try:
+            print(json.dumps(asdict(answer)), flush=True)
+        except BrokenPipeError:
+            # Who asked was told to end. Nothing may be written to it at this one's own end either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     try:
         return probe(options)
