@@ -22,10 +22,13 @@ from sublet_hub.installation.layout import (
     MANIFEST,
     SERVICE_UNIT,
     SIMULATED_UNIT,
+    UNITS,
 )
 from sublet_hub.installation.looking import Named, look
 from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undoing
 from sublet_hub.installation.refusals import refusals
+from sublet_hub.installation.running import what_runs
+from sublet_hub.installation.running import why_not_removed as why_not_while_these_run
 from sublet_hub.installation.suspended import suspended_slices, why_not_removed
 from sublet_hub.installation.system import LinuxSystem, System
 from sublet_hub.installation.tree import Tree
@@ -37,6 +40,7 @@ from sublet_hub.installation.words import (
     undo_lines,
     what_next,
 )
+from sublet_hub.ledger.database import LedgerReadError
 
 
 class InsidePath(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
@@ -138,22 +142,22 @@ def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
 @_ROOT
 @click.option("--remove-data", is_flag=True, help="Also the ledger and jobs' logs, for good.")
 @click.option(
-    "--leave-suspended",
+    "--leave-servers",
     is_flag=True,
-    help="Also while notebooks or jobs are suspended: nobody brings them back then.",
+    help="Also while notebook servers have a slice: nobody brings back the suspended ones then, "
+    "and what they hold on simulated GPUs is lost.",
 )
 def uninstall(
-    *, dry_run: bool, yes: bool, root: Path, remove_data: bool, leave_suspended: bool
+    *, dry_run: bool, yes: bool, root: Path, remove_data: bool, leave_servers: bool
 ) -> None:
     """Remove what `sublet install` made, and restore what was there before.
 
-    Data (the ledger, jobs' logs) stays unless you say otherwise. Stop all notebooks and jobs that
-    have a slice before: what is suspended when the agent goes stays so, and while anything is,
-    nothing is removed.
+    Data (the ledger, jobs' logs) stays unless you say otherwise. Stop all notebook servers that
+    have a slice before, and cancel all jobs: while any run, they are named, and nothing is removed.
     """
     with _told():
         session = Session.on(root, yes=yes, dry_run=dry_run)
-        _uninstall(session, remove_data=remove_data, leave_suspended=leave_suspended)
+        _uninstall(session, remove_data=remove_data, leave_servers=leave_servers)
 
 
 def _install(session: Session, wishes: Wishes, named: Named) -> None:
@@ -206,7 +210,7 @@ def _units(chosen: Choices) -> tuple[str, ...]:
     return (SIMULATED_UNIT, *units) if chosen.simulated else units
 
 
-def _uninstall(session: Session, *, remove_data: bool, leave_suspended: bool) -> None:
+def _uninstall(session: Session, *, remove_data: bool, leave_servers: bool) -> None:
     tree, carrier = session.tree, session.carrier
     if tree.find(MANIFEST).kind is Kind.NOTHING:
         click.echo(f"Nothing is installed here: there is no {MANIFEST}.")
@@ -215,17 +219,32 @@ def _uninstall(session: Session, *, remove_data: bool, leave_suspended: bool) ->
     data = [path for path in DATA if tree.find(path).kind is Kind.FOLDER]
     for line in undo_lines(undos, data, remove_data=remove_data):
         click.echo(line)
-    if not leave_suspended:
-        _refuse(why_not_removed(suspended_slices(tree)))
+    _refuse(_why_not_removed(session, leave_servers=leave_servers))
     if not session.goes_on():
         return
-    if not leave_suspended:
-        # Whoever was asked may have taken their time, in which the agent went on.
-        _refuse(why_not_removed(suspended_slices(tree)))
+    # Whoever was asked may have taken their time, in which service and agent went on.
+    _refuse(_why_not_removed(session, leave_servers=leave_servers))
     remove_data = remove_data or (bool(data) and session.answer(data_question(data)))
     for line in carrier.undo(undos, remove_data=remove_data):
         click.echo(f"  stays      {line}")
     click.echo("Restart the hub, so that it forgets Sublet.")
+
+
+def _why_not_removed(session: Session, *, leave_servers: bool) -> list[str]:
+    """Return what of users would be lost or orphaned, each with what to do."""
+    tree = session.tree
+    simulated = session.carrier.manifest.entry("file", str(UNITS / SIMULATED_UNIT)) is not None
+    try:
+        running = what_runs(tree)
+    except LedgerReadError as error:
+        unknown = (
+            f"{error}: it is not known which servers and jobs run. See that none has a slice "
+            "any more; then say --leave-servers"
+        )
+        reasons = [] if leave_servers else [unknown]
+    else:
+        reasons = why_not_while_these_run(running, simulated=simulated, leave_servers=leave_servers)
+    return reasons if leave_servers else [*reasons, *why_not_removed(suspended_slices(tree))]
 
 
 @contextmanager

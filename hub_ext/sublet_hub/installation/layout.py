@@ -17,6 +17,7 @@ STATE: Final = PurePosixPath("/var/lib/sublet")
 MANIFEST: Final = STATE / "installed.json"
 ORIGINALS: Final = STATE / "originals"
 SERVICE_STATE: Final = STATE / "service"
+LEDGER: Final = SERVICE_STATE / "ledger.sqlite"
 AGENT_STATE: Final = STATE / "agent"
 AGENT_JOURNAL: Final = AGENT_STATE / "journal.jsonl"
 DATA: Final = (SERVICE_STATE, AGENT_STATE)

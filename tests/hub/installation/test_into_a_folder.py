@@ -203,9 +203,9 @@ def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
     root = plain_machine(tmp_path)
     before = everything_below(root, but=COPIES)
     installed(root)
-    write(root, "var/lib/sublet/service/ledger.sqlite", "hours and hours")
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
     assert "data" in uninstalled(root)
-    assert (root / "var/lib/sublet/service/ledger.sqlite").read_text() == "hours and hours"
+    assert (root / "var/lib/sublet/service/ledger.bak").read_text() == "hours and hours"
     assert "sublet:" in (root / "etc/passwd").read_text()
     assert not (root / "etc/systemd/system/sublet-hub.service").exists()
     uninstalled(root, "--remove-data")
@@ -216,10 +216,10 @@ def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
 def test_data_that_was_kept_is_found_by_the_next_installation(tmp_path):
     root = plain_machine(tmp_path)
     installed(root)
-    write(root, "var/lib/sublet/service/ledger.sqlite", "hours and hours")
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
     uninstalled(root)
     installed(root)
-    assert (root / "var/lib/sublet/service/ledger.sqlite").read_text() == "hours and hours"
+    assert (root / "var/lib/sublet/service/ledger.bak").read_text() == "hours and hours"
     entries = json.loads((root / "var/lib/sublet/installed.json").read_text())["made"]
     assert [e["path"] for e in entries if e["kind"] == "account"] == ["sublet"]
 
