@@ -43,7 +43,11 @@ class Hub:
     unit: str
     """The systemd unit that runs it, such as ``jupyterhub.service``."""
     configuration: PurePosixPath
-    """The configuration file that it is started with."""
+    """The configuration file that it is started with, or the one that is named by an option."""
+    units_configuration: PurePosixPath | None = None
+    """The file that the unit says; ``None`` where that depends on what is not known here."""
+    has_configuration: bool = True
+    """Whether the configuration file is there."""
     environment: Packages
     users: Packages
     """The environment that users' servers and jobs run in."""

@@ -104,6 +104,9 @@ def _hub(tree: Tree, unit: HubUnit, wishes: Wishes, named: Named) -> Hub:
     prefix = PurePosixPath(unit.environment.get("TLJH_INSTALL_PREFIX", "/opt/tljh"))
     kind = HubKind.TLJH if "TLJH_INSTALL_PREFIX" in unit.environment else HubKind.PLAIN
     python = named.python or unit.python
+    # What systemd fills in before it starts the hub is not known here.
+    is_known = not set("$%") & set(str(unit.configuration))
+    units_configuration = _resolved(tree, unit.configuration) if is_known else None
     configuration = _resolved(tree, named.configuration or unit.configuration)
     settings, problem = _settings(tree, kind, python, configuration, unit)
     users = wishes.users_python or (prefix / "user/bin/python" if kind is HubKind.TLJH else python)
@@ -111,6 +114,8 @@ def _hub(tree: Tree, unit: HubUnit, wishes: Wishes, named: Named) -> Hub:
         kind=kind,
         unit=unit.name,
         configuration=configuration,
+        units_configuration=units_configuration,
+        has_configuration=tree.find(configuration).kind is not Kind.NOTHING,
         environment=packages_of(tree, python),
         users=packages_of(tree, users),
         settings=settings,

@@ -81,6 +81,7 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
             f"The hub runs as {hub.account}, and servers under their users' accounts are started "
             f"by root alone: remove User= from {hub.unit}."
         )
+    yield from _of_configuration(facts, hub)
     if hub.settings is None and (wishes.base_url is None or wishes.hub_api_url is None):
         yield (
             f"The hub's configuration {hub.configuration} cannot be read as the hub reads it "
@@ -94,6 +95,23 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
     yield from _of_drivers(facts, hub, wishes)
     if hub.users.python != hub.environment.python:
         yield from _of_sublet_in(hub, hub.users, facts.sublet_version, "users' servers")
+
+
+def _of_configuration(facts: Facts, hub: Hub) -> Iterator[str]:
+    """Yield why the file that is to have Sublet's line is not the hub's."""
+    named, units = hub.configuration, hub.units_configuration
+    which = f"{named}{'' if hub.has_configuration else ', which is not there'}"
+    if units is None:
+        if not hub.has_configuration:
+            yield (
+                f"With which configuration {hub.unit} starts the hub is not known: it would be "
+                f"{which}. Name the file with --hub-config."
+            )
+    elif named != units and not (facts.in_image and hub.has_configuration):
+        yield (
+            f"--hub-config names {which}, but {hub.unit} starts the hub with {units}: leave the "
+            "option out, or change the unit."
+        )
 
 
 def _of_spawner(hub: Hub, spawner: str, wishes: Wishes) -> Iterator[str]:

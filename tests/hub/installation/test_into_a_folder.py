@@ -118,6 +118,28 @@ def test_a_plain_hub_gets_one_line_and_keeps_its_files_mode(tmp_path):
 
 
 @NEEDS_ROOT
+def test_a_mistyped_configuration_of_the_hub_is_refused_and_not_made(tmp_path):
+    root = plain_machine(tmp_path)
+    before = everything_below(root)
+    mistyped = "/etc/jupyterhub/jupyterhub_confg.py"
+    result = install(root, "--yes", "--hub-config", mistyped)
+    assert result.exit_code == 1
+    right = "jupyterhub.service starts the hub with /etc/jupyterhub/jupyterhub_config.py"
+    assert f"names {mistyped}, which is not there, but {right}" in result.output
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
+def test_a_configuration_that_the_unit_leaves_open_must_be_named(tmp_path):
+    root = plain_machine(tmp_path)
+    unit = root / "etc/systemd/system/jupyterhub.service"
+    path = "/etc/jupyterhub/jupyterhub_config.py"
+    unit.write_text(unit.read_text().replace(path, "$CONFIG"))
+    assert "Name the file with --hub-config" in install(root, "--yes").output
+    assert "sublet-agent.service" in installed(root, "--hub-config", path)
+
+
+@NEEDS_ROOT
 def test_what_the_admin_wrote_into_the_hubs_configuration_meanwhile_stays(tmp_path):
     root = plain_machine(tmp_path)
     installed(root)

@@ -23,7 +23,34 @@ def hub_with(spawner):
     return a_hub(settings=HubSettings(spawner=spawner))
 
 
+NAMED, UNITS = PurePosixPath("/etc/jupyterhub/confg.py"), PurePosixPath("/etc/jupyterhub/config.py")
+
+
+def configured(named=NAMED, units=UNITS, **fields):
+    return (a_hub(configuration=named, units_configuration=units, **fields),)
+
+
 CASES = {
+    "a configuration that is not the hub's": (
+        facts(hubs=configured()),
+        Wishes(),
+        f"names {NAMED}, but jupyterhub.service starts the hub with {UNITS}",
+    ),
+    "a configuration that is not there": (
+        facts(hubs=configured(has_configuration=False)),
+        Wishes(),
+        f"names {NAMED}, which is not there, but jupyterhub.service starts the hub with {UNITS}",
+    ),
+    "a configuration that is not there in an image": (
+        facts(in_image=True, hubs=configured(has_configuration=False)),
+        Wishes(device="nvidia"),
+        f"names {NAMED}, which is not there",
+    ),
+    "a configuration that nobody knows": (
+        facts(hubs=configured(PurePosixPath("/$CONFIG"), None, has_configuration=False)),
+        Wishes(),
+        "Name the file with --hub-config",
+    ),
     "not root": (facts(is_root=False), Wishes(), "sudo"),
     "no systemd": (facts(systemd_version=None), Wishes(), "make up"),
     "old systemd": (facts(systemd_version=237), Wishes(), "systemd is 237; 245 or newer"),
@@ -108,6 +135,15 @@ def test_it_is_refused_in_words_that_say_what_to_do(name):
 
 
 FINE = {
+    "the unit's configuration, before it is written": (
+        facts(hubs=configured(UNITS, has_configuration=False)),
+        Wishes(),
+    ),
+    "another configuration of an image": (
+        facts(in_image=True, hubs=configured()),
+        Wishes(device="nvidia"),
+    ),
+    "a configuration that the unit does not tell": (facts(hubs=configured(units=None)), Wishes()),
     "a plain hub": (facts(), Wishes()),
     "The Littlest JupyterHub": (facts(hubs=(tljh(private_devices=True),)), Wishes()),
     "simulated GPUs without a card": (facts(gpus=()), Wishes(device="simulated")),
