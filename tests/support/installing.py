@@ -62,7 +62,7 @@ class Installation:
         carrier, wanted = self.carrier(), changes(chosen)
         manifest, find = carrier.manifest, self.tree.find
         planned = steps(wanted, manifest, find, self.tree.has_account)
-        return carrier.carry_out(planned, obsolete(wanted, manifest, find), VERSION)
+        return carrier.carry_out(planned, obsolete(wanted, manifest, find), VERSION, {})
 
     def undo(self, *, remove_data: bool = False) -> list[str]:
         carrier = self.carrier()

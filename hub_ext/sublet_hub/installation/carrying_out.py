@@ -24,6 +24,7 @@ from sublet_hub.installation.changes import (
 )
 from sublet_hub.installation.layout import DATA, MANIFEST, ORIGINALS, STATE, UNITS
 from sublet_hub.installation.manifest import Made, Manifest, entry_for, manifest_of
+from sublet_hub.installation.options import Options
 from sublet_hub.installation.plan import Step, Undo, Verdict
 from sublet_hub.installation.system import System
 from sublet_hub.installation.tree import Tree
@@ -53,14 +54,20 @@ class Carrier:
             return Manifest()
         return manifest_of(found.content, str(MANIFEST))
 
+    def remember(self, options: Options) -> None:
+        """Keep the options of an installation for the next one."""
+        manifest = self.manifest
+        if dict(options) != dict(manifest.options):
+            self._keep(replace(manifest, options=options))
+
     def carry_out(
-        self, steps: Sequence[Step], needless: Sequence[Undo], version: str
+        self, steps: Sequence[Step], needless: Sequence[Undo], version: str, options: Options
     ) -> tuple[str, ...]:
         """Make what is to be made; return the units that must be started again.
 
         What somebody changed is replaced only when they say so.
         """
-        manifest = self._begin(version)
+        manifest = self._begin(version, options)
         restarts: list[str] = []
         for step in steps:
             if step.is_done or (
@@ -78,7 +85,7 @@ class Carrier:
 
     def undo(self, undos: Sequence[Undo], *, remove_data: bool) -> list[str]:
         """Remove what was made; return what stays, in words."""
-        manifest = self.manifest
+        manifest = replace(self.manifest, options={})
         data = [path for path in DATA if self.tree.find(path).kind is Kind.FOLDER]
         keeps_data = bool(data) and not remove_data
         stays = [f"{path}: data" for path in data] if keeps_data else []
@@ -119,13 +126,12 @@ class Carrier:
         if made.kind == "file" and path.parent == UNITS:
             self.system.stop(path.name)
 
-    def _begin(self, version: str) -> Manifest:
+    def _begin(self, version: str, options: Options) -> Manifest:
         manifest = self.manifest
         if self.tree.find(STATE).kind is Kind.NOTHING:
             self.tree.make_folder(STATE, 0o755)
-        if version == manifest.version:
-            return manifest
-        return self._keep(replace(manifest, version=version))
+        begun = replace(manifest, version=version, options=options)
+        return manifest if begun == manifest else self._keep(begun)
 
     def _keep(self, manifest: Manifest) -> Manifest:
         self.tree.write(MANIFEST, manifest.to_json(), _READABLE)

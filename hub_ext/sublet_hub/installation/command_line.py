@@ -24,7 +24,8 @@ from sublet_hub.installation.layout import (
     SIMULATED_UNIT,
     UNITS,
 )
-from sublet_hub.installation.looking import Named, look
+from sublet_hub.installation.looking import look
+from sublet_hub.installation.options import Options, as_before, as_text, named_of, wishes_of
 from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undoing
 from sublet_hub.installation.refusals import refusals
 from sublet_hub.installation.running import what_runs
@@ -32,7 +33,7 @@ from sublet_hub.installation.running import why_not_removed as why_not_while_the
 from sublet_hub.installation.suspended import suspended_slices, why_not_removed
 from sublet_hub.installation.system import LinuxSystem, System
 from sublet_hub.installation.tree import Tree
-from sublet_hub.installation.wishes import SPAWNERS, Choices, Wishes, choices
+from sublet_hub.installation.wishes import DEFAULT_NODE, DEFAULT_PORT, SPAWNERS, Choices, choices
 from sublet_hub.installation.words import (
     data_question,
     introduction,
@@ -106,14 +107,18 @@ class Session:
 @_DRY_RUN
 @_YES
 @_ROOT
-@click.option("--spawner", type=click.Choice(SPAWNERS), help="Default: what fits the hub.")
+@click.option("--spawner", type=click.Choice(SPAWNERS), help="At first: what fits the hub.")
 @click.option(
     "--device",
     type=click.Choice(["nvidia", "simulated"]),
-    help="Default: nvidia. Simulated GPUs are for trying out.",
+    help="At first: nvidia. Simulated GPUs are for trying out.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=8901, show_default=True)
-@click.option("--node", default="this-machine", show_default=True, help="The machine's name.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"The service's, on this machine. At first: {DEFAULT_PORT}.",
+)
+@click.option("--node", help=f"The machine's name. At first: {DEFAULT_NODE}.")
 @click.option("--hub-unit", help="The systemd unit that runs the hub.")
 @click.option("--hub-config", type=InsidePath(), help="The hub's configuration file.")
 @click.option("--hub-python", type=InsidePath(), help="The interpreter that the hub runs with.")
@@ -126,14 +131,11 @@ def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
     The hub service and the agent become systemd units that start with the machine, and the hub
     learns of them. The plan is shown, and nothing is changed before you agree; `sublet uninstall`
     undoes all of it. Sublet must be installed in the hub's own Python environment.
+
+    Options are kept: the next `sublet install` begins with those of the last one.
     """
-    named = Named(
-        unit=options.pop("hub_unit"),
-        configuration=options.pop("hub_config"),
-        python=options.pop("hub_python"),
-    )
     with _told():
-        _install(Session.on(root, yes=yes, dry_run=dry_run), Wishes(**options), named)
+        _install(Session.on(root, yes=yes, dry_run=dry_run), as_text(options))
 
 
 @click.command()
@@ -160,12 +162,19 @@ def uninstall(
         _uninstall(session, remove_data=remove_data, leave_servers=leave_servers)
 
 
-def _install(session: Session, wishes: Wishes, named: Named) -> None:
+def _install(session: Session, given: Options) -> None:
     tree, version = session.tree, importlib.metadata.version("sublet")
-    facts = look(tree, session.system, version, wishes, named)
+    carrier = session.carrier
+    manifest = carrier.manifest
+    options = {**manifest.options, **given}
+    wishes = wishes_of(options)
+    facts = look(tree, session.system, version, wishes, named_of(options))
+    before = as_before(manifest.options, given)
+    if before:
+        click.echo(f"Options:  {before}  (as at the last install)")
     _refuse(refusals(facts, wishes))
-    chosen, carrier = choices(facts, facts.hubs[0], wishes), session.carrier
-    wanted, manifest = changes(chosen), carrier.manifest
+    chosen = choices(facts, facts.hubs[0], wishes)
+    wanted = changes(chosen)
     planned = steps(wanted, manifest, tree.find, tree.has_account)
     needless = obsolete(wanted, manifest, tree.find)
     upgraded = manifest.version not in {"", version}
@@ -174,6 +183,7 @@ def _install(session: Session, wishes: Wishes, named: Named) -> None:
     if all(step.is_done for step in planned) and not needless and not upgraded:
         click.echo("Everything is there already: nothing to change.")
         if not session.dry_run:
+            carrier.remember(options)
             _start(session.system, chosen, ())
         return
     for line in plan_lines(planned, needless, texts=session.dry_run):
@@ -185,7 +195,7 @@ def _install(session: Session, wishes: Wishes, named: Named) -> None:
     blocked = [s.change.what for s in planned if s.verdict is Verdict.BLOCKED]
     _refuse([f"something of another kind is in the way of: {each}" for each in blocked])
     if session.goes_on():
-        changed = carrier.carry_out(planned, needless, version)
+        changed = carrier.carry_out(planned, needless, version, options)
         _start(session.system, chosen, _units(chosen) if upgraded else changed)
         for line in ("", *what_next(chosen, in_image=facts.in_image)):
             click.echo(line)

@@ -186,6 +186,48 @@ def test_an_upgrade_shows_the_difference_and_makes_it(tmp_path):
     assert "8902" in (root / "etc/sublet/sublet_hub_config.py").read_text()
 
 
+OPTIONS = ("--port", "9000", "--node", "gpu1", "--users-python", "/opt/hub/bin/python3")
+
+
+@NEEDS_ROOT
+def test_the_options_of_the_last_install_count_until_others_are_given(tmp_path):
+    root = plain_machine(tmp_path)
+    assert "as at the last install" not in installed(root, *OPTIONS)
+    before = everything_below(root)
+    said = run("install", root, "--yes").output
+    (line,) = [each for each in said.splitlines() if "as at the last install" in each]
+    assert all(each in line for each in (*OPTIONS, "--device nvidia"))
+    assert "nothing to change" in said
+    assert everything_below(root) == before
+    said = run("install", root, "--yes", "--port", "9001").output
+    assert "-c.SubletHub.port = 9000" in said
+    assert "--node gpu1" in said
+    assert "--port" not in said
+    said = run("install", root, "--yes").output
+    assert "nothing to change" in said
+    assert "--port 9001" in said
+
+
+@NEEDS_ROOT
+def test_options_that_change_no_file_are_kept_too(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    unit = "--hub-unit", "jupyterhub.service"
+    assert "nothing to change" in installed(root, "--dry-run", *unit)
+    assert "--hub-unit" not in installed(root)
+    assert "nothing to change" in installed(root, *unit)
+    assert " ".join(unit) in installed(root)
+
+
+@NEEDS_ROOT
+def test_options_are_forgotten_when_sublet_is_uninstalled(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root, *OPTIONS)
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
+    uninstalled(root)
+    assert "as at the last install" not in installed(root)
+
+
 @NEEDS_ROOT
 def test_another_release_starts_its_parts_again_also_where_no_file_differs(tmp_path):
     root = plain_machine(tmp_path)

@@ -133,5 +133,9 @@ def test_the_spawner_fits_the_hub(kind, present, wished, spawner):
 
 
 def test_a_manifest_is_read_as_it_was_kept():
-    manifest = Manifest("1.0", (OURS, entry_for(LINE)))
+    manifest = Manifest("1.0", (OURS, entry_for(LINE)), {"port": "9000"})
     assert manifest_of(manifest.to_json(), "here") == manifest
+
+
+def test_a_manifest_of_a_release_that_kept_no_options_is_read():
+    assert manifest_of(b'{"version": "1.0", "made": []}', "here") == Manifest("1.0")
