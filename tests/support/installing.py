@@ -22,6 +22,8 @@ class PretendedSystem:
     def __init__(self, root: Path) -> None:
         self._passwd = root / "etc/passwd"
         self.done: list[str] = []
+        self.hub_started_at: float | None = None
+        self.failing: set[str] = set()
 
     def add_account(self, account: Account) -> None:
         with self._passwd.open("a") as file:
@@ -36,6 +38,8 @@ class PretendedSystem:
         self.done.append("reload")
 
     def restart(self, unit: str) -> bool:
+        if unit in self.failing:
+            return False
         self.done.append(f"restart {unit}")
         return True
 
@@ -44,6 +48,9 @@ class PretendedSystem:
 
     def is_active(self, unit: str) -> bool:
         return f"restart {unit}" in self.done
+
+    def started_at(self, unit: str) -> float | None:
+        return self.hub_started_at if unit == "jupyterhub.service" else None
 
 
 class Installation:

@@ -16,6 +16,7 @@ import click
 from sublet_hub.errors import SubletHubError
 from sublet_hub.installation.carrying_out import Carrier
 from sublet_hub.installation.changes import Kind
+from sublet_hub.installation.hub_restart import is_behind
 from sublet_hub.installation.layout import (
     AGENT_UNIT,
     DATA,
@@ -38,6 +39,7 @@ from sublet_hub.installation.words import (
     data_question,
     introduction,
     plan_lines,
+    restart_lines,
     undo_lines,
     what_next,
 )
@@ -135,7 +137,7 @@ def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
     Options are kept: the next `sublet install` begins with those of the last one.
     """
     with _told():
-        _install(Session.on(root, yes=yes, dry_run=dry_run), as_text(options))
+        install_on(Session.on(root, yes=yes, dry_run=dry_run), as_text(options))
 
 
 @click.command()
@@ -162,7 +164,11 @@ def uninstall(
         _uninstall(session, remove_data=remove_data, leave_servers=leave_servers)
 
 
-def _install(session: Session, given: Options) -> None:
+def install_on(session: Session, given: Options) -> None:
+    """Look, show the plan, and carry it out where that is agreed to.
+
+    ``ClickException`` where something keeps from it, or a part does not start.
+    """
     tree, version = session.tree, importlib.metadata.version("sublet")
     carrier = session.carrier
     manifest = carrier.manifest
@@ -181,10 +187,7 @@ def _install(session: Session, given: Options) -> None:
     for line in (*introduction(facts, chosen), ""):
         click.echo(line)
     if all(step.is_done for step in planned) and not needless and not upgraded:
-        click.echo("Everything is there already: nothing to change.")
-        if not session.dry_run:
-            carrier.remember(options)
-            _start(session.system, chosen, ())
+        _keep_as_it_is(session, chosen, options)
         return
     for line in plan_lines(planned, needless, texts=session.dry_run):
         click.echo(line)
@@ -201,6 +204,18 @@ def _install(session: Session, given: Options) -> None:
             click.echo(line)
 
 
+def _keep_as_it_is(session: Session, chosen: Choices, options: Options) -> None:
+    """Start what does not run; nothing is to be changed. ``ClickException`` where one does not."""
+    click.echo("Everything is there already: nothing to change.")
+    if not session.dry_run:
+        session.carrier.remember(options)
+        _start(session.system, chosen, ())
+    if is_behind(session.tree, session.system, chosen):
+        click.echo(f"{chosen.hub.unit} was started before its configuration was changed.")
+        for line in restart_lines(chosen):
+            click.echo(line)
+
+
 def _start(system: System, chosen: Choices, changed: tuple[str, ...]) -> None:
     """Start what does not run, and again what changed. ``ClickException`` where one does not."""
     failed = [
@@ -210,7 +225,9 @@ def _start(system: System, chosen: Choices, changed: tuple[str, ...]) -> None:
     ]
     if failed:
         hints = "; ".join(f"journalctl -u {unit} -n 30" for unit in failed)
-        message = f"{', '.join(failed)} did not start. See: {hints}"
+        message = (
+            f"{', '.join(failed)} did not start. See: {hints}. Then run `sublet install` again"
+        )
         raise click.ClickException(message)
 
 

@@ -22,6 +22,10 @@ class Packages:
     """``None``: there is no such environment."""
     versions: dict[str, str] = field(default_factory=dict)
     """The version of each package that was looked for and is there."""
+    closed: PurePosixPath | None = None
+    """The first folder on the way to the interpreter that other accounts than root may not enter,
+    or the interpreter where they may not execute it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ def packages_of(tree: Tree, python: PurePosixPath) -> Packages:
         return Packages(python)
     # The newest: conda's environments with a Python 3.12 have a link python3.1, too.
     version = max(libraries)
-    return Packages(python, version, _versions_in(libraries[version], tree, prefix))
+    found = _versions_in(libraries[version], tree, prefix)
+    return Packages(python, version, found, tree.first_closed(python))
 
 
 def _libraries_of(tree: Tree, prefix: PurePosixPath) -> dict[tuple[int, int], Path]:

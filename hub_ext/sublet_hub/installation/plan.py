@@ -133,11 +133,12 @@ def changes(choices: Choices) -> list[Change]:
         *(File(UNITS / name, "a systemd unit", text, restarts=(name,)) for name, text in units),
         Folder(AT_BOOT, "what starts with the machine"),
         *(Link(AT_BOOT / name, "starts it with the machine", f"../{name}") for name, _ in units),
-        *_of_hub(choices),
+        *of_hub(choices),
     ]
 
 
-def _of_hub(choices: Choices) -> list[Change]:
+def of_hub(choices: Choices) -> list[Change]:
+    """Return what of an installation the hub reads when it starts, but for the token."""
     hub, text = choices.hub, hub_configuration(choices)
     what = "the hub's settings for Sublet"
     if hub.kind is HubKind.TLJH and hub.prefix is not None:

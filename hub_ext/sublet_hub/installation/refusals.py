@@ -183,6 +183,12 @@ def _of_sublet_in(hub: Hub, packages: Packages, wanted: str, whose: str) -> Iter
             f"{'.'.join(map(str, OLDEST_PYTHON))} or newer (Ubuntu 24.04 has it)."
         )
         return
+    if packages.closed is not None:
+        yield (
+            f"The Python of {whose} ({packages.python}) is closed to the accounts that must "
+            "execute it, such as the service's: put the environment elsewhere (below /opt), or "
+            f"open the way: `sudo chmod o+x {packages.closed}`."
+        )
     present = packages.versions.get("sublet")
     if present != wanted:
         is_what = "is not there" if present is None else f"is {present} there"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import psutil
+
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.installation.changes import Account
 
@@ -35,6 +37,10 @@ class System(Protocol):
 
     def is_active(self, unit: str) -> bool:
         """Whether a unit runs."""
+        ...
+
+    def started_at(self, unit: str) -> float | None:
+        """Return when a unit's main process began, in seconds since 1970; ``None``: none runs."""
         ...
 
 
@@ -72,6 +78,17 @@ class LinuxSystem:
     def is_active(self, unit: str) -> bool:
         """Whether a unit runs."""
         return not self._runs or _status(["systemctl", "--quiet", "is-active", unit]) == 0
+
+    def started_at(self, unit: str) -> float | None:
+        """Return when a unit's main process began, in seconds since 1970; ``None``: none runs."""
+        if not self._runs:
+            return None
+        command = [_program("systemctl"), "show", "--property=MainPID", "--value", unit]
+        pid = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        try:
+            return psutil.Process(int(pid)).create_time() if int(pid or 0) else None
+        except (ValueError, psutil.Error):
+            return None
 
 
 def _must(command: Sequence[str]) -> None:

@@ -9,8 +9,12 @@ import secrets
 import shutil
 import stat
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from sublet_hub.installation.changes import Found, Kind
+
+_MOST_STEPS: Final = 200
+"""How many folders and links a way may have: links may go round in a circle."""
 
 
 class Tree:
@@ -35,6 +39,38 @@ class Tree:
         if stat.S_ISDIR(mode):
             return Found(Kind.FOLDER, is_empty=not any(at.iterdir()))
         return Found(Kind.FILE, at.read_bytes()) if stat.S_ISREG(mode) else Found(Kind.OTHER)
+
+    def written_at(self, path: PurePosixPath) -> float | None:
+        """Return when a file was written last, in seconds since 1970; ``None``: there is none."""
+        try:
+            return self.path(path).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def first_closed(self, path: PurePosixPath) -> PurePosixPath | None:
+        """Return the first folder on the way to a program, or itself, that is closed to others.
+
+        Links are followed, inside the root; the way ends where there is nothing.
+        """
+        at, left = PurePosixPath("/"), list(path.parts[1:])
+        for _ in range(_MOST_STEPS):
+            try:
+                mode = self.path(at).lstat().st_mode
+                target = PurePosixPath(self.path(at).readlink()) if stat.S_ISLNK(mode) else None
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if target is not None:
+                left = [*(part for part in target.parts if part != "/"), *left]
+                at = PurePosixPath("/") if target.is_absolute() else at.parent
+                continue
+            # The root's own mode is an image's folder's, outside.
+            if not mode & stat.S_IXOTH and at != PurePosixPath("/"):
+                return at
+            if not left:
+                return None
+            part = left.pop(0)
+            at = at.parent if part == ".." else at / part
+        return None
 
     def make_folder(self, path: PurePosixPath, mode: int) -> None:
         """Make a folder; its parents are there."""

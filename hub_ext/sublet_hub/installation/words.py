@@ -64,15 +64,20 @@ def undo_lines(
 
 def what_next(choices: Choices, *, in_image: bool) -> Iterator[str]:
     """Yield what remains to be done by who installed."""
-    hub = choices.hub
     if in_image:
         yield "The image is ready: hub, service and agent start with the machine."
         return
+    yield from restart_lines(choices)
+    yield f"Then see: systemctl status {SERVICE_UNIT.removesuffix('.service')} sublet-agent"
+    yield f"Who may have what: {QUOTA}"
+
+
+def restart_lines(choices: Choices) -> Iterator[str]:
+    """Yield how the hub is restarted, and what that ends."""
+    hub = choices.hub
     yield f"Restart the hub, so that it knows of Sublet: systemctl restart {hub.unit}"
     if hub.kind is HubKind.PLAIN and choices.spawner == "sublet-local":
         yield "  (that ends the notebook servers which it started: do it when nobody works)"
-    yield f"Then see: systemctl status {SERVICE_UNIT.removesuffix('.service')} sublet-agent"
-    yield f"Who may have what: {QUOTA}"
 
 
 def data_question(folders: Sequence[PurePosixPath]) -> str:

@@ -23,6 +23,7 @@ def hub_with(spawner):
     return a_hub(settings=HubSettings(spawner=spawner))
 
 
+CLOSED = PurePosixPath("/root")
 NAMED, UNITS = PurePosixPath("/etc/jupyterhub/confg.py"), PurePosixPath("/etc/jupyterhub/config.py")
 
 
@@ -96,6 +97,11 @@ CASES = {
         facts(hubs=(a_hub(environment=packages(version=(3, 10))),)),
         Wishes(),
         "is 3.10; Sublet needs 3.11",
+    ),
+    "a Python below a closed folder": (
+        facts(hubs=(a_hub(environment=dataclasses.replace(packages(), closed=CLOSED)),)),
+        Wishes(),
+        "open the way: `sudo chmod o+x /root`",
     ),
     "no such environment": (
         facts(hubs=(a_hub(environment=packages(version=None)),)),
