@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 
 class HubKind(Enum):
@@ -37,6 +38,16 @@ class HubSettings:
     spawner: str = ""
     """The spawner class, by its name or its path; empty: JupyterHub's own."""
     internal_ssl: bool = False
+    public_port: int = 8000
+    """The port at which people reach the hub."""
+    proxy_api_port: int = 8001
+    """The port at which the hub tells its proxy."""
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that hub and proxy listen at."""
+        api = urlsplit(self.api_url).port
+        return frozenset({self.public_port, self.proxy_api_port, *([] if api is None else [api])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +76,21 @@ class Hub:
     """Whether the unit hides the machine's devices from the hub, and from all that it starts."""
 
 
+@dataclass(frozen=True, slots=True)
+class AccountThere:
+    """The account that has the name of the service's already."""
+
+    uid: int
+    home: PurePosixPath
+    shell: PurePosixPath
+
+    def is_persons(self, least_uid: int) -> bool:
+        """Whether somebody logs in to the account; people's uids begin with the least one."""
+        logs_in = self.shell.name not in {"nologin", "false"}
+        at_home = PurePosixPath("/home") in self.home.parents
+        return self.uid >= least_uid or (logs_in and at_home)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything about the machine that the plan depends on."""
@@ -83,3 +109,6 @@ class Facts:
     has_nvidia_modprobe: bool = False
     port_is_taken: bool = False
     """Whether something else than Sublet's own service listens at the wanted port."""
+    account: AccountThere | None = None
+    least_uid: int = 1000
+    """The least uid of people's accounts."""

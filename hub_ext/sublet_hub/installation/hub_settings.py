@@ -44,7 +44,12 @@ if ip in ("", "0.0.0.0", "::", "localhost", "*"):
 unknown = [*line.extra_args, *(each for each in (base, ip) if "$" in each)]
 if unknown:
     sys.exit("what " + " ".join(unknown) + " on its command line stands for is not known")
+def api_of(proxy, key):
+    return str(config.get(proxy, {}).get(key, ""))
+api = api_of("TraefikProxy", "traefik_api_url") or api_of("ConfigurableHTTPProxy", "api_url")
 json.dump({
+    "public_port": bind.port or int(setting("port", 8000)),
+    "proxy_api_port": urlsplit(api).port or 8001,
     "base_url": base,
     "ip": ip,
     "port": hub_bind.port or int(setting("hub_port", 8081)),
@@ -89,4 +94,6 @@ def read_settings(
         api_url=f"http://{host}:{fields['port']}{base}hub/api",
         spawner=fields["spawner"],
         internal_ssl=fields["internal_ssl"],
+        public_port=fields["public_port"],
+        proxy_api_port=fields["proxy_api_port"],
     )

@@ -10,20 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from sublet_quota.names.system_accounts import LOGIN_DEFS, least_uid_in
+
 from sublet_hub.installation.changes import Kind
-from sublet_hub.installation.facts import Facts, Hub, HubKind, HubSettings, Packages
+from sublet_hub.installation.facts import AccountThere, Facts, Hub, HubKind, HubSettings, Packages
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
 from sublet_hub.installation.hub_units import HubUnit, hub_units
-from sublet_hub.installation.layout import SERVICE_UNIT
+from sublet_hub.installation.layout import ACCOUNT, SERVICE_CONFIGURATION, SERVICE_UNIT
 from sublet_hub.installation.refusals import CARD_PACKAGES, SYSTEMD_SPAWNER
 from sublet_hub.installation.system import System
 from sublet_hub.installation.tree import Tree
 from sublet_hub.installation.wishes import Wishes
 
 _PACKAGES: Final = ("jupyterhub", "sublet", SYSTEMD_SPAWNER, *CARD_PACKAGES)
-_TLJH_API: Final = "http://127.0.0.1:15001/hub/api"
+_TLJH: Final = HubSettings(
+    api_url="http://127.0.0.1:15001/hub/api", public_port=80, proxy_api_port=8099
+)
 _SYSTEMCTL: Final = (PurePosixPath("/usr/bin/systemctl"), PurePosixPath("/bin/systemctl"))
 _MODPROBE: Final = PurePosixPath("/usr/bin/nvidia-modprobe")
+_LOGIN_DEFS: Final = PurePosixPath(LOGIN_DEFS)
 _MOST_LINKS: Final = 20
 
 
@@ -54,9 +59,28 @@ def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named)
         gpus=() if in_image else nvidia_cards(),
         has_nvidia_modprobe=tree.find(_MODPROBE).kind is not Kind.NOTHING,
         port_is_taken=not in_image
-        and not system.is_active(SERVICE_UNIT)
+        and not (system.is_active(SERVICE_UNIT) and wishes.port == service_port(tree))
         and _is_taken(wishes.port),
+        account=account_there(tree),
+        least_uid=least_uid_in(
+            tree.find(PurePosixPath(LOGIN_DEFS)).content.decode("utf-8", "replace")
+        ),
     )
+
+
+def service_port(tree: Tree) -> int | None:
+    """Return the port that the service's configuration says; ``None`` where there is none."""
+    text = tree.find(SERVICE_CONFIGURATION).content.decode(errors="replace")
+    ports = re.findall(r"^c\.SubletHub\.port *= *(\d+)", text, re.MULTILINE)
+    return int(ports[-1]) if ports else None
+
+
+def account_there(tree: Tree) -> AccountThere | None:
+    """Return the account that has the name of the service's, if there is one."""
+    fields = tree.account_fields(ACCOUNT)
+    if fields is None:
+        return None
+    return AccountThere(int(fields[2]), PurePosixPath(fields[5]), PurePosixPath(fields[6]))
 
 
 def nvidia_cards() -> tuple[str, ...]:
@@ -132,7 +156,7 @@ def _settings(
 ) -> tuple[HubSettings | None, str]:
     if tree.root != Path("/"):
         # Nothing of an image is run: what its kind of hub has when nobody changes it.
-        return HubSettings(api_url=_TLJH_API) if kind is HubKind.TLJH else HubSettings(), ""
+        return _TLJH if kind is HubKind.TLJH else HubSettings(), ""
     try:
         return read_settings(python, configuration, unit), ""
     except HubSettingsError as error:

@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sublet_hub.installation.facts import Facts, Hub, HubKind, Packages
+from sublet_hub.installation.facts import Facts, Hub, HubKind, HubSettings, Packages
+from sublet_hub.installation.layout import ACCOUNT
 from sublet_hub.installation.wishes import LOCAL, SYSTEMD, TLJH, Wishes, spawner_for
 
 OLDEST_HUB: Final = (5, 3)
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_SYSTEMD: Final = 245
 """The first that SystemdSpawner recommends (Ubuntu 20.04)."""
+FIRST_PORT: Final = 1024
+"""The first port at which an account other than root may listen."""
 SYSTEMD_SPAWNER: Final = "jupyterhub-systemdspawner"
 CARD_PACKAGES: Final = ("cuda-bindings", "nvidia-ml-py")
 """What the extra ``nvidia`` brings that the agent cannot do without."""
@@ -56,13 +59,36 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
         yield f"More than one unit runs a hub ({units}): choose one with --hub-unit."
     if wishes.device is None or (wishes.device == "nvidia" and not facts.in_image):
         yield from _of_cards(facts, wishes)
-    if facts.port_is_taken:
+    yield from _of_port(facts, wishes)
+    if facts.account is not None and facts.account.is_persons(facts.least_uid):
+        there = facts.account
         yield (
-            f"Something else listens at port {wishes.port} already: choose another with --port, "
-            f"or see what it is with `ss -ltnp 'sport = :{wishes.port}'`."
+            f"The account {ACCOUNT} is a person's (uid {there.uid}, {there.home}, {there.shell}), "
+            "and Sublet's service needs one of this name for itself, which owns its secrets. "
+            f"Rename that person's: `sudo usermod --login NEW-NAME {ACCOUNT}` and `sudo groupmod "
+            f"--new-name NEW-NAME {ACCOUNT}`."
         )
     if _NODE.fullmatch(wishes.node) is None:
         yield f"{wishes.node!r} is no name for a machine: letters, digits, dots and dashes only."
+
+
+def _of_port(facts: Facts, wishes: Wishes) -> Iterator[str]:
+    port = wishes.port
+    hubs = {
+        taken: hub.unit for hub in facts.hubs for taken in (hub.settings or HubSettings()).ports
+    }
+    if port < FIRST_PORT:
+        yield (
+            f"Port {port} is root's, and the service is not root: choose one from {FIRST_PORT} on "
+            "with --port."
+        )
+    elif port in hubs:
+        yield f"Port {port} is the hub's own ({hubs[port]}): choose another with --port."
+    elif facts.port_is_taken:
+        yield (
+            f"Something else listens at port {port} already: choose another with --port, or see "
+            f"what it is with `ss -ltnp 'sport = :{port}'`."
+        )
 
 
 def _of_cards(facts: Facts, wishes: Wishes) -> Iterator[str]:

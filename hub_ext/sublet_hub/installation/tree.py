@@ -13,6 +13,7 @@ from typing import Final
 
 from sublet_hub.installation.changes import Found, Kind
 
+_FIELDS_OF_ACCOUNT: Final = 7
 _MOST_STEPS: Final = 200
 """How many folders and links a way may have: links may go round in a circle."""
 
@@ -130,14 +131,19 @@ class Tree:
         """Remove a folder and all that is in it."""
         shutil.rmtree(self.path(path), ignore_errors=False)
 
-    def account(self, name: str) -> tuple[int, int] | None:
-        """Return an account's uid and gid, or ``None`` where there is none of this name."""
+    def account_fields(self, name: str) -> list[str] | None:
+        """Return the seven fields of an account in /etc/passwd; ``None``: it is not there."""
         found = self.find(PurePosixPath("/etc/passwd"))
         for line in found.content.decode(errors="replace").splitlines():
             fields = line.split(":")
-            if fields[0] == name:
-                return int(fields[2]), int(fields[3])
+            if fields[0] == name and len(fields) == _FIELDS_OF_ACCOUNT:
+                return fields
         return None
+
+    def account(self, name: str) -> tuple[int, int] | None:
+        """Return an account's uid and gid, or ``None`` where there is none of this name."""
+        fields = self.account_fields(name)
+        return None if fields is None else (int(fields[2]), int(fields[3]))
 
     def has_account(self, name: str) -> bool:
         """Whether there is an account of this name."""

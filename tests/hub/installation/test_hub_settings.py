@@ -32,9 +32,12 @@ TEXTS = {
     "import os\nc.JupyterHub.base_url = os.environ['WHERE']": HubSettings(
         "/jupyter/", "http://127.0.0.1:8081/jupyter/hub/api"
     ),
-    "c.JupyterHub.bind_url = 'http://:8000/jupyter/'\nc.JupyterHub.hub_port = 81": HubSettings(
-        "/jupyter/", "http://127.0.0.1:81/jupyter/hub/api"
+    "c.JupyterHub.bind_url = 'http://:9000/jupyter/'\nc.JupyterHub.hub_port = 81": HubSettings(
+        "/jupyter/", "http://127.0.0.1:81/jupyter/hub/api", public_port=9000
     ),
+    "c.JupyterHub.port = 80": HubSettings(public_port=80),
+    "c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:9001'": HubSettings(proxy_api_port=9001),
+    "c.TraefikProxy.traefik_api_url = 'http://127.0.0.1:8099'": HubSettings(proxy_api_port=8099),
     "c.JupyterHub.hub_bind_url = 'http://10.0.0.1:8082'": HubSettings(
         "/", "http://10.0.0.1:8082/hub/api"
     ),
@@ -65,7 +68,7 @@ def test_a_python_that_is_not_there_says_so(tmp_path):
 
 OPTIONS = {
     ("-f", "/etc/j.py", "--base-url=/lab/", "--port", "9000"): HubSettings(
-        "/lab/", "http://127.0.0.1:8081/lab/hub/api"
+        "/lab/", "http://127.0.0.1:8081/lab/hub/api", public_port=9000
     ),
     ("--url", "http://:8000/lab", "--upgrade-db"): HubSettings(
         "/lab/", "http://127.0.0.1:8081/lab/hub/api"

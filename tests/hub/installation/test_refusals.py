@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import PurePosixPath
 
 import pytest
-from sublet_hub.installation.facts import HubKind, HubSettings
+from sublet_hub.installation.facts import AccountThere, HubKind, HubSettings
 from sublet_hub.installation.refusals import refusals
 from sublet_hub.installation.wishes import Wishes
 
@@ -61,6 +61,20 @@ CASES = {
     "no card": (facts(gpus=()), Wishes(), "nvidia-smi -L"),
     "an image, and no word which GPUs": (facts(in_image=True, gpus=()), Wishes(), "--device"),
     "port taken": (facts(port_is_taken=True), Wishes(), "port 8901"),
+    "a port of root's": (facts(port_is_taken=True), Wishes(port=80), "from 1024 on"),
+    "the hub's public port": (facts(), Wishes(port=8000), "the hub's own (jupyterhub.service)"),
+    "the port of the hub's API": (facts(), Wishes(port=8081), "Port 8081 is the hub's own"),
+    "the port of the proxy's API": (facts(), Wishes(port=8001), "Port 8001 is the hub's own"),
+    "a person's account by its uid": (
+        facts(account=AccountThere(1000, PurePosixPath("/srv"), PurePosixPath("/bin/false"))),
+        Wishes(),
+        "is a person's (uid 1000, /srv, /bin/false)",
+    ),
+    "a person's account by its home": (
+        facts(account=AccountThere(999, PurePosixPath("/home/s"), PurePosixPath("/bin/bash"))),
+        Wishes(),
+        "sudo usermod --login NEW-NAME sublet",
+    ),
     "a name with a slash": (facts(), Wishes(node="a/b"), "'a/b' is no name"),
     "a hub that is not root": (facts(hubs=(a_hub(account="hub"),)), Wishes(), "runs as hub"),
     "internal_ssl": (
@@ -141,6 +155,25 @@ def test_it_is_refused_in_words_that_say_what_to_do(name):
 
 
 FINE = {
+    "an account of the system's": (
+        facts(
+            account=AccountThere(999, PurePosixPath("/var/lib/x"), PurePosixPath("/bin/bash")),
+        ),
+        Wishes(),
+    ),
+    "the account of an earlier installation where people's uids begin late": (
+        facts(
+            account=AccountThere(
+                1500, PurePosixPath("/var/lib/x"), PurePosixPath("/usr/sbin/nologin")
+            ),
+            least_uid=2000,
+        ),
+        Wishes(),
+    ),
+    "a port of another hub's": (
+        facts(hubs=(a_hub(settings=HubSettings(public_port=80)),)),
+        Wishes(port=8000),
+    ),
     "the unit's configuration, before it is written": (
         facts(hubs=configured(UNITS, has_configuration=False)),
         Wishes(),
