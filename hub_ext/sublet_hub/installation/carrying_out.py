@@ -75,7 +75,7 @@ class Carrier:
             ):
                 continue
             manifest = self._make(step, manifest)
-            if isinstance(step.change, File):
+            if isinstance(step.change, File | Secret):
                 restarts += step.change.restarts
         for undo in needless:
             if self._may_go(undo):
@@ -155,6 +155,8 @@ class Carrier:
                 content = secrets.token_hex(32).encode() + b"\n"
                 manifest = self._keep(manifest.having(replace(entry, digests=(digest(content),))))
                 owner = self.tree.account(change.owner)
+                # Else the new one would keep its mode and owner.
+                self.tree.remove(change.path)
                 self.tree.write(change.path, content, _SECRET, owner)
             case File():
                 manifest = self._write(change.path, change.content, entry, manifest)

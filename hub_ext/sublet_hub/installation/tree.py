@@ -39,7 +39,9 @@ class Tree:
             return Found(Kind.LINK, target=str(at.readlink()))
         if stat.S_ISDIR(mode):
             return Found(Kind.FOLDER, is_empty=not any(at.iterdir()))
-        return Found(Kind.FILE, at.read_bytes()) if stat.S_ISREG(mode) else Found(Kind.OTHER)
+        if stat.S_ISREG(mode):
+            return Found(Kind.FILE, at.read_bytes(), mode=stat.S_IMODE(mode))
+        return Found(Kind.OTHER)
 
     def written_at(self, path: PurePosixPath) -> float | None:
         """Return when a file was written last, in seconds since 1970; ``None``: there is none."""

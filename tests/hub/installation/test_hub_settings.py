@@ -8,6 +8,7 @@ from sublet_hub.installation.configuration import INCLUDING_LINE, hub_configurat
 from sublet_hub.installation.facts import HubSettings
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
 from sublet_hub.installation.hub_units import HubUnit
+from sublet_hub.installation.layout import TLJH_PART
 from traitlets.config.loader import PyFileConfigLoader
 
 from tests.support.installing import chosen
@@ -64,6 +65,25 @@ def test_a_configuration_that_fails_says_why(tmp_path):
 def test_a_python_that_is_not_there_says_so(tmp_path):
     with pytest.raises(HubSettingsError, match="No such file"):
         settings_of(tmp_path, "", python="/no/python")
+
+
+LOST = INCLUDING_LINE.replace("/etc/sublet/", "/nowhere/")
+
+
+def test_a_part_of_sublets_that_is_lost_hides_nothing_of_the_rest(tmp_path):
+    text = f"import os\nc.JupyterHub.base_url = os.environ['WHERE']\n{LOST}\n"
+    assert settings_of(tmp_path, text).base_url == "/jupyter/"
+
+
+def test_a_part_of_sublets_that_fails_on_the_littlest_jupyterhub_hides_nothing(tmp_path):
+    (tmp_path / TLJH_PART).write_text("raise ValueError('the token is open to others')")
+    text = f"c.JupyterHub.base_url = '/lab/'\nload_subconfig({TLJH_PART!r})\n"
+    assert settings_of(tmp_path, text).base_url == "/lab/"
+
+
+def test_what_fails_without_sublets_part_is_what_is_told(tmp_path):
+    with pytest.raises(HubSettingsError, match="NameError: name 'nobody' is not defined"):
+        settings_of(tmp_path, f"{LOST}\nnobody")
 
 
 OPTIONS = {
