@@ -25,9 +25,16 @@ from sublet_hub.installation.layout import (
     SIMULATED_UNIT,
     UNITS,
 )
-from sublet_hub.installation.looking import look
+from sublet_hub.installation.looking import drop_ins, look
 from sublet_hub.installation.options import Options, as_before, as_text, named_of, wishes_of
-from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undoing
+from sublet_hub.installation.plan import (
+    changes,
+    obsolete,
+    restarted_units,
+    steps,
+    tells_hub,
+    undoing,
+)
 from sublet_hub.installation.refusals import refusals
 from sublet_hub.installation.running import what_runs
 from sublet_hub.installation.running import why_not_removed as why_not_while_these_run
@@ -37,8 +44,10 @@ from sublet_hub.installation.tree import Tree
 from sublet_hub.installation.wishes import DEFAULT_NODE, DEFAULT_PORT, SPAWNERS, Choices, choices
 from sublet_hub.installation.words import (
     data_question,
+    in_the_way,
     introduction,
     plan_lines,
+    restart_line,
     restart_lines,
     undo_lines,
     what_next,
@@ -191,12 +200,11 @@ def install_on(session: Session, given: Options) -> None:
         return
     for line in plan_lines(planned, needless, texts=session.dry_run):
         click.echo(line)
-    if upgraded:
-        click.echo(
-            f"  {'restart':13} service and agent  (Sublet {manifest.version} is {version} now)"
-        )
-    blocked = [s.change.what for s in planned if s.verdict is Verdict.BLOCKED]
-    _refuse([f"something of another kind is in the way of: {each}" for each in blocked])
+    again = _units(chosen) if upgraded else restarted_units(planned)
+    if again:
+        why = f"Sublet {manifest.version} is {version} now" if upgraded else ""
+        click.echo(restart_line(again, why=why))
+    _refuse(in_the_way(planned))
     if session.goes_on():
         changed = carrier.carry_out(planned, needless, version, options)
         _start(session.system, chosen, _units(chosen) if upgraded else changed)
@@ -254,7 +262,10 @@ def _uninstall(session: Session, *, remove_data: bool, leave_servers: bool) -> N
     remove_data = remove_data or (bool(data) and session.answer(data_question(data)))
     for line in carrier.undo(undos, remove_data=remove_data):
         click.echo(f"  stays      {line}")
-    click.echo("Restart the hub, so that it forgets Sublet.")
+    for path in drop_ins(tree):
+        click.echo(f"  stays      {path}: yours, and counts again after another install")
+    if any(map(tells_hub, undos)):
+        click.echo("Restart the hub, so that it forgets Sublet.")
 
 
 def _why_not_removed(session: Session, *, leave_servers: bool) -> list[str]:

@@ -72,6 +72,8 @@ class Hub:
     prefix: PurePosixPath | None = None
     """Where The Littlest JupyterHub is."""
     account: str = "root"
+    is_enabled: bool = True
+    """Whether the unit starts with the machine."""
     private_devices: bool = False
     """Whether the unit hides the machine's devices from the hub, and from all that it starts."""
 
@@ -106,6 +108,10 @@ class Facts:
     hubs: tuple[Hub, ...]
     gpus: tuple[str, ...]
     """The names of the NVIDIA cards; none where none is found, or in an image."""
+    other_units: tuple[str, ...] = ()
+    """The units that run a hub, but are not the one that is named."""
+    drop_ins: tuple[PurePosixPath, ...] = ()
+    """Changes of the admin's to Sublet's units, as `systemctl edit` keeps them."""
     has_nvidia_modprobe: bool = False
     port_is_taken: bool = False
     """Whether something else than Sublet's own service listens at the wanted port."""

@@ -16,7 +16,14 @@ from sublet_hub.installation.changes import Kind
 from sublet_hub.installation.facts import AccountThere, Facts, Hub, HubKind, HubSettings, Packages
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
 from sublet_hub.installation.hub_units import HubUnit, hub_units
-from sublet_hub.installation.layout import ACCOUNT, SERVICE_CONFIGURATION, SERVICE_UNIT
+from sublet_hub.installation.layout import (
+    ACCOUNT,
+    AGENT_UNIT,
+    SERVICE_CONFIGURATION,
+    SERVICE_UNIT,
+    SIMULATED_UNIT,
+    UNITS,
+)
 from sublet_hub.installation.refusals import CARD_PACKAGES, SYSTEMD_SPAWNER
 from sublet_hub.installation.system import System
 from sublet_hub.installation.tree import Tree
@@ -28,6 +35,7 @@ _TLJH: Final = HubSettings(
 )
 _SYSTEMCTL: Final = (PurePosixPath("/usr/bin/systemctl"), PurePosixPath("/bin/systemctl"))
 _MODPROBE: Final = PurePosixPath("/usr/bin/nvidia-modprobe")
+_UNIT_FOLDERS: Final = (UNITS, PurePosixPath("/usr/lib/systemd/system"))
 _LOGIN_DEFS: Final = PurePosixPath(LOGIN_DEFS)
 _MOST_LINKS: Final = 20
 
@@ -44,10 +52,9 @@ class Named:
 def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named) -> Facts:
     """Return the facts. Runs the hub's Python to read its configuration, as the hub does."""
     in_image = tree.root != Path("/")
-    units = hub_units(tree)
-    if named.unit is not None:
-        wanted = named.unit.removesuffix(".service") + ".service"
-        units = [unit for unit in units if unit.name == wanted]
+    found = hub_units(tree)
+    wanted = None if named.unit is None else named.unit.removesuffix(".service") + ".service"
+    units = [unit for unit in found if wanted in {None, unit.name}]
     hubs = tuple(_hub(tree, unit, wishes, named) for unit in units)
     return Facts(
         sublet_version=version,
@@ -57,6 +64,8 @@ def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named)
         systemd_runs=not in_image and Path("/run/systemd/system").is_dir(),
         hubs=hubs,
         gpus=() if in_image else nvidia_cards(),
+        other_units=tuple(unit.name for unit in found if unit not in units),
+        drop_ins=drop_ins(tree),
         has_nvidia_modprobe=tree.find(_MODPROBE).kind is not Kind.NOTHING,
         port_is_taken=not in_image
         and not (system.is_active(SERVICE_UNIT) and wishes.port == service_port(tree))
@@ -66,6 +75,13 @@ def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named)
             tree.find(PurePosixPath(LOGIN_DEFS)).content.decode("utf-8", "replace")
         ),
     )
+
+
+def drop_ins(tree: Tree) -> tuple[PurePosixPath, ...]:
+    """Return the files by which somebody changes Sublet's units (`systemctl edit`)."""
+    folders = [UNITS / f"{unit}.d" for unit in (SERVICE_UNIT, AGENT_UNIT, SIMULATED_UNIT)]
+    files = {folder: sorted(tree.path(folder).glob("*.conf")) for folder in folders}
+    return tuple(folder / file.name for folder in folders for file in files[folder])
 
 
 def service_port(tree: Tree) -> int | None:
@@ -147,6 +163,7 @@ def _hub(tree: Tree, unit: HubUnit, wishes: Wishes, named: Named) -> Hub:
         settings_problem=problem,
         prefix=prefix,
         account=unit.account,
+        is_enabled=any(any(tree.path(at).glob(f"*.wants/{unit.name}")) for at in _UNIT_FOLDERS),
         private_devices=unit.private_devices,
     )
 

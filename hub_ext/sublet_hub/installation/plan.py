@@ -187,6 +187,25 @@ def undoing(manifest: Manifest, find: FindAt) -> list[Undo]:
     return [Undo(made, undo_verdict(made, find)) for made in reversed(manifest.made)]
 
 
+def restarted_units(planned: Sequence[Step]) -> tuple[str, ...]:
+    """Return the units that run with what is to be replaced, and so are started again."""
+    units = [
+        unit
+        for step in planned
+        if not step.is_done
+        and step.verdict is not Verdict.MAKE
+        and isinstance(step.change, File | Secret)
+        for unit in step.change.restarts
+    ]
+    return tuple(dict.fromkeys(units))
+
+
+def tells_hub(undo: Undo) -> bool:
+    """Whether the hub knows of Sublet by a thing that is there yet."""
+    is_part = undo.made.kind == "line" or PurePosixPath(undo.made.path).name == TLJH_PART
+    return is_part and undo.verdict is not Verdict.GONE
+
+
 def undo_verdict(made: Made, find: FindAt) -> Verdict:
     """Return what becomes of one thing that was made."""
     if made.kind == "account":

@@ -48,7 +48,23 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
             "systemd did not start this machine (it is not process 1: a container?). "
             "For an image's folder: --root DIR."
         )
-    if not facts.hubs:
+    yield from _of_hubs(facts)
+    if wishes.device is None or (wishes.device == "nvidia" and not facts.in_image):
+        yield from _of_cards(facts, wishes)
+    yield from _of_port(facts, wishes)
+    yield from _of_account(facts)
+    if _NODE.fullmatch(wishes.node) is None:
+        yield f"{wishes.node!r} is no name for a machine: letters, digits, dots and dashes only."
+
+
+def _of_hubs(facts: Facts) -> Iterator[str]:
+    if not facts.hubs and facts.other_units:
+        yield (
+            "The unit that --hub-unit names does not run JupyterHub, as far as its file tells. "
+            "Choose one that does: "
+            f"{', '.join(facts.other_units)}."
+        )
+    elif not facts.hubs:
         yield (
             "No hub is found: no systemd unit here runs JupyterHub. Install The Littlest "
             "JupyterHub, or JupyterHub as a systemd service, first; or name its unit with "
@@ -57,9 +73,9 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
     elif len(facts.hubs) > 1:
         units = ", ".join(hub.unit for hub in facts.hubs)
         yield f"More than one unit runs a hub ({units}): choose one with --hub-unit."
-    if wishes.device is None or (wishes.device == "nvidia" and not facts.in_image):
-        yield from _of_cards(facts, wishes)
-    yield from _of_port(facts, wishes)
+
+
+def _of_account(facts: Facts) -> Iterator[str]:
     if facts.account is not None and facts.account.is_persons(facts.least_uid):
         there = facts.account
         yield (
@@ -68,8 +84,6 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
             f"Rename that person's: `sudo usermod --login NEW-NAME {ACCOUNT}` and `sudo groupmod "
             f"--new-name NEW-NAME {ACCOUNT}`."
         )
-    if _NODE.fullmatch(wishes.node) is None:
-        yield f"{wishes.node!r} is no name for a machine: letters, digits, dots and dashes only."
 
 
 def _of_port(facts: Facts, wishes: Wishes) -> Iterator[str]:

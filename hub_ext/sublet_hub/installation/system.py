@@ -101,7 +101,9 @@ def _must(command: Sequence[str]) -> None:
 
 
 def _status(command: Sequence[str]) -> int:
-    done = subprocess.run([_program(command[0]), *command[1:]], check=False)
+    # What it says is not for who installs: they are told what failed, and where to look.
+    program = [_program(command[0]), *command[1:]]
+    done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return done.returncode
 
 

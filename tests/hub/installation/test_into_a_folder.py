@@ -263,6 +263,42 @@ def test_what_is_needed_no_more_and_was_changed_is_not_removed_unasked(tmp_path)
 
 
 @NEEDS_ROOT
+def test_the_hub_is_named_that_there_is_where_another_is_asked_for(tmp_path):
+    said = install(plain_machine(tmp_path), "--yes", "--hub-unit", "nothere").output
+    assert "Choose one that does: jupyterhub.service" in said
+
+
+@NEEDS_ROOT
+def test_what_the_admin_changed_of_units_stays_and_is_named(tmp_path):
+    root = plain_machine(tmp_path)
+    file = "etc/systemd/system/sublet-agent.service.d/override.conf"
+    write(root, file, "[Service]\n")
+    assert f"/{file} (changes Sublet's units)" in installed(root)
+    said = uninstalled(root)
+    assert f"stays      /{file}: yours, and counts again" in said
+    assert "Restart the hub" in said
+    assert (root / file).exists()
+
+
+@NEEDS_ROOT
+def test_the_hub_is_not_to_be_restarted_where_it_had_forgotten_sublet(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
+    assert "Restart the hub" in uninstalled(root)
+    assert "Restart the hub" not in uninstalled(root, "--remove-data")
+
+
+@NEEDS_ROOT
+def test_whether_the_hub_starts_with_the_machine_is_seen(tmp_path):
+    root = plain_machine(tmp_path)
+    assert "systemctl enable jupyterhub.service" in installed(root, "--port", "9000")
+    wants = root / "etc/systemd/system/multi-user.target.wants/jupyterhub.service"
+    wants.symlink_to("../jupyterhub.service")
+    assert "systemctl enable" not in installed(root, "--port", "9001")
+
+
+@NEEDS_ROOT
 def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
     root = plain_machine(tmp_path)
     before = everything_below(root, but=COPIES)

@@ -57,6 +57,11 @@ CASES = {
     "old systemd": (facts(systemd_version=237), Wishes(), "systemd is 237; 245 or newer"),
     "systemd did not start it": (facts(systemd_runs=False), Wishes(), "not process 1"),
     "no hub": (facts(hubs=()), Wishes(), "No hub is found"),
+    "a unit that is no hub's": (
+        facts(hubs=(), other_units=("jupyterhub.service", "lab.service")),
+        Wishes(),
+        "Choose one that does: jupyterhub.service, lab.service",
+    ),
     "two hubs": (facts(hubs=(a_hub(), a_hub(unit="b.service"))), Wishes(), "--hub-unit"),
     "no card": (facts(gpus=()), Wishes(), "nvidia-smi -L"),
     "an image, and no word which GPUs": (facts(in_image=True, gpus=()), Wishes(), "--device"),
