@@ -73,7 +73,8 @@ class Installation:
 
     def undo(self, *, remove_data: bool = False) -> list[str]:
         carrier = self.carrier()
-        return carrier.undo(undoing(carrier.manifest, self.tree.find), remove_data=remove_data)
+        undos = undoing(carrier.manifest, self.tree.find)
+        return carrier.undo(undos, may_remove_data=lambda: remove_data)
 
     def _answer(self, question: str) -> bool:
         self.asked.append(question)

@@ -83,34 +83,35 @@ class Carrier:
         self.system.reload()
         return tuple(dict.fromkeys(restarts))
 
-    def undo(self, undos: Sequence[Undo], *, remove_data: bool) -> list[str]:
-        """Remove what was made; return what stays, in words."""
+    def undo(self, undos: Sequence[Undo], *, may_remove_data: Callable[[], bool]) -> list[str]:
+        """Remove what was made; return what stays, in words.
+
+        Whether data may go is asked last, and only where there is any.
+        """
         manifest = replace(self.manifest, options={})
-        data = [path for path in DATA if self.tree.find(path).kind is Kind.FOLDER]
-        keeps_data = bool(data) and not remove_data
-        stays = [f"{path}: data" for path in data] if keeps_data else []
+        stays: list[str] = []
         for undo in undos:
             # At once: what runs would miss what is removed before its unit is.
             self._stop(undo.made)
-        for undo in undos:
-            if undo.made.kind == "account" and keeps_data:
-                # Else the next account might get its number, and the data with it.
-                stays.append(f"the account {undo.made.path}, whose the data is")
+        accounts = [undo for undo in undos if undo.made.kind == "account"]
+        for undo in (each for each in undos if each not in accounts):
+            if self._may_go(undo):
+                manifest = self._undo(undo, manifest)
                 continue
-            if not self._may_go(undo):
-                before = undo.made.original
-                kept = "" if before is None else f" (as it was before Sublet: {before})"
-                stays.append(f"{undo.made.path}: changed by you{kept}")
-                manifest = self._keep(manifest.lacking(undo.made))
-                continue
-            if undo.made.kind == "account":
-                for path in data:
-                    self.tree.remove_with_content(path)
-                data = []
-            manifest = self._undo(undo, manifest)
-        if not keeps_data:
+            before = undo.made.original
+            kept = "" if before is None else f" (as it was before Sublet: {before})"
+            stays.append(f"{undo.made.path}: changed by you{kept}")
+            manifest = self._keep(manifest.lacking(undo.made))
+        data = [path for path in DATA if self.tree.find(path).kind is Kind.FOLDER]
+        if data and not may_remove_data():
+            # Else the next account might get its number, and the data with it.
+            owners = [f"the account {undo.made.path}, whose the data is" for undo in accounts]
+            stays += [*(f"{path}: data" for path in data), *owners]
+        else:
             for path in data:
                 self.tree.remove_with_content(path)
+            for undo in accounts:
+                manifest = self._undo(undo, manifest)
         self.system.reload()
         if not manifest.made:
             self._end()

@@ -259,8 +259,11 @@ def _uninstall(session: Session, *, remove_data: bool, leave_servers: bool) -> N
         return
     # Whoever was asked may have taken their time, in which service and agent went on.
     _refuse(_why_not_removed(session, leave_servers=leave_servers))
-    remove_data = remove_data or (bool(data) and session.answer(data_question(data)))
-    for line in carrier.undo(undos, remove_data=remove_data):
+
+    def may_remove_data() -> bool:
+        return remove_data or session.answer(data_question(data))
+
+    for line in carrier.undo(undos, may_remove_data=may_remove_data):
         click.echo(f"  stays      {line}")
     for path in drop_ins(tree):
         click.echo(f"  stays      {path}: yours, and counts again after another install")

@@ -299,6 +299,18 @@ def test_whether_the_hub_starts_with_the_machine_is_seen(tmp_path):
 
 
 @NEEDS_ROOT
+def test_data_is_asked_about_after_the_files_that_the_admin_changed(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
+    write(root, "etc/sublet/sublet_agent_config.py", "# mine\n")
+    said = run("uninstall", root, answers="y\nn\nn\n").output
+    assert 0 < said.index("was changed after it was installed") < said.index("Remove the data")
+    assert "ledger.bak" not in said
+    assert (root / "var/lib/sublet/service/ledger.bak").exists()
+
+
+@NEEDS_ROOT
 def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
     root = plain_machine(tmp_path)
     before = everything_below(root, but=COPIES)
