@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
+LEAST_PYTHON = (3, 11)
+"""The first that Sublet can use."""
 LIST = "wheelhouse.json"
 PIECE = re.compile(r"(?P<name>.+)\.piece-(?P<number>[0-9]{3})$")
 BUNDLE = "/share/jupyter/labextensions/sublet-lab/"
@@ -64,12 +66,15 @@ def read_list(house: Path) -> dict[str, Any]:
 def refuse_other_python(told: dict[str, Any]) -> None:
     """Raise where this Python cannot use the wheels."""
     here = "{}.{}".format(*sys.version_info)
-    if here != told["python"] or platform.python_implementation() != "CPython":
+    other = ""
+    if sys.version_info >= LEAST_PYTHON:
+        other = f", or make a wheelhouse for this one: make wheelhouse PYTHON_VERSION={here}"
+    wanted = told["python"]
+    if here != wanted or platform.python_implementation() != "CPython":
         message = (
-            f"this wheelhouse is for CPython {told['python']}, and {sys.executable} is "
+            f"this wheelhouse is for CPython {wanted}, and {sys.executable} is "
             f"{platform.python_implementation()} {platform.python_version()}. Use another Python "
-            f"(make setup PYTHON=python{told['python']}, or python{told['python']} install.py), "
-            f"or make a wheelhouse for this one: make wheelhouse PYTHON_VERSION={here}"
+            f"(make setup PYTHON=python{wanted}, or python{wanted} install.py){other}"
         )
         raise WheelhouseError(message)
 

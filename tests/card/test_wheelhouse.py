@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,22 @@ def test_another_python_is_told_which_one_and_how_to_go_on(house: Path) -> None:
     assert "is for CPython 3.99" in said.stderr
     assert "PYTHON=python3.99" in said.stderr
     assert f"PYTHON_VERSION={HERE}" in said.stderr
+
+
+def test_no_wheelhouse_is_asked_for_that_sublet_could_not_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(sys, "version_info", (3, 8, 10))
+        with pytest.raises(install.WheelhouseError) as refused:
+            install.refuse_other_python({"python": "3.12"})
+    assert "PYTHON=python3.12" in str(refused.value)
+    assert "PYTHON_VERSION" not in str(refused.value)
+
+
+def test_the_least_python_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">={}.{}".format(*install.LEAST_PYTHON)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,10 @@ def test_a_hub_with_sublet_starts_serves_survives_and_is_as_it_was_afterwards(
     _a_server_is_in_a_unit_that_is_its_slices(systemd)
     _a_job_is_its_owners_and_has_no_right_of_the_services(systemd)
     _what_is_killed_starts_again(systemd)
-    assert "nothing to change" in systemd.said(sublet, "install", "--yes", "--device", "simulated")
+    said = systemd.said(sublet, "install", "--yes")
+    assert "--device simulated  (as at the last install)" in said
+    assert "nothing to change" in said
+    assert "was started before" not in said
     _nothing_is_removed_under_a_server(systemd, sublet)
     systemd.run("systemctl", "stop", "jupyterhub")
     systemd.run("sed", "-i", "s/idle_after: 1s/idle_after: 10m/", "/etc/sublet/quota.yaml")
