@@ -18,6 +18,7 @@ from sublet_hub.installation.carrying_out import Carrier
 from sublet_hub.installation.changes import Kind
 from sublet_hub.installation.hub_restart import is_behind
 from sublet_hub.installation.layout import (
+    ACCOUNT,
     AGENT_UNIT,
     DATA,
     MANIFEST,
@@ -170,7 +171,7 @@ def uninstall(
     """
     with _told():
         session = Session.on(root, yes=yes, dry_run=dry_run)
-        _uninstall(session, remove_data=remove_data, leave_servers=leave_servers)
+        uninstall_from(session, remove_data=remove_data, leave_servers=leave_servers)
 
 
 def install_on(session: Session, given: Options) -> None:
@@ -193,8 +194,11 @@ def install_on(session: Session, given: Options) -> None:
     planned = steps(wanted, manifest, tree.find, tree.has_account)
     needless = obsolete(wanted, manifest, tree.find)
     upgraded = manifest.version not in {"", version}
-    for line in (*introduction(facts, chosen), ""):
+    for line in introduction(facts, chosen):
         click.echo(line)
+    if facts.account is not None and manifest.entry("account", ACCOUNT) is None:
+        click.echo(f"Account:  {ACCOUNT} is there already, and becomes the service's")
+    click.echo()
     if all(step.is_done for step in planned) and not needless and not upgraded:
         _keep_as_it_is(session, chosen, options)
         return
@@ -245,7 +249,11 @@ def _units(chosen: Choices) -> tuple[str, ...]:
     return (SIMULATED_UNIT, *units) if chosen.simulated else units
 
 
-def _uninstall(session: Session, *, remove_data: bool, leave_servers: bool) -> None:
+def uninstall_from(session: Session, *, remove_data: bool, leave_servers: bool) -> None:
+    """Show what would be removed, and remove it where that is agreed to.
+
+    ``ClickException`` where something of users would be lost or orphaned.
+    """
     tree, carrier = session.tree, session.carrier
     if tree.find(MANIFEST).kind is Kind.NOTHING:
         click.echo(f"Nothing is installed here: there is no {MANIFEST}.")
@@ -257,8 +265,7 @@ def _uninstall(session: Session, *, remove_data: bool, leave_servers: bool) -> N
     _refuse(_why_not_removed(session, leave_servers=leave_servers))
     if not session.goes_on():
         return
-    # Whoever was asked may have taken their time, in which service and agent went on.
-    _refuse(_why_not_removed(session, leave_servers=leave_servers))
+    _stop_handing_out(session, leave_servers=leave_servers)
 
     def may_remove_data() -> bool:
         return remove_data or session.answer(data_question(data))
@@ -269,6 +276,21 @@ def _uninstall(session: Session, *, remove_data: bool, leave_servers: bool) -> N
         click.echo(f"  stays      {path}: yours, and counts again after another install")
     if any(map(tells_hub, undos)):
         click.echo("Restart the hub, so that it forgets Sublet.")
+
+
+def _stop_handing_out(session: Session, *, leave_servers: bool) -> None:
+    """Stop the service, and look again; ``ClickException`` where something runs now.
+
+    Whoever was asked may have taken their time, in which service and agent went on. From here on
+    no job starts, and no server gets a slice.
+    """
+    system = session.system
+    was_active = system.is_active(SERVICE_UNIT)
+    system.stop(SERVICE_UNIT)
+    reasons = _why_not_removed(session, leave_servers=leave_servers)
+    if reasons and was_active:
+        system.restart(SERVICE_UNIT)
+    _refuse(reasons)
 
 
 def _why_not_removed(session: Session, *, leave_servers: bool) -> list[str]:

@@ -263,6 +263,28 @@ def test_what_is_needed_no_more_and_was_changed_is_not_removed_unasked(tmp_path)
 
 
 @NEEDS_ROOT
+def test_an_account_that_becomes_the_services_is_told_and_stays(tmp_path):
+    root = plain_machine(tmp_path)
+    accounts = root / "etc/passwd"
+    line = "sublet:x:990:990::/var/lib/sublet:/usr/sbin/nologin\n"
+    accounts.write_text(accounts.read_text() + line)
+    assert "Account:  sublet is there already" in installed(root)
+    uninstalled(root)
+    assert line in accounts.read_text()
+    assert "Account:" not in installed(plain_machine(tmp_path / "another"))
+
+
+@NEEDS_ROOT
+def test_a_persons_account_is_not_taken(tmp_path):
+    root = plain_machine(tmp_path)
+    accounts = root / "etc/passwd"
+    accounts.write_text(accounts.read_text() + "sublet:x:1000:1000::/home/sublet:/bin/bash\n")
+    before = everything_below(root)
+    assert "sublet is a person's (uid 1000" in install(root, "--yes").output
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
 def test_the_hub_is_named_that_there_is_where_another_is_asked_for(tmp_path):
     said = install(plain_machine(tmp_path), "--yes", "--hub-unit", "nothere").output
     assert "Choose one that does: jupyterhub.service" in said

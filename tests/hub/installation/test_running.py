@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 from click.testing import CliRunner
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.process_identity import started_at
+from sublet_hub.installation.command_line import Session, uninstall_from
 from sublet_hub.installation.layout import LEDGER
 from sublet_hub.installation.running import Running, what_runs
 from sublet_hub.installation.tree import Tree
@@ -23,7 +25,7 @@ from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, User
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.residency.snapshot import Holder
 
-from tests.support.installing import Installation, chosen
+from tests.support.installing import Installation, PretendedSystem, chosen
 from tests.support.machine_folders import everything_below, plain_machine
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -174,3 +176,28 @@ def test_a_ledger_that_cannot_be_read_keeps_from_it_but_when_told(tmp_path: Path
     assert "cannot be read" in said
     assert everything_below(tmp_path) == before
     assert uninstall(tmp_path, "--leave-servers")[0] == 0
+
+
+class SystemWithLateJob(PretendedSystem):
+    """A machine on which a job starts in the moment before the service is stopped."""
+
+    def __init__(self, root: Path, ledger: Database) -> None:
+        super().__init__(root)
+        self._ledger = ledger
+
+    def stop(self, unit: str) -> None:
+        keep(self._ledger, job(myself()))
+        super().stop(unit)
+
+
+def test_a_job_that_started_meanwhile_is_not_orphaned_and_its_service_goes_on(
+    tmp_path: Path, ledger: Database
+) -> None:
+    system = SystemWithLateJob(tmp_path, ledger)
+    system.restart("sublet-hub.service")
+    session = Session(Tree(tmp_path), system, yes=True, dry_run=False)
+    with pytest.raises(click.ClickException, match="j1 of cyd"):
+        uninstall_from(session, remove_data=True, leave_servers=False)
+    started, *then = system.done
+    assert then == ["stop sublet-hub.service", started]
+    assert (tmp_path / UNIT).exists()
