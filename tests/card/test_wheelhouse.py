@@ -144,6 +144,11 @@ def test_another_python_is_told_which_one_and_how_to_go_on(house: Path) -> None:
     assert f"PYTHON_VERSION={HERE}" in said.stderr
 
 
+def test_the_least_python_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">={}.{}".format(*install.LEAST_PYTHON)
+
+
 @pytest.mark.parametrize(
     ("name", "version", "words"),
     [

@@ -72,7 +72,11 @@ def test_a_hub_with_sublet_starts_serves_survives_and_is_as_it_was_afterwards(
     _a_server_is_in_a_unit_that_is_its_slices(systemd)
     _a_job_is_its_owners_and_has_no_right_of_the_services(systemd)
     _what_is_killed_starts_again(systemd)
-    assert "nothing to change" in systemd.said(sublet, "install", "--yes", "--device", "simulated")
+    said = systemd.said(sublet, "install", "--yes")
+    assert "--device simulated  (as at the last install)" in said
+    assert "nothing to change" in said
+    assert "was started before" not in said
+    _nothing_is_removed_under_a_server(systemd, sublet)
     systemd.run("systemctl", "stop", "jupyterhub")
     systemd.run("sed", "-i", "s/idle_after: 1s/idle_after: 10m/", "/etc/sublet/quota.yaml")
     systemd.run(sublet, "uninstall", "--yes", "--remove-data")
@@ -136,6 +140,15 @@ def _what_is_killed_starts_again(systemd: RealSystemd) -> None:
         is_new = f'pid=$(systemctl show -P MainPID {unit}); [ "$pid" != 0 -a "$pid" != "$0" ]'
         systemd.until("sh", "-c", is_new, before[unit])
     systemd.until("curl", "-sf", f"{SERVICE}/health")
+
+
+def _nothing_is_removed_under_a_server(systemd: RealSystemd, sublet: Path) -> None:
+    refused = systemd.run(sublet, "uninstall", "--yes", check=False)
+    assert refused.returncode == 1
+    assert "notebook servers with a slice run: ada" in refused.stderr
+    _hub(systemd, "DELETE", "users/ada/server")
+    gone = "! systemctl is-active --quiet jupyter-ada-singleuser"
+    systemd.until("sh", "-c", gone)
 
 
 def _hub(systemd: RealSystemd, method: str, path: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class PretendedSystem:
     def __init__(self, root: Path) -> None:
         self._passwd = root / "etc/passwd"
         self.done: list[str] = []
+        self.hub_started_at: float | None = None
+        self.failing: set[str] = set()
 
     def add_account(self, account: Account) -> None:
         with self._passwd.open("a") as file:
@@ -36,6 +38,8 @@ class PretendedSystem:
         self.done.append("reload")
 
     def restart(self, unit: str) -> bool:
+        if unit in self.failing:
+            return False
         self.done.append(f"restart {unit}")
         return True
 
@@ -44,6 +48,9 @@ class PretendedSystem:
 
     def is_active(self, unit: str) -> bool:
         return f"restart {unit}" in self.done
+
+    def started_at(self, unit: str) -> float | None:
+        return self.hub_started_at if unit == "jupyterhub.service" else None
 
 
 class Installation:
@@ -62,11 +69,12 @@ class Installation:
         carrier, wanted = self.carrier(), changes(chosen)
         manifest, find = carrier.manifest, self.tree.find
         planned = steps(wanted, manifest, find, self.tree.has_account)
-        return carrier.carry_out(planned, obsolete(wanted, manifest, find), VERSION)
+        return carrier.carry_out(planned, obsolete(wanted, manifest, find), VERSION, {})
 
     def undo(self, *, remove_data: bool = False) -> list[str]:
         carrier = self.carrier()
-        return carrier.undo(undoing(carrier.manifest, self.tree.find), remove_data=remove_data)
+        undos = undoing(carrier.manifest, self.tree.find)
+        return carrier.undo(undos, may_remove_data=lambda: remove_data)
 
     def _answer(self, question: str) -> bool:
         self.asked.append(question)

@@ -24,6 +24,7 @@ from sublet_hub.installation.changes import (
 )
 from sublet_hub.installation.layout import DATA, MANIFEST, ORIGINALS, STATE, UNITS
 from sublet_hub.installation.manifest import Made, Manifest, entry_for, manifest_of
+from sublet_hub.installation.options import Options
 from sublet_hub.installation.plan import Step, Undo, Verdict
 from sublet_hub.installation.system import System
 from sublet_hub.installation.tree import Tree
@@ -53,14 +54,20 @@ class Carrier:
             return Manifest()
         return manifest_of(found.content, str(MANIFEST))
 
+    def remember(self, options: Options) -> None:
+        """Keep the options of an installation for the next one."""
+        manifest = self.manifest
+        if dict(options) != dict(manifest.options):
+            self._keep(replace(manifest, options=options))
+
     def carry_out(
-        self, steps: Sequence[Step], needless: Sequence[Undo], version: str
+        self, steps: Sequence[Step], needless: Sequence[Undo], version: str, options: Options
     ) -> tuple[str, ...]:
         """Make what is to be made; return the units that must be started again.
 
         What somebody changed is replaced only when they say so.
         """
-        manifest = self._begin(version)
+        manifest = self._begin(version, options)
         restarts: list[str] = []
         for step in steps:
             if step.is_done or (
@@ -68,7 +75,7 @@ class Carrier:
             ):
                 continue
             manifest = self._make(step, manifest)
-            if isinstance(step.change, File):
+            if isinstance(step.change, File | Secret):
                 restarts += step.change.restarts
         for undo in needless:
             if self._may_go(undo):
@@ -76,34 +83,35 @@ class Carrier:
         self.system.reload()
         return tuple(dict.fromkeys(restarts))
 
-    def undo(self, undos: Sequence[Undo], *, remove_data: bool) -> list[str]:
-        """Remove what was made; return what stays, in words."""
-        manifest = self.manifest
-        data = [path for path in DATA if self.tree.find(path).kind is Kind.FOLDER]
-        keeps_data = bool(data) and not remove_data
-        stays = [f"{path}: data" for path in data] if keeps_data else []
+    def undo(self, undos: Sequence[Undo], *, may_remove_data: Callable[[], bool]) -> list[str]:
+        """Remove what was made; return what stays, in words.
+
+        Whether data may go is asked last, and only where there is any.
+        """
+        manifest = replace(self.manifest, options={})
+        stays: list[str] = []
         for undo in undos:
             # At once: what runs would miss what is removed before its unit is.
             self._stop(undo.made)
-        for undo in undos:
-            if undo.made.kind == "account" and keeps_data:
-                # Else the next account might get its number, and the data with it.
-                stays.append(f"the account {undo.made.path}, whose the data is")
+        accounts = [undo for undo in undos if undo.made.kind == "account"]
+        for undo in (each for each in undos if each not in accounts):
+            if self._may_go(undo):
+                manifest = self._undo(undo, manifest)
                 continue
-            if not self._may_go(undo):
-                before = undo.made.original
-                kept = "" if before is None else f" (as it was before Sublet: {before})"
-                stays.append(f"{undo.made.path}: changed by you{kept}")
-                manifest = self._keep(manifest.lacking(undo.made))
-                continue
-            if undo.made.kind == "account":
-                for path in data:
-                    self.tree.remove_with_content(path)
-                data = []
-            manifest = self._undo(undo, manifest)
-        if not keeps_data:
+            before = undo.made.original
+            kept = "" if before is None else f" (as it was before Sublet: {before})"
+            stays.append(f"{undo.made.path}: changed by you{kept}")
+            manifest = self._keep(manifest.lacking(undo.made))
+        data = [path for path in DATA if self.tree.find(path).kind is Kind.FOLDER]
+        if data and not may_remove_data():
+            # Else the next account might get its number, and the data with it.
+            owners = [f"the account {undo.made.path}, whose the data is" for undo in accounts]
+            stays += [*(f"{path}: data" for path in data), *owners]
+        else:
             for path in data:
                 self.tree.remove_with_content(path)
+            for undo in accounts:
+                manifest = self._undo(undo, manifest)
         self.system.reload()
         if not manifest.made:
             self._end()
@@ -119,13 +127,12 @@ class Carrier:
         if made.kind == "file" and path.parent == UNITS:
             self.system.stop(path.name)
 
-    def _begin(self, version: str) -> Manifest:
+    def _begin(self, version: str, options: Options) -> Manifest:
         manifest = self.manifest
         if self.tree.find(STATE).kind is Kind.NOTHING:
             self.tree.make_folder(STATE, 0o755)
-        if version == manifest.version:
-            return manifest
-        return self._keep(replace(manifest, version=version))
+        begun = replace(manifest, version=version, options=options)
+        return manifest if begun == manifest else self._keep(begun)
 
     def _keep(self, manifest: Manifest) -> Manifest:
         self.tree.write(MANIFEST, manifest.to_json(), _READABLE)
@@ -149,6 +156,8 @@ class Carrier:
                 content = secrets.token_hex(32).encode() + b"\n"
                 manifest = self._keep(manifest.having(replace(entry, digests=(digest(content),))))
                 owner = self.tree.account(change.owner)
+                # Else the new one would keep its mode and owner.
+                self.tree.remove(change.path)
                 self.tree.write(change.path, content, _SECRET, owner)
             case File():
                 manifest = self._write(change.path, change.content, entry, manifest)

@@ -41,6 +41,8 @@ class Secret:
     what: str
     owner: str
     """The account that reads it, beside root."""
+    restarts: tuple[str, ...] = ()
+    """The units that read the secret when they start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Found:
     kind: Kind = Kind.NOTHING
     content: bytes = b""
     """A file's content."""
+    mode: int = 0
+    """A file's mode."""
     target: str = ""
     """A link's target."""
     is_empty: bool = True

@@ -16,27 +16,44 @@ import click
 from sublet_hub.errors import SubletHubError
 from sublet_hub.installation.carrying_out import Carrier
 from sublet_hub.installation.changes import Kind
+from sublet_hub.installation.hub_restart import is_behind
 from sublet_hub.installation.layout import (
+    ACCOUNT,
     AGENT_UNIT,
     DATA,
     MANIFEST,
     SERVICE_UNIT,
     SIMULATED_UNIT,
+    UNITS,
 )
-from sublet_hub.installation.looking import Named, look
-from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undoing
+from sublet_hub.installation.looking import drop_ins, look
+from sublet_hub.installation.options import Options, as_before, as_text, named_of, wishes_of
+from sublet_hub.installation.plan import (
+    changes,
+    obsolete,
+    restarted_units,
+    steps,
+    tells_hub,
+    undoing,
+)
 from sublet_hub.installation.refusals import refusals
+from sublet_hub.installation.running import what_runs
+from sublet_hub.installation.running import why_not_removed as why_not_while_these_run
 from sublet_hub.installation.suspended import suspended_slices, why_not_removed
 from sublet_hub.installation.system import LinuxSystem, System
 from sublet_hub.installation.tree import Tree
-from sublet_hub.installation.wishes import SPAWNERS, Choices, Wishes, choices
+from sublet_hub.installation.wishes import DEFAULT_NODE, DEFAULT_PORT, SPAWNERS, Choices, choices
 from sublet_hub.installation.words import (
     data_question,
+    in_the_way,
     introduction,
     plan_lines,
+    restart_line,
+    restart_lines,
     undo_lines,
     what_next,
 )
+from sublet_hub.ledger.database import LedgerReadError
 
 
 class InsidePath(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
@@ -102,14 +119,18 @@ class Session:
 @_DRY_RUN
 @_YES
 @_ROOT
-@click.option("--spawner", type=click.Choice(SPAWNERS), help="Default: what fits the hub.")
+@click.option("--spawner", type=click.Choice(SPAWNERS), help="At first: what fits the hub.")
 @click.option(
     "--device",
     type=click.Choice(["nvidia", "simulated"]),
-    help="Default: nvidia. Simulated GPUs are for trying out.",
+    help="At first: nvidia. Simulated GPUs are for trying out.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=8901, show_default=True)
-@click.option("--node", default="this-machine", show_default=True, help="The machine's name.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"The service's, on this machine. At first: {DEFAULT_PORT}.",
+)
+@click.option("--node", help=f"The machine's name. At first: {DEFAULT_NODE}.")
 @click.option("--hub-unit", help="The systemd unit that runs the hub.")
 @click.option("--hub-config", type=InsidePath(), help="The hub's configuration file.")
 @click.option("--hub-python", type=InsidePath(), help="The interpreter that the hub runs with.")
@@ -122,14 +143,11 @@ def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
     The hub service and the agent become systemd units that start with the machine, and the hub
     learns of them. The plan is shown, and nothing is changed before you agree; `sublet uninstall`
     undoes all of it. Sublet must be installed in the hub's own Python environment.
+
+    Options are kept: the next `sublet install` begins with those of the last one.
     """
-    named = Named(
-        unit=options.pop("hub_unit"),
-        configuration=options.pop("hub_config"),
-        python=options.pop("hub_python"),
-    )
     with _told():
-        _install(Session.on(root, yes=yes, dry_run=dry_run), Wishes(**options), named)
+        install_on(Session.on(root, yes=yes, dry_run=dry_run), as_text(options))
 
 
 @click.command()
@@ -138,52 +156,75 @@ def install(*, dry_run: bool, yes: bool, root: Path, **options: Any) -> None:
 @_ROOT
 @click.option("--remove-data", is_flag=True, help="Also the ledger and jobs' logs, for good.")
 @click.option(
-    "--leave-suspended",
+    "--leave-servers",
     is_flag=True,
-    help="Also while notebooks or jobs are suspended: nobody brings them back then.",
+    help="Also while notebook servers have a slice: nobody brings back the suspended ones then, "
+    "and what they hold on simulated GPUs is lost.",
 )
 def uninstall(
-    *, dry_run: bool, yes: bool, root: Path, remove_data: bool, leave_suspended: bool
+    *, dry_run: bool, yes: bool, root: Path, remove_data: bool, leave_servers: bool
 ) -> None:
     """Remove what `sublet install` made, and restore what was there before.
 
-    Data (the ledger, jobs' logs) stays unless you say otherwise. Stop all notebooks and jobs that
-    have a slice before: what is suspended when the agent goes stays so, and while anything is,
-    nothing is removed.
+    Data (the ledger, jobs' logs) stays unless you say otherwise. Stop all notebook servers that
+    have a slice before, and cancel all jobs: while any run, they are named, and nothing is removed.
     """
     with _told():
         session = Session.on(root, yes=yes, dry_run=dry_run)
-        _uninstall(session, remove_data=remove_data, leave_suspended=leave_suspended)
+        uninstall_from(session, remove_data=remove_data, leave_servers=leave_servers)
 
 
-def _install(session: Session, wishes: Wishes, named: Named) -> None:
+def install_on(session: Session, given: Options) -> None:
+    """Look, show the plan, and carry it out where that is agreed to.
+
+    ``ClickException`` where something keeps from it, or a part does not start.
+    """
     tree, version = session.tree, importlib.metadata.version("sublet")
-    facts = look(tree, session.system, version, wishes, named)
+    carrier = session.carrier
+    manifest = carrier.manifest
+    options = {**manifest.options, **given}
+    wishes = wishes_of(options)
+    facts = look(tree, session.system, version, wishes, named_of(options))
+    before = as_before(manifest.options, given)
+    if before:
+        click.echo(f"Options:  {before}  (as at the last install)")
     _refuse(refusals(facts, wishes))
-    chosen, carrier = choices(facts, facts.hubs[0], wishes), session.carrier
-    wanted, manifest = changes(chosen), carrier.manifest
+    chosen = choices(facts, facts.hubs[0], wishes)
+    wanted = changes(chosen)
     planned = steps(wanted, manifest, tree.find, tree.has_account)
     needless = obsolete(wanted, manifest, tree.find)
     upgraded = manifest.version not in {"", version}
-    for line in (*introduction(facts, chosen), ""):
+    for line in introduction(facts, chosen):
         click.echo(line)
+    if facts.account is not None and manifest.entry("account", ACCOUNT) is None:
+        click.echo(f"Account:  {ACCOUNT} is there already, and becomes the service's")
+    click.echo()
     if all(step.is_done for step in planned) and not needless and not upgraded:
-        click.echo("Everything is there already: nothing to change.")
-        if not session.dry_run:
-            _start(session.system, chosen, ())
+        _keep_as_it_is(session, chosen, options)
         return
     for line in plan_lines(planned, needless, texts=session.dry_run):
         click.echo(line)
-    if upgraded:
-        click.echo(
-            f"  {'restart':13} service and agent  (Sublet {manifest.version} is {version} now)"
-        )
-    blocked = [s.change.what for s in planned if s.verdict is Verdict.BLOCKED]
-    _refuse([f"something of another kind is in the way of: {each}" for each in blocked])
+    again = _units(chosen) if upgraded else restarted_units(planned)
+    if again:
+        why = f"Sublet {manifest.version} is {version} now" if upgraded else ""
+        click.echo(restart_line(again, why=why))
+    _refuse(in_the_way(planned))
     if session.goes_on():
-        changed = carrier.carry_out(planned, needless, version)
+        changed = carrier.carry_out(planned, needless, version, options)
         _start(session.system, chosen, _units(chosen) if upgraded else changed)
         for line in ("", *what_next(chosen, in_image=facts.in_image)):
+            click.echo(line)
+
+
+def _keep_as_it_is(session: Session, chosen: Choices, options: Options) -> None:
+    """Start what does not run; nothing is to be changed. ``ClickException`` where one does not."""
+    click.echo("Everything is there already: nothing to change.")
+    if not session.dry_run:
+        session.carrier.remember(options)
+        _start(session.system, chosen, ())
+    if is_behind(session.tree, session.system, chosen):
+        click.echo(f"{chosen.hub.unit} was started before its configuration was changed.")
+        for line in restart_lines(chosen):
             click.echo(line)
 
 
@@ -196,7 +237,9 @@ def _start(system: System, chosen: Choices, changed: tuple[str, ...]) -> None:
     ]
     if failed:
         hints = "; ".join(f"journalctl -u {unit} -n 30" for unit in failed)
-        message = f"{', '.join(failed)} did not start. See: {hints}"
+        message = (
+            f"{', '.join(failed)} did not start. See: {hints}. Then run `sublet install` again"
+        )
         raise click.ClickException(message)
 
 
@@ -206,7 +249,11 @@ def _units(chosen: Choices) -> tuple[str, ...]:
     return (SIMULATED_UNIT, *units) if chosen.simulated else units
 
 
-def _uninstall(session: Session, *, remove_data: bool, leave_suspended: bool) -> None:
+def uninstall_from(session: Session, *, remove_data: bool, leave_servers: bool) -> None:
+    """Show what would be removed, and remove it where that is agreed to.
+
+    ``ClickException`` where something of users would be lost or orphaned.
+    """
     tree, carrier = session.tree, session.carrier
     if tree.find(MANIFEST).kind is Kind.NOTHING:
         click.echo(f"Nothing is installed here: there is no {MANIFEST}.")
@@ -215,17 +262,52 @@ def _uninstall(session: Session, *, remove_data: bool, leave_suspended: bool) ->
     data = [path for path in DATA if tree.find(path).kind is Kind.FOLDER]
     for line in undo_lines(undos, data, remove_data=remove_data):
         click.echo(line)
-    if not leave_suspended:
-        _refuse(why_not_removed(suspended_slices(tree)))
+    _refuse(_why_not_removed(session, leave_servers=leave_servers))
     if not session.goes_on():
         return
-    if not leave_suspended:
-        # Whoever was asked may have taken their time, in which the agent went on.
-        _refuse(why_not_removed(suspended_slices(tree)))
-    remove_data = remove_data or (bool(data) and session.answer(data_question(data)))
-    for line in carrier.undo(undos, remove_data=remove_data):
+    _stop_handing_out(session, leave_servers=leave_servers)
+
+    def may_remove_data() -> bool:
+        return remove_data or session.answer(data_question(data))
+
+    for line in carrier.undo(undos, may_remove_data=may_remove_data):
         click.echo(f"  stays      {line}")
-    click.echo("Restart the hub, so that it forgets Sublet.")
+    for path in drop_ins(tree):
+        click.echo(f"  stays      {path}: yours, and counts again after another install")
+    if any(map(tells_hub, undos)):
+        click.echo("Restart the hub, so that it forgets Sublet.")
+
+
+def _stop_handing_out(session: Session, *, leave_servers: bool) -> None:
+    """Stop the service, and look again; ``ClickException`` where something runs now.
+
+    Whoever was asked may have taken their time, in which service and agent went on. From here on
+    no job starts, and no server gets a slice.
+    """
+    system = session.system
+    was_active = system.is_active(SERVICE_UNIT)
+    system.stop(SERVICE_UNIT)
+    reasons = _why_not_removed(session, leave_servers=leave_servers)
+    if reasons and was_active:
+        system.restart(SERVICE_UNIT)
+    _refuse(reasons)
+
+
+def _why_not_removed(session: Session, *, leave_servers: bool) -> list[str]:
+    """Return what of users would be lost or orphaned, each with what to do."""
+    tree = session.tree
+    simulated = session.carrier.manifest.entry("file", str(UNITS / SIMULATED_UNIT)) is not None
+    try:
+        running = what_runs(tree)
+    except LedgerReadError as error:
+        unknown = (
+            f"{error}: it is not known which servers and jobs run. See that none has a slice "
+            "any more; then say --leave-servers"
+        )
+        reasons = [] if leave_servers else [unknown]
+    else:
+        reasons = why_not_while_these_run(running, simulated=simulated, leave_servers=leave_servers)
+    return reasons if leave_servers else [*reasons, *why_not_removed(suspended_slices(tree))]
 
 
 @contextmanager

@@ -81,14 +81,24 @@ c.SubletAgent.tenant_socket = {agent_socket!r}
 
 QUOTA_DOCUMENT: Final = """\
 # The quota document: who may have what. Changes are taken up while the hub runs; a document with
-# an error is refused, and the one before stays in force. All that it can say, with what each means,
-# is printed as a JSON Schema by the Python of Sublet's service (see systemctl cat sublet-hub):
-#   PYTHON -m sublet_quota.document.json_schema
+# an error is refused, and the one before stays in force (`journalctl -u sublet-hub` says why). All
+# that it can say, with what each means, is printed as a JSON Schema by the Python of Sublet's
+# service (see `systemctl cat sublet-hub`): PYTHON -m sublet_quota.document.json_schema
 pools:
   interactive:
-    memory_overcommit: 2
-    idle_after: 10m
-    give_back_within: 60s
+    memory_overcommit: 2      # slices may add up to twice a card's memory: not all compute at once
+    idle_after: 10m           # how long an owner does nothing before others may get the room
+    give_back_within: 60s     # how soon a slice is to be back when its owner returns
+# For limits of memory and number, remove the "#" before these lines:
+#everyone:
+#  limit:
+#    memory: 20GiB            # of all of one user's slices
+#  most_slices: 2
+#groups:                      # JupyterHub's
+#  teachers:
+#    each_member:
+#      limit:
+#        memory: 40GiB
 """
 
 

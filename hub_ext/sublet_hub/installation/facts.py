@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 
 class HubKind(Enum):
@@ -22,6 +23,10 @@ class Packages:
     """``None``: there is no such environment."""
     versions: dict[str, str] = field(default_factory=dict)
     """The version of each package that was looked for and is there."""
+    closed: PurePosixPath | None = None
+    """The first folder on the way to the interpreter that other accounts than root may not enter,
+    or the interpreter where they may not execute it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,16 @@ class HubSettings:
     spawner: str = ""
     """The spawner class, by its name or its path; empty: JupyterHub's own."""
     internal_ssl: bool = False
+    public_port: int = 8000
+    """The port at which people reach the hub."""
+    proxy_api_port: int = 8001
+    """The port at which the hub tells its proxy."""
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """The ports that hub and proxy listen at."""
+        api = urlsplit(self.api_url).port
+        return frozenset({self.public_port, self.proxy_api_port, *([] if api is None else [api])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +58,11 @@ class Hub:
     unit: str
     """The systemd unit that runs it, such as ``jupyterhub.service``."""
     configuration: PurePosixPath
-    """The configuration file that it is started with."""
+    """The configuration file that it is started with, or the one that is named by an option."""
+    units_configuration: PurePosixPath | None = None
+    """The file that the unit says; ``None`` where that depends on what is not known here."""
+    has_configuration: bool = True
+    """Whether the configuration file is there."""
     environment: Packages
     users: Packages
     """The environment that users' servers and jobs run in."""
@@ -53,8 +72,25 @@ class Hub:
     prefix: PurePosixPath | None = None
     """Where The Littlest JupyterHub is."""
     account: str = "root"
+    is_enabled: bool = True
+    """Whether the unit starts with the machine."""
     private_devices: bool = False
     """Whether the unit hides the machine's devices from the hub, and from all that it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountThere:
+    """The account that has the name of the service's already."""
+
+    uid: int
+    home: PurePosixPath
+    shell: PurePosixPath
+
+    def is_persons(self, least_uid: int) -> bool:
+        """Whether somebody logs in to the account; people's uids begin with the least one."""
+        logs_in = self.shell.name not in {"nologin", "false"}
+        at_home = PurePosixPath("/home") in self.home.parents
+        return self.uid >= least_uid or (logs_in and at_home)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +108,13 @@ class Facts:
     hubs: tuple[Hub, ...]
     gpus: tuple[str, ...]
     """The names of the NVIDIA cards; none where none is found, or in an image."""
+    other_units: tuple[str, ...] = ()
+    """The units that run a hub, but are not the one that is named."""
+    drop_ins: tuple[PurePosixPath, ...] = ()
+    """Changes of the admin's to Sublet's units, as `systemctl edit` keeps them."""
     has_nvidia_modprobe: bool = False
     port_is_taken: bool = False
     """Whether something else than Sublet's own service listens at the wanted port."""
+    account: AccountThere | None = None
+    least_uid: int = 1000
+    """The least uid of people's accounts."""

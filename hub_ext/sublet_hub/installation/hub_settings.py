@@ -6,27 +6,42 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from sublet_hub.errors import SubletHubError
+from sublet_hub.installation.configuration import MARK
 from sublet_hub.installation.facts import HubSettings
 from sublet_hub.installation.hub_units import HubUnit
+from sublet_hub.installation.layout import TLJH_PART
 
 _WITHIN_S: Final = 60
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _PROGRAM: Final = """
-import json, os, sys
+import io, json, os, sys
+import traitlets.config.loader as loading
 answer = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # a configuration may print
 from urllib.parse import urlsplit
 from jupyterhub.app import JupyterHub
 from traitlets.config.loader import Config, KVArgParseConfigLoader, PyFileConfigLoader
-file, *options = sys.argv[1:]
+file, mark, part, *options = sys.argv[1:]
 flags, aliases = JupyterHub().flatten_flags()
 line = KVArgParseConfigLoader(options, aliases, flags, classes=[JupyterHub])
 said = line.load_config()
+def load():
+    folder, name = os.path.split(file)
+    return PyFileConfigLoader(name, path=folder).load_config()
+def without_sublet(path, mode):
+    with open(path, mode) as opened:
+        lines = opened.read().splitlines(keepends=True)
+    if os.path.basename(path) == part:
+        lines = []
+    return io.BytesIO(b"".join(x for x in lines if not x.rstrip().endswith(mark.encode())))
 config = Config()
 if os.path.exists(file):
-    folder, name = os.path.split(file)
-    config = PyFileConfigLoader(name, path=folder).load_config()
+    try:
+        config = load()
+    except Exception:  # by Sublet's own part? An installation mends that
+        loading.open = without_sublet
+        config = load()
 config.merge(said)  # the command line has the last word
 hub = config.get("JupyterHub", {})
 def setting(key, otherwise):
@@ -44,7 +59,12 @@ if ip in ("", "0.0.0.0", "::", "localhost", "*"):
 unknown = [*line.extra_args, *(each for each in (base, ip) if "$" in each)]
 if unknown:
     sys.exit("what " + " ".join(unknown) + " on its command line stands for is not known")
+def api_of(proxy, key):
+    return str(config.get(proxy, {}).get(key, ""))
+api = api_of("TraefikProxy", "traefik_api_url") or api_of("ConfigurableHTTPProxy", "api_url")
 json.dump({
+    "public_port": bind.port or int(setting("port", 8000)),
+    "proxy_api_port": urlsplit(api).port or 8001,
     "base_url": base,
     "ip": ip,
     "port": hub_bind.port or int(setting("hub_port", 8081)),
@@ -63,12 +83,12 @@ def read_settings(
 ) -> HubSettings:
     """Return what a hub's configuration file, run as the hub runs it, and its unit's options say.
 
-    Without the file, the options alone. ``HubSettingsError`` where that fails, or takes longer than
-    a minute.
+    Without the file, the options alone; where Sublet's own part of it fails, the rest.
+    ``HubSettingsError`` where that fails, or takes longer than a minute.
     """
     try:
         done = subprocess.run(
-            [str(python), "-c", _PROGRAM, str(configuration), *unit.options],
+            [str(python), "-c", _PROGRAM, str(configuration), MARK, TLJH_PART, *unit.options],
             cwd=unit.folder,
             env={"PATH": _PATH, **unit.environment},
             stdin=subprocess.DEVNULL,
@@ -89,4 +109,6 @@ def read_settings(
         api_url=f"http://{host}:{fields['port']}{base}hub/api",
         spawner=fields["spawner"],
         internal_ssl=fields["internal_ssl"],
+        public_port=fields["public_port"],
+        proxy_api_port=fields["proxy_api_port"],
     )

@@ -12,11 +12,16 @@ SERVICE_CONFIGURATION: Final = CONFIGURATION / "sublet_hub_config.py"
 AGENT_CONFIGURATION: Final = CONFIGURATION / "sublet_agent_config.py"
 HUB_CONFIGURATION: Final = CONFIGURATION / "jupyterhub_config.py"
 """What a plain hub's own configuration includes by one line."""
+TLJH_PART: Final = "zz-sublet.py"
+"""The name of the file that The Littlest JupyterHub's configuration includes: the last by its name,
+as it adds to what the others set.
+"""
 
 STATE: Final = PurePosixPath("/var/lib/sublet")
 MANIFEST: Final = STATE / "installed.json"
 ORIGINALS: Final = STATE / "originals"
 SERVICE_STATE: Final = STATE / "service"
+LEDGER: Final = SERVICE_STATE / "ledger.sqlite"
 AGENT_STATE: Final = STATE / "agent"
 AGENT_JOURNAL: Final = AGENT_STATE / "journal.jsonl"
 DATA: Final = (SERVICE_STATE, AGENT_STATE)

@@ -10,20 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from sublet_quota.names.system_accounts import LOGIN_DEFS, least_uid_in
+
 from sublet_hub.installation.changes import Kind
-from sublet_hub.installation.facts import Facts, Hub, HubKind, HubSettings, Packages
+from sublet_hub.installation.facts import AccountThere, Facts, Hub, HubKind, HubSettings, Packages
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
 from sublet_hub.installation.hub_units import HubUnit, hub_units
-from sublet_hub.installation.layout import SERVICE_UNIT
+from sublet_hub.installation.layout import (
+    ACCOUNT,
+    AGENT_UNIT,
+    SERVICE_CONFIGURATION,
+    SERVICE_UNIT,
+    SIMULATED_UNIT,
+    UNITS,
+)
 from sublet_hub.installation.refusals import CARD_PACKAGES, SYSTEMD_SPAWNER
 from sublet_hub.installation.system import System
 from sublet_hub.installation.tree import Tree
 from sublet_hub.installation.wishes import Wishes
 
 _PACKAGES: Final = ("jupyterhub", "sublet", SYSTEMD_SPAWNER, *CARD_PACKAGES)
-_TLJH_API: Final = "http://127.0.0.1:15001/hub/api"
+_TLJH: Final = HubSettings(
+    api_url="http://127.0.0.1:15001/hub/api", public_port=80, proxy_api_port=8099
+)
 _SYSTEMCTL: Final = (PurePosixPath("/usr/bin/systemctl"), PurePosixPath("/bin/systemctl"))
 _MODPROBE: Final = PurePosixPath("/usr/bin/nvidia-modprobe")
+_UNIT_FOLDERS: Final = (UNITS, PurePosixPath("/usr/lib/systemd/system"))
+_LOGIN_DEFS: Final = PurePosixPath(LOGIN_DEFS)
 _MOST_LINKS: Final = 20
 
 
@@ -39,10 +52,9 @@ class Named:
 def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named) -> Facts:
     """Return the facts. Runs the hub's Python to read its configuration, as the hub does."""
     in_image = tree.root != Path("/")
-    units = hub_units(tree)
-    if named.unit is not None:
-        wanted = named.unit.removesuffix(".service") + ".service"
-        units = [unit for unit in units if unit.name == wanted]
+    found = hub_units(tree)
+    wanted = None if named.unit is None else named.unit.removesuffix(".service") + ".service"
+    units = [unit for unit in found if wanted in {None, unit.name}]
     hubs = tuple(_hub(tree, unit, wishes, named) for unit in units)
     return Facts(
         sublet_version=version,
@@ -52,11 +64,39 @@ def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named)
         systemd_runs=not in_image and Path("/run/systemd/system").is_dir(),
         hubs=hubs,
         gpus=() if in_image else nvidia_cards(),
+        other_units=tuple(unit.name for unit in found if unit not in units),
+        drop_ins=drop_ins(tree),
         has_nvidia_modprobe=tree.find(_MODPROBE).kind is not Kind.NOTHING,
         port_is_taken=not in_image
-        and not system.is_active(SERVICE_UNIT)
+        and not (system.is_active(SERVICE_UNIT) and wishes.port == service_port(tree))
         and _is_taken(wishes.port),
+        account=account_there(tree),
+        least_uid=least_uid_in(
+            tree.find(PurePosixPath(LOGIN_DEFS)).content.decode("utf-8", "replace")
+        ),
     )
+
+
+def drop_ins(tree: Tree) -> tuple[PurePosixPath, ...]:
+    """Return the files by which somebody changes Sublet's units (`systemctl edit`)."""
+    folders = [UNITS / f"{unit}.d" for unit in (SERVICE_UNIT, AGENT_UNIT, SIMULATED_UNIT)]
+    files = {folder: sorted(tree.path(folder).glob("*.conf")) for folder in folders}
+    return tuple(folder / file.name for folder in folders for file in files[folder])
+
+
+def service_port(tree: Tree) -> int | None:
+    """Return the port that the service's configuration says; ``None`` where there is none."""
+    text = tree.find(SERVICE_CONFIGURATION).content.decode(errors="replace")
+    ports = re.findall(r"^c\.SubletHub\.port *= *(\d+)", text, re.MULTILINE)
+    return int(ports[-1]) if ports else None
+
+
+def account_there(tree: Tree) -> AccountThere | None:
+    """Return the account that has the name of the service's, if there is one."""
+    fields = tree.account_fields(ACCOUNT)
+    if fields is None:
+        return None
+    return AccountThere(int(fields[2]), PurePosixPath(fields[5]), PurePosixPath(fields[6]))
 
 
 def nvidia_cards() -> tuple[str, ...]:
@@ -76,7 +116,8 @@ def packages_of(tree: Tree, python: PurePosixPath) -> Packages:
         return Packages(python)
     # The newest: conda's environments with a Python 3.12 have a link python3.1, too.
     version = max(libraries)
-    return Packages(python, version, _versions_in(libraries[version], tree, prefix))
+    found = _versions_in(libraries[version], tree, prefix)
+    return Packages(python, version, found, tree.first_closed(python))
 
 
 def _libraries_of(tree: Tree, prefix: PurePosixPath) -> dict[tuple[int, int], Path]:
@@ -104,6 +145,9 @@ def _hub(tree: Tree, unit: HubUnit, wishes: Wishes, named: Named) -> Hub:
     prefix = PurePosixPath(unit.environment.get("TLJH_INSTALL_PREFIX", "/opt/tljh"))
     kind = HubKind.TLJH if "TLJH_INSTALL_PREFIX" in unit.environment else HubKind.PLAIN
     python = named.python or unit.python
+    # What systemd fills in before it starts the hub is not known here.
+    is_known = not set("$%") & set(str(unit.configuration))
+    units_configuration = _resolved(tree, unit.configuration) if is_known else None
     configuration = _resolved(tree, named.configuration or unit.configuration)
     settings, problem = _settings(tree, kind, python, configuration, unit)
     users = wishes.users_python or (prefix / "user/bin/python" if kind is HubKind.TLJH else python)
@@ -111,12 +155,15 @@ def _hub(tree: Tree, unit: HubUnit, wishes: Wishes, named: Named) -> Hub:
         kind=kind,
         unit=unit.name,
         configuration=configuration,
+        units_configuration=units_configuration,
+        has_configuration=tree.find(configuration).kind is not Kind.NOTHING,
         environment=packages_of(tree, python),
         users=packages_of(tree, users),
         settings=settings,
         settings_problem=problem,
         prefix=prefix,
         account=unit.account,
+        is_enabled=any(any(tree.path(at).glob(f"*.wants/{unit.name}")) for at in _UNIT_FOLDERS),
         private_devices=unit.private_devices,
     )
 
@@ -126,7 +173,7 @@ def _settings(
 ) -> tuple[HubSettings | None, str]:
     if tree.root != Path("/"):
         # Nothing of an image is run: what its kind of hub has when nobody changes it.
-        return HubSettings(api_url=_TLJH_API) if kind is HubKind.TLJH else HubSettings(), ""
+        return _TLJH if kind is HubKind.TLJH else HubSettings(), ""
     try:
         return read_settings(python, configuration, unit), ""
     except HubSettingsError as error:

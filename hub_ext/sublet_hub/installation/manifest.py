@@ -53,6 +53,8 @@ class Manifest:
     version: str = ""
     """Sublet's version that installed last; empty: none did."""
     made: tuple[Made, ...] = field(default=())
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The options of the last installation, which the next one begins with."""
 
     def entry(self, kind: str, path: str) -> Made | None:
         """Return the entry of a thing, or ``None`` where it is not an installation's."""
@@ -80,8 +82,9 @@ def manifest_of(content: bytes, where: str) -> Manifest:
         return Manifest(
             version=str(fields["version"]),
             made=tuple(_made_of(entry) for entry in fields["made"]),
+            options={str(name): str(value) for name, value in fields.get("options", {}).items()},
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{where} says what was installed, and cannot be read: {error!r}"
         raise ConfigurationError(message) from error
 

@@ -4,6 +4,7 @@ A file that somebody changed after it was installed is theirs: it is replaced or
 they say so.
 """
 
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -46,6 +47,7 @@ from sublet_hub.installation.layout import (
     SERVICE_TOKEN,
     SERVICE_UNIT,
     SIMULATED_UNIT,
+    TLJH_PART,
     UNITS,
 )
 from sublet_hub.installation.manifest import Made, Manifest, entry_for
@@ -59,6 +61,8 @@ class Verdict(Enum):
     MAKE = "make"
     UPDATE = "update"
     """It is an older installation's."""
+    MEND = "mend"
+    """It is a secret that is none: empty, or open to others."""
     REPLACE = "replace"
     """It is somebody else's; the original is kept."""
     ASK = "changed since"
@@ -114,9 +118,17 @@ def changes(choices: Choices) -> list[Change]:
     return [
         Account(ACCOUNT, "the hub service's account", SERVICE_STATE),
         Folder(CONFIGURATION, "Sublet's configuration"),
-        Secret(SERVICE_TOKEN, "the token by which hub and service know each other", ACCOUNT),
+        Secret(
+            SERVICE_TOKEN, "the token by which hub and service know each other", ACCOUNT, service
+        ),
         Folder(NODE_SECRETS, "the secrets of nodes"),
-        Secret(NODE_SECRETS / choices.node, "by which the service knows the agent", ACCOUNT),
+        # The service reads it whenever an agent comes.
+        Secret(
+            NODE_SECRETS / choices.node,
+            "by which the service knows the agent",
+            ACCOUNT,
+            restarts=agent,
+        ),
         File(QUOTA, "the quota document: yours to edit", QUOTA_DOCUMENT, once=True),
         File(
             SERVICE_CONFIGURATION,
@@ -133,19 +145,19 @@ def changes(choices: Choices) -> list[Change]:
         *(File(UNITS / name, "a systemd unit", text, restarts=(name,)) for name, text in units),
         Folder(AT_BOOT, "what starts with the machine"),
         *(Link(AT_BOOT / name, "starts it with the machine", f"../{name}") for name, _ in units),
-        *_of_hub(choices),
+        *of_hub(choices),
     ]
 
 
-def _of_hub(choices: Choices) -> list[Change]:
+def of_hub(choices: Choices) -> list[Change]:
+    """Return what of an installation the hub reads when it starts, but for the token."""
     hub, text = choices.hub, hub_configuration(choices)
     what = "the hub's settings for Sublet"
     if hub.kind is HubKind.TLJH and hub.prefix is not None:
         folder = hub.prefix / "config" / "jupyterhub_config.d"
-        # The last by its name, as it adds to what the others set.
         return [
             Folder(folder, "the hub's further configuration"),
-            File(folder / "zz-sublet.py", what, text),
+            File(folder / TLJH_PART, what, text),
         ]
     return [
         File(HUB_CONFIGURATION, what, text),
@@ -173,6 +185,25 @@ def obsolete(wanted: Sequence[Change], manifest: Manifest, find: FindAt) -> list
 def undoing(manifest: Manifest, find: FindAt) -> list[Undo]:
     """Return what becomes of everything that was made, the last first."""
     return [Undo(made, undo_verdict(made, find)) for made in reversed(manifest.made)]
+
+
+def restarted_units(planned: Sequence[Step]) -> tuple[str, ...]:
+    """Return the units that run with what is to be replaced, and so are started again."""
+    units = [
+        unit
+        for step in planned
+        if not step.is_done
+        and step.verdict is not Verdict.MAKE
+        and isinstance(step.change, File | Secret)
+        for unit in step.change.restarts
+    ]
+    return tuple(dict.fromkeys(units))
+
+
+def tells_hub(undo: Undo) -> bool:
+    """Whether the hub knows of Sublet by a thing that is there yet."""
+    is_part = undo.made.kind == "line" or PurePosixPath(undo.made.path).name == TLJH_PART
+    return is_part and undo.verdict is not Verdict.GONE
 
 
 def undo_verdict(made: Made, find: FindAt) -> Verdict:
@@ -205,7 +236,7 @@ def _step(change: Change, manifest: Manifest, find: FindAt, is_account: IsAccoun
         case Folder():
             return Step(change, _of_kind(found, Kind.FOLDER))
         case Secret():
-            return Step(change, _of_kind(found, Kind.FILE))
+            return Step(change, _of_secret(found))
         case Link():
             if found.kind is Kind.LINK and found.target != change.target:
                 return Step(change, Verdict.BLOCKED)
@@ -225,6 +256,13 @@ def _of_kind(found: Found, kind: Kind) -> Verdict:
     if found.kind is Kind.NOTHING:
         return Verdict.MAKE
     return Verdict.PRESENT if found.kind is kind else Verdict.BLOCKED
+
+
+def _of_secret(found: Found) -> Verdict:
+    closed = not found.mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if found.kind is Kind.FILE and not (closed and len(found.content.split()) == 1):
+        return Verdict.MEND
+    return _of_kind(found, Kind.FILE)
 
 
 def _of_file(change: File, found: Found, manifest: Manifest) -> Verdict:

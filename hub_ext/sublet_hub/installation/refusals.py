@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sublet_hub.installation.facts import Facts, Hub, HubKind, Packages
+from sublet_hub.installation.facts import Facts, Hub, HubKind, HubSettings, Packages
+from sublet_hub.installation.layout import ACCOUNT
 from sublet_hub.installation.wishes import LOCAL, SYSTEMD, TLJH, Wishes, spawner_for
 
 OLDEST_HUB: Final = (5, 3)
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_SYSTEMD: Final = 245
 """The first that SystemdSpawner recommends (Ubuntu 20.04)."""
+FIRST_PORT: Final = 1024
+"""The first port at which an account other than root may listen."""
 SYSTEMD_SPAWNER: Final = "jupyterhub-systemdspawner"
 CARD_PACKAGES: Final = ("cuda-bindings", "nvidia-ml-py")
 """What the extra ``nvidia`` brings that the agent cannot do without."""
@@ -45,7 +48,23 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
             "systemd did not start this machine (it is not process 1: a container?). "
             "For an image's folder: --root DIR."
         )
-    if not facts.hubs:
+    yield from _of_hubs(facts)
+    if wishes.device is None or (wishes.device == "nvidia" and not facts.in_image):
+        yield from _of_cards(facts, wishes)
+    yield from _of_port(facts, wishes)
+    yield from _of_account(facts)
+    if _NODE.fullmatch(wishes.node) is None:
+        yield f"{wishes.node!r} is no name for a machine: letters, digits, dots and dashes only."
+
+
+def _of_hubs(facts: Facts) -> Iterator[str]:
+    if not facts.hubs and facts.other_units:
+        yield (
+            "The unit that --hub-unit names does not run JupyterHub, as far as its file tells. "
+            "Choose one that does: "
+            f"{', '.join(facts.other_units)}."
+        )
+    elif not facts.hubs:
         yield (
             "No hub is found: no systemd unit here runs JupyterHub. Install The Littlest "
             "JupyterHub, or JupyterHub as a systemd service, first; or name its unit with "
@@ -54,15 +73,36 @@ def _of_machine(facts: Facts, wishes: Wishes) -> Iterator[str]:
     elif len(facts.hubs) > 1:
         units = ", ".join(hub.unit for hub in facts.hubs)
         yield f"More than one unit runs a hub ({units}): choose one with --hub-unit."
-    if wishes.device is None or (wishes.device == "nvidia" and not facts.in_image):
-        yield from _of_cards(facts, wishes)
-    if facts.port_is_taken:
+
+
+def _of_account(facts: Facts) -> Iterator[str]:
+    if facts.account is not None and facts.account.is_persons(facts.least_uid):
+        there = facts.account
         yield (
-            f"Something else listens at port {wishes.port} already: choose another with --port, "
-            f"or see what it is with `ss -ltnp 'sport = :{wishes.port}'`."
+            f"The account {ACCOUNT} is a person's (uid {there.uid}, {there.home}, {there.shell}), "
+            "and Sublet's service needs one of this name for itself, which owns its secrets. "
+            f"Rename that person's: `sudo usermod --login NEW-NAME {ACCOUNT}` and `sudo groupmod "
+            f"--new-name NEW-NAME {ACCOUNT}`."
         )
-    if _NODE.fullmatch(wishes.node) is None:
-        yield f"{wishes.node!r} is no name for a machine: letters, digits, dots and dashes only."
+
+
+def _of_port(facts: Facts, wishes: Wishes) -> Iterator[str]:
+    port = wishes.port
+    hubs = {
+        taken: hub.unit for hub in facts.hubs for taken in (hub.settings or HubSettings()).ports
+    }
+    if port < FIRST_PORT:
+        yield (
+            f"Port {port} is root's, and the service is not root: choose one from {FIRST_PORT} on "
+            "with --port."
+        )
+    elif port in hubs:
+        yield f"Port {port} is the hub's own ({hubs[port]}): choose another with --port."
+    elif facts.port_is_taken:
+        yield (
+            f"Something else listens at port {port} already: choose another with --port, or see "
+            f"what it is with `ss -ltnp 'sport = :{port}'`."
+        )
 
 
 def _of_cards(facts: Facts, wishes: Wishes) -> Iterator[str]:
@@ -81,6 +121,7 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
             f"The hub runs as {hub.account}, and servers under their users' accounts are started "
             f"by root alone: remove User= from {hub.unit}."
         )
+    yield from _of_configuration(facts, hub)
     if hub.settings is None and (wishes.base_url is None or wishes.hub_api_url is None):
         yield (
             f"The hub's configuration {hub.configuration} cannot be read as the hub reads it "
@@ -94,6 +135,23 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
     yield from _of_drivers(facts, hub, wishes)
     if hub.users.python != hub.environment.python:
         yield from _of_sublet_in(hub, hub.users, facts.sublet_version, "users' servers")
+
+
+def _of_configuration(facts: Facts, hub: Hub) -> Iterator[str]:
+    """Yield why the file that is to have Sublet's line is not the hub's."""
+    named, units = hub.configuration, hub.units_configuration
+    which = f"{named}{'' if hub.has_configuration else ', which is not there'}"
+    if units is None:
+        if not hub.has_configuration:
+            yield (
+                f"With which configuration {hub.unit} starts the hub is not known: it would be "
+                f"{which}. Name the file with --hub-config."
+            )
+    elif named != units and not (facts.in_image and hub.has_configuration):
+        yield (
+            f"--hub-config names {which}, but {hub.unit} starts the hub with {units}: leave the "
+            "option out, or change the unit."
+        )
 
 
 def _of_spawner(hub: Hub, spawner: str, wishes: Wishes) -> Iterator[str]:
@@ -165,6 +223,12 @@ def _of_sublet_in(hub: Hub, packages: Packages, wanted: str, whose: str) -> Iter
             f"{'.'.join(map(str, OLDEST_PYTHON))} or newer (Ubuntu 24.04 has it)."
         )
         return
+    if packages.closed is not None:
+        yield (
+            f"The Python of {whose} ({packages.python}) is closed to the accounts that must "
+            "execute it, such as the service's: put the environment elsewhere (below /opt), or "
+            f"open the way: `sudo chmod o+x {packages.closed}`."
+        )
     present = packages.versions.get("sublet")
     if present != wanted:
         is_what = "is not there" if present is None else f"is {present} there"

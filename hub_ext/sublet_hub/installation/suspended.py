@@ -47,7 +47,7 @@ def why_not_removed(slices: list[str]) -> list[str]:
     reason = (
         f"without the agent nobody brings back what is suspended: {', '.join(slices)}. Run "
         "`sublet lending off` and wait until they are back (`sublet gpus`), or stop these servers "
-        "and jobs; or leave them so: --leave-suspended"
+        "and jobs; or leave them so: --leave-servers"
     )
     return [reason]
 

@@ -2,12 +2,19 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+import psutil
 
 from sublet_hub.errors import ConfigurationError
+from sublet_hub.host.process_identity import started_at
 from sublet_hub.installation.changes import Account
+
+_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+_NOT_HERE: Final = 127
 
 
 class System(Protocol):
@@ -35,6 +42,10 @@ class System(Protocol):
 
     def is_active(self, unit: str) -> bool:
         """Whether a unit runs."""
+        ...
+
+    def started_at(self, unit: str) -> float | None:
+        """Return when a unit's main process began, in seconds since 1970; ``None``: none runs."""
         ...
 
 
@@ -73,6 +84,21 @@ class LinuxSystem:
         """Whether a unit runs."""
         return not self._runs or _status(["systemctl", "--quiet", "is-active", unit]) == 0
 
+    def started_at(self, unit: str) -> float | None:
+        """Return when a unit's main process began, in seconds since 1970; ``None``: none runs."""
+        if not self._runs:
+            return None
+        if shutil.which("systemctl", path=_PATH) is None:
+            return None
+        command = [_program("systemctl"), "show", "--property=MainPID", "--value", unit]
+        pid = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        # By the clock that the times of files are by, and finer than whole seconds.
+        booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        try:
+            return booted_at + started_at(psutil.Process(int(pid))) if int(pid or 0) else None
+        except (ValueError, psutil.Error):
+            return None
+
 
 def _must(command: Sequence[str]) -> None:
     try:
@@ -84,12 +110,19 @@ def _must(command: Sequence[str]) -> None:
 
 
 def _status(command: Sequence[str]) -> int:
-    done = subprocess.run([_program(command[0]), *command[1:]], check=False)
+    """Return how a program ended; as a shell says it where the program is not here."""
+    path = shutil.which(command[0], path=_PATH)
+    if path is None:
+        return _NOT_HERE
+    # What it says is not for who installs: they are told what failed, and where to look.
+    done = subprocess.run(
+        [path, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
     return done.returncode
 
 
 def _program(name: str) -> str:
-    path = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    path = shutil.which(name, path=_PATH)
     if path is None:
         message = f"the program {name} is not here"
         raise ConfigurationError(message)

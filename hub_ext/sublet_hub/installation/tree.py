@@ -9,8 +9,13 @@ import secrets
 import shutil
 import stat
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from sublet_hub.installation.changes import Found, Kind
+
+_FIELDS_OF_ACCOUNT: Final = 7
+_MOST_STEPS: Final = 200
+"""How many folders and links a way may have: links may go round in a circle."""
 
 
 class Tree:
@@ -34,7 +39,41 @@ class Tree:
             return Found(Kind.LINK, target=str(at.readlink()))
         if stat.S_ISDIR(mode):
             return Found(Kind.FOLDER, is_empty=not any(at.iterdir()))
-        return Found(Kind.FILE, at.read_bytes()) if stat.S_ISREG(mode) else Found(Kind.OTHER)
+        if stat.S_ISREG(mode):
+            return Found(Kind.FILE, at.read_bytes(), mode=stat.S_IMODE(mode))
+        return Found(Kind.OTHER)
+
+    def written_at(self, path: PurePosixPath) -> float | None:
+        """Return when a file was written last, in seconds since 1970; ``None``: there is none."""
+        try:
+            return self.path(path).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    def first_closed(self, path: PurePosixPath) -> PurePosixPath | None:
+        """Return the first folder on the way to a program, or itself, that is closed to others.
+
+        Links are followed, inside the root; the way ends where there is nothing.
+        """
+        at, left = PurePosixPath("/"), list(path.parts[1:])
+        for _ in range(_MOST_STEPS):
+            try:
+                mode = self.path(at).lstat().st_mode
+                target = PurePosixPath(self.path(at).readlink()) if stat.S_ISLNK(mode) else None
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if target is not None:
+                left = [*(part for part in target.parts if part != "/"), *left]
+                at = PurePosixPath("/") if target.is_absolute() else at.parent
+                continue
+            # The root's own mode is an image's folder's, outside.
+            if not mode & stat.S_IXOTH and at != PurePosixPath("/"):
+                return at
+            if not left:
+                return None
+            part = left.pop(0)
+            at = at.parent if part == ".." else at / part
+        return None
 
     def make_folder(self, path: PurePosixPath, mode: int) -> None:
         """Make a folder; its parents are there."""
@@ -94,14 +133,19 @@ class Tree:
         """Remove a folder and all that is in it."""
         shutil.rmtree(self.path(path), ignore_errors=False)
 
-    def account(self, name: str) -> tuple[int, int] | None:
-        """Return an account's uid and gid, or ``None`` where there is none of this name."""
+    def account_fields(self, name: str) -> list[str] | None:
+        """Return the seven fields of an account in /etc/passwd; ``None``: it is not there."""
         found = self.find(PurePosixPath("/etc/passwd"))
         for line in found.content.decode(errors="replace").splitlines():
             fields = line.split(":")
-            if fields[0] == name:
-                return int(fields[2]), int(fields[3])
+            if fields[0] == name and len(fields) == _FIELDS_OF_ACCOUNT:
+                return fields
         return None
+
+    def account(self, name: str) -> tuple[int, int] | None:
+        """Return an account's uid and gid, or ``None`` where there is none of this name."""
+        fields = self.account_fields(name)
+        return None if fields is None else (int(fields[2]), int(fields[3]))
 
     def has_account(self, name: str) -> bool:
         """Whether there is an account of this name."""

@@ -10,6 +10,8 @@ LOCAL: Final = "sublet-local"
 SYSTEMD: Final = "sublet-systemd"
 TLJH: Final = "sublet-tljh"
 SPAWNERS: Final = (LOCAL, SYSTEMD, TLJH)
+DEFAULT_PORT: Final = 8901
+DEFAULT_NODE: Final = "this-machine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +21,8 @@ class Wishes:
     spawner: str | None = None
     device: str | None = None
     """``nvidia`` or ``simulated``."""
-    port: int = 8901
-    node: str = "this-machine"
+    port: int = DEFAULT_PORT
+    node: str = DEFAULT_NODE
     base_url: str | None = None
     hub_api_url: str | None = None
     users_python: PurePosixPath | None = None

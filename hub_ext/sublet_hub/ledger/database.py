@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from alembic import command
@@ -39,9 +41,13 @@ class LedgerWriteError(SubletHubError):
     """The database did not take a change; nothing has changed."""
 
 
+class LedgerReadError(SubletHubError):
+    """The database in a file cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredLedger:
-    """What the database held when the service started."""
+    """What the database held when it was read."""
 
     gpus: tuple[GpuRecord, ...]
     slices: tuple[SliceRecord, ...]
@@ -138,24 +144,7 @@ class Database:
     def load(self) -> StoredLedger:
         """Return what is not over: slices that are held, all jobs, GPUs and switches."""
         with self._engine.connect() as connection:
-            gpus = [rows.gpu_of_row(row) for row in connection.execute(sa.select(GPUS)).mappings()]
-            by_id = {gpu.gpu_id: gpu for gpu in gpus}
-            held = sa.select(SLICES).where(SLICES.c.released_at.is_(None))
-            switch = sa.select(SWITCHES).where(SWITCHES.c.name == rows.LENDING)
-            lending = connection.execute(switch).mappings().one_or_none()
-            return StoredLedger(
-                gpus=tuple(gpus),
-                slices=tuple(
-                    rows.slice_of_row(row, by_id) for row in connection.execute(held).mappings()
-                ),
-                jobs=tuple(
-                    rows.job_of_row(row) for row in connection.execute(sa.select(JOBS)).mappings()
-                ),
-                epochs={
-                    NodeId(node): epoch for node, epoch in connection.execute(sa.select(NODES))
-                },
-                lending=LendingRecord() if lending is None else rows.lending_of_row(lending),
-            )
+            return _stored(connection)
 
     def write(self, change: Change, now: datetime) -> tuple[EventRecord, ...]:
         """Store the change in one transaction; return the events that were new."""
@@ -193,6 +182,41 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def read_sqlite(file: Path) -> StoredLedger:
+    """Return what a database in a file holds that may be in use by its service; change nothing.
+
+    ``LedgerReadError`` where that fails: also where another release made the tables.
+    """
+    # Without its log nobody has the database open, and reading makes no files beside it.
+    in_use = file.with_name(f"{file.name}-wal").exists()
+    address = f"sqlite:///file:{quote(str(file))}?{'mode=ro' if in_use else 'immutable=1'}&uri=true"
+    engine = sa.create_engine(address)
+    try:
+        with engine.connect() as connection:
+            return _stored(connection)
+    except (SQLAlchemyError, ValueError, LookupError) as error:
+        message = f"the ledger {file} cannot be read: {type(error).__name__}"
+        raise LedgerReadError(message) from error
+    finally:
+        engine.dispose()
+
+
+def _stored(connection: Connection) -> StoredLedger:
+    gpus = [rows.gpu_of_row(row) for row in connection.execute(sa.select(GPUS)).mappings()]
+    by_id = {gpu.gpu_id: gpu for gpu in gpus}
+    held = sa.select(SLICES).where(SLICES.c.released_at.is_(None))
+    switch = sa.select(SWITCHES).where(SWITCHES.c.name == rows.LENDING)
+    lending = connection.execute(switch).mappings().one_or_none()
+    slices = connection.execute(held).mappings()
+    return StoredLedger(
+        gpus=tuple(gpus),
+        slices=tuple(rows.slice_of_row(row, by_id) for row in slices),
+        jobs=tuple(rows.job_of_row(row) for row in connection.execute(sa.select(JOBS)).mappings()),
+        epochs={NodeId(node): epoch for node, epoch in connection.execute(sa.select(NODES))},
+        lending=LendingRecord() if lending is None else rows.lending_of_row(lending),
+    )
 
 
 def _write(connection: Connection, change: Change, now: datetime) -> tuple[EventRecord, ...]:

@@ -8,6 +8,7 @@ from sublet_hub.installation.configuration import INCLUDING_LINE, hub_configurat
 from sublet_hub.installation.facts import HubSettings
 from sublet_hub.installation.hub_settings import HubSettingsError, read_settings
 from sublet_hub.installation.hub_units import HubUnit
+from sublet_hub.installation.layout import TLJH_PART
 from traitlets.config.loader import PyFileConfigLoader
 
 from tests.support.installing import chosen
@@ -32,9 +33,12 @@ TEXTS = {
     "import os\nc.JupyterHub.base_url = os.environ['WHERE']": HubSettings(
         "/jupyter/", "http://127.0.0.1:8081/jupyter/hub/api"
     ),
-    "c.JupyterHub.bind_url = 'http://:8000/jupyter/'\nc.JupyterHub.hub_port = 81": HubSettings(
-        "/jupyter/", "http://127.0.0.1:81/jupyter/hub/api"
+    "c.JupyterHub.bind_url = 'http://:9000/jupyter/'\nc.JupyterHub.hub_port = 81": HubSettings(
+        "/jupyter/", "http://127.0.0.1:81/jupyter/hub/api", public_port=9000
     ),
+    "c.JupyterHub.port = 80": HubSettings(public_port=80),
+    "c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:9001'": HubSettings(proxy_api_port=9001),
+    "c.TraefikProxy.traefik_api_url = 'http://127.0.0.1:8099'": HubSettings(proxy_api_port=8099),
     "c.JupyterHub.hub_bind_url = 'http://10.0.0.1:8082'": HubSettings(
         "/", "http://10.0.0.1:8082/hub/api"
     ),
@@ -63,9 +67,28 @@ def test_a_python_that_is_not_there_says_so(tmp_path):
         settings_of(tmp_path, "", python="/no/python")
 
 
+LOST = INCLUDING_LINE.replace("/etc/sublet/", "/nowhere/")
+
+
+def test_a_part_of_sublets_that_is_lost_hides_nothing_of_the_rest(tmp_path):
+    text = f"import os\nc.JupyterHub.base_url = os.environ['WHERE']\n{LOST}\n"
+    assert settings_of(tmp_path, text).base_url == "/jupyter/"
+
+
+def test_a_part_of_sublets_that_fails_on_the_littlest_jupyterhub_hides_nothing(tmp_path):
+    (tmp_path / TLJH_PART).write_text("raise ValueError('the token is open to others')")
+    text = f"c.JupyterHub.base_url = '/lab/'\nload_subconfig({TLJH_PART!r})\n"
+    assert settings_of(tmp_path, text).base_url == "/lab/"
+
+
+def test_what_fails_without_sublets_part_is_what_is_told(tmp_path):
+    with pytest.raises(HubSettingsError, match="NameError: name 'nobody' is not defined"):
+        settings_of(tmp_path, f"{LOST}\nnobody")
+
+
 OPTIONS = {
     ("-f", "/etc/j.py", "--base-url=/lab/", "--port", "9000"): HubSettings(
-        "/lab/", "http://127.0.0.1:8081/lab/hub/api"
+        "/lab/", "http://127.0.0.1:8081/lab/hub/api", public_port=9000
     ),
     ("--url", "http://:8000/lab", "--upgrade-db"): HubSettings(
         "/lab/", "http://127.0.0.1:8081/lab/hub/api"

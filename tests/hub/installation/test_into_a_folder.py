@@ -118,6 +118,28 @@ def test_a_plain_hub_gets_one_line_and_keeps_its_files_mode(tmp_path):
 
 
 @NEEDS_ROOT
+def test_a_mistyped_configuration_of_the_hub_is_refused_and_not_made(tmp_path):
+    root = plain_machine(tmp_path)
+    before = everything_below(root)
+    mistyped = "/etc/jupyterhub/jupyterhub_confg.py"
+    result = install(root, "--yes", "--hub-config", mistyped)
+    assert result.exit_code == 1
+    right = "jupyterhub.service starts the hub with /etc/jupyterhub/jupyterhub_config.py"
+    assert f"names {mistyped}, which is not there, but {right}" in result.output
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
+def test_a_configuration_that_the_unit_leaves_open_must_be_named(tmp_path):
+    root = plain_machine(tmp_path)
+    unit = root / "etc/systemd/system/jupyterhub.service"
+    path = "/etc/jupyterhub/jupyterhub_config.py"
+    unit.write_text(unit.read_text().replace(path, "$CONFIG"))
+    assert "Name the file with --hub-config" in install(root, "--yes").output
+    assert "sublet-agent.service" in installed(root, "--hub-config", path)
+
+
+@NEEDS_ROOT
 def test_what_the_admin_wrote_into_the_hubs_configuration_meanwhile_stays(tmp_path):
     root = plain_machine(tmp_path)
     installed(root)
@@ -164,6 +186,48 @@ def test_an_upgrade_shows_the_difference_and_makes_it(tmp_path):
     assert "8902" in (root / "etc/sublet/sublet_hub_config.py").read_text()
 
 
+OPTIONS = ("--port", "9000", "--node", "gpu1", "--users-python", "/opt/hub/bin/python3")
+
+
+@NEEDS_ROOT
+def test_the_options_of_the_last_install_count_until_others_are_given(tmp_path):
+    root = plain_machine(tmp_path)
+    assert "as at the last install" not in installed(root, *OPTIONS)
+    before = everything_below(root)
+    said = run("install", root, "--yes").output
+    (line,) = [each for each in said.splitlines() if "as at the last install" in each]
+    assert all(each in line for each in (*OPTIONS, "--device nvidia"))
+    assert "nothing to change" in said
+    assert everything_below(root) == before
+    said = run("install", root, "--yes", "--port", "9001").output
+    assert "-c.SubletHub.port = 9000" in said
+    assert "--node gpu1" in said
+    assert "--port" not in said
+    said = run("install", root, "--yes").output
+    assert "nothing to change" in said
+    assert "--port 9001" in said
+
+
+@NEEDS_ROOT
+def test_options_that_change_no_file_are_kept_too(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    unit = "--hub-unit", "jupyterhub.service"
+    assert "nothing to change" in installed(root, "--dry-run", *unit)
+    assert "--hub-unit" not in installed(root)
+    assert "nothing to change" in installed(root, *unit)
+    assert " ".join(unit) in installed(root)
+
+
+@NEEDS_ROOT
+def test_options_are_forgotten_when_sublet_is_uninstalled(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root, *OPTIONS)
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
+    uninstalled(root)
+    assert "as at the last install" not in installed(root)
+
+
 @NEEDS_ROOT
 def test_another_release_starts_its_parts_again_also_where_no_file_differs(tmp_path):
     root = plain_machine(tmp_path)
@@ -199,13 +263,83 @@ def test_what_is_needed_no_more_and_was_changed_is_not_removed_unasked(tmp_path)
 
 
 @NEEDS_ROOT
+def test_an_account_that_becomes_the_services_is_told_and_stays(tmp_path):
+    root = plain_machine(tmp_path)
+    accounts = root / "etc/passwd"
+    line = "sublet:x:990:990::/var/lib/sublet:/usr/sbin/nologin\n"
+    accounts.write_text(accounts.read_text() + line)
+    assert "Account:  sublet is there already" in installed(root)
+    uninstalled(root)
+    assert line in accounts.read_text()
+    assert "Account:" not in installed(plain_machine(tmp_path / "another"))
+
+
+@NEEDS_ROOT
+def test_a_persons_account_is_not_taken(tmp_path):
+    root = plain_machine(tmp_path)
+    accounts = root / "etc/passwd"
+    accounts.write_text(accounts.read_text() + "sublet:x:1000:1000::/home/sublet:/bin/bash\n")
+    before = everything_below(root)
+    assert "sublet is a person's (uid 1000" in install(root, "--yes").output
+    assert everything_below(root) == before
+
+
+@NEEDS_ROOT
+def test_the_hub_is_named_that_there_is_where_another_is_asked_for(tmp_path):
+    said = install(plain_machine(tmp_path), "--yes", "--hub-unit", "nothere").output
+    assert "Choose one that does: jupyterhub.service" in said
+
+
+@NEEDS_ROOT
+def test_what_the_admin_changed_of_units_stays_and_is_named(tmp_path):
+    root = plain_machine(tmp_path)
+    file = "etc/systemd/system/sublet-agent.service.d/override.conf"
+    write(root, file, "[Service]\n")
+    assert f"/{file} (changes Sublet's units)" in installed(root)
+    said = uninstalled(root)
+    assert f"stays      /{file}: yours, and counts again" in said
+    assert "Restart the hub" in said
+    assert (root / file).exists()
+
+
+@NEEDS_ROOT
+def test_the_hub_is_not_to_be_restarted_where_it_had_forgotten_sublet(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
+    assert "Restart the hub" in uninstalled(root)
+    assert "Restart the hub" not in uninstalled(root, "--remove-data")
+
+
+@NEEDS_ROOT
+def test_whether_the_hub_starts_with_the_machine_is_seen(tmp_path):
+    root = plain_machine(tmp_path)
+    assert "systemctl enable jupyterhub.service" in installed(root, "--port", "9000")
+    wants = root / "etc/systemd/system/multi-user.target.wants/jupyterhub.service"
+    wants.symlink_to("../jupyterhub.service")
+    assert "systemctl enable" not in installed(root, "--port", "9001")
+
+
+@NEEDS_ROOT
+def test_data_is_asked_about_after_the_files_that_the_admin_changed(tmp_path):
+    root = plain_machine(tmp_path)
+    installed(root)
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
+    write(root, "etc/sublet/sublet_agent_config.py", "# mine\n")
+    said = run("uninstall", root, answers="y\nn\nn\n").output
+    assert 0 < said.index("was changed after it was installed") < said.index("Remove the data")
+    assert "ledger.bak" not in said
+    assert (root / "var/lib/sublet/service/ledger.bak").exists()
+
+
+@NEEDS_ROOT
 def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
     root = plain_machine(tmp_path)
     before = everything_below(root, but=COPIES)
     installed(root)
-    write(root, "var/lib/sublet/service/ledger.sqlite", "hours and hours")
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
     assert "data" in uninstalled(root)
-    assert (root / "var/lib/sublet/service/ledger.sqlite").read_text() == "hours and hours"
+    assert (root / "var/lib/sublet/service/ledger.bak").read_text() == "hours and hours"
     assert "sublet:" in (root / "etc/passwd").read_text()
     assert not (root / "etc/systemd/system/sublet-hub.service").exists()
     uninstalled(root, "--remove-data")
@@ -216,10 +350,10 @@ def test_data_stays_with_its_account_unless_it_is_to_be_removed(tmp_path):
 def test_data_that_was_kept_is_found_by_the_next_installation(tmp_path):
     root = plain_machine(tmp_path)
     installed(root)
-    write(root, "var/lib/sublet/service/ledger.sqlite", "hours and hours")
+    write(root, "var/lib/sublet/service/ledger.bak", "hours and hours")
     uninstalled(root)
     installed(root)
-    assert (root / "var/lib/sublet/service/ledger.sqlite").read_text() == "hours and hours"
+    assert (root / "var/lib/sublet/service/ledger.bak").read_text() == "hours and hours"
     entries = json.loads((root / "var/lib/sublet/installed.json").read_text())["made"]
     assert [e["path"] for e in entries if e["kind"] == "account"] == ["sublet"]
 

@@ -56,6 +56,10 @@ def test_its_quota_document_is_valid_and_so_is_the_one_that_is_installed():
     document = read_quota_document(text)
     assert set(document.groups) == {"teachers"}
     read_quota_document(QUOTA_DOCUMENT)
+    with_limits = read_quota_document(
+        re.sub(r"^#(?=\S| {2,})", "", QUOTA_DOCUMENT, flags=re.MULTILINE)
+    )
+    assert set(with_limits.groups) == {"teachers"}
 
 
 @pytest.mark.parametrize("text", [PAGE, QUOTA_DOCUMENT], ids=["manual", "quota document"])

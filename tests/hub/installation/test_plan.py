@@ -10,6 +10,7 @@ from sublet_hub.installation.changes import (
     Kind,
     Line,
     Link,
+    Secret,
     digest,
     with_line,
     without_line,
@@ -49,6 +50,24 @@ def test_how_a_file_stands(name):
     found, entry, verdict = FILES[name]
     manifest = Manifest() if entry is None else Manifest(made=(entry,))
     (step,) = steps([FILE], manifest, lambda _: found, lambda _: False)
+    assert step.verdict is verdict
+
+
+SECRETS = {
+    "nothing there": (Found(), Verdict.MAKE),
+    "one word, and private": (Found(Kind.FILE, b"word\n", mode=0o600), Verdict.PRESENT),
+    "open to others": (Found(Kind.FILE, b"word\n", mode=0o644), Verdict.MEND),
+    "empty": (Found(Kind.FILE, b"\n", mode=0o600), Verdict.MEND),
+    "a folder": (Found(Kind.FOLDER), Verdict.BLOCKED),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_how_a_secret_stands(name):
+    found, verdict = SECRETS[name]
+    (step,) = steps(
+        [Secret(PATH, "a secret", "sublet")], Manifest(), lambda _: found, lambda _: False
+    )
     assert step.verdict is verdict
 
 
@@ -133,5 +152,9 @@ def test_the_spawner_fits_the_hub(kind, present, wished, spawner):
 
 
 def test_a_manifest_is_read_as_it_was_kept():
-    manifest = Manifest("1.0", (OURS, entry_for(LINE)))
+    manifest = Manifest("1.0", (OURS, entry_for(LINE)), {"port": "9000"})
     assert manifest_of(manifest.to_json(), "here") == manifest
+
+
+def test_a_manifest_of_a_release_that_kept_no_options_is_read():
+    assert manifest_of(b'{"version": "1.0", "made": []}', "here") == Manifest("1.0")
