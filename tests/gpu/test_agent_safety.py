@@ -43,10 +43,11 @@ def shares(world: AgentWorld) -> Shares:
 
 def lent_away(world: AgentWorld, shares: Shares, *others: Any) -> tuple[Kernel, str]:
     """Have an owner's slice, filled, lent to a job; returns its kernel and the hash."""
-    world.serve(world.notebook("a", shares.owner), world.job("j", shares.job), *others)
+    world.serve(world.notebook("a", shares.owner), *others)
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(shares.held, 1)
+    world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("j").gate_open and world.truth(ada.pid) == "checkpointed")
     return ada, hers
 

@@ -123,6 +123,17 @@ class AgentWorld:
         wanted = {s.slice_id for s in slices}
         self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
 
+    def serve_too(self, *slices: Any) -> None:
+        """Assign more slices, beside those that are there.
+
+        So comes a job once an owner holds something: with a job waiting, a busy machine could count
+        the owner as idle, and suspend it, between its cell's beginning and its first use of the
+        card, where it then stands.
+        """
+        self.service.assign(*self.service.slices, *slices)
+        wanted = {s.slice_id for s in self.service.slices}
+        self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
+
     def notebook(self, slice_id: str, gib: int, **fields: Any) -> Any:
         return slice_assignment(slice_id, self.gpu_id, gib * self.gib, **fields)
 

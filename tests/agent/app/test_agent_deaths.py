@@ -99,12 +99,13 @@ def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_pa
     with agent_world(
         tmp_path, "--SubletAgent.tick_s=0.05", module=APPLICATION, speed=100, nvidia=nvidia
     ) as world:
-        world.serve(world.notebook("a", 60), world.notebook("b", 10), world.job("j", 75))
+        world.serve(world.notebook("a", 60), world.notebook("b", 10))
         ada, ben = world.kernel("a"), world.kernel("b")
         ada.enter()
         hers = ada.fill(50, 1)
         ben.enter()
         ben.fill(2, 2)
+        world.serve_too(world.job("j", 75))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         ben.enter()
         unlock = world.gpus.administration
@@ -162,10 +163,11 @@ def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_p
 
 def test_a_suspended_notebook_is_found_even_when_the_journal_was_lost(tmp_path, *, nvidia):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
-        world.serve(world.notebook("a", 60), world.job("j", 75))
+        world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
         ada.enter()
         hers = ada.fill(50, 1)
+        world.serve_too(world.job("j", 75))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         world.agent.kill()
         world.agent.journal.unlink()
@@ -199,10 +201,11 @@ def test_without_the_hub_service_owners_are_served_and_after_a_while_nothing_is_
     options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.silence_s=4")
     # A service that is there speaks well within that time, also on a busy machine.
     with agent_world(tmp_path, *options, beat_s=0.2) as world:
-        world.serve(world.notebook("a", 60), world.job("j", 70))
+        world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
         ada.enter()
         hers = ada.fill(50, 1)
+        world.serve_too(world.job("j", 70))
         world.until(lambda: world.report("j").gate_open)
         job = world.kernel("j")
         job.fill(60, 2)
@@ -228,10 +231,11 @@ def test_a_new_agent_serves_what_was_assigned_last_before_it_hears_from_the_hub(
 def test_events_are_told_once_whatever_happens_to_the_link(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
         world.service.take_events = False
-        world.serve(world.notebook("a", 60), world.job("j", 75))
+        world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
         ada.enter()
         ada.fill(50, 1)
+        world.serve_too(world.job("j", 75))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         world.agent.kill()
         world.service.take_events = True

@@ -97,10 +97,11 @@ def test_a_cell_is_let_in_however_late_its_slice_is_judged(world):
 
 
 def test_idle_slices_are_lent_to_a_job_and_given_back_when_their_owner_runs_a_cell(world):
-    world.serve(world.notebook("a", 60), world.job("j", 70))
+    world.serve(world.notebook("a", 60))
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(55, 1)
+    world.serve_too(world.job("j", 70))
     world.until(lambda: world.report("j").gate_open)
     assert world.truth(ada.pid) == "checkpointed"
     assert world.report("a").lent_to == ("j",)
@@ -114,10 +115,11 @@ def test_idle_slices_are_lent_to_a_job_and_given_back_when_their_owner_runs_a_ce
 
 
 def test_a_job_whose_memory_is_not_in_the_way_is_paused_and_not_moved(world):
-    world.serve(world.notebook("a", 20), world.job("j", 40))
+    world.serve(world.notebook("a", 20))
     ada = world.kernel("a")
     ada.enter()
     ada.fill(10, 1)
+    world.serve_too(world.job("j", 40))
     world.until(lambda: world.report("j").gate_open)
     job = world.kernel("j")
     job.fill(30, 2)
@@ -155,10 +157,11 @@ def test_a_slice_of_two_kernels_moves_whole(world):
 
 
 def test_without_lending_nobody_is_suspended_and_lent_slices_come_home(world):
-    world.serve(world.notebook("a", 60), world.job("j", 70))
+    world.serve(world.notebook("a", 60))
     ada = world.kernel("a")
     ada.enter()
     ada.fill(50, 1)
+    world.serve_too(world.job("j", 70))
     world.until(lambda: world.report("j").gate_open)
     world.service.lending = False
     world.service.push()

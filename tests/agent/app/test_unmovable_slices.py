@@ -26,10 +26,11 @@ def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
 
 def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(world):
     why = "suspending programs with HAMi's library in them has not been seen to work"
-    world.serve(world.notebook("a", 40, never_suspended=why), world.job("j", 75))
+    world.serve(world.notebook("a", 40, never_suspended=why))
     ada = world.kernel("a")
     ada.enter()
     ada.fill(30, 1)
+    world.serve_too(world.job("j", 75))
     world.until_idle("a")
     said = world.report("a")
     assert (said.unsuspendable, said.obstacle) == (why, Obstacle.ENGINE)
@@ -39,10 +40,11 @@ def test_a_slice_whose_backend_cannot_suspend_stays_on_its_card_and_says_so(worl
 
 
 def test_ipc_is_seen_beforehand_and_never_suspended(world):
-    world.serve(world.notebook("a", 40), world.job("j", 75))
+    world.serve(world.notebook("a", 40))
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(10, 1)
+    world.serve_too(world.job("j", 75))
     ada.run("held.share()")
     world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
     world.until_idle("a")
@@ -118,10 +120,11 @@ def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
 
 
 def test_a_neighbour_whose_main_thread_has_ended_holds_up_nobodys_return(world):
-    world.serve(world.notebook("a", 60), world.notebook("h", 10), world.job("j", 70))
+    world.serve(world.notebook("a", 60), world.notebook("h", 10))
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(50, 1)
+    world.serve_too(world.job("j", 70))
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     hostile = world.kernel("h")
     hostile.enter()
