@@ -68,7 +68,8 @@ def test_a_slice_that_is_assigned_to_another_card_is_served_there_alone(world: A
     world.until(lambda: world.service.report("a") is not None, WITHIN_S)
     kernel = world.kernel("a", SUBLET_GPU_ID=second)
     world.service.assign(slice_assignment("a", second, 10 * GIB))
-    kernel.enter()
+    # Who asks while it changes cards is told so, and asks again.
+    world.until(lambda: kernel.run("enter()[0]") == "'open'", WITHIN_S)
     hers = kernel.fill(5, 1)
     world.until(lambda: world.report("a").memory_mib > 5 * GIB, WITHIN_S)
     assert [s.slice_id for s in world.status.slices] == ["a"]
