@@ -25,7 +25,10 @@ _NOBODY: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """The times of a Lease, in seconds; each of the first three is less than the one before."""
+    """The times of a Lease, in seconds.
+
+    The last two are each less than the second, and that is less than the first.
+    """
 
     lasts_s: float = 15.0
     """After so long without a change somebody else may take the Lease."""
@@ -37,10 +40,12 @@ class LeaseTimes:
 
     def __post_init__(self) -> None:
         """Refuse times with which two could hold the Lease."""
-        if not self.lasts_s > self.gives_up_s > self.answers_s > 0 < self.renews_s:
+        slowest_s = max(self.answers_s, self.renews_s)
+        quickest_s = min(self.answers_s, self.renews_s)
+        if not self.lasts_s > self.gives_up_s > slowest_s >= quickest_s > 0:
             message = (
                 f"a lease of {self.lasts_s} s, given up after {self.gives_up_s} s, its requests "
-                f"after {self.answers_s} s"
+                f"after {self.answers_s} s, renewed every {self.renews_s} s"
             )
             raise ValueError(message)
 

@@ -1,7 +1,7 @@
 """Of several services only one writes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -48,6 +48,16 @@ async def asked_again(kube: FakeKube, times: int) -> None:
 async def renewed(kube: FakeKube) -> None:
     before = kube.objects[LEASE]["metadata"]["resourceVersion"]
     await until(lambda: kube.objects[LEASE]["metadata"]["resourceVersion"] != before, 60)
+
+
+async def holds_on(kube: FakeKube, lease: WriterLease, end_trouble: Callable[[], None]) -> None:
+    """Hold a lease that cannot be renewed for some tries, and then can."""
+    holding = asyncio.create_task(lease.hold())
+    await asked_again(kube, 6)
+    end_trouble()
+    await renewed(kube)
+    assert not holding.done()
+    holding.cancel()
 
 
 async def soon(task: "asyncio.Task[None]") -> None:
@@ -123,12 +133,7 @@ async def test_a_renewal_without_an_answer_is_made_again_over_another_connection
     first = WriterLease(api, "sublet", "sublet-hub", "first", Clock(), times)
     await first.acquire()
     kube.silent.add(("PUT", LEASE))
-    holding = asyncio.create_task(first.hold())
-    await asked_again(kube, 6)
-    kube.silent.clear()
-    await renewed(kube)
-    assert not holding.done()
-    holding.cancel()
+    await holds_on(kube, first, kube.silent.clear)
 
 
 async def test_a_renewal_that_another_one_of_the_holder_s_own_overtook_ends_nobody(
@@ -137,12 +142,7 @@ async def test_a_renewal_that_another_one_of_the_holder_s_own_overtook_ends_nobo
     first = replica(api, "first", Clock())
     await first.acquire()
     kube.refuses["PUT", LEASE] = (409, "it has been modified")
-    holding = asyncio.create_task(first.hold())
-    await asked_again(kube, 6)
-    kube.refuses.clear()
-    await renewed(kube)
-    assert not holding.done()
-    holding.cancel()
+    await holds_on(kube, first, kube.refuses.clear)
 
 
 async def test_a_holder_whose_lease_was_taken_ends_at_once(kube: FakeKube, api: KubeApi) -> None:
@@ -163,6 +163,11 @@ async def test_of_many_that_ask_at_once_one_gets_it(api: KubeApi) -> None:
     await asyncio.gather(*asking, return_exceptions=True)
 
 
-async def test_times_with_which_two_could_write_are_refused() -> None:
+@pytest.mark.parametrize(
+    "times",
+    [{"lasts_s": 10, "gives_up_s": 10}, {"answers_s": 10}, {"renews_s": 20}, {"renews_s": 0}],
+    ids=str,
+)
+async def test_times_with_which_two_could_write_are_refused(times: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="given up after"):
-        LeaseTimes(lasts_s=10, gives_up_s=10)
+        LeaseTimes(**times)
