@@ -43,7 +43,10 @@ from sublet_agent.state_files.open_gates import OpenGatesFile
 from sublet_agent.tenants.request_handler import TenantRequests
 from sublet_agent.tenants.server import TenantSocket
 
-VERSION: Final = importlib.metadata.version("sublet")
+try:
+    VERSION: Final = importlib.metadata.version("sublet")
+except importlib.metadata.PackageNotFoundError:  # run from a source tree that was not installed
+    VERSION = "0"  # type: ignore[misc]
 JOURNAL_NAME: Final = "journal.jsonl"
 _HOST_RESERVE_MIB: Final = 2048
 _HEALTH_PERIOD_S: Final = 1.0
