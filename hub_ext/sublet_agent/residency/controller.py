@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.names.ids import SliceId
@@ -45,7 +45,6 @@ from sublet_agent.state_files.open_gates import OpenGates, OpenGatesFile
 
 _STEP_FAILED_WAIT_S: Final = 0.5
 _BROKEN_MOVE_WAIT: Final = timedelta(seconds=5)
-_ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +77,6 @@ class GpuResidency:
         """Asks for a new sample of the GPU at once."""
         self.acting = asyncio.Lock()
         """Held while decisions are acted on: who lets processes run beside that takes it too."""
-        self._measured_from = _ALWAYS
-        """Since when the card must have been measured before a gate opens."""
         self._dirty = False
         self._begun = False
         self._stopping = False
@@ -221,7 +218,7 @@ class GpuResidency:
                 return self._evict(served, action)
 
     def _open_gate(self, served: ServedSlice, now: datetime) -> bool:
-        if self.gpu.fault is None and self.gpu.reading.measured_until < self._measured_from:
+        if self.gpu.is_outdated:
             # The sample that was asked for leads to the next step.
             self.look_again()
             return False
@@ -285,8 +282,8 @@ class GpuResidency:
             self.poke()
 
     def _measure_anew(self) -> None:
-        """Open no gate before the card was measured: somebody who could grow until now cannot."""
-        self._measured_from = self._tools.clock.now()
+        """Open no gate before the card was measured again."""
+        self.gpu.outdate(self._tools.clock.now())
         self.look_again()
 
     def _evict(self, served: ServedSlice, action: Evict) -> bool:

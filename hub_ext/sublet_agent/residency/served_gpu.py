@@ -85,6 +85,7 @@ class ServedGpu:
         "_measured",
         "_move",
         "_orphans_mib",
+        "_outdated_at",
         "_overhead_mib",
         "_pool",
         "_reading",
@@ -104,6 +105,7 @@ class ServedGpu:
         self._gpu = gpu
         self._reading = CardReading(memory)
         self._measured = False
+        self._outdated_at = _NEVER
         self._overhead_mib: int | None = None
         self._orphans_mib = 0
         self._pool = PoolSettings()
@@ -129,6 +131,14 @@ class ServedGpu:
     def measured(self) -> bool:
         """Whether the card has ever answered a sample."""
         return self._measured
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether somebody could grow until later than the last reading, and cannot any more.
+
+        Never of a card with a fault: who is there gets on without its answers.
+        """
+        return self._fault is None and self._reading.measured_until < self._outdated_at
 
     @property
     def overhead_mib(self) -> int | None:
@@ -214,6 +224,10 @@ class ServedGpu:
         """Note that the move in flight is over."""
         self._move = None
         self._generation += 1
+
+    def outdate(self, now: datetime) -> None:
+        """Note that somebody who could grow until now cannot any more: what they hold is unread."""
+        self._outdated_at = now
 
     def learn_rate(self, kind: TransitionKind, moved_mib: int, moved_s: float) -> None:
         """Take a move's measured rate into account, where it moved enough to say something."""
