@@ -37,8 +37,7 @@ from sublet_hub.installation.plan import (
     undoing,
 )
 from sublet_hub.installation.refusals import refusals
-from sublet_hub.installation.running import what_runs
-from sublet_hub.installation.running import why_not_removed as why_not_while_these_run
+from sublet_hub.installation.running import what_runs, why_not_under
 from sublet_hub.installation.suspended import suspended_slices, why_not_removed
 from sublet_hub.installation.system import LinuxSystem, System
 from sublet_hub.installation.tree import Tree
@@ -306,7 +305,7 @@ def _why_not_removed(session: Session, *, leave_servers: bool) -> list[str]:
         )
         reasons = [] if leave_servers else [unknown]
     else:
-        reasons = why_not_while_these_run(running, simulated=simulated, leave_servers=leave_servers)
+        reasons = why_not_under(running, simulated=simulated, leave_servers=leave_servers)
     return reasons if leave_servers else [*reasons, *why_not_removed(suspended_slices(tree))]
 
 

@@ -71,17 +71,18 @@ def look(tree: Tree, system: System, version: str, wishes: Wishes, named: Named)
         and not (system.is_active(SERVICE_UNIT) and wishes.port == service_port(tree))
         and _is_taken(wishes.port),
         account=account_there(tree),
-        least_uid=least_uid_in(
-            tree.find(PurePosixPath(LOGIN_DEFS)).content.decode("utf-8", "replace")
-        ),
+        least_uid=least_uid_in(tree.find(_LOGIN_DEFS).content.decode("utf-8", "replace")),
     )
 
 
 def drop_ins(tree: Tree) -> tuple[PurePosixPath, ...]:
     """Return the files by which somebody changes Sublet's units (`systemctl edit`)."""
     folders = [UNITS / f"{unit}.d" for unit in (SERVICE_UNIT, AGENT_UNIT, SIMULATED_UNIT)]
-    files = {folder: sorted(tree.path(folder).glob("*.conf")) for folder in folders}
-    return tuple(folder / file.name for folder in folders for file in files[folder])
+    return tuple(
+        folder / file.name
+        for folder in folders
+        for file in sorted(tree.path(folder).glob("*.conf"))
+    )
 
 
 def service_port(tree: Tree) -> int | None:

@@ -4,7 +4,6 @@ The ledger is read where it lies, so that this is known also while the service d
 server or job counts only while its process lives: without hub or service, the ledger is behind.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sublet_hub.host.clock import read_boot_id
@@ -37,32 +36,32 @@ def what_runs(tree: Tree) -> Running:
     )
 
 
-def why_not_removed(running: Running, *, simulated: bool, leave_servers: bool) -> list[str]:
+def why_not_under(running: Running, *, simulated: bool, leave_servers: bool) -> list[str]:
     """Return why nothing is removed while these run: servers may be left, jobs may not."""
-    reasons = [*_of_jobs(running.jobs)] if running.jobs else []
+    reasons = [_of_jobs(running.jobs)] if running.jobs else []
     if running.servers and not leave_servers:
-        reasons += _of_servers(running.servers, simulated=simulated)
+        reasons.append(_of_servers(running.servers, simulated=simulated))
     return reasons
 
 
-def _of_jobs(jobs: tuple[JobRecord, ...]) -> Iterator[str]:
+def _of_jobs(jobs: tuple[JobRecord, ...]) -> str:
     named = ", ".join(f"{job.job_id} of {job.owner}" for job in jobs)
     pids = " ".join(str(job.process.pid) for job in jobs if job.process is not None)
-    yield (
+    return (
         f"without the service nobody looks after jobs, and these run: {named}. Cancel each by "
         "`sublet jobs cancel JOB_ID`, or wait for its end. Where the service does not run: "
         f"kill {pids}"
     )
 
 
-def _of_servers(servers: tuple[SliceRecord, ...], *, simulated: bool) -> Iterator[str]:
+def _of_servers(servers: tuple[SliceRecord, ...], *, simulated: bool) -> str:
     named = ", ".join(sorted(map(_name, servers)))
     becomes = (
         "lose all that they hold on the simulated GPUs, whose daemon ends too"
         if simulated
         else "keep what they have on the GPU, and nobody suspends them or brings them back"
     )
-    yield (
+    return (
         f"notebook servers with a slice run: {named}. Stop them in the hub's admin page; or leave "
         f"them, and they {becomes}: --leave-servers"
     )

@@ -86,11 +86,10 @@ class LinuxSystem:
 
     def started_at(self, unit: str) -> float | None:
         """Return when a unit's main process began, in seconds since 1970; ``None``: none runs."""
-        if not self._runs:
+        systemctl = _found("systemctl")
+        if not self._runs or systemctl is None:
             return None
-        if shutil.which("systemctl", path=_PATH) is None:
-            return None
-        command = [_program("systemctl"), "show", "--property=MainPID", "--value", unit]
+        command = [systemctl, "show", "--property=MainPID", "--value", unit]
         pid = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
         # By the clock that the times of files are by, and finer than whole seconds.
         booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -111,7 +110,7 @@ def _must(command: Sequence[str]) -> None:
 
 def _status(command: Sequence[str]) -> int:
     """Return how a program ended; as a shell says it where the program is not here."""
-    path = shutil.which(command[0], path=_PATH)
+    path = _found(command[0])
     if path is None:
         return _NOT_HERE
     # What it says is not for who installs: they are told what failed, and where to look.
@@ -121,8 +120,12 @@ def _status(command: Sequence[str]) -> int:
     return done.returncode
 
 
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=_PATH)
+
+
 def _program(name: str) -> str:
-    path = shutil.which(name, path=_PATH)
+    path = _found(name)
     if path is None:
         message = f"the program {name} is not here"
         raise ConfigurationError(message)
