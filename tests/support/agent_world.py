@@ -119,9 +119,7 @@ class AgentWorld:
     def serve(self, *slices: Any, **pool: Any) -> None:
         """Assign slices, and wait until the agent serves them."""
         self.service.gpus = (gpu_assignment(self.gpu_id, **{"idle_after_s": 0.5, **pool}),)
-        self.service.assign(*slices)
-        wanted = {s.slice_id for s in slices}
-        self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
+        self._assign(slices)
 
     def serve_too(self, *slices: Any) -> None:
         """Assign more slices, beside those that are there.
@@ -130,8 +128,11 @@ class AgentWorld:
         the owner as idle, and suspend it, between its cell's beginning and its first use of the
         card, where it then stands.
         """
-        self.service.assign(*self.service.slices, *slices)
-        wanted = {s.slice_id for s in self.service.slices}
+        self._assign((*self.service.slices, *slices))
+
+    def _assign(self, slices: tuple[Any, ...]) -> None:
+        self.service.assign(*slices)
+        wanted = {s.slice_id for s in slices}
         self.until(lambda: {s.slice_id for s in self.status.slices} == wanted)
 
     def notebook(self, slice_id: str, gib: int, **fields: Any) -> Any:

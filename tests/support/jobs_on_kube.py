@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,12 @@ from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
-from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.names.ids import JobId, UserName
-from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 
 from tests.support.fake_agent import FakeAgent, a_gpu
 from tests.support.fake_kube_api import FakeKube, Manifest
 from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, until
+from tests.support.ledger_records import a_job_record
 
 NAMESPACE = "hub"
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
@@ -73,23 +71,14 @@ ACCOUNT = {
 
 def a_job(**values: Any) -> JobRecord:
     facts: dict[str, Any] = {
-        "job_id": JobId("0123456789ab"),
-        "owner": UserName("ada@example"),
         "groups": ("vision",),
-        "name": "train",
         "notebook": "work/train.ipynb",
         "parameters": {"epochs": 3},
-        "kernel": None,
         "memory_mib": 20 * 1024,
-        "compute_milli": 1000,
-        "gpu_type": None,
-        "priority": 0,
-        "max_run_s": None,
-        "state": JobState.WAITING,
-        "reason": JobReason(JobReasonCode.SUBMITTED),
-        "submitted_at": datetime(2026, 11, 24, 8, tzinfo=UTC),
+        **values,
     }
-    return JobRecord(**{**facts, **values})
+    job_id, owner = facts.pop("job_id", "0123456789ab"), facts.pop("owner", "ada@example")
+    return a_job_record(job_id, owner, **facts)
 
 
 def a_placed_job(job: JobRecord | None = None, **values: Any) -> PlacedJob:

@@ -21,11 +21,10 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.records import Change, GpuRecord, JobRecord, SliceRecord, StartedProcess
 from sublet_lab.command_line import main
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
-from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
-from sublet_quota.residency.snapshot import Holder
+from sublet_quota.names.ids import GpuId, NodeId
 
 from tests.support.installing import Installation, PretendedSystem, chosen
+from tests.support.ledger_records import a_job_record, a_slice_record
 from tests.support.machine_folders import everything_below, plain_machine
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -43,44 +42,14 @@ def gone() -> StartedProcess:
 
 
 def server(process: StartedProcess | None, owner: str = "ada", name: str = "") -> SliceRecord:
-    return SliceRecord(
-        slice_id=SliceId(f"{owner}-{name}"),
-        holder=Holder.NOTEBOOK,
-        owner=UserName(owner),
-        groups=(),
-        server=name,
-        job_id=None,
-        size=None,
-        pool=PoolName("interactive"),
-        gpu=GPU,
-        memory_mib=1000,
-        compute_milli=100,
-        uid=1000,
-        created_at=NOW,
-        root_pid=None if process is None else process.pid,
-        root_start_time=None if process is None else process.start_time,
+    root = (
+        {} if process is None else {"root_pid": process.pid, "root_start_time": process.start_time}
     )
+    return a_slice_record(f"{owner}-{name}", owner, GPU, server=name, created_at=NOW, **root)
 
 
 def job(process: StartedProcess | None, state: JobState = JobState.RUNNING) -> JobRecord:
-    return JobRecord(
-        job_id=JobId("j1"),
-        owner=UserName("cyd"),
-        groups=(),
-        name="train",
-        notebook="train.ipynb",
-        parameters={},
-        kernel=None,
-        memory_mib=None,
-        compute_milli=1000,
-        gpu_type=None,
-        priority=0,
-        max_run_s=None,
-        state=state,
-        reason=JobReason(JobReasonCode.SUBMITTED),
-        submitted_at=NOW,
-        process=process,
-    )
+    return a_job_record("j1", "cyd", state=state, submitted_at=NOW, process=process)
 
 
 @pytest.fixture

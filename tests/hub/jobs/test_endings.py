@@ -1,6 +1,5 @@
 """What the end of an attempt means for its job: the same whether it was a process or pods."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,8 +20,10 @@ from sublet_hub.jobs.endings import (
 )
 from sublet_hub.ledger.records import Change, JobRecord
 from sublet_quota.life_cycles.job_states import JobMove, JobState
-from sublet_quota.names.ids import JobId, SliceId, UserName
+from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
+
+from tests.support.ledger_records import a_job_record
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MIB = 2**20
@@ -32,27 +33,16 @@ SHORT_LOG = PrintedLog(0, MIB)
 
 def a_job(**facts: Any) -> JobRecord:
     """A job that runs for the first time."""
-    job = JobRecord(
-        job_id=JobId("j1"),
-        owner=UserName("ada"),
-        groups=(),
-        name="train",
-        notebook="train.ipynb",
-        parameters={},
-        kernel=None,
-        memory_mib=1024,
-        compute_milli=1000,
-        gpu_type=None,
-        priority=0,
-        max_run_s=None,
-        state=JobState.RUNNING,
-        reason=JobReason(JobReasonCode.BEGUN),
-        submitted_at=NOW,
-        started_at=NOW,
-        slice_id=SliceId("s1"),
-        attempts=1,
-    )
-    return replace(job, **facts)
+    running = {
+        "memory_mib": 1024,
+        "state": JobState.RUNNING,
+        "reason": JobReason(JobReasonCode.BEGUN),
+        "submitted_at": NOW,
+        "started_at": NOW,
+        "slice_id": SliceId("s1"),
+        "attempts": 1,
+    }
+    return a_job_record("j1", "ada", **{**running, **facts})
 
 
 CANCELLED = {"cancel_asked_at": NOW, "cancel_asked_by": "ada"}

@@ -33,10 +33,11 @@ from sublet_hub.ledger.records import (
 from sublet_hub.ledger.rows import job_of_row, row_of_job
 from sublet_hub.ledger.tables import METADATA
 from sublet_quota.life_cycles.job_states import JobMove, JobState
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.residency.snapshot import Holder
 
+from tests.support.ledger_records import a_job_record, a_slice_record
 from tests.support.postgresql import NoPostgresqlError, PostgresqlServer, postgresql_server
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123456, tzinfo=UTC)
@@ -45,40 +46,18 @@ BY_OWNER = JobReason(JobReasonCode.CANCELLED)
 
 
 def a_slice(slice_id: str = "s1", owner: str = "ada", server: str = "") -> SliceRecord:
-    return SliceRecord(
-        slice_id=SliceId(slice_id),
-        holder=Holder.NOTEBOOK,
-        owner=UserName(owner),
-        groups=("lab",),
-        server=server,
-        job_id=None,
-        size=None,
-        pool=PoolName("interactive"),
-        gpu=GPU,
-        memory_mib=1000,
-        compute_milli=100,
-        uid=1000,
-        created_at=NOW,
-        kept_until=NOW + timedelta(hours=1),
-    )
+    kept_until = NOW + timedelta(hours=1)
+    values = {"groups": ("lab",), "server": server, "created_at": NOW, "kept_until": kept_until}
+    return a_slice_record(slice_id, owner, GPU, **values)
 
 
 def a_job(job_id: str = "j1") -> JobRecord:
-    return JobRecord(
-        job_id=JobId(job_id),
-        owner=UserName("ada"),
+    return a_job_record(
+        job_id,
+        "ada",
         groups=("lab",),
-        name="train",
-        notebook="train.ipynb",
         parameters={"rate": 0.5, "layers": [1, None, True]},
         kernel="python3",
-        memory_mib=None,
-        compute_milli=1000,
-        gpu_type=None,
-        priority=0,
-        max_run_s=None,
-        state=JobState.WAITING,
-        reason=JobReason(JobReasonCode.SUBMITTED),
         submitted_at=NOW,
     )
 

@@ -1,7 +1,7 @@
 """What slices use, when they were lent, and their history: from reports, by a clock of the test."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from sublet_hub.usage.meter import UseMeter
 from sublet_hub.usage.slice_history import MOST_POINTS, Histories
 from sublet_hub.usage.store import UseStore
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SliceId, UserName
+from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.fake_agent import a_gpu, a_report
+from tests.support.ledger_records import a_slice_record
 
 START = datetime(2026, 11, 24, 9, 10, tzinfo=UTC)
 GPU = GpuRecord(GpuId("SIM-0"), NodeId("node-a"), 0, "Simulated", 81920, 1024, simulated=True)
@@ -27,22 +28,8 @@ WATT_HOUR_MJ = 3_600_000
 
 
 def a_slice(slice_id: str, owner: str, **values: Any) -> SliceRecord:
-    record = SliceRecord(
-        slice_id=SliceId(slice_id),
-        holder=Holder.NOTEBOOK,
-        owner=UserName(owner),
-        groups=(),
-        server="",
-        job_id=None,
-        size=None,
-        pool=PoolName("interactive"),
-        gpu=GPU,
-        memory_mib=1000,
-        compute_milli=500,
-        uid=1000,
-        created_at=START,
-    )
-    return replace(record, **values)
+    facts = {"compute_milli": 500, "created_at": START, **values}
+    return a_slice_record(slice_id, owner, GPU, **facts)
 
 
 @dataclass
