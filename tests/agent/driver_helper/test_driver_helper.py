@@ -86,6 +86,12 @@ def helper_process(stand_in: NvidiaStandIn) -> psutil.Process:
     return found
 
 
+def connections(stand_in: NvidiaStandIn) -> int:
+    """Return how many the helper has at its socket."""
+    path = str(stand_in.folder / "driver-helper" / "socket")
+    return sum(each.laddr == path for each in helper_process(stand_in).net_connections("unix"))
+
+
 def start_asker(stand_in: NvidiaStandIn, asked: DriverRequest) -> subprocess.Popen[str]:
     """Start a process that asks the helper for one call, and prints the outcome."""
     ask = (
@@ -390,13 +396,14 @@ def test_a_restore_that_waits_for_its_turn_ends_with_who_asked_for_it(
     take_away(device, tenant)
     stand_in.hold(STATE, pid=tenant.pid)
     stand_in.forget_calls()
-    with (
-        start_asker(stand_in, request(Operation.STATE, tenant.pid)) as looking,
-        start_asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking,
-    ):
+    with start_asker(stand_in, request(Operation.STATE, tenant.pid)) as looking:
         stand_in.until(lambda: stand_in.calls(STATE))
-        asking.kill()
-        asking.wait()
+        with start_asker(stand_in, request(Operation.RESTORE, tenant.pid)) as asking:
+            # What it sleeps for is the answer: it has asked.
+            stand_in.until(lambda: psutil.Process(asking.pid).status() == psutil.STATUS_SLEEPING)
+            connected = connections(stand_in)
+            asking.kill()
+        stand_in.until(lambda: connections(stand_in) < connected)
         stand_in.release()
         assert looking.communicate()[0].strip() == "done"
     assert helper.ask(request(Operation.STATE, tenant.pid)).state == CHECKPOINTED
