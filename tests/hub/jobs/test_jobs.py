@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change
@@ -25,6 +24,7 @@ from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.hub_world_runner import write_interpreter, write_script
 from tests.support.job_owner import Ada, make_ada
+from tests.support.living import lives
 
 pytestmark = pytest.mark.asyncio
 
@@ -128,7 +128,7 @@ async def test_cancelling_ends_every_process_of_a_job(ada: Ada) -> None:
     status, job = await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
     assert (status, job["reason"]) == (200, "is being cancelled")
     job = await ada.until(job_id, "cancelled")
-    assert not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == "zombie"
+    assert not lives(kernel)
     assert job["slice"] is None
     status, problem = await ada.world.call("POST", f"jobs/{job_id}/cancel", ada.token)
     assert (status, problem["reason"]) == (409, "conflict")
@@ -146,7 +146,7 @@ async def test_what_a_job_leaves_behind_ends_with_it(ada: Ada) -> None:
     job_id = await ada.submit(["kernel", "kernel"])
     await ada.until(job_id, "done")
     kernel = int((ada.home / "kernel").read_text())
-    assert not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == "zombie"
+    assert not lives(kernel)
 
 
 async def test_a_job_that_dies_of_a_signal_says_so(ada: Ada) -> None:

@@ -7,13 +7,13 @@ import sys
 import uuid
 from pathlib import Path
 
-import psutil
 import pytest
 from sublet_hub.jobs.backends.local.processes import JobTree, end_tree, watch_exit
 from sublet_hub.ledger.records import StartedProcess
 from sublet_quota.names.ids import JobId, SliceId
 
 from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
+from tests.support.living import lives
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,11 +39,6 @@ async def test_a_watch_that_is_stopped_twice_leaves_the_next_descriptor_alone() 
         theirs.close()
 
 
-def runs(pid: int) -> bool:
-    """Its new parent may not have seen its end."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
 async def test_who_left_the_job_and_its_environment_behind_ends_with_it(tmp_path: Path) -> None:
     tree = needs_freezer(tmp_path)
     with control_groups(tree, tmp_path) as groups, group_that_is_no_text(tree):
@@ -61,4 +56,4 @@ async def test_who_left_the_job_and_its_environment_behind_ends_with_it(tmp_path
         ):
             tree = JobTree(JobId("job"), uid, root, "boot", SliceId(slice_id))
             assert await end_tree(tree, grace_s=0)
-            assert runs(escaped) is not ends
+            assert lives(escaped) is not ends
