@@ -3,6 +3,7 @@
 Its users' servers are quick ones: to hub and service they are as good as notebook servers.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -78,7 +79,7 @@ class Processes:
     folder: Path
     ports: dict[str, int]
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    left: set[int] = field(default_factory=set)
+    left: set[psutil.Process] = field(default_factory=set)
 
     @property
     def api(self) -> str:
@@ -132,11 +133,10 @@ class Processes:
             self._remember(process)
             process.kill()
             process.wait(10)
-        for pid in self.left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        for process in self.left:
+            # By its start, too: its pid may be another's by now.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
@@ -170,8 +170,10 @@ class Processes:
     def server_process(self, user: str) -> psutil.Process:
         hub = psutil.Process(self.running["jupyterhub"].pid)
         for process in hub.children(recursive=True):
-            if process.environ().get("JUPYTERHUB_USER") == user:
-                return process
+            # Others of its children may end meanwhile.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.environ().get("JUPYTERHUB_USER") == user:
+                    return process
         message = f"no server of {user}"
         raise AssertionError(message)
 
@@ -196,7 +198,7 @@ class Processes:
     def _remember(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is None:
             children = psutil.Process(process.pid).children(recursive=True)
-            self.left.update(child.pid for child in children)
+            self.left.update(children)
 
     def _answers(self, url: str) -> bool:
         for name, process in self.running.items():
@@ -206,7 +208,7 @@ class Processes:
         try:
             with requests.Session() as session:
                 return session.get(url, timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def _request(self, method: str, url: str, token: str, body: Any) -> tuple[int, Any]:
