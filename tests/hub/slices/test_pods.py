@@ -1,5 +1,6 @@
 """Slices of pods: the service takes over which pod, node and card the cluster chose."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 from kubernetes_validate import validate
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of
+from sublet_hub.ledger.records import Change
 from sublet_quota.wire.api import PodTemplate
 
 from tests.support.fake_agent import a_gpu, a_report
-from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, until
 from tests.support.jobs_on_kube import SETTINGS, a_placed_job
 
 pytestmark = pytest.mark.asyncio
@@ -167,17 +169,20 @@ async def test_a_job_s_pod_runs_in_the_container_runtime_of_its_owner_s_servers(
 
 
 async def test_a_slice_without_pod_ends_and_one_whose_pod_waits_for_a_node_stays(
-    tmp_path: Path, hub: FakeHub
+    world: HubWorld,
 ) -> None:
-    settings = settings_for(tmp_path, start_within=timedelta(0))
-    async with hub_world(tmp_path, hub, settings) as world:
-        await world.agent()
-        with_pod = (await world.slice_for("ada"))["slice_id"]
-        await world.hub_call("POST", f"slices/{with_pod}/pod", a_pod())
-        without = (await world.slice_for("bob"))["slice_id"]
-        world.assembly._reconciliation.look_at_processes()
-        assert set(world.service.ledger.slices) == {with_pod}
-        assert without not in world.service.ledger.slices
+    await world.agent()
+    with_pod = (await world.slice_for("ada"))["slice_id"]
+    await world.hub_call("POST", f"slices/{with_pod}/pod", a_pod())
+    await world.slice_for("bob")
+    ledger, now = world.service.ledger, world.service.now()
+    # Not before one has its pod: the service looks by itself, too.
+    aged = tuple(
+        replace(each, created_at=now - timedelta(hours=1)) for each in ledger.slices.values()
+    )
+    ledger.apply(Change(slices=aged), now)
+    world.assembly._reconciliation.look_at_processes()
+    assert set(ledger.slices) == {with_pod}
 
 
 async def test_a_slices_pod_survives_a_restart_of_the_service(tmp_path: Path, hub: FakeHub) -> None:
