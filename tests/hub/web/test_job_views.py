@@ -1,6 +1,8 @@
 """What owners see of their jobs, what they may ask of them anew, and what others may not."""
 
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -131,15 +133,19 @@ async def test_a_job_that_its_owner_cancels_says_so(ada: Ada) -> None:
 
 
 async def test_who_cancels_a_job_is_known_after_a_restart(tmp_path: Path, hub: FakeHub) -> None:
-    async with hub_world(tmp_path, hub) as world:
+    settings = settings_for(tmp_path)
+    # Its process goes on for as long as the service takes to start again.
+    settings = replace(settings, jobs=replace(settings.jobs, grace=timedelta(hours=1)))
+    async with hub_world(tmp_path, hub, settings) as world:
         ada = await make_ada(world)
         job_id = await ada.submit(["deaf"], ["write", "pid", "pid"], ["wait", "never"])
-        await ada.until_file("pid")
+        pid = int(await ada.until_file("pid"))
         _, job = await world.call("POST", f"jobs/{job_id}/cancel", world.admin("zoe"))
         assert job["reason"] == "is being cancelled by an admin"
-    async with hub_world(tmp_path, hub) as world:
+    async with hub_world(tmp_path, hub, settings) as world:
         ada.world = world
         assert (await ada.see(job_id))["state"] == "running"
+        os.kill(pid, signal.SIGKILL)
         assert (await ada.until_ended(job_id))["reason"] == "by an admin"
 
 
