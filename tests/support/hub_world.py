@@ -211,6 +211,7 @@ class HubWorld:
         if agent.close_reason is None:
             known = self.service.fleet
             await until(lambda: not known.is_silent(agent.node))
+            await until(lambda: agent.assignments is not None)
             self.service.capacity.look_for_silence()
         return agent
 

@@ -63,6 +63,7 @@ async def test_new_slices_go_elsewhere_until_the_node_is_cordoned_no_longer(
 async def test_slices_that_are_there_stay(cluster: HubWorld, kube: FakeKube) -> None:
     lease = await cluster.slice_for("ada")
     assert lease["node"] == "node-a"
+    await until(lambda: cluster.service.fleet.report(lease["slice_id"]) is not None)
     await cordon(cluster, kube, "node-a")
     _, info = await cluster.hub_call("GET", f"slices/{lease['slice_id']}")
     assert info["lease"]["node"] == "node-a"
