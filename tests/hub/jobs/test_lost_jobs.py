@@ -1,5 +1,6 @@
 """Jobs whose service, agent or process was lost meanwhile: taken up, begun anew, or failed."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from sublet_hub.jobs.backends.local import runner
-from sublet_hub.jobs.backends.local.processes import Launch, start_held
+from sublet_hub.jobs.backends.local.processes import JobTree, Launch, start_held
 from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.api import AccountTemplate
 from sublet_quota.wire.event_kinds import EventKind
@@ -123,6 +124,40 @@ async def test_a_job_that_nobody_says_to_have_evicted_has_failed(
             world.assembly._runner._runs[job_id].exited_at -= timedelta(seconds=61)
         job = await ada.until(job_id, "done", "failed")
         assert "while the service was away" in job["reason"]
+
+
+async def test_a_service_stops_in_order_while_one_job_ends_and_another_is_being_ended(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = asyncio.Event()
+    async with hub_world(tmp_path, hub) as world:
+        ada = await make_ada(world)
+        job_ids = [await ada.submit(["wait", "never"], memory_mib=1024) for _ in range(2)]
+        for job_id in job_ids:
+            await ada.until(job_id, "running")
+        runs = world.assembly._runner._runs
+        first, second = runs
+
+        async def end_as_the_service_stops(tree: JobTree, _grace_s: float) -> bool:
+            if tree.job_id == second:
+                return await stops.wait()
+            try:
+                return await asyncio.get_running_loop().create_future()
+            finally:
+                stops.set()
+                await asyncio.wait({runs[second].task})
+
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "end_tree", end_as_the_service_stops)
+            for job_id in job_ids:
+                await world.call("POST", f"jobs/{job_id}/cancel", ada.token)
+            await until(lambda: all(run.task is not None for run in runs.values()))
+            await world.assembly.stop()
+        assert first in runs
+    async with hub_world(tmp_path, hub) as world:
+        ada.world = world
+        for job_id in job_ids:
+            await ada.until(job_id, "cancelled")
 
 
 async def test_a_running_job_outlives_its_agents_connection(ada: Ada) -> None:

@@ -6,7 +6,6 @@ a service that was killed takes up its jobs where they are.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -111,12 +110,13 @@ class LocalRunner:
 
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
+        # All at once: a job that comes to its end meanwhile is among the runs no longer.
+        ending = [run.task for run in self._runs.values() if run.task is not None]
         for run in self._runs.values():
             run.stop_watch()
-            if run.task is not None:
-                run.task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await run.task
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _send_back(self, slice_id: SliceId, seen: Lost) -> None:
         record = self._stores.ledger.slices.get(slice_id)
