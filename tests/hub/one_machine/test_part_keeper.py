@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ class World:
     parts: Parts
     plans: dict[str, Plan] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
-    ahead_s: float = 0.0
+    now_s: float = 1000.0
     answering: bool = True
     starts: int = 0
     keeper: PartKeeper = field(init=False)
@@ -36,7 +35,7 @@ class World:
             self.plans,
             self.said.append,
             lambda *_: None,
-            lambda: time.monotonic() + self.ahead_s,
+            lambda: self.now_s,
         )
 
     def begin(self, name: str, script: str = RUNS, **traits: Any) -> Part:
@@ -86,7 +85,8 @@ def test_a_part_that_is_killed_is_started_again_in_its_place_and_that_is_said(wo
     (told,) = world.said
     assert f"service (process {old.process.pid}) was ended by SIGKILL" in told
     assert "started again at once. Notebooks run on. Log: " in told
-    world.ahead_s, world.answering = 5, True
+    world.now_s += 5
+    world.answering = True
     world.keeper.look()
     assert f"service answers again (process {new.process.pid})" in world.said[1]
     assert world.starts == 1
@@ -113,17 +113,17 @@ def test_pauses_grow_and_what_only_ends_is_given_up_while_the_others_run_on(worl
         when = f"in {seconds} s" if seconds else "at once"
         assert f"it is started again {when}." in world.said[-1]
         tried = world.starts
-        world.ahead_s += max(0.0, seconds - 0.5)
+        world.now_s += max(0.0, seconds - 0.5)
         world.keeper.look()
         assert world.starts == (tried if seconds else tried + 1)
-        world.ahead_s += 0.5
+        world.now_s += 0.5
         world.keeper.look()
         assert world.starts == tried + 1
     world.wait_for_end("agent")
     assert "NOT started again, since it has ended 8 times in a row" in world.said[-1]
     assert "no such option" in world.said[-1]
     said = len(world.said)
-    world.ahead_s += 3600
+    world.now_s += 3600
     world.keeper.look()
     assert (world.starts, len(world.said)) == (7, said)
     assert world.named("hub").process.is_running()
