@@ -50,9 +50,11 @@ def there_below(root: str) -> Iterator[str]:
     """The folders and files below a root, but READMEs and modules that hold a docstring alone."""
     for path in (ROOT / root).rglob("*"):
         name = path.relative_to(ROOT / root).as_posix()
+        # While another process compiles a module, there are files there of passing names.
+        if "__pycache__" in path.parts:
+            continue
         if path.is_dir():
-            if path.name != "__pycache__":
-                yield f"{name}/"
+            yield f"{name}/"
         elif path.suffix not in {".pyc", ".md"} and says_more_than_a_docstring(path):
             yield name
 
