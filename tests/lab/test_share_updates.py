@@ -105,9 +105,10 @@ def test_all_widgets_share_one_thread_that_ends_with_the_last(
 ) -> None:
     updates = Updates(0.01)
     good, bad = Counted(told), Counted(told, fails=True)
-    updates.add(bad)
-    thread = updates._thread
+    # The one that is left alone comes second: without another the thread would end with it.
     updates.add(good)
+    thread = updates._thread
+    updates.add(bad)
     assert updates._thread is thread
     assert bad.shown.wait(60)
     good.shown.clear()
