@@ -22,6 +22,7 @@ from tornado.web import HTTPError
 
 from tests.spawner.real_hub import until
 from tests.spawner.spawners import a_spawner, after_a_restart
+from tests.support.ended_processes import has_ended
 from tests.support.fake_service import fake_service
 from tests.support.pretended_systemd import PretendedSystemd
 
@@ -77,7 +78,7 @@ async def test_a_start_gets_a_slice_and_tells_the_unit_and_its_first_process(sys
             assert started.unit_group in groups_of(process.pid)
         await spawner.stop()
         assert service.released == [slice_id]
-        assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        assert has_ended(process)
 
 
 async def test_a_unit_counts_as_started_when_its_program_runs(systemd, tmp_path):

@@ -38,7 +38,7 @@ os._exit(0)
 """
 
 _CONTROL = r"""
-import os, pathlib, signal, sys, time
+import contextlib, os, pathlib, signal, sys, time
 folder = pathlib.Path(__file__).parent
 verb, name = sys.argv[1], sys.argv[-1].removesuffix(".service")
 if verb == "--version":
@@ -66,7 +66,8 @@ elif verb == "stop":
     for number in (signal.SIGTERM, signal.SIGKILL):
         ends = time.monotonic() + 5
         while runs() and time.monotonic() < ends:
-            os.killpg(pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
             time.sleep(0.01)
     file.unlink(missing_ok=True)
 elif verb == "reset-failed":

@@ -21,6 +21,7 @@ from typing import Final
 
 import psutil
 
+from tests.support.ended_processes import has_ended
 from tests.support.kube.cache import alone
 
 _PREFIX: Final = "sublet-kube-"
@@ -208,7 +209,7 @@ def _programs_of(folder: Path, named: tuple[str, ...]) -> list[psutil.Process]:
                 found += [*process.children(recursive=True), process]
             except psutil.NoSuchProcess:
                 continue
-    return [each for each in found if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in found if not has_ended(each)]
 
 
 def _remove_cgroup(group: Path) -> None:
