@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -137,14 +137,19 @@ class BrowserMachine:
         """Have a part of the machine stand still meanwhile: it is there, and answers nothing."""
         part = next(part for part in self.machine.parts.running if part.name == name)
         process = psutil.Process(part.process.pid)
-        processes = [process, *process.children(recursive=True)]
+        process.suspend()
+        # What it has started may end by itself at any moment, as the agent's canary does.
+        processes = process.children(recursive=True)
         for each in processes:
-            each.suspend()
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
         try:
             yield
         finally:
             for each in reversed(processes):
-                each.resume()
+                with suppress(psutil.NoSuchProcess):
+                    each.resume()
+            process.resume()
 
     def slice_of(self, user: str) -> dict[str, Any]:
         """The slice of a user's server, as the service tells it."""
