@@ -140,7 +140,7 @@ class RealHub:
                 raise AssertionError(message)
             try:
                 return self.call_now("GET", "/info").status_code == 200
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 return False
 
         await until(lambda: asyncio.to_thread(answers), 120, "the hub to answer")
