@@ -53,7 +53,7 @@ NEVER_ANSWERED = {"cmd": ["/bin/sleep", "600"], "http_timeout": 1}
 OF_USERS = {
     "ada": REAL_SERVER,
     "never-answered": NEVER_ANSWERED,
-    "impatient": {"start_timeout": 1},
+    "impatient": {"start_timeout": 3},
 }
 
 
@@ -215,6 +215,7 @@ async def test_a_start_while_the_service_hangs_ends_and_leaves_nothing_behind(ru
     hub, service = running.hub, running.service
     service.granting.clear()
     await hub.spawn("impatient", {})
+    await asyncio.wait_for(service.asked.wait(), 60)
     assert len(service.requests) == 1
 
     async def has_given_up() -> bool:

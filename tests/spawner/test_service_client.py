@@ -112,10 +112,12 @@ async def test_calls_that_may_be_repeated_are(tmp_path):
 
 @pytest.mark.asyncio
 async def test_a_request_that_may_have_arrived_is_not_repeated(tmp_path):
-    async with service_and_client(tmp_path, request_timeout_s=0.2) as (service, client):
+    async with service_and_client(tmp_path, request_timeout_s=1.0) as (service, client):
         service.granting.clear()
         with pytest.raises(ServiceUnreachableError):
             await client.request_slice(REQUEST)
+        # The client's time can be up before the service has looked at what was sent.
+        await asyncio.wait_for(service.asked.wait(), 60)
         assert service.calls == ["POST /slices"]
 
 
