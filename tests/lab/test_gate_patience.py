@@ -20,8 +20,18 @@ SILENT = "the agent does not answer"
 @pytest_asyncio.fixture
 async def agent(tmp_path: Path) -> AsyncIterator[FakeAgent]:
     async with fake_agent(tmp_path / "agent.sock") as agent:
-        agent.hold = True
         yield agent
+
+
+@pytest_asyncio.fixture
+async def silent_agent(agent: FakeAgent, link: KernelLink) -> FakeAgent:
+    """The agent, which is connected: it hears of a cell, however soon that runs without leave."""
+    with link.running("before"):
+        await agent.until(lambda a: a.requests)
+    await agent.until(lambda a: a.activities and not a.activities[-1].busy)
+    agent.renew()
+    agent.hold = True
+    return agent
 
 
 @pytest.fixture
@@ -41,20 +51,20 @@ async def enters(gate: CellGate, link: KernelLink) -> str | None:
 
 
 async def test_an_agent_that_falls_silent_while_a_cell_waits_there_holds_it_not_for_ever(
-    agent: FakeAgent, gate: CellGate, link: KernelLink, monkeypatch: pytest.MonkeyPatch
+    silent_agent: FakeAgent, gate: CellGate, link: KernelLink, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(gate_module, "_SPEAKS_WITHIN_S", 0.5)
     cell = asyncio.create_task(enters(gate, link))
-    request = await agent.until(lambda a: a.requests and a.requests[0])
+    request = await silent_agent.until(lambda a: a.requests and a.requests[0])
     request.wait("Room is made.")
     assert await cell == SILENT
 
 
 async def test_the_cell_that_runs_without_leave_has_taken_its_request_back(
-    agent: FakeAgent, gate: CellGate, link: KernelLink
+    silent_agent: FakeAgent, gate: CellGate, link: KernelLink
 ):
     assert await enters(gate, link) == SILENT
-    request = await agent.until(lambda a: a.requests and a.requests[0])
+    request = await silent_agent.until(lambda a: a.requests and a.requests[0])
     async with asyncio.timeout(60):
         await request.taken_back.wait()
 
@@ -64,9 +74,13 @@ async def test_an_agent_that_is_back_has_its_time_to_answer(
 ):
     monkeypatch.setattr(gate_module, "_PATIENCE_ONCE_AWAY_S", 0.0)
     monkeypatch.setattr(gate_module, "_PATIENCE_WHERE_IT_IS_BACK_S", 60.0)
+    agent.hold = True
     await agent.stop()
-    assert "no agent at" in str(await enters(gate, link))
     gate._settings.agent_patience_s = 60.0
+    with monkeypatch.context() as there:
+        # The first word that it is away is enough.
+        there.setattr(gate_module, "RETRY_S", 60.0)
+        assert "no agent at" in str(await enters(gate, link))
     await agent.start()
     await agent.until(lambda a: a.activities)
     cell = asyncio.create_task(enters(gate, link))
