@@ -56,14 +56,14 @@ class RunningKernel:
         self.client.shell_channel.send(message)
         return Execution(message["header"]["msg_id"])
 
-    async def output_until(self, execution: Execution, msg_type: str) -> dict[str, Any]:
-        """Read outputs until one of this type belongs to the cell; returns its content."""
+    async def output_until(self, execution: Execution, *msg_types: str) -> dict[str, Any]:
+        """Read outputs until one of these types belongs to the cell; returns its content."""
         async with asyncio.timeout(90):
             while True:
                 message = await self.client.get_iopub_msg()
                 if message["parent_header"].get("msg_id") == execution.msg_id:
                     execution.messages.append(message)
-                    if message["header"]["msg_type"] == msg_type:
+                    if message["header"]["msg_type"] in msg_types:
                         content: dict[str, Any] = message["content"]
                         return content
 
