@@ -1,5 +1,6 @@
 """The extension and the server's kernels: what it tells the agent of them, and what they hold."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -71,10 +72,11 @@ async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
 ):
     """It may stand in a GPU call, and no cell could run meanwhile."""
     async with server.kernel(name) as (kernel_id, kernel):
-        ends = tmp_path / "ends"
+        ends, answered = tmp_path / "ends", tmp_path / "answered"
         prepares = kernel.begin(
             "import os, time\n"
-            "def opened(comm, message): time.sleep(message['content']['data']['s'])\n"
+            "def opened(comm, message):\n"
+            "    while not os.path.exists(message['content']['data']['until']): time.sleep(0.02)\n"
             "get_ipython().kernel.comm_manager.register_target('slow', opened)\n"
             f"while not os.path.exists({str(ends)!r}): time.sleep(0.02)"
         )
@@ -85,9 +87,14 @@ async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
         teller = f"{kernel_id} {BESIDE_CELLS}" if name == "python3" else kernel_id
         await agent.until(lambda a: not _levels(a, kernel_id)[-1].busy)
         heard = len(_levels(agent, teller))
-        for seconds in (0.0, 3.5):
-            content = {"comm_id": f"c{seconds}", "target_name": "slow", "data": {"s": seconds}}
-            kernel.client.shell_channel.send(kernel.client.session.msg("comm_open", content))
+        for until in (ends, answered):
+            data = {"until": str(until)}
+            content = {"comm_id": until.name, "target_name": "slow", "data": data}
+            call = kernel.client.session.msg("comm_open", content)
+            kernel.client.shell_channel.send(call)
+        # Until it has been told, or the server might look too late.
+        await agent.until(lambda a: [x.busy for x in _levels(a, teller)[heard:]][-1:] == [True])
+        answered.touch()
         levels = await agent.until(
             lambda a: (
                 [x.busy for x in _levels(a, teller)[heard:]][-1:] == [False]
@@ -95,7 +102,7 @@ async def test_what_a_widget_calls_counts_as_a_cell_when_it_takes_long(
             )
         )
         assert all(x.busy for x in levels[:-1])
-        assert len({x.cell for x in levels[:-1]}) == 1
+        assert {x.cell for x in levels[:-1]} == {call["header"]["msg_id"]}
 
 
 async def test_a_killed_cell_does_not_stay_busy(server: JupyterServer, agent: FakeAgent):
@@ -131,8 +138,12 @@ async def test_kernels_that_are_started_after_a_resize_see_the_new_size(
     async with server.kernel("python3") as (_, kernel):
         shown = await kernel.run(asked)
         assert shown.text == "20480 per_process_memory_fraction:0.2437\n"
-    # Resized from elsewhere: the agent says so when the kernel starts.
+    # Resized from elsewhere: the agent says so when the kernel starts. One that has waited for half
+    # a second in vain goes by what its server was told, and is started again.
     agent.share = a_share(cap_mib=30720, compute_milli=250, gpu_memory_mib=81920)
-    async with server.kernel("python3") as (_, kernel):
-        shown = await kernel.run(asked)
-        assert shown.text == "30720 per_process_memory_fraction:0.3687\n"
+    before = shown.text
+    async with asyncio.timeout(240):
+        while shown.text == before:
+            async with server.kernel("python3") as (_, kernel):
+                shown = await kernel.run(asked)
+    assert shown.text == "30720 per_process_memory_fraction:0.3687\n"

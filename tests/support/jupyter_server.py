@@ -20,6 +20,8 @@ from tests.support.ports import free_port
 from tests.support.real_kernels import RunningKernel, slice_environment
 
 TOKEN = "page-token"  # noqa: S105
+WITHIN_S = 120.0
+"""How long the server may take for an answer: to restart a kernel takes it several seconds."""
 HUB_TOKEN = "servers-own-hub-token"  # noqa: S105
 OTHER_EXTENSIONS = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")
 
@@ -45,6 +47,7 @@ class JupyterServer:
                 body=None if body is None else text,
                 allow_nonstandard_methods=True,
                 raise_error=False,
+                request_timeout=WITHIN_S,
             )
         finally:
             client.close()
