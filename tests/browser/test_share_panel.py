@@ -52,6 +52,8 @@ def test_the_panel_tells_all_of_ones_share(bea):
     for fact in ("simulated", "Simulated H100 80GB", "Compute share25 %", "Busy now0 %"):
         expect(mark(panel, "slice")).to_contain_text(fact)
     expect(mark(panel, "kernel")).to_contain_text(re.compile(r"hold\.ipynb.*ready.*4\.5 GiB"))
+    # The service tells of them, perhaps later than the agent of the slice.
+    expect(mark(panel, "account")).to_have_count(2)
     you, group = mark(panel, "account").all()
     expect(you).to_contain_text("You10 GiB of at most 60 GiB")
     expect(group).to_contain_text("Group vision10 GiB of at most 45 GiB10 GiB guaranteed")
