@@ -59,7 +59,7 @@ def test_up_tells_how_to_log_in_refuses_a_second_on_its_folder_and_ends_with_all
         assert_answers(port)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(60) == 0, running.told()
-        assert psutil.wait_procs(parts, timeout=10)[1] == []
+        assert psutil.wait_procs(parts, timeout=60)[1] == []
     private = [folder / "secrets" / name for name in ("password", "service-token")]
     assert [oct(each.stat().st_mode & 0o777) for each in private] == ["0o600", "0o600"]
 
@@ -89,7 +89,7 @@ def test_up_keeps_notebooks_and_jobs_when_parts_die_and_the_next_up_stops_what_a
         asyncio.run(let_parts_die(killed, folder, port))
         left = killed.parts()
         killed.process.kill()
-        killed.process.wait(10)
+        killed.process.wait(60)
         before = passwords(folder)
         closed = folder / "agent" / "closed-gpus.json"
         closed.write_text("of simulated GPUs that are no more")
@@ -97,7 +97,7 @@ def test_up_keeps_notebooks_and_jobs_when_parts_die_and_the_next_up_stops_what_a
             running.wait_for(READY)
             assert not closed.exists()
             assert "A killed run left its hub" in running.told()
-            assert psutil.wait_procs(left, timeout=10)[1] == []
+            assert psutil.wait_procs(left, timeout=60)[1] == []
             assert_answers(port)
             assert passwords(folder) == before
             assert all(each in running.told() for each in before)
@@ -105,7 +105,7 @@ def test_up_keeps_notebooks_and_jobs_when_parts_die_and_the_next_up_stops_what_a
             assert len(parts) >= 4
             running.close_terminal()
             running.process.wait(60)
-            assert psutil.wait_procs(parts, timeout=10)[1] == []
+            assert psutil.wait_procs(parts, timeout=60)[1] == []
 
 
 def passwords(folder: Path) -> list[str]:
