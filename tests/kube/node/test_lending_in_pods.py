@@ -180,10 +180,11 @@ async def test_a_job_stands_still_in_its_pod_for_its_owner_and_a_crash_of_all_pa
     # She runs a cell.
     answered = (await story.kernel.run(CHECK)).value()
     assert answered["intact"] is True
+    # She is at work from then on: where she only thought, the job could go on before one looks.
+    computing = asyncio.create_task(story.kernel.run("gpu.compute(seconds=20)"))
     await story.until(lambda: story.slice_state(job_id) == "suspended", "the job to be suspended")
 
     # All parts end as in a power cut, while the job is suspended.
-    computing = asyncio.create_task(story.kernel.run("gpu.compute(seconds=20)"))
     leases = {s["lease"]["slice_id"] for gpu in sublet.gpus() for s in gpu["slices"]}
     sublet.kill_service()
     await asyncio.to_thread(sublet.kill_agent)
