@@ -173,7 +173,7 @@ def test_the_agent_s_processes_have_its_two_capabilities_and_no_other(
     for process in psutil.process_iter(["cmdline"]):
         status = _status_of(process.pid)
         if status and any("sublet-agent" in word for word in process.info["cmdline"] or ()):
-            cgroup = Path(f"/proc/{process.pid}/cgroup").read_text()
+            cgroup = _told_of(process.pid, "cgroup")
             if uid in cgroup or uid.replace("-", "_") in cgroup:
                 found.append(int(status["CapEff"], 16))
     assert found
@@ -181,8 +181,13 @@ def test_the_agent_s_processes_have_its_two_capabilities_and_no_other(
 
 
 def _status_of(pid: int) -> dict[str, str]:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return {}
+    lines = _told_of(pid, "status").splitlines()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def _told_of(pid: int, what: str) -> str:
+    """What the kernel tells of a process; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/{what}").read_text()
+    except OSError:
+        return ""
