@@ -82,6 +82,12 @@ async def ada(machine: BrowserMachine) -> AsyncIterator[Scientist]:
     AsyncHTTPClient().close()
 
 
+def _reported_mib(share: dict[str, Any]) -> int:
+    """What the service knows that the one slice holds."""
+    report = share["slices"][0]["report"]
+    return 0 if report is None else int(report["memory_mib"])
+
+
 def notebook(*cells: str, parameters: str = "") -> dict[str, Any]:
     made = [new_code_cell(cell) for cell in cells]
     if parameters:
@@ -101,7 +107,8 @@ async def test_a_share_goes_idle_is_lent_given_up_resized_and_comes_back(ada: Sc
         held = {k["kernel_id"]: k for k in await ada.ask("GET", "kernels")}[kernel.kernel_id]
         assert held["memory_mib"] == process["memory_mib"]
 
-        share = await ada.ask("GET", "share")
+        # The service hears of it a moment after the agent.
+        share = await ada.until("share", lambda s: _reported_mib(s) > 6 * 1024)
         assert share["quota"]["group"] == "vision"
         assert share["quota"]["group_limit_mib"] == 45 * 1024
         assert {o["size"]: o["allowed"] for o in share["offers"]} == {
