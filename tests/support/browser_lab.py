@@ -64,6 +64,10 @@ class NotebookPage:
     def run_cell(self, place: int) -> None:
         """Run a cell and wait until it has ended."""
         self.start_cell(place)
+        self.until_run(place)
+
+    def until_run(self, place: int) -> None:
+        """Wait until a cell that was started has ended."""
         expect(self.cell(place).locator(".jp-InputArea-prompt")).to_have_text(
             re.compile(r"\[\d+\]:")
         )
