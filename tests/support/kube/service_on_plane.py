@@ -55,18 +55,18 @@ class Cluster:
 
     async def until_state(self, job_id: str, state: str, words: str = "") -> dict[str, Any]:
         """Wait for a job to be in a state, with words in its reason; returns it."""
+        seen: dict[str, Any] = {}
 
         async def is_so() -> bool:
-            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
-            return job["state"] == state and words in job["reason"]
+            nonlocal seen
+            _, seen = await self.world.call("GET", f"jobs/{job_id}", self.token)
+            return seen["state"] == state and words in seen["reason"]
 
         try:
             await until(is_so, WITHIN_S)
         except TimeoutError:
-            _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
-            raise AssertionError(job) from None
-        _, job = await self.world.call("GET", f"jobs/{job_id}", self.token)
-        return dict(job)
+            raise AssertionError(seen) from None
+        return seen
 
     async def pods(self, job_id: str) -> list[dict[str, Any]]:
         """The pods of a job."""
