@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from tornado.httpclient import HTTPResponse
+from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
@@ -59,7 +59,7 @@ class JupyterServer:
     async def answers(self) -> bool:
         try:
             return (await self.ask("GET", "api/status")).code == 200
-        except OSError:
+        except (OSError, HTTPClientError):
             return False
 
     @contextlib.asynccontextmanager
