@@ -20,11 +20,11 @@ from sublet_hub.ledger.records import Change
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
+from tests.support.ended_processes import lives
 from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.hub_world_runner import write_interpreter, write_script
 from tests.support.job_owner import Ada, make_ada
-from tests.support.living import lives
 
 pytestmark = pytest.mark.asyncio
 

@@ -13,7 +13,7 @@ from sublet_hub.ledger.records import StartedProcess
 from sublet_quota.names.ids import JobId, SliceId
 
 from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
-from tests.support.living import lives
+from tests.support.ended_processes import lives
 
 pytestmark = pytest.mark.asyncio
 
