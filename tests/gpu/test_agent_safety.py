@@ -104,23 +104,25 @@ def test_who_comes_back_beside_processes_that_take_memory_when_they_are_born_los
 
 
 def test_a_slice_of_several_processes_moves_whole(world, shares) -> None:
-    world.serve(world.notebook("a", shares.owner), world.job("j", shares.job))
+    world.serve(world.notebook("a", shares.owner))
     kernels = [world.kernel("a") for _ in range(3)]
     hashes = []
     for number, kernel in enumerate(kernels):
         kernel.enter()
         hashes.append(kernel.fill(shares.held / 3, number))
+    world.serve_too(world.job("j", shares.job))
     world.until(lambda: {world.truth(each.pid) for each in kernels} == {"checkpointed"})
     kernels[1].enter()
     assert [each.digest() for each in kernels] == hashes
 
 
 def test_managed_memory_stays_on_the_card_and_says_so(world, shares) -> None:
-    world.serve(world.notebook("a", shares.owner), world.job("j", shares.job))
+    world.serve(world.notebook("a", shares.owner))
     ada = world.kernel("a")
     ada.enter()
     ada.run(f"m = gpu.allocate_managed(gib={shares.held})")
     hers = ada.run("m.fill(5)")
+    world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("a").unsuspendable is not None)
     assert world.report("a").obstacle is Obstacle.NOT_SUPPORTED
     world.until(lambda: world.truth(ada.pid) == "running")
@@ -129,12 +131,13 @@ def test_managed_memory_stays_on_the_card_and_says_so(world, shares) -> None:
 
 
 def test_memory_shared_by_cuda_ipc_is_seen_beforehand_and_never_suspended(world, shares) -> None:
-    world.serve(world.notebook("a", shares.owner), world.job("j", shares.job))
+    world.serve(world.notebook("a", shares.owner))
     ada, other = world.kernel("a"), world.kernel("a")
     ada.enter()
     hers = ada.fill(shares.held, 1)
     token = ada.run("held.share()")
     other.run(f"s = gpu.open_shared({token})")
+    world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
     world.until_idle("a")
     assert not world.report("j").gate_open
@@ -159,7 +162,7 @@ def mps(kind: str) -> Iterator[dict[str, str]]:
 
 
 def test_a_client_of_mps_stays_on_the_card_and_says_so(world, shares, kind, mps) -> None:
-    world.serve(world.notebook("a", shares.owner), world.job("j", shares.job))
+    world.serve(world.notebook("a", shares.owner))
     ada = world.kernel("a", **mps)
     if kind == "simulated":
         ada.run("gpu.join_mps()")
@@ -168,6 +171,7 @@ def test_a_client_of_mps_stays_on_the_card_and_says_so(world, shares, kind, mps)
         world.gpus.stand_in.make_mps_client(ada.pid)
     ada.enter()
     hers = ada.fill(shares.held, 1)
+    world.serve_too(world.job("j", shares.job))
     world.until(lambda: world.report("a").obstacle in {Obstacle.MPS, Obstacle.NOT_SUPPORTED})
     world.until_idle("a")
     assert world.truth(ada.pid) != "checkpointed"
@@ -184,14 +188,12 @@ def test_two_cards_are_lent_and_given_back_each_for_itself(kind: str, tmp_path: 
         shares = Shares(world)
         cards = [gpu.gpu_id for gpu in node.device.gpus()][:2]
         world.service.gpus = tuple(gpu_assignment(card, idle_after_s=0.5) for card in cards)
-        slices = []
-        for number, card in enumerate(cards):
-            slices.append(slice_assignment(f"a{number}", card, shares.owner * world.gib))
-            slices.append(
-                slice_assignment(f"j{number}", card, shares.job * world.gib, holder="job")
+        world.serve_too(
+            *(
+                slice_assignment(f"a{number}", card, shares.owner * world.gib)
+                for number, card in enumerate(cards)
             )
-        world.service.assign(*slices)
-        world.until(lambda: len(world.status.slices) == len(slices))
+        )
         owners = [
             world.kernel(f"a{n}", SUBLET_GPU_ID=card, CUDA_VISIBLE_DEVICES=card)
             for n, card in enumerate(cards)
@@ -200,6 +202,12 @@ def test_two_cards_are_lent_and_given_back_each_for_itself(kind: str, tmp_path: 
         for number, owner in enumerate(owners):
             owner.enter()
             hashes.append(owner.fill(shares.held, number))
+        world.serve_too(
+            *(
+                slice_assignment(f"j{number}", card, shares.job * world.gib, holder="job")
+                for number, card in enumerate(cards)
+            )
+        )
         world.until(lambda: {world.truth(each.pid) for each in owners} == {"checkpointed"})
         for owner in owners:
             owner.tenant.begin("enter()[0]")

@@ -44,8 +44,8 @@ def test_ipc_is_seen_beforehand_and_never_suspended(world):
     ada = world.kernel("a")
     ada.enter()
     hers = ada.fill(10, 1)
-    world.serve_too(world.job("j", 75))
     ada.run("held.share()")
+    world.serve_too(world.job("j", 75))
     world.until(lambda: world.report("a").obstacle is Obstacle.CUDA_IPC)
     world.until_idle("a")
     assert ada.digest() == hers
