@@ -129,16 +129,19 @@ def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_pa
 
 def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_path, *, nvidia):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
-        world.serve(world.notebook("a", 30), world.job("j", 40), world.notebook("c", 60))
+        world.serve(world.notebook("a", 30), world.notebook("c", 60))
         far = world.kernel("c")
         far.enter()
         far.fill(55, 1)
+        world.serve_too(world.job("j", 40))
         world.until(lambda: world.truth(far.pid) == "checkpointed")
         job = world.kernel("j")
         job.fill(10, 2)
         ada = world.kernel("a")
         ada.enter()
         ada.fill(5, 3)
+        # It computes on, and so the job stays locked until the agent is dead.
+        ada.tenant.begin("gpu.compute(600)")
         world.until(lambda: world.truth(job.pid) == "locked")
         world.agent.kill()
         world.gpus.device.pause(ada.pid, 100)
