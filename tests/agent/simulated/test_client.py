@@ -232,12 +232,17 @@ def test_a_context_can_be_given_up_and_made_anew(gpus: SimulatedGpus) -> None:
 def test_the_daemon_answers_others_while_a_large_buffer_is_hashed(gpus: SimulatedGpus) -> None:
     tenant = gpus.tenant()
     tenant.run("b = gpu.allocate(gib=70)")
-    tenant.begin("b.fill(1)")
+    # Again and again: this process may be kept from asking for as long as a single one takes.
+    tenant.begin("while True: b.fill(1)")
     answers = 0
-    while gpus.administration.inspect().process(tenant.pid).buffers[0].sha256 is None:
-        answers += 1
-    assert answers > 10
-    tenant.end()
+
+    def ten_come_before_the_hash() -> bool:
+        nonlocal answers
+        hashed = gpus.administration.inspect().process(tenant.pid).buffers[0].sha256
+        answers = answers + 1 if hashed is None else 0
+        return answers > 10
+
+    wait_until(ten_come_before_the_hash)
 
 
 @root_only
