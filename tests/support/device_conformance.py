@@ -254,7 +254,7 @@ class DeviceConformance:
     def test_computing_shows_as_utilisation(self, node: Node) -> None:
         tenant = node.tenant()
         card = self.card(node).gpu_id
-        tenant.begin("gpu.compute(3)")
+        tenant.begin("gpu.compute(600)")
         eventually(lambda: node.device.utilisation_percent(card) > 0, "the card is busy")
 
         def busy() -> bool:
@@ -262,7 +262,7 @@ class DeviceConformance:
             return any(each.pid == tenant.pid and each.utilisation_percent for each in listed)
 
         eventually(busy, "the process is busy")
-        tenant.end()
+        tenant.kill()
 
     def test_energy_is_counted_where_the_card_can(self, node: Node) -> None:
         card = self.card(node).gpu_id
