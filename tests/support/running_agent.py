@@ -1,5 +1,6 @@
 """A real agent in a process of its own, and a tenant's side of its socket."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ from tests.support.left_over_groups import note_groups
 from tests.support.nursery import NurserySprout, nursery
 
 _WATCHED = "sublet_agent.app.application"
+_AGENT = "sublet_agent.app.serving"
+"""The module that the watchdog runs."""
 DRIVER_HELPER = "sublet_agent.driver_helper"
 """The module that makes all calls of NVIDIA's driver."""
 
@@ -90,15 +93,19 @@ class RunningAgent:
         return "\n".join(log.read_text(errors="replace") for log in self.logs)
 
     def child_pid(self) -> int:
-        """Return the agent's own process below the watchdog, which has the driver helper, too."""
+        """Return the agent's own process below the watchdog, which has the driver helper, too.
+
+        A helper that has died stays there, without its words, until the watchdog wants another.
+        """
         assert self.process is not None
         deadline = time.monotonic() + 10
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         while time.monotonic() < deadline:
             for pid in path.read_text().split():
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-                if DRIVER_HELPER not in words:
-                    return int(pid)
+                with contextlib.suppress(OSError):
+                    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                    if _AGENT in words:
+                        return int(pid)
             time.sleep(0.005)
         raise AssertionError(self.text())
 
