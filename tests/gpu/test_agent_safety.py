@@ -52,13 +52,16 @@ def lent_away(world: AgentWorld, shares: Shares, *others: Any) -> tuple[Kernel, 
     return ada, hers
 
 
-def test_idle_slices_are_lent_and_given_back_with_every_byte(world, shares) -> None:
+def test_idle_slices_are_lent_and_given_back_with_every_byte(world, shares, tmp_path) -> None:
     ada, hers = lent_away(world, shares)
     job = world.kernel("j")
     its = job.fill(shares.small, 2)
-    ada.enter()
-    assert ada.digest() == hers
+    rest = tmp_path / "rest"
+    computes = f"gpu.compute(0.01) for _ in iter(lambda: os.path.exists({str(rest)!r}), True)"
+    ada.begin_cell(f"[held.sha256(), *({computes})][0]")
     world.until(lambda: world.truth(job.pid) in {"locked", "checkpointed"})
+    rest.touch()
+    assert ada.end_cell() == hers
     world.until(lambda: world.report("j").gate_open)
     assert job.digest() == its
 
@@ -76,12 +79,11 @@ def test_who_comes_back_beside_a_thief_who_takes_all_it_can_loses_nothing(
         before = thief.stolen_mib
         thief.begin()
         world.until(lambda seen=before: thief.stolen_mib > seen)
-        ada.tenant.begin("enter()[0]")
+        ada.begin_cell("held.sha256()")
         # It may wait for as long as the thief holds all when it is looked for room.
         world.until(lambda: world.events("resumed", "a") or world.events("refused-move", "a"))
         thief.rest()
-        assert ada.tenant.end() == "'open'"
-        assert ada.digest() == hers
+        assert ada.end_cell() == hers
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
     assert not world.events("lost")
 
@@ -94,11 +96,10 @@ def test_who_comes_back_beside_processes_that_take_memory_when_they_are_born_los
     grabber = Grabber(world.kernel("g"), shares.small * world.gib, tmp_path / "rest")
     for _ in range(ROUNDS):
         grabber.begin()
-        ada.tenant.begin("enter()[0]")
+        ada.begin_cell("held.sha256()")
         world.until(lambda: world.events("resumed", "a") or world.events("refused-move", "a"))
         grabber.rest()
-        assert ada.tenant.end() == "'open'"
-        assert ada.digest() == hers
+        assert ada.end_cell() == hers
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
     assert not world.events("lost")
 
@@ -112,7 +113,8 @@ def test_a_slice_of_several_processes_moves_whole(world, shares) -> None:
         hashes.append(kernel.fill(shares.held / 3, number))
     world.serve_too(world.job("j", shares.job))
     world.until(lambda: {world.truth(each.pid) for each in kernels} == {"checkpointed"})
-    kernels[1].enter()
+    kernels[1].begin_cell("held.sha256()")
+    assert kernels[1].end_cell() == hashes[1]
     assert [each.digest() for each in kernels] == hashes
 
 
@@ -210,6 +212,5 @@ def test_two_cards_are_lent_and_given_back_each_for_itself(kind: str, tmp_path: 
         )
         world.until(lambda: {world.truth(each.pid) for each in owners} == {"checkpointed"})
         for owner in owners:
-            owner.tenant.begin("enter()[0]")
-        assert [owner.tenant.end() for owner in owners] == ["'open'"] * 2
-        assert [owner.digest() for owner in owners] == hashes
+            owner.begin_cell("held.sha256()")
+        assert [owner.end_cell() for owner in owners] == hashes

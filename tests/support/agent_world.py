@@ -78,6 +78,19 @@ class Kernel:
         assert kind == "open", kind
         return took_s, waits
 
+    def begin_cell(self, line: str) -> None:
+        """Wait at the gate, and run a line at once: a little later the slice may be idle, and lent.
+
+        The value is ``end_cell``'s, and a literal.
+        """
+        self.tenant.begin(f"[enter()[0], {line}]")
+
+    def end_cell(self) -> str:
+        """Wait for the cell that was begun, and return its value's representation."""
+        kind, value = ast.literal_eval(self.tenant.end())
+        assert kind == "open", kind
+        return repr(value)
+
     def reconnect(self) -> None:
         """Speak to the agent that is there now."""
         self.tenant.run(f"exec({_GATE!r})")
@@ -159,8 +172,16 @@ class AgentWorld:
         return self.service.status
 
     def report(self, slice_id: str) -> Any:
-        self.until(lambda: self.service.report(slice_id) is not None)
-        return self.service.report(slice_id)
+        said = None
+
+        def is_told() -> bool:
+            nonlocal said
+            # Asked once: an agent that has just begun may know nothing of it in the next moment.
+            said = self.service.report(slice_id)
+            return said is not None
+
+        self.until(is_told)
+        return said
 
     def truth(self, pid: int) -> str | None:
         """Return the state of a process as daemon or driver know it."""

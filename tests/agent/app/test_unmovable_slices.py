@@ -13,10 +13,11 @@ from tests.support.silent_cards import hide_memory, silence, tell_everything
 
 
 def test_managed_memory_makes_a_slice_unsuspendable_and_says_so(world):
-    world.serve(world.notebook("a", 40), world.job("j", 75))
+    world.serve(world.notebook("a", 40))
     ada = world.kernel("a")
     ada.enter()
     ada.run("m = gpu.allocate_managed(gib=10)")
+    world.serve_too(world.job("j", 75))
     world.until(lambda: world.report("a").unsuspendable is not None)
     assert world.report("a").obstacle is Obstacle.NOT_SUPPORTED
     assert world.truth(ada.pid) == "running"
@@ -101,12 +102,11 @@ def test_an_endless_kernel_beside_it_delays_a_return_and_loses_nobody(tmp_path):
     with agent_world(
         tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.pause_timeout_ms=100"
     ) as world:
-        world.serve(
-            world.notebook("a", 60), world.notebook("h", 10), world.job("j", 70), turn_s=0.2
-        )
+        world.serve(world.notebook("a", 60), world.notebook("h", 10), turn_s=0.2)
         ada = world.kernel("a")
         ada.enter()
         hers = ada.fill(50, 1)
+        world.serve_too(world.job("j", 70))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         hostile = world.kernel("h")
         hostile.enter()
