@@ -95,10 +95,19 @@ class Kernel:
         """Speak to the agent that is there now."""
         self.tenant.run(f"exec({_GATE!r})")
 
-    def fill(self, gib: float, seed: int) -> str:
+    def fill(self, gib: float, seed: int, when: str = "True") -> str:
         """Hold memory, and return its hash."""
         # One line: in between, on a busy machine, the slice would be idle, lent, and hold it up.
-        return self.tenant.run(f"(held := gpu.allocate(gib={gib})).fill({seed})")
+        return self.tenant.run(f"{when} and (held := gpu.allocate(gib={gib})).fill({seed})")
+
+    def enter_and_fill(self, gib: float, seed: int) -> str:
+        """Wait at the gate and hold memory at once, as a cell does; return its hash.
+
+        In one line, too: whoever is idle in between gives up their place to who waits for it.
+        """
+        told = self.fill(gib, seed, when="enter()[0] == 'open'")
+        assert told != "False", "not let in"
+        return told
 
     def digest(self) -> str:
         return self.tenant.run("held.sha256()")

@@ -1,8 +1,8 @@
 """The agent's own process, with a device that does not answer some questions.
 
 Run as a module in the place of ``sublet_agent.app.serving``. ``SUBLET_TEST_FAULTS`` names a folder:
-while ``state-PID`` is there, the state of that process cannot be read; ``samples`` holds how many
-samples of a card fail.
+while ``state-PID`` is there, the state of that process cannot be read (where it names one, no
+sooner than the process is in that); ``samples`` holds how many samples of a card fail.
 """
 
 import os
@@ -19,7 +19,8 @@ _state, _memory = SimulatedDevice.state, SimulatedDevice.memory
 
 def state(device: SimulatedDevice, pid: int) -> ProcessState | None:
     found = _state(device, pid)
-    if (_FAULTS / f"state-{pid}").exists():
+    fault = _FAULTS / f"state-{pid}"
+    if fault.exists() and fault.read_text() in {"", found}:
         message = "unknown error 999"
         raise DeviceError(message)
     return found

@@ -25,14 +25,12 @@ def test_when_the_agent_dies_it_is_started_again_and_owners_go_on(tmp_path, *, n
     with agent_world(tmp_path, *options, module=APPLICATION, nvidia=nvidia) as world:
         world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
         ada, ben = world.kernel("a"), world.kernel("b")
-        ada.enter()
-        hers = ada.fill(40, 1)
+        hers = ada.enter_and_fill(40, 1)
         os.kill(world.agent.child_pid(), signal.SIGKILL)
         world.until(lambda: len(world.service.hellos) == 2)
         world.agent.wait_until_serving()
         late = world.kernel("b")
-        late.enter()
-        his = late.fill(40, 2)
+        his = late.enter_and_fill(40, 2)
         assert late.digest() == his
         assert ada.digest() == hers
         assert ben.pid
@@ -49,8 +47,7 @@ def test_a_kernel_that_died_at_the_gate_leaves_no_promise_to_a_new_agent(tmp_pat
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 60), world.notebook("b", 50))
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(55, 1)
+        hers = ada.enter_and_fill(55, 1)
         _cannot_be_suspended(world, ada)
         world.until_idle("a")
         gone = world.kernel("b")
@@ -101,10 +98,8 @@ def test_neighbours_that_stood_still_for_a_restore_run_within_two_seconds(tmp_pa
     ) as world:
         world.serve(world.notebook("a", 60), world.notebook("b", 10))
         ada, ben = world.kernel("a"), world.kernel("b")
-        ada.enter()
-        hers = ada.fill(50, 1)
-        ben.enter()
-        ben.fill(2, 2)
+        hers = ada.enter_and_fill(50, 1)
+        ben.enter_and_fill(2, 2)
         world.serve_too(world.job("j", 75))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         ben.enter()
@@ -131,15 +126,13 @@ def test_the_watchdog_lets_owners_run_and_leaves_jobs_and_suspended_slices(tmp_p
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 30), world.notebook("c", 60))
         far = world.kernel("c")
-        far.enter()
-        far.fill(55, 1)
+        far.enter_and_fill(55, 1)
         world.serve_too(world.job("j", 40))
         world.until(lambda: world.truth(far.pid) == "checkpointed")
         job = world.kernel("j")
         job.fill(10, 2)
         ada = world.kernel("a")
-        ada.enter()
-        ada.fill(5, 3)
+        ada.enter_and_fill(5, 3)
         # It computes on, and so the job stays locked until the agent is dead.
         ada.tenant.begin("gpu.compute(600)")
         world.until(lambda: world.truth(job.pid) == "locked")
@@ -168,8 +161,7 @@ def test_a_suspended_notebook_is_found_even_when_the_journal_was_lost(tmp_path, 
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(50, 1)
+        hers = ada.enter_and_fill(50, 1)
         world.serve_too(world.job("j", 75))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         world.agent.kill()
@@ -187,10 +179,8 @@ def test_a_stopped_agent_leaves_no_owner_paused_and_its_successor_goes_on(tmp_pa
     ) as world:
         world.serve(world.notebook("a", 60), world.notebook("b", 60), turn_s=0.2)
         ada, ben = world.kernel("a"), world.kernel("b")
-        ada.enter()
-        hers = ada.fill(50, 1)
-        ben.enter()
-        ben.fill(50, 2)
+        hers = ada.enter_and_fill(50, 1)
+        ben.enter_and_fill(50, 2)
         assert world.agent.stop() == 0
         assert world.truth(ben.pid) == "running"
         world.agent.start()
@@ -206,8 +196,7 @@ def test_without_the_hub_service_owners_are_served_and_after_a_while_nothing_is_
     with agent_world(tmp_path, *options, beat_s=0.2) as world:
         world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(50, 1)
+        hers = ada.enter_and_fill(50, 1)
         world.serve_too(world.job("j", 70))
         world.until(lambda: world.report("j").gate_open)
         job = world.kernel("j")
@@ -236,8 +225,7 @@ def test_events_are_told_once_whatever_happens_to_the_link(tmp_path):
         world.service.take_events = False
         world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
-        ada.enter()
-        ada.fill(50, 1)
+        ada.enter_and_fill(50, 1)
         world.serve_too(world.job("j", 75))
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         world.agent.kill()

@@ -96,8 +96,7 @@ def test_a_card_that_changes_bytes_is_pause_only_until_the_boot(tmp_path):
         a, j = world.notebook("a", 40), world.job("j", 70)
         world.serve(a, j)
         ada = world.kernel("a")
-        ada.enter()
-        ada.fill(30, 1)
+        ada.enter_and_fill(30, 1)
         world.until_idle("a")
         world.until(lambda: world.report("j").wait is not None)
         assert world.report("j").wait.reason is WaitReason.UNFIT_GPU

@@ -1,6 +1,7 @@
 """Nobody is promised room that is not there, whatever was released, resized or not answered."""
 
 import pytest
+from sublet_agent.devices.interface import ProcessState
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 
@@ -12,6 +13,8 @@ END_OF_CELL = (
     ".encode() + b'\\n')"
 )
 LONG = {"idle_after_s": 60.0, "turn_s": 60.0}
+LEND = {"idle_after_s": 2.0, "turn_s": 60.0}
+"""Who comes when another is idle has time to take what it came for, also on a busy machine."""
 
 
 @pytest.fixture
@@ -39,8 +42,7 @@ def test_what_a_released_slice_holds_is_promised_to_nobody(tmp_path):
     with agent_world(tmp_path) as world:
         world.serve(world.notebook("a", 60), world.notebook("c", 60), **LONG)
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(50, 1)
+        hers = ada.enter_and_fill(50, 1)
         world.until(lambda: world.report("a").memory_mib > 50 * 1024)
         cleo = world.kernel("c")
         held_up(world, cleo, "c")
@@ -57,14 +59,14 @@ def test_what_a_released_slice_holds_is_promised_to_nobody(tmp_path):
 
 def test_a_released_slice_that_comes_back_takes_room_at_once(tmp_path):
     with agent_world(tmp_path, speed=100) as world:
-        world.serve(world.notebook("a", 60), world.notebook("c", 60), turn_s=60.0)
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), **LEND)
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(50, 1)
+        hers = ada.enter_and_fill(50, 1)
         world.until_idle("a")
         cleo = world.kernel("c")
         cleo.enter()
-        assert world.truth(ada.pid) == "checkpointed"
+        # Told, and not seen: once she is idle he may be on his way back.
+        world.until(lambda: world.events("suspended", "a"))
         world.until_idle("c")
         opened = len(world.events("gate-opened", "c"))
         world.service.assign(world.notebook("c", 60))
@@ -82,8 +84,7 @@ def test_a_larger_size_is_promised_when_there_is_room_for_it(tmp_path):
         world.serve(world.notebook("a", 30), world.notebook("c", 40), **LONG)
         ada, cleo = world.kernel("a"), world.kernel("c")
         for kernel, gib in ((ada, 5), (cleo, 38)):
-            kernel.enter()
-            kernel.fill(gib, gib)
+            kernel.enter_and_fill(gib, gib)
         world.until(lambda: world.report("c").memory_mib > 38 * 1024)
         let_turns_last(world, 0.5)
         world.service.assign(world.notebook("a", 60), world.notebook("c", 40))
@@ -98,8 +99,7 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
         world.patience_s = 60.0
         world.serve(world.notebook("a", 60), world.notebook("c", 48), **LONG)
         ada, cleo = world.kernel("a"), world.kernel("c")
-        ada.enter()
-        ada.fill(5, 1)
+        ada.enter_and_fill(5, 1)
         world.until(lambda: world.report("a").memory_mib > 5 * 1024)
         cleo.tenant.begin("enter()[0]")
         ada.run("more = gpu.allocate(gib=45)")
@@ -115,33 +115,30 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
 def test_what_a_job_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=2", speed=100) as world:
         world.patience_s = 60.0
-        world.serve(world.notebook("a", 60), world.job("j", 70))
+        world.serve(world.notebook("a", 60), world.job("j", 70), **LEND)
         world.until(lambda: world.report("j").gate_open)
         job = world.kernel("j")
         job.fill(5, 1)
         world.until(lambda: world.report("j").memory_mib > 5 * 1024)
         ada = world.kernel("a")
         job.run("more = gpu.allocate(gib=60)")
-        ada.enter()
-        assert world.truth(job.pid) == "checkpointed"
-        ada.fill(55, 2)
+        ada.enter_and_fill(55, 2)
+        world.until(lambda: world.events("suspended", "j"))
 
 
 @pytest.mark.parametrize("failures", [1, 2])
 def test_nothing_is_decided_before_a_card_has_answered(tmp_path, faults, failures):
     with agent_world(tmp_path, speed=20, module=FAULTY) as world:
-        world.serve(world.notebook("b", 45), world.notebook("z", 60), turn_s=60.0)
+        world.serve(world.notebook("b", 45), world.notebook("z", 60), **LEND)
         zoe = world.kernel("z")
-        zoe.enter()
-        hers = zoe.fill(50, 1)
+        hers = zoe.enter_and_fill(50, 1)
         world.until_idle("z", "b")
         world.agent.kill()
         (faults / "samples").write_text(str(failures))
         world.agent.start()
         world.agent.wait_until_serving()
         ben = world.kernel("b")
-        ben.enter()
-        ben.fill(44, 2)
+        ben.enter_and_fill(44, 2)
         assert world.truth(zoe.pid) == "checkpointed"
         zoe.reconnect()
         zoe.enter()
@@ -150,15 +147,13 @@ def test_nothing_is_decided_before_a_card_has_answered(tmp_path, faults, failure
 
 def test_who_may_be_suspended_is_not_forgotten_while_the_driver_says_nothing(tmp_path, faults):
     with agent_world(tmp_path, speed=20, module=FAULTY) as world:
-        world.serve(world.notebook("a", 60), world.notebook("c", 60), turn_s=60.0)
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), **LEND)
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(50, 1)
+        hers = ada.enter_and_fill(50, 1)
         world.until_idle("a")
+        (faults / f"state-{ada.pid}").write_text(ProcessState.SUSPENDED)
         cleo = world.kernel("c")
         cleo.tenant.begin("enter()")
-        world.until(lambda: world.report("a").move is not None)
-        (faults / f"state-{ada.pid}").touch()
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         world.until(lambda: world.report("a").move is None)
         seen = world.status.sequence
@@ -171,14 +166,12 @@ def test_who_may_be_suspended_is_not_forgotten_while_the_driver_says_nothing(tmp
 
 def test_a_cell_of_a_slice_that_was_released_before_a_restart_is_told_so(tmp_path):
     with agent_world(tmp_path) as world:
-        world.serve(world.notebook("a", 60), world.notebook("c", 60), turn_s=60.0)
+        world.serve(world.notebook("a", 60), world.notebook("c", 60), **LEND)
         ada = world.kernel("a")
-        ada.enter()
-        ada.fill(50, 1)
+        ada.enter_and_fill(50, 1)
         world.until_idle("a")
         cleo = world.kernel("c")
-        cleo.enter()
-        cleo.fill(50, 2)
+        cleo.enter_and_fill(50, 2)
         assert world.truth(ada.pid) == "checkpointed"
         world.service.assign(world.notebook("c", 60))
         world.until(lambda: [s.slice_id for s in world.status.slices] == ["c"])

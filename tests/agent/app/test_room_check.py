@@ -7,10 +7,8 @@ def take_the_room_unseen(world):
     """An owner comes back while a neighbour has filled the card since the last sample."""
     world.serve(world.notebook("a", 60), world.notebook("b", 10), world.job("j", 70))
     ada, ben = world.kernel("a"), world.kernel("b")
-    ben.enter()
-    his = ben.fill(1, 2)
-    ada.enter()
-    hers = ada.fill(50, 1)
+    his = ben.enter_and_fill(1, 2)
+    hers = ada.enter_and_fill(50, 1)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     world.until_idle("a", "b")
     # Right after a sample, so that the next one comes too late.

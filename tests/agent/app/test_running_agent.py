@@ -9,10 +9,8 @@ from tests.support.agent_world import agent_world
 def test_two_owners_that_do_not_fit_together_both_work_and_keep_every_byte(world):
     world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
     ada, ben = world.kernel("a"), world.kernel("b")
-    ada.enter()
-    hers = ada.fill(45, 1)
-    ben.enter()
-    his = ben.fill(45, 2)
+    hers = ada.enter_and_fill(45, 1)
+    his = ben.enter_and_fill(45, 2)
     for _ in range(3):
         ada.enter()
         assert ada.digest() == hers
@@ -24,8 +22,7 @@ def test_a_cell_that_cannot_be_stopped_at_the_end_of_its_turn_keeps_its_cap(worl
     world.serve(world.notebook("a", 50), world.notebook("b", 50), turn_s=0.2)
     ada, ben = world.kernel("a"), world.kernel("b")
     world.until_idle("a", "b")
-    ada.enter()
-    ada.fill(15, 1)
+    ada.enter_and_fill(15, 1)
     already = len(world.service.events)
     for nth in (1, 2):
         world.gpus.administration.fail(OperationKind.LOCK, CudaCode.ILLEGAL_STATE, nth=nth)
@@ -45,8 +42,7 @@ def test_how_far_a_move_has_come_and_for_how_long_is_told_while_it_lasts(tmp_pat
     with agent_world(tmp_path, speed=4) as world:
         world.serve(world.notebook("a", 70), world.notebook("b", 60))
         ada, ben = world.kernel("a"), world.kernel("b")
-        ada.enter()
-        ada.fill(66, 1)
+        ada.enter_and_fill(66, 1)
         world.until_idle("a")
 
         def told(kind, beyond_mib):
@@ -77,8 +73,7 @@ def test_a_waiting_cell_is_told_why_in_one_sentence_without_anybodys_name(world)
         world.notebook("a", 50, owner="ada"), world.notebook("b", 50, owner="ben"), turn_s=0.6
     )
     ada, ben = world.kernel("a"), world.kernel("b")
-    ada.enter()
-    ada.fill(40, 1)
+    ada.enter_and_fill(40, 1)
     _, waits = ben.enter()
     assert waits
     for wait in waits:
@@ -99,8 +94,7 @@ def test_a_cell_is_let_in_however_late_its_slice_is_judged(world):
 def test_idle_slices_are_lent_to_a_job_and_given_back_when_their_owner_runs_a_cell(world):
     world.serve(world.notebook("a", 60))
     ada = world.kernel("a")
-    ada.enter()
-    hers = ada.fill(55, 1)
+    hers = ada.enter_and_fill(55, 1)
     world.serve_too(world.job("j", 70))
     world.until(lambda: world.report("j").gate_open)
     assert world.truth(ada.pid) == "checkpointed"
@@ -117,8 +111,7 @@ def test_idle_slices_are_lent_to_a_job_and_given_back_when_their_owner_runs_a_ce
 def test_a_job_whose_memory_is_not_in_the_way_is_paused_and_not_moved(world):
     world.serve(world.notebook("a", 20))
     ada = world.kernel("a")
-    ada.enter()
-    ada.fill(10, 1)
+    ada.enter_and_fill(10, 1)
     world.serve_too(world.job("j", 40))
     world.until(lambda: world.report("j").gate_open)
     job = world.kernel("j")
@@ -146,10 +139,8 @@ def test_a_new_process_of_a_paused_job_is_paused_as_soon_as_it_is_seen(world):
 def test_a_slice_of_two_kernels_moves_whole(world):
     world.serve(world.notebook("a", 40), world.job("j", 75))
     one, two = world.kernel("a"), world.kernel("a")
-    one.enter()
-    first = one.fill(10, 1)
-    two.enter()
-    second = two.fill(20, 2)
+    first = one.enter_and_fill(10, 1)
+    second = two.enter_and_fill(20, 2)
     world.until(lambda: world.truth(one.pid) == world.truth(two.pid) == "checkpointed")
     world.until(lambda: world.report("a").host_mib > 30 * world.gib)
     two.enter()
@@ -159,8 +150,7 @@ def test_a_slice_of_two_kernels_moves_whole(world):
 def test_without_lending_nobody_is_suspended_and_lent_slices_come_home(world):
     world.serve(world.notebook("a", 60))
     ada = world.kernel("a")
-    ada.enter()
-    ada.fill(50, 1)
+    ada.enter_and_fill(50, 1)
     world.serve_too(world.job("j", 70))
     world.until(lambda: world.report("j").gate_open)
     world.service.lending = False
@@ -173,8 +163,7 @@ def test_without_lending_nobody_is_suspended_and_lent_slices_come_home(world):
 def test_more_than_the_cap_is_seen_and_said(world):
     world.serve(world.notebook("a", 10))
     ada = world.kernel("a")
-    ada.enter()
-    ada.fill(12, 1)
+    ada.enter_and_fill(12, 1)
     world.until(lambda: world.report("a").over_cap)
     world.until(lambda: world.events("over-cap", "a"))
 
@@ -183,8 +172,7 @@ def test_what_a_released_slice_left_suspended_comes_back(world):
     a, j = world.notebook("a", 60), world.job("j", 70)
     world.serve(a, j)
     ada = world.kernel("a")
-    ada.enter()
-    hers = ada.fill(50, 1)
+    hers = ada.enter_and_fill(50, 1)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     world.service.assign(j)
     world.until(lambda: world.truth(ada.pid) == "running")

@@ -19,13 +19,10 @@ def filled(tmp_path, *, nvidia):
     with agent_world(tmp_path, "--SubletAgent.tick_s=0.05", nvidia=nvidia) as world:
         world.serve(world.notebook("a", 50), world.notebook("b", 20), world.notebook("c", 30))
         ada, ben, cat = world.kernel("a"), world.kernel("b"), world.kernel("c")
-        ada.enter()
-        hers = ada.fill(40, 1)
+        hers = ada.enter_and_fill(40, 1)
         world.until_idle("a")
-        cat.enter()
-        his = cat.fill(25, 3)
-        ben.enter()
-        ben.fill(18, 2)
+        his = cat.enter_and_fill(25, 3)
+        ben.enter_and_fill(18, 2)
         world.until(lambda: world.truth(ada.pid) == "checkpointed", LONG_S)
         yield world, ada, hers, ben, cat, his
 

@@ -13,8 +13,7 @@ def test_a_suspended_process_that_uses_the_cpu_is_woken(tmp_path):
         # Longer than the second over which the use of the CPU is measured.
         world.serve(world.notebook("a", 60), world.job("j", 70), idle_after_s=2.5)
         ada = world.kernel("a")
-        ada.enter()
-        hers = ada.fill(50, 1)
+        hers = ada.enter_and_fill(50, 1)
         world.until(lambda: world.truth(ada.pid) == "checkpointed")
         enough = str(tmp_path / "enough")
         busy = f"sum(range(10**5)) for _ in iter(lambda: os.path.exists({enough!r}), True)"
@@ -46,8 +45,7 @@ def test_the_owners_wish_wakes_a_suspended_slice(world):
     a, j = world.notebook("a", 60), world.job("j", 70)
     world.serve(a, j)
     ada = world.kernel("a")
-    ada.enter()
-    ada.fill(50, 1)
+    ada.enter_and_fill(50, 1)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     world.service.assign(a.model_copy(update={"wanted_since": a.created_at}), j)
     world.until(lambda: world.truth(ada.pid) == "running")
@@ -58,8 +56,7 @@ def test_a_kept_slice_is_not_lent(world):
     kept = kept.model_copy(update={"kept_until": kept.created_at.replace(year=2100)})
     world.serve(kept, world.job("j", 70))
     ada = world.kernel("a")
-    ada.enter()
-    ada.fill(50, 1)
+    ada.enter_and_fill(50, 1)
     world.until_idle("a")
     assert world.truth(ada.pid) == "running"
     assert not world.report("j").gate_open
@@ -72,8 +69,7 @@ def test_a_tenant_that_only_claims_to_work_is_lent_from_and_moved_seldom(tmp_pat
     ) as world:
         world.serve(world.notebook("a", 60), world.job("j", 70), lend_at_least_s=2)
         spammer = world.kernel("a")
-        spammer.enter()
-        spammer.fill(50, 1)
+        spammer.enter_and_fill(50, 1)
         began = time.monotonic()
         spammer.tenant.begin(
             "[enter() for _ in iter(lambda: time.sleep(0.02) or time.time() < %f, False)] and None"

@@ -158,8 +158,7 @@ def test_a_real_agent_tells_the_kubelet_what_owners_leave_and_takes_it_back(
     with agent_world(tmp_path, *options) as world:
         world.serve(world.notebook("a", 60))
         ada = world.kernel("a")
-        ada.enter()
-        ada.fill(50, 1)
+        ada.enter_and_fill(50, 1)
         wait_until(lambda: kubelet.allocatable() >= 70)
         pod = kubelet.run_pod("job", 70)
         assert pod["SUBLET_GPU_ID"] == world.gpu_id
