@@ -147,7 +147,7 @@ def test_get_state_waits_or_tells_what_is_under_way(
     tenant = filled(stand_in)
     device.pause(tenant.pid, 1000)
     asking = Caller(stand_in)
-    stand_in.administration.delay(OperationKind.CHECKPOINT, 2.0)
+    stand_in.administration.delay(OperationKind.CHECKPOINT, 5.0)
     caller.begin("checkpoint", tenant.pid)
     stand_in.until(lambda: stand_in.truth().process(tenant.pid).operation == "checkpoint")
     stand_in.while_moving(Meanwhile.TELLS_BEFORE)

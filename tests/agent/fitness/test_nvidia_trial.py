@@ -1,10 +1,11 @@
 """Cards of the stand-in for NVIDIA's driver are checked and tried through NVIDIA's own packages."""
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sublet_agent.fitness import trial
 from sublet_agent.fitness.node_check import CheckedNode, check_node
 from sublet_agent.fitness.trial import TrialLimits
 from sublet_quota.reasons.fitness import Unfit
@@ -78,13 +79,26 @@ def test_what_the_driver_says_of_a_refusal_is_told(stand_in: NvidiaStandIn) -> N
     assert "cuMemAlloc_v2 answers with error 2 (CUDA_ERROR_OUT_OF_MEMORY)" in told
 
 
-def test_a_driver_that_never_answers_is_given_up(
-    stand_in: NvidiaStandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trial, "_END_WITHIN_S", 0.5)
+@dataclass(frozen=True)
+class OnceTheDriverIsAsked(TrialLimits):
+    """Limits whose time begins with the call, however long a canary takes to start."""
+
+    is_asked: Callable[[], object] = bool
+
+    @property
+    def most_s(self) -> float:
+        deadline = time.monotonic() + self.start_s
+        while not self.is_asked() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return 2 * self.move_s
+
+
+def test_a_driver_that_never_answers_is_given_up(stand_in: NvidiaStandIn) -> None:
     stand_in.card(1, mig=True)
     stand_in.hold("cuCheckpointProcessRestore")
-    limits = TrialLimits(start_s=1.5, move_s=0.5)
+    limits = OnceTheDriverIsAsked(
+        start_s=60, move_s=1, is_asked=lambda: stand_in.calls("cuCheckpointProcessRestore")
+    )
     try:
         node = checked(stand_in, limits)
     finally:
