@@ -37,6 +37,8 @@ def enter():
         waits.append(message)
 """
 
+ENTER_AND_DIGEST = "enter()[0] == 'open' and held.sha256()"
+
 
 class Gpus(Protocol):
     """GPUs that tests run an agent beside: simulated ones, or a real card."""
@@ -112,6 +114,12 @@ class Kernel:
     def digest(self) -> str:
         return self.tenant.run("held.sha256()")
 
+    def enter_and_digest(self) -> str:
+        """Wait at the gate and read the memory at once; return its hash."""
+        told = self.tenant.run(ENTER_AND_DIGEST)
+        assert told != "False", "not let in"
+        return told
+
     def kill(self) -> None:
         self.tenant.kill()
 
@@ -151,6 +159,11 @@ class AgentWorld:
         card, where it then stands.
         """
         self._assign((*self.service.slices, *slices))
+
+    def set_pool(self, **changes: Any) -> None:
+        """Change the policy of the pool for what comes now."""
+        self.service.gpus = tuple(gpu.model_copy(update=changes) for gpu in self.service.gpus)
+        self.service.push()
 
     def _assign(self, slices: tuple[Any, ...]) -> None:
         self.service.assign(*slices)

@@ -1,5 +1,6 @@
 """A real agent tries its cards before it lends them: one that fails is pause-only, or closed."""
 
+import ast
 import json
 import time
 from contextlib import contextmanager
@@ -56,10 +57,10 @@ def test_a_card_that_passes_is_lent_and_not_tried_again_by_the_next_agent(tmp_pa
 
 
 def suspend_a_notebook(world):
-    world.serve(world.notebook("a", 40), world.job("j", 70))
+    world.serve(world.notebook("a", 40))
     world.ada = world.kernel("a")
-    world.ada.enter()
-    world.hers = world.ada.fill(30, 1)
+    world.hers = world.ada.enter_and_fill(30, 1)
+    world.serve_too(world.job("j", 70))
     world.until(lambda: world.truth(world.ada.pid) == "checkpointed")
 
 
@@ -67,14 +68,15 @@ def test_until_it_has_passed_nothing_is_moved_and_owners_read_why(tmp_path):
     def suspend_and_delay(world):
         suspend_a_notebook(world)
         # Kept from ending: the agent's start must not depend on it.
-        world.gpus.administration.delay(OperationKind.CHECKPOINT, 1.5)
+        world.gpus.administration.delay(OperationKind.CHECKPOINT, 4.0)
 
     with after(tmp_path, suspend_and_delay) as world:
         world.ada.reconnect()
-        _, waits = world.ada.enter()
+        (_, _, waits), told = ast.literal_eval(world.ada.run("(enter(), held.sha256())"))
         assert WaitReason.UNFIT_GPU in {wait["reason"] for wait in waits}
-        assert world.ada.digest() == world.hers
-        assert unfit(world) == []
+        assert repr(told) == world.hers
+        # Told a moment after it is so.
+        world.until(lambda: unfit(world) == [])
         assert world.gpus.administration.inspect().lost == ()
 
 
@@ -86,8 +88,7 @@ def test_who_is_away_comes_back_also_under_a_driver_that_is_not_trusted(tmp_path
     with after(tmp_path, suspend_and_distrust) as world:
         world.until(lambda: unfit(world) == [Unfit.DRIVER])
         world.ada.reconnect()
-        world.ada.enter()
-        assert world.ada.digest() == world.hers
+        assert world.ada.enter_and_digest() == world.hers
 
 
 def test_a_card_that_changes_bytes_is_pause_only_until_the_boot(tmp_path):

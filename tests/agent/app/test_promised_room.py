@@ -31,13 +31,6 @@ def held_up(world, kernel, slice_id):
     world.until(lambda: world.report(slice_id).wait is not None)
 
 
-def let_turns_last(world, seconds):
-    world.service.gpus = tuple(
-        gpu.model_copy(update={"turn_s": seconds}) for gpu in world.service.gpus
-    )
-    world.service.push()
-
-
 def test_what_a_released_slice_holds_is_promised_to_nobody(tmp_path):
     with agent_world(tmp_path) as world:
         world.serve(world.notebook("a", 60), world.notebook("c", 60), **LONG)
@@ -86,7 +79,7 @@ def test_a_larger_size_is_promised_when_there_is_room_for_it(tmp_path):
         for kernel, gib in ((ada, 5), (cleo, 38)):
             kernel.enter_and_fill(gib, gib)
         world.until(lambda: world.report("c").memory_mib > 38 * 1024)
-        let_turns_last(world, 0.5)
+        world.set_pool(turn_s=0.5)
         world.service.assign(world.notebook("a", 60), world.notebook("c", 40))
         world.until(lambda: world.report("c").move is not None)
         ada.enter()
@@ -104,7 +97,7 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
         cleo.tenant.begin("enter()[0]")
         ada.run("more = gpu.allocate(gib=45)")
         world.gpus.administration.delay(OperationKind.CHECKPOINT, 5.0, pid=ada.pid)
-        let_turns_last(world, 0.5)
+        world.set_pool(turn_s=0.5)
         world.until(lambda: world.report("a").move is not None)
         ada.run(END_OF_CELL)
         assert cleo.tenant.end() == "'open'"
@@ -141,8 +134,7 @@ def test_nothing_is_decided_before_a_card_has_answered(tmp_path, faults, failure
         ben.enter_and_fill(44, 2)
         assert world.truth(zoe.pid) == "checkpointed"
         zoe.reconnect()
-        zoe.enter()
-        assert zoe.digest() == hers
+        assert zoe.enter_and_digest() == hers
 
 
 def test_who_may_be_suspended_is_not_forgotten_while_the_driver_says_nothing(tmp_path, faults):
@@ -160,8 +152,7 @@ def test_who_may_be_suspended_is_not_forgotten_while_the_driver_says_nothing(tmp
         world.until(lambda: world.status.sequence > seen + 3)
         (faults / f"state-{ada.pid}").unlink()
         cleo.kill()
-        ada.enter()
-        assert ada.digest() == hers
+        assert ada.enter_and_digest() == hers
 
 
 def test_a_cell_of_a_slice_that_was_released_before_a_restart_is_told_so(tmp_path):
@@ -188,8 +179,7 @@ def test_a_process_of_a_paused_job_that_could_not_be_paused_is_paused_later(tmp_
         job = world.kernel("j")
         world.until(lambda: world.report("j").gate_open)
         job.fill(5, 1)
-        world.service.gpus = tuple(gpu.model_copy(update=LONG) for gpu in world.service.gpus)
-        world.service.push()
+        world.set_pool(**LONG)
         ada = world.kernel("a")
         ada.enter()
         world.until(lambda: world.truth(job.pid) == "locked")

@@ -9,7 +9,7 @@ from sublet_agent.simulated.machine.operations import OperationKind
 from tests.support.agent_world import agent_world
 
 LONG_S = 60.0
-DELAY_S = 1.0
+DELAY_S = 3.0
 """Long enough to be stopped in the middle of a move."""
 
 
@@ -57,6 +57,5 @@ def test_who_stops_in_mid_suspend_goes_and_makes_room(filled):
     world.until(lambda: world.truth(ada.pid) == "running", LONG_S)
     assert ada.tenant.end() == "'open'"
     assert ada.digest() == hers
-    cat.enter()
-    assert cat.digest() == his
+    assert cat.enter_and_digest() == his
     assert ben.pid

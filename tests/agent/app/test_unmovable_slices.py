@@ -67,10 +67,10 @@ def test_a_slice_whose_memory_is_not_told_is_never_suspended_and_says_so(world):
     assert world.truth(ada.pid) == "running"
     tell_everything(world, ada.pid)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
-    assert world.report("a").memory_told
+    # Told a moment after it is so.
+    world.until(lambda: world.report("a").memory_told)
     world.service.assign(a)
-    ada.enter()
-    assert ada.digest() == hers
+    assert ada.enter_and_digest() == hers
 
 
 def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
@@ -83,7 +83,8 @@ def test_beside_a_process_of_no_slice_the_gpu_is_pause_only_and_says_so(world):
     world.until(lambda: world.status.gpus[0].foreign_processes is not None)
     foreign = world.status.gpus[0].foreign_processes
     assert (foreign.count, foreign.pids) == (1, (stranger.pid,))
-    assert foreign.held_mib >= world.gib
+    # It may have been seen before it held anything.
+    world.until(lambda: world.status.gpus[0].foreign_processes.held_mib >= world.gib)
     assert world.status.gpus[0].lendable_mib == 0
     # Only now, so that nothing could be lent before the stranger was seen.
     world.service.assign(a, j)
@@ -127,8 +128,7 @@ def test_a_neighbour_whose_main_thread_has_ended_holds_up_nobodys_return(world):
     hostile.tenant.begin("ctypes.CDLL(None).pthread_exit(None)")
     world.until(lambda: psutil.Process(hostile.pid).status() == psutil.STATUS_ZOMBIE)
     assert world.truth(hostile.pid) == "running"
-    ada.enter()
-    assert ada.digest() == hers
+    assert ada.enter_and_digest() == hers
 
 
 @pytest.mark.parametrize("figure", [Figure.UTILISATION, Figure.ENERGY])
@@ -158,11 +158,12 @@ def test_a_card_that_cannot_say_what_is_on_it_is_closed_until_it_can(world, figu
 
 
 def test_a_failing_card_is_closed_to_jobs_and_says_why(world):
-    world.serve(world.notebook("a", 60), world.job("j", 70), idle_after_s=3)
+    world.serve(world.notebook("a", 60))
     world.gpus.administration.report_ecc(world.gpu_id)
     world.until(lambda: world.status.gpus[0].closed is not None)
     assert "ecc" in world.status.gpus[0].closed
     world.until(lambda: world.events("gpu-closed"))
+    world.serve_too(world.job("j", 70))
     world.until_idle("a")
     assert not world.report("j").gate_open
 

@@ -43,9 +43,10 @@ def test_a_program_without_a_kernel_that_sleeps_in_a_gpu_call_is_not_left_there(
 
 def test_the_owners_wish_wakes_a_suspended_slice(world):
     a, j = world.notebook("a", 60), world.job("j", 70)
-    world.serve(a, j)
+    world.serve(a)
     ada = world.kernel("a")
     ada.enter_and_fill(50, 1)
+    world.serve_too(j)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     world.service.assign(a.model_copy(update={"wanted_since": a.created_at}), j)
     world.until(lambda: world.truth(ada.pid) == "running")
@@ -67,9 +68,10 @@ def test_a_tenant_that_only_claims_to_work_is_lent_from_and_moved_seldom(tmp_pat
     with agent_world(
         tmp_path, "--SubletAgent.tick_s=0.03", "--SubletAgent.unused_budget_s=1.5"
     ) as world:
-        world.serve(world.notebook("a", 60), world.job("j", 70), lend_at_least_s=2)
+        world.serve(world.notebook("a", 60), lend_at_least_s=2)
         spammer = world.kernel("a")
         spammer.enter_and_fill(50, 1)
+        world.serve_too(world.job("j", 70))
         began = time.monotonic()
         spammer.tenant.begin(
             "[enter() for _ in iter(lambda: time.sleep(0.02) or time.time() < %f, False)] and None"
