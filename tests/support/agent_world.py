@@ -132,7 +132,7 @@ class AgentWorld:
     """``Gpus``; tests of what a simulated card alone can do ask it for its administration."""
     service: FakeServiceLink
     agent: RunningAgent
-    patience_s: float = 15.0
+    patience_s: float = 60.0
     """How long things may take: longer where a real card moves real memory."""
     kernels: list[Kernel] = field(default_factory=list)
     """Those that were started, for whoever ends them."""

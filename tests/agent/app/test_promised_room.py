@@ -89,7 +89,6 @@ def test_a_larger_size_is_promised_when_there_is_room_for_it(tmp_path):
 
 def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=2", speed=100) as world:
-        world.patience_s = 60.0
         world.serve(world.notebook("a", 60), world.notebook("c", 48), **LONG)
         ada, cleo = world.kernel("a"), world.kernel("c")
         ada.enter_and_fill(5, 1)
@@ -107,7 +106,6 @@ def test_what_a_cell_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
 
 def test_what_a_job_took_since_it_was_measured_is_promised_to_nobody(tmp_path):
     with agent_world(tmp_path, "--SubletAgent.tick_s=2", speed=100) as world:
-        world.patience_s = 60.0
         world.serve(world.notebook("a", 60), world.job("j", 70), **LEND)
         world.until(lambda: world.report("j").gate_open)
         job = world.kernel("j")
