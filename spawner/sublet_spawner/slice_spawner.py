@@ -22,6 +22,7 @@ from traitlets import default
 
 from sublet_spawner.choice import SliceChoice, read_form, read_user_options
 from sublet_spawner.errors import SubletSpawnerError
+from sublet_spawner.failure_count import leave_uncounted
 from sublet_spawner.messages import how_it_waits
 from sublet_spawner.options_form import FormSettings, render_form, render_without_service
 from sublet_spawner.progress import Event, StartLog, merged
@@ -242,6 +243,7 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         except SubletSpawnerError as error:
             self.log.error("No slice for %s: %s", self._log_name, error)  # noqa: TRY400
             if self.service_required:
+                leave_uncounted(self)
                 raise unavailable(self._what_to_do()) from error
             self._go_without("The Sublet service could not be asked for a GPU slice")
             return
@@ -359,10 +361,13 @@ class SliceSpawnerMixin(ServerPlace, Spawner):  # type: ignore[misc]
         self.user_options = dict(self._accepted_options)
         if self.orm_spawner is not None:
             self.orm_spawner.user_options = dict(self._accepted_options)
+        leave_uncounted(self)
         return refused(refusal)
 
     def _groups(self) -> tuple[str, ...]:
-        return tuple(sorted(group.name for group in self.user.groups))
+        # Some authenticators' users have none, and neither do those of KubeSpawner's own tests.
+        groups = getattr(self.user, "groups", None) or ()
+        return tuple(sorted(group.name for group in groups))
 
     async def _offers(self) -> Offers:
         never_suspended = self.never_suspended() is not None

@@ -49,6 +49,8 @@ class Running:
         return slice_id, self.service.started[slice_id].root_pid
 
 
+FAILURE_LIMIT = 5
+"""As zero-to-jupyterhub sets it: a hub ends itself after so many failed starts in a row."""
 NEVER_ANSWERED = {"cmd": ["/bin/sleep", "600"], "http_timeout": 1}
 OF_USERS = {
     "ada": REAL_SERVER,
@@ -71,7 +73,8 @@ async def running_hub(folder, service, of_users, more: str = "") -> AsyncIterato
 async def shared(tmp_path_factory):
     """One hub for the tests that need no setting of their own; each has users of its own."""
     folder = tmp_path_factory.mktemp("shared-hub")
-    async with fake_service(folder) as service, running_hub(folder, service, OF_USERS) as hub:
+    more = f"c.Spawner.consecutive_failure_limit = {FAILURE_LIMIT}"
+    async with fake_service(folder) as service, running_hub(folder, service, OF_USERS, more) as hub:
         yield Running(hub, service)
 
 
@@ -180,6 +183,24 @@ async def test_a_refusal_has_the_same_words_on_page_and_api_and_changes_nothing(
     service.problem = None
     slice_id, _ = await running.started_slice("bob")
     assert service.slices[slice_id].size == "small"
+
+
+async def test_neither_refusals_nor_a_service_that_is_away_end_the_hub(running):
+    hub, service = running.hub, running.service
+    service.problem = NO_ROOM
+    for _ in range(FAILURE_LIMIT + 2):
+        assert (await hub.spawn("ida", {"size": "large"})).status_code == 403
+    for _ in range(FAILURE_LIMIT + 2):
+        assert (await hub.spawn("ida", {"size": ["large"], "sudo": True})).status_code == 400
+    service.away = True
+    for _ in range(FAILURE_LIMIT + 2):
+        assert (await hub.spawn("ida", {"size": "large"})).status_code == 503
+    service.away, service.problem = False, None
+    # The hub that has had enough ends two seconds later.
+    await asyncio.sleep(3)
+    await running.started_slice("jan")
+    assert hub.hub.poll() is None
+    assert "consecutive spawn" not in hub.log()
 
 
 async def until_page(hub: RealHub, user: str) -> dict:
