@@ -171,7 +171,7 @@ def test_who_may_connect_to_whom(name: str) -> None:
     chart = render(OPTIONS["simulated"])
     policy = chart.one("NetworkPolicy", f"sublet-{name}")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    sources = sorted(_component(peer) for rule in policy["ingress"] for peer in rule["from"])
+    sources = sorted({_component(peer) for rule in policy["ingress"] for peer in rule["from"]})
     assert (
         sources
         == {
@@ -180,8 +180,36 @@ def test_who_may_connect_to_whom(name: str) -> None:
             "simulated-gpus": [],
         }[name]
     )
-    targets = [_component(peer) for rule in policy["egress"] for peer in rule.get("to", [])]
-    assert targets == {"service": ["hub"], "agent": ["service"], "simulated-gpus": []}[name]
+    targets = {_component(peer) for rule in policy["egress"] for peer in rule.get("to", [])}
+    assert targets == {"service": {"hub"}, "agent": {"service"}, "simulated-gpus": set()}[name]
+
+
+OLD = {"app": "jupyterhub", "release": "hub"}
+RECOMMENDED = {"app.kubernetes.io/name": "jupyterhub", "app.kubernetes.io/instance": "hub"}
+OF_ANOTHER = {"app.kubernetes.io/name": "jupyterhub", "app.kubernetes.io/instance": "other"}
+LABELS_OF_HUBS = [
+    ("the old ones", {**OLD, "component": "hub"}, {"service", "hub"}),
+    ("recommended ones", {**RECOMMENDED, "app.kubernetes.io/component": "hub"}, {"service", "hub"}),
+    ("a proxy's", {**RECOMMENDED, "app.kubernetes.io/component": "proxy"}, {"service"}),
+    ("a server's", {**OLD, "component": "singleuser-server"}, set()),
+    ("a server's, too", {**RECOMMENDED, "app.kubernetes.io/component": "singleuser-server"}, set()),
+    ("another hub's", {**OF_ANOTHER, "app.kubernetes.io/component": "hub"}, set()),
+]
+
+
+@pytest.mark.parametrize(("whose", "labels", "speaks_to"), LABELS_OF_HUBS)
+def test_a_hub_is_known_by_labels_of_either_kind(
+    whose: str, labels: dict[str, str], speaks_to: set[str]
+) -> None:
+    policy = render({"jupyterhub": {"podLabels": OLD}}).one("NetworkPolicy", "sublet-service")
+    (ingress,), egress = policy["spec"]["ingress"], policy["spec"]["egress"]
+    reached = [peer for rule in egress for peer in rule.get("to", [])]
+    found = {"service"} if _selects(ingress["from"], labels) else set()
+    assert (found | ({"hub"} if _selects(reached, labels) else set())) == speaks_to, whose
+
+
+def _selects(peers: list[Manifest], labels: dict[str, str]) -> bool:
+    return any(peer["podSelector"]["matchLabels"].items() <= labels.items() for peer in peers)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,11 @@ def test_a_document_with_all_that_a_quota_can_say_is_taken() -> None:
             "at '/priorityClasses/jobs/preemptionPolicy'",
             "value must be one of 'PreemptLowerPriority', 'Never'",
         ),
+        (
+            {"priorityClasses": {"jobSets": {"value": -1}}},
+            "at '/priorityClasses/jobSets/value'",
+            "minimum: got -1, want 0",
+        ),
     ],
     ids=lambda case: "" if isinstance(case, str) else json.dumps(case)[:60],
 )
@@ -195,3 +200,13 @@ def test_a_wrong_value_is_refused_with_its_place(
         render(values)
     assert where in str(refused.value)
     assert what in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["jobs", "jobSets"])
+def test_jobs_that_would_not_give_way_to_notebooks_are_refused(kind: str) -> None:
+    level = {"notebooks": {"value": 5}, kind: {"value": 5}}
+    with pytest.raises(ChartRefusedError) as refused:
+        render({"priorityClasses": level})
+    assert f"priorityClasses.{kind}.value is 5" in str(refused.value)
+    assert "less than priorityClasses.notebooks.value, which is 5" in str(refused.value)
+    render({"priorityClasses": {**level, kind: {"value": 4}}})

@@ -162,6 +162,18 @@ def _is_within(path: str, collection: str) -> bool:
     return path.startswith(f"{head}/namespaces/") and parts[-2] == plural
 
 
+def _has(value: Manifest, selector: str) -> bool:
+    """Whether an object has the values, or has not the values, that a field selector names."""
+    for term in filter(None, selector.split(",")):
+        field, unlike, wanted = re.split("(!?=)", term, maxsplit=1)
+        found: Any = value
+        for key in field.split("."):
+            found = found.get(key, {})
+        if (found == wanted) == (unlike == "!="):
+            return False
+    return True
+
+
 def _carries(value: Manifest, selector: str) -> bool:
     labels = value["metadata"].get("labels", {})
     for asked in filter(None, selector.split(",")):
@@ -213,6 +225,7 @@ class _Handler(RequestHandler):
     async def get(self) -> None:
         path, query = self.request.path, self.request.query_arguments
         selector = self.get_query_argument("labelSelector", "")
+        fields = self.get_query_argument("fieldSelector", "")
         if path.endswith("/log"):
             await self._send_log(path.removesuffix("/log"))
         elif path in self.kube.objects:
@@ -223,7 +236,7 @@ class _Handler(RequestHandler):
             items = [
                 value
                 for at, value in self.kube.objects.items()
-                if _is_within(at, path) and _carries(value, selector)
+                if _is_within(at, path) and _carries(value, selector) and _has(value, fields)
             ]
             self.finish({"metadata": {"resourceVersion": str(self.kube.version)}, "items": items})
         else:

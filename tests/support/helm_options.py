@@ -157,6 +157,7 @@ OPTIONS: Final[Mapping[str, Values]] = {
         "priorityClasses": {
             "notebooks": {"create": False, "name": "theirs", "value": 0},
             "jobs": {"name": "our-jobs", "value": -20},
+            "jobSets": {"create": False, "name": "our-job-sets", "value": 3},
             "agents": {"create": False},
         }
     },

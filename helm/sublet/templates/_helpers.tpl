@@ -123,6 +123,28 @@ http://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.ser
 {{- end -}}
 {{- end -}}
 
+{{/*
+The pods of a component of JupyterHub, as peers of a network policy. zero-to-jupyterhub labels them in an
+old way and in Kubernetes' recommended one, and says that the old one may go: either will do.
+Call with (list . "component").
+*/}}
+{{- define "sublet.podsOfJupyterHub" -}}
+{{- $old := (index . 0).Values.jupyterhub.podLabels -}}
+{{- $recommended := dict -}}
+{{- range $label, $value := $old -}}
+{{- $known := dict "app" "app.kubernetes.io/name" "release" "app.kubernetes.io/instance" -}}
+{{- $_ := set $recommended (get $known $label | default $label) $value -}}
+{{- end -}}
+- podSelector:
+    matchLabels:
+      {{- toYaml $old | nindent 6 }}
+      component: {{ index . 1 }}
+- podSelector:
+    matchLabels:
+      {{- toYaml $recommended | nindent 6 }}
+      app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
 {{- define "sublet.dnsEgress" -}}
 # Names are looked up at the cluster's DNS, wherever it runs.
 - ports:
@@ -138,7 +160,7 @@ http://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.ser
 {{- if $class.name -}}
 {{- $class.name -}}
 {{- else if $class.create -}}
-{{- printf "%s-%s" (include "sublet.clusterName" $root) ($kind | trimSuffix "s") -}}
+{{- printf "%s-%s" (include "sublet.clusterName" $root) ($kind | kebabcase | trimSuffix "s") -}}
 {{- end -}}
 {{- end -}}
 

@@ -87,6 +87,12 @@ class KubeOptions(HasTraits):
         help="The PriorityClass of jobs' pods, below that of notebooks. Empty: the cluster's "
         "default.",
     ).tag(config=True)
+    job_set_priority_class = Unicode(
+        "",
+        help="The PriorityClass of JobSets' pods, whose value must not be negative (JobSet 0.11 and "
+        "later writes it into a label, which takes no minus sign), yet below that of notebooks. "
+        "Empty: the cluster's default.",
+    ).tag(config=True)
     job_service_account = Unicode(
         "default", help="The service account of jobs' pods; they get no token of it."
     ).tag(config=True)
@@ -240,6 +246,7 @@ class KubeOptions(HasTraits):
             namespace=self.kube_jobs_namespace or self.own_namespace(),
             unit_mib=self.lent_unit_mib,
             priority_class=self.job_priority_class,
+            job_set_priority_class=self.job_set_priority_class,
             service_account=self.job_service_account,
             agent_socket=jobs.agent_socket,
             simulated_socket=jobs.simulated_socket,

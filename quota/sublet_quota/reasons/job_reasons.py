@@ -92,6 +92,8 @@ class JobReasonCode(StrEnum):
     """The API server takes no object for the job, and is not asked again."""
 
     PODS_BEING_MADE = "pods-being-made"
+    PODS_REFUSED = "pods-refused"
+    """The cluster has the job's object, and makes no pods for it."""
     NODE_SOUGHT = "node-sought"
     UNSCHEDULABLE = "unschedulable"
     CONTAINER_BEING_STARTED = "container-being-started"
@@ -175,6 +177,7 @@ _CLAUSES: Final[Mapping[JobReasonCode, str]] = MappingProxyType(
         JobReasonCode.NOT_TAKEN_YET: "the cluster does not take it yet",
         JobReasonCode.CLUSTER_REFUSED: "",
         JobReasonCode.PODS_BEING_MADE: "its pods are being made",
+        JobReasonCode.PODS_REFUSED: "the cluster makes no pods for it",
         JobReasonCode.NODE_SOUGHT: "the cluster looks for a node",
         JobReasonCode.UNSCHEDULABLE: "the cluster has found no node for it yet",
         JobReasonCode.CONTAINER_BEING_STARTED: "its container is being started",

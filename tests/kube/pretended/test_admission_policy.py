@@ -157,6 +157,7 @@ FRIENDLY = {
         downwardAPI={"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}]}
     ),
     "its class": {"priorityClassName": "policed-sublet-job"},
+    "its class on several GPUs": {"priorityClassName": "policed-sublet-job-set"},
     "scratch": volume(emptyDir={}),
     "user of its owner": rules(runAsUser=1000, allowPrivilegeEscalation=False),
 }

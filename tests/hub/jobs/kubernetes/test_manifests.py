@@ -21,7 +21,9 @@ from tests.support.jobs_on_kube import SETTINGS, a_job, a_placed_job
 
 EXPECTED = Path(__file__).parent / "expected"
 KUEUE = replace(
-    SETTINGS, kueue=KueueSettings("sublet-lent", "", ((0, "sublet-normal"), (10, "sublet-high")))
+    SETTINGS,
+    kueue=KueueSettings("sublet-lent", "", ((0, "sublet-normal"), (10, "sublet-high"))),
+    job_set_priority_class="sublet-job-sets",
 )
 
 CASES: dict[str, Any] = {

@@ -1,20 +1,27 @@
 """Pods that the cluster has, and that do not begin: how long they may hold room, and what then."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings, KueueSettings
 
 from tests.support.hub_world import until
-from tests.support.jobs_on_kube import JOBS, NAMESPACE, SETTINGS, JobsStory
+from tests.support.jobs_on_kube import JOBS, NAMESPACE, PODS, SETTINGS, JobsStory
 
 pytestmark = pytest.mark.asyncio
 
 KUEUE = replace(SETTINGS, kueue=KueueSettings("sublet-lent"))
 FULL = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]
 EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
+
+
+def warn(story: JobsStory, about: dict[str, str], reason: str, message: str) -> None:
+    """Put a warning about an object, as of now, among the cluster's events."""
+    event = {"type": "Warning", "reason": reason, "message": message, "involvedObject": about}
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    story.kube.put(f"{EVENTS}/told-{story.kube.version}", {**event, "lastTimestamp": now})
 
 
 async def admitted_without_a_node(story: JobsStory) -> str:
@@ -103,16 +110,15 @@ async def test_for_what_a_container_waits_that_is_being_started_its_kubelet_says
 ) -> None:
     if not may_read_events:
         story.kube.refuses["GET", EVENTS] = (403, "events is forbidden")
-    event = {"type": "Warning", "reason": "FailedMount", "message": "volume home is elsewhere"}
-    story.kube.put(f"{EVENTS}/told", event)
     await story.submit()
     status = waiting("ContainerCreating")
     pod = story.cluster.make_pod(await story.cluster.job(), node="node-a", containerStatuses=status)
+    uid = story.kube.objects[f"{PODS}/{pod}"]["metadata"]["uid"]
+    warn(story, {"uid": uid}, "FailedMount", "volume home is elsewhere")
     await story.until_state("placed", "is being started")
     story.pass_time(SETTINGS.begins_within + timedelta(seconds=1))
     job = await story.until_state("failed", "has not begun within 30 min")
     assert ("FailedMount: volume home is elsewhere" in job["reason"]) is may_read_events
-    assert pod
 
 
 async def test_room_is_not_held_for_a_job_whose_object_the_cluster_does_not_take(
@@ -128,3 +134,64 @@ async def test_room_is_not_held_for_a_job_whose_object_the_cluster_does_not_take
         return held.slice_id not in {each.slice_id for each in story.gpu_slices()}
 
     await until(is_released, within_s=60)
+
+
+REFUSED = 'Error creating: Pod "x" is invalid: metadata.labels: Invalid value: "-5"'
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, KUEUE])
+async def test_why_the_cluster_makes_no_pods_is_told_soon_and_keeps_no_quota_of_kueue(
+    story: JobsStory, settings: KubeJobSettings
+) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    state = "placed" if settings.kueue is None else "waiting"
+    if settings.kueue is not None:
+        story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    await story.until_state(state, "its pods are being made")
+    warn(story, {"kind": "Pod", "name": f"{name}-abcde"}, "FailedScheduling", "not of its maker")
+    warn(story, {"kind": "Job", "name": "sublet-another-1"}, "FailedCreate", "not of this job")
+    warn(story, {"kind": "Job", "name": name}, "FailedCreate", REFUSED)
+    story.pass_time(timedelta(seconds=4))
+    await story.until_state(state, f"the cluster makes no pods for it: FailedCreate: {REFUSED}")
+    story.pass_time(timedelta(seconds=30))
+    if settings.kueue is None:
+        await story.some_rounds()
+        assert story.kube.names(JOBS) == [name]
+        return
+    await story.until_state("waiting", f"{REFUSED}; it is queued again in 1 min")
+    await until(lambda: story.kube.names(JOBS) == [], within_s=60)
+
+
+@pytest.mark.parametrize("settings", [KUEUE])
+async def test_pods_that_are_refused_only_at_first_lead_to_a_job_that_runs(
+    story: JobsStory,
+) -> None:
+    await story.submit()
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    warn(story, {"kind": "Job", "name": name}, "FailedCreate", "failed calling webhook")
+    await story.until_state("waiting", "its pods are being made")
+    story.pass_time(timedelta(seconds=4))
+    await story.until_state("waiting", "FailedCreate: failed calling webhook")
+    story.cluster.run_pod(story.cluster.make_pod(name))
+    await story.until_state("running")
+    story.pass_time(timedelta(seconds=60))
+    await story.some_rounds()
+    assert (await story.job())["state"] == "running"
+
+
+@pytest.mark.parametrize("settings", [KUEUE])
+async def test_where_events_may_not_be_read_a_job_without_pods_leaves_its_quota_later(
+    story: JobsStory,
+) -> None:
+    story.kube.refuses["GET", EVENTS] = (403, "events is forbidden")
+    await story.submit()
+    name = await story.cluster.job()
+    story.kube.change(f"{JOBS}/{name}", spec={"suspend": False})
+    await story.until_state("waiting", "its pods are being made")
+    story.pass_time(timedelta(seconds=60))
+    await story.some_rounds()
+    assert story.kube.names(JOBS) == [name]
+    story.pass_time(SETTINGS.pending_for)
+    await story.until_state("waiting", "its pods are being made; it is queued again in 1 min")

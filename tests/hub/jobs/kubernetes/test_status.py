@@ -11,6 +11,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     Waits,
     belongs_to,
     is_over,
+    latest_refusal,
     latest_warning,
     read_status,
     why_evicted,
@@ -289,6 +290,32 @@ def test_the_latest_warning_is_told() -> None:
     ]
     assert latest_warning(events) == "FailedMount"
     assert latest_warning([]) == ""
+
+
+REFUSALS = [
+    ("of itself", "sublet-j-1", "08:05:00Z", True),
+    ("of a JobSet's Job", "sublet-j-1-workers-0", "08:05:00Z", True),
+    ("of its last second", "sublet-j-1", "08:00:00Z", True),
+    ("of one before it", "sublet-j-1", "07:59:59Z", False),
+    ("of another attempt", "sublet-j-12", "08:05:00Z", False),
+]
+
+
+@pytest.mark.parametrize(("what", "name", "at", "counts"), REFUSALS)
+def test_a_refusal_counts_that_is_of_the_very_object_or_of_a_part_of_it(
+    what: str, name: str, at: str, *, counts: bool
+) -> None:
+    about = {"kind": "Job", "name": name}
+    event = {"type": "Warning", "lastTimestamp": f"2026-11-24T{at}", "message": "not so"}
+    owner = {"metadata": {"name": "sublet-j-1", "creationTimestamp": "2026-11-24T08:00:00Z"}}
+    told = latest_refusal([{**event, "involvedObject": about}], owner)
+    assert told == ("not so" if counts else ""), what
+
+
+def test_a_warning_without_a_time_or_an_object_is_no_refusal() -> None:
+    owner = {"metadata": {"name": "sublet-j-1", "creationTimestamp": "2026-11-24T08:00:00Z"}}
+    timeless = {"type": "Warning", "involvedObject": {"name": "sublet-j-1"}}
+    assert latest_refusal([timeless, {"type": "Warning"}], owner) == ""
 
 
 def test_kueue_says_why_a_job_waits_and_why_it_had_to_go() -> None:

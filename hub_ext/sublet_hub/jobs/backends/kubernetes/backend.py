@@ -229,6 +229,8 @@ class KubernetesJobs:
         return True
 
     def _look_at_pending(self, job: JobRecord, seen: Waits) -> None:
+        if seen.why.code is JobReasonCode.PODS_BEING_MADE:
+            seen = self._without_pods(job, seen)
         self._say(job.job_id, seen.why)
         ending = self._pending.ending_of(job.job_id, seen, job.gpus, self._stores.now())
         if ending is None:
@@ -238,6 +240,18 @@ class KubernetesJobs:
             self._object_tasks.run(f"what {object_name(job)} waits for", asking)
         else:
             self._end_unbegun(job, ending)
+
+    def _without_pods(self, job: JobRecord, seen: Waits) -> Waits:
+        """Return it with why there are no pods, which the cluster is asked for now and then."""
+        owner = self._cluster.owner(resource_of(job, self._settings), object_name(job))
+        if owner is not None and self._pending.lacks_pods(job.job_id, self._stores.now()):
+            asking = f"why {object_name(job)} has no pods"
+            self._object_tasks.run(asking, self._ask_for_refusal(job.job_id, asking, owner))
+        return self._pending.refused(job.job_id, seen)
+
+    async def _ask_for_refusal(self, job_id: JobId, task: str, owner: Manifest) -> None:
+        self._pending.note_refusal(job_id, await self._cluster.refusal_of(owner))
+        self._object_tasks.rest(task, TRY_AGAIN_AFTER)
 
     async def _end_with_words(
         self, job: JobRecord, ending: Ending, pods: tuple[SeenPod, ...]

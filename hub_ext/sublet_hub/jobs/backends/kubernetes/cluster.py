@@ -13,6 +13,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     belongs_to,
     has_ended,
     job_of_workload,
+    latest_refusal,
     latest_warning,
 )
 from sublet_hub.jobs.backends.kubernetes.logs.follower import PodLog
@@ -41,6 +42,7 @@ from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 _LOG = logging.getLogger(__name__)
 _SILENT_S: Final = 900.0
 """A log that is silent for so long is asked for again: its connection may have died unheard."""
+_ABOUT_MAKERS: Final = "type=Warning,involvedObject.kind!=Pod"
 _RANK: Final = "batch.kubernetes.io/job-completion-index"
 
 
@@ -133,6 +135,15 @@ class JobsInCluster:
             _LOG.info("the events of pod %s cannot be read: %s", pod.name, error)
             return ""
         return latest_warning(listed["items"])
+
+    async def refusal_of(self, owner: Manifest) -> str:
+        """Return why an object's pods cannot be made; empty where nothing, or nobody, says so."""
+        try:
+            listed = await self._api.list(EVENTS, self._namespace, fields=_ABOUT_MAKERS)
+        except KubeError as error:
+            _LOG.info("why %s has no pods cannot be read: %s", owner["metadata"]["name"], error)
+            return ""
+        return latest_refusal(listed["items"], owner)
 
     def has_pod(self, pod: str) -> bool:
         """Whether a pod is still there."""

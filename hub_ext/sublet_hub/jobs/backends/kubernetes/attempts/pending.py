@@ -1,21 +1,27 @@
 """How long jobs' pods may wait in the cluster, holding room or quota while they do.
 
 A pod that finds no node gives its place to others soon. One that has a node is given longer: large
-images take their time. What Kueue admits though no node takes it is queued again later each time.
+images take their time. What Kueue admits though no node takes it is queued again later each time;
+and what it admits though the cluster makes no pods for it (a policy, a webhook, a quota of the
+namespace is against them) does not keep Kueue's quota from others until then.
 """
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.life_cycles.job_states import JobMove
 from sublet_quota.names.ids import JobId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
 from sublet_hub.jobs.backends.kubernetes.attempts.status import Waits
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.jobs.endings import Ending
 
+_PODS_ARE_MADE_WITHIN: Final = timedelta(seconds=3)
+_REFUSED_FOR: Final = timedelta(seconds=30)
+"""How long pods may be refused before that is taken for an answer: a webhook may be starting."""
 _FIRST_REST: Final = timedelta(minutes=1)
 _LONGEST_REST: Final = timedelta(minutes=30)
 
@@ -35,6 +41,7 @@ class PendingJobs:
         self._not_begun: dict[JobId, datetime] = {}
         self._suits_not: dict[JobId, datetime] = {}
         self._rests: dict[JobId, _Rest] = {}
+        self._refusals: dict[JobId, str] = {}
 
     def ending_of(self, job_id: JobId, seen: Waits, wanted: int, now: datetime) -> Ending | None:
         """Return the end of an attempt that waited too long: it gives its place back, or fails."""
@@ -42,14 +49,32 @@ class PendingJobs:
         if len(seen.pods) < wanted or not all(pod.node for pod in seen.pods):
             self._not_begun.pop(job_id, None)
             since = self._without_node.setdefault(job_id, now)
-            over = now - since > settings.pending_for
-            return Ending(JobMove.GO_BACK, seen.why) if over else None
+            refused = seen.why.code is JobReasonCode.PODS_REFUSED and settings.kueue is not None
+            within = _REFUSED_FOR if refused else settings.pending_for
+            return Ending(JobMove.GO_BACK, seen.why) if now - since > within else None
         self._without_node.pop(job_id, None)
         since = self._not_begun.setdefault(job_id, now)
         if now - since <= settings.begins_within:
             return None
         why = seen.why.under(begins_within_s=round(settings.begins_within.total_seconds()))
         return Ending(JobMove.FAIL, why, may_retry=True)
+
+    def lacks_pods(self, job_id: JobId, now: datetime) -> bool:
+        """Whether pods that are being made should be there by now."""
+        since = self._without_node.setdefault(job_id, now)
+        return now - since > _PODS_ARE_MADE_WITHIN
+
+    def note_refusal(self, job_id: JobId, words: str) -> None:
+        """Note what the cluster says of the pods that it does not make; empty: nothing."""
+        if job_id in self._without_node:
+            self._refusals[job_id] = words
+
+    def refused(self, job_id: JobId, seen: Waits) -> Waits:
+        """Return it with why the cluster makes no pods, if that is known."""
+        words = self._refusals.get(job_id)
+        return (
+            replace(seen, why=JobReason(JobReasonCode.PODS_REFUSED, told=words)) if words else seen
+        )
 
     def rest(self, job_id: JobId, now: datetime) -> timedelta:
         """Have a job leave the queue to others, longer each time; return for how long."""
@@ -81,9 +106,11 @@ class PendingJobs:
         """Forget since when a job waits in the cluster, for it does so no more."""
         self._without_node.pop(job_id, None)
         self._not_begun.pop(job_id, None)
+        self._refusals.pop(job_id, None)
 
     def keep_only(self, live: Container[JobId]) -> None:
         """Forget the jobs that are over."""
-        for known in (self._without_node, self._not_begun, self._suits_not, self._rests):
+        waits = (self._without_node, self._not_begun, self._suits_not)
+        for known in (*waits, self._rests, self._refusals):
             for job_id in [each for each in known if each not in live]:
                 del known[job_id]

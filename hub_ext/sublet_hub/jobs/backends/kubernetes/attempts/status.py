@@ -46,6 +46,7 @@ _CANNOT_BEGIN: Final = frozenset({"InvalidImageName"})
 _NOT_PULLED: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError"}
 )
+_LONG_AGO: Final = "1970-01-01T00:00:00Z"
 _BEING_STARTED: Final = frozenset({None, "ContainerCreating", "PodInitializing"})
 
 
@@ -276,6 +277,26 @@ def latest_warning(events: Sequence[Manifest]) -> str:
     warnings = [event for event in events if event.get("type") == "Warning"]
     latest = max(warnings, key=_told_at, default=None)
     return "" if latest is None else _words(latest)[:MOST_TOLD]
+
+
+def latest_refusal(events: Sequence[Manifest], owner: Manifest) -> str:
+    """Return why the latest of an object's parts, its pods at the end, could not be made.
+
+    A JobSet's Jobs have its name and more, and so have their pods. An object before it may have had
+    the same name: what was told of that does not count.
+    """
+    about = owner["metadata"]
+    told = [
+        event
+        for event in events
+        if _is_of_part(str((event.get("involvedObject") or {}).get("name")), about["name"])
+        and datetime.fromisoformat(_told_at(event) or _LONG_AGO) >= _made_at(about)
+    ]
+    return latest_warning(told)
+
+
+def _is_of_part(name: str, owner_name: str) -> bool:
+    return name == owner_name or name.startswith(f"{owner_name}-")
 
 
 def _told_at(event: Manifest) -> str:

@@ -101,8 +101,10 @@ def pod_spec(placed: PlacedJob, settings: KubeJobSettings, *command: str) -> Man
         "containers": [_container(placed, settings, command)],
         "volumes": [*template.volumes, _request_volume()],
     }
-    if settings.priority_class:
-        spec["priorityClassName"] = settings.priority_class
+    alone = placed.job.gpus == 1
+    priority_class = settings.priority_class if alone else settings.job_set_priority_class
+    if priority_class:
+        spec["priorityClassName"] = priority_class
     if template.pod_security_context:
         spec["securityContext"] = template.pod_security_context
     if template.image_pull_secrets:

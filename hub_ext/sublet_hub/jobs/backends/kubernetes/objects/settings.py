@@ -34,6 +34,8 @@ class KubeJobSettings:
     """How much GPU memory one ``sublet.dev/lent`` stands for: as the agents are told."""
     priority_class: str = "sublet-training"
     """The priority class of jobs' pods, below that of notebooks; empty: the cluster's default."""
+    job_set_priority_class: str = ""
+    """The one of JobSets' pods: not negative, as JobSet writes it as a label. Empty: the same."""
     service_account: str = "default"
     agent_socket: str = "/run/sublet/agent.sock"
     simulated_socket: str | None = None
