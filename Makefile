@@ -29,12 +29,12 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadscope --n
 NEEDED_BY_browser := browser
 NEEDED_BY_end_to_end := systemd
 NEEDED_BY_hub := postgresql systemd
-NEEDED_BY_kube := kubernetes
+NEEDED_BY_kube := kubernetes hub-of-z2jh
 
 export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd kubernetes demo up test quick check \
+.PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd hub-of-z2jh kubernetes demo up test quick check \
 	format benchmarks picture schema clean
 
 help: ## Say what can be done
@@ -71,12 +71,15 @@ postgresql: ## PostgreSQL for the ledger's tests, where packages may be installe
 systemd: ## systemd for the tests that start one, where packages may be installed
 	@.ci/timed systemd .ci/install-systemd
 
+hub-of-z2jh: .venv-z2jh/.ready ## The hub of zero-to-jupyterhub, in an environment of its own, for tests
+
 kubernetes: setup ## What the tests' Kubernetes is made of, built and kept outside the repository
 	@.ci/timed Kubernetes .ci/install-kubernetes "$(VENV)"
 
 ifeq ($(AREA),)
-test: setup browser postgresql systemd kubernetes check ## Every check and test; AREA=hub (agent, browser, kube, lab, ...): that alone
+test: setup hub-of-z2jh browser postgresql systemd kubernetes check ## Every check and test; AREA=hub (agent, browser, kube, lab, ...): that alone
 	@.ci/timed tests $(PYTEST) $(PYTEST_OPTIONS)
+	@.ci/timed "tests of the spawners on zero-to-jupyterhub's hub" $(PYTEST:$(BIN)%=.venv-z2jh/bin%) tests/spawner $(PYTEST_OPTIONS)
 else
 test: setup $(foreach area,$(AREA),$(NEEDED_BY_$(area)))
 	@.ci/timed "tests of $(AREA)" $(PYTEST) $(addprefix tests/,$(AREA)) $(PYTEST_OPTIONS)
@@ -109,10 +112,14 @@ schema: setup ## Publish the quota document's schema anew, and the chart's, whic
 
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
-	rm -rf $(VENV) .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-z2jh .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/own-constraints .ci/create-venv .ci/install-node
 	@.ci/timed "virtual environment" .ci/create-venv "$(PYTHON)" "$(VENV)"
+	touch $@
+
+.venv-z2jh/.ready: $(VENV)/.ready .ci/constraints-of-z2jh.txt .ci/create-hub-of-z2jh
+	@.ci/timed "hub of zero-to-jupyterhub" .ci/create-hub-of-z2jh "$(VENV)" .venv-z2jh
 	touch $@
 
 $(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy

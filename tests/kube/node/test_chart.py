@@ -1,22 +1,27 @@
 """The chart, installed by helm on a real cluster, serves notebooks; upgrades leave them alone."""
 
+import asyncio
 import base64
 import copy
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import pytest_asyncio
 import requests
+from nbformat.v4 import new_code_cell, new_notebook
 from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 
 from tests.support.helm_programs import find_helm
 from tests.support.kube.api import Api
+from tests.support.kube.cells import CHECK, FILL, TRAIN
 from tests.support.kube.chart_on_cluster import RELEASE, ChartOnCluster, install_chart
 from tests.support.kube.cluster_services import cluster_services
+from tests.support.kube.hub_of_z2jh import hub_of_z2jh
 from tests.support.kube.node import Node
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
@@ -25,16 +30,8 @@ pytestmark = [
     pytest.mark.kube,
 ]
 
-FILL = """
-import json, os
-import sublet_agent.simulated.client as gpu
-data = gpu.allocate(gib=2)
-fingerprint = data.fill(seed=7)
-print(json.dumps({"pid": os.getpid(), "intact": data.sha256() == fingerprint}))
-"""
-CHECK = """
-print(json.dumps({"pid": os.getpid(), "intact": data.sha256() == fingerprint}))
-"""
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+WITHIN_S = 240
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +41,9 @@ def chart(
     assert notebook_image_on_node
     try:
         find_helm()
+        hub_of_z2jh()
     except MissingError as missing:
-        pytest.skip(f"no helm here: {missing}")
+        pytest.skip(str(missing))
     folder = tmp_path_factory.mktemp("chart")
     # Pods that are not root must reach what is below.
     for each in (folder, *folder.parents[:2]):
@@ -61,8 +59,10 @@ def chart(
 
 @pytest_asyncio.fixture
 async def ada(chart: ChartOnCluster) -> AsyncIterator[Person]:
-    chart.hub.start_server("ada", size="small")
-    yield chart.person("ada")
+    chart.hub.start_server("ada", size="large")
+    person = Person(chart.hub.url, "ada", "any")
+    await person.log_in()
+    yield person
     chart.hub.stop_server("ada")
 
 
@@ -99,6 +99,49 @@ def test_helm_s_own_test_of_the_release_passes(chart: ChartOnCluster) -> None:
         error.add_note(chart.story())
         raise
     assert "Succeeded" in said
+
+
+@pytest.mark.asyncio
+async def test_what_an_idle_notebook_does_not_use_trains_a_job_until_its_owner_runs_a_cell(
+    chart: ChartOnCluster, ada: Person, kernel: Kernel
+) -> None:
+    home = chart.hub.home("ada")
+    before = await run(kernel, FILL)
+    (hers,) = await slices_of(ada)
+    notebook = dict(new_notebook(cells=[new_code_cell(TRAIN)], metadata=KERNEL))
+    await ada.put_notebook("train.ipynb", notebook)
+    await ada.service("POST", f"slices/{hers}/give-up", {})
+    request = {"notebook": "train.ipynb", "memory_mib": 4 * 1024}
+    job_id = (await ada.service("POST", "jobs", request))["job_id"]
+
+    def job() -> dict[str, Any]:
+        status, found = chart.hub.service_call("GET", f"jobs/{job_id}")
+        assert status == 200, found
+        return dict(found)
+
+    async def until(what: str, holds: Callable[[], Any]) -> None:
+        def story() -> str:
+            return f"{what}\n{job()}\n{chart.story()}"
+
+        await asyncio.to_thread(wait_for, holds, WITHIN_S, story)
+
+    def now() -> dict[str, int]:
+        told = home / "now.json"
+        return dict(json.loads(told.read_text())) if told.exists() else {"step": 0, "pid": 0}
+
+    await until("three steps", lambda: now()["step"] >= 3)
+    begun = now()
+    assert await run(kernel, CHECK) == before
+    await until("the job to stand still", lambda: _state_of_slice(job()) == "suspended")
+    await ada.service("POST", f"slices/{hers}/give-up", {})
+    await until("more steps", lambda: now()["step"] >= begun["step"] + 3)
+    assert now()["pid"] == begun["pid"]
+    (home / "enough").touch()
+    await until("the job to end", lambda: job()["ended_at"])
+    done = job()
+    assert (done["state"], done["attempts"]) == ("done", 1)
+    assert "trained from 0" in json.dumps(await ada.get_notebook(done["output_path"]))
+    assert await run(kernel, CHECK) == before
 
 
 @pytest.mark.asyncio
@@ -178,6 +221,10 @@ def test_the_agent_s_processes_have_its_two_capabilities_and_no_other(
                 found.append(int(status["CapEff"], 16))
     assert found
     assert set(found) == {sys_ptrace | kill}
+
+
+def _state_of_slice(job: dict[str, Any]) -> str:
+    return str(((job["slice"] or {}).get("report") or {}).get("state"))
 
 
 def _status_of(pid: int) -> dict[str, str]:

@@ -1,12 +1,11 @@
 """The chart installed in the tests' cluster with the real helm, and a hub beside it.
 
-The hub runs on the machine, with what `helm/z2jh-values.yaml` tells zero-to-jupyterhub's; the
-cluster has the Services and the Secret that zero-to-jupyterhub makes.
+The hub is zero-to-jupyterhub's, of its versions and with its configuration, and runs on the machine
+with what `helm/z2jh-values.yaml` tells it; the cluster has the Services and the Secret that
+zero-to-jupyterhub makes.
 """
 
-import json
 import secrets
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any, Final
 
 import requests
 import yaml
-from sublet_hub.host.private_files import write_private
 from sublet_hub.one_machine.demo.jupyter_client import Person
+from sublet_spawner.hub_configuration import ADMIN_SCOPES
 
 from tests.support.helm_charts import run_helm
 from tests.support.helm_documents import CHART, ROOT
 from tests.support.kube.api import Api, Manifest
 from tests.support.kube.control_plane import NODE
+from tests.support.kube.hub_of_z2jh import CONFIGURATION, hub_of_z2jh, write_configuration
 from tests.support.kube.hub_on_machine import ADMIN, BIN, HubOnMachine, hub_account, ports_from
 from tests.support.kube.node import Node
 from tests.support.kube.notebook_image import NOTEBOOK
@@ -31,61 +31,20 @@ RELEASE: Final = "sublet"
 KEY: Final = "hub.services.sublet.apiToken"
 _CLAIM: Final = "state-of-sublet"
 _READY_S: Final = 180
-_HUB: Final = """
-import json
-import sys
-from pathlib import Path
-
-sys.path.insert(0, {root!r})
-from sublet_spawner.hub_configuration import ADMIN_SCOPES
-from tests.support.fake_z2jh import fake_z2jh
-
-c = get_config()  # noqa: F821
+_OURS: Final = """
 c.JupyterHub.bind_url = "http://{address}:{public}"
-c.JupyterHub.hub_ip = "{address}"
-c.JupyterHub.hub_port = {hub}
+c.JupyterHub.hub_bind_url = c.JupyterHub.hub_connect_url = "http://{address}:{hub}"
 c.ConfigurableHTTPProxy.api_url = "http://{proxy_address}:{proxy_api}"
-c.ConfigurableHTTPProxy.command = ["{proxy}"]
-c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
 c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
-c.JupyterHub.cookie_secret_file = "{folder}/cookie_secret"
-c.JupyterHub.cleanup_servers = True
-c.JupyterHub.authenticator_class = "dummy"
-c.Authenticator.allow_all = True
-c.Authenticator.admin_users = {{"{admin}"}}
-c.JupyterHub.load_roles = [
-    {{
-        "name": "tests",
-        "services": ["tests"],
-        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers", *ADMIN_SCOPES],
-    }}
-]
-c.KubeSpawner.namespace = "{namespace}"
-c.KubeSpawner.image = "{image}"
-c.KubeSpawner.image_pull_policy = "Never"
-c.KubeSpawner.uid = 1000
-c.KubeSpawner.gid = 1000
-c.KubeSpawner.working_dir = "/home/notebook"
-c.KubeSpawner.cmd = ["jupyterhub-singleuser"]
-c.KubeSpawner.start_timeout = 300
+c.KubeSpawner.working_dir = "{home}"
 c.KubeSpawner.http_timeout = 120
 c.KubeSpawner.poll_interval = 2
-
-# From here on as in zero-to-jupyterhub's hub.
-token = Path("{folder}/token").read_text()
-c.JupyterHub.services = [
-    {{"name": "tests", "api_token": "{tests_token}"}},
-    {{"name": "sublet", "api_token": token}},
-]
-values = json.loads(Path("{folder}/z2jh-values.json").read_text())
-sys.modules["z2jh"] = fake_z2jh(values, {{"{key}": token}})
-for name in sorted(values["hub"]["extraConfig"]):
-    exec(values["hub"]["extraConfig"][name])
-
 # The machine does not know the cluster's names.
-c.JupyterHub.services[-1]["url"] = "http://{service_address}:8901"
+(service,) = (each for each in c.JupyterHub.services if each["name"] == "sublet")
+service["url"] = "http://{service_address}:8901"
 c.SliceSpawnerMixin.service_api_url = "http://{service_address}:8901/services/sublet/"
 """
+_HOME: Final = "/home/notebook"
 
 
 @dataclass
@@ -93,46 +52,96 @@ class HubBesideChart(HubOnMachine):
     """The hub alone: its service is the chart's."""
 
     token: str = field(default_factory=lambda: secrets.token_hex(16))
+    proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def start_beside(self, service_address: str) -> None:
-        """Start the hub; returns when it answers."""
-        write_private(self.folder / "token", self.token.encode())
-        values = yaml.safe_load((ROOT / "helm" / "z2jh-values.yaml").read_text())
+        """Start the hub and its proxy; returns when they answer."""
+        secret = {
+            KEY: self.token,
+            "hub.services.tests.apiToken": self.tests_token,
+            "hub.config.JupyterHub.cookie_secret": secrets.token_hex(32),
+            "hub.config.CryptKeeper.keys": secrets.token_hex(32),
+        }
+        folder = self.folder / "hub"
+        write_configuration(folder, self._values(service_address), secret)
+        self._start_proxy()
+        self.start_hub()
+        wait_for(self._hub_answers, _READY_S, lambda: f"the hub:\n{self.running['hub'].tail()}")
+
+    def start_hub(self) -> None:
+        """Start the hub, which is told what the cluster tells a pod."""
+        self.running["hub"] = self.programs.start(
+            "jupyterhub-beside-chart",
+            [hub_of_z2jh(), "-m", "jupyterhub", "-f", self.folder / "hub" / CONFIGURATION],
+            {
+                "KUBECONFIG": str(hub_account(self.api)),
+                "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
+                "PYTHONPATH": str(ROOT),
+                "POD_NAMESPACE": self.api.namespace,
+                "HUB_SERVICE_PORT": "8081",
+                "PROXY_API_SERVICE_PORT": "8001",
+                "CONFIGPROXY_AUTH_TOKEN": self.proxy_token,
+            },
+        )
+
+    def stop(self) -> None:
+        """End hub and proxy."""
+        super().stop()
+        self.running["proxy"].stop()
+
+    def _start_proxy(self) -> None:
+        options = {
+            "ip": self.address,
+            "port": self.ports["public"],
+            "api-ip": self.network.own_address,
+            "api-port": self.ports["proxy_api"],
+            "error-target": f"http://{self.address}:{self.ports['hub']}/hub/error",
+        }
+        self.running["proxy"] = self.programs.start(
+            "proxy-beside-chart",
+            [BIN / "configurable-http-proxy", *(f"--{k}={v}" for k, v in options.items())],
+            {
+                "CONFIGPROXY_AUTH_TOKEN": self.proxy_token,
+                "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
+            },
+        )
+
+    def _values(self, service_address: str) -> dict[str, Any]:
+        """Return what zero-to-jupyterhub is told: our values for it, and what the tests need."""
+        values: dict[str, Any] = yaml.safe_load((ROOT / "helm" / "z2jh-values.yaml").read_text())
         values["custom"]["sublet"] |= {
             "simulatedGpus": True,
             "tenantsFolder": str(self.node_folder),
             "tokenFile": str(self.folder / "token-of-the-hub"),
         }
-        (self.folder / "z2jh-values.json").write_text(json.dumps(values))
-        configuration = _HUB.format(
+        hub, singleuser = values["hub"], values["singleuser"]
+        hub["config"]["JupyterHub"] |= {"authenticator_class": "dummy"}
+        hub["config"]["Authenticator"] = {"allow_all": True, "admin_users": [ADMIN]}
+        hub["services"] = {
+            "sublet": {"apiToken": self.token},
+            "tests": {"apiToken": self.tests_token},
+        }
+        scopes = ("admin:users", "admin:servers", "tokens", "access:servers", *ADMIN_SCOPES)
+        hub["loadRoles"] = {"tests": {"services": ["tests"], "scopes": list(scopes)}}
+        hub["extraConfig"]["zzz-tests"] = _OURS.format(
             **self.ports,
-            proxy_address=self.network.own_address,
-            root=str(ROOT),
             address=self.address,
-            admin=ADMIN,
             folder=self.folder,
-            image=NOTEBOOK,
-            key=KEY,
-            namespace=self.api.namespace,
-            proxy=BIN / "configurable-http-proxy",
+            home=_HOME,
+            proxy_address=self.network.own_address,
             service_address=service_address,
-            tests_token=self.tests_token,
         )
-        write_private(self.folder / "jupyterhub_config.py", configuration.encode())
-        self.start_hub()
-        wait_for(self._hub_answers, _READY_S, lambda: f"the hub:\n{self.running['hub'].tail()}")
-
-    def start_hub(self) -> None:
-        """Start the hub, which knows the namespace as in a pod."""
-        self.running["hub"] = self.programs.start(
-            "jupyterhub-beside-chart",
-            [sys.executable, "-m", "jupyterhub", "-f", self.folder / "jupyterhub_config.py"],
-            {
-                "KUBECONFIG": str(hub_account(self.api)),
-                "PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin",
-                "POD_NAMESPACE": self.api.namespace,
-            },
-        )
+        name, _, tag = NOTEBOOK.rpartition(":")
+        claims = {"pvcNameTemplate": "claim-{username}", "storageClass": self.storage_class}
+        singleuser |= {
+            "image": {"name": name, "tag": tag, "pullPolicy": "Never"},
+            "fsGid": 1000,
+            "memory": {"guarantee": "64M", "limit": "1G"},
+            "cloudMetadata": {"blockWithIptables": False},
+            "storage": {"homeMountPath": _HOME, "capacity": "1Gi", "dynamic": claims},
+        }
+        # The cluster has the scheduler of every cluster.
+        return {**values, "scheduling": {"userScheduler": {"enabled": False}}}
 
     def _hub_answers(self) -> bool:
         self.running["hub"].must_run()
@@ -225,6 +234,7 @@ class ChartOnCluster:
             },
             "simulatedGpus": {
                 "enabled": True,
+                "memoryGib": 6,
                 "speed": 20,
                 # Pretended nodes run nothing.
                 "nodeSelector": {"kubernetes.io/hostname": NODE},

@@ -68,7 +68,7 @@ c.KubeSpawner.mem_limit = "1G"
 c.KubeSpawner.priority_class_name = "{priority_class}"
 c.KubeSpawner.pvc_name_template = "claim-{{username}}"
 c.KubeSpawner.storage_pvc_ensure = True
-c.KubeSpawner.storage_class = "homes-{namespace}"
+c.KubeSpawner.storage_class = "{storage_class}"
 c.KubeSpawner.storage_capacity = "1Gi"
 c.KubeSpawner.volumes = [
     {{"name": "home", "persistentVolumeClaim": {{"claimName": "claim-{{username}}"}}}}
@@ -147,6 +147,11 @@ class HubOnMachine:
         """The folder of the node in which the agent makes its sockets for servers."""
         return self.folder / "tenants"
 
+    @property
+    def storage_class(self) -> str:
+        """The one of the volumes that ``make_home`` makes."""
+        return f"homes-{self.api.namespace}"
+
     def start(self, service_options: Mapping[str, str]) -> None:
         """Start the service, then the hub; returns when both answer through the proxy."""
         self.node_folder.mkdir(parents=True, exist_ok=True)
@@ -163,6 +168,7 @@ class HubOnMachine:
             image=NOTEBOOK,
             admin=ADMIN,
             priority_class=self.priority_class,
+            storage_class=self.storage_class,
             most_of_node=psutil.virtual_memory().total - 7 * 1024**3,
         )
         write_private(self.folder / "jupyterhub_config.py", configuration.encode())
@@ -271,7 +277,7 @@ class HubOnMachine:
                 "spec": {
                     "capacity": {"storage": "1Gi"},
                     "accessModes": ["ReadWriteOnce"],
-                    "storageClassName": f"homes-{namespace}",
+                    "storageClassName": self.storage_class,
                     "claimRef": {"namespace": namespace, "name": f"claim-{user}"},
                     "local": {"path": str(self.home(user))},
                     "nodeAffinity": {
