@@ -232,7 +232,7 @@ class HubOnMachine:
 
     def try_server(self, user: str, **options: Any) -> str | None:
         """Start a user's server; returns None once it is ready, else why there is none."""
-        status, answer = self.hub_call("POST", f"users/{user}/server", {"user_options": options})
+        status, answer = self.hub_call("POST", f"users/{user}/server", options)
         if status == 202:
             # It is only accepted yet, as whatever takes the hub longer than some seconds.
             status, answer = self.hub_call("GET", f"users/{user}/server/progress")

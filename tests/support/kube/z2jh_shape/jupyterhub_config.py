@@ -7,11 +7,14 @@ failures.
 """
 
 import os
+import sys
+from pathlib import Path
 
 from tornado.httpclient import AsyncHTTPClient
 
 c = get_config()  # noqa: F821
 
+sys.path.insert(0, str(Path(__file__).parent))
 from z2jh import get_config as of_chart  # noqa: E402 - as there: `get_config` was Jupyter's before
 from z2jh import get_secret_value  # noqa: E402
 
@@ -60,6 +63,7 @@ c.KubeSpawner.volume_mounts = {volume: {"mountPath": home, "name": volume, "subP
 c.JupyterHub.services = []
 c.JupyterHub.load_roles = []
 for name, service in of_chart("hub.services", {}).items():
+    service.pop("apiToken", None)
     token = get_secret_value(f"hub.services.{name}.apiToken")
     c.JupyterHub.services.append({"name": name, **service, "api_token": token})
 for name, role in of_chart("hub.loadRoles", {}).items():
