@@ -63,7 +63,11 @@ def test_the_quota_document_is_mounted_as_it_was_given() -> None:
     values = OPTIONS["quota"]
     text = render(values).one("ConfigMap", "sublet-quota")["data"]["quota.yaml"]
     written = read_quota_document(json.dumps(values["quota"]).encode())
-    assert read_quota_document(text.encode()) == written
+    read = read_quota_document(text.encode())
+    assert read == written
+    # Helm sorts keys.
+    assert list(read.pools) == ["interactive", "batch"]
+    assert list(read.sizes) == list(written.sizes) == ["half", "whole"]
 
 
 def test_a_new_quota_document_restarts_nothing() -> None:

@@ -27,7 +27,14 @@ OPTIONS: Final[Mapping[str, Values]] = {
     },
     "quota": {
         "quota": {
-            "pools": {"interactive": {"memory_overcommit": 1.5, "idle_after": "20m"}},
+            "pools": [
+                {"name": "interactive", "gpus": {"types": ["*H100*"]}, "idle_after": "20m"},
+                {"name": "batch", "memory_overcommit": 1.5},
+            ],
+            "sizes": {
+                "whole": {"memory": "1/1", "compute": 1},
+                "half": {"memory": "1/2", "compute": 0.5},
+            },
             "groups": {"science": {"limit": {"memory": "160 GiB"}, "weight": 3}},
         }
     },

@@ -1,5 +1,8 @@
 """The limits of quotas: a user's, those of the groups that a slice counts for, and guarantees."""
 
+from functools import partial
+from math import inf
+
 from sublet_quota.amounts.gpu_amounts import GpuAmount
 from sublet_quota.document.rights import Rights, as_number
 from sublet_quota.holdings.group_totals import less
@@ -72,7 +75,10 @@ def _is_beyond(used: int, asked: int, limit: int | None) -> bool:
 def group_to_charge(
     holdings: Holdings, rights: Rights, pool: PoolName, amount: GpuAmount
 ) -> tuple[GroupName, ...] | Refusal:
-    """Return the group on whose account the slice comes, or why none has room."""
+    """Return the group on whose account the slice comes, or why none has room.
+
+    Of several with room it is one whose guarantee has room, else the one furthest below its limit.
+    """
     if not rights.groups:
         return ()
     refusals: list[Refusal] = []
@@ -88,7 +94,16 @@ def group_to_charge(
     for group in with_room:
         if amount.fits_in(holdings.totals.unused_of_group(group, pool)):
             return (group,)
-    return (with_room[0],)
+    return (max(with_room, key=partial(_room_below_limits, holdings)),)
+
+
+def _room_below_limits(holdings: Holdings, group: GroupName) -> tuple[float, float]:
+    limit, use = holdings.document.groups[group].limit, holdings.totals.of_group(group, None).amount
+    memory, compute = as_number(limit.memory, None), as_number(limit.compute, None)
+    return (
+        inf if memory is None else memory - use.memory_mib,
+        inf if compute is None else compute - use.compute_milli,
+    )
 
 
 def _refuse_beyond_group_limits(

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
+from sublet_quota.document.named_lists import LISTED, MAPPED_ALONE, NAME
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import Section
 
 SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_ITS_NAME: Final = "The entry's name, by which others speak of it."
 
 
 def quota_schema() -> dict[str, Any]:
@@ -26,8 +28,32 @@ def quota_schema() -> dict[str, Any]:
             described_key.pop("default", None)
             if isinstance(usual.get(key), int | float | str) and usual[key] != "":
                 described_key["default"] = usual[key]
+    for section in LISTED:
+        schema["properties"][section] = _mapping_or_list(schema, section)
     _allow_empty_sections(schema)
     return {"$schema": SCHEMA_DIALECT, **schema}
+
+
+def _mapping_or_list(schema: dict[str, Any], section: str) -> dict[str, Any]:
+    """Return the schema of a section that is a mapping by name, or a list of entries with names."""
+    mapping = dict(schema["properties"][section])
+    about = {key: mapping.pop(key) for key in ("title", "description") if key in mapping}
+    if section in MAPPED_ALONE:
+        mapping["maxProperties"] = 1
+    ((pattern, reference),) = mapping["patternProperties"].items()
+    entry = schema["$defs"][reference["$ref"].rpartition("/")[2]]
+    name = {
+        **mapping.get("propertyNames", {}),
+        "type": "string",
+        "pattern": pattern,
+        "description": _ITS_NAME,
+    }
+    named = {
+        **entry,
+        "properties": {NAME: name, **entry["properties"]},
+        "required": [NAME, *entry.get("required", ())],
+    }
+    return {**about, "anyOf": [mapping, {"type": "array", "items": named}]}
 
 
 def _sections() -> Iterator[type[Section]]:

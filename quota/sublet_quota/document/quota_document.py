@@ -3,9 +3,10 @@
 An empty document works: one pool `interactive` with every GPU, four sizes as parts of a GPU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,11 +14,13 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    field_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from sublet_quota.document.contradictions import find_contradictions
+from sublet_quota.document.named_lists import NAME
 from sublet_quota.document.sections import (
     EntryName,
     EveryoneQuota,
@@ -29,6 +32,7 @@ from sublet_quota.document.sections import (
     SliceSize,
     UserQuota,
 )
+from sublet_quota.document.values import GpuShare
 from sublet_quota.names.ids import PoolName, SizeName
 from sublet_quota.wire.environment import NO_GPU
 
@@ -63,8 +67,21 @@ def _or_default_pools(value: dict[str, Pool]) -> dict[str, Pool]:
     return value or default_pools()
 
 
-def _or_default_sizes(value: dict[str, SliceSize]) -> dict[str, SliceSize]:
-    return value or default_sizes()
+def _sizes_in_order(value: dict[str, SliceSize], info: ValidationInfo) -> dict[str, SliceSize]:
+    """Return sizes as a list has them, else the smallest first, or those of a document without."""
+    if not value:
+        return default_sizes()
+    written: Mapping[str, Container[str]] = info.context or {}
+    if "sizes" in written.get("listed", ()):
+        return value
+    return dict(sorted(value.items(), key=_smallest_first))
+
+
+def _smallest_first(entry: tuple[str, SliceSize]) -> tuple[bool, Fraction, int, str]:
+    name, size = entry
+    if isinstance(size.memory, GpuShare):
+        return True, size.memory.part, size.compute, name
+    return False, Fraction(size.memory), size.compute, name
 
 
 class QuotaDocument(Section):
@@ -78,15 +95,17 @@ class QuotaDocument(Section):
         AfterValidator(_or_default_pools),
     ] = Field(
         default_factory=default_pools,
-        description="Sets of GPUs by name. Without any: `interactive`, with every GPU.",
+        description="Sets of GPUs by name; several as a list, each with its `name`, since a GPU "
+        "belongs to the first that it matches. Without any: `interactive`, with every GPU.",
     )
     sizes: Annotated[
         dict[EntryName, SliceSize],
         BeforeValidator(_nothing_is_empty),
-        AfterValidator(_or_default_sizes),
+        AfterValidator(_sizes_in_order),
     ] = Field(
         default_factory=default_sizes,
-        description="Sizes of slices by name, in the order of the page. Without any: small, "
+        description="Sizes of slices by name. A list, each with its `name`, is in the order of the "
+        "page; a mapping has the smallest first, amounts before parts. Without any: small, "
         "medium, large and whole: an eighth, a quarter, half and all of a GPU.",
         json_schema_extra={"propertyNames": {"not": {"const": NO_GPU}}},
     )
@@ -106,6 +125,12 @@ class QuotaDocument(Section):
     fair_share: FairShareSettings = Field(
         default=FairShareSettings(), description="The order of waiting jobs."
     )
+
+    @field_serializer("pools", "sizes", when_used="json")
+    def _in_order(self, entries: dict[str, Section]) -> list[dict[str, Any]]:
+        """Write as lists what has an order."""
+        dumped = {k: v.model_dump(mode="json", by_alias=True) for k, v in entries.items()}
+        return [{NAME: name, **entry} for name, entry in dumped.items()]
 
     @model_validator(mode="after")
     def _fits_together(self, info: ValidationInfo) -> Self:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sublet_quota.document.contradictions import Contradiction, nearest
+from sublet_quota.document.named_lists import LISTED, listed_sections, with_named_entries
 from sublet_quota.document.problems import MOST_SHOWN, DocumentProblem, KeyPath, QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.tree import DocumentTree, read_tree
@@ -42,7 +43,8 @@ def read_quota_document(text: str | bytes) -> QuotaDocument:
             message = "is no mapping: write sections such as `pools:` and `sizes:`"
             problems.append(DocumentProblem(1, (), message))
         raise QuotaDocumentError(tuple(problems))
-    document = _validate(value, tree, problems)
+    listed = listed_sections(value)
+    document = _validate(with_named_entries(value, tree, problems), listed, tree, problems)
     if document is None or problems:
         raise QuotaDocumentError(_in_order(problems))
     return document
@@ -60,7 +62,10 @@ def _in_order(problems: list[DocumentProblem]) -> tuple[DocumentProblem, ...]:
 
 
 def _validate(
-    value: dict[str, Any], tree: DocumentTree, problems: list[DocumentProblem]
+    value: dict[str, Any],
+    listed: frozenset[str],
+    tree: DocumentTree,
+    problems: list[DocumentProblem],
 ) -> QuotaDocument | None:
     """Return the document; note the problems of wrong entries, and try again without them.
 
@@ -69,12 +74,12 @@ def _validate(
     pruned: set[KeyPath] = set()
     written = {
         section: tuple(content) if isinstance(content := value.get(section), dict) else ()
-        for section in ("pools", "sizes")
+        for section in LISTED
     }
     for _ in range(2):
         try:
             return QuotaDocument.model_validate(
-                value, by_alias=True, by_name=False, context=written
+                value, by_alias=True, by_name=False, context={**written, "listed": listed}
             )
         except ValidationError as error:
             for details in error.errors(include_url=False):
@@ -96,7 +101,7 @@ def _translate(
         problems.extend(DocumentProblem(tree.line_of(c.path), c.path, c.message) for c in found)
         return
     path = tuple(step for step in details["loc"] if step != _KEY_MARK)
-    pruned.add(path[:2] if path[0] in ("pools", "sizes", "groups", "users") else path[:1])
+    pruned.add(path[:2] if path[0] in (*LISTED, "groups", "users") else path[:1])
     problems.append(DocumentProblem(tree.line_of(path), path, _words_for(details, path)))
 
 

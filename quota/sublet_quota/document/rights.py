@@ -29,7 +29,7 @@ class Rights:
 
     owner: UserName
     groups: tuple[GroupName, ...]
-    """The user's groups that the document knows, in its order."""
+    """The user's groups that the document knows, by name."""
     limit_mib: int | None
     limit_milli: int | None
     most_slices: int | None
@@ -43,7 +43,7 @@ class Rights:
 def rights_of(document: QuotaDocument, owner: str, groups: Iterable[str]) -> Rights:
     """Return what ``owner``, a member of ``groups``, may have."""
     member_of = set(groups)
-    known = tuple(name for name in document.groups if name in member_of)
+    known = tuple(sorted(name for name in document.groups if name in member_of))
     theirs = [document.groups[name] for name in known]
     user, everyone = document.users.get(owner, UserQuota()), document.everyone
     members = [group.each_member for group in theirs]

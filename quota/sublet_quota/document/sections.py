@@ -68,7 +68,7 @@ class Pool(Section):
     gpus: GpuSelection = Field(
         default=GpuSelection(),
         description="Which GPUs belong to it; without this, every GPU that no earlier pool has. "
-        "A GPU belongs to the first pool, in the order of the document, that it matches.",
+        "A GPU belongs to the first pool, in the order of the list, that it matches.",
     )
     memory_overcommit: Overcommit = Field(
         default=Decimal(2),

@@ -123,7 +123,8 @@ class _WeightedUse:
         """Return who is charged for a job: of several groups, the one that used least."""
         key = (job.owner, job.groups)
         if key not in self._charged:
-            known = [GroupName(name) for name in self._document.groups if name in job.groups]
+            groups = self._document.groups
+            known = sorted(GroupName(name) for name in groups if name in job.groups)
             group = min(known, key=self._of_group, default=None)
             self._charged[key] = ("user", job.owner) if group is None else ("group", group)
         return self._charged[key]

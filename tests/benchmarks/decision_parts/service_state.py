@@ -28,8 +28,11 @@ USERS, GROUPS = 4000, 40
 
 QUOTA = """
 pools:
-  interactive: {gpus: {types: ['*H100*', '*A100*']}, memory_overcommit: 2, compute_overcommit: 4}
-  small: {memory_overcommit: 1.5}
+  - name: interactive
+    gpus: {types: ['*H100*', '*A100*']}
+    memory_overcommit: 2
+    compute_overcommit: 4
+  - {name: small, memory_overcommit: 1.5}
 sizes:
   tiny: {memory: 1/16, compute: 1/16}
   quarter: {memory: 1/4, compute: 1/4}

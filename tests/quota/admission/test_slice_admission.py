@@ -66,7 +66,7 @@ ADMITTED = {
     ),
     "a guarantee in another pool keeps nothing here": (
         RequestedSlice("ada", size="whole"),
-        "pools: {p: {}, q: {}}\nusers: {bob: {guaranteed: {memory: 500 GiB, pool: q}}}",
+        "pools: [{name: p}, {name: q}]\nusers: {bob: {guaranteed: {memory: 500 GiB, pool: q}}}",
         gib(79, 1000),
     ),
 }
@@ -95,10 +95,11 @@ TWO_GROUPS = dedent(
     ("groups", "world", "charged"),
     [
         (("strangers",), (), ()),
-        (("tight", "wide"), (), ("tight",)),
+        (("tight", "wide"), (), ("wide",)),
         (("tight", "wide"), (notebook("x", "bob", groups=("tight",)),), ("wide",)),
         (("tight", "wide", "kept"), (), ("kept",)),
-        (("wide", "kept"), (notebook("x", "bob", gib(30, 1), groups=("kept",)),), ("wide",)),
+        (("wide", "kept"), (notebook("x", "bob", gib(30, 1), groups=("kept",)),), ("kept",)),
+        (("wide", "tight"), (notebook("x", "bob", gib(75), groups=("wide",)),), ("tight",)),
     ],
 )
 def test_a_slice_goes_on_the_account_of_one_group(

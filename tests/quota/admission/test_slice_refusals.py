@@ -40,7 +40,7 @@ REFUSED = {
         RequestedSlice("ada", size="small", pool="slow"),
         RefusalReason.UNKNOWN_SIZE,
         "Size 'small' lies in pool 'interactive', not in 'slow'.",
-        document=SIZES + "\npools: {interactive: {}, slow: {}}",
+        document=SIZES + "\npools: [{name: interactive}, {name: slow}]",
     ),
     "a size and amounts": Case(
         amounts(1024, 100, size="small"),

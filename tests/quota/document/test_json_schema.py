@@ -24,6 +24,7 @@ BEYOND_A_SCHEMA = (
     "duration",
     "part by nothing",
     "larger than a GPU",
+    "two entries",
 )
 
 

@@ -90,6 +90,31 @@ CASES = {
         "pools: {a/b: {}}",
         "pools.a/b: 'a/b' cannot be a name: write at most 63 letters",
     ),
+    "pools whose order nobody can tell": (
+        "pools:\n  fast: {}\n  slow: {}\n",
+        "line 3: pools: has several entries, of which the first counts, and a mapping has no order",
+    ),
+    "an entry of a list without a name": (
+        "sizes:\n- name: s\n  memory: 1/2\n  compute: 1\n- {memory: 1/2, compute: 1}\n",
+        "line 5: sizes[1]: is no entry with a name: write `- name: NAME`",
+    ),
+    "an entry of a list with a number for a name": (
+        "pools: [{name: 7}]",
+        "pools[0]: is no entry with a name: write `- name: NAME`, and its keys below; put in",
+    ),
+    "an entry of a list that is a word": ("pools: [fast]", "pools[0]: is no entry with a name"),
+    "two entries of one name": (
+        "pools:\n- name: a\n- name: a\n",
+        "line 3: pools.a: is there twice (first in line 2): keep one",
+    ),
+    "a key of an entry of a list": (
+        "pools:\n- name: p\n  memory_overcomit: 2\n",
+        "line 3: pools.p.memory_overcomit: is no known key (did you mean 'memory_overcommit'?)",
+    ),
+    "a name in a list with a slash": (
+        "pools:\n- name: fast\n- name: a/b\n",
+        "line 3: pools.a/b: 'a/b' cannot be a name: write at most 63 letters",
+    ),
     "a negative limit": (
         "users: {ada: {limit: {memory: -1}}}",
         "users.ada.limit.memory: -1 is no limit of memory: write '40 GiB'",

@@ -16,7 +16,7 @@ from tests.support.quota_cases import document
 
 FULL = """
     pools:
-      interactive:
+      - name: interactive
         gpus: {types: ['*H100*', '*A100*'], nodes: [gpu-*]}
         memory_overcommit: 1.5
         compute_overcommit: 4
@@ -25,7 +25,7 @@ FULL = """
         give_back_within: 30 s
         turn_s: 90
         lend_at_least: 2m
-      training: {lend: true}
+      - {name: training, lend: true}
     sizes:
       notebook: {title: Notebook, memory: 1/4, compute: 250m}
       half: {memory: 40 GiB, compute: 0.5, groups: [staff], users: [zoe]}
@@ -176,7 +176,7 @@ def test_a_document_cannot_be_changed() -> None:
 def test_sizes_lie_in_the_first_pool_unless_they_say_another() -> None:
     two = document(
         """
-        pools: {fast: {}, slow: {}}
+        pools: [{name: fast}, {name: slow}]
         sizes: {a: {memory: 1/2, compute: 1}, b: {memory: 1/2, compute: 1, pool: slow}}
         """
     )

@@ -17,8 +17,8 @@ from tests.support.quota_cases import H100, L4, document, gib, gpu, holdings, jo
 
 TWO_POOLS = """
     pools:
-      fast: {gpus: {types: ['*h100*']}, memory_overcommit: 2}
-      rest: {memory_overcommit: 1}
+      - {name: fast, gpus: {types: ['*h100*']}, memory_overcommit: 2}
+      - {name: rest, memory_overcommit: 1}
     users: {ada: {guaranteed: {memory: 40 GiB, compute: 1, pool: rest}}}
     groups: {lab: {guaranteed: {memory: 60 GiB}}}
 """

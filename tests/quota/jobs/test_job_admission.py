@@ -103,7 +103,7 @@ def test_without_a_pool_that_lends_no_job_can_run() -> None:
 
 
 def test_gpus_of_pools_that_do_not_lend_do_not_count() -> None:
-    text = "pools: {no: {gpus: {types: ['*H100*']}, lend: false}, yes: {}}"
+    text = "pools: [{name: no-lending, gpus: {types: ['*H100*']}, lend: false}, {name: lending}]"
     gpus: tuple[GpuFacts, ...] = TWO
     refusal = refuse_job(holdings(text, *gpus), RequestedJob("ada", memory_mib=40 * 1024), 0)
     assert refusal is not None

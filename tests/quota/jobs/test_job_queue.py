@@ -192,7 +192,7 @@ def test_a_whole_gpu_is_what_slices_can_fill_of_it() -> None:
 
 def test_only_open_gpus_of_pools_that_lend_are_considered() -> None:
     held = holdings(
-        "pools: {no: {gpus: {types: ['*L4']}, lend: false}, yes: {}}",
+        "pools: [{name: no-lending, gpus: {types: ['*L4']}, lend: false}, {name: lending}]",
         gpu("l", L4),
         gpu("gpu-0", H100),
         gpu("c", H100, closed="XID 79"),

@@ -14,8 +14,8 @@ from tests.support.quota_cases import H100, L4, document, gpu, hand_out, holding
 
 QUOTA = """
 pools:
-  fast: {gpus: {types: ['*H100*']}, memory_overcommit: 1.5, compute_overcommit: 2}
-  slow: {memory_overcommit: 1}
+  - {name: fast, gpus: {types: ['*H100*']}, memory_overcommit: 1.5, compute_overcommit: 2}
+  - {name: slow, memory_overcommit: 1}
 sizes:
   eighth: {memory: 1/8, compute: 1/8}
   half: {memory: 1/2, compute: 1/2, groups: [lab]}

@@ -11,8 +11,8 @@ from tests.support.quota_cases import gib, gpu, holdings, notebook
 POOLS = """
     sizes: {s: {memory: 1/4, compute: 1/4}}
     pools:
-      interactive: {gpus: {ids: ["i-*"]}, memory_overcommit: 2, compute_overcommit: 2}
-      training: {gpus: {ids: ["t-*"]}}
+      - {name: interactive, gpus: {ids: ["i-*"]}, memory_overcommit: 2, compute_overcommit: 2}
+      - {name: training, gpus: {ids: ["t-*"]}}
 """
 MINE = notebook("mine", amount=gib(20), on="i-0")
 
