@@ -21,10 +21,8 @@ from tests.support.helm_documents import CHART
 from tests.support.helm_programs import find_helm
 from tests.support.hub_world import until
 from tests.support.jobs_on_kube import GROUPS_OF_QUEUES, SETTINGS
-from tests.support.kube.admitting_fake import VERSION, admitting_fake
+from tests.support.kube.admitting_fake import VERSION
 from tests.support.kube.api import Api, Manifest
-from tests.support.kube.control_plane import ControlPlane
-from tests.support.kube.kueue_manager import kueue_manager, running_kueue
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
@@ -38,17 +36,6 @@ pytestmark = [
 
 QUEUE = "sublet-lent"
 CLASSES = ((-10, "sublet-low"), (0, "sublet-normal"))
-
-
-@pytest.fixture(scope="module")
-def kueue(control_plane: ControlPlane, cluster: Api) -> Iterator[Api]:
-    manager = kueue_manager()
-    if manager is None:
-        with admitting_fake(cluster):
-            yield cluster
-    else:
-        with running_kueue(control_plane, cluster, manager):
-            yield cluster
 
 
 @pytest.fixture(scope="module")

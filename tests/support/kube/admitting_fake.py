@@ -1,8 +1,8 @@
 """A small fake of Kueue: it admits Jobs by priority and age while their queue has quota for them.
 
-It keeps to what Kueue was seen to do: a Job with a queue's label gets a Workload that it owns; the
-Workload says ``QuotaReserved`` with the reason, or the Job's ``suspend`` is lifted. What an
-admitted Job holds it holds until it ends or is gone; nothing is preempted.
+It keeps to what Kueue was seen to do: a Job, or a JobSet, with a queue's label gets a Workload that
+it owns; the Workload says ``QuotaReserved`` with the reason, or its ``suspend`` is lifted. What it
+holds when admitted it holds until it ends or is gone; nothing is preempted.
 """
 
 import threading
@@ -23,6 +23,8 @@ VERSION: Final = "kueue.x-k8s.io/v1beta2"
 _DEFINITIONS: Final = Path(__file__).with_name("kueue-definitions.yaml")
 _QUEUE: Final = "kueue.x-k8s.io/queue-name"
 _CLASS: Final = "kueue.x-k8s.io/priority-class"
+_KINDS: Final = {"Job": "batch/v1/jobs", "JobSet": "jobset.x-k8s.io/v1alpha2/jobsets"}
+_ENDED: Final = {"Complete", "Completed", "Failed"}
 _LOOK_EVERY_S: Final = 0.3
 _SUFFIXES: Final[Mapping[str, Fraction]] = {
     "m": Fraction(1, 1000),
@@ -81,7 +83,8 @@ def _look(api: Api) -> None:
         if lacking is None:
             _take(left[queue], _asked(job))
             reserved = _condition("QuotaReserved", "True", "QuotaReserved", f"in {queue}")
-            within.patch("batch/v1", "Job", job["metadata"]["name"], {"spec": {"suspend": False}})
+            of_kind = (job["apiVersion"], job["kind"])
+            within.patch(*of_kind, job["metadata"]["name"], {"spec": {"suspend": False}})
         else:
             reserved = _condition("QuotaReserved", "False", "Pending", lacking)
         _say(within, "Workload", workload["metadata"]["name"], workload, reserved)
@@ -93,9 +96,18 @@ def _queued_jobs(api: Api, queues: set[str]) -> list[tuple[Manifest, str]]:
         (each["metadata"]["namespace"], each["metadata"]["name"]): each["spec"]["clusterQueue"]
         for each in api.call("GET", f"/apis/{VERSION}/localqueues")["items"]
     }
-    jobs = api.call("GET", "/apis/batch/v1/jobs")["items"]
+    jobs = [job for kind, path in _KINDS.items() for job in _listed(api, kind, path)]
     found = [(job, behind.get(_queue_of(job), "")) for job in jobs if not _has_ended(job)]
     return [(job, queue) for job, queue in found if queue in queues]
+
+
+def _listed(api: Api, kind: str, path: str) -> list[Manifest]:
+    """Return all objects of a kind, each with what it is; none where the kind is not served."""
+    with suppress(RefusedError):
+        listed = api.call("GET", f"/apis/{path}")["items"]
+        version = path.rpartition("/")[0]
+        return [{**each, "kind": kind, "apiVersion": version} for each in listed]
+    return []
 
 
 def _queue_of(job: Manifest) -> tuple[str, str]:
@@ -105,7 +117,7 @@ def _queue_of(job: Manifest) -> tuple[str, str]:
 
 def _has_ended(job: Manifest) -> bool:
     conditions = job.get("status", {}).get("conditions") or ()
-    over = any(c["type"] in {"Complete", "Failed"} and c["status"] == "True" for c in conditions)
+    over = any(c["type"] in _ENDED and c["status"] == "True" for c in conditions)
     return over or "deletionTimestamp" in job["metadata"]
 
 
@@ -116,10 +128,21 @@ def _order(job: Manifest, classes: Mapping[str, int]) -> tuple[int, str]:
 
 def _asked(job: Manifest) -> Amounts:
     total: Amounts = {}
-    for container in job["spec"]["template"]["spec"]["containers"]:
-        for name, amount in container.get("resources", {}).get("requests", {}).items():
-            total[name] = total.get(name, Fraction()) + _number(amount)
+    for inside, count in _inside(job):
+        for container in inside["template"]["spec"]["containers"]:
+            for name, amount in container.get("resources", {}).get("requests", {}).items():
+                total[name] = total.get(name, Fraction()) + count * _number(amount)
     return total
+
+
+def _inside(job: Manifest) -> Iterator[tuple[Manifest, int]]:
+    """Yield the specs of the Jobs that it is, or is made into, each with how many pods it has."""
+    if job["kind"] == "Job":
+        yield job["spec"], job["spec"].get("parallelism", 1)
+        return
+    for replicated in job["spec"]["replicatedJobs"]:
+        inside = replicated["template"]["spec"]
+        yield inside, replicated["replicas"] * inside.get("parallelism", 1)
 
 
 def _quota_of(queue: Manifest) -> Amounts:
@@ -148,13 +171,13 @@ def _lacking(left: Amounts, asked: Amounts) -> str | None:
 
 def _workload_of(api: Api, job: Manifest, classes: Mapping[str, int]) -> Manifest:
     about = job["metadata"]
-    name = f"job-{about['name']}"
+    name = f"{job['kind'].lower()}-{about['name']}"
     found = api.find(VERSION, "Workload", name)
     if found is not None:
         return found
     owner = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
+        "apiVersion": job["apiVersion"],
+        "kind": job["kind"],
         "name": about["name"],
         "uid": about["uid"],
         "controller": True,
