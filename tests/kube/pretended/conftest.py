@@ -8,7 +8,8 @@ from tests.support.kube.admitting_fake import admitting_fake
 from tests.support.kube.api import Api
 from tests.support.kube.control_plane import ControlPlane
 from tests.support.kube.jobset_fake import jobset_fake
-from tests.support.kube.operators import JOB_SET, KUEUE, running
+from tests.support.kube.operators import JOB_SET, KUEUE, TRAINER, running
+from tests.support.kube.trainjob_fake import trainjob_fake
 
 
 @pytest.fixture(scope="session")
@@ -30,4 +31,16 @@ def job_sets(control_plane: ControlPlane, cluster: Api) -> Iterator[Api]:
             yield cluster
     else:
         with running(control_plane, cluster, JOB_SET):
+            yield cluster
+
+
+@pytest.fixture(scope="session")
+def train_jobs(control_plane: ControlPlane, cluster: Api, job_sets: Api) -> Iterator[Api]:
+    """Kubeflow's trainer itself where ``TRAINER_BIN`` names it, else a fake; beside JobSet."""
+    assert job_sets
+    if TRAINER.manager is None:
+        with trainjob_fake(cluster):
+            yield cluster
+    else:
+        with running(control_plane, cluster, TRAINER):
             yield cluster

@@ -1,4 +1,4 @@
-"""Jobs on several GPUs as JobSets in Kueue's queue: both themselves where they are named."""
+"""Jobs on several GPUs in Kueue's queue, as JobSets or TrainJobs: all real where they are named."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -9,17 +9,20 @@ import pytest
 import pytest_asyncio
 from sublet_hub.jobs.backends.kubernetes.attempts import pending
 from sublet_hub.jobs.backends.kubernetes.objects.kueue import KueueNames, queue_objects
-from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings, SeveralNodes
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.life_cycles.slice_states import SliceState
 
+from tests.support.fake_agent import a_report
 from tests.support.hub_world import until
 from tests.support.jobs_on_kube import SETTINGS
 from tests.support.kube.api import Api
-from tests.support.kube.jobset_fake import VERSION
+from tests.support.kube.jobset_fake import VERSION as JOB_SETS
 from tests.support.kube.manifests import priority_class
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube.processes import wait_for
 from tests.support.kube.service_on_plane import WITHIN_S, Cluster, lend, service
+from tests.support.kube.trainjob_fake import VERSION as TRAIN_JOBS
 
 pytestmark = [
     pytest.mark.kube,
@@ -32,9 +35,9 @@ GENTLE, NEGATIVE = "jobs-on-several-gpus", "below-nothing"
 
 
 @pytest.fixture(scope="module")
-def several(kueue: Api, job_sets: Api) -> Iterator[Api]:
-    """A namespace with a queue of lent room, where JobSets are served."""
-    assert job_sets
+def several(kueue: Api, train_jobs: Api) -> Iterator[Api]:
+    """A namespace with a queue of lent room, where JobSets and TrainJobs are served."""
+    assert train_jobs
     api = kueue.make_namespace(NAMES.namespace)
     made = [
         *queue_objects(QuotaDocument(), NAMES, 0),
@@ -66,9 +69,19 @@ def job_set_class() -> str:
     return GENTLE
 
 
+@pytest.fixture
+def runs_as() -> SeveralNodes:
+    """What runs jobs on several GPUs."""
+    return SeveralNodes.JOB_SET
+
+
 @pytest_asyncio.fixture
 async def jobs(
-    tmp_path: Path, several: Api, nodes: tuple[str, str], job_set_class: str
+    tmp_path: Path,
+    several: Api,
+    nodes: tuple[str, str],
+    job_set_class: str,
+    runs_as: SeveralNodes,
 ) -> AsyncIterator[Cluster]:
     settings = replace(
         SETTINGS,
@@ -76,18 +89,21 @@ async def jobs(
         priority_class="",
         job_set_priority_class=job_set_class,
         home_is_shared=True,
+        several_nodes=runs_as,
         kueue=KueueSettings(NAMES.lent_queue, NAMES.lent_queue),
     )
     first, second = nodes
     async with service(tmp_path, several, first, settings) as running:
         await running.agent_on(second)
         yield running
-    for each in several.all(VERSION, "JobSet"):
-        several.delete(VERSION, "JobSet", each["metadata"]["name"])
-    wait_for(lambda: not several.all("batch/v1", "Job"), WITHIN_S, "the JobSets' Jobs to go")
+    for version, kind in ((TRAIN_JOBS, "TrainJob"), (JOB_SETS, "JobSet"), ("batch/v1", "Job")):
+        for each in several.all(version, kind):
+            several.delete(version, kind, each["metadata"]["name"])
+    wait_for(lambda: not several.all("batch/v1", "Job"), WITHIN_S, "all Jobs to go")
 
 
-async def test_a_job_on_two_gpus_runs_on_two_nodes_below_notebooks(
+@pytest.mark.parametrize("runs_as", list(SeveralNodes))
+async def test_a_job_on_two_gpus_runs_on_two_nodes_stands_still_for_owners_and_goes_on(
     jobs: Cluster, nodes: tuple[str, str]
 ) -> None:
     job_id = await jobs.submit(memory_mib=45 * 1024, gpus=2)
@@ -95,8 +111,27 @@ async def test_a_job_on_two_gpus_runs_on_two_nodes_below_notebooks(
     pods = await jobs.pods(job_id)
     assert sorted(pod["spec"]["nodeName"] for pod in pods) == sorted(nodes)
     assert {pod["spec"]["priority"] for pod in pods} == {0}
-    held = [s for s in jobs.world.service.ledger.slices.values() if s.is_job]
-    assert sorted(each.gpu.node for each in held) == sorted(nodes)
+    held = {s.slice_id: s for s in jobs.world.service.ledger.slices.values() if s.is_job}
+    assert sorted(each.gpu.node for each in held.values()) == sorted(nodes)
+
+    for state, gate_open in ((SliceState.SUSPENDED, False), (SliceState.RESIDENT, True)):
+        for agent in jobs.world.agents:
+            for slice_id, record in held.items():
+                if record.gpu.node == agent.node:
+                    told = a_report(slice_id, state=state, active=gate_open, gate_open=gate_open)
+                    agent.says[slice_id] = told
+            await agent.report()
+
+        async def is_told(state: SliceState = state) -> bool:
+            _, job = await jobs.world.call("GET", f"jobs/{job_id}", jobs.token)
+            report = (job["slice"] or {}).get("report") or {}
+            return bool(report.get("state") == state and job["state"] == "running")
+
+        await until(is_told, WITHIN_S)
+        # Nobody but the agents acts: to the cluster it runs all the time.
+        same = await jobs.pods(job_id)
+        assert [p["metadata"]["uid"] for p in same] == [p["metadata"]["uid"] for p in pods]
+
     await jobs.world.call("POST", f"jobs/{job_id}/cancel", jobs.token, {})
     await jobs.until_state(job_id, "cancelled")
     assert await jobs.pods(job_id) == []
@@ -113,6 +148,6 @@ async def test_pods_that_jobset_refuses_leave_kueue_s_quota_to_others_and_the_ow
     back = await jobs.until_state(refused, "waiting", "it is queued again in 1 min")
     assert '"-5"' in back["reason"]
     # It holds nothing: there is room for both pods of none, and for the next job.
-    await until(lambda: not jobs.namespace.all(VERSION, "JobSet"), WITHIN_S)
+    await until(lambda: not jobs.namespace.all(JOB_SETS, "JobSet"), WITHIN_S)
     alone = await jobs.submit(memory_mib=45 * 1024)
     await jobs.until_state(alone, "running")

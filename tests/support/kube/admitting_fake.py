@@ -5,27 +5,26 @@ it owns; the Workload says ``QuotaReserved`` with the reason, or its ``suspend``
 holds when admitted it holds until it ends or is gone; nothing is preempted.
 """
 
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-import requests
-import yaml
-
-from tests.support.kube.api import Api, Manifest, RefusedError
-from tests.support.kube.processes import wait_for
+from tests.support.kube.api import Api, Manifest
+from tests.support.kube.fake_controllers import acting, listed, true_conditions
 
 VERSION: Final = "kueue.x-k8s.io/v1beta2"
 _DEFINITIONS: Final = Path(__file__).with_name("kueue-definitions.yaml")
 _QUEUE: Final = "kueue.x-k8s.io/queue-name"
 _CLASS: Final = "kueue.x-k8s.io/priority-class"
-_KINDS: Final = {"Job": "batch/v1/jobs", "JobSet": "jobset.x-k8s.io/v1alpha2/jobsets"}
+_KINDS: Final = (
+    "batch/v1/jobs",
+    "jobset.x-k8s.io/v1alpha2/jobsets",
+    "trainer.kubeflow.org/v1alpha1/trainjobs",
+)
 _ENDED: Final = {"Complete", "Completed", "Failed"}
-_LOOK_EVERY_S: Final = 0.3
 _SUFFIXES: Final[Mapping[str, Fraction]] = {
     "m": Fraction(1, 1000),
     **{f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTP", start=1)},
@@ -37,30 +36,8 @@ Amounts = dict[str, Fraction]
 @contextmanager
 def admitting_fake(api: Api) -> Iterator[None]:
     """Define Kueue's kinds, and admit Jobs while the block lasts."""
-    for definition in yaml.safe_load(_DEFINITIONS.read_text())["items"]:
-        api.create(definition)
-    wait_for(lambda: _is_served(api), 60, "the kinds of the fake to be served")
-    stopped = threading.Event()
-    thread = threading.Thread(target=_admit_until, args=(api, stopped))
-    thread.start()
-    try:
+    with acting(api, _DEFINITIONS, _look):
         yield
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _is_served(api: Api) -> bool:
-    with suppress(RefusedError):
-        return all(api.all(VERSION, kind) is not None for kind in ("ClusterQueue", "Workload"))
-    return False
-
-
-def _admit_until(api: Api, stopped: threading.Event) -> None:
-    while not stopped.wait(_LOOK_EVERY_S):
-        # An object may be changed or gone meanwhile: the next look sees it.
-        with suppress(RefusedError, requests.RequestException):
-            _look(api)
 
 
 def _look(api: Api) -> None:
@@ -96,18 +73,9 @@ def _queued_jobs(api: Api, queues: set[str]) -> list[tuple[Manifest, str]]:
         (each["metadata"]["namespace"], each["metadata"]["name"]): each["spec"]["clusterQueue"]
         for each in api.call("GET", f"/apis/{VERSION}/localqueues")["items"]
     }
-    jobs = [job for kind, path in _KINDS.items() for job in _listed(api, kind, path)]
+    jobs = [job for path in _KINDS for job in listed(api, path)]
     found = [(job, behind.get(_queue_of(job), "")) for job in jobs if not _has_ended(job)]
     return [(job, queue) for job, queue in found if queue in queues]
-
-
-def _listed(api: Api, kind: str, path: str) -> list[Manifest]:
-    """Return all objects of a kind, each with what it is; none where the kind is not served."""
-    with suppress(RefusedError):
-        listed = api.call("GET", f"/apis/{path}")["items"]
-        version = path.rpartition("/")[0]
-        return [{**each, "kind": kind, "apiVersion": version} for each in listed]
-    return []
 
 
 def _queue_of(job: Manifest) -> tuple[str, str]:
@@ -116,9 +84,7 @@ def _queue_of(job: Manifest) -> tuple[str, str]:
 
 
 def _has_ended(job: Manifest) -> bool:
-    conditions = job.get("status", {}).get("conditions") or ()
-    over = any(c["type"] in _ENDED and c["status"] == "True" for c in conditions)
-    return over or "deletionTimestamp" in job["metadata"]
+    return bool(_ENDED & true_conditions(job)) or "deletionTimestamp" in job["metadata"]
 
 
 def _order(job: Manifest, classes: Mapping[str, int]) -> tuple[int, str]:
@@ -128,21 +94,24 @@ def _order(job: Manifest, classes: Mapping[str, int]) -> tuple[int, str]:
 
 def _asked(job: Manifest) -> Amounts:
     total: Amounts = {}
-    for inside, count in _inside(job):
-        for container in inside["template"]["spec"]["containers"]:
-            for name, amount in container.get("resources", {}).get("requests", {}).items():
-                total[name] = total.get(name, Fraction()) + count * _number(amount)
+    for resources, count in _resources_of(job):
+        for name, amount in resources.get("requests", {}).items():
+            total[name] = total.get(name, Fraction()) + count * _number(amount)
     return total
 
 
-def _inside(job: Manifest) -> Iterator[tuple[Manifest, int]]:
-    """Yield the specs of the Jobs that it is, or is made into, each with how many pods it has."""
-    if job["kind"] == "Job":
-        yield job["spec"], job["spec"].get("parallelism", 1)
+def _resources_of(job: Manifest) -> Iterator[tuple[Manifest, int]]:
+    """Yield what the containers of its pods ask for, each with how many of them there are."""
+    spec = job["spec"]
+    if job["kind"] == "TrainJob":
+        yield spec["trainer"]["resourcesPerNode"], spec["trainer"]["numNodes"]
         return
-    for replicated in job["spec"]["replicatedJobs"]:
+    alone = [{"replicas": 1, "template": {"spec": spec}}]
+    for replicated in alone if job["kind"] == "Job" else spec["replicatedJobs"]:
         inside = replicated["template"]["spec"]
-        yield inside, replicated["replicas"] * inside.get("parallelism", 1)
+        count = replicated["replicas"] * inside.get("parallelism", 1)
+        for container in inside["template"]["spec"]["containers"]:
+            yield container.get("resources", {}), count
 
 
 def _quota_of(queue: Manifest) -> Amounts:

@@ -1,8 +1,9 @@
 """Other projects' operators beside the API server, where a variable names their manager.
 
-``KUEUE_BIN`` is Kueue's, ``JOBSET_BIN`` JobSet's. Beside a manager lies ``config/components`` of
-its repository, whose resource definitions and webhooks are loaded as they are; only where the
-webhooks are found is changed.
+``KUEUE_BIN`` is Kueue's, ``JOBSET_BIN`` JobSet's, ``TRAINER_BIN`` the one of Kubeflow's trainer.
+Beside a manager lies the folder of its repository with its resource definitions and webhooks
+(``config`` or ``manifests``), which are loaded as they are; only where the webhooks are found is
+changed.
 """
 
 import base64
@@ -38,16 +39,28 @@ class Operator:
     """The API groups whose webhooks are loaded: of other kinds there are no objects here."""
     options: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    service: str = ""
+    """By which the API server finds its webhooks; empty: after its name."""
+    namespace: str = ""
+    """Where it looks for its own Secret; empty: after its name."""
+    components: str = "config/components"
+    """The folder, beside its program, in which ``crd`` or ``crds`` and ``webhook`` lie."""
+    certificates: str = "internalCertManagement"
+    """The key of its configuration by which it is told to make its webhooks' certificate."""
+    certificate_folder: Path | None = None
+    """Where it reads that, if its configuration cannot say."""
+    also: tuple[str, ...] = ()
+    """Files of its components with what else is there when it is installed."""
 
     @property
-    def namespace(self) -> str:
+    def own_namespace(self) -> str:
         """Where it looks for its own Secret."""
-        return f"{self.name}-system"
+        return self.namespace or f"{self.name}-system"
 
     @property
-    def service(self) -> str:
+    def own_service(self) -> str:
         """By which the API server finds its webhooks."""
-        return f"{self.name}-webhook-service"
+        return self.service or f"{self.name}-webhook-service"
 
     @property
     def secret(self) -> str:
@@ -62,16 +75,19 @@ class Operator:
 
     def configuration(self, folder: Path, port: int, health: int) -> Manifest:
         """Return what its manager is told."""
+        webhook = {"host": "127.0.0.1", "port": port}
+        if self.certificate_folder is None:
+            webhook["certDir"] = str(folder)
         return {
             "apiVersion": self.kind,
             "kind": "Configuration",
             "health": {"healthProbeBindAddress": f"127.0.0.1:{health}"},
             "metrics": {"bindAddress": "0"},
-            "webhook": {"host": "127.0.0.1", "port": port, "certDir": str(folder)},
+            "webhook": webhook,
             "leaderElection": {"leaderElect": False},
-            "internalCertManagement": {
+            self.certificates: {
                 "enable": True,
-                "webhookServiceName": self.service,
+                "webhookServiceName": self.own_service,
                 "webhookSecretName": self.secret,
             },
             **self.settings,
@@ -82,11 +98,17 @@ KUEUE: Final = Operator(
     "kueue",
     "KUEUE_BIN",
     "config.kueue.x-k8s.io/v1beta2",
-    frozenset({"kueue.x-k8s.io", "batch", "jobset.x-k8s.io"}),
+    frozenset({"kueue.x-k8s.io", "batch", "jobset.x-k8s.io", "trainer.kubeflow.org"}),
     ("--feature-gates=VisibilityOnDemand=false,MultiKueue=false",),
     {
         "namespace": "kueue-system",
-        "integrations": {"frameworks": ["batch/job", "jobset.x-k8s.io/jobset"]},
+        "integrations": {
+            "frameworks": [
+                "batch/job",
+                "jobset.x-k8s.io/jobset",
+                "trainer.kubeflow.org/trainjob",
+            ]
+        },
     },
 )
 JOB_SET: Final = Operator(
@@ -95,6 +117,22 @@ JOB_SET: Final = Operator(
     "config.jobset.x-k8s.io/v1alpha1",
     frozenset({"jobset.x-k8s.io", ""}),
 )
+TRAINER: Final = Operator(
+    "kubeflow-trainer",
+    "TRAINER_BIN",
+    "config.trainer.kubeflow.org/v1alpha1",
+    frozenset({"trainer.kubeflow.org"}),
+    namespace="kubeflow-system",
+    components="manifests/base",
+    certificates="certManagement",
+    certificate_folder=Path("/tmp/k8s-webhook-server/serving-certs"),  # noqa: S108 - its own choice
+    also=("runtimes/torch_distributed.yaml",),
+)
+_NAMES_OF_WEBHOOKS: Final = {
+    ("kubeflow-trainer", "MutatingWebhookConfiguration"): "defaulter.trainer.kubeflow.org",
+    ("kubeflow-trainer", "ValidatingWebhookConfiguration"): "validator.trainer.kubeflow.org",
+}
+"""Where they are not called after the operator."""
 
 
 @contextmanager
@@ -105,7 +143,7 @@ def running(plane: ControlPlane, api: Api, operator: Operator) -> Iterator[None]
     """
     manager = operator.manager
     assert manager is not None, operator.variable
-    components = manager.parent / "config" / "components"
+    components = manager.parent / operator.components
     port, health = free_ports(2)
     for each in _definitions(operator, components, port):
         api.create(each)
@@ -127,9 +165,13 @@ def running(plane: ControlPlane, api: Api, operator: Operator) -> Iterator[None]
         # A kubelet would show it the Secret, which it fills itself, as files.
         filled = lambda: _filled(operator, program, api)  # noqa: E731
         secret = wait_for(filled, _READY_S, lambda: _story(program))
+        shown = operator.certificate_folder or folder
+        shown.mkdir(parents=True, exist_ok=True)
         for name, data in secret["data"].items():
-            (folder / name).write_bytes(base64.b64decode(data))
+            (shown / name).write_bytes(base64.b64decode(data))
         wait_for(lambda: _answers(program, health), _READY_S, lambda: _story(program))
+        for name in operator.also:
+            api.create(yaml.safe_load((components / name).read_text()))
         yield
     finally:
         # In this order: nobody asks a webhook that is gone.
@@ -144,10 +186,14 @@ def _story(program: Program) -> str:
 
 
 def _definitions(operator: Operator, components: Path, port: int) -> Iterator[Manifest]:
-    patches = yaml.safe_load((components / "crd" / "kustomization.yaml").read_text())["patches"]
+    (folder,) = components.glob("crd*")
+    patches = yaml.safe_load((folder / "kustomization.yaml").read_text()).get("patches") or ()
     converted = {Path(each["path"]).stem.removeprefix("webhook_in_") for each in patches}
-    for file in sorted((components / "crd" / "bases").glob("*.yaml")):
+    for file in sorted(folder.rglob("*.yaml")):
         definition = yaml.safe_load(file.read_text())
+        if "names" not in definition.get("spec", {}):
+            # What kustomize is told, and its patches.
+            continue
         if definition["spec"]["names"]["plural"] in converted:
             webhook = {
                 "clientConfig": {"service": _service(operator, "/convert", port)},
@@ -160,7 +206,9 @@ def _definitions(operator: Operator, components: Path, port: int) -> Iterator[Ma
 def _webhooks(operator: Operator, components: Path, port: int) -> Iterator[Manifest]:
     file = components / "webhook" / "manifests.yaml"
     for configuration in yaml.safe_load_all(file.read_text()):
-        configuration["metadata"]["name"] = f"{operator.name}-{configuration['metadata']['name']}"
+        after_it = f"{operator.name}-{configuration['metadata']['name']}"
+        known = _NAMES_OF_WEBHOOKS.get((operator.name, configuration["kind"]), after_it)
+        configuration["metadata"]["name"] = known
         configuration["webhooks"] = [
             _found_here(operator, each, port)
             for each in configuration["webhooks"]
@@ -177,19 +225,19 @@ def _found_here(operator: Operator, webhook: Manifest, port: int) -> Manifest:
 
 def _service(operator: Operator, path: str, port: int) -> Manifest:
     return {
-        "namespace": operator.namespace,
-        "name": operator.service,
+        "namespace": operator.own_namespace,
+        "name": operator.own_service,
         "path": path,
         "port": port,
     }
 
 
 def _make_what_its_webhooks_need(operator: Operator, api: Api) -> None:
-    within = api.make_namespace(operator.namespace)
+    within = api.make_namespace(operator.own_namespace)
     within.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": operator.secret}})
     # The API server finds the process by a name of this machine; no pod stands behind it.
     spec = {"type": "ExternalName", "externalName": "localhost"}
-    about = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": operator.service}}
+    about = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": operator.own_service}}
     within.create({**about, "spec": spec})
 
 
@@ -207,7 +255,7 @@ def _wait_for_definitions(api: Api) -> None:
 
 def _filled(operator: Operator, program: Program, api: Api) -> Manifest | None:
     program.must_run()
-    secret = api.within(operator.namespace).get("v1", "Secret", operator.secret)
+    secret = api.within(operator.own_namespace).get("v1", "Secret", operator.secret)
     return secret if secret.get("data") else None
 
 
