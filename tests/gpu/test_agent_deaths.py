@@ -169,7 +169,6 @@ def test_whoever_is_killed_at_whichever_step_nothing_is_lost(
     world.agent.wait_until_serving()
     for kernel, digest in ((ada, hers), (ben, his)):
         kernel.reconnect()
-        kernel.begin_cell("held.sha256()")
-        assert kernel.end_cell() == digest
+        assert kernel.enter_and_digest() == digest
         world.until(lambda pid=kernel.pid: world.truth(pid) in {"running", "checkpointed"})
     assert not world.events("lost")

@@ -15,7 +15,7 @@ import pytest
 from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.gpu.conftest import REAL_PATIENCE_S, open_node
-from tests.support.agent_world import AgentWorld, Kernel, agent_beside
+from tests.support.agent_world import DIGEST, AgentWorld, Kernel, agent_beside
 from tests.support.control_groups import needs_freezer
 from tests.support.fake_service_link import gpu_assignment, slice_assignment
 from tests.support.grabbers import Grabber
@@ -79,7 +79,7 @@ def test_who_comes_back_beside_a_thief_who_takes_all_it_can_loses_nothing(
         before = thief.stolen_mib
         thief.begin()
         world.until(lambda seen=before: thief.stolen_mib > seen)
-        ada.begin_cell("held.sha256()")
+        ada.begin_cell(DIGEST)
         # It may wait for as long as the thief holds all when it is looked for room.
         world.until(lambda: world.events("resumed", "a") or world.events("refused-move", "a"))
         thief.rest()
@@ -96,7 +96,7 @@ def test_who_comes_back_beside_processes_that_take_memory_when_they_are_born_los
     grabber = Grabber(world.kernel("g"), shares.small * world.gib, tmp_path / "rest")
     for _ in range(ROUNDS):
         grabber.begin()
-        ada.begin_cell("held.sha256()")
+        ada.begin_cell(DIGEST)
         world.until(lambda: world.events("resumed", "a") or world.events("refused-move", "a"))
         grabber.rest()
         assert ada.end_cell() == hers
@@ -113,8 +113,7 @@ def test_a_slice_of_several_processes_moves_whole(world, shares) -> None:
         hashes.append(kernel.fill(shares.held / 3, number))
     world.serve_too(world.job("j", shares.job))
     world.until(lambda: {world.truth(each.pid) for each in kernels} == {"checkpointed"})
-    kernels[1].begin_cell("held.sha256()")
-    assert kernels[1].end_cell() == hashes[1]
+    assert kernels[1].enter_and_digest() == hashes[1]
     assert [each.digest() for each in kernels] == hashes
 
 
@@ -212,5 +211,5 @@ def test_two_cards_are_lent_and_given_back_each_for_itself(kind: str, tmp_path: 
         )
         world.until(lambda: {world.truth(each.pid) for each in owners} == {"checkpointed"})
         for owner in owners:
-            owner.begin_cell("held.sha256()")
+            owner.begin_cell(DIGEST)
         assert [owner.end_cell() for owner in owners] == hashes

@@ -37,7 +37,13 @@ def enter():
         waits.append(message)
 """
 
-ENTER_AND_DIGEST = "enter()[0] == 'open' and held.sha256()"
+
+DIGEST = "held.sha256()"
+"""A cell's line that reads the memory whole."""
+
+
+def _filling(gib: float, seed: int) -> str:
+    return f"(held := gpu.allocate(gib={gib})).fill({seed})"
 
 
 class Gpus(Protocol):
@@ -85,7 +91,7 @@ class Kernel:
 
         The value is ``end_cell``'s, and a literal.
         """
-        self.tenant.begin(f"[enter()[0], {line}]")
+        self.tenant.begin(f"[kind := enter()[0], kind == 'open' and {line}]")
 
     def end_cell(self) -> str:
         """Wait for the cell that was begun, and return its value's representation."""
@@ -97,28 +103,26 @@ class Kernel:
         """Speak to the agent that is there now."""
         self.tenant.run(f"exec({_GATE!r})")
 
-    def fill(self, gib: float, seed: int, when: str = "True") -> str:
+    def fill(self, gib: float, seed: int) -> str:
         """Hold memory, and return its hash."""
         # One line: in between, on a busy machine, the slice would be idle, lent, and hold it up.
-        return self.tenant.run(f"{when} and (held := gpu.allocate(gib={gib})).fill({seed})")
+        return self.tenant.run(_filling(gib, seed))
 
     def enter_and_fill(self, gib: float, seed: int) -> str:
         """Wait at the gate and hold memory at once, as a cell does; return its hash.
 
         In one line, too: whoever is idle in between gives up their place to who waits for it.
         """
-        told = self.fill(gib, seed, when="enter()[0] == 'open'")
-        assert told != "False", "not let in"
-        return told
+        self.begin_cell(_filling(gib, seed))
+        return self.end_cell()
 
     def digest(self) -> str:
-        return self.tenant.run("held.sha256()")
+        return self.tenant.run(DIGEST)
 
     def enter_and_digest(self) -> str:
         """Wait at the gate and read the memory at once; return its hash."""
-        told = self.tenant.run(ENTER_AND_DIGEST)
-        assert told != "False", "not let in"
-        return told
+        self.begin_cell(DIGEST)
+        return self.end_cell()
 
     def kill(self) -> None:
         self.tenant.kill()

@@ -1,6 +1,6 @@
 """A real agent looks for room before it restores: what is taken unseen costs time and no bytes."""
 
-from tests.support.agent_world import ENTER_AND_DIGEST, agent_world
+from tests.support.agent_world import DIGEST, agent_world
 
 
 def take_the_room_unseen(world):
@@ -16,14 +16,14 @@ def take_the_room_unseen(world):
     seen = world.service.status.gpus[0].energy_mj
     world.until(lambda: world.service.status.gpus[0].energy_mj != seen)
     ben.run("late = gpu.allocate(gib=40)")
-    ada.tenant.begin(ENTER_AND_DIGEST)
+    ada.begin_cell(DIGEST)
     return ada, hers, ben, his
 
 
 def test_room_taken_unseen_delays_an_owners_return_and_loses_nothing(tmp_path, *, nvidia):
     with agent_world(tmp_path, "--SubletAgent.tick_s=3", nvidia=nvidia) as world:
         ada, hers, ben, his = take_the_room_unseen(world)
-        assert ada.tenant.end() == hers
+        assert ada.end_cell() == hers
         assert ben.enter_and_digest() == his
         assert any("needed with the margin" in e.detail for e in world.events("refused-move"))
         assert world.gpus.administration.inspect().lost == ()

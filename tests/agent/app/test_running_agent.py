@@ -30,7 +30,10 @@ def test_a_cell_that_cannot_be_stopped_at_the_end_of_its_turn_keeps_its_cap(worl
     ada.run("more = gpu.allocate(gib=30)")
     ben.tenant.end()
     handover = [("refused-move", "a"), ("suspended", "a"), ("gate-opened", "b")]
-    told = lambda: [(e.kind, e.slice_id) for e in world.service.events[already:]]  # noqa: E731
+
+    def told() -> list[tuple[str, str]]:
+        return [(e.kind, e.slice_id) for e in world.service.events[already:]]
+
     world.until(lambda: handover[-1] in told())
     in_order = dict.fromkeys(each for each in told() if each in handover)
     assert list(in_order) == handover
