@@ -19,7 +19,9 @@ from tests.support.fake_z2jh import fake_z2jh
 from tests.support.helm_charts import render, run_helm
 from tests.support.helm_documents import CHART, ROOT
 from tests.support.helm_options import OPTIONS
+from tests.support.kube.hub_of_z2jh import objects_of_z2jh
 from tests.support.kube_spawner import NOWHERE, point_clients_at
+from tests.support.network_policies import PolicedPod, lets_through, pod_of
 
 pytestmark = pytest.mark.usefixtures("helm")
 VALUES = yaml.safe_load((ROOT / "helm" / "z2jh-values.yaml").read_text())
@@ -160,3 +162,46 @@ async def test_the_backend_is_a_value(configured: Any) -> None:
     spawner = a_spawner(c)
     assert spawner.slice_backend == "kai"
     assert spawner.slice_backend_settings == {"kai": {"queue": "notebooks"}}
+
+
+@pytest.mark.parametrize("option", ["defaults", "names", "service's place"])
+def test_policies_let_through_what_is_needed_and_no_more(option: str) -> None:
+    theirs = objects_of_z2jh(VALUES)
+    chart = render({"jobs": {"enabled": True}, **OPTIONS[option]})
+    policies = [e for e in theirs if e["kind"] == "NetworkPolicy"] + chart.all("NetworkPolicy")
+    hub, proxy = (
+        pod_of(each)
+        for name in ("hub", "proxy")
+        for each in theirs
+        if (each["kind"], each["metadata"]["name"]) == ("Deployment", name)
+    )
+    (service,) = (pod_of(each) for each in chart.all("Deployment"))
+    (agent,) = (pod_of(each) for each in chart.all("DaemonSet"))
+    (check,) = (pod_of(each) for each in chart.all("Pod"))
+    of_servers = {"app": "jupyterhub", "release": "hub", "component": "singleuser-server"}
+    server = PolicedPod({**of_servers, "hub.jupyter.org/network-access-hub": "true"})
+    job = PolicedPod({"sublet.dev/job-id": "j-1"})
+    (port,) = service.ports.values()
+    ways = {
+        "the hub to the service": (hub, service, port),
+        "the proxy to the service": (proxy, service, port),
+        "the service to the hub": (service, hub, 8081),
+        "an agent to the service": (agent, service, port),
+        "the check to the service": (check, service, port),
+        "the check to the proxy": (check, proxy, 8000),
+        "a server to the proxy": (server, proxy, 8000),
+        "a server to the service": (server, service, port),
+        "a job to the service": (job, service, port),
+        "a job to the proxy": (job, proxy, 8000),
+        "a server to an agent": (server, agent, 8888),
+        "an agent to a server": (agent, server, 8888),
+    }
+    found = {words: lets_through(policies, *way) for words, way in ways.items()}
+    refused = {
+        "a server to the service",
+        "a job to the service",
+        "a job to the proxy",
+        "a server to an agent",
+        "an agent to a server",
+    }
+    assert found == {words: words not in refused for words in ways}

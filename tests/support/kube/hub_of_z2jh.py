@@ -33,15 +33,28 @@ def hub_of_z2jh() -> Path:
     return PYTHON
 
 
+def objects_of_z2jh(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the objects of its chart; where none is named, its pods and their policies."""
+    chart = os.environ.get("Z2JH_CHART")
+    if chart:
+        rendered = run_helm("template", _RELEASE, chart, values=values)
+        return [each for each in yaml.safe_load_all(rendered) if each]
+    objects: list[dict[str, Any]] = yaml.safe_load((_SHAPE / "objects.yaml").read_text())["items"]
+    told = {"hub": values.get("hub", {}), "proxy": values.get("proxy", {}).get("chp", {})}
+    for each in objects:
+        if each["kind"] == "NetworkPolicy":
+            policy = told.get(each["metadata"]["name"], {}).get("networkPolicy", {})
+            each["spec"]["egress"] += policy.get("egress", ())
+    return objects
+
+
 def write_configuration(folder: Path, values: Mapping[str, Any], secret: Mapping[str, str]) -> None:
     """Write what the hub's pod mounts into a folder.
 
     ``values`` are the chart's, ``secret`` what its Secret has beside them.
     """
-    chart = os.environ.get("Z2JH_CHART")
-    if chart:
-        rendered = run_helm("template", _RELEASE, chart, values=values)
-        objects = [each for each in yaml.safe_load_all(rendered) if each]
+    if os.environ.get("Z2JH_CHART"):
+        objects = objects_of_z2jh(values)
         mounted = _data_of(objects, "ConfigMap")
         encoded = _data_of(objects, "Secret")
         contents = {name: base64.b64decode(each).decode() for name, each in encoded.items()}
