@@ -84,6 +84,7 @@ def configure(c: Config, sublet: SubletOnHub, *, hub_major: int | None = None) -
     if hub_major is None:
         hub_major = int(jupyterhub.version_info[0])
     _add_service(c, sublet)
+    _lead_servers_to_service(c, sublet)
     _update(c.JupyterHub, "custom_scopes", scopes.DESCRIPTIONS)
     _grant_to_users(c, hub_major)
     _grant_to_parts(c, sublet)
@@ -117,6 +118,16 @@ def _add_service(c: Config, sublet: SubletOnHub) -> None:
         if entry.get("name") != scopes.SERVICE_NAME
     ]
     c.JupyterHub.services = [*others, service]
+
+
+def _lead_servers_to_service(c: Config, sublet: SubletOnHub) -> None:
+    """Where each user has an origin, lead servers to the service by the name that they ask.
+
+    The hub's proxy goes by names then, and knows the service by the name for browsers alone.
+    """
+    if _get(c.JupyterHub, "subdomain_host", ""):
+        asked = f"{urlsplit(sublet.service_url).hostname}{service_prefix(c)}"
+        _update(c.Proxy, "extra_routes", {asked: sublet.service_listens_at})
 
 
 def _grant_to_users(c: Config, hub_major: int) -> None:

@@ -22,6 +22,7 @@ import psutil
 import requests
 
 from tests.support import quick_server
+from tests.support.fake_service import FakeService
 from tests.support.ports import free_ports
 
 CONFIGURATION = """
@@ -29,6 +30,7 @@ from pathlib import Path
 from sublet_spawner.hub_configuration import SubletOnHub, configure
 
 c.JupyterHub.bind_url = "http://127.0.0.1:{public_port}"
+c.JupyterHub.subdomain_host = "{subdomain_host}"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_api_port}"
 c.ConfigurableHTTPProxy.should_start = False
@@ -210,15 +212,16 @@ async def until(
 
 def real_hub(
     folder: Path,
-    service_url: str,
-    token_file: Path,
+    service: FakeService,
     *,
     of_users: Mapping[str, Mapping[str, Any]] | None = None,
     more: str = "",
+    subdomain_host: str = "",
 ) -> RealHub:
     """Write the configuration and start the proxy and the hub; ``ready`` waits for them.
 
-    ``of_users`` are the settings of a user's spawner that are other than the rest's.
+    ``of_users`` are the settings of a user's spawner that are other than the rest's, and
+    ``subdomain_host`` is the hub's name where each user has an origin.
     """
     public_port, hub_port, proxy_api_port = free_ports(3)
     admin_token, proxy_token = secrets.token_hex(16), secrets.token_hex(16)
@@ -231,12 +234,13 @@ def real_hub(
             proxy_token=proxy_token,
             folder=folder,
             admin_token=admin_token,
-            token_file=token_file,
-            service_origin="/".join(service_url.split("/")[:3]),
-            service_url=service_url,
+            token_file=service.token_file,
+            service_origin="/".join(service.url.split("/")[:3]),
+            service_url=service.url,
             quick_server=quick_server.COMMAND,
             of_users=dict(of_users or {}),
             more=more,
+            subdomain_host=subdomain_host and f"http://{subdomain_host}:{public_port}",
         )
     )
     with (folder / "proxy.log").open("ab") as log:
@@ -245,6 +249,7 @@ def real_hub(
                 proxy_command(),
                 *("--ip", "127.0.0.1", "--port", str(public_port)),
                 *("--api-ip", "127.0.0.1", "--api-port", str(proxy_api_port)),
+                *(["--host-routing"] if subdomain_host else []),
             ],
             env={**os.environ, "CONFIGPROXY_AUTH_TOKEN": proxy_token},
             stdout=log,

@@ -137,3 +137,23 @@ def test_the_service_lives_below_the_hubs_base_url(base_url, prefix):
     if base_url is not None:
         c.JupyterHub.base_url = base_url
     assert service_prefix(c) == prefix
+
+
+def test_servers_are_led_to_the_service_where_each_user_has_an_origin(sublet):
+    c = Config()
+    c.JupyterHub.subdomain_host = "https://hub.example.org"
+    c.JupyterHub.base_url = "/jupyter/"
+    c.Proxy.extra_routes = {"docs.example.org/": "http://docs"}
+    configure(
+        c, replace(sublet, service_url="http://proxy-public.jhub:8000/jupyter/services/sublet/")
+    )
+    assert c.Proxy.extra_routes == {
+        "docs.example.org/": "http://docs",
+        "proxy-public.jhub/jupyter/services/sublet/": "http://127.0.0.1:8901",
+    }
+
+
+def test_one_origin_for_all_needs_no_route_of_its_own(sublet):
+    c = Config()
+    configure(c, sublet)
+    assert "extra_routes" not in c.Proxy

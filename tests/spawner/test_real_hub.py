@@ -61,7 +61,7 @@ OF_USERS = {
 
 @asynccontextmanager
 async def running_hub(folder, service, of_users, more: str = "") -> AsyncIterator[RealHub]:
-    hub = real_hub(folder, service.url, service.token_file, of_users=of_users, more=more)
+    hub = real_hub(folder, service, of_users=of_users, more=more)
     try:
         await hub.ready()
         yield hub
@@ -325,3 +325,21 @@ async def test_the_progress_page_tells_which_gpu(running):
     assert "(simulated)" in text
     assert "Spawning server..." in text
     assert '"ready": true' in text
+
+
+async def test_where_each_user_has_an_origin_servers_reach_the_service_as_before(tmp_path):
+    async with fake_service(tmp_path) as service:
+        hub = real_hub(tmp_path, service, subdomain_host="hub.localhost")
+        try:
+            await hub.ready()
+
+            def status() -> int:
+                headers = {"Authorization": f"Bearer {service.token}"}
+                with requests.Session() as session:
+                    url = f"{hub.url}/services/sublet/"
+                    answer = session.get(url, headers=headers, timeout=30, allow_redirects=False)
+                    return answer.status_code
+
+            assert await asyncio.to_thread(status) == 200
+        finally:
+            hub.end()
