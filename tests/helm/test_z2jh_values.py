@@ -122,6 +122,15 @@ def test_rights_are_those_of_one_machine(configured: Any) -> None:
     assert roles["sublet-service"]["scopes"] == list(SERVICE_SCOPES)
 
 
+def test_with_an_origin_for_each_user_servers_find_the_service_at_the_proxy(
+    configured: Any,
+) -> None:
+    before = Config({"JupyterHub": {"subdomain_host": "https://hub.example.org"}})
+    c = configured({"serviceAddress": "http://sublet.jhub:8901"}, before)
+    asked = c.SliceSpawnerMixin.service_url.removeprefix("http://")
+    assert c.Proxy.extra_routes == {asked: "http://sublet.jhub:8901"}
+
+
 def a_spawner(c: Config) -> KubeSliceSpawner:
     """KubeSpawner wants a running loop."""
     return KubeSliceSpawner(_mock=True, config=c)
