@@ -182,3 +182,21 @@ def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubServi
     shown = sublet("jobs", "show", "j-1").output
     assert "3, 2 retries asked for" in shown
     assert "Traceback\n  \\x1b[2Jline 1" in shown
+
+
+def test_a_slice_whose_agent_is_silent_is_shown_as_not_reachable(service: FakeHubService):
+    share = Share(
+        owner="ada",
+        slices=(slice_info(silent=True),),
+        jobs_waiting=0,
+        jobs_running=0,
+        used_mib=0,
+        guaranteed_mib=0,
+        limit_mib=None,
+        lending=True,
+        agents_silent=("n1",),
+    )
+    service.answer("GET share", share)
+    shown = sublet("share").output
+    assert "not reachable, last seen" in shown
+    assert "moved out" not in shown

@@ -7,7 +7,7 @@ from sublet_quota.reasons.standings import activity_of, standing_word
 from sublet_quota.reasons.waiting import wait_clause
 from sublet_quota.wire.api import SliceInfo
 
-from sublet_lab.command_line.tables import duration
+from sublet_lab.command_line.tables import ago, duration
 
 
 def size_of(info: SliceInfo) -> str:
@@ -18,6 +18,8 @@ def size_of(info: SliceInfo) -> str:
 def state_of(info: SliceInfo) -> str:
     """Return in words how a slice stands, and for how long its owner has worked, or has not."""
     report, standing = info.report, info.standing
+    if info.silent:
+        return f"not reachable, last seen {ago(info.seen_at)}"
     if report is None or standing is None:
         return "unknown to its agent"
     activity = activity_of(active=report.active)

@@ -185,6 +185,8 @@ class SliceInfo(AnswerModel):
     warnings: tuple[ToldWarning, ...] = ()
     """What ``report`` tells that is not as it should be."""
     seen_at: AwareDatetime | None
+    silent: bool = False
+    """Whether the agent there does not report: all of this is as it was at ``seen_at``."""
     kept_until: AwareDatetime | None = None
     lent_to: tuple[Text, ...] = ()
     """Names of jobs' owners, to whom may see them; else ``"a job"``."""

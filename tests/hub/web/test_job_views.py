@@ -54,6 +54,27 @@ async def test_a_running_job_shows_its_cell_and_how_far_it_is(ada: Ada) -> None:
     assert job["output_path"] == f"sublet-jobs/train-{job_id}/train.ipynb"
 
 
+async def test_a_job_on_a_node_whose_agent_is_silent_says_so_and_nothing_that_was_said_before(
+    ada: Ada,
+) -> None:
+    job_id = await ada.submit(["wait", str(ada.home / "flag")])
+    held = (await ada.until(job_id, "running"))["slice"]["lease"]["slice_id"]
+    wait = WaitReport(reason=WaitReason.OWNERS_ACTIVE, place=1, waits_for=(held,))
+    ada.agent.says[held] = a_report(held, state=SliceState.SUSPENDED, waits=True, wait=wait)
+    await ada.agent.report()
+
+    async def is_suspended() -> bool:
+        return (await ada.see(job_id))["suspended_for"] is not None
+
+    await until(is_suspended, PATIENCE_S)
+    await ada.agent.close()
+    await until(lambda: ada.world.service.fleet.is_silent("node-a"), PATIENCE_S)
+    job = await ada.see(job_id)
+    assert job["reason"] == "the agent of node node-a does not report"
+    assert (job["reason_code"], job["suspended_for"]) == ("agent-silent", None)
+    assert job["slice"]["silent"] is True
+
+
 async def test_a_job_with_retries_is_begun_anew(ada: Ada) -> None:
     mark = str(ada.home / "mark")
     job = await ada.until_ended(await ada.submit(["fail once", "no luck", mark], retries=2))

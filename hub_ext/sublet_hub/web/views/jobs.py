@@ -8,8 +8,8 @@ from typing import Final
 
 from sublet_quota.jobs.job_queue import JobWait
 from sublet_quota.life_cycles.job_states import ENDED, JobState
-from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.job_reasons import JobReasonCode, job_clause
+from sublet_quota.names.ids import NodeId, SliceId
+from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.reasons.waiting import (
     JobsOff,
     QueueReason,
@@ -110,7 +110,16 @@ class JobViews:
         )
 
     def _report(self, job: JobRecord) -> SliceReport | None:
-        return None if job.slice_id is None else self._fleet.report(job.slice_id)
+        """Return what is said of a job's slice now; ``None`` where its agent is silent, too."""
+        if job.slice_id is None or self._silent_node(job) is not None:
+            return None
+        return self._fleet.report(job.slice_id)
+
+    def _silent_node(self, job: JobRecord) -> NodeId | None:
+        """Return a node of a job whose agent does not report."""
+        held = () if job.slice_id is None else self._ledger.slices_of_owner(job.owner)
+        nodes = (r.gpu.node for r in held if r.job_id == job.job_id)
+        return next(filter(self._fleet.is_silent, nodes), None)
 
     def _why(self, job: JobRecord, wait: JobWait | None) -> _Told:
         """Return why a job is as it is, by the queue, by a placed job's agent, or by the ledger."""
@@ -119,6 +128,10 @@ class JobViews:
         untouched = None if job.state in ENDED else self._why_untouched(job)
         if untouched is not None:
             return _Told(untouched, jobs_off_clause(untouched))
+        silent = None if job.state in ENDED else self._silent_node(job)
+        if silent is not None and job.cancel_asked_at is None:
+            reason = JobReason(JobReasonCode.AGENT_SILENT, {"node": silent})
+            return _Told(reason.code, job_clause(reason))
         known = _Told(job.reason.code, job_clause(job.reason))
         report = self._report(job)
         if report is None or report.wait is None:

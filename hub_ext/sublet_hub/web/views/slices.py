@@ -80,6 +80,7 @@ class Views:
             standing=None if report is None else _standing(report),
             warnings=() if report is None else _warnings(report, record.memory_mib),
             seen_at=self._fleet.seen_at(record.gpu.node),
+            silent=self._fleet.is_silent(record.gpu.node),
             kept_until=record.kept_until,
             lent_to=() if report is None else self._names(report.lent_to, viewer),
             waits_for=self._names(waits_for, viewer),

@@ -117,6 +117,26 @@ async def test_a_job_whose_pod_was_preempted_goes_on_from_where_it_was_in_a_new_
     assert (job["attempts"], job["failed_attempts"]) == (2, 0)
 
 
+async def test_why_a_pod_was_taken_is_told_when_only_the_job_is_left_that_made_it(
+    story: JobsStory,
+) -> None:
+    pod = await story.running()
+    job = await story.cluster.job()
+    evicted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    story.kube.change(f"{PODS}/{pod}", status={"conditions": [evicted]})
+    await story.some_rounds()
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+    story.kube.change(f"{JOBS}/{job}", status={"conditions": [failed]})
+    story.kube.remove(f"{PODS}/{pod}")
+    await story.some_rounds()
+    # What it printed last is there now.
+    story.kube.running_logs.discard(f"{PODS}/{pod}")
+    await until(lambda: story.kube.names(JOBS) not in ([], [job]), within_s=60)
+    _, events = await story.world.call("GET", "events", story.token)
+    (back,) = [event for event in events if event["kind"] == "job-went-back"]
+    assert "the cluster took its pod away: EvictionByEvictionAPI" in back["detail"]
+
+
 async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its_pod_has_gone(
     story: JobsStory,
 ) -> None:

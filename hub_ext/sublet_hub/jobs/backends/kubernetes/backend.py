@@ -65,6 +65,9 @@ from sublet_hub.state.stores import Stores
 
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
+_WITHOUT_PODS: Final = frozenset(
+    {JobReasonCode.CLUSTER_ENDED_IT, JobReasonCode.CLUSTER_HAS_IT_NO_LONGER}
+)
 _SLICE_GONE: Final = Ending(JobMove.GO_BACK, JobReason(JobReasonCode.SLICE_GONE))
 
 
@@ -90,7 +93,8 @@ class KubernetesJobs:
         self._removal = Removal(cluster, self._object_tasks)
         self._output = JobOutput(cluster, stores, settings.log_bytes)
         self._endings: dict[JobId, Ending] = {}
-        self._over_since: dict[JobId, datetime] = {}
+        self._over: dict[JobId, tuple[datetime, Ending]] = {}
+        """The jobs that are over for the cluster: since when, and the best word of why."""
         self._pending = PendingJobs(settings)
 
     def on_news(self, listener: Callable[[], None]) -> None:
@@ -283,7 +287,7 @@ class KubernetesJobs:
         if ending is not None:
             self._end_when_told(job, ending)
             return
-        self._over_since.pop(job.job_id, None)
+        self._over.pop(job.job_id, None)
         printed_bytes, most_bytes = self._output.bytes_printed(job), self._settings.log_bytes
         printed = PrintedLog(printed_bytes, most_bytes, is_stamped=True)
         wish = wish_to_end(job, printed, self._stores.now())
@@ -299,7 +303,10 @@ class KubernetesJobs:
     def _end_when_told(self, job: JobRecord, ending: Ending) -> None:
         """End a job that is over for the cluster: what it printed last is awaited, not for ever."""
         now = self._stores.now()
-        since = self._over_since.setdefault(job.job_id, now)
+        since, known = self._over.get(job.job_id, (now, ending))
+        # A pod's own word stays, when only that of the object which made it is left.
+        ending = known if ending.why.code in _WITHOUT_PODS else ending
+        self._over[job.job_id] = (since, ending)
         if not self._output.is_taken(job.job_id) and now - since < _LOG_ENDS_WITHIN:
             return
         self._endings[job.job_id] = ending
@@ -350,7 +357,7 @@ class KubernetesJobs:
 
     def _forget(self, job_id: JobId) -> None:
         self._endings.pop(job_id, None)
-        self._over_since.pop(job_id, None)
+        self._over.pop(job_id, None)
         self._pending.forget(job_id)
         self._output.forget(job_id)
 
