@@ -7,21 +7,15 @@ never fit together.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import psutil
 import pytest
 import pytest_asyncio
-from nbformat.v4 import new_code_cell, new_notebook
-from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
-from tests.support.kube.cells import CHECK, FILL, TRAIN
-from tests.support.kube.processes import wait_for
+from tests.support.kube.cells import CHECK
+from tests.support.kube.lending_story import Story, begin
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
 pytestmark = [
@@ -29,7 +23,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-WITHIN_S = 240
 BUSY = """
 import pathlib
 while not pathlib.Path("/home/notebook/rest").exists():
@@ -37,90 +30,9 @@ while not pathlib.Path("/home/notebook/rest").exists():
 """
 
 
-@dataclass
-class Story:
-    """Ada at her notebook, and her job."""
-
-    sublet: SubletOnCluster
-    ada: Person
-    kernel: Kernel
-
-    @property
-    def home(self) -> Path:
-        return self.sublet.hub.home("ada")
-
-    async def until(self, holds: Callable[[], Any], what: str) -> Any:
-        story = self.sublet.story
-        return await asyncio.to_thread(wait_for, holds, WITHIN_S, lambda: f"{what}\n{story()}")
-
-    async def until_job(self, job_id: str, holds: Callable[[dict[str, Any]], Any]) -> Any:
-        return await asyncio.to_thread(self.sublet.until_job, job_id, holds, WITHIN_S)
-
-    async def submit(self, folder: str) -> str:
-        """Promote a notebook in a folder of its own."""
-        await self.write(folder)
-        return await self.promote(folder)
-
-    async def write(self, folder: str) -> None:
-        """Have a notebook in a folder of its own."""
-        (self.home / folder).mkdir(mode=0o777)
-        (self.home / folder).chmod(0o777)
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-        notebook = dict(new_notebook(cells=[new_code_cell(TRAIN)], metadata=kernel))
-        await self.ada.put_notebook(f"{folder}/train.ipynb", notebook)
-
-    async def promote(self, folder: str) -> str:
-        """Promote the notebook of a folder."""
-        request = {"notebook": f"{folder}/train.ipynb", "memory_mib": 4 * 1024}
-        job = await self.ada.service("POST", "jobs", request)
-        return str(job["job_id"])
-
-    @contextmanager
-    def without_home(self) -> Iterator[None]:
-        """Have her home where no other pod can mount it; her server has it all the time."""
-        away = self.home.with_name("ada-away")
-        self.home.rename(away)
-        try:
-            yield
-        finally:
-            away.rename(self.home)
-
-    def now(self, folder: str) -> dict[str, int]:
-        """How far the job is, as it says itself."""
-        told = self.home / folder / "now.json"
-        return dict(json.loads(told.read_text())) if told.exists() else {"step": 0, "pid": 0}
-
-    async def until_step(self, folder: str, more: int) -> dict[str, int]:
-        """Wait until the job has done some more steps."""
-        begun = self.now(folder)["step"]
-        await self.until(
-            lambda: self.now(folder)["step"] >= begun + more, f"{more} more steps than {begun}"
-        )
-        return self.now(folder)
-
-    async def end(self, job_id: str, folder: str) -> dict[str, Any]:
-        """Let the job end; returns it, and what it printed is in its executed notebook."""
-        (self.home / folder / "enough").touch()
-        done: dict[str, Any] = await self.until_job(job_id, lambda job: job["ended_at"])
-        return done
-
-    def slice_state(self, job_id: str) -> str:
-        found = self.sublet.job(job_id)["slice"]
-        return str(((found or {}).get("report") or {}).get("state"))
-
-    def lent_units(self) -> int:
-        return self.sublet.lent_units()
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def story(sublet: SubletOnCluster) -> AsyncIterator[Story]:
-    sublet.hub.add_user("ada")
-    ada = sublet.person("ada")
-    await asyncio.to_thread(sublet.hub.start_server, "ada", size="large")
-    kernel = await ada.open_kernel()
-    told = (await kernel.run(FILL)).value()
-    assert told["intact"] is True
-    hers = Story(sublet, ada, kernel)
+    hers = await begin(sublet, "ada")
     yield hers
     hers.kernel.close()
     await asyncio.to_thread(sublet.hub.stop_server, "ada")
@@ -170,7 +82,7 @@ async def test_a_job_stands_still_in_its_pod_for_its_owner_and_a_crash_of_all_pa
     assert same["status"]["containerStatuses"][0]["restartCount"] == 0
     done = await story.end(job_id, "first")
     assert (done["state"], done["attempts"]) == ("done", 1), done
-    result = await story.ada.get_notebook(done["output_path"])
+    result = await story.person.get_notebook(done["output_path"])
     assert "trained from 0" in json.dumps(result)
     assert (await story.kernel.run(CHECK)).value() == answered
 
@@ -208,27 +120,6 @@ async def test_a_notebook_for_which_no_node_has_room_takes_a_jobs_which_goes_on_
     done = await story.end(job_id, "second")
     assert (done["state"], done["attempts"]) == ("done", 2), done
     assert (await story.kernel.run(CHECK)).value()["intact"] is True
-
-
-async def test_a_job_on_a_node_whose_power_is_cut_goes_on_from_its_checkpoint(
-    story: Story,
-) -> None:
-    sublet = story.sublet
-    job_id = await story.submit("third")
-    await story.until_job(job_id, lambda job: job["state"] == "running")
-    kept = (await story.until_step("third", 3))["step"]
-    await asyncio.to_thread(sublet.node.cut_power, sublet.api)
-    await story.until_job(job_id, lambda job: (job["state"], job["attempts"]) == ("running", 2))
-    again = await story.until_step("third", 3)
-    assert again["began_with"] >= kept
-    done = await story.end(job_id, "third")
-    assert (done["state"], done["attempts"]) == ("done", 2), done
-    # Her kernel ended with the node; she has another.
-    story.kernel.close()
-    await asyncio.to_thread(sublet.hub.stop_server, "ada")
-    await asyncio.to_thread(sublet.hub.start_server, "ada", size="large")
-    story.kernel = await story.ada.open_kernel()
-    assert (await story.kernel.run(FILL)).value()["intact"] is True
 
 
 async def test_the_owner_of_a_job_whose_pod_cannot_begin_reads_what_its_kubelet_says(

@@ -2,9 +2,10 @@
 
 It has a mount namespace of its own, which the kubelet shares: no option of a kubelet moves the
 folder where device plugins meet it, so there the run's own folder lies in that place. What both
-mount goes with them.
+mount goes with them. A node that is started again shows another boot's id, there and in containers.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,21 @@ from tests.support.kube.run_folder import Network
 _NAMESPACE: Final = "k8s.io"
 _START_S: Final = 60.0
 _PLUGINS: Final = Path("/var/lib/kubelet/device-plugins")
-_WITH_PLUGINS: Final = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+BOOT_ID: Final = "boot-id"
+"""In the run's folder: the id of the machine's boot, where it is another than the machine's own."""
+_BOOT_ID_OF_LINUX: Final = "proc/sys/kernel/random/boot_id"
+_WITH_MOUNTS: Final = """
+mount --bind "$1" "$2"
+[ ! -e "$3" ] || mount --bind "$3" "$4"
+shift 4
+exec "$@"
+"""
+_IN_CONTAINERS: Final = f"""#!/bin/sh -e
+# Before a container begins: the runtime says on its input which.
+[ -e "$1" ] || exit 0
+bundle=$(sed 's/.*"bundle":"\\([^"]*\\)".*/\\1/')
+exec /bin/mount --bind "$1" "$bundle/rootfs/{_BOOT_ID_OF_LINUX}"
+"""
 
 _CONFIGURATION: Final = """
 version = 2
@@ -49,6 +64,7 @@ snapshotter = "overlayfs"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+base_runtime_spec = "{folder}/containers.json"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 BinaryName = "{runc}"
@@ -143,6 +159,7 @@ def start_containerd(programs: Programs, network: Network) -> Containerd:
             folder=folder, pause=PAUSE, plugins=network_plugins(), runc=find("runc")
         )
     )
+    _write_containers(folder)
     plugins = folder / "device-plugins"
     plugins.mkdir()
     _PLUGINS.mkdir(parents=True, exist_ok=True)
@@ -150,6 +167,17 @@ def start_containerd(programs: Programs, network: Network) -> Containerd:
     containerd.wait_until_it_answers()
     containerd.import_image(pause_image(folder))
     return containerd
+
+
+def _write_containers(folder: Path) -> None:
+    """Write what every container begins with: containerd's own, and the id of the boot."""
+    hook = folder / "show-boot-id"
+    hook.write_text(_IN_CONTAINERS)
+    hook.chmod(0o755)
+    containers = json.loads(run(find("ctr"), "oci", "spec"))
+    told = {"path": str(hook), "args": [str(hook), str(folder / BOOT_ID)]}
+    containers["hooks"] = {"createContainer": [told]}
+    (folder / "containers.json").write_text(json.dumps(containers))
 
 
 def _start(programs: Programs) -> Program:
@@ -161,7 +189,8 @@ def _start(programs: Programs) -> Program:
         "containerd",
         [
             *(find("unshare"), "--mount", "--propagation=private", "--"),
-            *("sh", "-c", _WITH_PLUGINS, "sh", folder / "device-plugins", _PLUGINS),
+            *("sh", "-ec", _WITH_MOUNTS, "sh"),
+            *(folder / "device-plugins", _PLUGINS, folder / BOOT_ID, f"/{_BOOT_ID_OF_LINUX}"),
             *(find("containerd"), f"--config={folder / 'containerd.toml'}"),
         ],
         {"PATH": path},

@@ -6,12 +6,13 @@ What the kubelet sets in the kernel for itself is written down first, and set ba
 import json
 import os
 import shutil
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tests.support.kube.api import Api
-from tests.support.kube.containerd import Containerd, start_containerd
+from tests.support.kube.containerd import BOOT_ID, Containerd, start_containerd
 from tests.support.kube.control_plane import NODE, ControlPlane
 from tests.support.kube.processes import Program, Programs, run, wait_for
 from tests.support.kube.programs import MissingError, find, network_plugins
@@ -54,19 +55,37 @@ class Node:
         """Have the node take nothing new, or take new pods again."""
         api.patch("v1", "Node", self.name, {"spec": {"unschedulable": unschedulable}})
 
-    def cut_power(self, api: Api) -> None:
-        """End all that runs on it at once, and start it again; returns when it is ready."""
+    def cut_power(self) -> None:
+        """End all that runs on it at once, and leave it so."""
         folder = self.programs.folder
-        kubelet = [str(each) for each in self.kubelet.process.args]  # type: ignore[union-attr]
-        self.kubelet.kill()
-        self.containerd.program.kill()
+        for program in (self.kubelet, self.containerd.program):
+            program.kill()
+            # Nobody asks any more whether they run.
+            self.programs.running.remove(program)
         end_programs(folder, named=["containerd"])
         # What a machine keeps in memory alone.
         shutil.rmtree(folder / "containerd-state")
+
+    def power_on(self, api: Api) -> None:
+        """Start it again, as another boot of the machine; returns when it is ready."""
+        boot = str(uuid.uuid4())
+        (self.programs.folder / BOOT_ID).write_text(f"{boot}\n")
+        kubelet = [str(each) for each in self.kubelet.process.args]  # type: ignore[union-attr]
         self.containerd.start_again(self.programs)
         inside = self.containerd.beside(*kubelet[kubelet.index("--", 4) + 1 :])
         self.kubelet.process = self.programs.start("kubelet", inside).process
-        wait_for(lambda: _ready(self, api), _READY_S, lambda: f"the node:\n{self.kubelet.tail()}")
+
+        # What was told of it before its power was cut is still there.
+        def is_back() -> bool:
+            told = api.get("v1", "Node", self.name)["status"]["nodeInfo"]
+            return told["bootID"] == boot and _ready(self, api)
+
+        wait_for(is_back, _READY_S, lambda: f"the node:\n{self.kubelet.tail()}")
+
+    def reboot(self, api: Api) -> None:
+        """Cut its power and give it back; returns when it is ready."""
+        self.cut_power()
+        self.power_on(api)
 
     def stop(self, api: Api) -> None:
         """End its pods, then its programs: in this order nothing stays behind."""

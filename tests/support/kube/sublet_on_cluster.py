@@ -176,7 +176,17 @@ class SubletOnCluster:
         """End the agent's pod; returns when another serves in its place."""
         (before,) = self.agent_pods()
         self.api.delete("v1", "Pod", before["metadata"]["name"])
+        self._wait_for_agent_after(before)
 
+    def upgrade_agent(self) -> None:
+        """Change the agents' pods, as another version does; returns when the new one serves."""
+        (before,) = self.agent_pods()
+        changed = {"metadata": {"annotations": {"sublet.test/upgraded": "true"}}}
+        name = f"{RELEASE}-agent"
+        self.api.patch("apps/v1", "DaemonSet", name, {"spec": {"template": changed}})
+        self._wait_for_agent_after(before)
+
+    def _wait_for_agent_after(self, before: Manifest) -> None:
         def another() -> bool:
             uids = {pod["metadata"]["uid"] for pod in self.agent_pods() if _is_ready(pod)}
             return bool(uids) and before["metadata"]["uid"] not in uids
