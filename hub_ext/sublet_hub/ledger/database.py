@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -35,6 +35,10 @@ from sublet_hub.ledger.records import (
     SliceRecord,
 )
 from sublet_hub.ledger.tables import EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
+
+
+_SOUGHT: Final = "sought"
+"""The parameter for the key of the row that is updated; no column has this name."""
 
 
 class LedgerWriteError(SubletHubError):
@@ -243,10 +247,13 @@ def _write(connection: Connection, change: Change, now: datetime) -> tuple[Event
 
 
 def _put(connection: Connection, table: sa.Table, key: str, row: dict[str, Any]) -> None:
-    """Update the row or insert it; the service is the only writer, so nobody comes between."""
-    where = table.c[key] == row[key]
-    if connection.execute(sa.update(table).where(where).values(row)).rowcount == 0:
-        connection.execute(sa.insert(table).values(row))
+    """Update the row or insert it; the service is the only writer, so nobody comes between.
+
+    Values go as parameters: a statement that held them would be put together anew each time.
+    """
+    update = sa.update(table).where(table.c[key] == sa.bindparam(_SOUGHT))
+    if connection.execute(update, {**row, _SOUGHT: row[key]}).rowcount == 0:
+        connection.execute(sa.insert(table), row)
 
 
 def _add_events(connection: Connection, events: tuple[EventRecord, ...]) -> tuple[EventRecord, ...]:
