@@ -26,6 +26,22 @@ class Assigner:
         self._ledger = ledger
         self._capacity = capacity
         self._entitlements = entitlements
+        self._order: Mapping[JobId, int] = {}
+
+    def reordered(self) -> set[NodeId]:
+        """Return the nodes of jobs whose place is another than when this was asked last."""
+        before, now = self._order, self._entitlements()
+        self._order = now
+        if now is before:
+            return set()
+        moved = {job_id for job_id, place in now.items() if before.get(job_id) != place}
+        jobs = (self._ledger.live_jobs[job_id] for job_id in moved)
+        return {
+            record.gpu.node
+            for owner in {job.owner for job in jobs}
+            for record in self._ledger.slices_of_owner(owner)
+            if record.job_id in moved
+        }
 
     def assignments(
         self, node: NodeId, gpus: Iterable[GpuId]

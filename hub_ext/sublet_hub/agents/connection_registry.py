@@ -1,7 +1,8 @@
 """The exchange of all agents' connections: assignments out, reports and events in.
 
 Assignments are levels: sent whole on each change of the ledger that touches the node, and every
-five seconds. Several changes at once are sent as one.
+five seconds. Several changes at once are sent as one. A job's change touches the nodes of those
+jobs alone that have another place among the jobs than before.
 """
 
 import asyncio
@@ -55,7 +56,10 @@ class AgentConnections:
         self._assigner = assigner
         self._sockets: dict[NodeId, AgentConnection] = {}
         self._sequence = 0
+        self._looks_soon = False
         self._to_assign: set[NodeId] = set()
+        self._nodes = {record.slice_id: record.gpu.node for record in stores.ledger.slices.values()}
+        """Each slice's node, as agents were told: who is released is in no index any more."""
         self._on_status: list[Callable[[NodeView], None]] = []
         self._on_event: list[EventListener] = []
         stores.ledger.listen(self._ledger_changed)
@@ -114,8 +118,7 @@ class AgentConnections:
 
     def assign(self, node: NodeId) -> None:
         """Send the node's assignments soon, with whatever else changes meanwhile."""
-        if not self._to_assign:
-            asyncio.get_running_loop().call_soon(self._send_assignments)
+        self._look_soon()
         self._to_assign.add(node)
 
     def assign_all(self) -> None:
@@ -134,8 +137,14 @@ class AgentConnections:
         for socket in list(self._sockets.values()):
             socket.close(1001, "the service stops")
 
+    def _look_soon(self) -> None:
+        if not self._looks_soon:
+            self._looks_soon = True
+            asyncio.get_running_loop().call_soon(self._send_assignments)
+
     def _send_assignments(self) -> None:
-        nodes, self._to_assign = self._to_assign, set()
+        self._looks_soon = False
+        nodes, self._to_assign = self._to_assign | self._assigner.reordered(), set()
         for node in nodes:
             socket, view = self._sockets.get(node), self._stores.fleet.node(node)
             if socket is not None and view is not None:
@@ -152,11 +161,19 @@ class AgentConnections:
                 )
 
     def _ledger_changed(self, change: Change) -> None:
-        if change.lending is not None or change.released or change.jobs:
-            # Who was released is in no index any more; and the jobs' order concerns everybody.
+        if change.lending is not None:
             self.assign_all()
-        for node in {record.gpu.node for record in change.slices} & set(self._sockets):
-            self.assign(node)
+        elif change.jobs:
+            # Their order may be another now.
+            self._look_soon()
+        touched = {self._nodes.pop(slice_id, None) for slice_id in change.released}
+        for record in change.slices:
+            # One that has moved is no longer served where it was.
+            touched |= {self._nodes.get(record.slice_id), record.gpu.node}
+            self._nodes[record.slice_id] = record.gpu.node
+        for node in touched:
+            if node in self._sockets:
+                self.assign(node)
 
     def _is_its_own(self, view: NodeView, told: AgentEvent) -> bool:
         ledger = self._stores.ledger

@@ -78,6 +78,7 @@ class JobQueue:
         self._past = NO_PAST_USE
         self._past_at: datetime | None = None
         self._entitlements: Mapping[JobId, int] | None = None
+        self._ordered_under = stores.capacity.holdings.document
         stores.ledger.listen(self._ledger_changed)
 
     @property
@@ -87,11 +88,13 @@ class JobQueue:
 
     def entitlements(self) -> Mapping[JobId, int]:
         """Return the place of each job that has a slice, 0 for the most entitled."""
-        if self._entitlements is None:
+        document = self._stores.capacity.holdings.document
+        if self._entitlements is None or self._ordered_under is not document:
             live = self._stores.ledger.live_jobs.values()
             held = [self._waiting(job) for job in live if job.slice_id is not None]
-            ordered = order_jobs(self._stores.capacity.holdings.document, held, NO_PAST_USE)
+            ordered = order_jobs(document, held, NO_PAST_USE)
             self._entitlements = {job.job_id: place for place, job in enumerate(ordered)}
+            self._ordered_under = document
         return self._entitlements
 
     def place_jobs(self) -> int:
@@ -194,5 +197,9 @@ class JobQueue:
         return self._past
 
     def _ledger_changed(self, change: Change) -> None:
-        if change.jobs:
+        # What else changes of a job (its reason, its progress) has no part in the order.
+        order = self._entitlements
+        if order is not None and any(
+            (job.slice_id is not None) != (job.job_id in order) for job in change.jobs
+        ):
             self._entitlements = None

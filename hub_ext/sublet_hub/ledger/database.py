@@ -36,7 +36,6 @@ from sublet_hub.ledger.records import (
 )
 from sublet_hub.ledger.tables import EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
 
-
 _SOUGHT: Final = "sought"
 """The parameter for the key of the row that is updated; no column has this name."""
 

@@ -24,7 +24,8 @@ from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 
 PERIOD_S = 1.0
-AT_ONCE = 16
+AT_ONCE = 8
+"""All of them have one address, from which not many more may ask to be let in at once."""
 HELD_MIB = 24 * 1024
 
 
