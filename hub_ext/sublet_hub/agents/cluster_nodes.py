@@ -8,7 +8,7 @@ from sublet_quota.names.ids import NodeId
 
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.kubernetes_api.errors import KubeError
-from sublet_hub.kubernetes_api.resources import Resource
+from sublet_hub.kubernetes_api.resources import Manifest, Resource
 from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 
 _LOG = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class WatchedNodes:
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
-        self._watch = WatchedObjects(api, _NODES, "", "", self._look)
+        self._watch = WatchedObjects(api, _NODES, "", "", self._look, keep=_without_status)
         self._cordoned: frozenset[NodeId] = frozenset()
         self._listener: Callable[[frozenset[NodeId]], None] = lambda _: None
 
@@ -58,3 +58,8 @@ class WatchedNodes:
             _LOG.info("node %s is cordoned no longer", node)
         self._cordoned = cordoned
         self._listener(cordoned)
+
+
+def _without_status(node: Manifest) -> Manifest:
+    """Return what is looked at of a node: all images that are there fill most of the others."""
+    return {"metadata": {"name": node["metadata"]["name"]}, "spec": node.get("spec") or {}}

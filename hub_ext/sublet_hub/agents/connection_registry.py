@@ -7,7 +7,9 @@ jobs alone that have another place among the jobs than before.
 
 import asyncio
 import hashlib
+import itertools
 import logging
+import zlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -25,6 +27,7 @@ from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
 RESEND_S = 5.0
+_PARTS = 20
 EventListener = Callable[[AgentEvent, EventRecord], None]
 
 
@@ -127,10 +130,13 @@ class AgentConnections:
             self.assign(node)
 
     async def run(self) -> None:
-        """Send everybody's assignments every five seconds."""
-        while True:
-            self.assign_all()
-            await asyncio.sleep(RESEND_S)
+        """Send everybody's assignments every five seconds, and not all at the same moment."""
+        for part in itertools.cycle(range(_PARTS)):
+            for node in self._sockets:
+                # Each agent answers at once: a thousand answers would keep all else waiting.
+                if zlib.crc32(node.encode()) % _PARTS == part:
+                    self.assign(node)
+            await asyncio.sleep(RESEND_S / _PARTS)
 
     def close(self) -> None:
         """End all connections: the service stops."""

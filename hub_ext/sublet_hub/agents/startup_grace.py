@@ -10,6 +10,8 @@ import contextlib
 import time
 from datetime import timedelta
 
+from sublet_quota.names.ids import NodeId
+
 from sublet_hub.state.fleet import Fleet
 
 
@@ -20,6 +22,8 @@ class StartupGrace:
         self._fleet = fleet
         self._until = time.monotonic() + within.total_seconds()
         self._all_back = asyncio.Event()
+        self._awaited: NodeId | None = None
+        """One node that was silent: while it is, not all are back, and no other is looked at."""
         self._first = asyncio.Lock()
         """Held by the request that waits longest; the lock keeps the others in their order."""
         self.look()
@@ -27,7 +31,11 @@ class StartupGrace:
     def look(self) -> None:
         """Look whether all agents are back, as one has reported."""
         nobody_waits = self._all_back.is_set() or time.monotonic() >= self._until
-        if not nobody_waits and not self._fleet.silent_nodes():
+        if nobody_waits or (self._awaited is not None and self._fleet.is_silent(self._awaited)):
+            return
+        silent = self._fleet.silent_nodes()
+        self._awaited = silent[-1] if silent else None
+        if not silent:
             self._all_back.set()
 
     async def wait(self) -> None:

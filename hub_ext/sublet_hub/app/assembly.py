@@ -235,7 +235,8 @@ class Assembly:
         self._meter.take(view)
         self._histories.take(view)
         self._lent_times.take(view)
-        if self.service.ledger.live_jobs:
+        # A thousand nodes report a thousand times a second, and each round looks at every job.
+        if view.concerns_jobs and self.service.ledger.live_jobs:
             self._wakeup.ring()
 
     def _happened(self, told: AgentEvent, record: EventRecord) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -19,23 +20,38 @@ _LONGEST_RETRY_S: Final = 30.0
 _GONE: Final = 410
 
 
+def _whole(value: Manifest) -> Manifest:
+    return value
+
+
+def _no_group(value: Manifest) -> None:
+    del value
+
+
 class WatchedObjects:
     """The objects of a kind that carry labels, by their names."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is watched, and what is done with it
         self,
         api: KubeApi,
         resource: Resource,
         namespace: str,
         labels: str,
         changed: Callable[[], None],
+        *,
+        keep: Callable[[Manifest], Manifest] = _whole,
+        group: Callable[[Manifest], str | None] = _no_group,
     ) -> None:
+        """``keep``: what is kept of an object, its name at least; ``group``: see ``in_group``."""
         self._api = api
         self._resource = resource
         self._namespace = namespace
         self._labels = labels
         self._changed = changed
+        self._keep = keep
+        self._group = group
         self._objects: dict[str, Manifest] = {}
+        self._groups: Mapping[str | None, Sequence[Manifest]] | None = None
         self.synced = False
         """Whether the cluster was listed: before that, nothing follows from what is not here."""
 
@@ -43,6 +59,15 @@ class WatchedObjects:
     def objects(self) -> Mapping[str, Manifest]:
         """The objects that the cluster has, by name, as far as was told."""
         return MappingProxyType(self._objects)
+
+    def in_group(self, name: str) -> Sequence[Manifest]:
+        """Return the objects of one group; all are looked at once only after each change."""
+        if self._groups is None:
+            groups: defaultdict[str | None, list[Manifest]] = defaultdict(list)
+            for value in self._objects.values():
+                groups[self._group(value)].append(value)
+            self._groups = dict(groups)
+        return self._groups.get(name, ())
 
     async def run(self) -> None:
         """Keep the copy until cancelled."""
@@ -68,15 +93,18 @@ class WatchedObjects:
         if not self.synced or self._objects:
             _LOG.info("there are no %s in this cluster: %s", self._resource.plural, error)
         self._objects = {}
-        self.synced = True
-        self._changed()
+        self._synced()
 
     async def _list(self) -> str:
         listed = await self._api.list(self._resource, self._namespace, self._labels)
-        self._objects = {item["metadata"]["name"]: item for item in listed["items"]}
+        self._objects = {item["metadata"]["name"]: self._keep(item) for item in listed["items"]}
+        self._synced()
+        return str(listed["metadata"]["resourceVersion"])
+
+    def _synced(self) -> None:
+        self._groups = None
         self.synced = True
         self._changed()
-        return str(listed["metadata"]["resourceVersion"])
 
     async def _watch(self, version: str) -> str:
         """Follow from a version on; return where to go on, or ``""``: list again."""
@@ -105,5 +133,6 @@ class WatchedObjects:
         if kind == "DELETED":
             self._objects.pop(name, None)
         else:
-            self._objects[name] = value
+            self._objects[name] = self._keep(value)
+        self._groups = None
         self._changed()

@@ -33,6 +33,10 @@ class NodeView:
     acknowledged: int = -1
     gpus: dict[GpuId, GpuReport] = field(default_factory=dict)
     slices: dict[SliceId, SliceReport] = field(default_factory=dict)
+    told_to_jobs: tuple[object, ...] | None = None
+    """All of the last report on this connection that jobs wait for."""
+    concerns_jobs: bool = True
+    """Whether that was another in the report before, or there was none."""
 
 
 class Fleet:
@@ -81,6 +85,8 @@ class Fleet:
         view.slices = {
             SliceId(s.slice_id): s for s in status.slices if self._is_its_slice(view, s.slice_id)
         }
+        before, view.told_to_jobs = view.told_to_jobs, _told_to_jobs(view)
+        view.concerns_jobs = view.told_to_jobs != before
         return tuple(g for g in view.gpus.values() if self._is_news(view, g))
 
     def report(self, slice_id: SliceId) -> SliceReport | None:
@@ -181,3 +187,10 @@ class Fleet:
             report.margin_mib,
             report.simulated,
         )
+
+
+def _told_to_jobs(view: NodeView) -> tuple[object, ...]:
+    """Return all of a report that jobs wait for: room, cards that are open, slices, open gates."""
+    rooms = tuple((gpu.gpu_id, gpu.lendable_mib, gpu.closed) for gpu in view.gpus.values())
+    gates = tuple((told.slice_id, told.gate_open) for told in view.slices.values())
+    return rooms, gates

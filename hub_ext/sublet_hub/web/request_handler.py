@@ -7,6 +7,7 @@ heartbeats.
 import json
 import logging
 import time
+from functools import cache
 from typing import Any
 
 from jupyterhub.services.auth import (  # type: ignore[import-untyped]
@@ -120,6 +121,12 @@ class OAuthCallback(HubOAuthCallbackHandler):  # type: ignore[misc]
             self.set_header(name, value)
 
 
+@cache
+def _adapter_of(answer: Any) -> TypeAdapter[Any]:
+    """Return what writes an answer of this type: to make it takes longer than to use it."""
+    return TypeAdapter(answer)
+
+
 class RouteHandler(ServiceHandler):
     """The routes of one path."""
 
@@ -207,7 +214,7 @@ class RouteHandler(ServiceHandler):
             self.clear_header("Content-Type")
             self.finish()
         else:
-            self._send(TypeAdapter(route.answer).dump_json(answer))
+            self._send(_adapter_of(route.answer).dump_json(answer))
 
     get = post = put = delete = _run
 

@@ -1,5 +1,6 @@
 """How long servers wait for the agents of before, and what that costs afterwards."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,19 +9,41 @@ from sublet_hub.agents.startup_grace import StartupGrace
 
 
 class SilentFleet:
-    """One node never comes back."""
+    """Nodes that have not come back."""
 
-    asked = 0
+    def __init__(self, *silent: str) -> None:
+        self.silent = list(silent)
+        self.asked = 0
+
+    def is_silent(self, node: str) -> bool:
+        return node in self.silent
 
     def silent_nodes(self) -> tuple[str, ...]:
         self.asked += 1
-        return ("gone",)
+        return tuple(self.silent)
 
 
-@pytest.mark.parametrize(("within_s", "asks"), [(3600, 6), (0, 0)])
-def test_when_nobody_waits_any_more_reports_look_at_no_nodes(within_s: int, asks: int) -> None:
-    fleet: Any = SilentFleet()
+@pytest.mark.parametrize(("within_s", "asks"), [(3600, 1), (0, 0)])
+def test_reports_do_not_have_all_nodes_looked_at_again_and_again(within_s: int, asks: int) -> None:
+    fleet: Any = SilentFleet("gone")
     startup_grace = StartupGrace(fleet, timedelta(seconds=within_s))
     for _ in range(5):
         startup_grace.look()
     assert fleet.asked == asks
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("order", [("a", "b", "c"), ("c", "b", "a")])
+async def test_who_asks_waits_for_the_last_node_in_whatever_order_they_come(
+    order: tuple[str, ...],
+) -> None:
+    fleet: Any = SilentFleet("a", "b", "c")
+    startup_grace = StartupGrace(fleet, timedelta(hours=1))
+    waiting = asyncio.create_task(startup_grace.wait())
+    for node in order:
+        assert not waiting.done()
+        fleet.silent.remove(node)
+        startup_grace.look()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.wait_for(waiting, 60)

@@ -54,3 +54,59 @@ async def test_a_cluster_that_does_not_know_a_kind_has_no_objects_of_it() -> Non
         kube.refuses["GET", PODS_PATH] = (404, "404 page not found")
         async with watched(kube) as pods:
             assert dict(pods.objects) == {}
+
+
+def _named(name: str, label: str | None) -> dict[str, object]:
+    return {"metadata": {"name": name, "labels": {"of": label} if label else {}}, "status": "much"}
+
+
+async def test_the_objects_of_a_group_are_those_that_belong_to_it_now() -> None:
+    async with fake_kube() as kube, way_into(kube) as api:
+        kube.put(f"{PODS_PATH}/one", _named("one", "ada"))
+        pods = WatchedObjects(
+            api,
+            PODS,
+            "users",
+            "",
+            lambda: None,
+            group=lambda pod: pod["metadata"]["labels"].get("of"),
+        )
+
+        def names(group: str) -> list[str]:
+            return sorted(pod["metadata"]["name"] for pod in pods.in_group(group))
+
+        running = asyncio.create_task(pods.run())
+        try:
+            assert names("ada") == []
+            await until(lambda: names("ada") == ["one"])
+            kube.put(f"{PODS_PATH}/two", _named("two", "ada"))
+            await until(lambda: names("ada") == ["one", "two"])
+            kube.put(f"{PODS_PATH}/one", _named("one", None))
+            await until(lambda: names("ada") == ["two"])
+            kube.remove(f"{PODS_PATH}/two")
+            await until(lambda: names("ada") == [])
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_of_objects_that_are_long_only_what_is_asked_for_is_kept() -> None:
+    async with fake_kube() as kube, way_into(kube) as api:
+        kube.put(f"{PODS_PATH}/listed", _named("listed", None))
+        pods = WatchedObjects(
+            api,
+            PODS,
+            "users",
+            "",
+            lambda: None,
+            keep=lambda pod: {"metadata": {"name": pod["metadata"]["name"]}},
+        )
+        running = asyncio.create_task(pods.run())
+        try:
+            await until(lambda: pods.synced)
+            kube.put(f"{PODS_PATH}/told", _named("told", None))
+            await until(lambda: "told" in pods.objects)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert {tuple(pod) for pod in pods.objects.values()} == {("metadata",)}

@@ -57,10 +57,10 @@ class JobsInCluster:
         if several_nodes:
             kind = JOB_SETS if settings.several_nodes is SeveralNodes.JOB_SET else TRAIN_JOBS
             self._owners[kind] = self._watched(kind, ALL_JOBS)
-        self._pods = self._watched(PODS, ALL_JOBS)
+        self._pods = self._watched(PODS, ALL_JOBS, _job_of_pod)
         self._workloads = None
         if settings.kueue is not None:
-            self._workloads = self._watched(WORKLOADS, "")
+            self._workloads = self._watched(WORKLOADS, "", job_of_workload)
         self._tasks: list[asyncio.Task[None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -102,9 +102,8 @@ class JobsInCluster:
         owner = self.owner(resource, owner_name)
         pods = [
             pod
-            for pod in self._pods.objects.values()
-            if pod["metadata"]["labels"][JOB_ID] == job_id
-            and pod["metadata"]["name"].startswith(f"{owner_name}-")
+            for pod in self._pods.in_group(job_id)
+            if pod["metadata"]["name"].startswith(f"{owner_name}-")
             and (owner is None or belongs_to(pod, owner))
         ]
         return sorted(pods, key=_rank)
@@ -113,8 +112,7 @@ class JobsInCluster:
         """Return what Kueue says of a job."""
         if self._workloads is None:
             return None
-        found = (w for w in self._workloads.objects.values() if job_of_workload(w) == owner_name)
-        return next(found, None)
+        return next(iter(self._workloads.in_group(owner_name)), None)
 
     async def create(self, resource: Resource, manifest: Manifest) -> None:
         """Make an object."""
@@ -177,8 +175,15 @@ class JobsInCluster:
             async for data in parts:
                 yield data
 
-    def _watched(self, resource: Resource, labels: str) -> WatchedObjects:
-        return WatchedObjects(self._api, resource, self._namespace, labels, self._changed)
+    def _watched(
+        self,
+        resource: Resource,
+        labels: str,
+        group: Callable[[Manifest], str | None] = lambda _: None,
+    ) -> WatchedObjects:
+        return WatchedObjects(
+            self._api, resource, self._namespace, labels, self._changed, group=group
+        )
 
     def _changed(self) -> None:
         self._on_change()
@@ -188,6 +193,10 @@ def _container_of(pod: Manifest) -> str:
     """Return the name of the container that runs a job: the trainer's pods have its runtime's."""
     there = {each["name"] for each in pod.get("spec", {}).get("containers", ())}
     return TRAINERS_CONTAINER if there and CONTAINER not in there else CONTAINER
+
+
+def _job_of_pod(pod: Manifest) -> str:
+    return str(pod["metadata"]["labels"][JOB_ID])
 
 
 def _rank(pod: Manifest) -> tuple[int, str]:
