@@ -42,6 +42,9 @@ from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 _LOG = logging.getLogger(__name__)
 _SILENT_S: Final = 900.0
 """A log that is silent for so long is asked for again: its connection may have died unheard."""
+_AT_ONCE: Final = 8
+"""How many objects are made or removed at once: all else that is asked goes between them, and first
+of all the Lease of the service, which ends without it."""
 _ABOUT_MAKERS: Final = "type=Warning,involvedObject.kind!=Pod"
 _RANK: Final = "batch.kubernetes.io/job-completion-index"
 
@@ -62,6 +65,7 @@ class JobsInCluster:
         if settings.kueue is not None:
             self._workloads = self._watched(WORKLOADS, "", job_of_workload)
         self._tasks: list[asyncio.Task[None]] = []
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when the cluster has told of something."""
@@ -116,12 +120,14 @@ class JobsInCluster:
 
     async def create(self, resource: Resource, manifest: Manifest) -> None:
         """Make an object."""
-        await self._api.create(resource, self._namespace, manifest)
+        async with self._turns:
+            await self._api.create(resource, self._namespace, manifest)
         _LOG.info("%s %s was made", resource.kind, manifest["metadata"]["name"])
 
     async def delete(self, resource: Resource, name: str) -> None:
         """Remove an object and its pods."""
-        await self._api.delete(resource, self._namespace, name)
+        async with self._turns:
+            await self._api.delete(resource, self._namespace, name)
         _LOG.info("%s %s was removed", resource.kind, name)
 
     async def warning_of(self, pod: SeenPod) -> str:
