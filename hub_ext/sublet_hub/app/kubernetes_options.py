@@ -28,7 +28,6 @@ from sublet_hub.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from sublet_hub.kubernetes_api.client import KubeApi
-    from sublet_hub.kubernetes_api.writer_lease import WriterLease
 
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -176,12 +175,24 @@ class KubeOptions(HasTraits):
         if kube is None or not self.writer_lease:
             yield True
             return
+        from sublet_hub.kubernetes_api.client import connect  # noqa: PLC0415 - the same
+        from sublet_hub.kubernetes_api.lease_keeper import LeaseKeeper  # noqa: PLC0415 - the same
         from sublet_hub.kubernetes_api.writer_lease import WriterLease  # noqa: PLC0415 - the same
 
         # The same name comes back with a new process: each has one of its own.
         holder = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         namespace = self.own_namespace()
-        lease = WriterLease(kube, namespace, self.writer_lease, holder, time.monotonic)
+        name = self.writer_lease
+        lease = WriterLease(kube, namespace, name, holder, time.monotonic)
+
+        async def hold() -> None:
+            # In another loop, and so by other connections.
+            api = await connect(self.kubeconfig)
+            try:
+                await WriterLease(api, namespace, name, holder, time.monotonic).hold()
+            finally:
+                await api.close()
+
         create = asyncio.get_running_loop().create_task
         acquiring, stopping = create(lease.acquire()), create(stopped.wait())
         await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -191,12 +202,12 @@ class KubeOptions(HasTraits):
             await asyncio.gather(acquiring, return_exceptions=True)
             yield False
             return
-        holding = create(_end_without_lease(lease))
+        keeper = LeaseKeeper(hold, _end)
+        keeper.start()
         try:
             yield True
         finally:
-            holding.cancel()
-            await asyncio.gather(holding, return_exceptions=True)
+            await keeper.stop()
             await lease.release()
 
     def agents_of(
@@ -285,7 +296,6 @@ class KubeOptions(HasTraits):
             raise ConfigurationError(message) from error
 
 
-async def _end_without_lease(lease: "WriterLease") -> None:
-    await lease.hold()
+def _end() -> None:
     # At once: another replica may write from now on, and whatever is tidied up here is writing.
     os._exit(1)
