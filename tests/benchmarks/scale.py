@@ -59,6 +59,8 @@ class Stand:
     taken: Taken
     reports_per_s: float
     asked: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """How many connections of agents were lost meanwhile."""
 
     @property
     def requests_per_s(self) -> float:
@@ -150,11 +152,12 @@ def stand(
 ) -> Stand:
     """Measure for a while in which nothing changes."""
     say(f"measuring: {name}")
-    before, began = speakers.sent(), time.time()
+    before, began, lost = speakers.sent(), time.time(), len(speakers.lost)
     taken = measure(process, window_s, None if runs is None else runs.ask)
     ended, sent = time.time(), speakers.sent()
     asked = Counter() if runs is None else runs.cluster.asked(began, ended)
-    return Stand(name, taken, (sent - before) / (ended - began), asked)
+    lost = len(speakers.lost) - lost
+    return Stand(name, taken, (sent - before) / (ended - began), asked, lost)
 
 
 def lend_rooms(runs: Service, speakers: Agents, size: Size) -> Rooms:
@@ -214,7 +217,7 @@ def print_figures(size: Size, figures: Figures) -> bool:
             f"{1e6 * taken.cores / each.reports_per_s:>18.0f}{each.requests_per_s:>21.2f}{answers}"
         )
     for each in figures.stands[1:]:
-        print(f"  asked, {each.name}: {_most(each.asked)}")
+        print(f"  {each.name}: asked {_most(each.asked)}; {each.lost} agents hung up on")
     rooms = figures.rooms
     print("\nFrom room to a bound pod, s.")
     print(f"{'':<42}{'jobs':>6}{'median':>9}{'p95':>9}{'worst':>9}")

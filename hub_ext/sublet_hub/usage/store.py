@@ -7,6 +7,7 @@ service was killed is lost: a minute of use, five of history.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,6 +53,16 @@ class HistoryBlock:
     points: bytes
 
 
+_KEY: Final = ("owner", "hour")
+_SUMS: Final = ("busy_s", "lent_s", "energy_mj", "unmetered_s")
+_MORE: Final = "more_"
+_ADD: Final = (
+    sa.update(USE_BY_HOUR)
+    .where(*(USE_BY_HOUR.c[name] == sa.bindparam(f"{_MORE}{name}") for name in _KEY))
+    .values({name: USE_BY_HOUR.c[name] + sa.bindparam(f"{_MORE}{name}") for name in _SUMS})
+)
+
+
 class UseStore:
     """The two tables of use and of history."""
 
@@ -60,18 +71,22 @@ class UseStore:
 
     def add_use(self, parts: Iterable[HourOfUse]) -> None:
         """Add to what is stored for the same owner and hour. ``LedgerWriteError``."""
+        rows = [{name: getattr(part, name) for name in (*_KEY, *_SUMS)} for part in parts]
+        hours = {row["hour"] for row in rows}
+        there = sa.select(*(USE_BY_HOUR.c[name] for name in _KEY)).where(
+            USE_BY_HOUR.c.hour.in_(hours)
+        )
         try:
             with self._engine.begin() as connection:
-                for part in parts:
-                    here = sa.and_(
-                        USE_BY_HOUR.c.owner == part.owner, USE_BY_HOUR.c.hour == part.hour
-                    )
-                    names = ("busy_s", "lent_s", "energy_mj", "unmetered_s")
-                    more = {n: USE_BY_HOUR.c[n] + getattr(part, n) for n in names}
-                    updated = connection.execute(sa.update(USE_BY_HOUR).where(here).values(more))
-                    if updated.rowcount == 0:
-                        values = {n: getattr(part, n) for n in ("owner", "hour", *names)}
-                        connection.execute(sa.insert(USE_BY_HOUR).values(values))
+                known = {tuple(row) for row in connection.execute(there)}
+                old = [row for row in rows if tuple(row[name] for name in _KEY) in known]
+                new = [row for row in rows if tuple(row[name] for name in _KEY) not in known]
+                # Each all at once: thousands of owners are added to in each minute.
+                if old:
+                    more = [{f"{_MORE}{name}": row[name] for name in row} for row in old]
+                    connection.execute(_ADD, more)
+                if new:
+                    connection.execute(sa.insert(USE_BY_HOUR), new)
         except SQLAlchemyError as error:
             message = f"use was not stored: {type(error).__name__}"
             raise LedgerWriteError(message) from error

@@ -20,6 +20,7 @@ from scale_parts.size import GPU_MIB, GPU_TYPE, MARGIN_MIB, gpu_id
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
+from tornado.httpclient import HTTPClientError
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 
@@ -67,6 +68,18 @@ class NodesAgent(FakeAgent):
     room_mib: int = 0
     """What each card lends, less the jobs there."""
     sent: int = 0
+    lost: list[str] = field(default_factory=list)
+    """Why it was hung up on."""
+
+    async def connect_again(self) -> None:
+        """As the real agent does, whoever has hung up, until it is let in."""
+        if self.close_reason is not None:
+            self.lost.append(self.close_reason)
+        self.epoch, self.assignments, self.close_reason = 0, None, None
+        try:
+            await self.connect()
+        except (HTTPClientError, OSError) as error:
+            self.close_reason = str(error)
 
     async def report(self, **_: Any) -> None:
         self.sequence += 1
@@ -105,9 +118,12 @@ _A_SLICE = _slice()
 
 async def _report_each_second(agent: NodesAgent, phase_s: float) -> None:
     await asyncio.sleep(phase_s)
-    while agent.close_reason is None:
+    while True:
         began = time.monotonic()
-        await agent.report()
+        if agent.close_reason is None:
+            await agent.report()
+        else:
+            await agent.connect_again()
         await asyncio.sleep(max(0.0, PERIOD_S - (time.monotonic() - began)))
 
 
@@ -124,8 +140,8 @@ async def _listen(agents: dict[str, NodesAgent]) -> None:
 
 
 def _say(agents: dict[str, NodesAgent], **more: Any) -> None:
-    closed = [a.close_reason for a in agents.values() if a.close_reason is not None]
-    said = {"sent": sum(a.sent for a in agents.values()), "closed": closed[:3], **more}
+    lost = [reason for agent in agents.values() for reason in agent.lost]
+    said = {"sent": sum(a.sent for a in agents.values()), "lost": lost, **more}
     print(json.dumps(said), flush=True)
 
 

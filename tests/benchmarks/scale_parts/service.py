@@ -93,9 +93,12 @@ class Agents:
     def sent(self) -> int:
         """How many reports they have sent so far."""
         self.lend({})
-        closed = self.said[-1]["closed"]
-        assert not closed, f"agents were hung up on: {closed}"
         return int(self.said[-1]["sent"])
+
+    @property
+    def lost(self) -> list[str]:
+        """Why they were hung up on so far, as of the last that they said."""
+        return list(self.said[-1]["lost"])
 
     def read(self) -> None:
         assert self.process.stdout is not None

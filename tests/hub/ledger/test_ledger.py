@@ -32,6 +32,7 @@ from sublet_hub.ledger.records import (
 )
 from sublet_hub.ledger.rows import job_of_row, row_of_job
 from sublet_hub.ledger.tables import METADATA
+from sublet_hub.usage.store import HourOfUse, UseStore
 from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
@@ -369,3 +370,17 @@ def test_a_database_of_another_shape_or_place_says_so(tmp_path: Path) -> None:
         Database(f"sqlite:///{tmp_path / 'not-a-database'}").migrate()
     with pytest.raises(ConfigurationError, match="cannot be used"):
         Database("no-such-database://x")
+
+
+def test_use_is_added_to_what_its_owner_has_of_the_hour_and_begun_for_others(
+    database: Database,
+) -> None:
+    store = UseStore(database)
+    hour = datetime(2026, 11, 29, 9, tzinfo=UTC)
+    before = hour - timedelta(hours=1)
+    store.add_use((HourOfUse("ada", before, 1), HourOfUse("ada", hour, 2, 3, 2**40, 5)))
+    store.add_use((HourOfUse("ben", hour, 7), HourOfUse("ada", hour, 10, 10, 10, 10)))
+    store.add_use(())
+    assert store.use_since("ada", hour) == HourOfUse("ada", hour, 12, 13, 2**40 + 10, 15)
+    assert store.use_since("ada", before) == HourOfUse("ada", before, 13, 13, 2**40 + 10, 15)
+    assert store.use_since("ben", before) == HourOfUse("ben", before, 7)
