@@ -58,13 +58,13 @@ class Stand:
     name: str
     taken: Taken
     reports_per_s: float
-    asked: Counter[str] = field(default_factory=Counter)
+    asked: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     """How many connections of agents were lost meanwhile."""
 
     @property
     def requests_per_s(self) -> float:
-        return self.asked.total() / self.taken.seconds
+        return sum(self.asked.values()) / self.taken.seconds
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Rooms:
     """One room at a time, while all other jobs wait."""
     at_once: list[float]
     """Room for all that still wait."""
-    asked: Counter[str]
+    asked: dict[str, int]
     took_s: float
     """From the first of the rooms at once until the last pod was bound."""
     taken: Taken
@@ -155,7 +155,7 @@ def stand(
     before, began, lost = speakers.sent(), time.time(), len(speakers.lost)
     taken = measure(process, window_s, None if runs is None else runs.ask)
     ended, sent = time.time(), speakers.sent()
-    asked = Counter() if runs is None else runs.cluster.asked(began, ended)
+    asked = {} if runs is None else runs.cluster.asked(began, ended)
     lost = len(speakers.lost) - lost
     return Stand(name, taken, (sent - before) / (ended - began), asked, lost)
 
@@ -231,7 +231,7 @@ def print_figures(size: Size, figures: Figures) -> bool:
                 f"{name:<42}{len(took):>6}{median(took):>9.2f}{at(took, 0.95):>9.2f}"
                 f"{max(took):>9.2f}"
             )
-    per_s = rooms.asked.total() / rooms.took_s
+    per_s = sum(rooms.asked.values()) / rooms.took_s
     print(
         f"  all at once took {rooms.took_s:.1f} s: {per_s:.1f} asked/s ({_most(rooms.asked)}), "
         f"{rooms.taken.cores:.2f} cores, {rooms.taken.rss_mib:.0f} MiB"
@@ -256,8 +256,9 @@ def print_verdict(figures: Figures) -> bool:
     return all(worst <= goal for _, worst, goal in found)
 
 
-def _most(asked: Counter[str]) -> str:
-    return ", ".join(f"{count} {what}" for what, count in asked.most_common(6)) or "nothing"
+def _most(asked: dict[str, int]) -> str:
+    most = Counter(asked).most_common(6)
+    return ", ".join(f"{count} {what}" for what, count in most) or "nothing"
 
 
 def say(words: str) -> None:

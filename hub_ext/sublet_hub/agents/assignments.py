@@ -27,6 +27,8 @@ class Assigner:
         self._capacity = capacity
         self._entitlements = entitlements
         self._order: Mapping[JobId, int] = {}
+        self._policies: dict[GpuId, tuple[Pool, GpuAssignment]] = {}
+        """What was made of each card's pool: told again and again, it seldom changes."""
 
     def reordered(self) -> set[NodeId]:
         """Return the nodes of jobs whose place is another than when this was asked last."""
@@ -58,7 +60,10 @@ class Assigner:
         holdings = self._capacity.holdings
         name = holdings.pool_of(gpu_id)
         pool = _NO_POOL if name is None else holdings.document.pools[name]
-        return GpuAssignment(
+        known = self._policies.get(gpu_id)
+        if known is not None and known[0] is pool:
+            return known[1]
+        policy = GpuAssignment(
             gpu_id=gpu_id,
             pool=name or "none",
             idle_after_s=pool.idle_after.total_seconds(),
@@ -67,6 +72,8 @@ class Assigner:
             turn_s=pool.turn.total_seconds(),
             lend_at_least_s=pool.lend_at_least.total_seconds(),
         )
+        self._policies[gpu_id] = pool, policy
+        return policy
 
 
 def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssignment:

@@ -1,6 +1,7 @@
 """The cluster of the benchmark: Kubernetes' own control plane, and nodes that kwok plays."""
 
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -31,11 +32,6 @@ _BESIDE: Final = "example.com/lent"
 _KUBELET_PORT: Final = 17250
 _IMAGES: Final = 50
 """As many as a kubelet tells of in its node's status."""
-_LOGS: Final = {
-    "apiVersion": "kwok.x-k8s.io/v1alpha1",
-    "kind": "ClusterLogs",
-    "metadata": {"name": "of-jobs"},
-}
 
 
 @dataclass
@@ -92,14 +88,14 @@ class Cluster:
         with ThreadPoolExecutor(AT_ONCE) as at_once:
             return dict(zip(rooms, at_once.map(give, rooms), strict=True))
 
-    def asked(self, since: float, until: float) -> Counter[str]:
+    def asked(self, since: float, until: float) -> dict[str, int]:
         """Return what the service asked of the API server in a time: so many times each."""
         found: dict[str, str] = {}
         for each in self.plane.asked_by(f"{self.api.namespace}:{SERVICE}"):
             at = datetime.fromisoformat(each["requestReceivedTimestamp"]).timestamp()
             if since <= at < until:
                 found[each["auditID"]] = _words(each)
-        return Counter(found.values())
+        return dict(Counter(found.values()))
 
     def bind_plain_pods(self, size: Size) -> list[float]:
         """Have pods wait for the same room without Sublet; return how long each took to be bound.
@@ -173,9 +169,8 @@ def cluster(size: Size) -> Iterator[Cluster]:
         programs = Programs(folder)
         try:
             plane = start_control_plane(programs)
-            log = folder / "printed"
-            log.write_text("")
-            start_kwok(plane, more=_kubelets_options(plane, log))
+            start_kwok(plane)
+            _start_kubelets(plane)
             found = Cluster(plane, Api(plane).make_namespace("scale"))
             _let_in(found.api)
             found.make_nodes(size)
@@ -185,17 +180,12 @@ def cluster(size: Size) -> Iterator[Cluster]:
             programs.stop()
 
 
-def _kubelets_options(plane: ControlPlane, log: Path) -> list[str]:
-    """Have kwok answer for the kubelets of its nodes: whose log is followed gets this file's."""
-    configuration = plane.programs.folder / "logs.json"
-    logs = [{"logsFile": str(log), "follow": True}]
-    configuration.write_text(json.dumps({**_LOGS, "spec": {"logs": logs}}))
-    return [
-        f"--config={configuration}",
-        f"--server-address={plane.network.own_address}:{_KUBELET_PORT}",
-        f"--tls-cert-file={plane.keys.server_certificate}",
-        f"--tls-private-key-file={plane.keys.server_key}",
-    ]
+def _start_kubelets(plane: ControlPlane) -> None:
+    """Answer for the kubelets of all nodes to who follows the log of a pod there."""
+    keys = (plane.keys.server_certificate, plane.keys.server_key)
+    where = (plane.network.own_address, str(_KUBELET_PORT))
+    script = Path(__file__).with_name("kubelets.py")
+    plane.programs.start("kubelets", [sys.executable, script, *where, *keys])
 
 
 def _let_in(api: Api) -> None:

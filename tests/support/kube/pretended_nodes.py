@@ -6,7 +6,7 @@ phase that it says.
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.support.kube.api import Api, Manifest
@@ -81,11 +81,8 @@ _DELETED: Final = ".metadata.deletionTimestamp"
 _PHASE: Final = ".status.phase"
 
 
-def start_kwok(plane: ControlPlane, played: str = "fake", more: Sequence[str] = ()) -> Program:
-    """Start what plays the pretended nodes of a cluster that say so, and leaves others alone.
-
-    ``more`` are options of kwok's.
-    """
+def start_kwok(plane: ControlPlane, played: str = "fake") -> Program:
+    """Start what plays the pretended nodes of a cluster that say so, and leaves others alone."""
     stages = [
         # Nodes are made ready; where kwok is given no step of theirs it has some of its own.
         _stage("node-is-ready", "Node", {_READY: "!True"}, {"statusTemplate": _NODE_IS_READY}),
@@ -109,7 +106,6 @@ def start_kwok(plane: ControlPlane, played: str = "fake", more: Sequence[str] = 
             "--manage-all-nodes=false",
             f"--manage-nodes-with-annotation-selector={_MARK}={played}",
             f"--node-lease-duration-seconds={_LEASE_S}",
-            *more,
         ],
     )
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
+from sublet_hub.jobs.backends.kubernetes.logs import follower
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogFollower, PodLog
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
 from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
@@ -280,3 +281,48 @@ async def test_a_pod_that_is_gone_ends_its_log(following: Following) -> None:
         await until(lambda: following.text == "one\n", within_s=60)
         following.kube.remove(PATH)
         await until(lambda: follower.done, within_s=60)
+
+
+@pytest.mark.asyncio
+async def test_the_last_of_a_log_is_taken_though_there_was_nothing_for_long(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its second answer it is asked for again in an hour, or when the pod is over."""
+    monkeypatch.setattr(follower, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(follower, "_LONGEST_S", 3600.0)
+    monkeypatch.setattr(follower, "_GROWS", 1_000_000.0)
+    log = ("GET", f"{PATH}/log")
+    following.kube.refuses[log] = (404, "the pod does not exist")
+    async with following.follower() as follows:
+        await until(lambda: following.kube.asked.count(log) == 2, within_s=60)
+        following.kube.refuses.clear()
+        following.prints(b"one\n")
+        following.end()
+        await until(lambda: follows.done, within_s=60)
+    assert following.text == "one\n"
+    assert following.kube.asked.count(log) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_log_with_nothing_new_is_asked_for_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def rest(self: LogFollower, pause_s: float) -> None:
+        del self
+        pauses.append(pause_s)
+        await asyncio.sleep(0)
+
+    async def read(since: str) -> AsyncIterator[bytes]:
+        del since
+        if len(pauses) == 6:
+            yield stamp(BEGINNING) + b" news\n"
+
+    monkeypatch.setattr(LogFollower, "_rest", rest)
+    files = JobFiles(tmp_path)
+    files.prepare(JOB, {})
+    source = PodLog(read, lambda: len(pauses) > 8, lambda: False)
+    follows = LogFollower(files, JOB, 1, source, LogPace())
+    await until(lambda: follows.done)
+    assert pauses[:8] == [1, 2, 4, 8, 15, 15, 1, 2]

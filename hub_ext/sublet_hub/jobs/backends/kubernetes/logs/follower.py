@@ -3,7 +3,8 @@
 A line of progress stands behind a record separator, as the runner in the pod writes it. An answer
 that ends says nothing of the pod: kubelets end those that last for hours, and all when they start
 again. So the log is asked for again until its pod is over, from where it was taken to; that is
-kept in a file, for a service that starts again.
+kept in a file, for a service that starts again. Where there is nothing, again and again, it is
+asked for less and less often: a kubelet that does not answer may have the logs of hundreds.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ _LOG = logging.getLogger(__name__)
 SEPARATOR: Final = b"\x1e"
 _MOST_LINE: Final = 256 * 1024
 _AGAIN_S: Final = 1.0
+_LONGEST_S: Final = 15.0
+_GROWS: Final = 2.0
 
 
 class LogSplitter:
@@ -99,7 +102,9 @@ class LogFollower:
             await self._task
 
     async def _run(self) -> None:
+        pause_s = _AGAIN_S
         while True:
+            read_before = self._position.read
             # Asked before it is read: an answer may have ended before the pod had.
             complete = self._source.is_complete()
             try:
@@ -118,7 +123,18 @@ class LogFollower:
                     return
                 if self._source.is_complete():
                     continue
-            await asyncio.sleep(_AGAIN_S)
+            if self._position.read > read_before:
+                pause_s = _AGAIN_S
+            await self._rest(pause_s)
+            pause_s = min(_GROWS * pause_s, _LONGEST_S)
+
+    async def _rest(self, pause_s: float) -> None:
+        """Wait for so long, or until the pod is over: the last of its log is waited for."""
+        while pause_s > 0:
+            await asyncio.sleep(min(_AGAIN_S, pause_s))
+            pause_s -= _AGAIN_S
+            if self._source.is_complete() or self._source.is_gone():
+                return
 
     async def _follow(self) -> None:
         position = self._position
