@@ -111,7 +111,7 @@ class _UsersHandler(RequestHandler):
             return
         items = [
             {"name": name, "servers": {s: {"name": s, "ready": True} for s in servers}}
-            for name, servers in hub.servers.items()
+            for name, servers in list(hub.servers.items())
         ]
         self.write({"items": items, "_pagination": {"next": None}})
 

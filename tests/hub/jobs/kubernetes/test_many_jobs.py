@@ -14,8 +14,8 @@ from tests.support.jobs_on_kube import NAMESPACE, SETTINGS
 
 pytestmark = pytest.mark.asyncio
 
-MANY = 80
-AT_ONCE = 32
+MANY = 90
+AT_ONCE = 64
 
 
 async def test_few_objects_are_made_at_once_and_the_others_after_them(kube: FakeKube) -> None:

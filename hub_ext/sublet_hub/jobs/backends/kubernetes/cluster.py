@@ -42,7 +42,7 @@ from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 _LOG = logging.getLogger(__name__)
 _SILENT_S: Final = 900.0
 """A log that is silent for so long is asked for again: its connection may have died unheard."""
-_AT_ONCE: Final = 32
+_AT_ONCE: Final = 64
 """How many objects are made or removed at once; all else that is asked goes between them."""
 _ABOUT_MAKERS: Final = "type=Warning,involvedObject.kind!=Pod"
 _RANK: Final = "batch.kubernetes.io/job-completion-index"
