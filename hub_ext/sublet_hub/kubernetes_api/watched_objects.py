@@ -20,7 +20,9 @@ _LONGEST_RETRY_S: Final = 30.0
 _GONE: Final = 410
 
 
-def _whole(value: Manifest) -> Manifest:
+def _without_managers(value: Manifest) -> Manifest:
+    """Return an object without who has written which of its fields: half of a pod is that."""
+    value["metadata"].pop("managedFields", None)
     return value
 
 
@@ -39,7 +41,7 @@ class WatchedObjects:
         labels: str,
         changed: Callable[[], None],
         *,
-        keep: Callable[[Manifest], Manifest] = _whole,
+        keep: Callable[[Manifest], Manifest] = _without_managers,
         group: Callable[[Manifest], str | None] = _no_group,
     ) -> None:
         """``keep``: what is kept of an object, its name at least; ``group``: see ``in_group``."""

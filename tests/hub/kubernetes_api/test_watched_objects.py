@@ -110,3 +110,15 @@ async def test_of_objects_that_are_long_only_what_is_asked_for_is_kept() -> None
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
     assert {tuple(pod) for pod in pods.objects.values()} == {("metadata",)}
+
+
+async def test_who_has_written_which_field_of_an_object_is_not_kept() -> None:
+    managed = {"managedFields": [{"manager": "kubelet"}], "labels": {"of": "ada"}}
+    async with fake_kube() as kube:
+        kube.put(f"{PODS_PATH}/listed", {"metadata": {"name": "listed", **managed}})
+        async with watched(kube) as pods:
+            kube.put(f"{PODS_PATH}/told", {"metadata": {"name": "told", **managed}})
+            await until(lambda: "told" in pods.objects)
+            for name in ("listed", "told"):
+                assert pods.objects[name]["metadata"]["labels"] == {"of": "ada"}
+                assert "managedFields" not in pods.objects[name]["metadata"]
