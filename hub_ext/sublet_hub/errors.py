@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pydantic import ValidationError
+from sublet_quota.reasons.installation.standings import HubStanding
 
 
 def words_of_validation(error: ValidationError) -> str:
@@ -62,6 +63,10 @@ class TooManyRequestsError(SubletHubError):
 
 class HubUnreachableError(SubletHubError):
     """JupyterHub does not answer, or not as it should."""
+
+    def __init__(self, message: str, standing: HubStanding = HubStanding.UNREACHABLE) -> None:
+        self.standing = standing
+        super().__init__(message)
 
 
 class LinkError(SubletHubError):

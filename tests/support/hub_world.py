@@ -76,6 +76,9 @@ class FakeHub:
     """Only about tokens that begin so."""
     broken: bool = False
     url: str = ""
+    service: str = "sublet"
+    """Whose the service's token is; empty: nobody's."""
+    service_may_list: bool = True
 
     def add(self, token: str, name: str, scopes_: set[str], groups: tuple[str, ...] = ()) -> str:
         self.tokens[token] = {
@@ -92,8 +95,11 @@ class FakeHub:
 class _UserHandler(RequestHandler):
     async def get(self) -> None:
         hub: FakeHub = self.settings["hub"]
-        hub.asked += 1
         token = self.request.headers.get("Authorization", "").removeprefix("token ")
+        if token == SERVICE_TOKEN and hub.service:
+            self.write({"kind": "service", "name": hub.service, "scopes": []})
+            return
+        hub.asked += 1
         if hub.stalled is not None and token.startswith(hub.stalled_for):
             await hub.stalled.wait()
         if token not in hub.tokens:
@@ -108,6 +114,10 @@ class _UsersHandler(RequestHandler):
         hub: FakeHub = self.settings["hub"]
         if hub.broken:
             self.set_status(503)
+            return
+        if not hub.service or not hub.service_may_list:
+            self.set_status(403)
+            self.write({"status": 403, "message": "Forbidden"})
             return
         items = [
             {"name": name, "servers": {s: {"name": s, "ready": True} for s in servers}}

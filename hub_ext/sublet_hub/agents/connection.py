@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.installation.standings import AgentRefusal
 from sublet_quota.wire.agent_link import (
     FROM_AGENT,
     Assignments,
@@ -69,18 +70,21 @@ class AgentSocket(WebSocketHandler):
             raise HTTPError(403, "agents send their secret in the Authorization header alone")
         header = _BEARER.match(self.request.headers.get("Authorization", ""))
         try:
-            proof = None if header is None else header[1]
-            identity = None if proof is None else await self._identify(proof)
+            identity = await self._identify(None if header is None else header[1])
         except IdentityUnknownError as error:
+            self.connections.refused.count(AgentRefusal.UNCHECKED)
             raise HTTPError(503, str(error)) from error
         except TooManyRequestsError as error:
             raise HTTPError(429, str(error)) from error
-        if identity is None:
-            raise HTTPError(401, "no node has this secret")
+        if isinstance(identity, AgentRefusal):
+            self.connections.refused.count(identity)
+            raise HTTPError(401, f"no node has this secret ({identity})")
         self.node = identity.node
         self.expires_at = identity.expires_at
 
-    async def _identify(self, proof: str) -> AgentIdentity | None:
+    async def _identify(self, proof: str | None) -> AgentIdentity | AgentRefusal:
+        if proof is None:
+            return AgentRefusal.NO_TOKEN
         return await self.connections.agents.identify(proof, address_of(self.request))
 
     def check_origin(self, origin: str) -> bool:
@@ -153,6 +157,7 @@ class AgentSocket(WebSocketHandler):
         return self.view
 
     def _break_off(self, why: str) -> None:
+        self.connections.refused.count(AgentRefusal.PROTOCOL)
         _LOG.warning("the agent of %s is disconnected: %s", self.node, why)
         self.close(_BAD_PROTOCOL, why.encode()[:120].decode(errors="ignore"))
 

@@ -19,6 +19,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.identity import AgentIdentities
+from sublet_hub.agents.refused_agents import RefusedAgents
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
 from sublet_hub.state.fleet import NodeView
@@ -55,6 +56,7 @@ class AgentConnections:
     ) -> None:
         self.agents = agents
         self.metrics = metrics
+        self.refused = RefusedAgents(stores.now)
         self._stores = stores
         self._assigner = assigner
         self._sockets: dict[NodeId, AgentConnection] = {}

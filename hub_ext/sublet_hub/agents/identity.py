@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.installation.standings import AgentRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class IdentityUnknownError(Exception):
 class AgentIdentities(Protocol):
     """The means to tell which agent has sent a proof."""
 
-    async def identify(self, proof: str, address: str) -> AgentIdentity | None:
-        """Return the identity that belongs to what an agent sent, or ``None``.
+    async def identify(self, proof: str, address: str) -> AgentIdentity | AgentRefusal:
+        """Return the identity that belongs to what an agent sent, or why it is not let in.
 
         ``address`` is where the proof came from: who sends what is false from there waits, not
         others (``TooManyRequestsError``, or ``IdentityUnknownError`` where somebody else is asked).

@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.installation.standings import AgentRefusal
 
 from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
 from sublet_hub.kubernetes_api.client import KubeApi
@@ -55,7 +56,7 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    identity: AgentIdentity | None
+    identity: AgentIdentity | AgentRefusal
     until: datetime
 
 
@@ -78,15 +79,18 @@ class AgentTokens:
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    async def identify(self, proof: str, address: str) -> AgentIdentity | None:
-        """Return whose agent has this token, or ``None``.
+    async def identify(self, proof: str, address: str) -> AgentIdentity | AgentRefusal:
+        """Return whose agent has this token, or why it is none's.
 
         ``IdentityUnknownError`` where nobody can say now.
         """
         now = self._now()
         claims = _claims(proof)
-        if claims is None or not _is_for_us(claims, now):
-            return None
+        if claims is None:
+            return AgentRefusal.NO_TOKEN
+        refusal = _why_not_for_us(claims, now)
+        if refusal is not None:
+            return refusal
         key = hashlib.sha256(proof.encode()).hexdigest()
         known = self._kept.get(key)
         if known is not None and now < known.until:
@@ -95,7 +99,7 @@ class AgentTokens:
         async with self._asking:
             identity = await self._ask(proof, claims)
         self._keep(key, identity, self._now())
-        if identity is not None:
+        if isinstance(identity, AgentIdentity):
             self._in_vain.give_back(address)
             self._remember(address)
         return identity
@@ -118,7 +122,7 @@ class AgentTokens:
         while len(self._agents_from) > _MOST_KEPT:
             self._agents_from.popitem(last=False)
 
-    async def _ask(self, token: str, claims: dict[str, Any]) -> AgentIdentity | None:
+    async def _ask(self, token: str, claims: dict[str, Any]) -> AgentIdentity | AgentRefusal:
         review = TOKEN_REVIEWS.manifest({}, spec={"token": token, "audiences": [AUDIENCE]})
         try:
             answer = await self._api.create(TOKEN_REVIEWS, None, review)
@@ -127,14 +131,14 @@ class AgentTokens:
             message = "Kubernetes cannot be asked about the token now: try again"
             raise IdentityUnknownError(message) from error
         node = self._node_of(answer.get("status") or {})
-        if node is None:
-            return None
+        if isinstance(node, AgentRefusal):
+            return node
         return AgentIdentity(node, datetime.fromtimestamp(claims["exp"], UTC))
 
-    def _node_of(self, status: Manifest) -> NodeId | None:
+    def _node_of(self, status: Manifest) -> NodeId | AgentRefusal:
         if not status.get("authenticated") or AUDIENCE not in list(status.get("audiences") or []):
             _LOG.warning("Kubernetes does not know an agent's token: %.200s", status.get("error"))
-            return None
+            return AgentRefusal.UNKNOWN
         user = status.get("user") or {}
         if user.get("username") != self._account.user_name:
             _LOG.warning(
@@ -142,7 +146,7 @@ class AgentTokens:
                 user.get("username"),
                 self._account.user_name,
             )
-            return None
+            return AgentRefusal.OTHER_ACCOUNT
         names: list[str] = list((user.get("extra") or {}).get(NODE_NAME) or ())
         if len(names) != 1 or not names[0]:
             _LOG.error(
@@ -150,10 +154,10 @@ class AgentTokens:
                 "Kubernetes 1.30 or newer",
                 self._account.user_name,
             )
-            return None
+            return AgentRefusal.NO_NODE
         return NodeId(str(names[0]))
 
-    def _keep(self, key: str, identity: AgentIdentity | None, now: datetime) -> None:
+    def _keep(self, key: str, identity: AgentIdentity | AgentRefusal, now: datetime) -> None:
         self._kept[key] = _Kept(identity, now + _KEPT)
         self._kept.move_to_end(key)
         while len(self._kept) > _MOST_KEPT:
@@ -173,11 +177,13 @@ def _claims(token: str) -> dict[str, Any] | None:
     return claims if isinstance(claims, dict) else None
 
 
-def _is_for_us(claims: dict[str, Any], now: datetime) -> bool:
+def _why_not_for_us(claims: dict[str, Any], now: datetime) -> AgentRefusal | None:
     audience, expires = claims.get("aud"), claims.get("exp")
     named = [audience] if isinstance(audience, str) else audience
     if not isinstance(named, list) or AUDIENCE not in named:
-        return False
+        return AgentRefusal.OTHER_AUDIENCE
     if isinstance(expires, bool) or not isinstance(expires, int | float):
-        return False
-    return now.timestamp() < expires < (now + timedelta(days=3660)).timestamp()
+        return AgentRefusal.NO_TOKEN
+    if not now.timestamp() < expires < (now + timedelta(days=3660)).timestamp():
+        return AgentRefusal.EXPIRED
+    return None

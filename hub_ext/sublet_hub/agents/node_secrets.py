@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from sublet_quota.names.ids import NodeId
+from sublet_quota.reasons.installation.standings import AgentRefusal
 
 from sublet_hub.agents.identity import AgentIdentity
 from sublet_hub.errors import ConfigurationError
@@ -42,13 +43,13 @@ class NodeSecrets:
                 message = f"the secret in {path} is shorter than {_LEAST_LENGTH} characters"
                 raise ConfigurationError(message)
 
-    async def identify(self, proof: str, address: str) -> AgentIdentity | None:
-        """Return the agent of the node with this secret, or ``None``. ``TooManyRequestsError``."""
+    async def identify(self, proof: str, address: str) -> AgentIdentity | AgentRefusal:
+        """Return the agent of the node with this secret. ``TooManyRequestsError``."""
         self._guesses.refuse(address, known=_digest(proof) in self._read_last)
         node = self.node_of(proof)
         if node is None:
             self._guesses.count(address)
-            return None
+            return AgentRefusal.UNKNOWN
         return AgentIdentity(node)
 
     def node_of(self, secret: str) -> NodeId | None:

@@ -116,6 +116,8 @@ class Assembly:
         intake: JobIntake = LocalIntake(settings.jobs) if runs is None else runs.intake
         decides = runs is None or runs.has_own_queue
         self._queue = JobQueue(stores, waiting, metrics, where, decides=decides)
+        allocation = Allocation(stores, metrics, homes)
+        patience = Patience(settings.missing_for, settings.start_within)
         self.service = ServiceParts(
             now=now,
             ledger=ledger,
@@ -123,7 +125,8 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
-            allocation=Allocation(stores, metrics, homes),
+            allocation=allocation,
+            reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
             startup_grace=StartupGrace(fleet, settings.agents_return_within),
             pods=Pods(ledger, capacity, accounts, now),
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
@@ -156,13 +159,6 @@ class Assembly:
             metrics,
         )
         self._runner = self._make_runner()
-        self._reconciliation = Reconciliation(
-            ledger,
-            fleet,
-            self.service.allocation,
-            Patience(settings.missing_for, settings.start_within),
-            now,
-        )
         self._tasks: list[asyncio.Task[None]] = []
         self._connect_parts()
 
@@ -174,7 +170,7 @@ class Assembly:
             (Loop("jobs", _ROUND_S, self._jobs_round), self._wakeup),
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
             (Loop("hub", settings.hub_check_period.total_seconds(), self._ask_hub), Wakeup()),
-            (Loop("processes", 5.0, self._reconciliation.look_at_processes), Wakeup()),
+            (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
@@ -268,7 +264,7 @@ class Assembly:
             self.service.ledger.apply(Change(events=(told,)), now)
 
     async def _ask_hub(self) -> None:
-        await self._reconciliation.ask_hub(self._adapters.hub)
+        await self.service.reconciliation.ask_hub(self._adapters.hub)
 
     def _look_at_quota(self) -> None:
         quota = self.service.quota

@@ -1,12 +1,17 @@
-"""The question to JupyterHub which servers there are; no other module knows the hub's own API."""
+"""The questions to JupyterHub which servers there are, and whose the service's token is.
+
+No other module knows the hub's own API.
+"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from sublet_quota.names.ids import UserName
+from sublet_quota.names.scopes import SERVICE_NAME
+from sublet_quota.reasons.installation.standings import HubStanding
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
@@ -15,6 +20,8 @@ from sublet_hub.errors import HubUnreachableError
 _PAGE = 200
 _MOST_PAGES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
+_NOT_ALLOWED: Final = 403
+_NOTHING_THERE: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,43 @@ class HubClient:
         message = f"the hub's list of users has no end after {_MOST_PAGES} pages"
         raise HubUnreachableError(message)
 
+    async def whose_token(self) -> HubStanding:
+        """Return how the hub knows the service's token. ``HubUnreachableError``."""
+        try:
+            owner = await self._ask("user")
+        except HTTPClientError as error:
+            if error.code == _NOT_ALLOWED:
+                return HubStanding.REFUSES_TOKEN
+            raise self._unexpected("whose the service's token is", error) from error
+        if isinstance(owner, dict) and owner.get("kind") == "service":
+            return HubStanding.OK if owner["name"] == SERVICE_NAME else HubStanding.TOKEN_OF_ANOTHER
+        return HubStanding.TOKEN_OF_ANOTHER
+
     async def _page(self, offset: int | None) -> Mapping[str, Any]:
         query = urlencode({"state": "active", "offset": offset or 0, "limit": _PAGE})
+        try:
+            page = await self._ask(f"users?{query}")
+        except HTTPClientError as error:
+            if error.code != _NOT_ALLOWED:
+                raise self._unexpected("the hub's list of users", error) from error
+            standing = await self.whose_token()
+            if standing is HubStanding.REFUSES_TOKEN:
+                message = "the hub does not know the service's token"
+                raise HubUnreachableError(message, standing) from error
+            message = (
+                "the hub's list of users: HTTP 403: does the service's role have list:users and "
+                "read:servers?"
+            )
+            raise HubUnreachableError(message, HubStanding.LACKS_SCOPES) from error
+        if not isinstance(page, dict) or not {"items", "_pagination"} <= set(page):
+            message = "the hub's list of users is not as expected: is it JupyterHub 5 or later?"
+            raise HubUnreachableError(message, HubStanding.NO_HUB)
+        return page
+
+    async def _ask(self, path: str) -> Any:
+        """Return what the hub answers. ``HTTPClientError`` where it refuses."""
         request = HTTPRequest(
-            f"{self._api_url}/users?{query}",
+            f"{self._api_url}/{path}",
             headers={
                 "Authorization": f"token {self._token}",
                 "Accept": "application/jupyterhub-pagination+json",
@@ -61,27 +101,29 @@ class HubClient:
         client = SimpleAsyncHTTPClient(force_instance=True, max_body_size=_MOST_BYTES)
         try:
             response = await client.fetch(request)
-            page: Mapping[str, Any] = json.loads(response.body)
-        except HTTPClientError as error:
-            hint = ": does the service's role have list:users and read:servers?"
-            told = hint if error.code == 403 else ""  # noqa: PLR2004
-            message = f"the hub's list of users: HTTP {error.code}{told}"
-            raise HubUnreachableError(message) from error
-        except (OSError, ValueError) as error:
+            return json.loads(response.body)
+        except HTTPClientError:
+            raise
+        except OSError as error:
             message = f"the hub at {self._api_url} does not answer: {error}"
             raise HubUnreachableError(message) from error
+        except ValueError as error:
+            message = f"what answers at {self._api_url} is no JupyterHub: {error}"
+            raise HubUnreachableError(message, HubStanding.NO_HUB) from error
         finally:
             client.close()
-        if not isinstance(page, dict) or not {"items", "_pagination"} <= set(page):
-            message = "the hub's list of users is not as expected: is it JupyterHub 5 or later?"
-            raise HubUnreachableError(message)
-        return page
+
+    def _unexpected(self, what: str, error: HTTPClientError) -> HubUnreachableError:
+        message = f"{what}: HTTP {error.code} at {self._api_url}"
+        nothing = error.code in {301, 302, _NOTHING_THERE}
+        standing = HubStanding.NO_HUB if nothing else HubStanding.UNREACHABLE
+        return HubUnreachableError(message, standing)
 
 
 def _servers_of(user: Mapping[str, Any]) -> set[tuple[UserName, str]]:
     if "servers" not in user:
         message = "the hub shows no servers to the service: its role lacks read:servers"
-        raise HubUnreachableError(message)
+        raise HubUnreachableError(message, HubStanding.LACKS_SCOPES)
     return {
         (UserName(user["name"]), name)
         for name, server in user["servers"].items()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.installation.standings import HubStanding
 
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.host.process_identity import is_alive
@@ -49,20 +50,25 @@ class Reconciliation:
         self._now = now
         self._missing_since: dict[SliceId, datetime] = {}
         self._dead: set[SliceId] = set()
-        self.hub_silent_since: datetime | None = None
+        self.hub_standing = HubStanding.UNASKED
+        """How the hub answered when it was asked last."""
 
     async def ask_hub(self, hub: HubClient) -> None:
-        """Compare with the hub's servers; a hub that does not answer is logged once."""
+        """Compare with the hub's servers; what else it answers is logged when that is news."""
         try:
             servers = await hub.servers()
+            standing = self.hub_standing
+            if standing is not HubStanding.OK:
+                standing = await hub.whose_token()
         except HubUnreachableError as error:
-            if self.hub_silent_since is None:
-                self.hub_silent_since = self._now()
+            if error.standing is not self.hub_standing:
                 _LOG.warning("slices are not compared with the hub's servers: %s", error)
+            self.hub_standing = error.standing
             return
-        if self.hub_silent_since is not None:
-            _LOG.info("the hub answers again")
-            self.hub_silent_since = None
+        if standing is not self.hub_standing:
+            words = "the hub answers, and knows the service's token as %s"
+            _LOG.log(logging.INFO if standing is HubStanding.OK else logging.ERROR, words, standing)
+        self.hub_standing = standing
         self.compare(servers)
 
     def compare(self, hub: HubServers) -> None:

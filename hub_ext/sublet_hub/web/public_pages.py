@@ -7,31 +7,27 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from sublet_hub.agents.refused_agents import RefusedAgents
 from sublet_hub.errors import NotAllowedError
 from sublet_hub.security.authentication import ServiceAuth, caller_of
 from sublet_hub.web.openapi import openapi_document
 from sublet_hub.web.request_handler import ServiceHandler
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.views.health import health_of
 
 
 class HealthHandler(ServiceHandler):
     """The page that says whether the service works, and nothing about anybody."""
 
-    def initialize(self, service: ServiceParts, version: str) -> None:
-        """Take the service's parts, and the version to tell."""
+    def initialize(self, service: ServiceParts, refused: RefusedAgents, version: str) -> None:
+        """Take the service's parts, who was refused, and the version to tell."""
         self.service = service
+        self.refused = refused
         self.version = version
 
     def get(self) -> None:
-        """Answer with the version, and how many agents report or are silent."""
-        fleet = self.service.fleet
-        said = {
-            "ok": True,
-            "version": self.version,
-            "agents": sum(1 for _ in fleet.speaking()),
-            "silent_agents": len(fleet.silent_nodes()),
-        }
-        self._send(json.dumps(said))
+        """Answer with the version, and how hub, agents and cards are."""
+        self._send(health_of(self.service, self.refused, self.version).model_dump_json())
 
 
 class OpenApiHandler(ServiceHandler):

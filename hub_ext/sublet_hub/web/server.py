@@ -76,8 +76,9 @@ def make_application(
     """Return the application with all routes."""
     prefix = re.escape(settings.prefix)
     metrics = {"service": service, "hub_auth": hub_auth, "token": settings.metrics_token}
+    health = {"service": service, "refused": connections.refused, "version": settings.version}
     rules: list[Any] = [
-        url(prefix + "health", HealthHandler, {"service": service, "version": settings.version}),
+        url(prefix + "health", HealthHandler, health),
         url(prefix + "metrics", MetricsHandler, metrics),
         url("/metrics", MetricsHandler, metrics),
         url(prefix + "oauth_callback", OAuthCallback, {"hub_auth": hub_auth}),

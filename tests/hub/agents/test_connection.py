@@ -10,6 +10,7 @@ from sublet_hub.agents.node_secrets import NodeSecrets
 from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.host.private_files import write_private
 from sublet_hub.security.rate_limits import Rate
+from sublet_quota.reasons.installation.standings import AgentRefusal
 from sublet_quota.wire.agent_link import AgentEvent, Hello
 from tornado.httpclient import HTTPClientError
 
@@ -72,7 +73,8 @@ async def test_who_sends_false_secrets_waits_and_an_agent_of_the_same_address_do
 async def test_false_secrets_that_must_wait_are_looked_up_nowhere(tmp_path: Path) -> None:
     folder = write_node_secrets(tmp_path / "nodes")
     agents = NodeSecrets(folder, Rate(1, 0.01))
-    assert await agents.identify("wrong-secret-0123456789", "10.0.0.1") is None
+    refused = await agents.identify("wrong-secret-0123456789", "10.0.0.1")
+    assert refused is AgentRefusal.UNKNOWN
     shutil.rmtree(folder)
     with pytest.raises(TooManyRequestsError):
         await agents.identify("wrong-secret-0123456789", "10.0.0.1")

@@ -13,10 +13,11 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 from sublet_hub.agents.connection import address_of
-from sublet_hub.agents.identity import IdentityUnknownError
+from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
 from sublet_hub.agents.kubernetes_tokens import NODE_NAME, AgentTokens, ServiceAccount
 from sublet_hub.kubernetes_api.client import KubeApi
 from sublet_hub.security.rate_limits import Rate
+from sublet_quota.reasons.installation.standings import AgentRefusal
 from tornado.httpclient import HTTPClientError
 from tornado.httputil import HTTPServerRequest
 
@@ -27,6 +28,7 @@ from tests.support.hub_world import FakeHub, HubWorld, hub_world
 pytestmark = pytest.mark.asyncio
 
 AGENTS = ServiceAccount("sublet", "sublet-agent")
+OTHER = AgentRefusal.OTHER_ACCOUNT
 
 
 @dataclass
@@ -73,22 +75,25 @@ async def test_the_node_is_the_one_that_kubernetes_wrote_into_the_token(
     token = a_token()
     kube.reviews[token] = a_review("node-7")
     identity = await agents.identify(token, "10.0.0.1")
-    assert identity is not None
+    assert isinstance(identity, AgentIdentity)
     assert identity.node == "node-7"
     assert identity.expires_at is not None
 
 
 @pytest.mark.parametrize(
-    "review",
+    ("review", "why"),
     [
-        a_review(authenticated=False),
-        a_review(audiences=["https://kubernetes.default.svc"]),
-        a_review(audiences=None),
-        a_review(user={"username": "system:serviceaccount:users:default"}),
-        a_review(user={"username": "system:serviceaccount:other:sublet-agent"}),
-        a_review(None),
-        a_review(user={"username": AGENTS.user_name, "extra": {NODE_NAME: ["a", "b"]}}),
-        {},
+        (a_review(authenticated=False), AgentRefusal.UNKNOWN),
+        (a_review(audiences=["https://kubernetes.default.svc"]), AgentRefusal.UNKNOWN),
+        (a_review(audiences=None), AgentRefusal.UNKNOWN),
+        (a_review(user={"username": "system:serviceaccount:users:default"}), OTHER),
+        (a_review(user={"username": "system:serviceaccount:other:sublet-agent"}), OTHER),
+        (a_review(None), AgentRefusal.NO_NODE),
+        (
+            a_review(user={"username": AGENTS.user_name, "extra": {NODE_NAME: ["a", "b"]}}),
+            AgentRefusal.NO_NODE,
+        ),
+        ({}, AgentRefusal.UNKNOWN),
     ],
     ids=[
         "not authenticated",
@@ -102,30 +107,30 @@ async def test_the_node_is_the_one_that_kubernetes_wrote_into_the_token(
     ],
 )
 async def test_other_tokens_are_nobodys(
-    kube: FakeKube, agents: AgentTokens, review: dict[str, Any]
+    kube: FakeKube, agents: AgentTokens, review: dict[str, Any], why: AgentRefusal
 ) -> None:
     token = a_token()
     kube.reviews[token] = review
-    assert await agents.identify(token, "10.0.0.1") is None
+    assert await agents.identify(token, "10.0.0.1") is why
 
 
 @pytest.mark.parametrize(
-    "proof",
+    ("proof", "why"),
     [
-        "node-secret-canary-0123456789",
-        "a.b.c",
-        "a." + "x" * 9000 + ".c",
-        a_token(audience=["other"]),
-        a_token(audience=None),
-        a_token(lasts_s=-10),
-        f"a.{base64.urlsafe_b64encode(b'[' * 5000).decode()}.c",
+        ("node-secret-canary-0123456789", AgentRefusal.NO_TOKEN),
+        ("a.b.c", AgentRefusal.NO_TOKEN),
+        ("a." + "x" * 9000 + ".c", AgentRefusal.NO_TOKEN),
+        (a_token(audience=["other"]), AgentRefusal.OTHER_AUDIENCE),
+        (a_token(audience=None), AgentRefusal.OTHER_AUDIENCE),
+        (a_token(lasts_s=-10), AgentRefusal.EXPIRED),
+        (f"a.{base64.urlsafe_b64encode(b'[' * 5000).decode()}.c", AgentRefusal.NO_TOKEN),
     ],
     ids=["a secret", "no JSON", "too long", "another's", "nobody's", "expired", "nested"],
 )
 async def test_what_cannot_be_a_token_for_us_is_not_asked_about(
-    kube: FakeKube, agents: AgentTokens, proof: str
+    kube: FakeKube, agents: AgentTokens, proof: str, why: AgentRefusal
 ) -> None:
-    assert await agents.identify(proof, "10.0.0.1") is None
+    assert await agents.identify(proof, "10.0.0.1") is why
     assert kube.asked == []
 
 
@@ -135,15 +140,15 @@ async def test_answers_are_kept_briefly_and_no_longer_than_the_token_lasts(
     token, short = a_token(), a_token("short", lasts_s=5)
     kube.reviews = {token: a_review(), short: a_review()}
     for _ in range(3):
-        assert await agents.identify(token, "10.0.0.1") is not None
-        assert await agents.identify(short, "10.0.0.1") is not None
+        assert isinstance(await agents.identify(token, "10.0.0.1"), AgentIdentity)
+        assert isinstance(await agents.identify(short, "10.0.0.1"), AgentIdentity)
     assert len(kube.asked) == 2
     kube.reviews.clear()
     clock.at += timedelta(seconds=20)
-    assert await agents.identify(token, "10.0.0.1") is not None
-    assert await agents.identify(short, "10.0.0.1") is None
+    assert isinstance(await agents.identify(token, "10.0.0.1"), AgentIdentity)
+    assert await agents.identify(short, "10.0.0.1") is AgentRefusal.EXPIRED
     clock.at += timedelta(seconds=20)
-    assert await agents.identify(token, "10.0.0.1") is None
+    assert await agents.identify(token, "10.0.0.1") is AgentRefusal.UNKNOWN
 
 
 async def test_a_flood_of_false_tokens_does_not_reach_the_api_server(
@@ -153,7 +158,8 @@ async def test_a_flood_of_false_tokens_does_not_reach_the_api_server(
     refused = 0
     for number in range(1000):
         try:
-            assert await agents.identify(a_token(f"false-{number}"), f"10.0.1.{number}") is None
+            said = await agents.identify(a_token(f"false-{number}"), f"10.0.1.{number}")
+            assert said is AgentRefusal.UNKNOWN
         except IdentityUnknownError:
             refused += 1
     assert len(kube.asked) == 5
@@ -169,7 +175,7 @@ async def test_made_up_tokens_of_one_address_keep_no_agent_away(
     assert len(kube.asked) == 10
     token = a_token()
     kube.reviews[token] = a_review("node-7")
-    assert await agents.identify(token, "10.0.0.7") is not None
+    assert isinstance(await agents.identify(token, "10.0.0.7"), AgentIdentity)
 
 
 async def test_where_an_agent_came_from_before_it_is_let_in_whatever_other_addresses_send(
@@ -178,12 +184,12 @@ async def test_where_an_agent_came_from_before_it_is_let_in_whatever_other_addre
     agents = AgentTokens(api, AGENTS, clock.now, Rate(burst=5, per_s=0.001))
     kube.reviews = {a_token(f"agent-{number}"): a_review() for number in range(20)}
     tokens = list(kube.reviews)
-    assert await agents.identify(tokens[0], "10.0.0.7") is not None
+    assert isinstance(await agents.identify(tokens[0], "10.0.0.7"), AgentIdentity)
     for number in range(100):
         with suppress(IdentityUnknownError):
             await agents.identify(a_token(f"false-{number}"), f"10.0.9.{number}")
     for token in tokens[1:]:
-        assert await agents.identify(token, "10.0.0.7") is not None
+        assert isinstance(await agents.identify(token, "10.0.0.7"), AgentIdentity)
     with pytest.raises(IdentityUnknownError):
         await agents.identify(a_token(), "10.0.0.8")
 

@@ -181,7 +181,7 @@ async def test_a_slice_without_pod_ends_and_one_whose_pod_waits_for_a_node_stays
         replace(each, created_at=now - timedelta(hours=1)) for each in ledger.slices.values()
     )
     ledger.apply(Change(slices=aged), now)
-    world.assembly._reconciliation.look_at_processes()
+    world.service.reconciliation.look_at_processes()
     assert set(ledger.slices) == {with_pod}
 
 

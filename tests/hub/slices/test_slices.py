@@ -284,7 +284,7 @@ async def test_a_slice_whose_first_process_is_dead_is_released(world: HubWorld) 
     assert await world.hub_call("POST", path, started) == (204, None)
     await agent.until(lambda: agent.assignments.slices[0].root_pid == child.pid)
     assert agent.assignments.slices[0].unit_group == unit
-    look = world.assembly._reconciliation.look_at_processes
+    look = world.service.reconciliation.look_at_processes
     look()
     look()
     assert world.service.ledger.slices

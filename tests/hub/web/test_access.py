@@ -1,7 +1,6 @@
 """Who may call what: each route as another user, as another server, without a token."""
 
 import asyncio
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -323,16 +322,6 @@ async def test_answers_may_not_be_framed_cached_or_guessed_at(world: HubWorld) -
         response = await world.raw("GET", path)
         assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
-
-
-async def test_health_says_how_many_agents_speak(world: HubWorld) -> None:
-    async def agents() -> tuple[int, int]:
-        said = json.loads((await world.raw("GET", "health")).body)
-        return said["agents"], said["silent_agents"]
-
-    assert await agents() == (0, 0)
-    await world.agent()
-    assert await agents() == (1, 0)
 
 
 async def test_metrics_are_for_admins_and_for_this_machine(world: HubWorld) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_hub.agents.identity import AgentIdentity
 from sublet_hub.agents.kubernetes_tokens import AgentTokens, ServiceAccount
 from sublet_hub.host.clock import utc_now
 from sublet_hub.kubernetes_api.writer_lease import WriterLease
+from sublet_quota.reasons.installation.standings import AgentRefusal
 
 from tests.support.hub_world import until
 from tests.support.jobs_on_kube import SETTINGS
@@ -66,7 +68,7 @@ async def test_the_api_server_says_on_which_node_an_agent_is(namespace: Api, nod
     async with way_in(namespace) as api:
         agents = AgentTokens(api, ServiceAccount(namespace.namespace, "sublet-agent"), utc_now)
         identity = await agents.identify(token_of(namespace), "10.0.0.1")
-        assert identity is not None
+        assert isinstance(identity, AgentIdentity)
         assert identity.node == node
         assert identity.expires_at is not None
 
@@ -76,13 +78,16 @@ async def test_no_other_token_of_the_cluster_is_an_agents(namespace: Api, node: 
     make_agent(namespace, node, "tenant")
     async with way_in(namespace) as api:
         agents = AgentTokens(api, ServiceAccount(namespace.namespace, "sublet-agent"), utc_now)
-        assert await agents.identify(token_of(namespace, "tenant"), "10.0.0.1") is None
-        assert await agents.identify(token_of(namespace, audience="other"), "10.0.0.1") is None
-        assert await agents.identify(token_of(namespace, bound=False), "10.0.0.1") is None
+        for token, why in (
+            (token_of(namespace, "tenant"), AgentRefusal.OTHER_ACCOUNT),
+            (token_of(namespace, audience="other"), AgentRefusal.OTHER_AUDIENCE),
+            (token_of(namespace, bound=False), AgentRefusal.NO_NODE),
+        ):
+            assert await agents.identify(token, "10.0.0.1") is why
         gone = token_of(namespace)
         namespace.delete("v1", "Pod", "pod-of-sublet-agent", grace_s=0)
         await until(lambda: namespace.find("v1", "Pod", "pod-of-sublet-agent") is None, WITHIN_S)
-        assert await agents.identify(gone, "10.0.0.1") is None
+        assert await agents.identify(gone, "10.0.0.1") is AgentRefusal.UNKNOWN
 
 
 async def test_a_job_waits_for_lent_room_and_runs_on_the_node_that_has_it(

@@ -13,6 +13,7 @@ from sublet_hub.security.rate_limits import Guesses, RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
+from sublet_hub.slices.reconciliation import Reconciliation
 from sublet_hub.slices.resizing import Resizing
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
@@ -48,6 +49,7 @@ class ServiceParts:
     capacity: Capacity
     accounts: OwnerAccounts
     allocation: Allocation
+    reconciliation: Reconciliation
     startup_grace: StartupGrace
     pods: Pods
     keep_and_wake: KeepAndWake

@@ -1,0 +1,32 @@
+"""What the service tells anybody of its health: codes and counts, and nothing about anybody."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.reasons.installation.standings import AgentRefusal, HubStanding, QuotaStanding
+from sublet_quota.wire.schema import AnswerModel, Name
+
+
+class Health(AnswerModel):
+    """The body of the page ``health``."""
+
+    ok: bool
+    version: Name
+    agents: int = Field(ge=0)
+    """How many agents report."""
+    silent_agents: int = Field(ge=0)
+    """How many nodes are known, and not reported of."""
+    agents_without_cards: int = Field(default=0, ge=0)
+    cards: int = Field(default=0, ge=0)
+    """How many cards agents report."""
+    unfit_cards: int = Field(default=0, ge=0)
+    """How many of the cards are not fit to be lent."""
+    unfit: Mapping[Unfit, int] = Field(default_factory=dict)
+    """Why they are not: how many cards have each reason."""
+    refused_agents: Mapping[AgentRefusal, int] = Field(default_factory=dict)
+    """How often lately somebody who wanted to be an agent was not let in, and why. Whoever reaches
+    the service can have themselves counted here."""
+    hub: HubStanding = HubStanding.UNASKED
+    quota: QuotaStanding = QuotaStanding.OK
