@@ -1,76 +1,125 @@
-"""What `helm test` demands: a service that answers, and agents that report."""
+"""What the chart tells `helm test` of a release, and what that may read."""
 
 import json
-import runpy
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from sublet_hub.release_check.__main__ import VARIABLE
+from sublet_hub.release_check.settings import ReleaseSettings
 
-from tests.support.helm_charts import render
-from tests.support.helm_documents import CHART
-from tests.support.helm_options import OPTIONS
+from tests.support.helm_charts import Rendered, render
+from tests.support.helm_options import OPTIONS, Values
 
-HEALTH: dict[str, Any] = {"ok": True, "version": "0.1.0", "agents": 2, "silent_agents": 0}
-
-
-class _Health(BaseHTTPRequestHandler):
-    said: dict[str, Any] = HEALTH
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps(self.said).encode())
-
-    def log_message(self, *_words: Any) -> None:
-        """Say nothing."""
+pytestmark = pytest.mark.usefixtures("helm")
+cases = pytest.mark.parametrize("values", OPTIONS.values(), ids=OPTIONS.keys())
 
 
-@pytest.fixture
-def problems(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
-    """What the check finds where health is as given."""
-    handler = type("Handler", (_Health,), {})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        for name in ("SERVICE_URL", "PROXY_URL"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}/")
-        monkeypatch.setenv("AGENTS", "--selector a=b")
-        check = runpy.run_path(str(CHART / "files" / "check.py"))
-
-        def find(**values: Any) -> list[str]:
-            handler.said = {**HEALTH, **values}  # type: ignore[attr-defined]
-            return list(check["find_problems"]())
-
-        yield find
-        server.shutdown()
+def told(values: Values) -> ReleaseSettings:
+    """What the check's pod is told."""
+    (pod,) = render(values).all("Pod")
+    variables = {each["name"]: each["value"] for each in pod["spec"]["containers"][0]["env"]}
+    return ReleaseSettings.model_validate_json(variables[VARIABLE])
 
 
-def test_all_is_well_where_agents_report_and_none_is_silent(
-    problems: Callable[..., list[str]],
-) -> None:
-    assert problems() == []
+def named(chart: Rendered, kind: str) -> set[str]:
+    return {each["metadata"]["name"] for each in chart.all(kind)}
 
 
-@pytest.mark.parametrize("values", [{"agents": 0}, {"silent_agents": 1}])
-def test_no_agent_and_a_silent_one_are_told_once_with_where_to_look(
-    problems: Callable[..., list[str]], values: dict[str, int]
-) -> None:
-    (problem,) = problems(**values)
-    assert "kubectl get daemonsets,pods --selector a=b" in problem
+@cases
+def test_what_the_check_looks_at_is_what_the_chart_makes(values: Values) -> None:
+    settings, chart = told(values), render(values)
+    assert settings.deployment in named(chart, "Deployment")
+    (service,) = chart.all("Deployment")
+    labels = service["spec"]["template"]["metadata"]["labels"]
+    wanted = dict(pair.split("=") for pair in settings.pods_of("service").split(","))
+    assert wanted.items() <= labels.items()
+    if settings.admission_policy:
+        assert settings.admission_policy in named(chart, "ValidatingAdmissionPolicyBinding")
+    if settings.agents is not None:
+        daemon_set = chart.one("DaemonSet", settings.agents.daemon_set)
+        pod = daemon_set["spec"]["template"]["spec"]
+        assert settings.agents.labels == (pod.get("nodeSelector") or {})
+        assert settings.agents.runtime_class == pod.get("runtimeClassName", "")
+        assert pod.get("priorityClassName", "") in {"", *settings.priority_classes.values()}
 
 
-def test_where_no_agents_are_demanded_none_is_missed(
-    problems: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("AGENTS")
-    assert problems(agents=0) == []
+def test_the_check_asks_where_everybody_else_does() -> None:
+    for values in (OPTIONS["defaults"], OPTIONS["another hub"], OPTIONS["agents' place"]):
+        settings, chart = told({**values, "fullnameOverride": ""}), render(values)
+        hub, agent = chart.configuration("hub"), chart.configuration("agent")
+        assert settings.hub_url == hub["hub_api_url"]
+        assert settings.proxy_url == hub["service_url"]
+        assert settings.service_url.endswith(hub["base_prefix"])
+        assert settings.agents is not None
+        assert settings.agents.service_url == agent["service_url"]
 
 
-@pytest.mark.usefixtures("helm")
 @pytest.mark.parametrize("option", ["defaults", "no agents", "small check"])
 def test_agents_are_demanded_where_the_chart_has_them(option: str) -> None:
-    pod = render(OPTIONS[option]).one("Pod", "sublet-check")
-    variables = {each["name"]: each["value"] for each in pod["spec"]["containers"][0]["env"]}
-    assert ("AGENTS" in variables) is (option == "defaults")
+    assert (told(OPTIONS[option]).agents is not None) is (option == "defaults")
+
+
+def test_classes_that_are_only_named_are_looked_for_too() -> None:
+    assert told(OPTIONS["other priorities"]).priority_classes == {
+        "priorityClasses.notebooks": "theirs",
+        "priorityClasses.jobs": "our-jobs",
+        "priorityClasses.jobSets": "our-job-sets",
+    }
+    classes = told(OPTIONS["agents' place"]).priority_classes
+    assert classes["agent.priorityClassName"] == "system-node-critical"
+    assert "priorityClasses.agents" not in classes
+
+
+def test_without_jobs_nothing_of_theirs_is_looked_for() -> None:
+    settings = told(OPTIONS["no jobs"])
+    assert settings.admission_policy == ""
+    assert not any("jobs" in each.lower() for each in settings.priority_classes)
+    assert settings.agents is not None
+    assert settings.agents.lend is False
+
+
+def test_labels_of_the_hub_matter_to_network_policies_alone() -> None:
+    assert told(OPTIONS["another hub"]).hub_labels == {"app": "jupyterhub", "release": "hub"}
+    assert told(OPTIONS["no network policies"]).hub_labels == {}
+
+
+def hooks(values: Values) -> list[dict[str, Any]]:
+    found = render(values).objects
+    return [e for e in found if "helm.sh/hook" in e["metadata"].get("annotations", {})]
+
+
+@cases
+def test_what_the_check_is_allowed_is_there_while_it_runs_alone(values: Values) -> None:
+    kinds = set()
+    for each in hooks(values):
+        notes = each["metadata"]["annotations"]
+        assert notes["helm.sh/hook"] == "test"
+        if each["kind"] != "Pod":
+            kinds.add(each["kind"])
+            assert int(notes["helm.sh/hook-weight"]) < 0
+            policy = set(notes["helm.sh/hook-delete-policy"].split(","))
+            assert policy == {"before-hook-creation", "hook-succeeded", "hook-failed"}
+    roles = {"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    assert kinds == {"ServiceAccount", *roles}
+
+
+def test_helm_shows_what_the_check_says() -> None:
+    (pod,) = render({}).all("Pod")
+    notes = pod["metadata"]["annotations"]
+    shown = set(notes["helm.sh/hook-output-log-policy"].split(","))
+    assert shown == {"hook-succeeded", "hook-failed"}
+    # To be read afterwards, too.
+    assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation"
+
+
+def test_service_and_agent_leave_in_their_status_why_they_ended() -> None:
+    chart = render({})
+    for each in (*chart.all("Deployment"), *chart.all("DaemonSet"), *chart.all("Pod")):
+        spec = each["spec"] if each["kind"] == "Pod" else each["spec"]["template"]["spec"]
+        assert spec["containers"][0]["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_the_settings_are_one_text_that_a_shell_need_not_read() -> None:
+    (pod,) = render(OPTIONS["agents' place"]).all("Pod")
+    (value,) = (e["value"] for e in pod["spec"]["containers"][0]["env"] if e["name"] == VARIABLE)
+    assert json.loads(value)["agents"]["labels"] == {"gpu": "yes"}

@@ -37,6 +37,23 @@ TRAIN_JOBS = {
     ("sublet", "trainer.kubeflow.org", "trainjobs", verb)
     for verb in ("create", "delete", "list", "watch")
 }
+CHECK = {
+    ("sublet-check", "apps", "deployments", "get"),
+    ("sublet-check", "apps", "daemonsets", "get"),
+    *(("sublet-check", "", kind, "list") for kind in ("pods", "events", "nodes")),
+    ("sublet-check", "", "namespaces", "get"),
+    ("sublet-check", "scheduling.k8s.io", "priorityclasses", "get"),
+}
+"""What `helm test` may read while it runs."""
+CHECKED_POLICY = {
+    (
+        "sublet-check",
+        "admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings",
+        "get",
+    )
+}
+CHECKED_RUNTIME = {("sublet-check", "node.k8s.io", "runtimeclasses", "get")}
 CLAIMS = {("their-hub", "resource.k8s.io", "resourceclaims", "create")}
 
 
@@ -68,16 +85,35 @@ def pods(chart: Rendered) -> Iterator[tuple[str, Manifest]]:
 @pytest.mark.parametrize(
     ("values", "wanted"),
     [
-        ({}, SERVICE | JOBS),
-        (OPTIONS["claims"], SERVICE | JOBS | CLAIMS),
+        ({}, SERVICE | JOBS | CHECKED_POLICY),
+        (OPTIONS["claims"], SERVICE | JOBS | CHECKED_POLICY | CLAIMS),
         (OPTIONS["no jobs"], SERVICE),
-        (OPTIONS["Kueue"], SERVICE | JOBS | KUEUE | JOB_SETS),
-        (OPTIONS["Kueue in a cohort"], SERVICE | JOBS | KUEUE | TRAIN_JOBS),
+        (OPTIONS["Kueue"], SERVICE | JOBS | CHECKED_POLICY | KUEUE | JOB_SETS),
+        (OPTIONS["Kueue in a cohort"], SERVICE | JOBS | CHECKED_POLICY | KUEUE | TRAIN_JOBS),
+        (OPTIONS["agents' place"], SERVICE | JOBS | CHECKED_POLICY | CHECKED_RUNTIME),
     ],
-    ids=["defaults", "claims", "no jobs", "Kueue and JobSet", "Kueue and TrainJob"],
+    ids=[
+        "defaults",
+        "claims",
+        "no jobs",
+        "Kueue and JobSet",
+        "Kueue and TrainJob",
+        "runtime class",
+    ],
 )
 def test_rights_equal_the_list(values: Values, wanted: set[Right]) -> None:
-    assert rights(render(values)) == wanted
+    assert rights(render(values)) == wanted | CHECK
+
+
+@cases
+def test_the_check_changes_nothing_and_reads_single_objects_by_their_names(values: Values) -> None:
+    chart = render(values)
+    for role in (*chart.all("Role"), *chart.all("ClusterRole")):
+        if not role["metadata"]["name"].endswith("-check"):
+            continue
+        for rule in role["rules"]:
+            assert set(rule["verbs"]) in ({"get"}, {"list"})
+            assert ("resourceNames" in rule) is (rule["verbs"] == ["get"])
 
 
 @cases

@@ -89,6 +89,11 @@ priorityClassName: {{ . }}
 {{- if $base }}/{{ $base }}{{ end }}/hub/
 {{- end -}}
 
+{{/* Where the service reaches the hub's API. */}}
+{{- define "sublet.hubUrl" -}}
+{{- printf "%sapi" (.Values.jupyterhub.hubUrl | default (printf "http://hub.%s:8081%s" .Release.Namespace (include "sublet.hubPrefix" .))) -}}
+{{- end -}}
+
 {{/* Where the service is reached directly, by the hub, the proxy and the agents. */}}
 {{- define "sublet.serviceAddress" -}}
 http://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.port }}

@@ -1,0 +1,1 @@
+"""What `helm test` runs: looks at an installation on Kubernetes, and says what is wrong with it."""
