@@ -39,6 +39,8 @@ c.JupyterHub.db_url = "sqlite:///{folder}/hub.sqlite"
 c.KubeSpawner.working_dir = "{home}"
 c.KubeSpawner.http_timeout = 120
 c.KubeSpawner.poll_interval = 2
+"""
+_OURS_OF_SUBLET: Final = """
 # The machine does not know the cluster's names.
 (service,) = (each for each in c.JupyterHub.services if each["name"] == "sublet")
 service["url"] = "http://{service_address}:8901"
@@ -54,8 +56,11 @@ class HubBesideChart(HubOnMachine):
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
 
-    def start_beside(self, service_address: str) -> None:
-        """Start the hub and its proxy; returns when they answer."""
+    def start_beside(self, service_address: str, *, is_told: bool = True) -> None:
+        """Start the hub and its proxy; returns when they answer.
+
+        ``is_told``: zero-to-jupyterhub was given ``helm/z2jh-values.yaml``.
+        """
         secret = {
             KEY: self.token,
             "hub.services.tests.apiToken": self.tests_token,
@@ -63,7 +68,7 @@ class HubBesideChart(HubOnMachine):
             "hub.config.CryptKeeper.keys": secrets.token_hex(32),
         }
         folder = self.folder / "hub"
-        write_configuration(folder, self._values(service_address), secret)
+        write_configuration(folder, self._values(service_address, is_told=is_told), secret)
         self._start_proxy()
         self.start_hub()
         wait_for(self._hub_answers, _READY_S, lambda: f"the hub:\n{self.running['hub'].tail()}")
@@ -106,7 +111,7 @@ class HubBesideChart(HubOnMachine):
             },
         )
 
-    def _values(self, service_address: str) -> dict[str, Any]:
+    def _values(self, service_address: str, *, is_told: bool) -> dict[str, Any]:
         """Return what zero-to-jupyterhub is told: our values for it, and what the tests need."""
         values: dict[str, Any] = yaml.safe_load((ROOT / "helm" / "z2jh-values.yaml").read_text())
         values["custom"]["sublet"] |= {
@@ -121,9 +126,15 @@ class HubBesideChart(HubOnMachine):
             "sublet": {"apiToken": self.token},
             "tests": {"apiToken": self.tests_token},
         }
-        scopes = ("admin:users", "admin:servers", "tokens", "access:servers", *ADMIN_SCOPES)
-        hub["loadRoles"] = {"tests": {"services": ["tests"], "scopes": list(scopes)}}
-        hub["extraConfig"]["zzz-tests"] = _OURS.format(
+        scopes = ["admin:users", "admin:servers", "tokens", "access:servers"]
+        if is_told:
+            scopes += ADMIN_SCOPES
+        hub["loadRoles"] = {"tests": {"services": ["tests"], "scopes": scopes}}
+        ours = _OURS + _OURS_OF_SUBLET
+        if not is_told:
+            ours = _OURS
+            del hub["services"]["sublet"], hub["extraConfig"]["zz-sublet"]
+        hub["extraConfig"]["zzz-tests"] = ours.format(
             **self.ports,
             address=self.address,
             folder=self.folder,
@@ -186,6 +197,11 @@ class ChartOnCluster:
             error.add_note(self.story())
             raise
 
+    @property
+    def service_address(self) -> str:
+        """Where the service is reached in the cluster."""
+        return str(self.api.get("v1", "Service", RELEASE)["spec"]["clusterIP"])
+
     def person(self, name: str) -> Person:
         """Return a user of the hub, logged in."""
         status, answer = self.hub.hub_call("POST", f"users/{name}/tokens", {"note": "tests"})
@@ -245,25 +261,36 @@ class ChartOnCluster:
 
 def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
     """Install it in the namespace of ``api``, and start a hub beside it."""
-    hub = HubBesideChart(node.programs, api, node.network, folder, ports=ports_from(17201))
-    hub.node_folder.mkdir(parents=True)
-    _make_what_z2jh_makes(api, hub)
-    _make_volume(api, folder / "volume")
-    chart = ChartOnCluster(api, hub, folder)
+    chart = chart_before_install(api, node, folder)
+    make_secret_of_z2jh(api, {KEY: chart.hub.token})
     chart.upgrade()
-    hub.start_beside(api.get("v1", "Service", RELEASE)["spec"]["clusterIP"])
+    chart.hub.start_beside(chart.service_address)
     return chart
 
 
-def _make_what_z2jh_makes(api: Api, hub: HubBesideChart) -> None:
+def chart_before_install(api: Api, node: Node, folder: Path) -> ChartOnCluster:
+    """Return a chart that is not installed yet, where all but the Secret of z2jh is there."""
+    hub = HubBesideChart(node.programs, api, node.network, folder, ports=ports_from(17201))
+    hub.node_folder.mkdir(parents=True)
+    _make_services_of_z2jh(api, hub)
+    _make_volume(api, folder / "volume")
+    return ChartOnCluster(api, hub, folder)
+
+
+def make_secret_of_z2jh(api: Api, content: Mapping[str, str]) -> None:
+    """Make the Secret that zero-to-jupyterhub makes, or make it anew."""
+    api.delete("v1", "Secret", "hub")
     api.create(
         {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": "hub"},
-            "stringData": {KEY: hub.token},
+            "stringData": dict(content),
         }
     )
+
+
+def _make_services_of_z2jh(api: Api, hub: HubBesideChart) -> None:
     for name, port, behind in (
         ("hub", 8081, hub.ports["hub"]),
         ("proxy-public", 80, hub.ports["public"]),

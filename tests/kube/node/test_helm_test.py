@@ -1,0 +1,192 @@
+"""An installation as an admin goes through it, with each mistake on the way, on a real node.
+
+The first and the last are `helm test` itself; between them what it runs reads and asks with its own
+account, and is not waited for until it is sure.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sublet_quota.reasons.installation.faults import Fault
+
+from tests.support.helm_charts import ChartRefusedError
+from tests.support.helm_programs import find_helm
+from tests.support.kube.api import Api
+from tests.support.kube.chart_on_cluster import (
+    KEY,
+    RELEASE,
+    ChartOnCluster,
+    chart_before_install,
+    make_secret_of_z2jh,
+)
+from tests.support.kube.checked_release import CheckedRelease
+from tests.support.kube.cluster_services import cluster_services
+from tests.support.kube.control_plane import NODE
+from tests.support.kube.hub_of_z2jh import hub_of_z2jh
+from tests.support.kube.node import Node
+from tests.support.kube.processes import wait_for
+from tests.support.kube.programs import MissingError
+
+pytestmark = [
+    pytest.mark.kube,
+]
+
+GOOD = {"pools": {"interactive": {"idle_after": "1h"}}}
+# What helm's schema cannot see.
+WRONG = {"default_size": "huge"}
+
+
+@dataclass
+class Installation:
+    """The chart on its way to work, and what the check says of it."""
+
+    chart: ChartOnCluster
+    release: CheckedRelease
+
+    def upgrade(self, **changes: Any) -> None:
+        """Upgrade with changes by part, which last."""
+        for part, values in changes.items():
+            self.chart.values[part] = {**self.chart.values.get(part, {}), **values}
+        self.release.install(copy.deepcopy(self.chart.values))
+
+    def until_told(self, *faults: Fault) -> str:
+        """Wait for exactly these faults; returns their sentences."""
+        service = f"http://{self.chart.service_address}:8901/services/sublet/"
+        proxy = f"{self.chart.hub.url}/services/sublet/"
+        self.release.addresses = {"service_url": service, "proxy_url": proxy}
+        return self.release.until_told(*faults, story=self.chart.story)
+
+    def helm_test(self) -> str:
+        """What an admin reads."""
+        self.release.remove_rights()
+        try:
+            said = self.release.helm("test", RELEASE, "--logs", "--timeout", "240s")
+        except ChartRefusedError as refused:
+            said = str(refused)
+        self.release.make_rights()
+        return said
+
+    def begin_anew(self, part: str) -> None:
+        """Have a part's pods made anew, which wait for longer each time."""
+        for pod in self.chart.pods(part):
+            self.chart.api.delete("v1", "Pod", pod["metadata"]["name"], grace_s=1)
+
+
+@pytest.fixture(scope="module")
+def installation(
+    cluster: Api, node: Node, notebook_image_on_node: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    assert notebook_image_on_node
+    try:
+        find_helm()
+        hub_of_z2jh()
+    except MissingError as missing:
+        pytest.skip(str(missing))
+    folder = tmp_path_factory.mktemp("installation")
+    # Pods that are not root must reach what is below.
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    api = cluster.make_namespace("installation")
+    with cluster_services(cluster, node):
+        chart = chart_before_install(api, node, folder)
+        made = Installation(chart, CheckedRelease(api))
+        yield made
+        if chart.hub.running:
+            chart.hub.stop()
+        made.release.remove_rights()
+        made.release.helm("uninstall", RELEASE, "--wait")
+        cluster.delete("v1", "Namespace", "installation")
+
+
+def test_without_zero_to_jupyterhub_helm_test_names_its_secret(installation: Installation) -> None:
+    # No simulated GPUs: agents look for a driver, which their containers do not have.
+    installation.chart.values["simulatedGpus"] = {"enabled": False}
+    here = {"nvidia.com/gpu.present": None, "kubernetes.io/hostname": NODE}
+    installation.upgrade(agent={"nodeSelector": here}, quota=GOOD)
+    said = installation.helm_test()
+    assert "The service waits for its token: there is no Secret hub in installation" in said
+    assert "Sublet works" not in said
+    told = installation.until_told(Fault.TOKEN_SECRET, Fault.NO_DRIVER)
+    assert "Agents cannot work as they are set up: " in told
+    assert "name the RuntimeClass of NVIDIA's container toolkit (agent.runtimeClassName" in told
+
+
+def test_a_hub_that_was_not_told_of_the_service(installation: Installation) -> None:
+    make_secret_of_z2jh(installation.chart.api, {"hub.services.tests.apiToken": "x"})
+    installation.begin_anew("service")
+    simulated = {"enabled": True, "memoryGib": 6, "nodeSelector": {"kubernetes.io/hostname": NODE}}
+    installation.upgrade(simulatedGpus=simulated, agent={"nodeSelector": {}})
+    told = installation.until_told(Fault.TOKEN_KEY)
+    assert f"the Secret hub has no key {KEY}" in told
+
+
+def test_a_quota_document_that_is_wrong_at_the_start(installation: Installation) -> None:
+    make_secret_of_z2jh(installation.chart.api, {KEY: installation.chart.hub.token})
+    installation.upgrade(quota=WRONG)
+    installation.begin_anew("service")
+    told = installation.until_told(Fault.ENDS)
+    assert "The program of the service ends as soon as it starts: " in told
+    assert "'huge', which is not in `sizes`" in told
+
+
+def test_a_hub_that_knows_neither_token_nor_route(installation: Installation) -> None:
+    installation.chart.values["quota"] = {}
+    installation.upgrade(quota=GOOD)
+    installation.begin_anew("service")
+    installation.chart.hub.start_beside(installation.chart.service_address, is_told=False)
+    told = installation.until_told(Fault.TOKEN_REFUSED, Fault.NO_ROUTE)
+    assert f"The hub does not know the service's token ({KEY} in the Secret hub)" in told
+    assert "The hub's proxy has no way to the service" in told
+
+
+def test_an_installation_with_which_nothing_is_wrong(installation: Installation) -> None:
+    hub = installation.chart.hub
+    hub.stop()
+    hub.start_beside(installation.chart.service_address)
+    installation.until_told()
+    said = installation.helm_test()
+    assert "Sublet works. 1 agent with 1 GPU. The GPUs are SIMULATED." in said
+    # It leaves no rights behind.
+    accounts = installation.chart.api.all("v1", "ServiceAccount")
+    installation.release.remove_rights()
+    installation.helm_test()
+    installation.release.remove_rights()
+    left = installation.chart.api.all("v1", "ServiceAccount")
+    assert len(left) < len(accounts)
+    installation.release.make_rights()
+
+
+def test_a_service_that_may_not_ask_about_agents_and_a_hub_that_is_away(
+    installation: Installation,
+) -> None:
+    api = installation.chart.api
+    kind = ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")
+    binding = api.get(*kind, f"installation-{RELEASE}")
+    api.delete(*kind, binding["metadata"]["name"])
+    installation.chart.hub.running["hub"].stop(60)
+    try:
+        installation.begin_anew("agent")
+        told = installation.until_told(Fault.HUB_UNREACHABLE, Fault.AGENTS_REFUSED)
+    finally:
+        binding["metadata"] = {"name": binding["metadata"]["name"]}
+        api.create(binding)
+        installation.chart.hub.start_hub()
+    assert "The service cannot reach the hub at http://hub.installation:8081/hub/api" in told
+    assert "1 agents run, 0 report: the service refuses others, for the service cannot ask" in told
+    installation.until_told()
+
+
+def test_agents_that_do_not_reach_the_service(installation: Installation) -> None:
+    elsewhere = "http://nowhere.installation:8901/services/sublet/"
+    wait_for(lambda: not _refused(installation), 180, "no agent to be refused lately")
+    installation.upgrade(agent={"serviceUrl": elsewhere})
+    told = installation.until_told(Fault.AGENTS_UNHEARD)
+    assert f"they do not reach the service at {elsewhere}" in told
+
+
+def _refused(installation: Installation) -> Any:
+    _, said = installation.chart.hub.call("GET", "/services/sublet/health")
+    return said["refused_agents"]
