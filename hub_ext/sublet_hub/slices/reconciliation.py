@@ -2,7 +2,8 @@
 
 Three witnesses, each enough: the hub no longer knows the server (seen twice, so that a server
 that is just being entered is spared); on this machine, the server's first process is dead; or
-the server never told of a process or pod. When the hub is silent, nothing is concluded from it.
+the server never told of a process or pod. When the hub is silent, nothing is concluded from it; nor
+from what it shows to another token than the service's own.
 """
 
 import logging
@@ -65,11 +66,14 @@ class Reconciliation:
                 _LOG.warning("slices are not compared with the hub's servers: %s", error)
             self.hub_standing = error.standing
             return
-        if standing is not self.hub_standing:
-            words = "the hub answers, and knows the service's token as %s"
-            _LOG.log(logging.INFO if standing is HubStanding.OK else logging.ERROR, words, standing)
+        if standing is not self.hub_standing and standing is HubStanding.OK:
+            _LOG.info("the hub answers")
+        elif standing is not self.hub_standing:
+            _LOG.error("the hub answers, and the service's token is not its own (%s)", standing)
         self.hub_standing = standing
-        self.compare(servers)
+        # Somebody else's token may show them fewer servers than there are.
+        if standing is HubStanding.OK:
+            self.compare(servers)
 
     def compare(self, hub: HubServers) -> None:
         """Release the slices of servers that have been unknown to the hub for long enough."""

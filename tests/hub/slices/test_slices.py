@@ -12,6 +12,7 @@ import pytest
 from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.records import EventRecord
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.installation.standings import HubStanding
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
 from sublet_quota.wire.event_kinds import EventKind
@@ -271,6 +272,19 @@ async def test_a_slice_whose_server_the_hub_does_not_know_is_released(world: Hub
     await until(lambda: list(world.service.ledger.slices) == [kept["slice_id"]])
     _, events = await world.call("GET", "events?owner=ada", world.admin())
     assert events[-1]["detail"] == "the hub has no such server"
+
+
+async def test_what_the_hub_shows_to_another_token_ends_no_slice(world: HubWorld) -> None:
+    await world.agent()
+    await world.slice_for("ada")
+    reconciliation = world.service.reconciliation
+    world.hub.service, reconciliation.hub_standing = "tests", HubStanding.UNASKED
+    await until(lambda: reconciliation.hub_standing is HubStanding.TOKEN_OF_ANOTHER)
+    del world.hub.servers["ada"]
+    await asyncio.sleep(1)
+    assert len(world.service.ledger.slices) == 1
+    world.hub.service = "sublet"
+    await until(lambda: not world.service.ledger.slices)
 
 
 async def test_a_slice_whose_first_process_is_dead_is_released(world: HubWorld) -> None:
