@@ -69,6 +69,7 @@ class Installation:
         # What it was allowed is gone with it.
         assert self.chart.api.find("v1", "ServiceAccount", f"{RELEASE}-check") is None
         self.release.make_rights()
+        print(f"{done.stdout}{done.stderr}")
         return f"{done.returncode}: {done.stdout}{done.stderr}"
 
     def begin_anew(self, part: str) -> None:
