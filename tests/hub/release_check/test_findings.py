@@ -216,7 +216,7 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
     "agents that are refused": (
         with_health(agents=1, refused_agents={"unknown": 7}),
         Fault.AGENTS_REFUSED,
-        "2 agents run, 1 report: the service refuses others, for Kubernetes does not know",
+        "Of 2 agents that run 1 report: the service refuses others, for Kubernetes does not know",
     ),
     "agents that are not heard of": (
         with_health(agents=0),
@@ -224,7 +224,7 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
         "kubectl --namespace jhub logs daemonset/sublet-agent",
     ),
     "a silent node": (with_health(silent_agents=1), Fault.AGENTS_SILENT, "get daemonsets,pods"),
-    "no card": (with_health(agents_without_cards=1, cards=0), Fault.NO_CARDS, "1 agents report no"),
+    "no card": (with_health(agents_without_cards=1, cards=0), Fault.NO_CARDS, "report no GPU: 1."),
     "no card is fit": (
         with_health(unfit_cards=4, unfit={"driver-unloads": 4}),
         Fault.UNFIT,

@@ -170,22 +170,23 @@ class Fault(Enum):
         "zero-to-jupyterhub, jupyterhub.podLabels here)?",
     )
     AGENTS_REFUSED = FaultWords(
-        _SETTLING_S, "{ready} agents run, {agents} report: the service refuses others, for {why}."
+        _SETTLING_S,
+        "Of {ready} agents that run {agents} report: the service refuses others, for {why}.",
     )
     AGENTS_UNHEARD = FaultWords(
         _SETTLING_S,
-        "{ready} agents run, {agents} report, and no other was heard of: they do not reach the "
-        "service at {url}. Does a network policy keep them from it, or from names (port 53)? "
+        "Of {ready} agents that run {agents} report, and no other was heard of: they do not reach "
+        "the service at {url}. Does a network policy keep them from it, or from names (port 53)? "
         "`{logs}` says what they see.",
     )
     AGENTS_SILENT = FaultWords(
         _SETTLING_S,
-        "{count} nodes that were known with GPUs do not report: see by `{pods}` whether agents "
-        "run on every node with GPUs ({value}), and read their logs.",
+        "Nodes that were known with GPUs and do not report: {count}. See by `{pods}` whether "
+        "agents run on every node with GPUs ({value}), and read their logs.",
     )
     NO_CARDS = FaultWords(
         _SETTLING_S,
-        "{count} agents report no GPU: see by `{logs}` which they found, and whether "
+        "Agents that report no GPU: {count}. See by `{logs}` which they found, and whether "
         "agent.settings.gpus leaves all out.",
     )
     UNFIT = FaultWords(
