@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from jupyterhub.utils import maybe_future  # type: ignore[import-untyped]
 from kubernetes_asyncio.client.models import V1Volume, V1VolumeMount
+from kubernetes_asyncio.client.rest import ApiException
 from kubespawner.utils import get_k8s_model  # type: ignore[import-untyped]
 from sublet_quota.names.home_claim import claim_of
 from sublet_quota.reasons.refusal import Refusal
@@ -25,10 +26,12 @@ from sublet_spawner.choice import SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
+from sublet_spawner.pod_refused import refusal_of
 from sublet_spawner.pod_template import template_of
 from sublet_spawner.pod_waiting import what_it_waits_for
 from sublet_spawner.pod_writing import SliceInPod, write_slice
 from sublet_spawner.progress import Event, StartLog
+from sublet_spawner.refused import refused
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
 LOOK_AGAIN_S: Final = 0.2
@@ -216,6 +219,11 @@ class KubeSliceSpawner(KubeChoices):
         mark = _removing_pod_of_before.set(True)
         try:
             created: bool = await super()._make_create_pod_request(pod, request_timeout)
+        except ApiException as error:
+            refusal = refusal_of(error)
+            if refusal is None:
+                raise
+            raise refused(refusal) from error
         finally:
             _removing_pod_of_before.reset(mark)
         if created and self._in_start and self._slice_id is not None:

@@ -226,8 +226,11 @@ class Processes:
                 return answer.status_code, answer.text
 
 
-def make_processes(folder: Path) -> Processes:
-    """Write configuration and secrets; nothing runs yet."""
+def make_processes(folder: Path, before: str = "", after: str = "") -> Processes:
+    """Write configuration and secrets; nothing runs yet.
+
+    ``before`` and ``after`` are the hub's further configuration, around what Sublet adds.
+    """
     names = ("public", "hub", "proxy_api", "service")
     found = Processes(folder, dict(zip(names, free_ports(len(names)), strict=True)))
     write_private(folder / "token", SERVICE_TOKEN.encode())
@@ -239,5 +242,7 @@ def make_processes(folder: Path) -> Processes:
         quick_server=quick_server.COMMAND,
         tests_token=TESTS_TOKEN,
     )
+    before = before.format(**found.ports)
+    configuration = configuration.replace("\nconfigure(", f"\n{before}\nconfigure(") + after
     write_private(folder / "jupyterhub_config.py", configuration.encode())
     return found

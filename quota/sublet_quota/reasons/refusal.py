@@ -33,6 +33,7 @@ class RefusalReason(StrEnum):
     PRIORITY_NOT_ALLOWED = "priority-not-allowed"
     KEEP_BUDGET = "keep-budget"
     BELOW_HELD = "below-held"
+    POD_REFUSED = "pod-refused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from kubespawner import KubeSpawner
 from sublet_spawner.kube import KubeSliceSpawner
+from tornado.web import HTTPError
 
 from tests.spawner.pod_cases import CASES, FOLDER
 from tests.spawner.real_hub import until
@@ -225,6 +226,23 @@ async def test_a_server_whose_slices_node_is_gone_says_so(
         await asyncio.gather(starting, return_exceptions=True)
         await world.spawner.stop()
         assert world.service.slices == {}
+
+
+@pytest.mark.asyncio
+async def test_a_server_whose_pod_kubernetes_refuses_says_why_and_gives_its_slice_back(
+    hub_account: Api, node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(hub_account, node, tmp_path, monkeypatch) as world:
+        world.spawner.priority_class_name = "not-there"
+        with pytest.raises(HTTPError) as refused:
+            await world.spawner.start()
+        assert refused.value.status_code == 403
+        told = refused.value.jupyterhub_message  # type: ignore[attr-defined]
+        assert told.startswith("Kubernetes refuses the pod of this server, which an admin has to")
+        assert "no PriorityClass with name not-there was found" in told
+        (slice_id,) = {*world.service.slices, *world.service.released}
+        await world.spawner.stop()
+        assert world.service.released == [slice_id]
 
 
 @pytest.mark.asyncio

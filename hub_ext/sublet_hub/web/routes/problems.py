@@ -33,6 +33,7 @@ STATUS_OF_REFUSAL: Final = {
     RefusalReason.PRIORITY_NOT_ALLOWED: 403,
     RefusalReason.KEEP_BUDGET: 429,
     RefusalReason.BELOW_HELD: 409,
+    RefusalReason.POD_REFUSED: 409,
 }
 
 STATUS_OF_ERROR: Final[dict[type[Exception], tuple[int, str]]] = {

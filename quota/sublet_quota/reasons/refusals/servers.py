@@ -45,6 +45,10 @@ class ServerRefusal(RefusalCode):
         "The memory of GPU {gpu} on {node} is not known, so no fraction of it can be asked for: "
         "have an admin set KAI's unit to 'memory'",
     )
+    POD_REFUSED = Row(
+        RefusalReason.POD_REFUSED,
+        "Kubernetes refuses the pod of this server, which an admin has to see to: {told:.600}",
+    )
     NO_MIG_PROFILE = Row(
         RefusalReason.LARGER_THAN_GPU,
         "No MIG profile of this hub has {asked_mib} and {asked_milli}: its profiles are "
