@@ -92,15 +92,6 @@ async def run(kernel: Kernel, code: str) -> dict[str, object]:
     return found
 
 
-def test_helm_s_own_test_of_the_release_passes(chart: ChartOnCluster) -> None:
-    try:
-        said = chart.helm("test", RELEASE, "--timeout", "180s")
-    except Exception as error:
-        error.add_note(chart.story())
-        raise
-    assert "Succeeded" in said
-
-
 @pytest.mark.asyncio
 async def test_what_an_idle_notebook_does_not_use_trains_a_job_until_its_owner_runs_a_cell(
     chart: ChartOnCluster, ada: Person, kernel: Kernel
