@@ -124,8 +124,18 @@ def test_a_hub_that_was_not_told_of_the_service(installation: Installation) -> N
     assert f"the Secret hub has no key {KEY}" in told
 
 
-def test_a_quota_document_that_is_wrong_at_the_start(installation: Installation) -> None:
+def test_an_image_that_no_node_has(installation: Installation) -> None:
     make_secret_of_z2jh(installation.chart.api, {KEY: installation.chart.hub.token})
+    tag = installation.chart.values["image"]["tag"]
+    installation.upgrade(image={"tag": "not-there"})
+    told = installation.until_told(Fault.IMAGE, Fault.IMAGE)
+    assert "The image of the service cannot be had: " in told
+    assert "The image of the agents cannot be had: " in told
+    assert 'not-there" is not present' in told
+    installation.upgrade(image={"tag": tag})
+
+
+def test_a_quota_document_that_is_wrong_at_the_start(installation: Installation) -> None:
     installation.upgrade(quota=WRONG)
     installation.begin_anew("service")
     told = installation.until_told(Fault.ENDS)
