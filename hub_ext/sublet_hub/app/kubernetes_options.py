@@ -88,8 +88,9 @@ class KubeOptions(HasTraits):
     ).tag(config=True)
     job_set_priority_class = Unicode(
         "",
-        help="The PriorityClass of JobSets' pods, whose value must not be negative (JobSet 0.11 and "
-        "later writes it into a label, which takes no minus sign), yet below that of notebooks. "
+        help="The PriorityClass of JobSets' pods, whose value must not be negative (JobSet 0.11 "
+        "and later writes it into a label, which takes no minus sign), yet below that of "
+        "notebooks. "
         "Empty: the cluster's default.",
     ).tag(config=True)
     job_service_account = Unicode(
