@@ -83,6 +83,8 @@ def test_a_hub_without_the_service_s_role_is_told_apart(real: Processes) -> None
         ("/hub/api", SERVICE_TOKEN, HubStanding.LACKS_SCOPES),
         ("/jupyter/hub/api", SERVICE_TOKEN, HubStanding.NO_HUB),
     ],
+    # The token is another in each process.
+    ids=["refuses-token", "lacks-scopes", "no-hub"],
 )
 def test_what_keeps_the_service_from_the_hub_s_users_is_told_apart(
     real: Processes, base: str, token: str, standing: HubStanding
