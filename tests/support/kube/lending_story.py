@@ -18,7 +18,7 @@ from tests.support.kube.cells import FILL, TRAIN
 from tests.support.kube.processes import wait_for
 from tests.support.kube.sublet_on_cluster import SubletOnCluster
 
-WITHIN_S: Final = 100
+WITHIN_S: Final = 240
 
 
 @dataclass
