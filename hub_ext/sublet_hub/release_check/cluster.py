@@ -107,6 +107,9 @@ class ReleaseReader:
         if found is None:
             return None
         status, meta = found.get("status") or {}, found["metadata"]
+        if int(status.get("observedGeneration", 0)) < int(meta["generation"]):
+            # Kubernetes has not looked yet which nodes are meant.
+            return PartFacts(1, ())
         wanted = int(status.get("desiredNumberScheduled", 0))
         pods = await self._pods("agent", events)
         refused = ""
