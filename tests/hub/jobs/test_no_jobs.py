@@ -143,6 +143,8 @@ async def test_a_job_that_runs_in_a_cluster_says_that_it_is_unseen_and_cannot_be
                 "switched off here, and this service may not delete its pod" in problem["message"]
             )
         async with hub_world(tmp_path, hub, runs=RunsAhead(api, SETTINGS)) as world:
+            await world.agent(boot_id="another-machine")
+            await until(lambda: not world.service.fleet.is_silent("node-a"))
             _, job = await world.call("GET", path, token)
             assert (job["state"], job["reason"]) == ("running", "")
             assert (await world.call("POST", f"{path}/cancel", token))[0] == 200
