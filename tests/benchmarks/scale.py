@@ -8,7 +8,7 @@ JupyterHub's API by this one. Servers are known by their slices and what is told
 Baselines in the same run: of the CPU, a tenth of the installation, and a server that only checks
 what the agents report; of the time from room to a bound pod, as many plain pods that wait for as
 much room of the same nodes without Sublet.
-Run it: ``PYTHONPATH=. python tests/benchmarks/scale.py``; it takes about ten minutes.
+Run it: ``PYTHONPATH=. python tests/benchmarks/scale.py``; it takes eight minutes.
 """
 
 import argparse
@@ -168,7 +168,7 @@ def lend_rooms(runs: Service, speakers: Agents, size: Size) -> Rooms:
     bound = BoundPods(found.api).begin()
 
     def lend(nodes: list[str], most: int) -> list[float]:
-        """Give room to some nodes; return how long jobs took to be bound there."""
+        """Give room to some nodes; return how long after all was told jobs were bound there."""
         known = set(bound.seen)
         units = dict.fromkeys(nodes, size.gpus_a_node * UNITS_A_JOB)
         given = found.lend(units)
