@@ -122,7 +122,8 @@ class ClusterServices:
             return
         if not any(ip == address[0] for ip, _ in self._served.servers):
             bridge = self._node.network.bridge
-            run(find("ip"), "address", "add", f"{address[0]}/32", "dev", bridge)
+            # Where services were served before, the bridge has the API server's address already.
+            run(find("ip"), "address", "replace", f"{address[0]}/32", "dev", bridge)
         self._served.servers[address] = await asyncio.start_server(
             lambda reader, writer: self._begin_passing_on(address, reader, writer), *address
         )

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,6 +73,10 @@ class ControlPlane:
     tokens: dict[str, str] = field(default_factory=dict)
     session: requests.Session = field(default_factory=_session)
     """Keeps connections open: hundreds of handshakes would be half of the work."""
+
+    def with_own_connections(self) -> "ControlPlane":
+        """Return the same, with connections that are not those of others here."""
+        return replace(self, session=_session())
 
     @property
     def url(self) -> str:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +70,8 @@ def _is_served(api: Api, path: str) -> bool:
 
 def _look_until(api: Api, look: Callable[[Api], None], stopped: threading.Event) -> None:
     while not stopped.wait(_LOOK_EVERY_S):
+        # Closed after each look: tests wait until no connection of their own is open.
+        plane = api.plane.with_own_connections()
         # An object may be changed or gone meanwhile: the next look sees it.
-        with suppress(RefusedError, requests.RequestException):
-            look(api)
+        with plane.session, suppress(RefusedError, requests.RequestException):
+            look(replace(api, plane=plane))
