@@ -20,7 +20,7 @@ from sublet_hub.release_check.settings import ReleaseSettings
 from sublet_hub.release_check.verdict import Patience, praise
 
 VARIABLE: Final = "SUBLET_CHECK"
-_PERIOD_S: Final = 1.0
+_PERIOD_S: Final = 2.0
 _AT_MOST_S: Final = 200.0
 
 

@@ -42,6 +42,7 @@ _NOT_WELL: Final = "node.kubernetes.io/"
 _NO_SECRET: Final = re.compile(r'secret "([^"]+)" not found')
 _NO_KEY: Final = re.compile(r"references non-existent secret key: (\S+)")
 _HUBS: Final = ("component=hub", "app.kubernetes.io/component=hub")
+_WARNINGS: Final = "type=Warning"
 _MOST_WORDS: Final = 600
 _SECONDS: Final = len("2026-11-24T08:00:00")
 _RECENT: Final = timedelta(minutes=2)
@@ -57,9 +58,10 @@ class ReleaseReader:
     async def read(self) -> ClusterFacts:
         """Return how the release is now."""
         settings = self._settings
-        events = (await self._api.list(EVENTS, settings.namespace))["items"]
+        events = (await self._api.list(EVENTS, settings.namespace, fields=_WARNINGS))["items"]
         agents = settings.agents
         service = await self._find(_DEPLOYMENTS, settings.deployment, settings.namespace)
+        daemons = await self._agents(events)
         return ClusterFacts(
             pod_security=await self._pod_security(),
             missing_runtime_class=agents is not None
@@ -75,8 +77,9 @@ class ReleaseReader:
             missing_policy=bool(settings.admission_policy)
             and await self._find(_POLICY_BINDINGS, settings.admission_policy) is None,
             service=None if service is None else await self._service(service, events),
-            agents=await self._agents(events),
-            nodes=await self._nodes(),
+            agents=daemons,
+            # Those of a large cluster are not read where agents run.
+            nodes=() if daemons is None or daemons.wanted else await self._nodes(),
             other_hub_labels=await self._has_other_hub(),
         )
 
@@ -215,7 +218,8 @@ def _node(found: Manifest) -> NodeFacts:
 
 
 def _is_about(event: Manifest, whose: Manifest, reason: str) -> bool:
-    return bool(event["reason"] == reason and event["involvedObject"].get("uid") == whose["uid"])
+    about = event.get("involvedObject") or {}
+    return bool(event.get("reason") == reason and about.get("uid") == whose["uid"])
 
 
 def _newest(events: Iterable[Manifest], is_wanted: Callable[[Manifest], bool]) -> str:
@@ -236,11 +240,17 @@ def _when(event: Manifest) -> tuple[str, str]:
 
 def _short(*words: str) -> str:
     """Return Kubernetes' words in one line, as much of them as can be read."""
-    line = " ".join(" ".join(words).split())
+    line = _in_one_line(" ".join(words))
     return line if len(line) <= _MOST_WORDS else f"{line[:_MOST_WORDS]} ..."
 
 
 def _end_of(words: str) -> str:
     """Return the end of what a program said, in one line: there it says why it ended."""
-    line = " ".join(words.split())
+    line = _in_one_line(words)
     return line if len(line) <= _MOST_WORDS else f"... {line[-_MOST_WORDS:]}"
+
+
+def _in_one_line(words: str) -> str:
+    """Return words without what a terminal would obey: a node may have written them."""
+    line = " ".join(words.split())
+    return "".join(each if each.isprintable() else "?" for each in line)

@@ -30,9 +30,10 @@ async def ask_health(url: str) -> Reached:
         if error.response is None:
             return Reached(words=str(error.message))
         return Reached(status=error.code)
+    except OSError as error:
+        # Before the next: what is wrong with a certificate is a ValueError, too.
+        return Reached(words=str(error) or type(error).__name__)
     except (ValueError, ValidationError):
         return Reached(status=_OK)
-    except OSError as error:
-        return Reached(words=str(error) or type(error).__name__)
     finally:
         client.close()

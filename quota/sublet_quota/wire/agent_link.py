@@ -58,7 +58,7 @@ class GpuReport(AnswerModel):
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
-    unfit: tuple[ToldUnfit, ...] | None = None
+    unfit: tuple[ToldUnfit, ...] | None = Field(default=None, max_length=64)
     """Why the card is not fit to be lent; none: it is; ``None``: the agent does not tell (it is of
     a version that did not look)."""
     unfrozen: NotFrozen | None = None

@@ -1,11 +1,13 @@
 """What comes of asking for the service's health where there is something else, or nothing."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from sublet_hub.release_check.health_page import ask_health
 from tornado.httpserver import HTTPServer
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.testing import bind_unused_port
 from tornado.web import Application, RequestHandler
 
@@ -72,3 +74,15 @@ async def test_a_name_that_nobody_has_is_said() -> None:
     reached = await ask_health("http://proxy-public.nowhere.invalid/")
     assert reached.status is None
     assert reached.words
+
+
+async def test_a_certificate_that_is_not_trusted_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fetch(*_: object) -> None:
+        raise ssl.SSLCertVerificationError(1, "self-signed certificate")
+
+    monkeypatch.setattr(SimpleAsyncHTTPClient, "fetch", fetch)
+    reached = await ask_health("https://hub.example.org/services/sublet/")
+    assert reached.status is None
+    assert "self-signed certificate" in reached.words
