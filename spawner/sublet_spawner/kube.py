@@ -24,9 +24,10 @@ from sublet_spawner.account import Account, account_template, allowed_environmen
 from sublet_spawner.backends.records import PlacedBy, PodFields
 from sublet_spawner.choice import SliceChoice
 from sublet_spawner.device_claims import DeviceClaims
+from sublet_spawner.failure_count import leave_uncounted
 from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
-from sublet_spawner.pod_refused import refusal_of
+from sublet_spawner.pod_refused import is_for_now, refusal_of
 from sublet_spawner.pod_template import template_of
 from sublet_spawner.pod_waiting import what_it_waits_for
 from sublet_spawner.pod_writing import SliceInPod, write_slice
@@ -223,6 +224,8 @@ class KubeSliceSpawner(KubeChoices):
             refusal = refusal_of(error)
             if refusal is None:
                 raise
+            if is_for_now(error):
+                leave_uncounted(self)
             raise refused(refusal) from error
         finally:
             _removing_pod_of_before.reset(mark)

@@ -12,14 +12,28 @@ from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
 
 _REFUSED: Final = frozenset({400, 403, 422})
+_HUB_MAY_NOT: Final = " cannot create resource "
+"""The hub's own rights are missing: nothing that a user's pod could have otherwise."""
+_QUOTA_IS_USED: Final = "exceeded quota: "
 
 
 def refusal_of(error: ApiException) -> Refusal | None:
     """Return the refusal in Kubernetes' words; ``None`` where the pod is not what is wrong."""
     if error.status not in _REFUSED:
         return None
-    try:
-        told = str(json.loads(error.body or b"")["message"])
-    except (TypeError, ValueError, KeyError):
-        told = str(error.reason)
+    told = _words_of(error)
+    if _HUB_MAY_NOT in told:
+        return None
     return refuse(ServerRefusal.POD_REFUSED, told=told)
+
+
+def is_for_now(error: ApiException) -> bool:
+    """Whether a refusal passes when others have left: the namespace's own quota is used up."""
+    return _QUOTA_IS_USED in _words_of(error)
+
+
+def _words_of(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body or b"")["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)
