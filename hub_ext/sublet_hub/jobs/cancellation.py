@@ -9,7 +9,7 @@ from sublet_quota.names.ids import UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
 from sublet_hub.errors import ConflictError
-from sublet_hub.jobs.changes import ended, who_cancelled
+from sublet_hub.jobs.changes import ended, who_cancelled, with_all_slices
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord
 
@@ -58,5 +58,6 @@ class JobCancellation:
             if job.cancel_asked_at is None:
                 ledger.apply(cancel_asked(job, by, now), now)
         else:
-            ledger.apply(cancelled(job, by, now), now)
+            change = cancelled(job, by, now)
+            ledger.apply(with_all_slices(ledger, job, change), now)
         return ledger.jobs[job.job_id]

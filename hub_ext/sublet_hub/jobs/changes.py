@@ -13,6 +13,7 @@ from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_claus
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.events import job_event
+from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
 from sublet_hub.ledger.text import storable
 
@@ -111,6 +112,14 @@ def ended(
         slice_id=job.slice_id,
     )
     return Change(jobs=(after,), released=_slices_of(job), events=(told,))
+
+
+def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
+    """Return a change that ends an attempt, with the slices of the job's other pods released."""
+    own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
+    if not change.released:
+        return change
+    return replace(change, released=tuple(sorted(own | set(change.released))))
 
 
 def _storable(reason: JobReason) -> JobReason:

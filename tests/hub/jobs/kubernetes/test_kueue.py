@@ -23,6 +23,7 @@ from sublet_hub.jobs.backends.kubernetes.objects.kueue import (
     queue_objects,
     with_lent_quota,
 )
+from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings
 from sublet_quota.document.reading import read_quota_document
 
@@ -265,6 +266,28 @@ async def test_a_job_on_several_gpus_is_a_job_set(story: Story) -> None:
     await story.two_gpus()
     await story.submit(gpus=2)
     await until(lambda: len(story.kube.names(JOB_SETS)) == 1, within_s=60)
+
+
+@pytest.mark.asyncio
+async def test_a_job_on_several_gpus_that_is_cancelled_before_it_runs_leaves_no_slice(
+    story: Story,
+) -> None:
+    await story.two_gpus()
+    job_id = await story.submit(gpus=2)
+    await until(lambda: len(story.kube.names(JOB_SETS)) == 1, within_s=60)
+    (name,) = story.kube.names(JOB_SETS)
+    story.kube.change(f"{JOB_SETS}/{name}", spec={"suspend": False})
+    for rank in range(2):
+        pod = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}-workers-0-{rank}-abcde"
+        labels = {JOB_ID: job_id, MANAGED_BY: "sublet"}
+        spec = {"nodeName": "node-a", "containers": [{"name": "job"}]}
+        status = {"phase": "Pending"}
+        story.kube.put(pod, {"metadata": {"labels": labels}, "spec": spec, "status": status})
+    slices = story.world.service.ledger.slices
+    await until(lambda: len([s for s in slices.values() if s.job_id == job_id]) == 2, within_s=60)
+    answer = await story.world.call("POST", f"jobs/{job_id}/cancel", story.token)
+    assert answer[0] == 200, answer
+    assert [s for s in slices.values() if s.job_id == job_id] == []
 
 
 def test_the_objects_can_be_printed_for_kubectl(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.jobs import changes
 from sublet_hub.ledger.events import job_event
-from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 
 
@@ -32,11 +31,3 @@ def placed_by_cluster(
     """Return the change by which a job has slices where the cluster has put all of its pods."""
     first = changes.placed(job, records[0], gpus_held, now)
     return replace(first, slices=records)
-
-
-def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
-    """Return a change that ends an attempt, with the slices of the job's other pods released."""
-    own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
-    if not change.released:
-        return change
-    return replace(change, released=tuple(sorted(own | set(change.released))))
