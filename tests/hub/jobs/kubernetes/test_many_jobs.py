@@ -24,10 +24,15 @@ async def test_few_objects_are_made_at_once_and_the_others_after_them(kube: Fake
     async with way_into(kube) as api:
         cluster = JobsInCluster(api, SETTINGS, several_nodes=False)
         manifests = [JOBS.manifest({"name": f"job-{number}"}) for number in range(MANY)]
-        making = [asyncio.create_task(cluster.create(JOBS, each)) for each in manifests]
+        creates = (cluster.create(JOBS, each, lambda: True) for each in manifests)
+        making = [asyncio.create_task(each) for each in creates]
         await until(lambda: kube.asked.count(made) == AT_ONCE)
         with pytest.raises(KubeNotFoundError):
             await api.get(LEASES, NAMESPACE, "writer")
+        # An owner may wait for the room of one that is removed.
+        kube.put(f"{JOBS_PATH}/evicted", {})
+        await cluster.delete(JOBS, "evicted")
+        assert kube.names(JOBS_PATH) == []
         assert kube.asked.count(made) == AT_ONCE
         kube.silent.clear()
         for task in making[:AT_ONCE]:
@@ -35,3 +40,24 @@ async def test_few_objects_are_made_at_once_and_the_others_after_them(kube: Fake
         await asyncio.gather(*making[AT_ONCE:])
         await asyncio.gather(*making, return_exceptions=True)
     assert len(kube.names(JOBS_PATH)) == MANY - AT_ONCE
+
+
+async def test_what_nobody_wants_any_more_when_its_turn_comes_is_not_made(kube: FakeKube) -> None:
+    kube.silent.add(("POST", JOBS_PATH))
+    wanted = {f"job-{number}" for number in range(AT_ONCE + 2)}
+    async with way_into(kube) as api:
+        cluster = JobsInCluster(api, SETTINGS, several_nodes=False)
+        creates = (
+            cluster.create(JOBS, JOBS.manifest({"name": name}), lambda name=name: name in wanted)
+            for name in sorted(wanted)
+        )
+        making = [asyncio.create_task(each) for each in creates]
+        await until(lambda: len(kube.asked) == AT_ONCE)
+        kept, given_up = sorted(wanted)[-2:]
+        wanted.discard(given_up)
+        kube.silent.clear()
+        for task in making[:AT_ONCE]:
+            task.cancel()
+        await asyncio.gather(*making[AT_ONCE:])
+        await asyncio.gather(*making, return_exceptions=True)
+    assert kube.names(JOBS_PATH) == [kept]

@@ -20,7 +20,6 @@ from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
     placed_by_cluster,
     pods_started,
-    with_all_slices,
 )
 from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NotYetError
 from sublet_hub.jobs.backends.kubernetes.attempts.pending import PendingJobs
@@ -45,7 +44,7 @@ from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, r
 from sublet_hub.jobs.backends.kubernetes.objects.names import object_name
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KubeJobSettings
 from sublet_hub.jobs.backends.kubernetes.removal import Removal
-from sublet_hub.jobs.changes import waits_for
+from sublet_hub.jobs.changes import waits_for, with_all_slices
 from sublet_hub.jobs.endings import (
     Ending,
     Lost,
@@ -397,8 +396,15 @@ class KubernetesJobs:
     async def _create_or_fail(self, job_id: JobId, manifest: Manifest) -> None:
         job = self._stores.ledger.jobs[job_id]
         name = manifest["metadata"]["name"]
+
+        def is_wanted() -> bool:
+            # Others were made first: meanwhile it may have ended, or been placed elsewhere.
+            now = self._stores.ledger.live_jobs.get(job_id)
+            same = now is not None and (now.slice_id, object_name(now)) == (job.slice_id, name)
+            return same and job_id not in self._endings
+
         try:
-            await self._cluster.create(resource_of(job, self._settings), manifest)
+            await self._cluster.create(resource_of(job, self._settings), manifest, is_wanted)
             self._object_tasks.rest(_making(name), TRY_AGAIN_AFTER)
         except KubeConflictError:
             # The one of an attempt before is being removed, or ours is there and told of soon.

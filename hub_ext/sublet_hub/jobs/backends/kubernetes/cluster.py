@@ -42,8 +42,9 @@ from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 _LOG = logging.getLogger(__name__)
 _SILENT_S: Final = 900.0
 """A log that is silent for so long is asked for again: its connection may have died unheard."""
-_AT_ONCE: Final = 64
-"""How many objects are made or removed at once; all else that is asked goes between them."""
+_CREATED_AT_ONCE: Final = 64
+_DELETED_AT_ONCE: Final = 16
+"""How many objects are made and removed at once; all else that is asked goes between them."""
 _ABOUT_MAKERS: Final = "type=Warning,involvedObject.kind!=Pod"
 _RANK: Final = "batch.kubernetes.io/job-completion-index"
 
@@ -64,7 +65,8 @@ class JobsInCluster:
         if settings.kueue is not None:
             self._workloads = self._watched(WORKLOADS, "", job_of_workload)
         self._tasks: list[asyncio.Task[None]] = []
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns_to_create = asyncio.Semaphore(_CREATED_AT_ONCE)
+        self._turns_to_delete = asyncio.Semaphore(_DELETED_AT_ONCE)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when the cluster has told of something."""
@@ -117,15 +119,20 @@ class JobsInCluster:
             return None
         return next(iter(self._workloads.in_group(owner_name)), None)
 
-    async def create(self, resource: Resource, manifest: Manifest) -> None:
-        """Make an object."""
-        async with self._turns:
+    async def create(
+        self, resource: Resource, manifest: Manifest, is_wanted: Callable[[], bool]
+    ) -> None:
+        """Make an object, if it ``is_wanted`` still when it is its turn."""
+        async with self._turns_to_create:
+            if not is_wanted():
+                return
             await self._api.create(resource, self._namespace, manifest)
         _LOG.info("%s %s was made", resource.kind, manifest["metadata"]["name"])
 
     async def delete(self, resource: Resource, name: str) -> None:
         """Remove an object and its pods."""
-        async with self._turns:
+        # Not behind those that are made: an owner may wait for the room.
+        async with self._turns_to_delete:
             await self._api.delete(resource, self._namespace, name)
         _LOG.info("%s %s was removed", resource.kind, name)
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -104,7 +105,7 @@ class LogFollower:
     async def _run(self) -> None:
         pause_s = _AGAIN_S
         while True:
-            read_before = self._position.read
+            read_before, began = self._position.read, time.monotonic()
             # Asked before it is read: an answer may have ended before the pod had.
             complete = self._source.is_complete()
             try:
@@ -123,7 +124,9 @@ class LogFollower:
                     return
                 if self._source.is_complete():
                     continue
-            if self._position.read > read_before:
+            lasted_s = time.monotonic() - began
+            if self._position.read > read_before or lasted_s > _LONGEST_S:
+                # It was there to be followed, if in silence: much may be printed in the next pause.
                 pause_s = _AGAIN_S
             await self._rest(pause_s)
             pause_s = min(_GROWS * pause_s, _LONGEST_S)
