@@ -31,12 +31,16 @@ class StartupGrace:
     def look(self) -> None:
         """Look whether all agents are back, as one has reported."""
         nobody_waits = self._all_back.is_set() or time.monotonic() >= self._until
-        if nobody_waits or (self._awaited is not None and self._fleet.is_silent(self._awaited)):
+        if nobody_waits or (self._awaited is not None and self._is_awaited(self._awaited)):
             return
         silent = self._fleet.silent_nodes()
         self._awaited = silent[-1] if silent else None
         if not silent:
             self._all_back.set()
+
+    def _is_awaited(self, node: NodeId) -> bool:
+        """Whether a node is silent; one that has left the cluster meanwhile is forgotten."""
+        return self._fleet.is_known(node) and self._fleet.is_silent(node)
 
     async def wait(self) -> None:
         """Wait until all agents are back, or had time enough since the start; in order."""

@@ -203,6 +203,8 @@ class KubeOptions(HasTraits):
             await asyncio.gather(acquiring, return_exceptions=True)
             yield False
             return
+        # Whatever kept it from being had ends this start.
+        acquiring.result()
         keeper = LeaseKeeper(hold, _end)
         keeper.start()
         try:

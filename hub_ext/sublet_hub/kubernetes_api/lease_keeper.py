@@ -7,6 +7,7 @@ stand still.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,7 @@ class LeaseKeeper:
         self._hold = hold
         self._lost = lost
         self._begun = threading.Event()
+        self._stopping = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holding: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="writer-lease", daemon=True)
@@ -36,22 +38,25 @@ class LeaseKeeper:
 
     async def stop(self) -> None:
         """Hold no longer; that is not a loss."""
+        self._stopping.set()
         if self._loop is not None and self._holding is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._holding.cancel)
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            self._loop = runner.get_loop()
-            runner.run(self._until_lost())
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                runner.run(self._hold_until_stopped())
+        except Exception:  # noqa: BLE001 - a thread of its own: nobody else would hear of it
+            _LOG.exception("the lease is not held any more")
+        finally:
+            self._begun.set()
+            if not self._stopping.is_set():
+                self._lost()
 
-    async def _until_lost(self) -> None:
+    async def _hold_until_stopped(self) -> None:
         self._holding = asyncio.create_task(self._hold())
         self._begun.set()
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await self._holding
-        except asyncio.CancelledError:
-            return
-        except Exception:  # noqa: BLE001 - a loop of its own: nobody else would hear of it
-            _LOG.exception("the lease is not held any more")
-        self._lost()

@@ -116,6 +116,10 @@ class Fleet:
             return report
         return report.model_copy(update={"closed": f"an admin has cordoned node {view.node}"})
 
+    def is_known(self, node: NodeId) -> bool:
+        """Whether a node has cards in the ledger, or an agent there has connected."""
+        return node in self._nodes or bool(self._ledger.gpus_on_node(node))
+
     def is_connected(self, node: NodeId) -> bool:
         """Whether a node's agent is connected now."""
         view = self._nodes.get(node)

@@ -13,10 +13,14 @@ class SilentFleet:
 
     def __init__(self, *silent: str) -> None:
         self.silent = list(silent)
+        self.known = set(silent)
         self.asked = 0
 
+    def is_known(self, node: str) -> bool:
+        return node in self.known
+
     def is_silent(self, node: str) -> bool:
-        return node in self.silent
+        return node in self.silent or node not in self.known
 
     def silent_nodes(self) -> tuple[str, ...]:
         self.asked += 1
@@ -47,3 +51,13 @@ async def test_who_asks_waits_for_the_last_node_in_whatever_order_they_come(
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     await asyncio.wait_for(waiting, 60)
+
+
+def test_a_node_that_has_left_the_cluster_is_not_waited_for() -> None:
+    fleet: Any = SilentFleet("a", "z")
+    startup_grace = StartupGrace(fleet, timedelta(hours=1))
+    for node in ("z", "a"):
+        fleet.silent.remove(node)
+        fleet.known.discard(node)
+    startup_grace.look()
+    asyncio.run(asyncio.wait_for(startup_grace.wait(), 60))

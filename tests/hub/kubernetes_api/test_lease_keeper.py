@@ -53,3 +53,14 @@ async def test_a_defect_is_a_loss(caplog: pytest.LogCaptureFixture) -> None:
     assert lost.wait(WITHIN_S)
     await keeper.stop()
     assert "nobody expected that" in caplog.text
+
+
+async def test_whatever_else_ends_it_is_a_loss() -> None:
+    async def hold() -> None:
+        raise asyncio.CancelledError
+
+    lost = threading.Event()
+    keeper = LeaseKeeper(hold, lost.set)
+    keeper.start()
+    assert lost.wait(WITHIN_S)
+    await keeper.stop()
