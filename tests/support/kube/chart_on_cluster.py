@@ -260,11 +260,17 @@ class ChartOnCluster:
 
 
 def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
-    """Install it in the namespace of ``api``, and start a hub beside it."""
+    """Install it, and start a hub beside it; returns when the service knows of the agent's card."""
     chart = chart_before_install(api, node, folder)
     make_secret_of_z2jh(api, {KEY: chart.hub.token})
     chart.upgrade()
     chart.hub.start_beside(chart.service_address)
+
+    def knows_card() -> bool:
+        status, gpus = chart.hub.service_call("GET", "gpus")
+        return status == 200 and any(not each["silent"] for each in gpus)
+
+    wait_for(knows_card, _READY_S, lambda: f"the agent's card to be known\n{chart.story()}")
     return chart
 
 
