@@ -73,6 +73,8 @@ async def test_a_job_on_a_node_whose_agent_is_silent_says_so_and_nothing_that_wa
     assert job["reason"] == "the agent of node node-a does not report"
     assert (job["reason_code"], job["suspended_for"]) == ("agent-silent", None)
     assert job["slice"]["silent"] is True
+    # Nobody else ends its process.
+    (ada.home / "flag").touch()
 
 
 async def test_a_job_with_retries_is_begun_anew(ada: Ada) -> None:
