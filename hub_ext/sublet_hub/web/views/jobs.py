@@ -69,7 +69,9 @@ class JobViews:
         """Return a job as a viewer is shown it, with its slice and why it waits."""
         record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
         wait = self._waiting.find(job.job_id) if job.state is JobState.WAITING else None
-        why = self._why(job, wait)
+        silent = self._silent_node(job)
+        report = None if record is None or silent else self._fleet.report(record.slice_id)
+        why = self._why(job, wait, report, silent)
         running = job.state is JobState.RUNNING
         # Rows of before may tell of more cells than there are.
         done = job.cells_done if job.cells_total is None else min(job.cells_done, job.cells_total)
@@ -97,7 +99,7 @@ class JobViews:
             output_path=self._output_path(job),
             current_cell=job.current_cell if running else None,
             progress=done / job.cells_total if job.cells_total else None,
-            suspended_for=self._suspended_for(job, viewer) if running else None,
+            suspended_for=self._suspended_for(report, viewer) if running else None,
             failure=self._failure_of(job),
             attempts=job.attempts,
             retries=job.retries,
@@ -109,31 +111,32 @@ class JobViews:
             expected_start=None if usual is None else job.submitted_at + usual.length,
         )
 
-    def _report(self, job: JobRecord) -> SliceReport | None:
-        """Return what is said of a job's slice now; ``None`` where its agent is silent, too."""
-        if job.slice_id is None or self._silent_node(job) is not None:
-            return None
-        return self._fleet.report(job.slice_id)
-
     def _silent_node(self, job: JobRecord) -> NodeId | None:
         """Return a node of a job whose agent does not report."""
         held = () if job.slice_id is None else self._ledger.slices_of_owner(job.owner)
         nodes = (r.gpu.node for r in held if r.job_id == job.job_id)
         return next(filter(self._fleet.is_silent, nodes), None)
 
-    def _why(self, job: JobRecord, wait: JobWait | None) -> _Told:
-        """Return why a job is as it is, by the queue, by a placed job's agent, or by the ledger."""
+    def _why(
+        self,
+        job: JobRecord,
+        wait: JobWait | None,
+        report: SliceReport | None,
+        silent: NodeId | None,
+    ) -> _Told:
+        """Return why a job is as it is, by the queue, by a placed job's agent, or by the ledger.
+
+        ``report``: what is said of the job's slice now, where no node of it is ``silent``.
+        """
         if wait is not None:
             return _Told(wait.why.reason, queue_clause(wait.why))
         untouched = None if job.state in ENDED else self._why_untouched(job)
         if untouched is not None:
             return _Told(untouched, jobs_off_clause(untouched))
-        silent = None if job.state in ENDED else self._silent_node(job)
         if silent is not None and job.cancel_asked_at is None:
             reason = JobReason(JobReasonCode.AGENT_SILENT, {"node": silent})
             return _Told(reason.code, job_clause(reason))
         known = _Told(job.reason.code, job_clause(job.reason))
-        report = self._report(job)
         if report is None or report.wait is None:
             return known
         code = report.wait.reason
@@ -141,8 +144,7 @@ class JobViews:
             return _Told(code, f"{known.words}: {wait_clause(code)}")
         return _Told(code, wait_clause(code)) if job.cancel_asked_at is None else known
 
-    def _suspended_for(self, job: JobRecord, viewer: Viewer) -> str | None:
-        report = self._report(job)
+    def _suspended_for(self, report: SliceReport | None, viewer: Viewer) -> str | None:
         wait = None if report is None else report.wait
         if wait is None or wait.reason is not WaitReason.OWNERS_ACTIVE:
             return None
