@@ -16,15 +16,16 @@ import requests
 from nbformat.v4 import new_code_cell, new_notebook
 from sublet_hub.one_machine.demo.jupyter_client import Kernel, Person
 
-from tests.support.helm_programs import find_helm
 from tests.support.kube.api import Api
 from tests.support.kube.cells import CHECK, FILL, TRAIN
-from tests.support.kube.chart_on_cluster import RELEASE, ChartOnCluster, install_chart
-from tests.support.kube.cluster_services import cluster_services
-from tests.support.kube.hub_of_z2jh import hub_of_z2jh
+from tests.support.kube.chart_on_cluster import (
+    RELEASE,
+    ChartOnCluster,
+    install_chart,
+    place_for_chart,
+)
 from tests.support.kube.node import Node
 from tests.support.kube.processes import wait_for
-from tests.support.kube.programs import MissingError
 
 pytestmark = [
     pytest.mark.kube,
@@ -39,22 +40,11 @@ def chart(
     cluster: Api, node: Node, notebook_image_on_node: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChartOnCluster]:
     assert notebook_image_on_node
-    try:
-        find_helm()
-        hub_of_z2jh()
-    except MissingError as missing:
-        pytest.skip(str(missing))
-    folder = tmp_path_factory.mktemp("chart")
-    # Pods that are not root must reach what is below.
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
-    api = cluster.make_namespace("chart")
-    with cluster_services(cluster, node):
+    with place_for_chart(cluster, node, tmp_path_factory, "chart") as (api, folder):
         installed = install_chart(api, node, folder)
         yield installed
         installed.hub.stop()
         installed.helm("uninstall", RELEASE, "--wait")
-        cluster.delete("v1", "Namespace", "chart")
 
 
 @pytest_asyncio.fixture

@@ -21,13 +21,11 @@ from tests.support.kube.chart_on_cluster import (
     ChartOnCluster,
     chart_before_install,
     make_secret_of_z2jh,
+    place_for_chart,
 )
 from tests.support.kube.checked_release import CheckedRelease
-from tests.support.kube.cluster_services import cluster_services
 from tests.support.kube.control_plane import NODE
-from tests.support.kube.hub_of_z2jh import hub_of_z2jh
 from tests.support.kube.node import Node
-from tests.support.kube.programs import MissingError
 
 pytestmark = [
     pytest.mark.kube,
@@ -81,17 +79,7 @@ def installation(
     cluster: Api, node: Node, notebook_image_on_node: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     assert notebook_image_on_node
-    try:
-        find_helm()
-        hub_of_z2jh()
-    except MissingError as missing:
-        pytest.skip(str(missing))
-    folder = tmp_path_factory.mktemp("installation")
-    # Pods that are not root must reach what is below.
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
-    api = cluster.make_namespace("installation")
-    with cluster_services(cluster, node):
+    with place_for_chart(cluster, node, tmp_path_factory, "installation") as (api, folder):
         chart = chart_before_install(api, node, folder)
         made = Installation(chart, CheckedRelease(api))
         yield made
@@ -99,7 +87,6 @@ def installation(
             chart.hub.stop()
         made.release.remove_rights()
         made.release.helm("uninstall", RELEASE, "--wait")
-        cluster.delete("v1", "Namespace", "installation")
 
 
 def test_without_zero_to_jupyterhub_helm_test_names_its_secret(installation: Installation) -> None:

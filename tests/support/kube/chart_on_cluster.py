@@ -6,11 +6,13 @@ zero-to-jupyterhub makes.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import requests
 import yaml
 from sublet_hub.one_machine.demo.jupyter_client import Person
@@ -18,13 +20,16 @@ from sublet_spawner.hub_configuration import ADMIN_SCOPES
 
 from tests.support.helm_charts import run_helm
 from tests.support.helm_documents import CHART, ROOT
+from tests.support.helm_programs import find_helm
 from tests.support.kube.api import Api, Manifest
+from tests.support.kube.cluster_services import cluster_services
 from tests.support.kube.control_plane import NODE
 from tests.support.kube.hub_of_z2jh import CONFIGURATION, hub_of_z2jh, write_configuration
 from tests.support.kube.hub_on_machine import ADMIN, BIN, HubOnMachine, hub_account, ports_from
 from tests.support.kube.node import Node
 from tests.support.kube.notebook_image import NOTEBOOK
 from tests.support.kube.processes import wait_for
+from tests.support.kube.programs import MissingError
 from tests.support.kube.run_folder import cgroup_of
 
 RELEASE: Final = "sublet"
@@ -257,6 +262,26 @@ class ChartOnCluster:
             },
             "quota": {"pools": {"interactive": {"idle_after": "1h"}}},
         }
+
+
+@contextmanager
+def place_for_chart(
+    cluster: Api, node: Node, folders: pytest.TempPathFactory, name: str
+) -> Iterator[tuple[Api, Path]]:
+    """A namespace and a folder of this name, and its services answer; skips where none can be."""
+    try:
+        find_helm()
+        hub_of_z2jh()
+    except MissingError as missing:
+        pytest.skip(str(missing))
+    folder = folders.mktemp(name)
+    # Pods that are not root must reach what is below.
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+    api = cluster.make_namespace(name)
+    with cluster_services(cluster, node):
+        yield api, folder
+        cluster.delete("v1", "Namespace", name)
 
 
 def install_chart(api: Api, node: Node, folder: Path) -> ChartOnCluster:
