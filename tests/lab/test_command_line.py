@@ -17,7 +17,7 @@ from sublet_quota.wire.api import EventInfo, GpuInfo, JobLog, LendingState, Shar
 from sublet_quota.wire.standing import tell_standing
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
-from tests.support.lab_bodies import NOW, job, lease, report, slice_info, sublet
+from tests.support.lab_bodies import NOW, job, lease, report, share, slice_info, sublet
 
 
 @pytest.fixture
@@ -30,17 +30,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
 
 
 def test_share_shows_slices_and_what_is_lent(service: FakeHubService):
-    share = Share(
-        owner="ada",
-        slices=(slice_info(),),
-        jobs_waiting=1,
-        jobs_running=0,
-        used_mib=40960,
-        guaranteed_mib=0,
-        limit_mib=81920,
-        lending=True,
-    )
-    service.answer("GET share", share)
+    told = share(slices=(slice_info(),), jobs_waiting=1, used_mib=40960, limit_mib=81920)
+    service.answer("GET share", told)
     shown = sublet("share")
     assert shown.exit_code == 0, shown.output
     assert "40 GiB (guaranteed 0 MiB, limit 80 GiB)" in shown.output
@@ -49,7 +40,7 @@ def test_share_shows_slices_and_what_is_lent(service: FakeHubService):
     assert "lent to a job" in shown.output
     assert service.asked[0].headers["Authorization"] == "Bearer a-token"
     as_json = sublet("share", "--json")
-    assert Share.model_validate_json(as_json.output) == share
+    assert Share.model_validate_json(as_json.output) == told
 
 
 def test_what_other_people_named_moves_no_cursor_and_is_no_markup(service: FakeHubService):

@@ -9,13 +9,13 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.obstacles import Obstacle
-from sublet_quota.wire.api import JobFailure, JobForecast, Share
+from sublet_quota.wire.api import JobFailure, JobForecast
 from sublet_quota.wire.environment import JOB_FILES_BELOW
 from sublet_quota.wire.share import HistoryPoint, QuotaShare, SliceHistory, WeekUse
 from sublet_quota.wire.slice_warnings import tell_warnings
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
-from tests.support.lab_bodies import NOW, job, slice_info, sublet
+from tests.support.lab_bodies import NOW, job, share, slice_info, sublet
 
 
 @pytest.fixture
@@ -41,41 +41,19 @@ def test_a_share_tells_of_the_group_and_the_week(service: FakeHubService):
         group_limit_mib=81920,
     )
     week = WeekUse(since=NOW, gpu_hours=12.34, energy_wh=2500, lent_hours=40)
-    share = Share(
-        owner="ada",
-        slices=(),
-        jobs_waiting=0,
-        jobs_running=0,
-        used_mib=0,
-        guaranteed_mib=0,
-        limit_mib=None,
-        lending=True,
-        quota=quota,
-        week=week,
-    )
-    service.answer("GET share", share)
+    service.answer("GET share", share(quota=quota, week=week))
     shown = sublet("share").output
     assert "lab: 60 GiB (guaranteed 40 GiB, limit 80 GiB)" in shown
     assert "12.3 GPU hours, 2.50 kWh; lent for 40.0 h" in shown
     unknown = week.model_copy(update={"energy_wh": None})
-    service.answer("GET share", share.model_copy(update={"week": unknown}))
+    service.answer("GET share", share(quota=quota, week=unknown))
     assert "kWh" not in sublet("share").output
 
 
 def test_a_share_tells_what_is_not_as_it_should_be_and_what_to_do(service: FakeHubService):
     over = OverCap(held_mib=41 * 1024, cap_mib=40 * 1024)
     warnings = tell_warnings(over, "managed memory", Obstacle.NOT_SUPPORTED)
-    share = Share(
-        owner="ada",
-        slices=(slice_info(warnings=warnings),),
-        jobs_waiting=0,
-        jobs_running=0,
-        used_mib=0,
-        guaranteed_mib=0,
-        limit_mib=None,
-        lending=True,
-    )
-    service.answer("GET share", share)
+    service.answer("GET share", share(slices=(slice_info(warnings=warnings),)))
     shown = sublet("share").output
     for told in warnings:
         assert f"s-1: {told.advice}" in shown.splitlines()
@@ -185,18 +163,8 @@ def test_a_job_is_run_again_and_shows_why_it_failed_before(service: FakeHubServi
 
 
 def test_a_slice_whose_agent_is_silent_is_shown_as_not_reachable(service: FakeHubService):
-    share = Share(
-        owner="ada",
-        slices=(slice_info(silent=True),),
-        jobs_waiting=0,
-        jobs_running=0,
-        used_mib=0,
-        guaranteed_mib=0,
-        limit_mib=None,
-        lending=True,
-        agents_silent=("n1",),
-    )
-    service.answer("GET share", share)
+    told = share(slices=(slice_info(silent=True),), agents_silent=("n1",))
+    service.answer("GET share", told)
     shown = sublet("share").output
     assert "not reachable, last seen" in shown
     assert "moved out" not in shown

@@ -10,7 +10,7 @@ from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import SliceReport
-from sublet_quota.wire.api import JobInfo, Lease, SliceInfo
+from sublet_quota.wire.api import JobInfo, Lease, Share, SliceInfo
 from sublet_quota.wire.standing import tell_standing
 
 NOW = datetime.now(UTC)
@@ -58,6 +58,20 @@ def slice_info(**changes: Any) -> SliceInfo:
         "lent_to": ("a job",),
     }
     return SliceInfo(**{**values, **changes})
+
+
+def share(**changes: Any) -> Share:
+    values: dict[str, Any] = {
+        "owner": "ada",
+        "slices": (),
+        "jobs_waiting": 0,
+        "jobs_running": 0,
+        "used_mib": 0,
+        "guaranteed_mib": 0,
+        "limit_mib": None,
+        "lending": True,
+    }
+    return Share(**{**values, **changes})
 
 
 def job(**changes: Any) -> JobInfo:
