@@ -26,7 +26,7 @@ def _without_managers(value: Manifest) -> Manifest:
     return value
 
 
-def _no_group(value: Manifest) -> None:
+def _nothing(value: Manifest) -> None:
     del value
 
 
@@ -42,9 +42,13 @@ class WatchedObjects:
         changed: Callable[[], None],
         *,
         keep: Callable[[Manifest], Manifest] = _without_managers,
-        group: Callable[[Manifest], str | None] = _no_group,
+        group: Callable[[Manifest], str | None] = _nothing,
+        removed: Callable[[Manifest], None] = _nothing,
     ) -> None:
-        """``keep``: what is kept of an object, its name at least; ``group``: see ``in_group``."""
+        """``keep``: what is kept of an object, its name at least; ``group``: see ``in_group``.
+
+        ``removed``: called with an object as it was last, before its change is told of.
+        """
         self._api = api
         self._resource = resource
         self._namespace = namespace
@@ -52,6 +56,7 @@ class WatchedObjects:
         self._changed = changed
         self._keep = keep
         self._group = group
+        self._removed = removed
         self._objects: dict[str, Manifest] = {}
         self._groups: Mapping[str | None, Sequence[Manifest]] | None = None
         self.synced = False
@@ -99,7 +104,10 @@ class WatchedObjects:
 
     async def _list(self) -> str:
         listed = await self._api.list(self._resource, self._namespace, self._labels)
+        before = self._objects
         self._objects = {item["metadata"]["name"]: self._keep(item) for item in listed["items"]}
+        for name in before.keys() - self._objects.keys():
+            self._removed(before[name])
         self._synced()
         return str(listed["metadata"]["resourceVersion"])
 
@@ -134,6 +142,7 @@ class WatchedObjects:
         name = value["metadata"]["name"]
         if kind == "DELETED":
             self._objects.pop(name, None)
+            self._removed(self._keep(value))
         else:
             self._objects[name] = self._keep(value)
         self._groups = None

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sublet_hub.kubernetes_api.resources import PODS
+from sublet_hub.kubernetes_api.resources import PODS, Manifest
 from sublet_hub.kubernetes_api.watched_objects import WatchedObjects
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -122,3 +122,23 @@ async def test_who_has_written_which_field_of_an_object_is_not_kept() -> None:
             for name in ("listed", "told"):
                 assert pods.objects[name]["metadata"]["labels"] == {"of": "ada"}
                 assert "managedFields" not in pods.objects[name]["metadata"]
+
+
+@pytest.mark.parametrize("told_by", ["a watch", "a list"])
+async def test_an_object_that_is_removed_is_told_as_it_was_last(told_by: str) -> None:
+    told: list[Manifest] = []
+    async with fake_kube() as kube, way_into(kube) as api:
+        kube.put(f"{PODS_PATH}/one", _named("one", "ada"))
+        pods = WatchedObjects(api, PODS, "users", "", lambda: None, removed=told.append)
+        running = asyncio.create_task(pods.run())
+        try:
+            await until(lambda: pods.synced)
+            kube.end_watches()
+            kube.remove(f"{PODS_PATH}/one")
+            kube.end_watches(forget=told_by == "a list")
+            await until(lambda: not pods.objects)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    (one,) = told
+    assert one["metadata"]["labels"] == {"of": "ada"}

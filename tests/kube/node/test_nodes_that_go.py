@@ -38,6 +38,9 @@ async def story(sublet: SubletOnCluster) -> AsyncIterator[Story]:
     hers = await begin(sublet, "lin")
     yield hers
     hers.kernel.close()
+    # A test that failed may have left the node in any of these states: others come after it.
+    await asyncio.to_thread(sublet.node.ensure_power, sublet.api)
+    await asyncio.to_thread(change_taints, sublet.api)
     await asyncio.to_thread(sublet.hub.stop_server, "lin")
     AsyncHTTPClient().close()
 

@@ -82,6 +82,11 @@ class Node:
 
         wait_for(is_back, _READY_S, lambda: f"the node:\n{self.kubelet.tail()}")
 
+    def ensure_power(self, api: Api) -> None:
+        """Start it again where its power was cut."""
+        if self.kubelet not in self.programs.running:
+            self.power_on(api)
+
     def reboot(self, api: Api) -> None:
         """Cut its power and give it back; returns when it is ready."""
         self.cut_power()

@@ -26,6 +26,8 @@ from tests.support.jobs_on_kube import (
 
 pytestmark = pytest.mark.asyncio
 
+_EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+
 
 async def an_agent(world: HubWorld) -> FakeAgent:
     return await world.agent(boot_id="another-machine")
@@ -121,10 +123,28 @@ async def test_why_a_pod_was_taken_is_told_when_only_the_job_is_left_that_made_i
     story: JobsStory,
 ) -> None:
     pod = await story.running()
-    job = await story.cluster.job()
-    evicted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
-    story.kube.change(f"{PODS}/{pod}", status={"conditions": [evicted]})
+    story.kube.change(f"{PODS}/{pod}", status={"conditions": [_EVICTED]})
     await story.some_rounds()
+    assert "took its pod away: EvictionByEvictionAPI" in await _why_it_went_back(story, pod)
+
+
+async def test_why_a_pod_was_taken_is_told_when_it_had_gone_before_anybody_looked(
+    story: JobsStory,
+) -> None:
+    pod = await story.running()
+    # All in one breath: no round comes between.
+    story.kube.change(f"{PODS}/{pod}", status={"conditions": [_EVICTED]})
+    assert "took its pod away: EvictionByEvictionAPI" in await _why_it_went_back(story, pod)
+
+
+async def test_without_a_word_of_its_pod_that_of_the_job_is_told(story: JobsStory) -> None:
+    pod = await story.running()
+    assert "ended it: BackoffLimitExceeded" in await _why_it_went_back(story, pod)
+
+
+async def _why_it_went_back(story: JobsStory, pod: str) -> str:
+    """Fail the job for its pod and remove that; return what its owner reads of it."""
+    (job,) = story.kube.names(JOBS)
     failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
     story.kube.change(f"{JOBS}/{job}", status={"conditions": [failed]})
     story.kube.remove(f"{PODS}/{pod}")
@@ -134,7 +154,7 @@ async def test_why_a_pod_was_taken_is_told_when_only_the_job_is_left_that_made_i
     await until(lambda: story.kube.names(JOBS) not in ([], [job]), within_s=60)
     _, events = await story.world.call("GET", "events", story.token)
     (back,) = [event for event in events if event["kind"] == "job-went-back"]
-    assert "the cluster took its pod away: EvictionByEvictionAPI" in back["detail"]
+    return str(back["detail"])
 
 
 async def test_a_job_that_is_cancelled_is_removed_and_its_slice_is_free_when_its_pod_has_gone(

@@ -11,6 +11,7 @@ from sublet_hub.jobs.backends.kubernetes.attempts.status import (
     Waits,
     belongs_to,
     is_over,
+    last_words,
     latest_refusal,
     latest_warning,
     read_status,
@@ -212,6 +213,37 @@ def test_a_pod_that_is_being_deleted_is_lost() -> None:
     pod = a_pod("Running", "n")
     pod["metadata"]["deletionTimestamp"] = "2026-11-24T08:00:00Z"
     assert isinstance(read_status(OWNER, [pod]), Lost)
+
+
+_TAKEN = a_pod("Failed", "n", conditions=condition("DisruptionTarget", reason="Evicted"))
+
+
+@pytest.mark.parametrize(
+    ("removed", "expected"),
+    [
+        ([], Lost(JobReason(JobReasonCode.CLUSTER_ENDED_IT))),
+        ([_TAKEN], Lost(JobReason(JobReasonCode.POD_TAKEN, told="Evicted"))),
+        ([a_pod("Running", "n")], Lost(JobReason(JobReasonCode.CLUSTER_ENDED_IT))),
+        ([a_pod("Succeeded", "n")], Succeeded()),
+        (
+            [a_pod("Failed", "n", containerStatuses=ended(1, SAID))],
+            Failed(
+                JobReason(JobReasonCode.CELL_FAILED, {"cell": 3}, "ValueError: no such column"), 1
+            ),
+        ),
+    ],
+)
+def test_what_a_removed_pod_said_last_of_its_end_explains_it(
+    removed: list[dict[str, Any]], expected: JobStatus
+) -> None:
+    assert last_words(Lost(JobReason(JobReasonCode.CLUSTER_ENDED_IT)), removed) == expected
+
+
+def test_that_a_pod_was_removed_explains_nothing_that_its_job_did_not() -> None:
+    removed = a_pod("Running", "n")
+    removed["metadata"]["deletionTimestamp"] = "2026-11-24T08:00:00Z"
+    seen = Lost(JobReason(JobReasonCode.CLUSTER_ENDED_IT, told="BackoffLimitExceeded"))
+    assert last_words(seen, [removed]) == seen
 
 
 def test_a_notebook_that_cannot_run_is_not_tried_again() -> None:

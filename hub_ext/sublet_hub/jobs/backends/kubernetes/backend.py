@@ -25,12 +25,14 @@ from sublet_hub.jobs.backends.kubernetes.attempts.node_choice import NotYetError
 from sublet_hub.jobs.backends.kubernetes.attempts.pending import PendingJobs
 from sublet_hub.jobs.backends.kubernetes.attempts.preparation import Attempts, CannotRunError
 from sublet_hub.jobs.backends.kubernetes.attempts.status import (
+    WITHOUT_PODS,
     JobStatus,
     Runs,
     SeenPod,
     Waits,
     is_over,
     is_suspended,
+    last_words,
     read_status,
     seen_pods,
     why_evicted,
@@ -64,9 +66,6 @@ from sublet_hub.state.stores import Stores
 
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
 _CONFLICT_PASSES: Final = timedelta(seconds=2)
-_WITHOUT_PODS: Final = frozenset(
-    {JobReasonCode.CLUSTER_ENDED_IT, JobReasonCode.CLUSTER_HAS_IT_NO_LONGER}
-)
 _SLICE_GONE: Final = Ending(JobMove.GO_BACK, JobReason(JobReasonCode.SLICE_GONE))
 
 
@@ -144,6 +143,8 @@ class KubernetesJobs:
             self._end_when_gone(job, ending, owner, pods)
             return
         seen = read_status(owner, pods, job.gpus)
+        if isinstance(seen, Lost) and seen.why.code in WITHOUT_PODS:
+            seen = last_words(seen, self._cluster.removed_pods_of(resource, name), job.gpus)
         match job.state:
             case JobState.WAITING:
                 self._look_at_waiting(job, owner, seen)
@@ -304,7 +305,7 @@ class KubernetesJobs:
         now = self._stores.now()
         since, known = self._over.get(job.job_id, (now, ending))
         # A pod's own word stays, when only that of the object which made it is left.
-        ending = known if ending.why.code in _WITHOUT_PODS else ending
+        ending = known if ending.why.code in WITHOUT_PODS else ending
         self._over[job.job_id] = (since, ending)
         if not self._output.is_taken(job.job_id) and now - since < _LOG_ENDS_WITHIN:
             return

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Final
 
 from sublet_quota.names.ids import JobId
@@ -45,6 +46,7 @@ _SILENT_S: Final = 900.0
 _CREATED_AT_ONCE: Final = 64
 _DELETED_AT_ONCE: Final = 16
 """How many objects are made and removed at once; all else that is asked goes between them."""
+_PODS_REMEMBERED: Final = 1024
 _ABOUT_MAKERS: Final = "type=Warning,involvedObject.kind!=Pod"
 _RANK: Final = "batch.kubernetes.io/job-completion-index"
 
@@ -60,7 +62,8 @@ class JobsInCluster:
         if several_nodes:
             kind = JOB_SETS if settings.several_nodes is SeveralNodes.JOB_SET else TRAIN_JOBS
             self._owners[kind] = self._watched(kind, ALL_JOBS)
-        self._pods = self._watched(PODS, ALL_JOBS, _job_of_pod)
+        self._pods = self._watched(PODS, ALL_JOBS, _job_of_pod, self._remember)
+        self._removed_pods: OrderedDict[str, Manifest] = OrderedDict()
         self._workloads = None
         if settings.kueue is not None:
             self._workloads = self._watched(WORKLOADS, "", job_of_workload)
@@ -104,14 +107,31 @@ class JobsInCluster:
 
     def pods_of(self, job_id: JobId, resource: Resource, owner_name: str) -> list[Manifest]:
         """Return the pods of one attempt, in the order of their ranks."""
+        return self._made_by(resource, owner_name, self._pods.in_group(job_id))
+
+    def removed_pods_of(self, resource: Resource, owner_name: str) -> list[Manifest]:
+        """Return what the removed pods of one attempt said last, as far as it is remembered.
+
+        A pod that is evicted can be gone, and counted as failed, before anybody looks at it.
+        """
+        return self._made_by(resource, owner_name, self._removed_pods.values())
+
+    def _made_by(
+        self, resource: Resource, owner_name: str, pods: Iterable[Manifest]
+    ) -> list[Manifest]:
         owner = self.owner(resource, owner_name)
-        pods = [
+        found = [
             pod
-            for pod in self._pods.in_group(job_id)
+            for pod in pods
             if pod["metadata"]["name"].startswith(f"{owner_name}-")
             and (owner is None or belongs_to(pod, owner))
         ]
-        return sorted(pods, key=_rank)
+        return sorted(found, key=_rank)
+
+    def _remember(self, pod: Manifest) -> None:
+        self._removed_pods[pod["metadata"]["uid"]] = pod
+        while len(self._removed_pods) > _PODS_REMEMBERED:
+            self._removed_pods.popitem(last=False)
 
     def workload_of(self, owner_name: str) -> Manifest | None:
         """Return what Kueue says of a job."""
@@ -192,9 +212,12 @@ class JobsInCluster:
         resource: Resource,
         labels: str,
         group: Callable[[Manifest], str | None] = lambda _: None,
+        removed: Callable[[Manifest], None] = lambda _: None,
     ) -> WatchedObjects:
         return WatchedObjects(
-            self._api, resource, self._namespace, labels, self._changed, group=group
+            *(self._api, resource, self._namespace, labels, self._changed),
+            group=group,
+            removed=removed,
         )
 
     def _changed(self) -> None:

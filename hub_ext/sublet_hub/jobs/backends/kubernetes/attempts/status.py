@@ -46,6 +46,10 @@ _CANNOT_BEGIN: Final = frozenset({"InvalidImageName"})
 _NOT_PULLED: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError"}
 )
+WITHOUT_PODS: Final = frozenset(
+    {JobReasonCode.CLUSTER_ENDED_IT, JobReasonCode.CLUSTER_HAS_IT_NO_LONGER}
+)
+"""What is said of a job whose pods no longer say anything."""
 _LONG_AGO: Final = "1970-01-01T00:00:00Z"
 _BEING_STARTED: Final = frozenset({None, "ContainerCreating", "PodInitializing"})
 
@@ -106,6 +110,15 @@ def read_status(owner: Manifest | None, pods: Sequence[Manifest], wanted: int = 
     if len(said) < wanted:
         return Waits(JobReason(JobReasonCode.PODS_BEING_MADE), seen)
     return Runs(seen)
+
+
+def last_words(seen: Lost, removed: Sequence[Manifest], wanted: int = 1) -> Seen:
+    """Return what the removed pods of a job said last of its end; else what was seen without."""
+    said = read_status(None, removed, wanted)
+    if not isinstance(said, Failed | Lost | Succeeded):
+        return seen
+    known = isinstance(said, Lost) and said.why.code in {*WITHOUT_PODS, JobReasonCode.POD_REMOVED}
+    return seen if known else said
 
 
 def seen_pods(pods: Sequence[Manifest]) -> tuple[SeenPod, ...]:
