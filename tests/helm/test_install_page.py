@@ -173,5 +173,14 @@ def test_the_table_has_a_row_for_what_can_be_wrong() -> None:
     assert listed | NOT_LISTED == set(Fault)
 
 
+def test_simulated_cards_are_small_enough_for_a_node_of_a_first_look() -> None:
+    (written,) = re.findall(r"put `(simulatedGpus: .*?)`", PAGE)
+    values = {name: told for name, told in SUBLET.items() if name != "agent"}
+    pod = render({**values, **yaml.safe_load(written)}).one("DaemonSet", "sublet-simulated-gpus")
+    (container,) = pod["spec"]["template"]["spec"]["containers"]
+    # Servers' pods ask for host memory by it: an eighth of the usual card is ten GiB.
+    assert "--memory-gib=8" in container["args"]
+
+
 def test_the_readme_leads_there() -> None:
     assert "](spawner/docs/kubernetes-install.md)" in (ROOT / "README.md").read_text()
