@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID
 from sublet_hub.release_check.verdict import praise
 from sublet_quota.document.reading import read_quota_document
 from sublet_quota.reasons.installation.faults import Fault, found
@@ -180,6 +181,17 @@ def test_simulated_cards_are_small_enough_for_a_node_of_a_first_look() -> None:
     (container,) = pod["spec"]["template"]["spec"]["containers"]
     # Servers' pods ask for host memory by it: an eighth of the usual card is ten GiB.
     assert "--memory-gib=8" in container["args"]
+
+
+def test_what_stays_and_goes_when_it_is_taken_away_is_called_as_in_the_chart(
+    chart: Rendered,
+) -> None:
+    kept = chart.one("PersistentVolumeClaim", "sublet-state")["metadata"]["annotations"]
+    assert kept["helm.sh/resource-policy"] == "keep"
+    assert "`kubectl --namespace jhub delete pvc sublet-state`" in PAGE
+    assert chart.one("Pod", "sublet-check")
+    assert "kubectl --namespace jhub delete pod sublet-check " in COMMANDS
+    assert f"get pods --selector {JOB_ID}\n" in COMMANDS
 
 
 def test_the_readme_leads_there() -> None:
