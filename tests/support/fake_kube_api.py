@@ -346,6 +346,10 @@ class _Handler(RequestHandler):
         path = self.request.path
         if path not in self.kube.objects:
             raise HTTPError(404, f"{path} not found")
+        asked = json.loads(self.request.body or b"{}").get("preconditions", {})
+        about = self.kube.objects[path]["metadata"]
+        if asked.get("uid", about["uid"]) != about["uid"]:
+            raise HTTPError(409, f"{path} is another one")
         self.kube.remove(path)
         self.finish({"kind": "Status", "status": "Success"})
 

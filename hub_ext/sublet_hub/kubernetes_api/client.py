@@ -83,12 +83,16 @@ class KubeApi:
         """Change what the patch names, and return the object."""
         return await self._call("PATCH", resource.path(namespace, name), change, MERGE)
 
-    async def delete(self, resource: Resource, namespace: str | None, name: str) -> None:
-        """Remove an object with all that it made; what is gone already is no error."""
-        options = {"propagationPolicy": "Background"}
+    async def delete(self, resource: Resource, namespace: str | None, value: Manifest) -> None:
+        """Remove this very object with all that it made; what is gone already is no error.
+
+        Another one of its name, which was made meanwhile, stays.
+        """
+        about = value["metadata"]
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": about["uid"]}}
         try:
-            await self._call("DELETE", resource.path(namespace, name), options)
-        except KubeNotFoundError:
+            await self._call("DELETE", resource.path(namespace, about["name"]), options)
+        except (KubeNotFoundError, KubeConflictError):
             return
 
     async def stream(self, path: str, silent_s: float) -> AsyncIterator[bytes]:

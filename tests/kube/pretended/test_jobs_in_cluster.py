@@ -11,6 +11,7 @@ import pytest
 from sublet_hub.agents.identity import AgentIdentity
 from sublet_hub.agents.kubernetes_tokens import AgentTokens, ServiceAccount
 from sublet_hub.host.clock import utc_now
+from sublet_hub.kubernetes_api.resources import PODS
 from sublet_hub.kubernetes_api.writer_lease import WriterLease
 from sublet_quota.reasons.installation.standings import AgentRefusal
 
@@ -61,6 +62,22 @@ def token_of(
     path = namespace.path("v1", "ServiceAccount", account) + "/token"
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     return str(namespace.call("POST", path, body)["status"]["token"])
+
+
+async def test_of_two_objects_with_one_name_the_one_that_is_meant_is_removed(
+    namespace: Api,
+) -> None:
+    made = pod("again", pretended_pod(node="nowhere"))
+    before = namespace.create(made)
+    async with way_in(namespace) as api:
+        await api.delete(PODS, namespace.namespace, before)
+        await until(lambda: namespace.find("v1", "Pod", "again") is None)
+        anew = namespace.create(made)
+        await api.delete(PODS, namespace.namespace, before)
+        assert namespace.pod("again")["metadata"]["uid"] == anew["metadata"]["uid"]
+        assert "deletionTimestamp" not in namespace.pod("again")["metadata"]
+        await api.delete(PODS, namespace.namespace, anew)
+        await until(lambda: namespace.find("v1", "Pod", "again") is None)
 
 
 async def test_the_api_server_says_on_which_node_an_agent_is(namespace: Api, node: str) -> None:

@@ -270,7 +270,7 @@ async def test_the_cluster_is_asked_while_more_logs_are_read_than_a_client_has_c
             answer = following.cluster.log(POD)
             answers.push_async_callback(answer.aclose)  # type: ignore[attr-defined]
             assert (await anext(answer)).endswith(b" one\n")
-        await following.cluster.delete(resources.PODS, POD)
+        await following.cluster.delete(resources.PODS, following.kube.objects[PATH])
     assert PATH not in following.kube.objects
 
 

@@ -30,8 +30,7 @@ async def test_few_objects_are_made_at_once_and_the_others_after_them(kube: Fake
         with pytest.raises(KubeNotFoundError):
             await api.get(LEASES, NAMESPACE, "writer")
         # An owner may wait for the room of one that is removed.
-        kube.put(f"{JOBS_PATH}/evicted", {})
-        await cluster.delete(JOBS, "evicted")
+        await cluster.delete(JOBS, kube.put(f"{JOBS_PATH}/evicted", {}))
         assert kube.names(JOBS_PATH) == []
         assert kube.asked.count(made) == AT_ONCE
         kube.silent.clear()
@@ -61,3 +60,19 @@ async def test_what_nobody_wants_any_more_when_its_turn_comes_is_not_made(kube: 
         await asyncio.gather(*making[AT_ONCE:])
         await asyncio.gather(*making, return_exceptions=True)
     assert kube.names(JOBS_PATH) == [kept]
+
+
+async def test_one_that_was_made_anew_is_not_removed_in_place_of_the_one_before(
+    kube: FakeKube,
+) -> None:
+    path = f"{JOBS_PATH}/job"
+    before = kube.put(path, {})
+    async with way_into(kube) as api:
+        cluster = JobsInCluster(api, SETTINGS, several_nodes=False)
+        await cluster.delete(JOBS, before)
+        anew = kube.put(path, {})
+        # Asked for again, before anybody was told that it is gone.
+        await cluster.delete(JOBS, before)
+        assert kube.objects[path]["metadata"]["uid"] == anew["metadata"]["uid"]
+        await cluster.delete(JOBS, anew)
+    assert kube.names(JOBS_PATH) == []

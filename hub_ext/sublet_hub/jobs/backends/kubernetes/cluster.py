@@ -149,12 +149,12 @@ class JobsInCluster:
             await self._api.create(resource, self._namespace, manifest)
         _LOG.info("%s %s was made", resource.kind, manifest["metadata"]["name"])
 
-    async def delete(self, resource: Resource, name: str) -> None:
-        """Remove an object and its pods."""
+    async def delete(self, resource: Resource, value: Manifest) -> None:
+        """Remove this very object and its pods."""
         # Not behind those that are made: an owner may wait for the room.
         async with self._turns_to_delete:
-            await self._api.delete(resource, self._namespace, name)
-        _LOG.info("%s %s was removed", resource.kind, name)
+            await self._api.delete(resource, self._namespace, value)
+        _LOG.info("%s %s was removed", resource.kind, value["metadata"]["name"])
 
     async def warning_of(self, pod: SeenPod) -> str:
         """Return what was warned of last about a pod; empty where the service may not read that."""

@@ -25,7 +25,7 @@ class Removal:
         name = owner["metadata"]["name"]
         for resource, value in self.cluster.owners():
             if value["metadata"]["name"] == name and not value["metadata"].get("deletionTimestamp"):
-                self.tasks.run(name, self.cluster.delete(resource, name))
+                self.tasks.run(name, self.cluster.delete(resource, value))
                 return
 
     def remove_orphans(self, live_jobs: Mapping[JobId, JobRecord], *, own_queue: bool) -> None:
