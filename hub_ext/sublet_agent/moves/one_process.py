@@ -151,6 +151,8 @@ def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
             if isinstance(failure, OutOfGpuMemoryError | ResumeRefusedError):
                 # It may be poisoned; an error that passes looks the same, so it is tried again.
                 outcome.refused[target.identity] = str(failure)
+            # It is no longer on its way: nobody who finds it so has to wait for its arrival.
+            tools.journal.write(Step.SUSPENDED, [target])
             detail = f"it is still suspended: {failure or 'no error was told'}"
             return Objection(MoveEnd.PUT_OFF, detail, target)
     if not tools.table.is_alive(target.identity):

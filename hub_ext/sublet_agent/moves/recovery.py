@@ -57,8 +57,12 @@ def recover(
     deadline = time.monotonic() + AT_THE_LATEST_S
     for target, step in _candidates(tools, attribution, assigned):
         attribution.remember(target.identity, target.slice_id)
-        match _state(tools, target.identity, step, deadline):
+        state, is_told = _state(tools, target.identity, step, deadline)
+        match state:
             case ProcessState.SUSPENDED:
+                if is_told and step in MOVING:
+                    # Its move is over: nobody who reads this later has to wait for the end of it.
+                    tools.journal.write(Step.SUSPENDED, [target])
                 tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
                 tools.host.settle(target.identity, target.image_mib)
                 (recovered.lost if step is Step.LOST else recovered.suspended).append(target)
@@ -148,17 +152,18 @@ def _listed(device: Device, gpu_id: GpuId) -> list[tuple[int, int | None]]:
 
 def _state(
     tools: MoveTools, identity: ProcessIdentity, step: Step | None, deadline: float
-) -> ProcessState | None:
+) -> tuple[ProcessState | None, bool]:
+    """Return a process's state, and whether the driver has told it: else it is a guess."""
     pid = identity.pid
     for _ in range(_STATE_TRIES):
         try:
             if step in MOVING:
-                return state_after_move(tools.device, tools.table, identity, deadline)
-            return tools.device.state(pid)
+                return state_after_move(tools.device, tools.table, identity, deadline), True
+            return tools.device.state(pid), True
         except (StandsStillError, NoAnswerError) as error:
             log.warning("nobody knows the state of process %s: %s", pid, error)
             break
         except DeviceError as error:
             log.warning("the state of process %s cannot be read: %s", pid, error)
     # Better to look after a process that runs than to forget one that does not.
-    return ProcessState.SUSPENDED if step in _PERHAPS_AWAY else ProcessState.PAUSED
+    return (ProcessState.SUSPENDED if step in _PERHAPS_AWAY else ProcessState.PAUSED), False

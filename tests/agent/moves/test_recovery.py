@@ -2,7 +2,7 @@
 
 import pytest
 from sublet_agent.app.watchdog import let_owners_run
-from sublet_agent.devices.interface import DeviceError, ProcessState
+from sublet_agent.devices.interface import DeviceError, NoAnswerError, ProcessState
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.recovery import recover
 from sublet_agent.state_files.journal import Step
@@ -53,6 +53,28 @@ def test_the_device_says_what_is_suspended_whatever_was_noted(bench, step):
     recovered = recover(bench.tools, bench.attribution, [assigned("s")])
     assert [t.identity for t in recovered.suspended] == [target.identity]
     assert bench.host.free_mib() == 10**6 - GIB
+
+
+@pytest.mark.parametrize("step", [Step.SUSPENDING, Step.RESUMING])
+def test_a_move_whose_end_the_device_has_told_is_noted_as_over(bench, step):
+    target = left(bench, "s", 1, step, ProcessState.SUSPENDED)
+    recover(bench.tools, bench.attribution, [assigned("s")])
+    (entry,) = bench.journal.entries()
+    assert (entry.step, entry.target) == (Step.SUSPENDED, target)
+
+
+@pytest.mark.parametrize("step", [Step.SUSPENDING, Step.RESUMING])
+def test_a_move_of_which_the_device_tells_nothing_is_not(bench, step, monkeypatch):
+    def says_nothing(pid):
+        message = f"the state of {pid}"
+        raise NoAnswerError(message)
+
+    left(bench, "s", 1, step, ProcessState.SUSPENDED)
+    monkeypatch.setattr(bench.device, "state", says_nothing)
+    recovered = recover(bench.tools, bench.attribution, [assigned("s")])
+    assert len(recovered.suspended) == 1
+    (entry,) = bench.journal.entries()
+    assert entry.step is step
 
 
 @pytest.mark.parametrize("step", [Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING])

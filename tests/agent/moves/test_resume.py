@@ -7,6 +7,7 @@ from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.plan import MoveEnd, MoveSettings, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
+from sublet_agent.state_files.journal import Step
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.agent_cases import Bench
@@ -196,6 +197,14 @@ def test_if_one_process_does_not_come_back_the_others_are_put_away_again(bench):
     assert bench.states() == {1: "suspended", 2: "suspended"}
     assert resume_slice(bench.tools, bench.plan(*images)).end is MoveEnd.DONE
     assert bench.states() == {1: "running", 2: "running"}
+
+
+def test_one_that_did_not_come_back_is_noted_as_away_and_not_as_coming(bench):
+    (image,) = suspended(bench, bench.process("s", 1, GIB))
+    bench.device.fail("resume", 1, DeviceError("an error that passes"))
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.PUT_OFF
+    (entry,) = bench.journal.entries()
+    assert (entry.step, entry.target) == (Step.SUSPENDED, image)
 
 
 def test_a_neighbour_that_the_driver_does_not_unpause_at_once_is_tried_again(bench):

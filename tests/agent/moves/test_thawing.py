@@ -6,6 +6,7 @@ import time
 import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen
 from sublet_agent.devices.interface import DeviceError, ProcessState
+from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.state_files.journal import Step
 
@@ -44,6 +45,21 @@ def test_nobody_is_waited_for_when_no_restore_was_under_way(bench, groups):
 def test_a_restore_of_a_process_that_has_ended_is_not_waited_for(bench, groups):
     bench.table.is_alive = lambda _identity: False
     assert asked_while_frozen(bench, groups, Step.RESUMING) == []
+
+
+def test_who_did_not_come_back_keeps_nobody_frozen_beside_the_next_who_comes(bench, groups):
+    """Frozen as a neighbour of the next one when the agent died, it could not answer."""
+    cat = groups.family()
+    groups.serve(groups.slice("c", cat))
+    away = bench.process("c", cat.pid, 1024, state=ProcessState.SUSPENDED)
+    bench.journal.write(Step.SUSPENDED, [away])
+    bench.device.fail("resume", cat.pid, DeviceError("an error that passes"))
+    assert resume_slice(bench.tools, bench.plan(away)).suspended
+    groups.tree.begin_freezing(groups.book.of("c").place)
+    bench.device.processes_here[cat.pid].stopped = True
+    coming = [e.target for e in bench.journal.entries() if e.step is Step.RESUMING]
+    assert coming == []
+    assert thaw_after_moves(groups.file, bench.journal.entries(), None, bench.table) == ["c"]
 
 
 def test_the_driver_is_not_asked_where_nothing_is_frozen(bench, groups):
