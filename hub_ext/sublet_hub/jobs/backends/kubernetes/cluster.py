@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Final
 
@@ -62,8 +62,8 @@ class JobsInCluster:
         if several_nodes:
             kind = JOB_SETS if settings.several_nodes is SeveralNodes.JOB_SET else TRAIN_JOBS
             self._owners[kind] = self._watched(kind, ALL_JOBS)
-        self._pods = self._watched(PODS, ALL_JOBS, _job_of_pod, self._remember)
-        self._removed_pods: OrderedDict[str, Manifest] = OrderedDict()
+        self._removed_pods: deque[Manifest] = deque(maxlen=_PODS_REMEMBERED)
+        self._pods = self._watched(PODS, ALL_JOBS, _job_of_pod, self._removed_pods.append)
         self._workloads = None
         if settings.kueue is not None:
             self._workloads = self._watched(WORKLOADS, "", job_of_workload)
@@ -114,7 +114,7 @@ class JobsInCluster:
 
         A pod that is evicted can be gone, and counted as failed, before anybody looks at it.
         """
-        return self._made_by(resource, owner_name, self._removed_pods.values())
+        return self._made_by(resource, owner_name, self._removed_pods)
 
     def _made_by(
         self, resource: Resource, owner_name: str, pods: Iterable[Manifest]
@@ -127,11 +127,6 @@ class JobsInCluster:
             and (owner is None or belongs_to(pod, owner))
         ]
         return sorted(found, key=_rank)
-
-    def _remember(self, pod: Manifest) -> None:
-        self._removed_pods[pod["metadata"]["uid"]] = pod
-        while len(self._removed_pods) > _PODS_REMEMBERED:
-            self._removed_pods.popitem(last=False)
 
     def workload_of(self, owner_name: str) -> Manifest | None:
         """Return what Kueue says of a job."""
