@@ -116,9 +116,9 @@ def ended(
 
 def with_all_slices(ledger: Ledger, job: JobRecord, change: Change) -> Change:
     """Return a change that ends an attempt, with the slices of the job's other pods released."""
-    own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
     if not change.released:
         return change
+    own = {s.slice_id for s in ledger.slices_of_owner(job.owner) if s.job_id == job.job_id}
     return replace(change, released=tuple(sorted(own | set(change.released))))
 
 
