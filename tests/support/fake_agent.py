@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +65,7 @@ class FakeAgent:
     """Slices whose gate stays closed; that of others is open."""
     says: dict[str, SliceReport] = field(default_factory=dict)
     """What to say of a slice instead of the usual."""
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     epoch: int = 0
     sequence: int = 0
     assignments: Assignments | None = None
@@ -81,7 +83,9 @@ class FakeAgent:
         # As the real one does.
         if self._connection.protocol is not None:
             self._connection.protocol.set_nodelay(True)
-        await self.send(Hello(node=self.node, boot_id=self.boot_id, version="0.1.0"))
+        await self.send(
+            Hello(node=self.node, boot_id=self.boot_id, version="0.1.0", nonce=self.nonce)
+        )
         self._reading = asyncio.create_task(self._read())
         await self.until(lambda: self.epoch > 0 or self.close_reason is not None)
         if self.close_reason is None:
@@ -137,6 +141,7 @@ class FakeAgent:
         while (text := await self._connection.read_message()) is not None:
             match FROM_SERVICE.validate_python(json.loads(text)):
                 case Welcome() as welcome:
+                    assert welcome.nonce == self.nonce
                     self.epoch = welcome.epoch
                 case Assignments() as assignments:
                     self.assignments = assignments

@@ -42,6 +42,10 @@ class FakeServiceLink:
     port: int = 0
     epoch: int = 0
     sequence: int = 0
+    nonce: str = ""
+    """What it welcomes with; empty: what the agent greeted with."""
+    heard: int | None = None
+    """Which status its assignments answer; ``None``: the last."""
     hellos: list[Hello] = field(default_factory=list)
     status: Status | None = None
     events: list[AgentEvent] = field(default_factory=list)
@@ -125,6 +129,7 @@ class FakeServiceLink:
                 Assignments(
                     epoch=connection.epoch,
                     sequence=self.sequence,
+                    heard=connection.heard if self.heard is None else self.heard,
                     lending=self.lending,
                     gpus=self.gpus,
                     slices=self.slices,
@@ -135,6 +140,7 @@ class FakeServiceLink:
 class _Link(WebSocketHandler):
     service: FakeServiceLink
     epoch = 0
+    heard = -1
 
     def prepare(self) -> None:
         wanted = f"Bearer {self.service.secret}"
@@ -161,11 +167,12 @@ class _Link(WebSocketHandler):
                 service.epoch += 1
                 self.epoch = service.epoch
                 service.hellos.append(message)
-                self.send(Welcome(epoch=self.epoch))
+                self.send(Welcome(epoch=self.epoch, nonce=self.service.nonce or message.nonce))
                 service._connections.add(self)
                 service._push()
             case Status():
                 service.status = message
+                self.heard = message.sequence
             case Events():
                 known = {e.event_id for e in service.events}
                 if service.take_events:

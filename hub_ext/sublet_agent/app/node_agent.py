@@ -226,10 +226,9 @@ class NodeAgent:
         loops += [check.run() for check in self._checks]
         loops += [self._watch_health(), self._keep_house()]
         if self._settings.link is not None:
-            hello = Hello(node=self._settings.node, boot_id=self._table.boot_id, version=VERSION)
             self._link = ServiceLink(
                 settings=self._settings.link,
-                hello=hello,
+                hello=self._hello,
                 event_log=self._event_log,
                 clock=self._clock,
                 status=self._status,
@@ -239,6 +238,11 @@ class NodeAgent:
         if self._settings.device_plugin is not None:
             loops.append(self._advertise(self._settings.device_plugin))
         self._tasks = [asyncio.create_task(loop) for loop in loops]
+
+    def _hello(self, nonce: str) -> Hello:
+        return Hello(
+            node=self._settings.node, boot_id=self._table.boot_id, version=VERSION, nonce=nonce
+        )
 
     def _lending(self) -> bool:
         """Whether slices may be lent: not against an admin's word, nor without any word."""

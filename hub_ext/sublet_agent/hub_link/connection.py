@@ -1,7 +1,9 @@
 """The connection to the hub service: the agent opens it, and opens it again.
 
-The node's secret goes in the ``Authorization`` header and nowhere else. Assignments count only
-with the epoch that this connection was welcomed with, and in their order. What the agent sees is
+The node's secret goes in the ``Authorization`` header and nowhere else. The welcome must repeat the
+nonce of this connection's greeting. Assignments count only with the epoch of that welcome, in their
+order, and while the status that they answer is not older than the service may be silent: neither a
+recorded message nor one that was kept back keeps anything in force. What the agent sees is
 sent whole at least every second and at once on a change; events until the service has them.
 """
 
@@ -29,6 +31,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from sublet_agent.clock import Clock
+from sublet_agent.hub_link.freshness import SentStatuses, new_nonce
 from sublet_agent.state_files.event_log import EventLog
 
 _LEAST_BETWEEN_S: Final = 0.05
@@ -64,7 +67,7 @@ class ServiceLink:
         self,
         *,
         settings: LinkSettings,
-        hello: Hello,
+        hello: Callable[[str], Hello],
         event_log: EventLog,
         clock: Clock,
         status: Callable[[int, int, int], Status],
@@ -81,12 +84,16 @@ class ServiceLink:
         self._highest_epoch = -1
         self._acknowledged = -1
         self._sequence = 0
+        self._sent = SentStatuses(clock.monotonic(), settings.silence_s)
         self._offered: tuple[str, ...] = ()
         self._offered_at = float("-inf")
 
     @property
     def silent(self) -> bool:
-        """Whether nothing was heard from the service for too long."""
+        """Whether the service has last been heard too long ago.
+
+        What it says counts from when the status that it answers was sent.
+        """
         return self._clock.monotonic() - self._heard_at > self._settings.silence_s
 
     def tell(self) -> None:
@@ -134,8 +141,7 @@ class ServiceLink:
             # Else a report waits up to 40 ms for the receipt of the one before.
             connection.protocol.set_nodelay(True)
         try:
-            await connection.write_message(self._hello.model_dump_json())
-            epoch = await self._welcome(connection)
+            epoch = await self._greet(connection)
             log.info("linked to the hub service (connection %s)", epoch)
             self._acknowledged = -1
             self._offered = ()
@@ -148,7 +154,26 @@ class ServiceLink:
         finally:
             connection.close()
 
-    async def _welcome(self, connection: WebSocketClientConnection) -> int:
+    async def _greet(self, connection: WebSocketClientConnection) -> int:
+        hello = self._hello(new_nonce())
+        greeted_at = self._clock.monotonic()
+        await connection.write_message(hello.model_dump_json())
+        welcome = await self._welcome(connection)
+        if welcome.nonce != hello.nonce:
+            message = "its welcome answers another greeting than this connection's: a recorded one"
+            raise ServiceRefusedError(message)
+        if welcome.epoch < self._highest_epoch:
+            message = (
+                f"it welcomes with epoch {welcome.epoch}, and {self._highest_epoch} was seen "
+                f"before: an old copy of the service; restart the agent if its ledger was reset"
+            )
+            raise ServiceRefusedError(message)
+        self._highest_epoch = welcome.epoch
+        self._sent = SentStatuses(greeted_at, self._settings.silence_s)
+        self._heard_at = max(self._heard_at, greeted_at)
+        return welcome.epoch
+
+    async def _welcome(self, connection: WebSocketClientConnection) -> Welcome:
         # Not wait_for: before Python 3.12 it may swallow the cancellation that ends the agent.
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             text = await connection.read_message()
@@ -159,20 +184,11 @@ class ServiceLink:
         if not isinstance(welcome, Welcome):
             message = f"its first message is {welcome.type!r} and not 'welcome'"
             raise ServiceRefusedError(message)
-        if welcome.epoch < self._highest_epoch:
-            message = (
-                f"it welcomes with epoch {welcome.epoch}, and {self._highest_epoch} was seen "
-                f"before: an old copy of the service; restart the agent if its ledger was reset"
-            )
-            raise ServiceRefusedError(message)
-        self._highest_epoch = welcome.epoch
-        self._heard_at = self._clock.monotonic()
-        return welcome.epoch
+        return welcome
 
     async def _listen(self, connection: WebSocketClientConnection, epoch: int) -> None:
         while (text := await connection.read_message()) is not None:
             message = FROM_SERVICE.validate_json(text)
-            self._heard_at = self._clock.monotonic()
             match message:
                 case Assignments():
                     self._take(message, epoch)
@@ -192,6 +208,12 @@ class ServiceLink:
         if assignments.sequence < self._acknowledged:
             log.warning("assignments %s ignored: a newer one came", assignments.sequence)
             return
+        said_at = self._sent.sent_at(assignments.heard)
+        silence_s = self._settings.silence_s
+        if said_at is None or self._clock.monotonic() - said_at > silence_s:
+            log.warning("assignments ignored: they are older than %.0f s", silence_s)
+            return
+        self._heard_at = max(self._heard_at, said_at)
         self._assigned(assignments)
         self._acknowledged = assignments.sequence
         self._changed.set()
@@ -201,6 +223,7 @@ class ServiceLink:
             self._changed.clear()
             self._sequence += 1
             status = self._status(epoch, self._sequence, self._acknowledged)
+            self._sent.note(self._sequence, self._clock.monotonic())
             await connection.write_message(status.model_dump_json())
             await self._send_events(connection, epoch)
             await asyncio.sleep(_LEAST_BETWEEN_S)

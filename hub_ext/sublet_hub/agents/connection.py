@@ -144,7 +144,7 @@ class AgentSocket(WebSocketHandler):
             error = f"the secret is the one of node {self.node}, not of {hello.node}"
             raise LinkError(error)
         self.view = self.connections.connect(self, hello)
-        self.send(Welcome(epoch=self.view.epoch))
+        self.send(Welcome(epoch=self.view.epoch, nonce=hello.nonce))
         self.connections.assign(self.view.node)
 
     def _greeted(self, epoch: int) -> NodeView:

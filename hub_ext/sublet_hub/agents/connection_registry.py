@@ -162,6 +162,7 @@ class AgentConnections:
                     Assignments(
                         epoch=view.epoch,
                         sequence=self._sequence,
+                        heard=view.sequence,
                         lending=self._stores.ledger.lending,
                         gpus=gpus,
                         slices=slices,

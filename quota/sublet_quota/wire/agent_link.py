@@ -2,7 +2,9 @@
 
 Everything but ``Events`` is a level, sent whole and repeated: a lost message heals with the
 next. ``epoch`` is the service's count of the agent's connections; an older one is refused.
-The agent authenticates with ``Authorization: Bearer <the node's secret>``.
+The agent authenticates with ``Authorization: Bearer <the node's secret>``. What it is told is
+fresh: ``Welcome`` repeats its greeting's nonce, ``Assignments`` name the last status that the
+service had, so that their age is known by the agent's clock alone.
 """
 
 from typing import Annotated, Final, Literal
@@ -19,6 +21,9 @@ from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
 from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, UnitGroup, WireModel
 
 MOST_FOREIGN_PIDS: Final = 20
+
+Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""128 random bits, as hexadecimal digits."""
 
 
 class ForeignProcesses(AnswerModel):
@@ -141,6 +146,9 @@ class Hello(WireModel):
     node: Name
     boot_id: Name
     version: Name
+    nonce: Nonce | None = None
+    """New for each connection; the service's answer repeats it. ``None``: an agent of an older
+    version, which does not look."""
 
 
 class Status(WireModel):
@@ -232,6 +240,8 @@ class Welcome(AnswerModel):
 
     type: Literal["welcome"] = "welcome"
     epoch: int
+    nonce: Nonce | None
+    """The greeting's: a welcome that was recorded is none of this connection's."""
 
 
 class Assignments(AnswerModel):
@@ -240,6 +250,9 @@ class Assignments(AnswerModel):
     type: Literal["assignments"] = "assignments"
     epoch: int
     sequence: int = Field(ge=0)
+    heard: int = Field(default=-1, ge=-1)
+    """The sequence of the last ``Status`` of this connection that the service had; -1: none. What
+    was said that long ago, and longer than the service may be silent, is in force no more."""
     lending: bool
     gpus: tuple[GpuAssignment, ...]
     slices: tuple[SliceAssignment, ...]

@@ -163,7 +163,7 @@ def start_service(scene: Scene, folder: Path, rng: random.Random) -> Service:
     for gpu in gpus.gpus:
         by_node[gpu.node].append(gpu)
     for node, records in by_node.items():
-        view = fleet.connected(Hello(node=node, boot_id="boot", version="0"), 1)
+        view = fleet.connected(Hello(node=node, boot_id="boot", version="0", nonce="0" * 32), 1)
         reports = tuple(
             GpuReport(
                 gpu_id=gpu.gpu_id,

@@ -34,7 +34,7 @@ class ReadingSocket(WebSocketHandler):
     def on_message(self, message: str | bytes) -> None:
         match FROM_AGENT.validate_json(message):
             case Hello() as hello:
-                self.write_message(Welcome(epoch=1).model_dump_json())
+                self.write_message(Welcome(epoch=1, nonce=hello.nonce).model_dump_json())
                 self.write_message(_assignments(hello.node, self.slices).model_dump_json())
             case Status():
                 ReadingSocket.read += 1
@@ -54,7 +54,7 @@ def _assignments(node: str, slices: int) -> Assignments:
         )
 
     told = tuple(one(number) for number in range(slices))
-    return Assignments(epoch=1, sequence=0, lending=True, gpus=(), slices=told)
+    return Assignments(epoch=1, sequence=0, heard=-1, lending=True, gpus=(), slices=told)
 
 
 async def main(port: int, slices: int) -> None:

@@ -131,7 +131,7 @@ async def test_nothing_is_believed_before_the_greeting_or_after_a_second_one(
     world: HubWorld,
 ) -> None:
     agent = await world.agent()
-    await agent.send(Hello(node="node-a", boot_id="b", version="0"))
+    await agent.send(Hello(node="node-a", boot_id="b", version="0", nonce="0" * 32))
     await agent.until(lambda: agent.close_reason is not None)
     assert "second greeting" in (agent.close_reason or "")
 

@@ -1,0 +1,172 @@
+"""What the service says counts while it is fresh: neither recorded nor kept back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_agent.hub_link.connection import LinkSettings, ServiceLink
+from sublet_quota.wire.agent_link import Assignments, Hello, Status
+
+from tests.support.fake_service_link import FakeServiceLink
+
+pytestmark = pytest.mark.asyncio
+SILENCE_S = 30.0
+
+
+@dataclass
+class Clock:
+    """Stands still until a test moves it."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class NoEvents:
+    """An agent to which nothing happens."""
+
+    def first(self, _most: int) -> tuple[()]:
+        return ()
+
+
+@dataclass
+class Node:
+    """An agent's end of the link, and the service's."""
+
+    clock: Clock
+    service: FakeServiceLink
+    link: ServiceLink
+    assigned: list[Assignments] = field(default_factory=list)
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(60):
+            while not holds():  # noqa: ASYNC110 - told in another thread
+                await asyncio.sleep(0.01)
+
+    async def status_after(self, status: Status | None) -> Status:
+        """Return the first status that the service has after this one."""
+        await self.until(
+            lambda: (
+                self.service.status is not None
+                and (status is None or self.service.status.sequence > status.sequence)
+            )
+        )
+        assert self.service.status is not None
+        return self.service.status
+
+    async def after_what_is_said_now(self, words: str, log: pytest.LogCaptureFixture) -> None:
+        log.clear()
+        self.service.push()
+        await self.until(lambda: words in log.text)
+
+
+@asynccontextmanager
+async def a_node(tmp_path: Path, **service: Any) -> AsyncIterator[Node]:
+    fake = FakeServiceLink(beat_s=600, **service)
+    await asyncio.to_thread(fake.start)
+    (tmp_path / "secret").write_text(fake.secret)
+    clock, assigned = Clock(), []
+
+    def status(epoch: int, sequence: int, acknowledged: int) -> Status:
+        return Status(
+            epoch=epoch,
+            sequence=sequence,
+            acknowledged=acknowledged,
+            at=datetime.now(UTC),
+            gpus=(),
+            slices=(),
+        )
+
+    settings = LinkSettings(
+        fake.url, tmp_path / "secret", status_period_s=0.1, silence_s=SILENCE_S, first_retry_s=0.05
+    )
+    link = ServiceLink(
+        settings=settings,
+        hello=lambda nonce: Hello(node="node-a", boot_id="b", version="0", nonce=nonce),
+        event_log=NoEvents(),  # type: ignore[arg-type]
+        clock=clock,  # type: ignore[arg-type]
+        status=status,
+        assigned=assigned.append,
+    )
+    running = asyncio.create_task(link.run())
+    try:
+        yield Node(clock, fake, link, assigned)
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await asyncio.to_thread(fake.stop)
+
+
+async def test_a_welcome_that_repeats_another_greetings_nonce_is_no_welcome(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path, nonce="0" * 32) as node:
+        await node.until(lambda: "another greeting than this connection's" in caplog.text)
+        assert node.assigned == []
+        node.service.nonce = ""
+        await node.until(lambda: node.assigned)
+
+
+async def test_each_connection_greets_with_another_nonce(tmp_path: Path) -> None:
+    async with a_node(tmp_path) as node:
+        await node.until(lambda: node.assigned)
+        node.service.drop()
+        await node.until(lambda: len(node.service.hellos) == 2)
+        first, second = (hello.nonce for hello in node.service.hellos)
+        assert first != second
+
+
+async def test_what_answers_a_status_from_before_the_silence_is_not_obeyed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path) as node:
+        old = await node.status_after(None)
+        node.service.heard = old.sequence
+        node.clock.now += SILENCE_S + 1
+        await node.status_after(await node.status_after(old))
+        node.service.lending = False
+        await node.after_what_is_said_now("older than 30 s", caplog)
+        assert all(each.lending for each in node.assigned)
+        assert node.link.silent
+
+
+async def test_what_answers_a_status_that_was_never_sent_is_not_obeyed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path) as node:
+        await node.status_after(None)
+        node.service.heard = 10**6
+        node.service.lending = False
+        await node.after_what_is_said_now("ignored", caplog)
+        assert all(each.lending for each in node.assigned)
+
+
+async def test_what_was_kept_back_for_a_while_counts_from_what_it_answers(tmp_path: Path) -> None:
+    async with a_node(tmp_path) as node:
+        old = await node.status_after(None)
+        node.service.heard = old.sequence
+        node.clock.now += SILENCE_S - 1
+        node.service.lending = False
+        node.service.push()
+        await node.until(lambda: not node.assigned[-1].lending)
+        assert not node.link.silent
+        node.clock.now += 2
+        assert node.link.silent
+
+
+async def test_who_answers_each_status_is_not_silent(tmp_path: Path) -> None:
+    async with a_node(tmp_path) as node:
+        for _ in range(3):
+            node.clock.now += SILENCE_S - 1
+            await node.status_after(await node.status_after(node.service.status))
+            already = len(node.assigned)
+            node.service.push()
+            await node.until(lambda already=already: len(node.assigned) > already)
+            assert not node.link.silent
