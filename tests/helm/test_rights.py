@@ -238,7 +238,7 @@ def test_a_hub_is_known_by_labels_of_either_kind(
     whose: str, labels: dict[str, str], speaks_to: set[str]
 ) -> None:
     policy = render({"jupyterhub": {"podLabels": OLD}}).one("NetworkPolicy", "sublet-service")
-    (ingress,), egress = policy["spec"]["ingress"], policy["spec"]["egress"]
+    ingress, egress = policy["spec"]["ingress"][0], policy["spec"]["egress"]
     reached = [peer for rule in egress for peer in rule.get("to", [])]
     found = {"service"} if _selects(ingress["from"], labels) else set()
     assert (found | ({"hub"} if _selects(reached, labels) else set())) == speaks_to, whose
@@ -259,6 +259,32 @@ def _selects(peers: list[Manifest], labels: dict[str, str]) -> bool:
 def test_agents_may_reach_the_service_where_they_are_told_it_is(url: str, port: int) -> None:
     policy = render({"agent": {"serviceUrl": url}}).one("NetworkPolicy", "sublet-agent")["spec"]
     assert {"ports": [{"port": port}]} in policy["egress"]
+
+
+def test_agents_see_the_authority_of_the_service_and_not_its_key() -> None:
+    chart = render({})
+    pod = dict(pods(chart))["sublet-agent"]
+    (volume,) = [each for each in pod["volumes"] if "secret" in each]
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    (mount,) = [
+        each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]
+    ]
+    assert chart.configuration("agent")["ca_file"] == f"{mount['mountPath']}/ca.crt"
+    assert "plain_http" not in chart.configuration("agent")
+
+
+def test_agents_send_their_token_in_clear_only_where_that_was_chosen() -> None:
+    for option, values in OPTIONS.items():
+        chart = render({**values, "fullnameOverride": "", "nameOverride": ""})
+        if not chart.all("DaemonSet"):
+            continue
+        settings = chart.configuration("agent")
+        is_https = settings["service_url"].startswith("https://")
+        assert is_https == (option != "agents by http"), option
+        assert settings.get("plain_http", False) == (not is_https), option
+    by_http = render({"agent": {"serviceUrl": "http://proxy-http:8000/services/sublet/"}})
+    # It says so itself, and does not start: see SubletAgent.plain_http.
+    assert "plain_http" not in by_http.configuration("agent")
 
 
 def test_the_service_may_reach_the_hub_where_it_is_told_it_is() -> None:

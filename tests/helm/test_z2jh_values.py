@@ -190,12 +190,15 @@ def test_policies_let_through_what_is_needed_and_no_more(option: str) -> None:
     of_servers = {"app": "jupyterhub", "release": "hub", "component": "singleuser-server"}
     server = PolicedPod({**of_servers, "hub.jupyter.org/network-access-hub": "true"})
     job = PolicedPod({"sublet.dev/job-id": "j-1"})
-    (port,) = service.ports.values()
+    port, private = service.ports["http"], service.ports["agents"]
     ways = {
         "the hub to the service": (hub, service, port),
         "the proxy to the service": (proxy, service, port),
         "the service to the hub": (service, hub, 8081),
-        "an agent to the service": (agent, service, port),
+        "an agent to the service": (agent, service, private),
+        "an agent to the service by http": (agent, service, port),
+        "the hub to the agents' port": (hub, service, private),
+        "a server to the agents' port": (server, service, private),
         "the check to the service": (check, service, port),
         "the check to the proxy": (check, proxy, 8000),
         "a server to the proxy": (server, proxy, 8000),
@@ -207,6 +210,9 @@ def test_policies_let_through_what_is_needed_and_no_more(option: str) -> None:
     }
     found = {words: lets_through(policies, *way) for words, way in ways.items()}
     refused = {
+        "an agent to the service by http",
+        "the hub to the agents' port",
+        "a server to the agents' port",
         "a server to the service",
         "a job to the service",
         "a job to the proxy",

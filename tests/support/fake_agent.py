@@ -60,6 +60,7 @@ class FakeAgent:
     secret: str
     node: str = "node-a"
     boot_id: str = "boot-a"
+    ca_file: str | None = None
     gpus: tuple[GpuReport, ...] = (a_gpu(),)
     closed_gates: set[str] = field(default_factory=set)
     """Slices whose gate stays closed; that of others is open."""
@@ -77,7 +78,9 @@ class FakeAgent:
 
     async def connect(self, headers: dict[str, str] | None = None) -> "FakeAgent":
         request = HTTPRequest(
-            self.url, headers={"Authorization": f"Bearer {self.secret}", **(headers or {})}
+            self.url,
+            headers={"Authorization": f"Bearer {self.secret}", **(headers or {})},
+            ca_certs=self.ca_file,
         )
         self._connection = await websocket_connect(request)
         # As the real one does.

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ssl import SSLContext
 from typing import Any
 
 from sublet_quota.wire.agent_link import (
@@ -39,6 +40,8 @@ class FakeServiceLink:
     take_events: bool = True
     beat_s: float = 5.0
     """How often it says something when there is nothing new."""
+    certificate: SSLContext | None = None
+    """With one, it is reached by https alone."""
     port: int = 0
     epoch: int = 0
     sequence: int = 0
@@ -67,7 +70,8 @@ class FakeServiceLink:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/services/sublet/"
+        scheme = "http" if self.certificate is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}/services/sublet/"
 
     def assign(self, *slices: SliceAssignment) -> None:
         """Tell the agent its slices from now on."""
@@ -105,7 +109,8 @@ class FakeServiceLink:
         class Handler(_Link):
             service = link
 
-        server = HTTPServer(Application([("/services/sublet/api/agents/link", Handler)]))
+        application = Application([("/services/sublet/api/agents/link", Handler)])
+        server = HTTPServer(application, ssl_options=self.certificate)
         sockets = bind_sockets(self.port, "127.0.0.1")
         server.add_sockets(sockets)
         started.set_result(sockets[0].getsockname()[1])

@@ -29,7 +29,9 @@ SET_BY_THE_CHART: Final[Mapping[type[Application], frozenset[str]]] = {
             "agent_identity",
             "agent_service_account",
             "agent_socket",
+            "agents_port",
             "base_prefix",
+            "certificate_file",
             "config_file",
             "database_url",
             "hub_api_url",
@@ -39,6 +41,7 @@ SET_BY_THE_CHART: Final[Mapping[type[Application], frozenset[str]]] = {
             "job_labels",
             "job_priority_class",
             "job_service_account",
+            "key_file",
             "kube_jobs_namespace",
             "kube_namespace",
             "kubeconfig",
@@ -60,6 +63,7 @@ SET_BY_THE_CHART: Final[Mapping[type[Application], frozenset[str]]] = {
     ),
     SubletAgent: frozenset(
         [
+            "ca_file",
             "cgroup_folder",
             "config_file",
             "device",

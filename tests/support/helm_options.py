@@ -50,6 +50,8 @@ OPTIONS: Final[Mapping[str, Values]] = {
     "PostgreSQL without a password": {
         "service": {"database": {"url": "postgresql+psycopg://sublet@db/sublet"}}
     },
+    "agents by http": {"service": {"tls": {"enabled": False}}},
+    "own certificate": {"service": {"tls": {"port": 9443, "existingSecret": "certificate"}}},
     "no volume": {"service": {"persistence": {"enabled": False}}},
     "own claim": {"service": {"persistence": {"existingClaim": "state-of-sublet"}}},
     "other volume": {

@@ -94,7 +94,23 @@ priorityClassName: {{ . }}
 {{- printf "%sapi" (.Values.jupyterhub.hubUrl | default (printf "http://hub.%s:8081%s" .Release.Namespace (include "sublet.hubPrefix" .))) -}}
 {{- end -}}
 
-{{/* Where the service is reached directly, by the hub, the proxy and the agents. */}}
+{{/* Whether agents have a port of their own, by https: they connect directly, and are to be private. */}}
+{{- define "sublet.hasAgentsPort" -}}
+{{- if and .Values.agent.enabled .Values.service.tls.enabled (not .Values.agent.serviceUrl) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Where agents reach the service. */}}
+{{- define "sublet.agentsAddress" -}}
+{{- if .Values.agent.serviceUrl -}}
+{{ .Values.agent.serviceUrl }}
+{{- else if include "sublet.hasAgentsPort" . -}}
+https://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.tls.port }}{{ include "sublet.prefix" . }}
+{{- else -}}
+{{ include "sublet.serviceAddress" . }}{{ include "sublet.prefix" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the service is reached directly, by the hub and the proxy. */}}
 {{- define "sublet.serviceAddress" -}}
 http://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.port }}
 {{- end -}}

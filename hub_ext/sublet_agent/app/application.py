@@ -31,7 +31,7 @@ from sublet_agent.driver_helper.client import DriverHelper
 from sublet_agent.errors import SettingsError, SubletAgentError
 from sublet_agent.fitness.node_check import check_node
 from sublet_agent.fitness.trial import TrialLimits
-from sublet_agent.hub_link.connection import LinkSettings
+from sublet_agent.hub_link.options import LinkOptions
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.process_table import LinuxProcessTable
@@ -42,7 +42,7 @@ from sublet_agent.state_files.one_agent import is_the_only_agent
 DRIVER_HELPER_NAME: Final = "driver-helper"
 
 
-class SubletAgent(DevicePluginOptions, Application):
+class SubletAgent(LinkOptions, DevicePluginOptions, Application):
     """The agent of one node: lends idle slices of its GPUs, and gives them back alive."""
 
     name = "sublet-agent"
@@ -96,17 +96,6 @@ class SubletAgent(DevicePluginOptions, Application):
     tenant_socket = Unicode(
         "/run/sublet/agent.sock",
         help="Path of the Unix socket at which notebook servers and kernels speak to the agent.",
-    ).tag(config=True)
-    service_url = Unicode(
-        "",
-        help="The hub service's address, such as http://127.0.0.1:8000/services/sublet/. "
-        "Empty: serve what was assigned last, and lend as it was then.",
-    ).tag(config=True)
-    secret_file = Unicode(
-        "",
-        help="File with this node's secret, by which the hub service knows it; on Kubernetes the "
-        "token of this pod's service account for the audience 'sublet'. It is read again for each "
-        "connection.",
     ).tag(config=True)
     device = Enum(
         ("auto", "nvidia", "simulated"),
@@ -163,11 +152,6 @@ class SubletAgent(DevicePluginOptions, Application):
         "runs. That cell may wait inside a GPU call, which nothing shows, so then it is woken. A "
         "program that is no kernel may wait so too: its slice comes back for a moment after this "
         "time, and after twice as long each time that was in vain.",
-    ).tag(config=True)
-    silence_s = Float(
-        30.0,
-        min=1.0,
-        help="After so many seconds without a word from the hub service nothing is lent.",
     ).tag(config=True)
     evict_grace_s = Float(
         10.0, min=0.0, help="How long, in seconds, a job has between SIGTERM and SIGKILL."
@@ -265,7 +249,7 @@ class SubletAgent(DevicePluginOptions, Application):
             node=self.node or socket.gethostname(),
             state_folder=folder,
             tenant_socket=Path(self.tenant_socket),
-            link=self._link_settings(),
+            link=self.link_settings(),
             moves=MoveSettings(
                 margin_mib=self.margin_mib,
                 pause_timeout_ms=self.pause_timeout_ms,
@@ -324,14 +308,6 @@ class SubletAgent(DevicePluginOptions, Application):
                 helper.stop()
         print(checked.text)  # noqa: T201 - it is what was asked for
         sys.exit(0 if checked.fit else 1)
-
-    def _link_settings(self) -> LinkSettings | None:
-        if not self.service_url:
-            return None
-        if not self.secret_file:
-            message = "service_url is set and secret_file is not: the hub service knows nodes by it"
-            raise SettingsError(message)
-        return LinkSettings(self.service_url, Path(self.secret_file), silence_s=self.silence_s)
 
     def thaw_left_over(self, open_device: Callable[[], Device]) -> None:
         """Thaw what an agent that is dead left frozen, also where no GPU is to be had."""

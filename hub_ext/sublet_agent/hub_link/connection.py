@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import ValidationError
 from sublet_quota.wire.agent_link import (
@@ -31,6 +30,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from sublet_agent.clock import Clock
+from sublet_agent.hub_link.address import link_url
 from sublet_agent.hub_link.freshness import SentStatuses, new_nonce
 from sublet_agent.state_files.event_log import EventLog
 
@@ -49,6 +49,9 @@ class LinkSettings:
 
     service_url: str
     secret_file: Path
+    ca_file: Path | None = None
+    """The authorities, one of which must have signed the service's certificate; ``None``: those
+    that this machine trusts."""
     status_period_s: float = 1.0
     silence_s: float = 30.0
     """How long the service may be without a word before nothing is lent."""
@@ -126,17 +129,24 @@ class ServiceLink:
 
     async def _connect_once(self) -> None:
         request = HTTPRequest(
-            _link_url(self._settings.service_url),
+            link_url(self._settings.service_url),
             headers={"Authorization": f"Bearer {_read_secret(self._settings.secret_file)}"},
+            # Read for each connection: it may be another authority's by then.
+            ca_certs=None if self._settings.ca_file is None else str(self._settings.ca_file),
             connect_timeout=_CONNECT_TIMEOUT_S,
             request_timeout=_CONNECT_TIMEOUT_S,
         )
-        connection = await websocket_connect(
-            request,
-            ping_interval=10,
-            ping_timeout=10,
-            max_message_size=_MOST_MESSAGE_BYTES,
-        )
+        try:
+            connection = await websocket_connect(
+                request,
+                ping_interval=10,
+                ping_timeout=10,
+                max_message_size=_MOST_MESSAGE_BYTES,
+            )
+        except ValueError as error:
+            # tornado's word for a connection that was closed before TLS could begin.
+            message = "the connection was closed before it was made"
+            raise ServiceRefusedError(message) from error
         if connection.protocol is not None:
             # Else a report waits up to 40 ms for the receipt of the one before.
             connection.protocol.set_nodelay(True)
@@ -240,12 +250,6 @@ class ServiceLink:
         self._offered, self._offered_at = ids, now
         message = Events(epoch=epoch, events=events)
         await connection.write_message(message.model_dump_json())
-
-
-def _link_url(service_url: str) -> str:
-    parts = urlsplit(service_url.rstrip("/") + "/api/agents/link")
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    return urlunsplit((scheme, parts.netloc, parts.path, "", ""))
 
 
 def _read_secret(path: Path) -> str:

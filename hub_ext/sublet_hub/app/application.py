@@ -16,6 +16,7 @@ from tornado.httpserver import HTTPServer
 from traitlets import Float, Integer, List, Unicode, default, validate
 from traitlets.config import Application
 
+from sublet_hub.app.agents_port import AgentsPortOptions
 from sublet_hub.app.assembly import Adapters, Assembly
 from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sublet_hub.kubernetes_api.client import KubeApi
 
 
-class SubletHub(KubeOptions, Application):
+class SubletHub(KubeOptions, AgentsPortOptions, Application):
     """Keeps the ledger of slices, decides who may have one, queues and runs training jobs."""
 
     name = "sublet-hub"
@@ -197,15 +198,24 @@ class SubletHub(KubeOptions, Application):
                 await kube.close()
 
     async def _serve(self, assembly: Assembly, server: HTTPServer, stopped: asyncio.Event) -> None:
+        servers, loops = [server], []
         try:
             self.log.info("listening at http://%s:%d%s", self.ip, self.port, self.base_prefix)
-            assembly.start()
+            for_agents = self.listen_to_agents(assembly.connections, self.base_prefix, self.ip)
+            if for_agents is not None:
+                servers.append(for_agents[0])
+                loops.append(for_agents[1])
+                self.log.info("agents connect by https, at port %d", self.agents_port)
+            assembly.start(loops)
             await stopped.wait()
         finally:
-            server.stop()
+            for each in servers:
+                each.stop()
             await assembly.stop()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(server.close_all_connections(), timeout=2)
+                async with asyncio.timeout(2):
+                    for each in servers:
+                        await each.close_all_connections()
 
     def _listen(self, kube: "KubeApi | None") -> tuple[Assembly, HTTPServer]:
         if not self.token_file:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -162,8 +162,8 @@ class Assembly:
         self._tasks: list[asyncio.Task[None]] = []
         self._connect_parts()
 
-    def start(self) -> None:
-        """Take up what runs, and start the loops."""
+    def start(self, more: Iterable[Loop] = ()) -> None:
+        """Take up what runs, and start the loops, with those of whoever put this together."""
         self._runner.adopt()
         settings, quiet = self._settings, Wakeup()
         loops = (
@@ -174,6 +174,7 @@ class Assembly:
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
+            *((loop, quiet) for loop in more),
         )
         create = asyncio.get_running_loop().create_task
         self._tasks = [create(repeat(*loop, self.service.metrics)) for loop in loops]

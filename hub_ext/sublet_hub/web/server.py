@@ -26,6 +26,12 @@ LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
 _LARGEST_BODY = 1024 * 1024
 _BODY_WITHIN_S = 30
 _IDLE_CONNECTION_S = 300
+_AGENTS_LINK = "api/agents/link"
+_WEBSOCKETS: dict[str, Any] = {
+    "websocket_max_message_size": LARGEST_AGENT_MESSAGE,
+    "websocket_ping_interval": 5,
+    "websocket_ping_timeout": 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,15 @@ def make_server(
     )
 
 
+def make_agents_application(connections: AgentConnections, prefix: str) -> Application:
+    """Return an application with the agents' WebSocket alone."""
+    return Application(
+        [url(re.escape(prefix) + _AGENTS_LINK, AgentSocket, {"connections": connections})],
+        log_function=log_request,
+        **_WEBSOCKETS,
+    )
+
+
 def make_application(
     service: ServiceParts,
     hub_auth: ServiceAuth,
@@ -87,7 +102,7 @@ def make_application(
             OpenApiHandler,
             {"prefix": settings.prefix, "version": settings.version},
         ),
-        url(prefix + "api/agents/link", AgentSocket, {"connections": connections}),
+        url(prefix + _AGENTS_LINK, AgentSocket, {"connections": connections}),
     ]
     rules += [
         url(
@@ -105,7 +120,5 @@ def make_application(
         proxies_before_hub=settings.proxies_before_hub,
         # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
         xsrf_cookies=False,
-        websocket_max_message_size=LARGEST_AGENT_MESSAGE,
-        websocket_ping_interval=5,
-        websocket_ping_timeout=5,
+        **_WEBSOCKETS,
     )

@@ -175,6 +175,21 @@ def test_the_service_sees_which_nodes_are_cordoned(chart: ChartOnCluster, node: 
         )
 
 
+def test_agents_are_linked_by_https_with_a_certificate_that_an_upgrade_keeps(
+    chart: ChartOnCluster,
+) -> None:
+    before = chart.api.get("v1", "Secret", f"{RELEASE}-agents-link")["data"]
+    assert set(before) == {"ca.crt", "tls.crt", "tls.key"}
+    port = f":{chart.api.get('v1', 'Service', RELEASE)['spec']['ports'][1]['port']}/"
+    told = chart.api.get("v1", "ConfigMap", f"{RELEASE}-agent")["data"]["sublet_agent.json"]
+    url = json.loads(told)["SubletAgent"]["service_url"]
+    assert url.startswith("https://") and port in url
+    status, gpus = chart.hub.service_call("GET", "gpus")
+    assert (status, [each["silent"] for each in gpus]) == (200, [False])
+    chart.upgrade(wait=False)
+    assert chart.api.get("v1", "Secret", f"{RELEASE}-agents-link")["data"] == before
+
+
 def test_prometheus_gets_the_metrics_with_its_token_alone(chart: ChartOnCluster) -> None:
     secret = chart.api.get("v1", "Secret", f"{RELEASE}-metrics")
     token = base64.b64decode(secret["data"]["token"]).decode()

@@ -1,4 +1,4 @@
-"""What the service says counts while it is fresh: neither recorded nor kept back."""
+"""What the service says counts while it is fresh: neither recorded nor kept back, nor another's."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sublet_agent.hub_link.connection import LinkSettings, ServiceLink
 from sublet_quota.wire.agent_link import Assignments, Hello, Status
 
 from tests.support.fake_service_link import FakeServiceLink
+from tests.support.kube.certificates import Keys, make_keys
 
 pytestmark = pytest.mark.asyncio
 SILENCE_S = 30.0
@@ -67,7 +69,9 @@ class Node:
 
 
 @asynccontextmanager
-async def a_node(tmp_path: Path, **service: Any) -> AsyncIterator[Node]:
+async def a_node(
+    tmp_path: Path, ca_file: Path | None = None, **service: Any
+) -> AsyncIterator[Node]:
     fake = FakeServiceLink(beat_s=600, **service)
     await asyncio.to_thread(fake.start)
     (tmp_path / "secret").write_text(fake.secret)
@@ -84,7 +88,12 @@ async def a_node(tmp_path: Path, **service: Any) -> AsyncIterator[Node]:
         )
 
     settings = LinkSettings(
-        fake.url, tmp_path / "secret", status_period_s=0.1, silence_s=SILENCE_S, first_retry_s=0.05
+        fake.url,
+        tmp_path / "secret",
+        ca_file,
+        status_period_s=0.1,
+        silence_s=SILENCE_S,
+        first_retry_s=0.05,
     )
     link = ServiceLink(
         settings=settings,
@@ -170,3 +179,27 @@ async def test_who_answers_each_status_is_not_silent(tmp_path: Path) -> None:
             node.service.push()
             await node.until(lambda already=already: len(node.assigned) > already)
             assert not node.link.silent
+
+
+def _keys(folder: Path) -> Keys:
+    folder.mkdir()
+    return make_keys(folder, ["127.0.0.1"], datetime.now(UTC))
+
+
+def _served(keys: Keys) -> SSLContext:
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(keys.server_certificate, keys.server_key)
+    return context
+
+
+async def test_a_service_whose_certificate_is_another_authoritys_learns_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = _keys(tmp_path / "ours"), _keys(tmp_path / "theirs")
+    async with a_node(tmp_path, ours.authority, certificate=_served(theirs)) as node:
+        await node.until(lambda: "certificate verify failed" in caplog.text)
+        assert node.service.hellos == []
+        assert node.service.refused == []
+        # Read again for each connection: the admin has named the right one.
+        ours.authority.write_bytes(theirs.authority.read_bytes())
+        await node.until(lambda: node.assigned)
