@@ -5,7 +5,7 @@ from sublet_quota.names.ids import GpuId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit
 
-from tests.support.fake_agent import a_gpu
+from tests.support.fake_agent import a_gpu, a_report
 from tests.support.hub_world import HubWorld, until
 
 pytestmark = pytest.mark.asyncio
@@ -44,3 +44,28 @@ async def test_a_card_is_pause_only_for_as_long_as_somebody_foreign_uses_it(
     agent.gpus = (a_gpu(),)
     await agent.report()
     await until(lambda: not is_pause_only())
+
+
+async def test_a_slice_that_its_agent_cannot_suspend_counts_in_full_and_the_surplus_is_refused(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="whole")
+    slice_id = lease["slice_id"]
+    await agent.until(lambda: agent.assignments.slices)
+    bobs = {"owner": "bob", "account": world.account("bob"), "size": "small"}
+
+    def counts_in_full() -> bool:
+        (held,) = world.service.capacity.holdings.slices()
+        return held.unsuspendable
+
+    agent.says = {slice_id: a_report(slice_id, unsuspendable="it uses managed memory")}
+    await agent.report()
+    await until(counts_in_full)
+    status, problem = await world.hub_call("POST", "slices", bobs)
+    assert (status, problem["reason"]) == (409, "no-room")
+    # It counts so for no longer than it is so: its owner's next kernel may be another.
+    agent.says = {}
+    await agent.report()
+    await until(lambda: not counts_in_full())
+    assert (await world.hub_call("POST", "slices", bobs))[0] == 201
