@@ -1,7 +1,10 @@
 """Files beside a notebook go with its job: what is copied, what stays behind, what is refused."""
 
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sublet_lab.runner.taking_along import (
@@ -11,6 +14,7 @@ from sublet_lab.runner.taking_along import (
     copy_at_most_once,
     copy_beside,
     copy_files,
+    count_files,
     settle,
 )
 
@@ -176,3 +180,114 @@ def test_what_was_copied_once_stays_as_it_is(folder: Path) -> None:
     (folder / "train.ipynb").write_text("changed")
     copy_at_most_once(folder / "train.ipynb", (), target, Budget())
     assert (target / "train.ipynb").read_text() == "{}"
+
+
+def when_looked_at(
+    monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[], None]
+) -> list[str]:
+    """Make a change right after it was looked at what ``name`` is, as a quick tenant would."""
+    look, looked = os.stat, []
+
+    def look_and_change(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        seen = look(path, *arguments, **options)
+        if path == name and options.get("dir_fd") is not None and not looked:
+            looked.append(name)
+            change()
+        return seen
+
+    monkeypatch.setattr(os, "stat", look_and_change)
+    return looked
+
+
+def swap_for_link(path: Path, to: Path) -> None:
+    path.rename(path.with_name(f"{path.name}-before"))
+    path.symlink_to(to)
+
+
+@pytest.mark.parametrize("named", ["a.csv", "data/a.csv", "data", "."])
+def test_a_file_that_is_swapped_for_a_link_meanwhile_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    secret = folder.parent / "secret"
+    secret.write_text("canary")
+    swapped = folder / ("a.csv" if named == "a.csv" else "data/a.csv")
+    swapped.write_text("1,2")
+    looked = when_looked_at(monkeypatch, "a.csv", lambda: swap_for_link(swapped, secret))
+    with pytest.raises(TakingError):
+        take(folder, named)
+    assert looked
+    assert not (folder.parent / "copy").exists()
+
+
+@pytest.mark.parametrize("named", ["data", "."])
+def test_a_folder_that_is_swapped_for_a_link_meanwhile_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    others = folder.parent / "others"
+    others.mkdir()
+    (others / "secret").write_text("canary")
+    looked = when_looked_at(monkeypatch, "data", lambda: swap_for_link(folder / "data", others))
+    with pytest.raises(TakingError):
+        take(folder, named)
+    assert looked
+    assert not (folder.parent / "copy").exists()
+
+
+def test_a_folder_that_is_swapped_for_a_link_while_it_is_counted_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    when_looked_at(monkeypatch, "data", lambda: swap_for_link(folder / "data", folder.parent))
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with pytest.raises(NotADirectoryError):
+            count_files(descriptor, "data", Budget())
+    finally:
+        os.close(descriptor)
+
+
+def test_a_pipe_that_is_put_in_a_files_place_meanwhile_is_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder / "data" / "a.csv"
+
+    def swap() -> None:
+        file.unlink()
+        os.mkfifo(file)
+
+    looked = when_looked_at(monkeypatch, "a.csv", swap)
+    with pytest.raises(TakingError, match="no regular file any more"):
+        take(folder, "data/a.csv")
+    assert looked
+
+
+@pytest.mark.parametrize("where", ["data", "data/a.csv"])
+def test_nothing_is_written_through_a_link_that_is_put_into_the_copy_meanwhile(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The copy grows in a folder of the owner's, into which other programs of theirs write."""
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "a.csv").write_text("untouched")
+    link = folder.parent / "copy" / where
+    points_at = outside if where == "data" else outside / "a.csv"
+
+    def put_link() -> None:
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(points_at)
+
+    looked = when_looked_at(monkeypatch, "a.csv", put_link)
+    with pytest.raises(TakingError):
+        take(folder, "data/a.csv")
+    assert looked
+    assert (outside / "a.csv").read_text() == "untouched"
+    assert stat.S_ISREG((outside / "a.csv").lstat().st_mode)
+
+
+def test_what_is_in_the_copy_already_is_never_written_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = folder.parent / "copy" / "model.py"
+    when_looked_at(monkeypatch, "model.py", lambda: there.hardlink_to(folder / "data" / "a.csv"))
+    with pytest.raises(TakingError):
+        take(folder, "model.py")
+    assert (folder / "data" / "a.csv").read_text() == "1,2"
