@@ -1,0 +1,147 @@
+"""An agent in a stranger's hands says what it likes: of other nodes nothing is believed."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.names.ids import GpuId, NodeId, SliceId
+from sublet_quota.reasons.waiting import WaitReason
+from sublet_quota.wire.agent_link import AgentEvent, ForeignProcesses, WaitReport
+from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS
+
+from tests.support.fake_agent import FakeAgent, a_gpu, a_report
+from tests.support.hub_world import OTHER_SECRET, HubWorld, until
+
+pytestmark = pytest.mark.asyncio
+
+A, B = NodeId("node-a"), NodeId("node-b")
+CARD_OF_A, CARD_OF_B = GpuId("SIM-0"), GpuId("SIM-9")
+
+
+@dataclass
+class TwoNodes:
+    """Node A with ada's slice, in a pod; and node B, whose agent is a stranger's now."""
+
+    world: HubWorld
+    honest: FakeAgent
+    stranger: FakeAgent
+    slice_id: SliceId
+
+    async def forge(self, *cards: Any, **of_slice: Any) -> None:
+        """Let B's agent report of A's slice and of these cards, and wait until it was heard."""
+        heard, stranger = self.world.service.fleet.node(B), self.stranger
+        slices = (a_report(self.slice_id, **of_slice),) if of_slice else ()
+        await stranger.report(slices=slices, gpus=(a_gpu(CARD_OF_B), *cards))
+        told = stranger.sequence
+        await until(lambda: heard.sequence >= told)
+
+    def known(self) -> dict[str, Any]:
+        """All that the service believes of A."""
+        service = self.world.service
+        (held,) = service.capacity.holdings.slices()
+        return {
+            "slices": dict(service.ledger.slices),
+            "card": service.ledger.gpus[CARD_OF_A],
+            "report": service.fleet.report(self.slice_id).model_copy(update={"since": None}),
+            "card's report": service.fleet.gpu_report(CARD_OF_A),
+            "holding": held,
+            "facts": service.capacity.holdings.gpu(CARD_OF_A),
+        }
+
+
+@pytest_asyncio.fixture
+async def nodes(world: HubWorld) -> TwoNodes:
+    honest = await world.agent()
+    lease = await world.slice_for("ada", size="small")
+    slice_id = SliceId(lease["slice_id"])
+    pod = {"pod_uid": "uid-1", "namespace": "hub", "pod_name": "jupyter-ada", "node": A}
+    assert (await world.hub_call("POST", f"slices/{slice_id}/pod", pod))[0] == 204
+    await until(lambda: world.service.fleet.report(slice_id) is not None)
+    stranger = await world.agent(node=B, secret=OTHER_SECRET, gpus=(a_gpu(CARD_OF_B),))
+    return TwoNodes(world, honest, stranger, slice_id)
+
+
+async def test_what_it_reports_of_another_nodes_slice_is_not_believed(nodes: TwoNodes) -> None:
+    before = nodes.known()
+    forged: dict[str, Any] = {
+        "gpu_id": CARD_OF_B,
+        "state": SliceState.SUSPENDED,
+        "active": False,
+        "gate_open": False,
+        "memory_mib": 77_777,
+        "host_mib": 77_777,
+        "utilisation_percent": 99,
+        "gpu_busy_ms": 10**9,
+        "wait": WaitReport(reason=WaitReason.TURN, place=1, waits_for=(nodes.slice_id,)),
+        "unsuspendable": "forged",
+        "over_cap": True,
+        "lent_to": (nodes.slice_id,),
+    }
+    await nodes.forge(**forged)
+    assert nodes.known() == before
+    assert not nodes.world.service.fleet.node(B).slices
+
+
+async def test_what_it_reports_of_another_nodes_card_is_not_believed(nodes: TwoNodes) -> None:
+    before = nodes.known()
+    foreign = ForeignProcesses(count=1, pids=(1,), held_mib=1)
+    for forged in (
+        {"closed": "forged"},
+        {"type": "Forged", "memory_mib": 1, "margin_mib": 1, "index": 7, "lendable_mib": 0},
+        {"foreign_processes": foreign, "simulated": False, "energy_mj": 1},
+    ):
+        await nodes.forge(a_gpu(CARD_OF_A, **forged))
+        assert nodes.known() == before
+    assert set(nodes.world.service.fleet.node(B).gpus) == {CARD_OF_B}
+
+
+async def test_it_does_not_get_the_card_of_a_node_that_is_silent_while_that_holds_a_slice(
+    nodes: TwoNodes,
+) -> None:
+    service = nodes.world.service
+    await nodes.honest.close()
+    await until(lambda: service.fleet.is_silent(A))
+    await nodes.forge(a_gpu(CARD_OF_A), gpu_id=CARD_OF_A)
+    assert service.ledger.gpus[CARD_OF_A].node == A
+    assert service.ledger.slices[nodes.slice_id].gpu.node == A
+
+
+async def test_no_event_of_its_is_stored_about_another_nodes_slice_or_card(
+    nodes: TwoNodes,
+) -> None:
+    world = nodes.world
+    _, before = await world.call("GET", "events", world.admin())
+    number = 0
+    for kind in sorted(TOLD_BY_AGENTS):
+        for about in (
+            {"gpu_id": CARD_OF_B, "slice_id": nodes.slice_id},
+            {"gpu_id": CARD_OF_A, "slice_id": nodes.slice_id},
+            {"gpu_id": CARD_OF_A},
+        ):
+            number += 1
+            event_id, now = f"event-{number}", datetime.now(UTC)
+            forged = AgentEvent(event_id=event_id, at=now, kind=kind, detail="forged", **about)
+            await nodes.stranger.tell(forged)
+    _, after = await world.call("GET", "events", world.admin())
+    assert after == before
+
+
+async def test_what_it_reports_as_lent_shows_its_tenants_nothing_of_another_nodes_owner(
+    nodes: TwoNodes,
+) -> None:
+    """Of its own slice it may say what it likes, but its tenants' pages name no one for that."""
+    world = nodes.world
+    lease = await world.slice_for("bob", size="small", gpu_type="Simulated H100 80GB")
+    pod = {"pod_uid": "uid-2", "namespace": "hub", "pod_name": "jupyter-bob", "node": B}
+    assert (await world.hub_call("POST", f"slices/{lease['slice_id']}/pod", pod))[0] == 204
+    wait = WaitReport(reason=WaitReason.TURN, place=1, waits_for=(nodes.slice_id,))
+    own = SliceId(lease["slice_id"])
+    nodes.stranger.says = {own: a_report(own, wait=wait, lent_to=(nodes.slice_id,))}
+    await nodes.stranger.report()
+    await until(lambda: (told := world.service.fleet.report(own)) is not None and told.wait)
+    _, share = await world.call("GET", "share", world.user("bob"))
+    assert "ada" not in str(share)
+    assert nodes.slice_id not in str(share)
