@@ -25,6 +25,7 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network
 from sublet_hub.security.rate_limits import Rate
+from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.web.server import WebSettings, make_server
@@ -79,6 +80,10 @@ class FakeHub:
     service: str = "sublet"
     """Whose the service's token is; empty: nobody's."""
     service_may_list: bool = True
+    codes: dict[str, str] = field(default_factory=dict)
+    """Of logins under way: the token that the service gets for the code."""
+    logins: list[dict[str, str]] = field(default_factory=list)
+    """What the service sent with the codes."""
 
     def add(self, token: str, name: str, scopes_: set[str], groups: tuple[str, ...] = ()) -> str:
         self.tokens[token] = {
@@ -109,6 +114,17 @@ class _UserHandler(RequestHandler):
         self.write(hub.tokens[token])
 
 
+class _TokenHandler(RequestHandler):
+    def post(self) -> None:
+        hub: FakeHub = self.settings["hub"]
+        sent = {name: self.get_body_argument(name) for name in self.request.body_arguments}
+        hub.logins.append(sent)
+        if sent["code"] not in hub.codes:
+            self.set_status(400)
+            return
+        self.write({"access_token": hub.codes.pop(sent["code"])})
+
+
 class _UsersHandler(RequestHandler):
     def get(self) -> None:
         hub: FakeHub = self.settings["hub"]
@@ -135,6 +151,7 @@ class HubWorld:
     base: str
     port: int
     folder: Path
+    auth: ServiceAuth
     agents: list[FakeAgent] = field(default_factory=list)
     interpreter: str = sys.executable
     """The owners' Python."""
@@ -155,13 +172,15 @@ class HubWorld:
         text = response.body.decode()
         return response.code, json.loads(text) if text else None
 
-    async def raw(
+    async def raw(  # noqa: PLR0913 - all that a request has
         self,
         method: str,
         path: str,
         token: str | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
+        *,
+        follow: bool = True,
     ) -> HTTPResponse:
         sent = dict(headers or {})
         if token is not None:
@@ -172,7 +191,14 @@ class HubWorld:
         try:
             url = path if path.startswith("http") else self.base + path
             return await client.fetch(
-                HTTPRequest(url, method=method, headers=sent, body=body, request_timeout=60),
+                HTTPRequest(
+                    url,
+                    method=method,
+                    headers=sent,
+                    body=body,
+                    request_timeout=60,
+                    follow_redirects=follow,
+                ),
                 raise_error=False,
             )
         finally:
@@ -270,7 +296,11 @@ def write_node_secrets(folder: Path) -> Path:
 @asynccontextmanager
 async def fake_hub() -> AsyncIterator[FakeHub]:
     hub = FakeHub()
-    routes = [("/hub/api/user", _UserHandler), ("/hub/api/users", _UsersHandler)]
+    routes = [
+        ("/hub/api/user", _UserHandler),
+        ("/hub/api/users", _UsersHandler),
+        ("/hub/api/oauth2/token", _TokenHandler),
+    ]
     server = HTTPServer(Application(routes, hub=hub, log_function=lambda _: None))
     socket, port = bind_unused_port()
     server.add_socket(socket)
@@ -316,12 +346,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     client = HubClient(hub.url, SERVICE_TOKEN)
     outside = Adapters(database, client, identities, utc_now, runs, nodes)
     assembly = Assembly(settings or settings_for(folder), outside)
-    auth = ServiceAuth(
-        api_url=hub.url,
-        api_token=SERVICE_TOKEN,
-        base_url=PREFIX,
-        oauth_client_id="service-sublet",
-    )
+    auth = make_service_auth(hub.url, SERVICE_TOKEN, PREFIX)
     server = make_server(
         assembly.service,
         auth,
@@ -331,7 +356,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     socket, port = bind_unused_port()
     server.add_socket(socket)
     assembly.start()
-    world = HubWorld(hub, assembly, f"http://127.0.0.1:{port}{PREFIX}", port, folder)
+    world = HubWorld(hub, assembly, f"http://127.0.0.1:{port}{PREFIX}", port, folder, auth)
     try:
         yield world
     finally:

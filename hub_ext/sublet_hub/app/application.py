@@ -24,9 +24,9 @@ from sublet_hub.host.capabilities import keep_from_children
 from sublet_hub.host.clock import utc_now
 from sublet_hub.host.private_files import keep_secret, make_private_folder, read_secret
 from sublet_hub.ledger.database import Database
-from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import networks_of
 from sublet_hub.security.log_redaction import redact_logs
+from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.web.server import WebSettings, make_server
@@ -242,7 +242,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
         assembly = Assembly(settings, adapters)
         server = make_server(
             assembly.service,
-            self._authentication(token),
+            make_service_auth(self.hub_api_url, token, self.base_prefix, self.hub_prefix),
             assembly.connections,
             WebSettings(
                 prefix=self.base_prefix,
@@ -258,19 +258,6 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
             message = f"cannot listen at {self.ip}:{self.port}: {error}"
             raise ConfigurationError(message) from error
         return assembly, server
-
-    def _authentication(self, token: str) -> ServiceAuth:
-        return ServiceAuth(
-            api_url=self.hub_api_url,
-            api_token=token,
-            base_url=self.base_prefix,
-            hub_prefix=self.hub_prefix,
-            oauth_client_id=f"service-{scopes.SERVICE_NAME}",
-            access_scopes={f"access:services!service={scopes.SERVICE_NAME}"},
-            allow_token_in_url=False,
-            allow_websocket_cookie_auth=False,
-            cookie_options={"samesite": "Lax", "expires_days": 1},
-        )
 
     def _settings(self) -> ServiceSettings:
         return ServiceSettings(

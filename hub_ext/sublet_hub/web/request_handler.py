@@ -120,6 +120,16 @@ class OAuthCallback(HubOAuthCallbackHandler):  # type: ignore[misc]
         for name, value in _SECURITY_HEADERS.items():
             self.set_header(name, value)
 
+    def prepare(self) -> None:
+        """Refuse a browser that did not begin this login.
+
+        JupyterHub's own check would first ask the hub who that is, and the whole service would
+        wait for the answer.
+        """
+        state = self.get_query_argument("state", "")
+        if not self.get_signed_cookie(self.hub_auth.get_state_cookie_name(state)):
+            raise HTTPError(403, "this browser did not begin this login: log in again")
+
 
 @cache
 def _adapter_of(answer: Any) -> TypeAdapter[Any]:

@@ -12,6 +12,7 @@ from sublet_hub.agents.connection import AgentSocket
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network, told_address_of
+from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
 from sublet_hub.web.request_handler import (
     OAuthCallback,
@@ -120,5 +121,6 @@ def make_application(
         proxies_before_hub=settings.proxies_before_hub,
         # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
         xsrf_cookies=False,
+        xsrf_cookie_kwargs=dict(XSRF_COOKIE_OPTIONS),
         **_WEBSOCKETS,
     )
