@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.host.clock import read_boot_id
+from sublet_spawner.hub_configuration import ONE_ORIGIN
 
 from tests.support.fake_agent import FakeAgent
 from tests.support.hub_world_processes import (
@@ -135,6 +136,36 @@ async def test_neither_log_nor_ledger_holds_a_secret(real: Processes, agent: Fak
     for secret in (SERVICE_TOKEN, real.node_secret, token, "false-token-canary"):
         assert secret not in log
         assert secret.encode() not in kept
+
+
+async def test_the_hubs_log_recommends_an_origin_for_each_user(real: Processes) -> None:
+    assert ONE_ORIGIN in real.log("jupyterhub")
+
+
+async def test_a_server_that_was_stopped_has_a_token_no_more(
+    real: Processes, agent: FakeAgent
+) -> None:
+    """Stop, then call: what was kept of the hub's answer is believed for 30 seconds at most."""
+    del agent
+    used = await asyncio.to_thread(real.start_server, "gus")
+    assert (await call(real, "GET", "share", used))[0] == 200
+    status, _ = await asyncio.to_thread(real.hub_call, "DELETE", "users/gus/server")
+    assert status in {202, 204}
+
+    def is_refused() -> bool:
+        return real.call("GET", "share", used)[0] == 401
+
+    await asyncio.to_thread(wait_for, is_refused, 150, "the token to be refused")
+
+
+async def test_a_token_that_was_not_used_is_refused_as_soon_as_its_server_was_stopped(
+    real: Processes, agent: FakeAgent
+) -> None:
+    del agent
+    unused = await asyncio.to_thread(real.start_server, "hal")
+    await asyncio.to_thread(real.hub_call, "DELETE", "users/hal/server")
+    await asyncio.to_thread(wait_for, lambda: not real.is_ready("hal"), 120, "hal's server to end")
+    assert (await call(real, "GET", "share", unused))[0] == 401
 
 
 async def test_a_wrong_quota_file_stops_the_start_with_the_list_of_errors(tmp_path: Path) -> None:
