@@ -14,6 +14,7 @@ import jupyterhub  # type: ignore[import-untyped]
 from sublet_quota.names import scopes
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
+from traitlets.log import get_logger
 
 from sublet_spawner.service_client import read_token
 
@@ -51,6 +52,13 @@ ADMIN_SCOPES: Final = (
     scopes.ADMIN,
 )
 
+ONE_ORIGIN: Final = (
+    "Sublet: without JupyterHub.subdomain_host all users' pages share one origin with the hub: a "
+    "page that one user makes can act as whoever looks at it. Set subdomain_host, with a wildcard "
+    "DNS entry and certificate, before others than you log in."
+)
+"""What is logged where users have no origins of their own."""
+
 _FIRST_WITH_EXTRA_USER_SCOPES: Final = 6
 
 
@@ -85,6 +93,7 @@ def configure(c: Config, sublet: SubletOnHub, *, hub_major: int | None = None) -
         hub_major = int(jupyterhub.version_info[0])
     _add_service(c, sublet)
     _lead_servers_to_service(c, sublet)
+    _recommend_origins(c)
     _update(c.JupyterHub, "custom_scopes", scopes.DESCRIPTIONS)
     _grant_to_users(c, hub_major)
     _grant_to_parts(c, sublet)
@@ -128,6 +137,12 @@ def _lead_servers_to_service(c: Config, sublet: SubletOnHub) -> None:
     if _get(c.JupyterHub, "subdomain_host", ""):
         asked = f"{urlsplit(sublet.service_url).hostname}{service_prefix(c)}"
         _update(c.Proxy, "extra_routes", {asked: sublet.service_listens_at})
+
+
+def _recommend_origins(c: Config) -> None:
+    """Say in the hub's log, at each start, what users can do where all share its origin."""
+    if not _get(c.JupyterHub, "subdomain_host", ""):
+        get_logger().warning(ONE_ORIGIN)
 
 
 def _grant_to_users(c: Config, hub_major: int) -> None:

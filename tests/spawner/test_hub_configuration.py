@@ -4,6 +4,7 @@ import pytest
 from sublet_quota.names import scopes
 from sublet_spawner.errors import TokenFileError
 from sublet_spawner.hub_configuration import (
+    ONE_ORIGIN,
     SERVER_TOKEN_SCOPES,
     USER_SCOPES,
     SubletOnHub,
@@ -157,3 +158,13 @@ def test_one_origin_for_all_needs_no_route_of_its_own(sublet):
     c = Config()
     configure(c, sublet)
     assert "extra_routes" not in c.Proxy
+
+
+@pytest.mark.parametrize("host", ["", "https://hub.example.org"])
+def test_the_hubs_log_recommends_an_origin_for_each_user_where_they_share_one(sublet, caplog, host):
+    c = Config()
+    if host:
+        c.JupyterHub.subdomain_host = host
+    with caplog.at_level("WARNING"):
+        configure(c, sublet)
+    assert (ONE_ORIGIN in caplog.messages) is not bool(host)
