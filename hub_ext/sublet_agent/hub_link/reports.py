@@ -14,6 +14,7 @@ from sublet_quota.wire.agent_link import (
     ToldUnfit,
     WaitReport,
 )
+from sublet_quota.wire.schema import MOST_EXACT, MOST_MIB
 
 from sublet_agent.residency.description import (
     describe_move,
@@ -47,13 +48,13 @@ def report_gpu(
         margin_mib=node.margin_mib,
         used_mib=gpu.reading.memory.used_mib,
         utilisation_percent=_percent(gpu.reading.utilisation_percent),
-        energy_mj=gpu.reading.energy_mj,
+        energy_mj=_counter(gpu.reading.energy_mj),
         closed=None if gpu.closed is None else gpu.closed.words,
         foreign_processes=_foreign(gpu),
         unfit=tuple(ToldUnfit(why=each.why, detail=each.detail[:_MOST]) for each in gpu.unfit),
         unfrozen=unfrozen,
         lendable_mib=lendable_mib(gpu, slices, node),
-        suspend_mib_per_s=max(1, int(gpu.suspend_mib_per_s)),
+        suspend_mib_per_s=min(MOST_MIB, max(1, int(gpu.suspend_mib_per_s))),
     )
 
 
@@ -68,6 +69,11 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
         held_mib=sum(told),
         memory_told=len(told) == len(foreign),
     )
+
+
+def _counter(told: int | None) -> int | None:
+    """Return what a card's counter says; what no counter can say is not told."""
+    return None if told is None or not 0 <= told <= MOST_EXACT else told
 
 
 def _percent(told: int | None) -> int | None:
@@ -89,7 +95,7 @@ def report_slice(
         memory_told=served.processes.is_told(),
         host_mib=served.processes.image_mib(),
         utilisation_percent=utilisation_of(served),
-        gpu_busy_ms=served.gpu_busy_ms,
+        gpu_busy_ms=min(MOST_EXACT, served.gpu_busy_ms),
         pids=tuple(sorted(p.identity.pid for p in served.processes)),
         wait=_wait(served.gate.wait),
         move=describe_move(move, now),

@@ -18,7 +18,6 @@ from sublet_agent.durable_writes import replace_open_file, write_all
 
 _MOST_EVENTS: Final = 10_000
 _COMPACT_AT_LINES: Final = 4 * _MOST_EVENTS
-_MOST_DETAIL: Final = 4000
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ class EventLog:
             for_slice_id=for_slice_id,
             bytes_mib=max(0, bytes_mib),
             took_s=max(0.0, took_s),
-            detail=detail[:_MOST_DETAIL],
+            detail=detail,
         )
         if len(self._events) >= _MOST_EVENTS:
             self._events.pop(next(iter(self._events)))

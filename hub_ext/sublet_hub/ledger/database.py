@@ -26,6 +26,7 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows
+from sublet_hub.ledger.reading import UnreadableRecords, read_rows
 from sublet_hub.ledger.records import (
     Change,
     EventRecord,
@@ -38,6 +39,10 @@ from sublet_hub.ledger.tables import EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
 
 _SOUGHT: Final = "sought"
 """The parameter for the key of the row that is updated; no column has this name."""
+
+_UNREADABLE_SWITCH: Final = LendingRecord(
+    on=False, reason="how lending was switched last cannot be read from the ledger: switch it anew"
+)
 
 
 class LedgerWriteError(SubletHubError):
@@ -121,6 +126,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = _make_engine(url)
         self._shown = make_url(url).render_as_string(hide_password=True)
+        self.unread = UnreadableRecords()
 
     @property
     def engine(self) -> Engine:
@@ -147,7 +153,7 @@ class Database:
     def load(self) -> StoredLedger:
         """Return what is not over: slices that are held, all jobs, GPUs and switches."""
         with self._engine.connect() as connection:
-            return _stored(connection)
+            return _stored(connection, self.unread)
 
     def write(self, change: Change, now: datetime) -> tuple[EventRecord, ...]:
         """Store the change in one transaction; return the events that were new."""
@@ -168,7 +174,7 @@ class Database:
         if query.kind is not None:
             found = found.where(EVENTS.c.kind == query.kind.value)
         with self._engine.connect() as connection:
-            newest_first = [rows.event_of_row(row) for row in connection.execute(found).mappings()]
+            newest_first = read_rows(connection, found, EVENTS, rows.event_of_row, self.unread)
         return tuple(reversed(newest_first))
 
     def forget_before(self, cutoff: datetime) -> tuple[str, ...]:
@@ -190,6 +196,7 @@ class Database:
 def read_sqlite(file: Path) -> StoredLedger:
     """Return what a database in a file holds that may be in use by its service; change nothing.
 
+    Nothing is left out: whoever asks what runs must not hear of less.
     ``LedgerReadError`` where that fails: also where another release made the tables.
     """
     # Without its log nobody has the database open, and reading makes no files beside it.
@@ -198,7 +205,7 @@ def read_sqlite(file: Path) -> StoredLedger:
     engine = sa.create_engine(address)
     try:
         with engine.connect() as connection:
-            return _stored(connection)
+            return _stored(connection, None)
     except (SQLAlchemyError, ValueError, LookupError) as error:
         message = f"the ledger {file} cannot be read: {type(error).__name__}"
         raise LedgerReadError(message) from error
@@ -206,19 +213,23 @@ def read_sqlite(file: Path) -> StoredLedger:
         engine.dispose()
 
 
-def _stored(connection: Connection) -> StoredLedger:
-    gpus = [rows.gpu_of_row(row) for row in connection.execute(sa.select(GPUS)).mappings()]
+def _stored(connection: Connection, unread: UnreadableRecords | None) -> StoredLedger:
+    gpus = read_rows(connection, sa.select(GPUS), GPUS, rows.gpu_of_row, unread)
     by_id = {gpu.gpu_id: gpu for gpu in gpus}
     held = sa.select(SLICES).where(SLICES.c.released_at.is_(None))
     switch = sa.select(SWITCHES).where(SWITCHES.c.name == rows.LENDING)
-    lending = connection.execute(switch).mappings().one_or_none()
-    slices = connection.execute(held).mappings()
+    switches = read_rows(connection, switch, SWITCHES, rows.lending_of_row, unread)
+    is_switched = connection.execute(sa.select(sa.func.count()).select_from(switch.subquery()))
+    # Whoever switched lending off must not find it on because nobody can read that.
+    unswitched = _UNREADABLE_SWITCH if is_switched.scalar_one() else LendingRecord()
     return StoredLedger(
-        gpus=tuple(gpus),
-        slices=tuple(rows.slice_of_row(row, by_id) for row in slices),
-        jobs=tuple(rows.job_of_row(row) for row in connection.execute(sa.select(JOBS)).mappings()),
-        epochs={NodeId(node): epoch for node, epoch in connection.execute(sa.select(NODES))},
-        lending=LendingRecord() if lending is None else rows.lending_of_row(lending),
+        gpus=gpus,
+        slices=read_rows(
+            connection, held, SLICES, lambda row: rows.slice_of_row(row, by_id), unread
+        ),
+        jobs=read_rows(connection, sa.select(JOBS), JOBS, rows.job_of_row, unread),
+        epochs=dict(read_rows(connection, sa.select(NODES), NODES, rows.epoch_of_row, unread)),
+        lending=switches[0] if switches else unswitched,
     )
 
 

@@ -15,6 +15,7 @@ from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
+from sublet_hub.ledger.reading import UnreadableRecords
 from sublet_hub.ledger.records import (
     Change,
     EventRecord,
@@ -61,6 +62,11 @@ class Ledger:
             self._index_slice(record)
         for job in stored.jobs:
             self._index_job(job)
+
+    @property
+    def unread(self) -> UnreadableRecords:
+        """The records that could not be read, and are left out."""
+        return self._database.unread
 
     @property
     def lending(self) -> bool:

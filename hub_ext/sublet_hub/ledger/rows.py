@@ -8,6 +8,7 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.schema import MOST_REASON, shortened
 
 from sublet_hub.ledger.records import (
     EventRecord,
@@ -166,12 +167,19 @@ def row_of_lending(lending: LendingRecord) -> dict[str, Any]:
 
 def lending_of_row(row: Row) -> LendingRecord:
     """Return the switch of lending of a row of ``switches``."""
-    return LendingRecord(**{name: row[name] for name in LendingRecord.__slots__})
+    values = {name: row[name] for name in LendingRecord.__slots__}
+    # Older services took longer ones.
+    return LendingRecord(**{**values, "reason": shortened(row["reason"], MOST_REASON)})
+
+
+def epoch_of_row(row: Row) -> tuple[NodeId, int]:
+    """Return the node and the count of its agent's connections of a row of ``nodes``."""
+    return NodeId(row["node"]), row["epoch"]
 
 
 def row_of_event(event: EventRecord) -> dict[str, Any]:
     """Return an event as a row of ``events``."""
-    row = asdict(event)
+    row = {**asdict(event), "detail": shortened(event.detail)}
     # Agents say most of it: text like anybody's from outside.
     return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
 

@@ -48,6 +48,14 @@ class LedgerCollector(Collector):
         for state, count in Tally(job.state.value for job in self._ledger.jobs.values()).items():
             jobs.add_metric((state,), count)
         yield jobs
+        unread = CounterMetricFamily(
+            "sublet_records_skipped",
+            "Records that cannot be read",
+            labels=("kind",),
+        )
+        for kind, count in self._ledger.unread.counts.items():
+            unread.add_metric((kind,), count)
+        yield unread
         lending = GaugeMetricFamily("sublet_lending", "1 while slices may be lent")
         lending.add_metric((), int(self._ledger.lending))
         yield lending

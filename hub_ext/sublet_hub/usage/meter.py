@@ -28,6 +28,8 @@ STRETCH_S: Final = 5.0
 _LONGEST_S: Final = 30.0
 """The length of the longest stretch: a longer one has a gap in it."""
 _MJ_PER_WH: Final = 3_600_000
+_MOST_MW: Final = 100_000_000
+"""More than any card takes (100 kW): a counter that ran faster is not believed."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,11 @@ class _Held:
     record: SliceRecord
     report: SliceReport
     busy_ms: int
+
+
+def _is_possible(card: _Card, energy_mj: int, passed_s: float) -> bool:
+    """Whether a card's counter can have come to ``energy_mj`` meanwhile."""
+    return 0 <= energy_mj - card.energy_mj <= _MOST_MW * passed_s
 
 
 class UseMeter:
@@ -134,7 +141,7 @@ class UseMeter:
                 self._add(replace(self._part(held.record, now), unmetered_s=gapless_s))
             return
         card = self._cards.get(gpu_id)
-        if card is None or gpu.energy_mj < card.energy_mj or not gapless_s:
+        if card is None or not gapless_s or not _is_possible(card, gpu.energy_mj, gapless_s):
             idle_mw = None if card is None else card.idle_mw
             self._cards[gpu_id] = _Card(gpu.energy_mj, idle_mw)
             return

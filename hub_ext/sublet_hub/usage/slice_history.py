@@ -34,6 +34,7 @@ _NUMBERS: Final = {SliceState.RESIDENT: 0, SliceState.PAUSED: 1, SliceState.SUSP
 _STATES: Final = {number: state for state, number in _NUMBERS.items()}
 _ACTIVE, _LENT = 1, 2
 _MOST: Final = 2**32 - 1
+_WHOLE_PERCENT: Final = 100
 
 
 @dataclass(slots=True)
@@ -129,6 +130,9 @@ def _packed(report: SliceReport, step: _Step, at: int) -> bytes:
 
 def _unpacked(points: bytes | bytearray) -> Iterator[HistoryPoint]:
     for at, memory_mib, host_mib, percent, state, flags in _POINT.iter_unpack(bytes(points)):
+        if state not in _STATES or percent > _WHOLE_PERCENT:
+            # Of another version, or of a broken disk: as if nobody had reported.
+            continue
         yield HistoryPoint(
             at=datetime.fromtimestamp(at, UTC),
             memory_mib=memory_mib,

@@ -7,10 +7,10 @@ service was killed is lost: a minute of use, five of history.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.tables import HISTORY, USE_BY_HOUR
@@ -56,6 +56,8 @@ class HistoryBlock:
 _KEY: Final = ("owner", "hour")
 _SUMS: Final = ("busy_s", "lent_s", "energy_mj", "unmetered_s")
 _MORE: Final = "more_"
+_BAD_VALUES: Final = (DataError, IntegrityError, OverflowError)
+"""What a database says of a value that its column does not hold; all else is its own failure."""
 _ADD: Final = (
     sa.update(USE_BY_HOUR)
     .where(*(USE_BY_HOUR.c[name] == sa.bindparam(f"{_MORE}{name}") for name in _KEY))
@@ -68,10 +70,24 @@ class UseStore:
 
     def __init__(self, database: Database) -> None:
         self._engine = database.engine
+        self._unread = database.unread
 
     def add_use(self, parts: Iterable[HourOfUse]) -> None:
-        """Add to what is stored for the same owner and hour. ``LedgerWriteError``."""
+        """Add to what is stored for the same owner and hour. ``LedgerWriteError``.
+
+        A part that no column holds is dropped, and keeps nobody else's from being stored.
+        """
         rows = [{name: getattr(part, name) for name in (*_KEY, *_SUMS)} for part in parts]
+        try:
+            self._add_all(rows)
+        except _BAD_VALUES:
+            for row in rows:
+                try:
+                    self._add_all([row])
+                except _BAD_VALUES as error:
+                    self._unread.note("use", f"{row['owner']} {row['hour']}", error)
+
+    def _add_all(self, rows: list[dict[str, Any]]) -> None:
         hours = {row["hour"] for row in rows}
         there = sa.select(*(USE_BY_HOUR.c[name] for name in _KEY)).where(
             USE_BY_HOUR.c.hour.in_(hours)
@@ -87,26 +103,30 @@ class UseStore:
                     connection.execute(_ADD, more)
                 if new:
                     connection.execute(sa.insert(USE_BY_HOUR), new)
+        except _BAD_VALUES:
+            raise
         except SQLAlchemyError as error:
             message = f"use was not stored: {type(error).__name__}"
             raise LedgerWriteError(message) from error
 
     def use_since(self, owner: str, since: datetime) -> HourOfUse:
         """Return what an owner used from the hour in which ``since`` lies on."""
-        columns = (
-            USE_BY_HOUR.c.busy_s,
-            USE_BY_HOUR.c.lent_s,
-            USE_BY_HOUR.c.energy_mj,
-            USE_BY_HOUR.c.unmetered_s,
-        )
         hour = since.replace(minute=0, second=0, microsecond=0)
-        found = sa.select(*(sa.func.coalesce(sa.func.sum(c), 0) for c in columns)).where(
-            USE_BY_HOUR.c.owner == owner, USE_BY_HOUR.c.hour >= hour
-        )
+        # As floats: SQLite fails on a sum of integers beyond 64 bits.
+        sums = [
+            sa.func.coalesce(sa.func.sum(sa.cast(USE_BY_HOUR.c[name], sa.Float(53))), 0).label(name)
+            for name in _SUMS
+        ]
+        found = sa.select(*sums).where(USE_BY_HOUR.c.owner == owner, USE_BY_HOUR.c.hour >= hour)
         with self._engine.connect() as connection:
-            busy_s, lent_s, energy_mj, unmetered_s = connection.execute(found).one()
+            used = connection.execute(found).mappings().one()
         return HourOfUse(
-            owner, hour, float(busy_s), float(lent_s), int(energy_mj), float(unmetered_s)
+            owner,
+            hour,
+            busy_s=float(used["busy_s"]),
+            lent_s=float(used["lent_s"]),
+            energy_mj=int(used["energy_mj"]),
+            unmetered_s=float(used["unmetered_s"]),
         )
 
     def add_history(self, blocks: Iterable[HistoryBlock]) -> None:

@@ -18,21 +18,48 @@ from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.event_kinds import TOLD_BY_AGENTS, EventKind
-from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, UnitGroup, WireModel
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    AwareDatetime,
+    Count,
+    Mib,
+    MilliGpu,
+    Millijoules,
+    Milliseconds,
+    Name,
+    Number,
+    Percent,
+    Pid,
+    Seconds,
+    Sequence,
+    Uid,
+    UnitGroup,
+    WireModel,
+    Words,
+    keeps_first,
+)
 
 MOST_FOREIGN_PIDS: Final = 20
+MOST_NAMED: Final = 1000
+"""How many slices or processes of one slice are told of; of more the first."""
+_MOST_SLICES: Final = 4096
+_MOST_GPUS: Final = 64
+_MOST_ASSIGNED: Final = 65_536
+_MOST_EVENTS: Final = 1000
+_Names = Annotated[tuple[Name, ...], keeps_first(MOST_NAMED), Field(max_length=MOST_NAMED)]
+_Pids = Annotated[tuple[Pid, ...], keeps_first(MOST_NAMED), Field(max_length=MOST_NAMED)]
 
-Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Nonce = Annotated[str, Field(max_length=32, pattern=r"^[0-9a-f]{32}$")]
 """128 random bits, as hexadecimal digits."""
 
 
 class ForeignProcesses(AnswerModel):
     """Processes of no slice that use a card; nothing is suspended or resumed beside them."""
 
-    count: int = Field(ge=1)
-    pids: tuple[int, ...] = Field(max_length=MOST_FOREIGN_PIDS)
+    count: Count = Field(ge=1)
+    pids: tuple[Pid, ...] = Field(max_length=MOST_FOREIGN_PIDS)
     """The pids of the first of these processes, as the agent's machine numbers them."""
-    held_mib: int = Field(ge=0)
+    held_mib: Mib
     """What all of these processes hold on the card together."""
     memory_told: bool = True
     """Whether the card tells what each of them holds; else ``held_mib`` is only the least."""
@@ -42,24 +69,24 @@ class ToldUnfit(AnswerModel):
     """One thing for which a card is not fit to be lent."""
 
     why: Unfit
-    detail: Text = ""
+    detail: Words = ""
 
 
 class GpuReport(AnswerModel):
     """One card, as its agent sees it."""
 
     gpu_id: Name
-    index: int = Field(ge=0)
+    index: Count
     type: Name
     """NVML's name of the model, such as ``NVIDIA H100 80GB HBM3``."""
     simulated: bool
-    memory_mib: int = Field(ge=0)
-    margin_mib: int = Field(default=1024, ge=0)
-    used_mib: int = Field(default=0, ge=0)
-    utilisation_percent: int | None = Field(default=None, ge=0, le=100)
+    memory_mib: Mib
+    margin_mib: Mib = 1024
+    used_mib: Mib = 0
+    utilisation_percent: Percent | None = None
     """``None``: the card does not tell."""
-    energy_mj: int | None = None
-    closed: Text | None = None
+    energy_mj: Millijoules | None = None
+    closed: Words | None = None
     """Why the card takes nothing new (XID, ECC, gone); ``None``: it does."""
     foreign_processes: ForeignProcesses | None = None
     """Who else uses the card, which is pause-only for as long as somebody does."""
@@ -68,9 +95,9 @@ class GpuReport(AnswerModel):
     a version that did not look)."""
     unfrozen: NotFrozen | None = None
     """Why the other slices are not all frozen while one comes back, or nothing: they are."""
-    lendable_mib: int = Field(default=0, ge=0)
+    lendable_mib: Mib = 0
     """What a job could get here within ``idle_after`` of everybody's last cell."""
-    suspend_mib_per_s: int = Field(default=1700, ge=1)
+    suspend_mib_per_s: Mib = Field(default=1700, ge=1)
 
     @property
     def unfit_reasons(self) -> tuple[UnfitReason, ...]:
@@ -82,11 +109,11 @@ class WaitReport(AnswerModel):
     """Why a slice waits, for its owner to read."""
 
     reason: WaitReason
-    place: int = Field(ge=1)
-    waits_for: tuple[Name, ...] = ()
+    place: Count = Field(ge=1)
+    waits_for: _Names = ()
     """Slice ids. The service shows their owners' names only to whom may see them."""
-    need_mib: int = 0
-    free_mib: int = 0
+    need_mib: Number = 0
+    free_mib: Number = 0
     turn_ends: AwareDatetime | None = None
 
 
@@ -95,11 +122,11 @@ class MoveReport(AnswerModel):
 
     kind: Literal["suspending", "resuming"]
     began: AwareDatetime
-    bytes_mib: int = Field(ge=0)
-    moved_mib: int | None = Field(default=None, ge=0)
+    bytes_mib: Mib
+    moved_mib: Mib | None = None
     """How much of the move has arrived; ``None`` where the device does not tell."""
-    expected_s: float = Field(ge=0)
-    elapsed_s: float | None = Field(default=None, ge=0)
+    expected_s: Seconds
+    elapsed_s: Seconds | None = None
     """For how long it has been under way, by the agent's clock and as of this report; the
     service's API adds how old the report is."""
 
@@ -116,26 +143,26 @@ class SliceReport(AnswerModel):
     since: AwareDatetime
     """Since when the slice is active, or idle."""
     gate_open: bool
-    memory_mib: int = Field(ge=0)
+    memory_mib: Mib
     memory_told: bool = True
     """Whether the card tells what each of the processes holds; else ``memory_mib`` is only the
     least."""
-    host_mib: int = Field(default=0, ge=0)
-    utilisation_percent: int | None = Field(default=None, ge=0, le=100)
+    host_mib: Mib = 0
+    utilisation_percent: Percent | None = None
     """``None``: the card does not tell."""
-    gpu_busy_ms: int = Field(default=0, ge=0)
+    gpu_busy_ms: Milliseconds = 0
     """GPU time used since the agent knows the slice: as the device counts it by process, or else
     reckoned from the utilisation that the driver tells of each."""
-    pids: tuple[int, ...] = ()
+    pids: _Pids = ()
     wait: WaitReport | None = None
     move: MoveReport | None = None
-    unsuspendable: Text | None = None
+    unsuspendable: Words | None = None
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
     over_cap: bool = False
     running_cell: bool = False
     """A kernel says that a cell runs, or waits at the gate."""
-    lent_to: tuple[Name, ...] = ()
+    lent_to: _Names = ()
     """Slices of the jobs that use this one's room, or its compute, while it is idle."""
 
 
@@ -155,12 +182,12 @@ class Status(WireModel):
     """Everything the agent sees, at least every second and at once on a change."""
 
     type: Literal["status"] = "status"
-    epoch: int
-    sequence: int = Field(ge=0)
+    epoch: Sequence
+    sequence: Sequence = Field(ge=0)
     at: AwareDatetime
-    gpus: tuple[GpuReport, ...] = Field(max_length=64)
-    slices: tuple[SliceReport, ...] = Field(max_length=4096)
-    acknowledged: int = -1
+    gpus: tuple[GpuReport, ...] = Field(max_length=_MOST_GPUS)
+    slices: tuple[SliceReport, ...] = Field(max_length=_MOST_SLICES)
+    acknowledged: Sequence = -1
     """The sequence of the last ``Assignments`` that is in force here."""
 
 
@@ -181,17 +208,17 @@ class AgentEvent(WireModel):
     gpu_id: Name
     slice_id: Name | None = None
     for_slice_id: Name | None = None
-    bytes_mib: int = Field(default=0, ge=0)
-    took_s: float = Field(default=0, ge=0)
-    detail: Text = ""
+    bytes_mib: Mib = 0
+    took_s: Seconds = 0
+    detail: Words = ""
 
 
 class Events(WireModel):
     """New events; the service answers with ``EventsTaken``."""
 
     type: Literal["events"] = "events"
-    epoch: int
-    events: tuple[AgentEvent, ...] = Field(max_length=1000)
+    epoch: Sequence
+    events: tuple[AgentEvent, ...] = Field(max_length=_MOST_EVENTS)
 
 
 class SliceAssignment(AnswerModel):
@@ -201,21 +228,21 @@ class SliceAssignment(AnswerModel):
     holder: Holder
     owner: Name
     gpu_id: Name
-    memory_mib: int = Field(ge=1)
-    compute_milli: int = Field(ge=0)
-    uid: int = Field(ge=0)
+    memory_mib: Mib = Field(ge=1)
+    compute_milli: MilliGpu
+    uid: Uid
     """Processes of another uid are never this slice's."""
-    root_pid: int | None = None
-    root_start_time: float | None = None
+    root_pid: Pid | None = None
+    root_start_time: Seconds | None = None
     """Seconds since the machine's boot: a pid alone can be another process's."""
     unit_group: UnitGroup | None = None
     """The control group of the server's own systemd unit: all in it are this slice's."""
     pod_uid: Name | None = None
     """On Kubernetes. The pod's cgroup alone then says what is this slice's, whatever the uid."""
-    never_suspended: Text | None = None
+    never_suspended: Words | None = None
     """Why the slice must never be moved off the card, where the hub's slice backend says so."""
     created_at: AwareDatetime
-    entitlement: int = 0
+    entitlement: Number = 0
     kept_until: AwareDatetime | None = None
     wanted_since: AwareDatetime | None = None
     """When the owner last asked for the slice (``sublet wake``): counts as a wake."""
@@ -228,18 +255,18 @@ class GpuAssignment(AnswerModel):
 
     gpu_id: Name
     pool: Name
-    idle_after_s: float = Field(gt=0)
+    idle_after_s: Seconds = Field(gt=0)
     lend: bool
-    give_back_within_s: float = Field(gt=0)
-    turn_s: float = Field(gt=0)
-    lend_at_least_s: float = Field(ge=0)
+    give_back_within_s: Seconds = Field(gt=0)
+    turn_s: Seconds = Field(gt=0)
+    lend_at_least_s: Seconds
 
 
 class Welcome(AnswerModel):
     """The service's answer to ``Hello``."""
 
     type: Literal["welcome"] = "welcome"
-    epoch: int
+    epoch: Sequence
     nonce: Nonce | None
     """The greeting's: a welcome that was recorded is none of this connection's."""
 
@@ -248,21 +275,21 @@ class Assignments(AnswerModel):
     """All that the agent's node serves; sent on each change and every five seconds."""
 
     type: Literal["assignments"] = "assignments"
-    epoch: int
-    sequence: int = Field(ge=0)
-    heard: int = Field(default=-1, ge=-1)
+    epoch: Sequence
+    sequence: Sequence = Field(ge=0)
+    heard: Sequence = -1
     """The sequence of the last ``Status`` of this connection that the service had; -1: none. What
     was said that long ago, and longer than the service may be silent, is in force no more."""
     lending: bool
-    gpus: tuple[GpuAssignment, ...]
-    slices: tuple[SliceAssignment, ...]
+    gpus: tuple[GpuAssignment, ...] = Field(max_length=_MOST_ASSIGNED)
+    slices: tuple[SliceAssignment, ...] = Field(max_length=_MOST_ASSIGNED)
 
 
 class EventsTaken(AnswerModel):
     """These events are stored: the agent may forget them."""
 
     type: Literal["events-taken"] = "events-taken"
-    event_ids: tuple[Name, ...]
+    event_ids: tuple[Name, ...] = Field(max_length=_MOST_EVENTS)
 
 
 FromAgent = Annotated[Hello | Status | Events, Field(discriminator="type")]

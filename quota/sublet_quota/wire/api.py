@@ -14,21 +14,37 @@ from pydantic_core import PydanticCustomError
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.wire.agent_link import GpuReport, SliceReport
+from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
 from sublet_quota.wire.schema import (
+    MOST_MIB,
     AnswerModel,
     AwareDatetime,
-    LongText,
+    BoundedBy,
+    Bytes,
+    Count,
+    LongWords,
+    Mib,
+    MilliGpu,
     Name,
+    Number,
     PathText,
+    Reason,
+    Seconds,
     Text,
+    ToldNumber,
     UnitGroup,
     WireModel,
+    Words,
 )
 from sublet_quota.wire.share import LentPeriod, QuotaShare, WeekUse
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import ToldStanding
 
+MOST_LOG_TEXT: Final = 2**20
+"""The most characters of a log that one answer has."""
+_MOST_NUMBERS: Final = 100
+_MOST_OFFERS: Final = 10_000
+_MOST_LISTED: Final = 100_000
 MOST_PARAMETER_BYTES: Final = 16 * 1024
 """The most bytes of a job's parameters, as JSON."""
 
@@ -37,8 +53,8 @@ class Problem(AnswerModel):
     """Every answer of 4xx and 5xx: what, with which values, and what to do."""
 
     reason: RefusalReason | Name
-    message: Text
-    numbers: dict[str, int] = {}
+    message: Words
+    numbers: Annotated[dict[Name, ToldNumber], Field(max_length=_MOST_NUMBERS)] = {}
 
 
 # Between spawner and service. Authorised by the service's own token, which only the hub has.
@@ -113,12 +129,12 @@ class Lease(AnswerModel):
     pool: Name
     node: Name
     gpu_id: Name
-    gpu_index: int
+    gpu_index: Count
     gpu_type: Name
-    gpu_memory_mib: int
+    gpu_memory_mib: Mib
     simulated: bool
-    memory_mib: int
-    compute_milli: int
+    memory_mib: Mib
+    compute_milli: MilliGpu
     size: Name | None = None
     created_at: AwareDatetime
 
@@ -151,25 +167,25 @@ class Offer(AnswerModel):
     """A size that the user may have now, or why not."""
 
     size: Name
-    title: Text
+    title: Words
     pool: Name
-    memory_mib: int
-    compute_milli: int
+    memory_mib: Mib
+    compute_milli: MilliGpu
     allowed: bool
-    why_not: Text | None = None
+    why_not: Words | None = None
 
 
 class Offers(AnswerModel):
     """What a user could have now, for the options form."""
 
     owner: Name
-    offers: tuple[Offer, ...]
+    offers: tuple[Offer, ...] = Field(max_length=_MOST_OFFERS)
     default: Name | None
-    used_mib: int
-    limit_mib: int | None
-    slices: int
-    most_slices: int | None
-    message: Text = ""
+    used_mib: Mib
+    limit_mib: Mib | None
+    slices: Count
+    most_slices: Count | None
+    message: Words = ""
 
 
 # For users and admins.
@@ -182,15 +198,15 @@ class SliceInfo(AnswerModel):
     report: SliceReport | None
     standing: ToldStanding | None = None
     """What ``report`` comes to, in one word; ``None`` where there is none."""
-    warnings: tuple[ToldWarning, ...] = ()
+    warnings: tuple[ToldWarning, ...] = Field(default=(), max_length=MOST_NAMED)
     """What ``report`` tells that is not as it should be."""
     seen_at: AwareDatetime | None
     silent: bool = False
     """Whether the agent there does not report: all of this is as it was at ``seen_at``."""
     kept_until: AwareDatetime | None = None
-    lent_to: tuple[Text, ...] = ()
+    lent_to: tuple[Words, ...] = Field(default=(), max_length=MOST_NAMED)
     """Names of jobs' owners, to whom may see them; else ``"a job"``."""
-    waits_for: tuple[Text, ...] = ()
+    waits_for: tuple[Words, ...] = Field(default=(), max_length=MOST_NAMED)
     lent_since: AwareDatetime | None = None
     """Since when the slice is lent now."""
     last_lent: LentPeriod | None = None
@@ -201,16 +217,16 @@ class Share(AnswerModel):
     """The caller's own share."""
 
     owner: Name
-    slices: tuple[SliceInfo, ...]
-    jobs_waiting: int
-    jobs_running: int
-    used_mib: int
-    guaranteed_mib: int
-    limit_mib: int | None
+    slices: tuple[SliceInfo, ...] = Field(max_length=_MOST_LISTED)
+    jobs_waiting: Count
+    jobs_running: Count
+    used_mib: Mib
+    guaranteed_mib: Mib
+    limit_mib: Mib | None
     lending: bool
-    agents_silent: tuple[Name, ...] = ()
+    agents_silent: tuple[Name, ...] = Field(default=(), max_length=_MOST_LISTED)
     quota: QuotaShare | None = None
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[Offer, ...] = Field(default=(), max_length=_MOST_OFFERS)
     """What another server of the caller's could have now."""
     week: WeekUse | None = None
 
@@ -221,10 +237,10 @@ class GpuInfo(AnswerModel):
     node: Name
     pool: Name
     report: GpuReport
-    slices: tuple[SliceInfo, ...]
-    promised_mib: int
+    slices: tuple[SliceInfo, ...] = Field(max_length=_MOST_LISTED)
+    promised_mib: Mib
     """The sum of the notebooks' caps on the card."""
-    overcommit: float
+    overcommit: float = Field(ge=0, le=MOST_MIB, allow_inf_nan=False)
     seen_at: AwareDatetime | None
     silent: bool
 
@@ -239,7 +255,8 @@ class LendingSwitch(WireModel):
     """All lending, on or off (admins)."""
 
     lending: bool
-    reason: Text = ""
+    reason: Reason = ""
+    """Why, for the record: at most 1000 characters."""
 
 
 class LendingState(LendingSwitch):
@@ -247,7 +264,7 @@ class LendingState(LendingSwitch):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    switched_by: Text | None = None
+    switched_by: Words | None = None
     """Which admin switched lending; told to admins alone."""
     switched_at: AwareDatetime | None = None
     """When lending was switched; ``None``: never, as far as is known."""
@@ -299,18 +316,18 @@ class JobForecast(AnswerModel):
     allowed: bool
     problem: Problem | None = None
     """Why the job would be refused."""
-    message: Text
+    message: Words
     """One sentence for the job's owner."""
     reason_code: Name | None = None
     """Why it would wait, for programs: a value of ``QueueReason``; a newer service may tell others.
 
     ``None`` where it would not wait for a GPU.
     """
-    place: int | None = Field(default=None, ge=1)
+    place: Count | None = Field(default=None, ge=1)
     """The job's place in the queue; ``None``: it would start at once, or is not allowed."""
-    expected_wait_s: float | None = Field(default=None, ge=0)
+    expected_wait_s: Seconds | None = None
     """How long the job is likely to wait; ``None`` where nothing is known to reckon with."""
-    basis: Text = ""
+    basis: Words = ""
     """What the expected wait is reckoned from."""
     notebook_checked: bool = False
     """Whether the notebook was looked into as on submission: its place, kernel and parameters."""
@@ -319,12 +336,12 @@ class JobForecast(AnswerModel):
 class JobFailure(AnswerModel):
     """Why a job's last attempt failed."""
 
-    cell: int | None = Field(default=None, ge=0)
+    cell: Count | None = None
     """Which of the cells that run failed, from 1; 0 or ``None``: before the first."""
-    name: Text
+    name: Words
     """The exception's name."""
-    message: Text
-    traceback: LongText = ""
+    message: Words
+    traceback: LongWords = ""
     """The traceback as the kernel showed it, without colours."""
 
 
@@ -335,45 +352,45 @@ class JobInfo(AnswerModel):
     owner: Name
     name: Name
     notebook: PathText
-    parameters: dict[str, Any]
+    parameters: Annotated[dict[str, Any], BoundedBy("what the request may hold")]
     state: JobState
-    reason: Text
+    reason: Words
     """Waiting: why, and the place in the queue. Failed: the cell and the error."""
     reason_code: Name | None = None
     """What ``reason`` says, for programs: a value of ``QueueReason`` for who waits in the queue, of
     ``WaitReason`` for who waits on its GPU, of ``JobsOff`` where jobs are switched off, and else of
     ``JobReasonCode``; a newer service may tell others."""
-    place: int | None
-    priority: int
-    memory_mib: int
+    place: Count | None
+    priority: Number
+    memory_mib: Mib
     slice: SliceInfo | None
     submitted_at: AwareDatetime
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
-    cells_done: int
-    cells_total: int | None
-    output_notebook: Text | None
-    exit_code: int | None = None
+    cells_done: Count
+    cells_total: Count | None
+    output_notebook: Words | None
+    exit_code: Number | None = None
     output_path: PathText | None = None
     """The result below the owner's notebook folder, to open in Lab."""
-    current_cell: int | None = Field(default=None, ge=1)
+    current_cell: Count | None = Field(default=None, ge=1)
     """Running: of the cells that run, from 1; ``None`` before the first."""
     progress: float | None = Field(default=None, ge=0, le=1)
     """What part of the cells is done; ``None`` before it is known how many there are."""
-    suspended_for: Text | None = None
+    suspended_for: Words | None = None
     """Running, but not now: ``for an owner's cell``, with the name within a group."""
     failure: JobFailure | None = None
     """The failure of the last attempt, where that failed."""
-    attempts: int = Field(default=0, ge=0)
+    attempts: Count = 0
     """How many times the job was begun."""
-    retries: int = Field(default=0, ge=0)
-    failed_attempts: int = Field(default=0, ge=0)
+    retries: Count = 0
+    failed_attempts: Count = 0
     """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
-    gpus: int = Field(default=1, ge=1)
-    max_run_s: int | None = None
+    gpus: Count = Field(default=1, ge=1)
+    max_run_s: Number | None = None
     """How long an attempt may run, pauses included; ``None``: no limit."""
-    take_along: tuple[PathText, ...] = ()
-    cancelled_by: Text | None = None
+    take_along: tuple[PathText, ...] = Field(default=(), max_length=_MOST_LISTED)
+    cancelled_by: Words | None = None
     """Who cancelled the job: its owner, or an admin, whose name other users are not told."""
     expected_start: AwareDatetime | None = None
     """Waiting: reckoned from how long jobs have waited lately."""
@@ -382,10 +399,10 @@ class JobInfo(AnswerModel):
 class JobLog(AnswerModel):
     """Part of a job's log."""
 
-    text: str
-    offset: int
+    text: str = Field(max_length=MOST_LOG_TEXT)
+    offset: Bytes
     """Where ``text`` begins, in bytes."""
-    next_offset: int
+    next_offset: Bytes
     ended: bool
 
 
@@ -401,6 +418,6 @@ class EventInfo(AnswerModel):
     slice_id: Name | None
     for_slice_id: Name | None
     owner: Name | None
-    bytes_mib: int
-    took_s: float
-    detail: Text
+    bytes_mib: Mib
+    took_s: Seconds
+    detail: Words

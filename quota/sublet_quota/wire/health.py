@@ -6,7 +6,9 @@ from pydantic import Field
 
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.installation.standings import AgentRefusal, HubStanding, QuotaStanding
-from sublet_quota.wire.schema import AnswerModel, Name
+from sublet_quota.wire.schema import AnswerModel, Count, Name
+
+_MOST_CODES = 100
 
 
 class Health(AnswerModel):
@@ -14,18 +16,20 @@ class Health(AnswerModel):
 
     ok: bool
     version: Name
-    agents: int = Field(ge=0)
+    agents: Count
     """How many agents report."""
-    silent_agents: int = Field(ge=0)
+    silent_agents: Count
     """How many nodes are known, and not reported of."""
-    agents_without_cards: int = Field(default=0, ge=0)
-    cards: int = Field(default=0, ge=0)
+    agents_without_cards: Count = 0
+    cards: Count = 0
     """How many cards agents report."""
-    unfit_cards: int = Field(default=0, ge=0)
+    unfit_cards: Count = 0
     """How many of the cards are not fit to be lent."""
-    unfit: Mapping[Unfit, int] = Field(default_factory=dict)
+    unfit: Mapping[Unfit, Count] = Field(default_factory=dict, max_length=_MOST_CODES)
     """Why they are not: how many cards have each reason."""
-    refused_agents: Mapping[AgentRefusal, int] = Field(default_factory=dict)
+    refused_agents: Mapping[AgentRefusal, Count] = Field(
+        default_factory=dict, max_length=_MOST_CODES
+    )
     """How often lately somebody who wanted to be an agent was not let in, and why. Whoever reaches
     the service can have themselves counted here."""
     hub: HubStanding = HubStanding.UNASKED

@@ -3,9 +3,25 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StringConstraints
 
-from sublet_quota.wire.schema import AnswerModel, Name, PathText, Text, WireModel
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    BoundedBy,
+    Bytes,
+    Count,
+    Mib,
+    Name,
+    PathText,
+    Pid,
+    WireModel,
+    Words,
+    keeps_first,
+)
+
+_MOST_LISTED = 10_000
+_Literal = Annotated[str, StringConstraints(max_length=256 * 1024)]
+"""A text of Python; the server takes no longer body."""
 
 
 class LiteralProblem(StrEnum):
@@ -34,7 +50,7 @@ class LiteralReading(AnswerModel):
 
     type: Name | None
     """Python's name of the value's type, such as ``int`` or ``NoneType``; ``None``: no literal."""
-    value: JsonValue = None
+    value: Annotated[JsonValue, BoundedBy("the text that it is read from")] = None
     """The value of a text without a problem, and of a finite number, which may do as a float."""
     problem: LiteralProblem | None
 
@@ -42,23 +58,23 @@ class LiteralReading(AnswerModel):
 class LiteralsRequest(WireModel):
     """``POST notebooks/literals``: texts to read; the answer has as many readings, in order."""
 
-    texts: Annotated[tuple[str, ...], Field(max_length=1000)]
+    texts: Annotated[tuple[_Literal, ...], Field(max_length=1000)]
 
 
 class NotebookParameter(AnswerModel):
     """A variable of the cell tagged ``parameters``."""
 
     name: Name
-    type: Text
+    type: Words
     """``int``, ``float``, ``str``, ``bool``, ``list`` or ``dict``: as declared, else its default's.
 
     ``None`` where neither says. Only a declared type is held against what a job is given.
     """
-    default: Text
+    default: Words
     """The default as it is written in the cell; cut where it is longer than can be shown."""
     reading: LiteralReading
     """The whole default, as Python reads it."""
-    help: Text = ""
+    help: Words = ""
     """The comment behind the parameter."""
 
 
@@ -68,8 +84,8 @@ class FolderEntry(AnswerModel):
     path: PathText
     """The path below the notebook's folder, which ``JobRequest.take_along`` takes."""
     kind: Literal["file", "folder"]
-    files: int = Field(ge=0)
-    bytes: int = Field(ge=0)
+    files: Count
+    bytes: Bytes
     """The size of the file, or of all that would be taken of the folder."""
 
 
@@ -80,14 +96,14 @@ class FolderFacts(AnswerModel):
     Counting ends at the limit: then ``files`` and ``bytes`` are at least so many.
     """
 
-    files: int = Field(ge=0)
-    bytes: int = Field(ge=0)
+    files: Count
+    bytes: Bytes
     too_large: bool
-    limit_bytes: int
-    limit_files: int
-    entries: tuple[FolderEntry, ...] = ()
+    limit_bytes: Bytes
+    limit_files: Count
+    entries: tuple[FolderEntry, ...] = Field(default=(), max_length=_MOST_LISTED)
     """What is directly in the folder, folders first; at most 200."""
-    more: int = Field(default=0, ge=0)
+    more: Count = 0
     """How many more there are directly in the folder."""
 
 
@@ -98,15 +114,17 @@ class NotebookInspection(AnswerModel):
     """The path below the server's root folder, which ``JobRequest.notebook`` takes."""
     name: Name
     """A sensible name for the job."""
-    cells: int = Field(ge=0)
+    cells: Count
     """How many cells would run."""
-    parameters: tuple[NotebookParameter, ...]
-    left_out: int = Field(ge=0)
+    parameters: Annotated[tuple[NotebookParameter, ...], keeps_first(_MOST_LISTED)] = Field(
+        max_length=_MOST_LISTED
+    )
+    left_out: Count
     """How many cells are tagged ``skip`` or ``interactive``."""
-    environment: tuple[Name, ...]
+    environment: tuple[Name, ...] = Field(max_length=_MOST_LISTED)
     """Variables that the notebook reads by ``os.environ`` or ``os.getenv``."""
     folder: FolderFacts
-    problems: tuple[Text, ...]
+    problems: tuple[Words, ...] = Field(max_length=_MOST_LISTED)
     """Why the notebook cannot run as a job as it is, and what to do; empty: it can."""
 
 
@@ -118,12 +136,12 @@ class KernelHolding(AnswerModel):
     """The name of the kernel's kind, such as ``python3``."""
     notebook: PathText | None
     """The notebook's (or console's) path below the root folder; ``None`` where it has none."""
-    pids: tuple[int, ...]
-    memory_mib: int = Field(ge=0)
+    pids: Annotated[tuple[Pid, ...], keeps_first(_MOST_LISTED)] = Field(max_length=_MOST_LISTED)
+    memory_mib: Mib
     """What the kernel holds on the GPU."""
     memory_told: bool = True
     """Whether the GPU tells all of that; else it is only the least."""
-    host_mib: int = Field(ge=0)
+    host_mib: Mib
     """What the kernel holds in host memory, to come back."""
     state: Name
     """Jupyter's word: ``idle``, ``busy``, ``starting``, ..."""

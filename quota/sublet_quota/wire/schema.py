@@ -1,10 +1,69 @@
-"""The base of every wire model, and the bounded strings they use."""
+"""The base of every wire model, and the bounded types of their fields.
 
-from typing import Annotated
+Each number, text and list that goes between parts has a bound, by the types of this module or by a
+``Field`` of its own: whoever sends cannot fill a reader's memory, and whatever was read fits into
+the ledger's columns and into a page's numbers. ``tests/quota/wire/test_bounds.py`` looks.
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+What a part is *asked* is refused where it is beyond its bound (``Name``, ``Text``, ``Reason``).
+What a part *tells* is cut there (``Words``, ``LongWords``, ``ToldNumber``, ``keeps_first``): a
+sentence that grew too long must neither end an agent's connection nor be an error of the service's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import pydantic
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from sublet_quota.names.control_groups import is_group_of_a_unit
+
+MOST_TEXT: Final = 4000
+MOST_LONG_TEXT: Final = 20_000
+MOST_REASON: Final = 1000
+MOST_MIB: Final = 2**40
+"""A whole exbibyte, in MiB: more than any machine has, and a page's numbers hold it exactly."""
+MOST_EXACT: Final = 2**53 - 1
+"""The largest integer that a page's numbers hold exactly."""
+MOST_COUNT: Final = 2**31 - 1
+"""The largest integer of a column of 32 bits."""
+MOST_S: Final = 86_400.0 * 999_999_999
+"""The longest time that a ``timedelta`` holds, in seconds."""
+_MOST_PID: Final = 2**22
+"""The most that Linux lets ``kernel.pid_max`` be."""
+_MOST_UID: Final = 2**32 - 1
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9000
+_CUT: Final = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedBy:
+    """What bounds a field whose type cannot say it; stands in its annotation."""
+
+    what: str
+
+
+def shortened(text: str, most: int = MOST_TEXT) -> str:
+    """Return the text, or as much of it as fits into ``most`` characters, with an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - len(_CUT)]}{_CUT}"
+
+
+def _shortener(most: int) -> Callable[[Any], Any]:
+    return lambda told: shortened(told, most) if isinstance(told, str) else told
+
+
+def keeps_first(most: int) -> BeforeValidator:
+    """Return what keeps the first ``most`` of a list that a part tells."""
+    return BeforeValidator(lambda told: told[:most] if isinstance(told, list | tuple) else told)
 
 
 def _of_a_unit(path: str) -> str:
@@ -14,25 +73,87 @@ def _of_a_unit(path: str) -> str:
     return path
 
 
+def _between_years(at: datetime) -> datetime:
+    # Some that Python knows cannot be told in UTC: no database takes them.
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        message = f"the year must be between {_FIRST_YEAR} and {_LAST_YEAR}"
+        raise ValueError(message)
+    return at
+
+
+AwareDatetime = Annotated[pydantic.AwareDatetime, AfterValidator(_between_years)]
+"""A time with its time zone, which every database takes."""
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Text = Annotated[str, StringConstraints(max_length=4000)]
-LongText = Annotated[str, StringConstraints(max_length=20_000)]
+Reason = Annotated[str, StringConstraints(max_length=MOST_REASON)]
+"""Why a person does something, in their words: refused where it is too long."""
+Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
+LongText = Annotated[str, StringConstraints(max_length=MOST_LONG_TEXT)]
+Words = Annotated[
+    str, BeforeValidator(_shortener(MOST_TEXT)), StringConstraints(max_length=MOST_TEXT)
+]
+"""What a part tells people: cut where it is too long."""
+LongWords = Annotated[
+    str, BeforeValidator(_shortener(MOST_LONG_TEXT)), StringConstraints(max_length=MOST_LONG_TEXT)
+]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """A path below a folder, with ``/`` between its parts."""
 UnitGroup = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_of_a_unit)]
 """The control group of a systemd service, such as ``/system.slice/jupyter-ada.service``."""
-Mib = Annotated[int, "MiB"]
+
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+Mib = Annotated[int, Field(ge=0, le=MOST_MIB)]
+"""An amount of memory, in MiB."""
+Bytes = Annotated[int, Field(ge=0, le=MOST_EXACT)]
+Millijoules = Annotated[int, Field(ge=0, le=MOST_EXACT)]
+Milliseconds = Annotated[int, Field(ge=0, le=MOST_EXACT)]
+MilliGpu = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+"""A compute share: 1000 is a whole GPU."""
+Seconds = Annotated[float, Field(ge=0, le=MOST_S, allow_inf_nan=False)]
+Hours = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Pid = Annotated[int, Field(ge=0, le=_MOST_PID)]
+Uid = Annotated[int, Field(ge=0, le=_MOST_UID)]
+Sequence = Annotated[int, Field(ge=-1, le=MOST_EXACT)]
+"""A number that grows; -1 stands for none yet."""
+Number = Annotated[int, Field(ge=-MOST_EXACT, le=MOST_EXACT)]
+"""A number of any meaning."""
+ToldNumber = Annotated[
+    int,
+    BeforeValidator(
+        lambda told: max(-MOST_EXACT, min(MOST_EXACT, told)) if isinstance(told, int) else told
+    ),
+    Field(ge=-MOST_EXACT, le=MOST_EXACT),
+]
+"""A number that a part tells, of whatever was asked for: the nearest that a page can hold."""
 
 __all__ = [
     "AnswerModel",
     "AwareDatetime",
+    "BoundedBy",
+    "Bytes",
+    "Count",
+    "Hours",
     "LongText",
+    "LongWords",
     "Mib",
+    "MilliGpu",
+    "Millijoules",
+    "Milliseconds",
     "Name",
+    "Number",
     "PathText",
+    "Percent",
+    "Pid",
+    "Reason",
+    "Seconds",
+    "Sequence",
     "Text",
+    "ToldNumber",
+    "Uid",
     "UnitGroup",
     "WireModel",
+    "Words",
 ]
 
 

@@ -1,9 +1,27 @@
 """Bodies about a user's share: the last hour of a slice, quotas, the week's use, another size."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from sublet_quota.life_cycles.slice_states import SliceState
-from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    AwareDatetime,
+    Count,
+    Hours,
+    Mib,
+    MilliGpu,
+    Name,
+    Percent,
+    WireModel,
+    Words,
+    keeps_first,
+)
+
+_MOST_POINTS = 360
+_MOST_GROUPS = 1000
+_MOST_WH = 1e18
 
 
 class LentPeriod(AnswerModel):
@@ -11,7 +29,7 @@ class LentPeriod(AnswerModel):
 
     from_: AwareDatetime
     until: AwareDatetime
-    to: Text
+    to: Words
     """``a job of NAME`` for who is in one of its owner's groups; else ``a job``."""
 
 
@@ -19,11 +37,11 @@ class HistoryPoint(AnswerModel):
     """A slice at one moment."""
 
     at: AwareDatetime
-    memory_mib: int = Field(ge=0)
+    memory_mib: Mib
     """What the slice held on the GPU."""
-    host_mib: int = Field(ge=0)
+    host_mib: Mib
     """What the slice held in host memory, to come back."""
-    utilisation_percent: int = Field(ge=0, le=100)
+    utilisation_percent: Percent
     """How busy the slice kept the GPU."""
     state: SliceState
     active: bool
@@ -37,10 +55,10 @@ class SliceHistory(AnswerModel):
     """
 
     slice_id: Name
-    step_s: int = Field(ge=1)
+    step_s: Count = Field(ge=1)
     """How many seconds are between two points."""
-    cap_mib: int = Field(ge=0)
-    points: tuple[HistoryPoint, ...]
+    cap_mib: Mib
+    points: tuple[HistoryPoint, ...] = Field(max_length=_MOST_POINTS)
 
 
 class ResizeRequest(WireModel):
@@ -50,8 +68,8 @@ class ResizeRequest(WireModel):
     with; the agent counts by the new size at once, and processes started later see it.
     """
 
-    memory_mib: int | None = Field(default=None, ge=1)
-    compute_milli: int | None = Field(default=None, ge=1, le=1000)
+    memory_mib: Mib | None = Field(default=None, ge=1)
+    compute_milli: MilliGpu | None = Field(default=None, ge=1, le=1000)
     size: Name | None = None
 
 
@@ -61,21 +79,21 @@ class QuotaShare(AnswerModel):
     In notebooks' slices: jobs use what is lent, and are on nobody's account.
     """
 
-    groups: tuple[Name, ...]
+    groups: Annotated[tuple[Name, ...], keeps_first(_MOST_GROUPS), Field(max_length=_MOST_GROUPS)]
     """The caller's groups that the quota document knows."""
-    guaranteed_mib: int = Field(ge=0)
-    used_mib: int = Field(ge=0)
-    limit_mib: int | None
+    guaranteed_mib: Mib
+    used_mib: Mib
+    limit_mib: Mib | None
     """``None``: no limit."""
-    slices: int = Field(ge=0)
-    most_slices: int | None
+    slices: Count
+    most_slices: Count | None
     group: Name | None = None
     """The group of the next three, on whose account the caller's slices are."""
-    group_used_mib: int | None = None
-    group_guaranteed_mib: int | None = None
-    group_limit_mib: int | None = None
+    group_used_mib: Mib | None = None
+    group_guaranteed_mib: Mib | None = None
+    group_limit_mib: Mib | None = None
     """``None``: no limit, or no group."""
-    keep_left_minutes: int = Field(default=0, ge=0)
+    keep_left_minutes: Count = 0
     """For how long the caller may still keep slices from being lent today."""
 
 
@@ -83,9 +101,9 @@ class WeekUse(AnswerModel):
     """What the caller's slices, of notebooks and jobs, used in the last seven days."""
 
     since: AwareDatetime
-    gpu_hours: float = Field(ge=0)
+    gpu_hours: Hours
     """For how many hours a GPU computed for the caller's slices."""
-    energy_wh: float | None = Field(default=None, ge=0)
+    energy_wh: float | None = Field(default=None, ge=0, le=_MOST_WH, allow_inf_nan=False)
     """The slices' part of what the GPUs' counters say; ``None`` where a GPU has no counter."""
-    lent_hours: float = Field(ge=0)
+    lent_hours: Hours
     """For how many hours idle slices of the caller were lent."""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from sublet_quota.reasons.caps import OVER_CAP_ADVICE, OverCap, over_cap_clause
 from sublet_quota.reasons.obstacles import Obstacle, advice_on, unsuspendable_clause
-from sublet_quota.wire.schema import AnswerModel, LongText, Name, Text
+from sublet_quota.wire.schema import AnswerModel, LongWords, Name, Words
 
 
 class SliceWarning(StrEnum):
@@ -19,9 +19,9 @@ class ToldWarning(AnswerModel):
 
     code: Name
     """A value of ``SliceWarning``; a newer part may tell others."""
-    clause: LongText
+    clause: LongWords
     """What is so. Its subject is the slice, and it ends without a full stop."""
-    advice: Text = ""
+    advice: Words = ""
     """What its owner can do about that, as sentences."""
 
     @property

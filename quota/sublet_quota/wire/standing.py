@@ -3,7 +3,7 @@
 from typing import Final
 
 from sublet_quota.reasons.standings import Standing, standing_meaning, standing_word
-from sublet_quota.wire.schema import AnswerModel, Name, Text
+from sublet_quota.wire.schema import AnswerModel, Name, Words
 
 
 class ToldStanding(AnswerModel):
@@ -11,8 +11,8 @@ class ToldStanding(AnswerModel):
 
     code: Name
     """A value of ``Standing``; a newer part may tell others. Signs and colours go by it."""
-    word: Text
-    meaning: Text
+    word: Words
+    meaning: Words
     """The word explained, in a sentence for the slice's owner."""
 
 

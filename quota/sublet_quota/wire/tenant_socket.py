@@ -13,12 +13,29 @@ from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_se
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.waiting import WaitReason
-from sublet_quota.wire.schema import AnswerModel, AwareDatetime, Name, Text, WireModel
+from sublet_quota.wire.schema import (
+    AnswerModel,
+    AwareDatetime,
+    Count,
+    Mib,
+    MilliGpu,
+    Name,
+    Number,
+    Percent,
+    Pid,
+    Seconds,
+    Sequence,
+    WireModel,
+    Words,
+    keeps_first,
+)
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import NOT_TOLD, ToldStanding
 
 MAX_LINE_BYTES = 64 * 1024
 MOST_CELLS = 64
+_MOST_TOLD = 1000
+"""How many processes or kernels of one slice are told of; of more the first."""
 
 
 class KernelActivity(WireModel):
@@ -26,7 +43,7 @@ class KernelActivity(WireModel):
 
     type: Literal["activity"] = "activity"
     kernel: Name
-    sequence: int = Field(ge=0)
+    sequence: Sequence = Field(ge=0)
     busy: bool
     """Whether a cell runs: from its ``execute_request`` to its end, ``input()`` not counted."""
     cell: Name | None = None
@@ -80,13 +97,13 @@ class GateWaits(AnswerModel):
     cell: Name | None = None
     """The cell that is answered; ``None`` as part of a share: any of the slice's."""
     reason: WaitReason
-    place: int = 1
-    need_mib: int = 0
-    free_mib: int = 0
-    moving_mib: int = 0
+    place: Count = 1
+    need_mib: Number = 0
+    free_mib: Number = 0
+    moving_mib: Mib = 0
     """How much moves in all by the move that is awaited, if it is under way."""
-    seconds_left: float | None = None
-    message: Text
+    seconds_left: Seconds | None = None
+    message: Words
     """One sentence for the owner; names no other user."""
 
 
@@ -104,28 +121,28 @@ class ShareMove(AnswerModel):
     kind: Literal["suspending", "resuming"]
     """Whether the memory leaves the GPU, or comes back to it."""
     began: AwareDatetime
-    bytes_mib: int = Field(ge=0)
+    bytes_mib: Mib
     """How much moves in all."""
-    moved_mib: int | None = Field(default=None, ge=0)
+    moved_mib: Mib | None = None
     """How much of the move has arrived; ``None`` where the device does not tell."""
-    expected_s: float = Field(ge=0)
+    expected_s: Seconds
     """How long the move takes in all, from rates measured on this GPU."""
-    elapsed_s: float | None = Field(default=None, ge=0)
+    elapsed_s: Seconds | None = None
     """For how long the move is under way, by the agent's clock: the reader's may be another."""
 
 
 class ShareProcess(AnswerModel):
     """A process of the slice that holds something on the GPU, or had it moved away."""
 
-    pid: int = Field(ge=1)
+    pid: Pid = Field(ge=1)
     """The pid as the agent's machine numbers it; inside a container it may be another."""
     kernel: Name | None = None
     """The kernel that the process is, or descends from; ``None``: a terminal's, or not known."""
-    memory_mib: int = Field(ge=0)
+    memory_mib: Mib
     """What the process holds on the GPU now."""
     memory_told: bool = True
     """Whether the GPU tells what the process holds; else ``memory_mib`` says nothing."""
-    host_mib: int = Field(default=0, ge=0)
+    host_mib: Mib = 0
     """What the process holds in host memory, to come back."""
 
 
@@ -137,12 +154,12 @@ class LocalShare(AnswerModel):
     gpu_id: Name
     gpu_type: Name
     simulated: bool
-    cap_mib: int
-    memory_mib: int
+    cap_mib: Mib
+    memory_mib: Mib
     memory_told: bool = True
     """Whether the GPU tells what each of the processes holds; else ``memory_mib`` is only the
     least."""
-    host_mib: int
+    host_mib: Mib
     standing: ToldStanding = NOT_TOLD
     """What ``state``, ``active``, ``lent``, ``move`` and ``wait`` come to, in one word."""
     standing_with_next_cell: ToldStanding | None = None
@@ -150,23 +167,27 @@ class LocalShare(AnswerModel):
     state: SliceState
     active: bool
     since: AwareDatetime
-    utilisation_percent: int | None
+    utilisation_percent: Percent | None
     """``None``: the GPU does not tell."""
     lent: bool
-    unsuspendable: Text | None = None
+    unsuspendable: Words | None = None
     obstacle: Obstacle | None = None
     """The code of what ``unsuspendable`` tells in words."""
-    warnings: tuple[ToldWarning, ...] = ()
+    warnings: tuple[ToldWarning, ...] = Field(default=(), max_length=_MOST_TOLD)
     """What ``over_cap``, ``unsuspendable`` and ``obstacle`` come to, in words."""
-    gpu_memory_mib: int = 0
+    gpu_memory_mib: Mib = 0
     """The memory of the whole card."""
-    compute_milli: int = 1000
+    compute_milli: MilliGpu = 1000
     move: ShareMove | None = None
     wait: GateWaits | None = None
     """Why the slice's cells wait, as they are told at the gate."""
-    waiting_kernels: tuple[Name, ...] = ()
+    waiting_kernels: Annotated[tuple[Name, ...], keeps_first(_MOST_TOLD)] = Field(
+        default=(), max_length=_MOST_TOLD
+    )
     """The kernels with a cell at the gate: interrupting one takes its cell back."""
-    processes: tuple[ShareProcess, ...] = ()
+    processes: Annotated[tuple[ShareProcess, ...], keeps_first(_MOST_TOLD)] = Field(
+        default=(), max_length=_MOST_TOLD
+    )
     over_cap: bool = False
     running_cell: bool = False
     """Whether a kernel says that a cell runs: the slice cannot be given up then."""
@@ -178,7 +199,7 @@ class Unknown(AnswerModel):
     type: Literal["unknown"] = "unknown"
     cell: Name | None = None
     """The cell whose request is refused, if one's is."""
-    message: Text
+    message: Words
 
 
 TenantMessage = KernelActivity | EnterGate | LeaveGate | AskShare

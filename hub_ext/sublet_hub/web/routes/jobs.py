@@ -6,6 +6,7 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
+from sublet_hub.ledger.reading import readable
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
@@ -59,7 +60,13 @@ async def _list(service: ServiceParts, call: Call) -> tuple[JobInfo, ...]:
     newest = sorted(jobs, key=lambda job: (job.submitted_at, job.job_id), reverse=True)
     most = call.number("limit", 200, 1000)
     viewer = viewer_of(service, caller)
-    return tuple(service.job_views.job(job, viewer) for job in newest[:most])
+    return readable(
+        newest[:most],
+        lambda job: service.job_views.job(job, viewer),
+        lambda job: job.job_id,
+        "jobs",
+        service.ledger.unread,
+    )
 
 
 async def _see(service: ServiceParts, call: Call) -> JobInfo:

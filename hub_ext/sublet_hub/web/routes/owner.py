@@ -17,6 +17,7 @@ from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger.database import EventQuery
+from sublet_hub.ledger.reading import readable
 from sublet_hub.ledger.records import SliceRecord
 from sublet_hub.security.authentication import Caller
 from sublet_hub.usage.slice_history import STEP_S
@@ -140,7 +141,13 @@ async def _events(service: ServiceParts, call: Call) -> tuple[EventInfo, ...]:
     limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
     found = service.ledger.events(EventQuery(call.time("since"), owner, limit))
     viewer = viewer_of(service, caller)
-    return tuple(service.views.event(record, viewer) for record in found)
+    return readable(
+        found,
+        lambda record: service.views.event(record, viewer),
+        lambda record: record.event_id,
+        "events",
+        service.ledger.unread,
+    )
 
 
 OWNER_ROUTES = (

@@ -1,0 +1,176 @@
+"""Every number, text and list on the wire has a bound, however deep it lies."""
+
+import enum
+import inspect
+import types
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+import pydantic
+import pytest
+from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
+from pydantic.fields import FieldInfo
+from sublet_quota.wire import (
+    agent_link,
+    api,
+    health,
+    notebook_server,
+    share,
+    slice_warnings,
+    standing,
+    tenant_socket,
+)
+from sublet_quota.wire.agent_link import FROM_AGENT, AgentEvent, GpuReport, SliceReport
+from sublet_quota.wire.schema import BoundedBy, WireModel
+
+MODULES = (
+    agent_link,
+    api,
+    health,
+    notebook_server,
+    share,
+    slice_warnings,
+    standing,
+    tenant_socket,
+)
+REQUESTS = frozenset(
+    {"AccountTemplate", "JobRequest", "PodStarted", "PodTemplate", "SliceRequest", "SliceStarted"}
+)
+"""What users and the hub ask: bounded as a whole, by the requests' own rules."""
+
+
+def _models() -> Iterator[type[WireModel]]:
+    for module in MODULES:
+        for each in vars(module).values():
+            is_model = inspect.isclass(each) and issubclass(each, WireModel)
+            if is_model and each.__module__ == module.__name__ and each.__name__ not in REQUESTS:
+                yield each
+
+
+def _has_most(marks: list[Any]) -> bool:
+    most = annotated_types.Le | annotated_types.Lt | annotated_types.MaxLen
+    return any(
+        isinstance(mark, most) or (isinstance(mark, StringConstraints) and mark.max_length)
+        for mark in _flat(marks)
+    )
+
+
+def _has_least(marks: list[Any]) -> bool:
+    least = annotated_types.Ge | annotated_types.Gt
+    return any(isinstance(mark, least) for mark in _flat(marks))
+
+
+def _flat(marks: list[Any]) -> Iterator[Any]:
+    for mark in marks:
+        yield from mark.metadata if isinstance(mark, FieldInfo) else [mark]
+
+
+def unbounded(where: str, kind: Any, marks: list[Any]) -> Iterator[str]:
+    """Yield what has no bound in a field; ``kind`` is its annotation, of which ``marks`` hold."""
+    if any(isinstance(mark, BoundedBy) for mark in marks):
+        return
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in {types.UnionType, Union}:
+        for part in parts:
+            yield from unbounded(where, part, marks)
+    elif hasattr(kind, "__metadata__"):
+        yield from unbounded(where, kind.__origin__, [*marks, *kind.__metadata__])
+    elif inspect.isclass(origin) and issubclass(origin, tuple | list | dict | Mapping):
+        yield from unbounded_list(where, parts, marks)
+    elif origin is not Literal and not _is_bounded(kind, marks):
+        yield f"{where}: {kind}"
+
+
+def unbounded_list(where: str, parts: tuple[Any, ...], marks: list[Any]) -> Iterator[str]:
+    if not _has_most(marks):
+        yield f"{where}: a list"
+    for part in parts:
+        if part is not ...:
+            yield from unbounded(f"{where}[]", part, [])
+
+
+def _is_bounded(kind: Any, marks: list[Any]) -> bool:
+    if kind in {int, float}:
+        return _has_most(marks) and _has_least(marks)
+    if kind is str:
+        return _has_most(marks)
+    if kind is pydantic.AwareDatetime:
+        return any(isinstance(mark, AfterValidator) for mark in marks)
+    bounded = enum.Enum | BaseModel | bool | types.NoneType
+    return inspect.isclass(kind) and issubclass(kind, bounded)
+
+
+@pytest.mark.parametrize("model", list(_models()), ids=lambda model: model.__name__)
+def test_each_number_text_and_list_on_the_wire_has_a_bound(model: type[WireModel]) -> None:
+    found = [
+        problem
+        for name, field in model.model_fields.items()
+        for problem in unbounded(f"{model.__name__}.{name}", field.annotation, field.metadata)
+    ]
+    assert not found
+
+
+class _Loose(WireModel):
+    number: int
+    text: str
+    maybe: float | None
+    listed: tuple[int, ...]
+    by_name: dict[str, Any]
+    endless: tuple[standing.ToldStanding, ...]
+
+
+def test_what_has_no_bound_is_found() -> None:
+    fields = _Loose.model_fields.items()
+    found = {n for n, f in fields if list(unbounded(n, f.annotation, f.metadata))}
+    assert found == set(_Loose.model_fields)
+
+
+GPU = {"gpu_id": "g", "index": 0, "type": "t", "simulated": True, "memory_mib": 1}
+EVENT = {"event_id": "e", "at": "2026-11-29T08:00:00Z", "kind": "evicted", "gpu_id": "g"}
+
+
+@pytest.mark.parametrize("huge", [10**30, 2**63, 2**53, -1, 1e300])
+def test_an_agents_counter_that_no_column_holds_is_refused(huge: float) -> None:
+    status = {
+        "type": "status",
+        "epoch": 1,
+        "sequence": 1,
+        "at": "2026-11-29T08:00:00Z",
+        "gpus": [{**GPU, "energy_mj": huge}],
+        "slices": [],
+    }
+    with pytest.raises(ValidationError, match="energy_mj"):
+        FROM_AGENT.validate_python(status)
+
+
+def test_words_that_an_agent_tells_are_cut_where_they_are_too_long() -> None:
+    event = AgentEvent.model_validate({**EVENT, "detail": "x" * 5000})
+    assert event.detail == "x" * 3999 + "…"
+    gpu = GpuReport.model_validate({**GPU, "closed": "y" * 4000})
+    assert gpu.closed == "y" * 4000
+
+
+def test_of_a_very_long_list_that_an_agent_tells_the_first_are_read() -> None:
+    told = {
+        "slice_id": "s",
+        "state": "resident",
+        "active": True,
+        "since": datetime(2026, 11, 29, tzinfo=UTC),
+        "gate_open": True,
+        "memory_mib": 0,
+        "pids": list(range(1, 5000)),
+    }
+    assert SliceReport.model_validate(told).pids == tuple(range(1, 1001))
+
+
+def test_a_refusals_numbers_are_told_as_far_as_a_page_can_hold_them() -> None:
+    told = api.Problem(reason="larger-than-gpu", message="no", numbers={"asked_mib": 10**30})
+    assert told.numbers == {"asked_mib": 2**53 - 1}
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_that_no_database_takes_is_refused(at: str) -> None:
+    with pytest.raises(ValidationError, match="year"):
+        AgentEvent.model_validate({**EVENT, "at": at})
