@@ -25,7 +25,7 @@ class Ada:
 
     def _at_home(self, step: list[Any]) -> list[Any]:
         """Steps name files in the home, wherever their process runs."""
-        if step[0] not in {"write", "wait", "kernel"}:
+        if step[0] not in {"write", "wait", "kernel", "leave"}:
             return step
         return [step[0], str(self.home / step[1]), *step[2:]]
 

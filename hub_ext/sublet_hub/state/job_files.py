@@ -16,6 +16,9 @@ from sublet_hub.host.private_files import make_private_folder, open_private_appe
 _MOST_AT_ONCE = 256 * 1024
 _RESERVED_BY_ITSELF = 1024 * 1024
 _ENVIRONMENT = "environment.json"
+_WRITER = "writer.json"
+_OURS = frozenset({_ENVIRONMENT, _WRITER})
+"""Of a job's files, those that the service has written itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class JobFiles:
         return self.folder / job_id / f"progress-{attempt}.jsonl"
 
     def open_log(self, job_id: JobId) -> int:
-        """Return a descriptor for a job's stdout and stderr, appended to its log."""
+        """Return a descriptor for what a job prints, appended to its log."""
         return open_private_append(self.log_path(job_id))
 
     def open_progress(self, job_id: JobId, attempt: int) -> int:
@@ -51,6 +54,15 @@ class JobFiles:
         path = self.progress_path(job_id, attempt)
         path.unlink(missing_ok=True)
         return open_private_append(path)
+
+    def note_writer(self, job_id: JobId, identity: bytes) -> None:
+        """Keep which process writes a job's files; a job of this machine has one."""
+        # What the machine forgets at its end, this may forget.
+        write_private(self.folder / job_id / _WRITER, identity, forced=False)
+
+    def writer(self, job_id: JobId) -> bytes:
+        """Return which process writes a job's files. ``OSError`` where none was noted."""
+        return (self.folder / job_id / _WRITER).read_bytes()
 
     def open_more_progress(self, job_id: JobId, attempt: int) -> int:
         """Return a descriptor to add to what an attempt has said already."""
@@ -101,7 +113,7 @@ class JobFiles:
 
     def _written(self, job_id: JobId) -> list[Path]:
         with contextlib.suppress(FileNotFoundError):
-            return [p for p in (self.folder / job_id).iterdir() if p.name != _ENVIRONMENT]
+            return [p for p in (self.folder / job_id).iterdir() if p.name not in _OURS]
         return []
 
 

@@ -8,11 +8,11 @@ a service that was killed takes up its jobs where they are.
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import psutil
 from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
 from sublet_quota.names.ids import JobId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
@@ -23,6 +23,7 @@ from sublet_hub.host.process_identity import is_alive
 from sublet_hub.jobs import changes
 from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.local.endings import Run, seen_of, was_told_to_end
+from sublet_hub.jobs.backends.local.job_output import WRITES_WITHIN_S, JobWriters
 from sublet_hub.jobs.backends.local.processes import (
     Child,
     JobTree,
@@ -71,6 +72,7 @@ class LocalRunner:
         self._runs: dict[JobId, Run] = {}
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
+        self._writers = JobWriters(stores.files, log_bytes, boot_id)
         self._unkilled: list[Child] = []
         """They are waited for, else they would be zombies when they end at last."""
 
@@ -93,6 +95,7 @@ class LocalRunner:
     def round(self) -> None:
         """Look at every job, and do what is due."""
         self._unkilled = [child for child in self._unkilled if child.poll() is None]
+        self._writers.reap()
         for job in list(self._stores.ledger.live_jobs.values()):
             with isolate_failures(f"job {job.job_id}"):
                 if job.state is JobState.PLACED:
@@ -160,8 +163,6 @@ class LocalRunner:
         template = account.template
         paths = paths_of(job, template)
         output = str(paths.output)
-        log = stores.files.open_log(job.job_id)
-        progress = stores.files.open_progress(job.job_id, job.attempts + 1)
         try:
             environment = job_environment(
                 template,
@@ -169,15 +170,14 @@ class LocalRunner:
                 (job.job_id, lease_of(record)),
                 self._settings,
             )
-            launch = Launch(template, environment, log, progress)
-            held = start_held(launch, self._boot_id)
-        except (AccountError, OSError, ValueError) as error:
+            with self._writers.begin(job.job_id, job.attempts + 1) as pipes:
+                launch = Launch(template, environment, pipes.log, pipes.progress)
+                held = start_held(launch, self._boot_id)
+                pipes.follow(held.child.pid)
+        except (AccountError, OSError, ValueError, psutil.Error) as error:
             why = JobReason(JobReasonCode.CANNOT_START, told=str(error))
             self._apply(changes.ended(job, JobMove.FAIL, stores.now(), why))
             return
-        finally:
-            os.close(log)
-            os.close(progress)
         try:
             self._apply(changes.started(job, record, held.identity, output, stores.now()))
         except Exception:
@@ -199,13 +199,36 @@ class LocalRunner:
         run = Run(tree, ProgressFile(path), child, lambda: None)
         self._runs[job.job_id] = run
         if is_alive(process, self._boot_id):
-            run.stop_watch = watch_exit(process, lambda: self._exited(run))
+            run.stop_watch = watch_exit(process, lambda: self._await_writer(run))
         else:
+            self._await_writer(run)
+
+    def _await_writer(self, run: Run) -> None:
+        """Note a job's exit when its writer has written what it had said, or is given up."""
+        job_id = run.tree.job_id
+        writer = self._writers.find(job_id)
+        if writer is None:
+            self._exited(run)
+            return
+
+        def give_up() -> None:
+            self._writers.kill(job_id)
             self._exited(run)
 
+        given_up = asyncio.get_running_loop().call_later(WRITES_WITHIN_S, give_up)
+        stop = watch_exit(writer, lambda: self._exited(run))
+
+        def stop_both() -> None:
+            given_up.cancel()
+            stop()
+
+        run.stop_watch = stop_both
+
     def _exited(self, run: Run) -> None:
-        run.exited_at = self._stores.now()
-        self._on_news()
+        run.stop_watch()
+        if run.exited_at is None:
+            run.exited_at = self._stores.now()
+            self._on_news()
 
     def _look_at_running(self, job: JobRecord, run: Run) -> None:
         progress = run.progress.read() if run.exited_at is None else run.progress.read_end()
@@ -269,7 +292,9 @@ class LocalRunner:
         if not await end_tree(run.tree, run.grace.total_seconds()):
             ending = replace(ending, why=ending.why.under(unkilled=1))
         run.stop_watch()
-        # Before its end is told: what it has written is not looked at any more.
+        # Before its end is told: what it has written is not looked at any more, and ends.
+        root_lives = is_alive(run.tree.root, self._boot_id)
+        await self._writers.end(run.tree.job_id, at_once=root_lives)
         stores = self._stores
         await make_room_of(stores.ledger, stores.files, run.tree.job_id, self._log_bytes)
         job = self._stores.ledger.jobs.get(run.tree.job_id)
