@@ -32,6 +32,7 @@ from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
+from sublet_hub.security.body_room import BodyRoom
 from sublet_hub.security.rate_limits import Guesses, RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
@@ -150,6 +151,7 @@ class Assembly:
                 owners=RateLimits(settings.limits.requests),
                 anonymous=Guesses(settings.limits.failed_requests),
                 anonymous_of_a_peer=Guesses(settings.limits.failed_requests_of_a_peer),
+                bodies=BodyRoom(),
             ),
         )
         self.connections = AgentConnections(

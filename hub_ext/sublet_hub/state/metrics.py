@@ -12,6 +12,7 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.state.fleet import Fleet
 
 _QUICK_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 _GPU_LABELS = ("node", "gpu")
 
 
@@ -152,8 +153,9 @@ class ServiceMetrics:
         )
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
-        """Count an answered request."""
-        self._requests.labels(method, route, str(status)).inc()
+        """Count an answered request: a method that somebody made up becomes no label."""
+        told = method if method in _METHODS else "other"
+        self._requests.labels(told, route, str(status)).inc()
         self._took.labels(route).observe(took_s)
 
     def decision(self, name: str, took_s: float) -> None:

@@ -25,7 +25,11 @@ class HealthHandler(ServiceHandler):
         self.refused = refused
         self.version = version
 
-    def get(self) -> None:
+    async def let_in(self) -> None:
+        """Let everybody in."""
+        self.allow_methods("GET")
+
+    async def answer(self, **_path: str) -> None:
         """Answer with the version, and how hub, agents and cards are."""
         self._send(health_of(self.service, self.refused, self.version).model_dump_json())
 
@@ -38,7 +42,11 @@ class OpenApiHandler(ServiceHandler):
         self.prefix = prefix
         self.version = version
 
-    def get(self) -> None:
+    async def let_in(self) -> None:
+        """Let everybody in."""
+        self.allow_methods("GET")
+
+    async def answer(self, **_path: str) -> None:
         """Send the document."""
         self._send(json.dumps(openapi_document(self.prefix, self.version)))
 
@@ -52,8 +60,9 @@ class MetricsHandler(ServiceHandler):
         self.hub_auth = hub_auth
         self.token = token
 
-    async def prepare(self) -> None:
+    async def let_in(self) -> None:
         """Let in who may read."""
+        self.allow_methods("GET")
         token = self.hub_auth.get_token(self, in_cookie=False) or ""
         if self.token is not None and hmac.compare_digest(token.encode(), self.token.encode()):
             return
@@ -67,7 +76,7 @@ class MetricsHandler(ServiceHandler):
             message = "metrics are for admins, and for who has the metrics' own token"
             raise NotAllowedError(message)
 
-    def get(self) -> None:
+    async def answer(self, **_path: str) -> None:
         """Send all metrics."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.finish(self.service.metrics.text())

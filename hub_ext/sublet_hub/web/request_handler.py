@@ -1,7 +1,9 @@
 """The tornado handler of every route: let in, read, call, answer.
 
 ``prepare`` identifies the caller without blocking: a hub that stalls must not stop the agents'
-heartbeats.
+heartbeats. The body is read after that, and only the body of who was let in is kept. A refusal is
+answered when the body is over: an answer before that ends the connection, which a proxy may be
+about to use again.
 """
 
 import json
@@ -18,19 +20,21 @@ from pydantic import TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Problem
 from sublet_quota.wire.schema import WireModel
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from sublet_hub.errors import (
     BadRequestError,
     NotAllowedError,
     NotAuthenticatedError,
     NotFoundError,
+    SubletHubError,
     TooManyRequestsError,
     words_of_validation,
 )
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.client_address import peer_of
 from sublet_hub.security.rate_limits import refuse_for
+from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
 from sublet_hub.web.routes.route import Access, Call, Route
@@ -44,11 +48,65 @@ _SECURITY_HEADERS = {
 }
 
 
+@stream_request_body
 class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
-    """The common part of all handlers: headers, errors as ``Problem``, and guesses."""
+    """The common part of all handlers: bodies, headers, errors as ``Problem``, and guesses."""
 
     service: ServiceParts
     hub_auth: ServiceAuth
+    body: RequestBody
+    caller: Caller | None = None
+    refusal: Exception | None = None
+    """Why nobody was let in, told when the body is over."""
+    answers_early: bool = True
+    """Whether an answer now comes before the end of the body, which ends the connection."""
+
+    async def let_in(self) -> None:
+        """Let the caller in, or raise why not: nobody is, where a handler does not say who."""
+        raise NotImplementedError
+
+    async def answer(self, **path: str) -> None:
+        """Answer who was let in."""
+        raise NotImplementedError
+
+    async def prepare(self) -> None:
+        """Let the caller in, or not, before the body is read."""
+        self.body = RequestBody(self.request)
+        try:
+            await self.let_in()
+        except (HTTPError, SubletHubError) as error:
+            if not self.body.throw_away(let_in=self.caller is not None):
+                raise
+            self.refusal = error
+        self.answers_early = False
+
+    def data_received(self, chunk: bytes) -> None:
+        """Take a part of the body."""
+        self.body.take(chunk)
+
+    async def _answer_or_refuse(self, **path: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        await self.answer(**path)
+
+    get = post = put = delete = patch = head = options = _answer_or_refuse
+
+    def allow_methods(self, *methods: str) -> None:
+        """Raise ``HTTPError`` where the request's method is none of these."""
+        if self.request.method not in methods:
+            self.set_header("Allow", ", ".join(sorted(methods)))
+            raise HTTPError(405, log_message=f"{self.request.method} is not possible here")
+
+    def on_connection_close(self) -> None:
+        """Forget what came of the body: nobody waits for an answer."""
+        super().on_connection_close()
+        if hasattr(self, "body"):
+            self.body.free()
+
+    def on_finish(self) -> None:
+        """Forget the body."""
+        if hasattr(self, "body"):
+            self.body.free()
 
     def set_default_headers(self) -> None:
         """Let no browser frame, cache or guess at an answer."""
@@ -75,6 +133,8 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             )
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
+        if self.answers_early:
+            self.set_header("Connection", "close")
         self.set_status(status)
         self._send(problem.model_dump_json())
 
@@ -102,7 +162,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 class UnknownPathHandler(ServiceHandler):
     """The handler of every path that has no route."""
 
-    def prepare(self) -> None:
+    async def let_in(self) -> None:
         """Answer 404."""
         message = f"there is nothing at {self.request.path}"
         raise NotFoundError(message)
@@ -148,25 +208,19 @@ class RouteHandler(ServiceHandler):
         self.hub_auth = hub_auth
         self.routes = {route.method: route for route in routes}
         self.route: Route | None = None
-        self.caller: Caller | None = None
         self.began = time.perf_counter()
 
-    async def prepare(self) -> None:
-        """Let the caller in, or not."""
-        route = self.routes.get(self.request.method or "")
-        if route is None:
-            self.set_header("Allow", ", ".join(sorted(self.routes)))
-            raise HTTPError(405, log_message=f"{self.request.method} is not possible here")
-        self.route = route
-        if len(self.request.body) > route.most_body_bytes:
-            message = (
-                f"the body has {len(self.request.body)} bytes: at most {route.most_body_bytes}"
-            )
-            raise HTTPError(413, log_message=message)
+    async def let_in(self) -> None:
+        """Let in who may call the route, and expect their body."""
+        self.allow_methods(*self.routes)
+        route = self.route = self.routes[self.request.method or ""]
         if route.access is Access.HUB:
             self._let_hub_in()
+            who = "hub"
         else:
-            await self._let_user_in(route)
+            caller = await self._let_user_in(route)
+            who = f"{caller.kind}:{caller.name}"
+        self.body.expect(route.most_body_bytes, self.service.limits.bodies, who)
 
     def _let_hub_in(self) -> None:
         token = self.hub_auth.get_token(self, in_cookie=False) or ""
@@ -176,7 +230,7 @@ class RouteHandler(ServiceHandler):
             message = "this is for the hub: it takes the service's own token"
             raise NotAllowedError(message)
 
-    async def _let_user_in(self, route: Route) -> None:
+    async def _let_user_in(self, route: Route) -> Caller:
         token = self.hub_auth.get_token(self) or ""
         self._refuse_guessing(token)
         if route.asks_hub_anew:
@@ -199,10 +253,12 @@ class RouteHandler(ServiceHandler):
             message = "this is for admins: the token lacks the scope custom:sublet:admin"
             raise NotAllowedError(message)
         self.caller = caller
+        return caller
 
-    async def _run(self, **path: str) -> None:
+    async def answer(self, **path: str) -> None:
+        """Call the route, and send what it answers."""
         route = self.route
-        if route is None:  # pragma: no cover - prepare has refused already
+        if route is None:  # pragma: no cover - let_in has refused already
             raise HTTPError(405)
         call = Call(
             caller=self.caller,
@@ -211,7 +267,7 @@ class RouteHandler(ServiceHandler):
                 name: [value.decode("utf-8", "replace") for value in values]
                 for name, values in self.request.query_arguments.items()
             },
-            body=None if route.body is None else self._read_body(route.body),
+            body=self._read_body(route),
         )
         answer = await route.operation(self.service, call)
         if isinstance(answer, Refusal):
@@ -226,11 +282,13 @@ class RouteHandler(ServiceHandler):
         else:
             self._send(_adapter_of(route.answer).dump_json(answer))
 
-    get = post = put = delete = _run
-
-    def _read_body(self, model: type[WireModel]) -> WireModel:
+    def _read_body(self, route: Route) -> WireModel | None:
+        sent = self.body.whole(route.most_body_bytes)
+        self.body.free()
+        if route.body is None:
+            return None
         try:
-            return model.model_validate_json(self.request.body or b"{}")
+            return route.body.model_validate_json(sent or b"{}")
         except ValidationError as error:
             raise BadRequestError(words_of_validation(error)) from None
         except (ValueError, RecursionError) as error:
@@ -239,6 +297,7 @@ class RouteHandler(ServiceHandler):
 
     def on_finish(self) -> None:
         """Count the request."""
+        super().on_finish()
         path = "none" if self.route is None else self.route.path
         took_s = time.perf_counter() - self.began
         self.service.metrics.request(self.request.method or "", path, self.get_status(), took_s)

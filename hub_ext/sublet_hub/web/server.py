@@ -14,6 +14,7 @@ from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network, told_address_of
 from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
+from sublet_hub.web.request_body import BODY_WITHIN_S, STRANGERS_BODY
 from sublet_hub.web.request_handler import (
     OAuthCallback,
     RouteHandler,
@@ -24,8 +25,7 @@ from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.table import routes_by_path
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
-_LARGEST_BODY = 1024 * 1024
-_BODY_WITHIN_S = 30
+_LARGEST_HEADERS = 32 * 1024
 _IDLE_CONNECTION_S = 300
 _AGENTS_LINK = "api/agents/link"
 _WEBSOCKETS: dict[str, Any] = {
@@ -68,8 +68,10 @@ def make_server(
     """Return a server of the application, which listens nowhere yet."""
     return HTTPServer(
         make_application(service, hub_auth, connections, settings),
-        max_body_size=_LARGEST_BODY,
-        body_timeout=_BODY_WITHIN_S,
+        max_header_size=_LARGEST_HEADERS,
+        # Handlers allow more to who was let in.
+        max_body_size=STRANGERS_BODY,
+        body_timeout=BODY_WITHIN_S,
         idle_connection_timeout=_IDLE_CONNECTION_S,
     )
 

@@ -1,0 +1,131 @@
+"""What strangers send costs no memory: made-up methods, and bodies without a token."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sublet_hub.errors import TooManyRequestsError
+from sublet_hub.security.body_room import BodyRoom
+
+from tests.support.hub_world import PREFIX, HubWorld, until
+
+pytestmark = pytest.mark.asyncio
+
+
+@asynccontextmanager
+async def line_to(world: HubWorld) -> Any:
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+def head(method: str, path: str, token: str | None, *more: str) -> bytes:
+    lines = [f"{method} {PREFIX}{path} HTTP/1.1", "Host: here", *more]
+    if token is not None:
+        lines.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def status_of(reader: asyncio.StreamReader) -> int:
+    """Read one answer, with its body."""
+    told = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).decode().lower()
+    length = next(
+        (int(line[15:]) for line in told.split("\r\n") if line.startswith("content-length:")), 0
+    )
+    await reader.readexactly(length)
+    return int(told.split()[1])
+
+
+async def test_a_method_that_somebody_made_up_becomes_no_metrics_label(world: HubWorld) -> None:
+    for number in range(20):
+        async with line_to(world) as (reader, writer):
+            writer.write(head(f"MADEUP{number}", "api/share", None))
+            assert await status_of(reader) == 405
+    assert (await world.raw("GET", "api/share", "false")).code == 401
+    text = world.service.metrics.text().decode()
+    assert "MADEUP" not in text
+    assert 'method="other",route="none",status="405"} 20.0' in text
+    assert 'method="GET",route="share",status="401"} 1.0' in text
+
+
+async def test_headers_without_end_are_cut_off(world: HubWorld) -> None:
+    async with line_to(world) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nX-Long: " + b"a" * 40_000)
+        assert await asyncio.wait_for(reader.read(), 60) == b""
+
+
+async def test_who_sends_no_token_is_refused_before_a_long_body_is_read(world: HubWorld) -> None:
+    for token in (None, "false"):
+        async with line_to(world) as (reader, writer):
+            writer.write(head("POST", "api/jobs", token, "Content-Length: 1000000"))
+            told = (await asyncio.wait_for(reader.read(), 60)).decode()
+            assert " 401 " in told
+            assert "Connection: close" in told
+
+
+async def test_a_strangers_short_body_is_thrown_away_and_the_connection_serves_on(
+    world: HubWorld,
+) -> None:
+    body = b"x" * 10_000
+    async with line_to(world) as (reader, writer):
+        for _ in range(2):
+            writer.write(head("POST", "api/jobs", "false", f"Content-Length: {len(body)}") + body)
+            assert await status_of(reader) == 401
+        writer.write(head("GET", "api/nothing", None))
+        assert await status_of(reader) == 404
+        writer.write(head("GET", "health", None))
+        assert await status_of(reader) == 200
+
+
+async def test_a_body_in_pieces_of_a_stranger_ends_at_a_few_kib(world: HubWorld) -> None:
+    async with line_to(world) as (reader, writer):
+        writer.write(head("POST", "api/jobs", "false", "Transfer-Encoding: chunked"))
+        piece = b"1000\r\n" + b"x" * 4096 + b"\r\n"
+        writer.write(piece * 5)
+        told = await asyncio.wait_for(reader.read(), 60)
+        assert b" 400 " in told.split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("how", ["whole", "in pieces"])
+@pytest.mark.parametrize(("size", "expected"), [(60_000, 400), (70_000, 413)])
+async def test_a_known_users_body_is_read_up_to_the_routes_limit(
+    world: HubWorld, how: str, size: int, expected: int
+) -> None:
+    token, body = world.user("ada"), b"x" * size
+    told = f"Content-Length: {size}"
+    if how == "in pieces":
+        told = "Transfer-Encoding: chunked"
+        body = f"{size:x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    async with line_to(world) as (reader, writer):
+        for _ in range(2):
+            writer.write(head("POST", "api/slices/s/keep", token, told) + body)
+            assert await status_of(reader) == expected
+    assert world.service.limits.bodies.promised == 0
+
+
+async def test_room_for_bodies_is_given_back_when_the_sender_goes(world: HubWorld) -> None:
+    token = world.user("ada")
+    room = world.service.limits.bodies
+    async with line_to(world) as (_, writer):
+        writer.write(head("POST", "api/jobs", token, "Content-Length: 200000") + b"x" * 1000)
+        await until(lambda: room.promised == 200_000)
+    await until(lambda: room.promised == 0)
+    assert (await world.call("POST", "jobs", token, {"notebook": "a.ipynb"}))[0] == 409
+    assert (await world.hub_call("POST", "slices", {"wrong": "x" * 1000}))[0] == 400
+    assert room.promised == 0
+
+
+async def test_what_one_caller_sends_leaves_room_to_others() -> None:
+    room = BodyRoom(most=100, most_of_a_caller=60)
+    room.promise("ada", 60)
+    with pytest.raises(TooManyRequestsError):
+        room.promise("ada", 1)
+    room.promise("bob", 40)
+    with pytest.raises(TooManyRequestsError):
+        room.promise("carl", 1)
+    room.free("ada", 60)
+    room.promise("carl", 60)
+    assert room.promised == 100
