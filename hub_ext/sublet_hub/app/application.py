@@ -29,6 +29,7 @@ from sublet_hub.security.log_redaction import redact_logs
 from sublet_hub.security.service_auth import make_service_auth
 from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
 from sublet_hub.slices.jupyterhub_client import HubClient
+from sublet_hub.web.connections import most_connections
 from sublet_hub.web.server import WebSettings, make_server
 
 if TYPE_CHECKING:
@@ -250,6 +251,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
                 metrics_token=metrics_token,
                 cookie_secret=keep_secret(Path(self.state_folder) / "cookie-secret"),
                 proxies_before_hub=networks_of(self.proxies_before_hub),
+                most_connections=most_connections(),
             ),
         )
         try:

@@ -13,6 +13,7 @@ from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network, told_address_of
 from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
+from sublet_hub.web.listening import BoundedServer
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
 from sublet_hub.web.request_body import BODY_WITHIN_S, STRANGERS_BODY
 from sublet_hub.web.request_handler import (
@@ -26,13 +27,13 @@ from sublet_hub.web.routes.table import routes_by_path
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
 _LARGEST_HEADERS = 32 * 1024
-_IDLE_CONNECTION_S = 300
 _AGENTS_LINK = "api/agents/link"
 _WEBSOCKETS: dict[str, Any] = {
     "websocket_max_message_size": LARGEST_AGENT_MESSAGE,
     "websocket_ping_interval": 5,
     "websocket_ping_timeout": 5,
 }
+_IDLE_CONNECTION_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class WebSettings:
     cookie_secret: bytes
     proxies_before_hub: tuple[Network, ...] = ()
     """The networks of further proxies, in front of JupyterHub's."""
+    most_connections: int = 512
 
 
 class ServiceApplication(Application):
@@ -66,8 +68,9 @@ def make_server(
     settings: WebSettings,
 ) -> HTTPServer:
     """Return a server of the application, which listens nowhere yet."""
-    return HTTPServer(
+    return BoundedServer(
         make_application(service, hub_auth, connections, settings),
+        most_connections=settings.most_connections,
         max_header_size=_LARGEST_HEADERS,
         # Handlers allow more to who was let in.
         max_body_size=STRANGERS_BODY,
