@@ -32,6 +32,7 @@ from sublet_agent.errors import SettingsError, SubletAgentError
 from sublet_agent.fitness.node_check import check_node
 from sublet_agent.fitness.trial import TrialLimits
 from sublet_agent.hub_link.options import LinkOptions
+from sublet_agent.log_cleaning import clean_logs
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.moves.thawing import thaw_after_moves
 from sublet_agent.processes.process_table import LinuxProcessTable
@@ -220,6 +221,7 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
             format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
             stream=sys.stderr,
         )
+        clean_logs(logging.getLogger(self.log.name))
 
     def start(self) -> None:
         """Keep the agent running until told to stop; or say whether it could do its work."""

@@ -21,6 +21,7 @@ from sublet_agent.driver_helper.listening import DriverHelperSocket
 from sublet_agent.driver_helper.messages import DriverAnswer, Outcome
 from sublet_agent.driver_helper.service import DriverService
 from sublet_agent.driver_helper.workers import WorkerDidNotStartError, Workers
+from sublet_agent.log_cleaning import clean_logs
 
 CALLS_AT_ONCE: Final = 8
 _READY_WORKERS: Final = 2
@@ -46,6 +47,7 @@ def main() -> None:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    clean_logs()
     folder: Path = options.folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     claim = os.open(folder / CLAIM_NAME, os.O_CREAT | os.O_RDWR, 0o600)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sublet_quota.log_lines.redaction import redact
 from sublet_quota.names import scopes
 from tornado.httpserver import HTTPServer
 from traitlets import Float, Integer, List, Unicode, default, validate
@@ -168,7 +169,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
             self.load_config_file(self.config_file)
         level: Any = self.log_level
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        redact_logs()
+        self._known_secrets = redact_logs(logging.getLogger(self.log.name))
 
     def start(self) -> None:
         """Run until SIGTERM or SIGINT."""
@@ -181,7 +182,8 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
 
     def exit_because(self, message: str) -> None:
         """End with a message and exit status 1."""
-        sys.stderr.write(f"sublet-hub cannot start: {message}\n")
+        told = redact(message, self._known_secrets)
+        sys.stderr.write(f"sublet-hub cannot start: {told}\n")
         sys.exit(1)
 
     async def _run(self) -> None:
@@ -223,9 +225,11 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
             message = "no token: set token_file to a file with the service's API token"
             raise ConfigurationError(message)
         token = read_secret(Path(self.token_file))
+        self._known_secrets.add(token)
         metrics_token = None
         if self.metrics_token_file:
             metrics_token = read_secret(Path(self.metrics_token_file))
+            self._known_secrets.add(metrics_token)
         make_private_folder(Path(self.state_folder))
         agents = self.agents_of(kube, Path(self.node_secrets_folder), utc_now)
         database = Database(self.database_url)

@@ -1,12 +1,15 @@
-"""Keeps what could be a secret out of the log: tokens, cookies, and what libraries say of them."""
+"""Keeps out of the log what does not belong there: secrets, forged lines, and floods of lines.
+
+What is taken out, and what a minute takes, is decided in ``sublet_quota.log_lines``.
+"""
 
 import logging
-import re
+import time
+from collections.abc import Callable
 
-_SECRET = re.compile(
-    r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:token|bearer|basic)\s+|\b(?:token|_xsrf|code)=)"
-    r"[^\s'\"&;,]+"
-)
+from sublet_quota.log_lines.line_budget import LineBudget
+from sublet_quota.log_lines.record_cleaning import clean_record, kind_of, words_of
+
 _LEFT_OUT = (
     "Setting new xsrf cookie",
     "xsrf id mismatch",
@@ -18,23 +21,58 @@ _LEFT_OUT = (
 
 
 class Redaction(logging.Filter):
-    """A log filter that drops messages with cookies, and blots tokens out of the others."""
+    """The filter of a handler, which cleans every record, or says that it is one too many."""
+
+    def __init__(
+        self,
+        handler: logging.Handler,
+        known: set[str] | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the handler, and the set of secrets that this process has, which may grow."""
+        super().__init__()
+        self._handler = handler
+        self._known = set() if known is None else known
+        self._monotonic_s = monotonic_s
+        self._format = logging.Formatter().formatException
+        self._budget = LineBudget()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Blot out tokens; return whether the record may be logged at all."""
+        """Clean the record; return whether it may be logged at all."""
         if str(record.msg).startswith(_LEFT_OUT):
             return False
-        text = record.getMessage()
-        clean = _SECRET.sub(r"\1[secret]", text)
-        if clean != text:
-            record.msg, record.args = clean, ()
+        # Who asks for every detail wants all of them.
+        if record.levelno > logging.DEBUG and not self._has_room_for(record):
+            return False
+        clean_record(record, tuple(self._known), self._format)
         return True
 
+    def _has_room_for(self, record: logging.LogRecord) -> bool:
+        kind, most = kind_of(record)
+        self._handler.acquire()
+        try:
+            now_s = self._monotonic_s()
+            for left_out in self._budget.end_minute(now_s):
+                line = logging.LogRecord(
+                    __name__, logging.WARNING, "", 0, words_of(left_out), (), None
+                )
+                clean_record(line, tuple(self._known), self._format)
+                self._handler.emit(line)
+            return self._budget.take(kind, most, now_s)
+        finally:
+            self._handler.release()
 
-def redact_logs() -> None:
-    """Put a ``Redaction`` before everything that is logged."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Redaction())
+
+def redact_logs(*loggers: logging.Logger) -> set[str]:
+    """Put a ``Redaction`` before everything that is logged, by these loggers' handlers as well.
+
+    Return the set of secrets to blot out wherever they stand: who reads one adds it.
+    """
+    known: set[str] = set()
+    for logger in (logging.getLogger(), *loggers):
+        for handler in logger.handlers:
+            handler.addFilter(Redaction(handler, known))
     # Request lines with their query are tornado's to log, headers of failures too: not wanted.
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    return known

@@ -140,8 +140,13 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log a defect with its traceback, what the caller did wrong not at all."""
-        if value is not None and problem_of_error(value) is None:
-            super().log_exception(typ, value, tb)
+        if value is None or problem_of_error(value) is not None:
+            return
+        if isinstance(value, HTTPError) and value.status_code < 500:  # noqa: PLR2004
+            return
+        # Not tornado's words, which have the whole address with its query.
+        method, path = self.request.method, self.request.path
+        _LOG.error("%s %s failed", method, path, exc_info=(typ, value, tb))
 
     def _send(self, text: str | bytes) -> None:
         self.set_header("Content-Type", "application/json")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import ValidationError
+from sublet_quota.log_lines.log_text import quote_foreign
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
@@ -45,8 +46,7 @@ async def inspect_notebook(
         return refuse(NotebookRefusal.FOUND_BAD, path=path.relative, told=told)
     facts = _read_facts(answer.output) if code == 0 else None
     if facts is None:
-        said = answer.errors[-2000:]
-        _LOG.warning("the runner could not check a notebook (exit %d): %s", code, said)
+        _log_failure("check a notebook", account, answer)
         message = (
             f"{path.relative} could not be checked: {account.python} -m sublet_lab.runner failed "
             f"with exit status {code}: is Sublet installed there?"
@@ -55,6 +55,17 @@ async def inspect_notebook(
     if not facts.kernel_installed:
         return refuse(NotebookRefusal.KERNEL_NOT_INSTALLED, path=path.relative, kernel=facts.kernel)
     return facts
+
+
+def _log_failure(what: str, account: AccountTemplate, answer: Answer) -> None:
+    said = quote_foreign(answer.errors) if answer.errors.strip() else "nothing"
+    _LOG.warning(
+        "the runner, under the account %d, could not %s (exit %d); its errors, in its words: %s",
+        account.uid,
+        what,
+        answer.code,
+        said,
+    )
 
 
 def _last_line(answer: Answer) -> str:
@@ -92,7 +103,6 @@ async def take_along(
             return refuse(NotebookRefusal.FILES_NOT_TAKEN)
         return refuse(NotebookRefusal.FILES_FOUND_BAD, told=told)
     if code != 0:
-        said = answer.errors[-2000:]
-        _LOG.warning("the runner could not copy files (exit %d): %s", code, said)
+        _log_failure("copy files", account, answer)
         raise NotebookError(message + f"failed with exit status {code}")
     return None

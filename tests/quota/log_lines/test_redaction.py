@@ -1,0 +1,90 @@
+"""What could be a secret does not stand in a log, and what is none still does."""
+
+import time
+
+import pytest
+from sublet_quota.log_lines.redaction import redact
+
+CANARY = "canary-0123456789abcdef"
+
+WITH_SECRETS = {
+    "a token in a query": f"GET /api/jobs?owner=&access_token={CANARY}&limit=3",
+    "a token alone in a query": f"GET /api/share?token={CANARY}",
+    "the code of a login": f"GET /oauth_callback?code={CANARY}&state=x",
+    "the state of a login": f"/oauth_callback?state={CANARY}",
+    "a header": f"Authorization: token {CANARY}",
+    "a header as Python shows it": f"{{'Authorization': 'Bearer {CANARY}', 'Host': 'a'}}",
+    "a header of an unknown scheme": f"authorization={CANARY}",
+    "a bearer in a sentence": f"refused: bearer {CANARY} is unknown",
+    "a cookie": f"Cookie: session={CANARY}; other=1",
+    "a cookie as Python shows it": f"{{'Cookie': 'a=1; b={CANARY}', 'Host': 'here'}}",
+    "a cookie that is set": f"Set-Cookie: sublet={CANARY}; Path=/",
+    "an xsrf": f"_xsrf={CANARY}",
+    "a variable": f"JUPYTERHUB_API_TOKEN={CANARY}",
+    "a variable as Python shows it": f"{{'HF_TOKEN': '{CANARY}'}}",
+    "a pair as Python shows it": f"('WANDB_API_KEY', '{CANARY}')",
+    "a variable with spaces": f"DB_PASSWORD = '{CANARY}'",
+    "a secret in JSON": f'{{"client_secret": "{CANARY}"}}',
+    "a secret of a setting": f"secret: {CANARY}",
+    "a password in an address": f"postgresql+psycopg://sublet:{CANARY}@db/sublet",
+    "a private key": f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
+}
+
+
+@pytest.mark.parametrize("text", WITH_SECRETS.values(), ids=WITH_SECRETS)
+def test_a_secret_is_blotted_out(text: str) -> None:
+    clean = redact(text)
+    assert CANARY not in clean
+    assert "[secret]" in clean
+    assert redact(clean) == clean
+
+
+SHAPES = [
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcdefgh",
+    "ghp_0123456789abcdefghij",
+    "glpat-0123456789abcdefghij",
+    "hf_abcdefghijABCDEFGHIJ",
+    "AKIA0123456789ABCDEF",
+]
+
+
+@pytest.mark.parametrize("secret", SHAPES)
+def test_a_known_shape_is_blotted_out_wherever_it_stands(secret: str) -> None:
+    assert secret not in redact(f"could not read {secret} at line 3")
+
+
+WITHOUT = [
+    "the agent of node-a is connected (epoch 3)",
+    "slice 0123456789abcdef0123456789abcdef is released",
+    "no token: set token_file to a file with the service's API token",
+    "--token-file=/srv/sublet/token",
+    "GET /api/jobs?owner=ada&limit=3",
+    "state=resident code=3",
+    "the secret is the one of node node-a, not of node-b",
+    "listening at http://127.0.0.1:8901/services/sublet/",
+    "too many unknown tokens are being checked with the hub: try again",
+]
+
+
+@pytest.mark.parametrize("text", WITHOUT)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_secret_of_the_process_goes_wherever_it_stands() -> None:
+    assert redact(f"odd{CANARY}place", (CANARY, "")) == "odd[secret]place"
+
+
+def test_a_token_alone_goes_from_what_others_say() -> None:
+    token = "0123456789abcdef" * 2
+    assert token not in redact(f"failed with {token}", foreign=True)
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "token", "cookie", "eyJ", "sk-", "://a:", "=", "-----BEGIN "]
+)
+def test_a_long_text_of_a_tenants_is_read_quickly(piece: str) -> None:
+    text = (piece * 65_536)[:65_536]
+    began = time.process_time()
+    redact(text, foreign=True)
+    assert time.process_time() - began < 20
