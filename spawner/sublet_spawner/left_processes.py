@@ -9,39 +9,41 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+from sublet_procfs.tenant_memory import TenantMemory, tenant_memory
 from sublet_quota.names.control_groups import is_in_group_of
 from sublet_quota.names.ids import SliceId
 
 
-def end_processes_of(slice_id: SliceId, uid: int, grace_s: float) -> int:
+def end_processes_of(
+    slice_id: SliceId, uid: int, grace_s: float, memory: TenantMemory | None = None
+) -> int:
     """End the processes of ``uid`` with ``slice_id``: ask, wait, kill. Return how many. Blocks.
 
     Looks again after the killing, for what was forked meanwhile.
     """
-    asked = list(_left_processes(slice_id, uid))
+    memory = tenant_memory() if memory is None else memory
+    asked = list(_left_processes(slice_id, uid, memory))
     if not asked:
         return 0
     _each(asked, psutil.Process.terminate)
     psutil.wait_procs(asked, timeout=grace_s)
-    remaining = list(_left_processes(slice_id, uid))
+    remaining = list(_left_processes(slice_id, uid, memory))
     _each(remaining, psutil.Process.kill)
     psutil.wait_procs(remaining, timeout=grace_s)
     return len({process.pid for process in (*asked, *remaining)})
 
 
-def _left_processes(slice_id: SliceId, uid: int) -> Iterator[psutil.Process]:
+def _left_processes(slice_id: SliceId, uid: int, memory: TenantMemory) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         try:
             if process.uids().real != uid or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if is_in_group_of(slice_id, _groups_of(process)) or _names(process, slice_id):
+            if is_in_group_of(slice_id, _groups_of(process)) or (
+                memory.variables(process.pid, "SUBLET_SLICE_ID")[:1] == (slice_id,)
+            ):
                 yield process
         except (psutil.Error, OSError):
             continue
-
-
-def _names(process: psutil.Process, slice_id: SliceId) -> bool:
-    return bool(process.environ().get("SUBLET_SLICE_ID") == slice_id)
 
 
 def _groups_of(process: psutil.Process) -> str:

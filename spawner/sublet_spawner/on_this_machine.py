@@ -1,6 +1,8 @@
 """The part that all spawners on the hub's machine share: servers are processes of an account."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import psutil
 from sublet_quota.names.ids import SliceId
@@ -16,6 +18,9 @@ from sublet_spawner.account import (
 )
 from sublet_spawner.left_processes import end_processes_of
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
+
+_ENDS: Final = ThreadPoolExecutor(8, "ends-what-is-left")
+"""The threads that wait for what servers left: for each of its own, and the hub's work for none."""
 
 
 class OnThisMachine(SliceSpawnerMixin):
@@ -83,8 +88,8 @@ class OnThisMachine(SliceSpawnerMixin):
         account = self.find_account()
         if isinstance(account, Refusal):
             return
-        ended = await asyncio.to_thread(
-            end_processes_of, slice_id, account.uid, self.left_processes_grace_s
+        ended = await asyncio.get_running_loop().run_in_executor(
+            _ENDS, end_processes_of, slice_id, account.uid, self.left_processes_grace_s
         )
         if ended:
             self.log.warning("Ended %d processes that outlived slice %s", ended, slice_id)

@@ -16,6 +16,7 @@ TREES = {
     "spawner/sublet_spawner": "spawner/README.md",
     "hub_ext/sublet_hub": "hub_ext/sublet_hub/README.md",
     "hub_ext/sublet_agent": "hub_ext/sublet_agent/README.md",
+    "hub_ext/sublet_procfs": "hub_ext/sublet_procfs/README.md",
     "labextension/sublet_lab": "labextension/README.md",
     "labextension/src": "labextension/README.md",
 }

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from sublet_hub.jobs.backends.local.processes import JobTree, end_tree, watch_exit
 from sublet_hub.ledger.records import StartedProcess
+from sublet_procfs.tenant_memory import TenantMemory
 from sublet_quota.names.ids import JobId, SliceId
 
 from tests.support.control_groups import control_groups, group_that_is_no_text, needs_freezer
 from tests.support.ended_processes import lives
+from tests.support.held_memory import memory_held
 
 pytestmark = pytest.mark.asyncio
 
@@ -57,3 +59,27 @@ async def test_who_left_the_job_and_its_environment_behind_ends_with_it(tmp_path
             tree = JobTree(JobId("job"), uid, root, "boot", SliceId(slice_id))
             assert await end_tree(tree, grace_s=0)
             assert lives(escaped) is not ends
+
+
+SOMEBODY = 65534
+
+
+async def test_six_jobs_that_keep_their_memory_from_being_read_keep_no_others_from_ending(
+    tmp_path: Path,
+) -> None:
+    gone, theirs = StartedProcess("boot", 1, 0.0), str(uuid.uuid4())
+    with memory_held(tmp_path) as holder, TenantMemory() as memory:
+        left = await asyncio.create_subprocess_exec(
+            "sleep", "600", env={"SUBLET_JOB_ID": theirs}, user=SOMEBODY
+        )
+        hostile = [(str(uuid.uuid4()), os.getuid()) for _ in range(6)]
+        ends = [
+            end_tree(JobTree(JobId(job), uid, gone, "boot", SliceId(job), memory), grace_s=0)
+            for job, uid in (*hostile, (theirs, SOMEBODY))
+        ]
+        ending = asyncio.gather(*ends)
+        # Meanwhile the service's own threads are free for its other work.
+        await asyncio.wait_for(asyncio.to_thread(bool), 60)
+        assert await asyncio.wait_for(ending, 60) == [True] * len(ends)
+        assert holder.still()
+        await left.wait()

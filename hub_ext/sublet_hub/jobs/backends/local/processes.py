@@ -2,7 +2,9 @@
 
 A job's processes are the descendants of its first one, and whoever carries its ``SUBLET_JOB_ID``
 under the same account: kernels start sessions of their own, and outlive their parents. A forged
-id reaches only processes of who forged it.
+id reaches only processes of who forged it. Who keeps its environment from being read has none, as
+who has emptied it: the slice's control group tells of both. No job's end waits for another's: the
+looks have threads of their own, and a time.
 """
 
 import asyncio
@@ -14,10 +16,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import psutil
+from sublet_procfs.tenant_memory import TenantMemory, tenant_memory
 from sublet_quota.names.control_groups import is_in_group_of
 from sublet_quota.names.ids import JobId, SliceId
 from sublet_quota.wire.api import AccountTemplate
@@ -32,6 +37,8 @@ _PIPE_BYTES = 1024 * 1024
 _LOOK_EVERY_S = 0.1
 _KILL_ROUNDS = 50
 _RUNNER_PART = 0.7
+_LOOKS: Final = ThreadPoolExecutor(16, "looks-for-jobs")
+"""The threads that look for jobs' processes, and do nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,7 @@ class JobTree:
     root: StartedProcess
     boot_id: str
     slice_id: SliceId
+    memory: TenantMemory = field(default_factory=tenant_memory)
 
     @property
     def rebooted(self) -> bool:
@@ -190,7 +198,7 @@ class JobTree:
             groups = Path(f"/proc/{process.pid}/cgroup").read_text(errors="replace")
             if is_in_group_of(self.slice_id, groups):
                 return True
-            return process.environ().get("SUBLET_JOB_ID") == self.job_id
+            return self.memory.variables(process.pid, "SUBLET_JOB_ID")[:1] == (self.job_id,)
         except (psutil.Error, OSError):
             return False
 
@@ -209,7 +217,7 @@ async def end_tree(tree: JobTree, grace_s: float) -> bool:
         if await _tell_all_to_end(tree, grace_s * (1 - _RUNNER_PART)):
             return True
     for _ in range(_KILL_ROUNDS):
-        living = await asyncio.to_thread(tree.find)
+        living = await _look(tree)
         if not living:
             return True
         _signal(living, signal.SIGKILL)
@@ -224,7 +232,7 @@ async def _tell_all_to_end(tree: JobTree, within_s: float) -> bool:
     told: set[psutil.Process] = set()
     deadline = time.monotonic() + within_s
     while True:
-        living = await asyncio.to_thread(tree.find)
+        living = await _look(tree)
         if not living:
             return True
         if time.monotonic() > deadline:
@@ -232,6 +240,10 @@ async def _tell_all_to_end(tree: JobTree, within_s: float) -> bool:
         _signal([process for process in living if process not in told], signal.SIGTERM)
         told.update(living)
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _look(tree: JobTree) -> list[psutil.Process]:
+    return await asyncio.get_running_loop().run_in_executor(_LOOKS, tree.find)
 
 
 async def _wait_for(happened: Callable[[], bool], within_s: float) -> None:

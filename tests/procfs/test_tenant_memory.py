@@ -1,0 +1,199 @@
+"""Who keeps its memory from being read holds up nobody, and gains nothing by it."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_procfs.reader import Reader, ReaderLostError
+from sublet_procfs.tenant_memory import ReadingLimits, TenantMemory
+
+from tests.support.held_memory import holding_process, memory_held, pretended_process
+
+ADA, BEN = 1001, 1002
+PATIENCE_S = 60
+NAME = "SUBLET_SLICE_ID"
+
+
+class Readers:
+    """The readers of one test: those asked for ``held`` files never answer in time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.started = 0
+        self.asked = 0
+        self.immortal = False
+        self.broken = 0
+
+    def start(self) -> "Readers":
+        self.started += 1
+        return self
+
+    def ask(self, request: Mapping[str, Any], within_s: float) -> dict[str, Any]:
+        self.asked += 1
+        if self.broken:
+            self.broken -= 1
+            raise ReaderLostError("gone")
+        if Path(request["path"]).is_fifo():
+            self.now += within_s
+            raise TimeoutError
+        return {"found": [f"{NAME}=mine"]}
+
+    def give_up(self) -> bool:
+        return not self.immortal
+
+    def has_ended(self) -> bool:
+        return not self.immortal
+
+
+@pytest.fixture
+def readers() -> Readers:
+    return Readers()
+
+
+@pytest.fixture
+def memory(readers: Readers) -> TenantMemory:
+    return TenantMemory(ReadingLimits(), readers.start, lambda: readers.now)
+
+
+@pytest.fixture
+def real() -> Iterator[TenantMemory]:
+    with TenantMemory(ReadingLimits(within_s=0.5)) as made:
+        yield made
+
+
+def test_variables_are_read_of_the_environment(real: TenantMemory, tmp_path: Path) -> None:
+    text = (
+        b"A=1\0" + b"SUBLET_SLICE_ID=s=1\0" + b"SUBLET_SLICE_ID=again\0" + b"X_SUBLET_SLICE_ID=9\0"
+    )
+    pretended_process(tmp_path, 7, text)
+    assert real.variables(7, NAME, tmp_path) == ("s=1", "again")
+    assert real.variables(7, "NOT_THERE", tmp_path) == ()
+
+
+def test_what_is_mapped_is_looked_for_and_not_brought_here(
+    real: TenantMemory, tmp_path: Path
+) -> None:
+    maps = pretended_process(tmp_path, 7) / "maps"
+    maps.write_text("".join(f"{i:x}-{i:x} r--p 0 00:00 0    /lib/x{i}.so\n" for i in range(50_000)))
+    assert real.mapped(7, ["/x49999.so", "/x50000.so"], tmp_path) == {"/x49999.so"}
+
+
+def test_a_process_that_is_gone_is_said_to_be(real: TenantMemory, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        real.variables(7, NAME, tmp_path)
+    (pretended_process(tmp_path, 8) / "environ").unlink()
+    with pytest.raises(FileNotFoundError):
+        real.variables(8, NAME, tmp_path)
+
+
+def test_a_real_process_is_read(real: TenantMemory) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-S", "-c", "input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={NAME: "s1"},
+    )
+    with child:
+        assert real.variables(child.pid, NAME) == ("s1",)
+        assert real.mapped(child.pid, ["[stack]", "no such file"]) == {"[stack]"}
+
+
+def test_a_read_that_waits_is_given_up_and_the_next_one_answers(
+    real: TenantMemory, tmp_path: Path
+) -> None:
+    holding_process(tmp_path, 7, uid=ADA)
+    pretended_process(tmp_path, 8, b"SUBLET_SLICE_ID=s2\0", uid=BEN)
+    with pytest.raises(TimeoutError):
+        real.variables(7, NAME, tmp_path)
+    assert real.variables(8, NAME, tmp_path) == ("s2",)
+    assert real.left_behind == 0
+
+
+def test_six_who_let_wait_do_not_hold_up_another_account(
+    real: TenantMemory, tmp_path: Path
+) -> None:
+    def look(pid: int) -> None:
+        with pytest.raises(TimeoutError):
+            real.variables(pid, NAME, tmp_path)
+
+    for pid in range(10, 16):
+        holding_process(tmp_path, pid, uid=ADA)
+    pretended_process(tmp_path, 8, b"SUBLET_SLICE_ID=s2\0", uid=BEN)
+    held = [threading.Thread(target=look, args=(pid,)) for pid in range(10, 16)]
+    for thread in held:
+        thread.start()
+    assert real.variables(8, NAME, tmp_path) == ("s2",)
+    for thread in held:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def test_an_account_that_lets_wait_is_not_read_for_a_while(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    holding_process(tmp_path, 7, uid=ADA)
+    pretended_process(tmp_path, 8, uid=ADA)
+    pretended_process(tmp_path, 9, uid=BEN)
+    for _ in range(5):
+        with pytest.raises(TimeoutError):
+            memory.variables(7, NAME, tmp_path)
+    with pytest.raises(TimeoutError):
+        memory.variables(8, NAME, tmp_path)
+    assert readers.asked == 2
+    assert memory.variables(9, NAME, tmp_path) == ("mine",)
+    readers.now += 60
+    assert memory.variables(8, NAME, tmp_path) == ("mine",)
+
+
+def test_readers_that_nothing_ends_are_few(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    readers.immortal = True
+    for uid in range(1001, 1021):
+        holding_process(tmp_path, uid, uid=uid)
+        for _ in range(4):
+            readers.now += 61
+            with pytest.raises(TimeoutError):
+                memory.variables(uid, NAME, tmp_path)
+    assert memory.left_behind == 16
+    assert readers.asked == 16
+    # As soon as their tenants have ended, they end too, and all is read again.
+    readers.immortal = False
+    pretended_process(tmp_path, 8, uid=BEN)
+    readers.now += 61
+    assert memory.variables(8, NAME, tmp_path) == ("mine",)
+
+
+def test_a_reader_that_is_gone_is_replaced_once(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    pretended_process(tmp_path, 8, uid=BEN)
+    assert memory.variables(8, NAME, tmp_path) == ("mine",)
+    readers.broken = 1
+    assert memory.variables(8, NAME, tmp_path) == ("mine",)
+    assert readers.started == 2
+    readers.broken = 9
+    with pytest.raises(OSError, match="again and again"):
+        memory.variables(8, NAME, tmp_path)
+
+
+def test_a_reader_ends_when_nobody_asks_any_more() -> None:
+    reader = Reader.start()
+    stdin = reader._process.stdin
+    assert stdin is not None
+    stdin.close()
+    assert reader._process.wait(PATIENCE_S) == 0
+    reader.give_up()
+
+
+def test_a_process_that_holds_its_memory_map_keeps_nobody_waiting(
+    real: TenantMemory, tmp_path: Path
+) -> None:
+    with memory_held(tmp_path) as holds:
+        with pytest.raises(TimeoutError):
+            real.variables(holds.pid, "PATH")
+        assert holds.still()
