@@ -13,6 +13,7 @@ import pytest
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.groups_file import thaw_left_over
 from sublet_agent.cgroups.maintenance import GroupKeeper
+from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
@@ -24,6 +25,10 @@ GPU = "GPU-1"
 WITHIN_S = 60.0
 _FAMILY = """
 import os, subprocess, sys, time
+# Others' accounts may not be let see this interpreter.
+for uid in map(int, sys.argv[1:]):
+    os.setresuid(uid, uid, uid)
+    print(uid, flush=True)
 # Each line starts one more process: a child, or one whose parent is gone in a session of its own.
 for line in sys.stdin:
     if line.strip() == "child":
@@ -114,16 +119,20 @@ class Groups:
         self.file = self.folder / "groups.json"
         self.book = GroupBook(self.file)
         self.keeper = GroupKeeper(self.book, [self.tree], self.table, "node-1", str(self.folder))
-        self.freezer = SliceFreezer(self.book)
+        where = self.keeper.place_for_outsiders
+        self.outsiders = Outsiders(self.book, self.table, self.file, where)
+        self.freezer = SliceFreezer(self.book, self.outsiders)
 
     def family(self, *, uid: int | None = None) -> Family:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-c", _FAMILY],
+            [sys.executable, "-u", "-c", _FAMILY, *([] if uid is None else [str(uid)])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            user=uid,
         )
+        if uid is not None:
+            assert process.stdout is not None
+            process.stdout.readline()
         self.families.append(Family(process))
         return self.families[-1]
 

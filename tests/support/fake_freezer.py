@@ -15,10 +15,14 @@ class FakeFreezer:
     told: list[tuple[str, object]]
     frozen: set[int] = field(default_factory=set)
     problem: str = ""
+    strangers: list[int] = field(default_factory=list)
     when_frozen: Callable[[], object] = lambda: None
 
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         self.told.append(("set apart", (slice_id, *pids)))
+
+    def note_stranger(self, _gpu_id: GpuId, pid: int) -> None:
+        self.strangers.append(pid)
 
     @contextmanager
     def freeze_neighbours(

@@ -290,14 +290,17 @@ class NodeAgent:
     def _status(self, epoch: int, sequence: int, acknowledged: int) -> Status:
         node = self._view()
         now = node.now
-        unfrozen = self._groups.unfrozen
-        why = None if unfrozen is None else unfrozen.why
         return Status(
             epoch=epoch,
             sequence=sequence,
             at=now,
             gpus=tuple(
-                report_gpu(r.gpu, r.managed(), node, unfrozen=why)
+                report_gpu(
+                    r.gpu,
+                    r.managed(),
+                    node,
+                    unfrozen=self._groups.unfrozen_on(r.gpu.gpu.gpu_id),
+                )
                 for r in self._residencies.values()
             ),
             slices=tuple(

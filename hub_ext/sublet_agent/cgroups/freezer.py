@@ -16,6 +16,14 @@ def _nobody(_pid: int) -> bool:
     return False
 
 
+def _no_look() -> None:
+    pass
+
+
+def _not_held(_pid: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class FrozenNeighbours:
     """The processes that stand still while a block of ``freeze_neighbours`` lasts."""
@@ -28,6 +36,10 @@ class FrozenNeighbours:
     """Whether the process with this pid is frozen: it needs no pausing, and could not answer the
     driver.
     """
+    look_again: Callable[[], None] = _no_look
+    """Keeps from running who has come since and may begin to use the GPU."""
+    hold: Callable[[int], None] = _not_held
+    """Keeps a process of no slice of this GPU from running until the end of the block."""
 
 
 class Freezer(Protocol):
@@ -35,6 +47,10 @@ class Freezer(Protocol):
 
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         """Let these processes answer the driver also while the rest of their slice is frozen."""
+        ...
+
+    def note_stranger(self, gpu_id: GpuId, pid: int) -> None:
+        """Note a process that uses a GPU and is no slice's: others of its account may, too."""
         ...
 
     def freeze_neighbours(
@@ -53,6 +69,9 @@ class NoFreezer:
 
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         """Do nothing: the rest of the slice is not frozen either."""
+
+    def note_stranger(self, _gpu_id: GpuId, _pid: int) -> None:
+        """Do nothing: nobody of any account is frozen."""
 
     def freeze_neighbours(
         self, _gpu_id: GpuId, _slice_id: SliceId, _pids: Sequence[int], _within_s: float

@@ -6,7 +6,8 @@ those are never frozen: in the group of their own slice they are set apart from 
 slice's first process, the notebook's server: it is what tells its owner how far the slice has come.
 Whoever these start meanwhile is looked out for, as everybody is without a freezer; the room that
 they take is their own slice's. A pod's group is not the agent's to change, so that goes for all
-processes of a pod that comes back.
+processes of a pod that comes back. Whoever has an account here and is in no slice's group stands
+still as well (``outsiders``).
 """
 
 import logging
@@ -15,11 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from sublet_agent.cgroups.freezer import FrozenNeighbours
-from sublet_agent.cgroups.groups_file import SliceGroup, thaw_surely
+from sublet_agent.cgroups.groups_file import SliceGroup
+from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import Frozen, GroupBook
-from sublet_agent.cgroups.trees import wait_frozen
+from sublet_agent.cgroups.trees import thaw_surely, wait_frozen
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,9 @@ log = logging.getLogger(__name__)
 class SliceFreezer:
     """A freezer of the slices in a ``GroupBook``."""
 
-    def __init__(self, book: GroupBook) -> None:
+    def __init__(self, book: GroupBook, outsiders: Outsiders) -> None:
         self._book = book
+        self._outsiders = outsiders
 
     def set_apart(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         """Let these processes answer the driver also while the rest of their slice is frozen."""
@@ -41,6 +45,10 @@ class SliceFreezer:
                 group.tree.move(pid, group.moved)
             except OSError as error:
                 log.warning("process %s cannot be set apart: %s", pid, error)
+
+    def note_stranger(self, gpu_id: GpuId, pid: int) -> None:
+        """Note a process that uses a GPU and is no slice's: others of its account may, too."""
+        self._outsiders.note_stranger(gpu_id, pid)
 
     @contextmanager
     def freeze_neighbours(
@@ -56,11 +64,31 @@ class SliceFreezer:
         self.set_apart(slice_id, pids if first is None else [*pids, first])
         try:
             problem = self._freeze(gpu_id, slice_id, pids, within_s)
-            yield FrozenNeighbours(problem, lambda pid: self._stands_still(gpu_id, pid))
+            yield FrozenNeighbours(
+                problem,
+                lambda pid: self._stands_still(gpu_id, pid),
+                lambda: self._outsiders.look_again(gpu_id),
+                lambda pid: self._hold(gpu_id, pid),
+            )
         finally:
             for each in self._book.end(gpu_id):
                 if not thaw_surely(each.tree, each.place):
                     log.error("the group %s stays frozen: thaw it by hand", each.place)
+            self._outsiders.end(gpu_id)
+
+    def _hold(self, gpu_id: GpuId, pid: int) -> None:
+        """Keep a process from running that is no slice's of this GPU, with its slice on another."""
+        slice_id = self._book.own_slice_at(pid) or self._book.unit_slice_at(pid)
+        group = None if slice_id is None else self._book.of(slice_id)
+        if group is None:
+            self._outsiders.hold(gpu_id, pid)
+            return
+        whom = Frozen(group.tree, group.whole)
+        if not _holds_us(whom):
+            try:
+                self._book.freeze_too(gpu_id, whom)
+            except OSError as error:
+                log.warning("slice %s, of another GPU, cannot be frozen: %s", slice_id, error)
 
     def _put_back(self, slice_id: SliceId, pids: Sequence[int]) -> None:
         """Put with the rest of a slice the processes that were born apart, other than ``pids``."""
@@ -88,6 +116,8 @@ class SliceFreezer:
             self._book.begin(gpu_id, chosen)
         except OSError as error:
             return f"the slices beside it cannot be frozen: {error}"
+        if not self._outsiders.still(gpu_id, pids, within_s):
+            return not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
         late = wait_frozen([(f.tree, f.place) for f in self._book.frozen(gpu_id)], within_s)
         if late:
             return f"the slices beside it do not stand still in {within_s} s: {', '.join(late[:3])}"
@@ -95,7 +125,7 @@ class SliceFreezer:
 
     def _stands_still(self, gpu_id: GpuId, pid: int) -> bool:
         frozen = self._book.frozen(gpu_id)
-        if any(each.has_frozen(pid) for each in frozen):
+        if any(each.has_frozen(pid) for each in frozen) or self._outsiders.has_stilled(pid):
             return True
         # Seen from inside a container a path may begin elsewhere: then the pod's name says it.
         places = {(f.tree, f.place) for f in frozen}

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from sublet_quota.names.ids import GpuId, SliceId
 
-from sublet_agent.cgroups.trees import FreezerTree
+from sublet_agent.cgroups.outsiders_file import is_anybody_held, let_go_left_over
+from sublet_agent.cgroups.trees import FreezerTree, thaw_surely
 from sublet_agent.durable_writes import replace_file
 
 REST: Final = "rest"
@@ -22,7 +23,6 @@ MOVED: Final = "moved"
 """The name, in a slice's group, of the part for processes whose memory has been moved: they must
 answer the driver.
 """
-_TRIES: Final = 3
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +88,16 @@ class GroupsFile:
 
 
 def is_anything_frozen(file: Path) -> bool:
-    """Whether a group in the file was frozen, and nobody thawed it."""
-    return any(g.tree.is_told_to_freeze(p) for g in GroupsFile(file).load() for p in g.places)
+    """Whether a group in the file was frozen, or an outsider held, and nobody thawed it."""
+    groups = GroupsFile(file).load()
+    return is_anybody_held(file) or any(
+        g.tree.is_told_to_freeze(place) for g in groups for place in g.places
+    )
 
 
 def thaw_left_over(file: Path) -> list[str]:
-    """Thaw whatever an agent that is dead left frozen; return the ids of the slices."""
+    """Thaw whatever an agent that is dead left frozen, and outsiders; return the slices' ids."""
+    let_go_left_over(file)
     thawed = []
     for group in GroupsFile(file).load():
         left = [place for place in group.places if group.tree.is_told_to_freeze(place)]
@@ -104,27 +108,11 @@ def thaw_left_over(file: Path) -> list[str]:
     return thawed
 
 
-def thaw_surely(tree: FreezerTree, place: str) -> bool:
-    """Thaw a group, again where that fails; return whether it runs, or is no more."""
-    for _ in range(_TRIES):
-        try:
-            tree.thaw(place)
-        except FileNotFoundError:
-            return True
-        except OSError as error:
-            log.warning("the group %s is not thawed: %s", place, error)
-        else:
-            return True
-    return False
-
-
 def _to_fields(group: SliceGroup) -> dict[str, object]:
     return {
         "slice": group.slice_id,
         "gpu": group.gpu_id,
-        "version": group.tree.version,
-        "folder": str(group.tree.folder),
-        "root": group.tree.root,
+        **group.tree.fields,
         "place": group.place,
         "pod": group.pod_uid,
         "unit": group.unit,
@@ -132,16 +120,11 @@ def _to_fields(group: SliceGroup) -> dict[str, object]:
 
 
 def _from_fields(fields: dict[str, Any]) -> SliceGroup:
-    version = fields["version"]
-    if version not in (1, 2):
-        message = f"there is no version {version} of control groups"
-        raise ValueError(message)
-    tree = FreezerTree(version, Path(fields["folder"]), str(fields["root"]))
     pod, unit = fields["pod"], fields.get("unit")
     return SliceGroup(
         SliceId(str(fields["slice"])),
         GpuId(str(fields["gpu"])),
-        tree,
+        FreezerTree.from_fields(fields),
         str(fields["place"]),
         None if pod is None else str(pod),
         None if unit is None else str(unit),

@@ -38,6 +38,8 @@ _TRIES: Final = 5
 _REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
 """What the kernel says of a group that is gone, or is going at this moment."""
 _MOST_NAME: Final = 150
+_OUTSIDERS: Final = "outsiders"
+"""The name of the group for who is in no slice's: slices' own names begin otherwise."""
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,13 @@ class GroupKeeper:
             return UnfrozenSlices(NotFrozen.SLICE_WITHOUT_GROUP, complaints)
         return None if self._pods_only else self._no_tree
 
+    @property
+    def place_for_outsiders(self) -> tuple[FreezerTree, str] | None:
+        """Where the agent may have a group for who is in no slice's; ``None``: nowhere."""
+        if self._tree is None:
+            return None
+        return self._tree, f"{_above(self._tree).rstrip('/')}/{self._parent}/{_OUTSIDERS}"
+
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
         """Give each of these slices its group, and remove those of slices that ended."""
         with self._serving:
@@ -87,6 +96,8 @@ class GroupKeeper:
             pods = {s.pod_uid: SliceId(s.slice_id) for s in slices if s.pod_uid is not None}
             self._book.name_pods(pods)
             self._pods_only = bool(pods)
+            # Among pods an account says nothing: each counts its own from 0.
+            self._book.note_accounts(s.uid for s in slices if s.pod_uid is None)
             self._book.name_units(
                 {unit: SliceId(s.slice_id) for s in slices if (unit := self._unit_of(s))}
             )
@@ -123,7 +134,7 @@ class GroupKeeper:
         return None, UnfrozenSlices(why, "; ".join(failure.detail for failure in failures))
 
     def _try_tree(self, tree: FreezerTree) -> UnfrozenSlices | None:
-        above = "/" if tree.version == 1 else tree.place_of(os.getpid()) or "/"
+        above = _above(tree)
         _remove_abandoned(tree, above)
         failure = None
         for _ in range(_TRIES):
@@ -289,6 +300,11 @@ class GroupKeeper:
             self._taken_in.pop(group.slice_id, None)
         for slice_id in self._units.keys() - assigned:
             del self._units[slice_id]
+
+
+def _above(tree: FreezerTree) -> str:
+    """Return the place below which the agent may make groups of its own."""
+    return "/" if tree.version == 1 else tree.place_of(os.getpid()) or "/"
 
 
 def _remove_abandoned(tree: FreezerTree, above: str) -> None:

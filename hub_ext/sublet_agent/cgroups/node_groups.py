@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.names.ids import SliceId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices, not_frozen_clause
 from sublet_quota.wire.agent_link import SliceAssignment
 
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.maintenance import GroupKeeper
+from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import CGROUPS, find_trees, tree_below
 from sublet_agent.processes.process_table import ProcessTable
@@ -42,6 +43,7 @@ class NodeGroups:
     book: GroupBook
     keeper: GroupKeeper
     freezer: Freezer
+    outsiders: Outsiders
     mounted_at: Path
     switched_off: bool = False
 
@@ -49,6 +51,12 @@ class NodeGroups:
     def unfrozen(self) -> UnfrozenSlices | None:
         """Why slices are not, or not all, frozen while another comes back; ``None``: they are."""
         return UnfrozenSlices(NotFrozen.SWITCHED_OFF) if self.switched_off else self.keeper.unfrozen
+
+    def unfrozen_on(self, gpu_id: GpuId) -> NotFrozen | None:
+        """Why not everybody stands still while a slice comes back to this GPU; ``None``: all do."""
+        if self.unfrozen is not None:
+            return self.unfrozen.why
+        return NotFrozen.OUTSIDERS_AT_LARGE if self.outsiders.are_at_large(gpu_id) else None
 
     def serve(self, slices_now: Callable[[], Sequence[SliceAssignment]]) -> None:
         """Bring groups and slices in line; what goes wrong is logged, and tried again next time."""
@@ -84,11 +92,13 @@ def node_groups(
     mounted_at = settings.mounted_at
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))
+    outsiders = Outsiders(book, table, file, keeper.place_for_outsiders)
     groups = NodeGroups(
         file=file,
         book=book,
         keeper=keeper,
-        freezer=SliceFreezer(book) if settings.freeze else NoFreezer(),
+        freezer=SliceFreezer(book, outsiders) if settings.freeze else NoFreezer(),
+        outsiders=outsiders,
         mounted_at=mounted_at or CGROUPS,
         switched_off=not settings.freeze,
     )

@@ -53,6 +53,7 @@ class GroupBook:
         self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
         self._pods: Mapping[str, SliceId] = {}
         self._units: Mapping[str, SliceId] = {}
+        self._accounts: frozenset[int] = frozenset()
         self._own_pod = self.pod_at(os.getpid())
         self._freezing: dict[GpuId, list[Frozen]] = {}
         self._first: dict[SliceId, int] = {}
@@ -105,6 +106,16 @@ class GroupBook:
         with self._guard:
             self._pods = dict(pods)
 
+    @property
+    def accounts(self) -> frozenset[int]:
+        """The accounts, by uid, that have or had a slice here, but for root's and the agent's."""
+        return self._accounts
+
+    def note_accounts(self, uids: Iterable[int]) -> None:
+        """Note accounts that have a slice here; root's and the agent's run too much else."""
+        with self._guard:
+            self._accounts |= frozenset(uids) - {0, os.geteuid()}
+
     def name_units(self, units: Mapping[str, SliceId]) -> None:
         """Note which systemd units' processes belong to slices, by the units' control groups."""
         with self._guard:
@@ -155,6 +166,14 @@ class GroupBook:
                 under_way.append(each)
                 if each.tree.exists(each.place):
                     each.tree.begin_freezing(each.place)
+
+    def freeze_too(self, gpu_id: GpuId, whom: Frozen) -> None:
+        """Freeze this group as well until ``end``, where a slice comes back on this GPU."""
+        with self._guard:
+            under_way = self._freezing.get(gpu_id)
+            if under_way is not None and whom not in under_way:
+                under_way.append(whom)
+                whom.tree.begin_freezing(whom.place)
 
     def frozen(self, gpu_id: GpuId) -> Sequence[Frozen]:
         """Return what is frozen on this GPU now."""

@@ -6,10 +6,11 @@ translated: what it means, the caller knows.
 """
 
 import contextlib
+import logging
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
@@ -21,6 +22,9 @@ CGROUPS: Final = Path("/sys/fs/cgroup")
 _PROC: Final = Path("/proc")
 _FIRST_LOOK_S: Final = 0.0002
 _LONGEST_LOOK_S: Final = 0.005
+_THAW_TRIES: Final = 3
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,20 @@ class FreezerTree:
     """The part of the hierarchy that is mounted at ``folder`` (in a container it may be less than
     all).
     """
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, object]) -> "FreezerTree":
+        """Return the tree of which these are the ``fields``; ``ValueError``, ``KeyError``."""
+        version = fields["version"]
+        if version not in (1, 2):
+            message = f"there is no version {version} of control groups"
+            raise ValueError(message)
+        return cls(1 if version == 1 else 2, Path(str(fields["folder"])), str(fields["root"]))
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What a file keeps of the tree."""
+        return {"version": self.version, "folder": str(self.folder), "root": self.root}
 
     def place_of(self, pid: int) -> str | None:
         """Return a process's place; ``None`` where it is gone, or outside of what is mounted."""
@@ -142,6 +160,20 @@ class FreezerTree:
             return path
         inside = path == self.root or path.startswith(f"{self.root}/")
         return (path[len(self.root) :] or "/") if inside else None
+
+
+def thaw_surely(tree: FreezerTree, place: str) -> bool:
+    """Thaw a group, again where that fails; return whether it runs, or is no more."""
+    for _ in range(_THAW_TRIES):
+        try:
+            tree.thaw(place)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            log.warning("the group %s is not thawed: %s", place, error)
+        else:
+            return True
+    return False
 
 
 def wait_frozen(groups: Iterable[tuple[FreezerTree, str]], within_s: float) -> list[str]:

@@ -97,6 +97,9 @@ class SamplingLoop:
             request,
         )
         self._note_answer(sample)
+        for process in sample.processes:
+            if process.slice_id is None:
+                tools.moves.freezer.note_stranger(sample.gpu_id, process.identity.pid)
         effects = self._measurement.absorb(sample, tools.clock.now(), tools.clock.monotonic())
         if effects is None:
             return

@@ -4,18 +4,21 @@ The order: pause every other process on the GPU, but for one that is stopped and
 freeze the other slices' control groups, so that nobody does anything there, is let go on, or is
 born; list again, until two listings agree, and pause who was born meanwhile elsewhere; read the
 card's own count of its free memory; compare it with what is needed and a margin; only then restore,
-looking again before each process; thaw, and only then let the others run. Where there is no
-freezer, or a process is in nobody's group, whoever is born during the restore is paused as soon as
-the card lists it, and beside one that is stopped nothing is restored: anybody may let it go on. On
-a time-out everybody runs on and nothing is restored. This module alone calls ``restore_one``.
+looking again before each process; thaw, and only then let the others run. Nothing is restored
+beside a process of no slice that is not frozen; one that begins to use the card during a restore is
+frozen as soon as the card lists it. Where there is no freezer, or a process is in nobody's group,
+whoever is born during the restore is paused then, and beside one that is stopped nothing is
+restored: anybody may let it go on. On a time-out everybody runs on and nothing is restored. This
+module alone calls ``restore_one``.
 """
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from sublet_agent.cgroups.freezer import FrozenNeighbours
-from sublet_agent.devices.interface import DeviceError, StandsStillError
+from sublet_agent.devices.interface import DeviceError, GpuProcess, StandsStillError
 from sublet_agent.errors import JournalError
 from sublet_agent.moves.one_process import restore_one
 from sublet_agent.moves.pausing import PauseReason
@@ -87,7 +90,8 @@ def _nobody_born_runs(others: "_Others") -> Iterator[None]:
     """Pause every process that begins to use the GPU while the block lasts."""
 
     def look() -> None:
-        with contextlib.suppress(DeviceError, JournalError):
+        with contextlib.suppress(DeviceError, JournalError, OSError):
+            others.stillness.look_again()
             others.stop()
 
     with meanwhile(look, "born-meanwhile"):
@@ -121,30 +125,24 @@ class _Others:
     def stop(self, *, but_stopped: bool = False) -> str:
         """Pause each process that does not stand still; return why that fails, or ``""``.
 
-        ``but_stopped``: one that is stopped, and cannot be paused, is no failure.
+        ``but_stopped``: one that cannot be paused, for it is stopped or no slice's, is no failure:
+        it may be frozen yet.
         """
         tools = self._tools
         passed_over: set[ProcessIdentity] = set()
         for _ in range(tools.settings.listing_rounds):
             listed = tools.device.processes(self._gpu_id)
-            born: list[Target] = []
-            ending = False
-            for process in listed:
-                target = tools.whose(process.pid, self._gpu_id)
-                if target is None and tools.table.identify(process.pid) is None:
-                    ending = True
-                elif target is None:
-                    return f"process {process.pid} on this GPU belongs to no slice"
-                elif not (self._stands_still(target) or target.identity in passed_over):
-                    born.append(target)
-            if not born and not ending:
+            at_large = self._at_large(listed, passed_over)
+            if at_large.strangers and not but_stopped:
+                return f"process {at_large.strangers[0]} on this GPU belongs to no slice"
+            if not at_large.born and not at_large.ending:
                 self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
                 return ""
             failures = tools.paused_processes.pause(
-                born, PauseReason.MOVE, tools.settings.pause_timeout_ms
+                at_large.born, PauseReason.MOVE, tools.settings.pause_timeout_ms
             )
             failed = {f.target.identity for f in failures}
-            self.paused.extend(t for t in born if t.identity not in failed)
+            self.paused.extend(t for t in at_large.born if t.identity not in failed)
             for failure in failures:
                 if but_stopped and isinstance(failure.error, StandsStillError):
                     passed_over.add(failure.target.identity)
@@ -153,6 +151,24 @@ class _Others:
                     return f"process {pid} beside it cannot be paused: {failure.error}"
         return "processes start and end on this GPU faster than they can be paused"
 
+    def _at_large(
+        self, listed: Iterable[GpuProcess], passed_over: Collection[ProcessIdentity]
+    ) -> "_AtLarge":
+        """Return whom the card lists that does not stand still."""
+        tools, found = self._tools, _AtLarge()
+        for process in listed:
+            target = tools.whose(process.pid, self._gpu_id)
+            if target is not None:
+                if not (self._stands_still(target) or target.identity in passed_over):
+                    found.born.append(target)
+            elif tools.table.identify(process.pid) is None:
+                found.ending = True
+            elif not self.stillness.has_frozen(process.pid):
+                found.strangers.append(process.pid)
+                tools.freezer.note_stranger(self._gpu_id, process.pid)
+                self.stillness.hold(process.pid)
+        return found
+
     def _stands_still(self, target: Target) -> bool:
         identity = target.identity
         # There is one move at a time on a GPU: whoever is held for it, is held for this one.
@@ -160,6 +176,17 @@ class _Others:
             identity
         )
         return held or self.stillness.has_frozen(identity.pid)
+
+
+@dataclass(slots=True)
+class _AtLarge:
+    """The processes on a GPU that do not stand still, in one listing."""
+
+    born: list[Target] = field(default_factory=list)
+    strangers: list[int] = field(default_factory=list)
+    """Those of no slice, by pid."""
+    ending: bool = False
+    """Whether somebody was listed who had ended by the time they were looked at."""
 
 
 def _no_room(tools: MoveTools, waiting: Sequence[Target]) -> str:

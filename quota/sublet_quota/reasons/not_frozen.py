@@ -1,6 +1,7 @@
 """Why neighbours are not frozen while a slice comes back: the codes, and the table of their words.
 
-Whoever begins to use a GPU then is paused only when the card lists it.
+Whoever begins to use a GPU then is paused only when the card lists it; but beside outsiders at
+large nothing is brought back at all.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,9 @@ class NotFrozen(StrEnum):
     """The agent cannot make control groups: it is not root, say, or may only read them."""
     SLICE_WITHOUT_GROUP = "slice-without-group"
     """The control group of a slice is not found, or cannot be made: the others are frozen."""
+    OUTSIDERS_AT_LARGE = "outsiders-at-large"
+    """Processes of an account with a slice run outside of its group, and cannot be stilled: nothing
+    is brought back beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ _CLAUSES: Final[Mapping[NotFrozen, str]] = MappingProxyType(
         ),
         NotFrozen.SLICE_WITHOUT_GROUP: (
             "a slice there has no control group, and its agent's log says which"
+        ),
+        NotFrozen.OUTSIDERS_AT_LARGE: (
+            "processes of somebody with a slice there (by ssh, from cron) run outside of it and do "
+            "not stand still: nothing comes back beside them until they do, and nothing is lost"
         ),
     }
 )

@@ -1,0 +1,237 @@
+"""Outsiders: processes that may use the GPU, and are in no slice's group.
+
+They come from cron, by ssh, or from a session of before, of an account that has a slice here, had
+one, or was seen to use the GPU without. Any of them may take the room of a slice that is coming
+back, or start somebody who does. So all of these accounts' stand still for that time, whether they
+use the GPU or not. A control group that holds nobody else is frozen as it is; from any other they
+are moved into a frozen group of the agent's, and back afterwards: a session's group is never
+emptied, which would end it. Then they are listed again until nobody is left outside; where that has
+no end, nothing may be restored. The accounts of root and of the agent run too much else for that.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from sublet_quota.names.ids import GpuId
+
+from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
+from sublet_agent.cgroups.registry import GroupBook, is_in
+from sublet_agent.cgroups.trees import FreezerTree, wait_frozen
+from sublet_agent.processes.process_table import ProcessTable
+
+_LOOK_EVERY_S: Final = 0.1
+"""How often it is looked for new ones while a slice comes back: a login takes longer than that to
+have memory of a GPU."""
+_TOLD_FOR_S: Final = 60.0
+"""How long it is told that some could not be stilled: longer than until the next try."""
+
+log = logging.getLogger(__name__)
+
+
+class Outsiders:
+    """The outsiders of this node's accounts, and those kept from running. Safe from any thread."""
+
+    def __init__(
+        self,
+        book: GroupBook,
+        table: ProcessTable,
+        groups_file: Path,
+        where: tuple[FreezerTree, str] | None,
+    ) -> None:
+        """``where``: the tree, and the place in it for the agent's group of them.
+
+        ``None``: it cannot have one, and nobody is frozen on this node.
+        """
+        self._book = book
+        self._table = table
+        self._file = OutsidersFile(groups_file)
+        self._where = where
+        self._guard = threading.RLock()
+        self._spared: dict[GpuId, frozenset[int]] = {}
+        self._held: HeldOutsiders | None = None
+        self._looked_at = 0.0
+        self._at_large: dict[GpuId, float] = {}
+        self._strangers: dict[GpuId, frozenset[int]] = {}
+
+    def still(self, gpu_id: GpuId, spared: Iterable[int], within_s: float) -> bool:
+        """Keep all but the ``spared`` pids from running until ``end``; return whether all stand.
+
+        Those who do not in ``within_s`` seconds may be at large: then nothing may be restored.
+        """
+        if self._where is None:
+            return True
+        with self._guard:
+            self._spared[gpu_id] = frozenset(spared)
+            all_stand = self._still_all(time.monotonic() + within_s)
+            if all_stand:
+                self._at_large.pop(gpu_id, None)
+            else:
+                self._at_large[gpu_id] = time.monotonic()
+            return all_stand
+
+    def look_again(self, gpu_id: GpuId) -> None:
+        """Keep from running who has logged in since; to be called while a slice comes back."""
+        with self._guard:
+            now = time.monotonic()
+            if gpu_id in self._spared and now - self._looked_at >= _LOOK_EVERY_S:
+                self._take(self._outside())
+                self._looked_at = now
+
+    def note_stranger(self, gpu_id: GpuId, pid: int) -> None:
+        """Note a process that uses a GPU and is no slice's: all of its account is looked for."""
+        uid = self._table.uid(pid)
+        known = self._strangers.get(gpu_id, frozenset())
+        if uid is not None and uid not in known and uid not in {0, os.geteuid()}:
+            self._strangers[gpu_id] = known | {uid}
+
+    def hold(self, gpu_id: GpuId, pid: int) -> None:
+        """Keep this process from running until ``end``, whosever it is but the agent's own."""
+        with self._guard:
+            if gpu_id in self._spared and pid not in self._ours():
+                self._take([pid])
+
+    def has_stilled(self, pid: int) -> bool:
+        """Whether a process is one of those kept from running."""
+        held = self._held
+        if held is None:
+            return False
+        at = held.tree.place_of(pid)
+        return at is not None and any(is_in(at, place) for place in held.places)
+
+    def are_at_large(self, gpu_id: GpuId) -> bool:
+        """Whether some could not be kept from running when a slice was last to come back."""
+        since = self._at_large.get(gpu_id)
+        return since is not None and time.monotonic() - since < _TOLD_FOR_S
+
+    def end(self, gpu_id: GpuId) -> None:
+        """Let all run on that no other GPU's slice needs still."""
+        with self._guard:
+            self._spared.pop(gpu_id, None)
+            held = self._held
+            if self._spared or held is None:
+                return
+            if held.let_go():
+                self._file.forget()
+            else:
+                log.error("outsiders stay frozen in %s: thaw them by hand", ", ".join(held.places))
+            self._held = None
+
+    def _still_all(self, deadline: float) -> bool:
+        if not self._free_the_spared():
+            return False
+        settled = False
+        while True:
+            outside = self._outside()
+            if outside:
+                settled = False
+                if time.monotonic() >= deadline:
+                    log.warning("processes outside of their slices' groups run on: %s", outside)
+                    return False
+                self._take(outside)
+                continue
+            held = self._held
+            if held is not None:
+                left_s = max(0.0, deadline - time.monotonic())
+                late = wait_frozen([(held.tree, place) for place in held.places], left_s)
+                if late:
+                    log.warning("processes outside of slices' groups do not stand still: %s", late)
+                    return False
+            # Listed twice: whoever was born while the list was read is in the next.
+            if settled:
+                return True
+            settled = True
+
+    def _free_the_spared(self) -> bool:
+        """Let go who is held for another GPU and comes back; return whether all these are free."""
+        held = self._held
+        if held is None:
+            return True
+        for pid in filter(self.has_stilled, frozenset().union(*self._spared.values())):
+            place = held.moved.get(pid)
+            if place is None:
+                return False
+            try:
+                held.tree.move(pid, place)
+            except OSError:
+                return False
+        return True
+
+    def _outside(self) -> list[int]:
+        accounts, ours = self._accounts(), self._ours()
+        return [
+            pid
+            for pid in (self._table.pids() if accounts else ())
+            if pid not in ours and self._is_outsider(pid, accounts) and not self.has_stilled(pid)
+        ]
+
+    def _accounts(self) -> frozenset[int]:
+        return self._book.accounts.union(*(self._strangers.get(g, ()) for g in self._spared))
+
+    def _ours(self) -> frozenset[int]:
+        """Return who must run: the agent, its watchdog, and those that come back."""
+        return frozenset({os.getpid(), os.getppid()}).union(*self._spared.values())
+
+    def _is_outsider(self, pid: int, accounts: frozenset[int]) -> bool:
+        return (
+            self._table.uid(pid) in accounts
+            and self._table.identify(pid) is not None
+            and self._book.unit_slice_at(pid) is None
+            and self._book.own_slice_at(pid) is None
+        )
+
+    def _take(self, pids: Iterable[int]) -> None:
+        if self._where is None:
+            return
+        tree, group = self._where
+        held = self._held
+        if held is None:
+            held = HeldOutsiders(tree, group)
+            try:
+                # On disk before anybody stands still: so that they are found, whatever becomes
+                # of us. Frozen before anybody is in: who comes in forks no more.
+                self._file.keep(held)
+                tree.make(group)
+                tree.begin_freezing(group)
+            except OSError as error:
+                log.warning("outsiders cannot be kept from running: %s", error)
+                return
+            self._held = held
+        for pid in pids:
+            if not self.has_stilled(pid):
+                self._take_one(self._held or held, pid)
+
+    def _take_one(self, held: HeldOutsiders, pid: int) -> None:
+        tree = held.tree
+        place = tree.place_of(pid)
+        if place is None:
+            return
+        try:
+            if self._holds_nobody_else(tree, place):
+                self._note(replace(held, in_place=held.in_place | {place}))
+                tree.begin_freezing(place)
+            else:
+                self._note(replace(held, moved={**held.moved, pid: place}))
+                tree.move(pid, held.group)
+        except OSError as error:
+            log.warning("process %s cannot be kept from running: %s", pid, error)
+
+    def _note(self, held: HeldOutsiders) -> None:
+        self._file.keep(held)
+        self._held = held
+
+    def _holds_nobody_else(self, tree: FreezerTree, place: str) -> bool:
+        """Whether a group is the outsiders' alone, and nobody's who froze it already."""
+        accounts, ours = self._accounts(), self._ours()
+        return (
+            place != "/"
+            and not tree.is_freezing(place)
+            and all(
+                pid not in ours and self._is_outsider(pid, accounts) for pid in tree.pids(place)
+            )
+        )

@@ -1,0 +1,199 @@
+"""Who is in no slice's group stands still while a slice comes back, and runs on where they were."""
+
+import os
+import subprocess
+
+import pytest
+from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.standing_still import StandingStill, Stillness
+from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
+
+from tests.support.accounts import an_account
+from tests.support.control_groups import GPU, control_groups, needs_freezer, until
+
+WITHIN_S = 60.0
+
+
+@pytest.fixture(params=[1, 2], ids=["version 1", "version 2"])
+def groups(request, tmp_path):
+    with control_groups(needs_freezer(tmp_path, request.param), tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def cleo():
+    return an_account()
+
+
+def coming_back(groups, gpu_id=GPU, pids=(), within_s=WITHIN_S):
+    return groups.freezer.freeze_neighbours(gpu_id, "a", pids, within_s)
+
+
+def stands_still(groups, pid):
+    return StandingStill([groups.tree]).why(pid) is Stillness.FROZEN
+
+
+@pytest.fixture
+def session(groups):
+    """A group as a login makes it."""
+    place = f"/session-{os.getpid()}"
+    groups.tree.make(place)
+    yield place
+    groups.tree.thaw(place)
+    for pid in groups.tree.pids(place):
+        groups.tree.move(pid, "/")
+    until(lambda: groups.tree.remove(place))
+
+
+def test_who_runs_outside_stands_still_and_is_where_they_were_afterwards(groups, cleo):
+    outsider, other = groups.family(uid=cleo), groups.family(uid=an_account())
+    child = outsider.starts("detached")
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    before = [groups.tree.place_of(pid) for pid in (outsider.pid, child)]
+    with coming_back(groups) as stillness:
+        assert stillness.problem == ""
+        assert all(stillness.has_frozen(pid) for pid in (outsider.pid, child))
+        assert all(stands_still(groups, pid) for pid in (outsider.pid, child))
+        assert not stands_still(groups, other.pid)
+    assert outsider.starts("child")
+    assert [groups.tree.place_of(pid) for pid in (outsider.pid, child)] == before
+
+
+def test_a_group_that_holds_nobody_else_is_frozen_as_it_is(groups, cleo, session):
+    outsider = groups.family(uid=cleo)
+    groups.tree.move(outsider.pid, session)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with coming_back(groups) as stillness:
+        assert stillness.has_frozen(outsider.pid)
+        assert groups.tree.place_of(outsider.pid) == session
+        assert groups.tree.is_frozen(session)
+    assert outsider.starts("child")
+
+
+def test_from_a_group_with_others_in_it_nobody_else_is_frozen(groups, cleo, session):
+    outsider, daemon = groups.family(uid=cleo), groups.family()
+    for each in (outsider, daemon):
+        groups.tree.move(each.pid, session)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with coming_back(groups) as stillness:
+        assert stillness.has_frozen(outsider.pid)
+        assert daemon.starts("child")
+    assert groups.tree.place_of(outsider.pid) == session
+
+
+def test_who_comes_back_is_not_among_them(groups, cleo):
+    server, outside = groups.family(uid=cleo), groups.family(uid=cleo)
+    groups.serve(groups.slice("a", server))
+    with coming_back(groups, pids=[outside.pid]) as stillness:
+        assert not stillness.has_frozen(outside.pid)
+        assert outside.starts("child")
+
+
+def test_one_held_for_another_gpu_runs_when_their_own_memory_comes_back(groups, cleo):
+    outside = groups.family(uid=cleo)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with coming_back(groups, "GPU-2") as first:
+        assert first.has_frozen(outside.pid)
+        with coming_back(groups, pids=[outside.pid]) as second:
+            assert second.problem == ""
+            assert outside.starts("child")
+
+
+def test_they_stand_still_until_the_last_gpu_needs_it_no_more(groups, cleo):
+    outside = groups.family(uid=cleo)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with coming_back(groups, "GPU-2"):
+        with coming_back(groups):
+            pass
+        assert stands_still(groups, outside.pid)
+    assert outside.starts("child")
+
+
+def test_who_logs_in_meanwhile_is_found(groups, cleo):
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with coming_back(groups) as stillness:
+        late = groups.family(uid=cleo)
+        until(lambda: (stillness.look_again(), stillness.has_frozen(late.pid))[1])
+    assert late.starts("child")
+
+
+def test_an_account_whose_slice_has_ended_is_still_looked_for(groups, cleo):
+    outside, server = groups.family(uid=cleo), groups.family(uid=cleo)
+    groups.serve(groups.slice("c", server))
+    groups.serve()
+    with coming_back(groups) as stillness:
+        assert stillness.has_frozen(outside.pid)
+
+
+def test_an_account_that_used_the_gpu_without_a_slice_is_looked_for_from_then_on(groups, cleo):
+    seen, other = groups.family(uid=cleo), groups.family(uid=cleo)
+    groups.freezer.note_stranger(GPU, seen.pid)
+    with coming_back(groups, "GPU-2") as elsewhere:
+        assert not elsewhere.has_frozen(other.pid)
+    with coming_back(groups) as stillness:
+        assert stillness.has_frozen(seen.pid)
+        assert stillness.has_frozen(other.pid)
+
+
+def test_whoever_begins_to_use_the_gpu_meanwhile_is_held(groups):
+    stranger = groups.family()
+    with coming_back(groups) as stillness:
+        stillness.hold(stranger.pid)
+        until(lambda: stands_still(groups, stranger.pid))
+    assert stranger.starts("child")
+
+
+def test_a_slice_of_another_gpu_that_begins_to_use_this_one_is_held_whole(groups):
+    ben = groups.family()
+    child = ben.starts("child")
+    groups.serve(groups.slice("b", ben, gpu_id="GPU-2"))
+    with coming_back(groups) as stillness:
+        stillness.hold(child)
+        until(lambda: stands_still(groups, ben.pid))
+    assert ben.starts("child")
+
+
+def test_where_they_do_not_stand_still_in_time_nothing_comes_back_and_it_is_told(groups, cleo):
+    outside = groups.family(uid=cleo)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with coming_back(groups, within_s=0.0) as stillness:
+        assert stillness.problem == not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
+    assert groups.outsiders.are_at_large(GPU)
+    assert outside.starts("child")
+    with coming_back(groups) as stillness:
+        assert stillness.problem == ""
+    assert not groups.outsiders.are_at_large(GPU)
+
+
+def test_roots_processes_and_the_agents_run_on(groups):
+    outside = groups.family()
+    groups.serve(groups.slice("c", groups.family()))
+    with coming_back(groups):
+        assert outside.starts("child")
+
+
+def test_after_an_agents_death_they_run_where_they_were(groups, cleo, session):
+    alone, among_others = groups.family(uid=cleo), groups.family(uid=cleo)
+    groups.tree.move(alone.pid, session)
+    before = groups.tree.place_of(among_others.pid)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    dead = groups.outsiders
+    assert dead.still(GPU, [], WITHIN_S)
+    assert is_anything_frozen(groups.file)
+    thaw_left_over(groups.file)
+    assert alone.starts("child")
+    assert among_others.starts("child")
+    assert groups.tree.place_of(among_others.pid) == before
+    assert not is_anything_frozen(groups.file)
+
+
+def test_who_starts_others_for_ever_is_stilled_too(groups, cleo):
+    script = "while :; do (:) & (:) & wait; done"
+    with subprocess.Popen(["/bin/sh", "-c", script], user=cleo) as process:
+        try:
+            groups.serve(groups.slice("c", groups.family(uid=cleo)))
+            with coming_back(groups) as stillness:
+                assert stillness.problem == ""
+                assert stands_still(groups, process.pid)
+        finally:
+            process.kill()

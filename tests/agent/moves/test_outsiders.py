@@ -1,0 +1,129 @@
+"""Who takes GPU memory outside of every slice's group, under an account that has a slice here."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from sublet_agent.cgroups.groups_file import thaw_left_over
+from sublet_agent.cgroups.node_groups import GROUPS_NAME
+from sublet_agent.cgroups.standing_still import StandingStill, Stillness
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_agent.simulated.machine.operations import OperationKind
+
+from tests.support.accounts import an_account
+from tests.support.agent_world import Kernel, agent_world
+from tests.support.control_groups import leave_no_groups, needs_freezer
+from tests.support.grabbers import Grabber
+
+QUICK = "--SubletAgent.tick_s=0.03"
+GRAB_MIB = 30 * 1024
+WITHIN_S = 120.0
+
+
+@pytest.fixture
+def world(tmp_path):
+    needs_freezer(tmp_path)
+    groups = tmp_path / "state" / GROUPS_NAME
+    try:
+        with agent_world(tmp_path, QUICK, speed=20) as made:
+            yield made
+            thaw_left_over(groups)
+    finally:
+        leave_no_groups(groups)
+
+
+@pytest.fixture
+def rest():
+    """A file that processes of every account can see."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "rest"
+
+
+def first_process(kernel):
+    table = LinuxProcessTable()
+    start = table.started_at(table.identify(kernel.pid))
+    return {"root_pid": kernel.pid, "root_start_time": start, "uid": table.uid(kernel.pid)}
+
+
+def begin(world):
+    """Two owners whose notebooks do not fit together, and a third who has logged in otherwise."""
+    cleo = an_account()
+    ada, ben = world.kernel("a"), world.kernel("b")
+    outsider = Kernel(world.gpus.tenant(uid=cleo))
+    world.serve(
+        world.notebook("a", 60, **first_process(ada)),
+        world.notebook("b", 60, **first_process(ben)),
+        world.notebook("c", 4, uid=cleo),
+        turn_s=0.2,
+    )
+    ada.enter()
+    hers = [
+        ada.run(f"[b := gpu.allocate(gib=10), globals().update(b{n}=b), b.fill({n})][-1]")
+        for n in range(5)
+    ]
+    return ada, ben, outsider, hers
+
+
+def her_bytes(ada):
+    names = ", ".join(f"b{n}.sha256()" for n in range(5))
+    ada.begin_cell(f"[{names}]")
+    return ada.end_cell()
+
+
+def test_an_outsider_who_forks_and_allocates_takes_nothing_from_who_comes_back(world, rest):
+    ada, ben, outsider, hers = begin(world)
+    grabber = Grabber(outsider, GRAB_MIB, rest)
+    for _ in range(4):
+        ben.enter()
+        grabber.begin()
+        ada.enter()
+        grabber.rest()
+        assert world.gpus.administration.inspect().lost == ()
+        assert her_bytes(ada) == f"[{', '.join(hers)}]"
+
+
+_WAITS = """
+import os, time
+def takes_more_when(go):
+    first = gpu.allocate(mib=16)
+    while not os.path.exists(go):
+        time.sleep(0.01)
+    return gpu.allocate(mib=30 * 1024), first
+"""
+
+
+def is_frozen(pid):
+    return StandingStill().why(pid) is Stillness.FROZEN
+
+
+def coming_back_slowly(world, outsider, ada, ben):
+    """Let her memory be on its way when this returns, and for so long that much may happen."""
+    world.gpus.administration.delay(OperationKind.RESTORE, 3.0, pid=ada.pid)
+    ben.enter()
+    names = ", ".join(f"b{n}.sha256()" for n in range(5))
+    ada.begin_cell(f"[{names}]")
+    world.until(lambda: is_frozen(outsider.pid), WITHIN_S)
+
+
+def test_a_stranger_who_begins_to_use_the_gpu_meanwhile_takes_no_more(world, rest):
+    ada, ben, outsider, hers = begin(world)
+    stranger = Kernel(world.gpus.tenant(uid=an_account()))
+    stranger.run(f"exec({_WAITS!r})")
+    coming_back_slowly(world, outsider, ada, ben)
+    stranger.tenant.begin(f"takes_more_when({str(rest)!r})")
+    world.until(lambda: is_frozen(stranger.pid), WITHIN_S)
+    rest.touch()
+    world.until(lambda: world.events("resumed", "a"), WITHIN_S)
+    stranger.kill()
+    assert world.gpus.administration.inspect().lost == ()
+    assert ada.end_cell() == f"[{', '.join(hers)}]"
+
+
+def test_when_the_agent_dies_the_next_lets_outsiders_run_on(world):
+    ada, ben, outsider, _ = begin(world)
+    coming_back_slowly(world, outsider, ada, ben)
+    world.agent.kill()
+    world.agent.start()
+    assert outsider.run("1 + 1") == "2"
+    world.agent.wait_until_serving()
