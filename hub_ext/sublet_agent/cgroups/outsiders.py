@@ -212,7 +212,7 @@ class Outsiders:
         if place is None:
             return
         try:
-            if self._holds_nobody_else(tree, place):
+            if self._holds_nobody_else(tree, place, pid):
                 self._note(replace(held, in_place=held.in_place | {place}))
                 tree.begin_freezing(place)
             else:
@@ -225,13 +225,14 @@ class Outsiders:
         self._file.keep(held)
         self._held = held
 
-    def _holds_nobody_else(self, tree: FreezerTree, place: str) -> bool:
-        """Whether a group is the outsiders' alone, and nobody's who froze it already."""
+    def _holds_nobody_else(self, tree: FreezerTree, place: str, pid: int) -> bool:
+        """Whether a group is this process's and outsiders' alone, and nobody has frozen it."""
         accounts, ours = self._accounts(), self._ours()
         return (
             place != "/"
             and not tree.is_freezing(place)
             and all(
-                pid not in ours and self._is_outsider(pid, accounts) for pid in tree.pids(place)
+                each == pid or (each not in ours and self._is_outsider(each, accounts))
+                for each in tree.pids(place)
             )
         )

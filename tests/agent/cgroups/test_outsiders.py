@@ -143,6 +143,17 @@ def test_whoever_begins_to_use_the_gpu_meanwhile_is_held(groups):
     assert stranger.starts("child")
 
 
+def test_a_group_is_not_emptied_of_its_only_process(groups, session):
+    """A container's would end with that."""
+    stranger = groups.family()
+    groups.tree.move(stranger.pid, session)
+    with coming_back(groups) as stillness:
+        stillness.hold(stranger.pid)
+        until(lambda: stands_still(groups, stranger.pid))
+        assert groups.tree.place_of(stranger.pid) == session
+    assert stranger.starts("child")
+
+
 def test_a_slice_of_another_gpu_that_begins_to_use_this_one_is_held_whole(groups):
     ben = groups.family()
     child = ben.starts("child")
