@@ -27,6 +27,7 @@ from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.failure_count import leave_uncounted
 from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
+from sublet_spawner.owner_records import OwnerRecords
 from sublet_spawner.pod_refused import is_for_now, refusal_of
 from sublet_spawner.pod_template import template_of
 from sublet_spawner.pod_waiting import what_it_waits_for
@@ -217,6 +218,8 @@ class KubeSliceSpawner(KubeChoices):
         """Create the pod as the admin's hook left it, and follow it; return whether it is made."""
         written = self.api.api_client.sanitize_for_serialization(pod)
         self._pod_template = template_of(written, self.namespace)
+        if self.owner_records:
+            await self._records().write(self.name, self._pod_template)
         mark = _removing_pod_of_before.set(True)
         try:
             created: bool = await super()._make_create_pod_request(pod, request_timeout)
@@ -233,6 +236,12 @@ class KubeSliceSpawner(KubeChoices):
             await self._stop_following()
             self._following = asyncio.create_task(self._follow_pod())
         return created
+
+    async def delete_forever(self) -> None:
+        """Forget what the server was made of, with all that KubeSpawner removes."""
+        if self.owner_records:
+            await self._records().forget(self.name)
+        await super().delete_forever()
 
     async def _follow_pod(self) -> None:
         """Tell the service of the pod as soon as it exists, and again when it has its node.
@@ -283,6 +292,10 @@ class KubeSliceSpawner(KubeChoices):
     def _claims(self, lease: Lease) -> DeviceClaims:
         claims = self._fields.claims if self._fields is not None else ()
         return DeviceClaims(lease.slice_id, claims, self._tell_trouble)
+
+    def _records(self) -> OwnerRecords:
+        name = self.user.name
+        return OwnerRecords(self.owner_records, self.namespace, name, self._tell_trouble)
 
     def _tell_trouble(self, message: str) -> None:
         self.log.error("%s: %s", self._log_name, message)

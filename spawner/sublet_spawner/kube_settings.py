@@ -59,6 +59,13 @@ class KubeSliceSettings(Configurable):
         where the backend's slices are suspended at all.""",
     ).tag(config=True)
 
+    owner_records = Unicode(
+        "",
+        help="""The OwnerRecords object of Sublet's chart, in the servers' namespace: each start is
+        recorded there, and the cluster lets its owner's jobs have what the server had and no more.
+        Empty where the chart makes no admission policy for jobs: nothing is recorded.""",
+    ).tag(config=True)
+
     gpu_type_node_label = Unicode(
         "",
         help="""The label by which nodes tell their type of GPU, such as nvidia.com/gpu.product of

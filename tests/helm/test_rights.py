@@ -54,6 +54,8 @@ CHECKED_POLICY = {
     )
 }
 CHECKED_RUNTIME = {("sublet-check", "node.k8s.io", "runtimeclasses", "get")}
+RECORDS = {("hub", "sublet.dev", "ownerrecords", "patch")}
+THEIR_RECORDS = {("their-hub", "sublet.dev", "ownerrecords", "patch")}
 CLAIMS = {("their-hub", "resource.k8s.io", "resourceclaims", "create")}
 
 
@@ -85,17 +87,22 @@ def pods(chart: Rendered) -> Iterator[tuple[str, Manifest]]:
 @pytest.mark.parametrize(
     ("values", "wanted"),
     [
-        ({}, SERVICE | JOBS | CHECKED_POLICY),
-        (OPTIONS["claims"], SERVICE | JOBS | CHECKED_POLICY | CLAIMS),
+        ({}, SERVICE | JOBS | CHECKED_POLICY | RECORDS),
+        (OPTIONS["claims"], SERVICE | JOBS | CHECKED_POLICY | THEIR_RECORDS | CLAIMS),
         (OPTIONS["no jobs"], SERVICE),
-        (OPTIONS["Kueue"], SERVICE | JOBS | CHECKED_POLICY | KUEUE | JOB_SETS),
-        (OPTIONS["Kueue in a cohort"], SERVICE | JOBS | CHECKED_POLICY | KUEUE | TRAIN_JOBS),
-        (OPTIONS["agents' place"], SERVICE | JOBS | CHECKED_POLICY | CHECKED_RUNTIME),
+        (OPTIONS["no admission policy"], SERVICE | JOBS),
+        (OPTIONS["Kueue"], SERVICE | JOBS | CHECKED_POLICY | RECORDS | KUEUE | JOB_SETS),
+        (
+            OPTIONS["Kueue in a cohort"],
+            SERVICE | JOBS | CHECKED_POLICY | RECORDS | KUEUE | TRAIN_JOBS,
+        ),
+        (OPTIONS["agents' place"], SERVICE | JOBS | CHECKED_POLICY | RECORDS | CHECKED_RUNTIME),
     ],
     ids=[
         "defaults",
         "claims",
         "no jobs",
+        "no admission policy",
         "Kueue and JobSet",
         "Kueue and TrainJob",
         "runtime class",
@@ -122,6 +129,21 @@ def test_nobody_reads_secrets_enters_pods_or_may_do_everything(values: Values) -
         assert "*" not in {group, resource, verb}
         assert resource not in {"secrets", "pods/exec", "pods/attach", "serviceaccounts/token"}
         assert verb not in {"escalate", "bind", "impersonate"}
+
+
+def test_the_hub_alone_writes_what_is_recorded_of_owners_servers() -> None:
+    chart = render({})
+    writers = {who for who, group, _, _ in rights(chart) if group == "sublet.dev"}
+    assert writers == {"hub"}
+    (records,) = chart.all("OwnerRecords")
+    (policy, binding) = (
+        chart.one(kind, "jhub-sublet-jobs")["spec"]
+        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    )
+    assert policy["paramKind"] == {"apiVersion": "sublet.dev/v1", "kind": "OwnerRecords"}
+    assert binding["paramRef"]["name"] == records["metadata"]["name"]
+    assert binding["paramRef"]["parameterNotFoundAction"] == "Deny"
+    assert "owners" not in records
 
 
 def test_one_object_alone_where_the_service_changes_some() -> None:

@@ -60,9 +60,11 @@ async def a_world(folder: Path, patch: pytest.MonkeyPatch, **settings: Any) -> A
     async with fake_service(folder) as service, fake_cluster() as cluster:
         point_clients_at(cluster.url, folder, patch)
         before = set(asyncio.all_tasks())
+        own = {"owner_records": settings.pop("owner_records", "")}
         settings = {"wait_report_interval_s": 0.2, **settings}
         spawner = a_spawner(service, folder, KubeSliceSpawner, **settings)
-        for name, value in {"namespace": "hub", "image": "usual:1", "mem_limit": "4G"}.items():
+        usual = {"namespace": "hub", "image": "usual:1", "mem_limit": "4G"}
+        for name, value in {**usual, **own}.items():
             setattr(spawner, name, value)
         try:
             yield World(service, cluster, spawner)

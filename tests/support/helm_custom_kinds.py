@@ -83,7 +83,9 @@ SPECS: Final[Mapping[tuple[str, str], Mapping[str, Any]]] = {
 }
 
 _WITHOUT_SPEC: Final = {
-    (_KUEUE, "WorkloadPriorityClass"): {"value": {"type": "integer"}, "description": _TEXT}
+    (_KUEUE, "WorkloadPriorityClass"): {"value": {"type": "integer"}, "description": _TEXT},
+    # The chart's own: the hub's spawner fills it.
+    ("sublet.dev/v1", "OwnerRecords"): {},
 }
 
 
@@ -97,7 +99,7 @@ def validate_custom(manifest: Mapping[str, Any]) -> None:
         ),
     }
     key = (manifest["apiVersion"], manifest["kind"])
-    own = _WITHOUT_SPEC.get(key) or {"spec": SPECS[key]}
+    own = _WITHOUT_SPEC[key] if key in _WITHOUT_SPEC else {"spec": SPECS[key]}
     jsonschema.validate(manifest, _closed({**of_every_kind, **own}))
 
 

@@ -123,9 +123,8 @@ OPTIONS: Final[Mapping[str, Values]] = {
         "service": {"settings": {"job_cpu": "4", "job_memory": "16Gi", "homes_are_shared": True}},
         "jobs": {
             "labels": {"team": "science"},
-            "claimPrefix": "home-",
-            "sharedClaims": ["data", "models"],
             "sharedSecrets": ["singleuser", "licences"],
+            "sharedConfigMaps": ["greetings"],
             "volumeKinds": ["nfs", "csi"],
         },
         "networkPolicies": {

@@ -31,6 +31,10 @@ class FakeCluster:
     created: list[Object] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     """Statuses to answer creations of a kind with."""
+    refused_patches: list[int] = field(default_factory=list)
+    """Statuses to answer the next patches with; 0: such a patch is taken."""
+    patches: list[Object] = field(default_factory=list)
+    """All that came, those that were refused, too."""
     dropped: set[str] = field(default_factory=set)
     """Kinds whose creations get no answer: the connection ends."""
     lingering: set[str] = field(default_factory=set)
@@ -176,6 +180,19 @@ class _Thing(RequestHandler):
             self.set_status(404)
         self.write(thing or {"kind": "Status", "code": 404})
 
+    def patch(self, kind: str, name: str) -> None:
+        """A merge patch, as JSON's RFC has it."""
+        change = json.loads(self.request.body)
+        self.cluster.patches.append({"kind": kind, "name": name, **change})
+        status = self.cluster.refused_patches.pop(0) if self.cluster.refused_patches else 0
+        thing = self.cluster.objects.get((kind, name))
+        if status or thing is None:
+            self.set_status(status or 404)
+            self.write({"kind": "Status", "code": status or 404, "message": "refused"})
+            return
+        self.cluster.objects[kind, name] = merged = _merged(thing, change)
+        self.write(merged)
+
     def delete(self, kind: str, name: str) -> None:
         if (kind, name) not in self.cluster.objects:
             self.set_status(404)
@@ -184,10 +201,22 @@ class _Thing(RequestHandler):
         self.write({"kind": "Status"})
 
 
+def _merged(old: Any, change: Any) -> Any:
+    if not isinstance(change, dict):
+        return change
+    merged = dict(old) if isinstance(old, dict) else {}
+    for name, value in change.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value)
+    return merged
+
+
 @asynccontextmanager
 async def fake_cluster() -> AsyncIterator[FakeCluster]:
     cluster = FakeCluster()
-    base = "/(?:api/v1|apis/resource.k8s.io/v1)/namespaces/hub"
+    base = "/(?:api/v1|apis/resource.k8s.io/v1|apis/sublet.dev/v1)/namespaces/hub"
     arguments = {"cluster": cluster}
     routes = [
         (f"{base}/([a-z]+)", _Things, arguments),

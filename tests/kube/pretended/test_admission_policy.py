@@ -1,17 +1,31 @@
 """What the API server refuses to the service's account, by the chart's policies and roles."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from kubespawner.slugs import escape_slug, multi_slug, safe_slug
-from sublet_hub.jobs.backends.kubernetes.objects.names import as_label
+import yaml
+from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of
+from sublet_hub.jobs.backends.kubernetes.objects.pod import PlacedJob
+from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings, SeveralNodes
+from sublet_quota.names.owner_hash import hash_of_name
+from sublet_quota.wire.api import PodTemplate
+from sublet_spawner.owner_records import record_of
+from sublet_spawner.pod_template import template_of
 
+from tests.spawner.pod_cases import FOLDER
 from tests.support.helm_charts import RELEASE, render
 from tests.support.helm_programs import find_helm
+from tests.support.jobs_on_kube import SETTINGS, a_placed_job
+from tests.support.jobs_on_kube import a_job as a_placed_job_record
 from tests.support.kube.api import Api, RefusedError
+from tests.support.kube.jobset_fake import jobs_of
+from tests.support.kube.owner_records import RECORDS, define_records, records_of
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
+from tests.support.kube.trainjob_fake import job_set_of
 
 pytestmark = [
     pytest.mark.kube,
@@ -19,25 +33,71 @@ pytestmark = [
 
 KINDS = (
     *("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
-    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
+    *("ValidatingAdmissionPolicy", "OwnerRecords", "ValidatingAdmissionPolicyBinding"),
 )
-VALUES: dict[str, Any] = {"jobs": {"sharedClaims": ["models"], "volumeKinds": ["nfs"]}}
+VALUES: dict[str, Any] = {
+    "jobs": {
+        "volumeKinds": ["nfs"],
+        "sharedConfigMaps": ["greeting"],
+        "labels": {"team": "science"},
+    }
+}
+HOME = "claim-ada-l---0a1b2c3d"
+OTHERS_HOME = "claim-ada-l---99999999"
+"""As KubeSpawner names claims: of another owner, whose name looks the same but for its hash."""
+IMAGE = "registry.example/notebook:1"
+OF_CONTAINER = {
+    "runAsUser": 1000,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+TEMPLATE = PodTemplate(
+    namespace="policed",
+    image=IMAGE,
+    image_pull_secrets=("registry",),
+    pod_security_context={"fsGroup": 100, "seccompProfile": {"type": "RuntimeDefault"}},
+    container_security_context=OF_CONTAINER,
+    volumes=(
+        {"name": "home", "persistentVolumeClaim": {"claimName": HOME}},
+        {"name": "homes", "persistentVolumeClaim": {"claimName": "homes"}},
+        {"name": "models", "persistentVolumeClaim": {"claimName": "models"}},
+    ),
+    volume_mounts=(
+        {"name": "home", "mountPath": "/home/jovyan"},
+        {"name": "homes", "mountPath": "/mine", "subPath": "ada.l"},
+        {"name": "models", "mountPath": "/models", "readOnly": True},
+    ),
+    runtime_class_name="nvidia",
+)
+OTHER_SERVER = PodTemplate(
+    namespace="policed",
+    image="registry.example/other:2",
+    container_security_context={"runAsUser": 7},
+)
 
 
 @pytest.fixture(scope="module")
 def policed(cluster: Api) -> Iterator[Api]:
-    """A namespace with the rights and the policies of a release."""
+    """A namespace with the rights and the policies of a release, and what Ada's servers were."""
     try:
         find_helm()
     except MissingError as missing:
         pytest.skip(f"no helm here: {missing}")
     api = cluster.make_namespace("policed")
+    define_records(cluster)
     made = [each for kind in KINDS for each in render(VALUES, api.namespace).all(kind)]
     for each in made:
         api.create(each)
+    servers = {
+        hash_of_name(""): [record_of(TEMPLATE)],
+        hash_of_name("other"): [record_of(OTHER_SERVER)],
+    }
+    api.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("Ada.L"): servers}})
     service = api.with_token(api.account_token(RELEASE))
-    # A policy is in force some time after it was made.
-    wait_for(lambda: is_refused(service, a_job("early", hostPID=True)), 60, "the policy to be kept")
+    # A policy is in force some time after it was made, and knows the records some time after that.
+    early = a_job("early", hostPID=True)
+    wait_for(lambda: "nothing of its node" in refusal_of(service, early), 60, "the policy")
+    wait_for(lambda: not refusal_of(service, a_job("early")), 60, "the records to be known")
     yield api
     for each in reversed(made):
         api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])
@@ -50,39 +110,59 @@ def service(policed: Api) -> Api:
     return policed.with_token(policed.account_token(RELEASE))
 
 
-def is_refused(service: Api, manifest: dict[str, Any]) -> bool:
+def refusal_of(service: Api, manifest: dict[str, Any]) -> str:
+    """Return why a job is refused; empty: it was taken, and removed again."""
     try:
         service.create(manifest)
-    except RefusedError:
-        return True
+    except RefusedError as refused:
+        return str(refused)
     service.delete("batch/v1", "Job", manifest["metadata"]["name"])
-    return False
+    return ""
 
 
 def a_job(name: str, owner: str = "Ada.L", **pod: Any) -> dict[str, Any]:
-    labels = {"sublet.dev/job-id": name, "sublet.dev/owner": as_label(owner) or "x"}
-    container = {"name": "job", "image": "nothing", **pod.pop("inside", {})}
+    labels = {
+        "sublet.dev/job-id": name,
+        "sublet.dev/owner": "of-the-test",
+        "sublet.dev/owner-hash": hash_of_name(owner),
+        "team": "science",
+        **pod.pop("labels", {}),
+    }
+    annotations = {"sublet.dev/job-request": "{}", **pod.pop("annotations", {})}
+    container = {
+        "name": "job",
+        "image": IMAGE,
+        "securityContext": OF_CONTAINER,
+        "env": [{"name": "HOME", "value": "/home/jovyan"}],
+        "resources": {"limits": {"memory": "1Gi", "sublet.dev/lent": "1"}},
+        **pod.pop("inside", {}),
+    }
     spec = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "serviceAccountName": f"{RELEASE}-job",
+        "securityContext": dict(TEMPLATE.pod_security_context),
+        "runtimeClassName": "nvidia",
+        "imagePullSecrets": [{"name": "registry"}],
         "containers": [container],
         **pod,
     }
+    template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": name},
-        "spec": {"suspend": True, "template": {"metadata": {"labels": labels}, "spec": spec}},
+        "spec": {"suspend": True, "template": template},
     }
 
 
-def volume(**kind: Any) -> dict[str, Any]:
-    return {"volumes": [{"name": "home", **kind}]}
+def volume(mount: dict[str, Any] | None = None, **kind: Any) -> dict[str, Any]:
+    mounts = [{"name": "home", "mountPath": "/data", **(mount or {})}]
+    return {"volumes": [{"name": "home", **kind}], "inside": {"volumeMounts": mounts}}
 
 
-def claim(name: str) -> dict[str, Any]:
-    return volume(persistentVolumeClaim={"claimName": name})
+def claim(name: str, **mount: Any) -> dict[str, Any]:
+    return volume(mount, persistentVolumeClaim={"claimName": name})
 
 
 def token_for(audience: str) -> dict[str, Any]:
@@ -95,48 +175,150 @@ def inside(**fields: Any) -> dict[str, Any]:
 
 
 def rules(**fields: Any) -> dict[str, Any]:
-    return inside(securityContext=fields)
+    return inside(securityContext={**OF_CONTAINER, **fields})
 
 
-HUB_TOKEN = {"secretKeyRef": {"name": "hub", "key": "hub.services.sublet.apiToken"}}
+def from_elsewhere(**source: Any) -> dict[str, Any]:
+    return inside(env=[{"name": "TOKEN", "valueFrom": source}])
+
+
+HUB_TOKEN = {"name": "hub", "key": "hub.services.sublet.apiToken"}
 SECRET = {"sources": [{"secret": {"name": "hub"}}]}
+SOCKETS = {"path": "/run/sublet/tenants", "type": "Directory"}
+UNCONFINED = {"type": "Unconfined"}
+CLONE = {
+    "volumeClaimTemplate": {
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "dataSource": {"kind": "PersistentVolumeClaim", "name": "claim-grace"},
+        }
+    }
+}
+SECOND = {"name": "second", "image": IMAGE, "securityContext": OF_CONTAINER}
 HOSTILE = {
     "host's network": ({"hostNetwork": True}, "nothing of its node"),
     "host's processes": ({"hostPID": True}, "nothing of its node"),
+    "a node of its choice": ({"nodeName": "control-plane"}, "on none past the scheduler"),
     "host's port": (
         inside(ports=[{"containerPort": 80, "hostPort": 80}]),
         "nothing of its node",
     ),
-    "privileged": (rules(privileged=True), "no rights beyond its owner's"),
+    "privileged": (
+        rules(privileged=True, allowPrivilegeEscalation=True),
+        "no rights beyond its owner's",
+    ),
     "capability": (rules(capabilities={"add": ["NET_ADMIN"]}), "no rights beyond"),
-    "privileged at first": (
-        {
-            "initContainers": [
-                {"name": "first", "image": "nothing", "securityContext": {"privileged": True}}
-            ]
-        },
+    "no seccomp": (rules(seccompProfile=UNCONFINED), "no rights beyond"),
+    "no AppArmor": (rules(appArmorProfile=UNCONFINED), "no rights beyond"),
+    "no seccomp in the pod": (
+        {"securityContext": {"seccompProfile": UNCONFINED}},
         "no rights beyond",
     ),
+    "no AppArmor in the pod": (
+        {"securityContext": {"appArmorProfile": UNCONFINED}},
+        "no rights beyond",
+    ),
+    "AppArmor by annotation": (
+        {"annotations": {"container.apparmor.security.beta.kubernetes.io/job": "unconfined"}},
+        "no labels or annotations but",
+    ),
+    "a device by annotation": (
+        {"annotations": {"cdi.k8s.io/gpus": "nvidia.com/gpu=all"}},
+        "no labels or annotations but",
+    ),
+    "label of who may reach the hub": (
+        {"labels": {"hub.jupyter.org/network-access-hub": "true"}},
+        "no labels or annotations but",
+    ),
+    "all of /proc": (
+        {"hostUsers": False, **rules(procMount="Unmasked")},
+        "(no rights beyond|nothing but what jobs need)",
+    ),
+    "sysctl": (
+        {"securityContext": {"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "0"}]}},
+        "no rights beyond",
+    ),
+    "another account within": (rules(runAsUser=0), "in the image and with the rights of"),
+    "another group for volumes": (
+        {"securityContext": {"fsGroup": 0}},
+        "in the image and with the rights of",
+    ),
+    "another image": (inside(image="registry.example/notebook:2"), "in the image and with the"),
+    "image of one server, account of another": (
+        inside(image="registry.example/other:2"),
+        "in the image and with the rights of",
+    ),
+    "another runtime": ({"runtimeClassName": "runc"}, "in the image and with the rights of"),
+    "another's credentials of a registry": (
+        {"imagePullSecrets": [{"name": "theirs"}]},
+        "in the image and with the rights of",
+    ),
+    "a container before": ({"initContainers": [SECOND]}, "one container, in a pod of nothing but"),
+    "processes of two containers": ({"shareProcessNamespace": True}, "one container, in a pod of"),
+    "names of hosts": (
+        {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["hub"]}]},
+        "one container, in a pod of",
+    ),
+    "a claim for devices": (
+        {"resourceClaims": [{"name": "gpu", "resourceClaimName": "theirs"}]},
+        "one container, in a pod of",
+    ),
+    "a card": (inside(resources={"limits": {"nvidia.com/gpu": "1"}}), "and for no device"),
+    "what runs at its start": (
+        inside(lifecycle={"postStart": {"exec": {"command": ["true"]}}}),
+        "a container of nothing but",
+    ),
+    "a disk as it is": (
+        inside(volumeDevices=[{"name": "home", "devicePath": "/dev/disk"}])
+        | {"volumes": [{"name": "home", "persistentVolumeClaim": {"claimName": HOME}}]},
+        "a container of nothing but",
+    ),
     "token": ({"automountServiceAccountToken": True}, "no token of a service account"),
-    "another account": ({"serviceAccountName": "hub"}, "no account but sublet-job"),
-    "no account named": ({"serviceAccountName": None}, "no account but sublet-job"),
+    "another service account": ({"serviceAccountName": "hub"}, "no account but sublet-job"),
+    "no service account named": ({"serviceAccountName": None}, "no account but sublet-job"),
     "token as a file": (token_for("sublet"), "no token of a service account"),
     "high priority": ({"priorityClassName": "system-node-critical"}, "goes before nobody"),
     "secret as files": (volume(secret={"secretName": "hub"}), "reads no Secret"),
     "secret among others": (volume(projected=SECRET), "reads no Secret"),
-    "secret as a variable": (
-        inside(env=[{"name": "TOKEN", "valueFrom": HUB_TOKEN}]),
-        "reads no Secret",
-    ),
+    "secret as a variable": (from_elsewhere(secretKeyRef=HUB_TOKEN), "reads no Secret"),
     "secret as variables": (inside(envFrom=[{"secretRef": {"name": "hub"}}]), "reads no Secret"),
+    "settings as files": (volume(configMap={"name": "hub"}), "no ConfigMap but"),
+    "settings among others": (
+        volume(projected={"sources": [{"configMap": {"name": "hub"}}]}),
+        "no ConfigMap but",
+    ),
+    "settings as a variable": (
+        from_elsewhere(configMapKeyRef={"name": "hub", "key": "a"}),
+        "no ConfigMap but",
+    ),
+    "settings as variables": (inside(envFrom=[{"configMapRef": {"name": "hub"}}]), "no ConfigMap"),
     "host's folder": (volume(hostPath={"path": "/"}), "no folder of its node"),
+    "sockets' folder to be written": (volume(hostPath=SOCKETS), "which it cannot write"),
+    "sockets' folder to be made": (
+        volume({"readOnly": True}, hostPath={**SOCKETS, "type": "DirectoryOrCreate"}),
+        "no folder of its node but",
+    ),
     "storage of its own": (
         volume(iscsi={"targetPortal": "10.0.0.1", "iqn": "iqn.2026-11.example:disk", "lun": 0}),
         "volumes of no other kind",
     ),
+    "copy of another's volume": (volume(ephemeral=CLONE), "volumes of no other kind"),
+    "a driver's volume": (volume(csi={"driver": "example.org"}), "volumes of no other kind"),
     "other's volume": (claim("claim-grace"), "has volumes of no other user"),
-    "name that begins alike": (claim("claim-ada-lovelace"), "has volumes of no other user"),
-    "name that ends alike": (claim("other-claim-ada-l"), "has volumes of no other user"),
+    "name that begins alike": (claim(OTHERS_HOME), "has volumes of no other user"),
+    "name without the hash": (claim("claim-ada-l"), "has volumes of no other user"),
+    "other's folder of a shared volume": (
+        claim("homes", subPath="grace"),
+        "has volumes of no other user",
+    ),
+    "all of a shared volume": (claim("homes"), "has volumes of no other user"),
+    "a folder by a variable": (claim("homes", subPathExpr="$(HOME)"), "folders that are named as"),
+    "mounts passed on": (
+        claim(HOME, mountPropagation="HostToContainer"),
+        "passes no mounts on",
+    ),
+    "what was only read": (claim("models"), "has volumes of no other user"),
 }
 
 
@@ -149,17 +331,26 @@ def test_a_hostile_job_of_the_service_is_refused(
 
 
 FRIENDLY = {
-    "the sockets": volume(hostPath={"path": "/run/sublet/tenants"}),
-    "shared claim": claim("models"),
+    "home": claim(HOME),
+    "folder of its own": claim("homes", subPath="ada.l"),
+    "what is only read": claim("models", readOnly=True),
+    "the sockets": volume({"readOnly": True}, hostPath=SOCKETS),
     "files of all servers": volume(secret={"secretName": "singleuser"}),
+    "settings of all servers": volume(configMap={"name": "greeting"}),
     "kind of the admin's": volume(nfs={"server": "10.0.0.1", "path": "/data"}),
     "its request": volume(
         downwardAPI={"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}]}
     ),
+    "what it is told of itself": from_elsewhere(fieldRef={"fieldPath": "metadata.name"}),
     "its class": {"priorityClassName": "policed-sublet-job"},
     "its class on several GPUs": {"priorityClassName": "policed-sublet-job-set"},
-    "scratch": volume(emptyDir={}),
-    "user of its owner": rules(runAsUser=1000, allowPrivilegeEscalation=False),
+    "scratch": volume(emptyDir={"medium": "Memory"}),
+    "as another server of its owner": {
+        "runtimeClassName": None,
+        "imagePullSecrets": None,
+        "securityContext": None,
+        **inside(image="registry.example/other:2", securityContext={"runAsUser": 7}),
+    },
 }
 
 
@@ -169,38 +360,113 @@ def test_what_jobs_need_is_taken(service: Api, pod: dict[str, Any]) -> None:
     service.delete("batch/v1", "Job", "friendly")
 
 
-LONGEST = 48
-"""Of KubeSpawner's names: longer ones are cut off, and get a hash."""
-OWNERS = (
-    *("ada", "ada.l", "ada@example.org", "1ada", "_ada", "ada_l-", "ada--lovelace", "Δ", "é@x.org"),
-    "bartholomew.featherstonehaugh@physics.example.org",
-    *("a" * 60, "9" * 60),
-)
+def jobs_for(kind: str, placed: PlacedJob) -> Iterator[dict[str, Any]]:
+    """What the service asks for of a kind, as the Jobs that it is made into."""
+    several = SeveralNodes.TRAIN_JOB if kind == "TrainJob" else SeveralNodes.JOB_SET
+    settings = replace(
+        SETTINGS,
+        namespace="policed",
+        service_account=f"{RELEASE}-job",
+        priority_class="policed-sublet-job",
+        job_set_priority_class="policed-sublet-job-set",
+        simulated_socket="/run/sublet/gpus.sock",
+        several_nodes=several,
+        labels=(("team", "science"),),
+        kueue=None if kind == "Job" else KueueSettings(),
+    )
+    made = manifest_of(placed, settings)
+    if kind == "Job":
+        yield made
+        return
+    made["metadata"]["uid"] = "of-the-test"
+    job_set = job_set_of(made) if kind == "TrainJob" else made
+    job_set["metadata"]["uid"] = "of-the-test"
+    yield from jobs_of(job_set)
 
 
-@pytest.mark.parametrize("owner", OWNERS)
-def test_the_owner_s_volumes_are_taken_however_kubespawner_names_them(
-    service: Api, owner: str
+@pytest.mark.parametrize("kind", ["Job", "JobSet", "TrainJob"])
+@pytest.mark.parametrize("name", ["time-slicing", "hami", "simulated"])
+def test_what_the_spawner_writes_and_records_the_service_asks_for_and_the_policy_takes(
+    policed: Api, service: Api, kind: str, name: str
 ) -> None:
-    alone = safe_slug(owner, max_length=LONGEST)
-    together = f"{alone}--gpu"
-    for name in (alone, multi_slug([owner, "gpu"]) if len(together) > LONGEST else together):
-        service.create(a_job("of-owner", owner, **claim(f"claim-{name}")))
-        service.delete("batch/v1", "Job", "of-owner")
+    """Each with a home, and the sockets' folder, as they are kept in the spawner's tests."""
+    pod = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    template = template_of(pod, "policed")
+    owner = f"owner-of-{kind}-{name}"
+    servers = {hash_of_name(""): [record_of(template)]}
+    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name(owner): servers}})
+    job = a_placed_job_record(owner=owner, gpus=1 if kind == "Job" else 2)
+    placed = a_placed_job(job, pod=template, simulated=True)
+    for made in jobs_for(kind, placed):
+        # What makes them are other accounts, such as JobSet's own.
+        made["metadata"].pop("ownerReferences", None)
+        maker = service if kind == "Job" else policed
+        made["spec"]["suspend"] = True
+        told = wait_for(partial(known, maker, made), 60, "the record to be known")
+        assert told == TAKEN
 
 
-@pytest.mark.parametrize("owner", ["ada", "ada.l", "ada@example.org", "ada-l", "1ada"])
-def test_volumes_from_before_kubespawner_7_are_taken(service: Api, owner: str) -> None:
-    for name in (escape_slug(owner), f"{escape_slug(owner)}--gpu"):
-        service.create(a_job("of-owner", owner, **claim(f"claim-{name}")))
-        service.delete("batch/v1", "Job", "of-owner")
+TAKEN = "taken"
+
+
+def known(maker: Api, made: dict[str, Any]) -> str:
+    """What is said of a job once its owner's record is known; empty before."""
+    told = refusal_of(maker, made)
+    return "" if "start your server again, and then the job" in told else told or TAKEN
+
+
+def test_a_job_whose_owner_is_not_recorded_is_told_to_start_a_server(service: Api) -> None:
+    with pytest.raises(RefusedError, match="start your server again, and then the job"):
+        service.create(a_job("unrecorded", "grace"))
+
+
+def test_a_server_that_is_started_anew_is_the_only_measure_of_jobs_then(
+    policed: Api, service: Api
+) -> None:
+    def start(image: str) -> None:
+        record = record_of(TEMPLATE.model_copy(update={"image": image}))
+        policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("eve"): {"s": [record]}}})
+
+    start("registry.example/old:1")
+    old = a_job("of-old", "eve", **inside(image="registry.example/old:1"))
+    wait_for(lambda: not refusal_of(service, old), 60, "the record to be known")
+    start(IMAGE)
+    new = a_job("of-new", "eve")
+    wait_for(lambda: not refusal_of(service, new), 60, "the new record to be known")
+    assert "in the image and with the rights of" in refusal_of(service, old)
+
+
+def test_what_is_there_goes_on_whatever_is_recorded_since(policed: Api, service: Api) -> None:
+    record = record_of(TEMPLATE)
+    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("mia"): {"s": [record]}}})
+    wait_for(lambda: not refusal_of(service, a_job("queued", "mia")), 60, "the record to be known")
+    service.create(a_job("queued", "mia"))
+    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("mia"): None}})
+    again = a_job("again", "mia")
+    wait_for(lambda: "start your server" in refusal_of(service, again), 60, "it to be forgotten")
+    # As Kueue does: it says on which nodes the job runs, and lets it go.
+    where = {"template": {"spec": {"nodeSelector": {"flavor": "a100"}}}}
+    policed.patch("batch/v1", "Job", "queued", {"spec": where})
+    policed.patch("batch/v1", "Job", "queued", {"spec": {"suspend": False}})
+    service.delete("batch/v1", "Job", "queued")
+
+
+def test_the_service_cannot_write_what_is_recorded(service: Api) -> None:
+    for call in (
+        lambda: service.patch(*RECORDS, RELEASE, {"owners": {"mine": None}}),
+        lambda: service.delete(*RECORDS, RELEASE),
+        lambda: service.create(records_of("another")),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            call()
+        assert refused.value.status == 403
 
 
 def test_a_job_without_a_name_of_ours_is_refused_to_the_service_and_to_nobody_else(
     policed: Api, service: Api
 ) -> None:
     manifest = a_job("unnamed")
-    manifest["spec"]["template"]["metadata"]["labels"] = {}
+    manifest["spec"]["template"]["metadata"] = {}
     with pytest.raises(RefusedError, match="names itself and its owner"):
         service.create(manifest)
     policed.create(manifest)

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import yaml
 from kubespawner import KubeSpawner
+from sublet_quota.names.owner_hash import hash_of_name
 from sublet_spawner.kube import KubeSliceSpawner
 from tornado.web import HTTPError
 
@@ -25,6 +26,7 @@ from tests.spawner.spawners import a_spawner
 from tests.support.closing import end_tasks_but
 from tests.support.fake_service import FakeService, fake_service
 from tests.support.kube.api import Api
+from tests.support.kube.owner_records import RECORDS, define_records, records_of
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube_spawner import point_clients_at
 
@@ -45,6 +47,8 @@ RULES = [
     },
     {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "watch", "list"]},
 ]
+RECORD = "sublet"
+RECORD_RULE = {"apiGroups": ["sublet.dev"], "resources": ["ownerrecords"]}
 CLAIM_RULE = {"apiGroups": ["resource.k8s.io"], "resources": ["resourceclaims"]}
 
 
@@ -102,7 +106,11 @@ def hub_account(namespace: Api) -> Api:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
         "metadata": {"name": HUB},
-        "rules": [*RULES, {**CLAIM_RULE, "verbs": ["create"]}],
+        "rules": [
+            *RULES,
+            {**CLAIM_RULE, "verbs": ["create"]},
+            {**RECORD_RULE, "verbs": ["patch"], "resourceNames": [RECORD]},
+        ],
     }
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -269,3 +277,40 @@ async def test_a_claim_belongs_to_its_pod_and_is_collected_with_it(
         await world.until(
             lambda: world.api.find(CLAIMS, "ResourceClaim", name) is None, "the claim to go"
         )
+
+
+@pytest.mark.asyncio
+async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
+    hub_account: Api, node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define_records(hub_account)
+    hub_account.create(records_of(RECORD))
+    async with a_world(hub_account, node, tmp_path, monkeypatch) as world:
+        world.spawner.owner_records = RECORD
+        world.spawner.volumes = [
+            {"name": "home", "persistentVolumeClaim": {"claimName": "claim-ada"}},
+            {"name": "scratch", "emptyDir": {}},
+        ]
+        world.spawner.volume_mounts = [
+            {"name": "home", "mountPath": "/home/jovyan", "subPath": "ada"}
+        ]
+        starting = world.spawner.start()
+        ada, default = hash_of_name("ada"), hash_of_name("")
+        owners = await world.until(
+            lambda: world.api.get(*RECORDS, RECORD).get("owners"), "what is recorded"
+        )
+        (record,) = owners[ada][default]
+        assert (record["image"], record["claims"]) == ("notebook:1", ["claim-ada"])
+        mount = {"claim": "claim-ada", "subPath": "ada", "readOnly": False}
+        assert record["mounts"] == [mount]
+        assert record["containerSecurity"]["allowPrivilegeEscalation"] is False
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await world.spawner.stop()
+        # More servers than the kind takes: those of before make room.
+        many = {f"s{number}": [record] for number in range(16)}
+        world.api.patch(*RECORDS, RECORD, {"owners": {ada: {default: None, **many}}})
+        await world.spawner._records().write("", world.spawner._pod_template)
+        assert list(world.api.get(*RECORDS, RECORD)["owners"][ada]) == [default]
+        await world.spawner._records().forget("")
+        assert world.api.get(*RECORDS, RECORD).get("owners") in ({}, None)

@@ -39,7 +39,7 @@ def _look(api: Api, job_set: Manifest) -> None:
         return
     suspended = bool(job_set["spec"].get("suspend"))
     jobs = []
-    for wanted in _jobs_of(job_set):
+    for wanted in jobs_of(job_set):
         found = api.find("batch/v1", "Job", wanted["metadata"]["name"])
         if found is None:
             jobs.append(api.create(wanted))
@@ -58,7 +58,8 @@ def _look(api: Api, job_set: Manifest) -> None:
         api.patch(VERSION, "JobSet", about["name"], {"status": status}, part="status")
 
 
-def _jobs_of(job_set: Manifest) -> Iterator[Manifest]:
+def jobs_of(job_set: Manifest) -> Iterator[Manifest]:
+    """Return the Jobs that a JobSet is made into."""
     about, spec = job_set["metadata"], job_set["spec"]
     for replicated in spec["replicatedJobs"]:
         for index in range(replicated["replicas"]):

@@ -39,7 +39,7 @@ def _look(api: Api, job: Manifest) -> None:
         return
     found = api.find(JOB_SETS, "JobSet", name)
     if found is None:
-        api.create(_job_set_of(job))
+        api.create(job_set_of(job))
         return
     suspended = bool(job["spec"].get("suspend"))
     if bool(found["spec"].get("suspend")) is not suspended:
@@ -53,7 +53,8 @@ def _look(api: Api, job: Manifest) -> None:
         api.patch(VERSION, "TrainJob", name, {"status": {"conditions": [condition]}}, part="status")
 
 
-def _job_set_of(job: Manifest) -> Manifest:
+def job_set_of(job: Manifest) -> Manifest:
+    """Return the JobSet that a TrainJob is made into."""
     about, trainer = job["metadata"], job["spec"]["trainer"]
     nodes = trainer["numNodes"]
     torchrun = {

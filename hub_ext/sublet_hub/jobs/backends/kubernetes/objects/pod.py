@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sublet_quota.amounts.lent_units import RESOURCE
+from sublet_quota.names.owner_hash import hash_of_name
 from sublet_quota.wire.api import AccountTemplate, PodTemplate
 from sublet_quota.wire.environment import HUGE_PAGES
 
@@ -21,6 +22,7 @@ from sublet_hub.jobs.backends.kubernetes.objects.names import (
     JOB_ID,
     MANAGED_BY,
     OWNER,
+    OWNER_HASH,
     REQUEST,
     SERVICE,
     SLICE_ID,
@@ -65,8 +67,9 @@ class PlacedJob:
 def labels_of(placed: PlacedJob, settings: KubeJobSettings) -> dict[str, str]:
     """Return the labels of a job's objects and pods."""
     labels = {**dict(settings.labels), MANAGED_BY: SERVICE, JOB_ID: placed.job.job_id}
-    # Never none: the chart's admission policy wants to be told an owner. KubeSpawner says "x", too.
+    # For people: several names may look alike as a label. Never none; KubeSpawner says "x", too.
     labels[OWNER] = as_label(placed.job.owner) or "x"
+    labels[OWNER_HASH] = hash_of_name(placed.job.owner)
     if placed.slice_id is not None:
         labels[SLICE_ID] = placed.slice_id
     return labels

@@ -1,0 +1,102 @@
+"""What an owner's servers are made of, recorded where the service cannot write.
+
+The API server lets its owner's jobs have that and no more (the chart's admission policy). Each
+server has a record of its own, of its last start. A list in a merge patch replaces the one that was
+there whole, so each record is a list of one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import aiohttp
+from kubernetes_asyncio.client.rest import ApiException
+from kubespawner.clients import shared_client  # type: ignore[import-untyped]
+from sublet_quota.names.owner_hash import hash_of_name
+from sublet_quota.wire.api import PodTemplate
+
+GROUP: Final = "sublet.dev"
+VERSION: Final = "v1"
+PLURAL: Final = "ownerrecords"
+_MERGE: Final = "application/merge-patch+json"
+_INVALID: Final = 422
+_HINTS: Final = {
+    403: "the hub's role may not patch ownerrecords of sublet.dev",
+    404: "there is no such OwnerRecords of sublet.dev in the namespace",
+}
+
+
+def record_of(template: PodTemplate) -> dict[str, Any]:
+    """Return the parts of a server's pod that its owner's jobs may have, as a record."""
+    claims = {
+        str(volume["name"]): volume["persistentVolumeClaim"]
+        for volume in template.volumes
+        if volume.get("persistentVolumeClaim")
+    }
+    mounts = [
+        {
+            "claim": claims[mount["name"]]["claimName"],
+            "subPath": mount.get("subPath") or "",
+            "readOnly": bool(mount.get("readOnly") or claims[mount["name"]].get("readOnly")),
+        }
+        for mount in template.volume_mounts
+        if mount["name"] in claims
+    ]
+    return {
+        "image": template.image,
+        "pullSecrets": list(template.image_pull_secrets),
+        "runtimeClass": template.runtime_class_name or "",
+        "claims": sorted({claim["claimName"] for claim in claims.values()}),
+        "mounts": mounts,
+        "podSecurity": dict(template.pod_security_context),
+        "containerSecurity": dict(template.container_security_context),
+    }
+
+
+class OwnerRecords:
+    """The records of one owner, in the object that the admission policy reads."""
+
+    def __init__(self, name: str, namespace: str, owner: str, tell: Callable[[str], None]) -> None:
+        """``name``: of the OwnerRecords object; ``tell`` tells the owner of trouble."""
+        self._name = name
+        self._namespace = namespace
+        self._owner = hash_of_name(owner)
+        self._tell = tell
+
+    async def write(self, server: str, template: PodTemplate) -> None:
+        """Record what a server is made of. What cannot be recorded is told: it keeps no server."""
+        record = {hash_of_name(server): [record_of(template)]}
+        await self._try(self._write(record))
+
+    async def forget(self, server: str) -> None:
+        """Forget a server that is gone for ever; with the default server, its owner is."""
+        await self._try(self._patch({hash_of_name(server): None} if server else None))
+
+    async def _write(self, record: Mapping[str, Any]) -> None:
+        try:
+            await self._patch(record)
+        except ApiException as error:
+            if error.status != _INVALID:
+                raise
+            # More servers than a record holds: those of before are started again, if need be.
+            await self._patch(None)
+            await self._patch(record)
+
+    async def _patch(self, servers: Mapping[str, Any] | None) -> None:
+        body = {"owners": {self._owner: servers}}
+        await shared_client("CustomObjectsApi").patch_namespaced_custom_object(
+            GROUP, VERSION, self._namespace, PLURAL, self._name, body, _content_type=_MERGE
+        )
+
+    async def _try(self, writing: Any) -> None:
+        try:
+            await writing
+        except ApiException as error:
+            self._tell_trouble(_HINTS.get(error.status, str(error.reason)))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._tell_trouble(str(error) or type(error).__name__)
+
+    def _tell_trouble(self, why: str) -> None:
+        self._tell(
+            f"What this server is made of could not be recorded ({why}): the cluster refuses "
+            "training jobs that differ from the server as it was recorded last"
+        )

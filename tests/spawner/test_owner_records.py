@@ -1,0 +1,149 @@
+"""What owners' servers are made of, recorded for the cluster's admission policy."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sublet_quota.names.owner_hash import hash_of_name
+from sublet_quota.wire.api import PodTemplate
+from sublet_spawner.owner_records import record_of
+
+from tests.spawner.kube_world import POD, World, a_world
+
+NAME = "sublet"
+ADA = hash_of_name("ada")
+DEFAULT = hash_of_name("")
+
+
+def records(world: World) -> Any:
+    return world.cluster.objects["ownerrecords", NAME].get("owners", {})
+
+
+def make_object(world: World, **owners: Any) -> None:
+    world.cluster.create("ownerrecords", {"metadata": {"name": NAME}, "owners": owners})
+
+
+def test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_own() -> None:
+    template = PodTemplate(
+        namespace="hub",
+        image="notebook:1",
+        image_pull_secrets=("registry",),
+        pod_security_context={"fsGroup": 100},
+        container_security_context={"runAsUser": 1000},
+        volumes=(
+            {"name": "home", "persistentVolumeClaim": {"claimName": "claim-ada"}},
+            {"name": "homes", "persistentVolumeClaim": {"claimName": "homes"}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": True}},
+            {"name": "scratch", "emptyDir": {}},
+        ),
+        volume_mounts=(
+            {"name": "home", "mountPath": "/home/jovyan"},
+            {"name": "homes", "mountPath": "/mine", "subPath": "ada"},
+            {"name": "homes", "mountPath": "/all", "subPath": "shared", "readOnly": True},
+            {"name": "data", "mountPath": "/data"},
+            {"name": "scratch", "mountPath": "/scratch"},
+        ),
+    )
+    assert record_of(template) == {
+        "image": "notebook:1",
+        "pullSecrets": ["registry"],
+        "runtimeClass": "",
+        "claims": ["claim-ada", "data", "homes"],
+        "mounts": [
+            {"claim": "claim-ada", "subPath": "", "readOnly": False},
+            {"claim": "homes", "subPath": "ada", "readOnly": False},
+            {"claim": "homes", "subPath": "shared", "readOnly": True},
+            {"claim": "data", "subPath": "", "readOnly": True},
+        ],
+        "podSecurity": {"fsGroup": 100},
+        "containerSecurity": {"runAsUser": 1000},
+    }
+
+
+@pytest.mark.asyncio
+async def test_a_start_records_the_pod_as_the_admin_s_hook_left_it_before_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        make_object(world)
+        seen: list[Any] = []
+        create = world.cluster.create
+
+        def look(kind: str, thing: Any) -> Any:
+            if kind == "pods":
+                seen.append(records(world)[ADA][DEFAULT][0]["image"])
+            return create(kind, thing)
+
+        monkeypatch.setattr(world.cluster, "create", look)
+
+        def hook(_: Any, pod: Any) -> Any:
+            pod.spec.containers[0].image = "hooked:1"
+            return pod
+
+        world.spawner.modify_pod_hook = hook
+        await world.started()
+        assert seen == ["hooked:1"]
+
+
+@pytest.mark.asyncio
+async def test_a_new_start_leaves_nothing_of_the_record_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        before = {"image": "old:1", "claims": ["of-another"], "anything": True}
+        make_object(world, **{ADA: {DEFAULT: [before], "of-a-named-one": [before]}})
+        await world.started()
+        assert records(world)[ADA]["of-a-named-one"] == [before]
+        (record,) = records(world)[ADA][DEFAULT]
+        assert (record["image"], record["claims"]) == ("usual:1", [])
+        assert "anything" not in record
+
+
+@pytest.mark.asyncio
+async def test_more_servers_than_a_record_holds_make_room_for_the_one_that_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        make_object(world, **{ADA: {"of-many": [{}]}, "of-another": {"s": [{}]}})
+        world.cluster.refused_patches = [422]
+        await world.started()
+        assert list(records(world)[ADA]) == [DEFAULT]
+        assert records(world)["of-another"] == {"s": [{}]}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "words"), [(403, "the hub's role may not patch"), (404, "no")])
+async def test_what_cannot_be_recorded_is_told_and_keeps_no_server_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, words: str
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        make_object(world)
+        world.cluster.refused_patches = [status]
+        await world.started()
+        told = [event["message"] for event in world.spawner._start_log._events]
+        assert any("could not be recorded" in each and words in each for each in told)
+
+
+@pytest.mark.asyncio
+async def test_where_nothing_is_to_be_recorded_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        await world.started()
+        assert world.cluster.pod(POD)
+        assert [each for each in world.cluster.patches if each["kind"] == "ownerrecords"] == []
+
+
+@pytest.mark.asyncio
+async def test_with_its_owner_goes_all_that_is_recorded_and_with_a_named_server_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
+        named = hash_of_name("gpu")
+        make_object(world, **{ADA: {DEFAULT: [{}], named: [{}]}, "of-another": {}})
+        world.spawner.orm_spawner.name = "gpu"
+        await world.spawner.delete_forever()
+        assert records(world) == {ADA: {DEFAULT: [{}]}, "of-another": {}}
+        world.spawner.orm_spawner.name = ""
+        await world.spawner.delete_forever()
+        assert records(world) == {"of-another": {}}

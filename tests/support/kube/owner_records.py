@@ -1,0 +1,37 @@
+"""The chart's own kind, in the tests' cluster: what the spawner records of owners' servers."""
+
+from typing import Final
+
+import yaml
+
+from tests.support.helm_documents import CHART
+from tests.support.kube.api import Api, Manifest, RefusedError
+from tests.support.kube.processes import wait_for
+
+RECORDS: Final = ("sublet.dev/v1", "OwnerRecords")
+_DEFINITION: Final = CHART / "crds" / "owner-records.yaml"
+
+
+def define_records(cluster: Api) -> None:
+    """Have the cluster know the kind, as helm does before it installs the chart."""
+    definition = yaml.safe_load(_DEFINITION.read_text())
+    kind = (definition["apiVersion"], definition["kind"])
+    if cluster.find(*kind, definition["metadata"]["name"]) is None:
+        cluster.create(definition)
+    wait_for(lambda: _is_served(cluster), 60, "the kind to be served")
+
+
+def records_of(name: str) -> Manifest:
+    """Return an object of the kind, with nothing recorded."""
+    version, kind = RECORDS
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}}
+
+
+def _is_served(cluster: Api) -> bool:
+    try:
+        cluster.all(*RECORDS)
+    except RefusedError as refused:
+        if refused.status == 404:
+            return False
+        raise
+    return True
