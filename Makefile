@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEVICE ?= auto
-PROXY_VERSION := 5.3.0
 AREA ?=
 # A folder that `make wheelhouse` made: setup then asks no network.
 WHEELHOUSE ?=
@@ -13,12 +12,14 @@ INTO ?= wheelhouse
 EXTRAS ?= demo,nvidia,card
 PYTHON_VERSION ?=
 PLATFORM ?=
+SBOM ?= sbom
 CARD_REPORT ?= card-report
 CARD_PARTS ?=
 CARD_OPTIONS ?=
 # Tests mostly wait, for kernels, hubs and pods: more processes than cores, and one group of tests in each.
 WORKERS ?= 4
 
+DEVELOPMENT_LOCKS := $(foreach each,build node development,.ci/locks/$(each).txt)
 LAB := labextension/dist/package.json
 LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
 	$(wildcard labextension/*.json labextension/scripts/*)
@@ -35,7 +36,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd hub-of-z2jh kubernetes demo up test quick check \
-	format benchmarks picture schema clean
+	format benchmarks picture schema lock sbom audit clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,20 +111,29 @@ schema: setup ## Publish the quota document's schema anew, and the chart's, whic
 	$(BIN)/python -m sublet_quota.document.json_schema > quota/quota.schema.json
 	$(BIN)/python -m tests.support.helm_documents
 
+lock: setup ## Write the locks anew (.ci/locks), after a change of pyproject.toml or .ci/constraints*.txt
+	$(BIN)/python .ci/supply/lock.py $(LOCKS)
+
+sbom: setup ## What Sublet is made of, as CycloneDX documents in SBOM=sbom, from the locks
+	$(BIN)/python .ci/supply/sbom.py --into "$(SBOM)"
+
+audit: setup ## Ask for known faults of all that is locked (AUDIT_OPTIONS=--required: fail where nobody answers)
+	$(BIN)/python .ci/supply/audit.py $(AUDIT_OPTIONS)
+
 clean: ## Remove what setup made
 	rm -rf labextension/dist labextension/lib labextension/node_modules
-	rm -rf $(VENV) .venv-z2jh .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-z2jh .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis sbom
 
-$(VENV)/.ready: pyproject.toml .ci/constraints.txt .ci/own-constraints .ci/create-venv .ci/install-node
+$(VENV)/.ready: pyproject.toml .ci/constraints.txt $(DEVELOPMENT_LOCKS) .ci/own-constraints .ci/create-venv .ci/install-node
 	@.ci/timed "virtual environment" .ci/create-venv "$(PYTHON)" "$(VENV)"
 	touch $@
 
-.venv-z2jh/.ready: $(VENV)/.ready .ci/constraints-of-z2jh.txt .ci/create-hub-of-z2jh
+.venv-z2jh/.ready: $(VENV)/.ready .ci/locks/hub-of-z2jh.txt .ci/create-hub-of-z2jh
 	@.ci/timed "hub of zero-to-jupyterhub" .ci/create-hub-of-z2jh "$(VENV)" .venv-z2jh
 	touch $@
 
-$(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy
-	@.ci/timed proxy .ci/install-proxy "$(VENV)" "$(PROXY_VERSION)"
+$(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy .ci/locks/proxy/package-lock.json
+	@.ci/timed proxy .ci/install-proxy "$(VENV)"
 	touch -c $@
 
 # Installing the package builds and copies the extension; this does it again when its sources change.

@@ -1,7 +1,8 @@
 """Gather all that an installation without a network needs, and pack it in parts.
 
 Run by ``make wheelhouse`` in the virtual environment, after ``make setup``. PyTorch and CUDA are
-not gathered: they are the machine's own. Versions are those of ``.ci/constraints.txt``.
+not gathered: they are the machine's own. Versions are those of ``.ci/constraints.txt``, and each
+wheel is one of those that the locks name by their SHA-256.
 """
 
 import argparse
@@ -152,6 +153,21 @@ def gather_wheels(options: argparse.Namespace, own: Path, wheels: Path) -> None:
         used |= found
     for wheel in set(wheels.glob("*.whl")) - used:
         wheel.unlink()
+    refuse_unlocked(used - {own}, ROOT / ".ci/locks")
+
+
+def refuse_unlocked(wheels: Iterable[Path], locks: Path) -> None:
+    """Raise where a wheel is none of those that the locks name."""
+    known = {digest for lock in locks.glob("*.txt") for digest in digests_in(lock.read_text())}
+    strange = sorted(wheel.name for wheel in wheels if sha256_of(wheel) not in known)
+    if strange:
+        message = f"no lock names what was brought: {', '.join(strange)}"
+        raise GatherError(message)
+
+
+def digests_in(lock: str) -> list[str]:
+    """Return the SHA-256 that a lock names."""
+    return re.findall(r"--hash=sha256:([0-9a-f]{64})", lock)
 
 
 def _downloader(

@@ -217,7 +217,7 @@ def install(house: Path, told: dict[str, Any], folder: Path) -> None:
     environment = {**os.environ, "WHEELHOUSE": str(house)}
     for *step, made in (
         [".ci/create-venv", sys.executable, ".venv", ".venv/.ready"],
-        [".ci/install-proxy", ".venv", "of the wheelhouse", ".venv/bin/configurable-http-proxy"],
+        [".ci/install-proxy", ".venv", ".venv/bin/configurable-http-proxy"],
         [".ci/build-labextension", ".venv", "labextension/dist/package.json"],
     ):
         if subprocess.run(step, cwd=folder, env=environment, check=False).returncode:

@@ -207,6 +207,18 @@ def test_what_the_targets_markers_ask_for_is_missed_whatever_python_downloads(
         assert gather.needed(roots, tmp_path, environment) == ({own, more}, missing)
 
 
+def test_a_wheel_that_no_lock_names_is_refused(tmp_path: Path) -> None:
+    known, strange = wheel(tmp_path, "known"), wheel(tmp_path, "strange")
+    (tmp_path / "some.txt").write_text(f"known==1.0 \\\n    --hash=sha256:{digest_of(known)}\n")
+    gather.refuse_unlocked({known}, tmp_path)
+    with pytest.raises(gather.GatherError, match=r"no lock names .*: strange-1\.0"):
+        gather.refuse_unlocked({known, strange}, tmp_path)
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def test_a_python_without_a_patch_gets_the_versions_of_its_oldest_and_its_newest() -> None:
     oldest, newest = map(gather.constraints_for, gather.target_environments("3.11", "x86_64"))
     assert "soupsieve<2.8" in oldest.splitlines()

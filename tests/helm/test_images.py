@@ -1,6 +1,7 @@
 """The images' Containerfile, as far as it can be judged without building it."""
 
 import re
+import subprocess
 import tomllib
 from dataclasses import dataclass
 
@@ -55,11 +56,53 @@ ARGUMENTS, STAGES = read()
 
 def test_every_base_image_is_an_argument_with_a_default_or_a_stage_before() -> None:
     for stage in STAGES.values():
-        argument = re.fullmatch(r"\$\{(\w+)\}", stage.base)
+        argument = re.fullmatch(r"\$\{(\w+)\}\$\{(\w+):\+@\$\{\2\}\}", stage.base)
         if argument:
             assert ARGUMENTS[argument[1]]
+            assert ARGUMENTS[argument[2]] == ""
         else:
             assert list(STAGES).index(stage.base) < list(STAGES).index(stage.name)
+
+
+def test_every_base_is_of_one_version() -> None:
+    for name, base in ARGUMENTS.items():
+        if name.endswith("BASE"):
+            assert re.search(r":[^/:]*\d[^/:]*$", base), f"{name}: {base}"
+
+
+@pytest.mark.parametrize(
+    ("stage", "digest"),
+    [("wheel", "BASE_DIGEST"), ("hub", "HUB_DIGEST"), ("notebook", "NOTEBOOK_DIGEST")],
+)
+def test_a_release_needs_the_digest_of_its_base(stage: str, digest: str) -> None:
+    first = next(words for name, words in STAGES[stage].instructions if name == "RUN")
+
+    def build(**arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"RELEASE": "", digest: "", **arguments}
+        command = ["/bin/sh", "-c", first]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert build().returncode == 0
+    assert build(RELEASE="0.1.0", **{digest: "sha256:0"}).returncode == 0
+    refused = build(RELEASE="0.1.0")
+    assert refused.returncode == 1
+    assert digest in refused.stderr
+    declared = [words for name, words in STAGES[stage].instructions if name == "ARG"]
+    assert {"RELEASE=", digest} <= set(declared), "an argument is seen only where it is named"
+
+
+def test_packages_come_from_locks_by_their_hashes() -> None:
+    for stage in STAGES.values():
+        for instruction, words in stage.instructions:
+            for each in re.findall(r"pip (?:install|wheel) [^;]*", words):
+                own = "--no-deps" in each and ("sublet-*.whl" in each or "--wheel-dir" in each)
+                assert own or "--require-hashes" in each, f"{instruction} {each}"
+
+
+@pytest.mark.parametrize("name", ["build", "node", "service", "hub", "notebook"])
+def test_the_locks_that_are_named_are_there(name: str) -> None:
+    assert re.search(rf"\b{name}(\.txt\b|\b.*; do)", FILE.read_text())
+    assert (ROOT / ".ci" / "locks" / f"{name}.txt").exists()
 
 
 def test_there_is_an_image_for_each_part() -> None:
@@ -81,16 +124,6 @@ def test_all_that_is_copied_is_in_the_repository() -> None:
             assert all(list(ROOT.glob(each)) for each in sources if not each.startswith("dist")), (
                 words
             )
-
-
-def test_extras_are_the_project_s() -> None:
-    wanted = next(
-        words.removeprefix("EXTRAS=").split(",")
-        for name, words in STAGES["environment"].instructions
-        if name == "ARG"
-    )
-    assert set(wanted) <= PROJECT["optional-dependencies"].keys()
-    assert {"kubernetes", "postgresql", "nvidia"} == set(wanted)
 
 
 @pytest.mark.usefixtures("helm")

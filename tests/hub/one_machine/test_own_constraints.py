@@ -61,11 +61,13 @@ def test_the_constraints_of_others_are_not_heeded_and_that_is_said_once(tmp_path
 def test_they_are_not_heeded_either_where_wheels_come_from_a_wheelhouse(tmp_path):
     asked, _ = played(tmp_path, "create-venv", WHEELHOUSE="/a/wheelhouse", **OTHERS)
     assert "/a/wheelhouse/install.py" in asked[0]
+    assert any("--constraint .ci/constraints.txt" in line for line in asked)
+    assert not any("--require-hashes" in line for line in asked)
     assert all(line.startswith("<> ") for line in asked)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_nothing_is_said_where_there_are_none(tmp_path, script):
     asked, said = played(tmp_path, script)
-    assert any("--constraint .ci/constraints.txt" in line for line in asked)
+    assert any("--require-hashes --requirement .ci/locks/" in line for line in asked)
     assert "constraints" not in said
