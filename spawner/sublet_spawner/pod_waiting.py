@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-_COUNTS: Final = re.compile(r"^0/(\d+) nodes are available: (.*)$", re.DOTALL)
+_COUNTS: Final = re.compile(r"0/(\d+) nodes are available: (.*)", re.DOTALL)
 _ENDS: Final = re.compile(r"\.\s+(?:preemption:|no new claims|preemption is not).*$", re.DOTALL)
 _BETWEEN: Final = re.compile(r", (?=\d+ )")
-_INSUFFICIENT: Final = re.compile(r"^Insufficient (\S+)$")
+_INSUFFICIENT: Final = re.compile(r"Insufficient (\S+)")
 _TAINT: Final = re.compile(r"^node\(s\) had untolerated taint(?:\(s\)| )?\s*\{?([^:}]*)")
 _LONGEST: Final = 300
 
@@ -62,7 +62,7 @@ def what_it_waits_for(pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]
 
 def unschedulable(message: str, *, pinned: bool) -> str:
     """Return why no node takes the pod. ``pinned``: it may run on one node alone."""
-    found = _COUNTS.match(message.strip())
+    found = _COUNTS.fullmatch(message.strip())
     if found is None:
         return f"The server waits for a node: {_short(message) or 'the scheduler gives no reason'}"
     total = int(found[1])
@@ -96,7 +96,7 @@ def _reason(counted: str, *, pinned: bool) -> str:
     if reason in _AFFINITY:
         other = "are not the one that the slice is on" if pinned else "lack labels that are asked"
         return f"{count} {other}"
-    if (insufficient := _INSUFFICIENT.match(reason)) is not None:
+    if (insufficient := _INSUFFICIENT.fullmatch(reason)) is not None:
         what = _RESOURCES.get(insufficient[1], insufficient[1])
         return f"{count} with too little {what} free"
     if (taint := _TAINT.match(reason)) is not None:

@@ -19,7 +19,7 @@ from sublet_spawner.errors import PodError
 SLICE_LABEL: Final = "sublet.dev/slice"
 BACKEND_LABEL: Final = "sublet.dev/backend"
 
-_QUANTITY: Final = re.compile(r"^([0-9]+(?:\.[0-9]*)?)(m|[kKMGTPE]i?|[eE][+-]?[0-9]+)?$")
+_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?)(m|[kKMGTPE]i?|[eE][+-]?[0-9]+)?")
 _SUFFIXES: Final = {"k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 _BYTES_PER_MIB: Final = 1024 * 1024
 
@@ -67,7 +67,7 @@ def bytes_of(quantity: Any) -> int:
     """Return the bytes that an amount as Kubernetes writes it (``4Gi``, ``1e9``) stands for."""
     if isinstance(quantity, int):
         return quantity
-    found = _QUANTITY.match(str(quantity))
+    found = _QUANTITY.fullmatch(str(quantity))
     if found is None:
         message = f"memory of {quantity!r}: give bytes, or an amount such as 4Gi"
         raise PodError(message)

@@ -14,7 +14,7 @@ from tornado.web import HTTPError
 
 SERVICE_UNREACHABLE: Final = "service-unreachable"
 
-_REASON: Final = re.compile(r"^[a-z][a-z-]{0,39}$")
+_REASON: Final = re.compile(r"[a-z][a-z-]{0,39}")
 _BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
 _UNAVAILABLE: Final = 503
@@ -34,7 +34,7 @@ def unavailable(message: str) -> HTTPError:
 
 def not_started(message: str, reason: str, status_code: int) -> HTTPError:
     """Return what this JupyterHub knows best; ``reason`` becomes a label of its metrics."""
-    label = reason if _REASON.match(reason) else "refused"
+    label = reason if _REASON.fullmatch(reason) else "refused"
     error: HTTPError
     if _SPAWN_EXCEPTION is not None:
         error = _SPAWN_EXCEPTION(

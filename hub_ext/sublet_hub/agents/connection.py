@@ -35,7 +35,7 @@ from sublet_hub.security.client_address import peer_of
 from sublet_hub.state.fleet import NodeView
 
 _LOG = logging.getLogger(__name__)
-_BEARER = re.compile(r"^Bearer ([!-~]{16,4096})$", re.IGNORECASE)
+_BEARER = re.compile(r"Bearer ([!-~]{16,4096})", re.IGNORECASE)
 _BAD_PROTOCOL = 1002
 _TRY_AGAIN = 1013
 _REPLACED = 4000
@@ -68,7 +68,7 @@ class AgentSocket(WebSocketHandler):
             raise HTTPError(403, "agents send no Origin: browsers are not welcome here")
         if self.request.query:
             raise HTTPError(403, "agents send their secret in the Authorization header alone")
-        header = _BEARER.match(self.request.headers.get("Authorization", ""))
+        header = _BEARER.fullmatch(self.request.headers.get("Authorization", ""))
         try:
             identity = await self._identify(None if header is None else header[1])
         except IdentityUnknownError as error:

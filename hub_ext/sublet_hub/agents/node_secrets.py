@@ -19,7 +19,7 @@ from sublet_hub.errors import ConfigurationError
 from sublet_hub.host.private_files import read_secret
 from sublet_hub.security.rate_limits import Guesses, Rate
 
-_NODE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$")
+_NODE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _LEAST_LENGTH = 16
 _FALSE_ONES = Rate(burst=60, per_s=2)
 """The rate of false secrets from one address, which can be a proxy's or a whole cluster's."""
@@ -39,7 +39,7 @@ class NodeSecrets:
             message = f"the folder of the nodes' secrets, {self._folder}, does not exist"
             raise ConfigurationError(message)
         for path in self._folder.iterdir():
-            if _NODE_NAME.match(path.name) and len(read_secret(path)) < _LEAST_LENGTH:
+            if _NODE_NAME.fullmatch(path.name) and len(read_secret(path)) < _LEAST_LENGTH:
                 message = f"the secret in {path} is shorter than {_LEAST_LENGTH} characters"
                 raise ConfigurationError(message)
 
@@ -56,7 +56,7 @@ class NodeSecrets:
         """Return the node with this secret, or ``None``. Compares all, in constant time each."""
         found, read = None, set()
         for path in sorted(self._folder.iterdir()):
-            if _NODE_NAME.match(path.name) is None:
+            if _NODE_NAME.fullmatch(path.name) is None:
                 continue
             try:
                 known = read_secret(path)

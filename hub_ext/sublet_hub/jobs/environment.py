@@ -12,7 +12,7 @@ from sublet_quota.wire.environment import SliceEndpoints, slice_environment
 from sublet_hub.host.owner_environment import is_reserved, owner_environment
 from sublet_hub.settings import JobSettings
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _MOST_VARIABLES = 100
 _MOST_LENGTH = 4096
 
@@ -26,7 +26,7 @@ def refuse_variables(asked: Mapping[str, str]) -> Refusal | None:
             most_variables=_MOST_VARIABLES,
         )
     for name, value in asked.items():
-        if _NAME.match(name) is None:
+        if _NAME.fullmatch(name) is None:
             return refuse(NotebookRefusal.VARIABLE_IS_NO_NAME, variable=name)
         if is_reserved(name):
             return refuse(NotebookRefusal.VARIABLE_RESERVED, variable=name)

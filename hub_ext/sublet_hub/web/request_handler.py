@@ -19,7 +19,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
 from pydantic import TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import Problem
-from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.schema import WireModel, read_request
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from sublet_hub.errors import (
@@ -293,11 +293,13 @@ class RouteHandler(ServiceHandler):
         if route.body is None:
             return None
         try:
-            return route.body.model_validate_json(sent or b"{}")
+            return read_request(route.body, sent)
         except ValidationError as error:
             raise BadRequestError(words_of_validation(error)) from None
-        except (ValueError, RecursionError) as error:
-            message = f"the body cannot be read: {type(error).__name__}"
+        except ValueError as error:
+            raise BadRequestError(str(error)) from None
+        except RecursionError:
+            message = "the body cannot be read: it is nested too deeply"
             raise BadRequestError(message) from None
 
     def on_finish(self) -> None:

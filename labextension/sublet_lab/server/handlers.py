@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.wire.api import JobInfo, JobRequest, KeepRequest, Problem, SliceInfo
 from sublet_quota.wire.environment import resized_environment
-from sublet_quota.wire.schema import WireModel
+from sublet_quota.wire.schema import WireModel, read_request
 from sublet_quota.wire.share import ResizeRequest
 from tornado import web
 
@@ -119,10 +119,12 @@ class SubletHandler(APIHandler):
             self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", message)
             return None
         try:
-            return kind.model_validate_json(sent or b"{}")
+            return read_request(kind, sent)
         except ValidationError as error:
             self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", _in_words(error))
-            return None
+        except ValueError as error:
+            self.refuse(HTTPStatus.BAD_REQUEST, "bad-request", str(error))
+        return None
 
 
 class ForwardHandler(SubletHandler):

@@ -18,8 +18,8 @@ MOST_BYTES: Final = 1024 * 1024
 MOST_LEVELS: Final = 10
 _MOST_PROBLEMS: Final = 100
 
-_INTEGER: Final = re.compile(r"^[-+]?[0-9]{1,18}$")
-_NUMBER: Final = re.compile(r"^[-+]?[0-9]{1,18}\.[0-9]{1,18}$")
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
+_NUMBER: Final = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}")
 _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -157,9 +157,9 @@ def _plain_value(text: str) -> Any:
     lowered = text.lower()
     if lowered in _WORDS:
         return _WORDS[lowered]
-    if _INTEGER.match(text):
+    if _INTEGER.fullmatch(text):
         return int(text)
-    if _NUMBER.match(text):
+    if _NUMBER.fullmatch(text):
         return float(text)
     return text
 

@@ -48,6 +48,11 @@ _MOST_LISTED: Final = 100_000
 MOST_PARAMETER_BYTES: Final = 16 * 1024
 """The most bytes of a job's parameters, as JSON."""
 
+_AskedMib = Annotated[int, Field(le=2**40)]
+"""What is too little is refused with what there could be; what no database takes, at once."""
+_AskedMilli = Annotated[int, Field(le=2**30)]
+_Id32 = Annotated[int, Field(ge=0, lt=2**32)]
+
 
 class Problem(AnswerModel):
     """Every answer of 4xx and 5xx: what, with which values, and what to do."""
@@ -86,8 +91,8 @@ class PodTemplate(WireModel):
 class AccountTemplate(WireModel):
     """How the owner's spawner runs their processes; jobs of theirs run the same way."""
 
-    uid: int = Field(ge=0)
-    gid: int = Field(ge=0)
+    uid: _Id32
+    gid: _Id32
     home: Name
     notebook_dir: Name
     python: Name
@@ -103,13 +108,13 @@ class SliceRequest(WireModel):
 
     owner: Name
     groups: tuple[Name, ...] = ()
-    server: Text = ""
+    server: Annotated[str, Field(max_length=255)] = ""
     """The server's name; empty for the default one."""
     size: Name | None = None
     pool: Name | None = None
     gpu_type: Name | None = None
-    memory_mib: int | None = None
-    compute_milli: int | None = None
+    memory_mib: _AskedMib | None = None
+    compute_milli: _AskedMilli | None = None
     account: AccountTemplate
     never_suspended: Text | None = None
     """Why its processes must never be moved off the card, whatever the card itself says: as the
@@ -142,8 +147,8 @@ class Lease(AnswerModel):
 class SliceStarted(WireModel):
     """The server's first process, by which its slice's processes are known."""
 
-    root_pid: int = Field(ge=1)
-    root_start_time: float
+    root_pid: int = Field(ge=1, lt=2**31)
+    root_start_time: float = Field(allow_inf_nan=False)
     """Seconds since the machine's boot: no setting of its clock changes it."""
     unit_group: UnitGroup | None = None
     """The control group of the unit that root's systemd started for this server alone."""
@@ -290,7 +295,7 @@ class JobRequest(WireModel):
     name: Name | None = None
     parameters: Annotated[dict[str, Any], AfterValidator(_of_bounded_size)] = {}
     """At most 16 KiB of JSON: they are kept for as long as the job is remembered."""
-    memory_mib: int | Literal["whole"] = "whole"
+    memory_mib: _AskedMib | Literal["whole"] = "whole"
     compute_milli: int = Field(default=1000, ge=1, le=1000)
     gpu_type: Name | None = None
     priority: int = Field(default=0, ge=-100, le=100)

@@ -9,10 +9,11 @@ What a part *tells* is cut there (``Words``, ``LongWords``, ``ToldNumber``, ``ke
 sentence that grew too long must neither end an agent's connection nor be an error of the service's.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import pydantic
 from pydantic import (
@@ -127,6 +128,9 @@ ToldNumber = Annotated[
 ]
 """A number that a part tells, of whatever was asked for: the nearest that a page can hold."""
 
+_WRITTEN_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL in a text of JSON: a backslash before it that is none's own."""
+
 __all__ = [
     "AnswerModel",
     "AwareDatetime",
@@ -154,6 +158,7 @@ __all__ = [
     "UnitGroup",
     "WireModel",
     "Words",
+    "read_request",
 ]
 
 
@@ -161,6 +166,21 @@ class WireModel(BaseModel):
     """Frozen, and strict about what it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Request = TypeVar("Request", bound=WireModel)
+
+
+def read_request(model: type[Request], body: bytes) -> Request:
+    """Return a request's body, where nothing passes for what it is not: ``true`` for no number.
+
+    ``ValidationError``, or another ``ValueError`` for a NUL, which not every database takes.
+    """
+    read = model.model_validate_json(body or b"{}", strict=True)
+    if _WRITTEN_NUL.search(body):
+        message = "the body: it has the character NUL in a text, which cannot be stored"
+        raise ValueError(message)
+    return read
 
 
 class AnswerModel(WireModel):

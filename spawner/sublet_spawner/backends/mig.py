@@ -11,7 +11,7 @@ from sublet_quota.wire.api import Lease
 
 from sublet_spawner.backends.records import Backend, Guarantees, PlacedBy, PodFields
 
-_PROFILE: Final = re.compile(r"^([1-9])g\.([1-9][0-9]{0,3})gb$")
+_PROFILE: Final = re.compile(r"([1-9])g\.([1-9][0-9]{0,3})gb")
 _MIB_PER_GB: Final = 1024
 _COMPUTE_PARTS: Final = 7
 """The number of parts into which all cards with MIG cut their compute."""
@@ -27,7 +27,7 @@ class MigSettings:
     def __post_init__(self) -> None:
         """Refuse names that NVIDIA does not give: parts of the compute, and memory."""
         for profile in self.profiles:
-            if _PROFILE.match(profile) is None:
+            if _PROFILE.fullmatch(profile) is None:
                 message = f"profiles has {profile!r}: give names such as '1g.10gb'"
                 raise ValueError(message)
         if not self.profiles:
@@ -70,7 +70,7 @@ def _smallest(lease: Lease, settings: MigSettings) -> str | None:
 
 def _size(profile: str) -> tuple[int, int]:
     """Return milli-GPU and MiB of a profile, as its name says."""
-    found = _PROFILE.match(profile)
+    found = _PROFILE.fullmatch(profile)
     if found is None:
         message = f"{profile!r} is no MIG profile"
         raise ValueError(message)

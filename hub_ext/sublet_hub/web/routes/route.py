@@ -1,10 +1,11 @@
 """The record of a route of the API, from which handler, limits and OpenAPI all come."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sublet_quota.names.ids import UserName
@@ -16,6 +17,7 @@ from sublet_hub.security.authentication import Caller
 from sublet_hub.web.routes.context import ServiceParts
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_CONTROL: Final = re.compile("[\0-\x1f\x7f]")
 _MOST_VALUES = 200
 _MOST_LENGTH = 255
 
@@ -87,15 +89,21 @@ class Call:
         return UserName(owner)
 
     def text(self, name: str) -> str | None:
-        """Return a query parameter; ``None`` when it was not given."""
+        """Return a query parameter; ``None`` when it was not given. ``BadRequestError``."""
         values = self.texts(name)
+        if values and not values[-1]:
+            message = f"?{name}= is empty: give a value, or leave it out"
+            raise BadRequestError(message)
         return values[-1] if values else None
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return all values of a query parameter."""
+        """Return all values of a query parameter. ``BadRequestError``."""
         values = self.query.get(name, [])
         if len(values) > _MOST_VALUES or any(len(v) > _MOST_LENGTH for v in values):
             message = f"?{name}= has too many values, or one that is too long"
+            raise BadRequestError(message)
+        if any(_CONTROL.search(value) for value in values):
+            message = f"?{name}= has control characters: leave them out"
             raise BadRequestError(message)
         return tuple(values)
 
@@ -115,8 +123,9 @@ class Call:
         if text is None:
             return None
         try:
-            return _TIME.validate_python(text)
-        except ValidationError as error:
+            # What is in the year 1, or 9999, may lie outside of it in another zone.
+            return _TIME.validate_python(text).astimezone(UTC)
+        except (ValidationError, OverflowError) as error:
             message = f"?{name}={text} is no time with a zone: write 2026-11-24T09:30:00Z"
             raise BadRequestError(message) from error
 
