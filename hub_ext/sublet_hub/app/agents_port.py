@@ -10,7 +10,8 @@ from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.app.loops import Loop
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.security.certificate import Certificate
-from sublet_hub.web.server import make_agents_application
+from sublet_hub.web.connections import most_connections
+from sublet_hub.web.server import make_agents_server
 
 _LOOK_EACH_S: Final = 60.0
 
@@ -47,9 +48,7 @@ class AgentsPortOptions(HasTraits):
             message = "agents_port is set: set certificate_file and key_file too"
             raise ConfigurationError(message)
         certificate = Certificate(Path(self.certificate_file), Path(self.key_file))
-        server = HTTPServer(
-            make_agents_application(connections, prefix), ssl_options=certificate.context
-        )
+        server = make_agents_server(connections, prefix, certificate.context, most_connections())
         try:
             server.listen(self.agents_port, ip)
         except OSError as error:

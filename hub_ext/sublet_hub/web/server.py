@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -79,12 +80,23 @@ def make_server(
     )
 
 
-def make_agents_application(connections: AgentConnections, prefix: str) -> Application:
-    """Return an application with the agents' WebSocket alone."""
-    return Application(
+def make_agents_server(
+    connections: AgentConnections, prefix: str, tls: SSLContext, most_connections: int
+) -> HTTPServer:
+    """Return a server of the agents' WebSocket alone, by https, which listens nowhere yet."""
+    application = Application(
         [url(re.escape(prefix) + _AGENTS_LINK, AgentSocket, {"connections": connections})],
         log_function=log_request,
         **_WEBSOCKETS,
+    )
+    return BoundedServer(
+        application,
+        most_connections=most_connections,
+        ssl_options=tls,
+        max_header_size=_LARGEST_HEADERS,
+        max_body_size=STRANGERS_BODY,
+        body_timeout=BODY_WITHIN_S,
+        idle_connection_timeout=_IDLE_CONNECTION_S,
     )
 
 

@@ -183,7 +183,8 @@ def test_agents_are_linked_by_https_with_a_certificate_that_an_upgrade_keeps(
     port = f":{chart.api.get('v1', 'Service', RELEASE)['spec']['ports'][1]['port']}/"
     told = chart.api.get("v1", "ConfigMap", f"{RELEASE}-agent")["data"]["sublet_agent.json"]
     url = json.loads(told)["SubletAgent"]["service_url"]
-    assert url.startswith("https://") and port in url
+    assert url.startswith("https://")
+    assert port in url
     status, gpus = chart.hub.service_call("GET", "gpus")
     assert (status, [each["silent"] for each in gpus]) == (200, [False])
     chart.upgrade(wait=False)
