@@ -12,12 +12,6 @@ class OwnerLimits:
     """The limits of what one owner may take of the service itself."""
 
     requests: Rate = field(default_factory=lambda: Rate(burst=100, per_s=20))
-    failed_requests: Rate = field(default_factory=lambda: Rate(burst=300, per_s=10))
-    """The rate for one address of requests without a token that the hub knows; many users can be
-    behind it.
-    """
-    failed_requests_of_a_peer: Rate = field(default_factory=lambda: Rate(burst=1200, per_s=40))
-    """The same rate for all addresses that one peer tells: it can be a proxy, or make them up."""
     wakes: Rate = field(default_factory=lambda: Rate(burst=20, per_s=1 / 30))
     log_bytes: int = 256 * 1024 * 1024
     """The size of a job's log beyond which the job is ended."""

@@ -278,7 +278,7 @@ def settings_for(folder: Path, **values: Any) -> ServiceSettings:
         state_folder=folder / "state",
         quota_file=None,
         jobs=jobs,
-        limits=OwnerLimits(requests=Rate(1000, 1000), failed_requests=Rate(1000, 1000)),
+        limits=OwnerLimits(requests=Rate(1000, 1000)),
         hub_check_period=timedelta(seconds=0.2),
         missing_for=timedelta(seconds=0.5),
         agents_return_within=timedelta(),

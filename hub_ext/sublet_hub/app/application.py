@@ -62,8 +62,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
     proxies_before_hub = List(
         Unicode(),
         help="Networks, such as '10.42.0.0/16', of further proxies in front of JupyterHub's: those "
-        "that end TLS, or an ingress. Else all users seem to come from these, and share one bound "
-        "of failed requests. What runs in such a network can make up where it comes from.",
+        "that end TLS, or an ingress. Else all users seem to come from these, and tokens that are "
+        "not known yet wait in one line. What runs in such a network can make up where it comes "
+        "from.",
     ).tag(config=True)
     token_file = Unicode(
         "", help="A file (mode 0600) with this service's JupyterHub API token."

@@ -33,7 +33,7 @@ from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.security.body_room import BodyRoom
-from sublet_hub.security.rate_limits import Guesses, RateLimits
+from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.home_volumes import Homes, node_of_home
@@ -149,8 +149,6 @@ class Assembly:
             metrics=metrics,
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),
-                anonymous=Guesses(settings.limits.failed_requests),
-                anonymous_of_a_peer=Guesses(settings.limits.failed_requests_of_a_peer),
                 bodies=BodyRoom(),
             ),
         )

@@ -2,7 +2,7 @@
 
 HubOAuth's own checks (state, PKCE, XSRF) are left as they are; only where answers are kept is
 Sublet's, in bounded memory, because HubOAuth's cache has no bound and keeps them for five minutes.
-For an admin's change nothing kept is believed.
+For an admin's change nothing kept is believed. False tokens push no good one's answer out.
 """
 
 import asyncio
@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +25,17 @@ from tornado.web import HTTPError
 from traitlets import Instance, default
 
 from sublet_hub.errors import HubUnreachableError
+from sublet_hub.security.client_address import network_of, peer_of
+from sublet_hub.security.question_queue import Origin
 from sublet_hub.security.token_checks import TokenLookups
 
 KEPT_S = 30.0
 _REFUSED_KEPT_S = 5.0
 _MOST_KEPT = 10_000
 _ANSWER_S = 10.0
+
+_ORIGIN: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 - it is frozen
+"""Where the request comes from that is being answered: JupyterHub's code does not hand it on."""
 
 UserModel = Mapping[str, Any]
 
@@ -74,36 +81,42 @@ class KeptAnswers:
     """The hub's answers by the token's digest: a bounded number, each for a bounded time."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[str, tuple[float, UserModel | None]] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[float, UserModel]] = OrderedDict()
+        self._refused: OrderedDict[str, float] = OrderedDict()
         self._good: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._answers) + len(self._refused)
 
     def get(self, digest: str, monotonic_s: float) -> tuple[UserModel | None] | None:
         """Return the answer (in a tuple, since it can be ``None``); ``None`` when it is too old."""
+        refused_at = self._refused.get(digest)
+        if refused_at is not None:
+            if monotonic_s - refused_at <= _REFUSED_KEPT_S:
+                return (None,)
+            del self._refused[digest]
         found = self._answers.get(digest)
         if found is None:
             return None
         kept_at, model = found
-        if monotonic_s - kept_at > (_REFUSED_KEPT_S if model is None else KEPT_S):
+        if monotonic_s - kept_at > KEPT_S:
             del self._answers[digest]
             return None
         return (model,)
 
     def keep(self, digest: str, model: UserModel | None, monotonic_s: float) -> None:
-        """Keep an answer, forgetting the oldest beyond the bound."""
-        self._answers[digest] = (monotonic_s, model)
-        self._answers.move_to_end(digest)
-        while len(self._answers) > _MOST_KEPT:
-            self._answers.popitem(last=False)
+        """Keep an answer, forgetting the oldest of its kind beyond the bound."""
+        self.forget(digest)
         if model is None:
+            self._refused[digest] = monotonic_s
             self._good.pop(digest, None)
         else:
+            self._answers[digest] = (monotonic_s, model)
             self._good[digest] = f"{model.get('kind', 'user')}:{model['name']}"
             self._good.move_to_end(digest)
-        while len(self._good) > _MOST_KEPT:
-            self._good.popitem(last=False)
+        for kept in (self._answers, self._refused, self._good):
+            while len(kept) > _MOST_KEPT:
+                kept.popitem(last=False)
 
     def last_user(self, digest: str) -> str | None:
         """Return whose token it was when the hub was asked last; ``None``: nobody's."""
@@ -112,6 +125,7 @@ class KeptAnswers:
     def forget(self, digest: str) -> None:
         """Drop the answer about a token: the hub is asked again next time."""
         self._answers.pop(digest, None)
+        self._refused.pop(digest, None)
 
 
 class ServiceAuth(HubOAuth):  # type: ignore[misc]
@@ -139,6 +153,11 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
         """Return the user that the hub knows by this token; never from JupyterHub's own cache."""
         return self._call_coroutine(sync, self._identify, token, session_id, use_cache)
 
+    async def _get_user(self, handler: Any) -> Any:
+        request = handler.request
+        _ORIGIN.set(Origin(network_of(peer_of(request)), network_of(str(request.remote_ip))))
+        return await super()._get_user(handler)
+
     def _get_token_url(self, handler: Any) -> str:
         """Return ``""``: no token is taken from a URL, since URLs end up in logs and histories."""
         del handler
@@ -148,13 +167,11 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
         """Whether this is the service's own token, which besides the service only the hub has."""
         return hmac.compare_digest(token.encode(), self.api_token.encode())
 
-    def was_known(self, token: str) -> bool:
-        """Whether the hub knew this token when it was asked last."""
-        return self.answers.last_user(_digest(token)) is not None
-
     def forget_token(self, token: str) -> None:
         """Believe nothing kept about this token."""
-        self.answers.forget(_digest(token))
+        digest = _digest(token)
+        self.answers.forget(digest)
+        self.lookups.ask_anew(digest)
 
     async def _identify(self, token: str, session_id: str, use_kept: bool) -> UserModel | None:  # noqa: FBT001
         del session_id
@@ -162,20 +179,37 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
         kept = self.answers.get(digest, time.monotonic()) if use_kept else None
         if kept is not None:
             return kept[0]
-        model = await self._ask_hub(token, self.answers.last_user(digest))
-        self.answers.keep(digest, model, time.monotonic())
-        return model
-
-    async def _ask_hub(self, token: str, last_user: str | None) -> UserModel | None:
-        try:
-            async with asyncio.timeout(_ANSWER_S), self.lookups.turn_of(last_user):
-                model: UserModel | None = await self._check_hub_authorization(
-                    url=f"{self.api_url.rstrip('/')}/user", api_token=token, use_cache=False
-                )
+        user = self.answers.last_user(digest)
+        if user is not None:
+            async with self._patience(), self.lookups.turn_of_user(user):
+                model = await self._ask_hub(token)
+                self.answers.keep(digest, model, time.monotonic())
                 return model
+
+        async def ask() -> UserModel | None:
+            async with self._patience():
+                model = await self._ask_hub(token)
+            # By who asks, so that it is kept even when who sent the token is gone.
+            self.answers.keep(digest, model, time.monotonic())
+            return model
+
+        answer: UserModel | None = await self.lookups.ask_of_stranger(digest, _ORIGIN.get(), ask)
+        return answer
+
+    @asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                yield
         except (HTTPError, TimeoutError) as error:
             message = "JupyterHub does not answer, so nobody can be identified: try again"
             raise HubUnreachableError(message) from error
+
+    async def _ask_hub(self, token: str) -> UserModel | None:
+        model: UserModel | None = await self._check_hub_authorization(
+            url=f"{self.api_url.rstrip('/')}/user", api_token=token, use_cache=False
+        )
+        return model
 
 
 def _digest(token: str) -> str:

@@ -3,8 +3,8 @@
 A proxy appends to ``X-Forwarded-For`` whom it serves, so the last address there is its own word. Is
 that the address of a further proxy, named by the administrator, then the one before is that one's
 word, and so on. What stands before that, and every other such header, anybody can have sent. Who
-connects without a proxy can make up the last one, too: what comes from one peer is therefore
-bounded on top.
+connects without a proxy can make up the last one, too: peers therefore share first, and then the
+addresses that each tells.
 """
 
 import ipaddress
@@ -43,6 +43,14 @@ def told_address_of(request: HTTPServerRequest, proxies: tuple[Network, ...] = (
         if not any(address in network for network in proxies):
             break
     return str(request.remote_ip) if found is None else str(found)
+
+
+def network_of(address: str) -> str:
+    """Return what stands for an address where things are shared out: IPv6 has 2^64 of a network."""
+    found = _address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return address if found is None else str(found)
 
 
 def _address(text: str) -> Address | None:

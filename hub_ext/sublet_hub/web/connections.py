@@ -5,12 +5,13 @@ all places are taken, whoever has the most gives one up: who opens many takes pl
 themselves, and the proxy keeps its share however many others there are.
 """
 
-import ipaddress
 import resource
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
+
+from sublet_hub.security.client_address import network_of
 
 _LEAST: Final = 32
 _MOST: Final = 2048
@@ -48,7 +49,7 @@ class OpenConnections(Generic[Connection]):
 
     def open(self, connection: Connection, address: str) -> Connection | None:
         """Note a new connection; return which one must be closed, be it the new one."""
-        peer = peer_named(address)
+        peer = network_of(address)
         if len(self) < self._most:
             self._note(connection, peer)
             return None
@@ -103,16 +104,3 @@ class OpenConnections(Generic[Connection]):
         if largest.idle:
             return next(iter(largest.idle))
         return next(iter(largest.busy)) if name != newcomer else None
-
-
-def peer_named(address: str) -> str:
-    """Return by which name a peer's connections count together: IPv6 has 2^64 of one network."""
-    try:
-        told = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(told, ipaddress.IPv4Address):
-        return str(told)
-    if told.ipv4_mapped is not None:
-        return str(told.ipv4_mapped)
-    return str(ipaddress.ip_network((told, 64), strict=False))

@@ -32,7 +32,6 @@ from sublet_hub.errors import (
     words_of_validation,
 )
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
-from sublet_hub.security.client_address import peer_of
 from sublet_hub.security.rate_limits import refuse_for
 from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
@@ -50,7 +49,7 @@ _SECURITY_HEADERS = {
 
 @stream_request_body
 class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
-    """The common part of all handlers: bodies, headers, errors as ``Problem``, and guesses."""
+    """The common part of all handlers: bodies, headers, errors as ``Problem``."""
 
     service: ServiceParts
     hub_auth: ServiceAuth
@@ -152,17 +151,6 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         self.set_header("Content-Type", "application/json")
         self.finish(text)
 
-    def _refuse_guessing(self, token: str) -> None:
-        known = self.hub_auth.was_known(token)
-        limits = self.service.limits
-        limits.anonymous.refuse(str(self.request.remote_ip), known=known)
-        limits.anonymous_of_a_peer.refuse(peer_of(self.request), known=known)
-
-    def _count_failure(self) -> None:
-        limits = self.service.limits
-        limits.anonymous.count(str(self.request.remote_ip))
-        limits.anonymous_of_a_peer.count(peer_of(self.request))
-
 
 class UnknownPathHandler(ServiceHandler):
     """The handler of every path that has no route."""
@@ -230,14 +218,11 @@ class RouteHandler(ServiceHandler):
     def _let_hub_in(self) -> None:
         token = self.hub_auth.get_token(self, in_cookie=False) or ""
         if not self.hub_auth.is_service_token(token):
-            self._refuse_guessing(token)
-            self._count_failure()
             message = "this is for the hub: it takes the service's own token"
             raise NotAllowedError(message)
 
     async def _let_user_in(self, route: Route) -> Caller:
         token = self.hub_auth.get_token(self) or ""
-        self._refuse_guessing(token)
         if route.asks_hub_anew:
             self.hub_auth.forget_token(token)
         model = await self.hub_auth.get_user(self, sync=False)
@@ -245,7 +230,6 @@ class RouteHandler(ServiceHandler):
             if token and not self.hub_auth.get_token(self, in_cookie=False):
                 # A cookie counts only together with the page's own _xsrf: this answers 403.
                 self.check_xsrf_cookie()
-            self._count_failure()
             message = "no token that the hub knows: send 'Authorization: token ...'"
             raise NotAuthenticatedError(message)
         caller = caller_of(model)

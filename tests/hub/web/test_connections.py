@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-from sublet_hub.web.connections import OpenConnections, peer_named
+from sublet_hub.web.connections import OpenConnections
 from sublet_hub.web.listening import BoundedServer, Listener
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.testing import bind_unused_port
@@ -67,12 +67,6 @@ def test_a_closed_connection_leaves_its_place() -> None:
     connections.close("a1")
     connections.is_busy("a1")
     assert connections.open("b1", "b") is None
-
-
-def test_all_of_an_ipv6_network_count_as_one_peer() -> None:
-    assert peer_named("2001:db8::1") == peer_named("2001:db8::2")
-    assert peer_named("2001:db8::1") != peer_named("2001:db8:0:1::1")
-    assert peer_named("::ffff:192.0.2.1") == peer_named("192.0.2.1") == "192.0.2.1"
 
 
 class SocketWithoutFiles(socket.socket):

@@ -10,7 +10,7 @@ from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.security.body_room import BodyRoom
-from sublet_hub.security.rate_limits import Guesses, RateLimits
+from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
@@ -33,10 +33,6 @@ class RequestLimits:
     """The rates at which callers may ask."""
 
     owners: RateLimits
-    anonymous: Guesses
-    """The requests of an address that failed to identify anybody."""
-    anonymous_of_a_peer: Guesses
-    """The same of whoever is connected to the service, for all addresses that the peer tells."""
     bodies: BodyRoom
 
 
