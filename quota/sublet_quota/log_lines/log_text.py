@@ -11,9 +11,9 @@ from typing import Final
 from sublet_quota.log_lines.redaction import redact
 
 MOST_OF_A_LINE: Final = 4000
-MOST_OF_A_BLOCK: Final = 16_000
+MOST_OF_A_BLOCK: Final = 12_000
 MOST_FOREIGN: Final = 1000
-_MOST_READ: Final = 65_536
+_MOST_READ: Final = 16_384
 _INDENT: Final = "    "
 
 
@@ -32,7 +32,7 @@ def clean_block(text: str, known: Iterable[str] = (), most: int = MOST_OF_A_BLOC
     lines = redact(text[-_MOST_READ:], known).split("\n")
     indent = "" if all(line.startswith(_INDENT) for line in lines) else _INDENT
     shown = "\n".join(_cut(indent + escape(line), MOST_OF_A_LINE) for line in lines)
-    if len(shown) <= most:
+    if len(shown) <= most and len(text) <= _MOST_READ:
         return shown
     head = f"{_INDENT}(the beginning is left out)\n"
     return head + _INDENT + shown[-(most - len(head) - len(_INDENT)) :]

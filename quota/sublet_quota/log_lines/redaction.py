@@ -37,7 +37,7 @@ _PATTERNS: Final = tuple(
         rf"(?P<kept>{_NAMES}\s{{0,3}}:\s{{0,3}})(?!\[secret\])[^\s\"'&;,<>]{{16,}}",
         r"(?P<kept>[?&](?:code|state|ticket|sig|signature|key|auth)=)[^\s\"'&#]+",
         r"(?P<kept>[a-z]://[^\s/:@]{0,100}:)[^\s/@]{1,200}(?=@)",
-        r"(?P<kept>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).{0,8000}?(?=-----END|\Z)",
+        r"(?P<kept>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).{0,4000}?(?=-----END|\Z)",
         # Shapes: JSON web tokens, and what code forges, hubs of models and clouds give out.
         r"(?P<kept>)\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
         r"(?P<kept>)\b(?:gh[oprsu]_|github_pat_|glpat-|hf_|sk-|xox[abps]-)[A-Za-z0-9_-]{16,}",

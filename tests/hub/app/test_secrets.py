@@ -32,6 +32,7 @@ SENT = {
     "cookie": "canary-in-a-cookie-0123456789",
     "body": "canary-in-a-body-0123456789",
     "environment": "canary-in-an-environment-0123456789",
+    "variable": "canary-in-a-variable-0123456789",
     "errors": "canary-in-errors-0123456789",
     "user": "canary-of-ada-0123456789",
     "agent": "canary-of-an-agent-0123456789",
@@ -94,7 +95,7 @@ async def _send_everywhere(service: ServiceProcess, hub: FakeHub) -> list[HTTPRe
         )
     ]
     query = f"access_token={SENT['query']}&token={SENT['query']}&code={SENT['query']}"
-    job = {"notebook": "train.ipynb", "parameters": {"api_token": 1}}
+    job = {"notebook": "train.ipynb", "environment": {"WANDB_API_KEY": SENT["variable"]}}
     return [
         await _ask(service, "GET", f"api/share?{query}", {}),
         await _ask(service, "GET", f"oauth_callback?{query}&state={SENT['query']}", {}),
@@ -114,6 +115,11 @@ async def _send_everywhere(service: ServiceProcess, hub: FakeHub) -> list[HTTPRe
         await _ask(service, "GET", "api/events", ada),
         await _ask(service, "GET", "metrics", {"Authorization": f"Bearer {METRICS_TOKEN}"}),
     ]
+
+
+def _is_for_the_account_alone(path: Path) -> bool:
+    """Whether a file holds an environment, which the service needs to start its owner's job."""
+    return path.parent.name == "accounts" or path.name == "environment.json"
 
 
 @pytest.mark.asyncio
@@ -137,11 +143,11 @@ async def test_no_secret_is_in_a_log_an_answer_or_the_ledger(tmp_path: Path, hub
     assert f"under the account {os.getuid()}, " in said
     assert "\\n2026-11-30 ERROR root: forged\\x1b[2J" in said
     assert sum(answer.code < 300 for answer in answers) >= 5
-    written = {
-        path: path.read_bytes()
-        for path in (tmp_path / "state").rglob("*")
-        if path.is_file() and path.parent.name not in {"accounts", "nodes"}
-    }
+    files = {path for path in (tmp_path / "state").rglob("*") if path.is_file()}
+    private = {path for path in files if _is_for_the_account_alone(path)}
+    assert len(private) == 3
+    assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
+    written = {path: path.read_bytes() for path in files - private}
     written[tmp_path / "service.log"] = log.encode()
     written[Path("answers")] = b"\n".join(
         (answer.body or b"") + str(answer.headers).encode() for answer in answers

@@ -80,11 +80,22 @@ def test_a_token_alone_goes_from_what_others_say() -> None:
     assert token not in redact(f"failed with {token}", foreign=True)
 
 
-@pytest.mark.parametrize(
-    "piece", ["a", "token", "cookie", "eyJ", "sk-", "://a:", "=", "-----BEGIN "]
-)
+PIECES = [
+    "a",
+    "token",
+    "cookie",
+    "eyJ",
+    "sk-",
+    "a://a:",
+    "=",
+    "-----BEGIN PRIVATE KEY-----",
+    "token=",
+]
+
+
+@pytest.mark.parametrize("piece", PIECES)
 def test_a_long_text_of_a_tenants_is_read_quickly(piece: str) -> None:
-    text = (piece * 65_536)[:65_536]
+    text = (piece * 16_384)[:16_384]
     began = time.process_time()
     redact(text, foreign=True)
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 5
