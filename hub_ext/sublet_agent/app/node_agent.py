@@ -91,11 +91,9 @@ class NodeAgent:
         )
         self._samplers: dict[GpuId, SamplingLoop] = {}
         self._checks: list[CardCheck] = []
+        self._tenant_requests = TenantRequests(self._registry, self._attribution, table, clock)
         self._socket = TenantSocket(
-            settings.tenant_socket,
-            TenantRequests(self._registry, self._attribution, table, clock),
-            table,
-            settings.socket,
+            settings.tenant_socket, self._tenant_requests, table, settings.socket
         )
 
     async def start(self) -> None:
@@ -125,6 +123,7 @@ class NodeAgent:
     async def stop(self) -> None:
         """Begin nothing more, finish or undo the moves in flight, and let go."""
         await self._socket.stop()
+        await asyncio.to_thread(self._tenant_requests.close)
         await _end(self._tasks)
         await asyncio.gather(*(check.stop() for check in self._checks))
         await asyncio.gather(*(r.stop() for r in self._residencies.values()))

@@ -5,7 +5,8 @@ Where they say nothing (there are none, or the process began before it could be 
 does: then a process is never a slice's whose uid is another. Among the slices of one account the
 process's environment chooses, and where that says nothing, its descent from the slice's first
 process. An account of a person with a single slice needs neither; the accounts of root and of the
-agent itself run too much else for that. To a pod's slice only the pod's processes belong.
+agent itself run too much else for that. To a pod's slice only the pod's processes belong. Who keeps
+its environment from being read is treated as who has emptied it: it never chooses.
 """
 
 import os
@@ -71,23 +72,46 @@ class Attribution:
             return None
         return self.slice_of(identity) if self._table.is_alive(identity) else None
 
+    def peer_at_once(self, peer: Peer) -> Verdict | None:
+        """Return whose a socket's peer is, as ``slice_of_peer`` does, without its memory.
+
+        ``None`` where only that tells.
+        """
+        identity = peer.identity
+        if identity is None or self._table.uid(identity.pid) != peer.uid:
+            return Verdict(None)
+        return self._at_once(identity) if self._table.is_alive(identity) else Verdict(None)
+
     def slice_of(self, identity: ProcessIdentity) -> SliceId | None:
-        """Return the slice of this process; ``None`` for a foreign one."""
-        verdict = self._slice_at(identity.pid)
-        if verdict is not None and self._table.is_alive(identity):
+        """Return the slice of this process; ``None`` for a foreign one.
+
+        Where its memory has to be read this blocks, for seconds at the worst.
+        """
+        verdict = self._at_once(identity)
+        if verdict is not None:
             return verdict.slice_id
-        known = self._known.get(identity)
-        if known is not None:
-            return known
         found = self._find(identity)
         if found is not None:
             self._known[identity] = found
         return found
 
-    def _find(self, identity: ProcessIdentity) -> SliceId | None:
+    def _at_once(self, identity: ProcessIdentity) -> Verdict | None:
+        verdict = self._slice_at(identity.pid)
+        if verdict is not None and self._table.is_alive(identity):
+            return verdict
+        known = self._known.get(identity)
+        if known is None and self._candidates(identity):
+            return None
+        return Verdict(known)
+
+    def _candidates(self, identity: ProcessIdentity) -> Sequence[SliceAssignment]:
         uid = self._table.uid(identity.pid)
         candidates = [s for s in self._assigned.values() if s.uid == uid and s.pod_uid is None]
-        if not candidates or not self._table.is_alive(identity):
+        return candidates if candidates and self._table.is_alive(identity) else ()
+
+    def _find(self, identity: ProcessIdentity) -> SliceId | None:
+        uid, candidates = self._table.uid(identity.pid), self._candidates(identity)
+        if not candidates:
             return None
         named = self._table.environment(identity.pid, SLICE_VARIABLE)
         if named is not None:

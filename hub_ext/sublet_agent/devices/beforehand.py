@@ -14,12 +14,11 @@ these.
 from pathlib import Path
 from typing import Final
 
+from sublet_procfs.tenant_memory import TenantMemory, tenant_memory
 from sublet_quota.reasons.obstacles import Obstacle, Unsuspendable
 
-from sublet_agent.processes.environment import read_environment
-
 _SHARED_MEMORY: Final = "/cuda.shm."
-_INJECTION: Final = b"CUDA_INJECTION64_PATH"
+_INJECTION: Final = "CUDA_INJECTION64_PATH"
 TOOLS: Final = (
     # Nsight Systems: what it injects, and what it preloads into a process tree to do so.
     "libToolsInjection64.so",
@@ -39,14 +38,18 @@ TOOLS: Final = (
 """The libraries by which a tool is known, by the beginnings of their files' names."""
 
 
-def why_not_suspendable(pid: int, proc: Path = Path("/proc")) -> Unsuspendable | None:
+def why_not_suspendable(
+    pid: int, proc: Path = Path("/proc"), memory: TenantMemory | None = None
+) -> Unsuspendable | None:
     """Return why the process must not be suspended, as ``/proc`` tells, or ``None``.
 
-    What cannot be read counts as a reason: a mistake here loses a notebook.
+    What cannot be read counts as a reason, be it kept from being read: a mistake here loses a
+    notebook. Blocks, for seconds at the worst.
     """
+    memory = tenant_memory() if memory is None else memory
     try:
-        maps = (proc / str(pid) / "maps").read_text(encoding="utf-8", errors="replace")
-        environment = read_environment(pid, proc)
+        mapped = memory.mapped(pid, (_SHARED_MEMORY, *(f"/{each}" for each in TOOLS)), proc)
+        injected = any(memory.variables(pid, _INJECTION, proc))
     except FileNotFoundError:
         return Unsuspendable(Obstacle.UNREADABLE, f"process {pid} is gone")
     except ProcessLookupError:
@@ -54,19 +57,14 @@ def why_not_suspendable(pid: int, proc: Path = Path("/proc")) -> Unsuspendable |
     except OSError as error:
         detail = f"what process {pid} has mapped cannot be read: {error.strerror}"
         return Unsuspendable(Obstacle.UNREADABLE, detail)
-    if _SHARED_MEMORY in maps:
+    if _SHARED_MEMORY in mapped:
         detail = "it shares GPU memory with another process (CUDA IPC)"
         return Unsuspendable(Obstacle.CUDA_IPC, detail)
-    tool = next((each for each in TOOLS if f"/{each}" in maps), None)
-    if tool is None and _is_injected(environment):
-        tool = _INJECTION.decode()
+    tool = next((each for each in TOOLS if f"/{each}" in mapped), None)
+    if tool is None and injected:
+        # An empty path names none.
+        tool = _INJECTION
     if tool is not None:
         detail = f"a profiler or another tool is in process {pid} ({tool})"
         return Unsuspendable(Obstacle.PROFILER, detail)
     return None
-
-
-def _is_injected(environment: bytes) -> bool:
-    """Whether the process was started to load a tool; an empty path names none."""
-    mark = _INJECTION + b"="
-    return any(each.startswith(mark) and each != mark for each in environment.split(b"\0"))

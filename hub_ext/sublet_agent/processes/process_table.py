@@ -2,7 +2,8 @@
 
 A pid alone may be another process's by the time it is used, so every process is known by
 (boot, pid, start time), with the start time in clock ticks since the boot: exact, and the same
-however often the wall clock is set.
+however often the wall clock is set. What lies in a process's own memory, its environment, is read
+as ``TenantMemory`` does, which waits for a while: never in an event loop.
 """
 
 import os
@@ -10,6 +11,8 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from sublet_procfs.tenant_memory import TenantMemory, tenant_memory
 
 from sublet_agent.processes.threads import (
     ENDED,
@@ -21,7 +24,6 @@ from sublet_agent.processes.threads import (
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _STOPPED: Final = "T"
-_MAX_ENVIRON_BYTES: Final = 256 * 1024
 _STAT_PARENT, _STAT_USER, _STAT_SYSTEM, _STAT_START = 1, 11, 12, 19
 """Places in /proc/PID/stat, counted after the closing bracket of the command's name."""
 
@@ -62,7 +64,10 @@ class ProcessTable(Protocol):
         ...
 
     def environment(self, pid: int, name: str) -> str | None:
-        """Return one variable of the environment that a process was started with."""
+        """Return one variable of the environment that a process was started with.
+
+        Blocks, for seconds at the worst. ``None`` also for who keeps it from being read.
+        """
         ...
 
     def cpu_s(self, pid: int) -> float | None:
@@ -85,8 +90,9 @@ class ProcessTable(Protocol):
 class LinuxProcessTable:
     """The machine's processes, read from ``/proc``."""
 
-    def __init__(self, proc: Path = Path("/proc")) -> None:
+    def __init__(self, proc: Path = Path("/proc"), memory: TenantMemory | None = None) -> None:
         self._proc = str(proc)
+        self._memory = tenant_memory() if memory is None else memory
         self._boot_id = (proc / "sys/kernel/random/boot_id").read_text().strip()
 
     @property
@@ -129,15 +135,10 @@ class LinuxProcessTable:
         """Return one variable of the environment that a process was started with, or ``None``."""
         try:
             thread = speaking_thread(pid, self._proc)
-            with open(f"{self._proc}/{pid}/task/{thread}/environ", "rb") as environ:  # noqa: PTH123
-                text = environ.read(_MAX_ENVIRON_BYTES)
+            values = self._memory.variables(pid, name, Path(self._proc), thread)
         except OSError:
             return None
-        prefix = name.encode() + b"="
-        for entry in text.split(b"\0"):
-            if entry.startswith(prefix):
-                return entry[len(prefix) :].decode("utf-8", "replace")
-        return None
+        return values[0] if values else None
 
     def cpu_s(self, pid: int) -> float | None:
         """Return the CPU time that a process has used, in seconds, or ``None``."""

@@ -113,6 +113,10 @@ class Tenants:
         """Return why a speaker gets no connection; connections count for whom they are of now."""
         if len(self._placed) >= self._most:
             return f"there are {self._most} connections on this node already"
+        return self.why_too_many_of(speaker)
+
+    def why_too_many_of(self, speaker: TenantProcess) -> str | None:
+        """Return why a speaker's tenant gets no more connections than it has."""
         tenant, most = self._of(speaker.tenant), self._most_of_one
         if len(tenant.speakers) >= most and tenant.may_recount(self._time()):
             for other in tuple(tenant.speakers):

@@ -43,7 +43,11 @@ class TenantAnswers(Protocol):
     """What the socket asks of the agent."""
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
-        """Return the slice of a peer's process, as long as it runs."""
+        """Return the slice of a peer's process, as long as it runs, where that is told at once."""
+        ...
+
+    async def look_closely(self, peer: Peer) -> SliceId | None:
+        """Return the slice of a peer's process, as long as it runs; that may take seconds."""
         ...
 
     def serves(self, slice_id: SliceId) -> bool:
@@ -104,6 +108,11 @@ class TenantProcess:
         if self._slice_id is None or not self._answers.serves(self._slice_id):
             self._slice_id = self._answers.slice_of_peer(self.peer)
         return self._slice_id
+
+    async def look_closely(self) -> None:
+        """Find out the speaker's slice, where that was not told at once."""
+        if self.slice_id() is None:
+            self._slice_id = await self._answers.look_closely(self.peer)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,10 @@
 """What tenants' messages lead to; only their own slice, by the socket's credentials."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import GateWaits, KernelActivity, LocalShare
@@ -19,6 +21,8 @@ from sublet_agent.tenants.share import TenantView, share_of
 from sublet_agent.tenants.wait_reasons import describe
 
 _SHARE_GOOD_FOR_S: Final = 0.1
+_LOOKS_AT_ONCE: Final = 8
+"""How many accounts' processes may be looked at closely at once."""
 _REST_AFTER_LOOKING: Final = 20
 """Looking takes a twentieth of the agent's time at most, however many processes there are."""
 _MOST_REST_S: Final = 1.0
@@ -47,10 +51,32 @@ class TenantRequests:
         self._table = table
         self._clock = clock
         self._told: WeakKeyDictionary[ServedSlice, _ToldShare] = WeakKeyDictionary()
+        self._looks = ThreadPoolExecutor(_LOOKS_AT_ONCE, "looks-at-tenants")
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def slice_of_peer(self, peer: Peer) -> SliceId | None:
-        """Return the slice of a peer's process, as long as it runs and the slice is served here."""
-        slice_id = self._attribution.slice_of_peer(peer)
+        """Return the slice of a peer's process, as long as it runs and the slice is served here.
+
+        ``None`` also where only its memory tells: that is never read here, in the event loop.
+        """
+        verdict = self._attribution.peer_at_once(peer)
+        return None if verdict is None else self._served(verdict.slice_id)
+
+    async def look_closely(self, peer: Peer) -> SliceId | None:
+        """Return the same, also where only the process's memory tells; one an account at a time."""
+        if self._attribution.peer_at_once(peer) is not None:
+            return self.slice_of_peer(peer)
+        turn = self._turns.setdefault(peer.uid, asyncio.Lock())
+        async with turn:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._looks, self._attribution.slice_of_peer, peer)
+        return self._served(found)
+
+    def close(self) -> None:
+        """Look at nobody any more."""
+        self._looks.shutdown(wait=True, cancel_futures=True)
+
+    def _served(self, slice_id: SliceId | None) -> SliceId | None:
         return slice_id if slice_id is not None and self.serves(slice_id) else None
 
     def serves(self, slice_id: SliceId) -> bool:

@@ -145,8 +145,14 @@ class TenantSocket:
 
     async def _serve(self, connection: socket.socket, speaker: TenantProcess) -> None:
         writer: asyncio.StreamWriter | None = None
+        refused = False
         try:
             await self._tenants.spend(self._tenants.place(speaker).connects)
+            why = await self._why_not_closely(speaker)
+            if why is not None:
+                refused = True
+                self._refuse(connection, why)
+                return
             reader, writer = await asyncio.open_unix_connection(
                 sock=connection, limit=MAX_LINE_BYTES
             )
@@ -155,10 +161,16 @@ class TenantSocket:
             pass
         finally:
             self._tenants.remove(speaker)
-            if writer is None:
-                connection.close()
-            else:
+            if writer is not None:
                 _hang_up(writer)
+            elif not refused:
+                connection.close()
+
+    async def _why_not_closely(self, speaker: TenantProcess) -> str | None:
+        """Look closely at who could not be told at once, and return why it is not served."""
+        before = speaker.tenant
+        await speaker.look_closely()
+        return None if speaker.tenant == before else self._tenants.why_too_many_of(speaker)
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaker: TenantProcess
@@ -174,6 +186,7 @@ class TenantSocket:
                 if isinstance(message, AskShare):
                     await self._tenants.spend(tenant.shares)
                 if message is not None:
+                    await speaker.look_closely()
                     conversation.hear(message)
         finally:
             conversation.end()

@@ -2,10 +2,14 @@
 
 import pytest
 from sublet_agent.cgroups.attribution import Attribution
+from sublet_agent.cgroups.registry import Verdict
 from sublet_agent.processes.peer import Peer
+from sublet_agent.processes.process_table import LinuxProcessTable
+from sublet_procfs.tenant_memory import ReadingLimits, TenantMemory
 
 from tests.support.fake_device import FakeTable
 from tests.support.fake_service_link import slice_assignment
+from tests.support.held_memory import holding_process
 
 ADA, BEN = 1001, 1002
 
@@ -48,6 +52,33 @@ def test_the_environment_chooses_among_the_slices_of_one_account(table):
     table.environments[11] = {"SUBLET_SLICE_ID": "job"}
     answers = attribution(table, assigned("notebook", ADA), assigned("job", ADA))
     assert [answers.slice_of(notebook), answers.slice_of(job)] == ["notebook", "job"]
+
+
+def test_who_keeps_its_environment_from_being_read_chooses_no_slice(tmp_path, table):
+    holding_process(tmp_path, 11, uid=ADA)
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("boot")
+    with TenantMemory(ReadingLimits(within_s=0.2)) as memory:
+        table.environment = LinuxProcessTable(tmp_path, memory).environment
+        process = table.add(11, uid=ADA)
+        two = attribution(table, assigned("notebook", ADA), assigned("job", ADA))
+        assert two.slice_of(process) is None
+
+
+def test_what_is_told_at_once_is_told_without_reading_memory():
+    class Unread(FakeTable):
+        def environment(self, pid, name):
+            message = f"{name} of {pid} was read"
+            raise AssertionError(message)
+
+    unread = Unread()
+    stranger, ada = unread.add(10, uid=BEN), unread.add(11, uid=ADA)
+    answers = attribution(unread, assigned("a", ADA))
+    assert answers.peer_at_once(Peer(10, BEN, stranger)) == Verdict(None)
+    assert answers.peer_at_once(Peer(11, ADA, ada)) is None
+    answers.remember(ada, "a")
+    assert answers.peer_at_once(Peer(11, ADA, ada)) == Verdict("a")
+    assert answers.peer_at_once(Peer(11, BEN, ada)) == Verdict(None)
 
 
 def test_without_a_word_in_the_environment_descent_decides(table):

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from sublet_agent.devices.beforehand import TOOLS, why_not_suspendable
+from sublet_procfs.tenant_memory import ReadingLimits, TenantMemory
 from sublet_quota.reasons.obstacles import Obstacle
+
+from tests.support.held_memory import holding_process, pretended_process
 
 PID = 7
 SOMEBODY = 65534
@@ -16,7 +19,7 @@ PYTORCH = "/opt/venv/lib/python3.12/site-packages/nvidia/cuda_cupti/lib/libcupti
 
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
-    (tmp_path / str(PID)).mkdir()
+    pretended_process(tmp_path, PID)
     tell(tmp_path)
     return tmp_path
 
@@ -79,6 +82,15 @@ def test_what_is_gone_or_cannot_be_read_must_not_be_suspended(proc: Path) -> Non
     (proc / str(PID) / "environ").unlink()
     (proc / str(PID) / "environ").mkdir()
     assert obstacle(proc) is Obstacle.UNREADABLE
+
+
+def test_what_is_kept_from_being_read_must_not_be_suspended(tmp_path: Path) -> None:
+    holding_process(tmp_path, PID)
+    with TenantMemory(ReadingLimits(within_s=0.2)) as memory:
+        why = why_not_suspendable(PID, tmp_path, memory)
+    assert why is not None
+    assert why.obstacle is Obstacle.UNREADABLE
+    assert "keeps from being read" in why.detail
 
 
 def test_this_process_can_be_looked_at() -> None:

@@ -1,10 +1,13 @@
 """How much the desk looks into, however often a tenant asks."""
 
+import asyncio
+import threading
 from dataclasses import dataclass, field
 
 import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.devices.interface import Gpu, GpuMemory
+from sublet_agent.processes.peer import Peer
 from sublet_agent.residency.activity import ActivityRecord, ActivitySettings
 from sublet_agent.residency.gate import GateRequest
 from sublet_agent.residency.registry import SliceRegistry
@@ -79,7 +82,9 @@ class Office:
 
 @pytest.fixture
 def office():
-    return Office()
+    made = Office()
+    yield made
+    made.tenant_requests.close()
 
 
 def test_processes_are_told_with_the_kernel_that_they_descend_from(office):
@@ -139,3 +144,82 @@ def test_what_was_told_is_forgotten_when_a_move_begins_or_a_cell_waits_for_anoth
         again = office.tenant_requests.share("a")
         assert again is not told
         told = again
+
+
+ADA, BEN = 1001, 1002
+
+
+@dataclass
+class HoldingTable(FakeTable):
+    """Whoever reads the memory of a process of Ada's waits until the test lets it go on."""
+
+    let_go: threading.Event = field(default_factory=threading.Event)
+    reads: list[int] = field(default_factory=list)
+    read_in: set[threading.Thread] = field(default_factory=set)
+
+    def environment(self, pid, name):
+        self.reads.append(pid)
+        self.read_in.add(threading.current_thread())
+        if self.uids[pid] == ADA:
+            self.let_go.wait()
+        return super().environment(pid, name)
+
+
+class MemoryOffice:
+    """A desk on whose machine only environments tell whose a process is."""
+
+    def __init__(self):
+        self.table = HoldingTable()
+        attribution = Attribution(self.table)
+        slices = {}
+        assigned = []
+        for slice_id, uid in (("a", ADA), ("a2", ADA), ("b", BEN), ("b2", BEN)):
+            assignment = slice_assignment(slice_id, GPU, 1000, uid=uid)
+            served = ServedSlice(slice_id, GPU, ActivityRecord(START, ActivitySettings()), START)
+            served.assign(assignment, START)
+            slices[slice_id] = served
+            assigned.append(assignment)
+        attribution.serve(assigned)
+        registry = SliceRegistry({GPU: OneGpu(slices)}, attribution, self.table, ActivitySettings())
+        self.requests = TenantRequests(registry, attribution, self.table, FakeClock())
+
+    def peer(self, pid, uid, slice_id):
+        self.table.environments[pid] = {"SUBLET_SLICE_ID": slice_id}
+        return Peer(pid, uid, self.table.add(pid, uid=uid))
+
+
+@pytest.fixture
+def memory_office():
+    made = MemoryOffice()
+    yield made
+    made.table.let_go.set()
+    made.requests.close()
+
+
+def test_at_once_nobodys_memory_is_read(memory_office):
+    assert memory_office.requests.slice_of_peer(memory_office.peer(20, BEN, "b")) is None
+    assert memory_office.table.reads == []
+
+
+@pytest.mark.asyncio
+async def test_who_keeps_its_memory_from_being_read_keeps_no_other_from_being_known(memory_office):
+    requests, ours = memory_office.requests, threading.current_thread()
+    held = [
+        asyncio.create_task(requests.look_closely(memory_office.peer(pid, ADA, "a")))
+        for pid in range(10, 30)
+    ]
+    found = asyncio.create_task(requests.look_closely(memory_office.peer(40, BEN, "b")))
+    assert await asyncio.wait_for(found, 60) == "b"
+    assert not any(task.done() for task in held)
+    assert ours not in memory_office.table.read_in
+    memory_office.table.let_go.set()
+    assert set(await asyncio.wait_for(asyncio.gather(*held), 60)) == {"a"}
+
+
+@pytest.mark.asyncio
+async def test_once_it_is_known_whose_a_process_is_it_is_told_at_once(memory_office):
+    peer = memory_office.peer(40, BEN, "b2")
+    assert await memory_office.requests.look_closely(peer) == "b2"
+    assert memory_office.requests.slice_of_peer(peer) == "b2"
+    assert await memory_office.requests.look_closely(peer) == "b2"
+    assert memory_office.table.reads == [40]

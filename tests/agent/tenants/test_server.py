@@ -104,6 +104,8 @@ def test_a_report_moves_only_its_senders_slice(world):
 
 def test_too_many_connections_of_one_slice_are_refused_and_others_served(world):
     hog = world.kernel("a")
+    # From here on it is known whose it is, which its environment tells here.
+    hog.enter()
     most = SocketLimits().connections
     hog.run("resource = __import__('resource')")
     hog.run(f"resource.setrlimit(resource.RLIMIT_NOFILE, ({2 * most}, {2 * most}))")
