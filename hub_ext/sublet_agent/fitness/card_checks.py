@@ -31,7 +31,7 @@ _LOOK_EVERY_S: Final = 10.0
 _AGAIN_S: Final = 0.25
 _FIRST_PAUSE_S: Final = 30.0
 _LONGEST_PAUSE_S: Final = 3600.0
-_FOR_GOOD: Final = frozenset({Unfit.CANARY_LOST, Unfit.CANARY_CHANGED})
+_FOR_GOOD: Final = frozenset({Unfit.CANARY_LOST, Unfit.CANARY_CHANGED, Unfit.MEMORY_LEFT})
 """The failures after which a card is not tried again until the boot, or under another driver."""
 _END_WITHIN_S: Final = 20.0
 

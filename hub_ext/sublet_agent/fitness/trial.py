@@ -1,8 +1,9 @@
 """The trial of a card: the canary is moved out and back, and its bytes are compared.
 
 It is moved as a slice is: paused first, with room set aside in host memory, brought back only where
-there is room, with everybody else on the card standing still. A trial ends in time, or its canary
-is ended: the driver then gives up whatever it was doing to it.
+there is room, with everybody else on the card standing still. After its end another account looks
+for its bytes in fresh memory: whoever is lent the card must not find its owner's there. A trial
+ends in time, or its canary is ended: the driver then gives up whatever it was doing to it.
 """
 
 import os
@@ -20,7 +21,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.fitness import Unfit, UnfitReason
 from sublet_quota.residency.snapshot import Holder
 
-from sublet_agent.fitness.canary import INTACT, READY, SIZE_MIB
+from sublet_agent.fitness.canary import CLEAN, FOUND, INTACT, READY, SIZE_MIB
 from sublet_agent.moves.plan import MoveEnd, MoveOutcome, MovePlan, MoveTools, UndoSwitch
 from sublet_agent.moves.resume import resume_slice
 from sublet_agent.moves.suspend import suspend_slice
@@ -29,6 +30,9 @@ from sublet_agent.state_files.journal import Target
 
 _MOST_OF_AN_ANSWER: Final = 500
 _AGAIN_S: Final = 0.1
+_MARK_BYTES: Final = 16
+_NOBODY: Final = 65534
+"""The uid of an account that every Linux has, and that owns nothing."""
 _END_WITHIN_S: Final = 10.0
 """How long the driver may take to give up what it does to a canary that was ended."""
 
@@ -38,14 +42,17 @@ class TrialLimits:
     """How long a trial may take."""
 
     start_s: float = 60.0
-    """Until the canary has its memory: the driver may be slow to start on a large machine."""
+    """Until the canary has its memory: the driver may be slow to start on a large machine.
+
+    As long for each that looks for what it left there.
+    """
     move_s: float = 10.0
     """For both ways together; the others on the card may stand still for as long."""
 
     @property
     def most_s(self) -> float:
         """How long a trial takes at most where the driver answers at all."""
-        return self.start_s + 2 * self.move_s + _END_WITHIN_S
+        return 3 * self.start_s + 2 * self.move_s + _END_WITHIN_S
 
     @property
     def no_answer(self) -> UnfitReason:
@@ -76,9 +83,12 @@ class _TrialFailedError(Exception):
 class Canary:
     """The canary's process, seen from the agent."""
 
-    def __init__(self, kind: str, environment: dict[str, str]) -> None:
+    def __init__(self, kind: str, environment: dict[str, str], uid: int | None = None) -> None:
         self._process: Final = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sublet_agent.fitness.canary", kind],
+            [
+                *(sys.executable, "-P", "-m", "sublet_agent.fitness.canary", kind),
+                *(() if uid is None else (str(uid),)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -139,20 +149,29 @@ class Canary:
 
 def try_card(trial: Trial) -> UnfitReason | None:
     """Return why memory cannot be moved on a card, as was just tried; ``None``: it can."""
-    device = trial.tools.device
-    kind = "simulated" if device.simulated else "nvidia"
+    mark = os.urandom(_MARK_BYTES).hex()
     try:
-        canary = Canary(kind, dict(device.client_environment(trial.gpu_id)))
+        with _canary(trial) as canary:
+            _try(trial, canary, mark)
+        _look_for_leftovers(trial, mark)
     except OSError as error:
         return UnfitReason(Unfit.CANARY_NOT_STARTED, str(error))
-    try:
-        _try(trial, canary)
     except _TrialFailedError as failed:
         return failed.reason
+    return None
+
+
+@contextmanager
+def _canary(trial: Trial, uid: int | None = None) -> Iterator[Canary]:
+    """Start a canary on the card, and end it with the block; ``OSError``."""
+    device = trial.tools.device
+    kind = "simulated" if device.simulated else "nvidia"
+    canary = Canary(kind, dict(device.client_environment(trial.gpu_id)), uid)
+    try:
+        yield canary
     finally:
         canary.end()
         trial.tools.paused_processes.settle()
-    return None
 
 
 def try_card_in_time(trial: Trial) -> UnfitReason | None:
@@ -167,15 +186,41 @@ def try_card_in_time(trial: Trial) -> UnfitReason | None:
     return answers[0] if answers else trial.limits.no_answer
 
 
-def _try(trial: Trial, canary: Canary) -> None:
+def _look_for_leftovers(trial: Trial, mark: str) -> None:
+    """Let another account take memory of the card, and look there for what the canary left.
+
+    The driver is said to clear memory before others have it. Where nobody else may use the card,
+    another process of the agent's own account looks.
+    """
+    answer = ""
+    for uid in (_NOBODY, None) if os.geteuid() == 0 else (None,):
+        with _canary(trial, uid) as seeker:
+            _start(trial, seeker)
+            answer = seeker.ask(f"seek {mark}", trial.limits.start_s) or _no_answer(trial)
+        if answer == FOUND:
+            raise _TrialFailedError(Unfit.MEMORY_LEFT)
+        if answer == CLEAN:
+            return
+    raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, answer)
+
+
+def _start(trial: Trial, canary: Canary) -> ProcessIdentity:
     identity = trial.tools.table.identify(canary.pid)
     if identity is None:
         raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, "it ended at once")
     trial.started(identity)
-    answer = canary.ask("go", trial.limits.start_s)
+    return identity
+
+
+def _no_answer(trial: Trial) -> str:
+    return f"it did not answer in {trial.limits.start_s:.0f} s"
+
+
+def _try(trial: Trial, canary: Canary, mark: str) -> None:
+    identity = _start(trial, canary)
+    answer = canary.ask(f"go {mark}", trial.limits.start_s)
     if answer != READY:
-        limit = f"it did not answer in {trial.limits.start_s:.0f} s"
-        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, limit if answer is None else answer)
+        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, answer or _no_answer(trial))
     slice_id = SliceId(f"canary-of-{trial.gpu_id}")
     # The trial is nobody's slice: only it knows whose process the canary is.
     target = Target(identity, trial.gpu_id, slice_id, Holder.NOTEBOOK, SIZE_MIB)

@@ -152,6 +152,10 @@ class Administration:
         """Let the cards not tell how much a process holds, or tell it again."""
         self._daemon.ask("hide_memory", pid=pid, hidden=hidden)
 
+    def leave_memory(self, *, left: bool = True) -> None:
+        """Let whoever takes memory find what others left there, or no longer."""
+        self._daemon.ask("leave_memory", left=left)
+
     def clear_faults(self) -> None:
         """Forget the faults that have not come yet."""
         self._daemon.ask("clear_faults")

@@ -40,6 +40,8 @@ class Unfit(StrEnum):
     """The agent's own small process was lost on the way."""
     CANARY_CHANGED = "canary-changed"
     """The agent's own small process came back with other bytes."""
+    MEMORY_LEFT = "memory-left"
+    """Another account found what the agent's own small process had left in the card's memory."""
 
 
 class Consequence(StrEnum):
@@ -150,6 +152,12 @@ _WORDS: Final[Mapping[Unfit, _Words]] = MappingProxyType(
         Unfit.CANARY_CHANGED: _Words(
             Consequence.PAUSE_ONLY,
             "the memory of a small process of the agent's came back changed",
+            _REPORT,
+        ),
+        Unfit.MEMORY_LEFT: _Words(
+            Consequence.PAUSE_ONLY,
+            "what a process leaves in its memory is there for the next account to read, so that "
+            "nothing is lent from one owner to another",
             _REPORT,
         ),
     }

@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from sublet_agent.simulated.administration import Administration
 from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_quota.reasons.fitness import Unfit
@@ -38,6 +39,10 @@ def unfit(world):
     return [each.why for each in world.status.gpus[0].unfit]
 
 
+OF_A_TRIAL = 2
+"""The canary, and who looks for what it left."""
+
+
 def canaries(world):
     """Return how many processes of nobody's have ended on the card."""
     return len(world.gpus.administration.inspect().ended)
@@ -53,7 +58,7 @@ def test_a_card_that_passes_is_lent_and_not_tried_again_by_the_next_agent(tmp_pa
         tried = canaries(world)
         restart(world, *TRIES)
         assert unfit(world) == []
-        assert canaries(world) == tried == 1
+        assert canaries(world) == tried == OF_A_TRIAL
 
 
 def suspend_a_notebook(world):
@@ -91,9 +96,18 @@ def test_who_is_away_comes_back_also_under_a_driver_that_is_not_trusted(tmp_path
         assert world.ada.enter_and_digest() == world.hers
 
 
-def test_a_card_that_changes_bytes_is_pause_only_until_the_boot(tmp_path):
-    with after(tmp_path, lambda w: w.gpus.administration.corrupt_restore()) as world:
-        world.until(lambda: unfit(world) == [Unfit.CANARY_CHANGED])
+@pytest.mark.parametrize(
+    ("hazard", "why", "words"),
+    [
+        (Administration.corrupt_restore, Unfit.CANARY_CHANGED, "came back changed"),
+        (Administration.leave_memory, Unfit.MEMORY_LEFT, "for the next account to read"),
+    ],
+)
+def test_a_card_that_changes_or_leaves_bytes_is_pause_only_until_the_boot(
+    tmp_path, hazard, why, words
+):
+    with after(tmp_path, lambda w: hazard(w.gpus.administration)) as world:
+        world.until(lambda: unfit(world) == [why])
         a, j = world.notebook("a", 40), world.job("j", 70)
         world.serve(a, j)
         ada = world.kernel("a")
@@ -105,8 +119,8 @@ def test_a_card_that_changes_bytes_is_pause_only_until_the_boot(tmp_path):
         assert world.status.gpus[0].lendable_mib == 0
         assert world.status.gpus[0].closed is None
         restart(world, *TRIES)
-        assert unfit(world) == [Unfit.CANARY_CHANGED]
-        assert "came back changed" in world.agent.text()
+        assert unfit(world) == [why]
+        assert words in world.agent.text()
 
 
 def test_a_card_that_takes_one_process_only_is_closed_and_not_tried(tmp_path):
@@ -164,7 +178,7 @@ def test_an_agent_that_ends_in_the_middle_of_a_trial_leaves_nobody_paused(tmp_pa
         world.agent.wait_until_serving()
         assert world.ada.digest() == world.hers
         world.until(lambda: unfit(world) == [])
-        assert canaries(world) == 2
+        assert canaries(world) == 1 + OF_A_TRIAL
 
 
 def test_a_driver_that_hangs_makes_a_card_pause_only_and_neighbours_go_on(tmp_path):

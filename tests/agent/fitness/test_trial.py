@@ -1,13 +1,17 @@
 """The canary is moved out and back: whatever goes wrong with it is told, and harms nobody else."""
 
 import json
+import os
 
 import pytest
-from sublet_agent.fitness.trial import TrialLimits
+from sublet_agent.fitness.canary import CLEAN
+from sublet_agent.fitness.trial import Canary, TrialLimits
 from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
 from sublet_quota.reasons.fitness import Unfit
+
+from tests.support.trials import LIMITS
 
 QUICK = TrialLimits(start_s=60, move_s=1)
 STEADY = TrialLimits(start_s=60, move_s=5)
@@ -16,8 +20,8 @@ STEADY = TrialLimits(start_s=60, move_s=5)
 
 def test_a_card_that_moves_memory_out_and_back_passes_and_is_left_as_it_was(bench):
     assert bench.try_card() is None
-    (canary,) = bench.canaries
-    assert not bench.table.is_alive(canary)
+    canary = bench.canaries[0]
+    assert not any(map(bench.table.is_alive, bench.canaries))
     ended = {each.pid: each for each in bench.gpus.administration.inspect().ended}
     assert ended[canary.pid].lost is None
     assert bench.tools.host.free_mib() == 10**6
@@ -57,6 +61,27 @@ def test_an_error_of_a_restore_that_passes_is_no_failure(bench):
 def test_bytes_that_come_back_changed_are_told(bench):
     bench.gpus.administration.corrupt_restore()
     assert bench.try_card().why is Unfit.CANARY_CHANGED
+
+
+def test_a_card_whose_memory_others_can_read_afterwards_is_told(bench):
+    bench.gpus.administration.leave_memory()
+    assert bench.try_card().why is Unfit.MEMORY_LEFT
+
+
+def test_also_who_cannot_be_another_account_looks_for_what_is_left(bench, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    bench.gpus.administration.leave_memory()
+    assert bench.try_card().why is Unfit.MEMORY_LEFT
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to be another account needs root")
+def test_who_looks_is_another_account(bench):
+    canary = Canary("simulated", dict(bench.gpus.device.client_environment(bench.gpu_id)), 65534)
+    try:
+        assert canary.ask(f"seek {bytes(16).hex()[:-2]}ff", LIMITS.start_s) == CLEAN
+        assert bench.table.uid(canary.pid) == 65534
+    finally:
+        canary.end()
 
 
 @pytest.mark.parametrize("operation", [OperationKind.CHECKPOINT, OperationKind.RESTORE])

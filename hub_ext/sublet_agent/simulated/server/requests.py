@@ -113,6 +113,7 @@ class Requests:
             "set_up": self._set_up,
             "silence": self._silence,
             "hide_memory": self._hide_memory,
+            "leave_memory": self._leave_memory,
         }
 
     def answer(self, request: Request, reply: Reply) -> None:
@@ -290,6 +291,13 @@ class Requests:
             message = "that process has no CUDA context"
             raise SimulatedGpuError(message, CudaCode.NOT_INITIALIZED)
         process.hides_memory = request.fields.flag("hidden")
+        reply.succeed({})
+
+    def _leave_memory(self, request: Request, reply: Reply) -> None:
+        self._check_admin(request)
+        left = request.fields.flag("left")
+        for card in self._machine.cards.values():
+            card.store.scrubs = not left
         reply.succeed({})
 
     def _lose_context(self, request: Request, reply: Reply) -> None:

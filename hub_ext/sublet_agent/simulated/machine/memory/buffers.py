@@ -74,6 +74,8 @@ class Buffer:
 
     def scrambling(self) -> Iterator[None]:
         """Overwrite the bytes of a fresh buffer, which are nobody's; yield after each slice."""
+        if not self.store.scrubs:
+            return
         for offset, length in self.slices():
             # A suspend in between has hashed what was there so far.
             self._changes()
@@ -103,7 +105,8 @@ class Buffer:
             for view in self.views(offset, length):
                 image[done : done + len(view)] = view
                 done += len(view)
-                scramble(view)
+                if self.store.scrubs:
+                    scramble(view)
             if digest is not None:
                 digest.update(image[offset : offset + length])
             yield

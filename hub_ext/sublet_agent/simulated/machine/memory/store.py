@@ -2,7 +2,8 @@
 
 A card has virtual memory, so a buffer may lie in several pieces: only the sum of free memory
 decides whether an allocation fits. Whoever gives memory back leaves its bytes there; whoever takes
-memory finds them scrambled, so nobody ever reads a former owner's bytes.
+memory finds them scrambled, so nobody ever reads a former owner's bytes, but where it was asked for
+that hazard.
 """
 
 import mmap
@@ -70,6 +71,8 @@ class CardStore:
         self.memory: Final = memoryview(mmap.mmap(-1, total_mib * bytes_per_mib))
         self._free: list[Extent] = [Extent(0, total_mib)]
         self.free_mib = total_mib
+        self.scrubs = True
+        """Whether nobody finds what others left there."""
 
     def take(self, mib: int) -> Place | None:
         """Return a place with so much memory; ``None`` where there is not enough."""
