@@ -106,6 +106,11 @@ def account_template(
     )
 
 
-def _must_stay(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether a variable has the name of a secret."""
     upper = name.upper()
-    return upper.startswith(_NEVER_PREFIXES) or any(word in upper for word in _NEVER_WORDS)
+    return any(word in upper for word in _NEVER_WORDS)
+
+
+def _must_stay(name: str) -> bool:
+    return name.upper().startswith(_NEVER_PREFIXES) or is_secret(name)

@@ -34,6 +34,7 @@ from sublet_spawner.pod_waiting import what_it_waits_for
 from sublet_spawner.pod_writing import SliceInPod, write_slice
 from sublet_spawner.progress import Event, StartLog
 from sublet_spawner.refused import refused
+from sublet_spawner.server_secret import ServerSecret, new_name
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
 LOOK_AGAIN_S: Final = 0.2
@@ -42,6 +43,8 @@ LOOK_AGAIN_S: Final = 0.2
 _removing_pod_of_before: ContextVar[bool] = ContextVar("removing_pod_of_before", default=False)
 """Set where KubeSpawner, creating a pod, may call ``stop`` to have one of that name removed."""
 
+_KEPT_AS: Final = "sublet_secret"
+"""The key under which ``get_state`` keeps the name of the Secret that goes with the server."""
 _FRACTIONS: Final = ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION")
 
 
@@ -53,6 +56,7 @@ class KubeSliceSpawner(KubeChoices):
         self._fields: PodFields | None = None
         self._pod_template: PodTemplate | None = None
         self._following: asyncio.Task[None] | None = None
+        self._secret: ServerSecret | None = None
         super().__init__(**kwargs)
 
     # The slice, and the pod that it is written into.
@@ -173,7 +177,7 @@ class KubeSliceSpawner(KubeChoices):
         return asyncio.ensure_future(self._start_and_follow())
 
     async def _start_and_follow(self) -> Any:
-        self._fields, self._pod_template = None, None
+        self._fields, self._pod_template, self._secret = None, None, None
         try:
             return await super().start()
         finally:
@@ -195,7 +199,10 @@ class KubeSliceSpawner(KubeChoices):
         if _removing_pod_of_before.get():
             await super(SliceSpawnerMixin, self).stop(now)
             return
-        await super().stop(now)
+        try:
+            await super().stop(now)
+        finally:
+            await self._remove_secret()
 
     def first_process(self) -> PodStarted | None:
         """Return the server's pod, as KubeSpawner's watch shows it; ``None`` where it does not."""
@@ -216,6 +223,8 @@ class KubeSliceSpawner(KubeChoices):
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
         """Create the pod as the admin's hook left it, and follow it; return whether it is made."""
+        if self.tokens_in_secrets and not await self._hide_tokens(pod, request_timeout):
+            return False
         written = self.api.api_client.sanitize_for_serialization(pod)
         self._pod_template = template_of(written, self.namespace)
         if self.owner_records:
@@ -232,10 +241,47 @@ class KubeSliceSpawner(KubeChoices):
             raise refused(refusal) from error
         finally:
             _removing_pod_of_before.reset(mark)
+        if created:
+            await self._leave_secret_to_pod(request_timeout)
         if created and self._in_start and self._slice_id is not None:
             await self._stop_following()
             self._following = asyncio.create_task(self._follow_pod())
         return created
+
+    async def _hide_tokens(self, pod: Any, timeout_s: float) -> bool:
+        """Have the pod name a Secret in place of its tokens; return whether that is there."""
+        if self._secret is None:
+            self._secret = ServerSecret(self.api, self.namespace, new_name(self.pod_name))
+            self._write_state()
+        return await self._secret.take_over(pod, self.api_token, timeout_s)
+
+    async def _leave_secret_to_pod(self, timeout_s: float) -> None:
+        if self._secret is None:
+            return
+        trouble = await self._secret.leave_to_pod(self.pod_name, timeout_s)
+        if trouble is not None:
+            words = "%s: its Secret is removed by the hub alone, not with its pod: %s"
+            self.log.warning(words, self._log_name, trouble)
+
+    async def _remove_secret(self) -> None:
+        secret, self._secret = self._secret, None
+        if secret is not None:
+            trouble = await secret.remove(self.k8s_api_request_timeout)
+            if trouble is not None:
+                self.log.warning("%s: Secret %s stays: %s", self._log_name, secret.name, trouble)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the state, with the name of the Secret that goes with the server."""
+        state: dict[str, Any] = super().get_state()
+        if self._secret is not None:
+            state[_KEPT_AS] = self._secret.name
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up the server again, and its Secret."""
+        super().load_state(state)
+        name = state.get(_KEPT_AS)
+        self._secret = ServerSecret(self.api, self.namespace, name) if name else None
 
     async def delete_forever(self) -> None:
         """Forget what the server was made of, with all that KubeSpawner removes."""

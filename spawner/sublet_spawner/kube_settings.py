@@ -5,7 +5,7 @@ from typing import Any
 
 from sublet_quota.wire.api import Lease
 from sublet_quota.wire.environment import NO_GPU
-from traitlets import Dict, Enum, Float, Integer, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from sublet_spawner.backends import BACKENDS
@@ -64,6 +64,14 @@ class KubeSliceSettings(Configurable):
         help="""The OwnerRecords object of Sublet's chart, in the servers' namespace: each start is
         recorded there, and the cluster lets its owner's jobs have what the server had and no more.
         Empty where the chart makes no admission policy for jobs: nothing is recorded.""",
+    ).tag(config=True)
+
+    tokens_in_secrets = Bool(
+        True,
+        help="""Keep each server's token, and variables that are called like secrets, out of its
+        pod: in a Secret that the pod names, made anew for each start and removed with the pod. The
+        hub's role must let it create, patch and delete Secrets in the servers' namespace. Without,
+        whoever may look at pods there can act as every user whose server runs.""",
     ).tag(config=True)
 
     gpu_type_node_label = Unicode(

@@ -5,6 +5,8 @@ in ``test_slices_in_pods``.
 """
 
 import asyncio
+import base64
+import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -109,6 +111,7 @@ def hub_account(namespace: Api) -> Api:
         "rules": [
             *RULES,
             {**CLAIM_RULE, "verbs": ["create"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["patch"]},
             {**RECORD_RULE, "verbs": ["patch"], "resourceNames": [RECORD]},
         ],
     }
@@ -314,3 +317,35 @@ async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
         assert list(world.api.get(*RECORDS, RECORD)["owners"][ada]) == [default]
         await world.spawner._records().forget("")
         assert world.api.get(*RECORDS, RECORD).get("owners") in ({}, None)
+
+
+@pytest.mark.asyncio
+async def test_no_pod_of_a_server_shows_a_token_and_what_names_them_goes_with_it(
+    hub_account: Api, node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokens() -> list[dict[str, Any]]:
+        return hub_account.all("v1", "Secret", "sublet.dev/server")
+
+    async with a_world(hub_account, node, tmp_path, monkeypatch, simulated=False) as world:
+        world.spawner.api_token = token = secrets.token_hex(16)
+        await world.spawner.start()
+        pod = world.api.pod(POD)
+        assert token not in json.dumps(world.api.pods())
+        (secret,) = tokens()
+        (owner,) = secret["metadata"]["ownerReferences"]
+        assert owner["uid"] == pod["metadata"]["uid"]
+        shown = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
+        for name in ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN"):
+            named = shown[name]["valueFrom"]["secretKeyRef"]
+            assert named["name"] == secret["metadata"]["name"]
+            assert base64.b64decode(secret["data"][named["key"]]).decode() == token
+        # Whoever removes the pod, removes it: the cluster sees to that.
+        world.api.delete("v1", "Pod", POD, grace_s=0)
+        await world.until(lambda: not tokens(), "the Secret to go with its pod")
+        await world.spawner.stop()
+        world.spawner.api_token = secrets.token_hex(16)
+        await world.spawner.start()
+        (again,) = tokens()
+        assert again["metadata"]["name"] != secret["metadata"]["name"]
+        await world.spawner.stop()
+        assert tokens() == []

@@ -1,0 +1,147 @@
+"""A server's tokens: in a Secret of its own start, and nowhere in its pod."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.web import HTTPError
+
+from tests.spawner.kube_world import POD, World, a_world
+from tests.spawner.spawners import after_a_restart
+
+pytestmark = pytest.mark.asyncio
+TOKEN = "0123-of-the-server"  # noqa: S105 - an example
+
+
+def secrets_in(world: World) -> dict[str, Any]:
+    return {name: each for (kind, name), each in world.cluster.objects.items() if kind == "secrets"}
+
+
+def told_to(world: World, container: int = 0) -> dict[str, str]:
+    """The variables of a container, as its kubelet reads them."""
+    told = {}
+    for variable in world.pod["spec"]["containers"][container]["env"]:
+        source = variable.get("valueFrom", {}).get("secretKeyRef")
+        if source is None:
+            told[variable["name"]] = variable.get("value", "")
+        else:
+            told[variable["name"]] = secrets_in(world)[source["name"]]["stringData"][source["key"]]
+    return told
+
+
+async def test_no_token_is_in_a_pod_and_its_server_is_told_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.spawner.environment = {"BUCKET_SECRET": "of-the-admin", "TEAM": "vision"}
+        sidecar = {"name": "beside", "image": "i", "env": [{"name": "HUB", "value": f"t={TOKEN}"}]}
+        world.spawner.extra_containers = [sidecar]
+        await world.started()
+        shown = json.dumps(world.pod)
+        assert TOKEN not in shown
+        assert "of-the-admin" not in shown
+        told = told_to(world)
+        assert told["JUPYTERHUB_API_TOKEN"] == told["JPY_API_TOKEN"] == TOKEN
+        assert (told["BUCKET_SECRET"], told["TEAM"]) == ("of-the-admin", "vision")
+        assert told_to(world, 1) == {"HUB": f"t={TOKEN}"}
+
+
+async def test_a_secret_is_there_before_its_pod_belongs_to_it_and_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        await world.started()
+        made = [each["metadata"]["name"] for each in world.cluster.created]
+        (secret,) = secrets_in(world).values()
+        assert made.index(secret["metadata"]["name"]) < made.index(POD)
+        assert secret["metadata"]["ownerReferences"][0]["uid"] == world.pod["metadata"]["uid"]
+        world.cluster.delete("pods", POD)
+        assert secrets_in(world) == {}
+
+
+async def test_a_stop_removes_the_secret_and_a_new_start_has_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused_patches = [403]
+        await world.started()
+        (first,) = secrets_in(world)
+        # It does not belong to the pod, and so the hub removes it.
+        await world.spawner.stop()
+        assert secrets_in(world) == {}
+        world.service.slices.clear()
+        await world.started()
+        (second,) = secrets_in(world)
+        assert first != second
+
+
+async def test_a_hub_that_starts_again_removes_the_secret_of_a_server_from_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused_patches = [403]
+        await world.started()
+        assert len(secrets_in(world)) == 1
+        again = after_a_restart(world.spawner)
+        again.namespace = "hub"
+        await again.stop()
+        assert secrets_in(world) == {}
+
+
+async def test_a_start_whose_pod_is_refused_leaves_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused["pods"] = 403
+        with pytest.raises(HTTPError):
+            await world.spawner.start()
+        await world.spawner.stop()
+        assert secrets_in(world) == {}
+
+
+async def test_a_pod_of_before_in_the_way_keeps_no_secret_from_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.create("pods", {"metadata": {"name": POD, "labels": {}}, "spec": {}})
+        task = world.spawner.start()
+        await world.until(
+            lambda: ("pods", POD) in world.cluster.objects and "containers" in world.pod["spec"],
+            "the new pod",
+        )
+        world.cluster.run(POD)
+        await task
+        assert told_to(world)["JUPYTERHUB_API_TOKEN"] == TOKEN
+        assert TOKEN not in json.dumps(world.pod)
+
+
+async def test_without_the_right_to_make_secrets_no_server_starts_and_it_says_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused["secrets"] = 403
+        with pytest.raises(HTTPError) as refused:
+            await world.spawner.start()
+        told = refused.value.jupyterhub_message  # type: ignore[attr-defined]
+        assert "let its role create, patch and delete secrets" in told
+        assert ("pods", POD) not in world.cluster.objects
+        await world.spawner.stop()
+
+
+async def test_an_admin_can_have_tokens_in_pods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.spawner.tokens_in_secrets = False
+        await world.started()
+        assert TOKEN in json.dumps(world.pod)
+        assert secrets_in(world) == {}
