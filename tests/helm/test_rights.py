@@ -1,6 +1,7 @@
 """What the chart's parts may do, and nothing else."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -345,6 +346,37 @@ def test_policies_find_the_pods_they_are_for() -> None:
             continue
         wanted = policy["spec"]["podSelector"]["matchLabels"].items()
         assert sum(wanted <= each.items() for each in labels) == 1, policy["metadata"]["name"]
+
+
+METADATA = ("169.254.169.254", "168.63.129.16", "100.100.100.200", "fd00:ec2::254")
+"""Of AWS and most others, Azure, Alibaba, and AWS by IPv6."""
+
+
+@cases
+@pytest.mark.parametrize("address", METADATA)
+def test_jobs_reach_no_metadata_of_a_cloud_but_public_addresses(
+    values: Values, address: str
+) -> None:
+    for policy in render(values).all("NetworkPolicy"):
+        if not policy["metadata"]["name"].endswith("-jobs"):
+            continue
+        blocks = [
+            peer["ipBlock"]
+            for rule in policy["spec"]["egress"]
+            for peer in rule.get("to", ())
+            if "ipBlock" in peer
+        ]
+        assert not any(_holds(block, address) for block in blocks), blocks
+        assert any(_holds(block, "192.0.2.1") for block in blocks)
+        # Elsewhere they go to names alone.
+        rest = [rule for rule in policy["spec"]["egress"] if "to" not in rule]
+        assert {port["port"] for rule in rest for port in rule["ports"]} == {53}
+
+
+def _holds(block: Manifest, address: str) -> bool:
+    wanted = ip_address(address)
+    inside = wanted in ip_network(block["cidr"])
+    return inside and not any(wanted in ip_network(each) for each in block.get("except", ()))
 
 
 def test_the_hub_lets_the_service_in() -> None:
