@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+from sublet_quota.wire.api import NEXT_PAGE
 
 _MOST_BYTES: Final = 64 * 1024 * 1024
 
@@ -28,6 +30,10 @@ class ServiceAnswer:
 
     status: int
     body: bytes
+    following: str | None = None
+    """Where a list goes on that has more: what ``before`` takes."""
+    retry_after_s: int = 0
+    """When to ask again, where the service says so."""
 
     @property
     def is_success(self) -> bool:
@@ -67,10 +73,20 @@ def call_service(
     request = urllib.request.Request(address, body, headers, method=method)  # noqa: S310 (checked)
     try:
         with _OPENER.open(request, timeout=within_s) as response:
-            return ServiceAnswer(response.status, response.read(_MOST_BYTES))
+            following = response.headers.get(NEXT_PAGE)
+            return ServiceAnswer(
+                response.status,
+                response.read(_MOST_BYTES),
+                None if following is None else unquote(following),
+                _seconds(response.headers.get("Retry-After")),
+            )
     except (OSError, HTTPException) as error:
         raise ServiceAwayError(str(getattr(error, "reason", error))) from error
     except ValueError:
         # Such an error says the whole token.
         message = "this address, or this token, can be in no request"
         raise ServiceAwayError(message) from None
+
+
+def _seconds(told: str | None) -> int:
+    return int(told) if told and told.isascii() and told.isdigit() else 0

@@ -104,3 +104,25 @@ describe('what Python reads in texts', () => {
     ]);
   });
 });
+
+describe('a list that comes in pages', () => {
+  const pageOf = (ids: string[], following: string | null): Promise<Response> =>
+    Promise.resolve(
+      new Response(JSON.stringify(ids.map(job_id => ({ job_id }))), {
+        headers: following === null ? {} : { 'Sublet-Next': following }
+      })
+    );
+
+  test('is followed to its end', async () => {
+    const pages = [pageOf(['c', 'b'], '17-b%2F'), pageOf(['a'], null)];
+    answer = () => pages.shift() ?? never();
+    expect((await client().jobs()).map(job => job.job_id)).toEqual(['c', 'b', 'a']);
+    expect(asked).toHaveLength(2);
+    expect(asked[1]?.url).toContain('/sublet/api/jobs?before=17-b%2F');
+  });
+
+  test('is not followed for ever', async () => {
+    answer = () => pageOf(['a'], '1-a');
+    expect(await client().jobs()).toHaveLength(4);
+  });
+});

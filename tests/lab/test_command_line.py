@@ -339,3 +339,47 @@ def test_an_answer_of_another_version_is_told_as_that(service: FakeHubService):
     shown = sublet("share")
     assert shown.exit_code == 3
     assert "of the same version" in shown.stderr
+
+
+def test_a_list_in_pages_is_read_as_far_as_was_asked_for(
+    service: FakeHubService,
+) -> None:
+    service.answer("GET jobs?limit=3", [job(job_id="c"), job(job_id="b")])
+    service.headers["GET", "jobs?limit=3"] = {"Sublet-Next": "17-b%2F"}
+    service.answer("GET jobs?limit=1&before=17-b%2F", [job(job_id="a")])
+    service.headers["GET", "jobs?limit=1&before=17-b%2F"] = {"Sublet-Next": "16-a"}
+    shown = sublet("jobs", "list", "--limit", "3", "--json")
+    assert [each["job_id"] for each in json.loads(shown.output)] == ["c", "b", "a"]
+    assert len(service.asked) == 2
+
+
+def test_who_is_told_to_ask_later_waits_and_asks_again(
+    service: FakeHubService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            service.answer("GET jobs", [])
+
+    monkeypatch.setattr("sublet_lab.command_line.service.time.sleep", wait)
+    problem = {"reason": "too-many-requests", "message": "later", "numbers": {}}
+    service.answer("GET jobs", problem, 429)
+    service.headers["GET", "jobs?limit=50"] = {"Retry-After": "3"}
+    assert sublet("jobs", "list").output == "No jobs.\n"
+    assert waited == [3, 3]
+    service.answer("GET jobs", problem, 429)
+    waited[:] = [0, 0]
+    refused = sublet("jobs", "list")
+    assert (refused.exit_code, sum(waited)) == (1, 120)
+
+
+def test_a_job_too_large_to_be_stored_is_refused_before_it_is_sent(
+    service: FakeHubService,
+) -> None:
+    paths = [part for n in range(40) for part in ("--take", f"{n}" * 250)]
+    refused = sublet("jobs", "submit", "train.ipynb", *paths)
+    assert refused.exit_code == 2
+    assert "16384 are possible. Its take_along takes" in refused.output
+    assert service.asked == []

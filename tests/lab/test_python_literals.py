@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from sublet_lab.notebooks.literals import read_literal
-from sublet_quota.wire.api import MOST_PARAMETER_BYTES
+from sublet_quota.wire.job_size import MOST_PARAMETER_BYTES
 from sublet_quota.wire.notebook_server import LiteralProblem, LiteralReading
 
 KEPT: dict[str, Any] = {

@@ -38,6 +38,16 @@ def service(surroundings: Surroundings) -> FakeHubService:
     return surroundings.service
 
 
+async def test_a_page_of_a_list_is_passed_on_with_where_the_next_begins(
+    server: JupyterServer, service: FakeHubService
+):
+    service.answer("GET jobs", [])
+    for told, expected in (("17-b%2F", "17-b%2F"), ("17-b\xe9", None), ("elsewhere", None)):
+        service.headers["GET", "jobs?before=18-c%2F"] = {"Sublet-Next": told}
+        answer = await server.ask("GET", "sublet/api/jobs?before=18-c%2F")
+        assert (answer.code, answer.headers.get("Sublet-Next")) == (200, expected)
+
+
 async def test_requests_are_passed_on_with_the_servers_token_and_nothing_of_the_browser(
     server: JupyterServer, service: FakeHubService
 ):

@@ -29,6 +29,8 @@ class FakeHubService:
     asked: list[Asked] = field(default_factory=list)
     location: str | None = None
     """Where its answers say that it is."""
+    headers: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    """What answers have besides, by request."""
 
     def answer(
         self, request: str, body: BaseModel | list[Any] | dict[str, Any] | None, status: int = 200
@@ -65,6 +67,8 @@ def fake_hub_service() -> Iterator[FakeHubService]:
             self.send_header("Content-Length", str(len(text)))
             if service.location is not None:
                 self.send_header("Location", service.location)
+            for name, value in service.headers.get((self.command, path), {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(text)
 

@@ -33,6 +33,7 @@ from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.security.body_room import BodyRoom
+from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
@@ -150,6 +151,7 @@ class Assembly:
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),
                 bodies=BodyRoom(),
+                lists=ListTurns(),
             ),
         )
         self.connections = AgentConnections(

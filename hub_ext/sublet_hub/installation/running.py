@@ -31,7 +31,9 @@ def what_runs(tree: Tree) -> Running:
     return Running(
         tuple(each for each in stored.slices if not each.is_job and _lives(each, boot_id)),
         tuple(
-            job for job in stored.jobs if job.process is not None and is_alive(job.process, boot_id)
+            job
+            for job in stored.live_jobs
+            if job.process is not None and is_alive(job.process, boot_id)
         ),
     )
 

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import JobId
 
 from sublet_hub.ledger.ledger import Ledger
@@ -27,14 +26,10 @@ class LogRoom:
 
 async def make_room_of(ledger: Ledger, files: JobFiles, job_id: JobId, log_bytes: int) -> None:
     """Keep the logs of a job's owner within their room, as the job ends."""
-    job = ledger.jobs.get(job_id)
+    job = ledger.job_facts(job_id)
     if job is None:
         return
-    others = [
-        each
-        for each in ledger.jobs_of_owner(job.owner)
-        if each.state in ENDED and each.job_id != job_id
-    ]
+    others = [each for each in ledger.ended_jobs_of_owner(job.owner) if each.job_id != job_id]
     others.sort(key=lambda each: each.ended_at or each.submitted_at, reverse=True)
     newest_first = (job_id, *(each.job_id for each in others))
     room = LogRoom(log_bytes, FULL_LOGS_KEPT * log_bytes)

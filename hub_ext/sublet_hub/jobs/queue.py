@@ -189,7 +189,7 @@ class JobQueue:
         if self._past_at is None or now - self._past_at > _PAST_USE_KEPT:
             runs = (
                 JobRun(job.owner, job.groups, job.gpus_held, job.started_at, job.ended_at)
-                for job in self._stores.ledger.jobs.values()
+                for job in self._stores.ledger.all_job_facts()
                 if job.started_at is not None
             )
             self._past = past_use(self._stores.capacity.holdings.document, runs, now)

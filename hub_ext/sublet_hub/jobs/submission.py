@@ -196,7 +196,6 @@ class JobSubmission:
         self, account: OwnerAccount, request: JobRequest, *, may_go_first: bool
     ) -> Refusal | None:
         owner = UserName(account.owner)
-        jobs = self._stores.ledger.jobs_of_owner(owner)
         wish = RequestedJob(
             owner=owner,
             groups=account.groups,
@@ -207,7 +206,7 @@ class JobSubmission:
             priority=request.priority,
             may_go_first=may_go_first,
         )
-        live = sum(job.state not in ENDED for job in jobs)
+        live = len(self._stores.ledger.live_jobs_of_owner(owner))
         return refuse_job(self._stores.capacity.holdings, wish, live)
 
     def _new_job(

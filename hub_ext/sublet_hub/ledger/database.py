@@ -5,7 +5,7 @@ service's one thread: a change takes a fraction of a millisecond, and its order 
 memory is then plain to see.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,11 +21,13 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sublet_quota.life_cycles.job_states import ENDED
-from sublet_quota.names.ids import NodeId
+from sublet_quota.names.ids import JobId, NodeId
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows
+from sublet_hub.ledger.ended_jobs import EndedJob
+from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.reading import UnreadableRecords, read_rows
 from sublet_hub.ledger.records import (
     Change,
@@ -50,7 +52,7 @@ class LedgerWriteError(SubletHubError):
 
 
 class LedgerReadError(SubletHubError):
-    """The database in a file cannot be read."""
+    """The database cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +61,23 @@ class StoredLedger:
 
     gpus: tuple[GpuRecord, ...]
     slices: tuple[SliceRecord, ...]
-    jobs: tuple[JobRecord, ...]
+    live_jobs: tuple[JobRecord, ...]
+    ended_jobs: tuple[EndedJob, ...]
     epochs: dict[NodeId, int]
     lending: LendingRecord
 
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which events to read: the oldest first, after ``since``."""
+    """Which events to read: the oldest first, after ``since``; of too many the newest."""
 
     since: datetime | None
     owner: str | None
     """Whose events are read; ``None``: everybody's."""
     limit: int
     kind: EventKind | None = None
+    before: Place | None = None
+    """Only what is older than the event with this time and id."""
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -151,7 +156,10 @@ class Database:
             raise ConfigurationError(message) from error
 
     def load(self) -> StoredLedger:
-        """Return what is not over: slices that are held, all jobs, GPUs and switches."""
+        """Return what is not over: slices that are held, live jobs, GPUs and switches.
+
+        Of the jobs that are over, what is kept of them in memory.
+        """
         with self._engine.connect() as connection:
             return _stored(connection, self.unread)
 
@@ -166,16 +174,47 @@ class Database:
 
     def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
         """Return events, the oldest first; of more than the limit the newest."""
-        found = sa.select(EVENTS).order_by(EVENTS.c.at.desc()).limit(query.limit)
+        newest = (EVENTS.c.at.desc(), EVENTS.c.event_id.desc())
+        found = sa.select(EVENTS).order_by(*newest).limit(query.limit)
         if query.since is not None:
             found = found.where(EVENTS.c.at > query.since)
         if query.owner is not None:
             found = found.where(EVENTS.c.owner == query.owner)
         if query.kind is not None:
             found = found.where(EVENTS.c.kind == query.kind.value)
-        with self._engine.connect() as connection:
-            newest_first = read_rows(connection, found, EVENTS, rows.event_of_row, self.unread)
+        if query.before is not None:
+            at, event_id = query.before
+            same = sa.and_(EVENTS.c.at == at, EVENTS.c.event_id < event_id)
+            found = found.where(sa.or_(EVENTS.c.at < at, same))
+        with self._reading() as connection:
+            newest_first = self._read_events(connection, found)
+            skipped = 0
+            # A list goes on behind those that cannot be read.
+            while not newest_first and _has_any(connection, found.offset(skipped)):
+                skipped += query.limit
+                newest_first = self._read_events(connection, found.offset(skipped))
         return tuple(reversed(newest_first))
+
+    def _read_events(
+        self, connection: Connection, found: sa.Select[Any]
+    ) -> tuple[EventRecord, ...]:
+        return read_rows(connection, found, EVENTS, rows.event_of_row, self.unread)
+
+    def jobs(self, job_ids: Collection[JobId]) -> dict[JobId, JobRecord]:
+        """Return the jobs of these ids, whole. ``LedgerReadError``."""
+        found = sa.select(JOBS).where(JOBS.c.job_id.in_(job_ids))
+        with self._reading() as connection:
+            read = read_rows(connection, found, JOBS, rows.job_of_row, self.unread)
+        return {job.job_id: job for job in read}
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            message = f"the ledger's database does not answer: {type(error).__name__}"
+            raise LedgerReadError(message) from error
 
     def forget_before(self, cutoff: datetime) -> tuple[str, ...]:
         """Delete events, released slices and ended jobs from before; return the jobs' ids."""
@@ -219,18 +258,28 @@ def _stored(connection: Connection, unread: UnreadableRecords | None) -> StoredL
     held = sa.select(SLICES).where(SLICES.c.released_at.is_(None))
     switch = sa.select(SWITCHES).where(SWITCHES.c.name == rows.LENDING)
     switches = read_rows(connection, switch, SWITCHES, rows.lending_of_row, unread)
-    is_switched = connection.execute(sa.select(sa.func.count()).select_from(switch.subquery()))
     # Whoever switched lending off must not find it on because nobody can read that.
-    unswitched = _UNREADABLE_SWITCH if is_switched.scalar_one() else LendingRecord()
+    unswitched = _UNREADABLE_SWITCH if _has_any(connection, switch) else LendingRecord()
+    over = JOBS.c.state.in_([state.value for state in ENDED])
+    live = sa.select(JOBS).where(sa.not_(over))
+    ended = sa.select(*rows.columns_of_ended(JOBS)).where(over)
+    groups: dict[tuple[str, ...], tuple[str, ...]] = {}
     return StoredLedger(
         gpus=gpus,
         slices=read_rows(
             connection, held, SLICES, lambda row: rows.slice_of_row(row, by_id), unread
         ),
-        jobs=read_rows(connection, sa.select(JOBS), JOBS, rows.job_of_row, unread),
+        live_jobs=read_rows(connection, live, JOBS, rows.job_of_row, unread),
+        ended_jobs=read_rows(
+            connection, ended, JOBS, lambda row: rows.ended_of_row(row, groups), unread
+        ),
         epochs=dict(read_rows(connection, sa.select(NODES), NODES, rows.epoch_of_row, unread)),
         lending=switches[0] if switches else unswitched,
     )
+
+
+def _has_any(connection: Connection, found: sa.Select[Any]) -> bool:
+    return connection.execute(sa.select(found.exists())).scalar_one()
 
 
 def _write(connection: Connection, change: Change, now: datetime) -> tuple[EventRecord, ...]:

@@ -1,13 +1,15 @@
 """The ledger in memory, with the indices that decisions need, written through to the database.
 
 ``apply`` is the only way to change it: the database first, then memory, then the listeners. If
-the database refuses, nothing has changed anywhere.
+the database refuses, nothing has changed anywhere. Of jobs that are over only what decisions need
+is in memory: the rest is read when somebody asks.
 """
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -15,6 +17,8 @@ from sublet_quota.life_cycles.job_states import ENDED
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
+from sublet_hub.ledger.ended_jobs import EndedJob, EndedJobs, JobFacts, WholeJobs
+from sublet_hub.ledger.job_order import JobOrder, Place
 from sublet_hub.ledger.reading import UnreadableRecords
 from sublet_hub.ledger.records import (
     Change,
@@ -51,17 +55,21 @@ class Ledger:
         self._by_gpu: defaultdict[GpuId, dict[SliceId, SliceRecord]] = defaultdict(dict)
         self._by_node: defaultdict[NodeId, dict[SliceId, SliceRecord]] = defaultdict(dict)
         self._by_server: dict[tuple[UserName, str], SliceRecord] = {}
-        self._jobs: dict[JobId, JobRecord] = {}
-        self._jobs_by_owner: defaultdict[UserName, dict[JobId, JobRecord]] = defaultdict(dict)
-        self._live_jobs: dict[JobId, JobRecord] = {}
+        self._live_jobs: dict[JobId, JobRecord] = {job.job_id: job for job in stored.live_jobs}
+        self._live_by_owner: defaultdict[UserName, dict[JobId, JobRecord]] = defaultdict(dict)
+        self._ended_jobs = EndedJobs()
+        self._jobs = WholeJobs(self._live_jobs, self._ended_jobs, database.jobs)
+        self._job_order = JobOrder((*stored.live_jobs, *stored.ended_jobs))
         self._forgotten: list[JobId] = []
         self._listeners: list[Listener] = []
         for gpu in stored.gpus:
             self._index_gpu(gpu)
         for record in stored.slices:
             self._index_slice(record)
-        for job in stored.jobs:
-            self._index_job(job)
+        for job in stored.live_jobs:
+            self._live_by_owner[job.owner][job.job_id] = job
+        for ended in stored.ended_jobs:
+            self._ended_jobs.add(ended)
 
     @property
     def unread(self) -> UnreadableRecords:
@@ -89,9 +97,12 @@ class Ledger:
         return MappingProxyType(self._slices)
 
     @property
-    def jobs(self) -> Mapping[JobId, JobRecord]:
-        """All jobs that retention has left."""
-        return MappingProxyType(self._jobs)
+    def jobs(self) -> WholeJobs:
+        """All jobs that retention has left, to look one up: the ended are read from the database.
+
+        ``LedgerReadError`` where that does not answer.
+        """
+        return self._jobs
 
     @property
     def live_jobs(self) -> Mapping[JobId, JobRecord]:
@@ -123,9 +134,37 @@ class Ledger:
         """Return the slice of a notebook server; ``None`` where it holds none."""
         return self._by_server.get((owner, server))
 
-    def jobs_of_owner(self, owner: UserName) -> tuple[JobRecord, ...]:
-        """Return one owner's jobs, also those that have ended."""
-        return tuple(self._jobs_by_owner.get(owner, {}).values())
+    def live_jobs_of_owner(self, owner: UserName) -> tuple[JobRecord, ...]:
+        """Return those of one owner's jobs that have not ended."""
+        return tuple(self._live_by_owner.get(owner, {}).values())
+
+    def ended_jobs_of_owner(self, owner: UserName) -> Collection[EndedJob]:
+        """Return what is kept in memory of one owner's jobs that have ended."""
+        return self._ended_jobs.of_owner(owner)
+
+    def all_job_facts(self) -> Iterator[JobFacts]:
+        """Go through all jobs, of which only those that live are whole."""
+        return chain(self._live_jobs.values(), self._ended_jobs.values())
+
+    def job_facts(self, job_id: JobId) -> JobFacts | None:
+        """Return what is in memory of a job; ``None`` where there is none."""
+        return self._live_jobs.get(job_id) or self._ended_jobs.get(job_id)
+
+    def newest_jobs(
+        self, owner: UserName | None, before: Place | None, most: int
+    ) -> tuple[JobRecord, ...]:
+        """Return the newest jobs before a place, of one owner or of all; some may be read.
+
+        ``LedgerReadError`` where the database does not answer.
+        """
+        while ids := self._job_order.older(owner, before, most):
+            found = self._jobs.several(ids)
+            last = self.job_facts(ids[-1])
+            if found or last is None:
+                return found
+            # A list goes on behind those that cannot be read.
+            before = last.submitted_at, last.job_id
+        return ()
 
     def epoch(self, node: NodeId) -> int:
         """Return how many connections of this node's agent have been counted."""
@@ -166,7 +205,7 @@ class Ledger:
         return frozenset(event.event_id for event in new)
 
     def events(self, query: EventQuery) -> tuple[EventRecord, ...]:
-        """Return the events of a query from the database."""
+        """Return the events of a query from the database. ``LedgerReadError``."""
         return self._database.events(query)
 
     def forget_before(self, cutoff: datetime) -> tuple[JobId, ...]:
@@ -184,8 +223,7 @@ class Ledger:
         """Forget the ended jobs of owners who have more than ``MOST_ENDED_JOBS`` of them."""
         surplus: list[JobId] = []
         for owner in owners:
-            ended = [job for job in self._jobs_by_owner[owner].values() if job.state in ENDED]
-            surplus += to_forget(ended)
+            surplus += to_forget(self._ended_jobs.of_owner(owner))
         # Of very many some at a time: the next end of a job goes on.
         surplus = surplus[:_MOST_FORGOTTEN_AT_ONCE]
         if not surplus:
@@ -239,20 +277,28 @@ class Ledger:
             del self._by_server[record.owner, record.server]
 
     def _index_job(self, job: JobRecord) -> None:
-        self._jobs[job.job_id] = job
-        self._jobs_by_owner[job.owner][job.job_id] = job
+        if self.job_facts(job.job_id) is None:
+            self._job_order.add(job)
         if job.state in ENDED:
-            self._live_jobs.pop(job.job_id, None)
+            self._drop_live_job(job.job_id)
+            self._ended_jobs.add(EndedJob.of(job))
         else:
             self._live_jobs[job.job_id] = job
+            self._live_by_owner[job.owner][job.job_id] = job
 
     def _drop_job(self, job_id: JobId) -> None:
-        job = self._jobs.pop(job_id, None)
+        job = self._drop_live_job(job_id) or self._ended_jobs.drop(job_id)
         if job is not None:
-            _drop(self._jobs_by_owner, job.owner, job_id)
+            self._job_order.drop(job)
+
+    def _drop_live_job(self, job_id: JobId) -> JobRecord | None:
+        job = self._live_jobs.pop(job_id, None)
+        if job is not None:
+            _drop(self._live_by_owner, job.owner, job_id)
+        return job
 
 
-def to_forget(ended: Collection[JobRecord]) -> list[JobId]:
+def to_forget(ended: Collection[EndedJob]) -> list[JobId]:
     """Return those of one owner's ended jobs that are too many, the oldest first.
 
     Past use is reckoned from jobs that ran: they go last, or it could be wiped out by jobs that

@@ -92,7 +92,8 @@ def read_rows(
 
     def record_by(row_id: Sequence[Any]) -> _Record:
         where = (column == value for column, value in zip(key, row_id, strict=True))
-        return record_of(connection.execute(sa.select(table).where(*where)).mappings().one())
+        one = sa.select(*found.selected_columns).where(*where)
+        return record_of(connection.execute(one).mappings().one())
 
     def name_of(row_id: Sequence[Any]) -> str:
         return " ".join(str(part) for part in row_id)
@@ -103,6 +104,8 @@ def read_rows(
 def _check(table: sa.Table, row: Mapping[Any, Any]) -> None:
     """Raise where a value is not of its column's kind: SQLite stores anything anywhere."""
     for name, kinds, optional, most in _columns(table):
+        if name not in row:
+            continue
         value = row[name]
         if value is None:
             if not optional:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, SliceId, UserName
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.schema import MOST_REASON, shortened
 
+from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.records import (
     EventRecord,
     GpuRecord,
@@ -149,6 +151,18 @@ def job_of_row(row: Row) -> JobRecord:
     if row["pid"] is not None:
         process = StartedProcess(row["boot_id"], row["pid"], row["pid_start_time"])
     return JobRecord(process=process, reason=_reason_of_row(row), **values)
+
+
+def columns_of_ended(table: sa.Table) -> tuple[sa.Column[Any], ...]:
+    """Return the columns of ``jobs`` that are kept in memory of a job that is over."""
+    return tuple(table.c[name] for name in EndedJob.__slots__)
+
+
+def ended_of_row(row: Row, known: dict[tuple[str, ...], tuple[str, ...]]) -> EndedJob:
+    """Return what is kept of the ended job of a row; groups that are ``known`` are one tuple."""
+    groups = tuple(row["groups"])
+    own = {"groups": known.setdefault(groups, groups), "state": JobState(row["state"])}
+    return EndedJob(**{**row, **own})
 
 
 def _reason_of_row(row: Row) -> JobReason:

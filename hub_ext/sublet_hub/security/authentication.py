@@ -49,6 +49,11 @@ class Caller:
     groups: tuple[str, ...]
     scopes: frozenset[str]
 
+    @property
+    def key(self) -> str:
+        """By what all requests of the same user or service are counted together."""
+        return f"{self.kind}:{self.name}"
+
     def may(self, scope: str, owner: str, server: str | None = None) -> bool:
         """Whether the token has ``scope`` for this owner's things (or one server's)."""
         required = {f"{scope}!user={owner}"}

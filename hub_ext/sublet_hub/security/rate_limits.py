@@ -4,10 +4,13 @@ import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Final
 
 from sublet_hub.errors import TooManyRequestsError
 
 _MOST_BUCKETS = 20_000
+BYTES_FOR_ONE: Final = 64 * 1024
+"""An answer counts as one request more for each so many: a whole page of a list as four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,20 @@ class RateLimits:
         if key in self._buckets:
             level, seen_s = self._buckets[key]
             self._buckets[key] = (min(self._rate.burst, level + 1), seen_s)
+
+    def debt_s(self, key: str, monotonic_s: float) -> float:
+        """Return for how many seconds there is nothing but what is owed; 0 where nothing is."""
+        self.wait_s(key, monotonic_s)
+        return max(0.0, -self._buckets[key][0] / self._rate.per_s)
+
+    def charge(self, key: str, cost: float) -> None:
+        """Take more for what was let in already, by what it turned out to cost.
+
+        A bucket owes at most what it holds when it is full.
+        """
+        if key in self._buckets:
+            level, seen_s = self._buckets[key]
+            self._buckets[key] = (max(-self._rate.burst, level - cost), seen_s)
 
     def wait_s(self, key: str, monotonic_s: float) -> float:
         """Return for how many seconds there is none to take; 0 when there is."""

@@ -46,7 +46,7 @@ class LedgerCollector(Collector):
         lent.add_metric((), sum(s.lent_since is not None for s in self._ledger.slices.values()))
         yield lent
         jobs = GaugeMetricFamily("sublet_jobs", "Jobs by state", labels=("state",))
-        for state, count in Tally(job.state.value for job in self._ledger.jobs.values()).items():
+        for state, count in Tally(job.state.value for job in self._ledger.all_job_facts()).items():
             jobs.add_metric((state,), count)
         yield jobs
         unread = CounterMetricFamily(

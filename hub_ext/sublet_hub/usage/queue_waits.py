@@ -48,7 +48,7 @@ class QueueTimes:
         started = sorted(
             (
                 (job.started_at, job.started_at - job.submitted_at)
-                for job in self._ledger.jobs.values()
+                for job in self._ledger.all_job_facts()
                 # One that was begun anew has waited, run and waited again.
                 if job.started_at is not None
                 and job.attempts == 1

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
-from sublet_quota.wire.api import Problem
+from sublet_quota.wire.api import NEXT_PAGE, Problem
 
+from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
 from sublet_hub.web.routes.route import Access, Nature, Parameter, Route
 from sublet_hub.web.routes.table import ROUTES
 
@@ -25,7 +26,13 @@ _SCHEMAS: dict[Nature, dict[str, Any]] = {
     Nature.TEXT: {"type": "string", "maxLength": 255},
     Nature.TEXTS: {"type": "array", "items": {"type": "string", "maxLength": 255}},
     Nature.NUMBER: {"type": "integer", "minimum": 0},
+    Nature.PLACE: {"type": "string", "maxLength": 300},
     Nature.TIME: {"type": "string", "format": "date-time"},
+}
+
+_NEXT_HEADER: dict[str, Any] = {
+    "description": f"There is more: ?before= takes this. A page has {MOST_PAGE_BYTES} bytes",
+    "schema": {"type": "string"},
 }
 
 
@@ -53,6 +60,8 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
         if route.answer is not None:
             schema = schemas[key, "serialization"]
             answer["content"] = {"application/json": {"schema": schema}}
+        if any(parameter.nature is Nature.PLACE for parameter in route.parameters):
+            answer["headers"] = {NEXT_PAGE: _NEXT_HEADER}
         problem = schemas["problem", "serialization"]
         operation["responses"] = {str(route.status): answer, **_refusals(route, problem)}
         paths.setdefault(f"/{route.path}", {})[route.method.lower()] = operation

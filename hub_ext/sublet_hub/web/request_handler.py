@@ -18,7 +18,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
 )
 from pydantic import TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import Problem
+from sublet_quota.wire.api import NEXT_PAGE, Problem
 from sublet_quota.wire.schema import WireModel, read_request
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
@@ -32,9 +32,10 @@ from sublet_hub.errors import (
     words_of_validation,
 )
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
-from sublet_hub.security.rate_limits import refuse_for
+from sublet_hub.security.rate_limits import BYTES_FOR_ONE, refuse_for
 from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
 from sublet_hub.web.routes.route import Access, Call, Route
 
@@ -234,7 +235,7 @@ class RouteHandler(ServiceHandler):
             raise NotAuthenticatedError(message)
         caller = caller_of(model)
         owners = self.service.limits.owners
-        refuse_for(owners.take_or_wait_s(f"{caller.kind}:{caller.name}", time.monotonic()))
+        refuse_for(owners.take_or_wait_s(caller.key, time.monotonic()))
         if not caller.may_enter:
             message = "this token lacks the scope access:services!service=sublet"
             raise NotAllowedError(message)
@@ -268,8 +269,16 @@ class RouteHandler(ServiceHandler):
         if route.answer is None:
             self.clear_header("Content-Type")
             self.finish()
-        else:
-            self._send(_adapter_of(route.answer).dump_json(answer))
+            return
+        if isinstance(answer, Page):
+            if answer.following is not None:
+                self.set_header(NEXT_PAGE, answer.following)
+            self._send(answer.body)
+            return
+        text = _adapter_of(route.answer).dump_json(answer)
+        if self.caller is not None:
+            self.service.limits.owners.charge(self.caller.key, len(text) // BYTES_FOR_ONE)
+        self._send(text)
 
     def _read_body(self, route: Route) -> WireModel | None:
         sent = self.body.whole(route.most_body_bytes)

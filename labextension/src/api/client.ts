@@ -48,6 +48,12 @@ export interface Resize {
   size?: string;
 }
 
+interface Answer {
+  value: unknown;
+  /** Where a list goes on that has more: what `before` takes, as it stands in an address. */
+  following: string | null;
+}
+
 /** What the rest of the extension asks of Sublet. */
 export interface SubletApi {
   share(): Promise<Share>;
@@ -70,6 +76,10 @@ export interface SubletApi {
   log(jobId: string, offset: number): Promise<JobLog>;
 }
 
+/** The header of a list that goes on. */
+const NEXT_PAGE = 'Sublet-Next';
+/** So many pages of a list are read, of 256 KiB each at most. */
+const MOST_PAGES = 4;
 /** So long this server may take over what it answers by itself. */
 const PATIENCE_S = 10;
 /** It gives the service 20 s itself, and says then that it does not answer. */
@@ -142,7 +152,23 @@ export class SubletClient implements SubletApi {
   }
 
   async jobs(): Promise<Job[]> {
-    return readList(await this.get('jobs'), readJob);
+    const jobs: Job[] = [];
+    let before: string | null = null;
+    // Of very many the newest: each page costs the service something.
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const query: string = before === null ? '' : `?before=${before}`;
+      const answer: Answer = await this.inTime(
+        `jobs${query}`,
+        { method: 'GET' },
+        SERVICE_PATIENCE_S
+      );
+      jobs.push(...readList(answer.value, readJob));
+      before = answer.following;
+      if (before === null) {
+        break;
+      }
+    }
+    return jobs;
   }
 
   async cancel(jobId: string): Promise<void> {
@@ -159,15 +185,16 @@ export class SubletClient implements SubletApi {
   }
 
   /** A question that hangs would leave what was seen last in sight as if it were of now. */
-  private get(path: string, patience_s = SERVICE_PATIENCE_S): Promise<unknown> {
-    return this.inTime(path, { method: 'GET' }, patience_s);
+  private async get(path: string, patience_s = SERVICE_PATIENCE_S): Promise<unknown> {
+    return (await this.inTime(path, { method: 'GET' }, patience_s)).value;
   }
 
-  private post(path: string, body: object, patience_s = POST_PATIENCE_S): Promise<unknown> {
-    return this.inTime(path, { method: 'POST', body: JSON.stringify(body) }, patience_s);
+  private async post(path: string, body: object, patience_s = POST_PATIENCE_S): Promise<unknown> {
+    const init = { method: 'POST', body: JSON.stringify(body) };
+    return (await this.inTime(path, init, patience_s)).value;
   }
 
-  private async inTime(path: string, init: RequestInit, patience_s: number): Promise<unknown> {
+  private async inTime(path: string, init: RequestInit, patience_s: number): Promise<Answer> {
     const abort = new AbortController();
     const late = new PromiseDelegate<never>();
     const timer = setTimeout(() => {
@@ -182,7 +209,7 @@ export class SubletClient implements SubletApi {
     }
   }
 
-  private async ask(path: string, init: RequestInit): Promise<unknown> {
+  private async ask(path: string, init: RequestInit): Promise<Answer> {
     const url = URLExt.join(this.settings.baseUrl, 'sublet', 'api') + '/' + path;
     let response: Response;
     let text: string;
@@ -193,11 +220,11 @@ export class SubletClient implements SubletApi {
       const why = messageOf(error);
       throw new ApiError(0, 'unreachable', `The notebook server cannot be reached: ${why}`);
     }
-    const answer = parse(text);
+    const value = parse(text);
     if (response.ok) {
-      return answer;
+      return { value, following: response.headers.get(NEXT_PAGE) };
     }
-    const problem = new Reader(answer);
+    const problem = new Reader(value);
     throw new ApiError(
       response.status,
       problem.text('reason', 'unknown'),

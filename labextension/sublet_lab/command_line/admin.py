@@ -165,7 +165,8 @@ def _print_lending(state: LendingState) -> None:
 def events(service: Service, since: datetime | None, owner: str | None, limit: int) -> None:
     """Show what happened to your slices and jobs; admins: to everybody's."""
     later_than = None if since is None else since.astimezone().isoformat()
-    found = service.get(tuple[EventInfo, ...], "events", since=later_than, owner=owner, limit=limit)
+    pages = list(service.list(EventInfo, "events", limit, since=later_than, owner=owner))
+    found = [event for page in reversed(pages) for event in page]
     if wants_json():
         print_json(found)
     elif not found:

@@ -126,7 +126,7 @@ def submit(
 @pass_service
 def list_jobs(service: Service, owner: str | None, limit: int) -> None:
     """List your jobs, the newest first; admins: everybody's."""
-    found = service.get(tuple[JobInfo, ...], "jobs", owner=owner, limit=limit)
+    found = [job for page in service.list(JobInfo, "jobs", limit, owner=owner) for job in page]
     if wants_json():
         print_json(found)
     elif not found:
@@ -287,7 +287,7 @@ def _request(notebook: str, given: dict[str, Any]) -> JobRequest:
         raise click.UsageError(str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+        where = ".".join(map(str, first["loc"])) or "job"
         message = f"{where}: {first['msg']}"
         raise click.UsageError(message) from error
 

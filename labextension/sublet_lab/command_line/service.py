@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import time
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.client import responses
 from pathlib import Path
@@ -17,12 +19,15 @@ from sublet_quota.wire.schema import WireModel
 from sublet_lab.command_line.tables import plain, print_json, wants_json
 from sublet_lab.service_calls import (
     ServiceAddressError,
+    ServiceAnswer,
     ServiceAwayError,
     api_address,
     call_service,
 )
 
 _TIMEOUT_S = 30.0
+_BUSY_PATIENCE_S = 120
+"""How long a question may wait altogether for a service that says to ask later."""
 SUBMITTING_S = 400.0
 """How long a submission may take: the job's notebook is read meanwhile, and its files are copied.
 """
@@ -69,9 +74,20 @@ class Service:
 
     def get(self, kind: type[T], path: str, **query: str | int | None) -> T:
         """Return what the service answers at ``path``, as ``kind``."""
-        given = {name: value for name, value in query.items() if value is not None}
-        address = f"{path}{'?' + urlencode(given) if given else ''}"
-        return self._ask("GET", address, None, kind)
+        return self._read(self._get(path, query), kind)
+
+    def list(
+        self, kind: type[T], path: str, limit: int, **query: str | int | None
+    ) -> Iterator[tuple[T, ...]]:
+        """Go through the pages of a list that has at most ``limit`` entries of ``kind``."""
+        before: str | None = None
+        while limit > 0:
+            answer = self._get(path, {**query, "limit": limit, "before": before})
+            page = self._read(answer, tuple[kind, ...])  # type: ignore[valid-type]
+            yield page
+            limit, before = limit - len(page), answer.following
+            if before is None or not page:
+                return
 
     def post(
         self,
@@ -87,6 +103,19 @@ class Service:
         """Put, and return the answer as ``kind``."""
         return self._ask("PUT", path, body, kind)
 
+    def _get(self, path: str, query: Mapping[str, str | int | None]) -> ServiceAnswer:
+        given = {name: value for name, value in query.items() if value is not None}
+        address = f"{path}{'?' + urlencode(given) if given else ''}"
+        patience_s = _BUSY_PATIENCE_S
+        while True:
+            answer = self._answer("GET", address, None)
+            wait_s = answer.retry_after_s
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS or not 0 < wait_s <= patience_s:
+                return answer
+            # Long lists and logs count as many requests: who reads on waits for their turn.
+            time.sleep(wait_s)
+            patience_s -= wait_s
+
     def _ask(
         self,
         method: str,
@@ -95,15 +124,22 @@ class Service:
         kind: type[T],
         patience_s: float = _TIMEOUT_S,
     ) -> T:
+        return self._read(self._answer(method, address, body, patience_s), kind)
+
+    def _answer(
+        self, method: str, address: str, body: WireModel | None, patience_s: float = _TIMEOUT_S
+    ) -> ServiceAnswer:
         url = f"{self._api_url()}{address}"
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if method == "POST" and data is None:
             data = b""
         try:
-            answer = call_service(method, url, self._token(), data, patience_s)
+            return call_service(method, url, self._token(), data, patience_s)
         except ServiceAwayError as error:
             message = f"The Sublet service at {self._url} does not answer: {error}"
             raise NoAnswerError(message) from error
+
+    def _read(self, answer: ServiceAnswer, kind: type[T]) -> T:
         if not answer.is_success:
             _raise_problem(answer.status, answer.body)
         try:

@@ -9,7 +9,7 @@ import threading
 import warnings
 from typing import Any, Final
 
-from sublet_quota.wire.api import MOST_PARAMETER_BYTES
+from sublet_quota.wire.job_size import MOST_PARAMETER_BYTES
 from sublet_quota.wire.notebook_server import LiteralProblem, LiteralReading
 
 _MOST_DEPTH: Final = 100

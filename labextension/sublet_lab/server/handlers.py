@@ -10,13 +10,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
-from pydantic import AwareDatetime, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, NonNegativeInt, TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import RefusalReason
-from sublet_quota.wire.api import JobInfo, JobRequest, KeepRequest, Problem, SliceInfo
+from sublet_quota.wire.api import NEXT_PAGE, JobInfo, JobRequest, KeepRequest, Problem, SliceInfo
 from sublet_quota.wire.environment import resized_environment
 from sublet_quota.wire.schema import WireModel, read_request
 from sublet_quota.wire.share import ResizeRequest
@@ -31,6 +31,8 @@ _LOOK_S: Final = 20.0
 _MOST_BODY_BYTES: Final = 256 * 1024
 _OFFSET: Final[TypeAdapter[Any]] = TypeAdapter(NonNegativeInt)
 _TIME: Final[TypeAdapter[Any]] = TypeAdapter(AwareDatetime)
+_PLACE: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[str, Field(min_length=1, max_length=300)])
+"""Where the next page of a list begins."""
 
 
 class _NoBody(WireModel):
@@ -66,14 +68,22 @@ ROUTES: Final = (
     Route(f"slices/{_ID}/give-up", "slices/{}/give-up", post=_NoBody),
     Route(f"slices/{_ID}/resize", "slices/{}/resize", post=ResizeRequest, resizes=True),
     Route(f"slices/{_ID}/history", "slices/{}/history", get=True, query={"since": _TIME}),
-    Route("jobs", "jobs", get=True, post=JobRequest, submits=True, patience_s=400.0),
+    Route(
+        "jobs",
+        "jobs",
+        get=True,
+        post=JobRequest,
+        submits=True,
+        patience_s=400.0,
+        query={"before": _PLACE},
+    ),
     # Before the jobs' ids: it looks like one.
     Route("jobs/forecast", "jobs/forecast", post=JobRequest),
     Route(f"jobs/{_ID}", "jobs/{}", get=True),
     Route(f"jobs/{_ID}/cancel", "jobs/{}/cancel", post=_NoBody),
     Route(f"jobs/{_ID}/again", "jobs/{}/again", post=_NoBody, submits=True, patience_s=400.0),
     Route(f"jobs/{_ID}/log", "jobs/{}/log", get=True, query={"offset": _OFFSET}),
-    Route("events", "events", get=True, query={"since": _TIME}),
+    Route("events", "events", get=True, query={"since": _TIME, "before": _PLACE}),
     Route("lending", "lending", get=True),
 )
 
@@ -104,6 +114,8 @@ class SubletHandler(APIHandler):
         """Send an answer on: its status and its body."""
         self.set_status(answer.status)
         self.set_header("Cache-Control", "no-store")
+        if answer.following is not None:
+            self.set_header(NEXT_PAGE, answer.following)
         self.finish(answer.body or None)
 
     def refuse(self, status: HTTPStatus, reason: str, message: str) -> None:

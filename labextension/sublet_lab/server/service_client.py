@@ -1,14 +1,16 @@
 """The hub service as this notebook server may use it: with the server's own token."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode
 
-from sublet_quota.wire.api import Problem
+from sublet_quota.wire.api import NEXT_PAGE, Problem
 from tornado.httpclient import HTTPError
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+_PLACE = re.compile(r"[0-9]{1,17}-[A-Za-z0-9._~%-]{1,4000}")
 _CONNECT_TIMEOUT_S = 5.0
 _REQUEST_TIMEOUT_S = 20.0
 _MOST_BYTES = 8 * 1024 * 1024
@@ -22,6 +24,8 @@ class Answer:
 
     status: int
     body: bytes
+    following: str | None = None
+    """Where a list goes on that has more, percent-encoded: what ``before`` takes."""
 
 
 class ServiceClient:
@@ -64,7 +68,9 @@ class ServiceClient:
         kind = response.headers.get("Content-Type", "")
         if response.body and not kind.startswith("application/json"):
             return _unreachable(f"it answered {response.code} with {kind or 'no content type'!r}")
-        return Answer(response.code, response.body)
+        following = response.headers.get(NEXT_PAGE, "")
+        known = following if _PLACE.fullmatch(following) else None
+        return Answer(response.code, response.body, known)
 
 
 def _unreachable(why: str) -> Answer:

@@ -5,16 +5,15 @@ names and bodies; what it answers by itself is in ``sublet_quota.wire.notebook_s
 bodies of history and resize are in ``sublet_quota.wire.share``.
 """
 
-import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
+from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.schema import (
     MOST_MIB,
     AnswerModel,
@@ -45,8 +44,8 @@ MOST_LOG_TEXT: Final = 2**20
 _MOST_NUMBERS: Final = 100
 _MOST_OFFERS: Final = 10_000
 _MOST_LISTED: Final = 100_000
-MOST_PARAMETER_BYTES: Final = 16 * 1024
-"""The most bytes of a job's parameters, as JSON."""
+NEXT_PAGE: Final = "Sublet-Next"
+"""The header of a list that goes on: what ``?before=`` takes, percent-encoded."""
 
 _AskedMib = Annotated[int, Field(le=2**40)]
 """What is too little is refused with what there could be; what no database takes, at once."""
@@ -275,26 +274,14 @@ class LendingState(LendingSwitch):
     """When lending was switched; ``None``: never, as far as is known."""
 
 
-def _of_bounded_size(parameters: dict[str, Any]) -> dict[str, Any]:
-    size = len(json.dumps(parameters, ensure_ascii=False).encode("utf-8", "replace"))
-    if size > MOST_PARAMETER_BYTES:
-        raise PydanticCustomError(
-            "too_large",
-            "they are {size} bytes as JSON, and {most} are possible: put what is large into a "
-            "file that the notebook reads, and give its path",
-            {"size": size, "most": MOST_PARAMETER_BYTES},
-        )
-    return parameters
-
-
 class JobRequest(WireModel):
     """A notebook to execute as a training job."""
 
     notebook: PathText
     """A path below the owner's notebook folder. The job runs it as it is now."""
     name: Name | None = None
-    parameters: Annotated[dict[str, Any], AfterValidator(_of_bounded_size)] = {}
-    """At most 16 KiB of JSON: they are kept for as long as the job is remembered."""
+    parameters: Annotated[dict[str, Any], AfterValidator(check_parameters)] = {}
+    """With all else that is stored of the job at most 16 KiB of JSON."""
     memory_mib: _AskedMib | Literal["whole"] = "whole"
     compute_milli: int = Field(default=1000, ge=1, le=1000)
     gpu_type: Name | None = None
@@ -313,6 +300,12 @@ class JobRequest(WireModel):
     retries: int = Field(default=0, ge=0, le=5)
     """How often the job is begun anew after it has failed."""
     gpus: int = Field(default=1, ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _is_of_bounded_size(self) -> Self:
+        stored = {"notebook", "name", "parameters", "gpu_type", "environment", "take_along"}
+        check_job({name: getattr(self, name) for name in stored})
+        return self
 
 
 class JobForecast(AnswerModel):

@@ -19,7 +19,8 @@ from sublet_hub.errors import ConfigurationError
 from sublet_hub.jobs import changes
 from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger import migrations
-from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
+from sublet_hub.ledger.database import Database, EventQuery, LedgerReadError, LedgerWriteError
+from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import (
     Change,
@@ -362,6 +363,32 @@ def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
     assert dict(Ledger(database).jobs) == dict(ledger.jobs)
     assert ledger.forget_before(NOW - timedelta(days=1)) == ("a", "b", "c")
     assert ledger.forget_before(NOW - timedelta(days=1)) == ()
+
+
+def test_of_jobs_that_are_over_only_what_decisions_need_is_in_memory(database: Database) -> None:
+    ledger = Ledger(database)
+    large = replace(a_job(), take_along=("\N{SNAKE}" * 1000,) * 4, started_at=NOW, gpus_held=0.5)
+    ledger.apply(Change(jobs=(large,)), NOW)
+    ledger.apply(changes.ended(large, JobMove.CANCEL, NOW, BY_OWNER), NOW)
+    for each in (ledger, Ledger(database)):
+        facts = each.job_facts(large.job_id)
+        assert isinstance(facts, EndedJob)
+        assert (facts.owner, facts.groups, facts.gpus_held) == ("ada", ("lab",), 0.5)
+        assert (facts.state, facts.ended_at) == (JobState.CANCELLED, NOW)
+        assert list(each.all_job_facts()) == list(each.ended_jobs_of_owner(large.owner)) == [facts]
+        assert each.live_jobs_of_owner(large.owner) == ()
+        (whole,) = each.newest_jobs(large.owner, None, 10)
+        assert whole == each.jobs[large.job_id]
+        assert (whole.take_along, whole.parameters) == (large.take_along, large.parameters)
+
+
+def test_a_database_that_is_gone_cannot_be_read(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    with pytest.raises(LedgerReadError):
+        database.jobs((JobId("j1"),))
+    with pytest.raises(LedgerReadError):
+        database.events(EventQuery(None, None, 10))
+    database.close()
 
 
 def test_a_database_of_another_shape_or_place_says_so(tmp_path: Path) -> None:

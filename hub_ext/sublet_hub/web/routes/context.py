@@ -10,6 +10,7 @@ from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.security.body_room import BodyRoom
+from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.keep_and_wake import KeepAndWake
@@ -34,6 +35,7 @@ class RequestLimits:
 
     owners: RateLimits
     bodies: BodyRoom
+    lists: ListTurns
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
-from sublet_hub.ledger.reading import readable
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
-from sublet_hub.web.routes.owner import OWNER, NoBody, groups_of, viewer_of
+from sublet_hub.web.routes.owner import BEFORE, OWNER, NoBody, groups_of, page_of, viewer_of
+from sublet_hub.web.routes.pages import Listing, Page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _BIG_BODY = 256 * 1024
@@ -51,22 +51,18 @@ def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
     return service.job_views.job(job, viewer_of(service, call.user))
 
 
-async def _list(service: ServiceParts, call: Call) -> tuple[JobInfo, ...]:
+async def _list(service: ServiceParts, call: Call) -> Page:
     caller = call.user
-    if caller.is_admin and call.text("owner") is None:
-        jobs = tuple(service.ledger.jobs.values())
-    else:
-        jobs = service.ledger.jobs_of_owner(call.owner(scopes.JOBS))
-    newest = sorted(jobs, key=lambda job: (job.submitted_at, job.job_id), reverse=True)
-    most = call.number("limit", 200, 1000)
+    everybody = caller.is_admin and call.text("owner") is None
+    owner = None if everybody else call.owner(scopes.JOBS)
     viewer = viewer_of(service, caller)
-    return readable(
-        newest[:most],
+    listing: Listing[JobRecord] = Listing(
+        lambda before, most: service.ledger.newest_jobs(owner, before, most),
+        lambda job: (job.submitted_at, job.job_id),
         lambda job: service.job_views.job(job, viewer),
-        lambda job: job.job_id,
         "jobs",
-        service.ledger.unread,
     )
+    return await page_of(service, call, listing, call.number("limit", 200, 1000))
 
 
 async def _see(service: ServiceParts, call: Call) -> JobInfo:
@@ -94,6 +90,7 @@ JOB_ROUTES = (
         parameters=(
             OWNER,
             Parameter("limit", Nature.NUMBER, "At most so many; 200 when left out, 1000 at most."),
+            BEFORE,
         ),
         refusals=(400,),
     ),

@@ -5,23 +5,26 @@ What is another's answers as what is not there: nobody learns which ids there ar
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 from sublet_quota.admission.resize import NewSize
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import SliceId, UserName
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import EventInfo, KeepRequest, Share, SliceInfo
+from sublet_quota.wire.api import NEXT_PAGE, EventInfo, KeepRequest, Share, SliceInfo
 from sublet_quota.wire.schema import WireModel
 from sublet_quota.wire.share import ResizeRequest, SliceHistory
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger.database import EventQuery
-from sublet_hub.ledger.reading import readable
-from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.ledger.job_order import Place
+from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
+from sublet_hub.security.rate_limits import BYTES_FOR_ONE, refuse_for
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.slices import Viewer
 
@@ -29,6 +32,11 @@ _MOST_EVENTS = 1000
 _HEARD_WITHIN_S = 1.5
 """How old an agent's report may be: agents report at least once a second."""
 OWNER = Parameter("owner", Nature.TEXT, "Another user's (admins).")
+BEFORE = Parameter(
+    "before",
+    Nature.PLACE,
+    f"Older than a page before: what the header {NEXT_PAGE} of that page says, as it stands there.",
+)
 
 
 class NoBody(WireModel):
@@ -60,6 +68,20 @@ def own_slice(service: ServiceParts, call: Call, scope: str) -> SliceRecord:
         message = f"there is no slice {call.path['slice_id']} of yours"
         raise NotFoundError(message)
     return record
+
+
+async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], most: int) -> Page:
+    """Return the page of a list that is asked for, when it is the caller's turn.
+
+    ``TooManyRequestsError`` where the caller's pages before have cost too much.
+    """
+    before, limits = call.place(BEFORE.name), service.limits
+    async with limits.lists.of_caller(call.user.key):
+        # What the pages before it cost is known only now.
+        refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))
+        page = await newest_page(listing, before, most, limits.lists, service.ledger.unread)
+        limits.owners.charge(call.user.key, len(page.body) // BYTES_FOR_ONE)
+    return page
 
 
 async def _share(service: ServiceParts, call: Call) -> Share:
@@ -128,7 +150,7 @@ def _shown(service: ServiceParts, call: Call, record: SliceRecord) -> SliceInfo:
     return service.views.slice(record, viewer_of(service, call.user))
 
 
-async def _events(service: ServiceParts, call: Call) -> tuple[EventInfo, ...]:
+async def _events(service: ServiceParts, call: Call) -> Page:
     caller = call.user
     asked = call.text("owner")
     if caller.is_admin:
@@ -139,15 +161,19 @@ async def _events(service: ServiceParts, call: Call) -> tuple[EventInfo, ...]:
         message = f"this token lacks the scope {scopes.READ}!user={asked or caller.name}"
         raise NotAllowedError(message)
     limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
-    found = service.ledger.events(EventQuery(call.time("since"), owner, limit))
-    viewer = viewer_of(service, caller)
-    return readable(
-        found,
-        lambda record: service.views.event(record, viewer),
-        lambda record: record.event_id,
+    since, viewer = call.time("since"), viewer_of(service, caller)
+
+    def older(before: Place | None, most: int) -> tuple[EventRecord, ...]:
+        return service.ledger.events(EventQuery(since, owner, most, before=before))[::-1]
+
+    listing: Listing[EventRecord] = Listing(
+        older,
+        lambda each: (each.at, each.event_id),
+        lambda each: service.views.event(each, viewer),
         "events",
-        service.ledger.unread,
     )
+    page = await page_of(service, call, listing, limit)
+    return replace(page, entries=page.entries[::-1])
 
 
 OWNER_ROUTES = (
@@ -221,6 +247,7 @@ OWNER_ROUTES = (
             Parameter("since", Nature.TIME, "Later than this."),
             Parameter("limit", Nature.NUMBER, "The newest so many, 1000 at most."),
             OWNER,
+            BEFORE,
         ),
         refusals=(400,),
     ),

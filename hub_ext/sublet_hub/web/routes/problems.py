@@ -7,7 +7,7 @@ from sublet_quota.reasons.refusal import Refusal, RefusalReason
 from sublet_quota.wire.api import Problem
 
 from sublet_hub import errors
-from sublet_hub.ledger.database import LedgerWriteError
+from sublet_hub.ledger.database import LedgerReadError, LedgerWriteError
 
 _MOST_TEXT: Final = 4000
 
@@ -50,6 +50,7 @@ STATUS_OF_ERROR: Final[dict[type[Exception], tuple[int, str]]] = {
     errors.QuotaFileError: (409, "bad-quota-file"),
     errors.HubUnreachableError: (503, "hub-unreachable"),
     LedgerWriteError: (503, "ledger-unavailable"),
+    LedgerReadError: (503, "ledger-unavailable"),
 }
 
 

@@ -13,13 +13,17 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.schema import WireModel
 
 from sublet_hub.errors import BadRequestError, NotAllowedError
+from sublet_hub.ledger.job_order import Place
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.pages import read_place
 
 _TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 _CONTROL: Final = re.compile("[\0-\x1f\x7f]")
 _MOST_VALUES = 200
 _MOST_LENGTH = 255
+_MOST_PLACE_LENGTH = 300
+"""An id has up to 255 characters, and its time stands before it."""
 
 Body = TypeVar("Body", bound=WireModel)
 
@@ -41,6 +45,8 @@ class Nature(StrEnum):
     TEXTS = "texts"
     NUMBER = "number"
     TIME = "time"
+    PLACE = "place"
+    """Where the next page of a list begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +104,22 @@ class Call:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return all values of a query parameter. ``BadRequestError``."""
+        return self._texts(name, _MOST_LENGTH)
+
+    def _texts(self, name: str, most_length: int) -> tuple[str, ...]:
         values = self.query.get(name, [])
-        if len(values) > _MOST_VALUES or any(len(v) > _MOST_LENGTH for v in values):
+        if len(values) > _MOST_VALUES or any(len(v) > most_length for v in values):
             message = f"?{name}= has too many values, or one that is too long"
             raise BadRequestError(message)
         if any(_CONTROL.search(value) for value in values):
             message = f"?{name}= has control characters: leave them out"
             raise BadRequestError(message)
         return tuple(values)
+
+    def place(self, name: str) -> Place | None:
+        """Return where a page begins; ``None`` for the first. ``BadRequestError``."""
+        values = self._texts(name, _MOST_PLACE_LENGTH)
+        return read_place(values[-1]) if values else None
 
     def number(self, name: str, default: int, most: int) -> int:
         """Return a query parameter from 0 to ``most``. ``BadRequestError``."""
@@ -144,7 +158,7 @@ class Route:
     summary: str
     operation: Operation
     answer: Any
-    """The type of the answer's body; ``None`` for an answer without one."""
+    """The type of the answer's body; ``None`` for an answer without one. A ``Page`` is a list."""
     body: type[WireModel] | None = None
     status: int = 200
     parameters: tuple[Parameter, ...] = ()

@@ -29,7 +29,8 @@ from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.web.views.slices import Viewer, Views
 
 _MOST_TEXT: Final = 4000
-_FAILURES_KEPT: Final = 500
+_FAILURES_KEPT: Final = 128
+"""Each with a traceback of up to 80 KiB in memory."""
 
 
 @dataclass(frozen=True, slots=True)

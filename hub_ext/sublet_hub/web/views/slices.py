@@ -172,7 +172,7 @@ class Views:
 
     def job_name(self, job_id: JobId, viewer: Viewer) -> str:
         """Return what a viewer is told of whose a job is."""
-        job = self._ledger.jobs.get(job_id)
+        job = self._ledger.job_facts(job_id)
         if job is not None and job.owner == viewer.name:
             return "a job of yours"
         if job is not None and self.shows_name(job.owner, job.groups, viewer):

@@ -1,0 +1,101 @@
+"""Long lists in pages: bounded by count and by bytes, and rendered a few entries at a time.
+
+Between these few the loop serves others (``security.list_turns``): whatever an owner has stored, a
+list of theirs keeps nobody's heartbeat waiting. Where there is more, the answer's header
+``Sublet-Next`` is what ``?before=`` takes to go on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+from sublet_quota.wire.api import NEXT_PAGE
+
+from sublet_hub.errors import BadRequestError
+from sublet_hub.ledger.job_order import Place
+from sublet_hub.ledger.reading import UnreadableRecords, readable
+from sublet_hub.security.list_turns import ListTurns
+
+MOST_PAGE_BYTES: Final = 256 * 1024
+_MOST_AT_ONCE: Final = 32
+_BYTES_AT_ONCE: Final = 32 * 1024
+"""About how much is read and rendered before others have a turn."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_DIGITS: Final = 17
+"""Microseconds up to the year 5138."""
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, as JSON; ``following`` is where the rest of it begins, if any."""
+
+    entries: tuple[bytes, ...]
+    following: str | None
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body."""
+        return b"[" + b",".join(self.entries) + b"]"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Entry]):
+    """A list: how its newest entries are found, where each stands, and how it is shown."""
+
+    older: Callable[[Place | None, int], Sequence[Entry]]
+    """At most so many of those before a place, the newest first."""
+    place: Callable[[Entry], Place]
+    shown: Callable[[Entry], BaseModel]
+    kind: str
+    """What they are in the ledger: what cannot be shown is left out, and counted as one of these.
+    """
+
+
+async def newest_page(
+    listing: Listing[Entry],
+    before: Place | None,
+    most: int,
+    turns: ListTurns,
+    unread: UnreadableRecords,
+) -> Page:
+    """Return the newest entries before a place, the newest first; one at least if there is any."""
+    entries: list[bytes] = []
+    size, last, at_once = 0, before, 1
+    while True:
+        async with turns.part():
+            found = listing.older(last, at_once)
+            shown = readable(
+                found,
+                lambda each: (listing.place(each), listing.shown(each).model_dump_json().encode()),
+                lambda each: listing.place(each)[1],
+                listing.kind,
+                unread,
+            )
+        if not found:
+            return Page(tuple(entries), None)
+        for place, text in shown:
+            if len(entries) == most or (entries and size + len(text) > MOST_PAGE_BYTES):
+                return Page(tuple(entries), None if last is None else _written(last))
+            entries.append(text)
+            size, last = size + len(text) + 1, place
+        last = listing.place(found[-1])
+        at_once = min(_MOST_AT_ONCE, max(1, _BYTES_AT_ONCE * len(entries) // max(1, size)))
+
+
+def read_place(text: str) -> Place:
+    """Return the place that a ``Sublet-Next`` names. ``BadRequestError``."""
+    digits, _, name = text.partition("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS and name):
+        message = f"?before= takes only what the header {NEXT_PAGE} of the page before says"
+        raise BadRequestError(message)
+    return _EPOCH + timedelta(microseconds=int(digits)), name
+
+
+def _written(place: Place) -> str:
+    at, name = place
+    return f"{(at - _EPOCH) // timedelta(microseconds=1)}-{quote(name, safe='')}"

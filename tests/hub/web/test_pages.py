@@ -1,0 +1,191 @@
+"""Long lists come in pages, bounded by count and bytes, and nobody waits while they are made."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_hub.ledger.database import LedgerReadError
+from sublet_hub.ledger.records import Change, EventRecord, JobRecord
+from sublet_hub.security.rate_limits import Rate
+from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.wire.api import NEXT_PAGE
+
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.ledger_records import a_job_record
+
+pytestmark = pytest.mark.asyncio
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+LARGE = ("\N{SNAKE}" * 1000,) * 4
+"""A job with these is as large as one may be; older services took 50 times as much."""
+
+
+def jobs_of(owner: str, count: int, **values: Any) -> tuple[JobRecord, ...]:
+    """Jobs that have ended, two submitted in each second."""
+    return tuple(
+        a_job_record(
+            f"{owner}-{number:04}",
+            owner,
+            **{
+                "state": JobState.DONE,
+                "submitted_at": NOW + timedelta(seconds=number // 2),
+                "ended_at": NOW + timedelta(hours=1, seconds=number),
+                **values,
+            },
+        )
+        for number in range(count)
+    )
+
+
+async def pages_of(
+    world: HubWorld, path: str, token: str, most: int = 100
+) -> list[tuple[int, list[dict[str, Any]]]]:
+    """All pages of a list: how many bytes each has, and what is in it."""
+    found: list[tuple[int, list[dict[str, Any]]]] = []
+    address = path
+    for _ in range(most):
+        answer = await world.raw("GET", f"api/{address}", token)
+        assert answer.code == 200, answer.body
+        status, entries = await world.call("GET", address, token)
+        assert status == 200
+        found.append((len(answer.body), entries))
+        following = answer.headers.get(NEXT_PAGE)
+        if following is None:
+            return found
+        address = f"{path}{'&' if '?' in path else '?'}before={following}"
+    raise AssertionError(path)
+
+
+@pytest_asyncio.fixture
+async def patient(tmp_path: Path, hub: FakeHub) -> AsyncIterator[HubWorld]:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, requests=Rate(1e9, 1e9))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        yield world
+
+
+async def test_large_jobs_come_in_pages_of_bounded_size_and_none_is_missing(
+    patient: HubWorld,
+) -> None:
+    ledger = patient.service.ledger
+    ledger.apply(Change(jobs=jobs_of("ada", 41, take_along=LARGE)), NOW)
+    ledger.apply(Change(jobs=jobs_of("bob", 3)), NOW)
+    live = a_job_record("ada-live", "ada", submitted_at=NOW + timedelta(hours=1))
+    ledger.apply(Change(jobs=(live,)), NOW)
+    pages = await pages_of(patient, "jobs?limit=1000", patient.user("ada"))
+    assert len(pages) > 2
+    assert all(size <= MOST_PAGE_BYTES for size, _ in pages)
+    listed = [job["job_id"] for _, jobs in pages for job in jobs]
+    assert listed == ["ada-live", *(f"ada-{number:04}" for number in reversed(range(41)))]
+    everybodys = await pages_of(patient, "jobs", patient.admin())
+    assert sum(len(jobs) for _, jobs in everybodys) == 45
+
+
+async def test_a_page_has_as_many_as_asked_for_and_says_whether_there_are_more(
+    patient: HubWorld,
+) -> None:
+    patient.service.ledger.apply(Change(jobs=jobs_of("ada", 10)), NOW)
+    ada = patient.user("ada")
+    for limit, lengths in ((3, [3, 3, 3, 1]), (5, [5, 5]), (10, [10]), (11, [10])):
+        pages = await pages_of(patient, f"jobs?limit={limit}", ada)
+        assert [len(jobs) for _, jobs in pages] == lengths
+        assert len({job["job_id"] for _, jobs in pages for job in jobs}) == 10
+
+
+async def test_one_that_is_larger_than_a_page_comes_alone(patient: HubWorld) -> None:
+    larger = ("\N{SNAKE}" * 1000,) * 100
+    patient.service.ledger.apply(Change(jobs=jobs_of("ada", 3, take_along=larger)), NOW)
+    pages = await pages_of(patient, "jobs", patient.user("ada"))
+    assert [len(jobs) for _, jobs in pages] == [1, 1, 1]
+
+
+async def test_events_come_in_pages_the_newest_first_and_each_in_its_order(
+    patient: HubWorld,
+) -> None:
+    events = tuple(
+        EventRecord(
+            f"é/{number:04}",
+            NOW + timedelta(seconds=number // 3),
+            "evicted",
+            owner="ada",
+            detail="\N{SNAKE}" * 900,
+        )
+        for number in range(300)
+    )
+    patient.service.ledger.add_events(events)
+    since = "since=2026-11-24T09:30:00Z"
+    pages = await pages_of(patient, f"events?{since}", patient.user("ada"))
+    assert len(pages) > 3
+    assert all(size <= MOST_PAGE_BYTES for size, _ in pages)
+    listed = [event["event_id"] for _, page in reversed(pages) for event in page]
+    assert listed == [f"é/{number:04}" for number in range(3, 300)]
+
+
+async def test_a_page_costs_more_requests_than_a_short_answer(tmp_path: Path, hub: FakeHub) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, requests=Rate(burst=20, per_s=1e-6))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        ada, bob = world.user("ada"), world.user("bob")
+        world.service.ledger.apply(Change(jobs=jobs_of("ada", 40, take_along=LARGE)), NOW)
+        statuses = [(await world.raw("GET", "api/jobs", ada)).code for _ in range(6)]
+        assert statuses == [200, 200, 200, 200, 200, 429]
+        statuses = [(await world.raw("GET", "api/jobs", bob)).code for _ in range(20)]
+        assert set(statuses) == {200}
+        assert (await world.raw("GET", "api/jobs", bob)).code == 429
+
+
+async def test_pages_that_are_asked_for_at_once_cost_as_much(tmp_path: Path, hub: FakeHub) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, requests=Rate(burst=20, per_s=1e-6))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        ada = world.user("ada")
+        world.service.ledger.apply(Change(jobs=jobs_of("ada", 40, take_along=LARGE)), NOW)
+        asked = [world.raw("GET", "api/jobs", ada) for _ in range(20)]
+        statuses = [answer.code for answer in await asyncio.gather(*asked)]
+        assert set(statuses) == {200, 429}
+        assert statuses.count(200) < 8
+
+
+async def test_a_place_that_no_page_has_told_is_refused(world: HubWorld) -> None:
+    for path in ("jobs", "events"):
+        status, problem = await world.call("GET", f"{path}?before=yesterday", world.user("ada"))
+        assert (status, NEXT_PAGE in problem["message"]) == (400, True)
+
+
+async def test_a_database_that_does_not_answer_is_no_defect_of_the_service(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = world.service.ledger
+    ledger.apply(Change(jobs=jobs_of("ada", 3)), NOW)
+
+    def unanswered(*_: object) -> None:
+        raise LedgerReadError("the ledger's database does not answer: OperationalError")
+
+    monkeypatch.setattr(ledger.jobs, "_read", unanswered)
+    for path in ("jobs", "jobs/ada-0001"):
+        status, problem = await world.call("GET", path, world.user("ada"))
+        assert (status, problem["reason"]) == (503, "ledger-unavailable")
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "help_"),
+    [
+        ("take_along", ["\N{SNAKE}" * 900] * 5, "name folders"),
+        ("environment", {f"A{number}": "x" * 1000 for number in range(20)}, "leave variables out"),
+        ("parameters", {"text": "x" * 16_350}, "into a file"),
+    ],
+)
+async def test_a_job_too_large_to_be_stored_is_refused_with_what_to_leave_out(
+    world: HubWorld, part: str, value: Any, help_: str
+) -> None:
+    body = {"notebook": "train.ipynb", part: value}
+    status, problem = await world.call("POST", "jobs", world.user("ada"), body)
+    assert (status, problem["reason"]) == (400, "bad-request")
+    assert "16384" in problem["message"]
+    assert f"Its {part} takes" in problem["message"]
+    assert help_ in problem["message"]
