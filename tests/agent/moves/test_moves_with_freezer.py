@@ -118,6 +118,31 @@ def test_what_was_asked_of_the_driver_right_before_the_freeze_is_waited_for(benc
     assert bench.device.counted()["resume"] == 0
 
 
+def test_room_is_compared_only_once_two_listings_of_the_frozen_card_agree(bench, freezer):
+    plan = suspended(bench, bench.process("s", 1, 8 * GIB))
+    freezer.frozen.add(3)
+    looks = []
+    freezer.when_frozen = lambda: looks.append("frozen")
+    listings, memory = bench.device.processes, bench.device.memory
+
+    def processes(gpu_id):
+        found = listings(gpu_id)
+        looks.append("listed")
+        if looks[-2:] == ["frozen", "listed"]:
+            # What was asked of the driver before the freeze is done only now.
+            bench.process("neighbour", 3, GIB)
+        return found
+
+    def room(gpu_id):
+        looks.append("compared")
+        return memory(gpu_id)
+
+    bench.device.processes, bench.device.memory = processes, room
+    assert resume_slice(bench.tools, plan).end is MoveEnd.DONE
+    since = looks[looks.index("frozen") + 1 :]
+    assert since[:4] == ["listed", "listed", "listed", "compared"]
+
+
 def test_a_process_that_ends_while_it_is_looked_at_is_nobodys_and_is_waited_for(bench, freezer):
     plan = suspended(bench, bench.process("s", 1, GIB))
     ending = bench.process("neighbour", 2, GIB)
