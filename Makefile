@@ -16,6 +16,8 @@ SBOM ?= sbom
 CARD_REPORT ?= card-report
 CARD_PARTS ?=
 CARD_OPTIONS ?=
+RULES ?=
+MUTANTS_OPTIONS ?=
 # Tests mostly wait, for kernels, hubs and pods: more processes than cores, and one group of tests in each.
 WORKERS ?= 4
 
@@ -36,7 +38,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup wheelhouse card pytorch examples-for-a-card browser postgresql systemd hub-of-z2jh kubernetes demo up test quick check \
-	format benchmarks picture schema lock sbom audit clean
+	format benchmarks picture schema lock sbom audit mutants clean
 
 help: ## Say what can be done
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -99,6 +101,9 @@ check: setup ## Formatting, lint, types, import rules
 format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+mutants: setup ## Switch each security rule off in a copy of the tree: does a test notice? (RULES="4 7"; an hour for all)
+	@.ci/timed mutants $(BIN)/python -m tests.security $(RULES) $(MUTANTS_OPTIONS)
 
 benchmarks: setup ## Print the figures, each beside its baseline
 	@set -e; for each in tests/benchmarks/*.py; do echo "== $$each"; PYTHONPATH=. $(BIN)/python $$each; done

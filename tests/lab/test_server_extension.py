@@ -170,6 +170,17 @@ async def test_a_service_that_is_away_is_a_clear_answer():
     assert json.loads(answer.body)["reason"] == "service-unreachable"
 
 
+async def test_a_redirect_is_not_followed():
+    """The server's token goes to the service alone, wherever that says that it is."""
+    with fake_hub_service() as service, fake_hub_service() as elsewhere:
+        service.location = f"{elsewhere.url}api/share"
+        service.answer("GET share", {}, 302)
+        client = ServiceClient(service.url, HUB_TOKEN)
+        answer = await client.ask("GET", "share", {}, None)
+        assert answer.status == 302
+        assert elsewhere.asked == []
+
+
 async def test_a_notebook_is_described_and_a_bad_path_refused(
     server: JupyterServer, service: FakeHubService
 ):

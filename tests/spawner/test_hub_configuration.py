@@ -70,6 +70,26 @@ def test_the_service_may_read_servers_and_groups_and_nothing_else(sublet):
     assert set(role["scopes"]) == {"list:users", "read:users:groups", "read:servers"}
 
 
+def test_a_servers_token_may_do_no_more_than_this(sublet):
+    """Kernels read it, so a cell may do what it may: of its own server, and of its owner's jobs."""
+    c = Config()
+    configure(c, sublet)
+    assert set(c.Spawner.server_token_scopes) == {
+        "users:activity!user",
+        "access:servers!server",
+        "access:services!service=sublet",
+        "custom:sublet:read!user",
+        "custom:sublet:activity!server",
+        "custom:sublet:jobs!user",
+    }
+    assert set(USER_SCOPES) == {
+        "access:services!service=sublet",
+        "custom:sublet:read!user",
+        "custom:sublet:activity!user",
+        "custom:sublet:jobs!user",
+    }
+
+
 def test_the_hubs_admins_and_the_named_ones_administer_sublet(sublet):
     c = Config()
     c.Authenticator.admin_users = {"grace"}

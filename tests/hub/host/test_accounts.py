@@ -27,3 +27,9 @@ def test_jobs_of_the_systems_accounts_are_not_run(uid: int) -> None:
 def test_jobs_of_people_and_of_the_services_own_account_are() -> None:
     assert accounts.run_as(account(65530))["user"] == 65530
     assert "user" not in accounts.run_as(account(997))
+
+
+@pytest.mark.parametrize(("uid", "gid"), [(0, 0), (0, 65530), (65530, 0)])
+def test_nobody_runs_as_root_for_somebody_else(uid: int, gid: int) -> None:
+    with pytest.raises(AccountError, match="that is root"):
+        accounts.run_as(account(uid, gid))

@@ -1,0 +1,25 @@
+"""All mutants, and the rules that have none."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tests.security import (
+    files,
+    network_and_cluster,
+    page_to_service,
+    tenant_to_agent,
+    tenant_to_service,
+)
+from tests.security.mutant import Mutant
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *tenant_to_agent.MUTANTS,
+    *tenant_to_service.MUTANTS,
+    *files.MUTANTS,
+    *page_to_service.MUTANTS,
+    *network_and_cluster.MUTANTS,
+)
+WITHOUT: Final[Mapping[int, str]] = {
+    5: "nothing of the product's keeps memory from whoever comes next yet: only the driver does",
+}
+"""The rules that have no mutant, and why; who builds what can be switched off takes them out."""

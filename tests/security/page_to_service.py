@@ -1,0 +1,172 @@
+"""Mutants of what a page may do in a browser: rules 14 to 16."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_SERVER: Final = "hub_ext/sublet_hub/web/server.py"
+_HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
+_SERVICE_AUTH: Final = "hub_ext/sublet_hub/security/service_auth.py"
+_BROWSERS: Final = "tests/hub/web/test_browsers.py"
+_COOKIES: Final = f"{_BROWSERS}::test_the_cookies_of_a_login_are_not_sent_from_other_sites"
+_OTHER_TENANT: Final = (
+    f"{_BROWSERS}::test_another_tenants_page_that_an_admin_opens_changes_neither_quota_nor_lending"
+)
+_FETCHED: Final = f"{_BROWSERS}::test_nothing_that_a_page_can_fetch_holds_a_token_or_can_be_framed"
+_FORM: Final = "spawner/sublet_spawner/options_form.py"
+_FORM_TESTS: Final = "tests/spawner/test_options_form.py"
+
+MUTANTS: Final = (
+    Mutant(
+        14,
+        "the cookie with the token is sent from other sites",
+        _SERVICE_AUTH,
+        'Final[dict[str, Any]] = {"samesite": "Lax", "expires_days": 1}',
+        'Final[dict[str, Any]] = {"expires_days": 1}',
+        (_COOKIES,),
+    ),
+    Mutant(
+        14,
+        "the XSRF cookie is sent from other sites",
+        _SERVER,
+        "xsrf_cookie_kwargs=dict(XSRF_COOKIE_OPTIONS),",
+        "xsrf_cookie_kwargs={},",
+        (_COOKIES,),
+    ),
+    Mutant(
+        14,
+        "a login that another browser began is finished",
+        _HANDLER,
+        "        if not self.get_signed_cookie(self.hub_auth.get_state_cookie_name(state)):",
+        "        self.get_secure_cookie = lambda *_: state.encode()\n        if False:",
+        (f"{_BROWSERS}::test_a_login_that_this_browser_did_not_begin_is_not_finished",),
+    ),
+    Mutant(
+        14,
+        "a cookie alone changes things",
+        _SERVER,
+        "xsrf_cookies=False,\n",
+        "xsrf_cookies=False,\n        disable_check_xsrf=True,\n",
+        (
+            "tests/hub/web/test_access.py::test_a_cookie_without_its_xsrf_changes_nothing",
+            f"{_BROWSERS}::test_no_route_that_changes_something_takes_a_cookie_alone",
+        ),
+    ),
+    Mutant(
+        14,
+        "answers may be framed",
+        _HANDLER,
+        "default-src 'none'; frame-ancestors 'none'; sandbox",
+        "default-src 'none'; sandbox",
+        ("tests/hub/web/test_access.py::test_answers_may_not_be_framed_cached_or_guessed_at",),
+    ),
+    Mutant(
+        14,
+        "tokens are taken from addresses",
+        "hub_ext/sublet_hub/security/authentication.py",
+        '        del handler\n        return ""',
+        '        return handler.get_argument("token", "")',
+        ("tests/hub/web/test_access.py::test_a_token_in_the_url_is_no_token",),
+    ),
+    Mutant(
+        15,
+        "another tenant's page changes what an admin may",
+        _SERVER,
+        "xsrf_cookies=False,\n",
+        "xsrf_cookies=False,\n        disable_check_xsrf=True,\n",
+        (
+            _OTHER_TENANT,
+            f"{_BROWSERS}::test_a_page_cannot_set_its_own_xsrf_beside_the_admins_cookie",
+        ),
+    ),
+    Mutant(
+        15,
+        "the cookies are sent to every page of the origin",
+        _SERVICE_AUTH,
+        "base_url=base_url,",
+        'base_url="/",',
+        (_COOKIES,),
+    ),
+    Mutant(
+        15,
+        "what opened an answer in a window can look into it",
+        _HANDLER,
+        "frame-ancestors 'none'; sandbox",
+        "frame-ancestors 'none'",
+        (_FETCHED,),
+    ),
+    Mutant(
+        15,
+        "the hub's log says nothing of a shared origin",
+        "spawner/sublet_spawner/hub_configuration.py",
+        "    _recommend_origins(c)\n",
+        "",
+        (
+            (
+                "tests/spawner/test_hub_configuration.py::"
+                "test_the_hubs_log_recommends_an_origin_for_each_user_where_they_share_one"
+            ),
+        ),
+    ),
+    Mutant(
+        15,
+        "the chart's notes say nothing of a shared origin",
+        "helm/sublet/templates/NOTES.txt",
+        "subdomain_host: https://hub.example.org",
+        "",
+        ("tests/helm/test_rendering.py::test_the_notes_recommend_an_origin_for_each_user",),
+    ),
+    Mutant(
+        16,
+        "texts of the quota document are HTML in the spawn form",
+        _FORM,
+        "<strong>{escape(choice.title)}</strong>",
+        "<strong>{choice.title}</strong>",
+        (f"{_FORM_TESTS}::test_no_text_of_a_quota_document_becomes_html",),
+    ),
+    Mutant(
+        16,
+        "reasons are HTML in the spawn form",
+        _FORM,
+        "{escape(choice.why_not)}",
+        "{choice.why_not}",
+        (f"{_FORM_TESTS}::test_no_text_of_a_quota_document_becomes_html",),
+    ),
+    Mutant(
+        16,
+        "what the service says is HTML on the spawn page",
+        "spawner/sublet_spawner/refused.py",
+        "error.jupyterhub_html_message = escape(message)",
+        "error.jupyterhub_html_message = message",
+        (
+            (
+                "tests/spawner/test_slice_choices.py::"
+                "test_a_refusal_is_said_in_the_services_words_and_escaped_for_pages"
+            ),
+        ),
+    ),
+    Mutant(
+        16,
+        "texts of others are HTML in the widget",
+        "labextension/sublet_lab/share/widget.py",
+        "<{tag}>{html.escape(words.plain(text))}</{tag}>",
+        "<{tag}>{text}</{tag}>",
+        ("tests/lab/test_share_widget.py::test_no_text_of_others_becomes_html",),
+    ),
+    Mutant(
+        16,
+        "browsers guess what an answer is",
+        _HANDLER,
+        '    "X-Content-Type-Options": "nosniff",\n',
+        "",
+        ("tests/hub/web/test_access.py::test_answers_may_not_be_framed_cached_or_guessed_at",),
+    ),
+    Mutant(
+        16,
+        "a handler of the notebook server's is everybody's",
+        "labextension/sublet_lab/server/handlers.py",
+        "    @web.authenticated\n    @authorized\n    async def get(",
+        "    async def get(",
+        ("tests/lab/test_server_extension.py::test_nobody_passes_without_the_pages_token",),
+    ),
+)

@@ -1,0 +1,145 @@
+"""Runs tests in a copy of the tree: first as it is, then with one mutant at a time.
+
+A mutant is noticed when a test that passed before fails by it. That a test cannot be set up, or
+that a file is not imported any more, is no notice: then the mutant is broken. Tests that are
+skipped here (no card, no cluster) cannot notice anything, and say why.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from tests.security.copies import Copy
+from tests.security.mutant import Mutant
+from tests.security.recording import OUTCOMES
+
+_WITHIN_S: Final = 1800.0
+_AT_LEAST_S: Final = 150.0
+_TIMES: Final = 10
+"""How many times longer than without it a mutant's tests may take: then they never end."""
+
+
+class Verdict(StrEnum):
+    """What became of a mutant."""
+
+    NOTICED = "noticed"
+    NEVER_ENDS = "noticed: the tests do not end"
+    SURVIVED = "SURVIVED"
+    NOT_RUN = "not run"
+    BROKEN = "BROKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one test ended."""
+
+    test: str
+    outcome: str
+    why: str
+    took_s: float
+
+    def is_of(self, named: str) -> bool:
+        """Whether this is a test of that name, whatever its parameters."""
+        return self.test.partition("[")[0] == named
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a mutant, and why."""
+
+    mutant: Mutant
+    verdict: Verdict
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run of pytest has told."""
+
+    outcomes: tuple[Outcome, ...]
+    ended: bool
+    said: str
+
+
+def run_tests(copy: Copy, tests: Sequence[str], within_s: float = _WITHIN_S) -> Run:
+    """Run these tests in a copy; whatever they leave running is ended."""
+    told, tmp = copy.scratch / "outcomes.jsonl", copy.scratch / "t"
+    told.unlink(missing_ok=True)
+    command = [str(copy.python), "-m", "pytest", "-p", "tests.security.recording"]
+    # What a module keeps for all its tests is set up anew for each mutant.
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line", f"--basetemp={tmp}"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {
+        OUTCOMES: str(told),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PATH": f"{copy.python.parent}:{os.environ['PATH']}",
+    }
+    with subprocess.Popen(
+        [*command, *options, *tests],
+        cwd=copy.tree,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=within_s)
+            ended = True
+        except subprocess.TimeoutExpired:
+            ended, said = False, ""
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    shutil.rmtree(tmp, ignore_errors=True)
+    lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
+    return Run(tuple(Outcome(**json.loads(line)) for line in lines), ended, said)
+
+
+@contextmanager
+def mutated(copy: Copy, mutant: Mutant) -> Iterator[None]:
+    """Have the change in the copy while the block lasts."""
+    path = copy.tree / mutant.file
+    source = path.read_text(encoding="utf-8")
+    path.write_text(mutant.apply(source), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
+    """Run a mutant's tests with it; ``before`` is how they ended without it."""
+    passed = [test for test in mutant.tests if _ended(test, before) == {"passed"}]
+    able = [test for test in mutant.tests if "passed" in _ended(test, before)]
+    if not able:
+        why = next((o.why for o in before for test in mutant.tests if o.is_of(test)), "")
+        return Result(mutant, Verdict.NOT_RUN, why or "the tests are not there")
+    took_s = sum(o.took_s for o in before if any(o.is_of(test) for test in mutant.tests))
+    with mutated(copy, mutant):
+        run = run_tests(copy, passed or able, _AT_LEAST_S + _TIMES * took_s)
+    if not run.ended:
+        return Result(mutant, Verdict.NEVER_ENDS, "")
+    failed = [outcome for outcome in run.outcomes if outcome.outcome == "failed"]
+    if failed:
+        return Result(mutant, Verdict.NOTICED, failed[0].test.rpartition("::")[2])
+    if any(outcome.outcome == "error" for outcome in run.outcomes) or not run.outcomes:
+        wrong = [o.why for o in run.outcomes if o.outcome == "error"] or [run.said[-2000:]]
+        return Result(mutant, Verdict.BROKEN, wrong[0])
+    return Result(mutant, Verdict.SURVIVED, mutant.what)
+
+
+def _ended(test: str, outcomes: Sequence[Outcome]) -> set[str]:
+    return {outcome.outcome for outcome in outcomes if outcome.is_of(test)}
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the tests that fail without any mutant."""
+    return [outcome for outcome in outcomes if outcome.outcome in {"failed", "error"}]

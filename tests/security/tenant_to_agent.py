@@ -1,0 +1,198 @@
+"""Mutants of what a tenant may do to agents and neighbours: rules 1 to 5."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_ATTRIBUTION: Final = "hub_ext/sublet_agent/cgroups/attribution.py"
+_RESTORE: Final = "hub_ext/sublet_agent/moves/restore.py"
+_ACTIVITY: Final = "hub_ext/sublet_agent/residency/activity.py"
+_CAPACITY: Final = "hub_ext/sublet_hub/state/capacity.py"
+_ATTRIBUTIONS: Final = "tests/agent/cgroups/test_attribution.py"
+_PODS: Final = "tests/agent/cgroups/test_pod_groups.py"
+_RESUMES: Final = "tests/agent/moves/test_resume.py"
+_FREEZES: Final = "tests/agent/moves/test_moves_with_freezer.py"
+_ACTIVITIES: Final = "tests/agent/residency/test_activity.py"
+_IN_FULL: Final = (
+    "tests/hub/state/test_capacity.py"
+    "::test_a_slice_that_its_agent_cannot_suspend_counts_in_full_and_the_surplus_is_refused"
+)
+
+MUTANTS: Final = (
+    Mutant(
+        1,
+        "a pod that the service did not name is judged by its account",
+        _ATTRIBUTION,
+        "if verdict is not None and self._table.is_alive(identity):",
+        "if verdict is not None and verdict.slice_id is not None:",
+        (f"{_PODS}::test_before_any_pod_is_named_a_pods_process_is_nobodys_by_its_account",),
+    ),
+    Mutant(
+        1,
+        "the environment names slices of other accounts, too",
+        _ATTRIBUTION,
+        "if s.uid == uid and s.pod_uid is None",
+        "if s.pod_uid is None",
+        (f"{_ATTRIBUTIONS}::test_a_forged_environment_of_another_account_is_not_believed",),
+    ),
+    Mutant(
+        1,
+        "a peer whose account has changed is still who connected",
+        _ATTRIBUTION,
+        "if identity is None or self._table.uid(identity.pid) != peer.uid:",
+        "if identity is None:",
+        (f"{_ATTRIBUTIONS}::test_a_socket_peer_whose_account_is_another_now_is_nobody",),
+    ),
+    Mutant(
+        1,
+        "an answer about a pid is kept for whoever has it later",
+        _ATTRIBUTION,
+        "known = self._known.get(identity)",
+        "known = next((s for i, s in self._known.items() if i.pid == identity.pid), None)",
+        (f"{_ATTRIBUTIONS}::test_a_reused_pid_is_looked_at_anew",),
+    ),
+    Mutant(
+        1,
+        "a group below one of a tenant's own counts as a pod",
+        "hub_ext/sublet_agent/cgroups/pods.py",
+        "        if _ABOVE.fullmatch(component) is None:\n            return None\n",
+        "",
+        (f"{_PODS}::test_the_outermost_pod_below_the_kubelets_own_groups_counts",),
+    ),
+    Mutant(
+        2,
+        "a restore is tried without room",
+        _RESTORE,
+        "if free_mib >= need_mib:",
+        "if free_mib >= 0:",
+        (f"{_RESUMES}::test_a_restore_is_never_tried_without_room",),
+    ),
+    Mutant(
+        2,
+        "one listing after the freeze is enough",
+        _RESTORE,
+        "if obstacle or self._listed == before:",
+        "if obstacle or self._listed is not before:",
+        (f"{_FREEZES}::test_room_is_compared_only_once_two_listings_of_the_frozen_card_agree",),
+    ),
+    Mutant(
+        2,
+        "a restore begins although not everybody could be frozen",
+        _RESTORE,
+        "return stillness.problem or _restore_while_still(",
+        "return _restore_while_still(",
+        (
+            (
+                f"{_FREEZES}::"
+                "test_who_cannot_be_frozen_in_time_keeps_the_slice_away_and_everybody_runs_on"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
+        "who is born while a restore is under way runs",
+        _RESTORE,
+        "with _nobody_born_runs(others):",
+        "with contextlib.nullcontext():",
+        (f"{_RESUMES}::test_a_process_born_while_a_restore_is_under_way_is_paused_at_once",),
+    ),
+    Mutant(
+        2,
+        "it is restored beside a process of no slice",
+        _RESTORE,
+        'return f"process {process.pid} on this GPU belongs to no slice"',
+        "continue",
+        (f"{_RESUMES}::test_beside_a_foreign_process_nothing_is_restored",),
+    ),
+    Mutant(
+        2,
+        "it is restored beside one that could not be paused",
+        _RESTORE,
+        "if but_stopped and isinstance(failure.error, StandsStillError):",
+        "if isinstance(failure.error, DeviceError):",
+        (
+            (
+                f"{_RESUMES}::"
+                "test_a_neighbour_with_an_endless_kernel_puts_the_resume_off_and_all_run_on"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "claims are believed without end",
+        _ACTIVITY,
+        "        if not self._doubted:\n            evidence = ",
+        "        if True:\n            evidence = ",
+        (
+            (
+                f"{_ACTIVITIES}::"
+                "test_a_tenant_that_always_claims_to_be_busy_is_lent_from_after_the_budget"
+            ),
+            f"{_ACTIVITIES}::test_the_wakes_of_a_spamming_tenant_are_few",
+        ),
+    ),
+    Mutant(
+        3,
+        "claims use no budget up",
+        _ACTIVITY,
+        "        self._spend(now)\n        before = self._activity\n",
+        "        before = self._activity\n",
+        (
+            (
+                f"{_ACTIVITIES}::"
+                "test_a_tenant_that_always_claims_to_be_busy_is_lent_from_after_the_budget"
+            ),
+        ),
+    ),
+    Mutant(
+        3,
+        "silence counts: measured use keeps nobody active",
+        _ACTIVITY,
+        "        self._gpu_used = now\n        self.looked_in_in_vain = 0\n",
+        "        self.looked_in_in_vain = 0\n",
+        (f"{_ACTIVITIES}::test_measured_use_keeps_it_active_whatever_is_said",),
+    ),
+    Mutant(
+        4,
+        "what an agent cannot suspend counts like any other",
+        _CAPACITY,
+        "return reported or record.never_suspended is not None",
+        "return record.never_suspended is not None",
+        (_IN_FULL,),
+    ),
+    Mutant(
+        4,
+        "holdings are not told what an agent reports",
+        _CAPACITY,
+        "if record is not None:\n                self.holdings.mark_unsuspendable(",
+        "if record is None:\n                self.holdings.mark_unsuspendable(",
+        (_IN_FULL,),
+    ),
+    Mutant(
+        4,
+        "what a backend never suspends counts like any other",
+        _CAPACITY,
+        "return reported or record.never_suspended is not None",
+        "return reported",
+        (
+            (
+                "tests/hub/slices/test_pods.py::"
+                "test_a_slice_of_a_backend_that_cannot_suspend_is_neither_lent_nor_overcommitted"
+            ),
+        ),
+    ),
+    Mutant(
+        4,
+        "what cannot be suspended is overcommitted",
+        "quota/sublet_quota/holdings/gpu_load.py",
+        "rest = facts.kind.memory_mib - load.unsuspendable_mib",
+        "rest = facts.kind.memory_mib",
+        (
+            (
+                "tests/quota/placement/test_slice_placement.py::"
+                "test_an_unsuspendable_slice_counts_with_its_full_cap_and_is_not_overcommitted"
+            ),
+            _IN_FULL,
+        ),
+    ),
+)

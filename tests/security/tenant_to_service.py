@@ -1,0 +1,321 @@
+"""Mutants of what a tenant may do to the service: rules 6 to 13, but for files (`files.py`)."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_AUTHENTICATION: Final = "hub_ext/sublet_hub/security/authentication.py"
+_HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
+_SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
+_ACCESS: Final = "tests/hub/web/test_access.py"
+_SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
+_KEPT: Final = "tests/hub/security/test_kept_answers.py"
+_ANEW: Final = (
+    f"{_ACCESS}::test_an_answer_of_the_hub_is_kept_for_seconds_but_not_for_admins_changes"
+)
+_REFUSED_JOBS: Final = (
+    "tests/hub/jobs/test_refused_jobs.py::test_a_wrong_job_is_refused_and_nothing_has_changed"
+)
+
+MUTANTS: Final = (
+    Mutant(
+        6,
+        "a token is good for everybody's things",
+        _AUTHENTICATION,
+        "return bool(check_scopes(required, set(self.scopes)))",
+        "return True",
+        (f"{_ACCESS}::test_another_user_or_server_reaches_nothing_of_mine",),
+    ),
+    Mutant(
+        6,
+        "a server's token is good for all servers of its owner",
+        _AUTHENTICATION,
+        'required.add(f"{scope}!server={owner}/{server}")',
+        "required.update(s for s in self.scopes if f'{scope}!server={owner}/' in s)",
+        (f"{_ACCESS}::test_another_server_of_mine_cannot_keep_or_wake_this_ones_slice",),
+    ),
+    Mutant(
+        6,
+        "admins' routes are everybody's",
+        _HANDLER,
+        "if route.access is Access.ADMIN and not caller.is_admin:",
+        "if False:",
+        (f"{_ACCESS}::test_admin_routes_are_closed_to_users",),
+    ),
+    Mutant(
+        6,
+        "a token needs no access to this service",
+        _HANDLER,
+        "if not caller.may_enter:",
+        "if False:",
+        (f"{_ACCESS}::test_a_token_without_access_to_this_service_is_refused",),
+    ),
+    Mutant(
+        6,
+        "the hub's routes take any token",
+        _HANDLER,
+        "if not self.hub_auth.is_service_token(token):",
+        "if not token:",
+        (f"{_ACCESS}::test_hub_routes_take_the_services_own_token_alone",),
+    ),
+    Mutant(
+        6,
+        "the service may make tokens",
+        _SCOPES,
+        'SERVICE_SCOPES: Final = ("list:users", ',
+        'SERVICE_SCOPES: Final = ("tokens", "list:users", ',
+        (f"{_SCOPE_TESTS}::test_the_service_may_read_servers_and_groups_and_nothing_else",),
+    ),
+    Mutant(
+        6,
+        "a server's token reports activity for all servers of its owner",
+        _SCOPES,
+        'f"{scopes.ACTIVITY}!server",',
+        'f"{scopes.ACTIVITY}!user",',
+        (f"{_SCOPE_TESTS}::test_a_servers_token_may_do_no_more_than_this",),
+    ),
+    Mutant(
+        7,
+        "the hub's answers are believed for days",
+        _AUTHENTICATION,
+        "KEPT_S = 30.0\n_REFUSED",
+        "KEPT_S = 300_000.0\n_REFUSED",
+        (f"{_KEPT}::test_an_answer_is_believed_for_30_seconds_and_a_refusal_for_5",),
+    ),
+    Mutant(
+        7,
+        "whoever asks often is believed longer",
+        _AUTHENTICATION,
+        "            return None\n        return (model,)",
+        "            return None\n        self._answers[digest] = (monotonic_s, model)\n"
+        "        return (model,)",
+        (f"{_KEPT}::test_to_be_asked_of_often_keeps_no_answer_longer",),
+    ),
+    Mutant(
+        7,
+        "an admin's change goes by what was kept",
+        _HANDLER,
+        "if route.asks_hub_anew:",
+        "if False:",
+        (_ANEW,),
+    ),
+    Mutant(
+        7,
+        "what was kept is forgotten for nobody",
+        _AUTHENTICATION,
+        "self._answers.pop(digest, None)",
+        "return",
+        (f"{_KEPT}::test_what_was_forgotten_is_asked_anew", _ANEW),
+    ),
+    Mutant(
+        8,
+        "a job may be given the hub's own variables",
+        "hub_ext/sublet_hub/jobs/environment.py",
+        "if is_reserved(name):",
+        "if False:",
+        (_REFUSED_JOBS,),
+    ),
+    Mutant(
+        8,
+        "a job has its owner's token in its environment",
+        "hub_ext/sublet_hub/host/owner_environment.py",
+        "if not is_reserved(k)}",
+        "if k}",
+        ("tests/hub/jobs/test_jobs.py::test_a_jobs_environment_holds_its_slice_and_no_token",),
+    ),
+    Mutant(
+        8,
+        "names of parameters are pasted into code as they are",
+        "hub_ext/sublet_hub/jobs/notebook.py",
+        "if not name.isidentifier() or iskeyword(name):",
+        "if False:",
+        (_REFUSED_JOBS,),
+    ),
+    Mutant(
+        8,
+        "a notebook may lie anywhere",
+        "hub_ext/sublet_hub/jobs/notebook.py",
+        'if path.is_absolute() or ".." in path.parts or "\\0" in asked or not path.name:',
+        "if not path.name:",
+        (_REFUSED_JOBS,),
+    ),
+    Mutant(
+        8,
+        "jobs may run as root",
+        "hub_ext/sublet_hub/host/accounts.py",
+        "if account.uid == 0 or account.gid == 0:",
+        "if False:",
+        ("tests/hub/host/test_accounts.py::test_nobody_runs_as_root_for_somebody_else",),
+    ),
+    Mutant(
+        8,
+        "jobs inherit the service's rights of root",
+        "hub_ext/sublet_hub/host/capabilities.py",
+        "half.inheritable = 0",
+        "half.inheritable = half.inheritable",
+        (
+            (
+                "tests/hub/host/test_capabilities.py::"
+                "test_a_job_is_its_owners_and_has_no_right_of_roots"
+            ),
+        ),
+    ),
+    Mutant(
+        10,
+        "YAML may have aliases",
+        "quota/sublet_quota/document/tree.py",
+        "            self._refuse_references(event, line)\n",
+        "",
+        (
+            (
+                "tests/quota/document/test_problems.py::"
+                "test_a_bomb_of_aliases_is_refused_without_being_unfolded"
+            ),
+        ),
+    ),
+    Mutant(
+        10,
+        "of a key that is there twice the last counts",
+        "quota/sublet_quota/document/tree.py",
+        "level.ignored = event.value in level.value",
+        "level.ignored = False",
+        (
+            (
+                "tests/quota/document/test_problems.py::"
+                "test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed"
+            ),
+        ),
+    ),
+    Mutant(
+        10,
+        "YAML may be nested without end",
+        "quota/sublet_quota/document/tree.py",
+        "if len(self._levels) >= MOST_LEVELS:",
+        "if False:",
+        (
+            (
+                "tests/quota/document/test_problems.py::"
+                "test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed"
+            ),
+        ),
+    ),
+    Mutant(
+        10,
+        "YAML may be of any size",
+        "quota/sublet_quota/document/tree.py",
+        "if size > MOST_BYTES:",
+        "if False:",
+        (
+            (
+                "tests/quota/document/test_problems.py::"
+                "test_a_wrong_document_says_line_key_what_is_wrong_and_what_is_allowed"
+            ),
+        ),
+    ),
+    Mutant(
+        11,
+        "an id may be a path",
+        "labextension/sublet_lab/server/handlers.py",
+        '_ID: Final = r"([A-Za-z0-9][A-Za-z0-9_-]{0,127})"',
+        '_ID: Final = r"(.+)"',
+        ("tests/lab/test_server_extension.py::test_whatever_is_not_in_the_table_goes_nowhere",),
+    ),
+    Mutant(
+        11,
+        "a notebook's server follows where the service leads",
+        "labextension/sublet_lab/server/service_client.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        ("tests/lab/test_server_extension.py::test_a_redirect_is_not_followed",),
+    ),
+    Mutant(
+        11,
+        "the service follows where the hub leads",
+        "hub_ext/sublet_hub/slices/jupyterhub_client.py",
+        "follow_redirects=False",
+        "follow_redirects=True",
+        ("tests/hub/slices/test_jupyterhub_client.py::test_a_redirect_is_not_followed",),
+    ),
+    Mutant(
+        12,
+        "who guesses tokens need not wait",
+        _HANDLER,
+        "limits.anonymous.count(str(self.request.remote_ip))",
+        "limits.anonymous",
+        (f"{_ACCESS}::test_who_guesses_must_wait_and_who_was_known_need_not",),
+    ),
+    Mutant(
+        12,
+        "strangers ask the hub as much as they like",
+        "hub_ext/sublet_hub/security/token_checks.py",
+        "if self._of_strangers >= _MOST_OF_STRANGERS:",
+        "if False:",
+        (f"{_ACCESS}::test_agents_are_heard_while_the_hub_stalls_and_tokens_are_guessed",),
+    ),
+    Mutant(
+        12,
+        "one user asks the hub as much as they like",
+        "hub_ext/sublet_hub/security/token_checks.py",
+        "if self._of_user[user] >= _MOST_OF_A_USER:",
+        "if False:",
+        (f"{_ACCESS}::test_one_known_user_leaves_room_to_the_others",),
+    ),
+    Mutant(
+        12,
+        "answers are kept without end",
+        _AUTHENTICATION,
+        "while len(self._answers) > _MOST_KEPT:",
+        "while False:",
+        (f"{_KEPT}::test_not_more_answers_are_kept_than_ten_thousand",),
+    ),
+    Mutant(
+        12,
+        "a login that nobody began stops the service until the hub answers",
+        _HANDLER,
+        "if not self.get_signed_cookie(self.hub_auth.get_state_cookie_name(state)):",
+        "if False:",
+        (
+            (
+                "tests/hub/web/test_browsers.py::"
+                "test_a_login_that_nobody_began_asks_the_hub_nothing_and_keeps_nobody_waiting"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a tenant's connections each have a budget of their own",
+        "hub_ext/sublet_agent/tenants/budgets.py",
+        "self._left -= cost",
+        "self._left -= 0",
+        (
+            (
+                "tests/agent/tenants/test_socket_fairness.py::"
+                "test_connections_of_a_slice_get_no_more_together_than_one"
+            ),
+        ),
+    ),
+    Mutant(
+        13,
+        "what could be a secret goes along when it is listed",
+        "spawner/sublet_spawner/account.py",
+        "if name in environment and not _must_stay(name)",
+        "if name in environment",
+        ("tests/spawner/test_account.py::test_secrets_and_the_hubs_own_never_go_even_when_listed",),
+    ),
+    Mutant(
+        13,
+        "private files are everybody's to read",
+        "hub_ext/sublet_hub/host/private_files.py",
+        "_PRIVATE_FILE = 0o600",
+        "_PRIVATE_FILE = 0o644",
+        ("tests/hub/host/test_private_files.py::test_a_private_file_is_its_accounts_alone",),
+    ),
+    Mutant(
+        13,
+        "a token that others can read is used",
+        "hub_ext/sublet_hub/host/private_files.py",
+        "if mode & (_OTHERS | _GROUP_WRITES):",
+        "if False:",
+        ("tests/hub/host/test_private_files.py::test_a_secret_that_others_can_read_is_none",),
+    ),
+)
