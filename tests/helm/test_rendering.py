@@ -173,7 +173,8 @@ def test_the_notes_recommend_an_origin_for_each_user() -> None:
         values=OPTIONS["simulated"],
     )
     notes = said.partition("NOTES:")[2]
-    assert "subdomain_host" in notes
+    assert "Without `subdomain_host` every user's pages share one origin with the hub" in notes
+    assert "subdomain_host: https://" in notes
     assert "SIMULATED" in notes
     assert "helm test --namespace jhub sublet" in notes
 

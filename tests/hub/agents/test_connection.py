@@ -43,6 +43,7 @@ def _event(number: int, **values: Any) -> AgentEvent:
     [
         ("wrong-secret-0123456789", {}, "", 401),
         (NODE_SECRET, {"Origin": "http://127.0.0.1"}, "", 403),
+        (NODE_SECRET, {"Sec-Fetch-Mode": "websocket"}, "", 403),
         (NODE_SECRET, {}, f"?token={NODE_SECRET}", 403),
         ("", {}, "", 401),
     ],

@@ -247,7 +247,7 @@ def test_a_bomb_of_aliases_is_refused_without_being_unfolded() -> None:
     )
     tracemalloc.start()
     try:
-        with pytest.raises(QuotaDocumentError):
+        with pytest.raises(QuotaDocumentError, match="is an alias"):
             read_quota_document(bomb)
         assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
     finally:
