@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from sublet_hub.security.rate_limits import Rate
+
+_MIB: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +16,21 @@ class OwnerLimits:
 
     requests: Rate = field(default_factory=lambda: Rate(burst=100, per_s=20))
     wakes: Rate = field(default_factory=lambda: Rate(burst=20, per_s=1 / 30))
-    log_bytes: int = 256 * 1024 * 1024
+    log_bytes: int = 64 * _MIB
     """The size of a job's log beyond which the job is ended."""
+    owner_logs_bytes: int = 256 * _MIB
+    """What the logs of one owner's ended jobs may take together."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBudget:
+    """What may be taken of the disk with the state folder, and what is left for the ledger."""
+
+    logs_bytes: int = 2048 * _MIB
+    """What all jobs' logs may take together, those of running jobs included."""
+    keep_free_bytes: int = 512 * _MIB
+    """What stays free: below it logs are not written and jobs not taken, for the ledger's sake."""
+    events_kept: int = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,7 @@ class ServiceSettings:
     quota_file: Path | None
     jobs: JobSettings
     limits: OwnerLimits = OwnerLimits()
+    volume: VolumeBudget = VolumeBudget()
     retention: timedelta = timedelta(days=90)
     hub_check_period: timedelta = timedelta(seconds=10)
     missing_for: timedelta = timedelta(seconds=15)

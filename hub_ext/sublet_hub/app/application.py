@@ -28,13 +28,15 @@ from sublet_hub.ledger.database import Database
 from sublet_hub.security.client_address import networks_of
 from sublet_hub.security.log_redaction import redact_logs
 from sublet_hub.security.service_auth import make_service_auth
-from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings
+from sublet_hub.settings import JobSettings, OwnerLimits, ServiceSettings, VolumeBudget
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.web.connections import most_connections
 from sublet_hub.web.server import WebSettings, make_server
 
 if TYPE_CHECKING:
     from sublet_hub.kubernetes_api.client import KubeApi
+
+_MIB = 2**20
 
 
 class SubletHub(KubeOptions, AgentsPortOptions, Application):
@@ -123,7 +125,35 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
         3, min=1, help="How often a job that was lost through no fault of its own is started."
     ).tag(config=True)
     job_log_mib = Integer(
-        256, min=1, help="A job whose log grows beyond this is ended, in MiB."
+        64, min=1, max=2**20, help="A job whose log grows beyond this is ended, in MiB."
+    ).tag(config=True)
+    owner_logs_mib = Integer(
+        256,
+        min=1,
+        max=2**20,
+        help="What the logs of one user's ended jobs may take together, in MiB: the oldest are "
+        "deleted first.",
+    ).tag(config=True)
+    logs_mib = Integer(
+        2048,
+        min=1,
+        max=2**20,
+        help="What the logs of all jobs may take together, in MiB: those of ended jobs are deleted "
+        "first, the oldest before the others; where that is not enough, running jobs' logs are not "
+        "written on.",
+    ).tag(config=True)
+    keep_free_mib = Integer(
+        512,
+        min=0,
+        max=2**20,
+        help="How much of the disk with the state folder is left for the ledger, in MiB: with less "
+        "free, logs are not written and new jobs are refused.",
+    ).tag(config=True)
+    events_kept = Integer(
+        500_000,
+        min=1000,
+        max=100_000_000,
+        help="How many events are remembered, for retention_days at most; each takes up to 1 KiB.",
     ).tag(config=True)
     retention_days = Float(
         90.0, min=0.1, help="How long events, ended jobs and released slices are remembered."
@@ -277,7 +307,14 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
                 grace=timedelta(seconds=self.job_grace_s),
                 most_attempts=self.job_attempts,
             ),
-            limits=OwnerLimits(log_bytes=self.job_log_mib * 1024 * 1024),
+            limits=OwnerLimits(
+                log_bytes=self.job_log_mib * _MIB, owner_logs_bytes=self.owner_logs_mib * _MIB
+            ),
+            volume=VolumeBudget(
+                logs_bytes=self.logs_mib * _MIB,
+                keep_free_bytes=self.keep_free_mib * _MIB,
+                events_kept=self.events_kept,
+            ),
             retention=timedelta(days=self.retention_days),
             hub_check_period=timedelta(seconds=self.hub_check_s),
             missing_for=timedelta(seconds=self.missing_s),

@@ -26,6 +26,7 @@ from sublet_hub.jobs.backends.local.intake import LocalIntake
 from sublet_hub.jobs.backends.local.runner import runner_of
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.intake import JobIntake
+from sublet_hub.jobs.log_retention import keep_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.database import Database, LedgerWriteError
@@ -64,6 +65,9 @@ _LOG = logging.getLogger(__name__)
 _ROUND_S = 1.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
+_LOOK_AT_VOLUME_S = 15.0
+_BETWEEN_S = 1.0
+_PARTS_OF_EVENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Assembly:
         now = adapters.now
         quota = QuotaFile(settings.quota_file, now)
         make_private_folder(settings.state_folder)
-        self._files = JobFiles(make_private_folder(settings.state_folder / "jobs"))
+        folder = make_private_folder(settings.state_folder / "jobs")
+        self._files = JobFiles(folder, settings.volume.keep_free_bytes)
         accounts = OwnerAccounts(settings.state_folder / "accounts")
         ledger = Ledger(adapters.database)
         fleet = Fleet(ledger, now, read_boot_id())
@@ -175,6 +180,7 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
+            (Loop("volume", _LOOK_AT_VOLUME_S, self._look_at_volume), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
             *((loop, quiet) for loop in more),
         )
@@ -279,6 +285,16 @@ class Assembly:
     def _store_use(self) -> None:
         self._meter.store()
         self._histories.store()
+
+    async def _look_at_volume(self) -> None:
+        ledger, budget = self.service.ledger, self._settings.volume
+        live = frozenset(ledger.live_jobs)
+        await asyncio.to_thread(keep_within, self._files, live, budget.logs_bytes)
+        for _ in range(_PARTS_OF_EVENTS):
+            if not ledger.forget_surplus_events(budget.events_kept):
+                return
+            # Of very many some at a time: others are served between.
+            await asyncio.sleep(_BETWEEN_S)
 
     def _forget(self) -> None:
         now = self.service.now()

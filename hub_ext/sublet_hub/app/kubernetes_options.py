@@ -273,6 +273,7 @@ class KubeOptions(HasTraits):
             begins_within=timedelta(seconds=self.job_begins_s),
             most_attempts=jobs.most_attempts,
             log_bytes=settings.limits.log_bytes,
+            owner_logs_bytes=settings.limits.owner_logs_bytes,
             kueue=kueue,
             several_nodes=SeveralNodes(self.several_nodes),
             labels=tuple(sorted(self.job_labels.items())),

@@ -159,7 +159,8 @@ class JobSubmission:
     ) -> NotebookPath | Refusal:
         """Return the notebook's place, or what is refused without reading it. ``AccountError``."""
         refusal = (
-            self._intake.refuse(account.template, request)
+            self._refuse_for_disk()
+            or self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)
             or refuse_paths(request.take_along)
             or self._refuse(account, request, may_go_first=may_go_first)
@@ -208,6 +209,16 @@ class JobSubmission:
         )
         live = len(self._stores.ledger.live_jobs_of_owner(owner))
         return refuse_job(self._stores.capacity.holdings, wish, live)
+
+    def _refuse_for_disk(self) -> Refusal | None:
+        files = self._stores.files
+        if not files.is_short():
+            return None
+        return refuse(
+            JobRefusal.DISK_FULL,
+            free_mib=files.free_bytes() // 2**20,
+            kept_mib=files.keep_free_bytes // 2**20,
+        )
 
     def _new_job(
         self, account: OwnerAccount, request: JobRequest, path: NotebookPath, facts: NotebookFacts

@@ -28,6 +28,7 @@ from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows
 from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.job_order import Place
+from sublet_hub.ledger.event_retention import forget_surplus
 from sublet_hub.ledger.reading import UnreadableRecords, read_rows
 from sublet_hub.ledger.records import (
     Change,
@@ -226,6 +227,14 @@ class Database:
             job_ids = tuple(connection.execute(sa.select(JOBS.c.job_id).where(old_jobs)).scalars())
             connection.execute(sa.delete(JOBS).where(old_jobs))
         return job_ids
+
+    def forget_surplus_events(self, most: int) -> int:
+        """Delete some of the oldest beyond ``most``; return how many. ``LedgerWriteError``."""
+        try:
+            return forget_surplus(self._engine, most)
+        except SQLAlchemyError as error:
+            message = f"the ledger's database forgot no events: {type(error).__name__}"
+            raise LedgerWriteError(message) from error
 
     def close(self) -> None:
         """Close all connections."""

@@ -208,6 +208,10 @@ class Ledger:
         """Return the events of a query from the database. ``LedgerReadError``."""
         return self._database.events(query)
 
+    def forget_surplus_events(self, most: int) -> int:
+        """Delete some of the oldest beyond ``most``; return how many. ``LedgerWriteError``."""
+        return self._database.forget_surplus_events(most)
+
     def forget_before(self, cutoff: datetime) -> tuple[JobId, ...]:
         """Delete what ended before; return the jobs whose files can go too.
 

@@ -20,12 +20,71 @@ _WRITER = "writer.json"
 _OURS = frozenset({_ENVIRONMENT, _WRITER})
 """Of a job's files, those that the service has written itself."""
 
+_STOP_MARK = ".no-room-for-logs"
+NOT_KEPT = "\n[What was printed here is not kept: there is no room for logs on the hub's disk.]\n"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLog:
+    """What one job's processes have written."""
+
+    job_id: JobId
+    bytes: int
+    written_at: float
+    """When something was written last, as files have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobFiles:
     """The folder of all jobs' files, each readable by the service alone."""
 
     folder: Path
+    keep_free_bytes: int = 0
+    """How much of the disk is left for the ledger."""
+
+    @property
+    def stop_mark(self) -> Path:
+        """The file that stands there while no log is written on: for writers beside the service."""
+        return self.folder / _STOP_MARK
+
+    def free_bytes(self) -> int:
+        """Return how much of the disk is free."""
+        disk = os.statvfs(self.folder)
+        return disk.f_bavail * disk.f_frsize
+
+    def is_short(self) -> bool:
+        """Whether no more is free of the disk than is left for the ledger."""
+        return self.keep_free_bytes > 0 and self.free_bytes() <= self.keep_free_bytes
+
+    def stop_logs(self, *, stopped: bool) -> None:
+        """Let no log be written on, or let all be again."""
+        if stopped:
+            self.stop_mark.touch(mode=0o600)
+        else:
+            self.stop_mark.unlink(missing_ok=True)
+
+    def add_to_log(self, log: int, text: bytes) -> None:
+        """Write to a log's descriptor, or, once, that what comes is not kept."""
+        if not text:
+            return
+        # A full disk keeps nobody from reading on, and from the progress that comes along.
+        with contextlib.suppress(OSError):
+            if not self.stop_mark.exists() and not self.is_short():
+                os.write(log, text)
+            elif not _ends_with(log, NOT_KEPT.encode()):
+                os.write(log, NOT_KEPT.encode())
+
+    def logs(self) -> list[KeptLog]:
+        """Return what each job's processes have written, and when they did last."""
+        found = []
+        for folder in self.folder.iterdir():
+            if folder.name != _STOP_MARK:
+                with contextlib.suppress(FileNotFoundError):
+                    status = [path.stat() for path in self._written(JobId(folder.name))]
+                    last = max((each.st_mtime for each in status), default=0.0)
+                    room = sum(_room(each) for each in status)
+                    found.append(KeptLog(JobId(folder.name), room, last))
+        return found
 
     def prepare(self, job_id: JobId, environment: Mapping[str, str]) -> None:
         """Make the job's folder, with the variables that its owner asked for."""
@@ -126,6 +185,13 @@ def _room(status: os.stat_result) -> int:
     reserved = status.st_blocks * 512
     unasked = 2 * status.st_size + _RESERVED_BY_ITSELF
     return reserved if reserved > unasked else status.st_size
+
+
+def _ends_with(file: int, text: bytes) -> bool:
+    """Whether a file that is open for appending ends with a text."""
+    size = os.fstat(file).st_size
+    with open(f"/proc/self/fd/{file}", "rb") as again:  # noqa: PTH123 - a descriptor's own name
+        return os.pread(again.fileno(), len(text), max(0, size - len(text))) == text
 
 
 def _whole_characters(data: bytes) -> bytes:

@@ -30,6 +30,7 @@ class RefusalReason(StrEnum):
     NO_ACCOUNT = "no-account"
     NO_JOBS = "no-jobs"
     TOO_MANY_JOBS = "too-many-jobs"
+    NO_DISK = "no-disk"
     PRIORITY_NOT_ALLOWED = "priority-not-allowed"
     KEEP_BUDGET = "keep-budget"
     BELOW_HELD = "below-held"

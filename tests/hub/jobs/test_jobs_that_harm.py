@@ -17,7 +17,6 @@ from sublet_hub.errors import NotebookError
 from sublet_hub.host import owner_process
 from sublet_hub.host.owner_process import run_as_owner
 from sublet_hub.host.process_identity import is_alive
-from sublet_hub.jobs import log_retention
 from sublet_hub.jobs.backends.local import processes, runner
 from sublet_hub.jobs.backends.local.notebook_check import inspect_notebook
 from sublet_hub.jobs.backends.local.processes import HeldProcess, Launch, start_held
@@ -371,8 +370,8 @@ async def test_an_owners_ended_jobs_keep_bounded_logs_and_leave_none_when_forgot
     tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_for(tmp_path)
-    settings = replace(settings, limits=replace(settings.limits, log_bytes=10_000))
-    monkeypatch.setattr(log_retention, "FULL_LOGS_KEPT", 2)
+    limits = replace(settings.limits, log_bytes=10_000, owner_logs_bytes=20_000)
+    settings = replace(settings, limits=limits)
     async with hub_world(tmp_path, hub, settings) as world:
         ada = await make_ada(world)
         files = world.assembly._files

@@ -30,6 +30,7 @@ STATUS_OF_REFUSAL: Final = {
     RefusalReason.NO_ACCOUNT: 409,
     RefusalReason.NO_JOBS: 403,
     RefusalReason.TOO_MANY_JOBS: 409,
+    RefusalReason.NO_DISK: 409,
     RefusalReason.PRIORITY_NOT_ALLOWED: 403,
     RefusalReason.KEEP_BUDGET: 429,
     RefusalReason.BELOW_HELD: 409,

@@ -66,6 +66,12 @@ class JobRefusal(RefusalCode):
         "This hub runs no training jobs: an administrator has switched them off. Run the notebook "
         "in your server.",
     )
+    DISK_FULL = Row(
+        RefusalReason.NO_DISK,
+        "The hub takes no new jobs now, as its disk is nearly full: {free_mib} are free, and "
+        "{kept_mib} of it are kept for its own records. Ask an administrator, and try again later.",
+        ("free_mib", "kept_mib"),
+    )
     ACCOUNT_UNKNOWN = Row(
         RefusalReason.NO_ACCOUNT,
         f"nothing is known of your account here yet: {START_A_SERVER_ONCE}",

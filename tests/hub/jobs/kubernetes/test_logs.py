@@ -19,7 +19,7 @@ from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
 from sublet_hub.jobs.backends.kubernetes.logs.position import LogPosition, StampedLog, read_position
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID, MANAGED_BY
 from sublet_hub.kubernetes_api import resources
-from sublet_hub.state.job_files import JobFiles
+from sublet_hub.state.job_files import NOT_KEPT, JobFiles
 from sublet_quota.names.ids import JobId
 
 from tests.support.fake_kube_api import FakeKube, fake_kube, way_into
@@ -141,6 +141,27 @@ async def test_who_prints_much_at_once_is_read_in_parts_with_turns_for_others_be
         read_by_turn.append(follower.bytes_read)
     assert read_by_turn[-1] == len(answer)
     assert max(later - before for before, later in pairwise(read_by_turn)) <= 64 * 1024 + 64
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("keep_free_bytes", [0, 2**62])
+async def test_without_room_for_logs_a_pods_text_is_not_kept_and_its_progress_is(
+    tmp_path: Path, keep_free_bytes: int
+) -> None:
+    files = JobFiles(tmp_path, keep_free_bytes)
+    files.prepare(JOB, {})
+    files.stop_logs(stopped=not keep_free_bytes)
+    lines = [Line(BEGINNING + n, b"\x1e{}\n" if n % 2 else b"x" * 1000 + b"\n") for n in range(500)]
+    answer = answered(lines, LogPosition())
+
+    async def read(_since: str) -> AsyncIterator[bytes]:
+        yield answer
+
+    follower = LogFollower(files, JOB, 1, PodLog(read, lambda: True, lambda: False), LogPace())
+    await until(lambda: follower.done)
+    assert follower.bytes_read == len(answer)
+    assert files.log_path(JOB).read_text() == NOT_KEPT
+    assert files.progress_path(JOB, 1).read_bytes() == b"{}\n" * 250
 
 
 def test_what_all_logs_together_print_is_read_so_fast_and_no_faster() -> None:

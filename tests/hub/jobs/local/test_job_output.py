@@ -13,7 +13,7 @@ import pytest
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.jobs.backends.local import job_output
 from sublet_hub.jobs.backends.local.job_output import JobWriters
-from sublet_hub.state.job_files import JobFiles
+from sublet_hub.state.job_files import NOT_KEPT, JobFiles
 from sublet_quota.names.ids import JobId
 
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
@@ -150,6 +150,30 @@ async def test_a_job_that_prints_too_much_is_not_kept_waiting_and_fills_no_disk(
     child.wait()
     await printer.writer_has_ended()
     assert (len(printer.log), len(printer.said)) == (10_001, 10_001)
+
+
+async def test_without_room_for_logs_nothing_is_written_until_there_is_again(
+    printer: Printer,
+) -> None:
+    printer.files.stop_logs(stopped=True)
+    steps = "echo 1; echo 2; echo a >&3; until [ -e go ]; do sleep 0.1; done; echo 3; echo b >&3"
+    child = printer.run(steps)
+    await until(lambda: printer.said == b"a\n")
+    await until(lambda: printer.log == NOT_KEPT.encode())
+    printer.files.stop_logs(stopped=False)
+    (printer.folder / "go").touch()
+    await until(lambda: child.poll() is not None)
+    await printer.writer_has_ended()
+    assert printer.log == NOT_KEPT.encode() + b"3\n"
+    assert printer.said == b"a\nb\n"
+
+
+async def test_a_log_leaves_the_ledgers_part_of_the_disk_free(printer: Printer) -> None:
+    printer.files = JobFiles(printer.files.folder, keep_free_bytes=2**62)
+    child = printer.run("echo 1; echo a >&3")
+    await until(lambda: child.poll() is not None)
+    await printer.writer_has_ended()
+    assert (printer.log, printer.said) == (NOT_KEPT.encode(), b"a\n")
 
 
 async def test_a_writer_whose_job_was_never_told_ends(printer: Printer) -> None:

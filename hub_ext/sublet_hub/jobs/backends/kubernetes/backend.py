@@ -58,6 +58,7 @@ from sublet_hub.jobs.endings import (
     wish_to_end,
 )
 from sublet_hub.jobs.folders import paths_of
+from sublet_hub.jobs.log_retention import LogRoom
 from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
@@ -89,7 +90,9 @@ class KubernetesJobs:
         self._on_news: Callable[[], None] = lambda: None
         self._object_tasks = ObjectTasks(stores.now)
         self._removal = Removal(cluster, self._object_tasks)
-        self._output = JobOutput(cluster, stores, settings.log_bytes)
+        self._output = JobOutput(
+            cluster, stores, LogRoom(settings.log_bytes, settings.owner_logs_bytes)
+        )
         self._endings: dict[JobId, Ending] = {}
         self._over: dict[JobId, tuple[datetime, Ending]] = {}
         """The jobs that are over for the cluster: since when, and the best word of why."""

@@ -9,7 +9,7 @@ from sublet_quota.names.ids import JobId
 from sublet_hub.jobs.backends.kubernetes.cluster import JobsInCluster
 from sublet_hub.jobs.backends.kubernetes.logs.follower import LogFollower
 from sublet_hub.jobs.backends.kubernetes.logs.pace import LogPace
-from sublet_hub.jobs.log_retention import make_room_of
+from sublet_hub.jobs.log_retention import LogRoom, make_room_of
 from sublet_hub.jobs.progress import ProgressFile
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import Change, JobRecord
@@ -19,10 +19,10 @@ from sublet_hub.state.stores import Stores
 class JobOutput:
     """The logs of all jobs that run, and what they say of their progress."""
 
-    def __init__(self, cluster: JobsInCluster, stores: Stores, log_bytes: int) -> None:
+    def __init__(self, cluster: JobsInCluster, stores: Stores, room: LogRoom) -> None:
         self._cluster = cluster
         self._stores = stores
-        self._log_bytes = log_bytes
+        self._room = room
         self._pace = LogPace()
         self._followers: dict[JobId, LogFollower] = {}
         self._progress: dict[JobId, ProgressFile] = {}
@@ -78,7 +78,7 @@ class JobOutput:
 
     async def _end(self, job_id: JobId, follower: LogFollower) -> None:
         await follower.stop()
-        await make_room_of(self._stores.ledger, self._stores.files, job_id, self._log_bytes)
+        await make_room_of(self._stores.ledger, self._stores.files, job_id, self._room)
 
     async def close(self) -> None:
         """Leave the rest of all logs."""

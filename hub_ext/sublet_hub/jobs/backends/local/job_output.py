@@ -21,7 +21,7 @@ from sublet_hub.host.process_identity import is_alive, started_at
 from sublet_hub.jobs.backends.local import output_writer
 from sublet_hub.jobs.backends.local.processes import Child
 from sublet_hub.ledger.records import StartedProcess
-from sublet_hub.state.job_files import JobFiles
+from sublet_hub.state.job_files import NOT_KEPT, JobFiles
 
 _LOG = logging.getLogger(__name__)
 WRITES_WITHIN_S: Final = 10.0
@@ -76,9 +76,10 @@ class JobWriters:
             progress = keep(self._files.open_progress(job_id, attempt))
             (log_pipe, print_to), (said_pipe, say_to), (told, tell) = pipe(), pipe(), pipe()
             room = max(0, self._most_bytes - os.fstat(log).st_size)
-            numbers = (log_pipe, log, room, said_pipe, progress, self._most_bytes, 0)
+            numbers = (log_pipe, log, room, said_pipe, progress, self._most_bytes)
+            disk = (self._files.keep_free_bytes, self._files.stop_mark, NOT_KEPT)
             child = Child(
-                [sys.executable, "-I", "-S", output_writer.__file__, *map(str, numbers)],
+                [sys.executable, "-I", "-S", output_writer.__file__, *map(str, (*numbers, *disk))],
                 stdin=told,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

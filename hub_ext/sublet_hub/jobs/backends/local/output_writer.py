@@ -5,9 +5,9 @@ write on when the job is over, nor beyond what a job may write. The writer outli
 a restart loses no line. It ends when the job's first process has ended, after what that had
 written until then; later writers meet a broken pipe. It runs under the service's account.
 
-Called as ``python -I -S output_writer.py`` with seven numbers, see ``main``; the job's pid comes as
-a line on stdin, and without it the writer ends. No imports but the standard library's: one of these
-runs beside each job.
+Called as ``python -I -S output_writer.py`` with what ``main`` takes; the job's pid comes as a line
+on stdin, and without it the writer ends. No imports but the standard library's: one of these runs
+beside each job.
 """
 
 import fcntl
@@ -23,6 +23,25 @@ _AT_ONCE: Final = 64 * 1024
 _INT: Final = struct.Struct("i")
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """When no log is written on."""
+
+    keep_free: int
+    """How much of the disk stays free for others, in bytes; 0: no matter."""
+    stop_mark: str
+    """A file that stands there while all logs together are too much."""
+    note: bytes
+    """What stands in a log for what is not kept."""
+
+    def takes(self, file: int) -> bool:
+        """Whether there is room for more of a log."""
+        if os.path.exists(self.stop_mark):  # noqa: PTH110 - pathlib takes too long to import
+            return False
+        disk = os.fstatvfs(file)
+        return not self.keep_free or disk.f_bavail * disk.f_frsize > self.keep_free
+
+
 @dataclass(slots=True)
 class Stream:
     """A pipe, and the file that takes what comes out of it, up to so many bytes."""
@@ -30,8 +49,9 @@ class Stream:
     pipe: int
     file: int
     room: int
-    keep_free: int
-    """How much of the disk stays free, in bytes: what would take of it is dropped."""
+    disk: Disk | None = None
+    """``None``: written while there is any room."""
+    _dropping: bool = False
 
     def read(self, most: int = _AT_ONCE) -> bool:
         """Take in something that was written; return whether more can come."""
@@ -51,19 +71,19 @@ class Stream:
 
     def _write(self, data: bytes) -> None:
         try:
-            while data and self._may_take_room():
+            if self.disk is not None and not self.disk.takes(self.file):
+                if not self._dropping:
+                    os.write(self.file, self.disk.note)
+                self._dropping = True
+                return
+            self._dropping = False
+            while data:
                 written = os.write(self.file, data)
                 data = data[written:]
                 self.room -= written
         except OSError:
             # A full disk: the job goes on without these lines.
             return
-
-    def _may_take_room(self) -> bool:
-        if not self.keep_free:
-            return True
-        disk = os.fstatvfs(self.file)
-        return disk.f_bavail * disk.f_frsize > self.keep_free
 
 
 def copy(job: int, streams: list[Stream]) -> None:
@@ -85,13 +105,14 @@ def copy(job: int, streams: list[Stream]) -> None:
                 del by_pipe[pipe]
 
 
-def main(numbers: list[int]) -> None:
+def main(arguments: list[str]) -> None:
     """Write for one job.
 
-    ``numbers``: of its log and then of its progress the pipe's descriptor, the file's, and how many
-    bytes the file may take; and how many bytes of the disk the log leaves free.
+    ``arguments``: of its log and then of its progress the pipe's descriptor, the file's, and how
+    many bytes the file may take; and the three of ``Disk``.
     """
-    log_pipe, log_file, log_room, said_pipe, said_file, said_room, keep_free = numbers
+    *numbers, keep_free, stop_mark, note = arguments
+    log_pipe, log_file, log_room, said_pipe, said_file, said_room = map(int, numbers)
     line = sys.stdin.readline()
     if not line:
         return
@@ -99,9 +120,9 @@ def main(numbers: list[int]) -> None:
         job = os.pidfd_open(int(line))
     except ProcessLookupError:
         job = os.open(os.devnull, os.O_RDONLY)
-    log = Stream(log_pipe, log_file, log_room, keep_free)
-    copy(job, [log, Stream(said_pipe, said_file, said_room, 0)])
+    log = Stream(log_pipe, log_file, log_room, Disk(int(keep_free), stop_mark, note.encode()))
+    copy(job, [log, Stream(said_pipe, said_file, said_room)])
 
 
 if __name__ == "__main__":
-    main([int(number) for number in sys.argv[1:]])
+    main(sys.argv[1:])

@@ -44,7 +44,7 @@ from sublet_hub.jobs.endings import (
 )
 from sublet_hub.jobs.environment import job_environment
 from sublet_hub.jobs.folders import paths_of
-from sublet_hub.jobs.log_retention import make_room_of
+from sublet_hub.jobs.log_retention import LogRoom, make_room_of
 from sublet_hub.jobs.progress import Progress, ProgressFile
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
@@ -64,15 +64,15 @@ _SLICE_GONE = JobReason(JobReasonCode.SLICE_GONE)
 class LocalRunner:
     """The backend that runs jobs as processes on this machine."""
 
-    def __init__(self, stores: Stores, settings: JobSettings, log_bytes: int, boot_id: str) -> None:
+    def __init__(self, stores: Stores, settings: JobSettings, room: LogRoom, boot_id: str) -> None:
         self._stores = stores
         self._settings = settings
-        self._log_bytes = log_bytes
+        self._room = room
         self._boot_id = boot_id
         self._runs: dict[JobId, Run] = {}
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
-        self._writers = JobWriters(stores.files, log_bytes, boot_id)
+        self._writers = JobWriters(stores.files, room.a_job, boot_id)
         self._unkilled: list[Child] = []
         """They are waited for, else they would be zombies when they end at last."""
 
@@ -253,7 +253,7 @@ class LocalRunner:
             self._end(run, ending, timedelta())
             return
         printed = stores.files.bytes_written(job.job_id, job.attempts)
-        wish = wish_to_end(job, PrintedLog(printed, self._log_bytes), stores.now())
+        wish = wish_to_end(job, PrintedLog(printed, self._room.a_job), stores.now())
         if wish is not None:
             self._end(run, wish, self._settings.grace)
 
@@ -296,7 +296,7 @@ class LocalRunner:
         root_lives = is_alive(run.tree.root, self._boot_id)
         await self._writers.end(run.tree.job_id, at_once=root_lives)
         stores = self._stores
-        await make_room_of(stores.ledger, stores.files, run.tree.job_id, self._log_bytes)
+        await make_room_of(stores.ledger, stores.files, run.tree.job_id, self._room)
         job = self._stores.ledger.jobs.get(run.tree.job_id)
         if job is None or job.state is not JobState.RUNNING:
             return
@@ -324,4 +324,6 @@ class LocalRunner:
 
 def runner_of(stores: Stores, settings: ServiceSettings) -> LocalRunner:
     """Return the runner of a service that is set up so."""
-    return LocalRunner(stores, settings.jobs, settings.limits.log_bytes, read_boot_id())
+    limits = settings.limits
+    room = LogRoom(limits.log_bytes, limits.owner_logs_bytes)
+    return LocalRunner(stores, settings.jobs, room, read_boot_id())

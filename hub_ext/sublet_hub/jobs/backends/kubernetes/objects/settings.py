@@ -52,7 +52,8 @@ class KubeJobSettings:
     """Longer: images are pulled. A pod that has a node and has not begun for so long (its image is
     not to be had, a volume cannot be mounted) is an attempt that failed."""
     most_attempts: int = 3
-    log_bytes: int = 256 * 1024 * 1024
+    log_bytes: int = 64 * 2**20
+    owner_logs_bytes: int = 256 * 2**20
     kueue: KueueSettings | None = None
     several_nodes: SeveralNodes = SeveralNodes.JOB_SET
     labels: tuple[tuple[str, str], ...] = field(default=())
