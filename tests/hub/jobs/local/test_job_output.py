@@ -152,6 +152,20 @@ async def test_a_job_that_prints_too_much_is_not_kept_waiting_and_fills_no_disk(
     assert (len(printer.log), len(printer.said)) == (10_001, 10_001)
 
 
+async def test_where_everything_is_told_to_end_a_jobs_last_words_are_written(
+    printer: Printer,
+) -> None:
+    child = printer.run("trap 'echo last; exit' TERM; echo early; while :; do sleep 0.1; done")
+    await until(lambda: printer.log == b"early\n")
+    writer = printer.writers.find(JOB)
+    assert writer is not None
+    os.kill(writer.pid, signal.SIGTERM)
+    os.kill(child.pid, signal.SIGTERM)
+    await until(lambda: child.poll() is not None)
+    await printer.writer_has_ended()
+    assert printer.log == b"early\nlast\n"
+
+
 async def test_without_room_for_logs_nothing_is_written_until_there_is_again(
     printer: Printer,
 ) -> None:

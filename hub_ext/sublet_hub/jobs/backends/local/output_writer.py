@@ -13,6 +13,7 @@ beside each job.
 import fcntl
 import os
 import select
+import signal
 import struct
 import sys
 import termios
@@ -111,6 +112,9 @@ def main(arguments: list[str]) -> None:
     ``arguments``: of its log and then of its progress the pipe's descriptor, the file's, and how
     many bytes the file may take; and the three of ``Disk``.
     """
+    # Where everything is told to end, the job has its last words, and this ends after it.
+    for told in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(told, signal.SIG_IGN)
     *numbers, keep_free, stop_mark, note = arguments
     log_pipe, log_file, log_room, said_pipe, said_file, said_room = map(int, numbers)
     line = sys.stdin.readline()
