@@ -268,6 +268,8 @@ class LendingState(LendingSwitch):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    reason: Words = ""
+    """Services of before took longer ones."""
     switched_by: Words | None = None
     """Which admin switched lending; told to admins alone."""
     switched_at: AwareDatetime | None = None

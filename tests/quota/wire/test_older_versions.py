@@ -4,7 +4,7 @@ import json
 
 import pytest
 from sublet_quota.wire.agent_link import Status
-from sublet_quota.wire.api import SliceInfo
+from sublet_quota.wire.api import LendingState, SliceInfo
 from sublet_quota.wire.standing import NOT_TOLD
 from sublet_quota.wire.tenant_socket import TO_TENANT, GateOpen, GateWaits, LocalShare
 
@@ -71,6 +71,11 @@ def test_an_agents_share_without_a_standing_is_read_and_says_that_it_is_not_told
     share = TO_TENANT.validate_json(json.dumps(SHARE))
     assert isinstance(share, LocalShare)
     assert share.standing == NOT_TOLD
+
+
+def test_a_longer_reason_that_an_older_service_took_is_read() -> None:
+    told = LendingState.model_validate({"lending": False, "reason": "r" * 4000})
+    assert told.reason == "r" * 4000
 
 
 def test_a_services_slice_may_come_without_a_standing() -> None:
