@@ -411,3 +411,23 @@ def test_use_is_added_to_what_its_owner_has_of_the_hour_and_begun_for_others(
     assert store.use_since("ada", hour) == HourOfUse("ada", hour, 12, 13, 2**40 + 10, 15)
     assert store.use_since("ada", before) == HourOfUse("ada", before, 13, 13, 2**40 + 10, 15)
     assert store.use_since("ben", before) == HourOfUse("ben", before, 7)
+
+
+def test_use_that_no_column_holds_is_dropped_and_all_others_is_stored(database: Database) -> None:
+    store, hour = UseStore(database), datetime(2026, 11, 29, 9, tzinfo=UTC)
+    store.add_use((HourOfUse("ada", hour, 1, 0, 2**62),))
+    store.add_use(
+        (HourOfUse("ada", hour, 1), HourOfUse("mal", hour, 1, 1, 10**30), HourOfUse("ben", hour, 3))
+    )
+    assert store.use_since("ada", hour) == HourOfUse("ada", hour, 2, 0, 2**62)
+    assert store.use_since("mal", hour) == HourOfUse("mal", hour)
+    assert store.use_since("ben", hour) == HourOfUse("ben", hour, 3)
+
+
+def test_of_too_many_events_the_newest_are_kept(database: Database) -> None:
+    ledger = Ledger(database)
+    times = [NOW + timedelta(seconds=n) for n in range(10)]
+    ledger.add_events(tuple(EventRecord(f"e{n}", at, "idle") for n, at in enumerate(times)))
+    assert [ledger.forget_surplus_events(4), ledger.forget_surplus_events(4)] == [6, 0]
+    left = ledger.events(EventQuery(None, None, 100))
+    assert [event.event_id for event in left] == ["e6", "e7", "e8", "e9"]
