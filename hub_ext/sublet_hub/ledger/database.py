@@ -27,8 +27,8 @@ from sublet_quota.wire.event_kinds import EventKind
 from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows
 from sublet_hub.ledger.ended_jobs import EndedJob
-from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.event_retention import forget_surplus
+from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.reading import UnreadableRecords, read_rows
 from sublet_hub.ledger.records import (
     Change,

@@ -22,6 +22,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 
 from sublet_hub.web.connections import OpenConnections
+from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE: Final = 64
@@ -113,10 +114,15 @@ class BoundedServer(HTTPServer):
     open_connections: OpenConnections[IOStream]
 
     def initialize(  # type: ignore[override] # what it is made from is ours to say
-        self, request_callback: Any, most_connections: int, **options: Any
+        self,
+        request_callback: Any,
+        most_connections: int,
+        unsent: UnsentAnswers,
+        **options: Any,
     ) -> None:
-        """Take the application, the bound, and tornado's options."""
+        """Take the application, the bound, the answers under way, and tornado's options."""
         super().initialize(request_callback, **options)
+        self._unsent = unsent
         self.open_connections = OpenConnections(most_connections)
         self._unheard: dict[IOStream, object] = {}
         """The end of the patience with each connection from which nothing has come."""
@@ -141,6 +147,7 @@ class BoundedServer(HTTPServer):
     def start_request(self, server_conn: Any, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Wait for the connection's next request: idle until its headers are there."""
         stream: IOStream = server_conn.stream
+        self._unsent.is_over(stream)
         self.open_connections.is_idle(stream)
 
         def has_come() -> None:
@@ -152,6 +159,7 @@ class BoundedServer(HTTPServer):
     def on_close(self, server_conn: Any) -> None:
         """Forget a connection that is closed, or has become an agent's WebSocket."""
         self._be_patient(server_conn.stream)
+        self._unsent.is_over(server_conn.stream)
         self.open_connections.close(server_conn.stream)
         super().on_close(server_conn)
 

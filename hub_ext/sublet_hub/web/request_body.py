@@ -10,7 +10,7 @@ from typing import Any, Final
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
-from sublet_hub.security.body_room import BodyRoom
+from sublet_hub.security.byte_room import ByteRoom
 
 LARGEST_BODY: Final = 1024 * 1024
 STRANGERS_BODY: Final = 16 * 1024
@@ -26,10 +26,10 @@ class RequestBody:
         self._declared = _declared_bytes(request)
         self._chunks = bytearray()
         self._most = 0
-        self._promised: tuple[BodyRoom, str, int] | None = None
+        self._promised: tuple[ByteRoom, str, int] | None = None
         self.is_too_long = False
 
-    def expect(self, most: int, room: BodyRoom, caller: str) -> None:
+    def expect(self, most: int, room: ByteRoom, caller: str) -> None:
         """Keep what comes, up to so many bytes. ``HTTPError``, ``TooManyRequestsError``."""
         if self._declared is not None and self._declared > most:
             raise too_long(self._declared, most)

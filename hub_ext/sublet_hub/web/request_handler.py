@@ -104,9 +104,15 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             self.body.free()
 
     def on_finish(self) -> None:
-        """Forget the body."""
+        """Forget the body, and note the answer until it is read."""
         if hasattr(self, "body"):
             self.body.free()
+        stream = getattr(self.request.connection, "stream", None)
+        if stream is not None:
+            who = "nobody" if self.caller is None else f"{self.caller.kind}:{self.caller.name}"
+            # What finish was given as a whole has its length among its headers.
+            size = int(self._headers.get("Content-Length", "0"))
+            self.settings["unsent"].note(stream, who, size)
 
     def set_default_headers(self) -> None:
         """Let no browser frame, cache or guess at an answer."""

@@ -25,6 +25,7 @@ from sublet_hub.web.request_handler import (
 )
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.table import routes_by_path
+from sublet_hub.web.unsent_answers import UnsentAnswers
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
 _LARGEST_HEADERS = 32 * 1024
@@ -69,9 +70,11 @@ def make_server(
     settings: WebSettings,
 ) -> HTTPServer:
     """Return a server of the application, which listens nowhere yet."""
+    unsent = UnsentAnswers()
     return BoundedServer(
-        make_application(service, hub_auth, connections, settings),
+        make_application(service, hub_auth, connections, settings, unsent),
         most_connections=settings.most_connections,
+        unsent=unsent,
         max_header_size=_LARGEST_HEADERS,
         # Handlers allow more to who was let in.
         max_body_size=STRANGERS_BODY,
@@ -105,6 +108,7 @@ def make_application(
     hub_auth: ServiceAuth,
     connections: AgentConnections,
     settings: WebSettings,
+    unsent: UnsentAnswers,
 ) -> Application:
     """Return the application with all routes."""
     prefix = re.escape(settings.prefix)
@@ -136,6 +140,7 @@ def make_application(
         log_function=log_request,
         cookie_secret=settings.cookie_secret,
         proxies_before_hub=settings.proxies_before_hub,
+        unsent=unsent,
         # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
         xsrf_cookies=False,
         xsrf_cookie_kwargs=dict(XSRF_COOKIE_OPTIONS),

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from sublet_hub.web.connections import OpenConnections
 from sublet_hub.web.listening import BoundedServer, Listener
+from sublet_hub.web.unsent_answers import UnsentAnswers
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.testing import bind_unused_port
 
@@ -112,7 +113,7 @@ async def test_idle_connections_beyond_the_bound_are_closed_the_oldest_first() -
         request.connection.write_headers(line, HTTPHeaders())
         request.connection.finish()
 
-    server = BoundedServer(answer, most_connections=3)
+    server = BoundedServer(answer, most_connections=3, unsent=UnsentAnswers())
     sock, port = bind_unused_port()
     server.add_socket(sock)
     lines = []

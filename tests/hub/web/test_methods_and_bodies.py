@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from sublet_hub.errors import TooManyRequestsError
-from sublet_hub.security.body_room import BodyRoom
+from sublet_hub.security.byte_room import ByteRoom
 
 from tests.support.hub_world import PREFIX, HubWorld, until
 
@@ -119,7 +119,7 @@ async def test_room_for_bodies_is_given_back_when_the_sender_goes(world: HubWorl
 
 
 async def test_what_one_caller_sends_leaves_room_to_others() -> None:
-    room = BodyRoom(most=100, most_of_a_caller=60)
+    room = ByteRoom(most=100, most_of_a_caller=60)
     room.promise("ada", 60)
     with pytest.raises(TooManyRequestsError):
         room.promise("ada", 1)
