@@ -65,6 +65,7 @@ class MetricsHandler(ServiceHandler):
         self.allow_methods("GET")
         token = self.hub_auth.get_token(self, in_cookie=False) or ""
         if self.token is not None and hmac.compare_digest(token.encode(), self.token.encode()):
+            self.who = "metrics"
             return
         if not token and _came_directly_from_here(self.request):
             return
@@ -72,6 +73,7 @@ class MetricsHandler(ServiceHandler):
         if model is None or not caller_of(model).is_admin:
             message = "metrics are for admins, and for who has the metrics' own token"
             raise NotAllowedError(message)
+        self.who = f"user:{model['name']}"
 
     async def answer(self, **_path: str) -> None:
         """Send all metrics."""

@@ -38,6 +38,7 @@ from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
 from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
 _SECURITY_HEADERS = {
@@ -56,6 +57,8 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     hub_auth: ServiceAuth
     body: RequestBody
     caller: Caller | None = None
+    who: str | None = None
+    """The name by which bounds know who was let in; ``None``: a stranger."""
     refusal: Exception | None = None
     """Why nobody was let in, told when the body is over."""
     answers_early: bool = True
@@ -75,7 +78,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         try:
             await self.let_in()
         except (HTTPError, SubletHubError) as error:
-            if not self.body.throw_away(let_in=self.caller is not None):
+            if not self.body.throw_away(let_in=self.who is not None):
                 raise
             self.refusal = error
         self.answers_early = False
@@ -109,10 +112,10 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             self.body.free()
         stream = getattr(self.request.connection, "stream", None)
         if stream is not None:
-            who = "nobody" if self.caller is None else f"{self.caller.kind}:{self.caller.name}"
+            unsent: UnsentAnswers = self.settings["unsent"]
             # What finish was given as a whole has its length among its headers.
             size = int(self._headers.get("Content-Length", "0"))
-            self.settings["unsent"].note(stream, who, size)
+            unsent.note(stream, self.who, str(self.request.remote_ip), size)
 
     def set_default_headers(self) -> None:
         """Let no browser frame, cache or guess at an answer."""
@@ -216,11 +219,11 @@ class RouteHandler(ServiceHandler):
         route = self.route = self.routes[self.request.method or ""]
         if route.access is Access.HUB:
             self._let_hub_in()
-            who = "hub"
+            self.who = "hub"
         else:
             caller = await self._let_user_in(route)
-            who = f"{caller.kind}:{caller.name}"
-        self.body.expect(route.most_body_bytes, self.service.limits.bodies, who)
+            self.who = f"{caller.kind}:{caller.name}"
+        self.body.expect(route.most_body_bytes, self.service.limits.bodies, self.who)
 
     def _let_hub_in(self) -> None:
         token = self.hub_auth.get_token(self, in_cookie=False) or ""

@@ -27,15 +27,22 @@ Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 class LargeAnswer(ServiceHandler):
     async def let_in(self) -> None:
-        """Let everybody in."""
+        self.who = "ada"
 
     async def answer(self, **_path: str) -> None:
         self.finish(b"x" * LARGE)
 
 
+class Strangers(LargeAnswer):
+    async def let_in(self) -> None:
+        """Let everybody in, as nobody."""
+
+
 @asynccontextmanager
-async def serving(unsent: UnsentAnswers) -> AsyncIterator[Callable[[], Awaitable[Line]]]:
-    application = Application([("/", LargeAnswer)], unsent=unsent, log_function=lambda _: None)
+async def serving(
+    unsent: UnsentAnswers, handler: Any = LargeAnswer
+) -> AsyncIterator[Callable[[], Awaitable[Line]]]:
+    application = Application([("/", handler)], unsent=unsent, log_function=lambda _: None)
     server = BoundedServer(application, most_connections=100, unsent=unsent)
     sock, port = bind_unused_port()
     server.add_socket(sock)
@@ -79,6 +86,19 @@ async def test_who_reads_nothing_has_one_long_answer_waiting_and_no_second() -> 
         assert unsent.promised == 1000
         first.transport.abort()
         await until(lambda: unsent.promised == 0)
+
+
+async def test_strangers_at_one_address_share_and_take_no_room_of_others() -> None:
+    room = ByteRoom(most=1000, most_of_a_caller=1000)
+    unsent = UnsentAnswers(room)
+    async with serving(unsent, Strangers) as ask:
+        await ask()
+        await until(lambda: unsent.promised > 0)
+        assert room.promised == 0
+        first = unsent.promised
+        reader, _ = await ask()
+        assert len(await asyncio.wait_for(reader.read(), 60)) < LARGE
+        assert unsent.promised == first
 
 
 class NotedRoom(ByteRoom):
