@@ -23,6 +23,7 @@ from sublet_hub.app.kubernetes_options import KubeOptions
 from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children
 from sublet_hub.host.clock import utc_now
+from sublet_hub.host.file_limit import allow_files
 from sublet_hub.host.private_files import keep_secret, make_private_folder, read_secret
 from sublet_hub.ledger.database import Database
 from sublet_hub.security.client_address import networks_of
@@ -223,6 +224,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
         kube = await self.connect_to_kubernetes()
+        if kube is not None:
+            # There are many agents, and jobs are started elsewhere: nobody inherits it.
+            allow_files()
         try:
             async with self.as_the_writer(kube, stopped) as begins:
                 if begins:
