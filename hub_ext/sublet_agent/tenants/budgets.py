@@ -3,7 +3,8 @@
 A tenant is a slice, or an account of strangers, with however many connections. Its budgets outlive
 them: who connects again gets no new ones. Connecting, lines, and asking for the share have a budget
 each, so that a cell at the gate does not wait behind a widget that asks too often. Whoever has used
-theirs up waits; nothing is dropped.
+theirs up waits; nothing is dropped. Of connections there are so many, and the next one is refused:
+each may hold a line (``lines.py``) of the agent's memory.
 """
 
 import asyncio
@@ -17,14 +18,16 @@ _MANY: Final = 256
 _RECOUNT_S: Final = 1.0
 _SHARED_BY: Final = 8
 """By how much the possible connections are divided: what one tenant may have at most."""
+_STRANGERS_PART: Final = 4
+"""The same for all strangers together: whoever may make accounts keeps no slice's kernel out."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketLimits:
     """What each slice, and each account of strangers, may use of the tenants' socket."""
 
-    connections: int = 1024
-    """The most connections at once; a kernel has two, and more for its subshells."""
+    connections: int = 64
+    """The most connections at once; a kernel has one or two, a notebook server one."""
     connects_per_s: int = 50
     lines_per_s: int = 200
     shares_per_s: int = 50
@@ -89,6 +92,8 @@ class Tenants:
         self._time = time
         self._known: dict[str, Tenant] = {}
         self._placed: dict[TenantProcess, Tenant] = {}
+        self._most_strangers = max(1, most // _STRANGERS_PART)
+        self._strangers: set[TenantProcess] = set()
         self._tidy_at = _MANY
 
     def __len__(self) -> int:
@@ -103,16 +108,20 @@ class Tenants:
                 before.speakers.discard(speaker)
             tenant.speakers.add(speaker)
             self._placed[speaker] = tenant
+            (self._strangers.add if speaker.is_stranger else self._strangers.discard)(speaker)
         return tenant
 
     def remove(self, speaker: TenantProcess) -> None:
         """Count a connection no more, which has ended."""
         self._placed.pop(speaker).speakers.discard(speaker)
+        self._strangers.discard(speaker)
 
     def why_no_room_for(self, speaker: TenantProcess) -> str | None:
         """Return why a speaker gets no connection; connections count for whom they are of now."""
         if len(self._placed) >= self._most:
             return f"there are {self._most} connections on this node already"
+        if speaker.is_stranger and len(self._strangers) >= self._most_strangers:
+            return f"there are {self._most_strangers} connections of no slice on this node already"
         return self.why_too_many_of(speaker)
 
     def why_too_many_of(self, speaker: TenantProcess) -> str | None:
@@ -122,7 +131,9 @@ class Tenants:
             for other in tuple(tenant.speakers):
                 other.slice_id()
                 self.place(other)
-        return None if len(tenant.speakers) < most else f"there are {most} connections already"
+        if len(tenant.speakers) < most:
+            return None
+        return f"there are {most} connections already of {speaker.tenant}: close some first"
 
     async def spend(self, budget: Budget, cost: int = 1) -> None:
         """Wait for one's turn, and in any case let the others have theirs."""

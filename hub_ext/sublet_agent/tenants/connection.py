@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from sublet_quota.names.ids import SliceId
 from sublet_quota.wire.tenant_socket import (
     FROM_TENANT,
-    MAX_LINE_BYTES,
     AgentAnswer,
     AskShare,
     EnterGate,
@@ -27,6 +26,7 @@ from sublet_quota.wire.tenant_socket import (
 
 from sublet_agent.processes.peer import Peer
 from sublet_agent.residency.gate import GateRequest
+from sublet_agent.tenants.lines import TenantLines
 
 _WAIT_PERIOD_S: Final = 0.5
 """A waiting cell is told about changes at most so often."""
@@ -100,6 +100,11 @@ class TenantProcess:
         """
         return f"uid {self.peer.uid}" if self._slice_id is None else f"slice {self._slice_id}"
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the speaker is in no slice, by what is known of it."""
+        return self._slice_id is None
+
     def slice_id(self) -> SliceId | None:
         """Return the speaker's slice; asked again while it is in none (it may come yet).
 
@@ -127,12 +132,10 @@ class _Waiting:
 class TenantConnection:
     """One connection: its requests at the gate, and what it was told."""
 
-    def __init__(
-        self, answers: TenantAnswers, speaker: TenantProcess, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, answers: TenantAnswers, speaker: TenantProcess, lines: TenantLines) -> None:
         self._answers = answers
         self._speaker = speaker
-        self._writer = writer
+        self._lines = lines
         self._gates: dict[GateRequest, _Waiting] = {}
         self._reported_for: set[SliceId] = set()
         self._bad_lines = 0
@@ -174,7 +177,7 @@ class TenantConnection:
 
     def refuse(self, why: str, cell: str | None = None) -> None:
         """Answer with ``Unknown``; of a cell at the gate, naming it."""
-        self._send(unknown_line(why, cell))
+        self._lines.write(unknown_line(why, cell))
 
     def end(self) -> None:
         """Take back what waits at the gate."""
@@ -255,16 +258,7 @@ class TenantConnection:
         self._send_answer(GateOpen(cell=request.cell))
 
     def _send_answer(self, answer: AgentAnswer) -> None:
-        self._send(answer.model_dump_json().encode() + b"\n")
-
-    def _send(self, line: bytes) -> None:
-        if self._writer.is_closing():
-            return
-        if self._writer.transport.get_write_buffer_size() > MAX_LINE_BYTES:
-            # It asks and does not read: whatever it misses is its own.
-            self._writer.transport.abort()
-            return
-        self._writer.write(line)
+        self._lines.write(answer.model_dump_json().encode() + b"\n")
 
 
 def unknown_line(why: str, cell: str | None = None) -> bytes:

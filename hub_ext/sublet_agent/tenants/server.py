@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, AskShare
+from sublet_quota.wire.tenant_socket import AskShare
 
 from sublet_agent.processes.peer import peer_of, pid_of
 from sublet_agent.processes.process_table import ProcessTable
@@ -25,6 +25,7 @@ from sublet_agent.tenants.connection import (
     TenantProcess,
     unknown_line,
 )
+from sublet_agent.tenants.lines import MOST_LINE_BYTES, LineTooLongError, TenantLines
 
 _BACKLOG: Final = 1024
 _CONNECTING_S: Final = 0.001
@@ -38,6 +39,7 @@ _MOST_LINGERING: Final = 64
 _AFTER_FAILING_S: Final = 0.5
 _OWN_FILES: Final = 512
 _FEW_CONNECTIONS: Final = 64
+_MANY_CONNECTIONS: Final = 2048
 _BYTES_AS_ONE_LINE: Final = 1024
 """The length from which on a line costs as much as several."""
 
@@ -144,26 +146,24 @@ class TenantSocket:
             log.error("a tenant's connection broke", exc_info=error)
 
     async def _serve(self, connection: socket.socket, speaker: TenantProcess) -> None:
-        writer: asyncio.StreamWriter | None = None
-        refused = False
+        lines, taken = TenantLines(), False
         try:
             await self._tenants.spend(self._tenants.place(speaker).connects)
             why = await self._why_not_closely(speaker)
             if why is not None:
-                refused = True
+                taken = True
                 self._refuse(connection, why)
                 return
-            reader, writer = await asyncio.open_unix_connection(
-                sock=connection, limit=MAX_LINE_BYTES
-            )
-            await self._converse(reader, writer, speaker)
-        except (ConnectionError, asyncio.IncompleteReadError):
+            loop = asyncio.get_running_loop()
+            await loop.create_unix_connection(lambda: lines, sock=connection)
+            taken = True
+            await self._converse(lines, speaker)
+        except ConnectionError:
             pass
         finally:
             self._tenants.remove(speaker)
-            if writer is not None:
-                _hang_up(writer)
-            elif not refused:
+            lines.hang_up()
+            if not taken:
                 connection.close()
 
     async def _why_not_closely(self, speaker: TenantProcess) -> str | None:
@@ -172,12 +172,10 @@ class TenantSocket:
         await speaker.look_closely()
         return None if speaker.tenant == before else self._tenants.why_too_many_of(speaker)
 
-    async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speaker: TenantProcess
-    ) -> None:
-        conversation = TenantConnection(self._answers, speaker, writer)
+    async def _converse(self, lines: TenantLines, speaker: TenantProcess) -> None:
+        conversation = TenantConnection(self._answers, speaker, lines)
         try:
-            while line := await self._line(reader, conversation):
+            while line := await self._line(lines, conversation):
                 tenant = self._tenants.place(speaker)
                 await self._tenants.spend(tenant.lines, 1 + len(line) // _BYTES_AS_ONE_LINE)
                 message = conversation.read(line)
@@ -192,12 +190,12 @@ class TenantSocket:
             conversation.end()
 
     @staticmethod
-    async def _line(reader: asyncio.StreamReader, conversation: TenantConnection) -> bytes:
+    async def _line(lines: TenantLines, conversation: TenantConnection) -> bytes:
         """Return the next line; nothing at the end, which one that is too long is as well."""
         try:
-            return await reader.readline()
-        except ValueError:
-            conversation.refuse(f"a line is longer than {MAX_LINE_BYTES} bytes")
+            return await lines.read()
+        except LineTooLongError:
+            conversation.refuse(f"a line is longer than {MOST_LINE_BYTES} bytes")
             return b""
 
 
@@ -224,18 +222,10 @@ async def _linger(connection: socket.socket) -> None:
     """Close a refused connection once it has spoken: it may look for an answer only then."""
     with connection, contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_LINGERS_S):
-            await asyncio.get_running_loop().sock_recv(connection, MAX_LINE_BYTES)
+            await asyncio.get_running_loop().sock_recv(connection, MOST_LINE_BYTES)
 
 
 def _most_connections() -> int:
     """Return how many connections the limit of open files allows, with some left for the agent."""
     most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(_FEW_CONNECTIONS, most_files - _OWN_FILES)
-
-
-def _hang_up(writer: asyncio.StreamWriter) -> None:
-    """Close a connection at once: one that does not read would stay open, uncounted."""
-    if writer.transport.get_write_buffer_size():
-        writer.transport.abort()
-    else:
-        writer.close()
+    return min(_MANY_CONNECTIONS, max(_FEW_CONNECTIONS, most_files - _OWN_FILES))

@@ -103,10 +103,23 @@ def test_where_few_are_possible_in_all_no_tenant_takes_most_of_them():
         if pid < 7:
             assert (
                 tenants.why_no_room_for(tenant_requests.speaker(pid))
-                == "there are 2 connections already"
+                == f"there are 2 connections already of slice s{pid}: close some first"
             )
     why = tenants.why_no_room_for(tenant_requests.speaker(8))
     assert why == "there are 16 connections on this node already"
+
+
+def test_strangers_of_many_accounts_keep_no_slice_out():
+    tenants, tenant_requests = Tenants(LIMITS, 16, Time()), Names(p1="a")
+    for uid in range(4):
+        speaker = tenant_requests.speaker(2, uid=uid)
+        assert not tenants.why_no_room_for(speaker)
+        tenants.place(speaker)
+    why = tenants.why_no_room_for(tenant_requests.speaker(2, uid=9))
+    assert why == "there are 4 connections of no slice on this node already"
+    assert not tenants.why_no_room_for(tenant_requests.speaker(1))
+    tenants.remove(speaker)
+    assert not tenants.why_no_room_for(tenant_requests.speaker(2, uid=9))
 
 
 def test_strangers_whose_slice_is_known_by_now_keep_no_other_stranger_out():

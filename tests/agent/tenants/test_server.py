@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sublet_agent.tenants.budgets import SocketLimits
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES
+from sublet_agent.tenants.lines import MOST_LINE_BYTES
 
 from tests.support.agent_world import agent_world
 from tests.support.running_agent import TenantLine
@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_answered_with_unknown_and_the_line_goes_on(line,
 
 
 def test_a_line_too_long_ends_the_connection(line):
-    line._socket.sendall(b"x" * (2 * MAX_LINE_BYTES))
+    line._socket.sendall(b"x" * (MOST_LINE_BYTES + 1))
     assert "longer than" in line.receive()["message"]
     assert line._reader.readline() == b""
 

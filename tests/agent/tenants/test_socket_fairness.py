@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from sublet_agent.tenants.budgets import SocketLimits
-from sublet_agent.tenants.server import TenantSocket, _hang_up
+from sublet_agent.tenants.lines import MOST_LINE_BYTES
+from sublet_agent.tenants.server import TenantSocket
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.wire.standing import tell_standing
@@ -198,14 +199,15 @@ def readable(line):
 
 @pytest.mark.asyncio
 async def test_a_slice_of_many_kernels_has_room_for_all_their_connections(tmp_path):
-    tenant_requests = HeardDesk(*["a"] * 300)
+    most = SocketLimits().connections
+    tenant_requests = HeardDesk(*["a"] * most)
     with contextlib.ExitStack() as stack:
         async with listening(
             tmp_path, tenant_requests, connects_per_s=1000, lines_per_s=1000
         ) as path:
-            for _ in range(300):
+            for _ in range(most):
                 connected(stack, path).sendall(ENTER)
-            await tenant_requests.until(300, "a enters")
+            await tenant_requests.until(most, "a enters")
 
 
 @pytest.mark.asyncio
@@ -254,11 +256,27 @@ async def test_a_connection_that_fails_to_be_taken_keeps_no_other_out(tmp_path):
 
 
 @pytest.mark.asyncio
-async def test_a_connection_ends_also_where_the_last_answers_are_not_read():
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    with theirs:
-        _, writer = await asyncio.open_unix_connection(sock=ours)
-        writer.write(b"x" * 4_000_000)
-        _hang_up(writer)
-        await asyncio.sleep(0)
-        assert ours.fileno() == -1
+async def test_what_a_tenant_says_without_an_end_stays_its_own_memory(tmp_path):
+    most = SocketLimits().connections
+    tenant_requests = HeardDesk(*["a"] * most, "b")
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, tenant_requests, connects_per_s=1000) as path:
+            endless = [connected(stack, path) for _ in range(most)]
+            said = sum([await said_without_an_end(line) for line in endless])
+            other = connected(stack, path)
+            other.sendall(ENTER)
+            await tenant_requests.until(1, "b enters")
+            told = [await asyncio.to_thread(line.recv, 1000) for line in endless]
+    assert said > most * MOST_LINE_BYTES
+    assert all(b"is longer than" in text for text in told)
+
+
+async def said_without_an_end(line: socket.socket) -> int:
+    """How many bytes of one line a tenant got rid of before it was to wait."""
+    line.setblocking(False)
+    said = 0
+    with contextlib.suppress(BlockingIOError):
+        while said < 10 * MOST_LINE_BYTES:
+            said += line.send(b"x" * 4096)
+    line.settimeout(WITHIN_S)
+    return said
