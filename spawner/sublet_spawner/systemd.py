@@ -23,6 +23,16 @@ from sublet_spawner.systemd_units import Unit, look_at_unit
 
 _NO_NAME_OF_A_UNIT: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _MOST_NAME: Final = 40
+_PROPERTIES: Final = {
+    # It is up when its program runs under its account, and not before.
+    "Type": "exec",
+    # What is suspended lies in the server's own memory: it is never written to disk, and what its
+    # programs share by name is nobody else's to open.
+    "LimitCORE": "0",
+    "MemorySwapMax": "0",
+    "TemporaryFileSystem": "/dev/shm:mode=1777",  # noqa: S108 - one of the unit's own
+}
+"""The properties of a unit, but for those that ``unit_extra_properties`` says otherwise."""
 
 
 class StartedUnits(SystemdSpawner):  # type: ignore[misc]
@@ -34,8 +44,7 @@ class StartedUnits(SystemdSpawner):  # type: ignore[misc]
     async def start(self) -> Any:
         """Start the unit, and return where the server is; raise where the unit does not run."""
         self.unit = None
-        # It is up when its program runs under its account, and not before.
-        self.unit_extra_properties = {"Type": "exec", **self.unit_extra_properties}
+        self.unit_extra_properties = {**_PROPERTIES, **self.unit_extra_properties}
         address = await super().start()
         unit = await look_at_unit(self.unit_name)
         if address is None or unit.main_pid == 0:

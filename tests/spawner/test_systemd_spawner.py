@@ -46,6 +46,11 @@ def systemd(request, tmp_path, monkeypatch):
     systemdspawner.systemd.get_systemd_version.cache_clear()
 
 
+def shared_memory_of(pid):
+    """Return which file system a process sees at ``/dev/shm``."""
+    return Path(f"/proc/{pid}/root/dev/shm").stat().st_dev
+
+
 @asynccontextmanager
 async def a_service_and_spawner(folder, **settings):
     async with fake_service(folder) as service:
@@ -87,8 +92,11 @@ async def test_a_unit_counts_as_started_when_its_program_runs(systemd, tmp_path)
         assert psutil.Process(spawner._started.root_pid).cmdline()[0] == sys.executable
         if systemd is not None:
             ((run,), wanted) = systemd.runs(), {"Type=exec", "NoNewPrivileges=yes"}
-            assert wanted <= set(run["properties"])
+            kept = {"LimitCORE=0", "MemorySwapMax=0", "TemporaryFileSystem=/dev/shm:mode=1777"}
+            assert wanted | kept <= set(run["properties"])
             assert not any(each.startswith("Delegate") for each in run["properties"])
+        else:
+            assert shared_memory_of(spawner._started.root_pid) != shared_memory_of(os.getpid())
         await spawner.stop()
 
 

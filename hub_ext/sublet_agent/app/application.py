@@ -35,6 +35,7 @@ from sublet_agent.hub_link.options import LinkOptions
 from sublet_agent.log_cleaning import clean_logs
 from sublet_agent.moves.plan import MoveSettings
 from sublet_agent.moves.thawing import thaw_after_moves
+from sublet_agent.processes.core_dumps import leave_no_core_dump
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.residency.activity import ActivitySettings
 from sublet_agent.state_files.journal import read_journal
@@ -339,6 +340,7 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
 
 def main() -> None:
     """Entry point."""
+    leave_no_core_dump()
     SubletAgent.launch_instance()
 
 

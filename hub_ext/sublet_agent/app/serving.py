@@ -15,6 +15,8 @@ from sublet_agent.app.watchdog import STOP_WITHIN_S
 from sublet_agent.clock import SystemClock
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.errors import SubletAgentError
+from sublet_agent.fitness.swap import swap_areas, swap_warning
+from sublet_agent.processes.core_dumps import leave_no_core_dump
 from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.state_files.one_agent import become_the_only_agent
 
@@ -70,6 +72,9 @@ async def _serve(settings: AgentSettings, device: Device) -> None:
         settings.tenant_socket,
         " (SIMULATED GPUs)" if device.simulated else "",
     )
+    swaps = swap_warning(swap_areas())
+    if swaps and not device.simulated:
+        log.warning("%s", swaps)
     if settings.moves.skip_room_check:
         log.warning("UNSAFE: slices are restored without looking for room; notebooks will be lost")
     await stop.wait()
@@ -87,6 +92,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Entry point."""
+    leave_no_core_dump()
     ServingAgent.launch_instance()
 
 

@@ -247,6 +247,8 @@ class GroupKeeper:
         )
         tree.make(group.rest)
         tree.make(group.moved)
+        # What is suspended lies in the slice's own memory.
+        tree.keep_out_of_swap(place)
         self._book.add(group)
         return group
 

@@ -103,6 +103,12 @@ class FreezerTree:
         with contextlib.suppress(ProcessLookupError):
             (self._path(place) / "cgroup.procs").write_text(str(pid))
 
+    def keep_out_of_swap(self, place: str) -> None:
+        """Let nothing of a group's memory be written to disk, where the kernel offers that here."""
+        limit = self._path(place) / "memory.swap.max"
+        if limit.is_file():
+            limit.write_text("0")
+
     def begin_freezing(self, place: str) -> None:
         """Let everything in a group come to rest; ``wait_frozen`` tells when it has."""
         self._switch(place, frozen=True)

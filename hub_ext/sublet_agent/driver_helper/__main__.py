@@ -22,6 +22,7 @@ from sublet_agent.driver_helper.messages import DriverAnswer, Outcome
 from sublet_agent.driver_helper.service import DriverService
 from sublet_agent.driver_helper.workers import WorkerDidNotStartError, Workers
 from sublet_agent.log_cleaning import clean_logs
+from sublet_agent.processes.core_dumps import leave_no_core_dump
 
 CALLS_AT_ONCE: Final = 8
 _READY_WORKERS: Final = 2
@@ -38,6 +39,7 @@ log = logging.getLogger("sublet_agent.driver_helper")
 
 def main() -> None:
     """Serve until told to stop."""
+    leave_no_core_dump()
     parser = argparse.ArgumentParser(prog="sublet_agent.driver_helper", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="Where it keeps its files.")
     parser.add_argument("--keep", action="store_true", help="Run on while nobody asks anything.")

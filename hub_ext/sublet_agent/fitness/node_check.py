@@ -16,6 +16,7 @@ from sublet_agent.cgroups.attribution import SLICE_VARIABLE
 from sublet_agent.devices.interface import Device, DeviceError
 from sublet_agent.fitness.canary import SIZE_MIB
 from sublet_agent.fitness.setup_checks import Check, check_card
+from sublet_agent.fitness.swap import swap_areas, swap_warning
 from sublet_agent.fitness.trial import Trial, TrialLimits, try_card_in_time
 from sublet_agent.moves.host_memory import HostMemory, machine_available_mib, room_in_limits_mib
 from sublet_agent.moves.pausing import PausedProcesses
@@ -60,6 +61,8 @@ class CheckedNode:
 
     cards: tuple[CheckedCard, ...]
     simulated: bool
+    swaps: tuple[str, ...] = ()
+    """Where this machine's memory may be written to."""
 
     @property
     def fit(self) -> bool:
@@ -80,6 +83,8 @@ class CheckedNode:
             lines.append("There is no GPU here.")
         if self.simulated:
             lines.append("These GPUs are SIMULATED.")
+        if self.swaps:
+            lines.append(swap_warning(self.swaps))
         if os.geteuid() != 0:
             lines.append(
                 "Not root: an agent of this account can move this account's processes only."
@@ -103,7 +108,11 @@ def check_node(device: Device, limits: TrialLimits | None) -> CheckedNode:
         CheckedCard(each.index, each.gpu_id, (Check("use", "none", each.reason),))
         for each in device.left_out()
     ]
-    return CheckedNode(tuple(sorted(found, key=lambda card: card.index)), device.simulated)
+    return CheckedNode(
+        tuple(sorted(found, key=lambda card: card.index)),
+        device.simulated,
+        swap_areas(),
+    )
 
 
 def _checks(tools: MoveTools, gpu_id: GpuId, limits: TrialLimits | None) -> tuple[Check, ...]:

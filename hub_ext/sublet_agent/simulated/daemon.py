@@ -20,6 +20,7 @@ from sublet_quota.names.ids import GpuId
 from traitlets import Bool, Float, Int, Unicode, validate
 from traitlets.config import Application
 
+from sublet_agent.processes.core_dumps import leave_no_core_dump
 from sublet_agent.simulated.machine.card import Card
 from sublet_agent.simulated.machine.machine import CONTEXT_MIB, SimulatedMachine
 from sublet_agent.simulated.machine.memory.store import CardStore
@@ -158,6 +159,8 @@ def listen(path: Path) -> socket.socket:
 
 def main() -> None:
     """Entry point."""
+    # All that is on its cards is in this process.
+    leave_no_core_dump()
     SimulatedGpus.launch_instance()
 
 

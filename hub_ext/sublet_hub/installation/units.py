@@ -48,6 +48,9 @@ UMask=0077
 KillMode=process
 Delegate=yes
 OOMPolicy=continue
+# Jobs have these too: what is suspended lies in their own memory, and is never written to disk.
+LimitCORE=0
+MemorySwapMax=0
 # To start jobs under their owners' accounts, to find their processes, and to end them.
 AmbientCapabilities=CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_PTRACE
 CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_KILL CAP_SYS_PTRACE

@@ -81,6 +81,15 @@ def test_jobs_outlive_the_service_and_have_none_of_its_rights():
     assert not re.search(r"^(ProtectHome|PrivateTmp|MemoryDenyWriteExecute)=", text, re.MULTILINE)
 
 
+@pytest.mark.parametrize("text_of", UNITS.values())
+def test_no_unit_leaves_core_dumps(text_of):
+    assert "\nLimitCORE=0\n" in text_of(chosen(device="simulated"))
+
+
+def test_what_is_suspended_of_a_job_is_not_written_to_disk():
+    assert "\nMemorySwapMax=0\n" in service_unit(chosen())
+
+
 def test_the_driver_is_loaded_before_the_agent_where_there_is_a_program_for_it():
     choices = chosen()
     assert "nvidia-modprobe" not in agent_unit(choices)
