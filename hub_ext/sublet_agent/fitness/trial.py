@@ -195,13 +195,21 @@ def _look_for_leftovers(trial: Trial, mark: str) -> None:
     answer = ""
     for uid in (_NOBODY, None) if os.geteuid() == 0 else (None,):
         with _canary(trial, uid) as seeker:
-            _start(trial, seeker)
-            answer = seeker.ask(f"seek {mark}", trial.limits.start_s) or _no_answer(trial)
+            answer = _seek(trial, seeker, mark)
         if answer == FOUND:
             raise _TrialFailedError(Unfit.MEMORY_LEFT)
         if answer == CLEAN:
             return
     raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, answer)
+
+
+def _seek(trial: Trial, seeker: Canary, mark: str) -> str:
+    try:
+        _start(trial, seeker)
+    except _TrialFailedError as failed:
+        # In a container an agent may be root, and not have the right to be somebody else.
+        return failed.reason.detail
+    return seeker.ask(f"seek {mark}", trial.limits.start_s) or _no_answer(trial)
 
 
 def _start(trial: Trial, canary: Canary) -> ProcessIdentity:

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
@@ -174,6 +175,16 @@ def test_where_they_do_not_stand_still_in_time_nothing_comes_back_and_it_is_told
     with coming_back(groups) as stillness:
         assert stillness.problem == ""
     assert not groups.outsiders.are_at_large(GPU)
+
+
+def test_a_node_tells_of_the_gpu_to_which_nothing_comes_back(groups, cleo):
+    groups.family(uid=cleo)
+    node = node_groups(GroupSettings(), "node-1", groups.folder, groups.table)
+    node.book.note_accounts([cleo])
+    assert not node.outsiders.still(GPU, [], 0.0)
+    node.outsiders.end(GPU)
+    assert node.unfrozen_on(GPU) is NotFrozen.OUTSIDERS_AT_LARGE
+    assert node.unfrozen_on("GPU-2") is None
 
 
 def test_roots_processes_and_the_agents_run_on(groups):

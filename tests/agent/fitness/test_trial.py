@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from sublet_agent.fitness import trial
 from sublet_agent.fitness.canary import CLEAN
 from sublet_agent.fitness.trial import Canary, TrialLimits
 from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
@@ -70,6 +71,13 @@ def test_a_card_whose_memory_others_can_read_afterwards_is_told(bench):
 
 def test_also_who_cannot_be_another_account_looks_for_what_is_left(bench, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    bench.gpus.administration.leave_memory()
+    assert bench.try_card().why is Unfit.MEMORY_LEFT
+
+
+def test_so_does_one_who_may_not_be_another_account(bench, monkeypatch):
+    monkeypatch.setattr(trial, "_NOBODY", 2**40)
+    assert bench.try_card() is None
     bench.gpus.administration.leave_memory()
     assert bench.try_card().why is Unfit.MEMORY_LEFT
 
