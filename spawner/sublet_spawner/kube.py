@@ -27,7 +27,7 @@ from sublet_spawner.device_claims import DeviceClaims
 from sublet_spawner.failure_count import leave_uncounted
 from sublet_spawner.kube_choices import KubeChoices
 from sublet_spawner.messages import gpu_granted, gpu_granted_somewhere
-from sublet_spawner.owner_records import OwnerRecords
+from sublet_spawner.owner_records import OwnerRecords, RecordsPlace
 from sublet_spawner.pod_refused import is_for_now, refusal_of
 from sublet_spawner.pod_template import template_of
 from sublet_spawner.pod_waiting import what_it_waits_for
@@ -227,8 +227,6 @@ class KubeSliceSpawner(KubeChoices):
             return False
         written = self.api.api_client.sanitize_for_serialization(pod)
         self._pod_template = template_of(written, self.namespace)
-        if self.owner_records:
-            await self._records().write(self.name, self._pod_template)
         mark = _removing_pod_of_before.set(True)
         try:
             created: bool = await super()._make_create_pod_request(pod, request_timeout)
@@ -243,6 +241,7 @@ class KubeSliceSpawner(KubeChoices):
             _removing_pod_of_before.reset(mark)
         if created:
             await self._leave_secret_to_pod(request_timeout)
+            await self._record_pod()
         if created and self._in_start and self._slice_id is not None:
             await self._stop_following()
             self._following = asyncio.create_task(self._follow_pod())
@@ -282,6 +281,14 @@ class KubeSliceSpawner(KubeChoices):
         super().load_state(state)
         name = state.get(_KEPT_AS)
         self._secret = ServerSecret(self.api, self.namespace, name) if name else None
+
+    async def _record_pod(self) -> None:
+        """Record what the server is made of; the service is told, as jobs are made of it, then.
+
+        A server without a slice is not told of, and its owner's jobs are as the one before.
+        """
+        if self.owner_records and self._slice_id is not None and self._pod_template is not None:
+            await self._records().write(self.name, self._pod_template)
 
     async def delete_forever(self) -> None:
         """Forget what the server was made of, with all that KubeSpawner removes."""
@@ -340,8 +347,8 @@ class KubeSliceSpawner(KubeChoices):
         return DeviceClaims(lease.slice_id, claims, self._tell_trouble)
 
     def _records(self) -> OwnerRecords:
-        name = self.user.name
-        return OwnerRecords(self.owner_records, self.namespace, name, self._tell_trouble)
+        place = RecordsPlace(self.owner_records, self.namespace, self.k8s_api_request_timeout)
+        return OwnerRecords(place, self.user.name, self._tell_trouble)
 
     def _tell_trouble(self, message: str) -> None:
         self.log.error("%s: %s", self._log_name, message)

@@ -5,7 +5,9 @@ server has a record of its own, of its last start. A list in a merge patch repla
 there whole, so each record is a list of one.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -52,13 +54,22 @@ def record_of(template: PodTemplate) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class RecordsPlace:
+    """The object that the admission policy reads."""
+
+    name: str
+    namespace: str
+    within_s: float
+    """How long the API server may take for an answer."""
+
+
 class OwnerRecords:
     """The records of one owner, in the object that the admission policy reads."""
 
-    def __init__(self, name: str, namespace: str, owner: str, tell: Callable[[str], None]) -> None:
-        """``name``: of the OwnerRecords object; ``tell`` tells the owner of trouble."""
-        self._name = name
-        self._namespace = namespace
+    def __init__(self, place: RecordsPlace, owner: str, tell: Callable[[str], None]) -> None:
+        """``tell`` tells the owner of trouble."""
+        self._place = place
         self._owner = hash_of_name(owner)
         self._tell = tell
 
@@ -83,9 +94,11 @@ class OwnerRecords:
 
     async def _patch(self, servers: Mapping[str, Any] | None) -> None:
         body = {"owners": {self._owner: servers}}
-        await shared_client("CustomObjectsApi").patch_namespaced_custom_object(
-            GROUP, VERSION, self._namespace, PLURAL, self._name, body, _content_type=_MERGE
+        place = self._place
+        patching = shared_client("CustomObjectsApi").patch_namespaced_custom_object(
+            GROUP, VERSION, place.namespace, PLURAL, place.name, body, _content_type=_MERGE
         )
+        await asyncio.wait_for(patching, place.within_s)
 
     async def _try(self, writing: Any) -> None:
         try:

@@ -7,6 +7,7 @@ import pytest
 from sublet_quota.names.owner_hash import hash_of_name
 from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
+from tornado.web import HTTPError
 
 from tests.spawner.kube_world import POD, World, a_world
 
@@ -61,28 +62,41 @@ def test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_ow
 
 
 @pytest.mark.asyncio
-async def test_a_start_records_the_pod_as_the_admin_s_hook_left_it_before_there_is_one(
+async def test_a_start_records_the_pod_as_the_admin_s_hook_left_it_before_the_service_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
         make_object(world)
-        seen: list[Any] = []
-        create = world.cluster.create
-
-        def look(kind: str, thing: Any) -> Any:
-            if kind == "pods":
-                seen.append(records(world)[ADA][DEFAULT][0]["image"])
-            return create(kind, thing)
-
-        monkeypatch.setattr(world.cluster, "create", look)
 
         def hook(_: Any, pod: Any) -> Any:
             pod.spec.containers[0].image = "hooked:1"
             return pod
 
         world.spawner.modify_pod_hook = hook
-        await world.started()
-        assert seen == ["hooked:1"]
+        task = await world.starting()
+        await world.until(lambda: world.service.pods, "the pod told")
+        assert records(world)[ADA][DEFAULT][0]["image"] == "hooked:1"
+        world.cluster.run(POD)
+        await task
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("why", ["its pod is refused", "it has no slice"])
+async def test_a_start_that_the_service_is_not_told_of_leaves_the_record_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    async with a_world(tmp_path, monkeypatch, owner_records=NAME, allow_no_gpu=True) as world:
+        make_object(world, **{ADA: {DEFAULT: [{"image": "before:1"}]}})
+        if why == "it has no slice":
+            world.spawner.user_options = {"size": "none"}
+            task = await world.starting()
+            world.cluster.run(POD)
+            await task
+        else:
+            world.cluster.refused["pods"] = 403
+            with pytest.raises(HTTPError):
+                await world.spawner.start()
+        assert records(world) == {ADA: {DEFAULT: [{"image": "before:1"}]}}
 
 
 @pytest.mark.asyncio
@@ -105,7 +119,7 @@ async def test_more_servers_than_a_record_holds_make_room_for_the_one_that_start
 ) -> None:
     async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
         make_object(world, **{ADA: {"of-many": [{}]}, "of-another": {"s": [{}]}})
-        world.cluster.refused_patches = [422]
+        world.cluster.refused_patches = {"ownerrecords": [422]}
         await world.started()
         assert list(records(world)[ADA]) == [DEFAULT]
         assert records(world)["of-another"] == {"s": [{}]}
@@ -118,7 +132,7 @@ async def test_what_cannot_be_recorded_is_told_and_keeps_no_server_from_starting
 ) -> None:
     async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
         make_object(world)
-        world.cluster.refused_patches = [status]
+        world.cluster.refused_patches = {"ownerrecords": [status]}
         await world.started()
         told = [event["message"] for event in world.spawner._start_log._events]
         assert any("could not be recorded" in each and words in each for each in told)

@@ -67,7 +67,7 @@ async def test_a_stop_removes_the_secret_and_a_new_start_has_another(
 ) -> None:
     async with a_world(tmp_path, monkeypatch) as world:
         world.spawner.api_token = TOKEN
-        world.cluster.refused_patches = [403]
+        world.cluster.refused_patches = {"secrets": [403]}
         await world.started()
         (first,) = secrets_in(world)
         # It does not belong to the pod, and so the hub removes it.
@@ -84,7 +84,7 @@ async def test_a_hub_that_starts_again_removes_the_secret_of_a_server_from_befor
 ) -> None:
     async with a_world(tmp_path, monkeypatch) as world:
         world.spawner.api_token = TOKEN
-        world.cluster.refused_patches = [403]
+        world.cluster.refused_patches = {"secrets": [403]}
         await world.started()
         assert len(secrets_in(world)) == 1
         again = after_a_restart(world.spawner)

@@ -31,8 +31,8 @@ class FakeCluster:
     created: list[Object] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     """Statuses to answer creations of a kind with."""
-    refused_patches: list[int] = field(default_factory=list)
-    """Statuses to answer the next patches with; 0: such a patch is taken."""
+    refused_patches: dict[str, list[int]] = field(default_factory=dict)
+    """Statuses to answer the next patches of a kind with."""
     patches: list[Object] = field(default_factory=list)
     """All that came, those that were refused, too."""
     dropped: set[str] = field(default_factory=set)
@@ -184,7 +184,8 @@ class _Thing(RequestHandler):
         """A merge patch, as JSON's RFC has it."""
         change = json.loads(self.request.body)
         self.cluster.patches.append({"kind": kind, "name": name, **change})
-        status = self.cluster.refused_patches.pop(0) if self.cluster.refused_patches else 0
+        refused = self.cluster.refused_patches.get(kind)
+        status = refused.pop(0) if refused else 0
         thing = self.cluster.objects.get((kind, name))
         if status or thing is None:
             self.set_status(status or 404)

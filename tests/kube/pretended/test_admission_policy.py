@@ -451,6 +451,34 @@ def test_what_is_there_goes_on_whatever_is_recorded_since(policed: Api, service:
     service.delete("batch/v1", "Job", "queued")
 
 
+def test_records_as_large_as_owners_have_them_are_weighed_within_the_server_s_bounds(
+    policed: Api, service: Api
+) -> None:
+    """The API server gives a policy a budget, and refuses what would take more."""
+    claims = [f"claim-{number}" for number in range(24)]
+    template = TEMPLATE.model_copy(
+        update={
+            "volumes": tuple(
+                {"name": each, "persistentVolumeClaim": {"claimName": each}} for each in claims
+            ),
+            "volume_mounts": tuple(
+                {"name": each, "mountPath": f"/{each}/{half}", "subPath": half}
+                for each in claims
+                for half in ("a", "b")
+            ),
+        }
+    )
+    others = TEMPLATE.model_copy(
+        update={"volumes": template.volumes, "volume_mounts": template.volume_mounts, "image": "i"}
+    )
+    servers = {f"s{number:02}": [record_of(others)] for number in range(15)}
+    servers["the-last"] = [record_of(template)]
+    policed.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("many"): servers}})
+    mounts = {"volumeMounts": list(template.volume_mounts)}
+    job = a_job("of-many", "many", volumes=list(template.volumes), inside=mounts)
+    assert wait_for(partial(known, service, job), 60, "the record to be known") == TAKEN
+
+
 def test_the_service_cannot_write_what_is_recorded(service: Api) -> None:
     for call in (
         lambda: service.patch(*RECORDS, RELEASE, {"owners": {"mine": None}}),
