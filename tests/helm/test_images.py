@@ -99,6 +99,15 @@ def test_packages_come_from_locks_by_their_hashes() -> None:
                 assert own or "--require-hashes" in each, f"{instruction} {each}"
 
 
+def test_npm_s_packages_come_from_its_lock() -> None:
+    """A build by hatch alone would call `npm install`, which may write another lock."""
+    (build,) = (w for n, w in STAGES["wheel"].instructions if n == "RUN" and "pip wheel" in w)
+    assert (
+        build.index("npm ci ") < build.index("SKIP_JUPYTER_BUILDER=1 ") < build.index("pip wheel")
+    )
+    assert "npm install" not in FILE.read_text()
+
+
 @pytest.mark.parametrize("name", ["build", "node", "service", "hub", "notebook"])
 def test_the_locks_that_are_named_are_there(name: str) -> None:
     assert re.search(rf"\b{name}(\.txt\b|\b.*; do)", FILE.read_text())
