@@ -9,7 +9,8 @@ from sublet_hub.security.list_turns import ListTurns
 pytestmark = pytest.mark.asyncio
 
 
-async def test_in_each_round_of_the_loop_one_part_is_made_at_most() -> None:
+@pytest.mark.parametrize("lists", [1, 100])
+async def test_in_each_round_of_the_loop_one_part_is_made_at_most(lists: int) -> None:
     turns, rounds, made = ListTurns(), [0], []
     done = asyncio.Event()
 
@@ -24,10 +25,10 @@ async def test_in_each_round_of_the_loop_one_part_is_made_at_most() -> None:
                 made.append(rounds[0])
 
     counting = asyncio.create_task(count_rounds())
-    await asyncio.gather(*(make(3) for _ in range(100)))
+    await asyncio.gather(*(make(3) for _ in range(lists)))
     done.set()
     await counting
-    assert len(made) == len(set(made)) == 300
+    assert len(made) == len(set(made)) == 3 * lists
 
 
 async def test_who_asks_for_many_lists_has_one_made_at_a_time_and_others_do_not_wait() -> None:

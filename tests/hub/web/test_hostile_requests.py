@@ -243,3 +243,19 @@ async def test_a_switch_is_no_word_and_no_number(world: HubWorld) -> None:
         status, _ = await world.call("PUT", "lending", world.admin(), {"lending": value})
         assert status == 400
     assert world.service.ledger.lending
+
+
+async def test_no_token_cookie_or_header_makes_the_service_fail(patient: HubWorld) -> None:
+    odd = ("\xff\xfe", "x" * 5000, "a b", "%00", "token", "\xfc", '"')
+    for path in ("share", "hub/offers?owner=ada", "gpus", "openapi.json", "nowhere/\xff"):
+        for value in odd:
+            for headers in (
+                {"Authorization": f"Bearer {value}"},
+                {"Authorization": value},
+                {"Cookie": f"sublet-hub={value}; _xsrf={value}"},
+                {"X-Forwarded-For": value, "X-Real-Ip": value, "Content-Type": value},
+                {"Sec-Fetch-Site": value, "Origin": value, "X-Xsrftoken": value},
+            ):
+                url = f"api/{path.replace(chr(255), '%ff')}"
+                answer = await patient.raw("GET", url, None, None, headers)
+                assert answer.code < 500, (path, headers, answer.body)
