@@ -365,6 +365,24 @@ def test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest(
     assert ledger.forget_before(NOW - timedelta(days=1)) == ()
 
 
+def test_events_are_read_page_by_page_also_those_of_one_moment(database: Database) -> None:
+    ledger = Ledger(database)
+    names = ("a", "B", "é", "b-1", "Z", "a/2", "_", "~")
+    told = tuple(
+        EventRecord(name, NOW + timedelta(seconds=number // 4), "evicted", owner="ada")
+        for number, name in enumerate(names)
+    )
+    ledger.add_events(told)
+    whole = ledger.events(EventQuery(None, "ada", 100))
+    assert {event.event_id for event in whole} == set(names)
+    read: tuple[EventRecord, ...] = ()
+    before = None
+    while page := ledger.events(EventQuery(None, "ada", 3, before=before)):
+        read = (*page, *read)
+        before = (page[0].at, page[0].event_id)
+    assert read == whole
+
+
 def test_of_jobs_that_are_over_only_what_decisions_need_is_in_memory(database: Database) -> None:
     ledger = Ledger(database)
     large = replace(a_job(), take_along=("\N{SNAKE}" * 1000,) * 4, started_at=NOW, gpus_held=0.5)

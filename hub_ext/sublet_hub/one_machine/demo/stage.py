@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from sublet_quota.wire.event_kinds import EventKind
 
@@ -127,6 +129,14 @@ class Stage:
             for each in (running, losing):
                 each.cancel()
             await asyncio.gather(running, losing, return_exceptions=True)
+
+    async def events_since(self, at_s: float) -> list[dict[str, Any]]:
+        """Return the events since then, in seconds of the record: asked for again and again."""
+        since = self.record.began + timedelta(seconds=at_s - 0.001)
+        found: list[dict[str, Any]] = await self.admin.service(
+            "GET", f"events?{urlencode({'since': since.isoformat()})}"
+        )
+        return found
 
     async def _until_lost(self, owner: str) -> str:
         while True:

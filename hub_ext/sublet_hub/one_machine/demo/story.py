@@ -206,7 +206,7 @@ async def return_of(stage: Stage, owner: str, since_s: float) -> list[dict[str, 
     ``None`` before. The agent tells its events in their order: what it did before is among them.
     """
     notebook = stage.slice_named(await stage.gpu(), owner)
-    events = await events_since(stage, since_s)
+    events = await stage.events_since(since_s)
     opened = [
         event
         for event in events
@@ -215,14 +215,6 @@ async def return_of(stage: Stage, owner: str, since_s: float) -> list[dict[str, 
         and event["slice_id"] == notebook["lease"]["slice_id"]
     ]
     return events if opened else None
-
-
-async def events_since(stage: Stage, at_s: float) -> list[dict[str, Any]]:
-    """Return the agent's events since then, in seconds of the record."""
-    events = await stage.admin.service("GET", "events")
-    return [
-        e for e in events if stage.record.seconds(datetime.fromisoformat(e["at"])) >= at_s - 0.001
-    ]
 
 
 async def training_ends(stage: Stage) -> None:
