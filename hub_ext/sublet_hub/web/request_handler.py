@@ -285,7 +285,7 @@ class RouteHandler(ServiceHandler):
             self._send(answer.body)
             return
         text = _adapter_of(route.answer).dump_json(answer)
-        if self.caller is not None:
+        if self.caller is not None and route.counts_by_size:
             self.service.limits.owners.charge(self.caller.key, len(text) // BYTES_FOR_ONE)
         self._send(text)
 

@@ -151,6 +151,24 @@ async def test_pages_that_are_asked_for_at_once_cost_as_much(tmp_path: Path, hub
         assert statuses.count(200) < 8
 
 
+async def test_a_log_is_read_to_its_end_and_each_part_is_one_request(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, requests=Rate(burst=6, per_s=1e-6))
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        world.service.ledger.apply(Change(jobs=jobs_of("ada", 1)), NOW)
+        log = settings.state_folder / "jobs" / "ada-0000" / "log"
+        log.parent.mkdir()
+        log.write_bytes(b"x" * 5 * 2**18)
+        ada, offset, ended = world.user("ada"), 0, False
+        while not ended:
+            status, part = await world.call("GET", f"jobs/ada-0000/log?offset={offset}", ada)
+            assert status == 200
+            offset, ended = part["next_offset"], part["ended"]
+        assert offset == 5 * 2**18
+
+
 async def test_a_place_that_no_page_has_told_is_refused(world: HubWorld) -> None:
     for path in ("jobs", "events"):
         status, problem = await world.call("GET", f"{path}?before=yesterday", world.user("ada"))

@@ -165,5 +165,7 @@ class Route:
     most_body_bytes: int = 64 * 1024
     refusals: tuple[int, ...] = field(default=())
     """The statuses of 4xx that are special to the route."""
+    counts_by_size: bool = True
+    """Whether a large answer counts as several requests; not where a file is but read and sent."""
     asks_hub_anew: bool = False
     """Whether nothing kept about the token is believed: a right that was just taken away counts."""
