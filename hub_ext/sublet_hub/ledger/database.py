@@ -185,8 +185,8 @@ class Database:
             found = found.where(EVENTS.c.kind == query.kind.value)
         if query.before is not None:
             at, event_id = query.before
-            same = sa.and_(EVENTS.c.at == at, EVENTS.c.event_id < event_id)
-            found = found.where(sa.or_(EVENTS.c.at < at, same))
+            earlier = sa.or_(EVENTS.c.at < at, EVENTS.c.event_id < event_id)
+            found = found.where(EVENTS.c.at <= at, earlier)
         with self._reading() as connection:
             newest_first = self._read_events(connection, found)
             skipped = 0

@@ -131,11 +131,12 @@ EVENTS = sa.Table(
     sa.Column("gpu_id", sa.String(255)),
     sa.Column("slice_id", sa.String(255)),
     sa.Column("for_slice_id", sa.String(255)),
-    sa.Column("owner", sa.String(255), index=True),
+    sa.Column("owner", sa.String(255)),
     sa.Column("bytes_mib", sa.BigInteger, nullable=False),
     sa.Column("took_s", sa.Float(53), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Index("ix_events_owner_kind_at", "owner", "kind", "at"),
+    sa.Index("ix_events_owner_at_event_id", "owner", "at", "event_id"),
 )
 
 USE_BY_HOUR = sa.Table(
