@@ -1,6 +1,6 @@
 """`make mutants`: switch each rule of THREATS.md off, and see that a test notices.
 
-    make mutants                  # all of them: an hour or so on two cores
+    make mutants                  # all of them: twenty minutes or so on two cores
     make mutants RULES="4 7"      # those of these rules
     python -m tests.security --list
 

@@ -15,6 +15,8 @@ _COMPROMISED: Final = "tests/hub/agents/test_compromised_agent.py"
 _DAEMON_SET: Final = "helm/sublet/templates/agent/daemonset.yaml"
 _RIGHTS: Final = "helm/sublet/templates/agent/configuration.yaml"
 _RIGHT_TESTS: Final = "tests/helm/test_rights.py"
+_POD: Final = "hub_ext/sublet_hub/jobs/backends/kubernetes/objects/pod.py"
+_MANIFESTS: Final = "tests/hub/jobs/kubernetes/test_manifests.py"
 _NEEDS: Final = "tests/helm/test_agent_needs.py"
 
 MUTANTS: Final = (
@@ -218,14 +220,17 @@ MUTANTS: Final = (
     Mutant(
         20,
         "a job's pod has the hub's environment",
-        "hub_ext/sublet_hub/host/owner_environment.py",
+        _POD,
         "if not is_reserved(k)}",
         "if k}",
-        (
-            (
-                "tests/hub/jobs/kubernetes/test_manifests.py::"
-                "test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod"
-            ),
-        ),
+        (f"{_MANIFESTS}::test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod",),
+    ),
+    Mutant(
+        20,
+        "a job's pod has a token of a service account",
+        _POD,
+        '"automountServiceAccountToken": False',
+        '"automountServiceAccountToken": True',
+        (f"{_MANIFESTS}::test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod",),
     ),
 )
