@@ -19,6 +19,8 @@ from sublet_quota.wire.api import PodTemplate
 GROUP: Final = "sublet.dev"
 VERSION: Final = "v1"
 PLURAL: Final = "ownerrecords"
+_STORAGE: Final = ("persistentVolumeClaim", "nfs", "csi", "cephfs", "iscsi", "fc", "azureFile")
+"""The kinds of volumes with users' files: claims, and those that ``jobs.volumeKinds`` can name."""
 _MERGE: Final = "application/merge-patch+json"
 _INVALID: Final = 422
 _HINTS: Final = {
@@ -29,29 +31,30 @@ _HINTS: Final = {
 
 def record_of(template: PodTemplate) -> dict[str, Any]:
     """Return the parts of a server's pod that its owner's jobs may have, as a record."""
-    claims = {
-        str(volume["name"]): volume["persistentVolumeClaim"]
-        for volume in template.volumes
-        if volume.get("persistentVolumeClaim")
-    }
-    mounts = [
-        {
-            "claim": claims[mount["name"]]["claimName"],
-            "subPath": mount.get("subPath") or "",
-            "readOnly": bool(mount.get("readOnly") or claims[mount["name"]].get("readOnly")),
-        }
-        for mount in template.volume_mounts
-        if mount["name"] in claims
-    ]
     return {
         "image": template.image,
         "pullSecrets": list(template.image_pull_secrets),
         "runtimeClass": template.runtime_class_name or "",
-        "claims": sorted({claim["claimName"] for claim in claims.values()}),
-        "mounts": mounts,
+        "volumes": [
+            {"source": source, "mounts": _mounts_of(str(volume["name"]), source, template)}
+            for volume in template.volumes
+            if (source := {kind: volume[kind] for kind in _STORAGE if volume.get(kind)})
+        ],
         "podSecurity": dict(template.pod_security_context),
         "containerSecurity": dict(template.container_security_context),
     }
+
+
+def _mounts_of(name: str, source: Mapping[str, Any], template: PodTemplate) -> list[dict[str, Any]]:
+    is_read_only = any(settings.get("readOnly") for settings in source.values())
+    return [
+        {
+            "subPath": mount.get("subPath") or "",
+            "readOnly": bool(is_read_only or mount.get("readOnly")),
+        }
+        for mount in template.volume_mounts
+        if mount["name"] == name
+    ]
 
 
 @dataclass(frozen=True, slots=True)

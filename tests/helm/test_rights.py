@@ -1,13 +1,17 @@
 """What the chart's parts may do, and nothing else."""
 
+import json
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID
+from sublet_quota.wire.api import PodTemplate
+from sublet_spawner.owner_records import record_of
 
 from tests.support.helm_charts import Manifest, Rendered, render
+from tests.support.helm_documents import CHART
 from tests.support.helm_options import OPTIONS, Values
 
 pytestmark = pytest.mark.usefixtures("helm")
@@ -160,6 +164,15 @@ def test_the_hub_alone_writes_what_is_recorded_of_owners_servers() -> None:
     assert binding["paramRef"]["name"] == records["metadata"]["name"]
     assert binding["paramRef"]["parameterNotFoundAction"] == "Deny"
     assert "owners" not in records
+
+
+def test_each_kind_of_volume_that_the_admin_can_name_is_recorded() -> None:
+    kinds = json.loads((CHART / "values.schema.json").read_text())["properties"]["jobs"]
+    named = kinds["properties"]["volumeKinds"]["items"]["enum"]
+    volumes = tuple({"name": kind, kind: {"of": "a user"}} for kind in named)
+    template = PodTemplate(namespace="jhub", image="i", volumes=volumes)
+    sources = [each["source"] for each in record_of(template)["volumes"]]
+    assert sources == [{kind: {"of": "a user"}} for kind in named]
 
 
 def test_one_object_alone_where_the_service_changes_some() -> None:

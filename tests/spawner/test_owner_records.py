@@ -36,6 +36,7 @@ def test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_ow
             {"name": "homes", "persistentVolumeClaim": {"claimName": "homes"}},
             {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": True}},
             {"name": "scratch", "emptyDir": {}},
+            {"name": "net", "nfs": {"server": "10.0.0.1", "path": "/"}},
         ),
         volume_mounts=(
             {"name": "home", "mountPath": "/home/jovyan"},
@@ -43,18 +44,33 @@ def test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_ow
             {"name": "homes", "mountPath": "/all", "subPath": "shared", "readOnly": True},
             {"name": "data", "mountPath": "/data"},
             {"name": "scratch", "mountPath": "/scratch"},
+            {"name": "net", "mountPath": "/net", "subPath": "ada"},
         ),
     )
     assert record_of(template) == {
         "image": "notebook:1",
         "pullSecrets": ["registry"],
         "runtimeClass": "",
-        "claims": ["claim-ada", "data", "homes"],
-        "mounts": [
-            {"claim": "claim-ada", "subPath": "", "readOnly": False},
-            {"claim": "homes", "subPath": "ada", "readOnly": False},
-            {"claim": "homes", "subPath": "shared", "readOnly": True},
-            {"claim": "data", "subPath": "", "readOnly": True},
+        "volumes": [
+            {
+                "source": {"persistentVolumeClaim": {"claimName": "claim-ada"}},
+                "mounts": [{"subPath": "", "readOnly": False}],
+            },
+            {
+                "source": {"persistentVolumeClaim": {"claimName": "homes"}},
+                "mounts": [
+                    {"subPath": "ada", "readOnly": False},
+                    {"subPath": "shared", "readOnly": True},
+                ],
+            },
+            {
+                "source": {"persistentVolumeClaim": {"claimName": "data", "readOnly": True}},
+                "mounts": [{"subPath": "", "readOnly": True}],
+            },
+            {
+                "source": {"nfs": {"server": "10.0.0.1", "path": "/"}},
+                "mounts": [{"subPath": "ada", "readOnly": False}],
+            },
         ],
         "podSecurity": {"fsGroup": 100},
         "containerSecurity": {"runAsUser": 1000},
@@ -104,12 +120,12 @@ async def test_a_new_start_leaves_nothing_of_the_record_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world(tmp_path, monkeypatch, owner_records=NAME) as world:
-        before = {"image": "old:1", "claims": ["of-another"], "anything": True}
+        before = {"image": "old:1", "volumes": ["of-another"], "anything": True}
         make_object(world, **{ADA: {DEFAULT: [before], "of-a-named-one": [before]}})
         await world.started()
         assert records(world)[ADA]["of-a-named-one"] == [before]
         (record,) = records(world)[ADA][DEFAULT]
-        assert (record["image"], record["claims"]) == ("usual:1", [])
+        assert (record["image"], record["volumes"]) == ("usual:1", [])
         assert "anything" not in record
 
 

@@ -37,7 +37,7 @@ KINDS = (
 )
 VALUES: dict[str, Any] = {
     "jobs": {
-        "volumeKinds": ["nfs"],
+        "volumeKinds": ["nfs", "iscsi"],
         "sharedConfigMaps": ["greeting"],
         "labels": {"team": "science"},
     }
@@ -51,6 +51,7 @@ OF_CONTAINER = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
 }
+DISK = {"targetPortal": "10.0.0.1", "iqn": "iqn.2026-11.example:disk", "lun": 0}
 TEMPLATE = PodTemplate(
     namespace="policed",
     image=IMAGE,
@@ -61,11 +62,15 @@ TEMPLATE = PodTemplate(
         {"name": "home", "persistentVolumeClaim": {"claimName": HOME}},
         {"name": "homes", "persistentVolumeClaim": {"claimName": "homes"}},
         {"name": "models", "persistentVolumeClaim": {"claimName": "models"}},
+        {"name": "data", "nfs": {"server": "10.0.0.1", "path": "/data"}},
+        {"name": "disk", "iscsi": DISK},
     ),
     volume_mounts=(
         {"name": "home", "mountPath": "/home/jovyan"},
         {"name": "homes", "mountPath": "/mine", "subPath": "ada.l"},
         {"name": "models", "mountPath": "/models", "readOnly": True},
+        {"name": "data", "mountPath": "/data", "subPath": "ada.l"},
+        {"name": "disk", "mountPath": "/disk", "readOnly": True},
     ),
     runtime_class_name="nvidia",
 )
@@ -300,7 +305,7 @@ HOSTILE = {
         "no folder of its node but",
     ),
     "storage of its own": (
-        volume(iscsi={"targetPortal": "10.0.0.1", "iqn": "iqn.2026-11.example:disk", "lun": 0}),
+        volume(cephfs={"monitors": ["10.0.0.1"]}),
         "volumes of no other kind",
     ),
     "copy of another's volume": (volume(ephemeral=CLONE), "volumes of no other kind"),
@@ -317,6 +322,22 @@ HOSTILE = {
     "mounts passed on": (
         claim(HOME, mountPropagation="HostToContainer"),
         "passes no mounts on",
+    ),
+    "other's folder of the admin's kind": (
+        volume({"subPath": "grace"}, nfs={"server": "10.0.0.1", "path": "/data"}),
+        "has volumes of no other user",
+    ),
+    "another path of the admin's kind": (
+        volume({"subPath": "ada.l"}, nfs={"server": "10.0.0.1", "path": "/"}),
+        "has volumes of no other user",
+    ),
+    "another server of the admin's kind": (
+        volume({"subPath": "ada.l"}, nfs={"server": "10.0.0.9", "path": "/data"}),
+        "has volumes of no other user",
+    ),
+    "another initiator of the admin's kind": (
+        volume({"readOnly": True}, iscsi={**DISK, "initiatorName": "iqn.2026-11.example:hub"}),
+        "has volumes of no other user",
     ),
     "what was only read": (claim("models"), "has volumes of no other user"),
 }
@@ -337,7 +358,13 @@ FRIENDLY = {
     "the sockets": volume({"readOnly": True}, hostPath=SOCKETS),
     "files of all servers": volume(secret={"secretName": "singleuser"}),
     "settings of all servers": volume(configMap={"name": "greeting"}),
-    "kind of the admin's": volume(nfs={"server": "10.0.0.1", "path": "/data"}),
+    "kind of the admin's": volume(
+        {"subPath": "ada.l"}, nfs={"server": "10.0.0.1", "path": "/data"}
+    ),
+    "kind with what Kubernetes adds": volume({"readOnly": True}, iscsi=DISK),
+    "read only as a volume": volume(
+        persistentVolumeClaim={"claimName": "models", "readOnly": True}
+    ),
     "its request": volume(
         downwardAPI={"items": [{"path": "a", "fieldRef": {"fieldPath": "metadata.name"}}]}
     ),

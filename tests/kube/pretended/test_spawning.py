@@ -303,9 +303,10 @@ async def test_a_real_api_server_takes_what_is_recorded_of_a_server(
             lambda: world.api.get(*RECORDS, RECORD).get("owners"), "what is recorded"
         )
         (record,) = owners[ada][default]
-        assert (record["image"], record["claims"]) == ("notebook:1", ["claim-ada"])
-        mount = {"claim": "claim-ada", "subPath": "ada", "readOnly": False}
-        assert record["mounts"] == [mount]
+        assert record["image"] == "notebook:1"
+        home = {"persistentVolumeClaim": {"claimName": "claim-ada"}}
+        mount = {"subPath": "ada", "readOnly": False}
+        assert record["volumes"] == [{"source": home, "mounts": [mount]}]
         assert record["containerSecurity"]["allowPrivilegeEscalation"] is False
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
