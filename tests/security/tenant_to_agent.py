@@ -39,8 +39,8 @@ MUTANTS: Final = (
         1,
         "a peer whose account has changed is still who connected",
         _ATTRIBUTION,
-        "if identity is None or self._table.uid(identity.pid) != peer.uid:",
-        "if identity is None:",
+        " or self._table.uid(identity.pid) != peer.uid:\n            return None\n",
+        ":\n            return None\n",
         (f"{_ATTRIBUTIONS}::test_a_socket_peer_whose_account_is_another_now_is_nobody",),
     ),
     Mutant(

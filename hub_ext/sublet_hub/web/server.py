@@ -139,10 +139,10 @@ def make_application(
         default_handler_class=UnknownPathHandler,
         log_function=log_request,
         cookie_secret=settings.cookie_secret,
+        xsrf_cookie_kwargs=dict(XSRF_COOKIE_OPTIONS),
         proxies_before_hub=settings.proxies_before_hub,
         unsent=unsent,
         # HubOAuth checks cookies against their _xsrf itself; tornado's would refuse tokens too.
         xsrf_cookies=False,
-        xsrf_cookie_kwargs=dict(XSRF_COOKIE_OPTIONS),
         **_WEBSOCKETS,
     )
