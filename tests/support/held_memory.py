@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 _PROGRAM = Path(__file__).with_name("memory_holder.py")
+_HOLDER = 65431
 
 
 def pretended_process(proc: Path, pid: int, environment: bytes = b"", *, uid: int = 1001) -> Path:
@@ -36,9 +37,10 @@ def holding_process(proc: Path, pid: int, *, uid: int = 1001) -> Path:
 
 @dataclass(frozen=True)
 class Holder:
-    """A real process that holds its memory map."""
+    """A real process that holds its memory map, of an account that nobody else has."""
 
     pid: int
+    uid: int
 
     def still(self) -> bool:
         """Whether it does: who was not given up would have waited for its end."""
@@ -53,7 +55,7 @@ def memory_held(folder: Path) -> Iterator[Holder]:
     When it ends, all who wait go on. Until then `ps` waits, too: not for long, therefore.
     """
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_PROGRAM), str(folder)],
+        [sys.executable, "-I", "-S", str(_PROGRAM), str(folder), str(_HOLDER)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -62,9 +64,10 @@ def memory_held(folder: Path) -> Iterator[Holder]:
             assert holder.stdout is not None
             assert holder.stderr is not None
             if holder.stdout.readline() != b"held\n":
+                os.killpg(holder.pid, signal.SIGKILL)
                 lines = holder.stderr.read().decode().splitlines()
                 pytest.skip(f"nobody can hold a memory map here: {lines[-1:]}")
-            yield Holder(holder.pid)
+            yield Holder(holder.pid, _HOLDER)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(holder.pid, signal.SIGKILL)

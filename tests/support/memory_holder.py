@@ -2,7 +2,8 @@
 
 What it has written there is to be stored before the kernel takes the page out of its map, for which
 the map is locked; and the file system takes that and never answers. Every read of
-``/proc/PID/environ`` waits for the lock. Run as root, with a folder to mount at.
+``/proc/PID/environ`` waits for the lock. Run as root, with a folder to mount at and the account to
+do it as: that of nobody else, so that nobody else's processes count as its own.
 """
 
 import ctypes
@@ -32,10 +33,10 @@ def check(result: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def mount(device: int, folder: str) -> None:
+def mount(device: int, folder: str, uid: int) -> None:
     check(libc.unshare(_CLONE_NEWNS), "unshare")
     check(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make private")
-    options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
+    options = f"fd={device},rootmode=40000,user_id={uid},group_id={uid},allow_other".encode()
     check(libc.mount(b"holder", folder.encode(), b"fuse", 0, options), "mount")
 
 
@@ -80,16 +81,21 @@ def hold_memory_map(path: str) -> None:
 
 
 def main() -> None:
-    folder = sys.argv[1]
+    folder, uid = sys.argv[1], int(sys.argv[2])
     device = os.open("/dev/fuse", os.O_RDWR)
-    mount(device, folder)
+    mount(device, folder, uid)
     if os.fork() == 0:
         # Whatever becomes of the test: `ps` waits meanwhile, too.
         signal.alarm(_AT_MOST_S)
         serve(device)
     # The file system alone has it: with its end, all go on who wait.
     os.close(device)
-    hold_memory_map(f"{folder}/held")
+    # Entered as root: other accounts cannot look into the folders above.
+    os.setgroups([])
+    os.setgid(uid)
+    os.chdir(folder)
+    os.setuid(uid)
+    hold_memory_map("held")
 
 
 if __name__ == "__main__":

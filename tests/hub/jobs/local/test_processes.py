@@ -72,7 +72,7 @@ async def test_six_jobs_that_keep_their_memory_from_being_read_keep_no_others_fr
         left = await asyncio.create_subprocess_exec(
             "sleep", "600", env={"SUBLET_JOB_ID": theirs}, user=SOMEBODY
         )
-        hostile = [(str(uuid.uuid4()), os.getuid()) for _ in range(6)]
+        hostile = [(str(uuid.uuid4()), holder.uid) for _ in range(6)]
         ends = [
             end_tree(JobTree(JobId(job), uid, gone, "boot", SliceId(job), memory), grace_s=0)
             for job, uid in (*hostile, (theirs, SOMEBODY))
