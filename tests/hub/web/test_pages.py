@@ -1,6 +1,7 @@
 """Long lists come in pages, bounded by count and bytes, and nobody waits while they are made."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pydantic import BaseModel
 from sublet_hub.ledger.database import LedgerReadError
+from sublet_hub.ledger.job_order import Place
+from sublet_hub.ledger.reading import UnreadableRecords
 from sublet_hub.ledger.records import Change, EventRecord, JobRecord
+from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import Rate
-from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
+from sublet_hub.web.routes.pages import MOST_PAGE_BYTES, Listing, newest_page
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.api import NEXT_PAGE
 
@@ -102,6 +107,23 @@ async def test_one_that_is_larger_than_a_page_comes_alone(patient: HubWorld) -> 
     patient.service.ledger.apply(Change(jobs=jobs_of("ada", 3, take_along=larger)), NOW)
     pages = await pages_of(patient, "jobs", patient.user("ada"))
     assert [len(jobs) for _, jobs in pages] == [1, 1, 1]
+
+
+class Shown(BaseModel):
+    number: int
+
+
+@pytest.mark.parametrize("missing", [{9}, {5, 6, 7}, {0}, set(range(10)), set(range(3))])
+async def test_a_list_goes_on_behind_what_is_missing(missing: set[int]) -> None:
+    def older(before: Place | None, most: int) -> list[int]:
+        last = 10 if before is None else int(before[1])
+        return [n for n in range(last - 1, max(-1, last - 1 - most), -1) if n not in missing]
+
+    listing = Listing(older, lambda n: (NOW, str(n)), lambda n: Shown(number=n), "events")
+    page = await newest_page(listing, None, 100, ListTurns(), UnreadableRecords())
+    wanted = [n for n in reversed(range(10)) if n not in missing]
+    assert [json.loads(entry)["number"] for entry in page.entries] == wanted
+    assert page.following is None
 
 
 async def test_events_come_in_pages_the_newest_first_and_each_in_its_order(

@@ -23,6 +23,8 @@ MOST_PAGE_BYTES: Final = 256 * 1024
 _MOST_AT_ONCE: Final = 32
 _BYTES_AT_ONCE: Final = 32 * 1024
 """About how much is read and rendered before others have a turn."""
+_LAST_LOOK: Final = 200
+"""How many entries in a row may be missing before a list is taken to end there."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_DIGITS: Final = 17
 """Microseconds up to the year 5138."""
@@ -48,7 +50,7 @@ class Listing(Generic[Entry]):
     """A list: how its newest entries are found, where each stands, and how it is shown."""
 
     older: Callable[[Place | None, int], Sequence[Entry]]
-    """At most so many of those before a place, the newest first."""
+    """At most so many of those before a place, the newest first; some of them may be missing."""
     place: Callable[[Entry], Place]
     shown: Callable[[Entry], BaseModel]
     kind: str
@@ -76,8 +78,12 @@ async def newest_page(
                 listing.kind,
                 unread,
             )
-        if not found:
+        if not found and at_once == _LAST_LOOK:
             return Page(tuple(entries), None)
+        if not found:
+            # These may be such as are not there any more, or cannot be read: others may be behind.
+            at_once = _LAST_LOOK
+            continue
         for place, text in shown:
             if len(entries) == most or (entries and size + len(text) > MOST_PAGE_BYTES):
                 return Page(tuple(entries), None if last is None else _written(last))
