@@ -100,8 +100,8 @@ MUTANTS: Final = (
         2,
         "it is restored beside a process of no slice",
         _RESTORE,
-        'return f"process {process.pid} on this GPU belongs to no slice"',
-        "continue",
+        "if at_large.strangers and not but_stopped:",
+        "if False:",
         (f"{_RESUMES}::test_beside_a_foreign_process_nothing_is_restored",),
     ),
     Mutant(

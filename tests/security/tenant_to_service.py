@@ -9,6 +9,7 @@ _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
+_QUEUE: Final = "tests/hub/security/test_question_queue.py"
 _KEPT: Final = "tests/hub/security/test_kept_answers.py"
 _ANEW: Final = (
     f"{_ACCESS}::test_an_answer_of_the_hub_is_kept_for_seconds_but_not_for_admins_changes"
@@ -238,19 +239,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
-        "who guesses tokens need not wait",
-        _HANDLER,
-        "limits.anonymous.count(str(self.request.remote_ip))",
-        "limits.anonymous",
-        (f"{_ACCESS}::test_who_guesses_must_wait_and_who_was_known_need_not",),
+        "tokens that are made up wait without end",
+        "hub_ext/sublet_hub/security/question_queue.py",
+        "if len(line) <= self._bounds.of_a_line:",
+        "if True:",
+        (f"{_QUEUE}::test_a_full_line_sends_one_away_who_goes_first_when_coming_again",),
     ),
     Mutant(
         12,
         "strangers ask the hub as much as they like",
-        "hub_ext/sublet_hub/security/token_checks.py",
-        "if self._of_strangers >= _MOST_OF_STRANGERS:",
-        "if False:",
-        (f"{_ACCESS}::test_agents_are_heard_while_the_hub_stalls_and_tokens_are_guessed",),
+        "hub_ext/sublet_hub/security/question_queue.py",
+        "or self._under_way >= self._bounds.at_once:",
+        ":",
+        (f"{_QUEUE}::test_so_many_questions_are_under_way_and_no_more",),
     ),
     Mutant(
         12,
@@ -264,7 +265,7 @@ MUTANTS: Final = (
         12,
         "answers are kept without end",
         _AUTHENTICATION,
-        "while len(self._answers) > _MOST_KEPT:",
+        "while len(kept) > _MOST_KEPT:",
         "while False:",
         (f"{_KEPT}::test_not_more_answers_are_kept_than_ten_thousand",),
     ),

@@ -9,7 +9,7 @@ from typing import Final
 
 _ANSWERS_WITHIN_S: Final = 120.0
 _PROGRAM: Final = """
-import importlib, os, signal, sys
+import ctypes, importlib, os, signal, sys  # another account may not find ctypes later
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 gpu = importlib.import_module(sys.argv[1])

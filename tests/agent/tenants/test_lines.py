@@ -47,7 +47,7 @@ async def test_what_was_said_before_the_end_is_still_heard_and_answered():
 async def test_the_longest_line_that_a_kernel_needs_is_read():
     cells = tuple(f"{n:03d}" + "c" * 252 for n in range(MOST_CELLS))
     report = KernelActivity(
-        kernel="k" * 255, sequence=2**60, busy=True, cell=cells[-1], cells=cells
+        kernel="k" * 255, sequence=2**53 - 1, busy=True, cell=cells[-1], cells=cells
     )
     said = report.model_dump_json().encode() + b"\n"
     async with a_line() as (lines, theirs):
