@@ -71,16 +71,8 @@ def make_server(
 ) -> HTTPServer:
     """Return a server of the application, which listens nowhere yet."""
     unsent = UnsentAnswers()
-    return BoundedServer(
-        make_application(service, hub_auth, connections, settings, unsent),
-        most_connections=settings.most_connections,
-        unsent=unsent,
-        max_header_size=_LARGEST_HEADERS,
-        # Handlers allow more to who was let in.
-        max_body_size=STRANGERS_BODY,
-        body_timeout=BODY_WITHIN_S,
-        idle_connection_timeout=_IDLE_CONNECTION_S,
-    )
+    application = make_application(service, hub_auth, connections, settings, unsent)
+    return _bounded(application, settings.most_connections, unsent)
 
 
 def make_agents_server(
@@ -92,11 +84,22 @@ def make_agents_server(
         log_function=log_request,
         **_WEBSOCKETS,
     )
+    return _bounded(application, most_connections, UnsentAnswers(), tls)
+
+
+def _bounded(
+    application: Application,
+    most_connections: int,
+    unsent: UnsentAnswers,
+    tls: SSLContext | None = None,
+) -> HTTPServer:
     return BoundedServer(
         application,
         most_connections=most_connections,
+        unsent=unsent,
         ssl_options=tls,
         max_header_size=_LARGEST_HEADERS,
+        # Handlers allow more to who was let in.
         max_body_size=STRANGERS_BODY,
         body_timeout=BODY_WITHIN_S,
         idle_connection_timeout=_IDLE_CONNECTION_S,
