@@ -9,6 +9,7 @@ addresses that each tells.
 
 import ipaddress
 from collections.abc import Iterable
+from typing import Final
 
 from tornado.httputil import HTTPServerRequest
 
@@ -16,6 +17,7 @@ from sublet_hub.errors import ConfigurationError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_THIS_MACHINE: Final = "127.0.0.0/8"
 
 
 def networks_of(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -46,8 +48,13 @@ def told_address_of(request: HTTPServerRequest, proxies: tuple[Network, ...] = (
 
 
 def network_of(address: str) -> str:
-    """Return what stands for an address where things are shared out: IPv6 has 2^64 of a network."""
+    """Return what stands for an address where things are shared out.
+
+    IPv6 has 2^64 of a network, and whoever is on this machine 2^24 of its own.
+    """
     found = _address(address)
+    if found is not None and found.is_loopback:
+        return _THIS_MACHINE
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return address if found is None else str(found)

@@ -68,3 +68,10 @@ def test_all_of_an_ipv6_network_share_as_one() -> None:
     assert network_of("2001:db8::1") != network_of("2001:db8:0:1::1")
     assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
     assert network_of("here") == "here"
+
+
+def test_all_of_one_machine_share_as_one_whichever_of_its_own_addresses_they_take() -> None:
+    taken = {network_of(f"127.{number % 256}.{number // 256}.9") for number in range(1000)}
+    assert taken == {network_of("127.0.0.1")}
+    assert network_of("127.0.0.1") == network_of("::1") == network_of("::ffff:127.0.0.2")
+    assert network_of("128.0.0.1") != network_of("127.0.0.1")
