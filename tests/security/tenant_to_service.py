@@ -267,7 +267,7 @@ MUTANTS: Final = (
         _AUTHENTICATION,
         "while len(kept) > _MOST_KEPT:",
         "while False:",
-        (f"{_KEPT}::test_not_more_answers_are_kept_than_ten_thousand",),
+        (f"{_KEPT}::test_not_more_answers_are_kept_than_ten_thousand_of_each_kind",),
     ),
     Mutant(
         12,

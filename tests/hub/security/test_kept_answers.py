@@ -28,10 +28,11 @@ def test_what_was_forgotten_is_asked_anew():
     assert answers.get("digest", 0.0) is None
 
 
-def test_not_more_answers_are_kept_than_ten_thousand():
+@pytest.mark.parametrize("model", [ADA, None])
+def test_not_more_answers_are_kept_than_ten_thousand_of_each_kind(model):
     answers = KeptAnswers()
     for number in range(10_050):
-        answers.keep(f"digest-{number}", ADA if number % 2 else None, 0.0)
+        answers.keep(f"digest-{number}", model, 0.0)
     assert len(answers) == 10_000
     assert answers.get("digest-49", 0.0) is None
-    assert answers.get("digest-50", 0.0) == (None,)
+    assert answers.get("digest-50", 0.0) == (model,)
