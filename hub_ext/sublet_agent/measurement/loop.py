@@ -97,9 +97,7 @@ class SamplingLoop:
             request,
         )
         self._note_answer(sample)
-        for process in sample.processes:
-            if process.slice_id is None:
-                tools.moves.freezer.note_stranger(sample.gpu_id, process.identity.pid)
+        self._note_strangers(sample)
         effects = self._measurement.absorb(sample, tools.clock.now(), tools.clock.monotonic())
         if effects is None:
             return
@@ -110,6 +108,14 @@ class SamplingLoop:
         if effects.changed:
             tools.changed()
         self._residency.poke()
+
+    def _note_strangers(self, sample: Sample) -> None:
+        # The canary may run as nobody, an account that others on this machine have, too.
+        canary = self._residency.gpu.canary
+        for process in sample.processes:
+            if process.slice_id is None and process.identity != canary:
+                pid = process.identity.pid
+                self._tools.moves.freezer.note_stranger(sample.gpu_id, pid)
 
     def _note_answer(self, sample: Sample) -> None:
         gpu = self._residency.gpu

@@ -1,0 +1,62 @@
+"""Whose accounts are looked for because they used a card without a slice: not the canaries'."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from sublet_agent.measurement.loop import SamplingLoop, SamplingTools
+from sublet_agent.residency.activity import ActivitySettings
+from sublet_agent.residency.served_gpu import ServedGpu
+
+from tests.support.agent_cases import Bench
+from tests.support.fake_device import GPU
+from tests.support.fake_freezer import FakeFreezer
+
+pytestmark = pytest.mark.asyncio
+
+
+@dataclass
+class Residency:
+    """What a sampling loop needs of a GPU's loop."""
+
+    gpu: ServedGpu
+    slices: dict[Any, Any] = field(default_factory=dict)
+    look_again: Any = None
+
+    def poke(self) -> None:
+        """Nobody acts here."""
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def sampling(bench: Bench, freezer: FakeFreezer) -> SamplingLoop:
+    gpu = ServedGpu(bench.device.gpus()[0], bench.device.memory(GPU))
+    residency: Any = Residency(gpu)
+    tools = SamplingTools(
+        moves=replace(bench.tools, freezer=freezer),
+        attribution=bench.attribution,
+        calls=bench.pool,
+        samples=bench.pool,
+        clock=bench.clock,
+        record=lambda *_, **__: None,
+        changed=lambda: None,
+        activity=ActivitySettings(),
+        period_s=1.0,
+    )
+    loop = SamplingLoop(residency, tools)
+    gpu.note_canary(bench.table.identify(100))
+    return loop
+
+
+async def test_who_tries_a_card_for_the_agent_is_no_stranger_there(bench):
+    for pid in (100, 200):
+        bench.table.add(pid)
+        bench.device.add(pid, 8)
+    freezer = FakeFreezer([])
+    await sampling(bench, freezer).sample_once()
+    assert freezer.strangers == [200]
