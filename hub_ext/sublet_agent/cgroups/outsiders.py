@@ -6,7 +6,8 @@ back, or start somebody who does. So all of these accounts' stand still for that
 use the GPU or not. A control group that holds nobody else is frozen as it is; from any other they
 are moved into a frozen group of the agent's, and back afterwards: a session's group is never
 emptied, which would end it. Then they are listed again until nobody is left outside; where that has
-no end, nothing may be restored. The accounts of root and of the agent run too much else for that.
+no end, nothing may be restored. The accounts of root and of the agent run too much else for that,
+and among pods, which count their own from 0, an account says nothing.
 """
 
 import logging
@@ -84,7 +85,12 @@ class Outsiders:
                 self._looked_at = now
 
     def note_stranger(self, gpu_id: GpuId, pid: int) -> None:
-        """Note a process that uses a GPU and is no slice's: all of its account is looked for."""
+        """Note a process that uses a GPU and is no slice's: all of its account is looked for.
+
+        But for one in a pod: its account has nothing to do with the same number elsewhere.
+        """
+        if self._book.slice_at(pid) is not None:
+            return
         uid = self._table.uid(pid)
         known = self._strangers.get(gpu_id, frozenset())
         if uid is not None and uid not in known and uid not in {0, os.geteuid()}:
@@ -181,8 +187,7 @@ class Outsiders:
         return (
             self._table.uid(pid) in accounts
             and self._table.identify(pid) is not None
-            and self._book.unit_slice_at(pid) is None
-            and self._book.own_slice_at(pid) is None
+            and self._book.slice_at(pid) is None
         )
 
     def _take(self, pids: Iterable[int]) -> None:

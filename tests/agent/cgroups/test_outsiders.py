@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import uuid
 
 import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
@@ -207,6 +208,34 @@ def test_after_an_agents_death_they_run_where_they_were(groups, cleo, session):
     assert among_others.starts("child")
     assert groups.tree.place_of(among_others.pid) == before
     assert not is_anything_frozen(groups.file)
+
+
+@pytest.fixture
+def pod(groups):
+    """A group as a kubelet makes it for a pod."""
+    above = f"/kubepods-besteffort-pod{str(uuid.uuid4()).replace('-', '_')}.slice"
+    groups.tree.make(above)
+    yield above
+    groups.tree.thaw(above)
+    for pid in groups.tree.pids(above):
+        groups.tree.move(pid, "/")
+    until(lambda: groups.tree.remove(above))
+
+
+def test_pods_count_their_accounts_each_for_itself(groups, cleo, pod):
+    stranger, neighbour, beside = (groups.family(uid=cleo) for _ in range(3))
+    for each, name in ((stranger, "stranger"), (neighbour, "neighbour")):
+        place = f"{pod}/{name}"
+        groups.tree.make(place)
+        groups.tree.move(each.pid, place)
+    groups.freezer.note_stranger(GPU, stranger.pid)
+    with coming_back(groups) as stillness:
+        assert not any(map(stillness.has_frozen, (neighbour.pid, beside.pid)))
+    groups.freezer.note_stranger(GPU, beside.pid)
+    with coming_back(groups) as stillness:
+        assert stillness.has_frozen(beside.pid)
+        assert not stillness.has_frozen(neighbour.pid)
+        assert neighbour.starts("child")
 
 
 def test_who_starts_others_for_ever_is_stilled_too(groups, cleo):
