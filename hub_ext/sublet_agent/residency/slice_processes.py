@@ -139,16 +139,19 @@ class TrackedProcess:
         """Note what forbids a suspend, if anything; return whether that is news.
 
         A reason of before that nothing is seen of any more holds until its time has passed, or
-        for as long as the process lives, but for those that may pass.
+        for as long as the process lives, but for those that may pass; these never take the place
+        of one that holds.
         """
         self._looked_at = now
-        if obstacle is not None:
-            news = self._unsuspendable != obstacle
-            self.mark_unsuspendable(obstacle)
-            return news
         before, until = self._unsuspendable, self._unsuspendable_until
         has_passed = before is not None and before.obstacle.may_pass
-        if has_passed or (until is not None and now >= until):
+        is_over = has_passed or (until is not None and now >= until)
+        if obstacle is not None:
+            if obstacle.obstacle.may_pass and before is not None and not is_over:
+                return False
+            self.mark_unsuspendable(obstacle)
+            return before != obstacle
+        if is_over:
             self._unsuspendable, self._unsuspendable_until = None, None
             return True
         return False

@@ -24,7 +24,8 @@ class Obstacle(StrEnum):
     ENGINE = "engine"
     """The engine that shares the GPU has processes that the driver cannot move."""
     UNREADABLE = "unreadable"
-    """What a process shares cannot be seen, and a mistake would lose its memory."""
+    """What a process shares cannot be seen (for now: reading may have taken too long), and a
+    mistake would lose its memory."""
     FAILED_BEFORE = "failed-before"
     """Suspending was tried several times, and did not work."""
     CANNOT_PAUSE = "cannot-pause"
@@ -34,7 +35,7 @@ class Obstacle(StrEnum):
     @property
     def may_pass(self) -> bool:
         """Whether a process may be suspended again as soon as nothing is seen of it any more."""
-        return self in {Obstacle.SEVERAL_GPUS, Obstacle.MEMORY_UNKNOWN}
+        return self in {Obstacle.SEVERAL_GPUS, Obstacle.MEMORY_UNKNOWN, Obstacle.UNREADABLE}
 
 
 @dataclass(frozen=True, slots=True)

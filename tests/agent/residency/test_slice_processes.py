@@ -115,11 +115,29 @@ def test_an_obstacle_that_is_not_seen_any_more_stays(process):
     assert process.unsuspendable == IPC
 
 
-@pytest.mark.parametrize("obstacle", [Obstacle.SEVERAL_GPUS, Obstacle.MEMORY_UNKNOWN])
-def test_an_obstacle_of_what_cards_list_is_over_when_it_is_not_seen_any_more(process, obstacle):
+@pytest.mark.parametrize(
+    "obstacle", [Obstacle.SEVERAL_GPUS, Obstacle.MEMORY_UNKNOWN, Obstacle.UNREADABLE]
+)
+def test_an_obstacle_that_comes_and_goes_is_over_when_it_is_not_seen_any_more(process, obstacle):
     process.note_look(Unsuspendable(obstacle, "seen"), START)
     assert process.note_look(None, START)
     assert process.unsuspendable is None
+
+
+@pytest.mark.parametrize("obstacle", [Obstacle.SEVERAL_GPUS, Obstacle.UNREADABLE])
+def test_an_obstacle_that_comes_and_goes_takes_no_lasting_ones_place(process, obstacle):
+    process.note_look(IPC, START)
+    assert not process.note_look(Unsuspendable(obstacle, "seen"), START)
+    assert not process.note_look(None, PASSING)
+    assert process.unsuspendable == IPC
+
+
+def test_an_obstacle_that_comes_and_goes_is_told_where_a_reasons_time_has_passed(process):
+    unreadable = Unsuspendable(Obstacle.UNREADABLE, "seen")
+    process.mark_unsuspendable(BUSY, until=PASSING)
+    assert not process.note_look(unreadable, START)
+    assert process.note_look(unreadable, PASSING)
+    assert process.unsuspendable == unreadable
 
 
 def test_a_reason_that_may_pass_holds_until_its_time_and_its_end_is_news(process):
