@@ -2,7 +2,7 @@
 
 It lies beside the file of the slices' groups, and whoever thaws those lets these go, too: the
 agent's watchdog and the next agent. An outsider whose own group was frozen is thawed there; one
-who was moved into the agent's group goes back to where they were.
+who was moved into the agent's group goes back to where they were, and only then that is thawed.
 """
 
 import contextlib
@@ -15,8 +15,11 @@ from typing import Any, Final
 
 from sublet_agent.cgroups.trees import FreezerTree, thaw_surely
 from sublet_agent.durable_writes import replace_file
+from sublet_agent.processes.threads import stat_fields
 
 _SUFFIX: Final = "-outsiders.json"
+_STAT_PARENT: Final = 1
+"""The place of the parent's pid in what ``stat_fields`` returns."""
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +43,28 @@ class HeldOutsiders:
 
     def let_go(self) -> bool:
         """Let all run, and put back whom the agent moved; return whether all run."""
-        outcomes = [thaw_surely(self.tree, place) for place in self.places]
-        there = set(self.tree.pids(self.group))
-        for pid, place in self.moved.items():
-            if pid in there:
-                # A group that is gone meanwhile: they run on in the agent's.
-                with contextlib.suppress(OSError):
-                    self.tree.move(pid, place)
+        outcomes = [thaw_surely(self.tree, place) for place in self.in_place]
+        # While the group is frozen: nobody there starts others, and an agent that dies meanwhile
+        # is known by it.
+        for pid, place in self._origins().items():
+            # A group that is gone meanwhile: they run on in the agent's.
+            with contextlib.suppress(OSError):
+                self.tree.move(pid, place)
+        outcomes.append(thaw_surely(self.tree, self.group))
         self.tree.remove(self.group)
         return all(outcomes)
+
+    def _origins(self) -> dict[int, str]:
+        """Return where each process in the agent's group is from.
+
+        One that was being born while its parent was moved in is from where that was.
+        """
+        found = {}
+        for pid in self.tree.pids(self.group):
+            place = self.moved.get(pid) or self.moved.get(_parent_of(pid))
+            if place is not None:
+                found[pid] = place
+        return found
 
 
 class OutsidersFile:
@@ -94,6 +110,15 @@ def let_go_left_over(groups_file: Path) -> None:
     held = file.load()
     if held is not None and held.let_go():
         file.forget()
+
+
+def _parent_of(pid: int) -> int:
+    # Whatever keeps from looking must not keep from thawing.
+    with contextlib.suppress(OSError):
+        fields = stat_fields(f"/proc/{pid}/stat")
+        if fields is not None:
+            return int(fields[_STAT_PARENT])
+    return 0
 
 
 def _from_fields(fields: Mapping[str, Any]) -> HeldOutsiders:

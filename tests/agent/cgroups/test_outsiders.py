@@ -3,11 +3,14 @@
 import os
 import subprocess
 import uuid
+from dataclasses import replace
 
 import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
+from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
+from sublet_agent.cgroups.trees import FreezerTree
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from tests.support.accounts import an_account
@@ -236,6 +239,45 @@ def test_pods_count_their_accounts_each_for_itself(groups, cleo, pod):
         assert stillness.has_frozen(beside.pid)
         assert not stillness.has_frozen(neighbour.pid)
         assert neighbour.starts("child")
+
+
+def test_whoever_is_started_right_after_is_where_its_parent_is(groups, cleo):
+    script = "while :; do /bin/true & wait; done"
+    several = [subprocess.Popen(["/bin/sh", "-c", script], user=cleo) for _ in range(8)]
+    try:
+        groups.serve(groups.slice("c", groups.family(uid=cleo)))
+        tree, place = groups.keeper.place_for_outsiders
+        for _ in range(20):
+            with coming_back(groups) as stillness:
+                assert stillness.problem == ""
+                assert tree.exists(place)
+            assert not tree.exists(place)
+    finally:
+        for each in several:
+            each.kill()
+            each.wait()
+
+
+def test_an_agent_that_died_while_it_put_them_back_is_finished_by_the_next(groups, cleo):
+    outside = groups.family(uid=cleo)
+    before = groups.tree.place_of(outside.pid)
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    assert groups.outsiders.still(GPU, [], WITHIN_S)
+    held = OutsidersFile(groups.file).load()
+    dies = DyingTree(held.tree.version, held.tree.folder)
+    with pytest.raises(KeyboardInterrupt):
+        replace(held, tree=dies).let_go()
+    assert is_anything_frozen(groups.file)
+    thaw_left_over(groups.file)
+    assert groups.tree.place_of(outside.pid) == before
+    assert outside.starts("child")
+
+
+class DyingTree(FreezerTree):
+    """A tree that an agent dies in when it moves somebody."""
+
+    def move(self, *_):
+        raise KeyboardInterrupt
 
 
 def test_who_starts_others_for_ever_is_stilled_too(groups, cleo):
