@@ -10,11 +10,13 @@ no end, nothing may be restored. The accounts of root and of the agent run too m
 and among pods, which count their own from 0, an account says nothing.
 """
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -207,37 +209,60 @@ class Outsiders:
                 log.warning("outsiders cannot be kept from running: %s", error)
                 return
             self._held = held
-        for pid in pids:
-            if not self.has_stilled(pid):
-                self._take_one(self._held or held, pid)
+        self._take_in(self._held or held, pids)
 
-    def _take_one(self, held: HeldOutsiders, pid: int) -> None:
+    def _take_in(self, held: HeldOutsiders, pids: Iterable[int]) -> None:
         tree = held.tree
-        place = tree.place_of(pid)
-        if place is None:
-            return
+        by_place: defaultdict[str, list[int]] = defaultdict(list)
+        for pid in pids:
+            place = tree.place_of(pid)
+            if place is not None:
+                by_place[place].append(pid)
+        in_place: set[str] = set()
+        moved: dict[int, str] = {}
+        for place, here in sorted(by_place.items()):
+            if any(is_in(place, each) for each in (*held.places, *in_place)):
+                continue
+            with _told(f"group {place}"):
+                if self._holds_nobody_else(tree, place, frozenset(here)):
+                    in_place.add(place)
+                else:
+                    moved.update(dict.fromkeys(here, place))
         try:
-            if self._holds_nobody_else(tree, place, pid):
-                self._note(replace(held, in_place=held.in_place | {place}))
-                tree.begin_freezing(place)
-            else:
-                self._note(replace(held, moved={**held.moved, pid: place}))
-                tree.move(pid, held.group)
+            # All of them at once: an account may have thousands.
+            self._note(
+                replace(held, in_place=held.in_place | in_place, moved={**held.moved, **moved})
+            )
         except OSError as error:
-            log.warning("process %s cannot be kept from running: %s", pid, error)
+            log.warning("outsiders cannot be kept from running: %s", error)
+            return
+        for place in in_place:
+            with _told(f"group {place}"):
+                tree.begin_freezing(place)
+        for pid in moved:
+            with _told(f"process {pid}"):
+                tree.move(pid, held.group)
 
     def _note(self, held: HeldOutsiders) -> None:
         self._file.keep(held)
         self._held = held
 
-    def _holds_nobody_else(self, tree: FreezerTree, place: str, pid: int) -> bool:
-        """Whether a group is this process's and outsiders' alone, and nobody has frozen it."""
+    def _holds_nobody_else(self, tree: FreezerTree, place: str, pids: frozenset[int]) -> bool:
+        """Whether a group is these processes' and outsiders' alone, and nobody has frozen it."""
         accounts, ours = self._accounts(), self._ours()
         return (
             place != "/"
             and not tree.is_freezing(place)
             and all(
-                each == pid or (each not in ours and self._is_outsider(each, accounts))
+                each in pids or (each not in ours and self._is_outsider(each, accounts))
                 for each in tree.pids(place)
             )
         )
+
+
+@contextlib.contextmanager
+def _told(whom: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s cannot be kept from running: %s", whom, error)

@@ -4,10 +4,12 @@ import os
 import subprocess
 import uuid
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
+from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_agent.cgroups.trees import FreezerTree
@@ -84,6 +86,31 @@ def test_from_a_group_with_others_in_it_nobody_else_is_frozen(groups, cleo, sess
         assert stillness.has_frozen(outsider.pid)
         assert daemon.starts("child")
     assert groups.tree.place_of(outsider.pid) == session
+
+
+class CountingTree(FreezerTree):
+    """A tree that counts how often it is looked who is in a group."""
+
+    looked_into: ClassVar[list[str]] = []
+
+    def pids(self, place):
+        self.looked_into.append(place)
+        return super().pids(place)
+
+
+def test_however_many_are_in_a_group_it_is_looked_into_once(groups, cleo, session):
+    several = [groups.family(), *(groups.family(uid=cleo) for _ in range(3))]
+    for each in several:
+        groups.tree.move(each.pid, session)
+    groups.book.note_accounts([cleo])
+    tree, place = groups.keeper.place_for_outsiders
+    counting = CountingTree(tree.version, tree.folder)
+    counting.looked_into.clear()
+    outsiders = Outsiders(groups.book, groups.table, groups.file, (counting, place))
+    assert outsiders.still(GPU, [], WITHIN_S)
+    assert all(outsiders.has_stilled(each.pid) for each in several[1:])
+    outsiders.end(GPU)
+    assert counting.looked_into.count(session) == 1
 
 
 def test_who_comes_back_is_not_among_them(groups, cleo):
