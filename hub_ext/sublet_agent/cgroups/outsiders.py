@@ -5,19 +5,21 @@ one, or was seen to use the GPU without. Any of them may take the room of a slic
 back, or start somebody who does. So all of these accounts' stand still for that time, whether they
 use the GPU or not. A control group that holds nobody else is frozen as it is; from any other they
 are moved into a frozen group of the agent's, and back afterwards: a session's group is never
-emptied, which would end it. Then they are listed again until nobody is left outside; where that has
-no end, nothing may be restored. The accounts of root and of the agent run too much else for that,
+emptied, which would end it. Then they are listed again until nobody is left outside, and nobody new
+ends before it is known whose it was (each of a chain starts the next and ends); where that has no
+end, nothing may be restored. The accounts of root and of the agent run too much else for that,
 and among pods, which count their own from 0, an account says nothing.
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +33,24 @@ from sublet_agent.processes.process_table import ProcessTable
 _LOOK_EVERY_S: Final = 0.1
 """How often it is looked for new ones while a slice comes back: a login takes longer than that to
 have memory of a GPU."""
+_LEAST_LOOKS: Final = 4
+"""How often they are listed at least before it counts that some end as soon as they are seen."""
 _TOLD_FOR_S: Final = 60.0
 """How long it is told that some could not be stilled: longer than until the next try."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The outsiders at one moment."""
+
+    outside: list[int]
+    """Those who run, by pid."""
+    some_ended: bool
+    """Whether a process had ended by the time it was looked at: it may have started another."""
+    pids: frozenset[int]
+    """All pids that were listed, whosever."""
 
 
 class Outsiders:
@@ -83,7 +99,7 @@ class Outsiders:
         with self._guard:
             now = time.monotonic()
             if gpu_id in self._spared and now - self._looked_at >= _LOOK_EVERY_S:
-                self._take(self._outside())
+                self._take(self._list(frozenset()).outside)
                 self._looked_at = now
 
     def note_stranger(self, gpu_id: GpuId, pid: int) -> None:
@@ -134,14 +150,20 @@ class Outsiders:
         if not self._free_the_spared():
             return False
         settled = False
-        while True:
-            outside = self._outside()
-            if outside:
+        seen: frozenset[int] = frozenset()
+        for looks in itertools.count(1):
+            listing = self._list(seen)
+            seen = listing.pids
+            if listing.outside or listing.some_ended:
                 settled = False
-                if time.monotonic() >= deadline:
-                    log.warning("processes outside of their slices' groups run on: %s", outside)
+                # Some end at any moment on a busy machine, but not in each of these.
+                enough = bool(listing.outside) or looks >= _LEAST_LOOKS
+                if enough and time.monotonic() >= deadline:
+                    whom = listing.outside or "some end as soon as they are seen"
+                    log.warning("processes outside of their slices' groups run on: %s", whom)
                     return False
-                self._take(outside)
+                if listing.outside:
+                    self._take(listing.outside)
                 continue
             held = self._held
             if held is not None:
@@ -152,8 +174,9 @@ class Outsiders:
                     return False
             # Listed twice: whoever was born while the list was read is in the next.
             if settled:
-                return True
+                break
             settled = True
+        return True
 
     def _free_the_spared(self) -> bool:
         """Let go who is held for another GPU and comes back; return whether all these are free."""
@@ -170,13 +193,20 @@ class Outsiders:
                 return False
         return True
 
-    def _outside(self) -> list[int]:
+    def _list(self, seen: frozenset[int]) -> _Listing:
+        """List the outsiders that run; ``seen`` are the pids of a listing of right before."""
         accounts, ours = self._accounts(), self._ours()
-        return [
-            pid
-            for pid in (self._table.pids() if accounts else ())
-            if pid not in ours and self._is_outsider(pid, accounts) and not self.has_stilled(pid)
-        ]
+        pids = tuple(self._table.pids()) if accounts else ()
+        outside, some_ended = [], False
+        # Those first that are new: one that starts another and ends is looked at while it lives.
+        for pid in sorted(pids, key=seen.__contains__):
+            uid = self._table.uid(pid)
+            if uid is None or (uid in accounts and self._table.identify(pid) is None):
+                new = pid not in seen
+                some_ended = some_ended or (new and self._book.slice_at(pid) is None)
+            elif pid not in ours and self._is_outsider(pid, accounts) and not self.has_stilled(pid):
+                outside.append(pid)
+        return _Listing(outside, some_ended, frozenset(pids))
 
     def _accounts(self) -> frozenset[int]:
         return self._book.accounts.union(*(self._strangers.get(g, ()) for g in self._spared))

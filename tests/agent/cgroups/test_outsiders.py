@@ -1,7 +1,10 @@
 """Who is in no slice's group stands still while a slice comes back, and runs on where they were."""
 
+import mmap
 import os
 import subprocess
+import sys
+import time
 import uuid
 from dataclasses import replace
 from typing import ClassVar
@@ -274,7 +277,7 @@ def test_whoever_is_started_right_after_is_where_its_parent_is(groups, cleo):
     try:
         groups.serve(groups.slice("c", groups.family(uid=cleo)))
         tree, place = groups.keeper.place_for_outsiders
-        for _ in range(20):
+        for _ in range(5):
             with coming_back(groups) as stillness:
                 assert stillness.problem == ""
                 assert tree.exists(place)
@@ -305,6 +308,37 @@ class DyingTree(FreezerTree):
 
     def move(self, *_):
         raise KeyboardInterrupt
+
+
+_CHAIN = """
+import mmap, os, sys
+count = mmap.mmap(os.open(sys.argv[2], os.O_RDWR), 16)
+os.setresuid(int(sys.argv[1]), int(sys.argv[1]), int(sys.argv[1]))
+while not count[8]:
+    if os.fork():
+        os._exit(0)
+    count[:8] = (int.from_bytes(count[:8], "little") + 1).to_bytes(8, "little")
+"""
+
+
+def test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_still(
+    groups, cleo, tmp_path
+):
+    file = tmp_path / "count"
+    file.write_bytes(bytes(16))
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 16) as count:
+        command = [sys.executable, "-c", _CHAIN, str(cleo), str(file)]
+        subprocess.run(command, check=True)
+        try:
+            until(lambda: count[:8] != bytes(8))
+            groups.serve(groups.slice("c", groups.family(uid=cleo)))
+            for _ in range(5):
+                with coming_back(groups, within_s=0.3) as stillness:
+                    before = count[:8]
+                    time.sleep(0.05)
+                    assert stillness.problem or count[:8] == before
+        finally:
+            count[8] = 1
 
 
 def test_who_starts_others_for_ever_is_stilled_too(groups, cleo):
