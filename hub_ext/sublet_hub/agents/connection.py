@@ -5,8 +5,11 @@ client ``?token=``: both are refused before anything is read. What breaks the pr
 node's name, an old epoch, a sequence that does not grow, an unknown field) closes the connection.
 """
 
+import asyncio
 import logging
 import re
+import time
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +32,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
+from sublet_hub.agents.pace import MessagePace
 from sublet_hub.errors import LinkError, TooManyRequestsError, words_of_validation
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.security.client_address import peer_of
@@ -61,6 +65,7 @@ class AgentSocket(WebSocketHandler):
         self.node: NodeId | None = None
         self.view: NodeView | None = None
         self.expires_at: datetime | None = None
+        self.pace = MessagePace()
 
     async def prepare(self) -> None:
         """Refuse whoever is no agent."""
@@ -107,10 +112,16 @@ class AgentSocket(WebSocketHandler):
         if self.ws_connection is not None:
             self.close(_EXPIRED, "the token has expired: connect again with the newer one")
 
-    def on_message(self, message: str | bytes) -> None:
-        """Take a message, or close the connection with what is wrong with it."""
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """Take a message, or close the connection with what is wrong with it.
+
+        tornado reads no more of this agent's until what is returned is over.
+        """
+        began_s, events = time.perf_counter(), 0
         try:
-            self._take(FROM_AGENT.validate_json(message))
+            taken = FROM_AGENT.validate_json(message)
+            events = len(taken.events) if isinstance(taken, Events) else 0
+            self._take(taken)
         except ValidationError as error:
             self._break_off(words_of_validation(error))
         except LinkError as error:
@@ -118,6 +129,9 @@ class AgentSocket(WebSocketHandler):
         except LedgerWriteError as error:
             _LOG.error("a message of %s was not stored: %s", self.node, error)
             self.close(_TRY_AGAIN, "the ledger cannot be written")
+        now_s = time.perf_counter()
+        rest_s = self.pace.rest_s(now_s - began_s, events, now_s)
+        return asyncio.sleep(rest_s) if rest_s > 0 else None
 
     def _take(self, message: Hello | Status | Events) -> None:
         self.connections.metrics.agent_message(message.type)

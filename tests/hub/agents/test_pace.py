@@ -1,0 +1,72 @@
+"""One agent's messages take a quarter of the service's time at most."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import pytest
+from sublet_hub.agents.pace import MessagePace
+from sublet_quota.wire.agent_link import FROM_AGENT, Status
+
+from tests.support.fake_agent import a_gpu, a_report
+from tests.support.hub_world import OTHER_SECRET, HubWorld, until
+
+
+def test_an_agent_that_says_little_never_waits() -> None:
+    pace = MessagePace()
+    assert {pace.rest_s(0.004, 3, second) for second in range(100)} == {0.0}
+
+
+def test_who_says_much_waits_four_times_as_long_as_that_took() -> None:
+    assert MessagePace().rest_s(0.3, 0, 50) == pytest.approx(1.2)
+
+
+def test_many_small_messages_count_as_a_large_one() -> None:
+    pace, now_s, taken_s = MessagePace(), 0.0, 0.0
+    for _ in range(1000):
+        taken_s += 0.001
+        now_s += 0.001
+        now_s += pace.rest_s(0.001, 0, now_s)
+    assert taken_s / now_s == pytest.approx(0.25, abs=0.01)
+
+
+def test_of_one_agents_events_five_hundred_are_stored_in_a_second() -> None:
+    pace, now_s = MessagePace(), 0.0
+    for _ in range(10):
+        now_s += pace.rest_s(0.0, 1000, now_s)
+    assert 10_000 / now_s == pytest.approx(500)
+
+
+def test_no_rest_is_so_long_that_an_agent_would_count_as_gone() -> None:
+    pace = MessagePace()
+    assert max(pace.rest_s(60.0, 1000, 0) for _ in range(10)) == 2
+
+
+@pytest.mark.asyncio
+async def test_an_agent_that_reports_at_great_length_has_a_part_of_the_service_and_no_more(
+    world: HubWorld,
+) -> None:
+    bad = await world.agent(node="node-b", secret=OTHER_SECRET, gpus=(a_gpu("SIM-9"),))
+    said = Status(
+        epoch=bad.epoch,
+        sequence=0,
+        at=datetime.now(UTC),
+        gpus=bad.gpus,
+        slices=tuple(a_report(f"s{n}", pids=tuple(range(1, 500))) for n in range(400)),
+    ).model_dump(mode="json")
+    text = json.dumps(said)
+    least_s = min(_seconds_to_read(text) for _ in range(5))
+    view = world.service.fleet.node("node-b")
+    first, last = 1000, 1008
+    began = time.monotonic()
+    for sequence in range(first, last + 1):
+        await bad.send(json.dumps({**said, "sequence": sequence}))
+    await until(lambda: view.sequence >= last)
+    # Before the last one there were eight, each with its rest: all but a tenth of a second of it.
+    assert time.monotonic() - began > (last - first) * 4 * least_s - 0.1
+
+
+def _seconds_to_read(text: str) -> float:
+    began = time.perf_counter()
+    FROM_AGENT.validate_json(text)
+    return time.perf_counter() - began
