@@ -20,8 +20,9 @@ from sublet_quota.wire.event_kinds import EventKind
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.refused_agents import RefusedAgents
-from sublet_hub.ledger.events import event
+from sublet_hub.ledger.events import MOST_FOREIGN_BYTES, event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
+from sublet_hub.ledger.text import within_bytes
 from sublet_hub.state.fleet import NodeView
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
@@ -206,7 +207,7 @@ class AgentConnections:
             owner=None if record is None else record.owner,
             bytes_mib=told.bytes_mib,
             took_s=told.took_s,
-            detail=told.detail,
+            detail=within_bytes(told.detail, MOST_FOREIGN_BYTES),
         )
 
 

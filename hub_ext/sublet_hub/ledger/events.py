@@ -2,10 +2,17 @@
 
 import secrets
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.records import EventRecord, JobRecord, SliceRecord
+from sublet_hub.ledger.text import within_bytes
+
+MOST_FOREIGN_BYTES: Final = 500
+"""What an event has of an agent's or a job's own words: very many are kept, and the disk is small.
+A job's reason has all of them.
+"""
 
 
 def event(kind: EventKind, at: datetime, detail: str = "") -> EventRecord:
@@ -38,5 +45,5 @@ def job_event(kind: EventKind, job: JobRecord, at: datetime, detail: str = "") -
         kind=kind.value,
         slice_id=job.slice_id,
         owner=job.owner,
-        detail=told,
+        detail=within_bytes(told, MOST_FOREIGN_BYTES),
     )

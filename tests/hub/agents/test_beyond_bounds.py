@@ -70,7 +70,7 @@ async def test_an_eviction_told_at_great_length_is_shown_to_its_jobs_owner(
     agent = await world.agent()
     lease = await world.slice_for("ada", memory_mib=1000, compute_milli=100)
     token = world.user("ada")
-    words = "x" * 4000
+    words = "x" * 500
     event = AgentEvent(
         event_id="e",
         at=datetime.now(UTC),
@@ -85,7 +85,7 @@ async def test_an_eviction_told_at_great_length_is_shown_to_its_jobs_owner(
     await agent.until(lambda: "longer" in agent.taken)
     status, events = await world.call("GET", "events", token)
     details = sorted(each["detail"] for each in events if each["kind"] == "evicted")
-    assert (status, details) == (200, [words, "y" * 3999 + "…"])
+    assert (status, details) == (200, [words, "y" * 497 + "…"])
 
 
 @pytest.mark.parametrize("length", [1000, 1001, 4000])
@@ -103,3 +103,22 @@ async def test_an_admins_long_reason_is_refused_in_words_and_never_breaks_the_re
         assert (status, answer["reason"]) == (200, body["reason"])
     for path, token in (("events", root), ("lending", root), ("lending", ada), ("events", ada)):
         assert (await world.call("GET", path, token))[0] == 200
+
+
+async def test_an_agents_events_take_little_room_each(world: HubWorld) -> None:
+    agent = await world.agent()
+    events = [
+        AgentEvent(
+            event_id=f"e{n}",
+            at=datetime.now(UTC),
+            kind="refused-move",
+            gpu_id="SIM-0",
+            detail=letter * 4000,
+        )
+        for n, letter in enumerate("xäß\N{GRINNING FACE}")
+    ]
+    await agent.tell(*events)
+    status, shown = await world.call("GET", "events", world.admin())
+    told = [each["detail"] for each in shown if each["kind"] == "refused-move"]
+    assert (status, len(told)) == (200, 4)
+    assert all(490 < len(each.encode()) <= 500 and each.endswith("…") for each in told)
