@@ -125,7 +125,7 @@ EVENTS = sa.Table(
     "events",
     METADATA,
     sa.Column("event_id", sa.String(255), primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("node", sa.String(255)),
     sa.Column("gpu_id", sa.String(255)),
@@ -135,6 +135,7 @@ EVENTS = sa.Table(
     sa.Column("bytes_mib", sa.BigInteger, nullable=False),
     sa.Column("took_s", sa.Float(53), nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("ix_events_at_event_id", "at", "event_id"),
     sa.Index("ix_events_owner_kind_at", "owner", "kind", "at"),
     sa.Index("ix_events_owner_at_event_id", "owner", "at", "event_id"),
 )
