@@ -32,7 +32,6 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
-from sublet_hub.agents.pace import MessagePace
 from sublet_hub.errors import LinkError, TooManyRequestsError, words_of_validation
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.security.client_address import peer_of
@@ -65,7 +64,7 @@ class AgentSocket(WebSocketHandler):
         self.node: NodeId | None = None
         self.view: NodeView | None = None
         self.expires_at: datetime | None = None
-        self.pace = MessagePace()
+        self.is_over = False
 
     async def prepare(self) -> None:
         """Refuse whoever is no agent."""
@@ -100,6 +99,8 @@ class AgentSocket(WebSocketHandler):
     def open(self, *_args: str, **_kwargs: str) -> None:
         """Wait for the agent's greeting, not for ever."""
         self.set_nodelay(value=True)
+        if self.node is not None:
+            self.connections.newcomers.add(self.node, self)
         IOLoop.current().call_later(_HELLO_WITHIN_S, self._expect_greeting)
         if self.expires_at is not None:
             IOLoop.current().call_at(self.expires_at.timestamp(), self._expire)
@@ -117,6 +118,8 @@ class AgentSocket(WebSocketHandler):
 
         tornado reads no more of this agent's until what is returned is over.
         """
+        if self.is_over or self.node is None:
+            return None
         began_s, events = time.perf_counter(), 0
         try:
             taken = FROM_AGENT.validate_json(message)
@@ -130,7 +133,7 @@ class AgentSocket(WebSocketHandler):
             _LOG.error("a message of %s was not stored: %s", self.node, error)
             self.close(_TRY_AGAIN, "the ledger cannot be written")
         now_s = time.perf_counter()
-        rest_s = self.pace.rest_s(now_s - began_s, events, now_s)
+        rest_s = self.connections.pace_of(self.node).rest_s(now_s - began_s, events, now_s)
         return asyncio.sleep(rest_s) if rest_s > 0 else None
 
     def _take(self, message: Hello | Status | Events) -> None:
@@ -175,6 +178,11 @@ class AgentSocket(WebSocketHandler):
         _LOG.warning("the agent of %s is disconnected: %s", self.node, why)
         self.close(_BAD_PROTOCOL, why.encode()[:120].decode(errors="ignore"))
 
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """End this connection: what still comes is not listened to."""
+        self.is_over = True
+        super().close(code, reason)
+
     def replace(self) -> None:
         """End this connection: the agent has opened another."""
         self.close(_REPLACED, "another connection of this node has taken over")
@@ -188,6 +196,8 @@ class AgentSocket(WebSocketHandler):
 
     def on_close(self) -> None:
         """Tell the others that this connection is over."""
+        if self.node is not None:
+            self.connections.newcomers.drop(self.node, self)
         if self.view is not None:
             self.connections.disconnect(self, self.view)
 

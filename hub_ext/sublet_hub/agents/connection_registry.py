@@ -19,6 +19,8 @@ from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.agents.assignments import Assigner
 from sublet_hub.agents.identity import AgentIdentities
+from sublet_hub.agents.newcomers import Newcomers
+from sublet_hub.agents.pace import MessagePace
 from sublet_hub.agents.refused_agents import RefusedAgents
 from sublet_hub.ledger.events import MOST_FOREIGN_BYTES, event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
@@ -60,7 +62,9 @@ class AgentConnections:
         self.refused = RefusedAgents(stores.now)
         self._stores = stores
         self._assigner = assigner
+        self.newcomers = Newcomers()
         self._sockets: dict[NodeId, AgentConnection] = {}
+        self._paces: dict[NodeId, MessagePace] = {}
         self._sequence = 0
         self._looks_soon = False
         self._to_assign: set[NodeId] = set()
@@ -78,9 +82,14 @@ class AgentConnections:
         """Call ``listener`` for each event that was stored."""
         self._on_event.append(listener)
 
+    def pace_of(self, node: NodeId) -> MessagePace:
+        """Return the pace of a node's messages, whichever connection they come by."""
+        return self._paces.setdefault(node, MessagePace())
+
     def connect(self, socket: AgentConnection, hello: Hello) -> NodeView:
         """Count a connection, and return the node's view; an earlier one of this node ends."""
         node = NodeId(hello.node)
+        self.newcomers.drop(node, socket)
         now = self._stores.now()
         epoch = self._stores.ledger.epoch(node) + 1
         told = event(EventKind.AGENT_CONNECTED, now, f"{node}, version {hello.version}")

@@ -12,7 +12,8 @@ from sublet_hub.host.private_files import write_private
 from sublet_hub.security.rate_limits import Rate
 from sublet_quota.reasons.installation.standings import AgentRefusal
 from sublet_quota.wire.agent_link import AgentEvent, Hello
-from tornado.httpclient import HTTPClientError
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from tests.support.fake_agent import FakeAgent, a_gpu, a_report
 from tests.support.hub_world import (
@@ -215,3 +216,30 @@ async def test_a_status_is_a_level_so_what_is_left_out_is_gone(world: HubWorld) 
     assert world.service.fleet.gpu_report("SIM-0") is not None
     room = world.service.capacity.holdings.gpu("SIM-1")
     assert "no longer" in room.closed
+
+
+async def test_of_connections_that_do_not_greet_a_node_has_a_few(world: HubWorld) -> None:
+    honest = await world.agent()
+    silent = [await _connect(world, OTHER_SECRET) for _ in range(6)]
+    assert [await connection.read_message() for connection in silent[:2]] == [None, None]
+    assert [connection.close_code for connection in silent] == [1013, 1013, *[None] * 4]
+    assert honest.close_reason is None
+    other = await world.agent(node="node-b", secret=OTHER_SECRET, gpus=(a_gpu("SIM-9"),))
+    assert other.close_reason is None
+    for connection in silent:
+        connection.close()
+
+
+async def test_what_comes_after_the_end_of_a_connection_is_not_read(world: HubWorld) -> None:
+    connection = await _connect(world, OTHER_SECRET)
+    hello = Hello(node="node-b", boot_id="b", version="1").model_dump_json()
+    for message in ("nothing that is understood", hello, hello):
+        await connection.write_message(message)
+    assert await connection.read_message() is None
+    assert not list(world.service.fleet.nodes())
+    connection.close()
+
+
+async def _connect(world: HubWorld, secret: str) -> WebSocketClientConnection:
+    headers = {"Authorization": f"Bearer {secret}"}
+    return await websocket_connect(HTTPRequest(world.link_url, headers=headers))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sublet_hub.agents.pace import MessagePace
+from sublet_quota.names.ids import NodeId
 from sublet_quota.wire.agent_link import FROM_AGENT, Status
 
 from tests.support.fake_agent import a_gpu, a_report
@@ -64,6 +65,15 @@ async def test_an_agent_that_reports_at_great_length_has_a_part_of_the_service_a
     await until(lambda: view.sequence >= last)
     # Before the last one there were eight, each with its rest: all but a tenth of a second of it.
     assert time.monotonic() - began > (last - first) * 4 * least_s - 0.1
+
+
+@pytest.mark.asyncio
+async def test_who_connects_anew_for_each_message_waits_as_long(world: HubWorld) -> None:
+    """A node has one pace, whichever connection its messages come by."""
+    connections = world.assembly.connections
+    node, other = NodeId("node-a"), NodeId("node-b")
+    assert connections.pace_of(node) is connections.pace_of(node)
+    assert connections.pace_of(node) is not connections.pace_of(other)
 
 
 def _seconds_to_read(text: str) -> float:
