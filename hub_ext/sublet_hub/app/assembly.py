@@ -180,7 +180,7 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
-            (Loop("volume", _LOOK_AT_VOLUME_S, self._look_at_volume), quiet),
+            (Loop("volume", _LOOK_AT_VOLUME_S, self._look_at_volume, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
             *((loop, quiet) for loop in more),
         )

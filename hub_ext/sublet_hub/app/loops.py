@@ -28,6 +28,8 @@ class Loop:
     name: str
     period_s: float
     step: Step
+    most_rest_s: float = _MOST_REST_S
+    """After each step the loop rests as long as that took four times over, but no longer."""
 
 
 class Wakeup:
@@ -68,6 +70,6 @@ async def repeat(loop: Loop, wakeup: Wakeup, metrics: ServiceMetrics) -> None:
             _LOG.exception("the loop %s failed (%d times in a row)", loop.name, failures)
         back_off_s = 0.0 if failures == 0 else min(_MOST_BACK_OFF_S, 0.5 * 2**failures)
         # However often the bell rings, a loop leaves most of the time to others.
-        rest_s = min(_MOST_REST_S, _REST_PER_WORK * (time.perf_counter() - began))
+        rest_s = min(loop.most_rest_s, _REST_PER_WORK * (time.perf_counter() - began))
         await asyncio.sleep(max(back_off_s, rest_s))
         await wakeup.wait(loop.period_s)
