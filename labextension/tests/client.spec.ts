@@ -121,6 +121,13 @@ describe('a list that comes in pages', () => {
     expect(asked[1]?.url).toContain('/sublet/api/jobs?before=17-b%2F');
   });
 
+  test('is not followed once there are two hundred', async () => {
+    const ids = Array.from({ length: 100 }, (_, number) => `j${number}`);
+    answer = () => pageOf(ids, '1-a');
+    expect(await client().jobs()).toHaveLength(200);
+    expect(asked).toHaveLength(2);
+  });
+
   test('is not followed for ever', async () => {
     answer = () => pageOf(['a'], '1-a');
     expect(await client().jobs()).toHaveLength(4);

@@ -78,8 +78,10 @@ export interface SubletApi {
 
 /** The header of a list that goes on. */
 const NEXT_PAGE = 'Sublet-Next';
-/** So many pages of a list are read, of 256 KiB each at most. */
+/** So many pages of a list are read, of 256 KiB each at most, */
 const MOST_PAGES = 4;
+/** and none after so many entries: each page costs the service something, again and again. */
+const ENOUGH = 200;
 /** So long this server may take over what it answers by itself. */
 const PATIENCE_S = 10;
 /** It gives the service 20 s itself, and says then that it does not answer. */
@@ -154,7 +156,7 @@ export class SubletClient implements SubletApi {
   async jobs(): Promise<Job[]> {
     const jobs: Job[] = [];
     let before: string | null = null;
-    // Of very many the newest: each page costs the service something.
+    // Of very many the newest.
     for (let page = 0; page < MOST_PAGES; page++) {
       const query: string = before === null ? '' : `?before=${before}`;
       const answer: Answer = await this.inTime(
@@ -164,7 +166,7 @@ export class SubletClient implements SubletApi {
       );
       jobs.push(...readList(answer.value, readJob));
       before = answer.following;
-      if (before === null) {
+      if (before === null || jobs.length >= ENOUGH) {
         break;
       }
     }
