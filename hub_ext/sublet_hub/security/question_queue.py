@@ -94,7 +94,8 @@ class QuestionQueue:
         if len(line) <= self._bounds.of_a_line:
             if len(self) <= self._bounds.waiting:
                 return None
-            line = max(self._lines(), key=len)
+            # Of the longest, one in which somebody has come for the first time, if there is any.
+            line = max(self._lines(), key=lambda line: (len(line), len(line.new)))
         return self._send_one_away(line, now_s)
 
     def leave(self, digest: str, now_s: float) -> None:

@@ -155,3 +155,10 @@ def test_a_good_new_token_is_soon_asked_about_among_a_thousand_false_ones_a_seco
     )
     assert waits_s[-1] < 2
     assert sum(waits_s) / len(waits_s) < 3
+
+
+def test_who_comes_again_is_not_sent_away_for_strangers_that_have_a_line_each() -> None:
+    queue = queue_of(waiting=3)
+    for number, digest in enumerate("abcdaefghi"):
+        queue.enter(digest, Origin("127.0.0.1", f"203.0.113.{number}"), 0.0)
+    assert asked_in_turn(queue) == ["a", "h", "i"]
