@@ -4,6 +4,7 @@ from sublet_quota.names import scopes
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
+from sublet_quota.wire.schema import MOST_EXACT
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger.records import JobRecord
@@ -14,7 +15,6 @@ from sublet_hub.web.routes.pages import Listing, Page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _BIG_BODY = 256 * 1024
-_MOST_OFFSET = 2**62
 
 
 def _own_job(service: ServiceParts, call: Call) -> JobRecord:
@@ -75,7 +75,7 @@ async def _cancel(service: ServiceParts, call: Call) -> JobInfo:
 
 
 async def _log(service: ServiceParts, call: Call) -> JobLog:
-    offset = call.number("offset", 0, _MOST_OFFSET)
+    offset = call.number("offset", 0, MOST_EXACT)
     return service.jobs.log(_own_job(service, call), offset)
 
 
