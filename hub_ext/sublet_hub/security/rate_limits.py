@@ -11,6 +11,8 @@ from sublet_hub.errors import TooManyRequestsError
 _MOST_BUCKETS = 20_000
 BYTES_FOR_ONE: Final = 64 * 1024
 """An answer counts as one request more for each so many: a whole page of a list as four."""
+_SLOW_S: Final = 0.05
+_ONES_FOR_SLOW: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,14 @@ class RateLimits:
         while len(self._buckets) > _MOST_BUCKETS:
             self._buckets.popitem(last=False)
         return 0.0 if level >= 1 else (1 - level) / self._rate.per_s
+
+
+def cost_of_page(size: int, cpu_s: float) -> int:
+    """Return how many requests more a page of a list counts as.
+
+    By its bytes; and by the time that a processor took over it, where that was unusually long.
+    """
+    return size // BYTES_FOR_ONE + _ONES_FOR_SLOW * int(cpu_s / _SLOW_S)
 
 
 class Guesses:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -124,6 +125,45 @@ async def test_a_list_goes_on_behind_what_is_missing(missing: set[int]) -> None:
     wanted = [n for n in reversed(range(10)) if n not in missing]
     assert [json.loads(entry)["number"] for entry in page.entries] == wanted
     assert page.following is None
+
+
+async def test_entries_that_are_slow_to_show_are_made_a_few_at_a_time() -> None:
+    asked: list[int] = []
+
+    def older(before: Place | None, most: int) -> list[int]:
+        asked.append(most)
+        last = 10 if before is None else int(before[1])
+        return list(range(last - 1, max(-1, last - 1 - most), -1))
+
+    def show(number: int) -> Shown:
+        ends_s = time.thread_time() + 0.02
+        while time.thread_time() < ends_s:
+            pass
+        return Shown(number=number)
+
+    listing = Listing(older, lambda n: (NOW, str(n)), show, "events")
+    page = await newest_page(listing, None, 100, ListTurns(), UnreadableRecords())
+    assert len(page.entries) == 10
+    assert asked[:10] == [1] * 10
+    assert page.cpu_s > 0.2
+
+
+async def test_an_owner_whose_jobs_are_slow_to_show_pays_for_that(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    settings = settings_for(tmp_path)
+    limits = replace(settings.limits, requests=Rate(burst=20, per_s=1e-6))
+    slow = b'{"x":"\\u0041","y":[' + b"1," * 6000 + b"0]}\n"
+    async with hub_world(tmp_path, hub, replace(settings, limits=limits)) as world:
+        failed = jobs_of("ada", 30, state=JobState.FAILED, attempts=1)
+        world.service.ledger.apply(Change(jobs=failed), NOW)
+        for job in failed:
+            said = settings.state_folder / "jobs" / job.job_id / "progress-1.jsonl"
+            said.parent.mkdir()
+            said.write_bytes(slow * 20)
+        ada = world.user("ada")
+        statuses = [(await world.raw("GET", "api/jobs", ada)).code for _ in range(2)]
+    assert statuses == [200, 429]
 
 
 async def test_events_come_in_pages_the_newest_first_and_each_in_its_order(

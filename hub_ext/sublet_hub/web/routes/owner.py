@@ -21,7 +21,7 @@ from sublet_hub.ledger.database import EventQuery
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.records import EventRecord, SliceRecord
 from sublet_hub.security.authentication import Caller
-from sublet_hub.security.rate_limits import BYTES_FOR_ONE, refuse_for
+from sublet_hub.security.rate_limits import cost_of_page, refuse_for
 from sublet_hub.usage.slice_history import STEP_S
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Entry, Listing, Page, newest_page
@@ -80,7 +80,7 @@ async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], mo
         # What the pages before it cost is known only now.
         refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))
         page = await newest_page(listing, before, most, limits.lists, service.ledger.unread)
-        limits.owners.charge(call.user.key, len(page.body) // BYTES_FOR_ONE)
+        limits.owners.charge(call.user.key, cost_of_page(len(page.body), page.cpu_s))
     return page
 
 

@@ -5,6 +5,7 @@ list of theirs keeps nobody's heartbeat waiting. Where there is more, the answer
 ``Sublet-Next`` is what ``?before=`` takes to go on.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,9 @@ from sublet_hub.security.list_turns import ListTurns
 MOST_PAGE_BYTES: Final = 256 * 1024
 _MOST_AT_ONCE: Final = 32
 _BYTES_AT_ONCE: Final = 32 * 1024
-"""About how much is read and rendered before others have a turn."""
+"""About how much is read and rendered before others have a turn,"""
+_CPU_AT_ONCE_S: Final = 0.01
+"""and about how much time that takes: what an owner has written may be slow to read."""
 _LAST_LOOK: Final = 200
 """How many entries in a row may be missing before a list is taken to end there."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,6 +41,8 @@ class Page:
 
     entries: tuple[bytes, ...]
     following: str | None
+    cpu_s: float = 0.0
+    """The time that a processor took over it."""
 
     @property
     def body(self) -> bytes:
@@ -67,9 +72,10 @@ async def newest_page(
 ) -> Page:
     """Return the newest entries before a place, the newest first; one at least if there is any."""
     entries: list[bytes] = []
-    size, last, at_once = 0, before, 1
+    size, last, at_once, cpu_s = 0, before, 1, 0.0
     while True:
         async with turns.part():
+            began_s = time.thread_time()
             found = listing.older(last, at_once)
             shown = readable(
                 found,
@@ -78,19 +84,24 @@ async def newest_page(
                 listing.kind,
                 unread,
             )
+            took_s = time.thread_time() - began_s
+        cpu_s += took_s
         if not found and at_once == _LAST_LOOK:
-            return Page(tuple(entries), None)
+            return Page(tuple(entries), None, cpu_s)
         if not found:
             # These may be such as are not there any more, or cannot be read: others may be behind.
             at_once = _LAST_LOOK
             continue
         for place, text in shown:
             if len(entries) == most or (entries and size + len(text) > MOST_PAGE_BYTES):
-                return Page(tuple(entries), None if last is None else _written(last))
+                following = None if last is None else _written(last)
+                return Page(tuple(entries), following, cpu_s)
             entries.append(text)
             size, last = size + len(text) + 1, place
         last = listing.place(found[-1])
-        at_once = min(_MOST_AT_ONCE, max(1, _BYTES_AT_ONCE * len(entries) // max(1, size)))
+        by_size = _BYTES_AT_ONCE * len(entries) // max(1, size)
+        by_time = int(_CPU_AT_ONCE_S * len(found) / max(took_s, 1e-6))
+        at_once = max(1, min(_MOST_AT_ONCE, by_size, by_time))
 
 
 def read_place(text: str) -> Place:
