@@ -19,6 +19,7 @@ from sublet_spawner.account import is_secret
 from sublet_spawner.refused import not_started
 
 SERVER_LABEL: Final = "sublet.dev/server"
+_MOST_LABEL: Final = 63
 _MERGE: Final = "application/merge-patch+json"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 _FORBIDDEN: Final = 403
@@ -38,15 +39,17 @@ def hide_tokens(pod: Any, secret: str, token: str) -> dict[str, str]:
     hidden: dict[str, str] = {}
     for index, container in enumerate(_containers_of(pod)):
         variables = []
-        for variable in container.env or ():
-            entry = models.V1EnvVar(**variable) if isinstance(variable, dict) else variable
-            if entry.value and _must_be_hidden(entry.name, entry.value, token):
-                key = f"{index}.{entry.name}"
-                hidden[key] = entry.value
-                variables.append(_named(entry.name, secret, key))
+        for variable in _part(container, "env") or ():
+            name, value = _part(variable, "name"), _part(variable, "value")
+            if value and _must_be_hidden(name, value, token):
+                key = f"{index}.{name}"
+                hidden[key] = _as_kubelet_reads_it(value)
+                variables.append(_named(name, secret, key))
             else:
                 variables.append(variable)
-        if container.env:
+        if variables and isinstance(container, dict):
+            container["env"] = variables
+        elif variables:
             container.env = variables
     return hidden
 
@@ -73,7 +76,7 @@ class ServerSecret:
         asked for again names its tokens already.
         """
         self._tokens |= hide_tokens(pod, self.name, token)
-        labels = {_MANAGED_BY: "sublet", SERVER_LABEL: pod.metadata.name}
+        labels = {_MANAGED_BY: "sublet", SERVER_LABEL: _as_label(pod.metadata.name)}
         body = {
             "metadata": {"name": self.name, "labels": labels},
             "stringData": self._tokens,
@@ -127,6 +130,16 @@ def _words_of(error: Exception) -> str:
     return str(words or type(error).__name__)
 
 
+def _as_label(pod_name: str) -> str:
+    """Return a pod's name, which may be longer than a label, as one: for people, not to find by."""
+    return pod_name[:_MOST_LABEL].rstrip("-.")
+
+
+def _part(entry: Any, name: str) -> Any:
+    """Return a part of what an admin may have written as a model, or as the API has it."""
+    return entry.get(name) if isinstance(entry, dict) else getattr(entry, name)
+
+
 def _containers_of(pod: Any) -> Iterator[Any]:
     yield from pod.spec.containers or ()
     yield from pod.spec.init_containers or ()
@@ -137,6 +150,14 @@ def _must_be_hidden(name: str, value: str, token: str) -> bool:
         return True
     # Kubernetes puts other variables into values, but not into those of a Secret.
     return is_secret(name) and "$(" not in value
+
+
+def _as_kubelet_reads_it(value: str) -> str:
+    """Return a variable's value as its container sees it: two dollar signs stand for one.
+
+    In a Secret they stand for themselves.
+    """
+    return value.replace("$$", "$")
 
 
 def _named(name: str, secret: str, key: str) -> Any:

@@ -145,3 +145,55 @@ async def test_an_admin_can_have_tokens_in_pods(
         await world.started()
         assert TOKEN in json.dumps(world.pod)
         assert secrets_in(world) == {}
+
+
+async def test_containers_and_variables_as_the_api_writes_them_are_taken_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        own_name = {"name": "ME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+        hub = {"name": "HUB", "value": f"t={TOKEN}"}
+        before = {"name": "before", "image": "i", "env": [own_name, hub]}
+        world.spawner.init_containers = [before]
+        world.spawner.extra_pod_config = {"hostname": "h"}
+
+        def hook(_: Any, pod: Any) -> Any:
+            pod.spec.init_containers.append({**before, "name": "as-the-api-has-it"})
+            pod.spec.init_containers.append({"name": "without", "image": "i"})
+            return pod
+
+        world.spawner.modify_pod_hook = hook
+        await world.started()
+        assert TOKEN not in json.dumps(world.pod)
+        first, second, third = world.pod["spec"]["initContainers"]
+        assert own_name in first["env"]
+        assert own_name in second["env"]
+        assert "env" not in third
+        (secret,) = secrets_in(world).values()
+        assert secret["stringData"]["1.HUB"] == secret["stringData"]["2.HUB"] == f"t={TOKEN}"
+
+
+async def test_two_dollar_signs_stand_for_one_as_in_a_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        other = "$$(HOME)/$(HOME)"
+        world.spawner.environment = {"A_PASSWORD": "pa$$word", "OF_OTHERS_SECRET": other}
+        await world.started()
+        assert told_to(world)["A_PASSWORD"] == "pa$word"  # noqa: S105 - an example
+        assert told_to(world)["OF_OTHERS_SECRET"] == other
+
+
+async def test_a_pod_s_name_may_be_longer_than_a_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.spawner.pod_name = "jupyter-" + "first-2elast-40" * 5
+        task = world.spawner.start()
+        await world.until(lambda: ("pods", world.spawner.pod_name) in world.cluster.objects, "it")
+        world.cluster.run(world.spawner.pod_name)
+        await task
+        (secret,) = secrets_in(world).values()
+        assert len(secret["metadata"]["labels"]["sublet.dev/server"]) <= 63
