@@ -177,15 +177,22 @@ class KubeSliceSpawner(KubeChoices):
         return asyncio.ensure_future(self._start_and_follow())
 
     async def _start_and_follow(self) -> Any:
-        self._fields, self._pod_template, self._secret = None, None, None
+        self._fields, self._pod_template = None, None
+        await self._remove_secret()
         try:
             return await super().start()
         finally:
             await self._stop_following()
 
     async def poll(self) -> int | None:
-        """Return ``None`` while the pod runs; tell its node where that was not known before."""
+        """Return ``None`` while the pod runs; tell its node where that was not known before.
+
+        JupyterHub stops no server that is seen to be gone, such as one whose pod was refused: what
+        is left of it is removed here.
+        """
         status: int | None = await super().poll()
+        if status is not None:
+            await self._remove_secret()
         known = self._started
         if status is None and isinstance(known, PodStarted) and known.node is None:
             now = None if self._in_start else self.first_process()

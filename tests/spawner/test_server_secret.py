@@ -197,3 +197,33 @@ async def test_a_pod_s_name_may_be_longer_than_a_label(
         await task
         (secret,) = secrets_in(world).values()
         assert len(secret["metadata"]["labels"]["sublet.dev/server"]) <= 63
+
+
+async def test_a_server_that_is_gone_leaves_no_secret_though_nobody_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        # JupyterHub looks whether a server runs, and stops none that does not, as this one.
+        world.cluster.refused["pods"] = 403
+        with pytest.raises(HTTPError):
+            await world.spawner.start()
+        assert await world.spawner.poll() is not None
+        assert secrets_in(world) == {}
+        assert "sublet_secret" not in world.spawner.get_state()
+
+
+async def test_a_new_start_removes_the_secret_of_one_that_nobody_looked_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused["pods"] = 403
+        with pytest.raises(HTTPError):
+            await world.spawner.start()
+        (first,) = secrets_in(world)
+        del world.cluster.refused["pods"]
+        world.service.slices.clear()
+        await world.started()
+        (second,) = secrets_in(world)
+        assert first != second
