@@ -36,12 +36,24 @@ def record_of(template: PodTemplate) -> dict[str, Any]:
         "pullSecrets": list(template.image_pull_secrets),
         "runtimeClass": template.runtime_class_name or "",
         "volumes": [
-            {"source": source, "mounts": _mounts_of(str(volume["name"]), source, template)}
+            {"source": _kept(source), "mounts": _mounts_of(str(volume["name"]), source, template)}
             for volume in template.volumes
             if (source := {kind: volume[kind] for kind in _STORAGE if volume.get(kind)})
         ],
-        "podSecurity": dict(template.pod_security_context),
-        "containerSecurity": dict(template.container_security_context),
+        "podSecurity": _kept(template.pod_security_context),
+        "containerSecurity": _kept(template.container_security_context),
+    }
+
+
+def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the API server keeps of settings: neither ``null`` nor empty lists.
+
+    Of a job it drops them, and a record that had them would be no job's.
+    """
+    return {
+        name: _kept(value) if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+        if value is not None and value != []
     }
 
 

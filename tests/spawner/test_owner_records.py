@@ -77,6 +77,30 @@ def test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_ow
     }
 
 
+def test_a_record_has_of_settings_what_the_api_server_keeps_of_a_job_s() -> None:
+    template = PodTemplate(
+        namespace="hub",
+        image="notebook:1",
+        pod_security_context={"fsGroup": 100, "supplementalGroups": [], "sysctls": None},
+        container_security_context={
+            "runAsUser": 0,
+            "privileged": False,
+            "capabilities": {"drop": ["ALL"], "add": []},
+            "seLinuxOptions": {},
+        },
+        volumes=({"name": "a", "csi": {"driver": "d", "fsType": None, "readOnly": False}},),
+    )
+    record = record_of(template)
+    assert record["podSecurity"] == {"fsGroup": 100}
+    assert record["containerSecurity"] == {
+        "runAsUser": 0,
+        "privileged": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seLinuxOptions": {},
+    }
+    assert record["volumes"][0]["source"] == {"csi": {"driver": "d", "readOnly": False}}
+
+
 @pytest.mark.asyncio
 async def test_a_start_records_the_pod_as_the_admin_s_hook_left_it_before_the_service_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
