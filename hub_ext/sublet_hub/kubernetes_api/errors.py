@@ -4,8 +4,17 @@ from typing import Final
 
 from sublet_hub.errors import SubletHubError
 
-_FORBIDDEN: Final = 403
-_QUOTA: Final = "exceeded quota: "
+_BY_ADMISSION: Final = frozenset({403, 422})
+_PASSES: Final = (
+    # The namespace's own quota.
+    "exceeded quota: ",
+    # Admission policies whose parameters an API server that has just started does not know yet, or
+    # that an admin has yet to make: nothing is said of the object.
+    "failed to configure policy: ",
+    "failed to configure binding: ",
+    "not yet ready to handle request",
+)
+"""Kubernetes' words for refusals that have nothing to do with what was asked for."""
 
 
 class KubeError(SubletHubError):
@@ -21,11 +30,12 @@ class KubeError(SubletHubError):
     def is_final(self) -> bool:
         """Whether asking again would be refused again: the request itself is wrong.
 
-        A namespace's quota refuses in the same way what may come later.
+        A namespace's quota, and a policy that is not ready, refuse in the same way what may come
+        later.
         """
-        if self.status == _FORBIDDEN and _QUOTA in str(self):
+        if self.status in _BY_ADMISSION and any(words in str(self) for words in _PASSES):
             return False
-        return self.status in {400, _FORBIDDEN, 404, 405, 422}
+        return self.status in {400, 404, 405, *_BY_ADMISSION}
 
 
 class KubeNotFoundError(KubeError):
