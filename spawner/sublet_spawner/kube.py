@@ -230,12 +230,12 @@ class KubeSliceSpawner(KubeChoices):
 
     async def _make_create_pod_request(self, pod: Any, request_timeout: float) -> bool:
         """Create the pod as the admin's hook left it, and follow it; return whether it is made."""
-        if self.tokens_in_secrets and not await self._hide_tokens(pod, request_timeout):
-            return False
-        written = self.api.api_client.sanitize_for_serialization(pod)
-        self._pod_template = template_of(written, self.namespace)
         mark = _removing_pod_of_before.set(True)
         try:
+            if self.tokens_in_secrets and not await self._hide_tokens(pod, request_timeout):
+                return False
+            written = self.api.api_client.sanitize_for_serialization(pod)
+            self._pod_template = template_of(written, self.namespace)
             created: bool = await super()._make_create_pod_request(pod, request_timeout)
         except ApiException as error:
             refusal = refusal_of(error)

@@ -11,7 +11,8 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.reasons.refusals.servers import ServerRefusal
 
-_REFUSED: Final = frozenset({400, 403, 422})
+_FORBIDDEN: Final = 403
+_REFUSED: Final = frozenset({400, _FORBIDDEN, 422})
 _HUB_MAY_NOT: Final = " cannot create resource "
 """The hub's own rights are missing: nothing that a user's pod could have otherwise."""
 _QUOTA_IS_USED: Final = "exceeded quota: "
@@ -21,10 +22,14 @@ def refusal_of(error: ApiException) -> Refusal | None:
     """Return the refusal in Kubernetes' words; ``None`` where the pod is not what is wrong."""
     if error.status not in _REFUSED:
         return None
-    told = _words_of(error)
-    if _HUB_MAY_NOT in told:
+    if hub_may_not(error):
         return None
-    return refuse(ServerRefusal.POD_REFUSED, told=told)
+    return refuse(ServerRefusal.POD_REFUSED, told=_words_of(error))
+
+
+def hub_may_not(error: ApiException) -> bool:
+    """Whether the hub lacks the right to make a thing, whatever the thing is."""
+    return error.status == _FORBIDDEN and _HUB_MAY_NOT in _words_of(error)
 
 
 def is_for_now(error: ApiException) -> bool:

@@ -16,13 +16,13 @@ from kubernetes_asyncio.client import models
 from kubernetes_asyncio.client.rest import ApiException
 
 from sublet_spawner.account import is_secret
+from sublet_spawner.pod_refused import hub_may_not
 from sublet_spawner.refused import not_started
 
 SERVER_LABEL: Final = "sublet.dev/server"
 _MOST_LABEL: Final = 63
 _MERGE: Final = "application/merge-patch+json"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
-_FORBIDDEN: Final = 403
 _GONE: Final = 404
 _THERE_ALREADY: Final = 409
 _MAY_NOT: Final = (
@@ -88,7 +88,7 @@ class ServerSecret:
         except TimeoutError:
             return False
         except ApiException as error:
-            if error.status == _FORBIDDEN:
+            if hub_may_not(error):
                 raise not_started(_MAY_NOT, "no-secret", 500) from error
             if error.status != _THERE_ALREADY:
                 raise

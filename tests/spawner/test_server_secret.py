@@ -128,12 +128,26 @@ async def test_without_the_right_to_make_secrets_no_server_starts_and_it_says_wh
     async with a_world(tmp_path, monkeypatch) as world:
         world.spawner.api_token = TOKEN
         world.cluster.refused["secrets"] = 403
+        world.cluster.says = 'User "hub" cannot create resource "secrets" in API group ""'
         with pytest.raises(HTTPError) as refused:
             await world.spawner.start()
         told = refused.value.jupyterhub_message  # type: ignore[attr-defined]
         assert "let its role create, patch and delete secrets" in told
         assert ("pods", POD) not in world.cluster.objects
         await world.spawner.stop()
+
+
+async def test_a_secret_that_is_refused_for_another_reason_is_told_in_kubernetes_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused["secrets"] = 403
+        world.cluster.says = "exceeded quota: few, requested: count/secrets=1, used: 9"
+        with pytest.raises(HTTPError) as refused:
+            await world.spawner.start()
+        told = refused.value.jupyterhub_message  # type: ignore[attr-defined]
+        assert world.cluster.says in told
 
 
 async def test_an_admin_can_have_tokens_in_pods(

@@ -31,6 +31,8 @@ class FakeCluster:
     created: list[Object] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     """Statuses to answer creations of a kind with."""
+    says: str = "refused"
+    """Its words for creations that it refuses."""
     refused_patches: dict[str, list[int]] = field(default_factory=dict)
     """Statuses to answer the next patches of a kind with."""
     patches: list[Object] = field(default_factory=list)
@@ -148,7 +150,8 @@ class _Things(RequestHandler):
             status = 409
         if status is not None:
             self.set_status(status)
-            self.write({"kind": "Status", "code": status, "message": "refused"})
+            said = {"kind": "Status", "code": status, "message": self.cluster.says}
+            self.write(said)
             return
         self.set_status(201)
         self.write(self.cluster.create(kind, thing))
