@@ -97,12 +97,7 @@ class ServerSecret:
     async def leave_to_pod(self, pod_name: str, timeout_s: float) -> str | None:
         """Have it go with the pod, also where no hub is there; return what kept from that."""
         try:
-            # As it is written: the client refuses what a newer cluster adds or leaves out.
-            reading = self._api.read_namespaced_pod(
-                pod_name, self._namespace, _preload_content=False
-            )
-            answer = await asyncio.wait_for(reading, timeout_s)
-            uid = (await answer.json())["metadata"]["uid"]
+            uid = await asyncio.wait_for(self._uid_of(pod_name), timeout_s)
             owner = {"apiVersion": "v1", "kind": "Pod", "name": pod_name, "uid": uid}
             body = {"metadata": {"ownerReferences": [owner]}}
             patching = self._api.patch_namespaced_secret(
@@ -112,6 +107,16 @@ class ServerSecret:
         except (ApiException, aiohttp.ClientError, TimeoutError, OSError) as error:
             return _words_of(error)
         return None
+
+    async def _uid_of(self, pod_name: str) -> str:
+        # As it is written: the client refuses what a newer cluster adds or leaves out. Nor does it
+        # look then whether the answer is a pod.
+        reading = self._api.read_namespaced_pod(pod_name, self._namespace, _preload_content=False)
+        async with await reading as answer:
+            if not answer.ok:
+                raise ApiException(status=answer.status, reason=answer.reason)
+            uid: str = (await answer.json())["metadata"]["uid"]
+            return uid
 
     async def remove(self, timeout_s: float) -> str | None:
         """Remove it; return what kept from that, or ``None``."""

@@ -137,6 +137,20 @@ async def test_without_the_right_to_make_secrets_no_server_starts_and_it_says_wh
         await world.spawner.stop()
 
 
+@pytest.mark.parametrize("status", [404, 429, 500])
+async def test_a_pod_that_cannot_be_read_for_its_secret_s_sake_is_a_server_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.cluster.refused_reads = {"pods": [status]}
+        await world.started()
+        assert await world.spawner.poll() is None
+        assert len(secrets_in(world)) == 1
+        await world.spawner.stop()
+        assert secrets_in(world) == {}
+
+
 async def test_a_secret_that_is_refused_for_another_reason_is_told_in_kubernetes_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

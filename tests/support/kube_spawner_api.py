@@ -33,6 +33,8 @@ class FakeCluster:
     """Statuses to answer creations of a kind with."""
     says: str = "refused"
     """Its words for creations that it refuses."""
+    refused_reads: dict[str, list[int]] = field(default_factory=dict)
+    """Statuses to answer the next reads of one object of a kind with."""
     refused_patches: dict[str, list[int]] = field(default_factory=dict)
     """Statuses to answer the next patches of a kind with."""
     patches: list[Object] = field(default_factory=list)
@@ -179,9 +181,11 @@ class _Thing(RequestHandler):
 
     def get(self, kind: str, name: str) -> None:
         thing = self.cluster.objects.get((kind, name))
-        if thing is None:
-            self.set_status(404)
-        self.write(thing or {"kind": "Status", "code": 404})
+        refused = self.cluster.refused_reads.get(kind)
+        status = refused.pop(0) if refused else 200 if thing else 404
+        self.set_status(status)
+        said = {"kind": "Status", "metadata": {}, "code": status}
+        self.write(said if thing is None or status != 200 else thing)
 
     def patch(self, kind: str, name: str) -> None:
         """A merge patch, as JSON's RFC has it."""
