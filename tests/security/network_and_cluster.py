@@ -18,6 +18,10 @@ _RIGHT_TESTS: Final = "tests/helm/test_rights.py"
 _POD: Final = "hub_ext/sublet_hub/jobs/backends/kubernetes/objects/pod.py"
 _MANIFESTS: Final = "tests/hub/jobs/kubernetes/test_manifests.py"
 _NEEDS: Final = "tests/helm/test_agent_needs.py"
+_HIDING: Final = "spawner/sublet_spawner/server_secret.py"
+_HIDDEN: Final = (
+    "tests/spawner/test_server_secret.py::test_no_token_is_in_a_pod_and_its_server_is_told_them_all"
+)
 
 MUTANTS: Final = (
     Mutant(
@@ -232,5 +236,34 @@ MUTANTS: Final = (
         '"automountServiceAccountToken": False',
         '"automountServiceAccountToken": True',
         (f"{_MANIFESTS}::test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod",),
+    ),
+    Mutant(
+        20,
+        "servers' tokens are in their pods",
+        _HIDING,
+        "if value and _must_be_hidden(name, value, token):",
+        "if False:",
+        (_HIDDEN,),
+    ),
+    Mutant(
+        20,
+        "a server's token is in its pod where it is part of another variable",
+        _HIDING,
+        "if token and token in value:",
+        "if False:",
+        (_HIDDEN,),
+    ),
+    Mutant(
+        20,
+        "what a server only reads its owner's jobs may write",
+        "spawner/sublet_spawner/owner_records.py",
+        'bool(is_read_only or mount.get("readOnly"))',
+        "False",
+        (
+            (
+                "tests/spawner/test_owner_records.py::"
+                "test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_own"
+            ),
+        ),
     ),
 )
