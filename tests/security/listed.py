@@ -5,6 +5,7 @@ from typing import Final
 
 from tests.security import (
     files,
+    left_behind,
     network_and_cluster,
     page_to_service,
     tenant_to_agent,
@@ -14,12 +15,11 @@ from tests.security.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *tenant_to_agent.MUTANTS,
+    *left_behind.MUTANTS,
     *tenant_to_service.MUTANTS,
     *files.MUTANTS,
     *page_to_service.MUTANTS,
     *network_and_cluster.MUTANTS,
 )
-WITHOUT: Final[Mapping[int, str]] = {
-    5: "nothing of the product's keeps memory from whoever comes next yet: only the driver does",
-}
+WITHOUT: Final[Mapping[int, str]] = {}
 """The rules that have no mutant, and why; who builds what can be switched off takes them out."""

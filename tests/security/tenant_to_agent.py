@@ -1,4 +1,4 @@
-"""Mutants of what a tenant may do to agents and neighbours: rules 1 to 5."""
+"""Mutants of what a tenant may do to agents and neighbours: rules 1 to 4."""
 
 from typing import Final
 
@@ -6,12 +6,15 @@ from tests.security.mutant import Mutant
 
 _ATTRIBUTION: Final = "hub_ext/sublet_agent/cgroups/attribution.py"
 _RESTORE: Final = "hub_ext/sublet_agent/moves/restore.py"
+_FREEZING: Final = "hub_ext/sublet_agent/cgroups/freezing.py"
+_OUTSIDERS: Final = "hub_ext/sublet_agent/cgroups/outsiders.py"
 _ACTIVITY: Final = "hub_ext/sublet_agent/residency/activity.py"
 _CAPACITY: Final = "hub_ext/sublet_hub/state/capacity.py"
 _ATTRIBUTIONS: Final = "tests/agent/cgroups/test_attribution.py"
 _PODS: Final = "tests/agent/cgroups/test_pod_groups.py"
 _RESUMES: Final = "tests/agent/moves/test_resume.py"
 _FREEZES: Final = "tests/agent/moves/test_moves_with_freezer.py"
+_OUTSIDE: Final = "tests/agent/cgroups/test_outsiders.py"
 _ACTIVITIES: Final = "tests/agent/residency/test_activity.py"
 _IN_FULL: Final = (
     "tests/hub/state/test_capacity.py"
@@ -116,6 +119,64 @@ MUTANTS: Final = (
                 "test_a_neighbour_with_an_endless_kernel_puts_the_resume_off_and_all_run_on"
             ),
         ),
+    ),
+    Mutant(
+        2,
+        "nobody is found outside of slices' groups",
+        _OUTSIDERS,
+        "for pid in (self._table.pids() if accounts else ())",
+        "for pid in ()",
+        (f"{_OUTSIDE}::test_who_runs_outside_stands_still_and_is_where_they_were_afterwards",),
+    ),
+    Mutant(
+        2,
+        "it is restored beside outsiders that do not stand still",
+        _FREEZING,
+        "if not self._outsiders.still(gpu_id, pids, within_s):",
+        "if self._outsiders.still(gpu_id, pids, within_s) is None:",
+        (
+            (
+                f"{_OUTSIDE}::"
+                "test_where_they_do_not_stand_still_in_time_nothing_comes_back_and_it_is_told"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
+        "who logs in while a slice comes back runs",
+        _FREEZING,
+        "lambda: self._outsiders.look_again(gpu_id),",
+        "lambda: None,",
+        (f"{_OUTSIDE}::test_who_logs_in_meanwhile_is_found",),
+    ),
+    Mutant(
+        2,
+        "accounts of strangers are not remembered",
+        _OUTSIDERS,
+        "self._strangers[gpu_id] = known | {uid}",
+        "self._strangers[gpu_id] = known",
+        (
+            (
+                f"{_OUTSIDE}::"
+                "test_an_account_that_used_the_gpu_without_a_slice_is_looked_for_from_then_on"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
+        "accounts whose slices have ended are forgotten",
+        "hub_ext/sublet_agent/cgroups/registry.py",
+        "self._accounts |= frozenset(uids) - {0, os.geteuid()}",
+        "self._accounts = frozenset(uids) - {0, os.geteuid()}",
+        (f"{_OUTSIDE}::test_an_account_whose_slice_has_ended_is_still_looked_for",),
+    ),
+    Mutant(
+        2,
+        "who begins to use the GPU while a slice comes back runs on",
+        _FREEZING,
+        "            self._outsiders.hold(gpu_id, pid)\n",
+        "",
+        (f"{_OUTSIDE}::test_whoever_begins_to_use_the_gpu_meanwhile_is_held",),
     ),
     Mutant(
         3,

@@ -94,6 +94,18 @@ async def test_a_card_that_lost_memory_stays_unfit(bench):
     assert watch.gpu.unfit == (lost,)
 
 
+async def test_a_card_that_leaves_memory_to_others_is_not_tried_again_until_the_boot(bench):
+    watch = Watch(bench)
+    await watch.check.look()
+    watch.check._judge(UnfitReason(Unfit.MEMORY_LEFT))
+    bench.clock.passes(86_400)
+    assert watch.unfit() == [Unfit.MEMORY_LEFT]
+    assert not watch.check._is_due()
+    of_next_agent = Watch(bench)
+    await of_next_agent.check.look()
+    assert of_next_agent.unfit() == [Unfit.MEMORY_LEFT]
+
+
 async def test_where_no_card_is_tried_the_setup_alone_counts(bench):
     watch = Watch(bench, limits=None)
     await watch.check.look()

@@ -3,7 +3,8 @@
 import pytest
 from sublet_agent.devices.interface import Gpu, GpuMemory
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
-from sublet_agent.residency.snapshots import NodeConditions, assemble
+from sublet_agent.residency.snapshots import NodeConditions, assemble, lendable_mib
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 
 from tests.support.agent_cases import START
 from tests.support.fake_device import GPU
@@ -57,3 +58,9 @@ def test_a_slice_may_be_over_its_cap_by_what_is_told_alone(owners):
     owners.processes.track(process(2)).note_measured(CAP_MIB + 1)
     assert owners.check_cap()
     assert owners.over_cap
+
+
+def test_a_card_that_leaves_memory_to_others_is_not_lent(gpu):
+    assert lendable_mib(gpu, [], NODE) > 0
+    gpu.note_unfit((UnfitReason(Unfit.MEMORY_LEFT),))
+    assert lendable_mib(gpu, [], NODE) == 0
