@@ -5,6 +5,8 @@ from typing import Final
 
 from tests.security import (
     files,
+    floods_of_agent,
+    floods_of_service,
     left_behind,
     network_and_cluster,
     page_to_service,
@@ -18,6 +20,8 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *left_behind.MUTANTS,
     *tenant_to_service.MUTANTS,
     *files.MUTANTS,
+    *floods_of_service.MUTANTS,
+    *floods_of_agent.MUTANTS,
     *page_to_service.MUTANTS,
     *network_and_cluster.MUTANTS,
 )

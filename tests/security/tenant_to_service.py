@@ -1,4 +1,7 @@
-"""Mutants of what a tenant may do to the service: rules 6 to 13, but for files (`files.py`)."""
+"""Mutants of what a tenant may do to the service: rules 6 to 13.
+
+Files are in `files.py`, floods (rule 12) in `floods_of_service.py` and `floods_of_agent.py`.
+"""
 
 from typing import Final
 
@@ -9,7 +12,6 @@ _HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
 _SCOPES: Final = "spawner/sublet_spawner/hub_configuration.py"
 _ACCESS: Final = "tests/hub/web/test_access.py"
 _SCOPE_TESTS: Final = "tests/spawner/test_hub_configuration.py"
-_QUEUE: Final = "tests/hub/security/test_question_queue.py"
 _KEPT: Final = "tests/hub/security/test_kept_answers.py"
 _ANEW: Final = (
     f"{_ACCESS}::test_an_answer_of_the_hub_is_kept_for_seconds_but_not_for_admins_changes"
@@ -236,64 +238,6 @@ MUTANTS: Final = (
         "follow_redirects=False",
         "follow_redirects=True",
         ("tests/hub/slices/test_jupyterhub_client.py::test_a_redirect_is_not_followed",),
-    ),
-    Mutant(
-        12,
-        "tokens that are made up wait without end",
-        "hub_ext/sublet_hub/security/question_queue.py",
-        "if len(line) <= self._bounds.of_a_line:",
-        "if True:",
-        (f"{_QUEUE}::test_a_full_line_sends_one_away_who_goes_first_when_coming_again",),
-    ),
-    Mutant(
-        12,
-        "strangers ask the hub as much as they like",
-        "hub_ext/sublet_hub/security/question_queue.py",
-        "or self._under_way >= self._bounds.at_once:",
-        ":",
-        (f"{_QUEUE}::test_so_many_questions_are_under_way_and_no_more",),
-    ),
-    Mutant(
-        12,
-        "one user asks the hub as much as they like",
-        "hub_ext/sublet_hub/security/token_checks.py",
-        "if self._of_user[user] >= _MOST_OF_A_USER:",
-        "if False:",
-        (f"{_ACCESS}::test_one_known_user_leaves_room_to_the_others",),
-    ),
-    Mutant(
-        12,
-        "answers are kept without end",
-        _AUTHENTICATION,
-        "while len(kept) > _MOST_KEPT:",
-        "while False:",
-        (f"{_KEPT}::test_not_more_answers_are_kept_than_ten_thousand_of_each_kind",),
-    ),
-    Mutant(
-        12,
-        "a login that nobody began stops the service until the hub answers",
-        _HANDLER,
-        "if not self.get_signed_cookie(self.hub_auth.get_state_cookie_name(state)):",
-        "if False:",
-        (
-            (
-                "tests/hub/web/test_browsers.py::"
-                "test_a_login_that_nobody_began_asks_the_hub_nothing_and_keeps_nobody_waiting"
-            ),
-        ),
-    ),
-    Mutant(
-        12,
-        "a tenant's connections each have a budget of their own",
-        "hub_ext/sublet_agent/tenants/budgets.py",
-        "self._left -= cost",
-        "self._left -= 0",
-        (
-            (
-                "tests/agent/tenants/test_socket_fairness.py::"
-                "test_connections_of_a_slice_get_no_more_together_than_one"
-            ),
-        ),
     ),
     Mutant(
         13,

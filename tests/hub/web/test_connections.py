@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from sublet_hub.web import listening
 from sublet_hub.web.connections import OpenConnections
 from sublet_hub.web.listening import BoundedServer, Listener
 from sublet_hub.web.unsent_answers import UnsentAnswers
@@ -104,6 +105,22 @@ async def test_a_machine_without_files_is_let_alone_for_a_while_and_logged_once(
         listener.stop()
         for each in (client, sock, *taken):
             each.close()
+
+
+@pytest.mark.asyncio
+async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "_HEADERS_WITHIN_S", 0.01)
+    server = BoundedServer(lambda _: None, most_connections=3, unsent=UnsentAnswers())
+    sock, port = bind_unused_port()
+    server.add_socket(sock)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(reader.read(), 60) == b""
+        writer.close()
+        await until(lambda: len(server.open_connections) == 0)
+    finally:
+        server.stop()
+        await close_connections(server)
 
 
 @pytest.mark.asyncio

@@ -1,0 +1,130 @@
+"""Mutants of the agent's bounds on what tenants take of it and let it wait: rule 12."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_BUDGETS: Final = "hub_ext/sublet_agent/tenants/budgets.py"
+_LINES: Final = "hub_ext/sublet_agent/tenants/lines.py"
+_REQUESTS: Final = "hub_ext/sublet_agent/tenants/request_handler.py"
+_MEMORY: Final = "hub_ext/sublet_procfs/tenant_memory.py"
+_BUDGET_TESTS: Final = "tests/agent/tenants/test_budgets.py"
+_FAIRNESS: Final = "tests/agent/tenants/test_socket_fairness.py"
+_LINE_TESTS: Final = "tests/agent/tenants/test_lines.py"
+_REQUEST_TESTS: Final = "tests/agent/tenants/test_request_handler.py"
+_READS: Final = "tests/procfs/test_tenant_memory.py"
+_LETS_WAIT: Final = f"{_READS}::test_an_account_that_lets_wait_is_not_read_for_a_while"
+
+MUTANTS: Final = (
+    Mutant(
+        12,
+        "a tenant's connections each have a budget of their own",
+        _BUDGETS,
+        "self._left -= cost",
+        "self._left -= 0",
+        (f"{_FAIRNESS}::test_connections_of_a_slice_get_no_more_together_than_one",),
+    ),
+    Mutant(
+        12,
+        "a tenant has any number of connections",
+        _BUDGETS,
+        "if len(tenant.speakers) < most:",
+        "if True:",
+        (f"{_BUDGET_TESTS}::test_a_tenant_has_so_many_connections_and_no_more",),
+    ),
+    Mutant(
+        12,
+        "one tenant takes all connections of a small machine",
+        _BUDGETS,
+        "self._most_of_one = min(limits.connections, max(1, most // _SHARED_BY))",
+        "self._most_of_one = limits.connections",
+        (f"{_BUDGET_TESTS}::test_where_few_are_possible_in_all_no_tenant_takes_most_of_them",),
+    ),
+    Mutant(
+        12,
+        "strangers of many accounts take all connections",
+        _BUDGETS,
+        "if speaker.is_stranger and len(self._strangers) >= self._most_strangers:",
+        "if False:",
+        (f"{_BUDGET_TESTS}::test_strangers_of_many_accounts_keep_no_slice_out",),
+    ),
+    Mutant(
+        12,
+        "all connections together have no bound",
+        _BUDGETS,
+        "if len(self._placed) >= self._most:",
+        "if False:",
+        (f"{_BUDGET_TESTS}::test_where_few_are_possible_in_all_no_tenant_takes_most_of_them",),
+    ),
+    Mutant(
+        12,
+        "a line has any length",
+        _LINES,
+        "if len(line) > MOST_LINE_BYTES:",
+        "if False:",
+        (f"{_LINE_TESTS}::test_a_line_that_is_too_long_is_not_kept",),
+    ),
+    Mutant(
+        12,
+        "what was not asked for is read",
+        _LINES,
+        "self._transport.pause_reading()",
+        "self._transport.resume_reading()",
+        (f"{_LINE_TESTS}::test_nothing_is_read_that_was_not_asked_for",),
+    ),
+    Mutant(
+        12,
+        "answers wait for who does not read",
+        _LINES,
+        "if unread and unread + len(line) > _MOST_UNREAD_BYTES:",
+        "if False:",
+        (f"{_LINE_TESTS}::test_who_asks_and_does_not_read_is_hung_up_on",),
+    ),
+    Mutant(
+        12,
+        "a tenant's memory is read in the agent's loop",
+        _REQUESTS,
+        "        verdict = self._attribution.peer_at_once(peer)\n"
+        "        return None if verdict is None else self._served(verdict.slice_id)\n",
+        "        return self._served(self._attribution.slice_of_peer(peer))\n",
+        (f"{_REQUEST_TESTS}::test_at_once_nobodys_memory_is_read",),
+    ),
+    Mutant(
+        12,
+        "processes of one account are looked at side by side, and nobody else's",
+        _REQUESTS,
+        "        async with turn:\n            loop",
+        "        if turn:\n            loop",
+        (
+            (
+                f"{_REQUEST_TESTS}::"
+                "test_who_keeps_its_memory_from_being_read_keeps_no_other_from_being_known"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a process keeps whoever reads its memory for as long as it likes",
+        _MEMORY,
+        "told = reader.ask(request, self._limits.within_s)",
+        "told = reader.ask(request, 1e6)",
+        (_LETS_WAIT,),
+    ),
+    Mutant(
+        12,
+        "who lets readers wait is read again and again",
+        _MEMORY,
+        "elif len(given_up) >= limits.given_up:",
+        "elif False:",
+        (_LETS_WAIT,),
+    ),
+    Mutant(
+        12,
+        "any number of readers is left behind",
+        _MEMORY,
+        "if of_account >= limits.left_behind_of_one"
+        " or len(self._left_behind) >= limits.left_behind:",
+        "if False:",
+        (f"{_READS}::test_readers_that_nothing_ends_are_few",),
+    ),
+)

@@ -1,0 +1,354 @@
+"""Mutants of the service's bounds on what callers and jobs take of it: rule 12."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_HANDLER: Final = "hub_ext/sublet_hub/web/request_handler.py"
+_BODY: Final = "hub_ext/sublet_hub/web/request_body.py"
+_CONNECTIONS: Final = "hub_ext/sublet_hub/web/connections.py"
+_LISTENING: Final = "hub_ext/sublet_hub/web/listening.py"
+_PAGES: Final = "hub_ext/sublet_hub/web/routes/pages.py"
+_OWNER_ROUTES: Final = "hub_ext/sublet_hub/web/routes/owner.py"
+_TURNS: Final = "hub_ext/sublet_hub/security/list_turns.py"
+_ROOM: Final = "hub_ext/sublet_hub/security/byte_room.py"
+_QUESTIONS: Final = "hub_ext/sublet_hub/security/question_queue.py"
+_JOB_FILES: Final = "hub_ext/sublet_hub/state/job_files.py"
+_WRITER: Final = "hub_ext/sublet_hub/jobs/backends/local/output_writer.py"
+_ACCESS: Final = "tests/hub/web/test_access.py"
+_BODIES: Final = "tests/hub/web/test_methods_and_bodies.py"
+_LONG_BODY: Final = f"{_BODIES}::test_who_sends_no_token_is_refused_before_a_long_body_is_read"
+_OPEN: Final = "tests/hub/web/test_connections.py"
+_LISTS: Final = "tests/hub/web/test_pages.py"
+_TURN_TESTS: Final = "tests/hub/security/test_list_turns.py"
+_QUEUE: Final = "tests/hub/security/test_question_queue.py"
+_VOLUME: Final = "tests/hub/jobs/test_volume.py"
+_OUTPUT: Final = "tests/hub/jobs/local/test_job_output.py"
+_NO_MORE: Final = f"{_OUTPUT}::test_all_that_a_job_wrote_until_its_end_is_there_and_no_more"
+
+MUTANTS: Final = (
+    Mutant(
+        12,
+        "tokens that are made up wait without end",
+        _QUESTIONS,
+        "if len(line) <= self._bounds.of_a_line:",
+        "if True:",
+        (f"{_QUEUE}::test_a_full_line_sends_one_away_who_goes_first_when_coming_again",),
+    ),
+    Mutant(
+        12,
+        "strangers ask the hub as much as they like",
+        _QUESTIONS,
+        "or self._under_way >= self._bounds.at_once:",
+        ":",
+        (f"{_QUEUE}::test_so_many_questions_are_under_way_and_no_more",),
+    ),
+    Mutant(
+        12,
+        "one who makes up tokens has every turn",
+        _QUESTIONS,
+        "        self._peers.move_to_end(peer)\n        lines.move_to_end(address)\n",
+        "",
+        (f"{_QUEUE}::test_addresses_take_turns_and_so_do_peers_that_make_addresses_up",),
+    ),
+    Mutant(
+        12,
+        "one user asks the hub as much as they like",
+        "hub_ext/sublet_hub/security/token_checks.py",
+        "if self._of_user[user] >= _MOST_OF_A_USER:",
+        "if False:",
+        (f"{_ACCESS}::test_one_known_user_leaves_room_to_the_others",),
+    ),
+    Mutant(
+        12,
+        "answers are kept without end",
+        "hub_ext/sublet_hub/security/authentication.py",
+        "while len(kept) > _MOST_KEPT:",
+        "while False:",
+        (
+            (
+                "tests/hub/security/test_kept_answers.py::"
+                "test_not_more_answers_are_kept_than_ten_thousand"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a login that nobody began stops the service until the hub answers",
+        _HANDLER,
+        "if not self.get_signed_cookie(self.hub_auth.get_state_cookie_name(state)):",
+        "if False:",
+        (
+            (
+                "tests/hub/web/test_browsers.py::"
+                "test_a_login_that_nobody_began_asks_the_hub_nothing_and_keeps_nobody_waiting"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "an owner asks as often as they like",
+        _HANDLER,
+        "refuse_for(owners.take_or_wait_s(caller.key, time.monotonic()))",
+        "del owners",
+        (f"{_ACCESS}::test_an_owner_has_a_rate_of_requests",),
+    ),
+    Mutant(
+        12,
+        "bodies are kept before anybody is let in",
+        _HANDLER,
+        "@stream_request_body\nclass",
+        "class",
+        (_LONG_BODY,),
+    ),
+    Mutant(
+        12,
+        "a stranger's long body is waited for",
+        _BODY,
+        "most = LARGEST_BODY if let_in else STRANGERS_BODY",
+        "most = LARGEST_BODY",
+        (_LONG_BODY, f"{_BODIES}::test_a_body_in_pieces_of_a_stranger_ends_at_a_few_kib"),
+    ),
+    Mutant(
+        12,
+        "a route's bound counts for what a body's header says alone",
+        _BODY,
+        "if len(self._chunks) + len(chunk) > self._most:",
+        "if False:",
+        (f"{_BODIES}::test_a_known_users_body_is_read_up_to_the_routes_limit",),
+    ),
+    Mutant(
+        12,
+        "bodies under way have no bound together",
+        _ROOM,
+        "if self._promised + size > self._most:",
+        "if False:",
+        (f"{_BODIES}::test_what_one_caller_sends_leaves_room_to_others",),
+    ),
+    Mutant(
+        12,
+        "one caller's bodies under way take all room",
+        _ROOM,
+        "if self._of_caller[caller] + size > self.most_of_a_caller:",
+        "if False:",
+        (f"{_BODIES}::test_what_one_caller_sends_leaves_room_to_others",),
+    ),
+    Mutant(
+        12,
+        "answers that nobody reads wait without end",
+        "hub_ext/sublet_hub/web/unsent_answers.py",
+        "            stream.close()\n            return\n",
+        "            return\n",
+        (
+            (
+                "tests/hub/web/test_unsent_answers.py::"
+                "test_who_reads_nothing_has_one_long_answer_waiting_and_no_second"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "made-up methods become labels",
+        "hub_ext/sublet_hub/state/metrics.py",
+        'told = method if method in _METHODS else "other"',
+        "told = method",
+        (f"{_BODIES}::test_a_method_that_somebody_made_up_becomes_no_metrics_label",),
+    ),
+    Mutant(
+        12,
+        "any number of connections is open",
+        _CONNECTIONS,
+        "if len(self) < self._most:",
+        "if True:",
+        (f"{_OPEN}::test_who_has_the_most_gives_up_their_longest_idle_connection",),
+    ),
+    Mutant(
+        12,
+        "who comes first keeps all connections",
+        _CONNECTIONS,
+        "victim = self._victim_for(peer)",
+        "victim = None",
+        (f"{_OPEN}::test_who_has_the_most_gives_up_their_longest_idle_connection",),
+    ),
+    Mutant(
+        12,
+        "a stranger's connections cost the proxy's",
+        _CONNECTIONS,
+        "name = max(self._peers, key=lambda name: (len(self._peers[name]), name == newcomer))",
+        "name = next(iter(self._peers))",
+        (f"{_OPEN}::test_the_proxy_keeps_its_places_while_a_stranger_opens_a_thousand",),
+    ),
+    Mutant(
+        12,
+        "who connects and says nothing is waited for without end",
+        _LISTENING,
+        "loop.call_later(_HEADERS_WITHIN_S, stream.close)",
+        "loop.call_later(1e9, stream.close)",
+        (f"{_OPEN}::test_who_connects_and_says_nothing_is_hung_up_on",),
+    ),
+    Mutant(
+        12,
+        "a machine without files is asked again at once, for ever",
+        _LISTENING,
+        "                self._rest(error)\n",
+        "",
+        (f"{_OPEN}::test_a_machine_without_files_is_let_alone_for_a_while_and_logged_once",),
+    ),
+    Mutant(
+        12,
+        "a page has any number of bytes",
+        _PAGES,
+        " or (entries and size + len(text) > MOST_PAGE_BYTES):",
+        ":",
+        (f"{_LISTS}::test_large_jobs_come_in_pages_of_bounded_size_and_none_is_missing",),
+    ),
+    Mutant(
+        12,
+        "all parts of a list are made at once",
+        _TURNS,
+        "            yield\n            await asyncio.sleep(0)\n",
+        "            yield\n",
+        (f"{_TURN_TESTS}::test_in_each_round_of_the_loop_one_part_is_made_at_most",),
+    ),
+    Mutant(
+        12,
+        "all lists that are asked for are made side by side",
+        _TURNS,
+        "async with self._part:",
+        "if True:",
+        (f"{_TURN_TESTS}::test_in_each_round_of_the_loop_one_part_is_made_at_most",),
+    ),
+    Mutant(
+        12,
+        "any number of a caller's lists wait",
+        _TURNS,
+        "if own.lists >= _MOST_OF_A_CALLER:",
+        "if False:",
+        (
+            (
+                f"{_TURN_TESTS}::"
+                "test_who_asks_for_many_lists_has_one_made_at_a_time_and_others_do_not_wait"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a long list costs as little as a short one",
+        _OWNER_ROUTES,
+        "limits.owners.charge(call.user.key, len(page.body) // BYTES_FOR_ONE)",
+        "limits.owners.charge(call.user.key, 0)",
+        (f"{_LISTS}::test_a_page_costs_more_requests_than_a_short_answer",),
+    ),
+    Mutant(
+        12,
+        "lists that are asked for at once are made before they are charged",
+        _OWNER_ROUTES,
+        "refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))",
+        "pass",
+        (f"{_LISTS}::test_pages_that_are_asked_for_at_once_cost_as_much",),
+    ),
+    Mutant(
+        12,
+        "any amount of a job is stored",
+        "quota/sublet_quota/wire/job_size.py",
+        "if size > MOST_JOB_BYTES:",
+        "if False:",
+        (f"{_LISTS}::test_a_job_too_large_to_be_stored_is_refused_with_what_to_leave_out",),
+    ),
+    Mutant(
+        12,
+        "any number of an owner's ended jobs is kept",
+        "hub_ext/sublet_hub/ledger/ledger.py",
+        "surplus += to_forget(self._ended_jobs.of_owner(owner))",
+        "surplus += ()",
+        (
+            (
+                "tests/hub/ledger/test_ledger.py::"
+                "test_an_owner_has_so_many_ended_jobs_and_those_that_ran_stay_longest"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "events are kept without end",
+        "hub_ext/sublet_hub/ledger/event_retention.py",
+        "if surplus <= 0:",
+        "if True:",
+        (f"{_VOLUME}::test_of_too_many_events_the_oldest_go_some_at_a_time",),
+    ),
+    Mutant(
+        12,
+        "the logs of all jobs together have no bound",
+        "hub_ext/sublet_hub/jobs/log_retention.py",
+        "if total <= most_bytes:",
+        "if True:",
+        (
+            (
+                f"{_VOLUME}::"
+                "test_of_too_many_logs_the_oldest_of_ended_jobs_go_and_then_none_is_written_on"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "logs are written on where they take too much together",
+        "hub_ext/sublet_hub/jobs/log_retention.py",
+        "stopped = total > most_bytes",
+        "stopped = False",
+        (
+            (
+                f"{_VOLUME}::"
+                "test_of_too_many_logs_the_oldest_of_ended_jobs_go_and_then_none_is_written_on"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "jobs are taken while the ledger's disk is nearly full",
+        _JOB_FILES,
+        "return self.keep_free_bytes > 0 and self.free_bytes() <= self.keep_free_bytes",
+        "return False",
+        (
+            (
+                f"{_VOLUME}::"
+                "test_while_the_disk_is_nearly_full_new_jobs_are_refused_and_the_ledger_goes_on"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a log takes the ledger's part of the disk",
+        _WRITER,
+        "return not self.keep_free or disk.f_bavail * disk.f_frsize > self.keep_free",
+        "return True",
+        (f"{_OUTPUT}::test_a_log_leaves_the_ledgers_part_of_the_disk_free",),
+    ),
+    Mutant(
+        12,
+        "a job prints as much as it likes",
+        _WRITER,
+        "self._write(data[: self.room])",
+        "self._write(data)",
+        (f"{_OUTPUT}::test_a_job_that_prints_too_much_is_not_kept_waiting_and_fills_no_disk",),
+    ),
+    Mutant(
+        12,
+        "a job's output is written on after its end",
+        _WRITER,
+        "            for stream in by_pipe.values():\n"
+        "                stream.drain()\n"
+        "            return\n",
+        "            poll.unregister(job)\n",
+        (_NO_MORE,),
+    ),
+    Mutant(
+        12,
+        "a record that cannot be read stops all others",
+        "hub_ext/sublet_hub/ledger/reading.py",
+        "            if unread is None:\n"
+        "                raise\n"
+        "            unread.note(kind, identify(record), error)\n",
+        "            raise\n",
+        ("tests/hub/ledger/test_reading.py::test_a_row_that_cannot_be_read_is_left_out_alone",),
+    ),
+)
