@@ -7,6 +7,7 @@ from tests.security import (
     files,
     floods_of_agent,
     floods_of_service,
+    kept_secrets,
     left_behind,
     network_and_cluster,
     page_to_service,
@@ -22,6 +23,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *files.MUTANTS,
     *floods_of_service.MUTANTS,
     *floods_of_agent.MUTANTS,
+    *kept_secrets.MUTANTS,
     *page_to_service.MUTANTS,
     *network_and_cluster.MUTANTS,
 )

@@ -1,6 +1,7 @@
 """Mutants of what a tenant may do to the service: rules 6 to 13.
 
-Files are in `files.py`, floods (rule 12) in `floods_of_service.py` and `floods_of_agent.py`.
+Files (rule 9) are in `files.py`, floods (12) in `floods_of_service.py` and `floods_of_agent.py`,
+secrets (13) in `kept_secrets.py`.
 """
 
 from typing import Final
@@ -238,29 +239,5 @@ MUTANTS: Final = (
         "follow_redirects=False",
         "follow_redirects=True",
         ("tests/hub/slices/test_jupyterhub_client.py::test_a_redirect_is_not_followed",),
-    ),
-    Mutant(
-        13,
-        "what could be a secret goes along when it is listed",
-        "spawner/sublet_spawner/account.py",
-        "if name in environment and not _must_stay(name)",
-        "if name in environment",
-        ("tests/spawner/test_account.py::test_secrets_and_the_hubs_own_never_go_even_when_listed",),
-    ),
-    Mutant(
-        13,
-        "private files are everybody's to read",
-        "hub_ext/sublet_hub/host/private_files.py",
-        "_PRIVATE_FILE = 0o600",
-        "_PRIVATE_FILE = 0o644",
-        ("tests/hub/host/test_private_files.py::test_a_private_file_is_its_accounts_alone",),
-    ),
-    Mutant(
-        13,
-        "a token that others can read is used",
-        "hub_ext/sublet_hub/host/private_files.py",
-        "if mode & (_OTHERS | _GROUP_WRITES):",
-        "if False:",
-        ("tests/hub/host/test_private_files.py::test_a_secret_that_others_can_read_is_none",),
     ),
 )
