@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.security import (
+from tests.security.mutant import Mutant
+from tests.security.mutants import (
+    admission,
+    agents,
+    cluster,
     files,
     floods_of_agent,
     floods_of_service,
     kept_secrets,
     left_behind,
-    network_and_cluster,
     page_to_service,
     tenant_to_agent,
     tenant_to_service,
 )
-from tests.security.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *tenant_to_agent.MUTANTS,
@@ -25,7 +27,9 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *floods_of_agent.MUTANTS,
     *kept_secrets.MUTANTS,
     *page_to_service.MUTANTS,
-    *network_and_cluster.MUTANTS,
+    *agents.MUTANTS,
+    *cluster.MUTANTS,
+    *admission.MUTANTS,
 )
 WITHOUT: Final[Mapping[int, str]] = {}
 """The rules that have no mutant, and why; who builds what can be switched off takes them out."""

@@ -47,6 +47,8 @@ class FakeServiceLink:
     sequence: int = 0
     nonce: str = ""
     """What it welcomes with; empty: what the agent greeted with."""
+    said_epoch: int | None = None
+    """Of which connection its assignments say to be; ``None``: of theirs."""
     heard: int | None = None
     """Which status its assignments answer; ``None``: the last."""
     hellos: list[Hello] = field(default_factory=list)
@@ -132,7 +134,7 @@ class FakeServiceLink:
         for connection in tuple(self._connections):
             connection.send(
                 Assignments(
-                    epoch=connection.epoch,
+                    epoch=connection.epoch if self.said_epoch is None else self.said_epoch,
                     sequence=self.sequence,
                     heard=connection.heard if self.heard is None else self.heard,
                     lending=self.lending,

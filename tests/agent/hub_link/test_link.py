@@ -132,6 +132,43 @@ async def test_each_connection_greets_with_another_nonce(tmp_path: Path) -> None
         assert first != second
 
 
+async def test_a_service_that_begins_again_with_old_epochs_is_not_believed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path) as node:
+        await node.until(lambda: node.assigned)
+        node.service.drop()
+        await node.until(lambda: node.assigned[-1].epoch == 2)
+        node.service.epoch = 0
+        node.service.drop()
+        await node.until(lambda: "an old copy of the service" in caplog.text)
+        assert {each.epoch for each in node.assigned} == {1, 2}
+
+
+async def test_what_was_said_on_another_connection_is_not_obeyed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path) as node:
+        await node.status_after(None)
+        node.service.said_epoch = 99
+        node.service.lending = False
+        await node.after_what_is_said_now("assignments of epoch 99 ignored", caplog)
+        assert all(each.lending for each in node.assigned)
+
+
+async def test_what_was_said_before_is_not_obeyed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path) as node:
+        await node.until(lambda: node.assigned)
+        node.service.push()
+        await node.until(lambda: node.assigned[-1].sequence == 2)
+        node.service.sequence = 0
+        node.service.lending = False
+        await node.after_what_is_said_now("a newer one came", caplog)
+        assert all(each.lending for each in node.assigned)
+
+
 async def test_what_answers_a_status_from_before_the_silence_is_not_obeyed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,281 @@
+"""Mutants of what agents are let say, and of whom they believe: rules 17 and 18."""
+
+from typing import Final
+
+from tests.security.mutant import Mutant
+
+_CONNECTION: Final = "hub_ext/sublet_hub/agents/connection.py"
+_CONNECTIONS: Final = "tests/hub/agents/test_connection.py"
+_NO_AGENT: Final = f"{_CONNECTIONS}::test_who_is_no_agent_does_not_get_in"
+_OLD: Final = f"{_CONNECTIONS}::test_old_epochs_and_replayed_reports_end_the_connection"
+_TOKENS: Final = "hub_ext/sublet_hub/agents/kubernetes_tokens.py"
+_REVIEWS: Final = "tests/hub/agents/test_kubernetes_tokens.py"
+_OTHER_TOKENS: Final = f"{_REVIEWS}::test_other_tokens_are_nobodys"
+_FLEET: Final = "hub_ext/sublet_hub/state/fleet.py"
+_COMPROMISED: Final = "tests/hub/agents/test_compromised_agent.py"
+_LINK: Final = "hub_ext/sublet_agent/hub_link/connection.py"
+_LINKS: Final = "tests/agent/hub_link/test_link.py"
+_FRESH: Final = "hub_ext/sublet_agent/hub_link/freshness.py"
+_IN_CLEAR: Final = (
+    "tests/agent/hub_link/test_options.py::test_it_is_sent_in_clear_only_if_that_was_chosen"
+)
+_BEYOND: Final = "tests/hub/agents/test_beyond_bounds.py"
+
+MUTANTS: Final = (
+    Mutant(
+        17,
+        "browsers may connect",
+        _CONNECTION,
+        'if "Origin" in self.request.headers or "Sec-Fetch-Mode" in self.request.headers:',
+        "if False:",
+        (_NO_AGENT,),
+    ),
+    Mutant(
+        17,
+        "a secret may stand in the address",
+        _CONNECTION,
+        "if self.request.query:",
+        "if False:",
+        (_NO_AGENT,),
+    ),
+    Mutant(
+        17,
+        "reports may be replayed",
+        _CONNECTION,
+        "if message.sequence <= view.sequence:",
+        "if False:",
+        (_OLD,),
+    ),
+    Mutant(
+        17,
+        "an old connection's epoch is as good as the new one's",
+        _CONNECTION,
+        "if epoch != self.view.epoch:",
+        "if False:",
+        (_OLD,),
+    ),
+    Mutant(
+        17,
+        "a token for another audience is an agent's",
+        _TOKENS,
+        ' or AUDIENCE not in list(status.get("audiences") or []):',
+        ":",
+        (_OTHER_TOKENS,),
+    ),
+    Mutant(
+        17,
+        "a token of any account is an agent's",
+        _TOKENS,
+        'if user.get("username") != self._account.user_name:',
+        "if False:",
+        (_OTHER_TOKENS,),
+    ),
+    Mutant(
+        17,
+        "a welcome that answers another greeting counts",
+        _LINK,
+        "if welcome.nonce != hello.nonce:",
+        "if False:",
+        (f"{_LINKS}::test_a_welcome_that_repeats_another_greetings_nonce_is_no_welcome",),
+    ),
+    Mutant(
+        17,
+        "each connection greets alike",
+        _FRESH,
+        "return secrets.token_hex(16)",
+        'return "0" * 32',
+        (f"{_LINKS}::test_each_connection_greets_with_another_nonce",),
+    ),
+    Mutant(
+        17,
+        "a service of before the last one is believed",
+        _LINK,
+        "if welcome.epoch < self._highest_epoch:",
+        "if False:",
+        (f"{_LINKS}::test_a_service_that_begins_again_with_old_epochs_is_not_believed",),
+    ),
+    Mutant(
+        17,
+        "assignments of another connection are obeyed",
+        _LINK,
+        "if assignments.epoch != epoch:",
+        "if False:",
+        (f"{_LINKS}::test_what_was_said_on_another_connection_is_not_obeyed",),
+    ),
+    Mutant(
+        17,
+        "assignments that came before are obeyed again",
+        _LINK,
+        "if assignments.sequence < self._acknowledged:",
+        "if False:",
+        (f"{_LINKS}::test_what_was_said_before_is_not_obeyed_again",),
+    ),
+    Mutant(
+        17,
+        "assignments that answer an old status are obeyed",
+        _LINK,
+        "if said_at is None or self._clock.monotonic() - said_at > silence_s:",
+        "if said_at is None:",
+        (f"{_LINKS}::test_what_answers_a_status_from_before_the_silence_is_not_obeyed",),
+    ),
+    Mutant(
+        17,
+        "assignments that answer a status that was never sent are obeyed",
+        _FRESH,
+        "return next((at for sent, at in reversed(self._sent) if sent == sequence), None)",
+        "return self._sent[-1][1]",
+        (f"{_LINKS}::test_what_answers_a_status_that_was_never_sent_is_not_obeyed",),
+    ),
+    Mutant(
+        17,
+        "what was kept back counts as said when it comes",
+        _LINK,
+        "self._heard_at = max(self._heard_at, said_at)",
+        "self._heard_at = self._clock.monotonic()",
+        (f"{_LINKS}::test_what_was_kept_back_for_a_while_counts_from_what_it_answers",),
+    ),
+    Mutant(
+        17,
+        "a node's secret is sent in clear",
+        "hub_ext/sublet_agent/hub_link/options.py",
+        "if not (is_kept_private(self.service_url) or self.plain_http):",
+        "if False:",
+        (_IN_CLEAR,),
+    ),
+    Mutant(
+        17,
+        "what begins like this machine's name is this machine",
+        "hub_ext/sublet_agent/hub_link/address.py",
+        'return host.lower() == "localhost"',
+        'return host.lower().startswith(("localhost", "127."))',
+        (_IN_CLEAR,),
+    ),
+    Mutant(
+        17,
+        "any certificate is the service's",
+        _LINK,
+        "            connect_timeout=_CONNECT_TIMEOUT_S,\n",
+        "            connect_timeout=_CONNECT_TIMEOUT_S,\n            validate_cert=False,\n",
+        (f"{_LINKS}::test_a_service_whose_certificate_is_another_authoritys_learns_nothing",),
+    ),
+    Mutant(
+        17,
+        "the agents' own port speaks http",
+        "hub_ext/sublet_hub/web/server.py",
+        "        ssl_options=tls,\n",
+        "",
+        ("tests/hub/agents/test_agents_port.py::test_an_agent_connects_by_https",),
+    ),
+    Mutant(
+        17,
+        "a connection outlives the token that it was made with",
+        _CONNECTION,
+        "IOLoop.current().call_at(self.expires_at.timestamp(), self._expire)",
+        "pass",
+        (f"{_REVIEWS}::test_a_connection_ends_with_its_token_and_comes_back_with_the_next",),
+    ),
+    Mutant(
+        18,
+        "an agent may name itself another node",
+        _CONNECTION,
+        "if hello.node != self.node:",
+        "if False:",
+        (f"{_CONNECTIONS}::test_a_secret_is_good_for_its_own_node_alone",),
+    ),
+    Mutant(
+        18,
+        "other nodes' slices are believed",
+        _FLEET,
+        "return record is not None and record.gpu.node == view.node",
+        "return record is not None",
+        (f"{_COMPROMISED}::test_what_it_reports_of_another_nodes_slice_is_not_believed",),
+    ),
+    Mutant(
+        18,
+        "other nodes' cards are believed",
+        _FLEET,
+        "if known is None or known.node == view.node:",
+        "if True:",
+        (f"{_COMPROMISED}::test_what_it_reports_of_another_nodes_card_is_not_believed",),
+    ),
+    Mutant(
+        18,
+        "the cards of a silent node are whose agent names them first",
+        _FLEET,
+        "return self.is_silent(known.node) and not self._ledger.slices_on_gpu(known.gpu_id)",
+        "return self.is_silent(known.node)",
+        (
+            (
+                f"{_COMPROMISED}::"
+                "test_it_does_not_get_the_card_of_a_node_that_is_silent_while_that_holds_a_slice"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
+        "events about other nodes' slices are stored",
+        "hub_ext/sublet_hub/agents/connection_registry.py",
+        "return own_gpu and (record is None or record.gpu.node == view.node)",
+        "return own_gpu",
+        (f"{_COMPROMISED}::test_no_event_of_its_is_stored_about_another_nodes_slice_or_card",),
+    ),
+    Mutant(
+        18,
+        "events about other nodes' cards are stored",
+        "hub_ext/sublet_hub/agents/connection_registry.py",
+        "own_gpu = gpu is not None and gpu.node == view.node",
+        "own_gpu = gpu is not None",
+        (f"{_COMPROMISED}::test_no_event_of_its_is_stored_about_another_nodes_slice_or_card",),
+    ),
+    Mutant(
+        18,
+        "an agent names others' owners to its own tenants",
+        "hub_ext/sublet_hub/web/views/slices.py",
+        "        lent_to = self._shown_ids(report.lent_to, viewer)\n",
+        "        lent_to = report.lent_to\n",
+        (
+            (
+                f"{_COMPROMISED}::"
+                "test_what_it_reports_as_lent_shows_its_tenants_nothing_of_another_nodes_owner"
+            ),
+        ),
+    ),
+    Mutant(
+        18,
+        "an energy counter that runs faster than any card is believed",
+        "hub_ext/sublet_hub/usage/meter.py",
+        "return 0 <= energy_mj - card.energy_mj <= _MOST_MW * passed_s",
+        "return True",
+        (
+            f"{_BEYOND}::test_a_counter_that_ran_faster_than_any_card_keeps_nobodys_use_from_being_stored",
+        ),
+    ),
+    Mutant(
+        18,
+        "numbers that no column holds are read",
+        "quota/sublet_quota/wire/schema.py",
+        "Millijoules = Annotated[int, Field(ge=0, le=MOST_EXACT)]",
+        "Millijoules = Annotated[int, Field(ge=0)]",
+        (
+            "tests/quota/wire/test_bounds.py::test_an_agents_counter_that_no_column_holds_is_refused",
+        ),
+    ),
+    Mutant(
+        18,
+        "one use that no column holds keeps all from being stored",
+        "hub_ext/sublet_hub/usage/store.py",
+        "        except _BAD_VALUES:\n            for row in rows:\n",
+        "        except _BAD_VALUES:\n            for row in ():\n",
+        (
+            "tests/hub/ledger/test_reading.py::test_use_that_no_column_holds_keeps_nobody_elses_from_being_stored",
+        ),
+    ),
+    Mutant(
+        18,
+        "words of any length are stored",
+        "quota/sublet_quota/wire/schema.py",
+        "BeforeValidator(_shortener(MOST_TEXT)), StringConstraints(max_length=MOST_TEXT)",
+        "StringConstraints(max_length=10 * MOST_LONG_TEXT)",
+        (f"{_BEYOND}::test_an_eviction_told_at_great_length_is_shown_to_its_jobs_owner",),
+    ),
+)
