@@ -102,7 +102,7 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-mutants: setup ## Switch each security rule off in a copy of the tree: does a test notice? (RULES="4 7"; twenty minutes for all)
+mutants: setup ## Switch each security rule off in a copy of the tree: does a test notice? (RULES="4 7"; an hour for all)
 	@.ci/timed mutants $(BIN)/python -m tests.security $(RULES) $(MUTANTS_OPTIONS)
 
 benchmarks: setup ## Print the figures, each beside its baseline

@@ -14,13 +14,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
+
+from sublet_procfs.tenant_memory import tenant_memory
 
 from tests.security.copies import Copy
 from tests.security.mutant import Mutant
 from tests.security.recording import OUTCOMES
 
-_WITHIN_S: Final = 1800.0
+_WITHIN_S: Final = 900.0
 _AT_LEAST_S: Final = 150.0
 _TIMES: Final = 10
 """How many times longer than without it a mutant's tests may take: then they never end."""
@@ -88,6 +91,7 @@ def run_tests(copy: Copy, tests: Sequence[str], within_s: float = _WITHIN_S) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",
         start_new_session=True,
     ) as process:
         try:
@@ -98,9 +102,19 @@ def run_tests(copy: Copy, tests: Sequence[str], within_s: float = _WITHIN_S) -> 
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            _end_all_of(told)
     shutil.rmtree(tmp, ignore_errors=True)
     lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
     return Run(tuple(Outcome(**json.loads(line)) for line in lines), ended, said)
+
+
+def _end_all_of(told: Path) -> None:
+    """End the processes of a run in sessions of their own: by the file that all of it tell."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
+            with suppress(OSError):
+                if str(told) in tenant_memory().variables(int(folder.name), OUTCOMES):
+                    os.kill(int(folder.name), signal.SIGKILL)
 
 
 @contextmanager
@@ -117,29 +131,41 @@ def mutated(copy: Copy, mutant: Mutant) -> Iterator[None]:
 
 def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
     """Run a mutant's tests with it; ``before`` is how they ended without it."""
-    passed = [test for test in mutant.tests if _ended(test, before) == {"passed"}]
-    able = [test for test in mutant.tests if "passed" in _ended(test, before)]
-    if not able:
-        why = next((o.why for o in before for test in mutant.tests if o.is_of(test)), "")
-        return Result(mutant, Verdict.NOT_RUN, why or "the tests are not there")
-    took_s = sum(o.took_s for o in before if any(o.is_of(test) for test in mutant.tests))
+    own = [outcome for outcome in before if any(outcome.is_of(test) for test in mutant.tests)]
+    passed = {outcome.test for outcome in own if outcome.outcome == "passed"}
+    if not passed:
+        return _not_tried(mutant, own)
+    able = [test for test in mutant.tests if any(o.is_of(test) and o.test in passed for o in own)]
     with mutated(copy, mutant):
-        run = run_tests(copy, passed or able, _AT_LEAST_S + _TIMES * took_s)
+        run = run_tests(copy, able, _AT_LEAST_S + _TIMES * sum(o.took_s for o in own))
     if not run.ended:
-        return Result(mutant, Verdict.NEVER_ENDS, "")
-    failed = [outcome for outcome in run.outcomes if outcome.outcome == "failed"]
+        return Result(mutant, Verdict.NEVER_ENDS, f"of {', '.join(map(_short, able))}")
+    told = [outcome for outcome in run.outcomes if outcome.test in passed]
+    failed = [outcome for outcome in told if outcome.outcome == "failed"]
     if failed:
-        return Result(mutant, Verdict.NOTICED, failed[0].test.rpartition("::")[2])
-    if any(outcome.outcome == "error" for outcome in run.outcomes) or not run.outcomes:
-        wrong = [o.why for o in run.outcomes if o.outcome == "error"] or [run.said[-2000:]]
-        return Result(mutant, Verdict.BROKEN, wrong[0])
-    return Result(mutant, Verdict.SURVIVED, mutant.what)
+        return Result(mutant, Verdict.NOTICED, _short(failed[0].test))
+    wrong = [outcome for outcome in run.outcomes if outcome.outcome == "error"]
+    if wrong:
+        return Result(mutant, Verdict.BROKEN, f"{_short(wrong[0].test)}: {wrong[0].why}")
+    if len({outcome.test for outcome in told if outcome.outcome == "passed"}) < len(passed):
+        skipped = next((o.why for o in told if o.outcome == "skipped"), run.said[-2000:])
+        return Result(mutant, Verdict.BROKEN, f"by it tests are not run: {skipped}")
+    return Result(mutant, Verdict.SURVIVED, f"of {', '.join(map(_short, able))}")
 
 
-def _ended(test: str, outcomes: Sequence[Outcome]) -> set[str]:
-    return {outcome.outcome for outcome in outcomes if outcome.is_of(test)}
+def _not_tried(mutant: Mutant, own: Sequence[Outcome]) -> Result:
+    """Say why no test could notice it: none is run here, or what is run fails by itself."""
+    bad = failures(own)
+    if bad or not own:
+        why = f"{bad[0].test} fails without it" if bad else "its tests were not run to their end"
+        return Result(mutant, Verdict.BROKEN, why)
+    return Result(mutant, Verdict.NOT_RUN, own[0].why)
 
 
 def failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return the tests that fail without any mutant."""
     return [outcome for outcome in outcomes if outcome.outcome in {"failed", "error"}]
+
+
+def _short(test: str) -> str:
+    return test.rpartition("::")[2]

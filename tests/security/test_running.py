@@ -1,0 +1,148 @@
+"""What is said of a mutant is so: noticed, survived, broken, or not run and why."""
+
+import shutil
+import sys
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.security import running
+from tests.security.copies import Copy
+from tests.security.mutant import ROOT, Mutant
+from tests.security.running import Outcome, Result, Verdict, run_tests, try_mutant
+from tests.security.summary import summary_of
+from tests.support.control_groups import until
+from tests.support.ended_processes import has_ended
+
+TESTS = """
+import signal, subprocess, sys
+import pytest, rule
+
+def test_it(): assert rule.allowed(3) and not rule.allowed(4)
+
+def test_half(): assert rule.allowed(3)
+
+def test_waits():
+    while not rule.allowed(3): signal.pause()
+
+@pytest.fixture
+def made(): return 1 / rule.MOST
+
+def test_made(made): assert made
+
+def test_where_it_is(): pytest.importorskip("math" if rule.MOST == 3 else "no_such_module")
+
+def test_elsewhere(): pytest.skip("there is no card here")
+
+@pytest.mark.parametrize("number", [3, 5])
+def test_some(number): assert rule.allowed(number) and rule.MOST
+
+def test_wrong(): assert False
+
+def test_leaves():
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"],
+                             start_new_session=True)
+    open("left", "w").write(str(child.pid))
+"""
+RULE = "MOST = 3\ndef allowed(number): return number <= MOST\n"
+
+
+Tree = tuple[Copy, tuple[Outcome, ...]]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A copy of a tree with one rule and its tests, and how these end as they are."""
+    made = Copy(tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("scratch"))
+    (made.tree / "rule.py").write_text(RULE)
+    (made.tree / "test_rule.py").write_text(TESTS)
+    (made.tree / "tests/security").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/security/recording.py", made.tree / "tests/security")
+    made.python.parent.mkdir(parents=True)
+    made.python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    made.python.chmod(0o755)
+    return made, run_tests(made, ["test_rule.py"]).outcomes
+
+
+def a_mutant(by: str, *tests: str, text: str = "number <= MOST") -> Mutant:
+    return Mutant(
+        1, "all is allowed", "rule.py", text, by, tuple(f"test_rule.py::{t}" for t in tests)
+    )
+
+
+OTHER_MOST = {"text": "MOST = 3"}
+CASES = {
+    "noticed": (a_mutant("True", "test_it"), Verdict.NOTICED, "test_it"),
+    "noticed by one of two": (a_mutant("True", "test_half", "test_it"), Verdict.NOTICED, "test_it"),
+    "survived": (a_mutant("True", "test_half"), Verdict.SURVIVED, "of test_half"),
+    "not imported": (a_mutant("1 / 0", "test_it", **OTHER_MOST), Verdict.BROKEN, "ZeroDivision"),
+    "not set up": (a_mutant("MOST = 0", "test_made", **OTHER_MOST), Verdict.BROKEN, "test_made"),
+    "skipped by it": (
+        a_mutant("MOST = 4", "test_where_it_is", **OTHER_MOST),
+        Verdict.BROKEN,
+        "no_such_module",
+    ),
+    "skipped here": (a_mutant("True", "test_elsewhere"), Verdict.NOT_RUN, "there is no card here"),
+    "fails in part without it": (
+        a_mutant("MOST = 4", "test_some", **OTHER_MOST),
+        Verdict.SURVIVED,
+        "of test_some",
+    ),
+}
+
+
+@pytest.mark.parametrize(("mutant", "verdict", "why"), CASES.values(), ids=CASES)
+def test_a_mutants_verdict(tree: Tree, mutant: Mutant, verdict: Verdict, why: str) -> None:
+    copy, before = tree
+    result = try_mutant(copy, mutant, before)
+    assert (result.verdict, why in result.why) == (verdict, True), result.why
+    assert (copy.tree / "rule.py").read_text() == RULE
+
+
+def test_tests_that_do_not_end_by_it_have_noticed_it(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, before = tree
+    monkeypatch.setattr(running, "_AT_LEAST_S", 2.0)
+    result = try_mutant(copy, a_mutant("False", "test_waits"), before)
+    assert (result.verdict, result.why) == (Verdict.NEVER_ENDS, "of test_waits")
+
+
+def test_tests_that_fail_or_do_not_end_without_it_notice_nothing(tree: Tree) -> None:
+    copy, before = tree
+    for known, why in ((before, "test_wrong fails without it"), ((), "not run to their end")):
+        result = try_mutant(copy, a_mutant("True", "test_wrong"), known)
+        assert result.verdict is Verdict.BROKEN
+        assert why in result.why
+
+
+def test_what_tests_leave_running_in_a_session_of_its_own_is_ended(tree: Tree) -> None:
+    copy, _ = tree
+    with suppress(psutil.NoSuchProcess):
+        left = psutil.Process(int((copy.tree / "left").read_text()))
+        until(lambda: has_ended(left))
+
+
+def test_the_summary_counts_and_names_what_was_not_noticed() -> None:
+    def result(rule: int, what: str, verdict: Verdict, why: str) -> Result:
+        return Result(Mutant(rule, what, "file", "a", "b", ("t",)), verdict, why)
+
+    text = summary_of(
+        [
+            result(4, "one", Verdict.NOTICED, "t"),
+            result(4, "two", Verdict.SURVIVED, "of t"),
+            result(19, "three", Verdict.NOT_RUN, "there is no card here"),
+            result(19, "four", Verdict.NOT_RUN, "there is no card here"),
+        ],
+        5,
+        120.0,
+    )
+    rows = [line.split() for line in text.splitlines()]
+    assert ["4", "2", "1", "1", "0", "0"] in rows
+    assert ["19", "2", "0", "0", "0", "2"] in rows
+    assert ["all", "4", "1", "1", "0", "2"] in rows
+    assert "SURVIVED: rule 4, two (file): of t" in text
+    assert "not run, as there is no card here:\n    rule 19, three\n    rule 19, four" in text
+    assert "1 were not tried" in text
+    assert text.endswith("4 mutants in 2 minutes")
