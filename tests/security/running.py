@@ -8,19 +8,16 @@ skipped here (no card, no cluster) cannot notice anything, and say why.
 import json
 import os
 import shutil
-import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
-from sublet_procfs.tenant_memory import tenant_memory
-
 from tests.security.copies import Copy
-from tests.security.mutant import Mutant
+from tests.security.mutant import ROOT, Mutant
 from tests.security.recording import OUTCOMES
 
 _WITHIN_S: Final = 900.0
@@ -85,7 +82,7 @@ def run_tests(copy: Copy, tests: Sequence[str], within_s: float = _WITHIN_S) -> 
         "PATH": f"{copy.python.parent}:{os.environ['PATH']}",
     }
     with subprocess.Popen(
-        [*command, *options, *tests],
+        [sys.executable, str(ROOT / "tests/security/reaping.py"), *command, *options, *tests],
         cwd=copy.tree,
         env=environment,
         stdout=subprocess.PIPE,
@@ -100,21 +97,10 @@ def run_tests(copy: Copy, tests: Sequence[str], within_s: float = _WITHIN_S) -> 
         except subprocess.TimeoutExpired:
             ended, said = False, ""
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            _end_all_of(told)
+            process.terminate()
     shutil.rmtree(tmp, ignore_errors=True)
     lines = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
     return Run(tuple(Outcome(**json.loads(line)) for line in lines), ended, said)
-
-
-def _end_all_of(told: Path) -> None:
-    """End the processes of a run in sessions of their own: by the file that all of it tell."""
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and int(folder.name) != os.getpid():
-            with suppress(OSError):
-                if str(told) in tenant_memory().variables(int(folder.name), OUTCOMES):
-                    os.kill(int(folder.name), signal.SIGKILL)
 
 
 @contextmanager

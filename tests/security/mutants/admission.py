@@ -169,4 +169,14 @@ MUTANTS: Final = (
         "true",
         (f"{_POLICY_TESTS}::test_a_job_whose_owner_is_not_recorded_is_told_to_start_a_server",),
     ),
+    Mutant(
+        20,
+        "where nothing is recorded of anybody all jobs are taken",
+        _ADMISSION,
+        "parameterNotFoundAction: Deny",
+        "parameterNotFoundAction: Allow",
+        (
+            "tests/helm/test_rights.py::test_the_hub_alone_writes_what_is_recorded_of_owners_servers",
+        ),
+    ),
 )

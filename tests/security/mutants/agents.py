@@ -175,6 +175,30 @@ MUTANTS: Final = (
         (f"{_REVIEWS}::test_a_connection_ends_with_its_token_and_comes_back_with_the_next",),
     ),
     Mutant(
+        17,
+        "agents have the key of the service's certificate",
+        "helm/sublet/templates/agent/daemonset.yaml",
+        "              - {key: ca.crt, path: ca.crt}\n",
+        "              - {key: ca.crt, path: ca.crt}\n"
+        "              - {key: tls.key, path: tls.key}\n",
+        (
+            "tests/helm/test_rights.py::test_agents_see_the_authority_of_the_service_and_not_its_key",
+        ),
+    ),
+    Mutant(
+        17,
+        "the chart has agents send their token in clear wherever the admin leads them",
+        "helm/sublet/templates/agent/configuration.yaml",
+        "{{- else if not .Values.agent.serviceUrl -}}",
+        "{{- else -}}",
+        (
+            (
+                "tests/helm/test_rights.py::"
+                "test_agents_send_their_token_in_clear_only_where_that_was_chosen"
+            ),
+        ),
+    ),
+    Mutant(
         18,
         "an agent may name itself another node",
         _CONNECTION,

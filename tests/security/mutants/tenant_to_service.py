@@ -165,6 +165,35 @@ MUTANTS: Final = (
         ),
     ),
     Mutant(
+        8,
+        "true passes for a number, and a text for one",
+        "quota/sublet_quota/wire/schema.py",
+        'read = model.model_validate_json(body or b"{}", strict=True)',
+        'read = model.model_validate_json(body or b"{}")',
+        ("tests/hub/web/test_hostile_requests.py::test_nothing_passes_for_what_it_is_not",),
+    ),
+    Mutant(
+        8,
+        "a name of a variable may end in a line break",
+        "hub_ext/sublet_hub/jobs/environment.py",
+        'r"[A-Za-z_][A-Za-z0-9_]{0,127}")',
+        'r"[A-Za-z_][A-Za-z0-9_]{0,127}\\n?")',
+        ("tests/hub/web/test_hostile_requests.py::test_nothing_passes_for_what_it_is_not",),
+    ),
+    Mutant(
+        8,
+        "looks for jobs' processes take the service's own threads",
+        "hub_ext/sublet_hub/jobs/backends/local/processes.py",
+        "run_in_executor(_LOOKS, tree.find)",
+        "run_in_executor(None, tree.find)",
+        (
+            (
+                "tests/hub/jobs/local/test_processes.py::"
+                "test_six_jobs_that_keep_their_memory_from_being_read_keep_no_others_from_ending"
+            ),
+        ),
+    ),
+    Mutant(
         10,
         "YAML may have aliases",
         "quota/sublet_quota/document/tree.py",
