@@ -28,9 +28,9 @@ _AT_ONCE: Final = 2
 _BAD: Final = frozenset({Verdict.SURVIVED, Verdict.BROKEN})
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; return the exit status."""
-    asked = _read_command_line()
+    asked = _read_command_line(arguments)
     chosen = [mutant for mutant in MUTANTS if mutant.rule in (asked.rules or RULES)]
     chosen = [mutant for mutant in chosen if asked.only in f"{mutant.file} {mutant.what}"]
     if not chosen:
@@ -44,16 +44,24 @@ def main() -> int:
         return _Round(chosen, Path(scratch)).run()
 
 
-def _read_command_line() -> argparse.Namespace:
+def _read_command_line(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.security",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("rules", nargs="*", type=int, choices=RULES, metavar="RULE")
+    parser.add_argument("rules", nargs="*", type=_rule, metavar="RULE")
     parser.add_argument("--list", action="store_true", help="say which there are, run nothing")
     parser.add_argument("--only", default="", help="those with this text in file or description")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def _rule(text: str) -> int:
+    # argparse's own choices refuse that there is none.
+    if not text.isdecimal() or int(text) not in RULES:
+        message = f"THREATS.md has rules {RULES[0]} to {RULES[-1]}, and none is {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 class _Round:

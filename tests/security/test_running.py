@@ -8,7 +8,9 @@ import psutil
 import pytest
 
 from tests.security import running
+from tests.security.__main__ import main
 from tests.security.copies import Copy
+from tests.security.listed import MUTANTS
 from tests.security.mutant import ROOT, Mutant
 from tests.security.running import Outcome, Result, Verdict, run_tests, try_mutant
 from tests.security.summary import summary_of
@@ -146,3 +148,16 @@ def test_the_summary_counts_and_names_what_was_not_noticed() -> None:
     assert "not run, as there is no card here:\n    rule 19, three\n    rule 19, four" in text
     assert "1 were not tried" in text
     assert text.endswith("4 mutants in 2 minutes")
+
+
+def test_the_command_line_chooses_by_rule_and_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(MUTANTS)
+    assert main(["--list", "4", "7", "--only", "hub_ext"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in listed} == {"4", "7"}
+    assert all("hub_ext" in line for line in listed)
+    assert main(["--only", "no such text"]) == 2
+    with pytest.raises(SystemExit):
+        main(["21"])
+    assert "rules 1 to 20" in capsys.readouterr().err
