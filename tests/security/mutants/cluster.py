@@ -122,7 +122,7 @@ MUTANTS: Final = (
         20,
         "tokens stay in the pod's environment",
         _TOKENS,
-        "if entry.value and _must_be_hidden(entry.name, entry.value, token):",
+        "if value and _must_be_hidden(name, value, token):",
         "if False:",
         (_IN_SECRETS,),
     ),
@@ -149,5 +149,18 @@ MUTANTS: Final = (
         '"168.63.129.16/32" ',
         "",
         (f"{_RIGHT_TESTS}::test_jobs_reach_no_metadata_of_a_cloud_but_public_addresses",),
+    ),
+    Mutant(
+        20,
+        "what a server only reads its owner's jobs may write",
+        "spawner/sublet_spawner/owner_records.py",
+        'bool(is_read_only or mount.get("readOnly"))',
+        "False",
+        (
+            (
+                "tests/spawner/test_owner_records.py::"
+                "test_a_record_has_what_jobs_may_have_of_a_pod_and_nothing_of_the_server_s_own"
+            ),
+        ),
     ),
 )

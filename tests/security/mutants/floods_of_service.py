@@ -68,7 +68,7 @@ MUTANTS: Final = (
         (
             (
                 "tests/hub/security/test_kept_answers.py::"
-                "test_not_more_answers_are_kept_than_ten_thousand"
+                "test_not_more_answers_are_kept_than_ten_thousand_of_each_kind"
             ),
         ),
     ),
@@ -235,7 +235,7 @@ MUTANTS: Final = (
         12,
         "a long list costs as little as a short one",
         _OWNER_ROUTES,
-        "limits.owners.charge(call.user.key, len(page.body) // BYTES_FOR_ONE)",
+        "limits.owners.charge(call.user.key, cost_of_page(len(page.body), page.cpu_s))",
         "limits.owners.charge(call.user.key, 0)",
         (f"{_LISTS}::test_a_page_costs_more_requests_than_a_short_answer",),
     ),

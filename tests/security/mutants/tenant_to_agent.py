@@ -124,8 +124,8 @@ MUTANTS: Final = (
         2,
         "nobody is found outside of slices' groups",
         _OUTSIDERS,
-        "for pid in (self._table.pids() if accounts else ())",
-        "for pid in ()",
+        "pids = tuple(self._table.pids()) if accounts else ()",
+        "pids = ()",
         (f"{_OUTSIDE}::test_who_runs_outside_stands_still_and_is_where_they_were_afterwards",),
     ),
     Mutant(
