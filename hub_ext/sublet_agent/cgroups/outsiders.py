@@ -95,12 +95,19 @@ class Outsiders:
             return all_stand
 
     def look_again(self, gpu_id: GpuId) -> None:
-        """Keep from running who has logged in since; to be called while a slice comes back."""
-        with self._guard:
+        """Keep from running who has logged in since; to be called while a slice comes back.
+
+        Whoever calls has more to look at: where another GPU's look is under way, that is enough.
+        """
+        if not self._guard.acquire(blocking=False):
+            return
+        try:
             now = time.monotonic()
             if gpu_id in self._spared and now - self._looked_at >= _LOOK_EVERY_S:
                 self._take(self._list(frozenset()).outside)
                 self._looked_at = now
+        finally:
+            self._guard.release()
 
     def note_stranger(self, gpu_id: GpuId, pid: int) -> None:
         """Note a process that uses a GPU and is no slice's: all of its account is looked for.

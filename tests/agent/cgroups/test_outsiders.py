@@ -4,6 +4,7 @@ import mmap
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from dataclasses import replace
@@ -150,6 +151,42 @@ def test_who_logs_in_meanwhile_is_found(groups, cleo):
         late = groups.family(uid=cleo)
         until(lambda: (stillness.look_again(), stillness.has_frozen(late.pid))[1])
     assert late.starts("child")
+
+
+class PatientTree(FreezerTree):
+    """A tree where nobody is said to stand still before ``go``."""
+
+    go: ClassVar[threading.Event] = threading.Event()
+    asked: ClassVar[threading.Event] = threading.Event()
+
+    def is_frozen(self, place):
+        self.asked.set()
+        return self.go.is_set() and super().is_frozen(place)
+
+
+def test_a_slice_that_comes_back_does_not_wait_for_another_gpus_look(groups, cleo):
+    groups.family(uid=cleo)
+    groups.book.note_accounts([cleo])
+    tree, place = groups.keeper.place_for_outsiders
+    patient = PatientTree(tree.version, tree.folder)
+    outsiders = Outsiders(groups.book, groups.table, groups.file, (patient, place))
+    patient.go.set()
+    assert outsiders.still(GPU, [], WITHIN_S)
+    patient.go.clear()
+    patient.asked.clear()
+    others = threading.Thread(target=outsiders.still, args=("GPU-2", [], WITHIN_S))
+    look = threading.Thread(target=outsiders.look_again, args=(GPU,))
+    others.start()
+    assert patient.asked.wait(WITHIN_S)
+    look.start()
+    look.join(5)
+    waits = look.is_alive()
+    patient.go.set()
+    for each in (look, others):
+        each.join(WITHIN_S)
+    for gpu_id in (GPU, "GPU-2"):
+        outsiders.end(gpu_id)
+    assert not waits
 
 
 def test_an_account_whose_slice_has_ended_is_still_looked_for(groups, cleo):
