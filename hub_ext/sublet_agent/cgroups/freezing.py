@@ -78,7 +78,8 @@ class SliceFreezer:
 
     def _hold(self, gpu_id: GpuId, pid: int) -> None:
         """Keep a process from running that is no slice's of this GPU, with its slice on another."""
-        slice_id = self._book.own_slice_at(pid) or self._book.unit_slice_at(pid)
+        verdict = self._book.slice_at(pid)
+        slice_id = None if verdict is None else verdict.slice_id
         group = None if slice_id is None else self._book.of(slice_id)
         if group is None:
             self._outsiders.hold(gpu_id, pid)

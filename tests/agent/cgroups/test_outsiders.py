@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
+from sublet_agent.cgroups.groups_file import SliceGroup, is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
+from sublet_agent.cgroups.pods import pod_in
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_agent.cgroups.trees import FreezerTree
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
@@ -233,6 +234,24 @@ def test_a_slice_of_another_gpu_that_begins_to_use_this_one_is_held_whole(groups
     with coming_back(groups) as stillness:
         stillness.hold(child)
         until(lambda: stands_still(groups, ben.pid))
+    assert ben.starts("child")
+
+
+def test_a_pod_of_another_gpu_that_begins_to_use_this_one_is_held_whole_and_where_it_is(
+    groups, pod
+):
+    ben, beside = groups.family(), groups.family()
+    for each, name in ((ben, "one"), (beside, "two")):
+        groups.tree.make(f"{pod}/{name}")
+        groups.tree.move(each.pid, f"{pod}/{name}")
+    before = groups.tree.place_of(ben.pid)
+    uid = pod_in(pod)
+    groups.book.name_pods({uid: "b"})
+    groups.book.add(SliceGroup("b", "GPU-2", groups.tree, pod, uid))
+    with coming_back(groups) as stillness:
+        stillness.hold(ben.pid)
+        until(lambda: stands_still(groups, beside.pid))
+        assert groups.tree.place_of(ben.pid) == before
     assert ben.starts("child")
 
 
