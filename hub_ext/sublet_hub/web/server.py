@@ -28,7 +28,8 @@ from sublet_hub.web.routes.table import routes_by_path
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
-_LARGEST_HEADERS = 32 * 1024
+_LARGEST_HEADERS = 64 * 1024
+"""The spawner names a user's groups in an address: up to 200 of 255 characters."""
 _AGENTS_LINK = "api/agents/link"
 _WEBSOCKETS: dict[str, Any] = {
     "websocket_max_message_size": LARGEST_AGENT_MESSAGE,

@@ -34,6 +34,15 @@ async def test_a_server_gets_a_slice_and_the_agent_is_told(world: HubWorld) -> N
     assert agent.assignments.gpus[0].pool == "interactive"
 
 
+async def test_a_user_of_as_many_groups_as_are_possible_is_offered_something(
+    world: HubWorld,
+) -> None:
+    await world.agent()
+    groups = "".join(f"&groups={number:03}{'g' * 252}" for number in range(200))
+    status, offers = await world.hub_call("GET", f"offers?owner=ada{groups}")
+    assert (status, offers["owner"]) == (200, "ada")
+
+
 async def test_offers_say_what_is_to_be_had_and_why_the_rest_is_not(world: HubWorld) -> None:
     await world.agent()
     status, offers = await world.hub_call("GET", "offers?owner=ada&groups=a&groups=b")
