@@ -35,6 +35,11 @@ class AgentsPortOptions(HasTraits):
         config=True
     )
 
+    @property
+    def ports(self) -> int:
+        """How many ports there are, that for everybody included."""
+        return 2 if self.agents_port else 1
+
     def listen_to_agents(
         self, connections: AgentConnections, prefix: str, ip: str
     ) -> tuple[HTTPServer, Loop] | None:
@@ -48,7 +53,8 @@ class AgentsPortOptions(HasTraits):
             message = "agents_port is set: set certificate_file and key_file too"
             raise ConfigurationError(message)
         certificate = Certificate(Path(self.certificate_file), Path(self.key_file))
-        server = make_agents_server(connections, prefix, certificate.context, most_connections())
+        most = most_connections(self.ports)
+        server = make_agents_server(connections, prefix, certificate.context, most)
         try:
             server.listen(self.agents_port, ip)
         except OSError as error:

@@ -290,7 +290,7 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
                 metrics_token=metrics_token,
                 cookie_secret=keep_secret(Path(self.state_folder) / "cookie-secret"),
                 proxies_before_hub=networks_of(self.proxies_before_hub),
-                most_connections=most_connections(),
+                most_connections=most_connections(self.ports),
             ),
         )
         try:

@@ -19,10 +19,13 @@ _MOST: Final = 2048
 Connection = TypeVar("Connection", bound=Hashable)
 
 
-def most_connections() -> int:
-    """Return for how many connections this process has files: half are for everything else."""
+def most_connections(ports: int = 1) -> int:
+    """Return for how many connections each of this process's ports has files.
+
+    Half of all files are for everything else.
+    """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(_LEAST, min(_MOST, files // 2))
+    return max(_LEAST, min(_MOST, files // (2 * ports)))
 
 
 @dataclass(slots=True)
