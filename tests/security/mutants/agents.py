@@ -296,10 +296,12 @@ MUTANTS: Final = (
     ),
     Mutant(
         18,
-        "words of any length are stored",
+        "words of any length are read",
         "quota/sublet_quota/wire/schema.py",
         "BeforeValidator(_shortener(MOST_TEXT)), StringConstraints(max_length=MOST_TEXT)",
         "StringConstraints(max_length=10 * MOST_LONG_TEXT)",
-        (f"{_BEYOND}::test_an_eviction_told_at_great_length_is_shown_to_its_jobs_owner",),
+        (
+            "tests/quota/wire/test_bounds.py::test_words_that_an_agent_tells_are_cut_where_they_are_too_long",
+        ),
     ),
 )
