@@ -338,7 +338,7 @@ MUTANTS: Final = (
         "            for stream in by_pipe.values():\n"
         "                stream.drain()\n"
         "            return\n",
-        "            poll.unregister(job)\n",
+        "            poll.unregister(job)\n            ready.discard(job)\n",
         (_NO_MORE,),
     ),
     Mutant(
