@@ -44,7 +44,7 @@ async def test_who_asks_for_many_lists_has_one_made_at_a_time_and_others_do_not_
     asked = [asyncio.create_task(list_of_eve(number)) for number in range(16)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyRequestsError):
-        await list_of_eve(16)
+        await asyncio.wait_for(list_of_eve(16), 60)
     async with turns.of_caller("user:ada"):
         assert making == [0]
     go_on.set()
