@@ -10,7 +10,7 @@ from sublet_hub.jobs.backends.kubernetes.objects.names import JOB_ID
 from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
 
-from tests.support.helm_charts import Manifest, Rendered, render
+from tests.support.helm_charts import ChartRefusedError, Manifest, Rendered, render
 from tests.support.helm_documents import CHART
 from tests.support.helm_options import OPTIONS, Values
 
@@ -310,7 +310,8 @@ def _selects(peers: list[Manifest], labels: dict[str, str]) -> bool:
     ],
 )
 def test_agents_may_reach_the_service_where_they_are_told_it_is(url: str, port: int) -> None:
-    policy = render({"agent": {"serviceUrl": url}}).one("NetworkPolicy", "sublet-agent")["spec"]
+    values = {"serviceUrl": url, "settings": {"plain_http": True}}
+    policy = render({"agent": values}).one("NetworkPolicy", "sublet-agent")["spec"]
     assert {"ports": [{"port": port}]} in policy["egress"]
 
 
@@ -335,9 +336,9 @@ def test_agents_send_their_token_in_clear_only_where_that_was_chosen() -> None:
         is_https = settings["service_url"].startswith("https://")
         assert is_https == (option != "agents by http"), option
         assert settings.get("plain_http", False) == (not is_https), option
-    by_http = render({"agent": {"serviceUrl": "http://proxy-http:8000/services/sublet/"}})
-    # It says so itself, and does not start: see SubletAgent.plain_http.
-    assert "plain_http" not in by_http.configuration("agent")
+    # Refused before anything is changed: such agents would not start.
+    with pytest.raises(ChartRefusedError, match=r"set agent\.settings\.plain_http to true"):
+        render({"agent": {"serviceUrl": "http://proxy-http:8000/services/sublet/"}})
 
 
 def test_the_service_may_reach_the_hub_where_it_is_told_it_is() -> None:

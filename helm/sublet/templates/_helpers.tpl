@@ -102,6 +102,9 @@ priorityClassName: {{ . }}
 {{/* Where agents reach the service. */}}
 {{- define "sublet.agentsAddress" -}}
 {{- if .Values.agent.serviceUrl -}}
+{{- if and (hasPrefix "http://" .Values.agent.serviceUrl) (not .Values.agent.settings.plain_http) -}}
+{{- fail "agent.serviceUrl is http: agents would send their tokens in clear, and do not start. Use https, or set agent.settings.plain_http to true where the network between is to be trusted with them" -}}
+{{- end -}}
 {{ .Values.agent.serviceUrl }}
 {{- else if include "sublet.hasAgentsPort" . -}}
 https://{{ include "sublet.fullname" . }}.{{ .Release.Namespace }}:{{ .Values.service.tls.port }}{{ include "sublet.prefix" . }}

@@ -151,7 +151,7 @@ def test_an_installation_with_which_nothing_is_wrong(installation: Installation)
 
 
 def test_agents_that_do_not_reach_the_service(installation: Installation) -> None:
-    elsewhere = "http://nowhere.installation:8901/services/sublet/"
+    elsewhere = "https://nowhere.installation:8901/services/sublet/"
     installation.upgrade(agent={"serviceUrl": elsewhere})
     told = installation.until_told(Fault.AGENTS_UNHEARD)
     assert f"they do not reach the service at {elsewhere}" in told

@@ -6,6 +6,7 @@ zero-to-jupyterhub makes.
 """
 
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -277,7 +278,8 @@ def place_for_chart(
     folder = folders.mktemp(name)
     # Pods that are not root must reach what is below.
     for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
+        # What is open to all, such as /tmp itself, stays so.
+        each.chmod(stat.S_IMODE(each.stat().st_mode) | 0o755)
     api = cluster.make_namespace(name)
     with cluster_services(cluster, node):
         yield api, folder

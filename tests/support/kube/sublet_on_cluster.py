@@ -274,6 +274,8 @@ def _rendered(hub: HubOnMachine, folder: Path) -> list[Manifest]:
                 "kubelet_cgroup_root": f"/{cgroup_of(hub.programs.folder)}",
                 "margin_mib": _MARGIN_MIB,
                 "log_level": "DEBUG",
+                # The hub's proxy is on this machine, and the node too.
+                "plain_http": True,
             },
             "terminationGracePeriodSeconds": 10,
         },
