@@ -70,7 +70,7 @@ class Node:
 
 @asynccontextmanager
 async def a_node(
-    tmp_path: Path, ca_file: Path | None = None, **service: Any
+    tmp_path: Path, ca_file: Path | None = None, status_period_s: float = 0.1, **service: Any
 ) -> AsyncIterator[Node]:
     fake = FakeServiceLink(beat_s=600, **service)
     await asyncio.to_thread(fake.start)
@@ -91,7 +91,7 @@ async def a_node(
         fake.url,
         tmp_path / "secret",
         ca_file,
-        status_period_s=0.1,
+        status_period_s=status_period_s,
         silence_s=SILENCE_S,
         first_retry_s=0.05,
     )
@@ -181,6 +181,19 @@ async def test_what_answers_a_status_from_before_the_silence_is_not_obeyed(
         await node.after_what_is_said_now("older than 30 s", caplog)
         assert all(each.lending for each in node.assigned)
         assert node.link.silent
+
+
+async def test_what_answers_the_last_status_is_not_obeyed_either_once_that_is_old(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with a_node(tmp_path, status_period_s=3600) as node:
+        await node.until(lambda: node.service.status and node.service.status.acknowledged == 1)
+        assert node.service.status is not None
+        node.service.heard = node.service.status.sequence
+        node.clock.now += SILENCE_S + 1
+        node.service.lending = False
+        await node.after_what_is_said_now("older than 30 s", caplog)
+        assert all(each.lending for each in node.assigned)
 
 
 async def test_what_answers_a_status_that_was_never_sent_is_not_obeyed(

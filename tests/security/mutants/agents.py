@@ -116,6 +116,14 @@ MUTANTS: Final = (
         _LINK,
         "if said_at is None or self._clock.monotonic() - said_at > silence_s:",
         "if said_at is None:",
+        (f"{_LINKS}::test_what_answers_the_last_status_is_not_obeyed_either_once_that_is_old",),
+    ),
+    Mutant(
+        17,
+        "assignments are as new as their coming, whatever they answer",
+        _LINK,
+        "said_at = self._sent.sent_at(assignments.heard)",
+        "said_at = self._clock.monotonic()",
         (f"{_LINKS}::test_what_answers_a_status_from_before_the_silence_is_not_obeyed",),
     ),
     Mutant(
