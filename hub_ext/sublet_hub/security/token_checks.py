@@ -85,14 +85,16 @@ class TokenLookups:
 
     def _begin_questions(self) -> None:
         loop = asyncio.get_running_loop()
-        while (digest := self._queue.begin(loop.time())) is not None:
+        # One time for both questions: between two, the moment for the next one would be missed.
+        now_s = loop.time()
+        while (digest := self._queue.begin(now_s)) is not None:
             waiting = self._waiting.pop(digest)
             waiting.patience.cancel()
             self._under_way[digest] = waiting.answer
             task = asyncio.ensure_future(waiting.ask())
             self._asked.add(task)
             task.add_done_callback(functools.partial(self._hear, digest, waiting.answer))
-        wait_s = self._queue.wait_s(loop.time())
+        wait_s = self._queue.wait_s(now_s)
         if len(self._queue) and wait_s > 0 and self._timer is None:
             self._timer = loop.call_later(wait_s, self._rate_allows)
 

@@ -1,6 +1,7 @@
 """What the hub is asked of tokens, over HubOAuth's own code and a hub at the other end of HTTP."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -137,3 +138,22 @@ async def test_beyond_the_rate_a_question_waits_and_begins_by_itself() -> None:
 
     many = [lookups.ask_of_stranger(str(number), Origin(), answer) for number in range(4)]
     assert await asyncio.gather(*many) == ["yes"] * 4
+
+
+@pytest.mark.parametrize("step_us", range(60, 300, 4))
+async def test_a_question_begins_however_much_time_passes_between_two_looks_at_the_clock(
+    monkeypatch: pytest.MonkeyPatch, step_us: int
+) -> None:
+    lookups = TokenLookups(QuestionQueue(QueueBounds(rate=Rate(1, 1000))))
+    loop = asyncio.get_running_loop()
+    # Time passes by being looked at, and nobody sleeps.
+    clock = itertools.count(loop.time(), step_us * 1e-6)
+    monkeypatch.setattr(loop, "time", lambda: next(clock))
+    look = loop._selector.select
+    monkeypatch.setattr(loop._selector, "select", lambda _timeout: look(0))
+
+    async def answer() -> str:
+        return "yes"
+
+    for number in range(10):
+        assert await lookups.ask_of_stranger(str(number), Origin(), answer) == "yes"

@@ -100,6 +100,7 @@ configure(
 c.KubeSliceSpawner.agent_host_folder = "{node_folder}"
 c.KubeSliceSpawner.simulated_host_folder = "{node_folder}"
 c.KubeSliceSpawner.job_python = "/opt/sublet/bin/python"
+c.KubeSliceSpawner.owner_records = "{owner_records}"
 """
 
 # What KubeSpawner's documentation asks for.
@@ -131,6 +132,8 @@ class HubOnMachine:
     running: dict[str, Program] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=lambda: ports_from(17101))
     priority_class: str = ""
+    owner_records: str = ""
+    """The object in which the chart's policy for jobs finds owners' servers, if there is one."""
 
     @property
     def address(self) -> str:
@@ -168,6 +171,7 @@ class HubOnMachine:
             image=NOTEBOOK,
             admin=ADMIN,
             priority_class=self.priority_class,
+            owner_records=self.owner_records,
             storage_class=self.storage_class,
             most_of_node=psutil.virtual_memory().total - 7 * 1024**3,
         )

@@ -23,6 +23,7 @@ from tests.support.kube.control_plane import NODE
 from tests.support.kube.hub_on_machine import HubOnMachine
 from tests.support.kube.node import Node
 from tests.support.kube.notebook_image import NOTEBOOK
+from tests.support.kube.owner_records import define_records
 from tests.support.kube.processes import Programs, wait_for
 from tests.support.kube.run_folder import cgroup_of
 
@@ -39,6 +40,7 @@ _OURS: Final = frozenset(
         "ClusterRole",
         "ClusterRoleBinding",
         "DaemonSet",
+        "OwnerRecords",
         "PriorityClass",
         "Role",
         "RoleBinding",
@@ -230,7 +232,9 @@ class SubletOnCluster:
 def start_sublet(programs: Programs, api: Api, node: Node, folder: Path) -> SubletOnCluster:
     """Start it in the namespace of ``api``; returns when the service hears the node's agent."""
     hub = HubOnMachine(programs, api, node.network, folder)
+    hub.owner_records = RELEASE
     objects = _rendered(hub, folder)
+    define_records(api)
     for each in objects:
         if each["kind"] in _OURS or each["metadata"]["name"] == f"{RELEASE}-agent":
             api.create(each)
