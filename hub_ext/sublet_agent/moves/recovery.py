@@ -33,6 +33,11 @@ from sublet_agent.state_files.journal import Step, Target
 MOVING: Final = frozenset({Step.SUSPENDING, Step.RESUMING})
 _STATE_TRIES: Final = 5
 _PERHAPS_AWAY: Final = frozenset({Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING, Step.LOST})
+_AFTER_A_MOVE: Final = {
+    ProcessState.SUSPENDED: Step.SUSPENDED,
+    # Back on the card, or never away from it.
+    ProcessState.PAUSED: Step.RESUMED,
+}
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +63,11 @@ def recover(
     for target, step in _candidates(tools, attribution, assigned):
         attribution.remember(target.identity, target.slice_id)
         state, is_told = _state(tools, target.identity, step, deadline)
+        if is_told and step in MOVING and state in _AFTER_A_MOVE:
+            # Its move is over: nobody who reads this later has to wait for the end of it.
+            tools.journal.write(_AFTER_A_MOVE[state], [target])
         match state:
             case ProcessState.SUSPENDED:
-                if is_told and step in MOVING:
-                    # Its move is over: nobody who reads this later has to wait for the end of it.
-                    tools.journal.write(Step.SUSPENDED, [target])
                 tools.paused_processes.adopt(target, PauseReason.SUSPENDED)
                 tools.host.settle(target.identity, target.image_mib)
                 (recovered.lost if step is Step.LOST else recovered.suspended).append(target)

@@ -64,6 +64,16 @@ def test_a_move_whose_end_the_device_has_told_is_noted_as_over(bench, step):
 
 
 @pytest.mark.parametrize("step", [Step.SUSPENDING, Step.RESUMING])
+def test_a_part_that_is_back_and_waits_for_the_other_is_noted_as_moving_no_more(bench, step):
+    left(bench, "s", 1, Step.SUSPENDED, ProcessState.SUSPENDED)
+    other = left(bench, "s", 2, step, ProcessState.PAUSED)
+    recover(bench.tools, bench.attribution, [assigned("s")])
+    assert bench.paused_processes.of(other.identity) == {PauseReason.SLICE}
+    steps = {entry.target.identity.pid: entry.step for entry in bench.journal.entries()}
+    assert steps == {1: Step.SUSPENDED, 2: Step.RESUMED}
+
+
+@pytest.mark.parametrize("step", [Step.SUSPENDING, Step.RESUMING])
 def test_a_move_of_which_the_device_tells_nothing_is_not(bench, step, monkeypatch):
     def says_nothing(pid):
         message = f"the state of {pid}"
