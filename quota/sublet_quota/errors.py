@@ -15,3 +15,7 @@ class ForbiddenMoveError(SubletQuotaError):
 
 class ReasonError(SubletQuotaError, ValueError):
     """A reason without the numbers that its words need, or with others."""
+
+
+class GroupTreeError(SubletQuotaError, ValueError):
+    """Groups whose guarantees, limits or names contradict each other."""

@@ -1,0 +1,29 @@
+"""The unit of quotas: a card of a type, of which a slice is its dominant share.
+
+Amounts are exact. What overcommit promises beyond the card never counts: a slice is measured by
+what the card can give away.
+"""
+
+from fractions import Fraction
+from typing import Final
+
+from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
+from sublet_quota.errors import AmountError
+from sublet_quota.holdings.gpu_load import GpuKind
+
+NO_CARD: Final = Fraction(0)
+WHOLE_CARD: Final = Fraction(1)
+
+
+def cards_of(amount: GpuAmount, kind: GpuKind) -> Fraction:
+    """Return which part of a card an amount is: its larger share, of memory or of compute.
+
+    A whole GPU is 1. Raises ``AmountError`` for more than one card can give.
+    """
+    if not amount.fits_in(GpuAmount(kind.usable_mib, WHOLE_GPU_MILLI)):
+        message = f"{amount} is more than one {kind.type} gives: {kind.usable_mib} MiB, 1 GPU"
+        raise AmountError(message)
+    compute = Fraction(amount.compute_milli, WHOLE_GPU_MILLI)
+    if kind.usable_mib == 0:
+        return compute
+    return max(Fraction(amount.memory_mib, kind.usable_mib), compute)
