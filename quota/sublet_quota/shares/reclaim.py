@@ -1,0 +1,224 @@
+"""Whose room is taken for a request that does not fit: borrowed slices make way, alive.
+
+Room is taken for who is within their guarantee, from borrowed slices; and for who stays within
+their share, from who stays at or above theirs. The furthest above goes first. Groups are compared
+one step below their common ancestor, as nobody outside is concerned by what is inside. Nothing is
+taken from the entitled, nothing for past use, and nothing at all unless the request then fits. So
+two groups never take from each other in turns, and the same question on the result takes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.entitlement import Piece, entitled_sums
+from sublet_quota.shares.group_tree import GroupTree, NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How the groups stand on the cards of one type."""
+
+    tree: GroupTree
+    """The groups with the guarantees in force."""
+    shares: Mapping[NodeName, Fraction]
+    """What each node is due (``divide``), the request that is decided among what it asks."""
+    held: Mapping[NodeName, Fraction]
+    entitled: Mapping[NodeName, Fraction]
+    """The part of ``held`` that is entitled at the node."""
+
+    @classmethod
+    def of(
+        cls, tree: GroupTree, shares: Mapping[NodeName, Fraction], pieces: Sequence[Piece]
+    ) -> "Position":
+        """Return the position that these pieces make, which ``entitle`` has looked at."""
+        held = dict.fromkeys(tree.nodes, NO_CARD)
+        for piece in pieces:
+            for name in tree.paths[piece.node]:
+                held[name] += piece.cards
+        return cls(tree, shares, held, entitled_sums(tree, pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for, within the limits of its group and all above it."""
+
+    node: NodeName
+    cards: Fraction
+    suspendable: bool = True
+    """Whether it could make way in its turn: nothing else may be borrowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The pieces that make way so that the request fits; none where there is room."""
+
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TooLittle:
+    """Nothing is taken: what may be taken is less than what is needed."""
+
+    need: Fraction
+    takable: Fraction
+
+
+def take(
+    position: Position, request: Request, need: Fraction, candidates: Iterable[Piece]
+) -> Taken | TooLittle:
+    """Return who makes way for a request.
+
+    ``need`` is what free room leaves of it. ``candidates`` are the pieces where the room is looked
+    for, among them any that may not be taken; of one group's, the ones to go first come first.
+    """
+    taking = _Taking(position, request)
+    waiting = taking.by_leaf(candidates)
+    chosen: list[Piece] = []
+    while taking.sum < need:
+        piece = taking.next_of(waiting)
+        if piece is None:
+            return TooLittle(need, taking.sum)
+        waiting[piece.node].remove(piece)
+        taking.put(piece)
+        chosen.append(piece)
+    for piece in reversed(tuple(chosen)):
+        taking.put_back(piece)
+        if taking.sum >= need and all(taking.stays_right(one) for one in chosen if one != piece):
+            chosen.remove(piece)
+        else:
+            taking.put(piece)
+    return Taken(tuple(chosen))
+
+
+_Above = tuple[bool, Fraction]
+"""How far above its share a node is: held by share; with no share at all further than any."""
+
+
+@dataclass(slots=True)
+class _Taking:
+    """What is taken so far, and what therefore may be taken next."""
+
+    position: Position
+    request: Request
+    sum: Fraction = NO_CARD
+    _held: dict[NodeName, Fraction] = field(default_factory=dict)
+    _entitled: dict[NodeName, Fraction] = field(default_factory=dict)
+    """What is taken of each node's, where it is any."""
+    _path: tuple[NodeName, ...] = ()
+    _keys: dict[NodeName, tuple[_Above, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._path = self.position.tree.paths[self.request.node]
+
+    def by_leaf(self, candidates: Iterable[Piece]) -> dict[NodeName, list[Piece]]:
+        """Return the pieces that are borrowed, as the request sees them, and can make way."""
+        waiting: dict[NodeName, list[Piece]] = {}
+        for piece in candidates:
+            if piece.suspendable and piece.entitled <= self._level(piece.node):
+                waiting.setdefault(piece.node, []).append(piece)
+        return waiting
+
+    def next_of(self, waiting: Mapping[NodeName, Sequence[Piece]]) -> Piece | None:
+        """Return the piece to take next: of who is furthest above their share."""
+        due = [self._within_guarantee(level) for level in range(len(self._path))]
+        shared = [self._within_share(level) for level in range(len(self._path))]
+        best: tuple[tuple[_Above, ...], Piece] | None = None
+        for leaf, pieces in waiting.items():
+            level = self._level(leaf)
+            if not (due[level] or shared[level]):
+                continue
+            piece = next(
+                (one for one in pieces if due[level] or self._leaves_share(leaf, one.cards)), None
+            )
+            if piece is None:
+                continue
+            key = self._key_of(leaf)
+            if best is None or key > best[0]:
+                best = key, piece
+        return None if best is None else best[1]
+
+    def stays_right(self, piece: Piece) -> bool:
+        """Whether a piece that is taken may be, with all that is taken now."""
+        level = self._level(piece.node)
+        if self._within_guarantee(level):
+            return True
+        return self._within_share(level) and self._leaves_share(piece.node, NO_CARD)
+
+    def put(self, piece: Piece) -> None:
+        """Count a piece as taken."""
+        self._change(piece, piece.cards)
+
+    def put_back(self, piece: Piece) -> None:
+        """Count a piece as not taken."""
+        self._change(piece, -piece.cards)
+
+    def _change(self, piece: Piece, cards: Fraction) -> None:
+        self.sum += cards
+        for depth, name in enumerate(self.position.tree.paths[piece.node]):
+            self._held[name] = self._held.get(name, NO_CARD) + cards
+            if depth < piece.entitled:
+                self._entitled[name] = self._entitled.get(name, NO_CARD) + cards
+        giver = self._giver(piece.node)
+        paths = self.position.tree.paths
+        self._keys = {leaf: key for leaf, key in self._keys.items() if giver not in paths[leaf]}
+
+    def _level(self, leaf: NodeName) -> int:
+        """Return at which step of the request's way its group and the leaf's are compared."""
+        level = 0
+        for mine, theirs in zip(self._path, self.position.tree.paths[leaf], strict=False):
+            if mine != theirs:
+                return level
+            level += 1
+        return level - 1
+
+    def _giver(self, leaf: NodeName) -> NodeName:
+        return self.position.tree.paths[leaf][self._level(leaf)]
+
+    def _within_guarantee(self, level: int) -> bool:
+        """Whether the request is entitled against the siblings at this step."""
+        return self._is_entitled(level) and self._inner_steps_allow(level)
+
+    def _within_share(self, level: int) -> bool:
+        """Whether the request may borrow from the siblings at this step."""
+        return (
+            self.request.suspendable and self._is_shared(level) and self._inner_steps_allow(level)
+        )
+
+    def _inner_steps_allow(self, level: int) -> bool:
+        if not (self.request.suspendable or self._is_entitled(len(self._path) - 1)):
+            return False
+        inner = range(level + 1, len(self._path))
+        return all(self._is_entitled(step) or self._is_shared(step) for step in inner)
+
+    def _is_entitled(self, level: int) -> bool:
+        name = self._path[level]
+        entitled = self.position.entitled[name] - self._entitled.get(name, NO_CARD)
+        return entitled + self.request.cards <= self.position.tree.nodes[name].guaranteed
+
+    def _is_shared(self, level: int) -> bool:
+        name = self._path[level]
+        return self._left(name) + self.request.cards <= self.position.shares[name]
+
+    def _leaves_share(self, leaf: NodeName, more: Fraction) -> bool:
+        """Whether who gives stays at or above their share when they give so much more."""
+        giver = self._giver(leaf)
+        if giver in self._path:
+            return False
+        return self._left(giver) - more >= self.position.shares[giver]
+
+    def _left(self, name: NodeName) -> Fraction:
+        return self.position.held[name] - self._held.get(name, NO_CARD)
+
+    def _key_of(self, leaf: NodeName) -> tuple[_Above, ...]:
+        if leaf not in self._keys:
+            steps = self.position.tree.paths[leaf][self._level(leaf) :]
+            self._keys[leaf] = tuple(self._above(name) for name in steps)
+        return self._keys[leaf]
+
+    def _above(self, name: NodeName) -> _Above:
+        held, share = self._left(name), self.position.shares[name]
+        if name in self._path:
+            held += self.request.cards
+        return (False, held / share) if share else (True, held)
