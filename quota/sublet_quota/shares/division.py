@@ -23,11 +23,12 @@ def divide(
     divided. ``asks`` says of leaves all that they want, with what they hold; limits of the type are
     kept here, those over several types must be in the asks already.
 
-    Raises ``GroupTreeError`` where more is guaranteed than there is.
+    Raises ``GroupTreeError`` where more is guaranteed than there is, or no leaf asks.
     """
     if tree.root.guaranteed > supply:
         message = f"{tree.root.guaranteed} cards are guaranteed, and there are {supply}"
         raise GroupTreeError(message)
+    tree.require_leaves(asks)
     wants = _wants(tree, asks)
     shares = {ROOT: min(supply, wants[ROOT])}
     for name, node in tree.nodes.items():

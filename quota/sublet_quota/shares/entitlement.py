@@ -43,6 +43,7 @@ def entitle(tree: GroupTree, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     ``tree`` has the guarantees in force. ``pieces`` are told oldest first, with what they were
     entitled to before.
     """
+    tree.require_leaves(piece.node for piece in pieces)
     of_node: dict[NodeName, list[int]] = {name: [] for name in tree.nodes}
     for index, piece in enumerate(pieces):
         of_node[piece.node].append(index)

@@ -113,12 +113,20 @@ class GroupTree:
         """Yield the nodes that hold amounts."""
         return (name for name, node in self.nodes.items() if not node.children)
 
+    def require_leaves(self, names: Iterable[NodeName]) -> None:
+        """Raise ``GroupTreeError`` where one of the nodes holds no amounts, or is not there."""
+        for name in names:
+            if name not in self.nodes or self.nodes[name].children:
+                message = f"{name!r} is no leaf of the tree: leaf_of says where amounts count"
+                raise GroupTreeError(message)
+
     def with_guarantees(self, guaranteed: Mapping[NodeName, Fraction]) -> "GroupTree":
         """Return the tree with other guarantees for the nodes that are named."""
         return GroupTree(_guaranteed_anew(self.root, guaranteed))
 
     def sums(self, of_leaves: Mapping[NodeName, Fraction]) -> dict[NodeName, Fraction]:
         """Return what every node has, from what leaves have."""
+        self.require_leaves(of_leaves)
         sums = dict.fromkeys(self.nodes, NO_CARD)
         for leaf, amount in of_leaves.items():
             sums[ROOT] += amount

@@ -23,12 +23,12 @@ class GuaranteesCut:
 
 
 def guarantees_in_force(
-    tree: GroupTree, cards: Fraction, ranks: Mapping[NodeName, int]
+    tree: GroupTree, cards: Fraction, turns: Mapping[NodeName, tuple[int, int]]
 ) -> tuple[GroupTree, GuaranteesCut | None]:
     """Return the tree with the guarantees that can be kept, and the warning if they are not all.
 
-    ``cards`` are the open cards of the type; ``ranks`` says of every node whose turn comes first
-    among its siblings (``fair_order.ranks``): odd cards go in this order.
+    ``cards`` are the open cards of the type; ``turns`` is the order in which odd cards go:
+    each node's place in the fair order (``fair_order.ranks``), then a lot drawn for the node.
     """
     if tree.root.guaranteed <= cards:
         return tree, None
@@ -37,7 +37,7 @@ def guarantees_in_force(
         if name in guaranteed:
             promised = sum((child.guaranteed for child in node.children), NO_CARD)
             if promised > guaranteed[name]:
-                guaranteed.update(_cut(node.children, promised, guaranteed[name], ranks))
+                guaranteed.update(_cut(node.children, promised, guaranteed[name], turns))
     return tree.with_guarantees(guaranteed), GuaranteesCut(tree.root.guaranteed, cards)
 
 
@@ -45,13 +45,13 @@ def _cut(
     children: Sequence[GroupNode],
     promised: Fraction,
     cards: Fraction,
-    ranks: Mapping[NodeName, int],
+    turns: Mapping[NodeName, tuple[int, int]],
 ) -> dict[NodeName, Fraction]:
     kept = {child.name: Fraction(child.guaranteed * cards // promised) for child in children}
     left = cards - sum(kept.values())
-    turns = sorted(children, key=lambda child: ranks[child.name])
+    in_turn = sorted(children, key=lambda child: turns[child.name])
     while left > 0:
-        for child in turns:
+        for child in in_turn:
             odd = min(WHOLE_CARD, child.guaranteed - kept[child.name], left)
             kept[child.name] += odd
             left -= odd

@@ -61,9 +61,9 @@ def test_a_tree_that_contradicts_itself_is_refused_with_numbers_and_names(words:
         CONTRADICTIONS[words]()
 
 
-def ranked(made: GroupTree, *first: str) -> dict[NodeName, int]:
+def ranked(made: GroupTree, *first: str) -> dict[NodeName, tuple[int, int]]:
     order = [*first, *(name for name in made.nodes if name not in first)]
-    return {NodeName(name): place for place, name in enumerate(order)}
+    return {NodeName(name): (0, place) for place, name in enumerate(order)}
 
 
 def test_guarantees_that_the_cards_hold_are_all_in_force() -> None:
@@ -120,6 +120,13 @@ def test_what_is_in_force_fits_the_cards_and_is_never_more_than_was_guaranteed(
             for child in node.children:  # in proportion, but for one odd card
                 due = made.nodes[child.name].guaranteed * there_are / warning.guaranteed
                 assert abs(child.guaranteed - due) <= 1
+
+
+def test_amounts_count_at_leaves_alone() -> None:
+    made = tree(group("lab", group("nlp")))
+    for name in ("lab", "club", ""):
+        with pytest.raises(GroupTreeError, match=f"{name!r} is no leaf of the tree"):
+            made.sums({NodeName(name): Fraction(1)})
 
 
 def test_a_node_may_be_built_with_children_only_within_its_guarantee() -> None:
