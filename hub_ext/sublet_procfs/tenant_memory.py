@@ -3,9 +3,13 @@
 The kernel reads both there, and a process decides how long that takes: a file of its own file
 system (FUSE) that lies over its environment makes every read wait for as long as it likes, and
 whoever reads cannot always be killed. So a child process reads, in the time that it is given, and
-is left where it is when that is over. Nobody shall gain by that: at most one read of an account is
-under way at once; an account that let two reads of a minute wait is not read for the rest of it;
-and no more than a few readers are left behind.
+is left where it is when that is over. Nobody shall gain by that: at most one read of a tenant is
+under way at once; a tenant that let two reads of a minute wait is not read for the rest of it; and
+of readers that nothing ends each tenant leaves one behind, so that many have to agree before nobody
+is read any more.
+
+A tenant is an account. Where many tenants share one, as all pods of a cluster do, the caller says
+whose a process is, by something that the process cannot choose.
 
 All here block, for seconds at the worst: they are for threads, never for an event loop. What could
 not be read in time is ``TimeoutError``, an ``OSError`` as any other that keeps from reading.
@@ -54,12 +58,12 @@ class ReadingLimits:
     within_s: float = 1.0
     """How long one read may take, in seconds."""
     at_once: int = 8
-    """The most reads at once, each of another account."""
+    """The most reads at once, each of another tenant."""
     given_up: int = 2
-    """How many reads an account may let wait within ``rest_s``, until it is not read any more."""
+    """How many reads a tenant may let wait within ``rest_s``, until it is not read any more."""
     rest_s: float = 60.0
-    left_behind_of_one: int = 2
-    """The most readers that nothing ends, of one account, and in all."""
+    left_behind_of_one: int = 1
+    """The most readers that nothing ends, of one tenant, and in all."""
     left_behind: int = 16
 
 
@@ -77,26 +81,35 @@ class TenantMemory:
         self._monotonic = monotonic
         self._changed = threading.Condition()
         self._idle: list[ReadsForUs] = []
-        self._busy: set[int] = set()
-        self._given_up: dict[int, deque[float]] = {}
-        self._left_behind: list[tuple[int, ReadsForUs]] = []
+        self._busy: set[str] = set()
+        self._given_up: dict[str, deque[float]] = {}
+        self._left_behind: list[tuple[str, ReadsForUs]] = []
 
     def variables(
-        self, pid: int, name: str, proc: Path = _PROC, thread: int | None = None
+        self,
+        pid: int,
+        name: str,
+        proc: Path = _PROC,
+        thread: int | None = None,
+        whose: str | None = None,
     ) -> tuple[str, ...]:
         """Return the values of a variable in a process's environment. ``OSError``.
 
         There may be several, of which programs take the first; ``thread`` is the one that tells,
-        where the main one has ended.
+        where the main one has ended; ``whose`` the process is, ``None``: its account's.
         """
         folder = f"{proc}/{pid}" if thread is None else f"{proc}/{pid}/task/{thread}"
         request = {"pid": pid, "path": f"{folder}/environ", "variables": [name]}
-        return tuple(each[len(name) + 1 :] for each in self._ask(pid, proc, request))
+        return tuple(
+            each[len(name) + 1 :] for each in self._ask(whose or _account_of(pid, proc), request)
+        )
 
-    def mapped(self, pid: int, patterns: Collection[str], proc: Path = _PROC) -> frozenset[str]:
+    def mapped(
+        self, pid: int, patterns: Collection[str], proc: Path = _PROC, whose: str | None = None
+    ) -> frozenset[str]:
         """Return which of these patterns occur in the list of what is mapped. ``OSError``."""
         request = {"path": f"{proc}/{pid}/maps", "mapped": list(patterns)}
-        return frozenset(self._ask(pid, proc, request))
+        return frozenset(self._ask(whose or _account_of(pid, proc), request))
 
     @property
     def left_behind(self) -> int:
@@ -118,61 +131,62 @@ class TenantMemory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, pid: int, proc: Path, request: Mapping[str, Any]) -> list[str]:
-        uid = _account_of(pid, proc)
-        self._take_turn(uid)
+    def _ask(self, whose: str, request: Mapping[str, Any]) -> list[str]:
+        self._take_turn(whose)
         try:
-            told = self._answer(uid, request)
+            told = self._answer(whose, request)
         finally:
             with self._changed:
-                self._busy.discard(uid)
+                self._busy.discard(whose)
                 self._changed.notify_all()
         number = told.get("errno")
         if number is not None:
             raise OSError(number, os.strerror(number))
         return list(told["found"])
 
-    def _take_turn(self, uid: int) -> None:
-        """Wait until nothing else is read of this account. ``TimeoutError``: it is not to be read.
+    def _take_turn(self, whose: str) -> None:
+        """Wait until nothing else is read of this tenant. ``TimeoutError``: it is not to be read.
 
-        Whoever waits has to wait for other accounts' reads at the worst, which end in time.
+        Whoever waits has to wait for other tenants' reads at the worst, which end in time.
         """
         limits = self._limits
         until = self._monotonic() + limits.within_s * (limits.given_up + 1)
         with self._changed:
             while True:
-                self._refuse_who_lets_wait(uid)
-                if uid not in self._busy and len(self._busy) < limits.at_once:
-                    self._busy.add(uid)
+                self._refuse_who_lets_wait(whose)
+                if whose not in self._busy and len(self._busy) < limits.at_once:
+                    self._busy.add(whose)
                     return
                 left_s = until - self._monotonic()
                 if left_s <= 0:
-                    raise _not_told(uid, "had to wait for other reads for too long")
+                    raise _not_told(whose, "had to wait for other reads for too long")
                 self._changed.wait(left_s)
 
-    def _refuse_who_lets_wait(self, uid: int) -> None:
+    def _refuse_who_lets_wait(self, whose: str) -> None:
         limits = self._limits
         self._forget_ended()
-        of_account = sum(1 for each, _ in self._left_behind if each == uid)
-        if of_account >= limits.left_behind_of_one or len(self._left_behind) >= limits.left_behind:
-            raise _not_told(uid, f"is not read: {len(self._left_behind)} readers hang")
-        given_up = self._given_up.get(uid)
+        of_tenant = sum(1 for each, _ in self._left_behind if each == whose)
+        if of_tenant >= limits.left_behind_of_one or len(self._left_behind) >= limits.left_behind:
+            raise _not_told(whose, f"is not read: {len(self._left_behind)} readers hang")
+        given_up = self._given_up.get(whose)
         if given_up is None:
             return
         while given_up and self._monotonic() - given_up[0] >= limits.rest_s:
             given_up.popleft()
         if not given_up:
-            del self._given_up[uid]
+            del self._given_up[whose]
         elif len(given_up) >= limits.given_up:
-            raise _not_told(uid, "keeps its memory from being read, so it is not read for a while")
+            raise _not_told(
+                whose, "keeps its memory from being read, so it is not read for a while"
+            )
 
-    def _answer(self, uid: int, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _answer(self, whose: str, request: Mapping[str, Any]) -> dict[str, Any]:
         for reader in self._readers():
             try:
                 told = reader.ask(request, self._limits.within_s)
             except TimeoutError:
-                self._leave(uid, reader)
-                raise _not_told(uid, "has a process that keeps from being read") from None
+                self._leave(whose, reader)
+                raise _not_told(whose, "has a process that keeps from being read") from None
             except ReaderLostError:
                 reader.give_up()
                 continue
@@ -193,14 +207,14 @@ class TenantMemory:
             yield idle
         yield self._start()
 
-    def _leave(self, uid: int, reader: ReadsForUs) -> None:
+    def _leave(self, whose: str, reader: ReadsForUs) -> None:
         ended = reader.give_up()
         with self._changed:
-            self._given_up.setdefault(uid, deque()).append(self._monotonic())
+            self._given_up.setdefault(whose, deque()).append(self._monotonic())
             if not ended:
-                self._left_behind.append((uid, reader))
+                self._left_behind.append((whose, reader))
         end = "" if ended else "; the reader cannot be ended"
-        log.warning("a process of account %d keeps its memory from being read%s", uid, end)
+        log.warning("a process of %s keeps its memory from being read%s", whose, end)
 
     def _forget_ended(self) -> None:
         self._left_behind = [each for each in self._left_behind if not each[1].has_ended()]
@@ -212,14 +226,14 @@ def tenant_memory() -> TenantMemory:
     return TenantMemory()
 
 
-def _not_told(uid: int, why: str) -> TimeoutError:
-    return TimeoutError(errno.ETIMEDOUT, f"account {uid} {why}")
+def _not_told(whose: str, why: str) -> TimeoutError:
+    return TimeoutError(errno.ETIMEDOUT, f"{whose} {why}")
 
 
-def _account_of(pid: int, proc: Path) -> int:
+def _account_of(pid: int, proc: Path) -> str:
     """Return the account that a process runs under (the real one); its memory is not touched."""
     with (proc / str(pid) / "status").open("rb") as status:
         for line in status:
             if line.startswith(b"Uid:"):
-                return int(line.split()[1])
+                return f"account {int(line.split()[1])}"
     raise OSError(errno.EIO, f"process {pid} has no account")

@@ -155,7 +155,7 @@ class Agent:
             to_look_at=frozenset(known if looks else ()),
             ask_states=states,
         )
-        sample = take_sample(self.device, self._table, attribution, request)
+        sample = take_sample(self.device, self._table, attribution, lambda _: None, request)
         assert len(sample.processes) == len(pids)
         assert not sample.unknown
 

@@ -149,6 +149,59 @@ def test_an_account_that_lets_wait_is_not_read_for_a_while(
     assert memory.variables(8, NAME, tmp_path) == ("mine",)
 
 
+POD_OF_ADA, POD_OF_BEN = "owner 'ada'", "owner 'ben'"
+
+
+def test_of_two_tenants_with_one_account_the_one_who_lets_wait_keeps_only_itself_unread(
+    memory: TenantMemory, tmp_path: Path
+) -> None:
+    holding_process(tmp_path, 7, uid=1000)
+    pretended_process(tmp_path, 8, uid=1000)
+    pretended_process(tmp_path, 9, uid=1000)
+    for _ in range(5):
+        with pytest.raises(TimeoutError, match=POD_OF_ADA):
+            memory.variables(7, NAME, tmp_path, whose=POD_OF_ADA)
+    with pytest.raises(TimeoutError, match=POD_OF_ADA):
+        memory.mapped(8, ["x"], tmp_path, POD_OF_ADA)
+    assert memory.variables(9, NAME, tmp_path, whose=POD_OF_BEN) == ("mine",)
+    assert memory.mapped(9, ["x"], tmp_path, POD_OF_BEN) == {f"{NAME}=mine"}
+    # Nor are they the account's own, which others of it have.
+    assert memory.variables(9, NAME, tmp_path) == ("mine",)
+
+
+def test_two_tenants_with_one_account_are_read_side_by_side(
+    real: TenantMemory, tmp_path: Path
+) -> None:
+    holding_process(tmp_path, 7, uid=1000)
+    pretended_process(tmp_path, 8, b"SUBLET_SLICE_ID=s2\0", uid=1000)
+    began = threading.Event()
+
+    def hold() -> None:
+        began.set()
+        with pytest.raises(TimeoutError):
+            real.variables(7, NAME, tmp_path, whose=POD_OF_ADA)
+
+    held = threading.Thread(target=hold)
+    held.start()
+    began.wait(PATIENCE_S)
+    assert real.variables(8, NAME, tmp_path, whose=POD_OF_BEN) == ("s2",)
+    held.join(PATIENCE_S)
+
+
+def test_one_tenant_leaves_one_reader_behind_however_many_processes_it_has(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    readers.immortal = True
+    pretended_process(tmp_path, 8, uid=1000)
+    for pid in range(10, 50):
+        holding_process(tmp_path, pid, uid=1000)
+        readers.now += 61
+        with pytest.raises(TimeoutError):
+            memory.mapped(pid, ["x"], tmp_path, POD_OF_ADA)
+    assert memory.left_behind == 1
+    assert memory.variables(8, NAME, tmp_path, whose=POD_OF_BEN) == ("mine",)
+
+
 def test_readers_that_nothing_ends_are_few(
     memory: TenantMemory, readers: Readers, tmp_path: Path
 ) -> None:

@@ -122,7 +122,7 @@ class FakeDevice:
         away = process is not None and process.state is ProcessState.SUSPENDED
         return process.memory_mib if process is not None and away else 0
 
-    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
+    def why_not_suspendable(self, pid: int, _whose: str | None = None) -> Unsuspendable | None:
         process = self.processes_here.get(pid)
         return None if process is None else process.unsuspendable
 

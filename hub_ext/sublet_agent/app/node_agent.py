@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sublet_quota.names.ids import GpuId
+from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.closed_gpus import ClosedGpu
 from sublet_quota.wire.agent_link import Assignments, Hello, SliceAssignment, Status
 from sublet_quota.wire.event_kinds import EventKind
@@ -154,6 +154,7 @@ class NodeAgent:
             monotonic=self._clock.monotonic,
             settings=self._settings.moves,
             freezer=self._groups.freezer,
+            tenant_of=self._tenant_of,
         )
 
     def _room_in_limits_mib(self, pid: int) -> int | None:
@@ -164,6 +165,9 @@ class NodeAgent:
 
     def _whose(self, pid: int, gpu_id: GpuId) -> Target | None:
         return self._registry.whose(pid, gpu_id)
+
+    def _tenant_of(self, slice_id: SliceId) -> str | None:
+        return self._registry.tenant_of(slice_id)
 
     def _make_residencies(self) -> None:
         eviction = Eviction(

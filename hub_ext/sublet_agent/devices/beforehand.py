@@ -39,7 +39,10 @@ TOOLS: Final = (
 
 
 def why_not_suspendable(
-    pid: int, proc: Path = Path("/proc"), memory: TenantMemory | None = None
+    pid: int,
+    whose: str | None = None,
+    proc: Path = Path("/proc"),
+    memory: TenantMemory | None = None,
 ) -> Unsuspendable | None:
     """Return why the process must not be suspended, as ``/proc`` tells, or ``None``.
 
@@ -48,8 +51,9 @@ def why_not_suspendable(
     """
     memory = tenant_memory() if memory is None else memory
     try:
-        mapped = memory.mapped(pid, (_SHARED_MEMORY, *(f"/{each}" for each in TOOLS)), proc)
-        injected = any(memory.variables(pid, _INJECTION, proc))
+        patterns = (_SHARED_MEMORY, *(f"/{each}" for each in TOOLS))
+        mapped = memory.mapped(pid, patterns, proc, whose)
+        injected = any(memory.variables(pid, _INJECTION, proc, whose=whose))
     except FileNotFoundError:
         return Unsuspendable(Obstacle.UNREADABLE, f"process {pid} is gone")
     except ProcessLookupError:

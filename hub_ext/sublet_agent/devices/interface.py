@@ -227,8 +227,10 @@ class Device(Protocol):
         """
         ...
 
-    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
+    def why_not_suspendable(self, pid: int, whose: str | None = None) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen beforehand, or ``None``.
+
+        ``whose`` it is, as whoever reads tenants' memory counts them; ``None``: its account's.
 
         CUDA IPC and profilers show in ``/proc``; MPS, a second card and memory that is not told, in
         what the cards list. Look right before each suspend. ``DeviceError`` where a card cannot

@@ -140,9 +140,9 @@ class NvidiaDevice(DriverDevice):
         """Return ``None``: neither NVML nor the checkpoint API tells how far a move has come."""
         return
 
-    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
+    def why_not_suspendable(self, pid: int, whose: str | None = None) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen, or ``None``."""
-        seen = beforehand.why_not_suspendable(pid)
+        seen = beforehand.why_not_suspendable(pid, whose)
         if seen is not None:
             return seen
         on = {gpu.index: self._listed_or_last(gpu.gpu_id).get(pid) for gpu in self._gpus}

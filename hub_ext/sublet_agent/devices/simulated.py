@@ -136,9 +136,9 @@ class SimulatedDevice(DriverDevice):
         """Return how much of a process's GPU memory is in host memory now."""
         return int(self._ask("away", pid=pid)["mib"])
 
-    def why_not_suspendable(self, pid: int) -> Unsuspendable | None:
+    def why_not_suspendable(self, pid: int, whose: str | None = None) -> Unsuspendable | None:
         """Return why a process cannot be suspended, as far as can be seen, or ``None``."""
-        seen = beforehand.why_not_suspendable(pid)
+        seen = beforehand.why_not_suspendable(pid, whose)
         if seen is not None:
             return seen
         on: dict[int, Listed] = {}

@@ -94,6 +94,7 @@ class SamplingLoop:
             tools.moves.device,
             tools.moves.table,
             tools.attribution,
+            tools.moves.tenant_of,
             request,
         )
         self._note_answer(sample)

@@ -1,6 +1,6 @@
 """The sample of one GPU and its processes: measured by blocking calls, for a thread of its own."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -86,7 +86,11 @@ def is_due(looked_at: datetime | None, now: datetime) -> bool:
 
 
 def take_sample(
-    device: Device, table: ProcessTable, attribution: Attribution, request: SampleRequest
+    device: Device,
+    table: ProcessTable,
+    attribution: Attribution,
+    tenant_of: Callable[[SliceId], str | None],
+    request: SampleRequest,
 ) -> Sample:
     """Return what is measured on one card; of one that does not answer, a sample that says so."""
     alive = frozenset(i for i in request.known if table.is_alive(i))
@@ -125,8 +129,9 @@ def take_sample(
             # Listed, but gone by the time it was looked up.
             continue
         slice_id = attribution.slice_of(identity)
-        due = slice_id is not None and (identity not in known or identity in request.to_look_at)
-        looked_at, obstacle = _look(device, process.pid) if due else (False, None)
+        looked_at, obstacle = False, None
+        if slice_id is not None and (identity not in known or identity in request.to_look_at):
+            looked_at, obstacle = _look(device, process.pid, tenant_of(slice_id))
         processes.append(
             SampledProcess(
                 identity=identity,
@@ -163,10 +168,10 @@ def _away_mib(device: Device, moving: Sequence[ProcessIdentity]) -> int | None:
     return sum(known) if known and len(known) == len(away) else None
 
 
-def _look(device: Device, pid: int) -> tuple[bool, Unsuspendable | None]:
+def _look(device: Device, pid: int, whose: str | None) -> tuple[bool, Unsuspendable | None]:
     """Return whether a process could be looked at, and what then forbids a suspend."""
     try:
-        return True, device.why_not_suspendable(pid)
+        return True, device.why_not_suspendable(pid, whose)
     except DeviceError:
         return False, None
 

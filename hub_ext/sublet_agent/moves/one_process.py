@@ -43,7 +43,7 @@ def why_not_suspend(tools: MoveTools, target: Target) -> Objection | None:
 
     Nothing is touched.
     """
-    reason = tools.device.why_not_suspendable(target.identity.pid)
+    reason = tools.device.why_not_suspendable(target.identity.pid, tools.tenant_of(target.slice_id))
     if reason is not None:
         return Objection(MoveEnd.REFUSED, reason.detail, target, reason.obstacle)
     room = tools.own_limit_mib(target.identity.pid)

@@ -38,6 +38,10 @@ class MoveSettings:
     """
 
 
+def _by_account(_: SliceId) -> None:
+    """Return ``None``: an account tells whose its processes are."""
+
+
 @dataclass(frozen=True, slots=True)
 class MoveTools:
     """The device, files and budgets that every move works with."""
@@ -54,6 +58,8 @@ class MoveTools:
     monotonic: Callable[[], float]
     settings: MoveSettings
     freezer: Freezer = field(default_factory=NoFreezer)
+    tenant_of: Callable[[SliceId], str | None] = _by_account
+    """Whose a slice's processes are, for whoever reads their memory; ``None``: their accounts'."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class SliceRegistry:
-    """The slices of the node, by GPU. Only code on the event loop may call it, but for `whose`."""
+    """The slices of the node, by GPU, for code on the event loop.
+
+    Any thread may call `whose` and `tenant_of`.
+    """
 
     def __init__(
         self,
@@ -87,6 +90,18 @@ class SliceRegistry:
         if served is None:
             return None
         return Target(identity, gpu_id, slice_id, served.holder)
+
+    def tenant_of(self, slice_id: SliceId) -> str | None:
+        """Return whose a pod's processes are: of many pods with one account. Any thread may ask.
+
+        ``None`` for a slice that is no pod's: on one machine the account tells, which nobody can
+        choose. All slices of an owner are one tenant's, or many small pods would count as many.
+        """
+        found = self.find(slice_id)
+        assignment = None if found is None else found[1].assignment
+        if assignment is None or assignment.pod_uid is None:
+            return None
+        return f"owner {assignment.owner!r}"
 
     def apply(self, assignments: Assignments, now: datetime) -> list[Target]:
         """Serve these slices from now on, and release all others.

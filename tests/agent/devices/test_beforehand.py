@@ -31,7 +31,7 @@ def tell(proc: Path, *mapped: str, environment: bytes = b"HOME=/home/ada\0") -> 
 
 
 def obstacle(proc: Path) -> Obstacle | None:
-    why = why_not_suspendable(PID, proc)
+    why = why_not_suspendable(PID, proc=proc)
     return None if why is None else why.obstacle
 
 
@@ -43,7 +43,7 @@ def test_a_process_that_only_imported_pytorch_has_no_profiler(proc: Path) -> Non
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tools_library_is_named(proc: Path, tool: str) -> None:
     tell(proc, PYTORCH, f"/opt/nvidia/tools/{tool}")
-    why = why_not_suspendable(PID, proc)
+    why = why_not_suspendable(PID, proc=proc)
     assert why is not None
     assert why.obstacle is Obstacle.PROFILER
     assert tool in why.detail
@@ -76,7 +76,7 @@ def test_shared_memory_counts_more_than_a_profiler(proc: Path) -> None:
 
 
 def test_what_is_gone_or_cannot_be_read_must_not_be_suspended(proc: Path) -> None:
-    gone = why_not_suspendable(PID + 1, proc)
+    gone = why_not_suspendable(PID + 1, proc=proc)
     assert gone is not None
     assert gone.obstacle is Obstacle.UNREADABLE
     (proc / str(PID) / "environ").unlink()
@@ -87,7 +87,7 @@ def test_what_is_gone_or_cannot_be_read_must_not_be_suspended(proc: Path) -> Non
 def test_what_is_kept_from_being_read_must_not_be_suspended(tmp_path: Path) -> None:
     holding_process(tmp_path, PID)
     with TenantMemory(ReadingLimits(within_s=0.2)) as memory:
-        why = why_not_suspendable(PID, tmp_path, memory)
+        why = why_not_suspendable(PID, None, tmp_path, memory)
     assert why is not None
     assert why.obstacle is Obstacle.UNREADABLE
     assert "keeps from being read" in why.detail

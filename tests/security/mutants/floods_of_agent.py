@@ -8,10 +8,12 @@ _BUDGETS: Final = "hub_ext/sublet_agent/tenants/budgets.py"
 _LINES: Final = "hub_ext/sublet_agent/tenants/lines.py"
 _REQUESTS: Final = "hub_ext/sublet_agent/tenants/request_handler.py"
 _MEMORY: Final = "hub_ext/sublet_procfs/tenant_memory.py"
+_REGISTRY: Final = "hub_ext/sublet_agent/residency/registry.py"
 _BUDGET_TESTS: Final = "tests/agent/tenants/test_budgets.py"
 _FAIRNESS: Final = "tests/agent/tenants/test_socket_fairness.py"
 _LINE_TESTS: Final = "tests/agent/tenants/test_lines.py"
 _REQUEST_TESTS: Final = "tests/agent/tenants/test_request_handler.py"
+_HELD: Final = "tests/agent/measurement/test_held_memory.py"
 _READS: Final = "tests/procfs/test_tenant_memory.py"
 _LETS_WAIT: Final = f"{_READS}::test_an_account_that_lets_wait_is_not_read_for_a_while"
 
@@ -122,9 +124,42 @@ MUTANTS: Final = (
         12,
         "any number of readers is left behind",
         _MEMORY,
-        "if of_account >= limits.left_behind_of_one"
+        "if of_tenant >= limits.left_behind_of_one"
         " or len(self._left_behind) >= limits.left_behind:",
         "if False:",
         (f"{_READS}::test_readers_that_nothing_ends_are_few",),
+    ),
+    Mutant(
+        12,
+        "one tenant leaves all the readers behind that may be",
+        _MEMORY,
+        "if of_tenant >= limits.left_behind_of_one or",
+        "if",
+        ((f"{_READS}::test_one_tenant_leaves_one_reader_behind_however_many_processes_it_has"),),
+    ),
+    Mutant(
+        12,
+        "all pods of a node, which have one account, count as one tenant",
+        _REGISTRY,
+        "if assignment is None or assignment.pod_uid is None:",
+        "if True:",
+        (
+            (
+                f"{_HELD}::test_of_two_pods_with_one_account_the_one_that_blocks_is_unreadable"
+                "_and_the_other_is_not"
+            ),
+            (
+                f"{_HELD}::test_right_before_a_suspend_too_a_pod_that_blocks_keeps_only_its"
+                "_owners_unread"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "each pod of an owner counts as a tenant",
+        _REGISTRY,
+        'return f"owner {assignment.owner!r}"',
+        'return f"slice {slice_id}"',
+        ((f"{_HELD}::test_all_pods_of_one_owner_count_as_one_so_that_many_of_them_gain_nothing"),),
     ),
 )
