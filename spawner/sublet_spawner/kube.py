@@ -34,7 +34,14 @@ from sublet_spawner.pod_waiting import what_it_waits_for
 from sublet_spawner.pod_writing import SliceInPod, write_slice
 from sublet_spawner.progress import Event, StartLog
 from sublet_spawner.refused import refused
-from sublet_spawner.server_secret import ServerSecret, new_name
+from sublet_spawner.server_secret import (
+    IF_ALLOWED,
+    Hiding,
+    ServerSecret,
+    in_the_clear,
+    new_name,
+    not_allowed,
+)
 from sublet_spawner.slice_spawner import SliceSpawnerMixin
 
 LOOK_AGAIN_S: Final = 0.2
@@ -255,11 +262,19 @@ class KubeSliceSpawner(KubeChoices):
         return created
 
     async def _hide_tokens(self, pod: Any, timeout_s: float) -> bool:
-        """Have the pod name a Secret in place of its tokens; return whether that is there."""
+        """Have the pod name a Secret in place of its tokens; return whether it may be made now."""
         if self._secret is None:
             self._secret = ServerSecret(self.api, self.namespace, new_name(self.pod_name))
             self._write_state()
-        return await self._secret.take_over(pod, self.api_token, timeout_s)
+        hiding = await self._secret.take_over(pod, self.api_token, timeout_s)
+        if hiding is Hiding.NOT_ALLOWED:
+            self._secret = None
+            self._write_state()
+            if self.tokens_in_secrets != IF_ALLOWED:
+                raise not_allowed(self.namespace)
+            words = in_the_clear(self.namespace, self.pod_name)
+            self.log.error("%s: %s", self._log_name, words)
+        return hiding is not Hiding.NOT_YET
 
     async def _leave_secret_to_pod(self, timeout_s: float) -> None:
         if self._secret is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sublet_quota.wire.api import Lease
 from sublet_quota.wire.environment import NO_GPU
-from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode, default, validate
+from traitlets import Dict, Enum, Float, Integer, TraitError, Unicode, default, validate
 from traitlets.config import Configurable
 
 from sublet_spawner.backends import BACKENDS
@@ -13,6 +13,7 @@ from sublet_spawner.backends.reading import read_settings
 from sublet_spawner.backends.records import Backend, Guarantees
 from sublet_spawner.backends.simulated import SIMULATED, SimulatedSettings
 from sublet_spawner.pod_writing import HostFolder
+from sublet_spawner.server_secret import IF_ALLOWED
 
 
 class KubeSliceSettings(Configurable):
@@ -66,12 +67,15 @@ class KubeSliceSettings(Configurable):
         Empty where the chart makes no admission policy for jobs: nothing is recorded.""",
     ).tag(config=True)
 
-    tokens_in_secrets = Bool(
-        True,
-        help="""Keep each server's token, and variables that are called like secrets, out of its
+    tokens_in_secrets = Enum(
+        [True, IF_ALLOWED, False],
+        default_value=True,
+        help=f"""Keep each server's token, and variables that are called like secrets, out of its
         pod: in a Secret that the pod names, made anew for each start and removed with the pod. The
-        hub's role must let it create, patch and delete Secrets in the servers' namespace. Without,
-        whoever may look at pods there can act as every user whose server runs.""",
+        hub's role must let it create, patch and delete Secrets in the servers' namespace; where it
+        does not let it create them no server starts. With {IF_ALLOWED!r} servers start there with
+        their tokens in their pods, and the hub's log says so at each start; with False they always
+        have them there. Whoever may look at pods can then act as every user whose server runs.""",
     ).tag(config=True)
 
     gpu_type_node_label = Unicode(

@@ -3,12 +3,14 @@
 Whoever may look at pods (the service, an admin's tool) would read them there. Each start has a
 Secret of its own, made before the pod, whose containers could not begin without it; once there is
 the pod it belongs to that, and goes with it. A hub that is killed in between leaves a Secret whose
-token the hub takes back itself.
+token the hub takes back itself. Where the hub may not make Secrets no server starts, unless an
+admin has said that tokens may then stand in pods.
 """
 
 import asyncio
 import secrets
 from collections.abc import Iterator
+from enum import Enum, auto
 from typing import Any, Final
 
 import aiohttp
@@ -25,10 +27,19 @@ _MERGE: Final = "application/merge-patch+json"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 _GONE: Final = 404
 _THERE_ALREADY: Final = 409
-_MAY_NOT: Final = (
-    "The hub may not make the Secret that keeps this server's token: an admin has to let its role "
-    "create, patch and delete secrets, or set tokens_in_secrets to false"
-)
+IF_ALLOWED: Final = "if-allowed"
+"""The value of ``tokens_in_secrets`` with which tokens are in pods where Secrets are refused."""
+_RULE: Final = '{apiGroups: [""], resources: ["secrets"], verbs: ["create", "patch", "delete"]}'
+
+
+class Hiding(Enum):
+    """The answer to whether a pod's tokens are in a Secret."""
+
+    DONE = auto()
+    NOT_YET = auto()
+    """Kubernetes did not answer in time."""
+    NOT_ALLOWED = auto()
+    """The hub may not make Secrets; the pod is as it was."""
 
 
 def hide_tokens(pod: Any, secret: str, token: str) -> dict[str, str]:
@@ -47,11 +58,29 @@ def hide_tokens(pod: Any, secret: str, token: str) -> dict[str, str]:
                 variables.append(_named(name, secret, key))
             else:
                 variables.append(variable)
-        if variables and isinstance(container, dict):
-            container["env"] = variables
-        elif variables:
-            container.env = variables
+        if variables:
+            _give(container, variables)
     return hidden
+
+
+def not_allowed(namespace: str) -> Exception:
+    """Return the end of a start for which the hub may not make a Secret, with what helps."""
+    message = (
+        "The hub may not make the Secret that keeps this server's token. An admin adds to the "
+        f"rules of the hub's Role in namespace {namespace} (Sublet's chart does): {_RULE}; or sets "
+        f"c.KubeSliceSpawner.tokens_in_secrets to {IF_ALLOWED!r}, and whoever may look at pods "
+        "then sees the tokens of all servers"
+    )
+    return not_started(message, "no-secret", 500)
+
+
+def in_the_clear(namespace: str, pod_name: str) -> str:
+    """Return what the log says of a server whose tokens are in its pod, where they should not."""
+    return (
+        f"the hub may not make Secrets in namespace {namespace}, so this server's tokens are in "
+        f"its pod {pod_name}, for whoever may look at pods to act as its user. Add to the rules of "
+        f"the hub's Role there: {_RULE}"
+    )
 
 
 def new_name(pod_name: str) -> str:
@@ -69,12 +98,13 @@ class ServerSecret:
         self._tokens: dict[str, str] = {}
         self.name = name
 
-    async def take_over(self, pod: Any, token: str, timeout_s: float) -> bool:
-        """Have a pod name this in place of its tokens; return whether it is made, else try again.
+    async def take_over(self, pod: Any, token: str, timeout_s: float) -> Hiding:
+        """Have a pod name this in place of its tokens.
 
         A Secret that is there is of a try before, whose answer did not come; and a pod that is
         asked for again names its tokens already.
         """
+        before = [(container, _part(container, "env")) for container in _containers_of(pod)]
         self._tokens |= hide_tokens(pod, self.name, token)
         labels = {_MANAGED_BY: "sublet", SERVER_LABEL: _as_label(pod.metadata.name)}
         body = {
@@ -86,13 +116,16 @@ class ServerSecret:
         try:
             await asyncio.wait_for(making, timeout_s)
         except TimeoutError:
-            return False
+            return Hiding.NOT_YET
         except ApiException as error:
             if hub_may_not(error):
-                raise not_started(_MAY_NOT, "no-secret", 500) from error
+                for container, variables in before:
+                    if variables:
+                        _give(container, variables)
+                return Hiding.NOT_ALLOWED
             if error.status != _THERE_ALREADY:
                 raise
-        return True
+        return Hiding.DONE
 
     async def leave_to_pod(self, pod_name: str, timeout_s: float) -> str | None:
         """Have it go with the pod, also where no hub is there; return what kept from that."""
@@ -143,6 +176,13 @@ def _as_label(pod_name: str) -> str:
 def _part(entry: Any, name: str) -> Any:
     """Return a part of what an admin may have written as a model, or as the API has it."""
     return entry.get(name) if isinstance(entry, dict) else getattr(entry, name)
+
+
+def _give(container: Any, variables: list[Any]) -> None:
+    if isinstance(container, dict):
+        container["env"] = variables
+    else:
+        container.env = variables
 
 
 def _containers_of(pod: Any) -> Iterator[Any]:

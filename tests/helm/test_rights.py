@@ -59,8 +59,8 @@ CHECKED_POLICY = {
     )
 }
 CHECKED_RUNTIME = {("sublet-check", "node.k8s.io", "runtimeclasses", "get")}
-HUB = {("hub", "", "secrets", "patch")}
-THEIR_HUB = {("their-hub", "", "secrets", "patch")}
+HUB = {("hub", "", "secrets", verb) for verb in ("create", "delete", "patch")}
+THEIR_HUB = {("their-hub", *right) for _, *right in HUB}
 """Where users' servers find their tokens; the service and all others have no right to any."""
 RECORDS = {("hub", "sublet.dev", "ownerrecords", "patch")}
 THEIR_RECORDS = {("their-hub", "sublet.dev", "ownerrecords", "patch")}
@@ -145,7 +145,7 @@ def test_nobody_reads_secrets_enters_pods_or_may_do_everything(values: Values) -
     for who, group, resource, verb in rights(chart):
         assert "*" not in {group, resource, verb}
         # What the hub may already: it makes the tokens that are in these.
-        of_the_hub = (who, verb) == (bound[hub][0]["name"], "patch")
+        of_the_hub = who == bound[hub][0]["name"] and verb in {"create", "delete", "patch"}
         assert resource != "secrets" or of_the_hub
         assert resource not in {"pods/exec", "pods/attach", "serviceaccounts/token"}
         assert verb not in {"escalate", "bind", "impersonate"}

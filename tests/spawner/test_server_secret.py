@@ -1,6 +1,7 @@
 """A server's tokens: in a Secret of its own start, and nowhere in its pod."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,23 @@ import pytest
 from tornado.web import HTTPError
 
 from tests.spawner.kube_world import POD, World, a_world
+from tests.spawner.real_hub import until
 from tests.spawner.spawners import after_a_restart
 
 pytestmark = pytest.mark.asyncio
 TOKEN = "0123-of-the-server"  # noqa: S105 - an example
+RULE = '{apiGroups: [""], resources: ["secrets"], verbs: ["create", "patch", "delete"]}'
+
+
+class Said(logging.Handler):
+    """What a log was told."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 def secrets_in(world: World) -> dict[str, Any]:
@@ -93,6 +107,27 @@ async def test_a_hub_that_starts_again_removes_the_secret_of_a_server_from_befor
         assert secrets_in(world) == {}
 
 
+async def test_of_a_server_that_ended_while_the_hub_was_away_no_secret_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        # The hub may not have it go with the pod, or ended before.
+        world.cluster.refused_patches = {"secrets": [403]}
+        await world.started()
+        world.cluster.delete("pods", POD)
+        assert len(secrets_in(world)) == 1
+        again = after_a_restart(world.spawner)
+        again.namespace = "hub"
+        # A hub that starts looks whether the server runs, and does not stop one that does not.
+
+        async def is_gone() -> bool:
+            return await again.poll() is not None
+
+        await until(is_gone, 60, "the pod's end to be told")
+        assert secrets_in(world) == {}
+
+
 async def test_a_start_whose_pod_is_refused_leaves_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,9 +167,59 @@ async def test_without_the_right_to_make_secrets_no_server_starts_and_it_says_wh
         with pytest.raises(HTTPError) as refused:
             await world.spawner.start()
         told = refused.value.jupyterhub_message  # type: ignore[attr-defined]
-        assert "let its role create, patch and delete secrets" in told
+        assert RULE in told
+        assert "Role in namespace hub" in told
+        assert "tokens_in_secrets to 'if-allowed'" in told
         assert ("pods", POD) not in world.cluster.objects
         await world.spawner.stop()
+
+
+async def test_where_an_admin_allows_it_servers_start_without_the_right_and_the_log_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.spawner.tokens_in_secrets = "if-allowed"
+        world.spawner.environment = {"A_PASSWORD": "pa$$word-$(HOME)"}
+        world.cluster.refused["secrets"] = 403
+        world.cluster.says = 'User "hub" cannot create resource "secrets" in API group ""'
+        said = Said(logging.ERROR)
+        world.spawner.log.addHandler(said)
+        await world.started()
+        told = told_to(world)
+        assert told["JUPYTERHUB_API_TOKEN"] == TOKEN
+        # As the admin has written it, for the kubelet to read.
+        assert told["A_PASSWORD"] == "pa$$word-$(HOME)"  # noqa: S105 - an example
+        world.spawner.log.removeHandler(said)
+        (line,) = [line for line in said.lines if RULE in line]
+        assert f"are in its pod {POD}" in line
+        assert TOKEN not in line
+        assert "sublet_secret" not in world.spawner.get_state()
+        await world.spawner.stop()
+
+
+async def test_where_the_hub_has_the_right_if_allowed_keeps_tokens_out_of_pods(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.spawner.tokens_in_secrets = "if-allowed"
+        await world.started()
+        assert TOKEN not in json.dumps(world.pod)
+        assert told_to(world)["JUPYTERHUB_API_TOKEN"] == TOKEN
+
+
+async def test_if_allowed_is_no_way_round_another_refusal_of_the_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path, monkeypatch) as world:
+        world.spawner.api_token = TOKEN
+        world.spawner.tokens_in_secrets = "if-allowed"
+        world.cluster.refused["secrets"] = 403
+        world.cluster.says = "exceeded quota: few, requested: count/secrets=1, used: 9"
+        with pytest.raises(HTTPError):
+            await world.spawner.start()
+        assert ("pods", POD) not in world.cluster.objects
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])

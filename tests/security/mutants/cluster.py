@@ -136,6 +136,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         20,
+        "where the hub may not make Secrets, tokens are in pods unasked",
+        "spawner/sublet_spawner/kube.py",
+        "if self.tokens_in_secrets != IF_ALLOWED:",
+        "if False:",
+        (
+            (
+                "tests/spawner/test_server_secret.py::"
+                "test_without_the_right_to_make_secrets_no_server_starts_and_it_says_what_helps"
+            ),
+        ),
+    ),
+    Mutant(
+        20,
         "other secrets stay in the pod's environment",
         _TOKENS,
         'return is_secret(name) and "$(" not in value',
