@@ -13,6 +13,7 @@ from sublet_hub.errors import ConfigurationError
 
 _SETGID: Final = 1 << 6
 _SETUID: Final = 1 << 7
+_SYS_ADMIN: Final = 1 << 21
 _VERSION_3: Final = 0x20080522
 _STATUS: Final = Path("/proc/self/status")
 
@@ -35,6 +36,11 @@ def may_change_accounts() -> bool:
     """Whether this process can start others under any account."""
     wanted = _SETGID | _SETUID
     return _mask("CapEff") & wanted == wanted
+
+
+def may_mount() -> bool:
+    """Whether this process can have mounts of its own, as root can outside of containers."""
+    return _mask("CapEff") & _SYS_ADMIN != 0
 
 
 def keep_from_children() -> None:

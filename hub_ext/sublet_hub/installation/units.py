@@ -62,6 +62,9 @@ ProtectKernelLogs=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
 RestrictRealtime=yes
+# Jobs have this one, together, and not the machine's: what they share by name, and leave behind.
+# Each could have its own only if the service might mount (CAP_SYS_ADMIN), which is nearly root.
+TemporaryFileSystem=/dev/shm:mode=1777
 # Not here, as jobs would have it too: PrivateDevices, DeviceAllow and ProtectClock (no GPU),
 # ProtectHome, PrivateTmp, MemoryDenyWriteExecute.
 

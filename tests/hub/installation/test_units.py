@@ -90,6 +90,10 @@ def test_what_is_suspended_of_a_job_is_not_written_to_disk():
     assert "\nMemorySwapMax=0\n" in service_unit(chosen())
 
 
+def test_jobs_do_not_share_memory_with_the_machine_or_with_servers():
+    assert "\nTemporaryFileSystem=/dev/shm:mode=1777\n" in service_unit(chosen())
+
+
 def test_the_driver_is_loaded_before_the_agent_where_there_is_a_program_for_it():
     choices = chosen()
     assert "nvidia-modprobe" not in agent_unit(choices)

@@ -15,6 +15,7 @@ _SYSTEMD: Final = "spawner/sublet_spawner/systemd.py"
 _SERVER: Final = (
     "tests/spawner/test_systemd_spawner.py::test_a_unit_counts_as_started_when_its_program_runs"
 )
+_SHARED: Final = "tests/hub/host/test_own_shared_memory.py"
 _UNITS: Final = "hub_ext/sublet_hub/installation/units.py"
 _UNIT_TESTS: Final = "tests/hub/installation/test_units.py"
 
@@ -116,6 +117,45 @@ MUTANTS: Final = (
         '    "TemporaryFileSystem": "/dev/shm:mode=1777",  # noqa: S108 - one of the unit\'s own\n',
         "",
         (_SERVER,),
+    ),
+    Mutant(
+        5,
+        "jobs of a service that runs as root share /dev/shm",
+        "hub_ext/sublet_hub/jobs/backends/local/processes.py",
+        'apart = "user" in account',
+        "apart = False",
+        (
+            (
+                f"{_SHARED}::test_a_job_of_another_account_has_shared_memory_of_its_own"
+                "_and_one_of_ours_has_not"
+            ),
+        ),
+    ),
+    Mutant(
+        5,
+        "a job's own /dev/shm takes all memory",
+        "hub_ext/sublet_hub/host/own_shared_memory.py",
+        "size=10%,",
+        "size=90%,",
+        (f"{_SHARED}::test_its_size_is_bounded_and_everybody_in_it_may_write",),
+    ),
+    Mutant(
+        5,
+        "a job's own /dev/shm is the machine's",
+        "hub_ext/sublet_hub/host/own_shared_memory.py",
+        "thread.submit(_make).result()",
+        "thread.submit(len, b'').result()",
+        (
+            f"{_SHARED}::test_what_is_started_apart_sees_nothing_that_others_share_and_leaves_nothing",
+        ),
+    ),
+    Mutant(
+        5,
+        "jobs of an installed service share the machine's /dev/shm",
+        _UNITS,
+        "TemporaryFileSystem=/dev/shm:mode=1777\n",
+        "",
+        (f"{_UNIT_TESTS}::test_jobs_do_not_share_memory_with_the_machine_or_with_servers",),
     ),
     Mutant(
         5,

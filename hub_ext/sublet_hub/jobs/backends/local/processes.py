@@ -10,6 +10,7 @@ looks have threads of their own, and a time.
 import asyncio
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.errors import AccountError
 from sublet_hub.host.accounts import run_as
+from sublet_hub.host.own_shared_memory import in_own_shared_memory
 from sublet_hub.host.process_identity import is_alive, started_at
 from sublet_hub.ledger.records import StartedProcess
 
@@ -108,18 +110,22 @@ def start_held(launch: Launch, boot_id: str) -> HeldProcess:
         "--progress-fd",
         str(launch.progress),
     ]
+    start = functools.partial(
+        Child,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=launch.log,
+        stderr=subprocess.STDOUT,
+        env=dict(launch.environment),
+        cwd="/",
+        start_new_session=True,
+        pass_fds=(reading, launch.progress),
+    )
     try:
-        child = Child(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=launch.log,
-            stderr=subprocess.STDOUT,
-            env=dict(launch.environment),
-            cwd="/",
-            start_new_session=True,
-            pass_fds=(reading, launch.progress),
-            **run_as(launch.account),
-        )
+        account = run_as(launch.account)
+        # Under the service's own account nobody is walled off.
+        apart = "user" in account
+        child = in_own_shared_memory(lambda: start(**account)) if apart else start(**account)
         start_time = started_at(psutil.Process(child.pid))
     except (OSError, psutil.Error, subprocess.SubprocessError) as error:
         os.close(writing)
