@@ -6,6 +6,7 @@ user or admin looks.
 """
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from jupyterhub.spawner import (  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ from sublet_quota.wire.api import SliceStarted
 from sublet_spawner.account import Account, find_account, shared_account
 from sublet_spawner.on_this_machine import OnThisMachine, started_process
 from sublet_spawner.options_form import SHARED_ACCOUNT_WARNING
+from sublet_spawner.own_shared_memory import with_own_shared_memory
 
 SAME_START_WITHIN_S = 0.1
 """How far two readings of one process's start may lie apart: they are told in whole ticks."""
@@ -79,6 +81,11 @@ class LocalSliceSpawner(_LocalProcesses, LocalProcessSpawner):  # type: ignore[m
     def find_account(self) -> Account | Refusal:
         """Return the user's own account, or why there is none for servers."""
         return find_account(self.user.name, self.least_uid)
+
+    def make_preexec_fn(self, name: str) -> Callable[[], None]:
+        """Return what the server's process does before it is its user's program."""
+        become_user: Callable[[], None] = super().make_preexec_fn(name)
+        return with_own_shared_memory(become_user)
 
 
 class SimpleSliceSpawner(_LocalProcesses, SimpleLocalProcessSpawner):  # type: ignore[misc]

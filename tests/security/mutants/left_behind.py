@@ -120,6 +120,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         5,
+        "servers that are no units share /dev/shm",
+        "spawner/sublet_spawner/local.py",
+        "return with_own_shared_memory(become_user)",
+        "return become_user if with_own_shared_memory else become_user",
+        (
+            (
+                "tests/spawner/test_own_shared_memory.py::"
+                "test_a_server_that_is_no_unit_has_shared_memory_of_its_own_and_is_its_users"
+            ),
+        ),
+    ),
+    Mutant(
+        5,
         "jobs of a service that runs as root share /dev/shm",
         "hub_ext/sublet_hub/jobs/backends/local/processes.py",
         'apart = "user" in account',
