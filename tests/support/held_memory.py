@@ -22,6 +22,9 @@ def pretended_process(proc: Path, pid: int, environment: bytes = b"", *, uid: in
     (folder / "status").write_text(f"Name:\tprogram\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
     (folder / "environ").write_bytes(environment)
     (folder / "maps").touch()
+    (folder / "task").mkdir()
+    # Its one thread, which tells the same.
+    (folder / "task" / str(pid)).symlink_to(folder)
     return folder
 
 

@@ -7,7 +7,9 @@ the cards and those of the slices that are assigned here.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -32,6 +34,8 @@ from sublet_agent.state_files.journal import Step, Target
 
 MOVING: Final = frozenset({Step.SUSPENDING, Step.RESUMING})
 _STATE_TRIES: Final = 5
+_ACCOUNTS_AT_ONCE: Final = 8
+"""As many as may be read at once."""
 _PERHAPS_AWAY: Final = frozenset({Step.SUSPENDING, Step.SUSPENDED, Step.RESUMING, Step.LOST})
 _AFTER_A_MOVE: Final = {
     ProcessState.SUSPENDED: Step.SUSPENDED,
@@ -124,15 +128,27 @@ def _unlisted(
     assigned: dict[SliceId, SliceAssignment],
     seen: set[ProcessIdentity],
 ) -> Iterable[tuple[Target, Step | None]]:
-    """Yield processes that no journal and no card names: if suspended, with up to a whole cap."""
+    """Yield processes that no journal and no card names: if suspended, with up to a whole cap.
+
+    Whose they are their memory may have to tell, and who keeps that from being read is waited for.
+    So accounts are looked at side by side: nobody waits for all who do so, one after another.
+    """
     uids = {s.uid for s in assigned.values()}
+    by_account: defaultdict[int, list[ProcessIdentity]] = defaultdict(list)
     for pid in table.pids():
-        if table.uid(pid) not in uids:
-            continue
-        identity = table.identify(pid)
-        slice_id = attribution.slice_of(identity) if identity is not None else None
+        uid = table.uid(pid)
+        identity = table.identify(pid) if uid in uids else None
+        if uid is not None and identity is not None and identity not in seen:
+            by_account[uid].append(identity)
+
+    def look(processes: Sequence[ProcessIdentity]) -> list[tuple[ProcessIdentity, SliceId | None]]:
+        return [(identity, attribution.slice_of(identity)) for identity in processes]
+
+    with ThreadPoolExecutor(_ACCOUNTS_AT_ONCE, "recovery") as looks:
+        found = [each for account in looks.map(look, by_account.values()) for each in account]
+    for identity, slice_id in found:
         assignment = assigned.get(slice_id) if slice_id is not None else None
-        if identity is None or assignment is None or identity in seen:
+        if assignment is None:
             continue
         seen.add(identity)
         yield (

@@ -1,15 +1,21 @@
 """What a new agent does with the processes that the one before left standing still."""
 
+import threading
+from pathlib import Path
+
 import pytest
 from sublet_agent.app.watchdog import let_owners_run
 from sublet_agent.devices.interface import DeviceError, NoAnswerError, ProcessState
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.recovery import recover
+from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_agent.state_files.journal import Step
+from sublet_procfs.tenant_memory import ReadingLimits, TenantMemory
 from sublet_quota.residency.snapshot import Holder
 
 from tests.support.fake_device import GPU
 from tests.support.fake_service_link import slice_assignment
+from tests.support.held_memory import holding_process, pretended_process
 
 GIB = 1024
 
@@ -139,6 +145,70 @@ def test_without_a_journal_a_suspended_process_is_found_by_its_slice(bench):
     bench.attribution.serve([assigned("s")])
     (found,) = recover(bench.tools, bench.attribution, [assigned("s")]).suspended
     assert (found.identity.pid, found.image_mib) == (1, 40 * GIB)
+
+
+HOSTILE = range(2001, 2008)
+"""As many accounts as leave room for one more to be looked at."""
+BEN = 1002
+
+
+def with_two_slices_each(bench, uids):
+    """Have accounts of whose processes only the environment tells which slice's they are."""
+    slices = [
+        slice_assignment(f"{part}-{uid}", GPU, 40 * GIB, uid=uid) for uid in uids for part in "ab"
+    ]
+    bench.attribution.serve(slices)
+    return slices
+
+
+def test_at_the_start_accounts_that_keep_their_memory_from_being_read_keep_no_other_unread(bench):
+    class Holding(type(bench.table)):
+        def environment(self, pid, name):
+            if self.uids[pid] in HOSTILE:
+                # As long as it takes: it was given up else.
+                assert ben_was_read.wait(20)
+                return None
+            ben_was_read.set()
+            return super().environment(pid, name)
+
+    ben_was_read = threading.Event()
+    bench.table.__class__ = Holding
+    slices = with_two_slices_each(bench, [*HOSTILE, BEN])
+    for pid, uid in enumerate(HOSTILE, 1):
+        bench.table.add(pid, uid=uid)
+    bench.process("b-1002", 99, GIB, state=ProcessState.SUSPENDED)
+    bench.table.add(99, uid=BEN)
+    bench.table.environments[99] = {"SUBLET_SLICE_ID": "b-1002"}
+    (found,) = recover(bench.tools, bench.attribution, slices).suspended
+    assert (found.identity.pid, found.slice_id) == (99, "b-1002")
+
+
+def test_at_the_start_an_account_is_waited_for_twice_however_many_processes_it_has(bench, tmp_path):
+    waited = []
+
+    class Reader:
+        def ask(self, request, _within_s):
+            if Path(request["path"]).is_fifo():
+                waited.append(request["pid"])
+                raise TimeoutError
+            return {"found": ["SUBLET_SLICE_ID=b-1002"]}
+
+        def give_up(self):
+            return True
+
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("boot")
+    memory = TenantMemory(ReadingLimits(), Reader)
+    bench.table.environment = LinuxProcessTable(tmp_path, memory).environment
+    slices = with_two_slices_each(bench, [HOSTILE[0], BEN])
+    for pid in range(1, 40):
+        holding_process(tmp_path, pid, uid=HOSTILE[0])
+        bench.table.add(pid, uid=HOSTILE[0])
+    bench.process("b-1002", 99, GIB, state=ProcessState.SUSPENDED)
+    pretended_process(tmp_path, 99, uid=BEN)
+    bench.table.add(99, uid=BEN)
+    assert len(recover(bench.tools, bench.attribution, slices).suspended) == 1
+    assert len(waited) == 2
 
 
 def test_another_process_with_the_pid_of_a_suspended_one_is_left_alone(bench):

@@ -156,6 +156,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "an agent that starts waits for accounts that hold their memory, one after another",
+        "hub_ext/sublet_agent/moves/recovery.py",
+        "_ACCOUNTS_AT_ONCE: Final = 8",
+        "_ACCOUNTS_AT_ONCE: Final = 1",
+        (
+            (
+                "tests/agent/moves/test_recovery.py::test_at_the_start_accounts_that_keep_their"
+                "_memory_from_being_read_keep_no_other_unread"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
         "each pod of an owner counts as a tenant",
         _REGISTRY,
         'return f"owner {assignment.owner!r}"',
