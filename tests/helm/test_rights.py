@@ -157,7 +157,7 @@ def test_the_hub_alone_writes_what_is_recorded_of_owners_servers() -> None:
     assert writers == {"hub"}
     (records,) = chart.all("OwnerRecords")
     (policy, binding) = (
-        chart.one(kind, "jhub-sublet-jobs")["spec"]
+        chart.one(kind, "jhub-sublet-owner-records")["spec"]
         for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
     )
     assert policy["paramKind"] == {"apiVersion": "sublet.dev/v1", "kind": "OwnerRecords"}

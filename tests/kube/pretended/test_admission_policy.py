@@ -11,18 +11,35 @@ from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of
 from sublet_hub.jobs.backends.kubernetes.objects.pod import PlacedJob
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings, SeveralNodes
 from sublet_quota.names.owner_hash import hash_of_name
-from sublet_quota.wire.api import PodTemplate
 from sublet_spawner.owner_records import record_of
 from sublet_spawner.pod_template import template_of
 
 from tests.spawner.pod_cases import FOLDER
-from tests.support.helm_charts import RELEASE, render
+from tests.support.helm_charts import RELEASE
 from tests.support.helm_programs import find_helm
 from tests.support.jobs_on_kube import SETTINGS, a_placed_job
 from tests.support.jobs_on_kube import a_job as a_placed_job_record
 from tests.support.kube.api import Api, RefusedError
 from tests.support.kube.jobset_fake import jobs_of
-from tests.support.kube.owner_records import RECORDS, define_records, records_of
+from tests.support.kube.owner_records import RECORDS, records_of
+from tests.support.kube.policed_jobs import (
+    DISK,
+    HOME,
+    IMAGE,
+    OF_CONTAINER,
+    OTHERS_HOME,
+    TEMPLATE,
+    a_job,
+    claim,
+    from_elsewhere,
+    inside,
+    policed_release,
+    refusal_of,
+    rules,
+    service_of,
+    token_for,
+    volume,
+)
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
 from tests.support.kube.trainjob_fake import job_set_of
@@ -31,160 +48,20 @@ pytestmark = [
     pytest.mark.kube,
 ]
 
-KINDS = (
-    *("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"),
-    *("ValidatingAdmissionPolicy", "OwnerRecords", "ValidatingAdmissionPolicyBinding"),
-)
-VALUES: dict[str, Any] = {
-    "jobs": {
-        "volumeKinds": ["nfs", "iscsi"],
-        "sharedConfigMaps": ["greeting"],
-        "labels": {"team": "science"},
-    }
-}
-HOME = "claim-ada-l---0a1b2c3d"
-OTHERS_HOME = "claim-ada-l---99999999"
-"""As KubeSpawner names claims: of another owner, whose name looks the same but for its hash."""
-IMAGE = "registry.example/notebook:1"
-OF_CONTAINER = {
-    "runAsUser": 1000,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-}
-DISK = {"targetPortal": "10.0.0.1", "iqn": "iqn.2026-11.example:disk", "lun": 0}
-TEMPLATE = PodTemplate(
-    namespace="policed",
-    image=IMAGE,
-    image_pull_secrets=("registry",),
-    pod_security_context={"fsGroup": 100, "seccompProfile": {"type": "RuntimeDefault"}},
-    container_security_context=OF_CONTAINER,
-    volumes=(
-        {"name": "home", "persistentVolumeClaim": {"claimName": HOME}},
-        {"name": "homes", "persistentVolumeClaim": {"claimName": "homes"}},
-        {"name": "models", "persistentVolumeClaim": {"claimName": "models"}},
-        {"name": "data", "nfs": {"server": "10.0.0.1", "path": "/data"}},
-        {"name": "disk", "iscsi": DISK},
-    ),
-    volume_mounts=(
-        {"name": "home", "mountPath": "/home/jovyan"},
-        {"name": "homes", "mountPath": "/mine", "subPath": "ada.l"},
-        {"name": "models", "mountPath": "/models", "readOnly": True},
-        {"name": "data", "mountPath": "/data", "subPath": "ada.l"},
-        {"name": "disk", "mountPath": "/disk", "readOnly": True},
-    ),
-    runtime_class_name="nvidia",
-)
-OTHER_SERVER = PodTemplate(
-    namespace="policed",
-    image="registry.example/other:2",
-    container_security_context={"runAsUser": 7},
-)
-
 
 @pytest.fixture(scope="module")
 def policed(cluster: Api) -> Iterator[Api]:
-    """A namespace with the rights and the policies of a release, and what Ada's servers were."""
     try:
         find_helm()
     except MissingError as missing:
         pytest.skip(f"no helm here: {missing}")
-    api = cluster.make_namespace("policed")
-    define_records(cluster)
-    made = [each for kind in KINDS for each in render(VALUES, api.namespace).all(kind)]
-    for each in made:
-        api.create(each)
-    servers = {
-        hash_of_name(""): [record_of(TEMPLATE)],
-        hash_of_name("other"): [record_of(OTHER_SERVER)],
-    }
-    api.patch(*RECORDS, RELEASE, {"owners": {hash_of_name("Ada.L"): servers}})
-    service = api.with_token(api.account_token(RELEASE))
-    # A policy is in force some time after it was made, and knows the records some time after that.
-    early = a_job("early", hostPID=True)
-    wait_for(lambda: "nothing of its node" in refusal_of(service, early), 60, "the policy")
-    wait_for(lambda: not refusal_of(service, a_job("early")), 60, "the records to be known")
-    yield api
-    for each in reversed(made):
-        api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])
-    cluster.delete("v1", "Namespace", api.namespace)
+    with policed_release(cluster, "policed") as api:
+        yield api
 
 
 @pytest.fixture
 def service(policed: Api) -> Api:
-    """The way into the cluster that the service has."""
-    return policed.with_token(policed.account_token(RELEASE))
-
-
-def refusal_of(service: Api, manifest: dict[str, Any]) -> str:
-    """Return why a job is refused; empty: it was taken, and removed again."""
-    try:
-        service.create(manifest)
-    except RefusedError as refused:
-        return str(refused)
-    service.delete("batch/v1", "Job", manifest["metadata"]["name"])
-    return ""
-
-
-def a_job(name: str, owner: str = "Ada.L", **pod: Any) -> dict[str, Any]:
-    labels = {
-        "sublet.dev/job-id": name,
-        "sublet.dev/owner": "of-the-test",
-        "sublet.dev/owner-hash": hash_of_name(owner),
-        "team": "science",
-        **pod.pop("labels", {}),
-    }
-    annotations = {"sublet.dev/job-request": "{}", **pod.pop("annotations", {})}
-    container = {
-        "name": "job",
-        "image": IMAGE,
-        "securityContext": OF_CONTAINER,
-        "env": [{"name": "HOME", "value": "/home/jovyan"}],
-        "resources": {"limits": {"memory": "1Gi", "sublet.dev/lent": "1"}},
-        **pod.pop("inside", {}),
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "serviceAccountName": f"{RELEASE}-job",
-        "securityContext": dict(TEMPLATE.pod_security_context),
-        "runtimeClassName": "nvidia",
-        "imagePullSecrets": [{"name": "registry"}],
-        "containers": [container],
-        **pod,
-    }
-    template = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name},
-        "spec": {"suspend": True, "template": template},
-    }
-
-
-def volume(mount: dict[str, Any] | None = None, **kind: Any) -> dict[str, Any]:
-    mounts = [{"name": "home", "mountPath": "/data", **(mount or {})}]
-    return {"volumes": [{"name": "home", **kind}], "inside": {"volumeMounts": mounts}}
-
-
-def claim(name: str, **mount: Any) -> dict[str, Any]:
-    return volume(mount, persistentVolumeClaim={"claimName": name})
-
-
-def token_for(audience: str) -> dict[str, Any]:
-    source = {"path": "token", "audience": audience, "expirationSeconds": 3600}
-    return volume(projected={"sources": [{"serviceAccountToken": source}]})
-
-
-def inside(**fields: Any) -> dict[str, Any]:
-    return {"inside": fields}
-
-
-def rules(**fields: Any) -> dict[str, Any]:
-    return inside(securityContext={**OF_CONTAINER, **fields})
-
-
-def from_elsewhere(**source: Any) -> dict[str, Any]:
-    return inside(env=[{"name": "TOKEN", "valueFrom": source}])
+    return service_of(policed)
 
 
 HUB_TOKEN = {"name": "hub", "key": "hub.services.sublet.apiToken"}
@@ -439,11 +316,11 @@ TAKEN = "taken"
 def known(maker: Api, made: dict[str, Any]) -> str:
     """What is said of a job once its owner's record is known; empty before."""
     told = refusal_of(maker, made)
-    return "" if "start your server again, and then the job" in told else told or TAKEN
+    return "" if "nothing is recorded yet" in told else told or TAKEN
 
 
 def test_a_job_whose_owner_is_not_recorded_is_told_to_start_a_server(service: Api) -> None:
-    with pytest.raises(RefusedError, match="start your server again, and then the job"):
+    with pytest.raises(RefusedError, match="nothing is recorded yet of what"):
         service.create(a_job("unrecorded", "grace"))
 
 
@@ -521,8 +398,8 @@ def test_a_job_without_a_name_of_ours_is_refused_to_the_service_and_to_nobody_el
     policed: Api, service: Api
 ) -> None:
     manifest = a_job("unnamed")
-    manifest["spec"]["template"]["metadata"] = {}
-    with pytest.raises(RefusedError, match="names itself and its owner"):
+    manifest["spec"]["template"]["metadata"] = manifest["metadata"]["labels"] = {}
+    with pytest.raises(RefusedError, match="itself and its owner in the labels"):
         service.create(manifest)
     policed.create(manifest)
     policed.delete("batch/v1", "Job", "unnamed")

@@ -5,22 +5,26 @@ from typing import Final
 from tests.security.mutant import Mutant
 
 _ADMISSION: Final = "helm/sublet/templates/jobs/admission.yaml"
+_RECORDS: Final = "helm/sublet/templates/jobs/owner-records.yaml"
+_CHANGES: Final = "helm/sublet/templates/jobs/changes.yaml"
+_SEVERAL: Final = "helm/sublet/templates/jobs/several-nodes.yaml"
 _POLICY_TESTS: Final = "tests/kube/pretended/test_admission_policy.py"
+_LABEL_TESTS: Final = "tests/kube/pretended/test_policies_of_jobs.py"
 _HOSTILE: Final = f"{_POLICY_TESTS}::test_a_hostile_job_of_the_service_is_refused"
 
 MUTANTS: Final = (
     Mutant(
         20,
         "a job mounts volumes of others",
-        _ADMISSION,
-        "request.operation == 'UPDATE' || variables.mounting.size() > 0",
+        _RECORDS,
+        "variables.mounting.size() > 0",
         "true",
         (_HOSTILE,),
     ),
     Mutant(
         20,
         "claims are known by their kind alone",
-        _ADMISSION,
+        _RECORDS,
         "(k in dyn(v)[kind] && dyn(v)[kind][k] == known.source[kind][k])",
         "k in dyn(v)[kind]",
         (_HOSTILE,),
@@ -28,7 +32,7 @@ MUTANTS: Final = (
     Mutant(
         20,
         "a job mounts any folder of a shared volume",
-        _ADMISSION,
+        _RECORDS,
         "mount.subPath == (has(m.subPath) ? m.subPath : '') &&\n              ",
         "",
         (_HOSTILE,),
@@ -36,7 +40,7 @@ MUTANTS: Final = (
     Mutant(
         20,
         "a job writes what its owner's server only reads",
-        _ADMISSION,
+        _RECORDS,
         "(!mount.readOnly || (has(m.readOnly) && m.readOnly) ||",
         "(true ||",
         (_HOSTILE,),
@@ -44,8 +48,8 @@ MUTANTS: Final = (
     Mutant(
         20,
         "a job runs in any image and with any rights",
-        _ADMISSION,
-        "request.operation == 'UPDATE' || variables.alike.size() > 0",
+        _RECORDS,
+        "variables.alike.size() > 0",
         "true",
         (_HOSTILE,),
     ),
@@ -164,19 +168,82 @@ MUTANTS: Final = (
     Mutant(
         20,
         "an owner of whom nothing is recorded has jobs",
-        _ADMISSION,
-        "request.operation == 'UPDATE' || variables.servers.size() > 0",
+        _RECORDS,
+        "variables.servers.size() > 0",
         "true",
         (f"{_POLICY_TESTS}::test_a_job_whose_owner_is_not_recorded_is_told_to_start_a_server",),
     ),
     Mutant(
         20,
         "where nothing is recorded of anybody all jobs are taken",
-        _ADMISSION,
+        _RECORDS,
         "parameterNotFoundAction: Deny",
         "parameterNotFoundAction: Allow",
         (
             "tests/helm/test_rights.py::test_the_hub_alone_writes_what_is_recorded_of_owners_servers",
         ),
+    ),
+    Mutant(
+        20,
+        "policies that need what is recorded are about all Jobs",
+        _RECORDS,
+        "    objectSelector:\n      matchExpressions:\n"
+        "        - {key: sublet.dev/job-id, operator: Exists}\n",
+        "",
+        (
+            f"{_LABEL_TESTS}::test_where_records_are_gone_jobs_of_others_are_taken_and_ours_wait_for_them",
+        ),
+    ),
+    Mutant(
+        20,
+        "a job has not the label by which what is recorded is asked for",
+        _ADMISSION,
+        " &&\n        object.metadata.?labels[?'sublet.dev/job-id'].orValue('') =="
+        " variables.labels['sublet.dev/job-id']",
+        "",
+        (
+            f"{_LABEL_TESTS}::test_what_says_in_its_pods_that_it_is_a_job_of_ours_has_the_label_of_those_with_records",
+        ),
+    ),
+    Mutant(
+        20,
+        "a job loses its label",
+        _CHANGES,
+        "        object.metadata.?labels[?'sublet.dev/job-id'] =="
+        " oldObject.metadata.?labels[?'sublet.dev/job-id'] &&\n",
+        "",
+        (f"{_LABEL_TESTS}::test_nobody_takes_from_a_job_what_it_is_known_by",),
+    ),
+    Mutant(
+        20,
+        "a job is another owner's",
+        _CHANGES,
+        "(k in now[1] && now[0][k] == now[1][k])",
+        "k in now[1]",
+        (f"{_LABEL_TESTS}::test_nobody_takes_from_a_job_what_it_is_known_by",),
+    ),
+    Mutant(
+        20,
+        "a job gets labels of others",
+        _CHANGES,
+        "variables.labels.all(k, k in {{ $labels",
+        "variables.labels.all(k, true || k in {{ $labels",
+        (f"{_LABEL_TESTS}::test_nobody_takes_from_a_job_what_it_is_known_by",),
+    ),
+    Mutant(
+        20,
+        "a patch of a TrainJob takes its Jobs' labels away",
+        _SEVERAL,
+        "            j.?template.?metadata.?labels.orValue({}).all(k, !k.startsWith('$')) &&\n",
+        "",
+        (f"{_LABEL_TESTS}::test_no_further_patch_of_a_train_job_takes_its_labels_away",),
+    ),
+    Mutant(
+        20,
+        "a TrainJob names no job in its pods",
+        _SEVERAL,
+        "            'sublet.dev/job-id' in j.template.spec.template.metadata.labels))\n",
+        "            true))\n",
+        (f"{_LABEL_TESTS}::test_what_runs_on_several_nodes_names_its_job_in_its_pods",),
     ),
 )

@@ -1,8 +1,9 @@
 """A small fake of JobSet: it makes the Jobs of JobSets, and says how they ended.
 
 It keeps to what JobSet was seen to do: each replica of a replicated Job becomes a Job of its own,
-whose pods have its labels and annotations and stand below one headless Service's name; a suspended
-JobSet's Jobs are suspended. What JobSet's webhooks refuse, policies of the API server refuse here.
+with its template's labels, whose pods have theirs and stand below one headless Service's name; a
+suspended JobSet's Jobs are suspended. What JobSet's webhooks refuse, policies of the API server
+refuse here.
 """
 
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ def jobs_of(job_set: Manifest) -> Iterator[Manifest]:
                 f"{_PREFIX}/replicatedjob-name": replicated["name"],
                 f"{_PREFIX}/job-index": str(index),
             }
+            labels = replicated["template"].get("metadata", {}).get("labels", {})
             inside = replicated["template"]["spec"]
             pod = inside["template"]
             told = pod.get("metadata", {})
@@ -86,7 +88,11 @@ def jobs_of(job_set: Manifest) -> Iterator[Manifest]:
             yield {
                 "apiVersion": "batch/v1",
                 "kind": "Job",
-                "metadata": {"name": name, "labels": marks, "ownerReferences": [owner]},
+                "metadata": {
+                    "name": name,
+                    "labels": {**labels, **marks},
+                    "ownerReferences": [owner],
+                },
                 "spec": {
                     **inside,
                     "suspend": bool(spec.get("suspend")),

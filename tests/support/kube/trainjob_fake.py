@@ -71,8 +71,10 @@ def job_set_of(job: Manifest) -> Manifest:
     }
     inside: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
+    of_job: dict[str, Any] = {}
     for patch in job["spec"].get("runtimePatches", ()):
         for replicated in patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]:
+            of_job |= replicated["template"].get("metadata", {})
             pod = replicated["template"]["spec"]["template"]
             metadata |= pod.get("metadata", {})
             (patched,) = pod.get("spec", {}).get("containers", [{}])
@@ -98,13 +100,14 @@ def job_set_of(job: Manifest) -> Manifest:
                     "name": _NODE,
                     "replicas": 1,
                     "template": {
+                        "metadata": of_job,
                         "spec": {
                             "parallelism": nodes,
                             "completions": nodes,
                             "completionMode": "Indexed",
                             "backoffLimit": 0,
                             "template": {"metadata": metadata, "spec": spec},
-                        }
+                        },
                     },
                 }
             ],

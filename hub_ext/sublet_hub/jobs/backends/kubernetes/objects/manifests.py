@@ -117,12 +117,14 @@ def _job_set_spec(placed: PlacedJob, settings: KubeJobSettings, labels: dict[str
     inside = _job_spec(placed, settings, labels, pods=placed.job.gpus, command=command)
     inside.pop("suspend", None)
     inside.pop("ttlSecondsAfterFinished")
+    # The Jobs that it is made into have labels, too: by these the chart's policies know them.
+    made_into = {"metadata": {"labels": dict(labels)}, "spec": inside}
     spec: Manifest = {
         "failurePolicy": {"maxRestarts": 0},
         "network": {"enableDNSHostnames": True},
         "successPolicy": {"operator": "All", "targetReplicatedJobs": [_WORKERS]},
         "ttlSecondsAfterFinished": _KEPT_S,
-        "replicatedJobs": [{"name": _WORKERS, "replicas": 1, "template": {"spec": inside}}],
+        "replicatedJobs": [{"name": _WORKERS, "replicas": 1, "template": made_into}],
     }
     if settings.kueue is not None:
         spec["suspend"] = True
@@ -139,8 +141,11 @@ def _train_job_spec(
     inside: Manifest = {key: pod[key] for key in _PATCHED_IN_PODS if key in pod}
     inside["containers"] = [{"name": TRAINERS_CONTAINER, **patched}]
     metadata = {"labels": labels, "annotations": annotations_of(placed)}
-    worker = {"spec": {"template": {"metadata": metadata, "spec": inside}}}
-    runtime = {"spec": {"replicatedJobs": [{"name": TRAINERS_CONTAINER, "template": worker}]}}
+    made_into = {
+        "metadata": {"labels": dict(labels)},
+        "spec": {"template": {"metadata": metadata, "spec": inside}},
+    }
+    runtime = {"spec": {"replicatedJobs": [{"name": TRAINERS_CONTAINER, "template": made_into}]}}
     spec: Manifest = {
         "runtimeRef": {
             "apiGroup": "trainer.kubeflow.org",
