@@ -18,10 +18,12 @@ from tests.support.kube.fake_controllers import listed
 from tests.support.kube.owner_records import RECORDS, define_records, records_of
 from tests.support.kube.policed_jobs import (
     TEMPLATE,
+    VALUES,
     a_job,
     policed_release,
     refusal_of,
     service_of,
+    upgrade_policies,
 )
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
@@ -173,6 +175,23 @@ def test_a_job_of_others_does_not_become_ours(policed: Api) -> None:
         change(policed, "of-others", **in_pods(metadata={"labels": {JOB_ID: "of-others"}}))
     change(policed, "of-others", metadata={"labels": {"app": "another"}})
     policed.delete("batch/v1", "Job", "of-others")
+
+
+def test_a_job_made_before_labels_or_shared_files_of_the_chart_changed_goes_on(
+    policed: Api, service: Api
+) -> None:
+    service.create(a_job("of-before", volumes=[{"name": "a", "configMap": {"name": "greeting"}}]))
+    others = {**VALUES["jobs"], "labels": {"group": "science"}, "sharedConfigMaps": []}
+    upgrade_policies(policed, {"jobs": others})
+    new = partial(refusal_of, service, a_job("new"))
+    wait_for(lambda: "no labels or annotations" in new(), 60, "the labels to be others")
+    try:
+        change(policed, "of-before", **in_pods(metadata={"labels": {"team": "art"}}))
+        let_go_by_kueue(policed, "of-before")
+    finally:
+        upgrade_policies(policed, VALUES)
+        policed.delete("batch/v1", "Job", "of-before")
+    wait_for(lambda: not new(), 60, "the labels to be those of before")
 
 
 def on_several_nodes(kind: SeveralNodes) -> tuple[Manifest, dict[str, str]]:

@@ -226,8 +226,8 @@ MUTANTS: Final = (
         20,
         "a job gets labels of others",
         _CHANGES,
-        "variables.labels.all(k, k in {{ $labels",
-        "variables.labels.all(k, true || k in {{ $labels",
+        "variables.labels.all(k, k in variables.oldLabels ||",
+        "variables.labels.all(k, true ||",
         (f"{_LABEL_TESTS}::test_nobody_takes_from_a_job_what_it_is_known_by",),
     ),
     Mutant(
