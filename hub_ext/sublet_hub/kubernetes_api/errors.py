@@ -4,7 +4,8 @@ from typing import Final
 
 from sublet_hub.errors import SubletHubError
 
-_BY_ADMISSION: Final = frozenset({403, 422})
+_FORBIDDEN: Final = 403
+_BY_ADMISSION: Final = frozenset({_FORBIDDEN, 422})
 _PASSES: Final = (
     # The namespace's own quota.
     "exceeded quota: ",
@@ -36,6 +37,15 @@ class KubeError(SubletHubError):
         if self.status in _BY_ADMISSION and any(words in str(self) for words in _PASSES):
             return False
         return self.status in {400, 404, 405, *_BY_ADMISSION}
+
+    @property
+    def may_be_granted(self) -> bool:
+        """Whether what is refused may be allowed soon, with nothing changed in what was asked for.
+
+        A role may be on its way, and so may the record of an owner's server, without which the
+        chart's policies forbid a job: while a release is upgraded both are.
+        """
+        return self.status == _FORBIDDEN
 
 
 class KubeNotFoundError(KubeError):

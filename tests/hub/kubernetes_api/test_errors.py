@@ -33,3 +33,8 @@ def test_asking_again_is_no_use_where_the_request_is_wrong(
 ) -> None:
     message = f"Kubernetes refused POST jobs ({status}): {words}"
     assert KubeError(message, status).is_final is is_final, what
+
+
+@pytest.mark.parametrize(("status", "may_be"), [(403, True), (422, False), (503, False)])
+def test_what_is_forbidden_may_be_allowed_soon(status: int, *, may_be: bool) -> None:
+    assert KubeError("Kubernetes refused POST jobs", status).may_be_granted is may_be

@@ -195,3 +195,68 @@ async def test_where_events_may_not_be_read_a_job_without_pods_leaves_its_quota_
     assert story.kube.names(JOBS) == [name]
     story.pass_time(SETTINGS.pending_for)
     await story.until_state("waiting", "its pods are being made; it is queued again in 1 min")
+
+
+UNRECORDED = (403, "nothing is recorded yet: start your server again")
+
+
+async def forbidden(story: JobsStory) -> None:
+    """A job waits for what the cluster is to know of its owner's server; its owner reads so."""
+    story.kube.refuses["POST", JOBS] = UNRECORDED
+    await story.submit()
+
+    async def is_told() -> bool:
+        return "nothing is recorded yet" in str((await story.job())["reason"])
+
+    await until(is_told, within_s=60)
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, KUEUE])
+async def test_a_job_that_the_cluster_forbids_runs_once_its_owner_s_server_is_recorded(
+    story: JobsStory, settings: KubeJobSettings
+) -> None:
+    await forbidden(story)
+    state = "placed" if settings.kueue is None else "waiting"
+    for _ in range(2):
+        story.pass_time(timedelta(minutes=6))
+        await story.until_state(state, "nothing is recorded yet")
+    story.kube.refuses.clear()
+    await story.until_in_time(lambda: story.kube.names(JOBS) != [])
+    assert (await story.job())["attempts"] == 0
+
+
+async def test_a_job_that_the_cluster_forbids_goes_back_so_that_others_have_its_place(
+    story: JobsStory,
+) -> None:
+    await forbidden(story)
+    (held,) = story.gpu_slices()
+    story.pass_time(SETTINGS.pending_for + timedelta(seconds=1))
+    await until(
+        lambda: held.slice_id not in {each.slice_id for each in story.gpu_slices()}, within_s=60
+    )
+    await story.until_state("placed")
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, KUEUE])
+async def test_a_job_that_is_forbidden_for_a_quarter_of_an_hour_fails_in_the_cluster_s_words(
+    story: JobsStory,
+) -> None:
+    await forbidden(story)
+    story.pass_time(timedelta(minutes=16))
+    job = await story.until_state("failed", "nothing is recorded yet: start your server again")
+    assert job["reason_code"] == "cluster-refused"
+
+
+async def test_a_job_that_was_taken_once_is_given_as_long_when_it_is_forbidden_again(
+    story: JobsStory,
+) -> None:
+    await forbidden(story)
+    story.kube.refuses.clear()
+    await story.until_in_time(lambda: story.kube.names(JOBS) != [])
+    name = await story.cluster.job()
+    story.cluster.run_pod(story.cluster.make_pod(name))
+    await story.until_state("running")
+    story.kube.refuses["POST", JOBS] = UNRECORDED
+    story.pass_time(timedelta(minutes=20))
+    story.kube.remove(f"{JOBS}/{name}")
+    await story.until_state("placed", "nothing is recorded yet")

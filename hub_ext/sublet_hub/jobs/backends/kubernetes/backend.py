@@ -408,18 +408,25 @@ class KubernetesJobs:
             return same and job_id not in self._endings
 
         try:
-            await self._cluster.create(resource_of(job, self._settings), manifest, is_wanted)
+            if await self._cluster.create(resource_of(job, self._settings), manifest, is_wanted):
+                self._pending.note_granted(job_id)
             self._object_tasks.rest(_making(name), TRY_AGAIN_AFTER)
         except KubeConflictError:
             # The one of an attempt before is being removed, or ours is there and told of soon.
             self._object_tasks.rest(_making(name), _CONFLICT_PASSES)
         except KubeError as error:
-            if error.is_final and job_id in self._stores.ledger.live_jobs:
+            if job_id in self._stores.ledger.live_jobs and self._is_for_good(job_id, error):
                 refused = JobReason(JobReasonCode.CLUSTER_REFUSED, told=str(error))
                 self._endings[job_id] = Ending(JobMove.FAIL, refused)
                 return
             self._say(job_id, JobReason(JobReasonCode.NOT_TAKEN_YET, told=str(error)))
             raise
+
+    def _is_for_good(self, job_id: JobId, error: KubeError) -> bool:
+        may_pass = not error.is_final or (
+            error.may_be_granted and self._pending.may_be_granted(job_id, self._stores.now())
+        )
+        return not may_pass
 
 
 def _making(name: str) -> str:

@@ -136,13 +136,14 @@ class JobsInCluster:
 
     async def create(
         self, resource: Resource, manifest: Manifest, is_wanted: Callable[[], bool]
-    ) -> None:
-        """Make an object, if it ``is_wanted`` still when it is its turn."""
+    ) -> bool:
+        """Make an object, if it ``is_wanted`` still when it is its turn; return whether it was."""
         async with self._turns_to_create:
             if not is_wanted():
-                return
+                return False
             await self._api.create(resource, self._namespace, manifest)
         _LOG.info("%s %s was made", resource.kind, manifest["metadata"]["name"])
+        return True
 
     async def delete(self, resource: Resource, value: Manifest) -> None:
         """Remove this very object and its pods."""

@@ -3,7 +3,8 @@
 A pod that finds no node gives its place to others soon. One that has a node is given longer: large
 images take their time. What Kueue admits though no node takes it is queued again later each time;
 and what it admits though the cluster makes no pods for it (a policy, a webhook, a quota of the
-namespace is against them) does not keep Kueue's quota from others until then.
+namespace is against them) does not keep Kueue's quota from others until then. What the cluster
+forbids may be allowed soon: its job is tried for a while before it fails.
 """
 
 from collections.abc import Container
@@ -22,6 +23,8 @@ from sublet_hub.jobs.endings import Ending
 _PODS_ARE_MADE_WITHIN: Final = timedelta(seconds=3)
 _REFUSED_FOR: Final = timedelta(seconds=30)
 """How long pods may be refused before that is taken for an answer: a webhook may be starting."""
+_GRANTED_WITHIN: Final = timedelta(minutes=15)
+"""How long a job may be forbidden: its owner has to start a server again after some upgrades."""
 _FIRST_REST: Final = timedelta(minutes=1)
 _LONGEST_REST: Final = timedelta(minutes=30)
 
@@ -42,6 +45,7 @@ class PendingJobs:
         self._suits_not: dict[JobId, datetime] = {}
         self._rests: dict[JobId, _Rest] = {}
         self._refusals: dict[JobId, str] = {}
+        self._forbidden: dict[JobId, datetime] = {}
 
     def ending_of(self, job_id: JobId, seen: Waits, wanted: int, now: datetime) -> Ending | None:
         """Return the end of an attempt that waited too long: it gives its place back, or fails."""
@@ -88,6 +92,15 @@ class PendingJobs:
         known = self._rests.get(job_id)
         return known is not None and now < known.until
 
+    def may_be_granted(self, job_id: JobId, now: datetime) -> bool:
+        """Whether a job that the cluster forbids is to be tried again, also after it went back."""
+        since = self._forbidden.setdefault(job_id, now)
+        return now - since <= _GRANTED_WITHIN
+
+    def note_granted(self, job_id: JobId) -> None:
+        """Note that the cluster has taken a job's object."""
+        self._forbidden.pop(job_id, None)
+
     def suits_no_more(self, job_id: JobId, now: datetime) -> bool:
         """Whether a queued object has not been what it should be for long enough."""
         since = self._suits_not.setdefault(job_id, now)
@@ -111,6 +124,6 @@ class PendingJobs:
     def keep_only(self, live: Container[JobId]) -> None:
         """Forget the jobs that are over."""
         waits = (self._without_node, self._not_begun, self._suits_not)
-        for known in (*waits, self._rests, self._refusals):
+        for known in (*waits, self._rests, self._refusals, self._forbidden):
             for job_id in [each for each in known if each not in live]:
                 del known[job_id]
