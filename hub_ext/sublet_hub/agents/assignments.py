@@ -48,12 +48,14 @@ class Assigner:
     def assignments(
         self, node: NodeId, gpus: Iterable[GpuId]
     ) -> tuple[tuple[GpuAssignment, ...], tuple[SliceAssignment, ...]]:
-        """Return the policies of a node's cards, and the node's slices."""
-        entitlements = self._entitlements()
+        """Return the policies of a node's cards, and the node's slices.
+
+        Each job has the place that it had when ``reordered`` was asked last.
+        """
         slices = sorted(self._ledger.slices_on_node(node), key=lambda s: s.slice_id)
         return (
             tuple(self._gpu(gpu_id) for gpu_id in sorted(gpus)),
-            tuple(_slice(record, entitlements) for record in slices),
+            tuple(_slice(record, self._order) for record in slices),
         )
 
     def _gpu(self, gpu_id: GpuId) -> GpuAssignment:

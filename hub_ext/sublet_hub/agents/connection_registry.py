@@ -26,6 +26,7 @@ from sublet_hub.ledger.events import MOST_FOREIGN_BYTES, event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
 from sublet_hub.ledger.text import within_bytes
 from sublet_hub.state.fleet import NodeView
+from sublet_hub.state.isolation import Isolation
 from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.stores import Stores
 
@@ -63,6 +64,7 @@ class AgentConnections:
         self._stores = stores
         self._assigner = assigner
         self.newcomers = Newcomers()
+        self._isolation = Isolation()
         self._sockets: dict[NodeId, AgentConnection] = {}
         self._paces: dict[NodeId, MessagePace] = {}
         self._sequence = 0
@@ -127,8 +129,10 @@ class AgentConnections:
         fresh = self._stores.ledger.add_events(tuple(record for _, record in own))
         for agent_event, record in own:
             if record.event_id in fresh:
-                for listener in self._on_event:
-                    listener(agent_event, record)
+                # It is stored: what cannot be done about it keeps no other event waiting.
+                with self._isolation.of(f"an event ({record.kind}) of the agent of {view.node}"):
+                    for listener in self._on_event:
+                        listener(agent_event, record)
         return tuple(e.event_id for e in told.events)
 
     def assign(self, node: NodeId) -> None:
@@ -162,22 +166,29 @@ class AgentConnections:
 
     def _send_assignments(self) -> None:
         self._looks_soon = False
-        nodes, self._to_assign = self._to_assign | self._assigner.reordered(), set()
+        nodes, self._to_assign = self._to_assign, set()
+        with self._isolation.of("the order of jobs"):
+            nodes |= self._assigner.reordered()
         for node in nodes:
-            socket, view = self._sockets.get(node), self._stores.fleet.node(node)
-            if socket is not None and view is not None:
-                self._sequence += 1
-                gpus, slices = self._assigner.assignments(node, view.gpus)
-                socket.send(
-                    Assignments(
-                        epoch=view.epoch,
-                        sequence=self._sequence,
-                        heard=view.sequence,
-                        lending=self._stores.ledger.lending,
-                        gpus=gpus,
-                        slices=slices,
-                    )
-                )
+            with self._isolation.of(f"what the agent of {node} is told"):
+                self._send_to(node)
+
+    def _send_to(self, node: NodeId) -> None:
+        socket, view = self._sockets.get(node), self._stores.fleet.node(node)
+        if socket is None or view is None:
+            return
+        self._sequence += 1
+        gpus, slices = self._assigner.assignments(node, view.gpus)
+        socket.send(
+            Assignments(
+                epoch=view.epoch,
+                sequence=self._sequence,
+                heard=view.sequence,
+                lending=self._stores.ledger.lending,
+                gpus=gpus,
+                slices=slices,
+            )
+        )
 
     def _ledger_changed(self, change: Change) -> None:
         if change.lending is not None:

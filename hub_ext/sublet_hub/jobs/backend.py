@@ -1,32 +1,15 @@
 """What runs jobs: processes on this machine, or pods in a cluster; the ledger is the same."""
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.waiting import JobsOff
 
 from sublet_hub.jobs.intake import JobIntake
-from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.slices.pods import Pods
 from sublet_hub.state.stores import Stores
-
-
-@contextmanager
-def isolate_failures(what: str) -> Iterator[None]:
-    """Return a context in which one thing of a step may fail, and leaves the others be.
-
-    A ledger that takes nothing is everybody's failure.
-    """
-    try:
-        yield
-    except LedgerWriteError:
-        raise
-    except Exception:  # noqa: BLE001 (the other part of the one place)
-        _LOG.exception("%s cannot be looked after", what)
 
 
 class JobBackend(Protocol):
@@ -55,9 +38,6 @@ class JobBackend(Protocol):
     async def close(self) -> None:
         """Stop watching; the jobs run on."""
         ...
-
-
-_LOG = logging.getLogger(__name__)
 
 
 class JobRuns(Protocol):

@@ -143,3 +143,39 @@ async def test_the_switch_of_lending_is_told_to_everybody(
     assert status == 200
     for agent in agents:
         await agent.until(lambda agent=agent: not agent.assignments.lending)
+
+
+async def test_a_node_that_cannot_be_told_keeps_no_other_from_being_told_and_is_logged_once(
+    world: HubWorld, agents: tuple[FakeAgent, FakeAgent], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = agents
+    ledger = world.service.ledger
+    # No message takes such an account.
+    bad = a_slice_record(slice_id_of(1), "ada", ledger.gpus[GpuId("SIM-0")], uid=-1)
+    apply(world, Change(slices=(bad,)))
+    await told(first)
+    apply(world, Change(slices=(replace(bad, uid=1000),)))
+    await first.until(lambda: first.assignments.slices)
+    for lending in (False, True):
+        apply(world, Change(slices=(bad,)))
+        await world.call("PUT", "lending", world.admin(), {"lending": lending})
+        await second.until(lambda told=lending: second.assignments.lending is told)
+    logged = [record.getMessage() for record in caplog.records if record.exc_info]
+    # Once in the beginning, and once more after it could be told again.
+    assert logged == ["what the agent of node-a is told cannot be looked after"] * 2
+
+
+async def test_jobs_whose_order_cannot_be_told_keep_no_node_from_its_slices(
+    world: HubWorld, agents: tuple[FakeAgent, FakeAgent]
+) -> None:
+    _, second = agents
+    job = place(world, 1, "SIM-0")
+    place(world, 2, "SIM-1")
+    await second.until(lambda: entitlement(second) == 1)
+    # What a hand wrote into the ledger cannot be compared.
+    apply(world, Change(jobs=(replace(job, priority="high", slice_id=None),)))
+    apply(world, Change(jobs=(replace(job, priority="high"),)))
+    await world.call("PUT", "lending", world.admin(), {"lending": False})
+    for agent in agents:
+        await agent.until(lambda agent=agent: not agent.assignments.lending)
+    assert entitlement(second) == 1

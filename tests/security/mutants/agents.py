@@ -21,6 +21,8 @@ _IN_CLEAR: Final = (
 )
 _BEYOND: Final = "tests/hub/agents/test_beyond_bounds.py"
 
+_TOLD: Final = "tests/hub/agents/test_assignments.py"
+
 MUTANTS: Final = (
     Mutant(
         17,
@@ -310,6 +312,19 @@ MUTANTS: Final = (
         "StringConstraints(max_length=10 * MOST_LONG_TEXT)",
         (
             "tests/quota/wire/test_bounds.py::test_words_that_an_agent_tells_are_cut_where_they_are_too_long",
+        ),
+    ),
+    Mutant(
+        18,
+        "what cannot be told to one node keeps the others from being told",
+        "hub_ext/sublet_hub/state/isolation.py",
+        "except Exception as error:",
+        "except ZeroDivisionError as error:",
+        (
+            (
+                f"{_TOLD}::"
+                "test_a_node_that_cannot_be_told_keeps_no_other_from_being_told_and_is_logged_once"
+            ),
         ),
     ),
 )

@@ -16,7 +16,6 @@ from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 from sublet_quota.wire.api import PodStarted
 
-from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.kubernetes.attempts.changes import (
     placed_by_cluster,
     pods_started,
@@ -63,6 +62,7 @@ from sublet_hub.kubernetes_api.errors import KubeConflictError, KubeError
 from sublet_hub.kubernetes_api.resources import Manifest
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord
 from sublet_hub.slices.pods import Pods
+from sublet_hub.state.isolation import Isolation
 from sublet_hub.state.stores import Stores
 
 _LOG_ENDS_WITHIN: Final = timedelta(seconds=15)
@@ -97,6 +97,7 @@ class KubernetesJobs:
         self._over: dict[JobId, tuple[datetime, Ending]] = {}
         """The jobs that are over for the cluster: since when, and the best word of why."""
         self._pending = PendingJobs(settings)
+        self._isolation = Isolation()
 
     def on_news(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` when a round is due at once."""
@@ -116,7 +117,7 @@ class KubernetesJobs:
             return
         self._attempts.nodes.begin_round()
         for job in list(self._stores.ledger.live_jobs.values()):
-            with isolate_failures(f"job {job.job_id}"):
+            with self._isolation.of(f"job {job.job_id}"):
                 self._look_at(job)
         self._pending.keep_only(self._stores.ledger.live_jobs)
         own_queue = self._settings.kueue is None

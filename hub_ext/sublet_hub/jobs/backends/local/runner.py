@@ -21,7 +21,6 @@ from sublet_hub.errors import AccountError
 from sublet_hub.host.clock import read_boot_id
 from sublet_hub.host.process_identity import is_alive
 from sublet_hub.jobs import changes
-from sublet_hub.jobs.backend import isolate_failures
 from sublet_hub.jobs.backends.local.endings import Run, seen_of, was_told_to_end
 from sublet_hub.jobs.backends.local.job_output import WRITES_WITHIN_S, JobWriters
 from sublet_hub.jobs.backends.local.processes import (
@@ -50,6 +49,7 @@ from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
 from sublet_hub.settings import JobSettings, ServiceSettings
 from sublet_hub.slices.lease import lease_of
+from sublet_hub.state.isolation import Isolation
 from sublet_hub.state.stores import Stores
 
 _LOG = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ class LocalRunner:
         self._room = room
         self._boot_id = boot_id
         self._runs: dict[JobId, Run] = {}
+        self._isolation = Isolation()
         self._on_news: Callable[[], None] = lambda: None
         self._silent_since: dict[JobId, datetime] = {}
         self._writers = JobWriters(stores.files, room.a_job, boot_id)
@@ -97,7 +98,7 @@ class LocalRunner:
         self._unkilled = [child for child in self._unkilled if child.poll() is None]
         self._writers.reap()
         for job in list(self._stores.ledger.live_jobs.values()):
-            with isolate_failures(f"job {job.job_id}"):
+            with self._isolation.of(f"job {job.job_id}"):
                 if job.state is JobState.PLACED:
                     self._look_at_placed(job)
                 elif job.state is JobState.RUNNING and job.job_id in self._runs:
