@@ -10,8 +10,12 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 from sublet_hub.jobs.backends.local import runner
 from sublet_hub.jobs.backends.local.processes import JobTree, Launch, start_held
+from sublet_hub.ledger.records import Change
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import AgentEvent
 from sublet_quota.wire.api import AccountTemplate
 from sublet_quota.wire.event_kinds import EventKind
@@ -19,6 +23,7 @@ from sublet_quota.wire.event_kinds import EventKind
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 from tests.support.hub_world_runner import write_interpreter
 from tests.support.job_owner import Ada, make_ada
+from tests.support.ledger_records import a_job_record, a_slice_record
 
 pytestmark = pytest.mark.asyncio
 
@@ -48,6 +53,33 @@ async def test_an_evicted_job_goes_back_to_the_queue_and_runs_again(ada: Ada) ->
     (ada.home / "go").touch()
     await ada.until(job_id, "done")
     assert ada.world.service.ledger.jobs[job_id].attempts == 2
+
+
+async def test_the_eviction_of_a_job_that_cannot_be_read_keeps_no_others_from_being_heeded(
+    ada: Ada,
+) -> None:
+    job_id = await ada.submit(["write", "pid", "pid"], ["wait", "go"])
+    first = await ada.until_file("pid")
+    slice_id = (await ada.see(job_id))["slice"]["lease"]["slice_id"]
+    ledger, database = ada.world.service.ledger, ada.world.assembly._adapters.database
+    gpu = ledger.gpus["SIM-0"]
+    # One whose row is gone, and one that was over and whose row cannot be read.
+    over = a_job_record("b" * 12, "ada", state=JobState.FAILED, ended_at=datetime.now(UTC))
+    ledger.apply(Change(jobs=(over,)), datetime.now(UTC))
+    with database.engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE jobs SET parameters = '{' WHERE job_id = 'bbbbbbbbbbbb'")
+        )
+    orphans = []
+    for number, orphan in enumerate(("c" * 12, over.job_id), 1):
+        own = {"holder": Holder.JOB, "job_id": orphan, "memory_mib": 0, "compute_milli": 0}
+        orphans.append(a_slice_record(f"{number:032x}", "ada", gpu, **own))
+    ledger.apply(Change(slices=tuple(orphans)), datetime.now(UTC))
+    told = [_an_event(EventKind.EVICTED, each.slice_id) for each in orphans]
+    await ada.agent.tell(*told, _an_event(EventKind.EVICTED, slice_id, detail="managed memory"))
+    await until(lambda: (ada.home / "pid").read_text() not in ("", first))
+    (ada.home / "go").touch()
+    await ada.until(job_id, "done")
 
 
 async def test_a_restarted_service_takes_up_the_running_job(tmp_path: Path, hub: FakeHub) -> None:

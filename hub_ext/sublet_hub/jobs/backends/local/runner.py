@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import psutil
-from sublet_quota.life_cycles.job_states import ENDED, JobMove, JobState
+from sublet_quota.life_cycles.job_states import JobMove, JobState
 from sublet_quota.names.ids import JobId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode
 
@@ -123,13 +123,12 @@ class LocalRunner:
         await asyncio.gather(*ending, return_exceptions=True)
 
     def _send_back(self, slice_id: SliceId, seen: Lost) -> None:
-        record = self._stores.ledger.slices.get(slice_id)
-        job = (
-            None
-            if record is None or record.job_id is None
-            else self._stores.ledger.jobs[record.job_id]
-        )
-        if job is None or job.state in ENDED:
+        ledger = self._stores.ledger
+        record = ledger.slices.get(slice_id)
+        # Of the live ones, which are in memory: a row that cannot be read is none of them.
+        job_id = None if record is None else record.job_id
+        job = None if job_id is None else ledger.live_jobs.get(job_id)
+        if job is None:
             return
         run, settings = self._runs.get(job.job_id), self._settings
         if run is None:
