@@ -6,10 +6,11 @@ it that takes a millisecond or few; what counts in the end stands in its last li
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +32,11 @@ _LAST_LINES = 20
 _MOST_REASON = 2000
 _MOST_CELLS = 1_000_000
 _MOST_TRACEBACK = 20_000
+
+_MOST_STRINGS: Final = 64
+_MOST_BETWEEN: Final = 500
+"""Of a line: how many strings, names among them, and how many bytes beside these."""
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 _Shape = TypeVar("_Shape")
 _Said = Annotated[str, AfterValidator(storable)]
@@ -110,7 +116,7 @@ class ProgressFile:
         except OSError:
             return self.progress
         self._offset += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
+        *lines, self._rest = _last_parts(self._rest + new)
         self._rest = self._rest[-_MOST_LINE:]
         return self._take_all(_last(lines, _MOST_LINES))
 
@@ -165,9 +171,15 @@ def _last_lines(path: Path) -> list[bytes]:
         with path.open("rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - _MOST_LINE))
-            return _last(file.read(_MOST_LINE).split(b"\n"), _LAST_LINES)
+            return _last(_last_parts(file.read(_MOST_LINE).rstrip()), _LAST_LINES)
     except OSError:
         return []
+
+
+def _last_parts(text: bytes) -> list[bytes]:
+    """Return the last lines of a text, empty ones among them: of a flood of these not all."""
+    parts = text.rsplit(b"\n", _MOST_LINES)
+    return parts[1:] if len(parts) > _MOST_LINES else parts
 
 
 def _last(lines: list[bytes], most: int) -> list[bytes]:
@@ -176,6 +188,8 @@ def _last(lines: list[bytes], most: int) -> list[bytes]:
 
 def _understand(shape: TypeAdapter[_Shape], line: bytes) -> _Shape | None:
     """Return what a line of progress says; ``None`` where it is none of this shape."""
+    if not _has_few_parts(line):
+        return None
     try:
         if b"\\u" in line:
             # Half a character, which Python writes, is no JSON to the parser of the shape.
@@ -183,3 +197,21 @@ def _understand(shape: TypeAdapter[_Shape], line: bytes) -> _Shape | None:
         return shape.validate_json(line)
     except (ValueError, RecursionError):
         return None
+
+
+def _has_few_parts(line: bytes) -> bool:
+    """Whether a line is mostly text in a few strings, as each of the shapes is.
+
+    A parser would make an object of every part of an array that nobody knows.
+    """
+    between, end = 0, 0
+    for _ in range(_MOST_STRINGS):
+        begin = line.find(b'"', end)
+        if begin < 0:
+            return between + len(line) - end <= _MOST_BETWEEN
+        between += begin - end
+        string = _STRING.match(line, begin)
+        if string is None or between > _MOST_BETWEEN:
+            return False
+        end = string.end()
+    return False

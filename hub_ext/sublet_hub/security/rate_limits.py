@@ -13,6 +13,8 @@ BYTES_FOR_ONE: Final = 64 * 1024
 """An answer counts as one request more for each so many: a whole page of a list as four."""
 _SLOW_S: Final = 0.05
 _ONES_FOR_SLOW: Final = 10
+_LOOK_S: Final = 0.002
+"""What a look at one thing is reckoned to take of a processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ def cost_of_page(size: int, cpu_s: float) -> int:
     By its bytes; and by the time that a processor took over it, where that was unusually long.
     """
     return size // BYTES_FOR_ONE + _ONES_FOR_SLOW * int(cpu_s / _SLOW_S)
+
+
+def cost_of_look(cpu_s: float) -> int:
+    """Return how many requests more a look at one thing counts as, by the time that it took."""
+    return int(cpu_s / _LOOK_S)
 
 
 class Guesses:

@@ -1,6 +1,7 @@
 """Jobs that say, ask or do what no job should: nobody else's jobs and slices notice."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
 from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.records import Change, EventRecord, StartedProcess
+from sublet_hub.ledger.text import storable
 from sublet_hub.state.job_files import JobFiles
 from sublet_quota.names.ids import JobId
 from sublet_quota.reasons.refusal import Refusal
@@ -249,6 +251,49 @@ def test_a_flood_of_progress_takes_a_part_of_a_round_and_hides_no_end(tmp_path: 
     assert failure.name == "E"
     told.write_bytes(end + b"{}\n" * 20)
     assert last_failure(told) is None
+
+
+def test_a_line_of_junk_costs_no_more_than_one_of_text(tmp_path: Path) -> None:
+    told = tmp_path / "progress"
+
+    def cost_of(line: bytes) -> float:
+        told.write_bytes(line + b"\n")
+        costs = []
+        for _ in range(7):
+            began_s = time.thread_time()
+            last_failure(told)
+            ProgressFile(told).read_end()
+            costs.append(time.thread_time() - began_s)
+        return min(costs)
+
+    text = "\N{LATIN SMALL LETTER E WITH ACUTE}" * 40_000
+    error = {"name": "E", "traceback": text}
+    allowed = cost_of(json.dumps({"ended": True, "ok": False, "error": error}).encode())
+    head = b'{"ended": true, "ok": false, "error": {"name": "\\u0041"}, "more": ['
+    for part in (b"0,", b"{},", b'"",', b'{"":0},', b"1e9,", b"[]," * 1000):
+        junk = head + part * (240_000 // len(part)) + b"0]}"
+        assert cost_of(junk) < allowed, part[:9]
+        lines = b'{"ended": true, "error": "\\u0041", "more": [' + part * (11_000 // len(part))
+        assert cost_of((lines + b"0]}\n") * 20) < allowed, part[:9]
+
+
+@pytest.mark.parametrize(
+    "text", ['"', '\\"', "\\", '"' * 500, "{[," * 500, "\ud800", "\U0001f600\udc00\0", "\\\\ud800"]
+)
+def test_whatever_stands_in_an_errors_text_is_understood(tmp_path: Path, text: str) -> None:
+    told = tmp_path / "progress"
+    error = {"cell": 1, "name": "E", "message": text, "traceback": text}
+    line = {
+        "ended": True,
+        "ok": False,
+        "error": error,
+        "output": text,
+        "at": "2026-11-24T09:30:00Z",
+    }
+    told.write_text("junk\n" + json.dumps(line) + "\n" * 3000)
+    failure = last_failure(told)
+    assert failure is not None
+    assert failure.message == failure.traceback == storable(text)
 
 
 @pytest.mark.asyncio

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change
+from sublet_hub.security import rate_limits
+from sublet_hub.security.rate_limits import Rate
+from sublet_hub.settings import OwnerLimits
 from sublet_hub.web.views.slices import Viewer
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.waiting import WaitReason
@@ -36,6 +39,22 @@ async def test_a_failed_job_shows_the_cell_and_its_traceback(ada: Ada) -> None:
     assert "Traceback" in job["failure"]["traceback"]
     assert (job["reason_code"], job["reason"]) == ("cell-failed", "cell 2: ValueError: no data")
     assert (job["progress"], job["current_cell"], job["attempts"]) == (0.5, None, 1)
+
+
+async def test_to_look_at_a_job_costs_as_much_as_it_takes_to_read_what_its_owner_wrote(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings_for(tmp_path), limits=OwnerLimits(requests=Rate(100, 0.01)))
+    async with hub_world(tmp_path, hub, settings) as world:
+        ada = await make_ada(world)
+        job_id = await ada.submit(["print", "x"])
+        await ada.until(job_id, "done")
+        looks = [(await world.call("GET", f"jobs/{job_id}", ada.token))[0] for _ in range(3)]
+        assert looks == [200] * 3
+        # Whatever a machine takes for it is long now.
+        monkeypatch.setattr(rate_limits, "_LOOK_S", 1e-9)
+        looks = [(await world.call("GET", f"jobs/{job_id}", ada.token))[0] for _ in range(2)]
+        assert looks == [200, 429]
 
 
 async def test_a_running_job_shows_its_cell_and_how_far_it_is(ada: Ada) -> None:

@@ -23,6 +23,7 @@ _LISTS: Final = "tests/hub/web/test_pages.py"
 _TURN_TESTS: Final = "tests/hub/security/test_list_turns.py"
 _QUEUE: Final = "tests/hub/security/test_question_queue.py"
 _VOLUME: Final = "tests/hub/jobs/test_volume.py"
+_HARM: Final = "tests/hub/jobs/test_jobs_that_harm.py"
 _OUTPUT: Final = "tests/hub/jobs/local/test_job_output.py"
 _NO_MORE: Final = f"{_OUTPUT}::test_all_that_a_job_wrote_until_its_end_is_there_and_no_more"
 
@@ -238,6 +239,27 @@ MUTANTS: Final = (
         "limits.owners.charge(call.user.key, cost_of_page(len(page.body), page.cpu_s))",
         "limits.owners.charge(call.user.key, 0)",
         (f"{_LISTS}::test_a_page_costs_more_requests_than_a_short_answer",),
+    ),
+    Mutant(
+        12,
+        "a look at a job that is slow to read costs as little as another",
+        "hub_ext/sublet_hub/web/routes/jobs.py",
+        "service.limits.owners.charge(call.user.key, cost)",
+        "del cost",
+        (
+            (
+                "tests/hub/web/test_job_views.py::"
+                "test_to_look_at_a_job_costs_as_much_as_it_takes_to_read_what_its_owner_wrote"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "a job's progress is parsed whatever it is made of",
+        "hub_ext/sublet_hub/jobs/progress.py",
+        "if not _has_few_parts(line):",
+        "if False:",
+        (f"{_HARM}::test_a_line_of_junk_costs_no_more_than_one_of_text",),
     ),
     Mutant(
         12,

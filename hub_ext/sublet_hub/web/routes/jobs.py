@@ -1,5 +1,9 @@
 """Training jobs: forecast, submit, list, see, cancel, run again, and read the log."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.reasons.refusal import Refusal
@@ -8,6 +12,7 @@ from sublet_quota.wire.schema import MOST_EXACT
 
 from sublet_hub.errors import NotAllowedError, NotFoundError
 from sublet_hub.ledger.records import JobRecord
+from sublet_hub.security.rate_limits import cost_of_look
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
 from sublet_hub.web.routes.owner import BEFORE, OWNER, NoBody, groups_of, page_of, viewer_of
@@ -18,7 +23,8 @@ _BIG_BODY = 256 * 1024
 
 
 def _own_job(service: ServiceParts, call: Call) -> JobRecord:
-    job = service.ledger.jobs.get(JobId(call.path["job_id"]))
+    with _charged(service, call):
+        job = service.ledger.jobs.get(JobId(call.path["job_id"]))
     if job is None or not call.user.may(scopes.JOBS, job.owner):
         message = f"there is no job {call.path['job_id']} of yours"
         raise NotFoundError(message)
@@ -48,7 +54,19 @@ async def _again(service: ServiceParts, call: Call) -> JobInfo | Refusal:
 
 
 def _shown(service: ServiceParts, call: Call, job: JobRecord) -> JobInfo:
-    return service.job_views.job(job, viewer_of(service, call.user))
+    with _charged(service, call):
+        return service.job_views.job(job, viewer_of(service, call.user))
+
+
+@contextmanager
+def _charged(service: ServiceParts, call: Call) -> Iterator[None]:
+    """Return a context whose time counts for the caller: an owner wrote what is read of a job."""
+    began_s = time.thread_time()
+    try:
+        yield
+    finally:
+        cost = cost_of_look(time.thread_time() - began_s)
+        service.limits.owners.charge(call.user.key, cost)
 
 
 async def _list(service: ServiceParts, call: Call) -> Page:
