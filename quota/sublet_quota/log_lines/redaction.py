@@ -1,8 +1,9 @@
 """Blots out what could be a secret in a text that goes into a log.
 
 A secret is known by what stands before it (the name of a header, a parameter or a variable), by its
-shape, or because this process has it. Every pattern begins with a fixed word and has bounds: a long
-text of a tenant's is read once.
+shape, or because this process has it. However a text of a tenant's is made, the time to read it
+grows as its length does: a pattern has bounds, or gives nothing back of what it has run over, and
+begins only where no run of its is under way.
 """
 
 import re
@@ -14,13 +15,17 @@ _LEAST_KNOWN: Final = 8
 
 _NAMES: Final = (
     r"(?:token|secret|passwo?r?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?"
-    r"|_xsrf|session[_-]?id)(?![_-](?:file|folder)s?\b)[A-Za-z0-9_-]{0,40}"
+    r"|_xsrf|session[_-]?id)(?![_-](?:file|folder)s?\b)[A-Za-z0-9_-]{0,40}+"
 )
 _SCHEME: Final = (
     r"(?:(?:token|bearer|basic|negotiate)\s{1,3}|(?!(?:token|bearer|basic|negotiate)\s))"
 )
 # What was blotted out already stays as it is, whatever stands behind it.
 _VALUE: Final = r"(?!\[secret\])[^\s\"'&;,<>]+"
+
+_WORDY: Final = "[A-Za-z0-9_-]"
+_UP_TO_WEB_TOKEN: Final = rf"(?<!{_WORDY})(?:(?!\beyJ){_WORDY})*+"
+_WEB_TOKEN: Final = rf"eyJ{_WORDY}{{8,}}+\.{_WORDY}{{8,}}+(?:\.{_WORDY}*+)?"
 
 _PATTERNS: Final = tuple(
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
@@ -37,9 +42,9 @@ _PATTERNS: Final = tuple(
         rf"(?P<kept>{_NAMES}\s{{0,3}}:\s{{0,3}})(?!\[secret\])[^\s\"'&;,<>]{{16,}}",
         r"(?P<kept>[?&](?:code|state|ticket|sig|signature|key|auth)=)[^\s\"'&#]+",
         r"(?P<kept>[a-z]://[^\s/:@]{0,100}:)[^\s/@]{1,200}(?=@)",
-        r"(?P<kept>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).{0,4000}?(?=-----END|\Z)",
+        r"(?P<kept>-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?:[^-]|-(?!----))*+",
         # Shapes: JSON web tokens, and what code forges, hubs of models and clouds give out.
-        r"(?P<kept>)\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
+        rf"(?P<kept>{_UP_TO_WEB_TOKEN}){_WEB_TOKEN}",
         r"(?P<kept>)\b(?:gh[oprsu]_|github_pat_|glpat-|hf_|sk-|xox[abps]-)[A-Za-z0-9_-]{16,}",
         r"(?P<kept>)\bAKIA[0-9A-Z]{16}\b",
     )

@@ -263,6 +263,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "the time to redact a text grows as its square",
+        "quota/sublet_quota/log_lines/redaction.py",
+        "(?<!{_WORDY})(?:(?!\\beyJ){_WORDY})*+",
+        "\\b",
+        (
+            (
+                "tests/quota/log_lines/test_redaction.py::"
+                "test_the_time_to_read_a_text_grows_no_faster_than_the_text"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
         "lists that are asked for at once are made before they are charged",
         _OWNER_ROUTES,
         "refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))",
