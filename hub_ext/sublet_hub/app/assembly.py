@@ -33,7 +33,7 @@ from sublet_hub.ledger.database import Database, LedgerWriteError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
-from sublet_hub.security.byte_room import ByteRoom
+from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
@@ -155,7 +155,7 @@ class Assembly:
             metrics=metrics,
             limits=RequestLimits(
                 owners=RateLimits(settings.limits.requests),
-                bodies=ByteRoom(),
+                bodies=RoomsByKind(),
                 lists=ListTurns(),
             ),
         )

@@ -10,7 +10,8 @@ from typing import Any, Final
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
-from sublet_hub.security.byte_room import ByteRoom
+from sublet_hub.errors import TooManyRequestsError
+from sublet_hub.security.byte_room import ByteRoom, Promise, RoomsByKind
 
 LARGEST_BODY: Final = 1024 * 1024
 STRANGERS_BODY: Final = 16 * 1024
@@ -26,16 +27,17 @@ class RequestBody:
         self._declared = _declared_bytes(request)
         self._chunks = bytearray()
         self._most = 0
-        self._promised: tuple[ByteRoom, str, int] | None = None
+        self._promised: tuple[ByteRoom, Promise] | None = None
+        self._given_up = False
         self.is_too_long = False
 
-    def expect(self, most: int, room: ByteRoom, caller: str) -> None:
+    def expect(self, most: int, rooms: RoomsByKind, caller: str) -> None:
         """Keep what comes, up to so many bytes. ``HTTPError``, ``TooManyRequestsError``."""
         if self._declared is not None and self._declared > most:
             raise too_long(self._declared, most)
         size = most if self._declared is None else self._declared
-        room.promise(caller, size)
-        self._promised = (room, caller, size)
+        room = rooms.of(caller)
+        self._promised = (room, room.promise(caller, size, self._give_up))
         self._most = most
         # More than the route takes is still taken off the connection, for an answer that says so.
         self._connection.set_max_body_size(LARGEST_BODY)
@@ -59,7 +61,14 @@ class RequestBody:
             self._chunks += chunk
 
     def whole(self, most: int) -> bytes:
-        """Return what came. ``HTTPError`` where that was more than the route takes."""
+        """Return what came.
+
+        ``HTTPError`` where that was more than the route takes, ``TooManyRequestsError`` where its
+        room was needed for others.
+        """
+        if self._given_up:
+            message = "this was one of too many bytes of yours under way at once: send it again"
+            raise TooManyRequestsError(message, retry_after_s=2)
         if self.is_too_long:
             raise too_long(None, most)
         return bytes(self._chunks)
@@ -69,9 +78,14 @@ class RequestBody:
         self._chunks.clear()
         self._most = 0
         if self._promised is not None:
-            room, caller, size = self._promised
+            room, promise = self._promised
             self._promised = None
-            room.free(caller, size)
+            room.free(promise)
+
+    def _give_up(self) -> None:
+        """Keep nothing more of what comes: it is read to its end, and then refused."""
+        self._given_up = True
+        self.free()
 
 
 def too_long(declared: int | None, most: int) -> HTTPError:

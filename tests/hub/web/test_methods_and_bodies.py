@@ -1,14 +1,15 @@
 """What strangers send costs no memory: made-up methods, and bodies without a token."""
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from sublet_hub.errors import TooManyRequestsError
-from sublet_hub.security.byte_room import ByteRoom
+from sublet_hub.security.byte_room import ByteRoom, RoomsByKind
 
-from tests.support.hub_world import PREFIX, HubWorld, until
+from tests.support.hub_world import ADMIN_SCOPES, PREFIX, HubWorld, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -118,14 +119,88 @@ async def test_room_for_bodies_is_given_back_when_the_sender_goes(world: HubWorl
     assert room.promised == 0
 
 
+async def test_users_who_agree_to_fill_all_room_keep_out_neither_the_hub_nor_who_has_little(
+    world: HubWorld,
+) -> None:
+    promised = world.service.limits.bodies
+    # Each as much as one may have, of which nearly nothing is sent.
+    colluders = [world.user(f"user-{number}") for number in range(12)]
+    started = head("POST", "api/jobs", None, "Content-Length: 262144")
+    async with contextlib.AsyncExitStack() as lines:
+        held = []
+        for token in colluders:
+            for _ in range(31):
+                reader, writer = await lines.enter_async_context(line_to(world))
+                asks = started.replace(b"\r\n", f"\r\nAuthorization: token {token}\r\n".encode(), 1)
+                writer.write(asks + b"x" * 100)
+                held.append((reader, writer))
+        await until(lambda: promised.promised > 79 * 2**20)
+        assert promised.promised <= 80 * 2**20
+        body = {"notebook": "a.ipynb", "parameters": {"long": "x" * 60_000}}
+        assert (await world.call("POST", "jobs", world.user("ada"), body))[0] != 429
+        assert (await world.call("PUT", "lending", world.admin(), {"lending": True}))[0] < 300
+        assert (await world.hub_call("POST", "slices", {"wrong": "x" * 60_000}))[0] == 400
+        service = world.hub.add("service-canary", "exporter", ADMIN_SCOPES)
+        world.hub.tokens[service]["kind"] = "service"
+        assert (await world.call("PUT", "lending", service, {"lending": True}))[0] < 300
+    await until(lambda: promised.promised == 0)
+
+
+async def test_whose_body_gave_its_room_up_is_told_so_when_it_is_over(world: HubWorld) -> None:
+    promised, ada = world.service.limits.bodies, world.user("ada")
+    users = promised.of("user:ada")
+    users._most = 100_000
+    async with line_to(world) as (reader, writer):
+        writer.write(head("POST", "api/jobs", ada, "Content-Length: 90000") + b"x" * 1000)
+        await until(lambda: promised.promised == 90_000)
+        assert (await world.call("POST", "jobs", world.user("bob"), {"name": "x" * 20_000}))[
+            0
+        ] == 400
+        assert promised.promised == 0
+        writer.write(b"x" * 89_000)
+        assert await status_of(reader) == 429
+        # The connection serves on: it is the proxy's.
+        writer.write(head("GET", "health", None))
+        assert await status_of(reader) == 200
+
+
+def nothing() -> None:
+    """Give nothing up."""
+
+
 async def test_what_one_caller_sends_leaves_room_to_others() -> None:
     room = ByteRoom(most=100, most_of_a_caller=60)
-    room.promise("ada", 60)
+    of_ada = room.promise("ada", 60, nothing)
     with pytest.raises(TooManyRequestsError):
-        room.promise("ada", 1)
-    room.promise("bob", 40)
+        room.promise("ada", 1, nothing)
+    room.promise("bob", 40, nothing)
     with pytest.raises(TooManyRequestsError):
-        room.promise("carl", 1)
-    room.free("ada", 60)
-    room.promise("carl", 60)
+        room.promise("bob", 20, nothing)
+    room.free(of_ada)
+    room.free(of_ada)
+    room.promise("carl", 60, nothing)
     assert room.promised == 100
+
+
+async def test_no_number_of_users_takes_the_room_of_the_hub_and_its_services() -> None:
+    rooms = RoomsByKind(ByteRoom(most=100, most_of_a_caller=1))
+    for number in range(100):
+        rooms.of(f"user:{number}").promise(f"user:{number}", 1, nothing)
+    for caller in ("hub", "service:exporter", "metrics"):
+        rooms.of(caller).promise(caller, 1000, nothing)
+
+
+async def test_who_has_the_most_gives_up_what_is_largest_for_who_has_less() -> None:
+    room = ByteRoom(most=100, most_of_a_caller=60)
+    given_up: list[str] = []
+    for caller, size in (("ada", 10), ("ada", 40), ("bob", 30), ("ada", 10)):
+        room.promise(caller, size, lambda told=f"{caller} {size}": given_up.append(told))
+    with pytest.raises(TooManyRequestsError):
+        room.promise("carl", 61, nothing)
+    room.promise("carl", 20, nothing)
+    assert (given_up, room.promised) == (["ada 40"], 70)
+    # Who would have as much as the largest takes from nobody.
+    room.promise("dan", 30, nothing)
+    with pytest.raises(TooManyRequestsError):
+        room.promise("eve", 30, nothing)
+    assert given_up == ["ada 40"]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sublet_hub.security.byte_room import ByteRoom
+from sublet_hub.security.byte_room import ByteRoom, Promise
 from sublet_hub.web.listening import BoundedServer
 from sublet_hub.web.request_handler import ServiceHandler
 from sublet_hub.web.unsent_answers import UnsentAnswers
@@ -27,7 +27,7 @@ Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 class LargeAnswer(ServiceHandler):
     async def let_in(self) -> None:
-        self.who = "ada"
+        self.who = "user:ada"
 
     async def answer(self, **_path: str) -> None:
         self.finish(b"x" * LARGE)
@@ -106,9 +106,9 @@ class NotedRoom(ByteRoom):
 
     was_promised = False
 
-    def promise(self, caller: str, size: int) -> None:
+    def promise(self, caller: str, size: int, give_up: Callable[[], None]) -> Promise:
         self.was_promised = True
-        super().promise(caller, size)
+        return super().promise(caller, size, give_up)
 
 
 async def test_an_answer_that_is_not_read_in_time_ends_its_connection() -> None:

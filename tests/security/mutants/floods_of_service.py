@@ -122,17 +122,38 @@ MUTANTS: Final = (
         12,
         "bodies under way have no bound together",
         _ROOM,
-        "if self._promised + size > self._most:",
-        "if False:",
+        "while self._promised + size > self._most:",
+        "while False:",
         (f"{_BODIES}::test_what_one_caller_sends_leaves_room_to_others",),
     ),
     Mutant(
         12,
         "one caller's bodies under way take all room",
         _ROOM,
-        "if self._of_caller[caller] + size > self.most_of_a_caller:",
+        "if after > self.most_of_a_caller:",
         "if False:",
         (f"{_BODIES}::test_what_one_caller_sends_leaves_room_to_others",),
+    ),
+    Mutant(
+        12,
+        "users who agree on it take all room for bodies",
+        _ROOM,
+        "if largest is None or largest.size <= after:",
+        "if True:",
+        (
+            (
+                f"{_BODIES}::test_users_who_agree_to_fill_all_room_"
+                "keep_out_neither_the_hub_nor_who_has_little"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "the hub and its services have no room of their own",
+        _ROOM,
+        "return self._users if caller.startswith(_A_USER) else self._services",
+        "return self._users",
+        (f"{_BODIES}::test_no_number_of_users_takes_the_room_of_the_hub_and_its_services",),
     ),
     Mutant(
         12,

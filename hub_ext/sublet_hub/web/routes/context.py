@@ -9,7 +9,7 @@ from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.security.byte_room import ByteRoom
+from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
@@ -34,7 +34,7 @@ class RequestLimits:
     """The rates at which callers may ask."""
 
     owners: RateLimits
-    bodies: ByteRoom
+    bodies: RoomsByKind
     lists: ListTurns
 
 
