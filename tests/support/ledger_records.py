@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sublet_hub.ledger.job_parameters import JobParameters
 from sublet_hub.ledger.records import GpuRecord, JobRecord, SliceRecord
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import JobId, PoolName, SliceId, UserName
@@ -48,4 +49,6 @@ def a_job_record(job_id: str, owner: str, **values: Any) -> JobRecord:
         "submitted_at": _NOW,
     }
     own = {"job_id": JobId(job_id), "owner": UserName(owner)}
-    return JobRecord(**{**facts, **values, **own})
+    chosen = {**facts, **values}
+    chosen["parameters"] = JobParameters.of(chosen["parameters"])
+    return JobRecord(**{**chosen, **own})

@@ -31,7 +31,7 @@ class JobPaths:
             "original": str(self.original),
             "folder": str(self.folder),
             "output": str(self.output),
-            "parameters": job.parameters,
+            "parameters": job.parameters.values(),
             "kernel": job.kernel,
             "max_run_s": job.max_run_s,
         }

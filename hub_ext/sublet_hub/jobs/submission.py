@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 from sublet_quota.jobs.job_admission import RequestedJob, refuse_job
+from sublet_quota.jobs.job_room import TakenRoom, refuse_for_room
 from sublet_quota.jobs.take_along import refuse_paths
 from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import JobId, UserName
@@ -27,6 +28,7 @@ from sublet_hub.jobs import changes
 from sublet_hub.jobs.environment import refuse_variables
 from sublet_hub.jobs.intake import JobIntake
 from sublet_hub.jobs.notebook import NotebookFacts, NotebookPath, locate_notebook, refuse_parameters
+from sublet_hub.ledger.job_parameters import JobParameters
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.owner_accounts import OwnerAccount
 from sublet_hub.state.stores import Stores
@@ -109,7 +111,7 @@ class JobSubmission:
             request = JobRequest(
                 notebook=job.notebook,
                 name=job.name,
-                parameters=job.parameters,
+                parameters=job.parameters.values(),
                 memory_mib="whole" if job.memory_mib is None else job.memory_mib,
                 compute_milli=job.compute_milli,
                 gpu_type=job.gpu_type,
@@ -160,6 +162,7 @@ class JobSubmission:
         """Return the notebook's place, or what is refused without reading it. ``AccountError``."""
         refusal = (
             self._refuse_for_disk()
+            or self._refuse_for_room(UserName(account.owner))
             or self._intake.refuse(account.template, request)
             or refuse_variables(request.environment)
             or refuse_paths(request.take_along)
@@ -179,8 +182,10 @@ class JobSubmission:
         if isinstance(facts, Refusal):
             return facts
         # Asked again: others were served while the notebook was looked at.
-        refusal = refuse_parameters(request.parameters, facts) or self._refuse(
-            account, request, may_go_first=may_go_first
+        refusal = (
+            refuse_parameters(request.parameters, facts)
+            or self._refuse_for_room(UserName(account.owner))
+            or self._refuse(account, request, may_go_first=may_go_first)
         )
         if refusal is not None:
             return refusal
@@ -210,6 +215,10 @@ class JobSubmission:
         live = len(self._stores.ledger.live_jobs_of_owner(owner))
         return refuse_job(self._stores.capacity.holdings, wish, live)
 
+    def _refuse_for_room(self, owner: UserName) -> Refusal | None:
+        ledger = self._stores.ledger
+        return refuse_for_room(TakenRoom(ledger.live_job_bytes(owner), ledger.live_job_bytes()))
+
     def _refuse_for_disk(self) -> Refusal | None:
         files = self._stores.files
         if not files.is_short():
@@ -230,7 +239,7 @@ class JobSubmission:
             groups=account.groups,
             name=job_name(request.name or stem),
             notebook=path.relative,
-            parameters=request.parameters,
+            parameters=JobParameters.of(request.parameters),
             kernel=facts.kernel,
             memory_mib=None if request.memory_mib == "whole" else request.memory_mib,
             compute_milli=request.compute_milli,

@@ -19,6 +19,7 @@ from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.ended_jobs import EndedJob, EndedJobs, JobFacts, WholeJobs
 from sublet_hub.ledger.job_order import JobOrder, Place
+from sublet_hub.ledger.live_jobs import LiveJobs
 from sublet_hub.ledger.reading import UnreadableRecords
 from sublet_hub.ledger.records import (
     Change,
@@ -31,8 +32,6 @@ from sublet_hub.ledger.records import (
 
 Listener = Callable[[Change], None]
 _Key = TypeVar("_Key", bound=str)
-_Id = TypeVar("_Id", bound=str)
-_Record = TypeVar("_Record", SliceRecord, JobRecord)
 _LOG = logging.getLogger(__name__)
 MOST_ENDED_JOBS: Final = 1000
 """How many ended jobs of one owner are remembered."""
@@ -55,10 +54,9 @@ class Ledger:
         self._by_gpu: defaultdict[GpuId, dict[SliceId, SliceRecord]] = defaultdict(dict)
         self._by_node: defaultdict[NodeId, dict[SliceId, SliceRecord]] = defaultdict(dict)
         self._by_server: dict[tuple[UserName, str], SliceRecord] = {}
-        self._live_jobs: dict[JobId, JobRecord] = {job.job_id: job for job in stored.live_jobs}
-        self._live_by_owner: defaultdict[UserName, dict[JobId, JobRecord]] = defaultdict(dict)
+        self._live_jobs = LiveJobs(stored.live_jobs)
         self._ended_jobs = EndedJobs()
-        self._jobs = WholeJobs(self._live_jobs, self._ended_jobs, database.jobs)
+        self._jobs = WholeJobs(self._live_jobs.by_id, self._ended_jobs, database.jobs)
         self._job_order = JobOrder((*stored.live_jobs, *stored.ended_jobs))
         self._forgotten: list[JobId] = []
         self._listeners: list[Listener] = []
@@ -66,8 +64,6 @@ class Ledger:
             self._index_gpu(gpu)
         for record in stored.slices:
             self._index_slice(record)
-        for job in stored.live_jobs:
-            self._live_by_owner[job.owner][job.job_id] = job
         for ended in stored.ended_jobs:
             self._ended_jobs.add(ended)
 
@@ -107,7 +103,7 @@ class Ledger:
     @property
     def live_jobs(self) -> Mapping[JobId, JobRecord]:
         """The jobs that have not ended."""
-        return MappingProxyType(self._live_jobs)
+        return self._live_jobs.by_id
 
     def gpus_on_node(self, node: NodeId) -> tuple[GpuRecord, ...]:
         """Return every card that this node's agent told of."""
@@ -136,7 +132,11 @@ class Ledger:
 
     def live_jobs_of_owner(self, owner: UserName) -> tuple[JobRecord, ...]:
         """Return those of one owner's jobs that have not ended."""
-        return tuple(self._live_by_owner.get(owner, {}).values())
+        return tuple(self._live_jobs.of_owner(owner))
+
+    def live_job_bytes(self, owner: UserName | None = None) -> int:
+        """Return what the jobs that have not ended take of the memory: one owner's, or all."""
+        return self._live_jobs.bytes if owner is None else self._live_jobs.bytes_of(owner)
 
     def ended_jobs_of_owner(self, owner: UserName) -> Collection[EndedJob]:
         """Return what is kept in memory of one owner's jobs that have ended."""
@@ -144,11 +144,11 @@ class Ledger:
 
     def all_job_facts(self) -> Iterator[JobFacts]:
         """Go through all jobs, of which only those that live are whole."""
-        return chain(self._live_jobs.values(), self._ended_jobs.values())
+        return chain(self._live_jobs.by_id.values(), self._ended_jobs.values())
 
     def job_facts(self, job_id: JobId) -> JobFacts | None:
         """Return what is in memory of a job; ``None`` where there is none."""
-        return self._live_jobs.get(job_id) or self._ended_jobs.get(job_id)
+        return self._live_jobs.by_id.get(job_id) or self._ended_jobs.get(job_id)
 
     def newest_jobs(
         self, owner: UserName | None, before: Place | None, most: int
@@ -284,22 +284,15 @@ class Ledger:
         if self.job_facts(job.job_id) is None:
             self._job_order.add(job)
         if job.state in ENDED:
-            self._drop_live_job(job.job_id)
+            self._live_jobs.drop(job.job_id)
             self._ended_jobs.add(EndedJob.of(job))
         else:
-            self._live_jobs[job.job_id] = job
-            self._live_by_owner[job.owner][job.job_id] = job
+            self._live_jobs.put(job)
 
     def _drop_job(self, job_id: JobId) -> None:
-        job = self._drop_live_job(job_id) or self._ended_jobs.drop(job_id)
+        job = self._live_jobs.drop(job_id) or self._ended_jobs.drop(job_id)
         if job is not None:
             self._job_order.drop(job)
-
-    def _drop_live_job(self, job_id: JobId) -> JobRecord | None:
-        job = self._live_jobs.pop(job_id, None)
-        if job is not None:
-            _drop(self._live_by_owner, job.owner, job_id)
-        return job
 
 
 def to_forget(ended: Collection[EndedJob]) -> list[JobId]:
@@ -317,7 +310,7 @@ def to_forget(ended: Collection[EndedJob]) -> list[JobId]:
     return [job.job_id for job in older[:surplus]]
 
 
-def _drop(index: dict[_Key, dict[_Id, _Record]], key: _Key, record_id: _Id) -> None:
+def _drop(index: dict[_Key, dict[SliceId, SliceRecord]], key: _Key, record_id: SliceId) -> None:
     held = index.get(key)
     if held is not None:
         held.pop(record_id, None)

@@ -13,6 +13,8 @@ from sublet_quota.names.ids import GpuId, JobId, NodeId, PoolName, SizeName, Sli
 from sublet_quota.reasons.job_reasons import JobReason
 from sublet_quota.residency.snapshot import Holder
 
+from sublet_hub.ledger.job_parameters import JobParameters
+
 
 @dataclass(frozen=True, slots=True)
 class GpuRecord:
@@ -103,7 +105,7 @@ class JobRecord:
     name: str
     notebook: str
     """The notebook's path as the owner named it, below the notebook folder."""
-    parameters: dict[str, Any]
+    parameters: JobParameters
     kernel: str | None
     memory_mib: int | None
     """How much GPU memory the job asks for; ``None``: the whole GPU."""

@@ -12,6 +12,7 @@ from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.schema import MOST_REASON, shortened
 
 from sublet_hub.ledger.ended_jobs import EndedJob
+from sublet_hub.ledger.job_parameters import JobParameters
 from sublet_hub.ledger.records import (
     EventRecord,
     GpuRecord,
@@ -128,6 +129,7 @@ def row_of_job(job: JobRecord) -> dict[str, Any]:
         name: getattr(job, name) for name in JobRecord.__slots__ if name not in _IN_SEVERAL_COLUMNS
     }
     row["groups"] = list(job.groups)
+    row["parameters"] = job.parameters.values()
     row["take_along"] = list(job.take_along)
     row["state"] = job.state.value
     process = job.process
@@ -145,6 +147,7 @@ def job_of_row(row: Row) -> JobRecord:
     """Return the job of a row of ``jobs``."""
     values = {name: row[name] for name in JobRecord.__slots__ if name not in _IN_SEVERAL_COLUMNS}
     values["groups"] = tuple(row["groups"])
+    values["parameters"] = JobParameters.of(row["parameters"])
     values["take_along"] = tuple(row["take_along"])
     values["state"] = JobState(row["state"])
     process = None

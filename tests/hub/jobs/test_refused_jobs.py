@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.ledger.records import Change
 
 from tests.support.fake_agent import GIB, a_gpu
 from tests.support.hub_world import HubWorld
 from tests.support.hub_world_runner import write_script
 from tests.support.job_owner import Ada, make_ada
+from tests.support.ledger_records import a_job_record
 
 pytestmark = pytest.mark.asyncio
 
@@ -86,6 +88,38 @@ async def test_one_job_too_many_is_refused(ada: Ada) -> None:
         "too-many-jobs",
         20,
     )
+
+
+async def test_an_owner_whose_jobs_take_much_memory_gets_no_more_and_others_do(ada: Ada) -> None:
+    ada.agent.gpus = (a_gpu(lendable_mib=0),)
+    await ada.agent.report()
+    ada.script(["print", "x"])
+    ledger, now = ada.world.service.ledger, ada.world.service.now()
+    large = {"x": "y" * 7 * 2**20}
+    ledger.apply(
+        Change(jobs=(a_job_record("a" * 12, "ada", parameters=large),)), ada.world.service.now()
+    )
+    assert (await ada.post())[0] == 201
+    more = a_job_record("b" * 12, "ada", parameters=large)
+    ledger.apply(Change(jobs=(more,)), now)
+    status, problem = await ada.post()
+    assert (status, problem["reason"], problem["numbers"]["limit_mib"]) == (409, "too-many-jobs", 8)
+    others = tuple(a_job_record(f"{n:012x}", f"o-{n}", parameters=large) for n in range(12))
+    ledger.apply(Change(jobs=others), now)
+    ledger.apply(Change(forgotten=(more.job_id, "a" * 12)), now)
+    assert (await ada.post())[0] == 201
+    last = a_job_record("c" * 12, "o", parameters={"x": "y" * 12 * 2**20})
+    ledger.apply(Change(jobs=(last,)), now)
+    status, problem = await ada.post()
+    assert (status, problem["reason"], problem["numbers"]["limit_mib"]) == (
+        409,
+        "too-many-jobs",
+        96,
+    )
+    status, forecast = await ada.world.call(
+        "POST", "jobs/forecast", ada.token, {"notebook": "train.ipynb"}
+    )
+    assert forecast["problem"]["reason"] == "too-many-jobs"
 
 
 async def test_who_never_had_a_server_has_no_account_for_jobs(ada: Ada) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sublet_hub.ledger.job_parameters import JobParameters
 from sublet_hub.ledger.records import Change
 from sublet_hub.security import rate_limits
 from sublet_hub.security.rate_limits import Rate
@@ -209,7 +210,7 @@ async def test_a_job_from_before_a_limit_is_not_run_again_in_words(ada: Ada) -> 
     job_id = await ada.submit(["print", "x"])
     await ada.until_ended(job_id)
     ledger = ada.world.service.ledger
-    large = replace(ledger.jobs[job_id], parameters={"text": "x" * 20_000})
+    large = replace(ledger.jobs[job_id], parameters=JobParameters.of({"text": "x" * 20_000}))
     ledger.apply(Change(jobs=(large,)), ada.world.service.now())
     status, problem = await ada.world.call("POST", f"jobs/{job_id}/again", ada.token)
     assert (status, problem["reason"]) == (400, "bad-parameters")

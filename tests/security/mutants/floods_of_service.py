@@ -297,6 +297,32 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "jobs that wait take any amount of the memory",
+        "hub_ext/sublet_hub/jobs/submission.py",
+        "or self._refuse_for_room(UserName(account.owner))\n            or self._intake",
+        "or self._intake",
+        (
+            (
+                "tests/hub/jobs/test_refused_jobs.py::"
+                "test_an_owner_whose_jobs_take_much_memory_gets_no_more_and_others_do"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "one owner's jobs take all the memory that there is for jobs",
+        "quota/sublet_quota/jobs/job_room.py",
+        "if after > MOST_OF_AN_OWNER:",
+        "if False:",
+        (
+            (
+                "tests/quota/jobs/test_job_room.py::"
+                "test_an_owner_has_so_much_and_no_more_than_is_left"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
         "lists that are asked for at once are made before they are charged",
         _OWNER_ROUTES,
         "refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))",

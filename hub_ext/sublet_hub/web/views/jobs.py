@@ -82,7 +82,7 @@ class JobViews:
             owner=job.owner,
             name=job.name,
             notebook=job.notebook,
-            parameters=job.parameters,
+            parameters=job.parameters.values(),
             state=job.state,
             reason=why.words[:_MOST_TEXT],
             reason_code=why.code,

@@ -72,6 +72,20 @@ class JobRefusal(RefusalCode):
         "{kept_mib} of it are kept for its own records. Ask an administrator, and try again later.",
         ("free_mib", "kept_mib"),
     )
+    OWN_JOBS_TOO_LARGE = Row(
+        RefusalReason.TOO_MANY_JOBS,
+        "Your jobs that wait or run take {used_mib} of the service's memory, and may take "
+        "{limit_mib}. Cancel one, or wait until one ends; put what is large of the next ones into "
+        "files that their notebooks read.",
+        ("used_mib", "limit_mib"),
+    )
+    ALL_JOBS_TOO_LARGE = Row(
+        RefusalReason.TOO_MANY_JOBS,
+        "All jobs that wait or run take {used_mib} of the {limit_mib} that the service has for "
+        "them, and who has much of it gets no more. Cancel one of yours, or try again when some "
+        "have ended.",
+        ("used_mib", "limit_mib"),
+    )
     ACCOUNT_UNKNOWN = Row(
         RefusalReason.NO_ACCOUNT,
         f"nothing is known of your account here yet: {START_A_SERVER_ONCE}",
