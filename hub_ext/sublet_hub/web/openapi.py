@@ -1,5 +1,6 @@
 """The OpenAPI document, made from the table of routes."""
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -37,6 +38,11 @@ _NEXT_HEADER: dict[str, Any] = {
 
 
 @cache
+def openapi_text(prefix: str, version: str) -> str:
+    """Return the document for a service below ``prefix`` as JSON: anybody may ask for it."""
+    return json.dumps(openapi_document(prefix, version))
+
+
 def openapi_document(prefix: str, version: str) -> dict[str, Any]:
     """Return the document for a service below ``prefix``."""
     types: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []

@@ -2,28 +2,24 @@
 
 import hmac
 import ipaddress
-import json
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from sublet_hub.agents.refused_agents import RefusedAgents
 from sublet_hub.errors import NotAllowedError
 from sublet_hub.security.authentication import ServiceAuth, caller_of
-from sublet_hub.web.openapi import openapi_document
+from sublet_hub.web.openapi import openapi_text
 from sublet_hub.web.request_handler import ServiceHandler
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.views.health import health_of
+from sublet_hub.web.views.health import KeptHealth
 
 
 class HealthHandler(ServiceHandler):
     """The page that says whether the service works, and nothing about anybody."""
 
-    def initialize(self, service: ServiceParts, refused: RefusedAgents, version: str) -> None:
-        """Take the service's parts, who was refused, and the version to tell."""
-        self.service = service
-        self.refused = refused
-        self.version = version
+    def initialize(self, health: KeptHealth) -> None:
+        """Take what tells how hub, agents and cards are."""
+        self.health = health
 
     async def let_in(self) -> None:
         """Let everybody in."""
@@ -31,7 +27,7 @@ class HealthHandler(ServiceHandler):
 
     async def answer(self, **_path: str) -> None:
         """Answer with the version, and how hub, agents and cards are."""
-        self._send(health_of(self.service, self.refused, self.version).model_dump_json())
+        self._send(self.health.read())
 
 
 class OpenApiHandler(ServiceHandler):
@@ -48,7 +44,7 @@ class OpenApiHandler(ServiceHandler):
 
     async def answer(self, **_path: str) -> None:
         """Send the document."""
-        self._send(json.dumps(openapi_document(self.prefix, self.version)))
+        self._send(openapi_text(self.prefix, self.version))
 
 
 class MetricsHandler(ServiceHandler):

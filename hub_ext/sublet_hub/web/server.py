@@ -26,6 +26,7 @@ from sublet_hub.web.request_handler import (
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.table import routes_by_path
 from sublet_hub.web.unsent_answers import UnsentAnswers
+from sublet_hub.web.views.health import KeptHealth, health_of
 
 LARGEST_AGENT_MESSAGE = 8 * 1024 * 1024
 _LARGEST_HEADERS = 64 * 1024
@@ -117,9 +118,11 @@ def make_application(
     """Return the application with all routes."""
     prefix = re.escape(settings.prefix)
     metrics = {"service": service, "hub_auth": hub_auth, "token": settings.metrics_token}
-    health = {"service": service, "refused": connections.refused, "version": settings.version}
+    health = KeptHealth(
+        lambda: health_of(service, connections.refused, settings.version).model_dump_json()
+    )
     rules: list[Any] = [
-        url(prefix + "health", HealthHandler, health),
+        url(prefix + "health", HealthHandler, {"health": health}),
         url(prefix + "metrics", MetricsHandler, metrics),
         url("/metrics", MetricsHandler, metrics),
         url(prefix + "oauth_callback", OAuthCallback, {"hub_auth": hub_auth}),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.web.views.health import KeptHealth
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import ToldUnfit
 from tornado.httpclient import HTTPClientError
@@ -131,3 +132,37 @@ async def test_health_names_nobody(world: HubWorld) -> None:
     await world.slice_for("ada")
     text = (await world.raw("GET", "health")).body.decode()
     assert not any(name in text for name in ("ada", "node-a", "SIM-0"))
+
+
+async def test_to_reckon_health_takes_little_of_the_time_however_often_it_is_asked_for() -> None:
+    clock = [0.0]
+    made = []
+
+    def make() -> str:
+        made.append(clock[0])
+        clock[0] += 0.01
+        return str(len(made))
+
+    kept = KeptHealth(make, lambda: clock[0])
+    while clock[0] < 10:
+        assert kept.read() == str(len(made))
+        clock[0] += 0.001
+    assert 40 < len(made) < 50
+    clock[0] += 0.2
+    assert kept.read() == str(len(made))
+    assert made[-1] > 10
+
+
+async def test_health_that_is_slow_to_reckon_is_a_second_old_at_most() -> None:
+    clock = [0.0]
+
+    def make() -> str:
+        clock[0] += 3
+        return str(clock[0])
+
+    kept = KeptHealth(make, lambda: clock[0])
+    assert kept.read() == "3.0"
+    clock[0] += 0.99
+    assert kept.read() == "3.0"
+    clock[0] += 0.01
+    assert kept.read() == "7.0"

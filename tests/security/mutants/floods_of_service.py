@@ -323,6 +323,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "health is reckoned anew for each question",
+        "hub_ext/sublet_hub/web/views/health.py",
+        "if began_s >= self._until_s:",
+        "if True:",
+        (
+            (
+                "tests/hub/web/test_health.py::test_to_reckon_health_takes_little_"
+                "of_the_time_however_often_it_is_asked_for"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
         "lists that are asked for at once are made before they are charged",
         _OWNER_ROUTES,
         "refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))",
