@@ -22,7 +22,7 @@ from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_agent.cgroups.groups_file import SliceGroup
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import Frozen, GroupBook
-from sublet_agent.cgroups.trees import thaw_surely, wait_frozen
+from sublet_agent.cgroups.trees import wait_frozen
 
 log = logging.getLogger(__name__)
 
@@ -72,22 +72,23 @@ class SliceFreezer:
             )
         finally:
             for each in self._book.end(gpu_id):
-                if not thaw_surely(each.tree, each.place):
-                    log.error("the group %s stays frozen: thaw it by hand", each.place)
+                log.error("the group %s stays frozen: thaw it by hand", each.place)
             self._outsiders.end(gpu_id)
 
     def _hold(self, gpu_id: GpuId, pid: int) -> None:
-        """Keep a process from running that is no slice's of this GPU, with its slice on another."""
+        """Keep a process from running that is no slice's of this GPU, with its slice on another.
+
+        Where that slice is coming back there, its processes stay at large here.
+        """
         verdict = self._book.slice_at(pid)
         slice_id = None if verdict is None else verdict.slice_id
         group = None if slice_id is None else self._book.of(slice_id)
         if group is None:
             self._outsiders.hold(gpu_id, pid)
             return
-        whom = Frozen(group.tree, group.whole)
-        if not _holds_us(whom):
+        if not _holds_us(Frozen(group.tree, group.whole)):
             try:
-                self._book.freeze_too(gpu_id, whom)
+                self._book.freeze_too(gpu_id, group)
             except OSError as error:
                 log.warning("slice %s, of another GPU, cannot be frozen: %s", slice_id, error)
 
@@ -114,9 +115,11 @@ class SliceFreezer:
                 if whom is not None and not _holds_us(whom):
                     chosen.append(whom)
         try:
-            self._book.begin(gpu_id, chosen)
+            answers = self._book.begin(gpu_id, slice_id, chosen)
         except OSError as error:
             return f"the slices beside it cannot be frozen: {error}"
+        if not answers:
+            return "it is itself kept still for another slice that comes back"
         if not self._outsiders.still(gpu_id, pids, within_s):
             return not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
         late = wait_frozen([(f.tree, f.place) for f in self._book.frozen(gpu_id)], within_s)

@@ -18,7 +18,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.cgroups.groups_file import GroupsFile, SliceGroup
 from sublet_agent.cgroups.pods import pod_of
-from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines
+from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines, thaw_surely
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class GroupBook:
         self._accounts: frozenset[int] = frozenset()
         self._own_pod = self.pod_at(os.getpid())
         self._freezing: dict[GpuId, list[Frozen]] = {}
+        self._coming_back: dict[GpuId, SliceId] = {}
         self._first: dict[SliceId, int] = {}
 
     def groups(self) -> Sequence[SliceGroup]:
@@ -69,7 +70,7 @@ class GroupBook:
             return self._groups.get(slice_id)
 
     def add(self, group: SliceGroup) -> None:
-        """Take a group in; it is frozen at once where a slice is coming back on its GPU."""
+        """Take a group in; it is frozen at once where another slice is coming back on its GPU."""
         with self._guard:
             if self._groups.get(group.slice_id) == group:
                 return
@@ -78,7 +79,7 @@ class GroupBook:
             self._file.keep(after.values())
             self._groups = after
             under_way = self._freezing.get(group.gpu_id)
-            if under_way is not None:
+            if under_way is not None and not self._is_coming_back(group.slice_id):
                 under_way.append(Frozen(group.tree, group.whole))
                 group.tree.begin_freezing(group.whole)
 
@@ -154,26 +155,35 @@ class GroupBook:
                     return found
         return None
 
-    def begin(self, gpu_id: GpuId, freeze: Iterable[Frozen]) -> None:
+    def begin(self, gpu_id: GpuId, slice_id: SliceId, freeze: Iterable[Frozen]) -> bool:
         """Freeze these groups, and each that is added on this GPU, until ``end``.
 
-        ``OSError`` where one cannot be frozen; the others may be by then.
+        Return whether the slice that comes back can answer the driver meanwhile: not while it is
+        itself kept still for another GPU's. ``OSError`` where a group cannot be frozen; the others
+        may be by then.
         """
         with self._guard:
             under_way = self._freezing[gpu_id] = []
+            self._coming_back[gpu_id] = slice_id
             for each in freeze:
                 # Noted first: whatever happens then, it is thawed at the end.
                 under_way.append(each)
                 if each.tree.exists(each.place):
                     each.tree.begin_freezing(each.place)
+            group = self._groups.get(slice_id)
+            return group is None or not self._is_kept_still(group)
 
-    def freeze_too(self, gpu_id: GpuId, whom: Frozen) -> None:
-        """Freeze this group as well until ``end``, where a slice comes back on this GPU."""
+    def freeze_too(self, gpu_id: GpuId, group: SliceGroup) -> None:
+        """Freeze all of another GPU's slice until ``end``, where a slice comes back on this GPU.
+
+        But for one that comes back itself: it must answer the driver.
+        """
         with self._guard:
-            under_way = self._freezing.get(gpu_id)
-            if under_way is not None and whom not in under_way:
-                under_way.append(whom)
-                whom.tree.begin_freezing(whom.place)
+            under_way, whom = self._freezing.get(gpu_id), Frozen(group.tree, group.whole)
+            if under_way is None or whom in under_way or self._is_coming_back(group.slice_id):
+                return
+            under_way.append(whom)
+            whom.tree.begin_freezing(whom.place)
 
     def frozen(self, gpu_id: GpuId) -> Sequence[Frozen]:
         """Return what is frozen on this GPU now."""
@@ -181,9 +191,28 @@ class GroupBook:
             return tuple(self._freezing.get(gpu_id, ()))
 
     def end(self, gpu_id: GpuId) -> Sequence[Frozen]:
-        """Freeze no more groups on this GPU; return those that are to be thawed."""
+        """Freeze no more on this GPU, and thaw what no other needs still.
+
+        Return what stays frozen although nobody needs it.
+        """
+        # All in one: what is thawed here may be frozen for another GPU right after.
         with self._guard:
-            return tuple(self._freezing.pop(gpu_id, ()))
+            self._coming_back.pop(gpu_id, None)
+            ended = self._freezing.pop(gpu_id, [])
+            needed = {each for others in self._freezing.values() for each in others}
+            return [f for f in ended if f not in needed and not thaw_surely(f.tree, f.place)]
+
+    def _is_coming_back(self, slice_id: SliceId) -> bool:
+        return slice_id in self._coming_back.values()
+
+    def _is_kept_still(self, group: SliceGroup) -> bool:
+        """Whether the processes of a slice that must answer the driver are frozen for somebody."""
+        answers = group.moved if group.is_own else group.place
+        return any(
+            each.tree == group.tree and is_in(answers, each.place)
+            for frozen in self._freezing.values()
+            for each in frozen
+        )
 
 
 def is_in(place: str, outer: str) -> bool:

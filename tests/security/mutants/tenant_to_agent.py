@@ -7,6 +7,7 @@ from tests.security.mutant import Mutant
 _ATTRIBUTION: Final = "hub_ext/sublet_agent/cgroups/attribution.py"
 _RESTORE: Final = "hub_ext/sublet_agent/moves/restore.py"
 _FREEZING: Final = "hub_ext/sublet_agent/cgroups/freezing.py"
+_GROUPS: Final = "hub_ext/sublet_agent/cgroups/registry.py"
 _OUTSIDERS: Final = "hub_ext/sublet_agent/cgroups/outsiders.py"
 _ACTIVITY: Final = "hub_ext/sublet_agent/residency/activity.py"
 _CAPACITY: Final = "hub_ext/sublet_hub/state/capacity.py"
@@ -15,6 +16,7 @@ _PODS: Final = "tests/agent/cgroups/test_pod_groups.py"
 _RESUMES: Final = "tests/agent/moves/test_resume.py"
 _FREEZES: Final = "tests/agent/moves/test_moves_with_freezer.py"
 _OUTSIDE: Final = "tests/agent/cgroups/test_outsiders.py"
+_TWO_GPUS: Final = "tests/agent/cgroups/test_two_gpus.py"
 _ACTIVITIES: Final = "tests/agent/residency/test_activity.py"
 _IN_FULL: Final = (
     "tests/hub/state/test_capacity.py"
@@ -165,7 +167,7 @@ MUTANTS: Final = (
     Mutant(
         2,
         "accounts whose slices have ended are forgotten",
-        "hub_ext/sublet_agent/cgroups/registry.py",
+        _GROUPS,
         "self._accounts |= frozenset(uids) - {0, os.geteuid()}",
         "self._accounts = frozenset(uids) - {0, os.geteuid()}",
         (f"{_OUTSIDE}::test_an_account_whose_slice_has_ended_is_still_looked_for",),
@@ -177,6 +179,22 @@ MUTANTS: Final = (
         "            self._outsiders.hold(gpu_id, pid)\n",
         "",
         (f"{_OUTSIDE}::test_whoever_begins_to_use_the_gpu_meanwhile_is_held",),
+    ),
+    Mutant(
+        2,
+        "the end of one GPU's move thaws whom another's needs still",
+        _GROUPS,
+        "if f not in needed and not thaw_surely(f.tree, f.place)",
+        "if not thaw_surely(f.tree, f.place)",
+        (f"{_TWO_GPUS}::test_who_is_held_for_two_gpus_runs_only_when_neither_needs_them_still",),
+    ),
+    Mutant(
+        2,
+        "a slice that comes back is frozen for another GPU's",
+        _GROUPS,
+        " or whom in under_way or self._is_coming_back(group.slice_id):",
+        " or whom in under_way:",
+        (f"{_TWO_GPUS}::test_a_slice_that_comes_back_itself_is_not_frozen_for_another_gpu",),
     ),
     Mutant(
         3,
