@@ -30,7 +30,11 @@ from sublet_quota.wire.schema import (
     Number,
     Percent,
     Pid,
+    PositiveCount,
+    PositiveMib,
+    RunningPid,
     Seconds,
+    SentSequence,
     Sequence,
     Uid,
     UnitGroup,
@@ -56,7 +60,7 @@ Nonce = Annotated[str, Field(max_length=32, pattern=r"^[0-9a-f]{32}$")]
 class ForeignProcesses(AnswerModel):
     """Processes of no slice that use a card; nothing is suspended or resumed beside them."""
 
-    count: Count = Field(ge=1)
+    count: PositiveCount
     pids: tuple[Pid, ...] = Field(max_length=MOST_FOREIGN_PIDS)
     """The pids of the first of these processes, as the agent's machine numbers them."""
     held_mib: Mib
@@ -97,7 +101,7 @@ class GpuReport(AnswerModel):
     """Why the other slices are not all frozen while one comes back, or nothing: they are."""
     lendable_mib: Mib = 0
     """What a job could get here within ``idle_after`` of everybody's last cell."""
-    suspend_mib_per_s: Mib = Field(default=1700, ge=1)
+    suspend_mib_per_s: PositiveMib = 1700
 
     @property
     def unfit_reasons(self) -> tuple[UnfitReason, ...]:
@@ -109,7 +113,7 @@ class WaitReport(AnswerModel):
     """Why a slice waits, for its owner to read."""
 
     reason: WaitReason
-    place: Count = Field(ge=1)
+    place: PositiveCount
     waits_for: _Names = ()
     """Slice ids. The service shows their owners' names only to whom may see them."""
     need_mib: Number = 0
@@ -183,7 +187,7 @@ class Status(WireModel):
 
     type: Literal["status"] = "status"
     epoch: Sequence
-    sequence: Sequence = Field(ge=0)
+    sequence: SentSequence
     at: AwareDatetime
     gpus: tuple[GpuReport, ...] = Field(max_length=_MOST_GPUS)
     slices: tuple[SliceReport, ...] = Field(max_length=_MOST_SLICES)
@@ -228,11 +232,11 @@ class SliceAssignment(AnswerModel):
     holder: Holder
     owner: Name
     gpu_id: Name
-    memory_mib: Mib = Field(ge=1)
+    memory_mib: PositiveMib
     compute_milli: MilliGpu
     uid: Uid
     """Processes of another uid are never this slice's."""
-    root_pid: Pid | None = None
+    root_pid: RunningPid | None = None
     root_start_time: Seconds | None = None
     """Seconds since the machine's boot: a pid alone can be another process's."""
     unit_group: UnitGroup | None = None
@@ -276,7 +280,7 @@ class Assignments(AnswerModel):
 
     type: Literal["assignments"] = "assignments"
     epoch: Sequence
-    sequence: Sequence = Field(ge=0)
+    sequence: SentSequence
     heard: Sequence = -1
     """The sequence of the last ``Status`` of this connection that the service had; -1: none. What
     was said that long ago, and longer than the service may be silent, is in force no more."""

@@ -27,6 +27,7 @@ from sublet_quota.wire.schema import (
     Name,
     Number,
     PathText,
+    PositiveCount,
     Reason,
     Seconds,
     Text,
@@ -323,7 +324,7 @@ class JobForecast(AnswerModel):
 
     ``None`` where it would not wait for a GPU.
     """
-    place: Count | None = Field(default=None, ge=1)
+    place: PositiveCount | None = None
     """The job's place in the queue; ``None``: it would start at once, or is not allowed."""
     expected_wait_s: Seconds | None = None
     """How long the job is likely to wait; ``None`` where nothing is known to reckon with."""
@@ -373,7 +374,7 @@ class JobInfo(AnswerModel):
     exit_code: Number | None = None
     output_path: PathText | None = None
     """The result below the owner's notebook folder, to open in Lab."""
-    current_cell: Count | None = Field(default=None, ge=1)
+    current_cell: PositiveCount | None = None
     """Running: of the cells that run, from 1; ``None`` before the first."""
     progress: float | None = Field(default=None, ge=0, le=1)
     """What part of the cells is done; ``None`` before it is known how many there are."""
@@ -386,7 +387,7 @@ class JobInfo(AnswerModel):
     retries: Count = 0
     failed_attempts: Count = 0
     """Of ``attempts``, those that count against ``retries``: not those whose room was taken."""
-    gpus: Count = Field(default=1, ge=1)
+    gpus: PositiveCount = 1
     max_run_s: Number | None = None
     """How long an attempt may run, pauses included; ``None``: no limit."""
     take_along: tuple[PathText, ...] = Field(default=(), max_length=_MOST_LISTED)

@@ -2,7 +2,8 @@
 
 Each number, text and list that goes between parts has a bound, by the types of this module or by a
 ``Field`` of its own: whoever sends cannot fill a reader's memory, and whatever was read fits into
-the ledger's columns and into a page's numbers. ``tests/quota/wire/test_bounds.py`` looks.
+the ledger's columns and into a page's numbers. A ``Field`` adds no bound to a type that has one of
+the same kind: pydantic keeps one of the two. ``tests/quota/wire/test_bounds.py`` looks.
 
 What a part is *asked* is refused where it is beyond its bound (``Name``, ``Text``, ``Reason``).
 What a part *tells* is cut there (``Words``, ``LongWords``, ``ToldNumber``, ``keeps_first``): a
@@ -103,8 +104,10 @@ UnitGroup = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_o
 """The control group of a systemd service, such as ``/system.slice/jupyter-ada.service``."""
 
 Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+PositiveCount = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Mib = Annotated[int, Field(ge=0, le=MOST_MIB)]
 """An amount of memory, in MiB."""
+PositiveMib = Annotated[int, Field(ge=1, le=MOST_MIB)]
 Bytes = Annotated[int, Field(ge=0, le=MOST_EXACT)]
 Millijoules = Annotated[int, Field(ge=0, le=MOST_EXACT)]
 Milliseconds = Annotated[int, Field(ge=0, le=MOST_EXACT)]
@@ -114,9 +117,13 @@ Seconds = Annotated[float, Field(ge=0, le=MOST_S, allow_inf_nan=False)]
 Hours = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 Pid = Annotated[int, Field(ge=0, le=_MOST_PID)]
+RunningPid = Annotated[int, Field(ge=1, le=_MOST_PID)]
+"""The pid of a process that can be seen from here: 0 stands for those that cannot."""
 Uid = Annotated[int, Field(ge=0, le=_MOST_UID)]
 Sequence = Annotated[int, Field(ge=-1, le=MOST_EXACT)]
 """A number that grows; -1 stands for none yet."""
+SentSequence = Annotated[int, Field(ge=0, le=MOST_EXACT)]
+"""The number of something that was sent, which grows."""
 Number = Annotated[int, Field(ge=-MOST_EXACT, le=MOST_EXACT)]
 """A number of any meaning."""
 ToldNumber = Annotated[
@@ -149,8 +156,12 @@ __all__ = [
     "PathText",
     "Percent",
     "Pid",
+    "PositiveCount",
+    "PositiveMib",
     "Reason",
+    "RunningPid",
     "Seconds",
+    "SentSequence",
     "Sequence",
     "Text",
     "ToldNumber",

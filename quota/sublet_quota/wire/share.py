@@ -14,6 +14,8 @@ from sublet_quota.wire.schema import (
     MilliGpu,
     Name,
     Percent,
+    PositiveCount,
+    PositiveMib,
     WireModel,
     Words,
     keeps_first,
@@ -55,7 +57,7 @@ class SliceHistory(AnswerModel):
     """
 
     slice_id: Name
-    step_s: Count = Field(ge=1)
+    step_s: PositiveCount
     """How many seconds are between two points."""
     cap_mib: Mib
     points: tuple[HistoryPoint, ...] = Field(max_length=_MOST_POINTS)
@@ -68,7 +70,7 @@ class ResizeRequest(WireModel):
     with; the agent counts by the new size at once, and processes started later see it.
     """
 
-    memory_mib: Mib | None = Field(default=None, ge=1)
+    memory_mib: PositiveMib | None = None
     compute_milli: MilliGpu | None = Field(default=None, ge=1, le=1000)
     size: Name | None = None
 

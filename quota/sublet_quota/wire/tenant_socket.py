@@ -22,9 +22,9 @@ from sublet_quota.wire.schema import (
     Name,
     Number,
     Percent,
-    Pid,
+    RunningPid,
     Seconds,
-    Sequence,
+    SentSequence,
     WireModel,
     Words,
     keeps_first,
@@ -43,7 +43,7 @@ class KernelActivity(WireModel):
 
     type: Literal["activity"] = "activity"
     kernel: Name
-    sequence: Sequence = Field(ge=0)
+    sequence: SentSequence
     busy: bool
     """Whether a cell runs: from its ``execute_request`` to its end, ``input()`` not counted."""
     cell: Name | None = None
@@ -134,7 +134,7 @@ class ShareMove(AnswerModel):
 class ShareProcess(AnswerModel):
     """A process of the slice that holds something on the GPU, or had it moved away."""
 
-    pid: Pid = Field(ge=1)
+    pid: RunningPid
     """The pid as the agent's machine numbers it; inside a container it may be another."""
     kernel: Name | None = None
     """The kernel that the process is, or descends from; ``None``: a terminal's, or not known."""

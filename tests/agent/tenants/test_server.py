@@ -64,9 +64,11 @@ def test_a_process_of_no_slice_is_told_so(line):
 )
 def test_what_cannot_be_read_is_answered_with_unknown_and_the_line_goes_on(line, text):
     line._socket.sendall(text + b"\n")
-    assert line.receive()["type"] == "unknown"
+    answer = line.receive()
+    # Who sends it is of no slice: what can be read is answered with "unknown", too.
+    assert (answer["type"], "cannot be read" in answer["message"]) == ("unknown", True)
     line.send(type="share")
-    assert line.receive()["type"] == "unknown"
+    assert "belongs to no slice" in line.receive()["message"]
 
 
 def test_a_line_too_long_ends_the_connection(line):

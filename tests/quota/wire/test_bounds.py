@@ -5,12 +5,12 @@ import inspect
 import types
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import pydantic
 import pytest
-from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 from sublet_quota.wire import (
     agent_link,
@@ -23,7 +23,7 @@ from sublet_quota.wire import (
     tenant_socket,
 )
 from sublet_quota.wire.agent_link import FROM_AGENT, AgentEvent, GpuReport, SliceReport
-from sublet_quota.wire.schema import BoundedBy, WireModel
+from sublet_quota.wire.schema import BoundedBy, Count, Name, WireModel
 
 MODULES = (
     agent_link,
@@ -45,8 +45,12 @@ def _models() -> Iterator[type[WireModel]]:
     for module in MODULES:
         for each in vars(module).values():
             is_model = inspect.isclass(each) and issubclass(each, WireModel)
-            if is_model and each.__module__ == module.__name__ and each.__name__ not in REQUESTS:
+            if is_model and each.__module__ == module.__name__:
                 yield each
+
+
+def _told() -> Iterator[type[WireModel]]:
+    return (model for model in _models() if model.__name__ not in REQUESTS)
 
 
 def _has_most(marks: list[Any]) -> bool:
@@ -102,7 +106,24 @@ def _is_bounded(kind: Any, marks: list[Any]) -> bool:
     return inspect.isclass(kind) and issubclass(kind, bounded)
 
 
-@pytest.mark.parametrize("model", list(_models()), ids=lambda model: model.__name__)
+def bounded_twice(where: str, kind: Any, marks: list[Any]) -> Iterator[str]:
+    """Yield where two bounds of one kind hold for one value: pydantic keeps the last alone."""
+    if hasattr(kind, "__metadata__"):
+        yield from bounded_twice(where, kind.__origin__, [*marks, *kind.__metadata__])
+        return
+    # Of two lengths, too, the last alone is kept.
+    bounds = (annotated_types.Ge | annotated_types.Gt | annotated_types.Le | annotated_types.Lt) | (
+        annotated_types.MinLen | annotated_types.MaxLen
+    )
+    kinds = [type(mark) for mark in _flat(marks) if isinstance(mark, bounds)]
+    if len(kinds) > len(set(kinds)):
+        yield f"{where}: {marks}"
+    for part in get_args(kind):
+        if part is not ... and get_origin(kind) is not Literal:
+            yield from bounded_twice(f"{where}[]", part, [])
+
+
+@pytest.mark.parametrize("model", list(_told()), ids=lambda model: model.__name__)
 def test_each_number_text_and_list_on_the_wire_has_a_bound(model: type[WireModel]) -> None:
     found = [
         problem
@@ -110,6 +131,67 @@ def test_each_number_text_and_list_on_the_wire_has_a_bound(model: type[WireModel
         for problem in unbounded(f"{model.__name__}.{name}", field.annotation, field.metadata)
     ]
     assert not found
+
+
+@pytest.mark.parametrize("model", list(_models()), ids=lambda model: model.__name__)
+def test_no_bound_on_the_wire_takes_anothers_place(model: type[WireModel]) -> None:
+    found = [
+        problem
+        for name, field in model.model_fields.items()
+        for problem in bounded_twice(f"{model.__name__}.{name}", field.annotation, field.metadata)
+    ]
+    assert not found
+
+
+class _Twice(WireModel):
+    number: Count = Field(ge=1)
+    maybe: Annotated[Count, Field(ge=1)] | None
+    listed: tuple[Annotated[Name, Field(max_length=10), Field(max_length=20)], ...]
+
+
+def test_what_is_bounded_twice_is_found() -> None:
+    fields = _Twice.model_fields.items()
+    found = {n for n, f in fields if list(bounded_twice(n, f.annotation, f.metadata))}
+    assert found == set(_Twice.model_fields)
+
+
+LEAST = [
+    (agent_link.ForeignProcesses, "count", 1),
+    (agent_link.GpuReport, "suspend_mib_per_s", 1),
+    (agent_link.WaitReport, "place", 1),
+    (agent_link.Status, "sequence", 0),
+    (agent_link.SliceAssignment, "memory_mib", 1),
+    (agent_link.SliceAssignment, "root_pid", 1),
+    (agent_link.Assignments, "sequence", 0),
+    (api.JobForecast, "place", 1),
+    (api.JobInfo, "current_cell", 1),
+    (api.JobInfo, "gpus", 1),
+    (share.SliceHistory, "step_s", 1),
+    (share.ResizeRequest, "memory_mib", 1),
+    (share.ResizeRequest, "compute_milli", 1),
+    (tenant_socket.KernelActivity, "sequence", 0),
+    (tenant_socket.ShareProcess, "pid", 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "least"), LEAST, ids=[f"{m.__name__}.{name}" for m, name, _ in LEAST]
+)
+def test_less_than_the_least_is_refused(model: type[WireModel], field: str, least: int) -> None:
+    def problems(value: int) -> list[Any]:
+        with pytest.raises(ValidationError) as refused:
+            # What else is missing does not matter here.
+            model.model_validate({field: value, "unknown to all": 0})
+        return [each for each in refused.value.errors() if each["loc"][0] == field]
+
+    assert problems(least) == []
+    assert problems(least - 1) != []
+
+
+def test_a_time_of_a_cards_policy_is_more_than_none() -> None:
+    for name in ("idle_after_s", "give_back_within_s", "turn_s"):
+        with pytest.raises(ValidationError, match=name):
+            agent_link.GpuAssignment.model_validate({name: 0})
 
 
 class _Loose(WireModel):
