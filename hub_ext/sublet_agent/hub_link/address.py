@@ -5,8 +5,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 def link_url(service_url: str) -> str:
-    """Return the address of the agents' WebSocket."""
-    parts = urlsplit(service_url.rstrip("/") + "/api/agents/link")
+    """Return the address of the agents' WebSocket. ``ValueError`` where it cannot be one."""
+    try:
+        parts = urlsplit(service_url.rstrip("/") + "/api/agents/link")
+    except ValueError as error:
+        message = f"{service_url} cannot be read: {error}"
+        raise ValueError(message) from error
+    try:
+        _ = parts.port
+    except ValueError as error:
+        message = f"{service_url} names no port: {error}"
+        raise ValueError(message) from error
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     return urlunsplit((scheme, parts.netloc, parts.path, "", ""))
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,16 @@ class ServiceLink:
                 ping_timeout=10,
                 max_message_size=_MOST_MESSAGE_BYTES,
             )
+        except ssl.SSLCertVerificationError as error:
+            # Before the next: it is a ValueError, too.
+            who = self._settings.ca_file
+            by = (
+                "whom this machine trusts, as no ca_file is set"
+                if who is None
+                else f"ca_file {who}"
+            )
+            message = f"its certificate is refused: {error.verify_message} (looked at by {by})"
+            raise ServiceRefusedError(message) from error
         except ValueError as error:
             # tornado's word for a connection that was closed before TLS could begin.
             message = "the connection was closed before it was made"

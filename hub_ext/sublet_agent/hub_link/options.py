@@ -5,7 +5,7 @@ from pathlib import Path
 from traitlets import Bool, Float, HasTraits, Unicode
 
 from sublet_agent.errors import SettingsError
-from sublet_agent.hub_link.address import is_kept_private
+from sublet_agent.hub_link.address import is_kept_private, link_url
 from sublet_agent.hub_link.connection import LinkSettings
 
 
@@ -46,6 +46,11 @@ class LinkOptions(HasTraits):
         if not self.secret_file:
             message = "service_url is set and secret_file is not: the hub service knows nodes by it"
             raise SettingsError(message)
+        try:
+            link_url(self.service_url)
+        except ValueError as error:
+            message = f"service_url {error}"
+            raise SettingsError(message) from error
         if not (is_kept_private(self.service_url) or self.plain_http):
             message = (
                 f"service_url {self.service_url} is another machine's, by http: the node's secret "

@@ -70,7 +70,11 @@ class Node:
 
 @asynccontextmanager
 async def a_node(
-    tmp_path: Path, ca_file: Path | None = None, status_period_s: float = 0.1, **service: Any
+    tmp_path: Path,
+    ca_file: Path | None = None,
+    status_period_s: float = 0.1,
+    at: str = "",
+    **service: Any,
 ) -> AsyncIterator[Node]:
     fake = FakeServiceLink(beat_s=600, **service)
     await asyncio.to_thread(fake.start)
@@ -88,7 +92,7 @@ async def a_node(
         )
 
     settings = LinkSettings(
-        fake.url,
+        at or fake.url,
         tmp_path / "secret",
         ca_file,
         status_period_s=status_period_s,
@@ -231,9 +235,9 @@ async def test_who_answers_each_status_is_not_silent(tmp_path: Path) -> None:
             assert not node.link.silent
 
 
-def _keys(folder: Path) -> Keys:
+def _keys(folder: Path, name: str = "127.0.0.1") -> Keys:
     folder.mkdir()
-    return make_keys(folder, ["127.0.0.1"], datetime.now(UTC))
+    return make_keys(folder, [name], datetime.now(UTC))
 
 
 def _served(keys: Keys) -> SSLContext:
@@ -247,9 +251,35 @@ async def test_a_service_whose_certificate_is_another_authoritys_learns_nothing(
 ) -> None:
     ours, theirs = _keys(tmp_path / "ours"), _keys(tmp_path / "theirs")
     async with a_node(tmp_path, ours.authority, certificate=_served(theirs)) as node:
-        await node.until(lambda: "certificate verify failed" in caplog.text)
+        await node.until(lambda: _said(caplog))
+        assert "certificate is refused: " in _said(caplog)[0]
+        assert f"ca_file {ours.authority}" in _said(caplog)[0]
         assert node.service.hellos == []
         assert node.service.refused == []
         # Read again for each connection: the admin has named the right one.
         ours.authority.write_bytes(theirs.authority.read_bytes())
         await node.until(lambda: node.assigned)
+
+
+async def test_it_is_told_for_whom_a_certificate_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = _keys(tmp_path / "keys", "192.0.2.1")
+    async with a_node(tmp_path, keys.authority, certificate=_served(keys)) as node:
+        await node.until(lambda: _said(caplog))
+        assert "not valid for '127.0.0.1'" in _said(caplog)[0]
+
+
+async def test_a_connection_that_ends_before_tls_begins_is_told_as_that(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, a_node(tmp_path, at=f"https://127.0.0.1:{port}/") as node:
+        await node.until(lambda: _said(caplog))
+    assert "certificate" not in _said(caplog)[0]
+
+
+def _said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the agent's own words: tornado has others in the same log."""
+    return [r.getMessage() for r in caplog.records if r.name.startswith("sublet_agent.")]

@@ -51,3 +51,14 @@ def test_it_is_sent_in_clear_only_if_that_was_chosen(url: str) -> None:
 )
 def test_the_link_is_below_the_services_address(service: str, link: str) -> None:
     assert link_url(service) == link
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "https", "8000:8001"])
+def test_an_address_whose_port_is_none_is_refused_with_that(port: str) -> None:
+    with pytest.raises(SettingsError, match="names no port"):
+        _agent(f"https://hub.example.org:{port}/services/sublet/").link_settings()
+
+
+def test_an_address_that_cannot_be_read_is_refused_with_that() -> None:
+    with pytest.raises(SettingsError, match=r"cannot be read: .*IPv6"):
+        _agent("https://[::1/services/sublet/").link_settings()
