@@ -133,23 +133,36 @@ class _Others:
         for _ in range(tools.settings.listing_rounds):
             listed = tools.device.processes(self._gpu_id)
             at_large = self._at_large(listed, passed_over)
+            # First, also where somebody is at large beside whom nothing is restored: what is on
+            # its way back already needs each of these still.
+            failure = self._pause(at_large.born, passed_over if but_stopped else None)
+            if failure:
+                return failure
             if at_large.strangers and not but_stopped:
                 return f"process {at_large.strangers[0]} on this GPU belongs to no slice"
             if not at_large.born and not at_large.ending:
                 self._listed = frozenset((p.pid, p.memory_mib) for p in listed)
                 return ""
-            failures = tools.paused_processes.pause(
-                at_large.born, PauseReason.MOVE, tools.settings.pause_timeout_ms
-            )
-            failed = {f.target.identity for f in failures}
-            self.paused.extend(t for t in at_large.born if t.identity not in failed)
-            for failure in failures:
-                if but_stopped and isinstance(failure.error, StandsStillError):
-                    passed_over.add(failure.target.identity)
-                elif not failure.gone:
-                    pid = failure.target.identity.pid
-                    return f"process {pid} beside it cannot be paused: {failure.error}"
         return "processes start and end on this GPU faster than they can be paused"
+
+    def _pause(self, born: Sequence[Target], passed_over: set[ProcessIdentity] | None) -> str:
+        """Pause these; return why one cannot be, or ``""``.
+
+        Into ``passed_over``, where it is given, go those that are stopped: no failures then.
+        """
+        tools = self._tools
+        failures = tools.paused_processes.pause(
+            born, PauseReason.MOVE, tools.settings.pause_timeout_ms
+        )
+        failed = {f.target.identity for f in failures}
+        self.paused.extend(t for t in born if t.identity not in failed)
+        for failure in failures:
+            if passed_over is not None and isinstance(failure.error, StandsStillError):
+                passed_over.add(failure.target.identity)
+            elif not failure.gone:
+                pid = failure.target.identity.pid
+                return f"process {pid} beside it cannot be paused: {failure.error}"
+        return ""
 
     def _at_large(
         self, listed: Iterable[GpuProcess], passed_over: Collection[ProcessIdentity]

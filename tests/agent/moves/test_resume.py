@@ -139,6 +139,22 @@ def test_a_process_born_while_a_restore_is_under_way_is_paused_at_once(bench):
     assert bench.states() == {1: "running", 2: "running"}
 
 
+def test_beside_a_stranger_a_process_born_while_a_restore_is_under_way_is_paused_too(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+    stood_still = threading.Event()
+
+    def two_processes_begin():
+        bench.process("unknown", 2, GIB)
+        del bench.owners[2]
+        bench.process("other", 3, GIB)
+        bench.device.before["pause", 3] = stood_still.set
+        assert stood_still.wait(5)
+
+    bench.device.before["resume", 1] = two_processes_begin
+    resume_slice(bench.tools, bench.plan(image))
+    assert bench.states() == {1: "running", 2: "running", 3: "running"}
+
+
 def test_a_neighbour_that_forks_and_allocates_without_end_delays_but_never_breaks(bench):
     (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
 

@@ -111,9 +111,22 @@ MUTANTS: Final = (
     ),
     Mutant(
         2,
+        "who is born beside a stranger while a restore is under way runs",
+        _RESTORE,
+        "failure = self._pause(",
+        "failure = '' if at_large.strangers else self._pause(",
+        (
+            (
+                f"{_RESUMES}::"
+                "test_beside_a_stranger_a_process_born_while_a_restore_is_under_way_is_paused_too"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
         "it is restored beside one that could not be paused",
         _RESTORE,
-        "if but_stopped and isinstance(failure.error, StandsStillError):",
+        "if passed_over is not None and isinstance(failure.error, StandsStillError):",
         "if isinstance(failure.error, DeviceError):",
         (
             (
