@@ -332,6 +332,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     runs: JobRuns | None = None,
     nodes: ClusterNodes | None = None,
     proxies: tuple[Network, ...] = (),
+    most_connections: int = 512,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
@@ -351,7 +352,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
         assembly.service,
         auth,
         assembly.connections,
-        WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32, proxies),
+        WebSettings(PREFIX, "0", METRICS_TOKEN, b"x" * 32, proxies, most_connections),
     )
     socket, port = bind_unused_port()
     server.add_socket(socket)

@@ -20,12 +20,17 @@ from tornado.httputil import (
 )
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
+from tornado.web import Application
 
-from sublet_hub.web.connections import OpenConnections
+from sublet_hub.web.connections import OPEN_CONNECTIONS, OpenConnections
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE: Final = 64
+_ROUNDS: Final = 16
+"""So many times the loop goes round before as many connections come as there are places: what each
+has sent is looked at before it could be the longest of a crowd.
+"""
 _PAUSE_S: Final = 1.0
 _CLOSED_WHEN_FULL: Final = 64
 _HEADERS_WITHIN_S: Final = 20.0
@@ -40,8 +45,10 @@ class Listener:
         sock: socket.socket,
         take: Callable[[socket.socket, Any], None],
         no_room: Callable[[], None],
+        at_once: int = _AT_ONCE,
     ) -> None:
         self._socket = sock
+        self._at_once = at_once
         self._take = take
         self._no_room = no_room
         self._loop = IOLoop.current()
@@ -59,7 +66,7 @@ class Listener:
             self._loop.add_handler(self._socket, self._accept, IOLoop.READ)
 
     def _accept(self, *_told: Any) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(self._at_once):
             if self._stopped:
                 return
             try:
@@ -86,22 +93,30 @@ class Listener:
 
 
 class _Noted(HTTPMessageDelegate):
-    """The reading of a request, told to the open connections when its headers are there."""
+    """The reading of a request, told to the open connections: its headers' end, and its body's."""
 
-    def __init__(self, inner: HTTPMessageDelegate, has_come: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        inner: HTTPMessageDelegate,
+        has_come: Callable[[bool], None],
+        has_all_come: Callable[[], None],
+    ) -> None:
         self._inner = inner
         self._has_come = has_come
+        self._has_all_come = has_all_come
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        self._has_come()
+        has_body = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
+        self._has_come(has_body)
         return self._inner.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._inner.data_received(chunk)
 
     def finish(self) -> None:
+        self._has_all_come()
         self._inner.finish()
 
     def on_connection_close(self) -> None:
@@ -123,7 +138,11 @@ class BoundedServer(HTTPServer):
         """Take the application, the bound, the answers under way, and tornado's options."""
         super().initialize(request_callback, **options)
         self._unsent = unsent
+        self._at_once = max(1, min(_AT_ONCE, most_connections // _ROUNDS))
         self.open_connections = OpenConnections(most_connections)
+        if isinstance(request_callback, Application):
+            # Its handlers tell whom they have let in.
+            request_callback.settings[OPEN_CONNECTIONS] = self.open_connections
         self._unheard: dict[IOStream, object] = {}
         """The end of the patience with each connection from which nothing has come."""
 
@@ -131,7 +150,9 @@ class BoundedServer(HTTPServer):
         """Take connections at these sockets, within what the machine has room for."""
         for sock in sockets:
             self._sockets[sock.fileno()] = sock
-            listener = Listener(sock, self._handle_connection, self._close_idle)
+            listener = Listener(
+                sock, self._handle_connection, self._close_idle, at_once=self._at_once
+            )
             self._handlers[sock.fileno()] = listener.stop
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
@@ -145,16 +166,20 @@ class BoundedServer(HTTPServer):
             super().handle_stream(stream, address)
 
     def start_request(self, server_conn: Any, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Wait for the connection's next request: idle until its headers are there."""
+        """Wait for the connection's next request, and note what has come of it."""
         stream: IOStream = server_conn.stream
         self._unsent.is_over(stream)
         self.open_connections.is_idle(stream)
 
-        def has_come() -> None:
+        def has_come(has_body: bool) -> None:  # noqa: FBT001 - a callback's one argument
             self._be_patient(stream)
-            self.open_connections.is_busy(stream)
+            self.open_connections.is_asked(stream, body_is_over=not has_body)
 
-        return _Noted(super().start_request(server_conn, request_conn), has_come)
+        def has_all_come() -> None:
+            self.open_connections.has_sent_all(stream)
+
+        inner = super().start_request(server_conn, request_conn)
+        return _Noted(inner, has_come, has_all_come)
 
     def on_close(self, server_conn: Any) -> None:
         """Forget a connection that is closed, or has become an agent's WebSocket."""
@@ -170,7 +195,7 @@ class BoundedServer(HTTPServer):
 
     def _close_idle(self) -> None:
         for _ in range(_CLOSED_WHEN_FULL):
-            stream = self.open_connections.take_idle()
+            stream = self.open_connections.give_one_up()
             if stream is None:
                 return
             stream.close()

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from jupyterhub.services.auth import (  # type: ignore[import-untyped]
     HubOAuthCallbackHandler,
@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import NEXT_PAGE, Problem
 from sublet_quota.wire.schema import WireModel, read_request
+from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from sublet_hub.errors import (
@@ -33,6 +34,7 @@ from sublet_hub.errors import (
 )
 from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
 from sublet_hub.security.rate_limits import BYTES_FOR_ONE, refuse_for
+from sublet_hub.web.connections import OPEN_CONNECTIONS, OpenConnections
 from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
@@ -41,6 +43,7 @@ from sublet_hub.web.routes.route import Access, Call, Route
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
+_HUB: Final = "hub"
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -77,11 +80,21 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         self.body = RequestBody(self.request)
         try:
             await self.let_in()
+            self._take_place()
         except (HTTPError, SubletHubError) as error:
             if not self.body.throw_away(let_in=self.who is not None):
                 raise
             self.refusal = error
         self.answers_early = False
+
+    def _take_place(self) -> None:
+        stream = getattr(self.request.connection, "stream", None)
+        if self.who is None or stream is None:
+            return
+        connections: OpenConnections[IOStream] = self.settings[OPEN_CONNECTIONS]
+        if not connections.let_in(stream, self.who, is_hub=self.who == _HUB):
+            message = "too many requests of yours are under way at once: try again"
+            raise TooManyRequestsError(message, retry_after_s=2)
 
     def data_received(self, chunk: bytes) -> None:
         """Take a part of the body."""
@@ -112,6 +125,8 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             self.body.free()
         stream = getattr(self.request.connection, "stream", None)
         if stream is not None:
+            connections: OpenConnections[IOStream] = self.settings[OPEN_CONNECTIONS]
+            connections.is_answered(stream)
             unsent: UnsentAnswers = self.settings["unsent"]
             # What finish was given as a whole has its length among its headers.
             size = int(self._headers.get("Content-Length", "0"))
@@ -219,7 +234,7 @@ class RouteHandler(ServiceHandler):
         route = self.route = self.routes[self.request.method or ""]
         if route.access is Access.HUB:
             self._let_hub_in()
-            self.who = "hub"
+            self.who = _HUB
         else:
             caller = await self._let_user_in(route)
             self.who = f"{caller.kind}:{caller.name}"

@@ -1,15 +1,22 @@
 """What strangers send costs no memory: made-up methods, and bodies without a token."""
 
 import asyncio
-import contextlib
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.security.byte_room import ByteRoom, RoomsByKind
 
-from tests.support.hub_world import ADMIN_SCOPES, PREFIX, HubWorld, until
+from tests.support.hub_world import (
+    ADMIN_SCOPES,
+    PREFIX,
+    FakeHub,
+    HubWorld,
+    hub_world,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -126,7 +133,7 @@ async def test_users_who_agree_to_fill_all_room_keep_out_neither_the_hub_nor_who
     # Each as much as one may have, of which nearly nothing is sent.
     colluders = [world.user(f"user-{number}") for number in range(12)]
     started = head("POST", "api/jobs", None, "Content-Length: 262144")
-    async with contextlib.AsyncExitStack() as lines:
+    async with AsyncExitStack() as lines:
         held = []
         for token in colluders:
             for _ in range(31):
@@ -166,6 +173,22 @@ async def test_whose_body_gave_its_room_up_is_told_so_when_it_is_over(world: Hub
 
 def nothing() -> None:
     """Give nothing up."""
+async def test_one_caller_has_so_many_requests_under_way_and_others_are_served(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, most_connections=32) as world, AsyncExitStack() as lines:
+        mal, ada = world.user("mal"), world.user("ada")
+        for _ in range(4):
+            _, writer = await lines.enter_async_context(line_to(world))
+            writer.write(head("POST", "api/jobs", mal, "Content-Length: 9"))
+        bodies = world.service.limits.bodies
+        await until(lambda: bodies.promised == 36)
+        answer = await world.raw("GET", "api/share", mal)
+        assert (answer.code, answer.headers["Retry-After"]) == (429, "2")
+        assert (await world.raw("GET", "api/share", ada)).code == 200
+        await lines.aclose()
+        await until(lambda: bodies.promised == 0)
+        assert (await world.raw("GET", "api/share", mal)).code == 200
 
 
 async def test_what_one_caller_sends_leaves_room_to_others() -> None:

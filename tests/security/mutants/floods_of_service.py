@@ -19,6 +19,10 @@ _ACCESS: Final = "tests/hub/web/test_access.py"
 _BODIES: Final = "tests/hub/web/test_methods_and_bodies.py"
 _LONG_BODY: Final = f"{_BODIES}::test_who_sends_no_token_is_refused_before_a_long_body_is_read"
 _OPEN: Final = "tests/hub/web/test_connections.py"
+_CROWD: Final = "test_beside_a_crowd_that_never_ends_its_requests_all_others_are_answered"
+_LET_IN_STAY: Final = (
+    "test_who_was_let_in_keeps_their_places_from_however_many_addresses_strangers_come"
+)
 _LISTS: Final = "tests/hub/web/test_pages.py"
 _TURN_TESTS: Final = "tests/hub/security/test_list_turns.py"
 _QUEUE: Final = "tests/hub/security/test_question_queue.py"
@@ -180,15 +184,15 @@ MUTANTS: Final = (
         12,
         "any number of connections is open",
         _CONNECTIONS,
-        "if len(self) < self._most:",
-        "if True:",
+        "if len(self) >= self._most:",
+        "if False:",
         (f"{_OPEN}::test_who_has_the_most_gives_up_their_longest_idle_connection",),
     ),
     Mutant(
         12,
         "who comes first keeps all connections",
         _CONNECTIONS,
-        "victim = self._victim_for(peer)",
+        "victim = self._victim()",
         "victim = None",
         (f"{_OPEN}::test_who_has_the_most_gives_up_their_longest_idle_connection",),
     ),
@@ -196,9 +200,52 @@ MUTANTS: Final = (
         12,
         "a stranger's connections cost the proxy's",
         _CONNECTIONS,
-        "name = max(self._peers, key=lambda name: (len(self._peers[name]), name == newcomer))",
-        "name = next(iter(self._peers))",
+        "return max(first, key=lambda each: (each[0], -self._places[each[1]].since))[1]",
+        "return next(first)[1]",
         (f"{_OPEN}::test_the_proxy_keeps_its_places_while_a_stranger_opens_a_thousand",),
+    ),
+    Mutant(
+        12,
+        "requests that never end keep everybody else out",
+        _CONNECTIONS,
+        "_About.STRANGER if body_is_over else _About.STRANGER_DELAYS",
+        "_About.STRANGER if body_is_over else _About.HUB",
+        (f"{_OPEN}::{_CROWD}",),
+    ),
+    Mutant(
+        12,
+        "strangers of many addresses take the places of who was let in",
+        _CONNECTIONS,
+        "self._move(connection, _About.HUB if is_hub else kind, who)",
+        "pass",
+        (f"{_OPEN}::{_LET_IN_STAY}",),
+    ),
+    Mutant(
+        12,
+        "one caller takes all places",
+        _CONNECTIONS,
+        "if not is_hub and self._of_caller[who] >= self._most_of_one:",
+        "if False:",
+        (
+            f"{_OPEN}::test_one_caller_has_a_part_of_all_places_and_the_hub_as_many_as_it_needs",
+            f"{_BODIES}::test_one_caller_has_so_many_requests_under_way_and_others_are_served",
+        ),
+    ),
+    Mutant(
+        12,
+        "a crowd of strangers ends all connections that wait for their next request",
+        _CONNECTIONS,
+        "order.sort(key=lambda about: about not in _STRANGERS)",
+        "pass",
+        (f"{_OPEN}::test_while_strangers_have_more_than_half_theirs_go_before_idle_ones",),
+    ),
+    Mutant(
+        12,
+        "more come in one round of the loop than there are places",
+        _LISTENING,
+        "self._at_once = max(1, min(_AT_ONCE, most_connections // _ROUNDS))",
+        "self._at_once = _AT_ONCE",
+        (f"{_OPEN}::test_in_each_round_of_the_loop_a_part_of_the_places_is_taken_at_most",),
     ),
     Mutant(
         12,
