@@ -61,6 +61,22 @@ def test_a_share_tells_what_is_not_as_it_should_be_and_what_to_do(service: FakeH
     assert "41 GiB on the" in words
 
 
+def test_no_limit_is_told_only_where_all_that_could_say_one_is_known(service: FakeHubService):
+    service.answer("GET share", share())
+    assert "no limit)" in sublet("share").output
+    service.answer("GET share", share(groups_known=False))
+    shown = sublet("share", "--owner", "cleo").output
+    assert "no limit)" not in shown
+    assert "not known until they start a server" in shown
+
+
+def test_the_share_of_who_does_not_exist_is_an_error(service: FakeHubService):
+    told = {"reason": "not-found", "message": "JupyterHub knows no user 'x'", "numbers": {}}
+    service.answer("GET share", told, 404)
+    shown = sublet("share", "--owner", "x")
+    assert (shown.exit_code, "knows no user 'x'" in shown.output) == (1, True)
+
+
 def test_a_slice_is_given_up_and_resized(service: FakeHubService):
     service.answer("POST slices/s-1/give-up", slice_info())
     shown = sublet("give-up", "--slice", "s-1")

@@ -80,6 +80,10 @@ class FakeHub:
     service: str = "sublet"
     """Whose the service's token is; empty: nobody's."""
     service_may_list: bool = True
+    people: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    """The users with their groups; ``None``: such as the service may not see."""
+    asked_about: list[str] = field(default_factory=list)
+    """The users after whom the service asked one by one."""
     codes: dict[str, str] = field(default_factory=dict)
     """Of logins under way: the token that the service gets for the code."""
     logins: list[dict[str, str]] = field(default_factory=list)
@@ -140,6 +144,21 @@ class _UsersHandler(RequestHandler):
             for name, servers in list(hub.servers.items())
         ]
         self.write({"items": items, "_pagination": {"next": None}})
+
+
+class _OneUserHandler(RequestHandler):
+    def get(self, name: str) -> None:
+        hub: FakeHub = self.settings["hub"]
+        hub.asked_about.append(name)
+        if hub.broken:
+            self.set_status(503)
+            return
+        if name not in hub.people:
+            self.set_status(404)
+            self.write({"status": 404, "message": "Not Found"})
+            return
+        groups = hub.people[name]
+        self.write({"name": name} if groups is None else {"name": name, "groups": list(groups)})
 
 
 @dataclass
@@ -299,6 +318,7 @@ async def fake_hub() -> AsyncIterator[FakeHub]:
     routes = [
         ("/hub/api/user", _UserHandler),
         ("/hub/api/users", _UsersHandler),
+        ("/hub/api/users/([^/]+)", _OneUserHandler),
         ("/hub/api/oauth2/token", _TokenHandler),
     ]
     server = HTTPServer(Application(routes, hub=hub, log_function=lambda _: None))

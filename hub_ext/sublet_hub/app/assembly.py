@@ -39,6 +39,7 @@ from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
 from sublet_hub.slices.home_volumes import Homes, node_of_home
+from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
@@ -132,6 +133,7 @@ class Assembly:
             quota=quota,
             capacity=capacity,
             accounts=accounts,
+            users=HubUsers(adapters.hub, ledger, accounts),
             allocation=allocation,
             reconciliation=Reconciliation(ledger, fleet, allocation, patience, now),
             startup_grace=StartupGrace(fleet, settings.agents_return_within),

@@ -1,4 +1,4 @@
-"""The questions to JupyterHub which servers there are, and whose the service's token is.
+"""The questions to JupyterHub: which servers there are, who a user is, whose our token is.
 
 No other module knows the hub's own API.
 """
@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from sublet_quota.names.ids import UserName
 from sublet_quota.names.scopes import SERVICE_NAME
@@ -22,6 +22,8 @@ _MOST_PAGES = 1000
 _MOST_BYTES = 64 * 1024 * 1024
 _NOT_ALLOWED: Final = 403
 _NOTHING_THERE: Final = 404
+_NO_NAMES: Final = frozenset({"", ".", ".."})
+"""What stands for another place in an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,14 @@ class HubServers:
     """The servers that run, start or stop, by owner and name."""
 
     servers: frozenset[tuple[UserName, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class HubUser:
+    """A user of the hub."""
+
+    groups: tuple[str, ...] | None
+    """``None``: the service's role may not see them."""
 
 
 class HubClient:
@@ -52,6 +62,22 @@ class HubClient:
                 return HubServers(frozenset(found))
         message = f"the hub's list of users has no end after {_MOST_PAGES} pages"
         raise HubUnreachableError(message)
+
+    async def user(self, name: str) -> HubUser | None:
+        """Return a user; ``None`` where the hub knows nobody of that name.
+
+        ``HubUnreachableError`` where it does not say.
+        """
+        if name in _NO_NAMES:
+            return None
+        try:
+            found = await self._ask(f"users/{quote(name, safe='')}")
+        except HTTPClientError as error:
+            if error.code == _NOTHING_THERE:
+                return None
+            raise self._unexpected("who a user is", error) from error
+        groups = found.get("groups") if isinstance(found, dict) else None
+        return HubUser(tuple(map(str, groups)) if isinstance(groups, list) else None)
 
     async def whose_token(self) -> HubStanding:
         """Return how the hub knows the service's token. ``HubUnreachableError``."""

@@ -1,5 +1,7 @@
 """``sublet share``, ``sublet keep`` and ``sublet wake``: one's own slices."""
 
+from typing import Final
+
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.residency.snapshot import Holder
@@ -18,6 +20,9 @@ from sublet_lab.command_line.tables import (
     wants_json,
 )
 
+_GROUPS_UNKNOWN: Final = (
+    "not known until they start a server: JupyterHub does not tell of their groups"
+)
 SLICE = click.option(
     "--slice",
     "slice_id",
@@ -36,13 +41,12 @@ def share(service: Service, owner: str | None) -> None:
     if wants_json():
         print_json(found)
         return
-    limit = "no limit" if found.limit_mib is None else f"limit {format_memory(found.limit_mib)}"
     guaranteed = f"guaranteed {format_memory(found.guaranteed_mib)}"
     print_facts(
         [
             ("Owner", found.owner),
-            ("In use", f"{format_memory(found.used_mib)} ({guaranteed}, {limit})"),
-            ("Group", _group(found.quota)),
+            ("In use", f"{format_memory(found.used_mib)} ({guaranteed}, {_limit(found)})"),
+            ("Group", _group(found.quota) if found.groups_known else _GROUPS_UNKNOWN),
             ("Seven days", _week(found.week)),
             ("Jobs", f"{found.jobs_running} running, {found.jobs_waiting} waiting"),
             ("Lending", "on" if found.lending else "off, by an admin"),
@@ -54,6 +58,12 @@ def share(service: Service, owner: str | None) -> None:
         print_slices(found.slices)
     else:
         click.echo("No slices: start a notebook server with one from the hub's page.")
+
+
+def _limit(found: Share) -> str:
+    if found.limit_mib is not None:
+        return f"limit {format_memory(found.limit_mib)}"
+    return "no limit" if found.groups_known else "no limit but for what groups say"
 
 
 def _group(quota: QuotaShare | None) -> str:

@@ -228,6 +228,9 @@ class Share(AnswerModel):
     used_mib: Mib
     guaranteed_mib: Mib
     limit_mib: Mib | None
+    groups_known: bool = True
+    """Whether the owner's groups are known: where not, what they may have through these is not in
+    here, and a limit of ``None`` means none that is known."""
     lending: bool
     agents_silent: tuple[Name, ...] = Field(default=(), max_length=_MOST_LISTED)
     quota: QuotaShare | None = None

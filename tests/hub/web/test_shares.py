@@ -76,6 +76,47 @@ async def test_my_share_has_my_quota_my_groups_my_offers_and_my_week(
         assert timedelta(days=6, hours=23) < datetime.now(UTC) - since < timedelta(days=7, hours=1)
 
 
+async def test_an_admin_sees_the_limits_of_somebody_who_never_started_a_server(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text(QUOTA)
+    settings = settings_for(tmp_path, quota_file=tmp_path / "quota.yaml")
+    hub.people |= {"cleo": ("lab",), "unseen": None}
+    async with hub_world(tmp_path, hub, settings) as world:
+        status, share = await world.call("GET", "share?owner=cleo", world.admin())
+        assert (status, share["quota"]["groups"], share["groups_known"]) == (200, ["lab"], True)
+        assert share["quota"]["group_limit_mib"] == 70 * GIB
+        status, share = await world.call("GET", "share?owner=unseen", world.admin())
+        assert (status, share["quota"]["groups"], share["groups_known"]) == (200, [], False)
+
+
+async def test_the_share_of_somebody_who_does_not_exist_is_refused_with_their_name(
+    world: HubWorld,
+) -> None:
+    for name in ("nobody", "..", "a%2fb"):
+        status, problem = await world.call("GET", f"share?owner={name}", world.admin())
+        assert (status, problem["reason"]) == (404, "not-found")
+    assert "JupyterHub knows no user 'a/b'" in problem["message"]
+    assert ".." not in world.hub.asked_about
+
+
+async def test_a_hub_that_is_away_hides_nobody_who_has_a_server(world: HubWorld) -> None:
+    await world.agent()
+    await world.slice_for("ada", size="small", groups=["lab"])
+    world.hub.broken = True
+    status, share = await world.call("GET", "share?owner=ada", world.admin())
+    assert (status, len(share["slices"]), share["groups_known"]) == (200, 1, True)
+    status, problem = await world.call("GET", "share?owner=cleo", world.admin())
+    assert (status, problem["reason"]) == (503, "hub-unreachable")
+
+
+async def test_who_looks_at_many_shares_asks_the_hub_once_for_each(world: HubWorld) -> None:
+    world.hub.people["cleo"] = ()
+    for _ in range(5):
+        assert (await world.call("GET", "share?owner=cleo", world.admin()))[0] == 200
+    assert world.hub.asked_about == ["cleo"]
+
+
 async def test_who_is_in_no_group_has_no_groups_numbers(world: HubWorld) -> None:
     await world.agent()
     _, share = await world.call("GET", "share", world.user("ada"))

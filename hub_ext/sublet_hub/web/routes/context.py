@@ -13,6 +13,7 @@ from sublet_hub.security.byte_room import RoomsByKind
 from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.slices.pods import Pods
 from sublet_hub.slices.reconciliation import Reconciliation
@@ -48,6 +49,7 @@ class ServiceParts:
     quota: QuotaFile
     capacity: Capacity
     accounts: OwnerAccounts
+    users: HubUsers
     allocation: Allocation
     reconciliation: Reconciliation
     startup_grace: StartupGrace

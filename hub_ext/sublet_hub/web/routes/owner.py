@@ -87,12 +87,11 @@ async def page_of(service: ServiceParts, call: Call, listing: Listing[Entry], mo
 async def _share(service: ServiceParts, call: Call) -> Share:
     owner = call.owner(scopes.READ)
     caller = call.user
-    if caller.name == owner:
-        groups = groups_of(service, caller)
-    else:
-        account = service.accounts.find(owner)
-        groups = () if account is None else account.groups
-    return service.shares.share(owner, groups, viewer_of(service, caller), service.keep_and_wake)
+    own = caller.name == owner
+    groups = groups_of(service, caller) if own else await service.users.groups_of(owner)
+    viewer = viewer_of(service, caller)
+    share = service.shares.share(owner, groups or (), viewer, service.keep_and_wake)
+    return share if groups is not None else share.model_copy(update={"groups_known": False})
 
 
 async def _slices(service: ServiceParts, call: Call) -> tuple[SliceInfo, ...]:
@@ -177,7 +176,16 @@ async def _events(service: ServiceParts, call: Call) -> Page:
 
 
 OWNER_ROUTES = (
-    Route("GET", "share", Access.USER, "My share of the GPUs", _share, Share, parameters=(OWNER,)),
+    Route(
+        "GET",
+        "share",
+        Access.USER,
+        "My share of the GPUs",
+        _share,
+        Share,
+        parameters=(OWNER,),
+        refusals=(404,),
+    ),
     Route(
         "GET",
         "slices",
