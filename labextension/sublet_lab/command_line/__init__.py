@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from sublet_lab.command_line.admin import events, gpus, lending
+from sublet_lab.command_line.admin import gpus, lending
+from sublet_lab.command_line.events import events
 from sublet_lab.command_line.jobs import jobs
 from sublet_lab.command_line.own_slice import give_up, history, resize
 from sublet_lab.command_line.service import Service

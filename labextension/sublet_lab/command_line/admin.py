@@ -1,7 +1,6 @@
-"""``sublet gpus``, ``sublet lending`` and ``sublet events``."""
+"""``sublet gpus`` and ``sublet lending``."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory
@@ -9,7 +8,7 @@ from sublet_quota.reasons.fitness import is_closed, unfit_clause
 from sublet_quota.reasons.foreign_processes import foreign_clause
 from sublet_quota.reasons.not_frozen import not_frozen_clause
 from sublet_quota.residency.snapshot import Holder
-from sublet_quota.wire.api import EventInfo, GpuInfo, LendingState, LendingSwitch, SliceInfo
+from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch, SliceInfo
 
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
@@ -150,41 +149,3 @@ def _print_lending(state: LendingState) -> None:
     since = f", since {clock(state.switched_at)}" if state.switched_at else ""
     by = f", by {plain(state.switched_by)}" if state.switched_by else ""
     click.echo(f"Lending is {'on' if state.lending else 'off'}{reason}{since}{by}.")
-
-
-@click.command()
-@click.option(
-    "--since",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]),
-    help="Only later ones; local time.",
-)
-@click.option("--owner", help="Only another user's (admins).")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@json_option
-@pass_service
-def events(service: Service, since: datetime | None, owner: str | None, limit: int) -> None:
-    """Show what happened to your slices and jobs; admins: to everybody's."""
-    later_than = None if since is None else since.astimezone().isoformat()
-    pages = list(service.list(EventInfo, "events", limit, since=later_than, owner=owner))
-    found = [event for page in reversed(pages) for event in page]
-    if wants_json():
-        print_json(found)
-    elif not found:
-        click.echo("No events.")
-    else:
-        print_table(
-            ("AT", "WHAT", "OWNER", "GPU", "SLICE", ">MOVED", ">TOOK", "DETAIL"),
-            (
-                (
-                    clock(event.at),
-                    event.kind,
-                    event.owner or "",
-                    event.node or "",
-                    event.slice_id or "",
-                    format_memory(event.bytes_mib) if event.bytes_mib else "",
-                    f"{event.took_s:.3f} s" if event.took_s else "",
-                    event.detail,
-                )
-                for event in found
-            ),
-        )

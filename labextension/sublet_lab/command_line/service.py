@@ -28,6 +28,8 @@ from sublet_lab.service_calls import (
 _TIMEOUT_S = 30.0
 _BUSY_PATIENCE_S = 120
 """How long a question may wait altogether for a service that says to ask later."""
+MOST_OF_A_PAGE = 1000
+"""The most entries that the service gives at once."""
 SUBMITTING_S = 400.0
 """How long a submission may take: the job's notebook is read meanwhile, and its files are copied.
 """
@@ -77,15 +79,18 @@ class Service:
         return self._read(self._get(path, query), kind)
 
     def list(
-        self, kind: type[T], path: str, limit: int, **query: str | int | None
+        self, kind: type[T], path: str, limit: int | None, **query: str | int | None
     ) -> Iterator[tuple[T, ...]]:
-        """Go through the pages of a list that has at most ``limit`` entries of ``kind``."""
+        """Go through the pages of a list, up to ``limit`` entries of ``kind``; ``None``: all."""
         before: str | None = None
-        while limit > 0:
-            answer = self._get(path, {**query, "limit": limit, "before": before})
+        while limit is None or limit > 0:
+            most = MOST_OF_A_PAGE if limit is None else min(limit, MOST_OF_A_PAGE)
+            answer = self._get(path, {**query, "limit": most, "before": before})
             page = self._read(answer, tuple[kind, ...])  # type: ignore[valid-type]
             yield page
-            limit, before = limit - len(page), answer.following
+            before = answer.following
+            if limit is not None:
+                limit -= len(page)
             if before is None or not page:
                 return
 

@@ -4,6 +4,8 @@ Names and messages come from other people. Their control characters, which a ter
 are shown instead; rich's markup is never read.
 """
 
+import csv
+import io
 import json
 import re
 import sys
@@ -20,6 +22,8 @@ from rich.text import Text
 
 _WIDTH_OF_FILES = 200
 _JSON = "sublet.json"
+_CSV = "sublet.csv"
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ud800-\udfff]"
 )
@@ -66,6 +70,51 @@ def wants_json() -> bool:
     """Whether the running command was given ``--json``."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(_JSON))
+
+
+def csv_option(command: F) -> F:
+    """Return a command with ``--csv``; ``wants_csv`` tells whether it was used."""
+
+    def remember(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's signature)
+        context.meta[_CSV] = value or context.meta.get(_CSV, False)
+
+    option = click.option(
+        "--csv",
+        is_flag=True,
+        expose_value=False,
+        callback=remember,
+        is_eager=True,
+        help="Print comma-separated values with a line of headings; times in UTC, units as named.",
+    )
+    return option(command)
+
+
+def wants_csv() -> bool:
+    """Whether the running command was given ``--csv``."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(_CSV))
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows as comma-separated values below their headings."""
+    _print_csv_line(columns)
+    for row in rows:
+        _print_csv_line(row)
+
+
+def _print_csv_line(cells: Sequence[object]) -> None:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([_csv_cell(cell) for cell in cells])
+    click.echo(line.getvalue())
+
+
+def _csv_cell(cell: object) -> object:
+    """Return a cell such that no spreadsheet takes somebody's text for a formula."""
+    if isinstance(cell, datetime):
+        return cell.astimezone(UTC).isoformat()
+    if not isinstance(cell, str):
+        return cell
+    return f"'{plain(cell)}" if cell.startswith(_FORMULAS) else plain(cell)
 
 
 def print_json(value: Any) -> None:

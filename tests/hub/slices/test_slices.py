@@ -1,8 +1,10 @@
 """Slices handed out, shown, kept, woken, and taken back when their server is gone."""
 
 import asyncio
+import json
 import os
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ from typing import Any
 import psutil
 import pytest
 from sublet_hub.ledger.database import EventQuery
+from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import EventRecord
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.installation.standings import HubStanding
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import AgentEvent, WaitReport
+from sublet_quota.wire.api import NEXT_PAGE
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.fake_agent import GIB, a_gpu, a_report
@@ -377,6 +381,29 @@ async def test_admins_see_every_card_with_its_slices(world: HubWorld) -> None:
     _, gpus = await world.call("GET", "gpus", world.admin())
     assert [g["report"]["gpu_id"] for g in gpus] == ["SIM-0", "SIM-1"]
     assert sorted(s["lease"]["owner"] for g in gpus for s in g["slices"]) == ["ada", "bob"]
+
+
+async def test_events_are_read_up_to_a_time_page_by_page(world: HubWorld) -> None:
+    admin, ledger = world.admin(), world.service.ledger
+    began = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+    events = [
+        replace(event(EventKind.IDLE, began + timedelta(seconds=n // 2)), event_id=f"e-{n:02}")
+        for n in range(10)
+    ]
+    ledger.add_events(tuple(events))
+    end = (began + timedelta(seconds=4)).isoformat().replace("+", "%2B")
+    path = f"events?until={end}&limit=3"
+    found: list[str] = []
+    following: str | None = None
+    for _ in range(10):
+        answer = await world.raw("GET", f"api/{path}&before={following or f'{10**16}-x'}", admin)
+        assert answer.code == 200, answer.body
+        found = [each["event_id"] for each in json.loads(answer.body)] + found
+        following = answer.headers.get(NEXT_PAGE)
+        if following is None:
+            break
+    assert found == [f"e-{n:02}" for n in range(8)]
+    assert (await world.call("GET", "events?until=0001-01-01T00:00:00%2b23:59", admin))[0] == 400
 
 
 async def test_events_are_read_from_a_time_on(world: HubWorld) -> None:

@@ -161,9 +161,13 @@ async def _events(service: ServiceParts, call: Call) -> Page:
         raise NotAllowedError(message)
     limit = call.number("limit", _MOST_EVENTS, _MOST_EVENTS)
     since, viewer = call.time("since"), viewer_of(service, caller)
+    until = call.time("until")
+    # No id is smaller than an empty one: whatever is of that moment itself is left out.
+    end: Place | None = None if until is None else (until, "")
 
     def older(before: Place | None, most: int) -> tuple[EventRecord, ...]:
-        return service.ledger.events(EventQuery(since, owner, most, before=before))[::-1]
+        first = min((place for place in (before, end) if place is not None), default=None)
+        return service.ledger.events(EventQuery(since, owner, most, before=first))[::-1]
 
     listing: Listing[EventRecord] = Listing(
         older,
@@ -253,7 +257,12 @@ OWNER_ROUTES = (
         tuple[EventInfo, ...],
         parameters=(
             Parameter("since", Nature.TIME, "Later than this."),
-            Parameter("limit", Nature.NUMBER, "The newest so many, 1000 at most."),
+            Parameter("until", Nature.TIME, "Earlier than this."),
+            Parameter(
+                "limit",
+                Nature.NUMBER,
+                f"The newest so many of the page, 1000 at most; what is older, by {NEXT_PAGE}.",
+            ),
             OWNER,
             BEFORE,
         ),

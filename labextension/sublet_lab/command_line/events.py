@@ -1,0 +1,155 @@
+"""``sublet events``: all that is kept of what happened, page by page, and what happens now."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import click
+from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.wire.api import EventInfo
+
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.tables import (
+    clock,
+    csv_option,
+    json_option,
+    plain,
+    print_csv,
+    print_json,
+    print_table,
+    wants_csv,
+    wants_json,
+)
+
+TIME: Final = click.DateTime(
+    ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
+)
+_ASK_AGAIN_S: Final = 2.0
+_TOLD_LATE: Final = timedelta(minutes=2)
+"""How much later than it happened an agent may tell of something that is followed."""
+_MOST_SEEN: Final = 100_000
+_COLUMNS: Final = ("AT", "WHAT", "OWNER", "GPU", "SLICE", ">MOVED", ">TOOK", "DETAIL")
+_FIELDS: Final = (
+    "at",
+    "kind",
+    "owner",
+    "node",
+    "gpu_id",
+    "slice_id",
+    "for_slice_id",
+    "bytes_mib",
+    "took_s",
+    "detail",
+)
+
+
+@click.command()
+@click.option("--since", type=TIME, help="Only later ones; local time.")
+@click.option("--until", type=TIME, help="Only earlier ones; local time.")
+@click.option("--owner", help="Only another user's (admins).")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="The newest so many."
+)
+@click.option("--all", "everything", is_flag=True, help="All that are kept, however many.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens, a line each.")
+@json_option
+@csv_option
+@pass_service
+def events(  # noqa: PLR0913 (click's signature)
+    service: Service,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    owner: str | None,
+    limit: int,
+    everything: bool,
+    follow: bool,
+) -> None:
+    """Show what happened to your slices and jobs, the oldest first; admins: to everybody's."""
+    if follow and (until is not None or wants_csv()):
+        message = "--follow goes on without an end, and not with --until or --csv"
+        raise click.UsageError(message)
+    found = events_between(service, owner, since, until, None if everything else limit)
+    if follow:
+        _follow(service, owner, found)
+    elif wants_json():
+        print_json(found)
+    elif wants_csv():
+        print_csv(_FIELDS, ([getattr(event, name) for name in _FIELDS] for event in found))
+    elif not found:
+        click.echo("No events.")
+    else:
+        print_table(_COLUMNS, (_cells(event) for event in found))
+
+
+def events_between(
+    service: Service,
+    owner: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+) -> list[EventInfo]:
+    """Return the newest events between two times, the oldest first; with no limit all of them."""
+    pages = list(
+        service.list(
+            EventInfo, "events", limit, since=_written(since), until=_written(until), owner=owner
+        )
+    )
+    return [event for page in reversed(pages) for event in page]
+
+
+def _written(at: datetime | None) -> str | None:
+    if at is None:
+        return None
+    try:
+        return at.astimezone().isoformat()
+    except (OverflowError, ValueError) as error:
+        message = f"{at:%Y-%m-%d} is too long ago, or too far away"
+        raise click.UsageError(message) from error
+
+
+def _cells(event: EventInfo) -> tuple[str, ...]:
+    return (
+        clock(event.at),
+        event.kind,
+        event.owner or "",
+        event.node or "",
+        event.slice_id or "",
+        format_memory(event.bytes_mib) if event.bytes_mib else "",
+        f"{event.took_s:.3f} s" if event.took_s else "",
+        event.detail,
+    )
+
+
+def _follow(service: Service, owner: str | None, found: list[EventInfo]) -> None:
+    """Print events, and then each new one when the service has heard of it."""
+    for event in _each_once(service, owner, found):
+        if wants_json():
+            click.echo(event.model_dump_json())
+        else:
+            click.echo("  ".join(plain(cell) for cell in _cells(event) if cell))
+
+
+def _each_once(service: Service, owner: str | None, found: list[EventInfo]) -> Iterator[EventInfo]:
+    def lately() -> list[EventInfo]:
+        # Agents tell some things later than they happened: those come after newer ones.
+        since = None if newest is None else newest - _TOLD_LATE
+        return events_between(service, owner, since, None, None)
+
+    yield from found
+    newest = found[-1].at if found else None
+    seen = OrderedDict.fromkeys(event.event_id for event in found)
+    if newest is not None:
+        # What is older than those that were asked for is none of the new ones.
+        seen.update((event.event_id, None) for event in lately() if event.at <= newest)
+    while True:
+        time.sleep(_ASK_AGAIN_S)
+        for event in lately():
+            newest = event.at if newest is None else max(newest, event.at)
+            if event.event_id not in seen:
+                seen[event.event_id] = None
+                yield event
+        while len(seen) > _MOST_SEEN:
+            seen.popitem(last=False)

@@ -1,0 +1,98 @@
+"""The command ``sublet events``: everything that is kept can be reached, and followed."""
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sublet_quota.wire.api import EventInfo
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.lab_bodies import sublet
+
+BEGAN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        yield service
+
+
+def an_event(number: int, **values: Any) -> EventInfo:
+    facts: dict[str, Any] = {
+        "event_id": f"e-{number}",
+        "at": BEGAN + timedelta(seconds=number),
+        "kind": "suspended",
+        "node": "node-a",
+        "gpu_id": "SIM-0",
+        "slice_id": "s-1",
+        "for_slice_id": None,
+        "owner": "ada",
+        "bytes_mib": 8192,
+        "took_s": 2.75,
+        "detail": "",
+    }
+    return EventInfo(**{**facts, **values})
+
+
+def test_events_beyond_the_newest_thousand_are_reached(service: FakeHubService):
+    service.answer("GET events?limit=1000", [an_event(n) for n in range(1000, 2000)])
+    service.headers["GET", "events?limit=1000"] = {"Sublet-Next": "17-e"}
+    service.answer("GET events?limit=1000&before=17-e", [an_event(n) for n in range(500, 1000)])
+    service.answer("GET events?limit=200&before=17-e", [an_event(n) for n in range(800, 1000)])
+    everything = json.loads(sublet("events", "--all", "--json").output)
+    assert [each["event_id"] for each in everything] == [f"e-{n}" for n in range(500, 2000)]
+    some = json.loads(sublet("events", "--limit", "1200", "--json").output)
+    assert [each["event_id"] for each in some] == [f"e-{n}" for n in range(800, 2000)]
+
+
+def test_events_are_asked_for_between_two_times(service: FakeHubService):
+    service.answer("GET events", [])
+    shown = sublet("events", "--since", "2026-11-01", "--until", "2026-11-02 12:30")
+    assert shown.output == "No events.\n"
+    asked = service.asked[0].path
+    assert "since=2026-11-01T00%3A00%3A00" in asked
+    assert "until=2026-11-02T12%3A30%3A00" in asked
+
+
+def test_events_as_values_have_a_line_each_and_no_text_that_a_spreadsheet_obeys(
+    service: FakeHubService,
+):
+    service.answer("GET events", [an_event(1, detail="=1+1"), an_event(2, detail="a,b\nc")])
+    lines = sublet("events", "--csv").output.splitlines()
+    first, second = csv.DictReader(lines)
+    assert (first["at"], first["detail"]) == ("2026-11-24T09:30:01+00:00", "'=1+1")
+    assert (second["bytes_mib"], second["took_s"]) == ("8192", "2.75")
+    assert second["detail"] == "a,b\\nc"
+
+
+def test_who_follows_is_told_once_of_each_event_also_of_what_an_agent_tells_late(
+    service: FakeHubService, monkeypatch: pytest.MonkeyPatch
+):
+    old, first, late, new = an_event(1), an_event(20), an_event(10), an_event(30)
+    service.answer("GET events?limit=1", [first])
+    service.answer("GET events", [old, first])
+    rounds = iter(([old, late, first], [old, late, first, new]))
+
+    def wait(seconds: float) -> None:
+        del seconds
+        told = next(rounds, None)
+        if told is None:
+            raise KeyboardInterrupt
+        service.answer("GET events", list(told))
+
+    monkeypatch.setattr("time.sleep", wait)
+    shown = sublet("events", "--follow", "--limit", "1", "--json")
+    told = [json.loads(line) for line in shown.stdout.splitlines() if line.startswith("{")]
+    assert [each["event_id"] for each in told] == ["e-20", "e-10", "e-30"]
+
+
+@pytest.mark.parametrize("more", [("--until", "2026-11-01"), ("--csv",)])
+def test_what_goes_on_has_no_end(service: FakeHubService, more: tuple[str, ...]):
+    assert sublet("events", "--follow", *more).exit_code == 2
+    assert service.asked == []
