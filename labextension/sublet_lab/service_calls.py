@@ -11,7 +11,7 @@ from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from sublet_quota.wire.api import NEXT_PAGE
+from sublet_quota.wire.api import NEXT_PAGE, TOTAL
 
 _MOST_BYTES: Final = 64 * 1024 * 1024
 
@@ -32,6 +32,8 @@ class ServiceAnswer:
     body: bytes
     following: str | None = None
     """Where a list goes on that has more: what ``before`` takes."""
+    total: int | None = None
+    """How many entries the whole list has, where the service counted."""
     retry_after_s: int = 0
     """When to ask again, where the service says so."""
 
@@ -78,7 +80,8 @@ def call_service(
                 response.status,
                 response.read(_MOST_BYTES),
                 None if following is None else unquote(following),
-                _seconds(response.headers.get("Retry-After")),
+                _number(response.headers.get(TOTAL)),
+                _number(response.headers.get("Retry-After")) or 0,
             )
     except (OSError, HTTPException) as error:
         raise ServiceAwayError(str(getattr(error, "reason", error))) from error
@@ -88,5 +91,5 @@ def call_service(
         raise ServiceAwayError(message) from None
 
 
-def _seconds(told: str | None) -> int:
-    return int(told) if told and told.isascii() and told.isdigit() else 0
+def _number(told: str | None) -> int | None:
+    return int(told) if told and told.isascii() and told.isdigit() else None

@@ -344,10 +344,10 @@ def test_an_answer_of_another_version_is_told_as_that(service: FakeHubService):
 def test_a_list_in_pages_is_read_as_far_as_was_asked_for(
     service: FakeHubService,
 ) -> None:
-    service.answer("GET jobs?limit=3", [job(job_id="c"), job(job_id="b")])
-    service.headers["GET", "jobs?limit=3"] = {"Sublet-Next": "17-b%2F"}
-    service.answer("GET jobs?limit=1&before=17-b%2F", [job(job_id="a")])
-    service.headers["GET", "jobs?limit=1&before=17-b%2F"] = {"Sublet-Next": "16-a"}
+    service.answer("GET jobs?order=queue&limit=3", [job(job_id="c"), job(job_id="b")])
+    service.headers["GET", "jobs?order=queue&limit=3"] = {"Sublet-Next": "17-b%2F"}
+    service.answer("GET jobs?order=queue&limit=1&before=17-b%2F", [job(job_id="a")])
+    service.headers["GET", "jobs?order=queue&limit=1&before=17-b%2F"] = {"Sublet-Next": "16-a"}
     shown = sublet("jobs", "list", "--limit", "3", "--json")
     assert [each["job_id"] for each in json.loads(shown.output)] == ["c", "b", "a"]
     assert len(service.asked) == 2
@@ -366,7 +366,7 @@ def test_who_is_told_to_ask_later_waits_and_asks_again(
     monkeypatch.setattr("sublet_lab.command_line.service.time.sleep", wait)
     problem = {"reason": "too-many-requests", "message": "later", "numbers": {}}
     service.answer("GET jobs", problem, 429)
-    service.headers["GET", "jobs?limit=50"] = {"Retry-After": "3"}
+    service.headers["GET", "jobs?order=queue&limit=50"] = {"Retry-After": "3"}
     assert sublet("jobs", "list").output == "No jobs.\n"
     assert waited == [3, 3]
     service.answer("GET jobs", problem, 429)

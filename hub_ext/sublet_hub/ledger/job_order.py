@@ -5,8 +5,9 @@ came or went meanwhile.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import islice
 
 from sublet_quota.names.ids import JobId, UserName
 
@@ -42,11 +43,18 @@ class JobOrder:
         if not own:
             del self._by_owner[job.owner]
 
-    def older(self, owner: UserName | None, before: Place | None, most: int) -> tuple[JobId, ...]:
-        """Return the newest jobs before a place; of all owners where none is named."""
+    def older(
+        self,
+        owner: UserName | None,
+        before: Place | None,
+        most: int,
+        is_wanted: Callable[[JobId], bool] = lambda _: True,
+    ) -> tuple[JobId, ...]:
+        """Return the newest jobs before a place that are wanted; of all owners if none is named."""
         places = self._all if owner is None else self._by_owner.get(owner, [])
         end = len(places) if before is None else bisect_left(places, before)
-        return tuple(JobId(job_id) for _, job_id in reversed(places[max(0, end - most) : end]))
+        older = (JobId(places[number][1]) for number in range(end - 1, -1, -1))
+        return tuple(islice(filter(is_wanted, older), most))
 
 
 def _place(job: JobFacts) -> Place:

@@ -13,7 +13,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from sublet_quota.life_cycles.job_states import ENDED
+from sublet_quota.life_cycles.job_states import ENDED, JobState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
@@ -150,14 +150,29 @@ class Ledger:
         """Return what is in memory of a job; ``None`` where there is none."""
         return self._live_jobs.by_id.get(job_id) or self._ended_jobs.get(job_id)
 
+    @property
+    def count_of_jobs(self) -> int:
+        """How many jobs there are, whatever became of them."""
+        return len(self._jobs)
+
     def newest_jobs(
-        self, owner: UserName | None, before: Place | None, most: int
+        self,
+        owner: UserName | None,
+        before: Place | None,
+        most: int,
+        states: Collection[JobState] | None = None,
     ) -> tuple[JobRecord, ...]:
         """Return the newest jobs before a place, of one owner or of all; some may be read.
 
-        ``LedgerReadError`` where the database does not answer.
+        With ``states`` only those in one of them. ``LedgerReadError`` where the database does not
+        answer.
         """
-        while ids := self._job_order.older(owner, before, most):
+
+        def is_wanted(job_id: JobId) -> bool:
+            facts = self.job_facts(job_id)
+            return facts is not None and (states is None or facts.state in states)
+
+        while ids := self._job_order.older(owner, before, most, is_wanted):
             found = self._jobs.several(ids)
             last = self.job_facts(ids[-1])
             if found or last is None:

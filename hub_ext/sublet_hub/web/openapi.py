@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
-from sublet_quota.wire.api import NEXT_PAGE, Problem
+from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 
 from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
 from sublet_hub.web.routes.route import Access, Nature, Parameter, Route
@@ -34,6 +34,10 @@ _SCHEMAS: dict[Nature, dict[str, Any]] = {
 _NEXT_HEADER: dict[str, Any] = {
     "description": f"There is more: ?before= takes this. A page has {MOST_PAGE_BYTES} bytes",
     "schema": {"type": "string"},
+}
+_TOTAL_HEADER: dict[str, Any] = {
+    "description": "Of some lists' first pages: how many entries all pages have together",
+    "schema": {"type": "integer"},
 }
 
 
@@ -67,7 +71,7 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
             schema = schemas[key, "serialization"]
             answer["content"] = {"application/json": {"schema": schema}}
         if any(parameter.nature is Nature.PLACE for parameter in route.parameters):
-            answer["headers"] = {NEXT_PAGE: _NEXT_HEADER}
+            answer["headers"] = {NEXT_PAGE: _NEXT_HEADER, TOTAL: _TOTAL_HEADER}
         problem = schemas["problem", "serialization"]
         operation["responses"] = {str(route.status): answer, **_refusals(route, problem)}
         paths.setdefault(f"/{route.path}", {})[route.method.lower()] = operation

@@ -18,7 +18,7 @@ from jupyterhub.services.auth import (  # type: ignore[import-untyped]
 )
 from pydantic import TypeAdapter, ValidationError
 from sublet_quota.reasons.refusal import Refusal
-from sublet_quota.wire.api import NEXT_PAGE, Problem
+from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 from sublet_quota.wire.schema import WireModel, read_request
 from tornado.iostream import IOStream
 from tornado.web import HTTPError, RequestHandler, stream_request_body
@@ -297,6 +297,8 @@ class RouteHandler(ServiceHandler):
         if isinstance(answer, Page):
             if answer.following is not None:
                 self.set_header(NEXT_PAGE, answer.following)
+            if answer.total is not None:
+                self.set_header(TOTAL, str(answer.total))
             self._send(answer.body)
             return
         text = _adapter_of(route.answer).dump_json(answer)

@@ -93,11 +93,11 @@ def events_between(
 ) -> list[EventInfo]:
     """Return the newest events between two times, the oldest first; with no limit all of them."""
     pages = list(
-        service.list(
+        service.pages(
             EventInfo, "events", limit, since=_written(since), until=_written(until), owner=owner
         )
     )
-    return [event for page in reversed(pages) for event in page]
+    return [event for page in reversed(pages) for event in page.entries]
 
 
 def _written(at: datetime | None) -> str | None:

@@ -13,10 +13,10 @@ from sublet_quota.errors import AmountError
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
+from sublet_lab.command_line.job_list import cells_of, job_state, list_jobs
 from sublet_lab.command_line.service import REFUSED, SUBMITTING_S, Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import state_of
 from sublet_lab.command_line.tables import (
-    ago,
     clock,
     duration,
     json_option,
@@ -24,7 +24,6 @@ from sublet_lab.command_line.tables import (
     plain_log,
     print_facts,
     print_json,
-    print_table,
     wants_json,
 )
 from sublet_lab.notebooks.job_copies import JobCopies
@@ -37,6 +36,9 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.group()
 def jobs() -> None:
     """Run notebooks as training jobs on idle GPUs."""
+
+
+jobs.add_command(list_jobs)
 
 
 @jobs.command()
@@ -119,37 +121,6 @@ def submit(
         _follow(service, job.job_id, 0)
 
 
-@jobs.command("list")
-@click.option("--owner", help="Another user's jobs (admins).")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@json_option
-@pass_service
-def list_jobs(service: Service, owner: str | None, limit: int) -> None:
-    """List your jobs, the newest first; admins: everybody's."""
-    found = [job for page in service.list(JobInfo, "jobs", limit, owner=owner) for job in page]
-    if wants_json():
-        print_json(found)
-    elif not found:
-        click.echo("No jobs.")
-    else:
-        print_table(
-            ("JOB", "OWNER", "NAME", "STATE", ">CELLS", "MEMORY", "SUBMITTED", "REMARKS"),
-            (
-                (
-                    job.job_id,
-                    job.owner,
-                    job.name,
-                    _state(job),
-                    _cells(job),
-                    format_memory(job.memory_mib),
-                    ago(job.submitted_at),
-                    job.reason,
-                )
-                for job in found
-            ),
-        )
-
-
 @jobs.command()
 @click.argument("job_id")
 @json_option
@@ -168,10 +139,10 @@ def show(service: Service, job_id: str) -> None:
             ("Owner", job.owner),
             ("Notebook", job.notebook),
             ("Parameters", json.dumps(job.parameters) if job.parameters else ""),
-            ("State", _state(job)),
+            ("State", job_state(job)),
             ("Reason", job.reason),
             ("Cancelled by", job.cancelled_by or ""),
-            ("Cells", _cells(job)),
+            ("Cells", cells_of(job)),
             ("Suspended", job.suspended_for or ""),
             ("Attempts", _attempts(job)),
             ("Longest run", _longest_run(job)),
@@ -323,10 +294,6 @@ def _seconds(text: str | None) -> int | None:
     return int(number) * _UNITS_S[unit]
 
 
-def _state(job: JobInfo) -> str:
-    return f"{job.state}, place {job.place}" if job.place is not None else str(job.state)
-
-
 def _attempts(job: JobInfo) -> str:
     return f"{job.attempts}, {job.retries} retries asked for" if job.retries else ""
 
@@ -349,10 +316,6 @@ def _print_forecast(forecast: JobForecast) -> None:
 def _longest_run(job: JobInfo) -> str:
     limit = job.max_run_s
     return "" if limit is None else f"{duration(timedelta(seconds=limit))}, pauses included"
-
-
-def _cells(job: JobInfo) -> str:
-    return f"{job.cells_done}/{'?' if job.cells_total is None else job.cells_total}"
 
 
 def _print_rest(service: Service, job_id: str, offset: int) -> JobLog:

@@ -5,10 +5,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import responses
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import click
@@ -37,6 +38,17 @@ REFUSED = 1
 NO_ANSWER = 3
 
 T = TypeVar("T")
+Asked = str | int | tuple[str, ...] | None
+"""A value of a query, or several; ``None`` for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage(Generic[T]):
+    """A page of a list."""
+
+    entries: tuple[T, ...]
+    total: int | None
+    """How many entries the whole list has, where the service says so."""
 
 
 class RefusedError(click.ClickException):
@@ -74,20 +86,20 @@ class Service:
         self._url = url
         self._token_file = token_file
 
-    def get(self, kind: type[T], path: str, **query: str | int | None) -> T:
+    def get(self, kind: type[T], path: str, **query: Asked) -> T:
         """Return what the service answers at ``path``, as ``kind``."""
         return self._read(self._get(path, query), kind)
 
-    def list(
-        self, kind: type[T], path: str, limit: int | None, **query: str | int | None
-    ) -> Iterator[tuple[T, ...]]:
+    def pages(
+        self, kind: type[T], path: str, limit: int | None, **query: Asked
+    ) -> Iterator[ListPage[T]]:
         """Go through the pages of a list, up to ``limit`` entries of ``kind``; ``None``: all."""
         before: str | None = None
         while limit is None or limit > 0:
             most = MOST_OF_A_PAGE if limit is None else min(limit, MOST_OF_A_PAGE)
             answer = self._get(path, {**query, "limit": most, "before": before})
             page = self._read(answer, tuple[kind, ...])  # type: ignore[valid-type]
-            yield page
+            yield ListPage(page, answer.total)
             before = answer.following
             if limit is not None:
                 limit -= len(page)
@@ -108,9 +120,9 @@ class Service:
         """Put, and return the answer as ``kind``."""
         return self._ask("PUT", path, body, kind)
 
-    def _get(self, path: str, query: Mapping[str, str | int | None]) -> ServiceAnswer:
-        given = {name: value for name, value in query.items() if value is not None}
-        address = f"{path}{'?' + urlencode(given) if given else ''}"
+    def _get(self, path: str, query: Mapping[str, Asked]) -> ServiceAnswer:
+        given = {name: value for name, value in query.items() if value not in {None, ()}}
+        address = f"{path}{'?' + urlencode(given, doseq=True) if given else ''}"
         patience_s = _BUSY_PATIENCE_S
         while True:
             answer = self._answer("GET", address, None)

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDTH_OF_FILES = 200
+_WIDE = 120
 _JSON = "sublet.json"
 _CSV = "sublet.csv"
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -125,22 +126,35 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows below their headings; a column that is named ``>NAME`` is set to the right."""
+    """Print rows below their headings.
+
+    A column that is named ``>NAME`` is set to the right, and one that is named ``!NAME`` holds ids:
+    it is as wide as they are.
+    """
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     for name in columns:
         right = name.startswith(">")
         table.add_column(
-            Text(name.removeprefix(">")),
+            Text(name.lstrip(">!")),
             justify="right" if right else "left",
-            no_wrap=right,
+            no_wrap=right or name.startswith("!"),
             overflow="fold",
         )
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
-    Console(
-        width=None if terminal else _WIDTH_OF_FILES, highlight=False, markup=False, emoji=False
-    ).print(table)
+    _console().print(table)
+
+
+def is_wide() -> bool:
+    """Whether lines have room for more than what matters most."""
+    return _console().width >= _WIDE
+
+
+def _console() -> Console:
+    """Return where tables go: as wide as the terminal, or wide enough for a file."""
+    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -47,6 +47,8 @@ _MOST_OFFERS: Final = 10_000
 _MOST_LISTED: Final = 100_000
 NEXT_PAGE: Final = "Sublet-Next"
 """The header of a list that goes on: what ``?before=`` takes, percent-encoded."""
+TOTAL: Final = "Sublet-Total"
+"""The header of the first page of some lists: how many entries all its pages have together."""
 
 _AskedMib = Annotated[int, Field(le=2**40)]
 """What is too little is refused with what there could be; what no database takes, at once."""

@@ -21,9 +21,10 @@ from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import Rate
 from sublet_hub.web.routes.pages import MOST_PAGE_BYTES, Listing, newest_page
 from sublet_quota.life_cycles.job_states import JobState
-from sublet_quota.wire.api import NEXT_PAGE
+from sublet_quota.names.ids import JobId
+from sublet_quota.wire.api import NEXT_PAGE, TOTAL
 
-from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.ledger_records import a_job_record
 
 pytestmark = pytest.mark.asyncio
@@ -267,3 +268,55 @@ async def test_a_job_too_large_to_be_stored_is_refused_with_what_to_leave_out(
     assert "16384" in problem["message"]
     assert f"Its {part} takes" in problem["message"]
     assert help_ in problem["message"]
+
+
+async def test_the_head_of_the_queue_comes_first_and_none_is_missing(world: HubWorld) -> None:
+    admin, ledger = world.admin(), world.service.ledger
+    waiting = tuple(
+        a_job_record(f"w-{n}", f"u{n % 3}", submitted_at=NOW + timedelta(seconds=n))
+        for n in range(9)
+    )
+    ended = jobs_of("u1", 5)
+    ledger.apply(Change(jobs=(*waiting, *ended)), NOW)
+    await until(lambda: world.service.job_views.place(JobId("w-8")) is not None)
+    pages = await pages_of(world, "jobs?order=queue&limit=4", admin)
+    listed = [job for _, page in pages for job in page]
+    assert [job["place"] for job in listed[:9]] == list(range(1, 10))
+    assert [job["job_id"] for job in listed[9:]] == [f"u1-{n:04}" for n in (4, 3, 2, 1, 0)]
+
+
+async def test_the_first_page_tells_how_many_there_are(world: HubWorld) -> None:
+    jobs = (*jobs_of("ada", 7), a_job_record("w", "ada"), *jobs_of("bob", 2))
+    world.service.ledger.apply(Change(jobs=jobs), NOW)
+    totals = {
+        query: (await world.raw("GET", f"api/jobs?limit=2{query}", world.admin())).headers[TOTAL]
+        for query in ("", "&owner=ada", "&state=waiting", "&state=done&owner=bob")
+    }
+    assert list(totals.values()) == ["10", "8", "1", "2"]
+
+
+async def test_jobs_of_some_states_are_found_behind_very_many_others(world: HubWorld) -> None:
+    ledger, admin = world.service.ledger, world.admin()
+    failed = replace(jobs_of("bob", 1)[0], state=JobState.FAILED)
+    ledger.apply(Change(jobs=(failed, *jobs_of("ada", 500))), NOW)
+    for order in ("", "&order=queue"):
+        _, found = await world.call("GET", f"jobs?state=failed{order}", admin)
+        assert [job["job_id"] for job in found] == ["bob-0000"]
+    for query in ("state=asleep", "order=random"):
+        assert (await world.call("GET", f"jobs?{query}", admin))[0] == 400
+
+
+async def test_a_list_goes_on_behind_a_job_that_has_left_the_queue(world: HubWorld) -> None:
+    admin, ledger = world.admin(), world.service.ledger
+    waiting = [
+        a_job_record(f"w-{n}", "ada", submitted_at=NOW + timedelta(seconds=n)) for n in range(5)
+    ]
+    ledger.apply(Change(jobs=tuple(waiting)), NOW)
+    await until(lambda: world.service.job_views.place(JobId("w-4")) is not None)
+    first = await world.raw("GET", "api/jobs?order=queue&limit=2", admin)
+    gone = replace(waiting[1], state=JobState.CANCELLED, ended_at=NOW)
+    ledger.apply(Change(jobs=(gone,)), NOW)
+    await until(lambda: world.service.job_views.place(JobId("w-4")) == 4)
+    path = f"jobs?order=queue&before={first.headers[NEXT_PAGE]}"
+    _, rest = await world.call("GET", path, admin)
+    assert [job["job_id"] for job in rest] == ["w-2", "w-3", "w-4", "w-1"]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sublet_quota.names import scopes
 from sublet_quota.names.ids import JobId, UserName
@@ -15,8 +16,9 @@ from sublet_hub.ledger.records import JobRecord
 from sublet_hub.security.rate_limits import cost_of_look
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.job_forecast import LOOK, forecast
+from sublet_hub.web.routes.job_lists import ORDER, STATE, JobList
 from sublet_hub.web.routes.owner import BEFORE, OWNER, NoBody, groups_of, page_of, viewer_of
-from sublet_hub.web.routes.pages import Listing, Page
+from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _BIG_BODY = 256 * 1024
@@ -73,14 +75,10 @@ async def _list(service: ServiceParts, call: Call) -> Page:
     caller = call.user
     everybody = caller.is_admin and call.text("owner") is None
     owner = None if everybody else call.owner(scopes.JOBS)
-    viewer = viewer_of(service, caller)
-    listing: Listing[JobRecord] = Listing(
-        lambda before, most: service.ledger.newest_jobs(owner, before, most),
-        lambda job: (job.submitted_at, job.job_id),
-        lambda job: service.job_views.job(job, viewer),
-        "jobs",
-    )
-    return await page_of(service, call, listing, call.number("limit", 200, 1000))
+    jobs = JobList(service, owner, call, viewer_of(service, caller))
+    page = await page_of(service, call, jobs.listing, call.number("limit", 200, 1000))
+    # What follows is of the same list: it was counted for the first page.
+    return replace(page, total=jobs.total) if call.place(BEFORE.name) is None else page
 
 
 async def _see(service: ServiceParts, call: Call) -> JobInfo:
@@ -108,6 +106,8 @@ JOB_ROUTES = (
         parameters=(
             OWNER,
             Parameter("limit", Nature.NUMBER, "At most so many; 200 when left out, 1000 at most."),
+            STATE,
+            ORDER,
             BEFORE,
         ),
         refusals=(400,),

@@ -2,7 +2,8 @@
 
 Between these few the loop serves others (``security.list_turns``): whatever an owner has stored, a
 list of theirs keeps nobody's heartbeat waiting. Where there is more, the answer's header
-``Sublet-Next`` is what ``?before=`` takes to go on.
+``Sublet-Next`` is what ``?before=`` takes to go on; ``Sublet-Total``, of some lists' first pages,
+how many there are in all.
 """
 
 import time
@@ -43,6 +44,8 @@ class Page:
     following: str | None
     cpu_s: float = 0.0
     """The time that a processor took over it."""
+    total: int | None = None
+    """How many entries the whole list has, where that was counted."""
 
     @property
     def body(self) -> bytes:

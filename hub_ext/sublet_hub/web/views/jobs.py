@@ -8,7 +8,7 @@ from typing import Final
 
 from sublet_quota.jobs.job_queue import JobWait
 from sublet_quota.life_cycles.job_states import ENDED, JobState
-from sublet_quota.names.ids import NodeId, SliceId
+from sublet_quota.names.ids import JobId, NodeId, SliceId
 from sublet_quota.reasons.job_reasons import JobReason, JobReasonCode, job_clause
 from sublet_quota.reasons.waiting import (
     JobsOff,
@@ -65,6 +65,11 @@ class JobViews:
         self._failure = lru_cache(_FAILURES_KEPT)(
             lambda job_id, attempt: last_failure(files.progress_path(job_id, attempt))
         )
+
+    def place(self, job_id: JobId) -> int | None:
+        """Return a waiting job's place in the queue; ``None`` where none is known."""
+        wait = self._waiting.find(job_id)
+        return None if wait is None else wait.place
 
     def job(self, job: JobRecord, viewer: Viewer) -> JobInfo:
         """Return a job as a viewer is shown it, with its slice and why it waits."""

@@ -1,0 +1,188 @@
+"""``sublet jobs list``: the queue from its head on, filtered and sorted, and what was left out."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.wire.api import JobInfo
+
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.tables import (
+    ago,
+    csv_option,
+    is_wide,
+    json_option,
+    print_csv,
+    print_json,
+    print_table,
+    wants_csv,
+    wants_json,
+)
+
+_STATES: Final = tuple(state.value for state in JobState)
+_SORTS: Final[dict[str, Callable[[JobInfo], Any]]] = {
+    "owner": lambda job: job.owner,
+    "name": lambda job: job.name,
+    "state": lambda job: _STATES.index(job.state),
+    "memory": lambda job: -job.memory_mib,
+    "node": lambda job: (job.slice is None, _node_of(job) or "", _index_of(job) or 0),
+}
+_BY_SERVICE: Final = ("queue", "newest")
+_FIELDS: Final = (
+    "job_id",
+    "owner",
+    "name",
+    "state",
+    "place",
+    "node",
+    "gpu_index",
+    "gpu_type",
+    "pool",
+    "memory_mib",
+    "gpus",
+    "cells_done",
+    "cells_total",
+    "submitted_at",
+    "started_at",
+    "ended_at",
+    "reason_code",
+    "reason",
+)
+
+
+@click.command("list")
+@click.option("--owner", help="Another user's jobs (admins).")
+@click.option(
+    "--state", "states", type=click.Choice(_STATES), multiple=True, help="May be repeated."
+)
+@click.option("--node", help="Only those on this node.")
+@click.option("--type", "gpu_type", help="Only those on cards whose type has this text in it.")
+@click.option("--pool", help="Only those on cards of this pool.")
+@click.option(
+    "--sort",
+    type=click.Choice((*_BY_SERVICE, *_SORTS)),
+    default="queue",
+    show_default=True,
+    help="queue: those that have a GPU, those that wait, the next one first, those that are over.",
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@json_option
+@csv_option
+@pass_service
+def list_jobs(  # noqa: PLR0913 (click's signature)
+    service: Service,
+    *,
+    owner: str | None,
+    states: tuple[str, ...],
+    node: str | None,
+    gpu_type: str | None,
+    pool: str | None,
+    sort: str,
+    limit: int,
+) -> None:
+    """List your jobs, in the order of the queue; admins: everybody's."""
+
+    def is_wanted(job: JobInfo) -> bool:
+        lease = None if job.slice is None else job.slice.lease
+        return (
+            (node is None or (lease is not None and lease.node == node))
+            and (pool is None or (lease is not None and lease.pool == pool))
+            and (gpu_type is None or (lease is not None and has_type(lease.gpu_type, gpu_type)))
+        )
+
+    # Who sorts, or looks at where jobs are, must see all of them.
+    looks_at_all = sort not in _BY_SERVICE or {node, gpu_type, pool} != {None}
+    found: dict[str, JobInfo] = {}
+    total = None
+    for page in service.pages(
+        JobInfo,
+        "jobs",
+        None if looks_at_all else limit,
+        order="queue" if sort != "newest" else None,
+        owner=owner,
+        state=states,
+    ):
+        total = page.total if total is None else total
+        # A job that has moved in the queue meanwhile may be on two pages.
+        found |= {job.job_id: job for job in page.entries if is_wanted(job)}
+    listed = list(found.values())
+    if sort in _SORTS:
+        listed.sort(key=_SORTS[sort])
+    if looks_at_all:
+        total, listed = len(listed), listed[:limit]
+    _print(listed)
+    left_out = 0 if total is None else total - len(listed)
+    if left_out > 0:
+        message = f"{left_out} more are not shown: --limit {total} shows all."
+        click.echo(message, err=True)
+
+
+def _print(listed: list[JobInfo]) -> None:
+    if wants_json():
+        print_json(listed)
+    elif wants_csv():
+        print_csv(_FIELDS, (_values(job) for job in listed))
+    elif not listed:
+        click.echo("No jobs.")
+    elif is_wide():
+        print_table(
+            ("!JOB", "OWNER", "NAME", "STATE", ">CELLS", ">MEMORY", "GPU", "SUBMITTED", "REMARKS"),
+            (
+                (
+                    job.job_id,
+                    job.owner,
+                    job.name,
+                    job_state(job),
+                    cells_of(job),
+                    format_memory(job.memory_mib),
+                    _gpu_of(job),
+                    ago(job.submitted_at),
+                    job.reason,
+                )
+                for job in listed
+            ),
+        )
+    else:
+        print_table(
+            ("!JOB", "OWNER", "NAME", "STATE", ">CELLS", "GPU"),
+            (
+                (job.job_id, job.owner, job.name, job_state(job), cells_of(job), _gpu_of(job))
+                for job in listed
+            ),
+        )
+
+
+def _values(job: JobInfo) -> list[object]:
+    lease = None if job.slice is None else job.slice.lease
+    own = {name: getattr(job, name) for name in _FIELDS if hasattr(job, name)}
+    there = {name: getattr(lease, name, None) for name in ("node", "gpu_index", "gpu_type", "pool")}
+    return [{**own, **there}[name] for name in _FIELDS]
+
+
+def has_type(told: str, wanted: str) -> bool:
+    """Whether a card's type is one that somebody means by a part of its name."""
+    return wanted.casefold() in told.casefold()
+
+
+def job_state(job: JobInfo) -> str:
+    """Return in words how a job stands, with its place in the queue where it has one."""
+    return f"{job.state}, place {job.place}" if job.place is not None else str(job.state)
+
+
+def cells_of(job: JobInfo) -> str:
+    """Return how many of a job's cells are done."""
+    return f"{job.cells_done}/{'?' if job.cells_total is None else job.cells_total}"
+
+
+def _gpu_of(job: JobInfo) -> str:
+    return "" if job.slice is None else f"{_node_of(job)} {_index_of(job)}"
+
+
+def _node_of(job: JobInfo) -> str | None:
+    return None if job.slice is None else job.slice.lease.node
+
+
+def _index_of(job: JobInfo) -> int | None:
+    return None if job.slice is None else job.slice.lease.gpu_index

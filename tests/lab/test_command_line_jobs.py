@@ -1,0 +1,76 @@
+"""``sublet jobs list``: from the head of the queue on, filtered and sorted."""
+
+import csv
+import json
+from collections.abc import Iterator
+
+import pytest
+from sublet_quota.life_cycles.job_states import JobState
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.lab_bodies import job, lease, slice_info, sublet
+from tests.support.terminals import sublet_at_a_terminal
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        yield service
+
+
+def on(node: str, gpu_type: str = "NVIDIA L4", pool: str = "interactive") -> dict[str, object]:
+    held = slice_info(lease=lease(node=node, gpu_type=gpu_type, pool=pool))
+    return {"slice": held, "state": JobState.RUNNING, "place": None}
+
+
+def test_what_was_left_out_of_the_queue_is_told(service: FakeHubService):
+    path = "jobs?order=queue&limit=2"
+    service.answer(f"GET {path}", [job(job_id="a"), job(job_id="b", place=2)])
+    service.headers["GET", path] = {"Sublet-Total": "7", "Sublet-Next": "9-b"}
+    shown = sublet("jobs", "list", "--limit", "2")
+    assert "5 more are not shown: --limit 7 shows all." in shown.stderr
+    assert "more" not in shown.stdout
+    assert len(json.loads(sublet("jobs", "list", "--limit", "2", "--json").stdout)) == 2
+
+
+def test_jobs_are_filtered_by_state_owner_node_type_and_pool(service: FakeHubService):
+    service.answer(
+        "GET jobs",
+        [
+            job(job_id="a", **on("n1")),
+            job(job_id="b", **on("n2", gpu_type="NVIDIA H100 80GB")),
+            job(job_id="c", **on("n2", pool="training")),
+            job(job_id="d"),
+        ],
+    )
+
+    def listed(*options: str) -> list[str]:
+        shown = sublet("jobs", "list", "--json", *options)
+        return [each["job_id"] for each in json.loads(shown.stdout)]
+
+    assert listed("--node", "n2") == ["b", "c"]
+    assert listed("--type", "h100") == ["b"]
+    assert listed("--pool", "training") == ["c"]
+    listed("--state", "waiting", "--state", "running", "--owner", "ada")
+    assert "owner=ada&state=waiting&state=running" in service.asked[-1].path
+    assert sublet("jobs", "list", "--state", "asleep").exit_code == 2
+
+
+def test_jobs_are_sorted_before_they_are_cut(service: FakeHubService):
+    service.answer("GET jobs", [job(job_id=each, owner=each) for each in "bca"])
+    shown = sublet("jobs", "list", "--sort", "owner", "--limit", "2", "--csv")
+    assert [row["owner"] for row in csv.DictReader(shown.stdout.splitlines())] == ["a", "b"]
+    assert "1 more are not shown" in shown.stderr
+    sublet("jobs", "list", "--sort", "newest")
+    assert "order" not in service.asked[-1].path
+
+
+def test_ids_of_jobs_are_not_folded_in_eighty_columns(service: FakeHubService):
+    ids = [f"{number:012x}" for number in range(12)]
+    name = "a name that takes quite some room by itself"
+    service.answer("GET jobs", [job(job_id=each, name=name, **on("gpu-node-01")) for each in ids])
+    lines = sublet_at_a_terminal(80, "jobs", "list")
+    assert [word for line in lines for word in line.split() if word in ids] == ids
+    assert max(map(len, lines)) <= 80
