@@ -28,6 +28,12 @@ from sublet_hub.errors import ConfigurationError, SubletHubError
 from sublet_hub.ledger import rows
 from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.event_retention import forget_surplus
+from sublet_hub.ledger.held_periods import (
+    HeldPeriod,
+    forget_periods,
+    read_periods,
+    write_periods,
+)
 from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.reading import UnreadableRecords, read_rows
 from sublet_hub.ledger.records import (
@@ -164,10 +170,16 @@ class Database:
         with self._engine.connect() as connection:
             return _stored(connection, self.unread)
 
-    def write(self, change: Change, now: datetime) -> tuple[EventRecord, ...]:
-        """Store the change in one transaction; return the events that were new."""
+    def write(
+        self, change: Change, now: datetime, begun: tuple[HeldPeriod, ...] = ()
+    ) -> tuple[EventRecord, ...]:
+        """Store the change in one transaction; return the events that were new.
+
+        ``begun``: the periods of one size that begin with it.
+        """
         try:
             with self._engine.begin() as connection:
+                write_periods(connection, change, begun, now)
                 return _write(connection, change, now)
         except (SQLAlchemyError, OverflowError) as error:
             message = f"the ledger's database did not take a change: {type(error).__name__}"
@@ -208,6 +220,15 @@ class Database:
             read = read_rows(connection, found, JOBS, rows.job_of_row, self.unread)
         return {job.job_id: job for job in read}
 
+    def held_periods(self, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
+        """Go through the periods of one size that touch a time. ``LedgerReadError``."""
+        try:
+            with self._reading() as connection:
+                yield from read_periods(connection, since, until)
+        except (ValueError, TypeError) as error:
+            message = f"a period in the ledger cannot be read: {type(error).__name__}"
+            raise LedgerReadError(message) from error
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         try:
@@ -224,6 +245,7 @@ class Database:
         with self._engine.begin() as connection:
             connection.execute(sa.delete(EVENTS).where(EVENTS.c.at < cutoff))
             connection.execute(sa.delete(SLICES).where(SLICES.c.released_at < cutoff))
+            forget_periods(connection, cutoff)
             job_ids = tuple(connection.execute(sa.select(JOBS.c.job_id).where(old_jobs)).scalars())
             connection.execute(sa.delete(JOBS).where(old_jobs))
         return job_ids

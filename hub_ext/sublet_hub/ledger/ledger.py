@@ -18,6 +18,7 @@ from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId, UserName
 
 from sublet_hub.ledger.database import Database, EventQuery, LedgerWriteError
 from sublet_hub.ledger.ended_jobs import EndedJob, EndedJobs, JobFacts, WholeJobs
+from sublet_hub.ledger.held_periods import begun_by
 from sublet_hub.ledger.job_order import JobOrder, Place
 from sublet_hub.ledger.live_jobs import LiveJobs
 from sublet_hub.ledger.reading import UnreadableRecords
@@ -192,7 +193,8 @@ class Ledger:
     def apply(self, change: Change, now: datetime) -> None:
         """Make the change true. ``LedgerWriteError`` where the database refuses it."""
         self._check_gone(change)
-        self._database.write(change, now)
+        begun = begun_by(change, self._as_it_was, self._payers, now)
+        self._database.write(change, now, begun)
         for gpu in change.gpus:
             self._index_gpu(gpu)
         for gpu_id in change.gone:
@@ -237,6 +239,14 @@ class Ledger:
             self._drop_job(job_id)
         forgotten, self._forgotten = tuple(self._forgotten), []
         return (*job_ids, *forgotten)
+
+    def _as_it_was(self, record: SliceRecord) -> SliceRecord | None:
+        return self._slices.get(record.slice_id)
+
+    def _payers(self, record: SliceRecord) -> tuple[str, ...]:
+        """Return the groups of who holds a slice; a job's are its owner's when it was submitted."""
+        job = None if record.job_id is None else self._live_jobs.get(record.job_id)
+        return record.groups if job is None else job.groups
 
     def _forget_surplus(self, owners: set[UserName], now: datetime) -> None:
         """Forget the ended jobs of owners who have more than ``MOST_ENDED_JOBS`` of them."""

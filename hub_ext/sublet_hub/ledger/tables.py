@@ -80,6 +80,26 @@ SLICES = sa.Table(
     sa.Column("released_at", UtcDateTime, index=True),
 )
 
+HELD_PERIODS = sa.Table(
+    "held_periods",
+    METADATA,
+    sa.Column("slice_id", sa.String(64), primary_key=True),
+    sa.Column("began_at", UtcDateTime, primary_key=True),
+    sa.Column("ended_at", UtcDateTime, index=True),
+    sa.Column("holder", sa.String(16), nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("job_id", sa.String(64)),
+    sa.Column("pool", sa.String(255), nullable=False),
+    sa.Column("size", sa.String(255)),
+    sa.Column("gpu_id", sa.String(255), nullable=False),
+    sa.Column("memory_mib", sa.BigInteger, nullable=False),
+    sa.Column("compute_milli", sa.Integer, nullable=False),
+    sa.Column("node", sa.String(255)),
+    sa.Column("gpu_type", sa.String(255)),
+    sa.Column("usable_mib", sa.BigInteger),
+)
+
 JOBS = sa.Table(
     "jobs",
     METADATA,

@@ -31,7 +31,7 @@ from sublet_hub.ledger.records import (
     SliceRecord,
     StartedProcess,
 )
-from sublet_hub.ledger.rows import job_of_row, row_of_job
+from sublet_hub.ledger.rows import job_of_row, row_of_gpu, row_of_job, row_of_slice
 from sublet_hub.ledger.tables import METADATA
 from sublet_hub.usage.store import HourOfUse, UseStore
 from sublet_quota.life_cycles.job_states import JobMove, JobState
@@ -267,6 +267,73 @@ def test_indices_follow_slices_that_come_change_and_go(database: Database) -> No
     assert not ledger.slices
     assert ledger.slices_on_gpu(GPU.gpu_id) == ledger.slices_on_node(GPU.node) == ()
     assert ledger.slice_of_server(UserName("bob"), "x") is None
+
+
+def held(database: Database) -> list[tuple[str, int, datetime, datetime | None]]:
+    """Each period of one size: whose, how much, from when to when."""
+    found = database.held_periods(NOW - timedelta(days=365), NOW + timedelta(days=365))
+    listed = sorted(found, key=lambda each: (each.slice_id, each.began_at))
+    return [(each.slice_id, each.memory_mib, each.began_at, each.ended_at) for each in listed]
+
+
+def test_hours_held_before_a_resize_stay_of_the_size_that_was_held(database: Database) -> None:
+    ledger, small = Ledger(database), replace(a_slice(), created_at=NOW)
+    first, second, third = (NOW + timedelta(hours=n) for n in (1, 2, 3))
+    large = replace(small, memory_mib=2 * small.memory_mib)
+    ledger.apply(Change(gpus=(GPU,), slices=(small,)), NOW)
+    ledger.apply(Change(slices=(replace(small, wanted_since=first),)), first)
+    ledger.apply(Change(slices=(large,)), second)
+    assert held(database) == [
+        ("s1", small.memory_mib, NOW, second),
+        ("s1", large.memory_mib, second, None),
+    ]
+    Ledger(database).apply(Change(released=(small.slice_id,)), third)
+    assert held(database)[-1] == ("s1", large.memory_mib, second, third)
+    database.forget_before(third)
+    assert held(database) == [("s1", large.memory_mib, second, third)]
+
+
+def test_two_sizes_at_one_moment_are_the_last_of_them(database: Database) -> None:
+    ledger, small = Ledger(database), replace(a_slice(), created_at=NOW)
+    ledger.apply(Change(gpus=(GPU,), slices=(small,)), NOW)
+    ledger.apply(Change(slices=(replace(small, memory_mib=1),)), NOW)
+    ledger.apply(Change(slices=(replace(small, memory_mib=2),)), NOW)
+    assert held(database) == [("s1", 2, NOW, None)]
+
+
+def test_what_a_job_holds_is_its_groups(database: Database) -> None:
+    ledger, job = Ledger(database), a_job()
+    record = replace(a_slice("s2"), holder=Holder.JOB, job_id=job.job_id, groups=())
+    ledger.apply(Change(gpus=(GPU,), jobs=(job,)), NOW)
+    ledger.apply(Change(slices=(record,)), NOW)
+    (period,) = database.held_periods(NOW - timedelta(days=1), NOW + timedelta(days=1))
+    assert (period.groups, period.gpu_type) == (job.groups, GPU.type)
+    assert period.usable_mib == GPU.memory_mib - GPU.margin_mib
+
+
+def test_slices_from_before_periods_were_kept_have_one_each(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0011")
+        tables = sa.MetaData()
+        slices = sa.Table("slices", tables, autoload_with=connection)
+        gpus = sa.Table("gpus", tables, autoload_with=connection)
+        connection.execute(sa.insert(gpus), [row_of_gpu(GPU)])
+        gone = replace(a_slice("s2"), gpu=replace(GPU, gpu_id=GpuId("gone")))
+        rows = [row_of_slice(a_slice()), {**row_of_slice(gone), "released_at": NOW}]
+        for row in rows:
+            connection.execute(sa.insert(slices), [row])
+    database = Database(url)
+    database.migrate()
+    found = list(database.held_periods(NOW - timedelta(days=365), NOW + timedelta(days=365)))
+    first, second = sorted(found, key=lambda each: each.slice_id)
+    assert (first.ended_at, first.gpu_type, first.began_at) == (
+        None,
+        GPU.type,
+        a_slice().created_at,
+    )
+    assert (second.ended_at, second.gpu_type, second.usable_mib) == (NOW, None, None)
+    assert first.groups == a_slice().groups
+    database.close()
 
 
 def test_cards_that_are_gone_stay_so_after_a_restart(database: Database) -> None:

@@ -1,0 +1,129 @@
+"""How long which size was held: a row for each time in which nothing of a slice's size changed.
+
+A slice's own row says what it is now; what it was before a resize, a move to another card or a
+change of who pays stays here as it was. Kept as long as released slices are.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sublet_hub.ledger.records import Change, SliceRecord
+from sublet_hub.ledger.tables import HELD_PERIODS
+
+_OPEN = HELD_PERIODS.c.ended_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPeriod:
+    """A time in which a slice was of one size, on one card, at one account's expense."""
+
+    slice_id: str
+    began_at: datetime
+    ended_at: datetime | None
+    """``None``: it goes on."""
+    holder: str
+    owner: str
+    groups: tuple[str, ...]
+    job_id: str | None
+    pool: str
+    size: str | None
+    node: str | None
+    gpu_id: str
+    gpu_type: str | None
+    """``None``: of a card that was gone before such periods were kept."""
+    usable_mib: int | None
+    """How much memory the card gives away."""
+    memory_mib: int
+    compute_milli: int
+
+
+def begun_by(
+    change: Change,
+    before: Callable[[SliceRecord], SliceRecord | None],
+    groups: Callable[[SliceRecord], tuple[str, ...]],
+    now: datetime,
+) -> tuple[HeldPeriod, ...]:
+    """Return the periods that begin with a change: of new slices, and of such as became others.
+
+    ``before``: a slice as it was until now; ``groups``: at whose expense it is held.
+    """
+    begun = []
+    for record in change.slices:
+        known = before(record)
+        if known is None or _held(known) != _held(record):
+            at = record.created_at if known is None else now
+            begun.append(_period(record, groups(record), at))
+    return tuple(begun)
+
+
+def _held(record: SliceRecord) -> tuple[object, ...]:
+    """Return all by which one period differs from the next."""
+    amount = record.memory_mib, record.compute_milli
+    return record.gpu, record.pool, record.size, record.owner, record.groups, *amount
+
+
+def _period(record: SliceRecord, groups: tuple[str, ...], at: datetime) -> HeldPeriod:
+    gpu = record.gpu
+    return HeldPeriod(
+        slice_id=record.slice_id,
+        began_at=at,
+        ended_at=None,
+        holder=record.holder.value,
+        owner=record.owner,
+        groups=groups,
+        job_id=record.job_id,
+        pool=record.pool,
+        size=record.size,
+        node=gpu.node,
+        gpu_id=gpu.gpu_id,
+        gpu_type=gpu.type,
+        usable_mib=gpu.memory_mib - gpu.margin_mib,
+        memory_mib=record.memory_mib,
+        compute_milli=record.compute_milli,
+    )
+
+
+def write_periods(
+    connection: Connection, change: Change, begun: tuple[HeldPeriod, ...], now: datetime
+) -> None:
+    """End what a change ends, and begin what begins, in the change's own transaction."""
+    others = [period.slice_id for period in begun]
+    ended = [*change.released, *others]
+    if ended:
+        of_these = HELD_PERIODS.c.slice_id.in_(ended)
+        # One that began at this moment lasted no time: two changes at once are one.
+        connection.execute(sa.delete(HELD_PERIODS).where(of_these, HELD_PERIODS.c.began_at >= now))
+        connection.execute(
+            sa.update(HELD_PERIODS).where(of_these, _OPEN).values(ended_at=now),
+        )
+    if begun:
+        rows = [_row(period) for period in begun if period.slice_id not in change.released]
+        if rows:
+            connection.execute(sa.insert(HELD_PERIODS), rows)
+
+
+def _row(period: HeldPeriod) -> dict[str, Any]:
+    row = {name: getattr(period, name) for name in HeldPeriod.__slots__}
+    return {**row, "groups": list(period.groups)}
+
+
+def read_periods(connection: Connection, since: datetime, until: datetime) -> Iterator[HeldPeriod]:
+    """Go through the periods of which some part lies between two times."""
+    columns = HELD_PERIODS.c
+    found = sa.select(HELD_PERIODS).where(
+        columns.began_at < until, sa.or_(_OPEN, columns.ended_at > since)
+    )
+    rows = connection.execution_options(yield_per=1000).execute(found).mappings()
+    for row in rows:
+        values = {name: row[name] for name in HeldPeriod.__slots__}
+        yield HeldPeriod(**{**values, "groups": tuple(row["groups"])})
+
+
+def forget_periods(connection: Connection, cutoff: datetime) -> None:
+    """Delete what ended before."""
+    connection.execute(sa.delete(HELD_PERIODS).where(HELD_PERIODS.c.ended_at < cutoff))
