@@ -108,13 +108,24 @@ class Fleet:
         return report.model_copy(update={"move": later})
 
     def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
-        """Return the last report of a card, or ``None``; closed, where its node is cordoned."""
+        """Return the last report of a card, or ``None``; closed, where its node is cordoned.
+
+        Nothing can be lent of a closed card, nor of one whose agent is silent: what that has said
+        of room is over.
+        """
         record = self._ledger.gpus.get(gpu_id)
         view = None if record is None else self._nodes.get(record.node)
         report = None if view is None else view.gpus.get(gpu_id)
-        if view is None or report is None or report.closed or view.node not in self.cordoned:
+        if view is None or report is None:
+            return None
+        closed = report.closed
+        if closed is None and view.node in self.cordoned:
+            closed = f"an admin has cordoned node {view.node}"
+        lends = closed is None and not self.is_silent(view.node)
+        if closed == report.closed and (lends or report.lendable_mib == 0):
             return report
-        return report.model_copy(update={"closed": f"an admin has cordoned node {view.node}"})
+        lendable_mib = report.lendable_mib if lends else 0
+        return report.model_copy(update={"closed": closed, "lendable_mib": lendable_mib})
 
     def is_known(self, node: NodeId) -> bool:
         """Whether a node has cards in the ledger, or an agent there has connected."""

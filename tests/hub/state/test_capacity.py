@@ -1,11 +1,13 @@
 """What admission and placement see of a card follows from what its agent says of it."""
 
+import re
+
 import pytest
-from sublet_quota.names.ids import GpuId
+from sublet_quota.names.ids import GpuId, NodeId
 from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.wire.agent_link import ForeignProcesses, GpuReport, ToldUnfit
 
-from tests.support.fake_agent import a_gpu, a_report
+from tests.support.fake_agent import GIB, a_gpu, a_report
 from tests.support.hub_world import HubWorld, until
 
 pytestmark = pytest.mark.asyncio
@@ -44,6 +46,29 @@ async def test_a_card_is_pause_only_for_as_long_as_somebody_foreign_uses_it(
     agent.gpus = (a_gpu(),)
     await agent.report()
     await until(lambda: not is_pause_only())
+
+
+async def test_nothing_can_be_lent_of_a_card_whose_agent_is_silent_or_whose_node_is_cordoned(
+    world: HubWorld,
+) -> None:
+    agent = await world.agent(gpus=(a_gpu(lendable_mib=10 * GIB),))
+
+    async def lendable() -> int:
+        _, gpus = await world.call("GET", "gpus", world.admin())
+        metrics = world.service.metrics.text().decode()
+        told = re.findall(r"sublet_gpu_lendable_mib{.*} (\S+)", metrics)
+        assert [float(each) for each in told] == [gpus[0]["report"]["lendable_mib"]]
+        return int(gpus[0]["report"]["lendable_mib"])
+
+    await until(lambda: world.service.fleet.gpu_report(GpuId("SIM-0")) is not None)
+    assert await lendable() == 10 * GIB
+    world.service.capacity.nodes_are_cordoned(frozenset({NodeId("node-a")}))
+    assert await lendable() == 0
+    world.service.capacity.nodes_are_cordoned(frozenset())
+    assert await lendable() == 10 * GIB
+    await agent.close()
+    await until(lambda: world.service.fleet.is_silent(NodeId("node-a")))
+    assert await lendable() == 0
 
 
 async def test_a_slice_that_its_agent_cannot_suspend_counts_in_full_and_the_surplus_is_refused(
