@@ -121,6 +121,8 @@ def _why(job: WaitingJob, room: "_Room", *, lending: bool) -> QueueWait:
         largest = max(kind.usable_mib for kind in kinds)
         return replace(of_all, reason=QueueReason.LARGER_THAN_GPU, largest_mib=largest)
     kept = room.keep_for(job)
+    if kept is None and room.is_kept_for_others(job):
+        return replace(of_all, reason=QueueReason.BEHIND_OTHERS)
     if kept is None:
         return of_all
     return replace(
@@ -152,6 +154,7 @@ class _Room:
         self._kinds_for_type: dict[str | None, tuple[GpuKind, ...]] = {}
         self._on_node: defaultdict[NodeId, list[LendableGpu]] = defaultdict(list)
         self._kept: set[GpuId] = set()
+        self._most_kept: dict[GpuKind, int] = {}
         for gpu in gpus:
             self._gpus[gpu.facts.gpu_id] = gpu
             self._on_node[gpu.facts.node].append(gpu)
@@ -195,6 +198,18 @@ class _Room:
             self._drop(gpu)
         return gpu
 
+    def is_kept_for_others(self, job: WaitingJob) -> bool:
+        """Whether the job would fit on a GPU that this plan keeps, once the jobs there are done."""
+        if job.node is None:
+            rooms = ((kind, self._most_kept.get(kind, 0)) for kind in self.kinds_for(job))
+        else:
+            rooms = (
+                (gpu.facts.kind, _without_jobs(gpu))
+                for gpu in self._on_node.get(job.node, ())
+                if gpu.facts.gpu_id in self._kept and gpu.facts.kind.is_type(job.gpu_type)
+            )
+        return any(0 < _need_on(job, kind) <= room_mib for kind, room_mib in rooms)
+
     def most_lendable(self, job: WaitingJob) -> int:
         """Return the most that one GPU that the job takes lends now."""
         if job.node is not None:
@@ -228,6 +243,8 @@ class _Room:
 
     def _drop(self, gpu: LendableGpu) -> None:
         self._kept.add(gpu.facts.gpu_id)
+        kind = gpu.facts.kind
+        self._most_kept[kind] = max(self._most_kept.get(kind, 0), _without_jobs(gpu))
         lists = self._lists[gpu.facts.kind]
         entry = _entry(gpu, self._left[gpu.facts.gpu_id])
         del lists.lendable[bisect_left(lists.lendable, entry)]

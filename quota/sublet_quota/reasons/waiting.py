@@ -78,6 +78,8 @@ class QueueReason(StrEnum):
     LARGER_THAN_GPU = "larger-than-gpu"
     GPU_KEPT = "gpu-kept"
     """A GPU is kept for the job until the jobs there are done."""
+    BEHIND_OTHERS = "behind-others"
+    """The GPUs on which the job would fit are kept for jobs before it."""
     TOO_LITTLE_IDLE = "too-little-idle"
     """No GPU can lend so much now."""
 
@@ -252,16 +254,31 @@ def queue_clause(wait: QueueWait) -> str:
             kept = wait.kept
             gpu = "a GPU" if kept is None else f"GPU {kept.index} of {kept.node}"
             why = f"needs {_needed(wait)}: {gpu} is kept for it until the jobs there are done"
-        case QueueReason.TOO_LITTLE_IDLE:
+        case QueueReason.BEHIND_OTHERS:
             why = (
-                f"needs {_needed(wait)}, and the most that one GPU{there} can lend now is "
-                f"{format_memory(wait.most_mib)}: it begins when more slices are idle"
+                f"needs {_needed(wait)}, and the GPUs{there} that could give that are kept for "
+                "jobs before it: it begins after those"
             )
+        case QueueReason.TOO_LITTLE_IDLE:
+            why = f"needs {_needed(wait)}{_too_little(wait, there)}"
         case _:
             assert_never(wait.reason)
     if wait.node is not None:
         why += f"; it runs on {wait.node} alone, where its owner's files are in use"
     return why
+
+
+def _too_little(wait: QueueWait, there: str) -> str:
+    most = format_memory(wait.most_mib)
+    if wait.is_whole:
+        now = f"; the most that one can lend now is {most}" if wait.most_mib else ""
+        return f": it begins when all slices on one GPU{there} are idle{now}"
+    if wait.most_mib == 0:
+        return f", and no GPU{there} can lend any now: it begins when slices are idle"
+    return (
+        f", and the most that one GPU{there} can lend now is {most}: it begins when more slices "
+        "are idle"
+    )
 
 
 def _needed(wait: QueueWait) -> str:

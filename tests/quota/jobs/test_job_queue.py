@@ -96,8 +96,8 @@ CASES = {
         {},
         {
             "large": "needs 60 GiB: GPU 0 of node-a is kept for it until the jobs there are done",
-            "small": "needs 20 GiB, and the most that one GPU can lend now is 0 MiB: "
-            "it begins when more slices are idle",
+            "small": "needs 20 GiB, and the GPUs that could give that are kept for jobs before it: "
+            "it begins after those",
         },
     ),
     "another GPU is still free for the small job": Case(
@@ -144,7 +144,10 @@ CASES = {
         (job("i", 60, node="node-b"), job("j", 60, node="node-b"), job("k", 5, node="node-b")),
         (lends("b", 79, node="node-b"),),
         {"i": "b"},
-        {"j": "needs 60 GiB: GPU 0 of node-b is kept", "k": "needs 5 GiB, and the most"},
+        {
+            "j": "needs 60 GiB: GPU 0 of node-b is kept",
+            "k": "needs 5 GiB, and the GPUs of node-b that",
+        },
     ),
     "no GPU on the one node": Case(
         (job("j", 1, node="node-b"),),
@@ -169,7 +172,31 @@ CASES = {
         (job("j"),),
         (lends("a", 12),),
         {},
-        {"j": "needs a whole GPU (79 GiB), and the most that one GPU can lend now is 12 GiB"},
+        {
+            "j": "needs a whole GPU (79 GiB): it begins when all slices on one GPU are idle; the "
+            "most that one can lend now is 12 GiB"
+        },
+    ),
+    "a whole GPU that its owners use all of": Case(
+        (job("j"),),
+        (lends("a", 0),),
+        {},
+        {"j": "needs a whole GPU (79 GiB): it begins when all slices on one GPU are idle"},
+    ),
+    "no GPU lends anything": Case(
+        (job("j", 20),),
+        (lends("a", 0),),
+        {},
+        {"j": "needs 20 GiB, and no GPU can lend any now: it begins when slices are idle"},
+    ),
+    "a whole GPU that is kept for who came before": Case(
+        (job("i"), job("j")),
+        (lends("a", 0, jobs_gib=79),),
+        {},
+        {
+            "i": "needs a whole GPU (79 GiB): GPU 0 of node-a is kept for it",
+            "j": "needs a whole GPU (79 GiB), and the GPUs that could give that are kept for jobs",
+        },
     ),
 }
 
@@ -183,6 +210,7 @@ def test_the_queue(name: str) -> None:
     assert [w.place for w in plan.waits] == list(range(1, len(case.waits) + 1))
     for wait in plan.waits:
         assert case.waits[wait.job_id] in queue_clause(wait.why)
+        assert "0 MiB" not in queue_clause(wait.why)
 
 
 def test_a_whole_gpu_is_what_slices_can_fill_of_it() -> None:

@@ -70,6 +70,7 @@ def test_every_reason_in_the_queue_has_its_clause(reason: QueueReason) -> None:
         QueueReason.NO_GPU: "no GPU of type 'H100'",
         QueueReason.LARGER_THAN_GPU: "needs 20 GiB, and the largest GPU that is open to jobs now",
         QueueReason.GPU_KEPT: "GPU 1 of node-a is kept for it",
+        QueueReason.BEHIND_OTHERS: "are kept for jobs before it: it begins after those",
         QueueReason.TOO_LITTLE_IDLE: "the most that one GPU can lend now is 12 GiB",
     }
     assert expected[reason] in told
