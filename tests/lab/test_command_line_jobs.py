@@ -3,12 +3,13 @@
 import csv
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sublet_quota.life_cycles.job_states import JobState
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
-from tests.support.lab_bodies import job, lease, slice_info, sublet
+from tests.support.lab_bodies import job, lease, share, slice_info, sublet
 from tests.support.terminals import sublet_at_a_terminal
 
 
@@ -54,7 +55,7 @@ def test_jobs_are_filtered_by_state_owner_node_type_and_pool(service: FakeHubSer
     assert listed("--type", "h100") == ["b"]
     assert listed("--pool", "training") == ["c"]
     listed("--state", "waiting", "--state", "running", "--owner", "ada")
-    assert "owner=ada&state=waiting&state=running" in service.asked[-1].path
+    assert "owner=ada&state=running&state=waiting" in service.asked[-1].path
     assert sublet("jobs", "list", "--state", "asleep").exit_code == 2
 
 
@@ -74,3 +75,24 @@ def test_ids_of_jobs_are_not_folded_in_eighty_columns(service: FakeHubService):
     lines = sublet_at_a_terminal(80, "jobs", "list")
     assert [word for line in lines for word in line.split() if word in ids] == ids
     assert max(map(len, lines)) <= 80
+
+
+def test_a_job_that_stands_still_is_not_shown_as_running(service: FakeHubService):
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    still = {"stopped": "suspended", "stopped_since": since, "suspended_for": "for eve's cell"}
+    jobs = [job(job_id="a", **on("n1"), **still), job(job_id="b", **on("n1"))]
+    jobs += [job(job_id="c", **on("n1"), stopped="waits"), job(job_id="d", **on("n1"), stopped="x")]
+    service.answer("GET jobs", jobs)
+    rows = {line.split()[0]: line for line in sublet("jobs", "list").stdout.splitlines()}
+    assert ("suspended, 5 min" in rows["a"], "running" in rows["a"]) == (True, False)
+    assert "running" in rows["b"]
+    assert "waits on its GPU" in rows["c"]
+    assert "running" not in rows["d"]
+    shown = json.loads(sublet("jobs", "list", "--state", "suspended", "--json").stdout)
+    assert [each["job_id"] for each in shown] == ["a", "c", "d"]
+    shown = json.loads(sublet("jobs", "list", "--state", "running", "--json").stdout)
+    assert [each["job_id"] for each in shown] == ["b"]
+    service.answer("GET jobs/a", jobs[0])
+    assert "suspended for eve's cell, 5 min" in sublet("jobs", "show", "a").stdout
+    service.answer("GET share", share(jobs_running=3, jobs_stopped=1))
+    assert "3 running (1 of them not now), 0 waiting" in sublet("share").stdout

@@ -52,13 +52,14 @@ from sublet_hub.state.metrics import ServiceMetrics
 from sublet_hub.state.owner_accounts import OwnerAccounts
 from sublet_hub.state.quota_file import QuotaFile
 from sublet_hub.state.stores import Stores
+from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
-from sublet_hub.web.views.jobs import JobViews
+from sublet_hub.web.views.jobs import JobTimes, JobViews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
 
@@ -109,6 +110,7 @@ class Assembly:
         self._histories = Histories(ledger, store, now)
         self._meter = UseMeter(ledger, store, now)
         self._lent_times = LentTimes(ledger, now)
+        self._stops = JobStops(ledger, now)
         self._store = store
         views = Views(ledger, fleet, capacity)
         times = QueueTimes(ledger, now)
@@ -149,7 +151,7 @@ class Assembly:
             job_views=JobViews(
                 stores,
                 waiting,
-                times,
+                JobTimes(times, self._stops),
                 views,
                 (lambda _: None) if runs is None else runs.why_untouched,
             ),
@@ -242,6 +244,7 @@ class Assembly:
         self._meter.take(view)
         self._histories.take(view)
         self._lent_times.take(view)
+        self._stops.take(view)
         # A thousand nodes report a thousand times a second, and each round looks at every job.
         if view.concerns_jobs and self.service.ledger.live_jobs:
             self._wakeup.ring()

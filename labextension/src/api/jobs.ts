@@ -33,6 +33,8 @@ export interface Job {
   cells_total: number | null;
   current_cell: number | null;
   progress: number | null;
+  /** It has begun and stands still: `suspended`, `paused` or `waits`; `null`: it computes. */
+  stopped: string | null;
   suspended_for: string | null;
   failure: JobFailure | null;
   attempts: number;
@@ -104,6 +106,7 @@ export function readJob(r: Reader): Job {
     cells_total: r.maybeNumber('cells_total'),
     current_cell: r.maybeNumber('current_cell'),
     progress: r.maybeNumber('progress'),
+    stopped: r.maybeText('stopped'),
     suspended_for: r.maybeText('suspended_for'),
     failure: r.maybe('failure', each => ({
       cell: each.maybeNumber('cell'),

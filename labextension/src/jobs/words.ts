@@ -32,7 +32,8 @@ function runningWord(job: Job, trans: TranslationBundle): string {
 /** Whether it has begun and does not compute at the moment, for an owner's cell or another reason. */
 export function isStopped(job: Job): boolean {
   const waits = job.slice?.report?.waits === true;
-  return job.state === 'running' && (job.suspended_for !== null || waits);
+  const still = job.suspended_for !== null || job.stopped !== null;
+  return job.state === 'running' && (still || waits);
 }
 
 /** Its memory is where it was: it waits, say, for others to leave. */

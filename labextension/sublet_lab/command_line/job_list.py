@@ -1,17 +1,20 @@
 """``sublet jobs list``: the queue from its head on, filtered and sorted, and what was left out."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 from sublet_quota.amounts.gpu_amounts import format_memory
 from sublet_quota.life_cycles.job_states import JobState
+from sublet_quota.reasons.job_stops import JobStop, stop_word
 from sublet_quota.wire.api import JobInfo
 
 from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.tables import (
     ago,
     csv_option,
+    duration,
     is_wide,
     json_option,
     print_csv,
@@ -22,6 +25,7 @@ from sublet_lab.command_line.tables import (
 )
 
 _STATES: Final = tuple(state.value for state in JobState)
+_SUSPENDED: Final = JobStop.SUSPENDED.value
 _SORTS: Final[dict[str, Callable[[JobInfo], Any]]] = {
     "owner": lambda job: job.owner,
     "name": lambda job: job.name,
@@ -35,6 +39,8 @@ _FIELDS: Final = (
     "owner",
     "name",
     "state",
+    "stopped",
+    "stopped_since",
     "place",
     "node",
     "gpu_index",
@@ -55,7 +61,11 @@ _FIELDS: Final = (
 @click.command("list")
 @click.option("--owner", help="Another user's jobs (admins).")
 @click.option(
-    "--state", "states", type=click.Choice(_STATES), multiple=True, help="May be repeated."
+    "--state",
+    "states",
+    type=click.Choice((*_STATES, _SUSPENDED)),
+    multiple=True,
+    help="May be repeated. suspended: those of the running ones that stand still.",
 )
 @click.option("--node", help="Only those on this node.")
 @click.option("--type", "gpu_type", help="Only those on cards whose type has this text in it.")
@@ -86,14 +96,18 @@ def list_jobs(  # noqa: PLR0913 (click's signature)
 
     def is_wanted(job: JobInfo) -> bool:
         lease = None if job.slice is None else job.slice.lease
+        shown = _SUSPENDED if job.stopped is not None else job.state.value
         return (
-            (node is None or (lease is not None and lease.node == node))
+            (not stands or shown in states)
+            and (node is None or (lease is not None and lease.node == node))
             and (pool is None or (lease is not None and lease.pool == pool))
             and (gpu_type is None or (lease is not None and has_type(lease.gpu_type, gpu_type)))
         )
 
     # Who sorts, or looks at where jobs are, must see all of them.
-    looks_at_all = sort not in _BY_SERVICE or {node, gpu_type, pool} != {None}
+    stands = _SUSPENDED in states or JobState.RUNNING.value in states
+    looks_at_all = sort not in _BY_SERVICE or stands or {node, gpu_type, pool} != {None}
+    asked = {JobState.RUNNING.value if state == _SUSPENDED else state for state in states}
     found: dict[str, JobInfo] = {}
     total = None
     for page in service.pages(
@@ -102,7 +116,7 @@ def list_jobs(  # noqa: PLR0913 (click's signature)
         None if looks_at_all else limit,
         order="queue" if sort != "newest" else None,
         owner=owner,
-        state=states,
+        state=tuple(sorted(asked)),
     ):
         total = page.total if total is None else total
         # A job that has moved in the queue meanwhile may be on two pages.
@@ -167,8 +181,23 @@ def has_type(told: str, wanted: str) -> bool:
 
 
 def job_state(job: JobInfo) -> str:
-    """Return in words how a job stands, with its place in the queue where it has one."""
-    return f"{job.state}, place {job.place}" if job.place is not None else str(job.state)
+    """Return in words how a job stands: its place in the queue, or that it stands still."""
+    if job.place is not None:
+        return f"{job.state}, place {job.place}"
+    return str(job.state) if job.stopped is None else f"{stop_word(job.stopped)}{_since(job)}"
+
+
+def stop_facts(job: JobInfo) -> str:
+    """Return how a job that has begun stands still, since when and for whom; empty: it does not."""
+    if job.stopped is None:
+        return job.suspended_for or ""
+    for_whom = f" {job.suspended_for}" if job.suspended_for else ""
+    return f"{stop_word(job.stopped)}{for_whom}{_since(job)}"
+
+
+def _since(job: JobInfo) -> str:
+    since = job.stopped_since
+    return "" if since is None else f", {duration(datetime.now(UTC) - since)}"
 
 
 def cells_of(job: JobInfo) -> str:

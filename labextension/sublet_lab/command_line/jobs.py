@@ -13,7 +13,7 @@ from sublet_quota.errors import AmountError
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.wire.api import JobForecast, JobInfo, JobLog, JobRequest
 
-from sublet_lab.command_line.job_list import cells_of, job_state, list_jobs
+from sublet_lab.command_line.job_list import cells_of, job_state, list_jobs, stop_facts
 from sublet_lab.command_line.service import REFUSED, SUBMITTING_S, Service, id_in_path, pass_service
 from sublet_lab.command_line.slices import state_of
 from sublet_lab.command_line.tables import (
@@ -143,7 +143,7 @@ def show(service: Service, job_id: str) -> None:
             ("Reason", job.reason),
             ("Cancelled by", job.cancelled_by or ""),
             ("Cells", cells_of(job)),
-            ("Suspended", job.suspended_for or ""),
+            ("Stands still", stop_facts(job)),
             ("Attempts", _attempts(job)),
             ("Longest run", _longest_run(job)),
             ("Took along", ", ".join(job.take_along)),

@@ -19,6 +19,7 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
+from sublet_lab.share.words import jobs_in_words
 
 _GROUPS_UNKNOWN: Final = (
     "not known until they start a server: JupyterHub does not tell of their groups"
@@ -48,7 +49,7 @@ def share(service: Service, owner: str | None) -> None:
             ("In use", f"{format_memory(found.used_mib)} ({guaranteed}, {_limit(found)})"),
             ("Group", _group(found.quota) if found.groups_known else _GROUPS_UNKNOWN),
             ("Seven days", _week(found.week)),
-            ("Jobs", f"{found.jobs_running} running, {found.jobs_waiting} waiting"),
+            ("Jobs", jobs_in_words(found)),
             ("Lending", "on" if found.lending else "off, by an admin"),
             ("No word from", ", ".join(found.agents_silent)),
         ]

@@ -107,8 +107,14 @@ def service_lines(share: api.Share, slice_id: str | None) -> list[str]:
         lines.append("lending is switched off")
     jobs = [info for info in share.slices if info.lease.holder is Holder.JOB]
     if share.jobs_running or share.jobs_waiting or jobs:
-        lines.append(f"jobs: {share.jobs_running} running, {share.jobs_waiting} waiting")
+        lines.append(f"jobs: {jobs_in_words(share)}")
     return lines
+
+
+def jobs_in_words(share: api.Share) -> str:
+    """Return how many jobs an owner has that have begun, and that have not."""
+    still = f" ({share.jobs_stopped} of them not now)" if share.jobs_stopped else ""
+    return f"{share.jobs_running} running{still}, {share.jobs_waiting} waiting"
 
 
 def week_line(week: WeekUse) -> str:

@@ -227,6 +227,8 @@ class Share(AnswerModel):
     slices: tuple[SliceInfo, ...] = Field(max_length=_MOST_LISTED)
     jobs_waiting: Count
     jobs_running: Count
+    jobs_stopped: Count = 0
+    """Of ``jobs_running``, those that stand still at the moment, as their agents tell."""
     used_mib: Mib
     guaranteed_mib: Mib
     limit_mib: Mib | None
@@ -383,6 +385,11 @@ class JobInfo(AnswerModel):
     """Running: of the cells that run, from 1; ``None`` before the first."""
     progress: float | None = Field(default=None, ge=0, le=1)
     """What part of the cells is done; ``None`` before it is known how many there are."""
+    stopped: Name | None = None
+    """Running, but not now: a value of ``JobStop`` (``suspended``, ``paused``, ``waits``); a newer
+    service may tell others. ``None``: it computes, or has not begun, or its agent is silent."""
+    stopped_since: AwareDatetime | None = None
+    """Since when it stands still, where that is known."""
     suspended_for: Words | None = None
     """Running, but not now: ``for an owner's cell``, with the name within a group."""
     failure: JobFailure | None = None

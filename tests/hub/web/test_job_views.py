@@ -5,8 +5,9 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -94,6 +95,35 @@ async def test_a_job_on_a_node_whose_agent_is_silent_says_so_and_nothing_that_wa
     assert (job["reason_code"], job["suspended_for"]) == ("agent-silent", None)
     assert job["slice"]["silent"] is True
     # Nobody else ends its process.
+    (ada.home / "flag").touch()
+
+
+async def test_a_job_that_is_suspended_says_so_with_since_when_and_for_whom(ada: Ada) -> None:
+    job_id = await ada.submit(["wait", str(ada.home / "flag")])
+    held = (await ada.until(job_id, "running"))["slice"]["lease"]["slice_id"]
+    stops = ada.world.assembly._stops
+
+    async def stands(**values: Any) -> dict[str, Any]:
+        ada.agent.says[held] = a_report(held, **values)
+        await ada.agent.report()
+        fleet = ada.world.service.fleet
+        await until(lambda: fleet.report(held) == ada.agent.says[held], PATIENCE_S)
+        return await ada.see(job_id)
+
+    job = await stands()
+    assert (job["state"], job["stopped"], job["stopped_since"]) == ("running", None, None)
+    wait = WaitReport(reason=WaitReason.OWNERS_ACTIVE, place=1, waits_for=(held,))
+    job = await stands(state=SliceState.SUSPENDED, wait=wait)
+    assert (job["state"], job["stopped"]) == ("running", "suspended")
+    assert job["suspended_for"] == "for your own cell"
+    since = job["stopped_since"]
+    assert datetime.fromisoformat(since) == stops.since(held)
+    job = await stands(state=SliceState.PAUSED)
+    assert (job["stopped"], job["stopped_since"]) == ("paused", since)
+    _, share = await ada.world.call("GET", "share", ada.token)
+    assert (share["jobs_running"], share["jobs_stopped"]) == (1, 1)
+    job = await stands()
+    assert (job["stopped"], job["stopped_since"]) == (None, None)
     (ada.home / "flag").touch()
 
 

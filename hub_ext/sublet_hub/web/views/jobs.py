@@ -25,6 +25,7 @@ from sublet_hub.jobs.progress import last_failure
 from sublet_hub.jobs.queue import WaitingReasons
 from sublet_hub.ledger.records import JobRecord
 from sublet_hub.state.stores import Stores
+from sublet_hub.usage.job_stops import JobStops, stop_in
 from sublet_hub.usage.queue_waits import QueueTimes
 from sublet_hub.web.views.slices import Viewer, Views
 
@@ -41,6 +42,14 @@ class _Told:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class JobTimes:
+    """How long jobs wait, and since when some stand still."""
+
+    waits: QueueTimes
+    stops: JobStops
+
+
 class JobViews:
     """Puts jobs together with their slices, their places in the queue and their files."""
 
@@ -48,7 +57,7 @@ class JobViews:
         self,
         stores: Stores,
         waiting: WaitingReasons,
-        times: QueueTimes,
+        times: JobTimes,
         views: Views,
         why_untouched: Callable[[JobRecord], JobsOff | None],
     ) -> None:
@@ -56,7 +65,8 @@ class JobViews:
         self._ledger = stores.ledger
         self._fleet = stores.fleet
         self._waiting = waiting
-        self._times = times
+        self._times = times.waits
+        self._stops = times.stops
         self._accounts = stores.accounts
         self._views = views
         self._why_untouched = why_untouched
@@ -105,6 +115,10 @@ class JobViews:
             output_path=self._output_path(job),
             current_cell=job.current_cell if running else None,
             progress=done / job.cells_total if job.cells_total else None,
+            stopped=stop_in(report) if running and report is not None else None,
+            stopped_since=self._stops.since(SliceId(report.slice_id))
+            if running and report
+            else None,
             suspended_for=self._suspended_for(report, viewer) if running else None,
             failure=self._failure_of(job),
             attempts=job.attempts,

@@ -10,10 +10,11 @@ from sublet_quota.wire.api import Share
 from sublet_quota.wire.share import QuotaShare
 
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.ledger.records import JobRecord, SliceRecord
 from sublet_hub.slices.keep_and_wake import KeepAndWake
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
+from sublet_hub.usage.job_stops import stop_in
 from sublet_hub.usage.meter import UseMeter
 from sublet_hub.web.views.slices import Viewer, Views, offers_body
 
@@ -36,7 +37,8 @@ class Shares:
         """Return one owner's share: slices, quotas, jobs and the week's use."""
         holdings = self._capacity.holdings
         own = self._ledger.slices_of_owner(owner)
-        states = [job.state for job in self._ledger.live_jobs.values() if job.owner == owner]
+        jobs = self._ledger.live_jobs_of_owner(owner)
+        running = [job for job in jobs if job.state is JobState.RUNNING]
         silent = {r.gpu.node for r in own if self._fleet.is_silent(r.gpu.node)}
         keep_left = keep_and_wake.keep_left(owner, groups)
         quota = _quota(holdings, owner, groups, own)
@@ -44,8 +46,9 @@ class Shares:
         return Share(
             owner=owner,
             slices=self._views.slices(own, viewer),
-            jobs_waiting=sum(state is not JobState.RUNNING for state in states),
-            jobs_running=sum(state is JobState.RUNNING for state in states),
+            jobs_waiting=len(jobs) - len(running),
+            jobs_running=len(running),
+            jobs_stopped=sum(self._stands_still(job) for job in running),
             used_mib=quota.used_mib,
             guaranteed_mib=quota.guaranteed_mib,
             limit_mib=quota.limit_mib,
@@ -55,6 +58,13 @@ class Shares:
             offers=offers_body(offers_for(holdings, owner, groups)).offers,
             week=self._meter.week(owner),
         )
+
+    def _stands_still(self, job: JobRecord) -> bool:
+        record = None if job.slice_id is None else self._ledger.slices.get(job.slice_id)
+        if record is None or self._fleet.is_silent(record.gpu.node):
+            return False
+        report = self._fleet.report(record.slice_id)
+        return report is not None and stop_in(report) is not None
 
 
 def _quota(
