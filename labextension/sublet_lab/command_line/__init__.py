@@ -10,9 +10,10 @@ from typing import Final
 
 import click
 
-from sublet_lab.command_line.admin import gpus, lending
 from sublet_lab.command_line.events import events
+from sublet_lab.command_line.gpus import gpus
 from sublet_lab.command_line.jobs import jobs
+from sublet_lab.command_line.lending import lending
 from sublet_lab.command_line.own_slice import give_up, history, resize
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
@@ -53,6 +54,7 @@ def _further_commands() -> dict[str, EntryPoint]:
     type=click.Path(path_type=Path),
     help="A file with a JupyterHub token. Default: the variable JUPYTERHUB_API_TOKEN.",
 )
+@click.version_option(package_name="sublet", message="sublet %(version)s")
 @click.pass_context
 def main(context: click.Context, url: str | None, token_file: Path | None) -> None:
     """See your share of the GPUs, and run notebooks as training jobs on idle ones."""

@@ -1,0 +1,263 @@
+"""``sublet gpus``: every card, filtered and sorted, and who holds what on it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import click
+from sublet_quota.amounts.gpu_amounts import format_memory
+from sublet_quota.reasons.fitness import is_closed, unfit_clause
+from sublet_quota.reasons.foreign_processes import foreign_clause
+from sublet_quota.reasons.not_frozen import not_frozen_clause
+from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.api import GpuInfo, SliceInfo
+
+from sublet_lab.command_line.job_list import has_type
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
+from sublet_lab.command_line.tables import (
+    ago,
+    csv_option,
+    is_wide,
+    json_option,
+    plain,
+    print_csv,
+    print_json,
+    print_table,
+    wants_csv,
+    wants_json,
+)
+
+_STATES: Final = ("open", "pause-only", "closed", "silent")
+_SORTS: Final[dict[str, Callable[[GpuInfo], Any]]] = {
+    "node": lambda gpu: (gpu.node, gpu.report.index),
+    "type": lambda gpu: gpu.report.type,
+    "pool": lambda gpu: gpu.pool,
+    "state": lambda gpu: -_STATES.index(_state(gpu)),
+    "used": lambda gpu: -gpu.report.used_mib,
+    "promised": lambda gpu: -gpu.overcommit,
+    "lendable": lambda gpu: -gpu.report.lendable_mib,
+    "utilisation": lambda gpu: -(gpu.report.utilisation_percent or 0),
+}
+_FIELDS: Final = (
+    "node",
+    "gpu_index",
+    "gpu_id",
+    "gpu_type",
+    "pool",
+    "state",
+    "memory_mib",
+    "used_mib",
+    "promised_mib",
+    "lendable_mib",
+    "utilisation_percent",
+    "slices",
+    "owners",
+    "seen_at",
+    "remarks",
+)
+
+
+@click.command()
+@click.option("--node", help="Only those of this node.")
+@click.option("--type", "gpu_type", help="Only those whose type has this text in it.")
+@click.option("--pool", help="Only those of this pool.")
+@click.option("--state", "states", type=click.Choice(_STATES), multiple=True)
+@click.option("--owner", help="Only those on which this user has a slice or a job.")
+@click.option("--sort", type=click.Choice(tuple(_SORTS)), default="node", show_default=True)
+@json_option
+@csv_option
+@pass_service
+def gpus(  # noqa: PLR0913 (click's signature)
+    service: Service,
+    *,
+    node: str | None,
+    gpu_type: str | None,
+    pool: str | None,
+    states: tuple[str, ...],
+    owner: str | None,
+    sort: str,
+) -> None:
+    """Show every GPU: who holds what, lent to whom, who waits for whom (admins)."""
+
+    def is_wanted(gpu: GpuInfo) -> bool:
+        return (
+            node in {None, gpu.node}
+            and pool in {None, gpu.pool}
+            and (gpu_type is None or has_type(gpu.report.type, gpu_type))
+            and (not states or _state(gpu) in states)
+            and (owner is None or any(each.lease.owner == owner for each in gpu.slices))
+        )
+
+    known = service.get(tuple[GpuInfo, ...], "gpus")
+    # The service has them by node and index, which stays the order of those that are alike.
+    found = sorted(filter(is_wanted, known), key=_SORTS[sort])
+    if wants_json():
+        print_json(found)
+    elif wants_csv():
+        print_csv(_FIELDS, map(_values, found))
+    elif not found:
+        none = (
+            "None of the GPUs is such a one." if known else "No GPUs: no agent has connected yet."
+        )
+        click.echo(none)
+    elif is_wide():
+        _print_wide(found)
+    else:
+        _print_narrow(found)
+
+
+def _print_wide(found: Sequence[GpuInfo]) -> None:
+    print_table(
+        ("!GPU", "TYPE", "POOL", ">MEMORY", ">USED", ">PROMISED", ">LENDABLE", ">UTIL", "REMARKS"),
+        (
+            (
+                _name(gpu),
+                gpu.report.type,
+                gpu.pool,
+                format_memory(gpu.report.memory_mib),
+                format_memory(gpu.report.used_mib),
+                f"{format_memory(gpu.promised_mib)} ({gpu.overcommit:.2f} x)",
+                format_memory(gpu.report.lendable_mib),
+                _busy(gpu.report.utilisation_percent),
+                remarks_on_gpu(gpu),
+            )
+            for gpu in found
+        ),
+    )
+    rows = [
+        (
+            _name(gpu),
+            info.lease.owner,
+            _purpose(info),
+            info.lease.slice_id,
+            size_of(info),
+            state_of(info),
+            held_by(info),
+            remarks_on(info),
+        )
+        for gpu, info in _holders(found)
+    ]
+    if rows:
+        click.echo()
+        print_table(("!GPU", "OWNER", "FOR", "SLICE", "SIZE", "STATE", "HOLDS", "REMARKS"), rows)
+
+
+def _print_narrow(found: Sequence[GpuInfo]) -> None:
+    """Print a line a card: remarks stand below, and the ids of slices are left out."""
+    print_table(
+        ("!GPU", "TYPE", "POOL", ">USED", ">PROM.", ">LENDABLE", ">UTIL"),
+        (
+            (
+                _name(gpu),
+                gpu.report.type.removeprefix("NVIDIA "),
+                gpu.pool,
+                f"{format_memory(gpu.report.used_mib)}/{format_memory(gpu.report.memory_mib)}",
+                f"{gpu.overcommit:.2f} x",
+                format_memory(gpu.report.lendable_mib),
+                "-" if gpu.report.utilisation_percent is None else _busy(_percent(gpu)),
+            )
+            for gpu in found
+        ),
+    )
+    _print_remarks((_name(gpu), remarks_on_gpu(gpu)) for gpu in found)
+    holders = list(_holders(found))
+    if holders:
+        click.echo()
+        print_table(
+            ("!GPU", "OWNER", "FOR", "SIZE", "STATE"),
+            (
+                (_name(gpu), info.lease.owner, _purpose(info), size_of(info), state_of(info))
+                for gpu, info in holders
+            ),
+        )
+        _print_remarks((f"{_name(gpu)}, {i.lease.owner}", remarks_on(i)) for gpu, i in holders)
+
+
+def _print_remarks(remarks: Iterator[tuple[str, str]]) -> None:
+    for what, told in remarks:
+        if told:
+            click.echo(f"{plain(what)}: {plain(told)}")
+
+
+def _name(gpu: GpuInfo) -> str:
+    return f"{gpu.node} {gpu.report.index}"
+
+
+def _percent(gpu: GpuInfo) -> int | None:
+    return gpu.report.utilisation_percent
+
+
+def _busy(percent: int | None) -> str:
+    return "not told" if percent is None else f"{percent} %"
+
+
+def _purpose(info: SliceInfo) -> str:
+    lease = info.lease
+    return "job" if lease.holder is Holder.JOB else (lease.server or "notebook")
+
+
+def _holders(found: Sequence[GpuInfo]) -> Iterator[tuple[GpuInfo, SliceInfo]]:
+    for gpu in found:
+        for info in sorted(gpu.slices, key=_notebooks_first):
+            yield gpu, info
+
+
+def _notebooks_first(info: SliceInfo) -> tuple[bool, str]:
+    return (info.lease.holder is Holder.JOB, info.lease.owner)
+
+
+def _state(gpu: GpuInfo) -> str:
+    """Return the worst that is to be said of a card, of the states that can be asked for."""
+    if gpu.silent:
+        return "silent"
+    if gpu.report.closed:
+        return "closed"
+    unfit = gpu.report.unfit_reasons
+    return "pause-only" if unfit or gpu.report.foreign_processes is not None else "open"
+
+
+def _values(gpu: GpuInfo) -> list[object]:
+    report = gpu.report
+    return [
+        gpu.node,
+        report.index,
+        report.gpu_id,
+        report.type,
+        gpu.pool,
+        _state(gpu),
+        report.memory_mib,
+        report.used_mib,
+        gpu.promised_mib,
+        report.lendable_mib,
+        report.utilisation_percent,
+        len(gpu.slices),
+        " ".join(sorted({info.lease.owner for info in gpu.slices})),
+        gpu.seen_at,
+        remarks_on_gpu(gpu),
+    ]
+
+
+def remarks_on_gpu(gpu: GpuInfo) -> str:
+    """Return in words whatever an admin should know of a card."""
+    report, foreign = gpu.report, gpu.report.foreign_processes
+    remarks = []
+    if report.simulated:
+        remarks.append("simulated")
+    if report.closed:
+        remarks.append(f"closed: {report.closed}")
+    if foreign is not None:
+        who = foreign_clause(
+            foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told
+        )
+        remarks.append(f"pause only: {who}")
+    unfit = report.unfit_reasons
+    if unfit and not is_closed(unfit):
+        remarks.append(f"pause only: {unfit_clause(unfit)}")
+    if report.unfit is None:
+        remarks.append("its agent does not tell whether it is fit to be lent")
+    if report.unfrozen is not None:
+        why = not_frozen_clause(report.unfrozen)
+        remarks.append(f"not all are frozen while one comes back: {why}")
+    if gpu.silent:
+        remarks.append(f"no word from its agent, last seen {ago(gpu.seen_at)}")
+    return "; ".join(remarks)

@@ -1,0 +1,52 @@
+"""``sublet lending``: the switch of all lending."""
+
+import click
+from sublet_quota.wire.api import LendingState, LendingSwitch
+
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.tables import clock, json_option, plain, print_json, wants_json
+
+
+@click.group()
+def lending() -> None:
+    """See, or switch, all lending of idle slices."""
+
+
+@lending.command("show")
+@json_option
+@pass_service
+def show_lending(service: Service) -> None:
+    """Show whether idle slices are lent, since when and why; admins: by whom."""
+    _print_lending(service.get(LendingState, "lending"))
+
+
+@lending.command("on")
+@click.option("--reason", default="", help="Why; `lending show` tells it to everybody.")
+@json_option
+@pass_service
+def lending_on(service: Service, reason: str) -> None:
+    """Lend idle slices to training jobs (admins)."""
+    _print_lending(_switch(service, LendingSwitch(lending=True, reason=reason)))
+
+
+@lending.command("off")
+@click.option("--reason", default="", help="Why; `lending show` tells it to everybody.")
+@json_option
+@pass_service
+def lending_off(service: Service, reason: str) -> None:
+    """Give every lent slice back, and lend none (admins)."""
+    _print_lending(_switch(service, LendingSwitch(lending=False, reason=reason)))
+
+
+def _switch(service: Service, switch: LendingSwitch) -> LendingState:
+    return service.put(LendingState, "lending", switch)
+
+
+def _print_lending(state: LendingState) -> None:
+    if wants_json():
+        print_json(state)
+        return
+    reason = f" ({plain(state.reason)})" if state.reason else ""
+    since = f", since {clock(state.switched_at)}" if state.switched_at else ""
+    by = f", by {plain(state.switched_by)}" if state.switched_by else ""
+    click.echo(f"Lending is {'on' if state.lending else 'off'}{reason}{since}{by}.")

@@ -1,0 +1,116 @@
+"""``sublet gpus``: filtered, sorted, and a line a card at a narrow terminal."""
+
+import csv
+import importlib.metadata
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.wire.agent_link import GpuReport, ToldUnfit
+from sublet_quota.wire.api import GpuInfo
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.lab_bodies import NOW, lease, slice_info, sublet
+from tests.support.terminals import sublet_at_a_terminal
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        yield service
+
+
+def a_card(node: str, index: int = 0, *owners: str, **values: Any) -> GpuInfo:
+    told: dict[str, Any] = {
+        "gpu_id": f"{node}-{index}",
+        "index": index,
+        "type": "NVIDIA H100 80GB HBM3",
+        "simulated": False,
+        "memory_mib": 81920,
+        "used_mib": 40960,
+        "lendable_mib": 20480,
+        "utilisation_percent": 97,
+        "unfit": (),
+    }
+    own = {name: values.pop(name) for name in ("pool", "silent") if name in values}
+    slices = tuple(slice_info(lease=lease(owner=owner, node=node)) for owner in owners)
+    return GpuInfo(
+        **{"pool": "interactive", "silent": False, **own},
+        node=node,
+        report=GpuReport(**{**told, **values}),
+        slices=slices,
+        promised_mib=163840,
+        overcommit=2.0,
+        seen_at=NOW,
+    )
+
+
+CARDS = [
+    a_card("n1", 0, "ada", used_mib=1024),
+    a_card("n1", 1, type="NVIDIA L4", used_mib=2048, closed="XID 79"),
+    a_card("n2", 0, "bob", "ada", pool="training", used_mib=4096),
+    a_card("n3", 0, unfit=(ToldUnfit(why=Unfit.MPS),), used_mib=0, lendable_mib=0),
+    a_card("n4", 0, silent=True, used_mib=0, lendable_mib=0),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--node", "n1"), ["n1-0", "n1-1"]),
+        (("--type", "l4"), ["n1-1"]),
+        (("--pool", "training"), ["n2-0"]),
+        (("--owner", "ada"), ["n1-0", "n2-0"]),
+        (("--state", "open"), ["n1-0", "n2-0"]),
+        (("--state", "closed", "--state", "silent"), ["n1-1", "n4-0"]),
+        (("--state", "pause-only"), ["n3-0"]),
+        (("--sort", "used"), ["n2-0", "n1-1", "n1-0", "n3-0", "n4-0"]),
+        (("--sort", "type", "--node", "n1"), ["n1-0", "n1-1"]),
+        (("--sort", "state"), ["n4-0", "n1-1", "n3-0", "n1-0", "n2-0"]),
+    ],
+)
+def test_cards_are_filtered_and_sorted(
+    service: FakeHubService, options: tuple[str, ...], expected: list[str]
+):
+    service.answer("GET gpus", CARDS)
+    shown = json.loads(sublet("gpus", "--json", *options).stdout)
+    assert [each["report"]["gpu_id"] for each in shown] == expected
+    rows = csv.DictReader(sublet("gpus", "--csv", *options).stdout.splitlines())
+    assert [row["gpu_id"] for row in rows] == expected
+
+
+def test_none_of_the_cards_is_told_apart_from_no_cards(service: FakeHubService):
+    service.answer("GET gpus", CARDS)
+    assert "None of the GPUs" in sublet("gpus", "--node", "n9").stdout
+    service.answer("GET gpus", [])
+    assert "no agent has connected yet" in sublet("gpus").stdout
+
+
+def test_twelve_cards_are_twelve_lines_of_eighty_columns(service: FakeHubService):
+    names = [f"gpu-node-{node:02}" for node in (1, 2, 3)]
+    cards = [a_card(name, index, closed="XID 79") for name in names for index in range(4)]
+    service.answer("GET gpus", cards)
+    lines = sublet_at_a_terminal(80, "gpus")
+    assert max(map(len, lines[:15])) <= 80
+    told = [line.split() for line in lines]
+    rows = [words for words in told if words[:1] and words[0] in names and words[-1] == "%"]
+    assert [tuple(words[:2]) for words in rows] == [(n, str(i)) for n in names for i in range(4)]
+    assert all("97" in words and "20" in words and "2.00" in words for words in rows)
+    assert "gpu-node-02 3: closed: XID 79" in [line.strip() for line in lines]
+
+
+def test_who_holds_what_is_shown_at_a_narrow_terminal_too(service: FakeHubService):
+    service.answer("GET gpus", [a_card("gpu-node-01", 0, "ada")])
+    lines = sublet_at_a_terminal(80, "gpus")
+    (row,) = (line for line in lines if "notebook" in line)
+    assert "ada" in row
+    assert "gpu-node-01 0" in row
+    assert "gpu-node-01 0, ada: lent to a job" in lines
+
+
+def test_the_version_is_told():
+    assert sublet("--version").output == f"sublet {importlib.metadata.version('sublet')}\n"
