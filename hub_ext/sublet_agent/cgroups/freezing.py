@@ -114,12 +114,16 @@ class SliceFreezer:
                 whom = _rest_of(group, pids) if own else Frozen(group.tree, group.whole)
                 if whom is not None and not _holds_us(whom):
                     chosen.append(whom)
+        # Before the others stand still: an account may have thousands, and that takes its time.
+        if not self._outsiders.still(gpu_id, pids, within_s):
+            return not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
         try:
             answers = self._book.begin(gpu_id, slice_id, chosen)
         except OSError as error:
             return f"the slices beside it cannot be frozen: {error}"
         if not answers:
             return "it is itself kept still for another slice that comes back"
+        # Once more: until they were frozen the slices may have had somebody started elsewhere.
         if not self._outsiders.still(gpu_id, pids, within_s):
             return not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
         late = wait_frozen([(f.tree, f.place) for f in self._book.frozen(gpu_id)], within_s)

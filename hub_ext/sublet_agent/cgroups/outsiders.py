@@ -18,8 +18,8 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from sublet_quota.names.ids import GpuId
 
 from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import GroupBook, is_in
+from sublet_agent.cgroups.sightings import Lookout, Sighting
 from sublet_agent.cgroups.trees import FreezerTree, wait_frozen
 from sublet_agent.processes.process_table import ProcessTable
 
@@ -39,18 +40,6 @@ _TOLD_FOR_S: Final = 60.0
 """How long it is told that some could not be stilled: longer than until the next try."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """The outsiders at one moment."""
-
-    outside: list[int]
-    """Those who run, by pid."""
-    some_ended: bool
-    """Whether a process had ended by the time it was looked at: it may have started another."""
-    pids: frozenset[int]
-    """All pids that were listed, whosever."""
 
 
 class Outsiders:
@@ -71,6 +60,7 @@ class Outsiders:
         self._table = table
         self._file = OutsidersFile(groups_file)
         self._where = where
+        self._lookout = None if where is None else Lookout(book, table, where[0])
         self._guard = threading.RLock()
         self._spared: dict[GpuId, frozenset[int]] = {}
         self._held: HeldOutsiders | None = None
@@ -104,7 +94,7 @@ class Outsiders:
         try:
             now = time.monotonic()
             if gpu_id in self._spared and now - self._looked_at >= _LOOK_EVERY_S:
-                self._take(self._list(frozenset()).outside)
+                self._take(self._look(frozenset()).outside)
                 self._looked_at = now
         finally:
             self._guard.release()
@@ -125,7 +115,7 @@ class Outsiders:
         """Keep this process from running until ``end``, whosever it is but the agent's own."""
         with self._guard:
             if gpu_id in self._spared and pid not in self._ours():
-                self._take([pid])
+                self._take({pid: self._where[0].place_of(pid) if self._where else None})
 
     def has_stilled(self, pid: int) -> bool:
         """Whether a process is one of those kept from running."""
@@ -159,14 +149,14 @@ class Outsiders:
         settled = False
         seen: frozenset[int] = frozenset()
         for looks in itertools.count(1):
-            listing = self._list(seen)
+            listing = self._look(seen)
             seen = listing.pids
-            if listing.outside or listing.some_ended:
+            if listing.outside or listing.ended:
                 settled = False
                 # Some end at any moment on a busy machine, but not in each of these.
                 enough = bool(listing.outside) or looks >= _LEAST_LOOKS
                 if enough and time.monotonic() >= deadline:
-                    whom = listing.outside or "some end as soon as they are seen"
+                    whom = sorted(listing.outside) or "some end as soon as they are seen"
                     log.warning("processes outside of their slices' groups run on: %s", whom)
                     return False
                 if listing.outside:
@@ -200,20 +190,10 @@ class Outsiders:
                 return False
         return True
 
-    def _list(self, seen: frozenset[int]) -> _Listing:
-        """List the outsiders that run; ``seen`` are the pids of a listing of right before."""
-        accounts, ours = self._accounts(), self._ours()
-        pids = tuple(self._table.pids()) if accounts else ()
-        outside, some_ended = [], False
-        # Those first that are new: one that starts another and ends is looked at while it lives.
-        for pid in sorted(pids, key=seen.__contains__):
-            uid = self._table.uid(pid)
-            if uid is None or (uid in accounts and self._table.identify(pid) is None):
-                new = pid not in seen
-                some_ended = some_ended or (new and self._book.slice_at(pid) is None)
-            elif pid not in ours and self._is_outsider(pid, accounts) and not self.has_stilled(pid):
-                outside.append(pid)
-        return _Listing(outside, some_ended, frozenset(pids))
+    def _look(self, seen: frozenset[int]) -> Sighting:
+        if self._lookout is None:
+            return Sighting({}, frozenset(), frozenset())
+        return self._lookout.look(self._accounts(), self._inside, seen)
 
     def _accounts(self) -> frozenset[int]:
         return self._book.accounts.union(*(self._strangers.get(g, ()) for g in self._spared))
@@ -222,15 +202,19 @@ class Outsiders:
         """Return who must run: the agent, its watchdog, and those that come back."""
         return frozenset({os.getpid(), os.getppid()}).union(*self._spared.values())
 
-    def _is_outsider(self, pid: int, accounts: frozenset[int]) -> bool:
-        return (
-            self._table.uid(pid) in accounts
-            and self._table.identify(pid) is not None
-            and self._book.slice_at(pid) is None
-        )
+    def _inside(self) -> frozenset[int]:
+        """Return who runs rightly, or stands still: ours, the slices', and those who are held."""
+        inside = set(self._ours())
+        for group in self._book.groups():
+            inside.update(group.tree.pids(group.whole))
+        held = self._held
+        if held is not None:
+            for place in held.places:
+                inside.update(held.tree.pids(place))
+        return frozenset(inside)
 
-    def _take(self, pids: Iterable[int]) -> None:
-        if self._where is None:
+    def _take(self, outside: Mapping[int, str | None]) -> None:
+        if self._where is None or not outside:
             return
         tree, group = self._where
         held = self._held
@@ -246,13 +230,12 @@ class Outsiders:
                 log.warning("outsiders cannot be kept from running: %s", error)
                 return
             self._held = held
-        self._take_in(self._held or held, pids)
+        self._take_in(self._held or held, outside)
 
-    def _take_in(self, held: HeldOutsiders, pids: Iterable[int]) -> None:
+    def _take_in(self, held: HeldOutsiders, outside: Mapping[int, str | None]) -> None:
         tree = held.tree
         by_place: defaultdict[str, list[int]] = defaultdict(list)
-        for pid in pids:
-            place = tree.place_of(pid)
+        for pid, place in outside.items():
             if place is not None:
                 by_place[place].append(pid)
         in_place: set[str] = set()
@@ -286,12 +269,13 @@ class Outsiders:
 
     def _holds_nobody_else(self, tree: FreezerTree, place: str, pids: frozenset[int]) -> bool:
         """Whether a group is these processes' and outsiders' alone, and nobody has frozen it."""
-        accounts, ours = self._accounts(), self._ours()
+        accounts, ours, lookout = self._accounts(), self._ours(), self._lookout
         return (
             place != "/"
+            and lookout is not None
             and not tree.is_freezing(place)
             and all(
-                each in pids or (each not in ours and self._is_outsider(each, accounts))
+                each in pids or (each not in ours and lookout.is_outsider(each, accounts))
                 for each in tree.pids(place)
             )
         )

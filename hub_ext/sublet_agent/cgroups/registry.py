@@ -122,20 +122,24 @@ class GroupBook:
         with self._guard:
             self._units = dict(units)
 
-    def unit_slice_at(self, pid: int) -> SliceId | None:
+    def _unit_slice_in(self, lines: Sequence[str]) -> SliceId | None:
         """Return the slice whose server's unit a process is in, or ``None``."""
         units = self._units
         if not units:
             return None
-        lines = "\n".join(cgroup_lines(pid, self._proc))
-        return next((units[unit] for unit in units if is_in_unit(unit, lines)), None)
+        text = "\n".join(lines)
+        return next((units[unit] for unit in units if is_in_unit(unit, text)), None)
 
     def slice_at(self, pid: int) -> Verdict | None:
         """Return whose a process is; ``None`` where its groups tell nothing."""
-        own = self.unit_slice_at(pid) or self.own_slice_at(pid)
+        return self.slice_in(cgroup_lines(pid, self._proc))
+
+    def slice_in(self, lines: Sequence[str]) -> Verdict | None:
+        """Return whose a process with these ``cgroup_lines`` is; ``None``: they say nothing."""
+        own = self._unit_slice_in(lines) or self._own_slice_in(lines)
         if own is not None:
             return Verdict(own)
-        pods, pod = self._pods, self.pod_at(pid)
+        pods, pod = self._pods, pod_of(lines, self.pods_below)
         if pod is None or (pod == self._own_pod and pod not in pods):
             return None
         return Verdict(pods.get(pod))
@@ -146,9 +150,12 @@ class GroupBook:
 
     def own_slice_at(self, pid: int) -> SliceId | None:
         """Return the slice in whose group, made by the agent, a process is, or ``None``."""
+        return self._own_slice_in(cgroup_lines(pid, self._proc))
+
+    def _own_slice_in(self, lines: Sequence[str]) -> SliceId | None:
         own = {(g.tree, g.place): g.slice_id for g in self.groups() if g.is_own}
         for tree in {tree for tree, _ in own}:
-            parts = (tree.place_of(pid) or "").split("/")
+            parts = (tree.place_in(lines) or "").split("/")
             for length in range(2, len(parts) + 1):
                 found = own.get((tree, "/".join(parts[:length])))
                 if found is not None:

@@ -11,13 +11,16 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
+from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.groups_file import SliceGroup, is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
 from sublet_agent.cgroups.pods import pod_in
+from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.standing_still import StandingStill, Stillness
 from sublet_agent.cgroups.trees import FreezerTree
+from sublet_agent.processes.process_table import LinuxProcessTable
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
 from tests.support.accounts import an_account
@@ -116,6 +119,68 @@ def test_however_many_are_in_a_group_it_is_looked_into_once(groups, cleo, sessio
     assert all(outsiders.has_stilled(each.pid) for each in several[1:])
     outsiders.end(GPU)
     assert counting.looked_into.count(session) == 1
+
+
+class CountingTable(LinuxProcessTable):
+    """A table that counts of whom the account is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked_of = []
+
+    def uid(self, pid):
+        self.asked_of.append(pid)
+        return super().uid(pid)
+
+
+def test_of_who_stands_still_or_is_in_a_slice_nothing_is_read_again(groups, cleo):
+    held = [groups.family(uid=cleo).pid for _ in range(3)]
+    server = groups.family(uid=cleo)
+    groups.serve(groups.slice("c", server))
+    table = CountingTable()
+    outsiders = Outsiders(groups.book, table, groups.file, groups.keeper.place_for_outsiders)
+    assert outsiders.still(GPU, [], WITHIN_S)
+    asked_of, table.asked_of = table.asked_of, []
+    assert all(asked_of.count(pid) == 1 for pid in held)
+    assert server.pid not in asked_of
+    outsiders.look_again(GPU)
+    assert os.getpid() not in table.asked_of
+    assert table.asked_of
+    assert not {*held, server.pid} & {*table.asked_of}
+    outsiders.end(GPU)
+
+
+class LateBook(GroupBook):
+    """A book that asks, when slices are about to be frozen, what must be done by then."""
+
+    by_then = None
+
+    def begin(self, gpu_id, freeze):
+        self.done = self.by_then()
+        super().begin(gpu_id, freeze)
+
+
+def test_nobody_else_stands_still_while_an_accounts_many_processes_are_looked_for(groups, cleo):
+    outside = groups.family(uid=cleo)
+    book = LateBook(groups.file)
+    book.note_accounts([cleo])
+    outsiders = Outsiders(book, groups.table, groups.file, groups.keeper.place_for_outsiders)
+    book.by_then = lambda: outsiders.has_stilled(outside.pid)
+    freezer = SliceFreezer(book, outsiders)
+    with freezer.freeze_neighbours(GPU, "a", [], WITHIN_S) as stillness:
+        assert stillness.problem == ""
+    assert book.done
+
+
+def test_one_who_is_started_right_before_the_slices_are_frozen_is_found(groups, cleo):
+    book = LateBook(groups.file)
+    book.note_accounts([cleo])
+    outsiders = Outsiders(book, groups.table, groups.file, groups.keeper.place_for_outsiders)
+    book.by_then = lambda: groups.family(uid=cleo).pid
+    freezer = SliceFreezer(book, outsiders)
+    with freezer.freeze_neighbours(GPU, "a", [], WITHIN_S) as stillness:
+        assert stillness.problem == ""
+        assert stands_still(groups, book.done)
 
 
 def test_who_comes_back_is_not_among_them(groups, cleo):

@@ -9,6 +9,7 @@ _RESTORE: Final = "hub_ext/sublet_agent/moves/restore.py"
 _FREEZING: Final = "hub_ext/sublet_agent/cgroups/freezing.py"
 _GROUPS: Final = "hub_ext/sublet_agent/cgroups/registry.py"
 _OUTSIDERS: Final = "hub_ext/sublet_agent/cgroups/outsiders.py"
+_SIGHTINGS: Final = "hub_ext/sublet_agent/cgroups/sightings.py"
 _ACTIVITY: Final = "hub_ext/sublet_agent/residency/activity.py"
 _CAPACITY: Final = "hub_ext/sublet_hub/state/capacity.py"
 _ATTRIBUTIONS: Final = "tests/agent/cgroups/test_attribution.py"
@@ -138,9 +139,9 @@ MUTANTS: Final = (
     Mutant(
         2,
         "nobody is found outside of slices' groups",
-        _OUTSIDERS,
-        "pids = tuple(self._table.pids()) if accounts else ()",
-        "pids = ()",
+        _SIGHTINGS,
+        "pids = self._table.pids() if accounts else []",
+        "pids: list[int] = []",
         (f"{_OUTSIDE}::test_who_runs_outside_stands_still_and_is_where_they_were_afterwards",),
     ),
     Mutant(
