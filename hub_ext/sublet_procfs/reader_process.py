@@ -2,8 +2,9 @@
 
 It knows nothing but Python's standard library, and is run by its path. ``{"variables": NAMES}``
 asks for variables of the environment in the file ``path``, ``{"mapped": PATTERNS}`` which patterns
-occur in the ``maps`` in that file. The answer is ``{"found": [...]}`` or ``{"errno": NUMBER}``.
-However much there is to read, little of it is kept.
+occur in the ``maps`` in that file; ``{"into": NAMES}`` which threads of a process run, or are in a
+call of the kernel whose stack names one of these. The answer is ``{"found": [...]}`` or
+``{"errno": NUMBER}``. However much there is to read, little of it is kept.
 """
 
 import ctypes
@@ -57,6 +58,37 @@ def mapped(path: str, patterns: Iterable[str]) -> list[str]:
     return found
 
 
+def calls(pid: int, names: Iterable[str]) -> list[str]:
+    """Return the threads, by id, that run a program or are in a call into what these name.
+
+    The stack of a thread that sleeps tells where it is in the kernel; of one that woke meanwhile
+    nothing is known. The kernel lets only root read it.
+    """
+    into = tuple(names)
+    found = []
+    for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - hot path
+        folder = Path(f"/proc/{pid}/task/{thread}")
+        try:
+            before = _sleeps(folder)
+            stack = (folder / "stack").read_text()
+            after = _sleeps(folder)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        # How often it was switched tells whether it slept all the time.
+        if before is None or before != after or any(name in stack for name in into):
+            found.append(thread)
+    return found[:_MOST_FOUND]
+
+
+def _sleeps(folder: Path) -> tuple[bytes, ...] | None:
+    """Return what changes whenever a thread runs; ``None``: it runs."""
+    lines = (folder / "status").read_bytes().splitlines()
+    state = next((line for line in lines if line.startswith(b"State:")), b"State: R")
+    if state.split()[1] == b"R":
+        return None
+    return (state, *(line for line in lines if b"ctxt_switches" in line))
+
+
 def _from_memory(pid: int, stat: Path) -> bytes:
     text = stat.read_bytes()
     fields = text[text.rfind(b")") + 2 :].split()
@@ -83,6 +115,8 @@ def answer(line: bytes) -> dict[str, Any]:
     try:
         if "mapped" in request:
             return {"found": mapped(request["path"], request["mapped"])}
+        if "into" in request:
+            return {"found": calls(request["pid"], request["into"])}
         return {"found": variables(request["pid"], request["path"], request["variables"])}
     except OSError as error:
         return {"errno": error.errno or errno.EIO}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sublet_agent.cgroups.driver_calls import DriverCalls
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.groups_file import thaw_left_over
 from sublet_agent.cgroups.maintenance import GroupKeeper
@@ -31,6 +32,8 @@ for uid in map(int, sys.argv[1:]):
     print(uid, flush=True)
 # Each line starts one more process: a child, or one whose parent is gone in a session of its own.
 for line in sys.stdin:
+    while line.strip() == "spin":
+        pass
     if line.strip() == "child":
         print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
         continue
@@ -88,6 +91,12 @@ class Family:
         self.others.append(int(self.process.stdout.readline()))
         return self.others[-1]
 
+    def spins(self) -> None:
+        """Let it run for ever, in its own program."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("spin\n")
+        self.process.stdin.flush()
+
     def ends(self) -> None:
         for pid in self.others:
             try:
@@ -122,6 +131,13 @@ class Groups:
         where = self.keeper.place_for_outsiders
         self.outsiders = Outsiders(self.book, self.table, self.file, where)
         self.freezer = SliceFreezer(self.book, self.outsiders)
+
+    def watch_calls_of(self, *driver: str) -> None:
+        """Begin anew, where a card's driver is what the kernel's stacks name so."""
+        calls = DriverCalls(driver)
+        where = self.keeper.place_for_outsiders
+        self.outsiders = Outsiders(self.book, self.table, self.file, where, calls)
+        self.freezer = SliceFreezer(self.book, self.outsiders, calls)
 
     def family(self, *, uid: int | None = None) -> Family:
         process = subprocess.Popen(

@@ -21,6 +21,7 @@ from traitlets.config import Application
 from sublet_agent.app.node_agent import JOURNAL_NAME, VERSION
 from sublet_agent.app.settings import AgentSettings
 from sublet_agent.app.watchdog import SETTINGS_EXIT, Watchdog, agent_command, let_owners_run
+from sublet_agent.cgroups.driver_calls import NVIDIAS, SIMULATED
 from sublet_agent.cgroups.node_groups import GROUPS_NAME, GroupSettings
 from sublet_agent.cgroups.standing_still import StandingStill
 from sublet_agent.cgroups.trees import tree_below
@@ -263,6 +264,7 @@ class SubletAgent(LinkOptions, DevicePluginOptions, Application):
                 freeze=self.freeze,
                 mounted_at=Path(self.cgroup_folder) if self.cgroup_folder else None,
                 pods_below=self.kubelet_cgroup_root,
+                driver_calls=(*NVIDIAS, *(SIMULATED if self.simulated_socket else ())),
             ),
             activity=ActivitySettings.of_seconds(
                 self.wake_cpu_share, self.unused_budget_s, self.busy_wakes_after_s

@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.not_frozen import NotFrozen, not_frozen_clause
 
+from sublet_agent.cgroups.driver_calls import DriverCalls
 from sublet_agent.cgroups.freezer import FrozenNeighbours
 from sublet_agent.cgroups.groups_file import SliceGroup
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import Frozen, GroupBook
-from sublet_agent.cgroups.trees import wait_frozen
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 class SliceFreezer:
     """A freezer of the slices in a ``GroupBook``."""
 
-    def __init__(self, book: GroupBook, outsiders: Outsiders) -> None:
+    def __init__(
+        self, book: GroupBook, outsiders: Outsiders, calls: DriverCalls | None = None
+    ) -> None:
+        self._calls = calls or DriverCalls()
         self._book = book
         self._outsiders = outsiders
 
@@ -126,7 +129,8 @@ class SliceFreezer:
         # Once more: until they were frozen the slices may have had somebody started elsewhere.
         if not self._outsiders.still(gpu_id, pids, within_s):
             return not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
-        late = wait_frozen([(f.tree, f.place) for f in self._book.frozen(gpu_id)], within_s)
+        frozen = [(f.tree, f.place) for f in self._book.frozen(gpu_id)]
+        late = self._calls.wait_harmless(frozen, within_s)
         if late:
             return f"the slices beside it do not stand still in {within_s} s: {', '.join(late[:3])}"
         return ""

@@ -10,6 +10,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices, not_frozen_clause
 from sublet_quota.wire.agent_link import SliceAssignment
 
+from sublet_agent.cgroups.driver_calls import NVIDIAS, DriverCalls
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.cgroups.freezing import SliceFreezer
 from sublet_agent.cgroups.maintenance import GroupKeeper
@@ -33,6 +34,8 @@ class GroupSettings:
     """Where the machine's control groups are mounted; ``None``: where the kernel says."""
     pods_below: str = "/"
     """The path of the group that the kubelet has as its root."""
+    driver_calls: Sequence[str] = NVIDIAS
+    """What the kernel's stack of a thread names that is in a call of the cards' driver."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +95,13 @@ def node_groups(
     mounted_at = settings.mounted_at
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))
-    outsiders = Outsiders(book, table, file, keeper.place_for_outsiders)
+    calls = DriverCalls(settings.driver_calls)
+    outsiders = Outsiders(book, table, file, keeper.place_for_outsiders, calls)
     groups = NodeGroups(
         file=file,
         book=book,
         keeper=keeper,
-        freezer=SliceFreezer(book, outsiders) if settings.freeze else NoFreezer(),
+        freezer=SliceFreezer(book, outsiders, calls) if settings.freeze else NoFreezer(),
         outsiders=outsiders,
         mounted_at=mounted_at or CGROUPS,
         switched_off=not settings.freeze,

@@ -25,10 +25,11 @@ from typing import Final
 
 from sublet_quota.names.ids import GpuId
 
+from sublet_agent.cgroups.driver_calls import DriverCalls
 from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import GroupBook, is_in
 from sublet_agent.cgroups.sightings import Lookout, Sighting
-from sublet_agent.cgroups.trees import FreezerTree, wait_frozen
+from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.processes.process_table import ProcessTable
 
 _LOOK_EVERY_S: Final = 0.1
@@ -51,6 +52,7 @@ class Outsiders:
         table: ProcessTable,
         groups_file: Path,
         where: tuple[FreezerTree, str] | None,
+        calls: DriverCalls | None = None,
     ) -> None:
         """``where``: the tree, and the place in it for the agent's group of them.
 
@@ -61,6 +63,7 @@ class Outsiders:
         self._file = OutsidersFile(groups_file)
         self._where = where
         self._lookout = None if where is None else Lookout(book, table, where[0])
+        self._calls = calls or DriverCalls()
         self._guard = threading.RLock()
         self._spared: dict[GpuId, frozenset[int]] = {}
         self._held: HeldOutsiders | None = None
@@ -165,7 +168,9 @@ class Outsiders:
             held = self._held
             if held is not None:
                 left_s = max(0.0, deadline - time.monotonic())
-                late = wait_frozen([(held.tree, place) for place in held.places], left_s)
+                late = self._calls.wait_harmless(
+                    [(held.tree, place) for place in held.places], left_s
+                )
                 if late:
                     log.warning("processes outside of slices' groups do not stand still: %s", late)
                     return False

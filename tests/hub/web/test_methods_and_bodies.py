@@ -173,6 +173,8 @@ async def test_whose_body_gave_its_room_up_is_told_so_when_it_is_over(world: Hub
 
 def nothing() -> None:
     """Give nothing up."""
+
+
 async def test_one_caller_has_so_many_requests_under_way_and_others_are_served(
     tmp_path: Path, hub: FakeHub
 ) -> None:

@@ -10,6 +10,8 @@ _FREEZING: Final = "hub_ext/sublet_agent/cgroups/freezing.py"
 _GROUPS: Final = "hub_ext/sublet_agent/cgroups/registry.py"
 _OUTSIDERS: Final = "hub_ext/sublet_agent/cgroups/outsiders.py"
 _SIGHTINGS: Final = "hub_ext/sublet_agent/cgroups/sightings.py"
+_CALLS: Final = "hub_ext/sublet_procfs/reader_process.py"
+_IN_CALLS: Final = "tests/agent/cgroups/test_driver_calls.py"
 _ACTIVITY: Final = "hub_ext/sublet_agent/residency/activity.py"
 _CAPACITY: Final = "hub_ext/sublet_hub/state/capacity.py"
 _ATTRIBUTIONS: Final = "tests/agent/cgroups/test_attribution.py"
@@ -156,6 +158,27 @@ MUTANTS: Final = (
                 "test_where_they_do_not_stand_still_in_time_nothing_comes_back_and_it_is_told"
             ),
         ),
+    ),
+    Mutant(
+        2,
+        "it is restored beside one in a call of the driver that does not end",
+        _CALLS,
+        "any(name in stack for name in into)",
+        "any(name is stack for name in into)",
+        (
+            (
+                f"{_IN_CALLS}::"
+                "test_beside_an_outsider_in_a_call_of_the_driver_that_does_not_end_nothing_comes_back"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
+        "who runs is as good as frozen",
+        _CALLS,
+        "if before is None or before != after or any(",
+        "if any(",
+        (f"{_IN_CALLS}::test_who_runs_may_use_the_gpu",),
     ),
     Mutant(
         2,
