@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -69,6 +70,22 @@ def needs_freezer(folder: Path, version: int | None = None) -> FreezerTree:
         which = "" if version is None else f" of version {version}"
         pytest.skip(f"no control groups{which} that this account can make and freeze (needs root)")
     return found[version]
+
+
+@contextmanager
+def in_a_pod(folder: Path, pid: int) -> Iterator[str]:
+    """Put a process into a control group such as a kubelet makes; gives the pod's uid."""
+    uid = str(uuid.uuid4())
+    place = needs_freezer(folder).folder / "kubelet" / "kubepods" / f"pod{uid}"
+    place.mkdir(parents=True)
+    (place / "cgroup.procs").write_text(str(pid))
+    try:
+        yield uid
+    finally:
+        deadline = time.monotonic() + WITHIN_S
+        while (place / "cgroup.procs").read_text().strip() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        place.rmdir()
 
 
 @dataclass

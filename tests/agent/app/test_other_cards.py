@@ -1,9 +1,6 @@
 """On a node with several cards a slice may be found on another than the assigned one."""
 
-import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +8,7 @@ from sublet_agent.cgroups.node_groups import GROUPS_NAME
 from sublet_quota.reasons.obstacles import Obstacle
 
 from tests.support.agent_world import AgentWorld
-from tests.support.control_groups import leave_no_groups, needs_freezer
+from tests.support.control_groups import in_a_pod, leave_no_groups
 from tests.support.fake_service_link import FakeServiceLink, gpu_assignment, slice_assignment
 from tests.support.running_agent import RunningAgent
 from tests.support.simulated_gpus import simulated_gpus
@@ -44,22 +41,6 @@ def world(tmp_path: Path) -> Iterator[AgentWorld]:
 def cards(world: AgentWorld) -> tuple[str, str]:
     first, second = (gpu.gpu_id for gpu in world.gpus.device.gpus())
     return first, second
-
-
-@contextmanager
-def in_a_pod(folder: Path, pid: int) -> Iterator[str]:
-    """Put a process into a control group such as a kubelet makes; gives the pod's uid."""
-    uid = str(uuid.uuid4())
-    place = needs_freezer(folder).folder / "kubelet" / "kubepods" / f"pod{uid}"
-    place.mkdir(parents=True)
-    (place / "cgroup.procs").write_text(str(pid))
-    try:
-        yield uid
-    finally:
-        deadline = time.monotonic() + WITHIN_S
-        while (place / "cgroup.procs").read_text().strip() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        place.rmdir()
 
 
 def test_a_slice_that_is_assigned_to_another_card_is_served_there_alone(world: AgentWorld) -> None:

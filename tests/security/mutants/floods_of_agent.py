@@ -14,6 +14,7 @@ _FAIRNESS: Final = "tests/agent/tenants/test_socket_fairness.py"
 _LINE_TESTS: Final = "tests/agent/tenants/test_lines.py"
 _REQUEST_TESTS: Final = "tests/agent/tenants/test_request_handler.py"
 _HELD: Final = "tests/agent/measurement/test_held_memory.py"
+_PODS: Final = "tests/agent/app/test_tenants_of_pods.py"
 _READS: Final = "tests/procfs/test_tenant_memory.py"
 _LETS_WAIT: Final = f"{_READS}::test_an_account_that_lets_wait_is_not_read_for_a_while"
 
@@ -166,6 +167,14 @@ MUTANTS: Final = (
                 "_memory_from_being_read_keep_no_other_unread"
             ),
         ),
+    ),
+    Mutant(
+        12,
+        "the agent does not say whose pods' processes are",
+        "hub_ext/sublet_agent/app/node_agent.py",
+        "            tenant_of=self._tenant_of,\n",
+        "",
+        (f"{_PODS}::test_an_agent_tells_pods_of_one_account_apart_by_their_owners",),
     ),
     Mutant(
         12,
