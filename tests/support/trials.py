@@ -1,10 +1,12 @@
 """Trials of simulated cards, with neighbours that may be paused."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sublet_agent.clock import SystemClock
 from sublet_agent.fitness.trial import Trial, TrialLimits, try_card
 from sublet_agent.moves.host_memory import HostMemory
 from sublet_agent.moves.pausing import PausedProcesses
@@ -29,10 +31,13 @@ class TrialBench:
     folder: Path
     canaries: list[ProcessIdentity] = field(default_factory=list)
     owners: dict[int, Target] = field(default_factory=dict)
+    when_started: Callable[[int], object] = lambda _: None
+    """Told the number of each canary, before it uses the card."""
 
     def __post_init__(self) -> None:
         self.table = LinuxProcessTable()
         self.pool = ThreadPoolExecutor(4)
+        self.clock = SystemClock()
         self.journal = Journal(self.folder / "journal.jsonl")
         device = self.gpus.device
         self.tools = MoveTools(
@@ -60,7 +65,14 @@ class TrialBench:
         return tenant
 
     def try_card(self, limits: TrialLimits = LIMITS) -> UnfitReason | None:
-        return try_card(Trial(self.tools, self.gpu_id, limits, self.canaries.append))
+        return try_card(self.trial(limits))
+
+    def trial(self, limits: TrialLimits = LIMITS) -> Trial:
+        return Trial(self.tools, self.gpu_id, limits, self._started)
+
+    def _started(self, canary: ProcessIdentity) -> None:
+        self.canaries.append(canary)
+        self.when_started(len(self.canaries))
 
     def close(self) -> None:
         self.journal.close()

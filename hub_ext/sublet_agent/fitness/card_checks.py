@@ -68,6 +68,8 @@ class CardCheck:
         self._over = threading.Event()
         """Set while no trial is under way."""
         self._over.set()
+        self._give_up = threading.Event()
+        """Ends the trial that is under way, or was last."""
 
     async def run(self) -> None:
         """Look, and try, until cancelled."""
@@ -96,6 +98,8 @@ class CardCheck:
 
     async def stop(self) -> None:
         """End a trial that is under way: whoever stands still for it goes on."""
+        # First: where one canary has ended, the trial goes on to the next.
+        self._give_up.set()
         canary = self._gpu.canary
         if canary is not None:
             self._tools.table.send_signal(canary, SIGKILL)
@@ -152,6 +156,7 @@ class CardCheck:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[UnfitReason | None] = loop.create_future()
         trial = Trial(self._tools.moves, self._gpu.gpu.gpu_id, limits, self._tell_of(loop))
+        self._give_up = trial.give_up
         self._over.clear()
         # A thread of its own: a driver that never answers must not keep the agent from ending.
         threading.Thread(

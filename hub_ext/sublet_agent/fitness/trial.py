@@ -69,7 +69,9 @@ class Trial:
     gpu_id: GpuId
     limits: TrialLimits = TrialLimits()
     started: Callable[[ProcessIdentity], None] = field(default=lambda _: None)
-    """Told which process the canary is, before it uses the card."""
+    """Told which process each canary is, before it uses the card."""
+    give_up: threading.Event = field(default_factory=threading.Event)
+    """Set from outside: no canary is started any more, or asked for anything."""
 
 
 class _TrialFailedError(Exception):
@@ -97,6 +99,8 @@ class Canary:
         )
         self.overdue = False
         """Whether it was ended for taking too long."""
+        self.has_ended = False
+        """Whether it ended instead of answering."""
 
     @property
     def pid(self) -> int:
@@ -111,6 +115,7 @@ class Canary:
         try:
             stdin.write(f"{order}\n".encode())
         except OSError:
+            self.has_ended = True
             return None
         answer, deadline = b"", time.monotonic() + within_s
         while not answer.endswith(b"\n"):
@@ -119,6 +124,7 @@ class Canary:
                 return None
             more = os.read(stdout.fileno(), _MOST_OF_AN_ANSWER)
             if not more:
+                self.has_ended = True
                 return None
             answer += more
         return answer.decode(errors="replace").strip()[:_MOST_OF_AN_ANSWER]
@@ -164,6 +170,7 @@ def try_card(trial: Trial) -> UnfitReason | None:
 @contextmanager
 def _canary(trial: Trial, uid: int | None = None) -> Iterator[Canary]:
     """Start a canary on the card, and end it with the block; ``OSError``."""
+    _go_on(trial)
     device = trial.tools.device
     kind = "simulated" if device.simulated else "nvidia"
     canary = Canary(kind, dict(device.client_environment(trial.gpu_id)), uid)
@@ -209,7 +216,7 @@ def _seek(trial: Trial, seeker: Canary, mark: str) -> str:
     except _TrialFailedError as failed:
         # In a container an agent may be root, and not have the right to be somebody else.
         return failed.reason.detail
-    return seeker.ask(f"seek {mark}", trial.limits.start_s) or _no_answer(trial)
+    return seeker.ask(f"seek {mark}", trial.limits.start_s) or _no_answer(trial, seeker)
 
 
 def _start(trial: Trial, canary: Canary) -> ProcessIdentity:
@@ -217,10 +224,20 @@ def _start(trial: Trial, canary: Canary) -> ProcessIdentity:
     if identity is None:
         raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, "it ended at once")
     trial.started(identity)
+    # Again: who gives up may have looked for a canary to end before there was this one.
+    _go_on(trial)
     return identity
 
 
-def _no_answer(trial: Trial) -> str:
+def _go_on(trial: Trial) -> None:
+    """Raise where the trial is given up."""
+    if trial.give_up.is_set():
+        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, "the trial was given up")
+
+
+def _no_answer(trial: Trial, canary: Canary) -> str:
+    if canary.has_ended:
+        return "it ended before it answered"
     return f"it did not answer in {trial.limits.start_s:.0f} s"
 
 
@@ -228,7 +245,7 @@ def _try(trial: Trial, canary: Canary, mark: str) -> None:
     identity = _start(trial, canary)
     answer = canary.ask(f"go {mark}", trial.limits.start_s)
     if answer != READY:
-        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, answer or _no_answer(trial))
+        raise _TrialFailedError(Unfit.CANARY_NOT_STARTED, answer or _no_answer(trial, canary))
     slice_id = SliceId(f"canary-of-{trial.gpu_id}")
     # The trial is nobody's slice: only it knows whose process the canary is.
     target = Target(identity, trial.gpu_id, slice_id, Holder.NOTEBOOK, SIZE_MIB)

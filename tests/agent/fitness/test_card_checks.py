@@ -1,5 +1,9 @@
 """The watch over a card's fitness: what it looks at again, and when it needs no trial."""
 
+import asyncio
+import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
@@ -13,6 +17,7 @@ from sublet_quota.reasons.fitness import Unfit, UnfitReason
 
 from tests.support.agent_cases import Bench
 from tests.support.fake_device import GPU, FakeDevice
+from tests.support.trials import LIMITS, TrialBench
 
 pytestmark = pytest.mark.asyncio
 PASSED = "580.159.04"
@@ -27,17 +32,36 @@ class SetUpDevice(FakeDevice):
         return self.told or super().setup(gpu_id)
 
 
+class SlowSecondCanary(ServedGpu):
+    """A card on which the second canary does not answer."""
+
+    def __init__(self, *of_card):
+        super().__init__(*of_card)
+        self.canaries = []
+        self.second = asyncio.Event()
+
+    def note_canary(self, canary):
+        super().note_canary(canary)
+        if canary is not None and canary not in self.canaries:
+            self.canaries.append(canary)
+            if len(self.canaries) == 2:
+                os.kill(canary.pid, signal.SIGSTOP)
+                self.second.set()
+
+
 @dataclass
 class Watch:
     """A watch over one card, with what it told."""
 
-    bench: Bench
+    bench: Bench | TrialBench
     limits: TrialLimits | None = field(default_factory=TrialLimits)
     told: list[str] = field(default_factory=list)
+    card: type[ServedGpu] = ServedGpu
 
     def __post_init__(self) -> None:
-        device = self.bench.device
-        self.gpu = ServedGpu(device.gpus()[0], device.memory(GPU))
+        device = self.bench.tools.device
+        first = device.gpus()[0]
+        self.gpu = self.card(first, device.memory(first.gpu_id))
         self.verdicts = CanaryVerdicts(self.bench.folder / "canaries.json", "boot")
         residency = SimpleNamespace(gpu=self.gpu, poke=lambda: self.told.append("poke"))
         self.check = CardCheck(
@@ -133,3 +157,20 @@ async def test_stopping_where_nothing_is_tried_waits_for_nothing(bench):
     await watch.check.look()
     await watch.check.stop()
     assert bench.table.signals == []
+
+
+async def test_stopping_ends_a_trial_also_while_it_is_looked_for_what_the_canary_left(
+    gpus, tmp_path
+):
+    bench = TrialBench(gpus, tmp_path)
+    watch = Watch(bench, LIMITS, card=SlowSecondCanary)
+    trying = asyncio.create_task(watch.check._try())
+    await watch.gpu.second.wait()
+    trying.cancel()
+    with suppress(asyncio.CancelledError):
+        await trying
+    await watch.check.stop()
+    # Whoever would have looked in its place was not started.
+    assert len(watch.gpu.canaries) == 2
+    assert watch.check._over.is_set()
+    bench.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import pytest
 from sublet_agent.fitness import trial
@@ -10,7 +11,7 @@ from sublet_agent.fitness.trial import Canary, TrialLimits
 from sublet_agent.simulated.machine.card import CardSetup, ComputeMode
 from sublet_agent.simulated.machine.operations import OperationKind
 from sublet_agent.simulated.protocol.errors import CudaCode
-from sublet_quota.reasons.fitness import Unfit
+from sublet_quota.reasons.fitness import Unfit, UnfitReason
 
 from tests.support.trials import LIMITS
 
@@ -137,3 +138,34 @@ def test_the_canary_is_on_the_card_that_is_tried(bench):
     bench.gpus.administration.set_up(second, setup)
     assert bench.gpu_id == first
     assert bench.try_card() is None
+
+
+def test_one_that_ends_before_it_has_looked_for_leftovers_is_told_as_that(bench, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+
+    def end_the_seeker(number):
+        if number == 2:
+            os.kill(bench.canaries[-1].pid, signal.SIGKILL)
+
+    bench.when_started = end_the_seeker
+    failure = bench.try_card()
+    assert failure == UnfitReason(Unfit.CANARY_NOT_STARTED, "it ended before it answered")
+
+
+def test_a_trial_that_is_given_up_before_it_begins_starts_nothing(bench):
+    tried = bench.trial()
+    tried.give_up.set()
+    assert trial.try_card(tried) == UnfitReason(Unfit.CANARY_NOT_STARTED, "the trial was given up")
+    assert bench.canaries == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_whoever_is_started_as_a_trial_is_given_up_is_asked_nothing_and_is_the_last(bench, number):
+    tried = bench.trial()
+    bench.when_started = lambda started: tried.give_up.set() if started == number else None
+    assert trial.try_card(tried) == UnfitReason(Unfit.CANARY_NOT_STARTED, "the trial was given up")
+    assert len(bench.canaries) == number
+    assert not any(map(bench.table.is_alive, bench.canaries))
+    assert bench.canaries[-1].pid not in {
+        each.pid for each in bench.gpus.administration.inspect().ended
+    }
