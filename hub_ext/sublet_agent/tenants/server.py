@@ -170,7 +170,11 @@ class TenantSocket:
         """Look closely at who could not be told at once, and return why it is not served."""
         before = speaker.tenant
         await speaker.look_closely()
-        return None if speaker.tenant == before else self._tenants.why_too_many_of(speaker)
+        why = None if speaker.tenant == before else self._tenants.why_too_many_of(speaker)
+        if why is None:
+            # At once: it may stay silent, and would go on counting among strangers.
+            self._tenants.place(speaker)
+        return why
 
     async def _converse(self, lines: TenantLines, speaker: TenantProcess) -> None:
         conversation = TenantConnection(self._answers, speaker, lines)

@@ -193,6 +193,35 @@ async def test_who_is_refused_can_still_speak_and_then_reads_why(tmp_path, monke
             assert b"1 connections already" in await answer_to(ENTER, second)
 
 
+class LookedForDesk(HeardDesk):
+    """Nobody's slice is told at once, and everybody's is ``a`` when looked at closely."""
+
+    def slice_of_peer(self, _peer):
+        return None
+
+    async def look_closely(self, _peer):
+        self._hear("looked")
+        return "a"
+
+
+@pytest.mark.asyncio
+async def test_who_was_looked_at_closely_counts_with_their_slice_before_they_say_anything(tmp_path):
+    tenant_requests, most = LookedForDesk(), 4
+    with contextlib.ExitStack() as stack:
+        async with listening(tmp_path, tenant_requests, connections=most) as path:
+            for spoken in range(1, most):
+                connected(stack, path).sendall(ENTER)
+                await tenant_requests.until(spoken, "a enters")
+            silent = []
+            for looked in range(most):
+                silent.append(connected(stack, path))
+                await tenant_requests.until(most + looked, "looked")
+                # Whoever looked goes on at once.
+                await asyncio.sleep(0)
+            refused = [bool(await asyncio.to_thread(readable, line)) for line in silent]
+    assert refused == [False, True, True, True]
+
+
 def readable(line):
     return select.select([line], [], [], 0.1)[0]
 

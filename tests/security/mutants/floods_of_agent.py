@@ -6,6 +6,7 @@ from tests.security.mutant import Mutant
 
 _BUDGETS: Final = "hub_ext/sublet_agent/tenants/budgets.py"
 _LINES: Final = "hub_ext/sublet_agent/tenants/lines.py"
+_SERVER: Final = "hub_ext/sublet_agent/tenants/server.py"
 _REQUESTS: Final = "hub_ext/sublet_agent/tenants/request_handler.py"
 _MEMORY: Final = "hub_ext/sublet_procfs/tenant_memory.py"
 _REGISTRY: Final = "hub_ext/sublet_agent/residency/registry.py"
@@ -34,6 +35,19 @@ MUTANTS: Final = (
         "if len(tenant.speakers) < most:",
         "if True:",
         (f"{_BUDGET_TESTS}::test_a_tenant_has_so_many_connections_and_no_more",),
+    ),
+    Mutant(
+        12,
+        "who was looked at closely and says nothing counts as a stranger",
+        _SERVER,
+        "            self._tenants.place(speaker)\n        return why",
+        "            pass\n        return why",
+        (
+            (
+                f"{_FAIRNESS}::"
+                "test_who_was_looked_at_closely_counts_with_their_slice_before_they_say_anything"
+            ),
+        ),
     ),
     Mutant(
         12,
