@@ -29,9 +29,11 @@ from sublet_quota.wire.schema import (
     PathText,
     PositiveCount,
     Reason,
+    RunningPid,
     Seconds,
     Text,
     ToldNumber,
+    Uid,
     UnitGroup,
     WireModel,
     Words,
@@ -50,10 +52,9 @@ NEXT_PAGE: Final = "Sublet-Next"
 TOTAL: Final = "Sublet-Total"
 """The header of the first page of some lists: how many entries all its pages have together."""
 
-_AskedMib = Annotated[int, Field(le=2**40)]
+_AskedMib = Annotated[int, Field(le=MOST_MIB)]
 """What is too little is refused with what there could be; what no database takes, at once."""
 _AskedMilli = Annotated[int, Field(le=2**30)]
-_Id32 = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Problem(AnswerModel):
@@ -93,8 +94,8 @@ class PodTemplate(WireModel):
 class AccountTemplate(WireModel):
     """How the owner's spawner runs their processes; jobs of theirs run the same way."""
 
-    uid: _Id32
-    gid: _Id32
+    uid: Uid
+    gid: Uid
     home: Name
     notebook_dir: Name
     python: Name
@@ -149,8 +150,8 @@ class Lease(AnswerModel):
 class SliceStarted(WireModel):
     """The server's first process, by which its slice's processes are known."""
 
-    root_pid: int = Field(ge=1, lt=2**31)
-    root_start_time: float = Field(allow_inf_nan=False)
+    root_pid: RunningPid
+    root_start_time: Seconds
     """Seconds since the machine's boot: no setting of its clock changes it."""
     unit_group: UnitGroup | None = None
     """The control group of the unit that root's systemd started for this server alone."""

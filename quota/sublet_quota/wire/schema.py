@@ -120,6 +120,7 @@ Pid = Annotated[int, Field(ge=0, le=_MOST_PID)]
 RunningPid = Annotated[int, Field(ge=1, le=_MOST_PID)]
 """The pid of a process that can be seen from here: 0 stands for those that cannot."""
 Uid = Annotated[int, Field(ge=0, le=_MOST_UID)]
+"""The number of an account, or of a group."""
 Sequence = Annotated[int, Field(ge=-1, le=MOST_EXACT)]
 """A number that grows; -1 stands for none yet."""
 SentSequence = Annotated[int, Field(ge=0, le=MOST_EXACT)]

@@ -178,14 +178,15 @@ LEAST = [
     ("model", "field", "least"), LEAST, ids=[f"{m.__name__}.{name}" for m, name, _ in LEAST]
 )
 def test_less_than_the_least_is_refused(model: type[WireModel], field: str, least: int) -> None:
-    def problems(value: int) -> list[Any]:
-        with pytest.raises(ValidationError) as refused:
-            # What else is missing does not matter here.
-            model.model_validate({field: value, "unknown to all": 0})
-        return [each for each in refused.value.errors() if each["loc"][0] == field]
+    assert _problems(model, field, least) == []
+    assert _problems(model, field, least - 1) != []
 
-    assert problems(least) == []
-    assert problems(least - 1) != []
+
+def _problems(model: type[WireModel], field: str, value: float) -> list[Any]:
+    """Return what is wrong with a field; what else is missing does not matter."""
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({field: value, "of no field": 0})
+    return [each for each in refused.value.errors() if each["loc"][0] == field]
 
 
 def test_a_time_of_a_cards_policy_is_more_than_none() -> None:
@@ -250,6 +251,27 @@ def test_of_a_very_long_list_that_an_agent_tells_the_first_are_read() -> None:
 def test_a_refusals_numbers_are_told_as_far_as_a_page_can_hold_them() -> None:
     told = api.Problem(reason="larger-than-gpu", message="no", numbers={"asked_mib": 10**30})
     assert told.numbers == {"asked_mib": 2**53 - 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("root_pid", 1, True),
+        ("root_pid", 2**22, True),
+        ("root_pid", 0, False),
+        ("root_pid", 2**22 + 1, False),
+        ("root_pid", 2**31 - 1, False),
+        ("root_start_time", 0.0, True),
+        ("root_start_time", 1e12, True),
+        ("root_start_time", -0.5, False),
+        ("root_start_time", 1e300, False),
+    ],
+)
+@pytest.mark.parametrize("model", [api.SliceStarted, agent_link.SliceAssignment])
+def test_of_a_first_process_is_taken_what_its_agent_can_be_told(
+    model: type[WireModel], name: str, value: float, *, taken: bool
+) -> None:
+    assert (_problems(model, name, value) == []) is taken
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
