@@ -8,7 +8,13 @@ import socket
 from typing import Final
 
 from pydantic import ValidationError
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, TO_TENANT, AskShare, LocalShare, Unknown
+from sublet_quota.wire.tenant_socket import (
+    MOST_ANSWER_BYTES,
+    TO_TENANT,
+    AskShare,
+    LocalShare,
+    Unknown,
+)
 
 ANSWER_WITHIN_S: Final = 3.0
 _QUESTION: Final = AskShare().model_dump_json().encode() + b"\n"
@@ -23,7 +29,9 @@ async def ask_share(socket_path: str) -> LocalShare:
     """Return what the agent says. ``NoShareError``, after at most ``ANSWER_WITHIN_S``."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            reader, writer = await asyncio.open_unix_connection(socket_path, limit=MAX_LINE_BYTES)
+            reader, writer = await asyncio.open_unix_connection(
+                socket_path, limit=MOST_ANSWER_BYTES
+            )
             try:
                 writer.write(_QUESTION)
                 line = await reader.readline()
@@ -42,7 +50,7 @@ def ask_share_blocking(socket_path: str, within_s: float) -> LocalShare:
             connection.connect(socket_path)
             connection.sendall(_QUESTION)
             with connection.makefile("rb") as answers:
-                line = answers.readline(MAX_LINE_BYTES)
+                line = answers.readline(MOST_ANSWER_BYTES)
     except OSError as error:
         raise NoShareError(_SILENT) from error
     return _share_in(line)

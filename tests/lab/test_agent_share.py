@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sublet_lab.agent_share import NoShareError, ask_share, ask_share_blocking
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, GateOpen, LocalShare, Unknown
+from sublet_quota.wire.tenant_socket import MOST_ANSWER_BYTES, GateOpen, LocalShare, Unknown
 
 from tests.support.fake_tenant_socket import fake_agent
 from tests.support.lab_shares import a_share
@@ -43,7 +43,7 @@ SAID = {
     "nonsense": (b"nonsense\n", "This machine's GPU agent does not answer."),
     "no text": (b"\xff\xfe\n", "This machine's GPU agent does not answer."),
     "a line without end": (
-        b"x" * (MAX_LINE_BYTES + 1),
+        b"x" * (MOST_ANSWER_BYTES + 1),
         "This machine's GPU agent does not answer.",
     ),
     "something else": (

@@ -7,8 +7,8 @@ line at most, and what a reader has not taken yet.
 import asyncio
 from typing import Final, cast
 
-MOST_LINE_BYTES: Final = 32 * 1024
-"""The longest line of a tenant: one that names as many cells as it may has 17 KiB."""
+from sublet_quota.wire.tenant_socket import MOST_LINE_BYTES
+
 _MOST_UNREAD_BYTES: Final = 16 * 1024
 _AT_ONCE: Final = 4096
 _NO_BYTES: Final = b""

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from sublet_quota.wire.tenant_socket import AskShare
+from sublet_quota.wire.tenant_socket import MOST_LINE_BYTES, AskShare
 
 from sublet_agent.processes.peer import peer_of, pid_of
 from sublet_agent.processes.process_table import ProcessTable
@@ -25,7 +25,7 @@ from sublet_agent.tenants.connection import (
     TenantProcess,
     unknown_line,
 )
-from sublet_agent.tenants.lines import MOST_LINE_BYTES, LineTooLongError, TenantLines
+from sublet_agent.tenants.lines import LineTooLongError, TenantLines
 
 _BACKLOG: Final = 1024
 _CONNECTING_S: Final = 0.001

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import ValidationError
 from sublet_quota.wire.tenant_socket import (
-    MAX_LINE_BYTES,
+    MOST_ANSWER_BYTES,
     TO_TENANT,
     AgentAnswer,
     TenantMessage,
@@ -67,7 +67,7 @@ class TenantSocketClient:
             message = "the agent hung up"
             raise AgentAwayError(message)
         *lines, self._unread = (self._unread + read).split(b"\n")
-        if len(self._unread) > MAX_LINE_BYTES:
+        if len(self._unread) > MOST_ANSWER_BYTES:
             raise _broken("endless line")
         try:
             return [TO_TENANT.validate_json(line) for line in lines]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from sublet_quota.wire.tenant_socket import MAX_LINE_BYTES, KernelActivity
+from sublet_quota.wire.tenant_socket import MOST_ANSWER_BYTES, KernelActivity
 
 _TELL_WITHIN_S = 3.0
 
@@ -56,14 +56,16 @@ class AgentLink:
             self._reading = None
 
     async def _connect(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(self._socket_path, limit=MAX_LINE_BYTES)
+        reader, writer = await asyncio.open_unix_connection(
+            self._socket_path, limit=MOST_ANSWER_BYTES
+        )
         self._writer = writer
         self._reading = asyncio.get_running_loop().create_task(self._read(reader, writer))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Drop what the agent answers, and see when it hangs up."""
         try:
-            while await reader.read(MAX_LINE_BYTES):
+            while await reader.read(MOST_ANSWER_BYTES):
                 pass
         except OSError:
             pass

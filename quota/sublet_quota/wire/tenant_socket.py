@@ -1,12 +1,12 @@
 """Between a tenant's processes and the agent of their node, over the local Unix socket.
 
-One JSON object a line. Who speaks is known from the socket's peer credentials, so no message
-names a slice. A connection belongs to one kernel, or to one notebook server that reports for
-kernels which cannot report themselves. A kernel asks for its cells, takes requests back and tells
-its levels over the same one: what comes later was later.
+One JSON object a line, of bounded length each way. Who speaks is known from the socket's peer
+credentials, so no message names a slice. A connection belongs to one kernel, or to one notebook
+server that reports for kernels which cannot report themselves. A kernel asks for its cells, takes
+requests back and tells its levels over the same one: what comes later was later.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 
@@ -32,9 +32,13 @@ from sublet_quota.wire.schema import (
 from sublet_quota.wire.slice_warnings import ToldWarning
 from sublet_quota.wire.standing import NOT_TOLD, ToldStanding
 
-MAX_LINE_BYTES = 64 * 1024
-MOST_CELLS = 64
-_MOST_TOLD = 1000
+MOST_LINE_BYTES: Final = 32 * 1024
+"""The longest line of a tenant, after which the agent ends the connection: one that names as many
+cells as it may has 17 KiB."""
+MOST_ANSWER_BYTES: Final = 64 * 1024
+"""The longest line of an agent that a tenant reads."""
+MOST_CELLS: Final = 64
+_MOST_TOLD: Final = 1000
 """How many processes or kernels of one slice are told of; of more the first."""
 
 

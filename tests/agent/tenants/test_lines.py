@@ -5,8 +5,8 @@ import contextlib
 import socket
 
 import pytest
-from sublet_agent.tenants.lines import MOST_LINE_BYTES, LineTooLongError, TenantLines
-from sublet_quota.wire.tenant_socket import MOST_CELLS, KernelActivity
+from sublet_agent.tenants.lines import LineTooLongError, TenantLines
+from sublet_quota.wire.tenant_socket import MOST_CELLS, MOST_LINE_BYTES, KernelActivity
 
 pytestmark = pytest.mark.asyncio
 WITHIN_S = 60
@@ -111,3 +111,9 @@ async def test_a_connection_ends_also_where_the_last_answers_are_not_read():
         lines.hang_up()
         await asyncio.sleep(0)
         assert ours.fileno() == -1
+
+
+async def test_whatever_a_kernel_may_say_of_its_cells_fits_into_a_line():
+    cells = tuple("c" * 255 for _ in range(MOST_CELLS))
+    level = KernelActivity(kernel="k" * 255, sequence=0, busy=True, cell=cells[0], cells=cells)
+    assert len(level.model_dump_json().encode()) < MOST_LINE_BYTES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sublet_agent.tenants.budgets import SocketLimits
-from sublet_agent.tenants.lines import MOST_LINE_BYTES
+from sublet_quota.wire.tenant_socket import MOST_LINE_BYTES
 
 from tests.support.agent_world import agent_world
 from tests.support.running_agent import TenantLine

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 from sublet_agent.tenants.budgets import SocketLimits
-from sublet_agent.tenants.lines import MOST_LINE_BYTES
 from sublet_agent.tenants.server import TenantSocket
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.reasons.standings import Standing
 from sublet_quota.wire.standing import tell_standing
-from sublet_quota.wire.tenant_socket import LocalShare
+from sublet_quota.wire.tenant_socket import MOST_LINE_BYTES, LocalShare
 
 from tests.support.fake_device import FakeTable
 
