@@ -247,9 +247,12 @@ class GroupKeeper:
         )
         tree.make(group.rest)
         tree.make(group.moved)
-        # What is suspended lies in the slice's own memory.
-        tree.keep_out_of_swap(place)
         self._book.add(group)
+        try:
+            # What is suspended lies in the slice's own memory.
+            tree.keep_out_of_swap(place)
+        except OSError as error:
+            log.warning("slice %s may be written to swap: %s", group.slice_id, error)
         return group
 
     def _move_family(self, root: int, group: SliceGroup) -> None:

@@ -58,6 +58,26 @@ def test_a_group_that_another_agent_removes_while_it_is_empty_is_made_again(
     assert groups.book.slice_at(ada.pid) == Verdict("a")
 
 
+def test_a_slices_memory_is_kept_out_of_swap_as_its_group_is_made(groups, monkeypatch):
+    kept_out = []
+    monkeypatch.setattr(FreezerTree, "keep_out_of_swap", lambda _, place: kept_out.append(place))
+    groups.serve(groups.slice("a", groups.family()))
+    assert kept_out == [groups.book.of("a").place]
+
+
+def test_a_slice_whose_swap_cannot_be_bounded_is_frozen_all_the_same(groups, monkeypatch, caplog):
+    def refuses(_tree, _place):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(FreezerTree, "keep_out_of_swap", refuses)
+    ada, ben = groups.family(), groups.family()
+    groups.serve(groups.slice("a", ada), groups.slice("b", ben))
+    assert "slice a may be written to swap" in caplog.text
+    assert groups.keeper.unfrozen is None
+    with groups.freezer.freeze_neighbours(GPU, "a", [ada.pid], 5.0) as stillness:
+        assert stillness.has_frozen(ben.pid)
+
+
 def test_another_process_with_the_first_ones_pid_is_left_where_it_is(groups):
     ada = groups.family()
     groups.serve(groups.slice("a", ada, root_start_time=1000.0))
