@@ -199,4 +199,17 @@ MUTANTS: Final = (
             ),
         ),
     ),
+    Mutant(
+        5,
+        "slices' groups are made, and may be written to disk",
+        "hub_ext/sublet_agent/cgroups/maintenance.py",
+        "            tree.keep_out_of_swap(place)\n",
+        "            pass\n",
+        (
+            (
+                "tests/agent/cgroups/test_control_groups.py::"
+                "test_a_slices_memory_is_kept_out_of_swap_as_its_group_is_made"
+            ),
+        ),
+    ),
 )
