@@ -3,12 +3,14 @@
 import errno
 import os
 import time
+from pathlib import Path
 
 import pytest
 from sublet_agent.cgroups.attribution import Attribution
 from sublet_agent.cgroups.groups_file import is_anything_frozen, thaw_left_over
 from sublet_agent.cgroups.maintenance import GroupKeeper, agents_group_name
 from sublet_agent.cgroups.node_groups import GroupSettings, node_groups
+from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import GroupBook, Verdict
 from sublet_agent.cgroups.trees import FreezerTree, find_trees
 from sublet_agent.processes.process_table import LinuxProcessTable
@@ -240,6 +242,22 @@ def test_what_a_dead_agent_left_frozen_is_thawed_from_its_file(groups):
     assert ada.starts("child")
     assert ben.starts("child")
     assert not is_anything_frozen(groups.file)
+
+
+def test_slices_are_thawed_also_where_the_record_of_outsiders_cannot_be_removed(
+    groups, monkeypatch
+):
+    ada = groups.family()
+    groups.serve(groups.slice("a", ada))
+    OutsidersFile(groups.file).keep(HeldOutsiders(*groups.keeper.place_for_outsiders))
+    groups.tree.begin_freezing(groups.book.of("a").place)
+
+    def is_read_only(path, **_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "unlink", is_read_only)
+    assert thaw_left_over(groups.file) == ["a"]
+    assert ada.starts("child")
 
 
 def test_the_agent_never_freezes_itself(groups):
