@@ -10,6 +10,7 @@ from sublet_quota.names.ids import GpuId, SliceId
 from sublet_quota.reasons.not_frozen import NotFrozen, UnfrozenSlices, not_frozen_clause
 from sublet_quota.wire.agent_link import SliceAssignment
 
+from sublet_agent.cgroups.accounts_file import AccountsFile
 from sublet_agent.cgroups.driver_calls import NVIDIAS, DriverCalls
 from sublet_agent.cgroups.freezer import Freezer, NoFreezer
 from sublet_agent.cgroups.freezing import SliceFreezer
@@ -17,9 +18,10 @@ from sublet_agent.cgroups.maintenance import GroupKeeper
 from sublet_agent.cgroups.outsiders import Outsiders
 from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.trees import CGROUPS, find_trees, tree_below
-from sublet_agent.processes.process_table import ProcessTable
+from sublet_agent.processes.process_table import LinuxProcessTable
 
 GROUPS_NAME: Final = "control-groups.json"
+ACCOUNTS_NAME: Final = "accounts.json"
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +89,12 @@ class NodeGroups:
 
 
 def node_groups(
-    settings: GroupSettings, node: str, state_folder: Path, table: ProcessTable
+    settings: GroupSettings, node: str, state_folder: Path, table: LinuxProcessTable
 ) -> NodeGroups:
     """Return the groups that this machine lets the agent have; what it does not is logged."""
     file = state_folder / GROUPS_NAME
-    book = GroupBook(file, pods_below=settings.pods_below)
+    accounts = AccountsFile(state_folder / ACCOUNTS_NAME, table.boot_id)
+    book = GroupBook(file, pods_below=settings.pods_below, accounts=accounts)
     mounted_at = settings.mounted_at
     trees = find_trees() if mounted_at is None else tree_below(mounted_at)
     keeper = GroupKeeper(book, trees, table, node, mark=str(file.resolve()))

@@ -12,13 +12,18 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sublet_quota.names.control_groups import is_in_unit
 from sublet_quota.names.ids import GpuId, SliceId
 
+from sublet_agent.cgroups.accounts_file import AccountsFile
 from sublet_agent.cgroups.groups_file import GroupsFile, SliceGroup
 from sublet_agent.cgroups.pods import pod_of
 from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines, thaw_surely
+
+_NOT_LOOKED_FOR: Final = frozenset({0, os.geteuid()})
+"""The accounts, by uid, that run too much else: root's and the agent's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,17 @@ class Frozen:
 class GroupBook:
     """All groups of this node's slices, and those being frozen now. Safe from any thread."""
 
-    def __init__(self, file: Path, proc: Path = Path("/proc"), pods_below: str = "/") -> None:
-        """``pods_below`` is the group that the kubelet has as its root."""
+    def __init__(
+        self,
+        file: Path,
+        proc: Path = Path("/proc"),
+        pods_below: str = "/",
+        accounts: AccountsFile | None = None,
+    ) -> None:
+        """``pods_below`` is the group that the kubelet has as its root.
+
+        ``accounts`` outlive the agent; ``None``: they do not.
+        """
         self.pods_below = pods_below
         self._file = GroupsFile(file)
         self._proc = proc
@@ -53,7 +67,8 @@ class GroupBook:
         self._groups: dict[SliceId, SliceGroup] = {g.slice_id: g for g in self._file.load()}
         self._pods: Mapping[str, SliceId] = {}
         self._units: Mapping[str, SliceId] = {}
-        self._accounts: frozenset[int] = frozenset()
+        self._accounts_file = accounts
+        self._accounts = frozenset() if accounts is None else accounts.load() - _NOT_LOOKED_FOR
         self._own_pod = self.pod_at(os.getpid())
         self._freezing: dict[GpuId, list[Frozen]] = {}
         self._coming_back: dict[GpuId, SliceId] = {}
@@ -109,13 +124,19 @@ class GroupBook:
 
     @property
     def accounts(self) -> frozenset[int]:
-        """The accounts, by uid, that have or had a slice here, but for root's and the agent's."""
+        """The accounts, by uid, that have or had a slice here since the boot.
+
+        But for root's and the agent's.
+        """
         return self._accounts
 
     def note_accounts(self, uids: Iterable[int]) -> None:
         """Note accounts that have a slice here; root's and the agent's run too much else."""
         with self._guard:
-            self._accounts |= frozenset(uids) - {0, os.geteuid()}
+            before = self._accounts
+            self._accounts |= frozenset(uids) - _NOT_LOOKED_FOR
+            if self._accounts_file is not None and self._accounts != before:
+                self._accounts_file.keep(self._accounts)
 
     def name_units(self, units: Mapping[str, SliceId]) -> None:
         """Note which systemd units' processes belong to slices, by the units' control groups."""

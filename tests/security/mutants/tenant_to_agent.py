@@ -205,8 +205,8 @@ MUTANTS: Final = (
         2,
         "accounts whose slices have ended are forgotten",
         _GROUPS,
-        "self._accounts |= frozenset(uids) - {0, os.geteuid()}",
-        "self._accounts = frozenset(uids) - {0, os.geteuid()}",
+        "self._accounts |= frozenset(uids) - _NOT_LOOKED_FOR",
+        "self._accounts = frozenset(uids) - _NOT_LOOKED_FOR",
         (f"{_OUTSIDE}::test_an_account_whose_slice_has_ended_is_still_looked_for",),
     ),
     Mutant(
