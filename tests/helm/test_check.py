@@ -33,8 +33,13 @@ def test_what_the_check_looks_at_is_what_the_chart_makes(values: Values) -> None
     labels = service["spec"]["template"]["metadata"]["labels"]
     wanted = dict(pair.split("=") for pair in settings.pods_of("service").split(","))
     assert wanted.items() <= labels.items()
-    if settings.admission_policy:
-        assert settings.admission_policy in named(chart, "ValidatingAdmissionPolicyBinding")
+    policies = named(chart, "ValidatingAdmissionPolicyBinding")
+    assert set(settings.admission_policies) == policies
+    assert {settings.owner_records} - {""} == named(chart, "OwnerRecords")
+    (hub,) = (
+        each for each in chart.all("RoleBinding") if each["metadata"]["name"].endswith("-hub")
+    )
+    assert settings.hub_account == hub["subjects"][0]["name"]
     if settings.agents is not None:
         daemon_set = chart.one("DaemonSet", settings.agents.daemon_set)
         pod = daemon_set["spec"]["template"]["spec"]
@@ -72,7 +77,8 @@ def test_classes_that_are_only_named_are_looked_for_too() -> None:
 
 def test_without_jobs_nothing_of_theirs_is_looked_for() -> None:
     settings = told(OPTIONS["no jobs"])
-    assert settings.admission_policy == ""
+    assert settings.admission_policies == ()
+    assert settings.owner_records == ""
     assert not any("jobs" in each.lower() for each in settings.priority_classes)
     assert settings.agents is not None
     assert settings.agents.lend is False

@@ -10,6 +10,7 @@ from sublet_hub.release_check.facts import (
     PartFacts,
     PodFacts,
     Reached,
+    RecordsStanding,
     Seen,
 )
 from sublet_hub.release_check.settings import Agents, ReleaseSettings
@@ -45,7 +46,9 @@ def release(**values: Any) -> ReleaseSettings:
             "priorityClasses.jobs": "jhub-sublet-job",
             "priorityClasses.agents": "jhub-sublet-agent",
         },
-        "admission_policy": "jhub-sublet-jobs",
+        "admission_policies": ("jhub-sublet-jobs", "jhub-sublet-owner-records"),
+        "owner_records": "sublet",
+        "hub_account": "hub",
         "agents": agents,
     }
     return ReleaseSettings(**{**facts, **values})
@@ -74,7 +77,8 @@ def cluster(**values: Any) -> ClusterFacts:
         "pod_security": "",
         "missing_runtime_class": False,
         "missing_priority_classes": (),
-        "missing_policy": False,
+        "missing_policies": (),
+        "records": RecordsStanding.OK,
         "service": PartFacts(1, pods(1)),
         "agents": PartFacts(2, pods()),
         "nodes": (NodeFacts("gpu-1", {LABEL: "true"}), NodeFacts("core-1", {})),

@@ -20,6 +20,7 @@ from sublet_hub.release_check.facts import (
     PartFacts,
     PodFacts,
 )
+from sublet_hub.release_check.owner_records import RecordsReader
 from sublet_hub.release_check.settings import ReleaseSettings
 
 _NAMESPACES: Final = Resource("v1", "Namespace", "namespaces", False)
@@ -74,8 +75,14 @@ class ReleaseReader:
                     if await self._find(_PRIORITY_CLASSES, name) is None
                 ]
             ),
-            missing_policy=bool(settings.admission_policy)
-            and await self._find(_POLICY_BINDINGS, settings.admission_policy) is None,
+            missing_policies=tuple(
+                [
+                    name
+                    for name in settings.admission_policies
+                    if await self._find(_POLICY_BINDINGS, name) is None
+                ]
+            ),
+            records=await RecordsReader(self._api, settings).read(),
             service=None if service is None else await self._service(service, events),
             agents=daemons,
             # Those of a large cluster are not read where agents run.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from sublet_quota.wire.health import Health
 
@@ -67,6 +68,17 @@ class NodeFacts:
     """That keep pods off, but Kubernetes' own for a node that is not well."""
 
 
+class RecordsStanding(Enum):
+    """How it stands with what is recorded of owners' servers, as the policies for jobs need it."""
+
+    OK = auto()
+    """There is what the policies read, and the hub may write it; or nobody needs it."""
+    NO_KIND = auto()
+    NO_OBJECT = auto()
+    NOT_WRITTEN = auto()
+    """The hub's account may not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What Kubernetes' API says of the release."""
@@ -76,7 +88,9 @@ class ClusterFacts:
     missing_runtime_class: bool
     missing_priority_classes: tuple[str, ...]
     """The values whose class is not there."""
-    missing_policy: bool
+    missing_policies: tuple[str, ...]
+    """The bindings of policies for jobs that are not there."""
+    records: RecordsStanding
     service: PartFacts | None
     """``None``: there is no Deployment."""
     agents: PartFacts | None

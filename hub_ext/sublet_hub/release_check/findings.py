@@ -14,6 +14,7 @@ from sublet_hub.release_check.facts import (
     PartFacts,
     PodFacts,
     Reached,
+    RecordsStanding,
     Seen,
 )
 from sublet_hub.release_check.settings import Agents, ReleaseSettings
@@ -59,8 +60,9 @@ def _of_the_cluster(settings: ReleaseSettings, seen: Seen) -> Iterator[Finding]:
     for value in cluster.missing_priority_classes:
         name, whose = settings.priority_classes[value], _WHOSE.get(value, "the service")
         yield found(Fault.PRIORITY_CLASS, name=name, value=value, whose=whose)
-    if cluster.missing_policy:
-        yield found(Fault.ADMISSION_POLICY, name=settings.admission_policy)
+    for name in cluster.missing_policies:
+        yield found(Fault.ADMISSION_POLICY, name=name)
+    yield from _of_records(settings, cluster.records)
 
 
 _WHOSE: Final = {
@@ -70,6 +72,26 @@ _WHOSE: Final = {
     "priorityClasses.agents": "agents",
     "agent.priorityClassName": "agents",
 }
+
+
+def _of_records(settings: ReleaseSettings, records: RecordsStanding) -> Iterator[Finding]:
+    name, namespace = settings.owner_records, settings.namespace
+    match records:
+        case RecordsStanding.OK:
+            pass
+        case RecordsStanding.NO_KIND:
+            yield found(Fault.NO_RECORDS_KIND)
+        case RecordsStanding.NO_OBJECT:
+            yield found(Fault.NO_RECORDS, name=name, namespace=namespace)
+        case RecordsStanding.NOT_WRITTEN:
+            yield found(
+                Fault.RECORDS_NOT_WRITTEN,
+                name=name,
+                namespace=namespace,
+                account=settings.hub_account,
+            )
+        case _ as never:
+            assert_never(never)
 
 
 def _is_explained(cluster: ClusterFacts) -> bool:

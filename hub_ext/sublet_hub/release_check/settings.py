@@ -39,8 +39,12 @@ class ReleaseSettings(_Told):
     """By which the chart's network policies know the hub's pod; empty: there are none."""
     priority_classes: dict[str, str]
     """Names by the chart's values that say them."""
-    admission_policy: str
-    """The binding of the policy for jobs; empty: there is none."""
+    admission_policies: tuple[str, ...]
+    """The bindings of the policies for jobs; empty: there are none."""
+    owner_records: str
+    """The object that these policies read; empty: there is none."""
+    hub_account: str
+    """The hub's service account, which writes that."""
     agents: Agents | None
     """``None``: no agents are wanted."""
 

@@ -7,6 +7,7 @@ from sublet_hub.release_check.facts import (
     NodeFacts,
     PartFacts,
     Reached,
+    RecordsStanding,
     Seen,
 )
 from sublet_hub.release_check.findings import find_faults
@@ -59,9 +60,24 @@ MISTAKES: dict[str, tuple[Seen, Fault, str]] = {
         "jhub-sublet-job (priorityClasses.jobs), so pods of jobs are refused",
     ),
     "no policy for jobs": (
-        seen(cluster=cluster(missing_policy=True)),
+        seen(cluster=cluster(missing_policies=("jhub-sublet-jobs",))),
         Fault.ADMISSION_POLICY,
         "jhub-sublet-jobs",
+    ),
+    "no kind of records": (
+        seen(cluster=cluster(records=RecordsStanding.NO_KIND)),
+        Fault.NO_RECORDS_KIND,
+        "kubectl apply --filename helm/sublet/crds",
+    ),
+    "no records": (
+        seen(cluster=cluster(records=RecordsStanding.NO_OBJECT)),
+        Fault.NO_RECORDS,
+        "no OwnerRecords sublet in jhub, so all jobs are refused",
+    ),
+    "records that the hub may not write": (
+        seen(cluster=cluster(records=RecordsStanding.NOT_WRITTEN)),
+        Fault.RECORDS_NOT_WRITTEN,
+        "hub's account hub may not patch the OwnerRecords sublet in jhub",
     ),
     "agents' pods are refused for something else": (
         seen(cluster=cluster(agents=PartFacts(2, (), "exceeded quota: small"))),

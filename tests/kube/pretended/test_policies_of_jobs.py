@@ -14,8 +14,7 @@ from tests.support.helm_programs import find_helm
 from tests.support.jobs_on_kube import SETTINGS, a_placed_job
 from tests.support.jobs_on_kube import a_job as a_job_record
 from tests.support.kube.api import Api, Manifest, RefusedError
-from tests.support.kube.fake_controllers import listed
-from tests.support.kube.owner_records import RECORDS, define_records, records_of
+from tests.support.kube.owner_records import RECORDS, all_records_kept
 from tests.support.kube.policed_jobs import (
     TEMPLATE,
     VALUES,
@@ -56,20 +55,13 @@ def service(policed: Api) -> Api:
 @pytest.fixture(params=["object", "kind"])
 def without_records(request: pytest.FixtureRequest, policed: Api) -> Iterator[None]:
     """The release's OwnerRecords are gone, or their kind is, and with it those of all releases."""
-    version, kind = RECORDS
-    there = listed(policed, f"{version}/ownerrecords")
-    if request.param == "object":
-        policed.delete(*RECORDS, RELEASE)
-    else:
-        policed.delete(*DEFINITIONS, KIND)
-        wait_for(lambda: policed.find(*DEFINITIONS, KIND) is None, 60, "the kind to go")
-    yield
-    define_records(policed)
-    for each in there:
-        about = each["metadata"]
-        within = policed.within(about["namespace"])
-        if within.find(version, kind, about["name"]) is None:
-            within.create({**records_of(about["name"]), "owners": each.get("owners", {})})
+    with all_records_kept(policed):
+        if request.param == "object":
+            policed.delete(*RECORDS, RELEASE)
+        else:
+            policed.delete(*DEFINITIONS, KIND)
+            wait_for(lambda: policed.find(*DEFINITIONS, KIND) is None, 60, "the kind to go")
+        yield
     service = service_of(policed)
     wait_for(lambda: not refusal_of(service, a_job("back")), 60, "the records to be known")
 
@@ -228,9 +220,12 @@ def several(policed: Api, train_jobs: Api, kind: SeveralNodes) -> Iterator[Api]:
     role = chart.one("Role", f"{RELEASE}-jobs")
     policed.patch(role["apiVersion"], "Role", role["metadata"]["name"], {"rules": role["rules"]})
     service = service_of(policed)
-    unnamed, labels = on_several_nodes(kind)
-    del labels[JOB_ID]
-    wait_for(partial(refused_on_several, service, unnamed), 60, "the policy")
+    early, labels = on_several_nodes(kind)
+    if kind is SeveralNodes.TRAIN_JOB:
+        early["spec"]["runtimeRef"]["name"] = "another"
+    else:
+        del labels[JOB_ID]
+    wait_for(partial(refused_on_several, service, early), 60, "the policy")
     yield service
     for each in made:
         policed.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])

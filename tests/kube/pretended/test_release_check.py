@@ -14,6 +14,7 @@ from tests.support.helm_charts import RELEASE
 from tests.support.helm_programs import find_helm
 from tests.support.kube.api import Api
 from tests.support.kube.checked_release import CheckedRelease
+from tests.support.kube.owner_records import RECORDS, all_records_kept
 from tests.support.kube.pretended_nodes import pretended_node
 from tests.support.kube.processes import wait_for
 from tests.support.kube.programs import MissingError
@@ -162,6 +163,42 @@ def test_objects_that_were_removed_since(release: CheckedRelease) -> None:
     assert "There is no DaemonSet sublet-agent any more" in said
     release.api.delete("apps/v1", "Deployment", "sublet")
     release.until_told(Fault.ADMISSION_POLICY, Fault.PART_GONE, Fault.PART_GONE, serves=False)
+
+
+def test_policies_of_jobs_that_were_removed_since(release: CheckedRelease) -> None:
+    install(release)
+    names = release.settings.admission_policies
+    assert len(names) == 3
+    for name in names:
+        version = "admissionregistration.k8s.io/v1"
+        release.api.delete(version, "ValidatingAdmissionPolicyBinding", name)
+    said = release.until_told(*(3 * [Fault.ADMISSION_POLICY]), serves=True)
+    assert all(f"Binding {name} is not there" in said for name in names)
+
+
+def test_a_hub_that_may_not_write_what_jobs_are_measured_by(release: CheckedRelease) -> None:
+    install(release)
+    release.api.delete("rbac.authorization.k8s.io/v1", "RoleBinding", f"{RELEASE}-hub")
+    said = release.until_told(Fault.RECORDS_NOT_WRITTEN, serves=True)
+    assert "account hub may not patch the OwnerRecords sublet in checked" in said
+
+
+def test_records_of_owners_servers_that_are_gone(release: CheckedRelease) -> None:
+    install(release)
+    release.api.delete(*RECORDS, RELEASE)
+    said = release.until_told(Fault.NO_RECORDS, serves=True)
+    assert "no OwnerRecords sublet in checked, so all jobs are refused: `helm upgrade`" in said
+
+
+def test_records_whose_kind_is_gone(release: CheckedRelease) -> None:
+    install(release)
+    kind = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    name = "ownerrecords.sublet.dev"
+    with all_records_kept(release.api):
+        release.api.delete(*kind, name)
+        wait_for(lambda: release.api.find(*kind, name) is None, 60, "the kind to go")
+        said = release.until_told(Fault.NO_RECORDS_KIND, serves=True)
+    assert "`kubectl apply --filename helm/sublet/crds`, and `helm upgrade`" in said
 
 
 def test_a_hub_that_is_labelled_otherwise_than_the_chart_is_told(release: CheckedRelease) -> None:

@@ -18,7 +18,7 @@ MUTANTS: Final = (
         "a job mounts volumes of others",
         _RECORDS,
         "variables.mounting.size() > 0",
-        "true",
+        "variables.mounting.size() >= 0",
         (_HOSTILE,),
     ),
     Mutant(
@@ -50,7 +50,7 @@ MUTANTS: Final = (
         "a job runs in any image and with any rights",
         _RECORDS,
         "variables.alike.size() > 0",
-        "true",
+        "variables.alike.size() >= 0",
         (_HOSTILE,),
     ),
     Mutant(
@@ -170,7 +170,7 @@ MUTANTS: Final = (
         "an owner of whom nothing is recorded has jobs",
         _RECORDS,
         "variables.servers.size() > 0",
-        "true",
+        "variables.servers.size() >= 0",
         (f"{_POLICY_TESTS}::test_a_job_whose_owner_is_not_recorded_is_told_to_start_a_server",),
     ),
     Mutant(

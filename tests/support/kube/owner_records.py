@@ -1,11 +1,14 @@
 """The chart's own kind, in the tests' cluster: what the spawner records of owners' servers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import yaml
 
 from tests.support.helm_documents import CHART
 from tests.support.kube.api import Api, Manifest, RefusedError
+from tests.support.kube.fake_controllers import listed
 from tests.support.kube.processes import wait_for
 
 RECORDS: Final = ("sublet.dev/v1", "OwnerRecords")
@@ -25,6 +28,22 @@ def records_of(name: str) -> Manifest:
     """Return an object of the kind, with nothing recorded."""
     version, kind = RECORDS
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}}
+
+
+@contextmanager
+def all_records_kept(cluster: Api) -> Iterator[None]:
+    """Bring back what the block removes of the kind: itself, and all objects of all releases."""
+    version, kind = RECORDS
+    there = listed(cluster, f"{version}/ownerrecords")
+    yield
+    define_records(cluster)
+    for each in there:
+        about = each["metadata"]
+        within = cluster.within(about["namespace"])
+        if within.find(version, kind, about["name"]) is None:
+            kept = {key: about[key] for key in ("name", "labels", "annotations") if key in about}
+            owners = {"owners": each["owners"]} if "owners" in each else {}
+            within.create({**records_of(about["name"]), "metadata": kept, **owners})
 
 
 def _is_served(cluster: Api) -> bool:

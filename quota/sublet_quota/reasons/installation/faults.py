@@ -63,6 +63,22 @@ class Fault(Enum):
         "The ValidatingAdmissionPolicyBinding {name} is not there, so nothing keeps jobs to their "
         "owner's volumes: `helm upgrade` makes it anew (jobs.admissionPolicy).",
     )
+    NO_RECORDS_KIND = FaultWords(
+        _AT_ONCE_S,
+        "There is no kind ownerrecords.sublet.dev, so all jobs are refused, as nothing is known of "
+        "owners' volumes: `kubectl apply --filename helm/sublet/crds`, and `helm upgrade`.",
+    )
+    NO_RECORDS = FaultWords(
+        _AT_ONCE_S,
+        "There is no OwnerRecords {name} in {namespace}, so all jobs are refused: `helm upgrade` "
+        "makes it anew, and it is filled as owners' servers are started again.",
+    )
+    RECORDS_NOT_WRITTEN = FaultWords(
+        _AT_ONCE_S,
+        "The hub's account {account} may not patch the OwnerRecords {name} in {namespace}, so jobs "
+        "are refused whose owners start servers from now on: name the hub's account in "
+        "jupyterhub.serviceAccount; `helm upgrade` makes its rights.",
+    )
     PART_GONE = FaultWords(
         _AT_ONCE_S, "There is no {kind} {name} any more: `helm upgrade` makes it anew."
     )
