@@ -225,7 +225,8 @@ def several(policed: Api, train_jobs: Api, kind: SeveralNodes) -> Iterator[Api]:
         early["spec"]["runtimeRef"]["name"] = "another"
     else:
         del labels[JOB_ID]
-    wait_for(partial(refused_on_several, service, early), 60, "the policy")
+    told = partial(refused_on_several, service, early)
+    wait_for(lambda: "labelled-sublet-several-nodes" in told(), 60, "the policy")
     yield service
     for each in made:
         policed.delete(each["apiVersion"], each["kind"], each["metadata"]["name"])
