@@ -89,8 +89,15 @@ def test_a_silent_tenant_loses_nothing_its_use_of_the_gpu_keeps_it(world):
     silent = world.kernel("a")
     silent.fill(50, 1)
     silent.tenant.begin("gpu.compute(600)")
-    world.until(lambda: world.status.gpus[0].utilisation_percent > 0)
-    # Only now: a slice that computes nothing yet would be idle, and lent.
+
+    def is_seen_to_compute() -> bool:
+        # Of the slice itself: in the sample in which it begins, the card may be in use already
+        # while its processes, who were asked a moment before, are not.
+        told = world.report("a")
+        return bool(told.active and told.gpu_busy_ms)
+
+    # Before the job comes: a slice of which no use was measured yet would be idle, and lent.
+    world.until(is_seen_to_compute)
     world.serve(notebook, world.job("j", 70))
     seen = world.status.sequence
     deadline = time.monotonic() + 1.5
