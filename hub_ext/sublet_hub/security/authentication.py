@@ -26,6 +26,7 @@ from traitlets import Instance, default
 
 from sublet_hub.errors import HubUnreachableError
 from sublet_hub.security.client_address import network_of, peer_of
+from sublet_hub.security.local_peers import LOCAL_PEERS, LocalPeers
 from sublet_hub.security.question_queue import Origin
 from sublet_hub.security.token_checks import TokenLookups
 
@@ -160,7 +161,9 @@ class ServiceAuth(HubOAuth):  # type: ignore[misc]
 
     async def _get_user(self, handler: Any) -> Any:
         request = handler.request
-        _ORIGIN.set(Origin(network_of(peer_of(request)), network_of(str(request.remote_ip))))
+        peers: LocalPeers | None = handler.settings.get(LOCAL_PEERS)
+        peer = network_of(peer_of(request)) if peers is None else peers.name_of(request)
+        _ORIGIN.set(Origin(peer, network_of(str(request.remote_ip))))
         return await super()._get_user(handler)
 
     def _get_token_url(self, handler: Any) -> str:

@@ -3,8 +3,8 @@
 A proxy appends to ``X-Forwarded-For`` whom it serves, so the last address there is its own word. Is
 that the address of a further proxy, named by the administrator, then the one before is that one's
 word, and so on. What stands before that, and every other such header, anybody can have sent. Who
-connects without a proxy can make up the last one, too: peers therefore share first, and then the
-addresses that each tells.
+connects without a proxy can make up the last one, too: on this machine that is noticed
+(``local_peers``), and elsewhere peers share first, and then the addresses that each tells.
 """
 
 import ipaddress
@@ -58,6 +58,12 @@ def network_of(address: str) -> str:
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return address if found is None else str(found)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    found = _address(address)
+    return found is not None and found.is_loopback
 
 
 def _address(text: str) -> Address | None:

@@ -22,6 +22,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
 from tornado.web import Application
 
+from sublet_hub.security.local_peers import LocalPeers
 from sublet_hub.web.connections import OPEN_CONNECTIONS, OpenConnections
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
@@ -133,12 +134,14 @@ class BoundedServer(HTTPServer):
         request_callback: Any,
         most_connections: int,
         unsent: UnsentAnswers,
+        peers: LocalPeers | None = None,
         **options: Any,
     ) -> None:
-        """Take the application, the bound, the answers under way, and tornado's options."""
+        """Take the application, the bound, what is noted of connections, and tornado's options."""
         super().initialize(request_callback, **options)
         self._unsent = unsent
         self._at_once = max(1, min(_AT_ONCE, most_connections // _ROUNDS))
+        self._peers = peers or LocalPeers()
         self.open_connections = OpenConnections(most_connections)
         if isinstance(request_callback, Application):
             # Its handlers tell whom they have let in.
@@ -157,7 +160,8 @@ class BoundedServer(HTTPServer):
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
         """Serve a new connection, if need be in place of another."""
-        victim = self.open_connections.open(stream, str(address[0]) if address else "")
+        peer = self._peers.note(stream, str(address[0])) if address else ""
+        victim = self.open_connections.open(stream, peer)
         if victim is not None:
             victim.close()
         if victim is not stream:

@@ -13,6 +13,7 @@ from sublet_hub.agents.connection import AgentSocket
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.security.authentication import ServiceAuth
 from sublet_hub.security.client_address import Network, told_address_of
+from sublet_hub.security.local_peers import LOCAL_PEERS, LocalPeers
 from sublet_hub.security.service_auth import XSRF_COOKIE_OPTIONS
 from sublet_hub.web.listening import BoundedServer
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
@@ -61,7 +62,9 @@ class ServiceApplication(Application):
 
         tornado's ``xheaders`` would believe ``X-Real-Ip``.
         """
-        request.remote_ip = told_address_of(request, self.settings["proxies_before_hub"])
+        peers: LocalPeers | None = self.settings.get(LOCAL_PEERS)
+        if peers is None or not peers.is_direct(request):
+            request.remote_ip = told_address_of(request, self.settings["proxies_before_hub"])
         return super().find_handler(request, **kwargs)
 
 
@@ -72,9 +75,10 @@ def make_server(
     settings: WebSettings,
 ) -> HTTPServer:
     """Return a server of the application, which listens nowhere yet."""
-    unsent = UnsentAnswers()
+    unsent, peers = UnsentAnswers(), LocalPeers()
     application = make_application(service, hub_auth, connections, settings, unsent)
-    return _bounded(application, settings.most_connections, unsent)
+    application.settings[LOCAL_PEERS] = peers
+    return _bounded(application, settings.most_connections, (unsent, peers))
 
 
 def make_agents_server(
@@ -86,19 +90,21 @@ def make_agents_server(
         log_function=log_request,
         **_WEBSOCKETS,
     )
-    return _bounded(application, most_connections, UnsentAnswers(), tls)
+    return _bounded(application, most_connections, (UnsentAnswers(), LocalPeers()), tls)
 
 
 def _bounded(
     application: Application,
     most_connections: int,
-    unsent: UnsentAnswers,
+    noted: tuple[UnsentAnswers, LocalPeers],
     tls: SSLContext | None = None,
 ) -> HTTPServer:
+    unsent, peers = noted
     return BoundedServer(
         application,
         most_connections=most_connections,
         unsent=unsent,
+        peers=peers,
         ssl_options=tls,
         max_header_size=_LARGEST_HEADERS,
         # Handlers allow more to who was let in.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sublet_hub.security import local_peers
 from sublet_hub.security.question_queue import QueueBounds
 from sublet_hub.security.rate_limits import Rate
 from sublet_hub.settings import ServiceSettings
@@ -240,6 +241,29 @@ async def test_one_known_user_leaves_room_to_the_others(world: HubWorld) -> None
     assert await change(root) < 300
     world.hub.stalled.set()
     await asyncio.gather(*many)
+
+
+async def test_who_connects_directly_on_this_machine_has_one_line_whatever_they_say(
+    tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_peers, "_kernels_answers", lambda: lambda _: 4001)
+    async with hub_world(tmp_path, hub) as world:
+        hub.stalled = asyncio.Event()
+        guesses = [
+            asyncio.create_task(
+                world.raw(
+                    "GET", "api/share", f"false-{n}", headers={"X-Forwarded-For": f"203.0.113.{n}"}
+                )
+            )
+            for n in range(2 * AT_ONCE)
+        ]
+        waiting = world.auth.lookups._queue._peers
+        await until(lambda: hub.asked >= AT_ONCE and waiting)
+        assert {peer: list(lines) for peer, lines in waiting.items()} == {
+            "account 4001 of this machine": ["127.0.0.0/8"]
+        }
+        hub.stalled.set()
+        await asyncio.gather(*guesses)
 
 
 async def test_scrapes_go_on_while_tokens_for_metrics_are_guessed(world: HubWorld) -> None:

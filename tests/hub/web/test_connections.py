@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from sublet_hub.security.local_peers import LocalPeers
 from sublet_hub.web import listening
 from sublet_hub.web.connections import OpenConnections
 from sublet_hub.web.listening import BoundedServer, Listener
@@ -205,6 +206,28 @@ async def test_who_connects_and_says_nothing_is_hung_up_on(monkeypatch: pytest.M
         writer.close()
         await until(lambda: len(server.open_connections) == 0)
     finally:
+        server.stop()
+        await close_connections(server)
+
+
+@pytest.mark.asyncio
+async def test_who_connects_directly_on_this_machine_takes_no_places_of_the_proxys() -> None:
+    owners = iter([0, 4001, 4001, 4001, 4001])
+    peers = LocalPeers(lambda _: next(owners))
+    server = BoundedServer(lambda _: None, most_connections=3, unsent=UnsentAnswers(), peers=peers)
+    sock, port = bind_unused_port()
+    server.add_socket(sock)
+    lines = []
+    try:
+        for count in (1, 2, 3, 3, 3):
+            lines.append(await asyncio.open_connection("127.0.0.1", port))
+            await until(lambda count=count: len(server.open_connections) == count)
+        for reader, _ in lines[1:3]:
+            assert await asyncio.wait_for(reader.read(), 60) == b""
+        assert not lines[0][0].at_eof()
+    finally:
+        for _, writer in lines:
+            writer.close()
         server.stop()
         await close_connections(server)
 

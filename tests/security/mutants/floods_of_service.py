@@ -383,6 +383,40 @@ MUTANTS: Final = (
     ),
     Mutant(
         12,
+        "who connects directly on this machine makes lines up",
+        "hub_ext/sublet_hub/web/server.py",
+        "if peers is None or not peers.is_direct(request):",
+        "if True:",
+        (
+            (
+                f"{_ACCESS}::test_who_connects_directly_on_this_machine_"
+                "has_one_line_whatever_they_say"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "what was closed at once counts as root's",
+        "hub_ext/sublet_hub/security/local_peers.py",
+        "return int(uid) if inode else None",
+        "return int(uid)",
+        (
+            (
+                "tests/hub/security/test_local_peers.py::"
+                "test_a_connection_that_was_closed_at_once_is_nobodys_and_not_roots"
+            ),
+        ),
+    ),
+    Mutant(
+        12,
+        "tenants of this machine take the proxy's connections",
+        _LISTENING,
+        "self._peers.note(stream, str(address[0])) if address",
+        "str(address[0]) if address",
+        ((f"{_OPEN}::test_who_connects_directly_on_this_machine_takes_no_places_of_the_proxys"),),
+    ),
+    Mutant(
+        12,
         "lists that are asked for at once are made before they are charged",
         _OWNER_ROUTES,
         "refuse_for(limits.owners.debt_s(call.user.key, time.monotonic()))",
