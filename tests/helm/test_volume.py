@@ -3,12 +3,13 @@
 import yaml
 from sublet_hub.app.application import SubletHub
 from sublet_hub.kubernetes_api.quantities import parse_quantity
-from sublet_hub.ledger.event_retention import EVENT_BYTES
 from sublet_hub.settings import OwnerLimits, VolumeBudget
 
 from tests.support.helm_documents import CHART
 
 MIB = 2**20
+EVENT_BYTES = 1024
+"""What an event takes of the disk with its place in the indices: twice the usual."""
 
 
 def _defaults() -> dict[str, int]:
@@ -22,6 +23,8 @@ def test_the_default_budgets_add_up_to_less_than_the_charts_volume() -> None:
     known = _defaults()
     logs, free = known["logs_mib"] * MIB, known["keep_free_mib"] * MIB
     events = known["events_kept"] * EVENT_BYTES
+    # Others' logs grow for a quarter more while one owner's running jobs have too much already.
+    logs += logs // 4
     # Jobs, slices and use are in what is left: a GiB of it, and they are never the largest.
     assert logs + free + events + 1024 * MIB < volume
 

@@ -22,7 +22,7 @@ from sublet_hub.agents.identity import AgentIdentities
 from sublet_hub.agents.newcomers import Newcomers
 from sublet_hub.agents.pace import MessagePace
 from sublet_hub.agents.refused_agents import RefusedAgents
-from sublet_hub.ledger.events import MOST_FOREIGN_BYTES, event
+from sublet_hub.ledger.events import MOST_FOREIGN_BYTES, node_event
 from sublet_hub.ledger.records import Change, EventRecord, GpuRecord
 from sublet_hub.ledger.text import within_bytes
 from sublet_hub.state.fleet import NodeView
@@ -94,7 +94,8 @@ class AgentConnections:
         self.newcomers.drop(node, socket)
         now = self._stores.now()
         epoch = self._stores.ledger.epoch(node) + 1
-        told = event(EventKind.AGENT_CONNECTED, now, f"{node}, version {hello.version}")
+        words = f"{node}, version {hello.version}"
+        told = node_event(EventKind.AGENT_CONNECTED, node, now, words)
         self._stores.ledger.apply(Change(epoch_of=(node, epoch), events=(told,)), now)
         before = self._sockets.pop(node, None)
         view = self._stores.fleet.connected(hello, epoch)

@@ -139,9 +139,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
         2048,
         min=1,
         max=2**20,
-        help="What the logs of all jobs may take together, in MiB: those of ended jobs are deleted "
-        "first, the oldest before the others; where that is not enough, running jobs' logs are not "
-        "written on.",
+        help="What the logs of all jobs may take together, in MiB. Where they take more, those of "
+        "the owners who have the most go: their ended jobs' oldest first; where that is not "
+        "enough, their running jobs' logs are not written on. A quarter beyond it nobody's are.",
     ).tag(config=True)
     keep_free_mib = Integer(
         512,
@@ -154,7 +154,9 @@ class SubletHub(KubeOptions, AgentsPortOptions, Application):
         500_000,
         min=1000,
         max=100_000_000,
-        help="How many events are remembered, for retention_days at most; each takes up to 1 KiB.",
+        help="How many events are remembered, for retention_days at most; each takes up to 1 KiB. "
+        "Of too many the oldest of that node or owner go that has the most; what concerns "
+        "everybody stays.",
     ).tag(config=True)
     retention_days = Float(
         90.0, min=0.1, help="How long events, ended jobs and released slices are remembered."

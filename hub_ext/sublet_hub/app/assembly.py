@@ -26,11 +26,11 @@ from sublet_hub.jobs.backends.local.intake import LocalIntake
 from sublet_hub.jobs.backends.local.runner import runner_of
 from sublet_hub.jobs.cancellation import JobCancellation
 from sublet_hub.jobs.intake import JobIntake
-from sublet_hub.jobs.log_retention import keep_within
+from sublet_hub.jobs.log_retention import keep_all_logs_within
 from sublet_hub.jobs.queue import JobNodes, JobQueue, WaitingReasons
 from sublet_hub.jobs.submission import JobSubmission
 from sublet_hub.ledger.database import Database, LedgerWriteError
-from sublet_hub.ledger.events import event
+from sublet_hub.ledger.events import event, node_event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, EventRecord
 from sublet_hub.security.byte_room import RoomsByKind
@@ -184,7 +184,8 @@ class Assembly:
             (Loop("processes", 5.0, self.service.reconciliation.look_at_processes), Wakeup()),
             (Loop("quota", 2.0, self._look_at_quota), Wakeup()),
             (Loop("use", _MINUTE_S, self._store_use), quiet),
-            (Loop("volume", _LOOK_AT_VOLUME_S, self._look_at_volume, _MINUTE_S), quiet),
+            (Loop("logs", _LOOK_AT_VOLUME_S, self._look_at_logs, _MINUTE_S), quiet),
+            (Loop("events", _LOOK_AT_VOLUME_S, self._look_at_events, _MINUTE_S), quiet),
             (Loop("retention", _HOUR_S, self._forget), quiet),
             *((loop, quiet) for loop in more),
         )
@@ -274,7 +275,7 @@ class Assembly:
         for node in self.service.capacity.look_for_silence():
             _LOG.warning("the agent of node %s does not report", node)
             now = self.service.now()
-            told = event(EventKind.AGENT_SILENT, now, node)
+            told = node_event(EventKind.AGENT_SILENT, node, now, node)
             self.service.ledger.apply(Change(events=(told,)), now)
 
     async def _ask_hub(self) -> None:
@@ -291,14 +292,16 @@ class Assembly:
         self._meter.store()
         self._histories.store()
 
-    async def _look_at_volume(self) -> None:
-        ledger, budget = self.service.ledger, self._settings.volume
-        live = frozenset(ledger.live_jobs)
-        await asyncio.to_thread(keep_within, self._files, live, budget.logs_bytes)
+    async def _look_at_logs(self) -> None:
+        most_bytes = self._settings.volume.logs_bytes
+        await keep_all_logs_within(self.service.ledger, self._files, most_bytes)
+
+    async def _look_at_events(self) -> None:
+        ledger, most = self.service.ledger, self._settings.volume.events_kept
         for _ in range(_PARTS_OF_EVENTS):
-            if not ledger.forget_surplus_events(budget.events_kept):
+            if not await asyncio.to_thread(ledger.forget_surplus_events, most):
                 return
-            # Of very many some at a time: others are served between.
+            # Of very many some at a time: others have their changes stored between.
             await asyncio.sleep(_BETWEEN_S)
 
     def _forget(self) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sublet_quota.names.ids import JobId
+from sublet_quota.names.ids import JobId, UserName
 
+from sublet_hub.ledger.fair_share import fair_share
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.state.job_files import JobFiles
+from sublet_hub.state.job_files import JobFiles, KeptLog
 
 _LOG = logging.getLogger(__name__)
 _NOT_WORTH_DELETING = 4096
@@ -52,24 +54,69 @@ def make_room(files: JobFiles, newest_first: Iterable[JobId], room: LogRoom) -> 
             _LOG.warning("the files of job %s cannot be cut: %s", job_id, error)
 
 
-def keep_within(files: JobFiles, live: Collection[JobId], most_bytes: int) -> None:
-    """Keep all logs together within so many bytes, and let none be written on where they are not.
+async def keep_all_logs_within(ledger: Ledger, files: JobFiles, most_bytes: int) -> None:
+    """Keep all jobs' logs together within so many bytes, as ``keep_within`` does. ``OSError``."""
+    logs = await asyncio.to_thread(files.logs)
+    facts = ((log.job_id, ledger.job_facts(log.job_id)) for log in logs)
+    owners = {job_id: found.owner for job_id, found in facts if found is not None}
+    live = frozenset(ledger.live_jobs)
+    await asyncio.to_thread(keep_within, files, logs, OwnersOfLogs(owners, live), most_bytes)
 
-    The logs of ended jobs are deleted, the oldest first; those of jobs that are ``live`` stay.
+
+@dataclass(frozen=True, slots=True)
+class OwnersOfLogs:
+    """Whose the jobs are that have logs, and which of them have not ended."""
+
+    owners: Mapping[JobId, UserName]
+    live: Collection[JobId]
+
+
+def keep_within(
+    files: JobFiles, logs: Iterable[KeptLog], whose: OwnersOfLogs, most_bytes: int
+) -> None:
+    """Have who has the most of all logs give up theirs, until all take so many bytes at most.
+
+    Of an owner's logs those of ended jobs are deleted, the oldest first. Those of jobs that are
+    live stay; where they are too much alone, they are not written on. Others grow meanwhile: a
+    quarter beyond the bound no log is written on, whosever.
     """
-    logs = files.logs()
-    total = sum(log.bytes for log in logs)
+    of_owner = defaultdict[UserName | None, list[KeptLog]](list)
     for log in sorted(logs, key=lambda log: log.written_at):
-        if total <= most_bytes:
-            break
-        if log.job_id in live or log.bytes <= _NOT_WORTH_DELETING:
-            continue
-        try:
-            files.drop_log(log.job_id, _NO_ROOM.format(most_mib=most_bytes // 2**20))
-            total -= log.bytes
-        except OSError as error:
-            _LOG.warning("the log of job %s cannot be deleted: %s", log.job_id, error)
-    stopped = total > most_bytes
+        of_owner[whose.owners.get(log.job_id)].append(log)
+    taken = {owner: sum(log.bytes for log in theirs) for owner, theirs in of_owner.items()}
+    share = fair_share(taken.values(), most_bytes)
+    why = _NO_ROOM.format(most_mib=most_bytes // 2**20)
+    for owner, theirs in of_owner.items():
+        for log in theirs:
+            if taken[owner] > share and log.job_id not in whose.live:
+                taken[owner] -= _delete(files, log, why)
+    for job_id in whose.live:
+        if job_id in whose.owners:
+            _stop(files, job_id, stopped=taken[whose.owners[job_id]] > share)
+    stopped = sum(taken.values()) > most_bytes * 5 // 4
     if stopped != files.stop_mark.exists():
         _LOG.warning("logs of jobs are %s", "not written on" if stopped else "written again")
         files.stop_logs(stopped=stopped)
+
+
+def _delete(files: JobFiles, log: KeptLog, why: str) -> int:
+    """Delete a log, unless it is hardly longer than the words for that; return what is free now."""
+    if log.bytes <= _NOT_WORTH_DELETING:
+        return 0
+    try:
+        files.drop_log(log.job_id, why)
+    except OSError as error:
+        _LOG.warning("the log of job %s cannot be deleted: %s", log.job_id, error)
+        return 0
+    return log.bytes
+
+
+def _stop(files: JobFiles, job_id: JobId, *, stopped: bool) -> None:
+    if stopped == files.stop_mark_of(job_id).exists():
+        return
+    try:
+        files.stop_log_of(job_id, stopped=stopped)
+    except OSError as error:
+        _LOG.warning("the log of job %s cannot be stopped or let on: %s", job_id, error)
+    else:
+        _LOG.info("the log of job %s is %s", job_id, "stopped" if stopped else "written again")

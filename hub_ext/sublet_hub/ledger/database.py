@@ -251,7 +251,10 @@ class Database:
         return job_ids
 
     def forget_surplus_events(self, most: int) -> int:
-        """Delete some of the oldest beyond ``most``; return how many. ``LedgerWriteError``."""
+        """Delete some events beyond ``most``, as ``event_retention`` says; return how many.
+
+        For another thread. ``LedgerWriteError``.
+        """
         try:
             return forget_surplus(self._engine, most)
         except SQLAlchemyError as error:

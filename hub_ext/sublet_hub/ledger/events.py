@@ -1,9 +1,11 @@
 """The service's own events: what it does to slices, jobs and lending, for the record."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from sublet_quota.names.ids import NodeId
 from sublet_quota.wire.event_kinds import EventKind
 
 from sublet_hub.ledger.records import EventRecord, JobRecord, SliceRecord
@@ -18,6 +20,11 @@ A job's reason has all of them.
 def event(kind: EventKind, at: datetime, detail: str = "") -> EventRecord:
     """Return an event that concerns everybody."""
     return EventRecord(event_id=secrets.token_hex(16), at=at, kind=kind.value, detail=detail)
+
+
+def node_event(kind: EventKind, node: NodeId, at: datetime, detail: str) -> EventRecord:
+    """Return an event of one node."""
+    return replace(event(kind, at, detail), node=node)
 
 
 def slice_event(

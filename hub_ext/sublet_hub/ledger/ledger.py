@@ -226,7 +226,10 @@ class Ledger:
         return self._database.events(query)
 
     def forget_surplus_events(self, most: int) -> int:
-        """Delete some of the oldest beyond ``most``; return how many. ``LedgerWriteError``."""
+        """Delete some events beyond ``most``, as ``event_retention`` says; return how many.
+
+        For another thread. ``LedgerWriteError``.
+        """
         return self._database.forget_surplus_events(most)
 
     def forget_before(self, cutoff: datetime) -> tuple[JobId, ...]:

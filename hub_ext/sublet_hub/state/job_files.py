@@ -17,7 +17,8 @@ _MOST_AT_ONCE = 256 * 1024
 _RESERVED_BY_ITSELF = 1024 * 1024
 _ENVIRONMENT = "environment.json"
 _WRITER = "writer.json"
-_OURS = frozenset({_ENVIRONMENT, _WRITER})
+_STOPPED = "no-room-for-log"
+_OURS = frozenset({_ENVIRONMENT, _WRITER, _STOPPED})
 """Of a job's files, those that the service has written itself."""
 
 _STOP_MARK = ".no-room-for-logs"
@@ -47,6 +48,10 @@ class JobFiles:
         """The file that stands there while no log is written on: for writers beside the service."""
         return self.folder / _STOP_MARK
 
+    def stop_mark_of(self, job_id: JobId) -> Path:
+        """Return the file that stands there while this job's log is not written on."""
+        return self.folder / job_id / _STOPPED
+
     def free_bytes(self) -> int:
         """Return how much of the disk is free."""
         disk = os.statvfs(self.folder)
@@ -58,18 +63,23 @@ class JobFiles:
 
     def stop_logs(self, *, stopped: bool) -> None:
         """Let no log be written on, or let all be again."""
-        if stopped:
-            self.stop_mark.touch(mode=0o600)
-        else:
-            self.stop_mark.unlink(missing_ok=True)
+        _set_mark(self.stop_mark, stands=stopped)
 
-    def add_to_log(self, log: int, text: bytes) -> None:
+    def stop_log_of(self, job_id: JobId, *, stopped: bool) -> None:
+        """Let a job's log not be written on, or let it be again. ``OSError``."""
+        _set_mark(self.stop_mark_of(job_id), stands=stopped)
+
+    def is_stopped(self, job_id: JobId) -> bool:
+        """Whether a job's log is not written on, for itself or as all others."""
+        return self.stop_mark_of(job_id).exists() or self.stop_mark.exists()
+
+    def add_to_log(self, job_id: JobId, log: int, text: bytes) -> None:
         """Write to a log's descriptor, or, once, that what comes is not kept."""
         if not text:
             return
         # A full disk keeps nobody from reading on, and from the progress that comes along.
         with contextlib.suppress(OSError):
-            if not self.stop_mark.exists() and not self.is_short():
+            if not self.is_stopped(job_id) and not self.is_short():
                 os.write(log, text)
             elif not _ends_with(log, NOT_KEPT.encode()):
                 os.write(log, NOT_KEPT.encode())
@@ -174,6 +184,13 @@ class JobFiles:
         with contextlib.suppress(FileNotFoundError):
             return [p for p in (self.folder / job_id).iterdir() if p.name not in _OURS]
         return []
+
+
+def _set_mark(mark: Path, *, stands: bool) -> None:
+    if stands:
+        mark.touch(mode=0o600)
+    else:
+        mark.unlink(missing_ok=True)
 
 
 def _room(status: os.stat_result) -> int:

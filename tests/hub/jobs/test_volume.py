@@ -1,20 +1,22 @@
 """Logs and events keep to their budgets, and leave the ledger its room on the disk."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sublet_hub.jobs.log_retention import keep_within
+from sublet_hub.jobs.log_retention import OwnersOfLogs, keep_within
 from sublet_hub.ledger import event_retention
 from sublet_hub.ledger.database import Database, EventQuery
+from sublet_hub.ledger.fair_share import fair_share
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import EventRecord
 from sublet_hub.settings import VolumeBudget
 from sublet_hub.state.job_files import JobFiles
-from sublet_quota.names.ids import JobId
+from sublet_quota.names.ids import JobId, UserName
 from sublet_quota.wire.event_kinds import EventKind
 
 from tests.support.hub_world import FakeHub, hub_world, settings_for, until
@@ -36,31 +38,94 @@ def files(tmp_path: Path) -> JobFiles:
     return made
 
 
+ALL_ADAS: dict[JobId, UserName] = dict.fromkeys(JOBS, UserName("ada"))
+
+
+def keep(
+    files: JobFiles,
+    live: Collection[JobId],
+    most_bytes: int,
+    owners: Mapping[JobId, UserName] = ALL_ADAS,
+) -> set[str]:
+    """Return whose logs are whole."""
+    keep_within(files, files.logs(), OwnersOfLogs(owners, live), most_bytes)
+    return {job for job in owners if files.bytes_kept(job) >= 10_000}
+
+
 @pytest.mark.parametrize(
-    ("most_bytes", "kept", "mark"),
+    ("most_bytes", "kept", "stopped"),
     [
-        (40_000, {"oldest", "older", "newest", "runs"}, set()),
-        (39_999, {"older", "newest", "runs"}, set()),
-        (20_000, {"newest", "runs"}, set()),
-        (10_000, {"runs"}, set()),
-        (9_999, {"runs"}, {".no-room-for-logs"}),
+        (40_000, {"oldest", "older", "newest", "runs"}, ""),
+        (39_999, {"older", "newest", "runs"}, ""),
+        (20_000, {"newest", "runs"}, ""),
+        (10_000, {"runs"}, ""),
+        (9_999, {"runs"}, "its owner's"),
+        (7_999, {"runs"}, "all"),
     ],
 )
 def test_of_too_many_logs_the_oldest_of_ended_jobs_go_and_then_none_is_written_on(
-    files: JobFiles, most_bytes: int, kept: set[str], mark: set[str]
+    files: JobFiles, most_bytes: int, kept: set[str], stopped: str
 ) -> None:
-    keep_within(files, {JOBS[-1]}, most_bytes)
-    assert {job for job in JOBS if files.bytes_kept(job) == 10_000} == kept
+    assert keep(files, {JOBS[-1]}, most_bytes) == kept
     for job_id in set(JOBS) - kept:
         assert files.read_log(JobId(job_id), 0, ended=True).text.startswith("[This log was deleted")
-    assert {path.name for path in files.folder.iterdir()} == {*JOBS, *mark}
+    assert files.is_stopped(JOBS[-1]) == bool(stopped)
+    assert files.stop_mark.exists() == (stopped == "all")
 
 
 def test_logs_are_written_again_as_soon_as_there_is_room(files: JobFiles) -> None:
-    keep_within(files, JOBS, 20_000)
+    keep(files, JOBS, 20_000)
     assert files.stop_mark.exists()
-    keep_within(files, JOBS[2:], 20_000)
-    assert not files.stop_mark.exists()
+    keep(files, JOBS[2:], 20_000)
+    assert not any(files.is_stopped(job_id) for job_id in JOBS[2:])
+
+
+def test_one_owners_running_jobs_cost_no_other_a_log_and_stop_nobody_elses(
+    tmp_path: Path,
+) -> None:
+    files, owners = JobFiles(tmp_path), dict[JobId, UserName]()
+    for number in range(12):
+        owner = "mal" if number < 8 else f"user{number}"
+        for state in ("ended", "runs"):
+            job_id = JobId(f"{state}-{number}")
+            owners[job_id] = UserName(owner)
+            files.prepare(job_id, {})
+            files.log_path(job_id).write_bytes(b"x" * (10_000 if state == "ended" else 20_000))
+    live = [job_id for job_id in owners if job_id.startswith("runs")]
+    theirs = {job_id for job_id, owner in owners.items() if owner == "mal"}
+    kept = keep(files, live, 270_000, owners)
+    assert kept == set(owners) - {job_id for job_id in theirs if job_id.startswith("ended")}
+    assert {job_id for job_id in live if files.is_stopped(job_id)} == theirs & set(live)
+
+
+def test_who_has_the_most_gives_up_their_oldest_logs_and_no_more_than_is_needed(
+    files: JobFiles,
+) -> None:
+    owners = {**ALL_ADAS, JOBS[0]: UserName("ben")}
+    assert keep(files, (), 30_000, owners) == {"oldest", "newest", "runs"}
+
+
+def test_the_logs_of_jobs_that_nobody_knows_count_as_one_owners(files: JobFiles) -> None:
+    assert keep(files, (), 20_000, {JOBS[0]: UserName("ben")}) == {"oldest"}
+    assert [files.bytes_kept(job_id) >= 10_000 for job_id in JOBS] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "most", "expected"),
+    [
+        ((), 10, 10),
+        ((4, 6), 10, 10),
+        ((4, 7), 10, 6),
+        ((100, 1, 2), 10, 7),
+        ((100, 100, 1), 10, 4),
+        ((5, 5, 5), 10, 3),
+        ((5,), -3, 0),
+    ],
+)
+def test_a_share_is_what_those_who_have_less_leave(
+    amounts: tuple[int, ...], most: int, expected: int
+) -> None:
+    assert fair_share(amounts, most) == expected
 
 
 @pytest.fixture
@@ -83,6 +148,48 @@ def test_of_too_many_events_the_oldest_go_some_at_a_time(
     assert gone == [4, 4, 1, 0]
     left = ledger.events(EventQuery(None, None, 100))
     assert sorted(event.event_id for event in left) == [f"e{n:02}" for n in range(9, 20)]
+
+
+def test_a_node_that_tells_very_much_makes_nobody_elses_events_be_forgotten(
+    ledger: Ledger,
+) -> None:
+    def told(name: str, number: int, kind: EventKind, **whose: str) -> list[EventRecord]:
+        times = (NOW + timedelta(seconds=n) for n in range(number))
+        return [
+            EventRecord(f"{name}{n:02}", at, kind, **whose)  # type: ignore[arg-type]
+            for n, at in enumerate(times)
+        ]
+
+    kept = (
+        *told("switched", 5, EventKind.LENDING_SWITCHED),
+        *told("honest", 3, EventKind.SUSPENDED, node="n2", owner="ada"),
+        *told("job", 4, EventKind.JOB_ENDED, owner="ada"),
+        *told("connected", 2, EventKind.AGENT_CONNECTED, node="n2"),
+    )
+    flood = told("flood", 40, EventKind.SUSPENDED, node="n1", owner="ada")
+    ledger.add_events((*kept, *flood))
+    assert ledger.forget_surplus_events(20) == 34
+    assert ledger.forget_surplus_events(20) == 0
+    left = {event.event_id for event in ledger.events(EventQuery(None, None, 100))}
+    assert left == {*(event.event_id for event in kept), *(f"flood{n}" for n in range(34, 40))}
+
+
+def test_an_owner_who_causes_very_much_loses_their_own_events_alone(ledger: Ledger) -> None:
+    events = [
+        EventRecord(f"{owner}{n}", NOW + timedelta(seconds=n), EventKind.JOB_ENDED, owner=owner)
+        for owner, number in (("ada", 3), ("mal", 30))
+        for n in range(number)
+    ]
+    ledger.add_events(tuple(events))
+    assert ledger.forget_surplus_events(10) == 23
+    owners = Counter(event.owner for event in ledger.events(EventQuery(None, None, 100)))
+    assert owners == {"ada": 3, "mal": 7}
+
+
+def test_what_concerns_everybody_is_forgotten_by_its_age_alone(ledger: Ledger) -> None:
+    events = [EventRecord(f"e{n}", NOW, EventKind.LENDING_SWITCHED) for n in range(5)]
+    ledger.add_events(tuple(events))
+    assert ledger.forget_surplus_events(2) == 0
 
 
 @pytest.mark.asyncio

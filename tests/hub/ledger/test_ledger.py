@@ -3,6 +3,7 @@
 The same suite runs on SQLite and on a real PostgreSQL.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -516,3 +517,23 @@ def test_of_too_many_events_the_newest_are_kept(database: Database) -> None:
     assert [ledger.forget_surplus_events(4), ledger.forget_surplus_events(4)] == [6, 0]
     left = ledger.events(EventQuery(None, None, 100))
     assert [event.event_id for event in left] == ["e6", "e7", "e8", "e9"]
+
+
+def test_of_too_many_events_those_go_whose_node_or_owner_has_the_most(database: Database) -> None:
+    ledger = Ledger(database)
+    numbers = {("n1", "ada", "idle"): 9, ("n2", "ada", "idle"): 2, (None, "ben", "job-ended"): 8}
+    numbers |= {(None, None, "quota-loaded"): 3, (None, None, "agent-connected"): 2}
+    for (node, owner, kind), number in numbers.items():
+        ledger.add_events(
+            tuple(
+                EventRecord(f"{node}{owner}{kind}{n}", NOW, kind, node=node, owner=owner)
+                for n in range(number)
+            )
+        )
+    assert [ledger.forget_surplus_events(15), ledger.forget_surplus_events(15)] == [9, 0]
+    left = ledger.events(EventQuery(None, None, 100))
+    assert Counter((e.node, e.owner, e.kind) for e in left) == {
+        **numbers,
+        ("n1", "ada", "idle"): 4,
+        (None, "ben", "job-ended"): 4,
+    }

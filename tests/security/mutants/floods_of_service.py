@@ -217,7 +217,7 @@ MUTANTS: Final = (
         "strangers of many addresses take the places of who was let in",
         _CONNECTIONS,
         "self._move(connection, _About.HUB if is_hub else kind, who)",
-        "pass",
+        "self._move(connection, _About.NOTHING, who)",
         (f"{_OPEN}::{_LET_IN_STAY}",),
     ),
     Mutant(
@@ -448,16 +448,50 @@ MUTANTS: Final = (
         12,
         "events are kept without end",
         "hub_ext/sublet_hub/ledger/event_retention.py",
-        "if surplus <= 0:",
-        "if True:",
+        "if surplus > 0:",
+        "if False:",
         (f"{_VOLUME}::test_of_too_many_events_the_oldest_go_some_at_a_time",),
+    ),
+    Mutant(
+        12,
+        "a node's flood of events makes all others' be forgotten",
+        "hub_ext/sublet_hub/ledger/event_retention.py",
+        "theirs = _is_of(of_node=bool(of), name=name)",
+        "theirs = sa.true()",
+        (f"{_VOLUME}::test_a_node_that_tells_very_much_makes_nobody_elses_events_be_forgotten",),
+    ),
+    Mutant(
+        12,
+        "a flood of events makes what admins switched be forgotten",
+        "hub_ext/sublet_hub/ledger/event_retention.py",
+        "numbers.pop((0, None), 0)",
+        "0",
+        (f"{_VOLUME}::test_what_concerns_everybody_is_forgotten_by_its_age_alone",),
+    ),
+    Mutant(
+        12,
+        "one owner's running jobs cost all others their logs",
+        "hub_ext/sublet_hub/jobs/log_retention.py",
+        "of_owner[whose.owners.get(log.job_id)].append(log)",
+        "of_owner[whose.owners.get(JobId(''))].append(log)",
+        (
+            f"{_VOLUME}::test_who_has_the_most_gives_up_their_oldest_logs_and_no_more_than_is_needed",
+        ),
+    ),
+    Mutant(
+        12,
+        "an owner's running jobs write on where they have more than their share",
+        "hub_ext/sublet_hub/jobs/log_retention.py",
+        "stopped=taken[whose.owners[job_id]] > share",
+        "stopped=False",
+        (f"{_VOLUME}::test_one_owners_running_jobs_cost_no_other_a_log_and_stop_nobody_elses",),
     ),
     Mutant(
         12,
         "the logs of all jobs together have no bound",
         "hub_ext/sublet_hub/jobs/log_retention.py",
-        "if total <= most_bytes:",
-        "if True:",
+        "if taken[owner] > share and log.job_id not in whose.live:",
+        "if False:",
         (
             (
                 f"{_VOLUME}::"
@@ -469,7 +503,7 @@ MUTANTS: Final = (
         12,
         "logs are written on where they take too much together",
         "hub_ext/sublet_hub/jobs/log_retention.py",
-        "stopped = total > most_bytes",
+        "stopped = sum(taken.values()) > most_bytes * 5 // 4",
         "stopped = False",
         (
             (

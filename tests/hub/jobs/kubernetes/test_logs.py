@@ -144,13 +144,14 @@ async def test_who_prints_much_at_once_is_read_in_parts_with_turns_for_others_be
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("keep_free_bytes", [0, 2**62])
+@pytest.mark.parametrize("why", ["a full disk", "all logs", "its owner's logs"])
 async def test_without_room_for_logs_a_pods_text_is_not_kept_and_its_progress_is(
-    tmp_path: Path, keep_free_bytes: int
+    tmp_path: Path, why: str
 ) -> None:
-    files = JobFiles(tmp_path, keep_free_bytes)
+    files = JobFiles(tmp_path, 2**62 if why == "a full disk" else 0)
     files.prepare(JOB, {})
-    files.stop_logs(stopped=not keep_free_bytes)
+    files.stop_logs(stopped=why == "all logs")
+    files.stop_log_of(JOB, stopped=why == "its owner's logs")
     lines = [Line(BEGINNING + n, b"\x1e{}\n" if n % 2 else b"x" * 1000 + b"\n") for n in range(500)]
     answer = answered(lines, LogPosition())
 

@@ -169,15 +169,22 @@ async def test_where_everything_is_told_to_end_a_jobs_last_words_are_written(
     assert printer.log == b"early\nlast\n"
 
 
+@pytest.mark.parametrize("whose", ["all", "its owner's"])
 async def test_without_room_for_logs_nothing_is_written_until_there_is_again(
-    printer: Printer,
+    printer: Printer, whose: str
 ) -> None:
-    printer.files.stop_logs(stopped=True)
+    def stop(*, stopped: bool) -> None:
+        if whose == "all":
+            printer.files.stop_logs(stopped=stopped)
+        else:
+            printer.files.stop_log_of(JOB, stopped=stopped)
+
+    stop(stopped=True)
     steps = "echo 1; echo 2; echo a >&3; until [ -e go ]; do sleep 0.1; done; echo 3; echo b >&3"
     child = printer.run(steps)
     await until(lambda: printer.said == b"a\n")
     await until(lambda: printer.log == NOT_KEPT.encode())
-    printer.files.stop_logs(stopped=False)
+    stop(stopped=False)
     (printer.folder / "go").touch()
     await until(lambda: child.poll() is not None)
     await printer.writer_has_ended()

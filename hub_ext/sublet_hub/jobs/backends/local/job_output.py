@@ -77,7 +77,8 @@ class JobWriters:
             (log_pipe, print_to), (said_pipe, say_to), (told, tell) = pipe(), pipe(), pipe()
             room = max(0, self._most_bytes - os.fstat(log).st_size)
             numbers = (log_pipe, log, room, said_pipe, progress, self._most_bytes)
-            disk = (self._files.keep_free_bytes, self._files.stop_mark, NOT_KEPT)
+            marks = (self._files.stop_mark, self._files.stop_mark_of(job_id))
+            disk = (self._files.keep_free_bytes, *marks, NOT_KEPT)
             child = Child(
                 [sys.executable, "-I", "-S", output_writer.__file__, *map(str, (*numbers, *disk))],
                 stdin=told,

@@ -30,15 +30,16 @@ class Disk:
 
     keep_free: int
     """How much of the disk stays free for others, in bytes; 0: no matter."""
-    stop_mark: str
-    """A file that stands there while all logs together are too much."""
+    stop_marks: tuple[str, str]
+    """The files of which one stands there while all logs, or its owner's, are too much."""
     note: bytes
     """What stands in a log for what is not kept."""
 
     def takes(self, file: int) -> bool:
         """Whether there is room for more of a log."""
-        if os.path.exists(self.stop_mark):  # noqa: PTH110 - pathlib takes too long to import
-            return False
+        for mark in self.stop_marks:
+            if os.path.exists(mark):  # noqa: PTH110 - pathlib takes too long to import
+                return False
         disk = os.fstatvfs(file)
         return not self.keep_free or disk.f_bavail * disk.f_frsize > self.keep_free
 
@@ -110,12 +111,12 @@ def main(arguments: list[str]) -> None:
     """Write for one job.
 
     ``arguments``: of its log and then of its progress the pipe's descriptor, the file's, and how
-    many bytes the file may take; and the three of ``Disk``.
+    many bytes the file may take; and what ``Disk`` holds.
     """
     # Where everything is told to end, the job has its last words, and this ends after it.
     for told in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(told, signal.SIG_IGN)
-    *numbers, keep_free, stop_mark, note = arguments
+    *numbers, keep_free, all_mark, own_mark, note = arguments
     log_pipe, log_file, log_room, said_pipe, said_file, said_room = map(int, numbers)
     line = sys.stdin.readline()
     if not line:
@@ -124,7 +125,8 @@ def main(arguments: list[str]) -> None:
         job = os.pidfd_open(int(line))
     except ProcessLookupError:
         job = os.open(os.devnull, os.O_RDONLY)
-    log = Stream(log_pipe, log_file, log_room, Disk(int(keep_free), stop_mark, note.encode()))
+    disk = Disk(int(keep_free), (all_mark, own_mark), note.encode())
+    log = Stream(log_pipe, log_file, log_room, disk)
     copy(job, [log, Stream(said_pipe, said_file, said_room)])
 
 

@@ -149,7 +149,7 @@ class LogFollower:
                 async for data in answer:
                     for part in parts_of(data):
                         text, records = _split(stamped, splitter, part)
-                        self._files.add_to_log(log, text)
+                        self._files.add_to_log(self._job_id, log, text)
                         os.write(progress, records)
                         self._keep_position(stamped.position)
                         await self._pace.rest_after(part)
