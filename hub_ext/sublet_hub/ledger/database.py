@@ -87,7 +87,13 @@ class EventQuery:
     """Only what is older than the event with this time and id."""
 
 
+def _text_of(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # SQLite stores any bytes as text: what is no UTF-8 would keep a whole list from being read.
+    connection.text_factory = _text_of
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

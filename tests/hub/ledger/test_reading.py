@@ -87,6 +87,15 @@ def test_events_are_read_in_order_without_the_one_that_cannot_be(
     assert database.unread.counts == {"events": 1}
 
 
+def test_text_that_is_no_utf_8_keeps_nothing_from_being_read(database: Database) -> None:
+    for table, column in (("events", "detail"), ("jobs", "name"), ("slices", "server")):
+        _write(database, f"UPDATE {table} SET {column} = CAST(:value AS TEXT)", b"a\xffb")  # noqa: S608
+    ledger = Ledger(database)
+    assert {event.detail for event in ledger.events(EventQuery(None, "ada", 10))} == {"a\ufffdb"}
+    assert {job.name for job in ledger.live_jobs.values()} == {"a\ufffdb"}
+    assert {record.server for record in ledger.slices.values()} == {"a\ufffdb"}
+
+
 def test_lending_is_off_where_nobody_can_read_how_it_was_switched(database: Database) -> None:
     _write(database, "UPDATE switches SET switched_at = :value", "yesterday")
     ledger = Ledger(database)
