@@ -4,12 +4,14 @@ Nothing is decided by either, so they are written behind, in batches. What was n
 service was killed is lost: a minute of use, five of history.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from sublet_hub.ledger.database import Database, LedgerWriteError
@@ -75,34 +77,36 @@ class UseStore:
     def add_use(self, parts: Iterable[HourOfUse]) -> None:
         """Add to what is stored for the same owner and hour. ``LedgerWriteError``.
 
-        A part that no column holds is dropped, and keeps nobody else's from being stored.
+        A part that no column holds is dropped, and keeps nobody else's from being stored. After an
+        error nothing is: whoever adds it again counts nothing twice.
         """
         rows = [{name: getattr(part, name) for name in (*_KEY, *_SUMS)} for part in parts]
         try:
-            self._add_all(rows)
+            with self._storing() as connection:
+                _add(connection, rows)
         except _BAD_VALUES:
-            for row in rows:
-                try:
-                    self._add_all([row])
-                except _BAD_VALUES as error:
-                    self._unread.note("use", f"{row['owner']} {row['hour']}", error)
+            # What is stored is stored in one piece: after an error all of it is added again.
+            good = [row for row in rows if self._fits(row)]
+            with self._storing() as connection:
+                _add(connection, good)
 
-    def _add_all(self, rows: list[dict[str, Any]]) -> None:
-        hours = {row["hour"] for row in rows}
-        there = sa.select(*(USE_BY_HOUR.c[name] for name in _KEY)).where(
-            USE_BY_HOUR.c.hour.in_(hours)
-        )
+    def _fits(self, row: dict[str, Any]) -> bool:
+        """Whether the columns hold what a row comes to; nothing is stored. ``LedgerWriteError``."""
         try:
-            with self._engine.begin() as connection:
-                known = {tuple(row) for row in connection.execute(there)}
-                old = [row for row in rows if tuple(row[name] for name in _KEY) in known]
-                new = [row for row in rows if tuple(row[name] for name in _KEY) not in known]
-                # Each all at once: thousands of owners are added to in each minute.
-                if old:
-                    more = [{f"{_MORE}{name}": row[name] for name in row} for row in old]
-                    connection.execute(_ADD, more)
-                if new:
-                    connection.execute(sa.insert(USE_BY_HOUR), new)
+            with self._storing() as connection:
+                _add(connection, [row])
+                connection.rollback()
+        except _BAD_VALUES as error:
+            self._unread.note("use", f"{row['owner']} {row['hour']}", error)
+            return False
+        return True
+
+    @contextmanager
+    def _storing(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+                connection.commit()
         except _BAD_VALUES:
             raise
         except SQLAlchemyError as error:
@@ -157,3 +161,17 @@ class UseStore:
         with self._engine.begin() as connection:
             connection.execute(sa.delete(USE_BY_HOUR).where(USE_BY_HOUR.c.hour < use))
             connection.execute(sa.delete(HISTORY).where(HISTORY.c.ended_at < history))
+
+
+def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    hours = {row["hour"] for row in rows}
+    there = sa.select(*(USE_BY_HOUR.c[name] for name in _KEY)).where(USE_BY_HOUR.c.hour.in_(hours))
+    known = {tuple(row) for row in connection.execute(there)}
+    old = [row for row in rows if tuple(row[name] for name in _KEY) in known]
+    new = [row for row in rows if tuple(row[name] for name in _KEY) not in known]
+    # Each all at once: thousands of owners are added to in each minute.
+    if old:
+        more = [{f"{_MORE}{name}": row[name] for name in row} for row in old]
+        connection.execute(_ADD, more)
+    if new:
+        connection.execute(sa.insert(USE_BY_HOUR), new)

@@ -16,6 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import OperationalError
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.jobs import changes
 from sublet_hub.ledger import ledger as ledger_module
@@ -508,6 +509,32 @@ def test_use_that_no_column_holds_is_dropped_and_all_others_is_stored(database: 
     assert store.use_since("ada", hour) == HourOfUse("ada", hour, 2, 0, 2**62)
     assert store.use_since("mal", hour) == HourOfUse("mal", hour)
     assert store.use_since("ben", hour) == HourOfUse("ben", hour, 3)
+
+
+def test_use_of_which_a_part_failed_to_be_stored_is_added_again_and_counts_once(
+    database: Database,
+) -> None:
+    store, hour = UseStore(database), datetime(2026, 11, 29, 9, tzinfo=UTC)
+    parts = tuple(
+        HourOfUse(owner, hour, 1, 1, 10**30 if owner == "mal" else 1)
+        for owner in ("ada", "mal", "zoe")
+    )
+    tried = []
+
+    def fail_once(*told: object) -> None:
+        tried.append("zoe" in str(told[3]))
+        # All together, and then that one.
+        if tried[-1] and tried.count(True) == 2:
+            text = ""
+            raise OperationalError(text, {}, Exception())
+
+    sa.event.listen(database.engine, "before_cursor_execute", fail_once)
+    with pytest.raises(LedgerWriteError):
+        store.add_use(parts)
+    store.add_use(parts)
+    assert store.use_since("ada", hour) == HourOfUse("ada", hour, 1, 1, 1)
+    assert store.use_since("zoe", hour) == HourOfUse("zoe", hour, 1, 1, 1)
+    assert store.use_since("mal", hour) == HourOfUse("mal", hour)
 
 
 def test_of_too_many_events_the_newest_are_kept(database: Database) -> None:
