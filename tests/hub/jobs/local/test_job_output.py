@@ -192,6 +192,19 @@ async def test_without_room_for_logs_nothing_is_written_until_there_is_again(
     assert printer.said == b"a\nb\n"
 
 
+async def test_of_a_job_that_prints_nothing_no_log_says_that_something_is_not_kept(
+    printer: Printer,
+) -> None:
+    printer.files.stop_logs(stopped=True)
+    # Its pipe is at the end before the job is.
+    child = printer.run("exec 1>&- 2>&-; echo a >&3; until [ -e go ]; do sleep 0.1; done")
+    await until(lambda: printer.said == b"a\n")
+    (printer.folder / "go").touch()
+    child.wait()
+    await printer.writer_has_ended()
+    assert printer.log == b""
+
+
 async def test_a_log_leaves_the_ledgers_part_of_the_disk_free(printer: Printer) -> None:
     printer.files = JobFiles(printer.files.folder, keep_free_bytes=2**62)
     child = printer.run("echo 1; echo a >&3")

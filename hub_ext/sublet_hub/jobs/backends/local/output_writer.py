@@ -72,6 +72,9 @@ class Stream:
                 return
 
     def _write(self, data: bytes) -> None:
+        if not data:
+            # The pipe's end, or what is beyond the bound: nothing is missing that would be kept.
+            return
         try:
             if self.disk is not None and not self.disk.takes(self.file):
                 if not self._dropping:
