@@ -85,11 +85,14 @@ class JobFiles:
                 os.write(log, NOT_KEPT.encode())
 
     def logs(self) -> list[KeptLog]:
-        """Return what each job's processes have written, and when they did last."""
+        """Return what each job's processes have written, and when they did last.
+
+        What is no job's folder, or cannot be read, is left out: it keeps no other from being found.
+        """
         found = []
         for folder in self.folder.iterdir():
             if folder.name != _STOP_MARK:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     status = [path.stat() for path in self._written(JobId(folder.name))]
                     last = max((each.st_mtime for each in status), default=0.0)
                     room = sum(_room(each) for each in status)

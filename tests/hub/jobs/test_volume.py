@@ -80,6 +80,13 @@ def test_logs_are_written_again_as_soon_as_there_is_room(files: JobFiles) -> Non
     assert not any(files.is_stopped(job_id) for job_id in JOBS[2:])
 
 
+def test_what_is_no_jobs_folder_keeps_no_log_from_being_found(files: JobFiles) -> None:
+    (files.folder / "README").write_text("left here by hand")
+    (files.folder / "gone").symlink_to("nowhere")
+    assert {log.job_id for log in files.logs() if log.bytes} == set(JOBS)
+    assert keep(files, (), 10_000) == {JOBS[-1]}
+
+
 def test_one_owners_running_jobs_cost_no_other_a_log_and_stop_nobody_elses(
     tmp_path: Path,
 ) -> None:
