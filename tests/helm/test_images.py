@@ -91,6 +91,14 @@ def test_a_release_needs_the_digest_of_its_base(stage: str, digest: str) -> None
     assert {"RELEASE=", digest} <= set(declared), "an argument is seen only where it is named"
 
 
+def test_a_release_by_the_words_of_the_file_itself_is_not_refused() -> None:
+    header = FILE.read_text().partition("ARG ")[0]
+    told = re.findall(r"--build-arg (\w+)=(\S+)", header)
+    for stage in ("wheel", "notebook"):
+        first = next(words for name, words in STAGES[stage].instructions if name == "RUN")
+        subprocess.run(["/bin/sh", "-c", first], env=dict(told), check=True)
+
+
 def test_packages_come_from_locks_by_their_hashes() -> None:
     for stage in STAGES.values():
         for instruction, words in stage.instructions:
