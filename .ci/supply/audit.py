@@ -102,15 +102,27 @@ def of_pypi() -> Iterator[Verdict]:
         return
     with tempfile.TemporaryDirectory(prefix="sublet-audit-") as made:
         python = Path(made) / "environment" / "bin" / "python"
-        subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-        subprocess.run(
-            [*pip, "--require-hashes", f"--requirement={FOLDER / 'tools.txt'}"], check=True
-        )
+        why = _install_tools(python)
+        if why is not None:
+            yield from (Verdict(lock.stem, Outcome.NOT_ASKED, why) for lock in names)
+            return
         for lock in names:
             command = [str(python.with_name("pip-audit")), "--format=json", "--disable-pip"]
             said = _run([*command, "--require-hashes", f"--requirement={lock}"], ROOT)
             yield judge_pip(lock.stem, said.stdout, said.stderr)
+
+
+def _install_tools(python: Path) -> str | None:
+    """Make an environment with pip-audit in it, or return why there is none."""
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+    try:
+        subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
+        subprocess.run(
+            [*pip, "--require-hashes", f"--requirement={FOLDER / 'tools.txt'}"], check=True
+        )
+    except (subprocess.CalledProcessError, OSError) as error:
+        return f"pip-audit cannot be installed: {error}"
+    return None
 
 
 def of_npm() -> Iterator[Verdict]:

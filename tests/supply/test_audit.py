@@ -42,5 +42,15 @@ def test_what_npm_audit_says_is_understood(said, outcome, words):
     assert audit.judge_npm("proxy", json.dumps(said)) == audit.Verdict("proxy", outcome, words)
 
 
+def test_tools_that_cannot_be_installed_are_no_answer_about_any_lock(monkeypatch, tmp_path):
+    (tmp_path / "tools.txt").write_text("--no-such-option\n")
+    (tmp_path / "advisories").write_text('{"vulnerabilities": []}')
+    monkeypatch.setattr(audit, "FOLDER", tmp_path)
+    monkeypatch.setattr(audit, "ADVISORIES", (tmp_path / "advisories").as_uri())
+    (verdict,) = audit.of_pypi()
+    assert (verdict.name, verdict.outcome) == ("tools", Outcome.NOT_ASKED)
+    assert "pip-audit cannot be installed" in verdict.words
+
+
 def test_an_npm_audit_that_is_not_there_is_no_answer():
     assert audit.judge_npm("proxy", "").outcome is Outcome.NOT_ASKED
