@@ -1,7 +1,11 @@
-"""How soon an agent's next message is read: each is given a quarter of the time, at most.
+"""How soon an agent's next message is read: none is given more than a part of the time.
 
 To read and take in a message of the largest size takes a good part of a second, in which nobody
-else is served; and each event is stored for months. Honest agents never wait: they say little.
+else is served; and each event is stored for months. After a message its agent's next one rests four
+times as long as that took, 2 s at most. So many small ones get a quarter of the time together,
+larger ones a fifth, and those that take a second each a third: of what took longer than 2 s can
+make up for, nothing is held against an agent, for mostly that was a machine that stood still.
+Honest agents never wait: they say little.
 """
 
 from typing import Final

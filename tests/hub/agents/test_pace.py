@@ -1,4 +1,4 @@
-"""One agent's messages take a quarter of the service's time at most."""
+"""One agent's messages take a part of the service's time, and no more."""
 
 import json
 import time
@@ -20,6 +20,15 @@ def test_an_agent_that_says_little_never_waits() -> None:
 
 def test_who_says_much_waits_four_times_as_long_as_that_took() -> None:
     assert MessagePace().rest_s(0.3, 0, 50) == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize(("each_s", "share"), [(0.3, 1 / 5), (0.5, 1 / 5), (1.0, 1 / 3)])
+def test_large_messages_have_a_part_of_the_time_and_no_more(each_s: float, share: float) -> None:
+    pace, now_s = MessagePace(), 0.0
+    for _ in range(100):
+        now_s += each_s
+        now_s += pace.rest_s(each_s, 0, now_s)
+    assert 100 * each_s / now_s == pytest.approx(share)
 
 
 def test_many_small_messages_count_as_a_large_one() -> None:
