@@ -167,7 +167,7 @@ JOB_ROUTES = (
         JobLog,
         parameters=(Parameter("offset", Nature.NUMBER, "Where to read from; 0 when left out."),),
         refusals=(400, 404),
-        # A log of 256 MiB is read to its end in parts, by pages that do not wait for their turn.
+        # A log of 64 MiB is read to its end in parts, by pages that do not wait for their turn.
         counts_by_size=False,
     ),
 )
