@@ -66,6 +66,8 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     """Why nobody was let in, told when the body is over."""
     answers_early: bool = True
     """Whether an answer now comes before the end of the body, which ends the connection."""
+    allowed: tuple[str, ...] = ()
+    """The methods that are possible here, where the request's is none of them."""
 
     async def let_in(self) -> None:
         """Let the caller in, or raise why not: nobody is, where a handler does not say who."""
@@ -110,7 +112,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     def allow_methods(self, *methods: str) -> None:
         """Raise ``HTTPError`` where the request's method is none of these."""
         if self.request.method not in methods:
-            self.set_header("Allow", ", ".join(sorted(methods)))
+            self.allowed = tuple(sorted(methods))
             raise HTTPError(405, log_message=f"{self.request.method} is not possible here")
 
     def on_connection_close(self) -> None:
@@ -157,6 +159,9 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             )
         if isinstance(error, TooManyRequestsError):
             self.set_header("Retry-After", str(error.retry_after_s))
+        # tornado has cleared what was set before.
+        if self.allowed:
+            self.set_header("Allow", ", ".join(self.allowed))
         if self.answers_early:
             self.set_header("Connection", "close")
         self.set_status(status)

@@ -193,6 +193,17 @@ async def test_one_caller_has_so_many_requests_under_way_and_others_are_served(
         assert (await world.raw("GET", "api/share", mal)).code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("health", "GET"), ("api/share", "GET"), ("api/jobs", "GET, POST"), ("metrics", "GET")],
+)
+async def test_who_sends_a_wrong_method_is_told_the_right_ones(
+    world: HubWorld, path: str, allowed: str
+) -> None:
+    answer = await world.raw("DELETE", path)
+    assert (answer.code, answer.headers["Allow"]) == (405, allowed)
+
+
 async def test_what_one_caller_sends_leaves_room_to_others() -> None:
     room = ByteRoom(most=100, most_of_a_caller=60)
     of_ada = room.promise("ada", 60, nothing)
