@@ -89,9 +89,16 @@ class FakeHub:
     logins: list[dict[str, str]] = field(default_factory=list)
     """What the service sent with the codes."""
 
-    def add(self, token: str, name: str, scopes_: set[str], groups: tuple[str, ...] = ()) -> str:
+    def add(
+        self,
+        token: str,
+        name: str,
+        scopes_: set[str],
+        groups: tuple[str, ...] = (),
+        kind: str = "user",
+    ) -> str:
         self.tokens[token] = {
-            "kind": "user",
+            "kind": kind,
             "name": name,
             "groups": list(groups),
             "scopes": sorted(scopes_),

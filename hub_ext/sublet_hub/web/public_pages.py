@@ -66,10 +66,11 @@ class MetricsHandler(ServiceHandler):
         if not token and _came_directly_from_here(self.request):
             return
         model = await self.hub_auth.get_user(self, sync=False) if token else None
-        if model is None or not caller_of(model).is_admin:
+        caller = None if model is None else caller_of(model)
+        if caller is None or not caller.is_admin:
             message = "metrics are for admins, and for who has the metrics' own token"
             raise NotAllowedError(message)
-        self.who = f"user:{model['name']}"
+        self.who = caller.key
 
     async def answer(self, **_path: str) -> None:
         """Send all metrics."""

@@ -242,7 +242,7 @@ class RouteHandler(ServiceHandler):
             self.who = _HUB
         else:
             caller = await self._let_user_in(route)
-            self.who = f"{caller.kind}:{caller.name}"
+            self.who = caller.key
         self.body.expect(route.most_body_bytes, self.service.limits.bodies, self.who)
 
     def _let_hub_in(self) -> None:

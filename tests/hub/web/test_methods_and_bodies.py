@@ -9,14 +9,7 @@ import pytest
 from sublet_hub.errors import TooManyRequestsError
 from sublet_hub.security.byte_room import ByteRoom, RoomsByKind
 
-from tests.support.hub_world import (
-    ADMIN_SCOPES,
-    PREFIX,
-    FakeHub,
-    HubWorld,
-    hub_world,
-    until,
-)
+from tests.support.hub_world import ADMIN_SCOPES, PREFIX, FakeHub, HubWorld, hub_world, until
 
 pytestmark = pytest.mark.asyncio
 
@@ -191,6 +184,20 @@ async def test_one_caller_has_so_many_requests_under_way_and_others_are_served(
         await lines.aclose()
         await until(lambda: bodies.promised == 0)
         assert (await world.raw("GET", "api/share", mal)).code == 200
+
+
+async def test_a_services_requests_count_as_its_own_wherever_it_asks(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub, most_connections=32) as world, AsyncExitStack() as lines:
+        of_service = hub.add("s-canary", "watch", ADMIN_SCOPES, kind="service")
+        of_user = hub.add("u-canary", "watch", ADMIN_SCOPES)
+        for _ in range(4):
+            _, writer = await lines.enter_async_context(line_to(world))
+            writer.write(head("POST", "api/jobs", of_service, "Content-Length: 9"))
+        await until(lambda: world.service.limits.bodies.promised == 36)
+        assert (await world.raw("GET", "metrics", of_service)).code == 429
+        assert (await world.raw("GET", "metrics", of_user)).code == 200
 
 
 @pytest.mark.parametrize(
