@@ -32,6 +32,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from sublet_hub.agents.connection_registry import AgentConnections
 from sublet_hub.agents.identity import AgentIdentity, IdentityUnknownError
+from sublet_hub.agents.newcomers import TRY_AGAIN
 from sublet_hub.errors import LinkError, TooManyRequestsError, words_of_validation
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.security.client_address import peer_of
@@ -40,7 +41,6 @@ from sublet_hub.state.fleet import NodeView
 _LOG = logging.getLogger(__name__)
 _BEARER = re.compile(r"Bearer ([!-~]{16,4096})", re.IGNORECASE)
 _BAD_PROTOCOL = 1002
-_TRY_AGAIN = 1013
 _REPLACED = 4000
 _EXPIRED = 4001
 _HELLO_WITHIN_S = 10
@@ -131,7 +131,7 @@ class AgentSocket(WebSocketHandler):
             self._break_off(str(error))
         except LedgerWriteError as error:
             _LOG.error("a message of %s was not stored: %s", self.node, error)
-            self.close(_TRY_AGAIN, "the ledger cannot be written")
+            self.close(TRY_AGAIN, "the ledger cannot be written")
         now_s = time.perf_counter()
         rest_s = self.connections.pace_of(self.node).rest_s(now_s - began_s, events, now_s)
         return asyncio.sleep(rest_s) if rest_s > 0 else None

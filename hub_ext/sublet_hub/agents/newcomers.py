@@ -9,7 +9,8 @@ from typing import Final, Protocol
 from sublet_quota.names.ids import NodeId
 
 _MOST: Final = 4
-_TRY_AGAIN: Final = 1013
+TRY_AGAIN: Final = 1013
+"""The code of WebSocket's by which an agent hears that it may connect again."""
 
 
 class Newcomer(Protocol):
@@ -31,7 +32,7 @@ class Newcomers:
         waiting = self._of_node.setdefault(node, [])
         waiting.append(connection)
         if len(waiting) > _MOST:
-            waiting.pop(0).close(_TRY_AGAIN, "this node has opened others since, and greeted none")
+            waiting.pop(0).close(TRY_AGAIN, "this node has opened others since, and greeted none")
 
     def drop(self, node: NodeId, connection: object) -> None:
         """Note that a connection has greeted, or is closed."""

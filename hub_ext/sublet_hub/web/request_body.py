@@ -17,6 +17,8 @@ LARGEST_BODY: Final = 1024 * 1024
 STRANGERS_BODY: Final = 16 * 1024
 BODY_WITHIN_S: Final = 30
 _STRANGERS_WITHIN_S: Final = 5
+_MOST_DIGITS: Final = 19
+"""A length in bytes of 64 bits has no more."""
 
 
 class RequestBody:
@@ -100,4 +102,5 @@ def _declared_bytes(request: HTTPServerRequest) -> int | None:
         return None
     text = request.headers.get("Content-Length", "0")
     # What is no number tornado refuses when it comes to the body.
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None  # noqa: PLR2004
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else None

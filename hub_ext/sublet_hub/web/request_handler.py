@@ -44,6 +44,8 @@ from sublet_hub.web.unsent_answers import UnsentAnswers
 
 _LOG = logging.getLogger(__name__)
 _HUB: Final = "hub"
+_FAILURES: Final = 500
+"""Statuses from here on tell of a failure of the service's own."""
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
@@ -64,10 +66,10 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
     """The name by which bounds know who was let in; ``None``: a stranger."""
     refusal: Exception | None = None
     """Why nobody was let in, told when the body is over."""
-    answers_early: bool = True
-    """Whether an answer now comes before the end of the body, which ends the connection."""
     allowed: tuple[str, ...] = ()
     """The methods that are possible here, where the request's is none of them."""
+    answers_early: bool = True
+    """Whether an answer now comes before the end of the body, which ends the connection."""
 
     async def let_in(self) -> None:
         """Let the caller in, or raise why not: nobody is, where a handler does not say who."""
@@ -149,7 +151,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         elif isinstance(error, HTTPError):
             status = status_code
             problem = Problem(
-                reason="bad-request" if status < 500 else "failed",  # noqa: PLR2004
+                reason="bad-request" if status < _FAILURES else "failed",
                 message=error.log_message or self._reason,
             )
         else:
@@ -157,11 +159,11 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
             problem = Problem(
                 reason="failed", message="the service failed; its log says more", numbers={}
             )
-        if isinstance(error, TooManyRequestsError):
-            self.set_header("Retry-After", str(error.retry_after_s))
         # tornado has cleared what was set before.
         if self.allowed:
             self.set_header("Allow", ", ".join(self.allowed))
+        if isinstance(error, TooManyRequestsError):
+            self.set_header("Retry-After", str(error.retry_after_s))
         if self.answers_early:
             self.set_header("Connection", "close")
         self.set_status(status)
@@ -171,7 +173,7 @@ class ServiceHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
         """Log a defect with its traceback, what the caller did wrong not at all."""
         if value is None or problem_of_error(value) is not None:
             return
-        if isinstance(value, HTTPError) and value.status_code < 500:  # noqa: PLR2004
+        if isinstance(value, HTTPError) and value.status_code < _FAILURES:
             return
         # Not tornado's words, which have the whole address with its query.
         method, path = self.request.method, self.request.path
@@ -338,7 +340,7 @@ def log_request(handler: RequestHandler) -> None:
     """Log a request without its query, headers or body: those can hold secrets."""
     status = handler.get_status()
     request = handler.request
-    level = logging.WARNING if status >= 500 else logging.DEBUG  # noqa: PLR2004
+    level = logging.WARNING if status >= _FAILURES else logging.DEBUG
     took_ms = 1000 * request.request_time()
     path = json.dumps(request.path)[1:-1]
     _LOG.log(
