@@ -4,7 +4,10 @@ Amounts are exact. What overcommit promises beyond the card never counts: a slic
 what the card can give away.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from fractions import Fraction
+from math import lcm
 from typing import Final
 
 from sublet_quota.amounts.gpu_amounts import WHOLE_GPU_MILLI, GpuAmount
@@ -27,3 +30,24 @@ def cards_of(amount: GpuAmount, kind: GpuKind) -> Fraction:
     if kind.usable_mib == 0:
         return compute
     return max(Fraction(amount.memory_mib, kind.usable_mib), compute)
+
+
+def total(amounts: Iterable[Fraction]) -> Fraction:
+    """Return the sum; quicker than ``sum`` for many amounts of few denominators."""
+    numerators: defaultdict[int, int] = defaultdict(int)
+    for amount in amounts:
+        numerators[amount.denominator] += amount.numerator
+    return sum((Fraction(number, of) for of, number in numerators.items()), NO_CARD)
+
+
+def whole_units(amounts: Iterable[Fraction]) -> int:
+    """Return into how many units a card must be cut so that each amount is whole ones of them.
+
+    Whole numbers are added and compared several times as fast as fractions, and as exactly.
+    """
+    return lcm(*{amount.denominator for amount in amounts})
+
+
+def in_units(amount: Fraction, units: int) -> int:
+    """Return an amount as a number of these units; ``whole_units`` was told it."""
+    return amount.numerator * (units // amount.denominator)

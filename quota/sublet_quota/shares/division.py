@@ -5,19 +5,57 @@ group's share is divided anew among the groups in it. Weight 0 gets what nobody 
 and without order: neither names nor the order of keys matter.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 from sublet_quota.errors import GroupTreeError
-from sublet_quota.shares.cards import NO_CARD
+from sublet_quota.shares.cards import NO_CARD, in_units, total, whole_units
 from sublet_quota.shares.group_tree import ROOT, GroupNode, GroupTree, NodeName
 
 
-def divide(
-    tree: GroupTree, supply: Fraction, asks: Mapping[NodeName, Fraction]
-) -> Mapping[NodeName, Fraction]:
-    """Return the share of every node, in cards.
+class Shares(Mapping[NodeName, Fraction]):
+    """The share of every node, in cards.
+
+    Each group is divided when somebody in it is first asked for: one decision looks only at the
+    groups that it concerns, however many there are.
+    """
+
+    def __init__(
+        self, tree: GroupTree, supply: Fraction, wants: Mapping[NodeName, Fraction]
+    ) -> None:
+        """``wants`` is what each node asks for and may have (``wanted``).
+
+        Raises ``GroupTreeError`` where more is guaranteed than there is.
+        """
+        if tree.root.guaranteed > supply:
+            message = f"{tree.root.guaranteed} cards are guaranteed, and there are {supply}"
+            raise GroupTreeError(message)
+        self._tree = tree
+        self._wants = wants
+        self._known = {ROOT: min(supply, wants[ROOT])}
+
+    def __getitem__(self, name: NodeName) -> Fraction:
+        """Return a node's share; ``KeyError`` where the tree has no such node."""
+        if name not in self._known:
+            above = ROOT
+            for each in self._tree.paths[name]:
+                if each not in self._known:
+                    siblings = self._tree.nodes[above].children
+                    self._known.update(_among(siblings, self._known[above], self._wants))
+                above = each
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[NodeName]:
+        return iter(self._tree.nodes)
+
+    def __len__(self) -> int:
+        return len(self._tree.nodes)
+
+
+def divide(tree: GroupTree, supply: Fraction, asks: Mapping[NodeName, Fraction]) -> Shares:
+    """Return the shares for what leaves ask for.
 
     ``tree`` has the guarantees in force (``guarantees_in_force``). ``supply`` are the cards to be
     divided. ``asks`` says of leaves all that they want, with what they hold; limits of the type are
@@ -25,24 +63,16 @@ def divide(
 
     Raises ``GroupTreeError`` where more is guaranteed than there is, or no leaf asks.
     """
-    if tree.root.guaranteed > supply:
-        message = f"{tree.root.guaranteed} cards are guaranteed, and there are {supply}"
-        raise GroupTreeError(message)
-    tree.require_leaves(asks)
-    wants = _wants(tree, asks)
-    shares = {ROOT: min(supply, wants[ROOT])}
-    for name, node in tree.nodes.items():
-        if node.children:
-            shares.update(_among(node.children, shares[name], wants))
-    return shares
+    return Shares(tree, supply, wanted(tree, asks))
 
 
-def _wants(tree: GroupTree, asks: Mapping[NodeName, Fraction]) -> Mapping[NodeName, Fraction]:
+def wanted(tree: GroupTree, asks: Mapping[NodeName, Fraction]) -> Mapping[NodeName, Fraction]:
     """Return what each node asks for and may have."""
+    tree.require_leaves(asks)
     wants: dict[NodeName, Fraction] = {}
     for name, node in reversed(tuple(tree.nodes.items())):
         if node.children:
-            asked = sum((wants[child.name] for child in node.children), NO_CARD)
+            asked = total(wants[child.name] for child in node.children)
         else:
             asked = asks.get(name, NO_CARD)
         wants[name] = asked if node.limit is None else min(asked, node.limit)
@@ -51,39 +81,53 @@ def _wants(tree: GroupTree, asks: Mapping[NodeName, Fraction]) -> Mapping[NodeNa
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """What a node still asks for beyond its guarantee."""
+    """What a node still asks for beyond its guarantee, in units of a card."""
 
     name: NodeName
     weight: int
-    cards: Fraction
+    units: int
 
 
 def _among(
-    siblings: Iterable[GroupNode], room: Fraction, wants: Mapping[NodeName, Fraction]
+    siblings: Sequence[GroupNode], room: Fraction, wants: Mapping[NodeName, Fraction]
 ) -> Mapping[NodeName, Fraction]:
-    shares: dict[NodeName, Fraction] = {}
+    shares = {node.name: min(node.guaranteed, wants[node.name]) for node in siblings}
+    units = whole_units((room, *shares.values(), *(wants[name] for name in shares)))
     weighted: list[_Gap] = []
     weightless: list[_Gap] = []
+    rest = in_units(room, units)
     for node in siblings:
-        shares[node.name] = min(node.guaranteed, wants[node.name])
-        gap = _Gap(node.name, node.weight or 1, wants[node.name] - shares[node.name])
-        if gap.cards > 0:
+        floor = in_units(shares[node.name], units)
+        rest -= floor
+        gap = _Gap(node.name, node.weight or 1, in_units(wants[node.name], units) - floor)
+        if gap.units:
             (weighted if node.weight else weightless).append(gap)
-    rest = room - sum(shares.values(), NO_CARD)
     for gaps in (weighted, weightless):
-        for name, cards in _fill(gaps, rest).items():
-            shares[name] += cards
-            rest -= cards
+        rest = _fill(gaps, rest, shares, wants, units)
     return shares
 
 
-def _fill(gaps: Iterable[_Gap], rest: Fraction) -> Mapping[NodeName, Fraction]:
-    """Divide ``rest`` by weight; who needs less than that leaves the others more."""
-    smallest_first = sorted(gaps, key=lambda gap: gap.cards / gap.weight)
-    weight_left = sum(gap.weight for gap in smallest_first)
-    filled: dict[NodeName, Fraction] = {}
-    for gap in smallest_first:
-        filled[gap.name] = min(gap.cards, rest * gap.weight / weight_left)
-        rest -= filled[gap.name]
+def _fill(
+    gaps: Sequence[_Gap],
+    rest: int,
+    shares: dict[NodeName, Fraction],
+    wants: Mapping[NodeName, Fraction],
+    units: int,
+) -> int:
+    """Divide ``rest`` by weight, and return what is left once all have what they ask for.
+
+    Who needs less than their part leaves the others more: these come first.
+    """
+    cut = lcm(*{gap.weight for gap in gaps})
+    smallest_first = sorted(gaps, key=lambda gap: gap.units * (cut // gap.weight))
+    weight_left = sum(gap.weight for gap in gaps)
+    for place, gap in enumerate(smallest_first):
+        if gap.units * weight_left > rest * gap.weight:
+            level = Fraction(rest, weight_left * units)
+            for short in smallest_first[place:]:
+                shares[short.name] += level * short.weight
+            return 0
+        shares[gap.name] = wants[gap.name]
+        rest -= gap.units
         weight_left -= gap.weight
-    return filled
+    return rest

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NewType
 
-from sublet_quota.shares.cards import NO_CARD
-from sublet_quota.shares.group_tree import ROOT, GroupTree, NodeName
+from sublet_quota.shares.cards import in_units, total, whole_units
+from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 PieceId = NewType("PieceId", str)
 """The name of a slice, or of a job on a card."""
@@ -41,33 +41,50 @@ def entitle(tree: GroupTree, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     """Return the pieces with what they are entitled to, in the same order.
 
     ``tree`` has the guarantees in force. ``pieces`` are told oldest first, with what they were
-    entitled to before.
+    entitled to before: those of all groups, or of any of the groups below the root, each with all
+    that is in it, as these do not concern each other.
     """
-    tree.require_leaves(piece.node for piece in pieces)
-    of_node: dict[NodeName, list[int]] = {name: [] for name in tree.nodes}
+    tree.require_leaves({piece.node for piece in pieces})
+    inside: dict[NodeName, list[int]] = {}
     for index, piece in enumerate(pieces):
-        of_node[piece.node].append(index)
-    entitled: dict[int, int] = {}
-    for name, node in reversed(tuple(tree.nodes.items())):
-        if name == ROOT:
-            continue
-        path = tree.paths[name]
-        depth = len(path)
-        inside = sorted(of_node[name])
-        used = sum((pieces[i].cards for i in inside if entitled.get(i, 0) > depth), NO_CARD)
-        others = [i for i in inside if entitled.get(i, 0) <= depth]
+        for name in tree.paths[piece.node]:
+            inside.setdefault(name, []).append(index)
+    units = whole_units(piece.cards for piece in pieces)
+    sizes = [in_units(piece.cards, units) for piece in pieces]
+    entitled = [0] * len(pieces)
+    for name in sorted(inside, key=lambda name: len(tree.paths[name]), reverse=True):
+        depth = len(tree.paths[name])
+        room = int(tree.nodes[name].guaranteed * units)
+        first = [i for i in inside[name] if entitled[i]]
+        others = [i for i in inside[name] if not entitled[i]]
+        room -= sum(sizes[i] for i in first)
         for index in sorted(others, key=lambda i: pieces[i].entitled < depth):
-            if used + pieces[index].cards <= node.guaranteed:
-                used += pieces[index].cards
+            if sizes[index] <= room:
+                room -= sizes[index]
                 entitled[index] = depth
-        of_node[path[-2] if depth > 1 else ROOT].extend(inside)
-    return tuple(replace(piece, entitled=entitled.get(i, 0)) for i, piece in enumerate(pieces))
+    return tuple(
+        piece if piece.entitled == steps else replace(piece, entitled=steps)
+        for piece, steps in zip(pieces, entitled, strict=True)
+    )
+
+
+def held_sums(tree: GroupTree, pieces: Iterable[Piece]) -> Mapping[NodeName, Fraction]:
+    """Return of each node what is held there."""
+    return _sums(tree, ((piece.cards, tree.paths[piece.node]) for piece in pieces))
 
 
 def entitled_sums(tree: GroupTree, pieces: Iterable[Piece]) -> Mapping[NodeName, Fraction]:
     """Return of each node what is entitled there."""
-    sums = dict.fromkeys(tree.nodes, NO_CARD)
-    for piece in pieces:
-        for name in tree.paths[piece.node][: piece.entitled]:
-            sums[name] += piece.cards
-    return sums
+    return _sums(
+        tree, ((piece.cards, tree.paths[piece.node][: piece.entitled]) for piece in pieces)
+    )
+
+
+def _sums(
+    tree: GroupTree, amounts: Iterable[tuple[Fraction, tuple[NodeName, ...]]]
+) -> Mapping[NodeName, Fraction]:
+    of_node: dict[NodeName, list[Fraction]] = {}
+    for cards, names in amounts:
+        for name in names:
+            of_node.setdefault(name, []).append(cards)
+    return {name: total(of_node.get(name, ())) for name in tree.nodes}

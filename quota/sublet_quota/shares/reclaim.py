@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from sublet_quota.shares.cards import NO_CARD
-from sublet_quota.shares.entitlement import Piece, entitled_sums
+from sublet_quota.shares.entitlement import Piece, entitled_sums, held_sums
 from sublet_quota.shares.group_tree import GroupTree, NodeName
 
 
@@ -33,11 +33,7 @@ class Position:
         cls, tree: GroupTree, shares: Mapping[NodeName, Fraction], pieces: Sequence[Piece]
     ) -> "Position":
         """Return the position that these pieces make, which ``entitle`` has looked at."""
-        held = dict.fromkeys(tree.nodes, NO_CARD)
-        for piece in pieces:
-            for name in tree.paths[piece.node]:
-                held[name] += piece.cards
-        return cls(tree, shares, held, entitled_sums(tree, pieces))
+        return cls(tree, shares, held_sums(tree, pieces), entitled_sums(tree, pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +103,7 @@ class _Taking:
     _entitled: dict[NodeName, Fraction] = field(default_factory=dict)
     """What is taken of each node's, where it is any."""
     _path: tuple[NodeName, ...] = ()
+    _levels: dict[NodeName, int] = field(default_factory=dict)
     _keys: dict[NodeName, tuple[_Above, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -166,12 +163,11 @@ class _Taking:
 
     def _level(self, leaf: NodeName) -> int:
         """Return at which step of the request's way its group and the leaf's are compared."""
-        level = 0
-        for mine, theirs in zip(self._path, self.position.tree.paths[leaf], strict=False):
-            if mine != theirs:
-                return level
-            level += 1
-        return level - 1
+        if leaf not in self._levels:
+            steps = zip(self._path, self.position.tree.paths[leaf], strict=False)
+            apart = (level for level, (mine, theirs) in enumerate(steps) if mine != theirs)
+            self._levels[leaf] = next(apart, len(self._path) - 1)
+        return self._levels[leaf]
 
     def _giver(self, leaf: NodeName) -> NodeName:
         return self.position.tree.paths[leaf][self._level(leaf)]
