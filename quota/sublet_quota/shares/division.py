@@ -9,10 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
+from types import MappingProxyType
+from typing import Final
 
 from sublet_quota.errors import GroupTreeError
 from sublet_quota.shares.cards import NO_CARD, in_units, total, whole_units
 from sublet_quota.shares.group_tree import ROOT, GroupNode, GroupTree, NodeName
+
+NO_LIMITS: Final[Mapping[NodeName, Fraction]] = MappingProxyType({})
 
 
 class Shares(Mapping[NodeName, Fraction]):
@@ -54,19 +58,28 @@ class Shares(Mapping[NodeName, Fraction]):
         return len(self._tree.nodes)
 
 
-def divide(tree: GroupTree, supply: Fraction, asks: Mapping[NodeName, Fraction]) -> Shares:
+def divide(
+    tree: GroupTree,
+    supply: Fraction,
+    asks: Mapping[NodeName, Fraction],
+    most: Mapping[NodeName, Fraction] = NO_LIMITS,
+) -> Shares:
     """Return the shares for what leaves ask for.
 
     ``tree`` has the guarantees in force (``guarantees_in_force``). ``supply`` are the cards to be
-    divided. ``asks`` says of leaves all that they want, with what they hold; limits of the type are
-    kept here, those over several types must be in the asks already.
+    divided. ``asks`` says of leaves all that they want, with what they hold. ``most`` is what
+    limits over several types leave a node of this one (``limits.most_of_type``).
 
     Raises ``GroupTreeError`` where more is guaranteed than there is, or no leaf asks.
     """
-    return Shares(tree, supply, wanted(tree, asks))
+    return Shares(tree, supply, wanted(tree, asks, most))
 
 
-def wanted(tree: GroupTree, asks: Mapping[NodeName, Fraction]) -> Mapping[NodeName, Fraction]:
+def wanted(
+    tree: GroupTree,
+    asks: Mapping[NodeName, Fraction],
+    most: Mapping[NodeName, Fraction] = NO_LIMITS,
+) -> Mapping[NodeName, Fraction]:
     """Return what each node asks for and may have."""
     tree.require_leaves(asks)
     wants: dict[NodeName, Fraction] = {}
@@ -75,7 +88,8 @@ def wanted(tree: GroupTree, asks: Mapping[NodeName, Fraction]) -> Mapping[NodeNa
             asked = total(wants[child.name] for child in node.children)
         else:
             asked = asks.get(name, NO_CARD)
-        wants[name] = asked if node.limit is None else min(asked, node.limit)
+        asked = asked if node.limit is None else min(asked, node.limit)
+        wants[name] = min(asked, most[name]) if name in most else asked
     return wants
 
 

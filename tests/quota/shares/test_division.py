@@ -76,6 +76,12 @@ def test_shares(name: str) -> None:
     assert told(shares, expected) == told(expected, expected)
 
 
+def test_what_limits_over_several_types_leave_binds_a_group_and_all_in_it() -> None:
+    made = tree(group("a", group("a1", guaranteed=4), guaranteed=4), B)
+    shares = divide(made, Fraction(8), cards(a1=8, b=4), cards(a=3))
+    assert told(shares, ("a", "a1", "b")) == "a=3 a1=3 b=4"
+
+
 def test_more_guaranteed_than_there_is_is_refused_with_the_numbers() -> None:
     with pytest.raises(GroupTreeError, match="9 cards are guaranteed, and there are 8"):
         divide(tree(group("a", guaranteed=9)), Fraction(8), {})
