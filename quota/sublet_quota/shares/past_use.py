@@ -41,6 +41,15 @@ class CardUse:
     """Whether the attempt came to nothing because its card or node failed: nothing counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenOff:
+    """Use that counts no longer, as it was more than its siblings may lag behind."""
+
+    node: NodeName
+    amount: float
+    at: datetime
+
+
 def worn_off_s(began_ago: timedelta, ended_ago: timedelta, half_life: timedelta) -> float:
     """Return the seconds between two ages, each at its worth: the integral in closed form."""
     if began_ago <= ended_ago:
@@ -69,13 +78,19 @@ def past_use(
     uses: Iterable[tuple[NodeName, CardUse]],
     now: datetime,
     half_life: timedelta,
+    written_off: Iterable[WrittenOff] = (),
 ) -> dict[NodeName, float]:
-    """Return what each node used: the uses of leaves, for all above them, too."""
+    """Return what each node used: the uses of leaves, for all above them, too.
+
+    What was written off is less for the node itself alone: only its siblings are concerned.
+    """
     used = dict.fromkeys(tree.nodes, 0.0)
     for leaf, use in uses:
         counted = use_of(use, now, half_life)
         for name in tree.paths[leaf]:
             used[name] += counted
+    for each in written_off:
+        used[each.node] -= each.amount * exp2(-((now - each.at) / half_life))
     return used
 
 
@@ -85,13 +100,16 @@ def per_weight(used: float, weight: int) -> float:
 
 
 def lag_written_off(
-    siblings: Mapping[NodeName, int], used: Mapping[NodeName, float], full_use: float
-) -> dict[NodeName, float]:
+    siblings: Mapping[NodeName, int],
+    used: Mapping[NodeName, float],
+    full_use: float,
+    now: datetime,
+) -> tuple[WrittenOff, ...]:
     """Return what of each sibling's use is written off, so that nobody waits longer than allowed.
 
     ``siblings`` are those who ask for room now, with their weights. ``full_use`` is what all cards
     that they share count in ``most_lag``: with so much all others have caught up with whoever used
-    most. What is written off is gone for good: it is kept as a use below zero, and wears off alike.
+    most. What is written off is gone for good, and wears off like use: keep it for ``past_use``.
     """
     rising = sorted(
         (per_weight(used[name], weight), weight, used[name])
@@ -105,8 +123,8 @@ def lag_written_off(
         below += amount
         weights += weight
         most = (full_use + below) / weights
-    return {
-        name: used[name] - most * weight
+    return tuple(
+        WrittenOff(name, used[name] - most * weight, now)
         for name, weight in siblings.items()
         if weight and used[name] > most * weight
-    }
+    )

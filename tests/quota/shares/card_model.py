@@ -12,7 +12,14 @@ from fractions import Fraction
 from sublet_quota.names.ids import UserName
 from sublet_quota.shares.fair_order import RequestId, WaitingRequest, fair_order
 from sublet_quota.shares.group_tree import GroupTree, NodeName
-from sublet_quota.shares.past_use import CardUse, Span, lag_written_off, past_use, use_of
+from sublet_quota.shares.past_use import (
+    CardUse,
+    Span,
+    WrittenOff,
+    lag_written_off,
+    past_use,
+    use_of,
+)
 
 from tests.support.quota_cases import NOON
 
@@ -43,7 +50,7 @@ class CardModel:
     uses: list[tuple[NodeName, CardUse]] = field(default_factory=list)
     ends: dict[int, timedelta] = field(default_factory=dict)
     waiting: list[tuple[WaitingRequest, Kind]] = field(default_factory=list)
-    written_off: list[tuple[NodeName, CardUse]] = field(default_factory=list)
+    written_off: list[WrittenOff] = field(default_factory=list)
     at: timedelta = timedelta()
     made: int = 0
 
@@ -110,16 +117,14 @@ class CardModel:
     def _used(self, asking: Iterable[NodeName]) -> dict[NodeName, float]:
         """What all used, but for what is beyond ``most_lag``: that is written off, once."""
         now = NOON + self.at
-        used = past_use(self.tree, [*self.uses, *self.written_off], now, HALF_LIFE)
+        used = past_use(self.tree, self.uses, now, HALF_LIFE, self.written_off)
         siblings = {
             node.name: node.weight
             for node in self.tree.root.children
             if any(node.name in self.tree.paths[leaf] for leaf in asking)
         }
         full = float(self.cards) * MOST_LAG.total_seconds()
-        for name, amount in lag_written_off(siblings, used, full).items():
-            second = Span(now - timedelta(seconds=1), now)
-            use = CardUse(-Fraction(amount), ONE, second)
-            self.written_off.append((name, use))
-            used[name] -= amount
+        for each in lag_written_off(siblings, used, full, now):
+            self.written_off.append(each)
+            used[each.node] -= each.amount
         return used

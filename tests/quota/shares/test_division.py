@@ -10,7 +10,17 @@ from sublet_quota.errors import GroupTreeError
 from sublet_quota.shares.division import divide
 from sublet_quota.shares.group_tree import ROOT, GroupNode, GroupTree, NodeName
 
-from tests.quota.shares.trees import Number, amounts, any_asks, any_tree, cards, group, told, tree
+from tests.quota.shares.trees import (
+    Number,
+    amounts,
+    any_asks,
+    any_tree,
+    cards,
+    group,
+    renamed,
+    told,
+    tree,
+)
 
 
 @dataclass(frozen=True)
@@ -165,14 +175,6 @@ def test_asking_for_more_takes_nothing_from_oneself(case, data: st.DataObject) -
     leaf = data.draw(st.sampled_from(sorted(asks)))
     more = {**asks, leaf: asks[leaf] + 1}
     assert divide(made, supply, more)[leaf] >= divide(made, supply, asks)[leaf]
-
-
-def renamed(node: GroupNode, new: dict[NodeName, NodeName], random) -> GroupNode:
-    children = [renamed(child, new, random) for child in node.children]
-    random.shuffle(children)
-    return GroupNode(
-        new.get(node.name, node.name), node.weight, node.guaranteed, node.limit, tuple(children)
-    )
 
 
 @given(any_case(), st.randoms(use_true_random=False))

@@ -1,22 +1,13 @@
 """Which slices are entitled: within the guarantee, one step below the common ancestor."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.shares.entitlement import Piece, PieceId, entitle, entitled_sums
-from sublet_quota.shares.group_tree import GroupTree, NodeName
 
-from tests.quota.shares.trees import Number, amounts, any_tree, group, tree
-
-
-def piece(
-    name: str, node: str, cards: Number = 1, *, suspendable: bool = True, entitled: int = 0
-) -> Piece:
-    return Piece(PieceId(name), NodeName(node), Fraction(cards), suspendable, entitled)
-
+from tests.quota.shares.trees import any_pieces, any_tree, group, piece, tree
 
 LAB = group("lab", group("nlp", guaranteed=1), group("cv", guaranteed=1), guaranteed=3)
 CASES = {
@@ -71,16 +62,6 @@ def test_direct_members_use_what_the_groups_in_it_leave_of_a_guarantee() -> None
 
 def test_who_is_in_no_group_is_guaranteed_nothing() -> None:
     assert shown(entitle(tree(LAB), [piece("x", "/", "1/9")])) == "x0"
-
-
-@st.composite
-def any_pieces(draw: st.DrawFn, of: GroupTree, most: int = 12) -> list[Piece]:
-    leaves = sorted(of.leaves())
-    sizes = amounts(2).filter(bool)
-    return [
-        piece(f"p{number}", draw(st.sampled_from(leaves)), draw(sizes))
-        for number in range(draw(st.integers(0, most)))
-    ]
 
 
 @given(st.data())

@@ -14,6 +14,7 @@ from sublet_quota.shares.group_tree import NodeName
 from sublet_quota.shares.past_use import (
     CardUse,
     Span,
+    WrittenOff,
     lag_written_off,
     past_use,
     per_weight,
@@ -119,6 +120,14 @@ def test_use_counts_for_the_group_that_pays_and_all_above_it() -> None:
     assert used["b"] == 0
 
 
+def test_what_is_written_off_wears_off_and_concerns_siblings_alone() -> None:
+    made = tree(group("lab", group("nlp")), group("b"))
+    off = WrittenOff(NodeName("lab"), counted(use(-2, -1)), NOON)
+    used = past_use(made, [(NodeName("nlp"), use(-2, -1))], NOON + HALF_LIFE, HALF_LIFE, [off])
+    assert used["lab"] == pytest.approx(0)
+    assert used["nlp"] == pytest.approx(off.amount / 2)
+
+
 def test_weight_0_has_used_more_than_anybody() -> None:
     assert per_weight(0.0, 0) == inf
     assert per_weight(6.0, 3) == 2
@@ -127,8 +136,8 @@ def test_weight_0_has_used_more_than_anybody() -> None:
 def lagging(weights: Mapping[str, int], used: Mapping[str, float], full: float = 24) -> str:
     names = {NodeName(name): weight for name, weight in weights.items()}
     of = {NodeName(name): amount for name, amount in used.items()}
-    off = lag_written_off(names, of, full)
-    return " ".join(f"{name}-{amount:g}" for name, amount in sorted(off.items()))
+    off = lag_written_off(names, of, full, NOON)
+    return " ".join(sorted(f"{each.node}-{each.amount:g}" for each in off))
 
 
 LAGS = {
@@ -173,7 +182,7 @@ def test_with_most_lag_of_all_cards_everybody_has_caught_up(
 ) -> None:
     weights = {name: weight for name, (weight, _) in siblings.items()}
     used = {name: amount for name, (_, amount) in siblings.items()}
-    off = lag_written_off(weights, used, full)
+    off = {each.node: each.amount for each in lag_written_off(weights, used, full, NOON)}
     left = {name: used[name] - off.get(name, 0) for name in used if weights[name]}
     most = max((left[name] / weights[name] for name in left), default=0)
     missing = sum(most * weights[name] - left[name] for name in left)

@@ -1,7 +1,7 @@
 """Whose room is taken for a request: borrowed slices make way for whom it is due."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
@@ -12,8 +12,7 @@ from sublet_quota.shares.entitlement import Piece, entitle
 from sublet_quota.shares.group_tree import GroupNode, GroupTree, NodeName
 from sublet_quota.shares.reclaim import Position, Request, Taken, TooLittle, take
 
-from tests.quota.shares.test_entitlement import any_pieces, piece
-from tests.quota.shares.trees import any_tree, group, tree
+from tests.quota.shares.trees import any_pieces, any_tree, group, piece, renamed, tree
 
 
 def asked_by(request: Request, *pieces: Sequence[Piece]) -> dict[NodeName, Fraction]:
@@ -201,6 +200,26 @@ def test_a_guarantee_can_always_be_reached(cards: Cards) -> None:
         room = cards.made.nodes[leaf].guaranteed - sums[leaf]
         if room > 0:
             assert isinstance(cards.ask(piece("new", leaf, room)), Taken)
+
+
+@given(any_cards(), st.randoms(use_true_random=False))
+def test_neither_names_nor_the_order_of_groups_matter(cards: Cards, random) -> None:
+    names = [name for name in cards.made.nodes if name]
+    new = dict(zip(names, random.sample(names, len(names)), strict=True))
+    other = Cards(
+        GroupTree(renamed(cards.made.root, new, random)),
+        cards.supply,
+        [replace(one, node=new[one.node]) for one in cards.waiting],
+    )
+    for one, theirs in zip(tuple(cards.waiting), tuple(other.waiting), strict=True):
+        answer, alike = cards.ask(one), other.ask(theirs)
+        if not isinstance(answer, Taken):
+            assert answer == alike
+            continue
+        assert isinstance(alike, Taken)
+        assert [p.piece_id for p in answer.pieces] == [p.piece_id for p in alike.pieces]
+        cards.let_in(one, answer)
+        other.let_in(theirs, alike)
 
 
 @given(any_cards())

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from hypothesis import strategies as st
+from sublet_quota.shares.entitlement import Piece, PieceId
 from sublet_quota.shares.group_tree import GroupNode, GroupTree, NodeName
 
 Number = int | str | Fraction
@@ -73,3 +74,27 @@ def any_tree(draw: st.DrawFn, depth: int = 2) -> GroupTree:
 @st.composite
 def any_asks(draw: st.DrawFn, of: GroupTree) -> dict[NodeName, Fraction]:
     return {name: draw(amounts(9)) for name in of.leaves()}
+
+
+def renamed(node: GroupNode, new: dict[NodeName, NodeName], random) -> GroupNode:
+    children = [renamed(child, new, random) for child in node.children]
+    random.shuffle(children)
+    return GroupNode(
+        new.get(node.name, node.name), node.weight, node.guaranteed, node.limit, tuple(children)
+    )
+
+
+def piece(
+    name: str, node: str, cards: Number = 1, *, suspendable: bool = True, entitled: int = 0
+) -> Piece:
+    return Piece(PieceId(name), NodeName(node), Fraction(cards), suspendable, entitled)
+
+
+@st.composite
+def any_pieces(draw: st.DrawFn, of: GroupTree, most: int = 12) -> list[Piece]:
+    leaves = sorted(of.leaves())
+    sizes = amounts(2).filter(bool)
+    return [
+        piece(f"p{number}", draw(st.sampled_from(leaves)), draw(sizes))
+        for number in range(draw(st.integers(0, most)))
+    ]
