@@ -62,20 +62,30 @@ class Assigner:
         holdings = self._capacity.holdings
         name = holdings.pool_of(gpu_id)
         pool = _NO_POOL if name is None else holdings.document.pools[name]
+        lend = pool.lend and not self._must_not_be_lent(gpu_id)
         known = self._policies.get(gpu_id)
-        if known is not None and known[0] is pool:
+        if known is not None and known[0] is pool and known[1].lend is lend:
             return known[1]
         policy = GpuAssignment(
             gpu_id=gpu_id,
             pool=name or "none",
             idle_after_s=pool.idle_after.total_seconds(),
-            lend=pool.lend,
+            lend=lend,
             give_back_within_s=pool.give_back_within.total_seconds(),
             turn_s=pool.turn.total_seconds(),
             lend_at_least_s=pool.lend_at_least.total_seconds(),
         )
         self._policies[gpu_id] = pool, policy
         return policy
+
+    def _must_not_be_lent(self, gpu_id: GpuId) -> bool:
+        """Whether an admin has closed a card that no job is on, or from which jobs leave."""
+        gpu = self._ledger.gpus.get(gpu_id)
+        closing = None if gpu is None else self._ledger.closing_of(gpu)
+        if closing is None:
+            return False
+        # Jobs that are on a card which is merely closed go on: they keep what they were lent.
+        return closing.drains or not any(s.is_job for s in self._ledger.slices_on_gpu(gpu_id))
 
 
 def _slice(record: SliceRecord, entitlements: Mapping[JobId, int]) -> SliceAssignment:

@@ -192,7 +192,7 @@ class AgentConnections:
         )
 
     def _ledger_changed(self, change: Change) -> None:
-        if change.lending is not None:
+        if change.lending is not None or change.closings or change.opened:
             self.assign_all()
         elif change.jobs:
             # Their order may be another now.

@@ -38,6 +38,7 @@ from sublet_hub.security.list_turns import ListTurns
 from sublet_hub.security.rate_limits import RateLimits
 from sublet_hub.settings import ServiceSettings
 from sublet_hub.slices.allocation import Allocation
+from sublet_hub.slices.closings import Closings
 from sublet_hub.slices.home_volumes import Homes, node_of_home
 from sublet_hub.slices.hub_users import HubUsers
 from sublet_hub.slices.jupyterhub_client import HubClient
@@ -143,6 +144,7 @@ class Assembly:
             keep_and_wake=KeepAndWake(ledger, capacity, accounts, settings.limits.wakes, now),
             jobs=JobSubmission(stores, intake),
             cancellation=JobCancellation(ledger, now, ends_jobs=runs is None or runs.ends_jobs),
+            closings=Closings(ledger, now),
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
@@ -234,6 +236,8 @@ class Assembly:
         service.quota.listen(self._quota_changed)
 
     def _jobs_round(self) -> None:
+        for slice_id, why in self.service.closings.jobs_to_send_back():
+            self._runner.evict(slice_id, why)
         self._runner.round()
         if self._queue.decides:
             self._queue.place_jobs()
@@ -261,7 +265,7 @@ class Assembly:
     def _ledger_changed(self, change: Change) -> None:
         for job_id in change.forgotten:
             self._files.remove(job_id)
-        if change.jobs or change.released or change.lending is not None:
+        if change.jobs or change.released or change.closings or change.lending is not None:
             self._wakeup.ring()
 
     def _quota_changed(self, document: QuotaDocument) -> None:
@@ -272,6 +276,7 @@ class Assembly:
         self.connections.assign_all()
 
     def _look_for_silence(self) -> None:
+        self.service.closings.end_due()
         for node in self.service.capacity.look_for_silence():
             _LOG.warning("the agent of node %s does not report", node)
             now = self.service.now()

@@ -38,13 +38,14 @@ from sublet_hub.ledger.job_order import Place
 from sublet_hub.ledger.reading import UnreadableRecords, read_rows
 from sublet_hub.ledger.records import (
     Change,
+    Closing,
     EventRecord,
     GpuRecord,
     JobRecord,
     LendingRecord,
     SliceRecord,
 )
-from sublet_hub.ledger.tables import EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
+from sublet_hub.ledger.tables import CLOSINGS, EVENTS, GPUS, JOBS, NODES, SLICES, SWITCHES
 
 _SOUGHT: Final = "sought"
 """The parameter for the key of the row that is updated; no column has this name."""
@@ -72,6 +73,7 @@ class StoredLedger:
     ended_jobs: tuple[EndedJob, ...]
     epochs: dict[NodeId, int]
     lending: LendingRecord
+    closings: tuple[Closing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +317,7 @@ def _stored(connection: Connection, unread: UnreadableRecords | None) -> StoredL
         ),
         epochs=dict(read_rows(connection, sa.select(NODES), NODES, rows.epoch_of_row, unread)),
         lending=switches[0] if switches else unswitched,
+        closings=read_rows(connection, sa.select(CLOSINGS), CLOSINGS, rows.closing_of_row, unread),
     )
 
 
@@ -340,9 +343,17 @@ def _write(connection: Connection, change: Change, now: datetime) -> tuple[Event
     if change.epoch_of is not None:
         node, epoch = change.epoch_of
         _put(connection, NODES, "node", {"node": node, "epoch": epoch})
+    _write_switches(connection, change)
+    return _add_events(connection, change.events)
+
+
+def _write_switches(connection: Connection, change: Change) -> None:
+    for closing in change.closings:
+        _put(connection, CLOSINGS, "place", rows.row_of_closing(closing))
+    if change.opened:
+        connection.execute(sa.delete(CLOSINGS).where(CLOSINGS.c.place.in_(change.opened)))
     if change.lending is not None:
         _put(connection, SWITCHES, "name", rows.row_of_lending(change.lending))
-    return _add_events(connection, change.events)
 
 
 def _put(connection: Connection, table: sa.Table, key: str, row: dict[str, Any]) -> None:

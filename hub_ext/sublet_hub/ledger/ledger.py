@@ -24,6 +24,7 @@ from sublet_hub.ledger.live_jobs import LiveJobs
 from sublet_hub.ledger.reading import UnreadableRecords
 from sublet_hub.ledger.records import (
     Change,
+    Closing,
     EventRecord,
     GpuRecord,
     JobRecord,
@@ -50,6 +51,7 @@ class Ledger:
         self._gpus_by_node: defaultdict[NodeId, set[GpuId]] = defaultdict(set)
         self._epochs = dict(stored.epochs)
         self._lending = stored.lending
+        self._closings = {closing.place: closing for closing in stored.closings}
         self._slices: dict[SliceId, SliceRecord] = {}
         self._by_owner: defaultdict[UserName, dict[SliceId, SliceRecord]] = defaultdict(dict)
         self._by_gpu: defaultdict[GpuId, dict[SliceId, SliceRecord]] = defaultdict(dict)
@@ -82,6 +84,19 @@ class Ledger:
     def lending_record(self) -> LendingRecord:
         """Whether slices may be lent at all, with why, by whom and since when."""
         return self._lending
+
+    @property
+    def closings(self) -> Mapping[str, Closing]:
+        """What admins have closed, by place."""
+        return MappingProxyType(self._closings)
+
+    def closing_of(self, gpu: GpuRecord) -> Closing | None:
+        """Return how an admin has closed a card, or else its node; ``None``: not."""
+        if not self._closings:
+            return None
+        of_node = self._closings.get(f"node:{gpu.node}")
+        of_gpu = self._closings.get(f"gpu:{gpu.gpu_id}")
+        return max(filter(None, (of_gpu, of_node)), key=lambda each: each.drains, default=None)
 
     @property
     def gpus(self) -> Mapping[GpuId, GpuRecord]:
@@ -208,13 +223,19 @@ class Ledger:
             self._index_job(job)
         for job_id in change.forgotten:
             self._drop_job(job_id)
+        self._take_switches(change)
+        for listener in self._listeners:
+            listener(change)
+        self._forget_surplus({job.owner for job in change.jobs if job.state in ENDED}, now)
+
+    def _take_switches(self, change: Change) -> None:
         if change.epoch_of is not None:
             self._epochs[change.epoch_of[0]] = change.epoch_of[1]
         if change.lending is not None:
             self._lending = change.lending
-        for listener in self._listeners:
-            listener(change)
-        self._forget_surplus({job.owner for job in change.jobs if job.state in ENDED}, now)
+        for place in change.opened:
+            self._closings.pop(place, None)
+        self._closings |= {closing.place: closing for closing in change.closings}
 
     def add_events(self, events: tuple[EventRecord, ...]) -> frozenset[str]:
         """Store events; return the ids of those that were new."""

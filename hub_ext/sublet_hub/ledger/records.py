@@ -175,6 +175,33 @@ class LendingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """That an admin has closed a card, or a whole node, to new slices and jobs."""
+
+    node: NodeId
+    gpu_id: GpuId | None
+    """``None``: the whole node."""
+    reason: str
+    closed_by: str
+    closed_at: datetime
+    until: datetime | None = None
+    """When it opens by itself."""
+    drains: bool = False
+    """Whether jobs leave, too."""
+
+    @property
+    def place(self) -> str:
+        """By which the closing is found: what is closed once is closed once."""
+        return f"node:{self.node}" if self.gpu_id is None else f"gpu:{self.gpu_id}"
+
+    def words(self, gpu: GpuRecord) -> str:
+        """Return why a card takes nothing new, for whoever is refused: without the admin's name."""
+        what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
+        until = "" if self.until is None else f" until {self.until:%Y-%m-%d %H:%M} UTC"
+        return f"an admin {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Records that become true together."""
 
@@ -191,3 +218,6 @@ class Change:
     """The node of an agent that has connected, and the count of its connections by now."""
     lending: LendingRecord | None = None
     """The switch of all lending, as it is from now on."""
+    closings: tuple[Closing, ...] = ()
+    opened: tuple[str, ...] = ()
+    """The places of closings that are over."""

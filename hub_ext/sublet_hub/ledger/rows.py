@@ -14,6 +14,7 @@ from sublet_quota.wire.schema import MOST_REASON, shortened
 from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.job_parameters import JobParameters
 from sublet_hub.ledger.records import (
+    Closing,
     EventRecord,
     GpuRecord,
     JobRecord,
@@ -187,6 +188,16 @@ def lending_of_row(row: Row) -> LendingRecord:
     values = {name: row[name] for name in LendingRecord.__slots__}
     # Older services took longer ones.
     return LendingRecord(**{**values, "reason": shortened(row["reason"], MOST_REASON)})
+
+
+def row_of_closing(closing: Closing) -> dict[str, Any]:
+    """Return a closing as a row of ``closings``."""
+    return {**asdict(closing), "reason": storable(closing.reason), "place": closing.place}
+
+
+def closing_of_row(row: Row) -> Closing:
+    """Return the closing of a row of ``closings``."""
+    return Closing(**{name: row[name] for name in Closing.__slots__})
 
 
 def epoch_of_row(row: Row) -> tuple[NodeId, int]:

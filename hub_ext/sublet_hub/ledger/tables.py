@@ -186,6 +186,19 @@ NODES = sa.Table(
     sa.Column("epoch", sa.BigInteger, nullable=False),
 )
 
+CLOSINGS = sa.Table(
+    "closings",
+    METADATA,
+    sa.Column("place", sa.String(300), primary_key=True),
+    sa.Column("node", sa.String(255), nullable=False),
+    sa.Column("gpu_id", sa.String(255)),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("closed_by", sa.String(255), nullable=False),
+    sa.Column("closed_at", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime),
+    sa.Column("drains", sa.Boolean, nullable=False),
+)
+
 SWITCHES = sa.Table(
     "switches",
     METADATA,

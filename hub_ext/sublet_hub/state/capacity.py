@@ -90,7 +90,10 @@ class Capacity:
             self.holdings.remove(slice_id)
         for record in change.slices:
             self.holdings.put(self._holding(record))
-        if change.released or change.gpus or change.lending is not None:
+        if change.closings or change.opened:
+            # Few are, and seldom; which cards they concern may be known no more.
+            self._look_again(frozenset(gpu.node for gpu in self._ledger.gpus.values()))
+        if change.released or change.gpus or change.opened or change.lending is not None:
             self._tell()
 
     def _facts(self, gpu: GpuRecord) -> GpuFacts:

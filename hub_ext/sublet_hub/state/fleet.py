@@ -108,7 +108,7 @@ class Fleet:
         return report.model_copy(update={"move": later})
 
     def gpu_report(self, gpu_id: GpuId) -> GpuReport | None:
-        """Return the last report of a card, or ``None``; closed, where its node is cordoned.
+        """Return the last report of a card, or ``None``; closed, where an admin has closed it.
 
         Nothing can be lent of a closed card, nor of one whose agent is silent: what that has said
         of room is over.
@@ -119,7 +119,10 @@ class Fleet:
         if view is None or report is None:
             return None
         closed = report.closed
-        if closed is None and view.node in self.cordoned:
+        closing = None if record is None else self._ledger.closing_of(record)
+        if closed is None and record is not None and closing is not None:
+            closed = closing.words(record)
+        elif closed is None and view.node in self.cordoned:
             closed = f"an admin has cordoned node {view.node}"
         lends = closed is None and not self.is_silent(view.node)
         if closed == report.closed and (lends or report.lendable_mib == 0):

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from sublet_lab.command_line.closings import close, closings, drain, open_again
 from sublet_lab.command_line.events import events
 from sublet_lab.command_line.gpus import gpus
 from sublet_lab.command_line.jobs import jobs
@@ -61,5 +62,7 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
     context.obj = Service(url, token_file)
 
 
-for command in (share, keep, wake, give_up, resize, history, jobs, gpus, lending, events):
+_OWNERS: Final = (share, keep, wake, give_up, resize, history, jobs)
+_ADMINS: Final = (gpus, lending, events, close, drain, open_again, closings)
+for command in (*_OWNERS, *_ADMINS):
     main.add_command(command)

@@ -16,6 +16,7 @@ from sublet_lab.command_line.service import Service, pass_service
 from sublet_lab.command_line.slices import held_by, remarks_on, size_of, state_of
 from sublet_lab.command_line.tables import (
     ago,
+    clock,
     csv_option,
     is_wide,
     json_option,
@@ -210,7 +211,7 @@ def _state(gpu: GpuInfo) -> str:
     """Return the worst that is to be said of a card, of the states that can be asked for."""
     if gpu.silent:
         return "silent"
-    if gpu.report.closed:
+    if gpu.report.closed or gpu.closing is not None:
         return "closed"
     unfit = gpu.report.unfit_reasons
     return "pause-only" if unfit or gpu.report.foreign_processes is not None else "open"
@@ -243,8 +244,13 @@ def remarks_on_gpu(gpu: GpuInfo) -> str:
     remarks = []
     if report.simulated:
         remarks.append("simulated")
+    closing = gpu.closing
     if report.closed:
         remarks.append(f"closed: {report.closed}")
+    elif closing is not None:
+        remarks.append(f"closed by an admin: {closing.reason}")
+    if closing is not None:
+        remarks.append(f"closed by {closing.closed_by} at {clock(closing.closed_at)}")
     if foreign is not None:
         who = foreign_clause(
             foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told

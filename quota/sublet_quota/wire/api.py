@@ -13,6 +13,7 @@ from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.reasons.refusal import RefusalReason
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import MOST_NAMED, GpuReport, SliceReport
+from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.job_size import check_job, check_parameters
 from sublet_quota.wire.schema import (
     MOST_MIB,
@@ -256,6 +257,8 @@ class GpuInfo(AnswerModel):
     overcommit: float = Field(ge=0, le=MOST_MIB, allow_inf_nan=False)
     seen_at: AwareDatetime | None
     silent: bool
+    closing: ClosingInfo | None = None
+    """How an admin has closed the card, or its node."""
 
 
 class KeepRequest(WireModel):

@@ -26,6 +26,7 @@ from sublet_hub.ledger.ended_jobs import EndedJob
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import (
     Change,
+    Closing,
     EventRecord,
     GpuRecord,
     JobRecord,
@@ -269,6 +270,18 @@ def test_indices_follow_slices_that_come_change_and_go(database: Database) -> No
     assert not ledger.slices
     assert ledger.slices_on_gpu(GPU.gpu_id) == ledger.slices_on_node(GPU.node) == ()
     assert ledger.slice_of_server(UserName("bob"), "x") is None
+
+
+def test_what_admins_have_closed_is_closed_after_a_restart(database: Database) -> None:
+    card = Closing(GPU.node, GPU.gpu_id, "f\0an", "root", NOW, NOW + timedelta(days=1), drains=True)
+    node = Closing(GPU.node, None, "move", "root", NOW)
+    Ledger(database).apply(Change(gpus=(GPU,), closings=(card, node)), NOW)
+    again = Ledger(database)
+    assert again.closing_of(GPU) == replace(card, reason=again.closings[card.place].reason)
+    assert again.closings[node.place] == node
+    Ledger(database).apply(Change(closings=(replace(node, reason="other"),)), NOW)
+    Ledger(database).apply(Change(opened=(card.place,)), NOW)
+    assert Ledger(database).closing_of(GPU) == replace(node, reason="other")
 
 
 def held(database: Database) -> list[tuple[str, int, datetime, datetime | None]]:

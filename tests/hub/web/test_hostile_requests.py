@@ -24,6 +24,7 @@ from sublet_quota.wire.api import (
     SliceRequest,
     SliceStarted,
 )
+from sublet_quota.wire.closings import ClosingRequest, OpeningRequest
 from sublet_quota.wire.share import ResizeRequest
 
 from tests.support.hub_world import SERVICE_TOKEN, FakeHub, HubWorld, hub_world, settings_for
@@ -98,6 +99,8 @@ VALUES = [
 WHOLE = [b"", b"null", b"[]", b"3", b'"x"', b"\xff", b"{" * 5000, b'{"a":' * 5000, b'{"a": NaN}']
 EXAMPLES: dict[type, dict[str, Any]] = {
     NoBody: {},
+    ClosingRequest: {"where": "node-a", "reason": "fan"},
+    OpeningRequest: {"where": "node-a"},
     JobRequest: {"notebook": "train.ipynb"},
     KeepRequest: {"minutes": 5},
     LendingSwitch: {"lending": True},

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
+from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
 
@@ -51,6 +52,23 @@ async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
     return await _lending(service, call)
 
 
+async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
+    del call
+    found = sorted(service.ledger.closings.values(), key=lambda each: each.place)
+    return tuple(service.views.closing(each) for each in found)
+
+
+async def _close(service: ServiceParts, call: Call) -> ClosingInfo:
+    made = service.closings.close(call.body_as(ClosingRequest), call.user.name)
+    return service.views.closing(made)
+
+
+async def _open(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
+    asked = call.body_as(OpeningRequest)
+    undone = service.closings.open(asked.where, call.user.name, asked.reason)
+    return tuple(service.views.closing(each) for each in undone)
+
+
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     del call
     quota = service.quota
@@ -87,6 +105,36 @@ ADMIN_ROUTES = (
         LendingState,
         body=LendingSwitch,
         refusals=(400,),
+        asks_hub_anew=True,
+    ),
+    Route(
+        "GET",
+        "closings",
+        Access.ADMIN,
+        "The cards and nodes that admins have closed",
+        _closings,
+        tuple[ClosingInfo, ...],
+    ),
+    Route(
+        "POST",
+        "closings",
+        Access.ADMIN,
+        "Close a card or a node to new slices and jobs, or change how it is closed",
+        _close,
+        ClosingInfo,
+        body=ClosingRequest,
+        refusals=(400, 404),
+        asks_hub_anew=True,
+    ),
+    Route(
+        "POST",
+        "closings/open",
+        Access.ADMIN,
+        "Open a card, or a node with all of its cards; the answer is what was closed",
+        _open,
+        tuple[ClosingInfo, ...],
+        body=OpeningRequest,
+        refusals=(400, 404, 409),
         asks_hub_anew=True,
     ),
     Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),

@@ -13,12 +13,13 @@ from sublet_quota.reasons.caps import OverCap
 from sublet_quota.reasons.standings import SliceFacts, standing_of
 from sublet_quota.wire.agent_link import GpuReport, SliceReport
 from sublet_quota.wire.api import EventInfo, GpuInfo, Offer, Offers, SliceInfo
+from sublet_quota.wire.closings import ClosingInfo
 from sublet_quota.wire.share import LentPeriod
 from sublet_quota.wire.slice_warnings import ToldWarning, tell_warnings
 from sublet_quota.wire.standing import ToldStanding, tell_standing
 
 from sublet_hub.ledger.ledger import Ledger
-from sublet_hub.ledger.records import EventRecord, GpuRecord, SliceRecord
+from sublet_hub.ledger.records import Closing, EventRecord, GpuRecord, SliceRecord
 from sublet_hub.slices.lease import lease_of
 from sublet_hub.state.capacity import Capacity
 from sublet_hub.state.fleet import Fleet
@@ -110,6 +111,27 @@ class Views:
             detail=record.detail,
         )
 
+    def closing(self, closing: Closing) -> ClosingInfo:
+        """Return what an admin has closed, with what is still there; for admins."""
+        gpu = None if closing.gpu_id is None else self._ledger.gpus.get(closing.gpu_id)
+        there = [
+            record
+            for record in self._ledger.slices_on_node(closing.node)
+            if closing.gpu_id in {None, record.gpu.gpu_id}
+        ]
+        return ClosingInfo(
+            node=closing.node,
+            gpu_id=closing.gpu_id,
+            gpu_index=None if gpu is None else gpu.index,
+            reason=closing.reason,
+            closed_by=closing.closed_by,
+            closed_at=closing.closed_at,
+            until=closing.until,
+            drains=closing.drains,
+            notebooks=sum(not record.is_job for record in there),
+            jobs=sum(record.is_job for record in there),
+        )
+
     def gpus(self, viewer: Viewer) -> tuple[GpuInfo, ...]:
         """Return all cards as a viewer is shown them, by node and index."""
         cards = sorted(self._ledger.gpus.values(), key=lambda gpu: (gpu.node, gpu.index))
@@ -118,6 +140,7 @@ class Views:
     def _gpu(self, gpu: GpuRecord, viewer: Viewer) -> GpuInfo:
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)
         promised = self._ledger.promised_mib(gpu.gpu_id)
+        closing = self._ledger.closing_of(gpu)
         return GpuInfo(
             node=gpu.node,
             pool=self._capacity.holdings.pool_of(gpu.gpu_id) or "none",
@@ -127,6 +150,7 @@ class Views:
             overcommit=round(promised / gpu.memory_mib, 3) if gpu.memory_mib else 0.0,
             seen_at=self._fleet.seen_at(gpu.node),
             silent=self._fleet.is_silent(gpu.node),
+            closing=None if closing is None else self.closing(closing),
         )
 
     def _shown_report(self, report: SliceReport, viewer: Viewer) -> SliceReport:

@@ -1,0 +1,160 @@
+"""``sublet close``, ``drain``, ``open`` and ``closings``: cards and nodes that take nothing new."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
+
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.tables import (
+    clock,
+    csv_option,
+    json_option,
+    plain,
+    print_csv,
+    print_json,
+    print_table,
+    wants_csv,
+    wants_json,
+)
+
+_FIELDS: Final = tuple(ClosingInfo.model_fields)
+_LENGTH: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_UNITS: Final = {
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WHERE: Final = click.argument("where", metavar="GPU-OR-NODE")
+_WHY: Final = click.option("--why", required=True, help="Whoever is refused for it reads this.")
+
+
+def _end_of(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> datetime | None:
+    """Return when a time ends that was given as a length, a day (which it includes) or a time."""
+    if text is None:
+        return None
+    length = _LENGTH.fullmatch(text)
+    try:
+        if length is not None:
+            return datetime.now(UTC) + int(length[1]) * _UNITS[length[2]]
+        at = datetime.fromisoformat(text)
+        if _DAY.fullmatch(text):
+            at += timedelta(days=1)
+        return at.astimezone()
+    except (ValueError, OverflowError) as error:
+        message = f"{plain(text)!r} is no time: write 4h, 2d, 2026-12-02 or '2026-12-02 18:00'"
+        raise click.BadParameter(message) from error
+
+
+_UNTIL: Final = click.option(
+    "--until",
+    callback=_end_of,
+    help="When it opens by itself: 4h, 2d, a day (which it includes), or a local time.",
+)
+
+
+@click.command()
+@_WHERE
+@_WHY
+@_UNTIL
+@json_option
+@pass_service
+def close(service: Service, where: str, why: str, until: datetime | None) -> None:
+    """Close a node, a card (NODE:INDEX, or its id), to new slices and jobs (admins).
+
+    What is there goes on. To close it again changes why, and until when.
+    """
+    _close(service, ClosingRequest(where=where, reason=why, until=until))
+
+
+@click.command()
+@_WHERE
+@_WHY
+@_UNTIL
+@json_option
+@pass_service
+def drain(service: Service, where: str, why: str, until: datetime | None) -> None:
+    """Close a node or a card, and send its jobs back to the queue (admins).
+
+    Owners' slices stay until their servers end; nothing there is lent.
+    """
+    _close(service, ClosingRequest(where=where, reason=why, until=until, drain=True))
+
+
+@click.command("open")
+@_WHERE
+@click.option("--why", default="", help="For the record.")
+@json_option
+@pass_service
+def open_again(service: Service, where: str, why: str) -> None:
+    """Open a card, or a node with all of its cards, that an admin has closed (admins)."""
+    asked = OpeningRequest(where=where, reason=why)
+    undone = service.post(tuple[ClosingInfo, ...], "closings/open", asked)
+    if wants_json():
+        print_json(undone)
+        return
+    for each in undone:
+        click.echo(f"{plain(_what(each))} is open.")
+
+
+@click.command()
+@json_option
+@csv_option
+@pass_service
+def closings(service: Service) -> None:
+    """List the cards and nodes that admins have closed, and what is still there (admins)."""
+    found = service.get(tuple[ClosingInfo, ...], "closings")
+    if wants_json():
+        print_json(found)
+    elif wants_csv():
+        print_csv(_FIELDS, ([getattr(each, name) for name in _FIELDS] for each in found))
+    elif not found:
+        click.echo("Nothing is closed by an admin.")
+    else:
+        _print(found)
+
+
+def _close(service: Service, asked: ClosingRequest) -> None:
+    made = service.post(ClosingInfo, "closings", asked)
+    if wants_json():
+        print_json(made)
+        return
+    until = "until it is opened" if made.until is None else f"until {clock(made.until)}"
+    click.echo(f"{plain(_what(made))} is closed to new slices and jobs {until}.")
+    jobs = "go back to the queue" if made.drains else "go on"
+    click.echo(
+        f"Still there: {made.notebooks} slices of owners, which stay; {made.jobs} jobs, which "
+        f"{jobs}."
+    )
+
+
+def _print(found: Sequence[ClosingInfo]) -> None:
+    print_table(
+        ("!WHAT", "HOW", "UNTIL", "BY", "SINCE", ">SLICES", ">JOBS", "WHY"),
+        (
+            (
+                _what(each),
+                "drained" if each.drains else "closed",
+                clock(each.until),
+                each.closed_by,
+                clock(each.closed_at),
+                str(each.notebooks),
+                str(each.jobs),
+                each.reason,
+            )
+            for each in found
+        ),
+    )
+
+
+def _what(closing: ClosingInfo) -> str:
+    if closing.gpu_id is None:
+        return f"node {closing.node}"
+    index = closing.gpu_id if closing.gpu_index is None else closing.gpu_index
+    return f"GPU {index} of {closing.node}"

@@ -1,0 +1,173 @@
+"""Cards and nodes that an admin closes, drains and opens."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sublet_quota.names.ids import GpuId, NodeId
+
+from tests.support.fake_agent import GIB, a_gpu
+from tests.support.hub_world import OTHER_SECRET, FakeHub, HubWorld, hub_world, until
+from tests.support.job_owner import make_ada
+
+pytestmark = pytest.mark.asyncio
+TWO_CARDS = (a_gpu("SIM-0"), a_gpu("SIM-1", index=1))
+
+
+@pytest_asyncio.fixture
+async def two_nodes(world: HubWorld) -> AsyncIterator[HubWorld]:
+    await world.agent(gpus=TWO_CARDS)
+    await world.agent(node="node-b", boot_id="boot-b", secret=OTHER_SECRET, gpus=(a_gpu("SIM-2"),))
+    yield world
+
+
+async def close(world: HubWorld, where: str, **more: Any) -> dict[str, Any]:
+    body = {"where": where, "reason": "fan", **more}
+    status, made = await world.call("POST", "closings", world.admin(), body)
+    assert status == 200, made
+    return dict(made)
+
+
+async def open_again(world: HubWorld, where: str) -> tuple[int, Any]:
+    return await world.call("POST", "closings/open", world.admin(), {"where": where})
+
+
+async def closed(world: HubWorld) -> dict[str, str | None]:
+    _, gpus = await world.call("GET", "gpus", world.admin())
+    return {gpu["report"]["gpu_id"]: gpu["report"]["closed"] for gpu in gpus}
+
+
+async def test_a_closed_card_takes_nothing_new_and_what_is_there_stays(two_nodes: HubWorld) -> None:
+    world = two_nodes
+    kept = await world.slice_for("ada", memory_mib=70 * GIB, compute_milli=100)
+    assert kept["gpu_id"] == "SIM-0"
+    made = await close(world, "node-a:0")
+    assert (made["gpu_id"], made["gpu_index"], made["notebooks"]) == ("SIM-0", 0, 1)
+    await close(world, "SIM-1", until=(datetime.now(UTC) + timedelta(days=1)).isoformat())
+    assert (await world.slice_for("bob", memory_mib=GIB, compute_milli=1))["gpu_id"] == "SIM-2"
+    await close(world, "node-b")
+    body = {"owner": "eve", "account": world.account("eve"), "size": "small"}
+    status, refusal = await world.hub_call("POST", "slices", body)
+    assert (status, refusal["reason"]) == (409, "gpu-closed")
+    assert "an admin has closed GPU 0 of node-a: fan" in refusal["message"]
+    assert "an admin has closed node node-b: fan" in refusal["message"]
+    assert "root" not in refusal["message"]
+    assert kept["slice_id"] in world.service.ledger.slices
+    _, gpus = await world.call("GET", "gpus", world.admin())
+    assert [gpu["closing"]["closed_by"] for gpu in gpus] == ["root"] * 3
+    assert {gpu["report"]["lendable_mib"] for gpu in gpus} == {0}
+
+
+async def test_an_opened_card_takes_slices_and_jobs_again(two_nodes: HubWorld) -> None:
+    world = two_nodes
+    for where in ("node-a", "SIM-0", "node-b"):
+        await close(world, where)
+    status, problem = await open_again(world, "SIM-1")
+    assert (status, "open node-a" in problem["message"]) == (409, True)
+    status, undone = await open_again(world, "node-a")
+    assert (status, sorted(str(each["gpu_id"]) for each in undone)) == (200, ["None", "SIM-0"])
+    assert (await closed(world))["SIM-0"] is None
+    assert (await world.slice_for("ada"))["node"] == "node-a"
+    status, problem = await open_again(world, "node-a:0")
+    assert (status, "not closed by an admin" in problem["message"]) == (409, True)
+
+
+async def test_a_closing_outlives_the_service_and_ends_by_itself(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        end = datetime.now(UTC) + timedelta(seconds=3)
+        await close(world, "node-a", until=end.isoformat())
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        _, found = await world.call("GET", "closings", world.admin())
+        assert [each["node"] for each in found] == ["node-a"]
+        assert "an admin has closed node node-a until" in str((await closed(world))["SIM-0"])
+        await until(lambda: not world.service.ledger.closings)
+        assert datetime.now(UTC) >= end
+        assert (await closed(world))["SIM-0"] is None
+        await world.slice_for("ada")
+
+
+async def test_who_closed_what_why_and_who_opened_it_is_in_the_events(world: HubWorld) -> None:
+    await world.agent()
+    await close(world, "SIM-0", drain=True)
+    await open_again(world, "SIM-0")
+    _, events = await world.call("GET", "events", world.admin())
+    told = [(e["kind"], e["gpu_id"], e["detail"]) for e in events if e["kind"].startswith("cards-")]
+    assert told == [
+        ("cards-closed", "SIM-0", "drained by root: fan"),
+        ("cards-opened", "SIM-0", "by root"),
+    ]
+
+
+async def test_a_drained_cards_jobs_go_back_and_owners_slices_stay(world: HubWorld) -> None:
+    ada = await make_ada(world)
+    job_id = await ada.submit(["wait", str(ada.home / "flag")])
+    await ada.until(job_id, "running")
+    made = await close(world, "node-a", drain=True)
+    assert (made["notebooks"], made["jobs"]) == (1, 1)
+    job = await ada.until(job_id, "waiting")
+    await until(lambda: not ada.agent.assignments.gpus[0].lend)
+    assert (
+        len(world.service.ledger.slices_of_owner(ada.world.service.ledger.jobs[job_id].owner)) == 1
+    )
+    _, events = await world.call("GET", "events", ada.token)
+    (back,) = (e["detail"] for e in events if e["kind"] == "job-went-back")
+    assert "an admin drains node node-a: fan" in back
+    assert job["ended_at"] is None
+    (ada.home / "flag").touch()
+    await open_again(world, "node-a")
+    await until(lambda: ada.agent.assignments.gpus[0].lend)
+    assert (await ada.until(job_id, "done", "failed"))["state"] == "done"
+
+
+async def test_jobs_on_a_card_that_is_merely_closed_go_on_and_keep_what_they_were_lent(
+    world: HubWorld,
+) -> None:
+    ada = await make_ada(world)
+    job_id = await ada.submit(["wait", str(ada.home / "flag")])
+    await ada.until(job_id, "running")
+    await close(world, "SIM-0")
+    other = await ada.submit(["print", "x"])
+    await until(lambda: world.service.job_views.place(other) == 1)
+    assert ada.agent.assignments.gpus[0].lend
+    (ada.home / "flag").touch()
+    assert (await ada.until(job_id, "done", "failed"))["state"] == "done"
+    # With its last job the room is lent no more.
+    await until(lambda: not ada.agent.assignments.gpus[0].lend)
+    job = await ada.see(other)
+    assert (job["state"], job["reason"]) == ("waiting", "no GPU is open to jobs now")
+
+
+@pytest.mark.parametrize(
+    ("where", "more", "status"),
+    [
+        ("node-z", {}, 404),
+        ("node-a:7", {}, 404),
+        ("node-a", {"reason": ""}, 400),
+        ("node-a", {"until": "2020-01-01T00:00:00Z"}, 400),
+        ("", {}, 400),
+    ],
+)
+async def test_what_is_not_there_or_over_is_refused(
+    world: HubWorld, where: str, more: dict[str, Any], status: int
+) -> None:
+    await world.agent()
+    body = {"where": where, "reason": "fan", **more}
+    assert (await world.call("POST", "closings", world.admin(), body))[0] == status
+    assert not world.service.ledger.closings
+
+
+async def test_admins_alone_close_and_open(world: HubWorld) -> None:
+    await world.agent()
+    ada = world.user("ada")
+    for method, path in (("GET", "closings"), ("POST", "closings"), ("POST", "closings/open")):
+        body = {"where": "node-a", "reason": "mine"} if method == "POST" else None
+        assert (await world.call(method, path, ada, body))[0] == 403
+    assert world.service.fleet.gpu_report(GpuId("SIM-0")).closed is None
+    assert not world.service.fleet.is_silent(NodeId("node-a"))

@@ -1,0 +1,80 @@
+"""``sublet close``, ``drain``, ``open`` and ``closings``."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sublet_quota.wire.closings import ClosingInfo
+
+from tests.support.fake_hub_service import FakeHubService, fake_hub_service
+from tests.support.lab_bodies import NOW, sublet
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHubService]:
+    with fake_hub_service() as service:
+        monkeypatch.setenv("SUBLET_SERVICE_URL", service.url)
+        monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
+        yield service
+
+
+def a_closing(**values: Any) -> ClosingInfo:
+    facts: dict[str, Any] = {
+        "node": "dgx1",
+        "gpu_id": "SIM-3",
+        "gpu_index": 3,
+        "reason": "fan",
+        "closed_by": "root",
+        "closed_at": NOW,
+        "until": None,
+        "drains": False,
+        "notebooks": 2,
+        "jobs": 1,
+    }
+    return ClosingInfo(**{**facts, **values})
+
+
+def test_a_card_is_closed_and_what_is_there_is_told(service: FakeHubService):
+    service.answer("POST closings", a_closing())
+    shown = sublet("close", "dgx1:3", "--why", "fan")
+    assert shown.exit_code == 0, shown.output
+    assert service.asked[-1].body == {"where": "dgx1:3", "reason": "fan", "until": None}
+    assert "GPU 3 of dgx1 is closed to new slices and jobs until it is opened." in shown.output
+    assert "2 slices of owners, which stay; 1 jobs, which go on" in shown.output
+    assert sublet("close", "dgx1").exit_code == 2
+
+
+def test_a_node_is_drained_until_a_time(service: FakeHubService):
+    service.answer("POST closings", a_closing(gpu_id=None, gpu_index=None, drains=True, until=NOW))
+    shown = sublet("drain", "dgx1", "--why", "fan", "--until", "2d")
+    assert "node dgx1 is closed" in shown.output
+    assert "which go back to the queue" in shown.output
+    body = service.asked[-1].body
+    assert body["drain"] is True
+    left = datetime.fromisoformat(body["until"]) - datetime.now(UTC)
+    assert timedelta(days=1, hours=23) < left <= timedelta(days=2)
+
+
+def test_a_day_as_an_end_is_in_the_closing(service: FakeHubService):
+    service.answer("POST closings", a_closing())
+    for text, expected in (
+        ("2026-12-02", "2026-12-03T00:00"),
+        ("2026-12-02 18:00", "2026-12-02T18:00"),
+    ):
+        assert sublet("close", "dgx1", "--why", "fan", "--until", text).exit_code == 0
+        assert service.asked[-1].body["until"].startswith(expected)
+    for wrong in ("soon", "0h", "2026-13-01", "9999-12-31"):
+        assert sublet("close", "dgx1", "--why", "fan", "--until", wrong).exit_code == 2
+
+
+def test_what_was_closed_is_opened_and_listed(service: FakeHubService):
+    service.answer("POST closings/open", [a_closing(), a_closing(gpu_id=None)])
+    shown = sublet("open", "dgx1", "--why", "mended").output
+    assert shown.splitlines() == ["GPU 3 of dgx1 is open.", "node dgx1 is open."]
+    assert service.asked[-1].body == {"where": "dgx1", "reason": "mended"}
+    service.answer("GET closings", [a_closing(reason="f\x1ban")])
+    assert "f\\x1ban" in sublet("closings").output
+    assert "SIM-3" in sublet("closings", "--csv").output
+    service.answer("GET closings", [])
+    assert sublet("closings").output == "Nothing is closed by an admin.\n"
