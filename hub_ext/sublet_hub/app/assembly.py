@@ -57,6 +57,7 @@ from sublet_hub.usage.job_stops import JobStops
 from sublet_hub.usage.lending_periods import LentTimes
 from sublet_hub.usage.meter import WEEK, UseMeter
 from sublet_hub.usage.queue_waits import QueueTimes
+from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import SPAN, Histories
 from sublet_hub.usage.store import UseStore
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
@@ -148,6 +149,7 @@ class Assembly:
             resizing=Resizing(ledger, fleet, capacity, accounts, now),
             shares=Shares(ledger, fleet, capacity, views, self._meter),
             histories=self._histories,
+            use=UseReports(adapters.database, store),
             queue=self._queue,
             views=views,
             job_views=JobViews(

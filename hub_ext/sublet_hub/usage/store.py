@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.database import Database, LedgerReadError, LedgerWriteError
 from sublet_hub.ledger.tables import HISTORY, USE_BY_HOUR
 
 
@@ -132,6 +132,22 @@ class UseStore:
             energy_mj=int(used["energy_mj"]),
             unmetered_s=float(used["unmetered_s"]),
         )
+
+    def use_between(self, since: datetime, until: datetime) -> Iterator[HourOfUse]:
+        """Go through what was used in the hours from the one of ``since`` on. ``LedgerReadError``.
+
+        An hour counts whole.
+        """
+        hour = since.replace(minute=0, second=0, microsecond=0)
+        found = sa.select(USE_BY_HOUR).where(USE_BY_HOUR.c.hour >= hour, USE_BY_HOUR.c.hour < until)
+        try:
+            with self._engine.connect() as connection:
+                rows = connection.execution_options(yield_per=1000).execute(found).mappings()
+                for row in rows:
+                    yield HourOfUse(**row)
+        except SQLAlchemyError as error:
+            message = f"use cannot be read: {type(error).__name__}"
+            raise LedgerReadError(message) from error
 
     def add_history(self, blocks: Iterable[HistoryBlock]) -> None:
         """Store blocks. ``LedgerWriteError``."""

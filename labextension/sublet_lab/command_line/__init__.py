@@ -18,6 +18,7 @@ from sublet_lab.command_line.lending import lending
 from sublet_lab.command_line.own_slice import give_up, history, resize
 from sublet_lab.command_line.service import Service
 from sublet_lab.command_line.share import keep, share, wake
+from sublet_lab.command_line.use import use
 
 FURTHER_COMMANDS: Final = "sublet.commands"
 """The entry points of commands that belong to other parts: they are found, and never imported."""
@@ -63,6 +64,6 @@ def main(context: click.Context, url: str | None, token_file: Path | None) -> No
 
 
 _OWNERS: Final = (share, keep, wake, give_up, resize, history, jobs)
-_ADMINS: Final = (gpus, lending, events, close, drain, open_again, closings)
+_ADMINS: Final = (gpus, use, lending, events, close, drain, open_again, closings)
 for command in (*_OWNERS, *_ADMINS):
     main.add_command(command)

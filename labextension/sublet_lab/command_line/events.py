@@ -94,13 +94,14 @@ def events_between(
     """Return the newest events between two times, the oldest first; with no limit all of them."""
     pages = list(
         service.pages(
-            EventInfo, "events", limit, since=_written(since), until=_written(until), owner=owner
+            EventInfo, "events", limit, since=written(since), until=written(until), owner=owner
         )
     )
     return [event for page in reversed(pages) for event in page.entries]
 
 
-def _written(at: datetime | None) -> str | None:
+def written(at: datetime | None) -> str | None:
+    """Return a local time as the service takes it; ``click.UsageError`` if it is out of reach."""
     if at is None:
         return None
     try:

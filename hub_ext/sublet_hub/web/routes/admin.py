@@ -1,19 +1,23 @@
 """For admins: the cards, all lending, and the quota document."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from pydantic import Field
 from sublet_quota.wire.api import GpuInfo, LendingState, LendingSwitch
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
 from sublet_quota.wire.event_kinds import EventKind
 from sublet_quota.wire.schema import AwareDatetime, Text, WireModel
+from sublet_quota.wire.use import UseKey, UseReport
 
-from sublet_hub.errors import QuotaFileError
+from sublet_hub.errors import BadRequestError, QuotaFileError
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.records import Change, LendingRecord
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import viewer_of
-from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
+
+_LONGEST_REPORT: Final = timedelta(days=400)
 
 
 class QuotaInForce(WireModel):
@@ -50,6 +54,28 @@ async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
     switched = LendingRecord(asked.lending, asked.reason, call.user.name, now)
     service.ledger.apply(Change(lending=switched, events=(told,)), now)
     return await _lending(service, call)
+
+
+async def _use(service: ServiceParts, call: Call) -> UseReport:
+    until = call.time("until") or service.now()
+    try:
+        since = call.time("since") or until - timedelta(days=7)
+    except OverflowError as error:
+        message = "?until= is too long ago"
+        raise BadRequestError(message) from error
+    if not since < until or until - since > _LONGEST_REPORT:
+        message = (
+            f"a report has a beginning, and {_LONGEST_REPORT.days} days after it an end at most"
+        )
+        raise BadRequestError(message)
+    asked = tuple(dict.fromkeys(call.texts("by")))
+    unknown = set(asked) - set(UseKey)
+    if unknown:
+        message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
+        raise BadRequestError(message)
+    # What is to come has not been held.
+    until = max(since, min(until, service.now()))
+    return await service.use.report(since, until, [UseKey(each) for each in asked])
 
 
 async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
@@ -136,6 +162,20 @@ ADMIN_ROUTES = (
         body=OpeningRequest,
         refusals=(400, 404, 409),
         asks_hub_anew=True,
+    ),
+    Route(
+        "GET",
+        "use",
+        Access.ADMIN,
+        "How long slices were held between two times, and by owner and day what was used and lent",
+        _use,
+        UseReport,
+        parameters=(
+            Parameter("since", Nature.TIME, "From when on; seven days before the end if left out."),
+            Parameter("until", Nature.TIME, "Till when; now if left out."),
+            Parameter("by", Nature.TEXTS, f"Added up by; may be repeated: {', '.join(UseKey)}."),
+        ),
+        refusals=(400,),
     ),
     Route("GET", "quota", Access.ADMIN, "The quota document in force", _quota, QuotaInForce),
     Route(

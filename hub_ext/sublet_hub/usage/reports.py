@@ -1,0 +1,81 @@
+"""Reports of what was held and used over a time, for admins: one at a time, beside the loop."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from sublet_quota.wire.use import UseKey, UseReport, UseRow
+
+from sublet_hub.errors import BadRequestError
+from sublet_hub.ledger.database import Database
+from sublet_hub.usage.held_hours import HeldHours, held_hours
+from sublet_hub.usage.store import HourOfUse, UseStore
+
+MOST_ROWS: Final = 50_000
+_METERED: Final = frozenset({UseKey.OWNER, UseKey.DAY})
+"""By what the meter's sums are stored."""
+_MJ_PER_WH: Final = 3_600_000
+
+
+class UseReports:
+    """The reports, put together from periods held and from the meter's sums."""
+
+    def __init__(self, database: Database, store: UseStore) -> None:
+        self._database = database
+        self._store = store
+        self._turn = asyncio.Lock()
+
+    async def report(self, since: datetime, until: datetime, by: Sequence[UseKey]) -> UseReport:
+        """Return a report. ``BadRequestError`` for one that is too long; ``LedgerReadError``."""
+        async with self._turn:
+            return await asyncio.to_thread(self._report, since, until, tuple(by))
+
+    def _report(self, since: datetime, until: datetime, by: tuple[UseKey, ...]) -> UseReport:
+        held = held_hours(self._database.held_periods(since, until), since, until, by)
+        used = self._used(since, until, by) if _METERED.issuperset(by) else None
+        keys = held.keys() if used is None else held.keys() | used.keys()
+        if len(keys) > MOST_ROWS:
+            message = (
+                f"{len(keys)} rows are more than {MOST_ROWS}: ask for less time, or fewer ?by="
+            )
+            raise BadRequestError(message)
+        rows = [
+            _row(
+                dict(zip(by, key, strict=True)),
+                held.get(key),
+                None if used is None else used.get(key),
+            )
+            for key in keys
+        ]
+        rows.sort(key=lambda row: (-row.card_hours, sorted(row.of.items())))
+        return UseReport(since=since, until=until, rows=tuple(rows))
+
+    def _used(
+        self, since: datetime, until: datetime, by: tuple[UseKey, ...]
+    ) -> dict[tuple[str, ...], HourOfUse]:
+        sums: defaultdict[tuple[str, ...], HourOfUse] = defaultdict(lambda: HourOfUse("", since))
+        for part in self._store.use_between(since, until):
+            values = {UseKey.OWNER: part.owner, UseKey.DAY: _day(part.hour)}
+            key = tuple(values[each] for each in by)
+            sums[key] = sums[key].plus(part)
+        return dict(sums)
+
+
+def _day(at: datetime) -> str:
+    return at.astimezone(UTC).date().isoformat()
+
+
+def _row(of: dict[UseKey, str], held: HeldHours | None, used: HourOfUse | None) -> UseRow:
+    found = HeldHours() if held is None else held
+    is_metered = used is not None and used.unmetered_s == 0
+    return UseRow(
+        of={key.value: value for key, value in of.items()},
+        slice_hours=round(found.slices, 4),
+        card_hours=round(found.cards, 4),
+        memory_gib_hours=round(found.memory_gib, 4),
+        busy_hours=None if used is None else round(used.busy_s / 3600, 4),
+        lent_hours=None if used is None else round(used.lent_s / 3600, 4),
+        energy_wh=round(used.energy_mj / _MJ_PER_WH, 3) if used and is_metered else None,
+    )

@@ -1,0 +1,65 @@
+"""``sublet use``: how long what was held and used, by owner, group, type and day."""
+
+from datetime import datetime
+from typing import Final
+
+import click
+from sublet_quota.wire.use import UseKey, UseReport, UseRow
+
+from sublet_lab.command_line.events import TIME, written
+from sublet_lab.command_line.service import Service, pass_service
+from sublet_lab.command_line.tables import (
+    clock,
+    csv_option,
+    json_option,
+    print_csv,
+    print_json,
+    print_table,
+    wants_csv,
+    wants_json,
+)
+
+_SUMS: Final = tuple(name for name in UseRow.model_fields if name != "of")
+
+
+@click.command()
+@click.option("--since", type=TIME, help="Local time. Default: seven days before the end.")
+@click.option("--until", type=TIME, help="Local time. Default: now.")
+@click.option(
+    "--by",
+    type=click.Choice([key.value for key in UseKey]),
+    multiple=True,
+    default=(UseKey.OWNER.value,),
+    show_default=True,
+    help="By what hours are added up; may be repeated.",
+)
+@json_option
+@csv_option
+@pass_service
+def use(
+    service: Service, since: datetime | None, until: datetime | None, by: tuple[str, ...]
+) -> None:
+    """Show how long slices were held, used and lent (admins)."""
+    by = tuple(dict.fromkeys(str(each) for each in by))
+    report = service.get(UseReport, "use", since=written(since), until=written(until), by=by)
+    if wants_json():
+        print_json(report)
+    elif wants_csv():
+        rows = ((*_of(row, by), *(getattr(row, name) for name in _SUMS)) for row in report.rows)
+        print_csv((*by, *_SUMS), rows)
+    else:
+        click.echo(f"From {clock(report.since)} to {clock(report.until)}, in hours:")
+        print_table(
+            (*(name.upper() for name in by), ">SLICES", ">CARDS", ">GIB", ">BUSY", ">LENT", ">KWH"),
+            ((*_of(row, by), *_cells(row)) for row in report.rows),
+        )
+
+
+def _of(row: UseRow, by: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(row.of.get(name, "") for name in by)
+
+
+def _cells(row: UseRow) -> tuple[str, ...]:
+    energy = None if row.energy_wh is None else row.energy_wh / 1000
+    sums = (row.slice_hours, row.card_hours, row.memory_gib_hours, row.busy_hours, row.lent_hours)
+    return tuple("-" if each is None else f"{each:.1f}" for each in (*sums, energy))

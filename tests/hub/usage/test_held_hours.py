@@ -1,0 +1,119 @@
+"""How long what was held: by owner, group, type and day, each at the size that it had then."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from sublet_hub.ledger.held_periods import HeldPeriod
+from sublet_hub.usage.held_hours import held_hours
+from sublet_hub.usage.store import HourOfUse
+from sublet_quota.wire.use import UseKey
+
+from tests.support.fake_agent import GIB
+from tests.support.hub_world import FakeHub, HubWorld, hub_world
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def a_period(owner: str, began_h: float, ended_h: float | None, **values: Any) -> HeldPeriod:
+    facts: dict[str, Any] = {
+        "slice_id": f"s-{owner}",
+        "began_at": NOON + timedelta(hours=began_h),
+        "ended_at": None if ended_h is None else NOON + timedelta(hours=ended_h),
+        "holder": "notebook",
+        "owner": owner,
+        "groups": ("lab",),
+        "job_id": None,
+        "pool": "interactive",
+        "size": None,
+        "node": "n1",
+        "gpu_id": "g",
+        "gpu_type": "H100",
+        "usable_mib": 80 * GIB,
+        "memory_mib": 20 * GIB,
+        "compute_milli": 100,
+    }
+    return HeldPeriod(**{**facts, **values})
+
+
+def test_each_time_counts_at_the_size_that_was_held_then() -> None:
+    periods = [a_period("ada", 0, 2), a_period("ada", 2, 4, memory_mib=80 * GIB)]
+    found = held_hours(periods, NOON, NOON + timedelta(hours=3), [UseKey.OWNER])
+    assert found[("ada",)].slices == 3
+    assert found[("ada",)].cards == 2 * 0.25 + 1 * 1.0
+    assert found[("ada",)].memory_gib == 2 * 20 + 1 * 80
+
+
+def test_a_slice_counts_as_the_larger_of_its_parts_and_as_no_more_than_its_card() -> None:
+    periods = [
+        a_period("compute", 0, 1, compute_milli=700),
+        a_period("unknown", 0, 1, usable_mib=None, gpu_type=None),
+        a_period("more", 0, 1, memory_mib=90 * GIB),
+    ]
+    found = held_hours(periods, NOON, NOON + timedelta(hours=1), [UseKey.OWNER])
+    assert {key[0]: hours.cards for key, hours in found.items()} == {
+        "compute": 0.7,
+        "unknown": 0.1,
+        "more": 1.0,
+    }
+
+
+def test_hours_are_added_up_by_what_is_asked_for_and_days_end_at_midnight() -> None:
+    periods = [a_period("ada", 0, None), a_period("bob", 6, 7, gpu_type="L4", groups=())]
+    end = NOON + timedelta(hours=24)
+    assert {k: v.slices for k, v in held_hours(periods, NOON, end, []).items()} == {(): 25}
+    by_day = held_hours(periods, NOON, end, [UseKey.DAY, UseKey.TYPE])
+    assert {key: hours.slices for key, hours in by_day.items()} == {
+        ("2026-11-24", "H100"): 12,
+        ("2026-11-24", "L4"): 1,
+        ("2026-11-25", "H100"): 12,
+    }
+    by_group = held_hours(periods, NOON, end, [UseKey.GROUP, UseKey.HOLDER, UseKey.NODE])
+    assert set(by_group) == {("lab", "notebook", "n1"), ("", "notebook", "n1")}
+    assert set(held_hours(periods, NOON, end, [UseKey.POOL])) == {("interactive",)}
+
+
+@pytest.mark.asyncio
+async def test_an_admin_sees_what_was_held_and_what_was_used_of_it(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        lease = await world.slice_for("ada", size="small")
+        created = datetime.fromisoformat(lease["created_at"])
+        hour = created.replace(minute=0, second=0, microsecond=0)
+        used = HourOfUse("ada", hour, busy_s=1800, lent_s=3600, energy_mj=3_600_000_000)
+        world.service.use._store.add_use([used, HourOfUse("bob", hour, busy_s=36)])
+        admin = world.admin()
+        status, report = await world.call("GET", "use?by=owner", admin)
+        assert status == 200
+        rows = {row["of"]["owner"]: row for row in report["rows"]}
+        assert (rows["ada"]["busy_hours"], rows["ada"]["lent_hours"]) == (0.5, 1.0)
+        assert rows["ada"]["energy_wh"] == 1000
+        assert (rows["bob"]["slice_hours"], rows["bob"]["busy_hours"]) == (0, 0.01)
+        until = datetime.fromisoformat(report["until"])
+        assert abs(rows["ada"]["slice_hours"] - (until - created) / timedelta(hours=1)) < 1e-3
+        _, by_type = await world.call("GET", "use?by=type&by=group", admin)
+        (row,) = by_type["rows"]
+        assert row["of"] == {"type": lease["gpu_type"], "group": ""}
+        assert row["busy_hours"] is None
+        before = quote((created - timedelta(hours=1)).isoformat())
+        _, none = await world.call("GET", f"use?by=type&until={before}", admin)
+        assert none["rows"] == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "query",
+    [
+        "by=mood",
+        "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",
+        "since=2020-01-01T00:00:00Z&until=2026-01-01T00:00:00Z",
+        "until=0001-01-02T00:00:00Z",
+    ],
+)
+async def test_a_report_that_cannot_be_is_refused(world: HubWorld, query: str) -> None:
+    assert (await world.call("GET", f"use?{query}", world.admin()))[0] == 400
+    assert (await world.call("GET", "use", world.user("ada")))[0] == 403
