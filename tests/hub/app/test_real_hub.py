@@ -185,3 +185,14 @@ async def test_a_token_file_that_others_can_read_stops_the_start(tmp_path: Path)
     processes.start_service()
     assert processes.running["service"].wait(120) == 1
     assert "chmod 600" in processes.log("service")
+
+
+async def test_an_admin_sees_the_share_of_a_user_who_has_no_server_and_of_nobody_else(
+    real: Processes,
+) -> None:
+    root = await asyncio.to_thread(real.token_of, "root")
+    await asyncio.to_thread(real.token_of, "bob")
+    status, share = await call(real, "GET", "share?owner=bob", root)
+    assert (status, share["groups_known"], share["slices"]) == (200, True, [])
+    status, problem = await call(real, "GET", "share?owner=nobody-at-all", root)
+    assert (status, problem["reason"]) == (404, "not-found")
