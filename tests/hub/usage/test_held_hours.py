@@ -112,6 +112,8 @@ async def test_an_admin_sees_what_was_held_and_what_was_used_of_it(
         "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",
         "since=2020-01-01T00:00:00Z&until=2026-01-01T00:00:00Z",
         "until=0001-01-02T00:00:00Z",
+        "until=1970-01-01T00:00:00Z",
+        "since=9999-01-01T00:00:00Z&until=9999-12-31T00:00:00Z",
     ],
 )
 async def test_a_report_that_cannot_be_is_refused(world: HubWorld, query: str) -> None:

@@ -1,6 +1,6 @@
 """For admins: the cards, all lending, and the quota document."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import Field
@@ -18,6 +18,7 @@ from sublet_hub.web.routes.owner import viewer_of
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _LONGEST_REPORT: Final = timedelta(days=400)
+_FIRST_REPORT: Final = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class QuotaInForce(WireModel):
@@ -57,15 +58,18 @@ async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
 
 
 async def _use(service: ServiceParts, call: Call) -> UseReport:
-    until = call.time("until") or service.now()
+    now = service.now()
+    # What is to come has not been held.
+    until = min(call.time("until") or now, now)
     try:
         since = call.time("since") or until - timedelta(days=7)
     except OverflowError as error:
         message = "?until= is too long ago"
         raise BadRequestError(message) from error
-    if not since < until or until - since > _LONGEST_REPORT:
+    if not _FIRST_REPORT <= since < until or until - since > _LONGEST_REPORT:
         message = (
-            f"a report has a beginning, and {_LONGEST_REPORT.days} days after it an end at most"
+            f"a report is of a time since 1970 that is over, and {_LONGEST_REPORT.days} days long "
+            "at most"
         )
         raise BadRequestError(message)
     asked = tuple(dict.fromkeys(call.texts("by")))
@@ -73,8 +77,6 @@ async def _use(service: ServiceParts, call: Call) -> UseReport:
     if unknown:
         message = f"?by={min(unknown)} is none: there are {', '.join(UseKey)}"
         raise BadRequestError(message)
-    # What is to come has not been held.
-    until = max(since, min(until, service.now()))
     return await service.use.report(since, until, [UseKey(each) for each in asked])
 
 
