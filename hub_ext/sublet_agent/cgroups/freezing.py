@@ -118,8 +118,7 @@ class SliceFreezer:
                 if whom is not None and not _holds_us(whom):
                     chosen.append(whom)
         # Before the others stand still: an account may have thousands, and that takes its time.
-        if not self._outsiders.still(gpu_id, pids, within_s):
-            return not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
+        self._outsiders.gather(gpu_id, pids)
         try:
             answers = self._book.begin(gpu_id, slice_id, chosen)
         except OSError as error:

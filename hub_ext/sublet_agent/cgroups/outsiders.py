@@ -3,31 +3,29 @@
 They come from cron, by ssh, or from a session of before, of an account that has a slice here, had
 one, or was seen to use the GPU without. Any of them may take the room of a slice that is coming
 back, or start somebody who does. So all of these accounts' stand still for that time, whether they
-use the GPU or not. A control group that holds nobody else is frozen as it is; from any other they
-are moved into a frozen group of the agent's, and back afterwards: a session's group is never
-emptied, which would end it. Then they are listed again until nobody is left outside, and nobody new
-ends before it is known whose it was (each of a chain starts the next and ends); where that has no
-end, nothing may be restored. The accounts of root and of the agent run too much else for that,
-and among pods, which count their own from 0, an account says nothing.
+use the GPU or not (``holding``). They are listed again until nobody is left outside, and nobody new
+ends before it is known whose it was; where that has no end, nothing may be restored. Who starts
+another and ends, for ever, is hunted (``chains``). The accounts of root and of the agent run too
+much else for that, and among pods, which count their own from 0, an account says nothing.
 """
 
-import contextlib
 import itertools
 import logging
 import os
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from sublet_quota.names.ids import GpuId
 
+from sublet_agent.cgroups.chains import hunt
 from sublet_agent.cgroups.driver_calls import DriverCalls
-from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
-from sublet_agent.cgroups.registry import GroupBook, is_in
+from sublet_agent.cgroups.ended import EndedProcesses
+from sublet_agent.cgroups.holding import Holding
+from sublet_agent.cgroups.outsiders_file import OutsidersFile
+from sublet_agent.cgroups.registry import Frozen, GroupBook
 from sublet_agent.cgroups.sightings import Lookout, Sighting
 from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.processes.process_table import ProcessTable
@@ -37,6 +35,8 @@ _LOOK_EVERY_S: Final = 0.1
 have memory of a GPU."""
 _LEAST_LOOKS: Final = 4
 """How often they are listed at least before it counts that some end as soon as they are seen."""
+_HUNT_AFTER: Final = 3
+"""After how many looks in which some are outside, or have ended, they are hunted."""
 _TOLD_FOR_S: Final = 60.0
 """How long it is told that some could not be stilled: longer than until the next try."""
 
@@ -60,27 +60,40 @@ class Outsiders:
         """
         self._book = book
         self._table = table
-        self._file = OutsidersFile(groups_file)
-        self._where = where
-        self._lookout = None if where is None else Lookout(book, table, where[0])
         self._calls = calls or DriverCalls()
         self._guard = threading.RLock()
         self._spared: dict[GpuId, frozenset[int]] = {}
-        self._held: HeldOutsiders | None = None
         self._looked_at = 0.0
         self._at_large: dict[GpuId, float] = {}
         self._strangers: dict[GpuId, frozenset[int]] = {}
+        self._holding: Holding | None = None
+        if where is not None:
+            file = OutsidersFile(groups_file)
+            self._holding = Holding(file, *where, self._holds_nobody_else)
+            self._lookout = Lookout(book, table, where[0])
+
+    def gather(self, gpu_id: GpuId, spared: Iterable[int]) -> None:
+        """Keep those from running who are there now; whether all stand, ``still`` says."""
+        if self._holding is None:
+            return
+        with self._guard:
+            self._spared[gpu_id] = frozenset(spared)
+            if self._free_the_spared(self._holding):
+                self._holding.take(self._look().outside)
 
     def still(self, gpu_id: GpuId, spared: Iterable[int], within_s: float) -> bool:
         """Keep all but the ``spared`` pids from running until ``end``; return whether all stand.
 
         Those who do not in ``within_s`` seconds may be at large: then nothing may be restored.
         """
-        if self._where is None:
+        holding = self._holding
+        if holding is None:
             return True
         with self._guard:
             self._spared[gpu_id] = frozenset(spared)
-            all_stand = self._still_all(time.monotonic() + within_s)
+            with EndedProcesses() as ended:
+                deadline = time.monotonic() + within_s
+                all_stand = self._still_all(holding, gpu_id, deadline, ended)
             if all_stand:
                 self._at_large.pop(gpu_id, None)
             else:
@@ -92,12 +105,12 @@ class Outsiders:
 
         Whoever calls has more to look at: where another GPU's look is under way, that is enough.
         """
-        if not self._guard.acquire(blocking=False):
+        if self._holding is None or not self._guard.acquire(blocking=False):
             return
         try:
             now = time.monotonic()
             if gpu_id in self._spared and now - self._looked_at >= _LOOK_EVERY_S:
-                self._take(self._look(frozenset()).outside)
+                self._holding.take(self._look().outside)
                 self._looked_at = now
         finally:
             self._guard.release()
@@ -116,17 +129,14 @@ class Outsiders:
 
     def hold(self, gpu_id: GpuId, pid: int) -> None:
         """Keep this process from running until ``end``, whosever it is but the agent's own."""
+        holding = self._holding
         with self._guard:
-            if gpu_id in self._spared and pid not in self._ours():
-                self._take({pid: self._where[0].place_of(pid) if self._where else None})
+            if holding is not None and gpu_id in self._spared and pid not in self._ours():
+                holding.take({pid: holding.tree.place_of(pid)})
 
     def has_stilled(self, pid: int) -> bool:
         """Whether a process is one of those kept from running."""
-        held = self._held
-        if held is None:
-            return False
-        at = held.tree.place_of(pid)
-        return at is not None and any(is_in(at, place) for place in held.places)
+        return self._holding is not None and self._holding.has(pid)
 
     def are_at_large(self, gpu_id: GpuId) -> bool:
         """Whether some could not be kept from running when a slice was last to come back."""
@@ -137,35 +147,36 @@ class Outsiders:
         """Let all run on that no other GPU's slice needs still."""
         with self._guard:
             self._spared.pop(gpu_id, None)
-            held = self._held
-            if self._spared or held is None:
-                return
-            if held.let_go():
-                self._file.forget()
-            else:
-                log.error("outsiders stay frozen in %s: thaw them by hand", ", ".join(held.places))
-            self._held = None
+            if not self._spared and self._holding is not None:
+                self._holding.let_go()
 
-    def _still_all(self, deadline: float) -> bool:
-        if not self._free_the_spared():
+    def _still_all(
+        self, holding: Holding, gpu_id: GpuId, deadline: float, ended: EndedProcesses
+    ) -> bool:
+        if not self._free_the_spared(holding):
             return False
         settled = False
+        restless = 0
         seen: frozenset[int] = frozenset()
         for looks in itertools.count(1):
-            listing = self._look(seen)
-            seen = listing.pids
-            if listing.outside or listing.ended:
+            sighting = self._look(seen)
+            seen = sighting.pids
+            unknown = self._is_any_unknown(gpu_id, sighting.ended, ended)
+            if sighting.outside or unknown:
                 settled = False
+                restless += 1
                 # Some end at any moment on a busy machine, but not in each of these.
-                enough = bool(listing.outside) or looks >= _LEAST_LOOKS
+                enough = bool(sighting.outside) or looks >= _LEAST_LOOKS
                 if enough and time.monotonic() >= deadline:
-                    whom = sorted(listing.outside) or "some end as soon as they are seen"
+                    whom = sorted(sighting.outside) or "some end as soon as they are seen"
                     log.warning("processes outside of their slices' groups run on: %s", whom)
                     return False
-                if listing.outside:
-                    self._take(listing.outside)
+                holding.take(sighting.outside)
+                if restless >= _HUNT_AFTER:
+                    accounts, ours = self._accounts(), self._ours()
+                    hunt(self._lookout, holding, accounts, self._inside, ours)
                 continue
-            held = self._held
+            held = holding.held
             if held is not None:
                 left_s = max(0.0, deadline - time.monotonic())
                 late = self._calls.wait_harmless(
@@ -180,24 +191,40 @@ class Outsiders:
             settled = True
         return True
 
-    def _free_the_spared(self) -> bool:
-        """Let go who is held for another GPU and comes back; return whether all these are free."""
-        held = self._held
-        if held is None:
-            return True
-        for pid in filter(self.has_stilled, frozenset().union(*self._spared.values())):
-            place = held.moved.get(pid)
-            if place is None:
-                return False
-            try:
-                held.tree.move(pid, place)
-            except OSError:
-                return False
-        return True
+    def _is_any_unknown(self, gpu_id: GpuId, pids: Iterable[int], ended: EndedProcesses) -> bool:
+        """Whether one of these, that have ended, may have been an outsider."""
+        accounts, unknown = self._accounts(), False
+        for pid in pids:
+            told = ended.account_and_parent(pid)
+            if told is None:
+                unknown = True
+                continue
+            uid, parent = told
+            # Whoever descends from somebody in a slice's group is in it, too.
+            if uid in accounts and self._book.slice_at(parent) is None:
+                unknown = True
+                self._hush(gpu_id, uid)
+        return unknown
 
-    def _look(self, seen: frozenset[int]) -> Sighting:
-        if self._lookout is None:
-            return Sighting({}, frozenset(), frozenset())
+    def _hush(self, gpu_id: GpuId, uid: int) -> None:
+        """Freeze an account's slices of other GPUs, too: then who ends was in none of them."""
+        for group in self._book.groups():
+            whom = Frozen(group.tree, group.whole)
+            there = group.tree.pids(group.whole)
+            if not self._ours().isdisjoint(there) or group.pod_uid is not None:
+                continue
+            if any(self._table.uid(pid) == uid for pid in there):
+                try:
+                    self._book.freeze_too(gpu_id, whom)
+                except OSError as error:
+                    log.warning("slice %s cannot be frozen: %s", group.slice_id, error)
+
+    def _free_the_spared(self, holding: Holding) -> bool:
+        """Let go who is held for another GPU and comes back; return whether all these are free."""
+        spared = frozenset().union(*self._spared.values())
+        return all(holding.free(pid) for pid in filter(holding.has, spared))
+
+    def _look(self, seen: frozenset[int] = frozenset()) -> Sighting:
         return self._lookout.look(self._accounts(), self._inside, seen)
 
     def _accounts(self) -> frozenset[int]:
@@ -212,83 +239,18 @@ class Outsiders:
         inside = set(self._ours())
         for group in self._book.groups():
             inside.update(group.tree.pids(group.whole))
-        held = self._held
+        held = None if self._holding is None else self._holding.held
         if held is not None:
             for place in held.places:
                 inside.update(held.tree.pids(place))
         return frozenset(inside)
 
-    def _take(self, outside: Mapping[int, str | None]) -> None:
-        if self._where is None or not outside:
-            return
-        tree, group = self._where
-        held = self._held
-        if held is None:
-            held = HeldOutsiders(tree, group)
-            try:
-                # On disk before anybody stands still: so that they are found, whatever becomes
-                # of us. Frozen before anybody is in: who comes in forks no more.
-                self._file.keep(held)
-                tree.make(group)
-                tree.begin_freezing(group)
-            except OSError as error:
-                log.warning("outsiders cannot be kept from running: %s", error)
-                return
-            self._held = held
-        self._take_in(self._held or held, outside)
-
-    def _take_in(self, held: HeldOutsiders, outside: Mapping[int, str | None]) -> None:
-        tree = held.tree
-        by_place: defaultdict[str, list[int]] = defaultdict(list)
-        for pid, place in outside.items():
-            if place is not None:
-                by_place[place].append(pid)
-        in_place: set[str] = set()
-        moved: dict[int, str] = {}
-        for place, here in sorted(by_place.items()):
-            if any(is_in(place, each) for each in (*held.places, *in_place)):
-                continue
-            with _told(f"group {place}"):
-                if self._holds_nobody_else(tree, place, frozenset(here)):
-                    in_place.add(place)
-                else:
-                    moved.update(dict.fromkeys(here, place))
-        try:
-            # All of them at once: an account may have thousands.
-            self._note(
-                replace(held, in_place=held.in_place | in_place, moved={**held.moved, **moved})
-            )
-        except OSError as error:
-            log.warning("outsiders cannot be kept from running: %s", error)
-            return
-        for place in in_place:
-            with _told(f"group {place}"):
-                tree.begin_freezing(place)
-        for pid in moved:
-            with _told(f"process {pid}"):
-                tree.move(pid, held.group)
-
-    def _note(self, held: HeldOutsiders) -> None:
-        self._file.keep(held)
-        self._held = held
-
-    def _holds_nobody_else(self, tree: FreezerTree, place: str, pids: frozenset[int]) -> bool:
+    def _holds_nobody_else(self, place: str, pids: frozenset[int]) -> bool:
         """Whether a group is these processes' and outsiders' alone, and nobody has frozen it."""
-        accounts, ours, lookout = self._accounts(), self._ours(), self._lookout
-        return (
-            place != "/"
-            and lookout is not None
-            and not tree.is_freezing(place)
-            and all(
-                each in pids or (each not in ours and lookout.is_outsider(each, accounts))
-                for each in tree.pids(place)
-            )
+        if self._holding is None or place == "/" or self._holding.tree.is_freezing(place):
+            return False
+        accounts, ours = self._accounts(), self._ours()
+        return all(
+            each in pids or (each not in ours and self._lookout.is_outsider(each, accounts))
+            for each in self._holding.tree.pids(place)
         )
-
-
-@contextlib.contextmanager
-def _told(whom: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        log.warning("%s cannot be kept from running: %s", whom, error)

@@ -36,6 +36,9 @@ class HeldOutsiders:
     moved: Mapping[int, str] = field(default_factory=dict)
     """The processes that are in the agent's group, by pid, and where each was before."""
 
+    others_from: str | None = None
+    """Where anybody else in the agent's group was before; ``None``: where their parents were."""
+
     @property
     def places(self) -> tuple[str, ...]:
         """Every place that is frozen."""
@@ -61,7 +64,7 @@ class HeldOutsiders:
         """
         found = {}
         for pid in self.tree.pids(self.group):
-            place = self.moved.get(pid) or self.moved.get(_parent_of(pid))
+            place = self.moved.get(pid) or self.moved.get(_parent_of(pid)) or self.others_from
             if place is not None:
                 found[pid] = place
         return found
@@ -90,6 +93,7 @@ class OutsidersFile:
             "group": held.group,
             "in_place": sorted(held.in_place),
             "moved": {str(pid): place for pid, place in held.moved.items()},
+            "others_from": held.others_from,
         }
         replace_file(self._path, json.dumps(fields).encode())
 
@@ -127,4 +131,5 @@ def _from_fields(fields: Mapping[str, Any]) -> HeldOutsiders:
         str(fields["group"]),
         frozenset(map(str, fields["in_place"])),
         {int(pid): str(place) for pid, place in fields["moved"].items()},
+        None if fields.get("others_from") is None else str(fields["others_from"]),
     )

@@ -4,7 +4,7 @@ An account may have thousands of processes, so nothing is read of a process that
 where it belongs, and of any other each file once.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sublet_agent.cgroups.registry import GroupBook
@@ -63,6 +63,22 @@ class Lookout:
                 if self._book.slice_in(lines) is None:
                     outside[pid] = self._tree.place_in(lines)
         return Sighting(outside, frozenset(ended), frozenset(pids))
+
+    def newly_seen(self, accounts: Collection[int], seen: set[int]) -> Iterator[tuple[int, str]]:
+        """Yield outsiders, each with its place, the moment that it is seen; those not in ``seen``.
+
+        Whoever was listed is in that afterwards.
+        """
+        pids = set(self._table.pids())
+        new = sorted(pids - seen, reverse=True)
+        seen &= pids
+        for pid in new:
+            seen.add(pid)
+            if self._table.uid(pid) in accounts:
+                lines = cgroup_lines(pid)
+                place = self._tree.place_in(lines)
+                if place is not None and self._book.slice_in(lines) is None:
+                    yield pid, place
 
     def is_outsider(self, pid: int, accounts: Collection[int]) -> bool:
         """Whether this process is one of these accounts', and in no slice's group."""

@@ -1,5 +1,6 @@
 """Who is in no slice's group stands still while a slice comes back, and runs on where they were."""
 
+import contextlib
 import mmap
 import os
 import subprocess
@@ -321,15 +322,18 @@ def test_a_pod_of_another_gpu_that_begins_to_use_this_one_is_held_whole_and_wher
 
 
 def test_where_they_do_not_stand_still_in_time_nothing_comes_back_and_it_is_told(groups, cleo):
-    outside = groups.family(uid=cleo)
-    groups.serve(groups.slice("c", groups.family(uid=cleo)))
-    with coming_back(groups, within_s=0.0) as stillness:
+    book = LateBook(groups.file)
+    book.note_accounts([cleo])
+    outsiders = Outsiders(book, groups.table, groups.file, groups.keeper.place_for_outsiders)
+    book.by_then = lambda: groups.family(uid=cleo)
+    freezer = SliceFreezer(book, outsiders)
+    with freezer.freeze_neighbours(GPU, "a", [], 0.0) as stillness:
         assert stillness.problem == not_frozen_clause(NotFrozen.OUTSIDERS_AT_LARGE)
-    assert groups.outsiders.are_at_large(GPU)
-    assert outside.starts("child")
-    with coming_back(groups) as stillness:
+    assert outsiders.are_at_large(GPU)
+    assert book.done.starts("child")
+    with freezer.freeze_neighbours(GPU, "a", [], WITHIN_S) as stillness:
         assert stillness.problem == ""
-    assert not groups.outsiders.are_at_large(GPU)
+    assert not outsiders.are_at_large(GPU)
 
 
 def test_a_node_tells_of_the_gpu_to_which_nothing_comes_back(groups, cleo):
@@ -460,6 +464,97 @@ def test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_sti
                     assert stillness.problem or count[:8] == before
         finally:
             count[8] = 1
+
+
+@contextlib.contextmanager
+def chain(uid, file, place=None, tree=None):
+    """Have processes of an account each of which starts another and ends; yields their count."""
+    file.write_bytes(bytes(16))
+    with file.open("r+b") as opened, mmap.mmap(opened.fileno(), 16) as count:
+        command = [sys.executable, "-c", _REAPED + _CHAIN, str(uid), str(file)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as parent:
+            try:
+                if place is not None:
+                    tree.move(parent.pid, place)
+                parent.stdin.write(b"go")
+                parent.stdin.flush()
+                until(lambda: count[:8] != bytes(8))
+                yield count
+            finally:
+                count[8] = 1
+                parent.stdin.close()
+
+
+# Who has ended is taken away at once, and no more than these are born in all.
+_REAPED = """
+import ctypes, signal, sys, os
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+sys.stdin.buffer.read(2)
+if os.fork():
+    sys.stdin.buffer.read()
+    os._exit(0)
+"""
+
+
+def comes_back_beside(groups, count):
+    """Try it as often as an agent does in a while; return whether a try succeeded."""
+    for _ in range(10):
+        with coming_back(groups, within_s=1.0) as stillness:
+            if stillness.problem == "":
+                before = count[:8]
+                time.sleep(0.05)
+                assert count[:8] == before
+                return True
+    return False
+
+
+def test_a_chain_of_which_each_starts_another_and_ends_keeps_nobody_away(groups, cleo, tmp_path):
+    with chain(cleo, tmp_path / "count") as count:
+        groups.serve(groups.slice("c", groups.family(uid=cleo)))
+        assert comes_back_beside(groups, count)
+        before = count[:8]
+        until(lambda: count[:8] != before)
+
+
+def test_a_chain_in_a_group_with_others_keeps_nobody_away_and_the_others_run(
+    groups, cleo, session, tmp_path
+):
+    daemon = groups.family()
+    groups.tree.move(daemon.pid, session)
+    with chain(cleo, tmp_path / "count", session, groups.tree) as count:
+        groups.serve(groups.slice("c", groups.family(uid=cleo)))
+        for _ in range(3):
+            with coming_back(groups) as stillness:
+                assert stillness.problem == ""
+                before = count[:8]
+                assert daemon.starts("child")
+                assert count[:8] == before
+            # Where they were, and not in the agent's group.
+            until(lambda before=before: count[:8] != before)
+            assert not groups.tree.exists(groups.keeper.place_for_outsiders[1])
+
+
+def test_a_chain_in_ones_own_slice_of_another_gpu_keeps_nobody_away(groups, cleo, tmp_path):
+    server = groups.family(uid=cleo)
+    groups.serve(groups.slice("c", server, gpu_id="GPU-2"))
+    rest = groups.book.of("c").rest
+    with chain(cleo, tmp_path / "count", rest, groups.tree) as count:
+        with coming_back(groups) as stillness:
+            assert stillness.problem == ""
+        before = count[:8]
+        until(lambda: count[:8] != before)
+        assert server.starts("child")
+
+
+def test_whoever_ends_for_ever_of_an_account_without_a_slice_keeps_nobody_away(
+    groups, cleo, tmp_path
+):
+    groups.serve(groups.slice("c", groups.family(uid=cleo)))
+    with chain(an_account(), tmp_path / "count") as count, coming_back(groups) as stillness:
+        assert stillness.problem == ""
+        before = count[:8]
+        until(lambda: count[:8] != before)
 
 
 def test_who_starts_others_for_ever_is_stilled_too(groups, cleo):

@@ -190,6 +190,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         2,
+        "who ends as soon as they are seen is nobody's",
+        _OUTSIDERS,
+        "if uid in accounts and self._book.slice_at(parent) is None:",
+        "if uid in accounts and self._book.slice_at(parent) is self:",
+        (
+            (
+                f"{_OUTSIDE}::"
+                "test_where_each_starts_another_and_ends_nothing_comes_back_or_they_stand_still"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
         "accounts of strangers are not remembered",
         _OUTSIDERS,
         "self._strangers[gpu_id] = known | {uid}",
