@@ -131,12 +131,15 @@ def _state_after(tools: MoveTools, target: Target) -> ProcessState | None:
     return tools.device.state(target.identity.pid)
 
 
-def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objection | None:
+def restore_one(
+    tools: MoveTools, target: Target, outcome: MoveOutcome, why_not_now: Callable[[], str]
+) -> Objection | None:
     """Move one suspended process back, paused; return why the move cannot go on, or ``None``.
 
-    There must be room for it, and everybody else must stand still: only ``restore_all`` may call
-    this. What became of the process is in ``outcome``. ``DeviceError`` where its state cannot be
-    read.
+    ``why_not_now`` is asked last, right before the device is called: all else takes milliseconds,
+    in which somebody may have begun to use the GPU. There must be room for it, and everybody else
+    must stand still: only ``restore_all`` may call this. What became of the process is in
+    ``outcome``. ``DeviceError`` where its state cannot be read.
     """
     pid = target.identity.pid
     if not tools.table.is_alive(target.identity):
@@ -146,6 +149,13 @@ def restore_one(tools: MoveTools, target: Target, outcome: MoveOutcome) -> Objec
     state = tools.device.state(pid)
     if state is ProcessState.SUSPENDED:
         tools.journal.write(Step.RESUMING, [target])
+        try:
+            obstacle = why_not_now()
+        except DeviceError as error:
+            obstacle = str(error)
+        if obstacle:
+            tools.journal.write(Step.SUSPENDED, [target])
+            return Objection(MoveEnd.PUT_OFF, obstacle, target)
         failure, state = _moved(tools, target, tools.device.resume)
         if state is ProcessState.SUSPENDED:
             if isinstance(failure, OutOfGpuMemoryError | ResumeRefusedError):

@@ -4,12 +4,12 @@ The order: pause every other process on the GPU, but for one that is stopped and
 freeze the other slices' control groups, so that nobody does anything there, is let go on, or is
 born; list again, until two listings agree, and pause who was born meanwhile elsewhere; read the
 card's own count of its free memory; compare it with what is needed and a margin; only then restore,
-looking again before each process; thaw, and only then let the others run. Nothing is restored
-beside a process of no slice that is not frozen; one that begins to use the card during a restore is
-frozen as soon as the card lists it. Where there is no freezer, or a process is in nobody's group,
-whoever is born during the restore is paused then, and beside one that is stopped nothing is
-restored: anybody may let it go on. On a time-out everybody runs on and nothing is restored. This
-module alone calls ``restore_one``.
+looking again before each process, and once more when all is written down and only the call is
+left; thaw, and only then let the others run. Nothing is restored beside a process of no slice that
+is not frozen; one that begins to use the card during a restore is frozen as soon as the card lists
+it. Where there is no freezer, or a process is in nobody's group, whoever is born during the restore
+is paused then, and beside one that is stopped nothing is restored: anybody may let it go on. On a
+time-out everybody runs on and nothing is restored. This module alone calls ``restore_one``.
 """
 
 import contextlib
@@ -74,9 +74,14 @@ def _restore_while_still(
         obstacle = others.stop_until_nothing_changes() or _no_room(tools, waiting)
         if obstacle:
             return obstacle
+        left = tuple(waiting)
         target = waiting.pop(0)
+
+        def why_not_now(left: Sequence[Target] = left) -> str:
+            return others.stop() or _no_room(tools, left)
+
         with _nobody_born_runs(others):
-            objection = restore_one(tools, target, outcome)
+            objection = restore_one(tools, target, outcome, why_not_now)
         if objection is not None:
             return objection.detail
         if target.identity in outcome.on_gpu:

@@ -1,6 +1,7 @@
 """Resuming slices: each hazard, and what must be left after it."""
 
 import threading
+from dataclasses import replace
 
 from sublet_agent.devices.interface import DeviceError, ProcessState
 from sublet_agent.moves.pausing import PauseReason
@@ -102,6 +103,45 @@ def test_room_taken_between_pause_and_restore_is_seen(bench):
         bench.device.processes_here[2], "memory_mib", 55 * GIB
     )
     assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.PUT_OFF
+    assert bench.device.counted()["resume"] == 0
+
+
+class SlowJournal:
+    """A journal in which something happens while it is written that a restore begins."""
+
+    def __init__(self, journal, meanwhile):
+        self._journal = journal
+        self._meanwhile = meanwhile
+
+    def write(self, step, targets):
+        self._journal.write(step, targets)
+        if step is Step.RESUMING:
+            self._meanwhile()
+
+
+def test_room_taken_while_a_restore_is_written_down_is_seen(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 30 * GIB))
+    bench.process("other", 2, GIB)
+    other = bench.device.processes_here[2]
+    journal = SlowJournal(bench.tools.journal, lambda: setattr(other, "memory_mib", 55 * GIB))
+    outcome = resume_slice(replace(bench.tools, journal=journal), bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
+    assert bench.device.counted()["resume"] == 0
+    assert [e.step for e in bench.tools.journal.entries() if e.target == image] == [Step.SUSPENDED]
+    other.memory_mib = GIB
+    assert resume_slice(bench.tools, bench.plan(image)).end is MoveEnd.DONE
+
+
+def test_beside_a_stranger_who_begins_while_a_restore_is_written_down_nothing_is_restored(bench):
+    (image,) = suspended(bench, bench.process("s", 1, 8 * GIB))
+
+    def a_stranger_begins():
+        bench.process("other", 2, GIB)
+        del bench.owners[2]
+
+    journal = SlowJournal(bench.tools.journal, a_stranger_begins)
+    outcome = resume_slice(replace(bench.tools, journal=journal), bench.plan(image))
+    assert outcome.end is MoveEnd.PUT_OFF
     assert bench.device.counted()["resume"] == 0
 
 

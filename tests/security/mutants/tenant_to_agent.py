@@ -127,6 +127,20 @@ MUTANTS: Final = (
     ),
     Mutant(
         2,
+        "room that is taken while a restore is written down is not missed",
+        "hub_ext/sublet_agent/moves/one_process.py",
+        "obstacle = why_not_now()",
+        'obstacle = ""',
+        (
+            f"{_RESUMES}::test_room_taken_while_a_restore_is_written_down_is_seen",
+            (
+                f"{_RESUMES}::test_beside_a_stranger_who_begins_while_a_restore_is_written_down_"
+                "nothing_is_restored"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
         "it is restored beside one that could not be paused",
         _RESTORE,
         "if passed_over is not None and isinstance(failure.error, StandsStillError):",
