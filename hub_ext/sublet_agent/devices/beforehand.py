@@ -53,6 +53,7 @@ def why_not_suspendable(
     try:
         patterns = (_SHARED_MEMORY, *(f"/{each}" for each in TOOLS))
         mapped = memory.mapped(pid, patterns, proc, whose)
+        # An empty path names none.
         injected = any(memory.variables(pid, _INJECTION, proc, whose=whose))
     except FileNotFoundError:
         return Unsuspendable(Obstacle.UNREADABLE, f"process {pid} is gone")
@@ -66,7 +67,6 @@ def why_not_suspendable(
         return Unsuspendable(Obstacle.CUDA_IPC, detail)
     tool = next((each for each in TOOLS if f"/{each}" in mapped), None)
     if tool is None and injected:
-        # An empty path names none.
         tool = _INJECTION
     if tool is not None:
         detail = f"a profiler or another tool is in process {pid} ({tool})"

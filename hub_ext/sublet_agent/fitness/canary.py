@@ -111,11 +111,12 @@ _KINDS: Final[dict[str, type[CudaMemory] | type[SimulatedMemory]]] = {
 
 def main() -> None:
     """Take orders until there are none any more."""
-    kind, *accounts = sys.argv[1:]
+    kind, *uid = sys.argv[1:]
     if kind == "simulated":
         # Another account may not be let read this program's files.
         _simulated_client()
-    for account in map(int, accounts):
+    if uid:
+        account = int(uid[0])
         os.setgroups([])
         os.setresgid(account, account, account)
         os.setresuid(account, account, account)

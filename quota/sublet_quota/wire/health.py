@@ -1,6 +1,7 @@
 """What the service tells anybody of its health: codes and counts, and nothing about anybody."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic import Field
 
@@ -8,7 +9,7 @@ from sublet_quota.reasons.fitness import Unfit
 from sublet_quota.reasons.installation.standings import AgentRefusal, HubStanding, QuotaStanding
 from sublet_quota.wire.schema import AnswerModel, Count, Name
 
-_MOST_CODES = 100
+_MOST_CODES: Final = 100
 
 
 class Health(AnswerModel):

@@ -1,7 +1,7 @@
 """What a notebook server answers by itself below its ``/sublet/api/``, for its own front ends."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue, StringConstraints
 
@@ -19,7 +19,7 @@ from sublet_quota.wire.schema import (
     keeps_first,
 )
 
-_MOST_LISTED = 10_000
+_MOST_LISTED: Final = 10_000
 _Literal = Annotated[str, StringConstraints(max_length=256 * 1024)]
 """A text of Python; the server takes no longer body."""
 

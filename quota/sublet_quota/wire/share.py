@@ -1,6 +1,6 @@
 """Bodies about a user's share: the last hour of a slice, quotas, the week's use, another size."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -21,9 +21,9 @@ from sublet_quota.wire.schema import (
     keeps_first,
 )
 
-_MOST_POINTS = 360
-_MOST_GROUPS = 1000
-_MOST_WH = 1e18
+_MOST_POINTS: Final = 360
+_MOST_GROUPS: Final = 1000
+_MOST_WH: Final = 1e18
 
 
 class LentPeriod(AnswerModel):
