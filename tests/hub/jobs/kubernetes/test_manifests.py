@@ -13,6 +13,7 @@ import pytest
 import yaml
 from kubernetes_validate import validate
 from sublet_hub.jobs.backends.kubernetes.objects.manifests import manifest_of, resource_of
+from sublet_hub.jobs.backends.kubernetes.objects.names import ALL_JOBS, JOB_ID
 from sublet_hub.jobs.backends.kubernetes.objects.pod import environment_of, request_of
 from sublet_hub.jobs.backends.kubernetes.objects.settings import KueueSettings, SeveralNodes
 from sublet_quota.life_cycles.job_states import JobState
@@ -98,6 +99,22 @@ def test_a_train_job_patches_nothing_that_kubeflows_trainer_has_no_field_for() -
     inside = replicated["template"]["spec"]["template"]["spec"]
     assert set(inside) <= FIELDS_OF_TRAINERS_PODS
     assert all(set(each) <= FIELDS_OF_TRAINERS_CONTAINERS for each in inside["containers"])
+
+
+@pytest.mark.parametrize("name", ["jobset", "trainjob"])
+def test_the_jobs_that_others_make_of_an_object_are_not_taken_for_the_service_s_own(
+    name: str,
+) -> None:
+    """By one label policies know them; with all labels of its own the service would remove them."""
+    spec = manifest_of(*CASES[name])["spec"]
+    if name == "trainjob":
+        (patch,) = spec["runtimePatches"]
+        spec = patch["trainingRuntimeSpec"]["template"]["spec"]
+    (replicated,) = spec["replicatedJobs"]
+    labels = replicated["template"]["metadata"]["labels"]
+    needed = {each.partition("=")[0] for each in ALL_JOBS.split(",")}
+    assert JOB_ID in labels
+    assert not needed <= labels.keys()
 
 
 def test_no_token_and_nothing_of_the_hubs_is_in_a_jobs_pod() -> None:

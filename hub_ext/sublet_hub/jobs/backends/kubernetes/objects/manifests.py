@@ -7,6 +7,7 @@ is never tried again by the cluster: whether and when a job begins anew is our q
 from typing import Final
 
 from sublet_hub.jobs.backends.kubernetes.objects.names import (
+    JOB_ID,
     NODES,
     TRAINERS_CONTAINER,
     nodes_mark,
@@ -117,8 +118,7 @@ def _job_set_spec(placed: PlacedJob, settings: KubeJobSettings, labels: dict[str
     inside = _job_spec(placed, settings, labels, pods=placed.job.gpus, command=command)
     inside.pop("suspend", None)
     inside.pop("ttlSecondsAfterFinished")
-    # The Jobs that it is made into have labels, too: by these the chart's policies know them.
-    made_into = {"metadata": {"labels": dict(labels)}, "spec": inside}
+    made_into = {"metadata": _of_what_it_is_made_into(placed), "spec": inside}
     spec: Manifest = {
         "failurePolicy": {"maxRestarts": 0},
         "network": {"enableDNSHostnames": True},
@@ -142,7 +142,7 @@ def _train_job_spec(
     inside["containers"] = [{"name": TRAINERS_CONTAINER, **patched}]
     metadata = {"labels": labels, "annotations": annotations_of(placed)}
     made_into = {
-        "metadata": {"labels": dict(labels)},
+        "metadata": _of_what_it_is_made_into(placed),
         "spec": {"template": {"metadata": metadata, "spec": inside}},
     }
     runtime = {"spec": {"replicatedJobs": [{"name": TRAINERS_CONTAINER, "template": made_into}]}}
@@ -166,6 +166,14 @@ def _train_job_spec(
     if settings.kueue is not None:
         spec["suspend"] = True
     return spec
+
+
+def _of_what_it_is_made_into(placed: PlacedJob) -> Manifest:
+    """Return the label by which the chart's policies know the Jobs that others make of an object.
+
+    No more: what ``ALL_JOBS`` finds the service made itself, and removes where it is not wanted.
+    """
+    return {"labels": {JOB_ID: placed.job.job_id}}
 
 
 _PATCHED_IN_PODS: Final = (
