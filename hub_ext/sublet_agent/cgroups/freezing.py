@@ -117,6 +117,8 @@ class SliceFreezer:
                 whom = _rest_of(group, pids) if own else Frozen(group.tree, group.whole)
                 if whom is not None and not _holds_us(whom):
                     chosen.append(whom)
+        if self._outsiders.must_run_first():
+            return "who runs outside of slices has stood still for other GPUs' slices for too long"
         # Before the others stand still: an account may have thousands, and that takes its time.
         self._outsiders.gather(gpu_id, pids)
         try:

@@ -37,6 +37,10 @@ _LEAST_LOOKS: Final = 4
 """How often they are listed at least before it counts that some end as soon as they are seen."""
 _HUNT_AFTER: Final = 3
 """After how many looks in which some are outside, or have ended, they are hunted."""
+_LONGEST_S: Final = 30.0
+"""How long they may stand still for one restore after another, where these overlap."""
+_REST_S: Final = 1.0
+"""How long they run then, until the next."""
 _TOLD_FOR_S: Final = 60.0
 """How long it is told that some could not be stilled: longer than until the next try."""
 
@@ -67,17 +71,34 @@ class Outsiders:
         self._at_large: dict[GpuId, float] = {}
         self._strangers: dict[GpuId, frozenset[int]] = {}
         self._holding: Holding | None = None
+        self._held_since = 0.0
+        self._rest_until = 0.0
         if where is not None:
             file = OutsidersFile(groups_file)
             self._holding = Holding(file, *where, self._holds_nobody_else)
             self._lookout = Lookout(book, table, where[0])
+
+    def monotonic(self) -> float:
+        """Return the time, in seconds, by a clock that nobody sets."""
+        return time.monotonic()
+
+    def must_run_first(self) -> bool:
+        """Whether no restore may begin: they have stood still for others for too long, and run now.
+
+        Cards whose restores overlap would never let them go.
+        """
+        with self._guard:
+            now = self.monotonic()
+            if self._spared:
+                return now - self._held_since >= _LONGEST_S
+            return now < self._rest_until
 
     def gather(self, gpu_id: GpuId, spared: Iterable[int]) -> None:
         """Keep those from running who are there now; whether all stand, ``still`` says."""
         if self._holding is None:
             return
         with self._guard:
-            self._spared[gpu_id] = frozenset(spared)
+            self._spare(gpu_id, spared)
             if self._free_the_spared(self._holding):
                 self._holding.take(self._look().outside)
 
@@ -90,7 +111,7 @@ class Outsiders:
         if holding is None:
             return True
         with self._guard:
-            self._spared[gpu_id] = frozenset(spared)
+            self._spare(gpu_id, spared)
             with EndedProcesses() as ended:
                 deadline = time.monotonic() + within_s
                 all_stand = self._still_all(holding, gpu_id, deadline, ended)
@@ -146,9 +167,18 @@ class Outsiders:
     def end(self, gpu_id: GpuId) -> None:
         """Let all run on that no other GPU's slice needs still."""
         with self._guard:
-            self._spared.pop(gpu_id, None)
-            if not self._spared and self._holding is not None:
+            if self._spared.pop(gpu_id, None) is None or self._spared:
+                return
+            now = self.monotonic()
+            if now - self._held_since >= _LONGEST_S:
+                self._rest_until = now + _REST_S
+            if self._holding is not None:
                 self._holding.let_go()
+
+    def _spare(self, gpu_id: GpuId, pids: Iterable[int]) -> None:
+        if not self._spared:
+            self._held_since = self.monotonic()
+        self._spared[gpu_id] = frozenset(pids)
 
     def _still_all(
         self, holding: Holding, gpu_id: GpuId, deadline: float, ended: EndedProcesses

@@ -212,6 +212,44 @@ def test_they_stand_still_until_the_last_gpu_needs_it_no_more(groups, cleo):
     assert outside.starts("child")
 
 
+class TimedOutsiders(Outsiders):
+    """Outsiders of whom a test tells how long they have stood still."""
+
+    def monotonic(self):
+        return self.now[0]
+
+
+def test_where_restores_overlap_without_end_they_run_in_between(groups, cleo):
+    outside = groups.family(uid=cleo)
+    groups.book.note_accounts([cleo])
+    now = [0.0]
+    where = groups.keeper.place_for_outsiders
+    outsiders = TimedOutsiders(groups.book, groups.table, groups.file, where)
+    outsiders.now = now
+    freezer = SliceFreezer(groups.book, outsiders)
+
+    def begins(gpu_id, opened):
+        return opened.enter_context(freezer.freeze_neighbours(gpu_id, "a", [], WITHIN_S)).problem
+
+    with contextlib.ExitStack() as first:
+        assert begins(GPU, first) == ""
+        now[0] = 29.0
+        with contextlib.ExitStack() as second:
+            assert begins("GPU-2", second) == ""
+            now[0] = 31.0
+            with contextlib.ExitStack() as third:
+                assert "for too long" in begins("GPU-3", third)
+            assert stands_still(groups, outside.pid)
+    assert outside.starts("child")
+    with contextlib.ExitStack() as at_once:
+        assert "for too long" in begins("GPU-3", at_once)
+        assert outside.starts("child")
+    now[0] = 33.0
+    with contextlib.ExitStack() as later:
+        assert begins("GPU-3", later) == ""
+        assert stands_still(groups, outside.pid)
+
+
 def test_who_logs_in_meanwhile_is_found(groups, cleo):
     groups.serve(groups.slice("c", groups.family(uid=cleo)))
     with coming_back(groups) as stillness:
