@@ -140,7 +140,7 @@ class _Others:
             at_large = self._at_large(listed, passed_over)
             # First, also where somebody is at large beside whom nothing is restored: what is on
             # its way back already needs each of these still.
-            failure = self._pause(at_large.born, passed_over if but_stopped else None)
+            failure = self._pause(at_large.born, passed_over, but_stopped=but_stopped)
             if failure:
                 return failure
             if at_large.strangers and not but_stopped:
@@ -150,10 +150,12 @@ class _Others:
                 return ""
         return "processes start and end on this GPU faster than they can be paused"
 
-    def _pause(self, born: Sequence[Target], passed_over: set[ProcessIdentity] | None) -> str:
+    def _pause(
+        self, born: Sequence[Target], passed_over: set[ProcessIdentity], *, but_stopped: bool
+    ) -> str:
         """Pause these; return why one cannot be, or ``""``.
 
-        Into ``passed_over``, where it is given, go those that are stopped: no failures then.
+        ``but_stopped``: those that are stopped go into ``passed_over``, and are no failures.
         """
         tools = self._tools
         failures = tools.paused_processes.pause(
@@ -162,7 +164,7 @@ class _Others:
         failed = {f.target.identity for f in failures}
         self.paused.extend(t for t in born if t.identity not in failed)
         for failure in failures:
-            if passed_over is not None and isinstance(failure.error, StandsStillError):
+            if but_stopped and isinstance(failure.error, StandsStillError):
                 passed_over.add(failure.target.identity)
             elif not failure.gone:
                 pid = failure.target.identity.pid

@@ -143,7 +143,7 @@ MUTANTS: Final = (
         2,
         "it is restored beside one that could not be paused",
         _RESTORE,
-        "if passed_over is not None and isinstance(failure.error, StandsStillError):",
+        "if but_stopped and isinstance(failure.error, StandsStillError):",
         "if isinstance(failure.error, DeviceError):",
         (
             (
