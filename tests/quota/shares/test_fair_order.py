@@ -116,6 +116,12 @@ def test_who_is_tied_shares_a_place_and_tied_groups_are_compared_inside() -> Non
     assert places[NodeName("/")] == 0
 
 
+def test_who_is_tied_with_a_group_shares_the_place_of_the_best_in_it() -> None:
+    made = tree(group("x", group("x1"), group("x2")), group("z"))
+    places = ranks(made, used_in(made, {"x1": 2, "x2": 1, "z": 3}))
+    assert [places[NodeName(n)] for n in ("/", "x/", "z", "x2", "x1")] == [0, 1, 1, 3, 4]
+
+
 uses = st.sampled_from([0.0, 1.0, 2.0, 3.5])
 
 

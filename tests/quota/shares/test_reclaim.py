@@ -83,6 +83,13 @@ CASES = {
         (A, B, group("c", weight=0)), "b:1 b:1 b:1 c:1", "a:1", "c4"
     ),
     "as few as are needed": Case((A2, B), "b:1/2 b:1/2 b:1 b:2", "a:2", "b4"),
+    "one that is enough instead of several": Case((A2, B), "b:3 b:1", "a:2", "b1"),
+    "the furthest above though another's is newer": Case(
+        (A1, B, C), "c:1 c:1 c:1/2 b:1 b:1/2", "a:1", "c2"
+    ),
+    "who would be the furthest above with the request gives of its own": Case(
+        (A1, B2), "a:3/5 a:4/5 b:2 b:3/5", "a:2/5", "a2"
+    ),
     "nothing unless the request then fits": Case(
         (A2, B), "b:1! b:1! b:1! b:1", "a:2", "too little: 1"
     ),
@@ -96,6 +103,19 @@ CASES = {
     ),
     "what a group lent to a sibling it takes back before it goes to others": Case(
         (LAB, group("b", guaranteed=2)), "cv:1 cv:1 b:1 b:1", "nlp:1", "cv2"
+    ),
+    "first inside, and then from others as far as the parent is within its guarantee": Case(
+        (
+            group("lab", group("nlp", guaranteed=1), group("cv"), guaranteed=1),
+            A1,
+            group("b", guaranteed=2),
+        ),
+        "cv:1/2 a:3/2 b:2",
+        "nlp:1",
+        "a2 cv1",
+    ),
+    "what a sibling is due is not had from others meanwhile": Case(
+        (LAB, B2), "cv:1 b:1 b:1 b:1", "cv:1", "too little: 0", waiting="nlp:1"
     ),
     "in a group that is within its guarantee, from outside": Case(
         (LAB, B), "cv:1 b:1 b:1 b:1", "cv:1", "b4"
