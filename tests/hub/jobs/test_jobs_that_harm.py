@@ -26,6 +26,7 @@ from sublet_hub.jobs.notebook import locate_notebook
 from sublet_hub.jobs.progress import Progress, ProgressFile, last_failure
 from sublet_hub.ledger import ledger as ledger_module
 from sublet_hub.ledger.database import Database, LedgerWriteError
+from sublet_hub.ledger.held_periods import HeldPeriod
 from sublet_hub.ledger.records import Change, EventRecord, StartedProcess
 from sublet_hub.ledger.text import storable
 from sublet_hub.state.job_files import JobFiles
@@ -313,11 +314,13 @@ async def test_a_job_whose_end_cannot_be_stored_in_its_words_ends_without_them(
     ada = await make_ada(world)
     write = Database.write
 
-    def write_or_refuse(self: Database, change: Change, now: datetime) -> tuple[EventRecord, ...]:
+    def write_or_refuse(
+        self: Database, change: Change, now: datetime, begun: tuple[HeldPeriod, ...] = ()
+    ) -> tuple[EventRecord, ...]:
         if any("not to be stored" in job.reason.told for job in change.jobs):
             message = "refused"
             raise LedgerWriteError(message)
-        return write(self, change, now)
+        return write(self, change, now, begun)
 
     monkeypatch.setattr(Database, "write", write_or_refuse)
     job = await ada.until(await ada.submit(["fail", "not to be stored"]), "failed")
@@ -335,7 +338,7 @@ async def test_an_eviction_that_cannot_be_stored_for_a_while_is_still_one(
     refused: list[Change] = []
     with monkeypatch.context() as patch:
 
-        def refuse(_self: Database, change: Change, _now: datetime) -> tuple[EventRecord, ...]:
+        def refuse(_self: Database, change: Change, *_rest: object) -> tuple[EventRecord, ...]:
             refused.append(change)
             message = "the database is away"
             raise LedgerWriteError(message)
