@@ -298,8 +298,8 @@ MUTANTS: Final = (
         18,
         "one use that no column holds keeps all from being stored",
         "hub_ext/sublet_hub/usage/store.py",
-        "        except _BAD_VALUES:\n            for row in rows:\n",
-        "        except _BAD_VALUES:\n            for row in ():\n",
+        "good = [row for row in rows if self._fits(row)]",
+        "good = list[dict[str, Any]]()",
         (
             "tests/hub/ledger/test_reading.py::test_use_that_no_column_holds_keeps_nobody_elses_from_being_stored",
         ),
