@@ -25,7 +25,7 @@ from sublet_agent.cgroups.driver_calls import DriverCalls
 from sublet_agent.cgroups.ended import EndedProcesses
 from sublet_agent.cgroups.holding import Holding
 from sublet_agent.cgroups.outsiders_file import OutsidersFile
-from sublet_agent.cgroups.registry import Frozen, GroupBook
+from sublet_agent.cgroups.registry import GroupBook
 from sublet_agent.cgroups.sightings import Lookout, Sighting
 from sublet_agent.cgroups.trees import FreezerTree
 from sublet_agent.processes.process_table import ProcessTable
@@ -239,13 +239,12 @@ class Outsiders:
     def _hush(self, gpu_id: GpuId, uid: int) -> None:
         """Freeze an account's slices of other GPUs, too: then who ends was in none of them."""
         for group in self._book.groups():
-            whom = Frozen(group.tree, group.whole)
             there = group.tree.pids(group.whole)
             if not self._ours().isdisjoint(there) or group.pod_uid is not None:
                 continue
             if any(self._table.uid(pid) == uid for pid in there):
                 try:
-                    self._book.freeze_too(gpu_id, whom)
+                    self._book.freeze_too(gpu_id, group)
                 except OSError as error:
                     log.warning("slice %s cannot be frozen: %s", group.slice_id, error)
 

@@ -269,7 +269,7 @@ class Ledger:
 
     def _payers(self, record: SliceRecord) -> tuple[str, ...]:
         """Return the groups of who holds a slice; a job's are its owner's when it was submitted."""
-        job = None if record.job_id is None else self._live_jobs.get(record.job_id)
+        job = None if record.job_id is None else self._live_jobs.by_id.get(record.job_id)
         return record.groups if job is None else job.groups
 
     def _forget_surplus(self, owners: set[UserName], now: datetime) -> None:
