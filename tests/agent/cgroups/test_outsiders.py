@@ -156,9 +156,9 @@ class LateBook(GroupBook):
 
     by_then = None
 
-    def begin(self, gpu_id, freeze):
+    def begin(self, gpu_id, slice_id, freeze):
         self.done = self.by_then()
-        super().begin(gpu_id, freeze)
+        return super().begin(gpu_id, slice_id, freeze)
 
 
 def test_nobody_else_stands_still_while_an_accounts_many_processes_are_looked_for(groups, cleo):
