@@ -129,7 +129,8 @@ def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
     told = [outcome for outcome in run.outcomes if outcome.test in passed]
     failed = [outcome for outcome in told if outcome.outcome == "failed"]
     if failed:
-        return Result(mutant, Verdict.NOTICED, _short(failed[0].test))
+        # By what, too: a test that ran out of time on a busy machine has noticed nothing.
+        return Result(mutant, Verdict.NOTICED, f"{_short(failed[0].test)}: {failed[0].why}")
     wrong = [outcome for outcome in run.outcomes if outcome.outcome == "error"]
     if wrong:
         return Result(mutant, Verdict.BROKEN, f"{_short(wrong[0].test)}: {wrong[0].why}")

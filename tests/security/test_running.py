@@ -75,7 +75,7 @@ def a_mutant(by: str, *tests: str, text: str = "number <= MOST") -> Mutant:
 
 OTHER_MOST = {"text": "MOST = 3"}
 CASES = {
-    "noticed": (a_mutant("True", "test_it"), Verdict.NOTICED, "test_it"),
+    "noticed": (a_mutant("True", "test_it"), Verdict.NOTICED, "test_it: assert"),
     "noticed by one of two": (a_mutant("True", "test_half", "test_it"), Verdict.NOTICED, "test_it"),
     "survived": (a_mutant("True", "test_half"), Verdict.SURVIVED, "of test_half"),
     "not imported": (a_mutant("1 / 0", "test_it", **OTHER_MOST), Verdict.BROKEN, "ZeroDivision"),
