@@ -162,6 +162,11 @@ async def test_a_lock_that_comes_too_late_is_taken_back_before_anything_else(
     ]
 
 
+async def test_a_lock_that_would_wait_for_ever_is_not_asked_for() -> None:
+    with pytest.raises(ValueError, match="would wait for ever"):
+        DriverRequest(operation=Operation.LOCK, pid=1, start_ticks=7, within_s=LONG)
+
+
 async def test_a_lock_that_failed_late_is_not_undone(helper: AskedHelper) -> None:
     end = helper.calls.hang(Operation.LOCK, 1)
     await helper.ask(Operation.LOCK, 1, AT_ONCE)

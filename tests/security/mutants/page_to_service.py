@@ -27,6 +27,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         14,
+        "over https the cookie with the token is sent in clear, too",
+        _SERVICE_AUTH,
+        'Final[dict[str, Any]] = {"samesite": "Lax", "expires_days": 1}',
+        'Final[dict[str, Any]] = {"samesite": "Lax", "secure": False, "expires_days": 1}',
+        (f"{_BROWSERS}::test_over_https_the_cookie_with_the_token_is_never_sent_without_it",),
+    ),
+    Mutant(
+        14,
         "the XSRF cookie is sent from other sites",
         _SERVER,
         "xsrf_cookie_kwargs=dict(XSRF_COOKIE_OPTIONS),",

@@ -10,12 +10,14 @@ _FREEZING: Final = "hub_ext/sublet_agent/cgroups/freezing.py"
 _GROUPS: Final = "hub_ext/sublet_agent/cgroups/registry.py"
 _OUTSIDERS: Final = "hub_ext/sublet_agent/cgroups/outsiders.py"
 _SIGHTINGS: Final = "hub_ext/sublet_agent/cgroups/sightings.py"
+_ONE_PROCESS: Final = "hub_ext/sublet_agent/moves/one_process.py"
 _CALLS: Final = "hub_ext/sublet_procfs/reader_process.py"
 _IN_CALLS: Final = "tests/agent/cgroups/test_driver_calls.py"
 _ACTIVITY: Final = "hub_ext/sublet_agent/residency/activity.py"
 _CAPACITY: Final = "hub_ext/sublet_hub/state/capacity.py"
 _ATTRIBUTIONS: Final = "tests/agent/cgroups/test_attribution.py"
 _PODS: Final = "tests/agent/cgroups/test_pod_groups.py"
+_HELPERS: Final = "tests/agent/driver_helper/test_service.py"
 _RESUMES: Final = "tests/agent/moves/test_resume.py"
 _FREEZES: Final = "tests/agent/moves/test_moves_with_freezer.py"
 _OUTSIDE: Final = "tests/agent/cgroups/test_outsiders.py"
@@ -66,6 +68,56 @@ MUTANTS: Final = (
         "        if _ABOVE.fullmatch(component) is None:\n            return None\n",
         "",
         (f"{_PODS}::test_the_outermost_pod_below_the_kubelets_own_groups_counts",),
+    ),
+    Mutant(
+        1,
+        "whoever has a pid by the time it has stopped is suspended",
+        _ONE_PROCESS,
+        "        outcome.gone.add(target.identity)\n        return None\n    # CUDA IPC",
+        "        outcome.gone.add(target.identity)\n    # CUDA IPC",
+        ("tests/agent/moves/test_suspend.py::test_a_reused_pid_is_never_suspended",),
+    ),
+    Mutant(
+        1,
+        "the driver is called for whoever has a pid by then",
+        "hub_ext/sublet_agent/driver_helper/worker.py",
+        "if identity is None or identity.start_ticks != request.start_ticks:",
+        "if identity is None:",
+        (
+            (
+                "tests/agent/driver_helper/test_driver_helper.py::"
+                "test_a_pid_that_changed_hands_is_not_called_for"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
+        "a lock may wait for ever",
+        "hub_ext/sublet_agent/driver_helper/messages.py",
+        "if self.operation is Operation.LOCK and self.timeout_ms < 1:",
+        "if self.operation is Operation.LOCK and self.timeout_ms < 0:",
+        (f"{_HELPERS}::test_a_lock_that_would_wait_for_ever_is_not_asked_for",),
+    ),
+    Mutant(
+        2,
+        "a lock that comes after nobody waits for it lasts",
+        "hub_ext/sublet_agent/driver_helper/service.py",
+        "if locked and not given_up.asker_left:",
+        "if False:",
+        (f"{_HELPERS}::test_a_lock_that_comes_too_late_is_taken_back_before_anything_else",),
+    ),
+    Mutant(
+        2,
+        "who was paused beside one that cannot be stays so",
+        _RESTORE,
+        "tools.paused_processes.release(others.paused, PauseReason.MOVE)",
+        "others.paused.clear()",
+        (
+            (
+                f"{_RESUMES}::"
+                "test_a_neighbour_with_an_endless_kernel_puts_the_resume_off_and_all_run_on"
+            ),
+        ),
     ),
     Mutant(
         2,
@@ -128,7 +180,7 @@ MUTANTS: Final = (
     Mutant(
         2,
         "room that is taken while a restore is written down is not missed",
-        "hub_ext/sublet_agent/moves/one_process.py",
+        _ONE_PROCESS,
         "obstacle = why_not_now()",
         'obstacle = ""',
         (
