@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from sublet_agent.cgroups.outsiders_file import HeldOutsiders, OutsidersFile
 from sublet_agent.cgroups.registry import is_in
-from sublet_agent.cgroups.trees import FreezerTree, thaw_surely
+from sublet_agent.cgroups.trees import REMOVED, FreezerTree, thaw_surely
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Holding:
             return
         for pid in pids:
             with _told(f"process {pid}"):
-                self.tree.move(pid, self._group)
+                self._bring_in(pid)
 
     def take_at_once(self, pid: int, place: str) -> None:
         """Move a process that may start another and end at any moment, and note it no more."""
@@ -93,7 +93,7 @@ class Holding:
         if self.held.others_from != place and not self._note(replace(self.held, others_from=place)):
             return
         with _told(f"process {pid}"):
-            self.tree.move(pid, self._group)
+            self._bring_in(pid)
 
     @contextlib.contextmanager
     def stopped(self, place: str) -> Iterator[None]:
@@ -140,15 +140,28 @@ class Holding:
             return True
         held = HeldOutsiders(self.tree, self._group)
         try:
-            # Frozen before anybody is in: who comes in forks no more.
             self._file.keep(held)
-            self.tree.make(self._group)
-            self.tree.begin_freezing(self._group)
+            self._make_group()
         except OSError as error:
             log.warning("outsiders cannot be kept from running: %s", error)
             return False
         self.held = held
         return True
+
+    def _make_group(self) -> None:
+        # Frozen before anybody is in: who comes in forks no more.
+        self.tree.make(self._group)
+        self.tree.begin_freezing(self._group)
+
+    def _bring_in(self, pid: int) -> None:
+        try:
+            self.tree.move(pid, self._group)
+        except OSError as error:
+            if error.errno not in REMOVED:
+                raise
+            # Another agent of this machine, which begins now, took it for one that was left behind.
+            self._make_group()
+            self.tree.move(pid, self._group)
 
     def _note(self, held: HeldOutsiders) -> bool:
         try:

@@ -7,7 +7,6 @@ kubelet's: they are only looked up. A server's own systemd unit is its slice's w
 it, from its first moment, and is frozen whole.
 """
 
-import errno
 import hashlib
 import logging
 import os
@@ -28,15 +27,13 @@ from sublet_quota.wire.agent_link import SliceAssignment
 from sublet_agent.cgroups.groups_file import SliceGroup
 from sublet_agent.cgroups.pods import pod_places
 from sublet_agent.cgroups.registry import GroupBook, is_in
-from sublet_agent.cgroups.trees import FreezerTree, cgroup_lines
+from sublet_agent.cgroups.trees import REMOVED, FreezerTree, cgroup_lines
 from sublet_agent.processes.process_table import ProcessTable
 from sublet_agent.processes.slice_roots import family_of, is_root_of
 
 _AN_AGENTS: Final = re.compile(r"sublet-.+-[0-9a-f]{8}", re.DOTALL)
 _ROUNDS: Final = 20
 _TRIES: Final = 5
-_REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
-"""What the kernel says of a group that is gone, or is going at this moment."""
 _MOST_NAME: Final = 150
 _OUTSIDERS: Final = "outsiders"
 """The name of the group for who is in no slice's: slices' own names begin otherwise."""
@@ -218,7 +215,7 @@ class GroupKeeper:
                 self._move_family(pid, group)
             except OSError as error:
                 # Removed, empty as it still was, by another agent that began at this moment.
-                if error.errno not in _REMOVED or attempt == _TRIES - 1:
+                if error.errno not in REMOVED or attempt == _TRIES - 1:
                     raise
                 group = None
             else:

@@ -6,6 +6,7 @@ translated: what it means, the caller knows.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -19,6 +20,8 @@ from sublet_agent.processes.threads import speaking_thread
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
 """The folder where a machine mounts its control groups."""
+REMOVED: Final = frozenset({errno.ENOENT, errno.ENODEV})
+"""What the kernel says of a group that is gone, or is going at this moment."""
 _PROC: Final = Path("/proc")
 _FIRST_LOOK_S: Final = 0.0002
 _LONGEST_LOOK_S: Final = 0.005
