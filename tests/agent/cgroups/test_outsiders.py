@@ -333,6 +333,7 @@ def test_who_is_held_after_another_agent_removed_the_empty_group_for_them_stands
         GroupKeeper(others, [groups.tree], groups.table, "node-2", str(groups.folder))
         assert not groups.tree.exists(place)
         stillness.hold(second.pid)
+        assert groups.tree.place_of(second.pid) == place
         until(lambda: stands_still(groups, second.pid))
     assert second.starts("child")
 

@@ -298,6 +298,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         2,
+        "who is to be held where the group for it is gone runs on",
+        "hub_ext/sublet_agent/cgroups/holding.py",
+        "if error.errno not in REMOVED:",
+        "if True:",
+        (
+            (
+                f"{_OUTSIDE}::"
+                "test_who_is_held_after_another_agent_removed_the_empty_group_for_them_stands_still"
+            ),
+        ),
+    ),
+    Mutant(
+        2,
         "the end of one GPU's move thaws whom another's needs still",
         _GROUPS,
         "if f not in needed and not thaw_surely(f.tree, f.place)",
