@@ -22,6 +22,7 @@ from tests.security.recording import OUTCOMES
 
 _WITHIN_S: Final = 900.0
 _AT_LEAST_S: Final = 150.0
+_LONG_S: Final = 5.0
 _TIMES: Final = 10
 """How many times longer than without it a mutant's tests may take: then they never end."""
 
@@ -129,7 +130,9 @@ def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
     told = [outcome for outcome in run.outcomes if outcome.test in passed]
     failed = [outcome for outcome in told if outcome.outcome == "failed"]
     if failed:
-        # By what, too: a test that ran out of time on a busy machine has noticed nothing.
+        bad = _failures_by_themselves(copy, failed[0], own)
+        if bad:
+            return Result(mutant, Verdict.BROKEN, f"{bad[0].test} fails without it now")
         return Result(mutant, Verdict.NOTICED, f"{_short(failed[0].test)}: {failed[0].why}")
     wrong = [outcome for outcome in run.outcomes if outcome.outcome == "error"]
     if wrong:
@@ -138,6 +141,20 @@ def try_mutant(copy: Copy, mutant: Mutant, before: Sequence[Outcome]) -> Result:
         skipped = next((o.why for o in told if o.outcome == "skipped"), run.said[-2000:])
         return Result(mutant, Verdict.BROKEN, f"by it tests are not run: {skipped}")
     return Result(mutant, Verdict.SURVIVED, f"of {', '.join(map(_short, able))}")
+
+
+def _failures_by_themselves(
+    copy: Copy, failed: Outcome, before: Sequence[Outcome]
+) -> list[Outcome]:
+    """Return how a test fails that ran out of time, run once more without the mutant.
+
+    On a machine that is too busy for it, it has noticed nothing.
+    """
+    took_s = next(outcome.took_s for outcome in before if outcome.test == failed.test)
+    if failed.took_s < _LONG_S + _TIMES * took_s:
+        return []
+    again = run_tests(copy, [failed.test])
+    return [] if any(o.outcome == "passed" for o in again.outcomes) else [failed]
 
 
 def _not_tried(mutant: Mutant, own: Sequence[Outcome]) -> Result:

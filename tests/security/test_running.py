@@ -42,6 +42,10 @@ def test_some(number): assert rule.allowed(number) and rule.MOST
 
 def test_wrong(): assert False
 
+def test_once():
+    with open("runs", "a") as file: file.write("x")
+    assert open("runs").read() == "x"
+
 def test_leaves():
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"],
                              start_new_session=True)
@@ -109,6 +113,21 @@ def test_tests_that_do_not_end_by_it_have_noticed_it(
     monkeypatch.setattr(running, "_AT_LEAST_S", 2.0)
     result = try_mutant(copy, a_mutant("False", "test_waits"), before)
     assert (result.verdict, result.why) == (Verdict.NEVER_ENDS, "of test_waits")
+
+
+def test_a_test_that_ran_out_of_time_has_noticed_nothing_where_it_does_so_without_the_mutant(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, before = tree
+    monkeypatch.setattr(running, "_LONG_S", 0.0)
+    monkeypatch.setattr(running, "_TIMES", 0)
+    monkeypatch.setattr(running, "_AT_LEAST_S", 60.0)
+    assert try_mutant(copy, a_mutant("True", "test_it"), before).verdict is Verdict.NOTICED
+    result = try_mutant(copy, a_mutant("True", "test_once"), before)
+    assert (result.verdict, result.why) == (
+        Verdict.BROKEN,
+        "test_rule.py::test_once fails without it now",
+    )
 
 
 def test_tests_that_fail_or_do_not_end_without_it_notice_nothing(tree: Tree) -> None:
