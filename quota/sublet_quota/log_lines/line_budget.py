@@ -35,10 +35,7 @@ class LineBudget:
         if self._written[kind] < most_of_kind and self._written.total() < self._altogether:
             self._written[kind] += 1
             return True
-        known = kind in self._written and self._written[kind] > 0
-        self._left_out[kind if known else _OTHERS] += 1
-        if not known:
-            del self._written[kind]
+        self._left_out[kind if kind in self._written else _OTHERS] += 1
         return False
 
     def end_minute(self, monotonic_s: float) -> tuple[LeftOut, ...]:
