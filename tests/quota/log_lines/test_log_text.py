@@ -52,6 +52,30 @@ def test_of_a_long_traceback_the_end_is_kept() -> None:
     assert all(line.startswith("    ") for line in block.split("\n"))
 
 
+SECRET = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("name", ["access_token=", "Authorization: token ", "password='a b "])
+@pytest.mark.parametrize("most", [12_000, 10**6])
+def test_a_secret_that_the_cut_goes_through_is_not_shown(name: str, most: int) -> None:
+    whole = f"{name}{SECRET} \n"
+    for shown in range(8, len(whole), 3):
+        for kept in (16_384, 12_000 - 40):
+            text = f"{'z' * 100}\n{whole}" + "y" * (kept - shown)
+            assert SECRET[-6:] not in clean_block(text, most=most)
+            assert SECRET[-6:] not in quote_foreign(text, most=most)
+
+
+def test_of_a_line_too_what_follows_the_cut_says_whether_it_is_a_secret() -> None:
+    # Who has much blotted out brings what was far behind into sight.
+    text = f"cookie='{'a' * 16_000}' "
+    address = f"https://ada:{SECRET}"
+    text += "y" * (16_384 - len(text) - len(address)) + f"{address}@host/"
+    line = clean_line(text + "z" * 100)
+    assert SECRET not in line
+    assert len(line) <= 4000
+
+
 def test_what_others_say_stands_in_quotes_and_only_its_end() -> None:
     said = quote_foreign('a" INFO all is well\n' + "x" * 2000 + "end\n")
     assert said.startswith('"...')

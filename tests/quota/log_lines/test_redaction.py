@@ -27,6 +27,16 @@ WITH_SECRETS = {
     "a secret in JSON": f'{{"client_secret": "{CANARY}"}}',
     "a secret of a setting": f"secret: {CANARY}",
     "a password in an address": f"postgresql+psycopg://sublet:{CANARY}@db/sublet",
+    "a password of some words": f'password="a {CANARY} b"',
+    "a password of some words, as Python shows it": f"{{'password': 'a {CANARY} b'}}",
+    "a password with an apostrophe": f'password="it\'s {CANARY}"',
+    "a password with a quote": f'{{"password": "a \\" {CANARY}"}}',
+    "a password in JSON in JSON": f'{{"said": "{{\\"password\\": \\"a {CANARY}\\"}}"}}',
+    "a password whose quote is cut away": f'password="a {CANARY}',
+    "a token in a query in a query": f"/hub/login?next=%2Fhub%2Fx%3Fa%3D1%26token%3D{CANARY}",
+    "one in a query in that": f"/login?next=%252Fhub%252Fx%253Ftoken%253D{CANARY}",
+    "a token of odd characters in one": f"/login?next=%2Fx%3Ftoken%3Da%2B{CANARY}%26b",
+    "the code of a login in one": f"/login?next=%2Foauth_callback%3Fcode%3D{CANARY}%26state%3Dx",
     "a private key": f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
 }
 
@@ -61,6 +71,8 @@ WITHOUT = [
     "GET /api/jobs?owner=ada&limit=3",
     "state=resident code=3",
     "the secret is the one of node node-a, not of node-b",
+    'the token "x" of a query is "limit=3", and no more',
+    "/hub/login?next=%2Fhub%2Fx%3Fowner%3Dada%26limit%3D3",
     "listening at http://127.0.0.1:8901/services/sublet/",
     "too many unknown tokens are being checked with the hub: try again",
 ]
@@ -69,6 +81,13 @@ WITHOUT = [
 @pytest.mark.parametrize("text", WITHOUT)
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
+
+
+def test_what_stands_behind_a_secret_in_quotes_stays() -> None:
+    assert redact('password="a b", then more') == 'password="[secret]", then more'
+    assert redact("token='a', then 'more'") == "token='[secret]', then 'more'"
+    nested = "/login?next=%2Fx%3Ftoken%3Dabc%26limit%3D3&more=1"
+    assert redact(nested) == "/login?next=%2Fx%3Ftoken%3D[secret]%26limit%3D3&more=1"
 
 
 def test_a_secret_of_the_process_goes_wherever_it_stands() -> None:
@@ -98,6 +117,16 @@ PIECES = [
     *("a", "0", " ", "-", "a-", "a.", "token", "token-", "token ", "token=", "token: a", "cookie"),
     *("cookie=", "cookie='", "authorization: token ", "bearer aaaaaaaa", "sk-", "-sk-", "-hf_"),
     *("eyJ", "eyJ-", "-eyJaaaaaaaa", "eyJaaaaaaaa.", "eyJaaaaaaaa.aaaaaaaa", "a://", "a://a:"),
+    *(
+        "token='",
+        'token="',
+        "token'='",
+        "token='\\",
+        "token%3D",
+        "token%3D%",
+        "%3Fcode%253D",
+        "%25",
+    ),
     *("a://b:c", "=", "&code=", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "deadbeef"),
 ]
 
