@@ -9,6 +9,11 @@ from sublet_agent.log_cleaning import LogCleaning
 from tests.support.written_logs import written_log
 
 
+class Unshown:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 def test_secrets_and_foreign_lines_are_taken_out() -> None:
     log = written_log(LogCleaning)
     log.logger.error("refused: %s", {"Authorization": "Bearer canary-0123456789"})
@@ -16,6 +21,13 @@ def test_secrets_and_foreign_lines_are_taken_out() -> None:
     assert "canary" not in log.stream.getvalue()
     assert len(log.lines) == 2
     assert all(line.isprintable() for line in log.lines)
+
+
+def test_what_cannot_be_shown_reaches_nobody_who_logs() -> None:
+    log = written_log(LogCleaning)
+    log.logger.error("a tenant says %s", Unshown())
+    log.logger.error(Unshown())
+    assert len(log.lines) == 2
 
 
 def test_a_flood_is_cut_off_and_told_of_a_minute_later() -> None:

@@ -8,7 +8,12 @@ import time
 from collections.abc import Callable
 
 from sublet_quota.log_lines.line_budget import LineBudget
-from sublet_quota.log_lines.record_cleaning import clean_record, kind_of, words_of
+from sublet_quota.log_lines.record_cleaning import (
+    clean_record,
+    kind_of,
+    template_of,
+    words_of,
+)
 
 _LEFT_OUT = (
     "Setting new xsrf cookie",
@@ -39,7 +44,7 @@ class Redaction(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Clean the record; return whether it may be logged at all."""
-        if str(record.msg).startswith(_LEFT_OUT):
+        if template_of(record).startswith(_LEFT_OUT):
             return False
         # Who asks for every detail wants all of them.
         if record.levelno > logging.DEBUG and not self._has_room_for(record):

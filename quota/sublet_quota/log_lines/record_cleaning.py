@@ -31,7 +31,7 @@ def kind_of(record: Record) -> tuple[str, int]:
     """Return which lines this one is like, and how many of them a minute takes."""
     if record.exc_info:
         return f"{record.name}, with a traceback", MOST_TRACEBACKS
-    template = clean_line(str(record.msg), most=_MOST_OF_A_TEMPLATE)
+    template = clean_line(template_of(record), most=_MOST_OF_A_TEMPLATE)
     return f"{record.name}: {template}", MOST_OF_A_KIND
 
 
@@ -52,8 +52,16 @@ def message_of(record: Record) -> str:
     """Return a record's message; one whose arguments do not fit it is shown without them."""
     try:
         return record.getMessage()
-    except (TypeError, ValueError, KeyError):
-        return f"{record.msg} (its arguments do not fit)"
+    except Exception:  # noqa: BLE001 - whatever it is that tells of itself raises
+        return f"{template_of(record)} (its arguments do not fit)"
+
+
+def template_of(record: Record) -> str:
+    """Return a record's message before its arguments are put in."""
+    try:
+        return str(record.msg)
+    except Exception:  # noqa: BLE001 - the same
+        return f"a message that cannot be shown: {type(record.msg).__name__}"
 
 
 def words_of(left_out: LeftOut) -> str:

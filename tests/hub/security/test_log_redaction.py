@@ -47,6 +47,17 @@ def test_foreign_text_makes_no_line_and_moves_no_cursor(log: WrittenLog) -> None
     assert log.lines[0].isprintable()
 
 
+class Unshown:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def test_what_cannot_be_shown_reaches_nobody_who_logs(log: WrittenLog) -> None:
+    log.logger.error("a notebook says %s", Unshown())
+    log.logger.error(Unshown())
+    assert len(log.lines) == 2
+
+
 def test_what_the_library_says_of_cookies_is_left_out(log: WrittenLog) -> None:
     log.logger.info("Setting new xsrf cookie for %s", CANARY)
     assert log.lines == []
