@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from sublet_procfs.accounts import account_of
 from sublet_procfs.reader import Reader, ReaderLostError
 
 _PROC: Final = Path("/proc")
@@ -101,7 +102,7 @@ class TenantMemory:
         folder = f"{proc}/{pid}" if thread is None else f"{proc}/{pid}/task/{thread}"
         request = {"pid": pid, "path": f"{folder}/environ", "variables": [name]}
         return tuple(
-            each[len(name) + 1 :] for each in self._ask(whose or _account_of(pid, proc), request)
+            each[len(name) + 1 :] for each in self._ask(whose or _tenant_of(pid, proc), request)
         )
 
     def mapped(
@@ -109,7 +110,7 @@ class TenantMemory:
     ) -> frozenset[str]:
         """Return which of these patterns occur in the list of what is mapped. ``OSError``."""
         request = {"path": f"{proc}/{pid}/maps", "mapped": list(patterns)}
-        return frozenset(self._ask(whose or _account_of(pid, proc), request))
+        return frozenset(self._ask(whose or _tenant_of(pid, proc), request))
 
     @property
     def left_behind(self) -> int:
@@ -230,10 +231,5 @@ def _not_told(whose: str, why: str) -> TimeoutError:
     return TimeoutError(errno.ETIMEDOUT, f"{whose} {why}")
 
 
-def _account_of(pid: int, proc: Path) -> str:
-    """Return the account that a process runs under (the real one); its memory is not touched."""
-    with (proc / str(pid) / "status").open("rb") as status:
-        for line in status:
-            if line.startswith(b"Uid:"):
-                return f"account {int(line.split()[1])}"
-    raise OSError(errno.EIO, f"process {pid} has no account")
+def _tenant_of(pid: int, proc: Path) -> str:
+    return f"account {account_of(pid, str(proc))}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from sublet_procfs.accounts import account_of
 from sublet_procfs.tenant_memory import TenantMemory, tenant_memory
 
 from sublet_agent.processes.threads import (
@@ -118,13 +119,9 @@ class LinuxProcessTable:
     def uid(self, pid: int) -> int | None:
         """Return the account that a process runs under (the real one), or ``None``."""
         try:
-            with open(f"{self._proc}/{pid}/status", "rb") as status:  # noqa: PTH123 - hot path
-                for line in status:
-                    if line.startswith(b"Uid:"):
-                        return int(line.split()[1])
+            return account_of(pid, self._proc)
         except (OSError, ValueError):
             return None
-        return None
 
     def parent(self, pid: int) -> int | None:
         """Return the pid of a process's parent, or ``None``."""
