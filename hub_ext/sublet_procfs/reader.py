@@ -1,5 +1,6 @@
 """One child process that reads for this one, and can be given up in the middle of a read."""
 
+import errno
 import json
 import select
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 _PROGRAM: Final = Path(__file__).with_name("reader_process.py")
-_STARTS_WITHIN_S: Final = 30.0
+_STARTS_WITHIN_S: Final = 10.0
 _DIES_WITHIN_S: Final = 0.2
 _STARVED_FOR_S: Final = 10.0
 """How much longer a reader may take that is not waiting, but gets no processor."""
@@ -18,6 +19,9 @@ _STARVED_FOR_S: Final = 10.0
 
 class ReaderLostError(OSError):
     """The reading process is gone, or says what it should not."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(errno.EIO, what)
 
 
 class Reader:
@@ -29,7 +33,7 @@ class Reader:
 
     @classmethod
     def start(cls) -> Self:
-        """Start one, and wait until it can be asked. ``OSError``."""
+        """Start one, and wait until it can be asked, for ten seconds at the worst. ``OSError``."""
         # A signal for this process's group is not for the reader: it ends when nobody asks.
         process = _Child(
             [sys.executable, "-I", "-S", str(_PROGRAM)],
@@ -56,7 +60,7 @@ class Reader:
             # Shorter than what a pipe takes at once.
             stdin.write(json.dumps(request).encode() + b"\n")
         except OSError as error:
-            raise ReaderLostError(str(error)) from error
+            raise ReaderLostError("the reading process takes no request") from error
         try:
             line = self._line(time.monotonic() + within_s)
         except TimeoutError:
@@ -66,7 +70,7 @@ class Reader:
         try:
             told: dict[str, Any] = json.loads(line)
         except ValueError as error:
-            raise ReaderLostError(str(error)) from error
+            raise ReaderLostError("the reading process talks nonsense") from error
         return told
 
     def give_up(self) -> bool:
@@ -96,7 +100,7 @@ class Reader:
         while b"\n" not in self._rest:
             left_s = until - time.monotonic()
             if left_s <= 0 or not ready.poll(left_s * 1000):
-                raise TimeoutError
+                raise TimeoutError(errno.ETIMEDOUT, "the reading process does not answer")
             told = stdout.read(65536)
             if not told:
                 raise ReaderLostError("the reading process has ended")

@@ -11,8 +11,9 @@ is read any more.
 A tenant is an account. Where many tenants share one, as all pods of a cluster do, the caller says
 whose a process is, by something that the process cannot choose.
 
-All here block, for seconds at the worst: they are for threads, never for an event loop. What could
-not be read in time is ``TimeoutError``, an ``OSError`` as any other that keeps from reading.
+All here block, for seconds at the worst (on a machine that hardly gives a reader a processor, for
+twenty): they are for threads, never for an event loop. What could not be read in time is
+``TimeoutError``, an ``OSError`` as any other that keeps from reading, and says why.
 """
 
 import errno
