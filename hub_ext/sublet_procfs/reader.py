@@ -5,6 +5,7 @@ import json
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,12 @@ _STARTS_WITHIN_S: Final = 10.0
 _DIES_WITHIN_S: Final = 0.2
 _STARVED_FOR_S: Final = 10.0
 """How much longer a reader may take that is not waiting, but gets no processor."""
+
+
+_guard: Final = threading.Lock()
+_given_up: Final[list[subprocess.Popen[bytes]]] = []
+"""Those that had not ended when they were killed: each is asked for until it has, whoever gave it
+up, or it would be a zombie for as long as this process lives."""
 
 
 class ReaderLostError(OSError):
@@ -34,6 +41,7 @@ class Reader:
     @classmethod
     def start(cls) -> Self:
         """Start one, and wait until it can be asked, for ten seconds at the worst. ``OSError``."""
+        _forget_ended()
         # A signal for this process's group is not for the reader: it ends when nobody asks.
         process = _Child(
             [sys.executable, "-I", "-S", str(_PROGRAM)],
@@ -54,6 +62,7 @@ class Reader:
 
     def ask(self, request: Mapping[str, Any], within_s: float) -> dict[str, Any]:
         """Return the answer. ``TimeoutError``: it waits for a tenant; ``ReaderLostError``."""
+        _forget_ended()
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - it was started so
         try:
@@ -85,6 +94,8 @@ class Reader:
         try:
             self._process.wait(_DIES_WITHIN_S)
         except subprocess.TimeoutExpired:
+            with _guard:
+                _given_up.append(self._process)
             return False
         return True
 
@@ -114,6 +125,11 @@ class Reader:
         except OSError:
             return False
         return text[text.rfind(b")") + 2 :].startswith(b"R")
+
+
+def _forget_ended() -> None:
+    with _guard:
+        _given_up[:] = [process for process in _given_up if process.poll() is None]
 
 
 class _Child(subprocess.Popen[bytes]):
