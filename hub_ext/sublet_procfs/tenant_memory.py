@@ -86,6 +86,7 @@ class TenantMemory:
         self._busy: set[str] = set()
         self._given_up: dict[str, deque[float]] = {}
         self._left_behind: list[tuple[str, ReadsForUs]] = []
+        self._closed = False
 
     def variables(
         self,
@@ -121,8 +122,13 @@ class TenantMemory:
             return len(self._left_behind)
 
     def close(self) -> None:
-        """End the readers that are idle; those in a read end with it."""
+        """Read nothing any more: readers end, those in a read when that has ended or was given up.
+
+        Whoever waits for such a read gets its answer, whoever asks later an ``OSError``.
+        """
         with self._changed:
+            self._closed = True
+            self._changed.notify_all()
             idle, self._idle = self._idle, []
         for reader in idle:
             reader.give_up()
@@ -155,6 +161,8 @@ class TenantMemory:
         until = self._monotonic() + limits.within_s * (limits.given_up + 1)
         with self._changed:
             while True:
+                if self._closed:
+                    raise OSError(errno.ESHUTDOWN, "nothing is read any more: it was closed")
                 self._refuse_who_lets_wait(whose)
                 if whose not in self._busy and len(self._busy) < limits.at_once:
                     self._busy.add(whose)
@@ -193,7 +201,7 @@ class TenantMemory:
                 reader.give_up()
                 continue
             with self._changed:
-                if len(self._idle) < _MOST_IDLE:
+                if len(self._idle) < _MOST_IDLE and not self._closed:
                     self._idle.append(reader)
                     return told
             reader.give_up()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ class Readers:
         self.now = 0.0
         self.started = 0
         self.asked = 0
+        self.given_up = 0
         self.immortal = False
         self.broken = 0
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def start(self) -> "Readers":
         self.started += 1
@@ -34,6 +36,7 @@ class Readers:
 
     def ask(self, request: Mapping[str, Any], within_s: float) -> dict[str, Any]:
         self.asked += 1
+        self.meanwhile()
         if self.broken:
             self.broken -= 1
             raise ReaderLostError("gone")
@@ -43,6 +46,7 @@ class Readers:
         return {"found": [f"{NAME}=mine"]}
 
     def give_up(self) -> bool:
+        self.given_up += 1
         return not self.immortal
 
     def has_ended(self) -> bool:
@@ -232,6 +236,26 @@ def test_a_reader_that_is_gone_is_replaced_once(
     readers.broken = 9
     with pytest.raises(OSError, match="again and again"):
         memory.variables(8, NAME, tmp_path)
+
+
+def test_a_reader_that_is_in_a_read_when_all_are_closed_ends_with_that(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    pretended_process(tmp_path, 8, uid=BEN)
+    readers.meanwhile = memory.close
+    assert memory.variables(8, NAME, tmp_path) == ("mine",)
+    assert readers.given_up == readers.started == 1
+
+
+def test_after_all_are_closed_nothing_is_read_and_no_reader_started(
+    memory: TenantMemory, readers: Readers, tmp_path: Path
+) -> None:
+    pretended_process(tmp_path, 8, uid=BEN)
+    assert memory.variables(8, NAME, tmp_path) == ("mine",)
+    memory.close()
+    with pytest.raises(OSError, match="closed"):
+        memory.variables(8, NAME, tmp_path)
+    assert readers.given_up == readers.started == 1
 
 
 def test_a_reader_ends_when_nobody_asks_any_more() -> None:
