@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from sublet_procfs import right_to_trace
+
 _PROGRAM: Final = Path(__file__).with_name("reader_process.py")
 _STARTS_WITHIN_S: Final = 10.0
 _DIES_WITHIN_S: Final = 0.2
@@ -43,15 +45,16 @@ class Reader:
         """Start one, and wait until it can be asked, for ten seconds at the worst. ``OSError``."""
         _forget_ended()
         # A signal for this process's group is not for the reader: it ends when nobody asks.
-        process = _Child(
-            [sys.executable, "-I", "-S", str(_PROGRAM)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            start_new_session=True,
-            bufsize=0,
-        )
+        with right_to_trace.handed_on():
+            process = _Child(
+                [sys.executable, "-I", "-S", str(_PROGRAM)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+                bufsize=0,
+            )
         reader = cls(process)
         try:
             reader._line(time.monotonic() + _STARTS_WITHIN_S)

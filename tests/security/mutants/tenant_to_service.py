@@ -166,6 +166,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         8,
+        "jobs inherit the right to trace, once a reader was started",
+        "hub_ext/sublet_procfs/right_to_trace.py",
+        "        _check(libc.capset(ctypes.byref(_Header(_VERSION_3, 0)), before))",
+        "        pass",
+        (
+            (
+                "tests/procfs/test_rights_of_readers.py::"
+                "test_what_is_started_after_a_reader_has_no_right_of_roots"
+            ),
+        ),
+    ),
+    Mutant(
+        8,
         "true passes for a number, and a text for one",
         "quota/sublet_quota/wire/schema.py",
         'read = model.model_validate_json(body or b"{}", strict=True)',
